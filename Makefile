@@ -1,0 +1,91 @@
+# Each target sets up what it needs; only git, make and Python 3.10 or 3.11 are taken for granted.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+# A run starts many Pythons; where bytecode is not kept, each compiles its imports anew, which doubles its start.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: run test test-all lint install gpu kernel lock clean help
+
+# The Python of a new environment: make run PYTHON=/path/to/python3.11 (make clean removes the old one).
+PYTHON ?= python3.11 python3.10 python3 python
+
+run: .venv/.core ## The chain on a table: make run ARGS="--params parameters/my.yaml"
+	.venv/bin/python run_all.py $(ARGS)
+
+# loadgroup: tests that share a costly fixture name a group and stay on one worker.
+pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
+
+test: .venv/.dev ## The tests: make test ARGS="-k metrics"
+	$(pytest) $(ARGS)
+
+test-all: .venv/.dev ## The tests, the slow ones too
+	$(pytest) -m "" $(ARGS)
+
+lint: .venv/.dev ## Style, format, and who may import whom
+	.venv/bin/python -m ruff check
+	.venv/bin/python -m ruff format --check
+	.venv/bin/lint-imports --no-logo
+
+install: $(patsubst %,.venv/.%,core $(GROUPS)) ## More packages: make install GROUPS="azure automl monitor scale"
+
+gpu: .venv/.gpu ## The xgboost that trains on an NVIDIA GPU, in place of xgboost-cpu
+
+kernel: .venv/.core ## This environment as the kernel "millrace" of your Jupyter or Azure ML studio
+	.venv/bin/python -m ipykernel install --user --name millrace --display-name Millrace
+
+lock: .venv/.made ## requirements.lock and environment.yml from pyproject.toml: make lock ARGS=--upgrade
+	@$(uv) compile --quiet --universal --python-version 3.10 --all-extras pyproject.toml --generate-hashes \
+	  --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
+	@$(uv) compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra azure pyproject.toml \
+	  --constraints requirements.lock --no-header --no-annotate --output-file .venv/pins
+	@{ sed '/- pip:/q' environment.yml && sed 's/^/      - /' .venv/pins; } > .venv/environment.yml
+	@mv .venv/environment.yml environment.yml
+
+clean: ## Remove the environment and the caches; runs/ and workspace/ stay
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.* ## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+# The environment. An empty file .venv/.<group> says that a group is installed; being written last, it is missing after
+# a failure. Names come from pyproject.toml, versions and hashes from the lock; what has no hash there is refused.
+
+# uv trusts the system's certificates, as pip does. It reads no pip.conf, so a mirror named there is handed on.
+uv = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(.venv/bin/python -m pip config get \
+  global.index-url 2> /dev/null)}} .venv/bin/uv pip
+
+# xgboost and xgboost-cpu own one folder, so where the first is wanted the second is kept out.
+swap = $(wildcard .venv/.gpu)
+sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-hashes --requirements pyproject.toml \
+  --constraints requirements.lock $(if $(swap),--extra gpu --excludes /dev/stdin)
+
+.venv/.core: .venv/.made pyproject.toml requirements.lock
+	@$(sync)
+	@touch $@
+
+.venv/.%: .venv/.core
+	@$(sync) --extra $*
+	@touch $@
+
+.venv/.gpu: .venv/.core
+	@touch $@ && rm .venv/.core
+	@.venv/bin/uv pip uninstall --python .venv xgboost-cpu
+	@$(MAKE) --no-print-directory .venv/.core
+
+# uv comes from its own lines of the lock. `lib` is made importable by a .pth file: no build, nothing fetched, and being
+# relative it survives a moved checkout.
+.venv/.made:
+	$(or $(usable_python),$(error $(no_python))) -m venv --clear .venv
+	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	@for folder in .venv/lib/python3.*/site-packages; do echo ../../../.. > $$folder/millrace.pth; done
+	@touch $@
+
+# The first Python that runs (a pyenv shim may not), is neither too old nor too new, and can make an environment.
+usable_python = $(shell for python in $$(type -aP $(PYTHON)); do $$python -c \
+  'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 12))' 2> /dev/null \
+  && echo $$python && break; done)
+no_python = no Python 3.10 or 3.11 with its venv module found, and azureml-train-automl-client needs Python < 3.12. Get one by \
+`pyenv install 3.11`, `brew install python@3.11`, `apt install python3.11-venv` or `conda create -n py311 python=3.11`, \
+then add PYTHON=/path/to/python3.11 to this command
