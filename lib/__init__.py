@@ -1,0 +1,1 @@
+"""Millrace: five notebooks from a table to a served, audited model."""

@@ -1,0 +1,159 @@
+"""Pictures for people: the same one in the executed notebook and among MLflow's artifacts.
+
+A `Chart` is a figure that Jupyter shows as it stands: no pyplot, whose global state would show a figure
+twice and keep it in memory.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.metrics import Metric, Predictions, confusion_matrix
+
+_BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
+_MOST_CLASSES = 12
+_MOST_BARS = 20
+_LABEL_LENGTH = 28
+
+
+class Chart(Figure):
+    """Figure that shows itself in a notebook as a PNG."""
+
+    def __init__(self, width: float = 6.4, height: float = 4.0):
+        super().__init__(figsize=(width, height), layout="constrained")
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
+
+def target_balance(target: pd.Series, task: str) -> Chart:
+    """Bars of the classes' shares, or a histogram of a regression's target."""
+    chart = Chart(height=3.2)
+    axes = _axes(chart)
+    if task == "regression":
+        axes.hist(target, bins=50, color=_BLUE)
+        axes.set(xlabel=str(target.name), ylabel="rows")
+        return chart
+    counts = target.value_counts()
+    shown = counts.head(_MOST_BARS)[::-1]
+    bars = axes.barh([_short(one) for one in shown.index], shown.to_numpy(), color=_BLUE)
+    axes.bar_label(bars, [f"{count:,} ({count / len(target):.1%})" for count in shown], padding=4)
+    axes.set(xlabel="rows", ylabel=str(target.name))
+    axes.margins(x=0.2)
+    return chart
+
+
+def confusion(y_true: Any, predictions: Predictions) -> Chart:
+    """Confusion matrix, counts and shares of the actual class; of many classes the most frequent."""
+    counts = confusion_matrix(y_true, predictions)
+    if len(counts) > _MOST_CLASSES:
+        frequent = counts.sum(axis=1).to_numpy().argsort()[::-1][:_MOST_CLASSES]
+        counts = counts.iloc[sorted(frequent), sorted(frequent)]
+    values = counts.to_numpy()
+    shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    side = 3.0 + 0.45 * len(counts)
+    chart = Chart(side + 1.2, side)
+    axes = chart.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(values.shape):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        text = f"{values[row, column]:,}" + (f"\n{shares[row, column]:.0%}" if len(counts) <= 5 else "")
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    names = [_short(one) for one in counts.index]
+    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="actual")
+    return chart
+
+
+def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
+    """ROC and precision-recall curves: of the positive class, or of each class against the rest."""
+    from sklearn import metrics as sk
+
+    chart = Chart(9.6, 4.2)
+    left, right = chart.subplots(1, 2)
+    truth = np.asarray(y_true)
+    if predictions.positive is not None:
+        curves = {predictions.positive: predictions.positive_probability}
+    else:
+        frequent = [one for one in pd.Series(truth).value_counts().index if one in set(predictions.classes.tolist())]
+        columns = predictions.classes.tolist()
+        curves = {one: predictions.probabilities[:, columns.index(one)] for one in frequent[:_MOST_CLASSES]}
+    for one, probability in curves.items():
+        false, true, _ = sk.roc_curve(truth == one, probability)
+        precision, recall, _ = sk.precision_recall_curve(truth == one, probability)
+        left.plot(false, true, label=f"{_short(one)} (area {sk.auc(false, true):.3f})")
+        right.plot(recall, precision, label=f"{_short(one)} (mean {sk.average_precision_score(truth == one, probability):.3f})")
+    left.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
+    left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
+    right.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
+    for axes in (left, right):
+        axes.legend(fontsize=8, loc="best", title=None if predictions.positive is None else "positive class", title_fontsize=8)
+        _tidy(axes)
+    return chart
+
+
+def residuals(y_true: Any, predictions: Predictions) -> Chart:
+    """Predicted against actual, and how the errors are spread."""
+    truth = np.asarray(y_true, dtype=float)
+    chart = Chart(9.6, 4.2)
+    left, right = chart.subplots(1, 2)
+    ends = [min(truth.min(), predictions.labels.min()), max(truth.max(), predictions.labels.max())]
+    left.scatter(truth, predictions.labels, s=8, alpha=0.3, color=_BLUE, linewidths=0)
+    left.plot(ends, ends, color=_GREY, linestyle=":", linewidth=1)
+    left.set(xlabel="actual", ylabel="predicted", title="Predicted against actual")
+    right.hist(predictions.labels - truth, bins=50, color=_BLUE)
+    right.axvline(0, color=_GREY, linestyle=":", linewidth=1)
+    right.set(xlabel="predicted less actual", ylabel="rows", title="Residuals")
+    for axes in (left, right):
+        _tidy(axes)
+    return chart
+
+
+def importance(importances: pd.DataFrame, metric: Metric) -> Chart:
+    """Bars of permutation importance: how much worse the score gets when a column is shuffled."""
+    shown = importances.head(_MOST_BARS)[::-1]
+    chart = Chart(height=1.2 + 0.26 * len(shown))
+    axes = _axes(chart)
+    axes.barh([_short(one) for one in shown.index], shown["mean"], xerr=shown["deviation"], color=_BLUE, ecolor=_GREY)
+    axes.set(xlabel=f"{metric.name} lost when shuffled")
+    return chart
+
+
+def candidates(scores: Mapping[str, float], metric: Metric, chosen: str, threshold: float | None) -> Chart:
+    """The primary metric of every candidate and the champion, best on top."""
+    names = [one for one in metric.ranked(scores)[::-1] if np.isfinite(scores[one])]
+    chart = Chart(height=1.2 + 0.4 * len(names))
+    axes = _axes(chart)
+    values = [scores[one] for one in names]
+    bars = axes.barh([_short(one) for one in names], values, color=[_ORANGE if one == chosen else _BLUE for one in names])
+    axes.bar_label(bars, [f"{value:.4g}" for value in values], padding=4)
+    if threshold is not None:
+        axes.axvline(threshold, color=_GREY, linestyle="--", linewidth=1, label=f"min_score {threshold:g}")
+        axes.legend(loc="lower right", fontsize=8)
+    axes.set(xlabel=f"{metric.name} ({metric.direction})")
+    axes.margins(x=0.15)
+    return chart
+
+
+def _axes(chart: Chart) -> Any:
+    axes = chart.add_subplot()
+    _tidy(axes)
+    return axes
+
+
+def _tidy(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _short(label: Any) -> str:
+    text = str(label)
+    return text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 1] + "…"

@@ -1,0 +1,158 @@
+"""Checks of parameters: every fault a sentence, and all of them raised together."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lib import metrics
+from lib.errors import ParameterError, suggest
+from lib.parameters.layers import Layers
+from lib.parameters.specs import SPECS, Spec
+
+_WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a mapping"}
+
+
+def check(layers: Layers, choices: Mapping[str, Iterable[str]] | None = None) -> dict[str, Any]:
+    """Check names, types, ranges and what must fit together.
+
+    Parameters
+    ----------
+    layers : Layers
+        From `load`.
+    choices : mapping, optional
+        The names there are for each set of choices in `SPECS`, e.g. ``{"training function": [...]}``.
+
+    Returns
+    -------
+    dict
+        The values, each in its type.
+
+    Raises
+    ------
+    ParameterError
+        With every fault at once.
+    """
+    faults = list(layers.faults)
+    values, wrong = _all_checked(layers.values, layers.sources, choices or {})
+    for name in layers.values.keys() - SPECS.keys():
+        faults.append(f"{name} ({layers.sources[name]}) is no parameter. {suggest(name, SPECS)}")
+    for name in SPECS.keys() - layers.values.keys():
+        faults.append(f"{name} is not given. Add it to your parameter file; parameters/base.yaml says what it means.")
+    faults += wrong + _misfits(values)
+    if faults:
+        raise ParameterError(faults)
+    return values
+
+
+def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the parameters that a notebook holds, which are some of all and some that the chain gives it.
+
+    Raises
+    ------
+    ParameterError
+        With every fault at once.
+    """
+    values, faults = _all_checked(given, {}, {})
+    faults += _misfits(values)
+    if faults:
+        raise ParameterError(faults)
+    return {**given, **values}
+
+
+def _all_checked(
+    given: Mapping[str, Any], sources: Mapping[str, str], choices: Mapping[str, Iterable[str]]
+) -> tuple[dict[str, Any], list[str]]:
+    """Values that can be used, each in its type, and a sentence for each that cannot."""
+    values, faults = {}, []
+    for name in SPECS:
+        if name in given:
+            value, fault = _checked(name, given[name], SPECS[name], choices)
+            if fault:
+                faults.append(f"{name} ({sources[name]}): {fault}" if name in sources else f"{name}: {fault}")
+            else:
+                values[name] = value
+    return values, faults
+
+
+def _checked(name: str, value: Any, spec: Spec, choices: Mapping[str, Iterable[str]]) -> tuple[Any, str]:
+    """Value in its type and, where it cannot be used, why."""
+    if value is None or value == "" or value == []:
+        if spec.may_be_empty:
+            return ({} if spec.type is dict else [] if spec.type is list else value), ""
+        return value, f"is empty; expected {_WORDS[spec.type]}. Give it in your parameter file or with -p {name}=..."
+    value, fault = _typed(value, spec)
+    if fault:
+        return value, fault
+    if spec.low is not None and not spec.low <= value <= spec.high:
+        return value, f"{value} is out of range; expected {spec.low} to {spec.high}."
+    known = list(choices.get(spec.choices, ())) if isinstance(spec.choices, str) else list(spec.choices)
+    for one in value if spec.type is list else [value]:
+        if known and one not in known:
+            return value, f"there is no {spec.choices if isinstance(spec.choices, str) else name} {one!r}. {suggest(one, known)}"
+    if spec.pattern and not re.fullmatch(spec.pattern, value):
+        return value, f"{value!r} cannot be used; expected {spec.pattern_meaning}, e.g. 'bike-hours'."
+    return value, ""
+
+
+def _typed(value: Any, spec: Spec) -> tuple[Any, str]:
+    if spec.type is object:
+        plain = isinstance(value, (str, bool, int, float))
+        return value, "" if plain else f"got {_said(value)}, expected one plain value."
+    if spec.type is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if spec.type is list and isinstance(value, list):
+        wrong = [one for one in value if not isinstance(one, str)]
+        if wrong:
+            return value, f"got {_said(wrong[0])} in the list, expected texts. Put quotes around it."
+        twice = sorted({one for one in value if value.count(one) > 1})
+        return value, f"{twice[0]!r} stands in the list twice. Delete one." if twice else ""
+    if not isinstance(value, spec.type) or (spec.type is int and isinstance(value, bool)):
+        return value, f"got {_said(value)}, expected {_WORDS[spec.type]}.{_hint(value, spec)}"
+    if spec.type is float and not math.isfinite(value):
+        return value, f"{value} is no finite number."
+    return value, ""
+
+
+def _hint(value: Any, spec: Spec) -> str:
+    if spec.type is str and isinstance(value, (bool, int, float, datetime.date)):
+        return " YAML reads it as something else than text: put quotes around it."
+    if spec.type in (int, float) and isinstance(value, str):
+        try:
+            number = spec.type(float(value))
+        except (ValueError, OverflowError):
+            return ""
+        return f" YAML reads it as text: write {number}, without quotes."
+    if spec.type is list and isinstance(value, str):
+        return f" Write [{value}]."
+    return ""
+
+
+def _misfits(values: Mapping[str, Any]) -> list[str]:
+    """What each parameter alone allows and the others do not."""
+    faults = []
+    if {"primary_metric", "task"} <= values.keys():
+        known = metrics.names(values["task"])
+        if values["primary_metric"] not in known:
+            faults.append(
+                f"primary_metric: {values['primary_metric']!r} is no metric of a {values['task']} task. "
+                f"{suggest(values['primary_metric'], known)}"
+            )
+    target = values.get("target_column")
+    for name in ("drop_columns", "key_columns"):
+        if target is not None and target in values.get(name, ()):
+            faults.append(f"{name}: {target!r} is the target_column; take it out of {name}.")
+    unused = [name for name in values.get("hyperparameters", ()) if name not in values.get("training_functions", [name])]
+    for name in unused:
+        faults.append(f"hyperparameters: {name} is not in training_functions. {suggest(name, values['training_functions'])}")
+    return faults
+
+
+def _said(value: Any) -> str:
+    kind = _WORDS.get(type(value), "a date" if isinstance(value, datetime.date) else "nothing" if value is None else type(value).__name__)
+    return f"{kind} ({value!r})" if value is not None else kind
+
+

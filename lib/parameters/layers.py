@@ -1,0 +1,136 @@
+"""Parameter files laid over one another, and where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.errors import ParameterError, suggest
+from lib.paths import ROOT, shown
+
+BASE = ROOT / "parameters" / "base.yaml"
+COMMAND_LINE = "-p"
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Values laid over one another, and where each came from.
+
+    Attributes
+    ----------
+    values : dict
+        The value that counts, by name.
+    sources : dict of str
+        The file, or ``-p``, that gave it.
+    faults : list of str
+        What could not be laid: one sentence each.
+    """
+
+    values: dict[str, Any]
+    sources: dict[str, str]
+    faults: list[str]
+
+
+def load(files: Sequence[str | Path], assignments: Sequence[str] = (), base: Path = BASE) -> Layers:
+    """Lay parameter files over the base, and ``name=value`` assignments over those.
+
+    Parameters
+    ----------
+    files : sequence of path
+        Laid over the base in their order; the last one wins.
+    assignments : sequence of str
+        ``"name=value"``, the value in YAML. ``"hyperparameters.linear.c=2"`` reaches into a mapping.
+    base : Path
+        The file of defaults.
+
+    Returns
+    -------
+    Layers
+        Not yet checked: see `check`.
+
+    Raises
+    ------
+    ParameterError
+        Where a file is missing or is not YAML with names on the left.
+    """
+    layers = Layers({}, {}, [])
+    for file in [base, *files]:
+        for name, value in _read(Path(file)).items():
+            _lay(layers, str(name), value, source=shown(file))
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            layers.faults.append(f"-p {assignment}: expected name=value, e.g. -p seed=7.")
+            continue
+        try:
+            value = yaml.load(text, _Loader)
+        except yaml.YAMLError as error:
+            layers.faults.append(f"-p {assignment}: the value is not YAML ({_first_line(error)}).")
+            continue
+        first, *inner = name.strip().split(".")
+        for key in reversed(inner):
+            value = {key: value}
+        if inner and isinstance(layers.values.get(first), dict):
+            value = _merged(layers.values[first], value)
+        _lay(layers, first, value, source=COMMAND_LINE)
+    return layers
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice instead of keeping the last."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    seen = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            raise ParameterError(f"{loader.name}, line {key.start_mark.line + 1}: {key.value} is given twice. Delete one.")
+        seen.add(key.value)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _read(file: Path) -> dict:
+    if not file.is_file():
+        near = [shown(one) for one in sorted((ROOT / "parameters").glob("*.yaml"))]
+        raise ParameterError(f"There is no parameter file {file}. {suggest(str(file), near)}")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        loader = _Loader(text)
+        loader.name = shown(file)
+        content = loader.get_single_data()
+    except UnicodeDecodeError as error:
+        raise ParameterError(f"{shown(file)} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{shown(file)} is not YAML: {_first_line(error)}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ParameterError(f"{shown(file)} holds {_said(content)}; expected lines of the form 'name: value'.")
+    return content
+
+
+def _lay(layers: Layers, name: str, value: Any, source: str) -> None:
+    layers.values[name] = value
+    layers.sources[name] = source
+
+
+def _merged(below: Mapping, above: Mapping) -> dict:
+    """Mapping `above` laid over `below`, key by key."""
+    merged = dict(below)
+    for key, value in above.items():
+        deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if deep else value
+    return merged
+
+
+def _first_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return place + (getattr(error, "problem", None) or str(error)).splitlines()[0]
