@@ -1,0 +1,121 @@
+"""What every backend can do, and the small things it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lib.backends.models import ModelRegistry
+    from lib.backends.tracking import Tracking
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the setup's table.
+
+    Attributes
+    ----------
+    what : str
+        What was looked at.
+    found : str
+        What was found or made.
+    ok : bool
+        Whether a run can go on with it.
+    """
+
+    what: str
+    found: str
+    ok: bool = True
+
+
+@dataclass(frozen=True)
+class EndpointStatus:
+    """How an endpoint is.
+
+    Attributes
+    ----------
+    name : str
+    state : str
+        In words: ``"running"``, ``"stopped"``, ``"died"`` and the like.
+    url : str
+        To POST rows to; empty unless it runs.
+    version : str
+        Version of the model it serves, or served last.
+    detail : str
+        Process, start, log: whatever helps a person.
+    """
+
+    name: str
+    state: str
+    url: str = ""
+    version: str = ""
+    detail: str = ""
+
+
+class Endpoint(Protocol):
+    """A real-time endpoint that serves one model version of a use case."""
+
+    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[[str, str], object]) -> EndpointStatus:
+        """Bring a version up, let ``check(url, key)`` ask it, and only then give it the traffic."""
+
+    def status(self) -> EndpointStatus:
+        """How it is now."""
+
+    def stop(self) -> EndpointStatus:
+        """Stop it; what was not running stays so."""
+
+    def logs(self, lines: int) -> str:
+        """The last lines it logged."""
+
+    def key(self) -> str:
+        """The key that its clients send."""
+
+
+class Backend(Protocol):
+    """Where stages run and artifacts live.
+
+    Attributes
+    ----------
+    name : str
+        As in the parameter ``backend``.
+    tracking : Tracking
+        Runs, their metrics and artifacts, in MLflow.
+    """
+
+    name: str
+    tracking: Tracking
+
+    def checks(self) -> list[Check]:
+        """Find or make what a run needs: stores, compute; a line for each."""
+
+    def find_table(self, uri: str) -> str:
+        """Where a table is, for people; DataError where it is not."""
+
+    def read_table(self, uri: str) -> pd.DataFrame:
+        """Read a table from the data store, or the one that a parameter names."""
+
+    def write_table(self, frame: pd.DataFrame, path: str) -> str:
+        """Write a table to the data store as Parquet, and return its URI."""
+
+    def read_json(self, uri: str) -> Any:
+        """Read JSON from the data store."""
+
+    def write_json(self, value: Any, path: str) -> str:
+        """Write JSON to the data store, and return its URI."""
+
+    def models(self, name: str) -> ModelRegistry:
+        """Versions of a use case's model."""
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Endpoint of a use case, whether it runs or not."""
+
+    def local_copy(self, uri: str) -> Path:
+        """File on this machine with what the data store holds."""
+
+    def endpoints(self) -> list[str]:
+        """Names of the endpoints there are."""

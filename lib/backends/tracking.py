@@ -1,0 +1,260 @@
+"""MLflow tracking, the same on every backend: runs, metrics, artifacts, models, and what a stage handed on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.errors import DataError, StageError
+from lib.paths import ROOT
+from lib.serving.score import digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODEL = "model"
+BASELINE_FILE = "baseline.json"
+_STAGE = "stage"
+_OUTPUT = "output."
+_SHA256 = "model_sha256"
+
+# Set before mlflow is imported anywhere: it reads this at import, and a run tells nobody but its user.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+class Tracking:
+    """Runs of one tracking store.
+
+    Parameters
+    ----------
+    uri : str
+        MLflow's tracking URI; the model registry is there too.
+    artifact_root : str or None
+        Where artifacts of new experiments go; None leaves it to the server.
+    """
+
+    def __init__(self, uri: str, artifact_root: str | None = None):
+        self.uri = uri
+        self._artifact_root = artifact_root
+        for talkative in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
+            logging.getLogger(talkative).setLevel(logging.WARNING)
+        import mlflow
+
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        self.client = mlflow.MlflowClient()
+
+    def experiment(self, name: str) -> str:
+        """Id of an experiment, made where it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            location = f"{self._artifact_root}/{name}" if self._artifact_root else None
+            try:
+                return self.client.create_experiment(name, artifact_location=location)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return self.experiment(name)  # another run made it meanwhile
+        if found.lifecycle_stage == "deleted":
+            raise StageError(f"The MLflow experiment {name} is deleted. Restore it, or give the use case another name.")
+        return found.experiment_id
+
+    @contextlib.contextmanager
+    def run(self, experiment: str, stage: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Run of a stage, ended as failed where its body raises.
+
+        Yields
+        ------
+        str
+            Id of the run.
+        """
+        import mlflow
+
+        all_tags = {_STAGE: stage, **{key: value for key, value in tags.items() if value}}
+        with mlflow.start_run(experiment_id=self.experiment(experiment), run_name=name, tags=all_tags) as run:
+            yield run.info.run_id
+
+    def keep_outputs(self, run_id: str, outputs: Mapping[str, Any]) -> None:
+        """Note at a stage's run what it handed on, for notebooks that are opened by hand."""
+        for name, value in outputs.items():
+            self.client.set_tag(run_id, _OUTPUT + name, json.dumps(value))
+
+    def newest_output(self, experiment: str, stage: str, name: str) -> Any:
+        """What the newest finished run of a stage handed on under a name.
+
+        Returns
+        -------
+        object or None
+            None where no run did.
+        """
+        for run in self._finished(experiment, f"tags.{_STAGE} = '{stage}'"):
+            if _OUTPUT + name in run.data.tags:
+                return json.loads(run.data.tags[_OUTPUT + name])
+        return None
+
+    def newest_candidates(self, experiment: str, train_data: str) -> list[str]:
+        """Runs that trained on some data: of each training function the newest, by its name."""
+        newest: dict[str, str] = {}
+        for run in self._finished(experiment, f"tags.{_STAGE} = 'train' and params.train_data = '{train_data}'"):
+            newest.setdefault(run.data.params["training_function"], run.info.run_id)
+        return [newest[name] for name in sorted(newest)]
+
+    def _finished(self, experiment: str, where: str) -> list:
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            return []
+        where += " and attributes.status = 'FINISHED'"
+        return self.client.search_runs([found.experiment_id], where, order_by=["attributes.start_time DESC"], max_results=200)
+
+    def log_chart(self, chart: Any, name: str) -> None:
+        """Log a chart as PNG under ``charts/`` of the active run."""
+        import mlflow
+
+        mlflow.log_figure(chart, f"charts/{name}.png")
+
+    def log_table(self, frame: pd.DataFrame, name: str) -> None:
+        """Log a small table as CSV under ``tables/`` of the active run."""
+        import mlflow
+
+        mlflow.log_text(frame.to_csv(), f"tables/{name}.csv")
+
+    def log_model(self, model: Any, sample: pd.DataFrame, answers: Any, optional: set[str], baseline: Any) -> str:
+        """Log a scikit-learn pipeline to the active run, with its signature, an example, the code and the baseline.
+
+        MLflow's ``log_model`` needs a logged-models API that Azure answers with 404; a folder written by
+        ``save_model`` and logged as artifacts works on every backend.
+
+        Parameters
+        ----------
+        model : Pipeline
+        sample : DataFrame of shape (few rows, columns)
+            Raw columns; the input example.
+        answers : ndarray of shape (few rows,)
+            What the model says of them.
+        optional : set of str
+            Columns that may be missing in a request: those that were in training.
+        baseline : dict
+            Statistics of the training rows, kept beside the model as ``baseline.json``.
+
+        Returns
+        -------
+        str
+            SHA-256 of the folder, which whoever loads it compares first.
+        """
+        import mlflow
+
+        with tempfile.TemporaryDirectory() as scratch, _quiet("mlflow"):
+            folder = Path(scratch) / MODEL
+            mlflow.sklearn.save_model(
+                model,
+                str(folder),
+                signature=_signature(sample, answers, optional),
+                input_example=sample,
+                serialization_format="cloudpickle",
+                conda_env=str(ROOT / "environment.yml"),
+                code_paths=[str(ROOT / "lib")],
+            )
+            (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
+            sha256 = digest(folder)
+            mlflow.log_artifacts(str(folder), MODEL)
+        mlflow.set_tag(_SHA256, sha256)
+        return sha256
+
+    def model_folder(self, source: str, sha256: str) -> Path:
+        """Local folder of a model, once it is the one that was logged.
+
+        Parameters
+        ----------
+        source : str
+            URI of its artifacts.
+        sha256 : str
+            What `log_model` returned.
+
+        Raises
+        ------
+        DataError
+            Where the folder is gone or not the same: an altered pickle can run anything, so it is not loaded.
+        """
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+        except (MlflowException, OSError) as error:
+            raise DataError(f"The model's files at {source} cannot be read: {error}. Train and register it again.") from error
+        if digest(folder) != sha256:
+            raise DataError(
+                f"The model's files at {source} are not those that were logged (SHA-256 differs), so they are not loaded. "
+                "Restore them, or train and register the model again."
+            )
+        return folder
+
+    def load_model(self, folder: Path) -> Any:
+        """Scikit-learn pipeline from a folder that `model_folder` gave."""
+        import mlflow
+
+        with _quiet("mlflow"):
+            return mlflow.sklearn.load_model(str(folder))
+
+    def candidate(self, run_id: str) -> Any:
+        """MLflow run of a candidate.
+
+        Raises
+        ------
+        DataError
+            Where there is none.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_run(run_id)
+        except MlflowException as error:
+            raise DataError(f"candidates: there is no MLflow run {run_id!r} in {self.uri}. Run the train notebook first.") from error
+
+    @staticmethod
+    def source_of(run: Any) -> tuple[str, str]:
+        """URI of the model that a run logged, and its SHA-256."""
+        return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256]
+
+
+def _signature(sample: pd.DataFrame, answers: Any, optional: set[str]) -> Any:
+    """Signature with whole numbers as doubles: a column of them cannot say that one is missing."""
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import ColSpec, Schema
+    from pandas.api import types
+
+    def kind(values: pd.Series) -> str:
+        if types.is_bool_dtype(values.dtype):
+            return "boolean"
+        if types.is_numeric_dtype(values.dtype):
+            return "double"
+        return "datetime" if types.is_datetime64_any_dtype(values.dtype) else "string"
+
+    inputs = Schema([ColSpec(kind(sample[name]), name, required=name not in optional) for name in sample.columns])
+    with _quiet("mlflow"):
+        outputs = infer_signature(sample, answers).outputs
+    return ModelSignature(inputs=inputs, outputs=outputs)
+
+
+@contextlib.contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Errors only, for calls whose warnings are known: pickles are guarded by their SHA-256."""
+    import warnings
+
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,69 @@
+"""The baseline: statistics of the training rows, kept with the model for its users and for drift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MOST_CATEGORIES = 50
+_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
+    """Statistics of each column of the training rows.
+
+    Parameters
+    ----------
+    train : DataFrame
+        Training rows, target included.
+    target_column : str
+
+    Returns
+    -------
+    dict
+        Plain JSON: ``{"rows": int, "columns": {name: {...}}, "target": {...}}``. Of each column its ``kind``
+        (number, boolean, date, category or text) and ``missing``, a share; of numbers ``minimum``, ``maximum``, ``mean``,
+        ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts
+        the most frequent ``categories`` with their counts, and ``distinct``, how many there are.
+    """
+    columns = {name: _column(train[name]) for name in train.columns if name != target_column}
+    target = {"name": target_column, **_column(train[target_column])}
+    return {"rows": len(train), "columns": columns, "target": target}
+
+
+def _column(values: pd.Series) -> dict[str, Any]:
+    described: dict[str, Any] = {"missing": float(values.isna().mean())}
+    present = values.dropna()
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return {"kind": "boolean", **described, **_categories(present)}
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return {"kind": "number", **described, **_numbers(present)}
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        ends = {"minimum": present.min().isoformat(), "maximum": present.max().isoformat()} if len(present) else {}
+        return {"kind": "date", **described, **ends}
+    categories = _categories(present)
+    return {"kind": "category" if categories["distinct"] <= MOST_CATEGORIES else "text", **described, **categories}
+
+
+def _numbers(present: pd.Series) -> dict[str, Any]:
+    floats = present.to_numpy(dtype=float)
+    floats = floats[np.isfinite(floats)]
+    if not len(floats):
+        return {}
+    return {
+        "minimum": float(floats.min()),
+        "maximum": float(floats.max()),
+        "mean": float(floats.mean()),
+        "deviation": float(floats.std()),
+        "quantiles": {str(share): float(value) for share, value in zip(_QUANTILES, np.quantile(floats, _QUANTILES), strict=True)},
+    }
+
+
+def _categories(present: pd.Series) -> dict[str, Any]:
+    counts = present.astype(str).value_counts()
+    return {
+        "distinct": int(len(counts)),
+        "categories": {str(one): int(count) for one, count in counts.head(MOST_CATEGORIES).items()},
+    }

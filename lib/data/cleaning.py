@@ -1,0 +1,125 @@
+"""What every table goes through before a pipeline's own preparation, and what must hold after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lib.data import tables
+from lib.errors import DataError, NameNotFound
+
+_INDEX_NAMES = re.compile(r"(unnamed: \d+|index|level_0|)", re.IGNORECASE)
+MINIMUM_ROWS = 20
+
+
+def index_columns(frame: pd.DataFrame) -> list[str]:
+    """Columns that are a saved index: named as one and counting the rows by one from where they start."""
+    found = []
+    for position, name in enumerate(frame.columns):
+        values = frame.iloc[:, position]
+        if _INDEX_NAMES.fullmatch(str(name)) and pd.api.types.is_integer_dtype(values.dtype) and (values.diff().iloc[1:] == 1).all():
+            found.append(name)
+    return found
+
+
+def without(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:
+    """Frame without some columns.
+
+    Raises
+    ------
+    NameNotFound
+        Where one of them is not there: a misspelt leak must not stay in unnoticed.
+    """
+    for name in columns:
+        if name not in frame.columns:
+            raise NameNotFound("column", name, frame.columns, where=f"{where} (drop_columns)")
+    return frame.drop(columns=list(columns))
+
+
+def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tuple[pd.DataFrame, list[str]]:
+    """Rows whose target can be learnt, the target in a plain type.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The prepared table.
+    target_column : str
+    task : str
+
+    Returns
+    -------
+    frame : DataFrame
+        A regression's target as floats; a class as bool, whole number or text, whichever it was.
+    notes : list of str
+        What was left out, one sentence each.
+
+    Raises
+    ------
+    DataError
+        Where the target does not fit the task, or too few rows are left.
+    """
+    target = tables.column(frame, target_column, where="the prepared table")
+    notes = []
+    if task == "regression":
+        target = _as_numbers(target, target_column)
+        missing = ~np.isfinite(target)
+    else:
+        missing = target.isna()
+    if missing.any():
+        notes.append(f"{missing.sum():,} rows without a {target_column} were left out.")
+        frame, target = frame[~missing], target[~missing]
+    if len(frame) < MINIMUM_ROWS:
+        raise DataError(f"{len(frame)} rows have a {target_column}; at least {MINIMUM_ROWS} are needed to train and test.")
+    if task != "regression":
+        target = _as_classes(target)
+        _check_classes(target, target_column, task)
+    return frame.assign(**{target_column: target}).reset_index(drop=True), notes
+
+
+def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Frame with infinite numbers as missing ones, and a note for each column that had some."""
+    notes, changed = [], {}
+    for name in frame.select_dtypes("floating"):
+        infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
+        if infinite.any():
+            notes.append(f"{infinite.sum():,} infinite values of {name} count as missing.")
+            changed[name] = frame[name].mask(infinite)
+    return frame.assign(**changed), notes
+
+
+def _as_numbers(target: pd.Series, name: str) -> pd.Series:
+    numbers = pd.to_numeric(target, errors="coerce").astype(float)
+    wrong = numbers.isna() & target.notna()
+    if wrong.any():
+        raise DataError(
+            f"The target {name} of a regression must be numbers; {wrong.sum():,} of {len(target):,} rows are not, e.g. "
+            f"{target[wrong].iloc[0]!r}. Set task to binary or multiclass, or mend the column in prepare_data."
+        )
+    return numbers
+
+
+def _as_classes(target: pd.Series) -> pd.Series:
+    """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
+    if pd.api.types.is_bool_dtype(target.dtype):
+        return target.astype(bool)
+    if pd.api.types.is_numeric_dtype(target.dtype):
+        whole = (target % 1 == 0).all()
+        return target.astype("int64" if whole else "float64")
+    return target.astype(str)
+
+
+def _check_classes(target: pd.Series, name: str, task: str) -> None:
+    counts = target.value_counts()
+    shown = ", ".join(repr(one) for one in counts.index[:8]) + (", ..." if len(counts) > 8 else "")
+    if len(counts) < 2:
+        raise DataError(f"The target {name} has one class only ({shown}); a {task} task needs at least two.")
+    if task == "binary" and len(counts) != 2:
+        raise DataError(f"The target {name} of a binary task has {len(counts)} classes ({shown}). Set task to multiclass.")
+    if len(counts) > max(2, len(target) // 2):
+        raise DataError(
+            f"The target {name} has {len(counts)} classes in {len(target)} rows, so most are seen once. "
+            "Is it a regression (task: regression), or an id?"
+        )

@@ -1,0 +1,127 @@
+"""The split: a row's side is decided by a hash of what it says, so it keeps its side for ever.
+
+Appending rows, reordering rows or columns, or a column that turns from whole numbers into decimals (as one
+does when its first value goes missing) moves no row from one side to the other. No later model can
+therefore have been trained on a row that tests an earlier one, and equal rows are on the same side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import DataError, NameNotFound
+
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A rule that says of each row whether it tests or trains.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The columns whose content is hashed: the keys, or all.
+    test_fraction : float
+        Share of rows that test, expected over many rows.
+    seed : int
+        Another seed is another split.
+    """
+
+    columns: tuple[str, ...]
+    test_fraction: float
+    seed: int
+
+    def is_test(self, frame: pd.DataFrame) -> np.ndarray:
+        """Whether each row tests, of shape (rows,).
+
+        Raises
+        ------
+        NameNotFound
+            Where the frame lacks one of the columns.
+        """
+        for column in self.columns:
+            if column not in frame.columns:
+                raise NameNotFound("column", column, frame.columns, where="the prepared table, to split it by (key_columns)")
+        share = row_hash(frame, self.columns, self.seed) / np.float64(2**64)
+        return share < self.test_fraction
+
+    def apply(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Training rows and test rows, each numbered from 0.
+
+        Raises
+        ------
+        DataError
+            Where one side gets no row.
+        """
+        test = self.is_test(frame)
+        if test.all() or not test.any():
+            side = "training" if test.all() else "test"
+            raise DataError(
+                f"No row is left on the {side} side: {len(frame)} rows, test_fraction={self.test_fraction}. "
+                "Give more rows, or another test_fraction or seed."
+            )
+        return frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True)
+
+
+def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.ndarray:
+    """64-bit hash of each row's content.
+
+    Each value is hashed with the name of its column and the hashes are added up, so that neither the order of
+    columns nor a new column that is empty in a row matters. Numbers count by value, whatever their type; text that
+    reads as a number counts as that number.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+    columns : sequence of str
+        The columns that count.
+    seed : int
+
+    Returns
+    -------
+    ndarray of uint64, of shape (rows,)
+        Mixed by splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+    """
+    total = np.zeros(len(frame), dtype=np.uint64)
+    for column in columns:
+        values = frame[column]
+        name = np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
+        hashed = _mixed(_value_hash(values) ^ name)
+        total += np.where(values.isna(), np.uint64(0), hashed)
+    return _mixed(total + _mixed(np.array([seed], dtype=np.uint64)))
+
+
+def _value_hash(values: pd.Series) -> np.ndarray:
+    """Hash of each value, the same for ``12``, ``12.0`` and ``"12"``."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if pd.api.types.is_datetime64_dtype(values.dtype):
+        return _number_hash(values.astype("datetime64[ns]").astype("int64"))
+    if pd.api.types.is_bool_dtype(values.dtype):
+        values = values.astype(object)
+    elif pd.api.types.is_numeric_dtype(values.dtype):
+        return _number_hash(values)
+    codes, distinct = pd.factorize(values, use_na_sentinel=True)
+    texts = pd.Series([str(one) for one in distinct], dtype=object)
+    numbers = pd.to_numeric(texts, errors="coerce")
+    hashed = np.where(numbers.notna(), _number_hash(numbers), pd.util.hash_array(texts.to_numpy(object)))
+    return np.append(hashed, np.uint64(0))[codes]
+
+
+def _number_hash(values: pd.Series) -> np.ndarray:
+    floats = values.to_numpy(dtype="float64", na_value=np.nan)
+    return pd.util.hash_array(floats + 0.0)  # + 0.0 makes one zero of the two
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        bits = bits + _MIX[0]
+        bits = (bits ^ (bits >> np.uint64(30))) * _MIX[1]
+        bits = (bits ^ (bits >> np.uint64(27))) * _MIX[2]
+        return bits ^ (bits >> np.uint64(31))

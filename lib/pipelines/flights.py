@@ -1,0 +1,40 @@
+"""Will a flight from New York arrive late? Derives the target and joins the weather; data/README.md has the tables."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pandas as pd
+
+from lib.errors import NameNotFound
+from lib.pipelines.base import BasePipeline
+
+_NEEDED = ("arr_delay", "time_hour", "origin", "sched_dep_time")
+_WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
+_HOUR = ["origin", "time_hour"]
+# One reading of 1048 mph is in the source; the strongest gust ever measured on land is 253.
+_STRONGEST_WIND_MPH = 253
+
+
+class FlightsPipeline(BasePipeline):
+    """Binary: ``late`` is true where a flight arrived more than ``late_after_minutes`` after its schedule."""
+
+    OPTIONS: ClassVar[dict[str, type]] = {"weather_data": str, "late_after_minutes": int}
+
+    def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Flights that arrived, with the target, the scheduled departure in local time and the weather of that hour."""
+        for name in _NEEDED:
+            if name not in frame.columns:
+                raise NameNotFound("column", name, frame.columns, where=self.parameters.data)
+        arrived = frame[frame["arr_delay"].notna()]  # a cancelled or diverted flight is neither late nor in time
+        late = arrived["arr_delay"] > self.parameters.options["late_after_minutes"]
+        day = pd.to_datetime(arrived[["year", "month", "day"]])
+        minutes = arrived["sched_dep_time"] // 100 * 60 + arrived["sched_dep_time"] % 100  # 1405 is five past two
+        known = arrived.drop(columns=["arr_delay", "year", "month", "day", "hour", "minute", "sched_dep_time"])
+        known = known.assign(scheduled_departure=day + pd.to_timedelta(minutes, unit="min"), late=late)
+        return known.merge(self._weather(), on=_HOUR, how="left", validate="many_to_one")
+
+    def _weather(self) -> pd.DataFrame:
+        """A row for each airport and hour; readings that cannot be are missing."""
+        weather = self.backend.read_table(self.parameters.options["weather_data"])[_HOUR + _WEATHER]
+        return weather.assign(wind_speed=weather["wind_speed"].where(weather["wind_speed"] <= _STRONGEST_WIND_MPH))

@@ -1,0 +1,173 @@
+"""Deploy: the version that bears ``production``, as a real-time endpoint that answers as the model does."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+import numpy as np
+import pandas as pd
+import requests
+
+from lib import metrics
+from lib.errors import EndpointError, GateError
+
+if TYPE_CHECKING:
+    from lib.backends.base import Backend
+    from lib.metrics import Predictions
+    from lib.parameters import Parameters
+
+# An answer travels as decimal text; the model computes it anew, in another process.
+_TOLERANCE = 1e-6
+_SHOWN_ROWS = 8
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the stage hands on, and what its notebook shows.
+
+    Attributes
+    ----------
+    endpoint_url : str
+        Where it answers.
+    sample_request : str
+        URI of a request that it answers, one test row as JSON.
+    summary : DataFrame
+        Endpoint, version, rows asked, time of an answer.
+    answers : DataFrame
+        What the endpoint and what the model said of the first rows.
+    """
+
+    endpoint_url: str
+    sample_request: str
+    summary: pd.DataFrame
+    answers: pd.DataFrame
+
+
+def run(backend: Backend, parameters: Parameters) -> Deployment:
+    """Find production by its tag, deploy it, and ask it.
+
+    Returns
+    -------
+    Deployment
+
+    Raises
+    ------
+    GateError
+        Where no version is in production.
+    EndpointError
+        Where the endpoint does not come up, or answers otherwise than the model; then what served before serves on.
+    """
+    import mlflow
+
+    version = backend.models(parameters.name).production()
+    if version is None:
+        raise GateError(
+            f"No version of {parameters.name} bears the tag production, so there is nothing to deploy. "
+            f"{parameters.decision or 'The evaluate notebook says why.'}"
+        )
+    folder = backend.tracking.model_folder(version.source, version.sha256)
+    rows = backend.read_table(parameters.test_data).drop(columns=parameters.target_column).head(parameters.smoke_rows)
+    expected = metrics.predict(backend.tracking.load_model(folder), rows, parameters.task, parameters.positive_class)
+
+    def check(url: str, key: str) -> tuple[dict[str, Any], float]:
+        started = time.perf_counter()
+        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds)
+        seconds = time.perf_counter() - started
+        compare(answer, expected)
+        return answer, seconds
+
+    endpoint = backend.endpoint(parameters.name)
+    status = endpoint.status()
+    if not (status.url and status.version == version.version):
+        status = endpoint.deploy(folder, version.version, version.sha256, check)
+    answer, seconds = check(status.url, endpoint.key())
+    mlflow.log_params({"version": version.version, "endpoint_url": status.url})
+    mlflow.log_metric("answer_milliseconds", seconds * 1000)
+    summary = {
+        "endpoint": parameters.name,
+        "URL": status.url,
+        "version": version.version,
+        "training function": version.tags.get("training_function", ""),
+        "test rows asked": len(rows),
+        "answers": "all as the model's own",
+        "time of the answer": f"{seconds * 1000:.1f} ms for {len(rows)} rows",
+    }
+    sample = backend.write_json(as_request(rows.head(1)), f"{parameters.name}/sample_request.json")
+    return Deployment(status.url, sample, pd.DataFrame({"": summary}), _answers(answer, expected))
+
+
+def as_request(rows: pd.DataFrame) -> dict[str, Any]:
+    """Rows as the JSON body that an endpoint takes: missing values as null, dates in ISO 8601."""
+    plain = rows.astype(object).where(rows.notna(), None)
+    data = [[_plain(value) for value in row] for row in plain.itertuples(index=False, name=None)]
+    return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
+
+
+def ask(url: str, key: str, rows: pd.DataFrame, timeout: float) -> dict[str, Any]:
+    """Answer of an endpoint to some rows.
+
+    Raises
+    ------
+    EndpointError
+        Where it does not answer, or not with 200.
+    """
+    session = requests.Session()
+    # A proxy is for other machines; without this a proxy variable would send 127.0.0.1 through it.
+    session.trust_env = urlparse(url).hostname not in _LOOPBACK
+    try:
+        answer = session.post(
+            url,
+            data=json.dumps(as_request(rows)),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            timeout=timeout,
+        )
+    except requests.RequestException as error:
+        raise EndpointError(f"The endpoint at {url} did not answer: {error}") from error
+    if answer.status_code != 200:
+        raise EndpointError(f"The endpoint at {url} answered {answer.status_code}: {answer.text[:500]}")
+    return answer.json()
+
+
+def compare(answer: dict[str, Any], expected: Predictions) -> None:
+    """Compare an endpoint's answer with the model's own predictions.
+
+    Raises
+    ------
+    EndpointError
+        With the first row that differs.
+    """
+    if expected.probabilities is None:
+        got, own = np.asarray(answer["predictions"], dtype=float), expected.labels
+        same = np.isclose(got, own, rtol=_TOLERANCE, atol=_TOLERANCE) if got.shape == own.shape else np.array([False])
+    else:
+        got, own = answer["predictions"], expected.labels.tolist()
+        same = np.array([one == other for one, other in zip(got, own, strict=False)] if len(got) == len(own) else [False])
+        probabilities = np.asarray(answer["probabilities"], dtype=float)
+        if answer["classes"] != expected.classes.tolist() or probabilities.shape != expected.probabilities.shape:
+            raise EndpointError(f"The endpoint knows the classes {answer['classes']}, the model {expected.classes.tolist()}.")
+        same &= np.isclose(probabilities, expected.probabilities, rtol=_TOLERANCE, atol=_TOLERANCE).all(axis=1)
+    if not same.all():
+        row = int(np.argmin(same))
+        raise EndpointError(
+            f"The endpoint answers otherwise than the model in {(~same).sum()} of {len(own)} rows; row {row}: "
+            f"{got[row] if len(got) > row else 'no answer'} instead of {own[row]}. It gets no traffic."
+        )
+
+
+def _answers(answer: dict[str, Any], expected: Predictions) -> pd.DataFrame:
+    frame = pd.DataFrame({"the endpoint's answer": answer["predictions"], "the model's own": expected.labels})
+    if expected.probabilities is not None:
+        for column, one in enumerate(answer["classes"]):
+            frame[f"probability of {one}"] = [round(row[column], 4) for row in answer["probabilities"]]
+    return frame.rename_axis("row").head(_SHOWN_ROWS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,215 @@
+"""Evaluate: candidates and champion on the same rows; the best goes to production if the gates let it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+
+from lib import charts, metrics
+from lib.backends.models import ModelVersion
+from lib.backends.tracking import BASELINE_FILE
+from lib.data.split import Split
+from lib.errors import DataError
+from lib.metrics import Metric, Predictions
+
+if TYPE_CHECKING:
+    from lib.backends.base import Backend
+    from lib.parameters import Parameters
+
+CHAMPION = "champion"
+_FEWEST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model and its scores on the test rows.
+
+    Attributes
+    ----------
+    name : str
+        Training function of a candidate, ``"champion v3"`` of the champion.
+    run_id : str
+        The run that trained it.
+    scores : dict of float
+        By name of the metric.
+    predictions : Predictions
+        Of the test rows.
+    """
+
+    name: str
+    run_id: str
+    scores: Mapping[str, float]
+    predictions: Predictions
+
+
+class EvaluateHooks(Protocol):
+    """What a pipeline may change here."""
+
+    def accept(self, best: Contender, champion: Contender | None) -> str:
+        """Why the best candidate may not go to production; empty where it may."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the stage hands on, and what its notebook shows.
+
+    Attributes
+    ----------
+    decision : str
+        What moved, or why nothing did.
+    promoted : bool
+        Whether a new version went to production.
+    table : DataFrame
+        Every metric of every contender on the test rows, the best first.
+    side_by_side : Chart
+        The primary metric of every contender.
+    best : Chart
+        Confusion matrix or residuals of the best candidate.
+    """
+
+    decision: str
+    promoted: bool
+    table: pd.DataFrame
+    side_by_side: charts.Chart
+    best: charts.Chart
+
+
+def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
+    """Score every contender, and move the tag ``production`` where the best candidate earned it.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        Where there is no candidate, or one cannot score the test rows.
+    """
+    import mlflow
+
+    metric = metrics.get(parameters.primary_metric, parameters.task)
+    registry = backend.models(parameters.name)
+    notes = [registry.repair()]
+    version = registry.production()
+    test = backend.read_table(parameters.test_data)
+
+    folder = None
+    if version is not None:
+        folder = backend.tracking.model_folder(version.source, version.sha256)
+        test, note = _rows_new_to(folder, version, test, backend.read_json(parameters.baseline))
+        notes.append(note)
+    candidates = [_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates]
+    champion = None
+    if version is not None:
+        champion, note = _champion(backend, version, folder, test, parameters)
+        notes.append(note)
+
+    best = {one.name: one for one in candidates}[metric.ranked({one.name: one.scores[metric.name] for one in candidates})[0]]
+    refusal = hooks.accept(best, champion)
+    decision = _decide(registry, backend, best, champion, version, refusal, metric, parameters)
+    decision = " ".join([decision, *filter(None, notes)])
+
+    contenders = [*candidates, *([champion] if champion else [])]
+    table = _table(contenders, metric, parameters.task)
+    side_by_side = charts.candidates(
+        {one.name: one.scores[metric.name] for one in contenders}, metric, best.name, parameters.min_score
+    )
+    truth = test[parameters.target_column]
+    chart = charts.residuals if parameters.task == "regression" else charts.confusion
+    of_best = chart(truth, best.predictions)
+    mlflow.log_metrics({f"{one.name.replace(' ', '_')}.{metric.name}": one.scores[metric.name] for one in contenders if one.scores[metric.name] == one.scores[metric.name]})
+    mlflow.set_tag("decision", decision)
+    backend.tracking.log_table(table, "contenders")
+    backend.tracking.log_chart(side_by_side, "contenders")
+    backend.tracking.log_chart(of_best, "best")
+    return Evaluation(decision, not refusal, table, side_by_side, of_best)
+
+
+def _candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
+    run = backend.tracking.candidate(run_id)
+    folder = backend.tracking.model_folder(*backend.tracking.source_of(run))
+    return _scored(run.data.params["training_function"], run_id, backend.tracking.load_model(folder), test, parameters)
+
+
+def _champion(
+    backend: Backend, version: ModelVersion, folder: Path, test: pd.DataFrame, parameters: Parameters
+) -> tuple[Contender | None, str]:
+    """The champion and its scores or, where it cannot score today's rows, why: then it protects nothing."""
+    name = f"{CHAMPION} v{version.version}"
+    try:
+        return _scored(name, version.run_id, backend.tracking.load_model(folder), test, parameters), ""
+    except Exception as error:  # whatever an older model raises on rows that it was not made for
+        return None, f"Version {version.version} in production cannot score these rows ({type(error).__name__}: {error}), so it was not compared."
+
+
+def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
+    target = parameters.target_column
+    predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
+    scores = {one.name: one.score(test[target], predictions) for one in metrics.of_task(parameters.task)}
+    return Contender(name, run_id, scores, predictions)
+
+
+def _rows_new_to(folder: Path, version: ModelVersion, test: pd.DataFrame, baseline: Mapping) -> tuple[pd.DataFrame, str]:
+    """Test rows that the champion did not train on, and a note where those are not all.
+
+    With the same rule of splitting no row ever changes its side. With another seed, key or test_fraction the champion's own
+    rule says which of today's test rows it may have trained on.
+    """
+    rule, today = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split"), baseline.get("split")
+    if rule == today and rule is not None:
+        return test, ""
+    unsure = f"Version {version.version} was split by another rule and may have trained on some of these test rows."
+    if rule is None or not set(rule["columns"]) <= set(test.columns):
+        return test, unsure
+    new = Split(tuple(rule["columns"]), rule["test_fraction"], rule["seed"]).is_test(test)
+    if new.sum() < _FEWEST_ROWS:
+        raise DataError(
+            f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, so no fair "
+            "comparison is possible. Use the test_fraction, seed and key_columns it was trained with."
+        )
+    kept = test[new].reset_index(drop=True)
+    return kept, f"Version {version.version} was split by another rule; all were scored on the {len(kept):,} test rows it never trained on."
+
+
+def _decide(
+    registry: Any,
+    backend: Backend,
+    best: Contender,
+    champion: Contender | None,
+    version: ModelVersion | None,
+    refusal: str,
+    metric: Metric,
+    parameters: Parameters,
+) -> str:
+    score = f"{metric.name} {best.scores[metric.name]:.4g}"
+    stays = f"version {version.version} stays in production" if version else "nothing is in production"
+    if refusal:
+        return f"{best.name} ({score}) is not promoted: {refusal}. So {stays}."
+    source, sha256 = backend.tracking.source_of(backend.tracking.candidate(best.run_id))
+    tags = {
+        "training_function": best.name,
+        "primary_metric": metric.name,
+        metric.name: f"{best.scores[metric.name]:.6g}",
+        "test_data": parameters.test_data,
+    }
+    made = registry.register(best.run_id, source, sha256, tags)
+    registry.promote(made.version)
+    if champion:
+        before = f" in place of version {version.version} ({champion.scores[metric.name]:.4g})"
+    else:
+        before = f" in place of version {version.version}" if version else ""
+    return f"{best.name} ({score}) is version {made.version} and goes to production{before}."
+
+
+def _table(contenders: list[Contender], metric: Metric, task: str) -> pd.DataFrame:
+    by_name = {one.name: one for one in contenders}
+    order = metric.ranked({one.name: one.scores[metric.name] for one in contenders})
+    columns = [metric.name, *[name for name in metrics.names(task) if name != metric.name]]
+    rows = {name: [by_name[name].scores[column] for column in columns] for name in order}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("contender").round(4)

@@ -1,0 +1,100 @@
+"""Setup: is everything there that a run needs?"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lib.backends.base import Check
+from lib.errors import StageError
+from lib.paths import ROOT
+
+if TYPE_CHECKING:
+    from lib.backends.base import Backend
+    from lib.parameters import Parameters
+
+# Those that a stage cannot do without; the lock has every one.
+_PACKAGES = ("papermill", "scrapbook", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "matplotlib", "fastapi", "uvicorn")
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class SetupReport:
+    """What was looked at and found.
+
+    Attributes
+    ----------
+    checks : list of Check
+    """
+
+    checks: list[Check]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each check."""
+        rows = [(check.what, check.found, "ok" if check.ok else "not ok") for check in self.checks]
+        return pd.DataFrame(rows, columns=["check", "found", "state"]).set_index("check")
+
+
+def run(backend: Backend, parameters: Parameters) -> SetupReport:
+    """Find or make what a run needs.
+
+    Returns
+    -------
+    SetupReport
+
+    Raises
+    ------
+    DataError
+        Where the table is not there.
+    StageError
+        With every check that failed.
+    """
+    checks = [_python(), _packages(), *backend.checks(), _model(backend, parameters), _data(backend, parameters)]
+    status = backend.endpoint(parameters.name).status()
+    serving = f"version {status.version} at {status.url}" if status.url else "a deployment makes it"
+    checks.append(Check("endpoint", f"{parameters.name}: {status.state}, {serving}"))
+    failed = [f"{check.what}: {check.found}" for check in checks if not check.ok]
+    if failed:
+        raise StageError("The setup found what a run cannot go on with: " + "; ".join(failed))
+    return SetupReport(checks)
+
+
+def _python() -> Check:
+    return Check("Python", f"{sys.version.split()[0]}, {sys.prefix}")
+
+
+def _packages() -> Check:
+    lock = ROOT / "requirements.lock"
+    pins: dict[str, set[str]] = {}
+    for name, version in _PIN.findall(lock.read_text(encoding="utf-8")) if lock.is_file() else ():
+        pins.setdefault(name.lower(), set()).add(version)
+    missing, other = [], []
+    for name in _PACKAGES:
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+            continue
+        if pins.get(name, {version}).isdisjoint({version}):
+            other.append(f"{name} {version} (locked: {', '.join(sorted(pins[name]))})")
+    if missing:
+        return Check("packages", f"{', '.join(missing)} missing; run make run, or pip install -r requirements.lock", ok=False)
+    return Check("packages", f"other than locked: {', '.join(other)}" if other else f"{len(_PACKAGES)} looked at, all as locked")
+
+
+def _model(backend: Backend, parameters: Parameters) -> Check:
+    registry = backend.models(parameters.name)
+    repaired = registry.repair()
+    production = registry.production()
+    state = f"version {production.version} in production" if production else "none in production"
+    return Check("model", f"{parameters.name}: {len(registry.versions())} versions, {state}. {repaired}".strip())
+
+
+def _data(backend: Backend, parameters: Parameters) -> Check:
+    return Check("table", backend.find_table(parameters.data))

@@ -1,0 +1,142 @@
+"""Train: one training function, one candidate."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+
+from lib import charts, metrics
+from lib.metrics import Metric, Predictions
+from lib.training import TrainingRequest
+
+if TYPE_CHECKING:
+    from lib.backends.base import Backend
+    from lib.parameters import Parameters
+
+_EXAMPLE_ROWS = 5
+_IMPORTANCE_ROWS, _IMPORTANCE_REPEATS = 1000, 3
+
+
+class TrainHooks(Protocol):
+    """What a pipeline may change here."""
+
+    def training_function(self, name: str) -> Callable:
+        """Training function of a name."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the stage hands on, and what its notebook shows.
+
+    Attributes
+    ----------
+    run_id : str
+        MLflow run with the model, its metrics, charts and parameters.
+    scores : DataFrame
+        Every metric of the task, on test rows and on training rows.
+    quality : Chart
+        ROC and precision-recall curves, or residuals.
+    importance : Chart
+        Permutation importance on test rows.
+    """
+
+    run_id: str
+    scores: pd.DataFrame
+    quality: charts.Chart
+    importance: charts.Chart
+
+
+def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str) -> Candidate:
+    """Fit on the training rows, score on the test rows, log everything.
+
+    Parameters
+    ----------
+    hooks, backend, parameters
+        Of this run.
+    run_id : str
+        The active MLflow run.
+
+    Returns
+    -------
+    Candidate
+    """
+    import mlflow
+
+    task, target, name = parameters.task, parameters.target_column, parameters.training_function
+    metric = metrics.get(parameters.primary_metric, task)
+    train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
+    X, y, X_test, y_test = train.drop(columns=target), train[target], test.drop(columns=target), test[target]
+    hyperparameters = parameters.hyperparameters.get(name, {})
+    request = TrainingRequest(task, metric, parameters.seed, parameters.threads or _cores())
+
+    started = time.perf_counter()
+    model = hooks.training_function(name)(X, y, request, **hyperparameters)
+    seconds = time.perf_counter() - started
+
+    on_test = metrics.predict(model, X_test, task, parameters.positive_class)
+    on_train = metrics.predict(model, X, task, parameters.positive_class)
+    scores = pd.DataFrame(
+        {one.name: (one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.of_task(task)},
+        index=["test rows", "training rows", "direction"],
+    ).T.rename_axis("metric")
+    drawn = _charts(model, X_test, y_test, on_test, metric, parameters)
+
+    mlflow.log_params(
+        {
+            "training_function": name,
+            **{key: parameters[key] for key in ("train_data", "test_data", "target_column", "task", "primary_metric", "seed")},
+            **{f"hyperparameters.{key}": value for key, value in hyperparameters.items()},
+        }
+    )
+    finite = {one: float(value) for one, value in scores["test rows"].items() if value == value}
+    finite |= {f"train_{one}": float(value) for one, value in scores["training rows"].items() if value == value}
+    mlflow.log_metrics({**finite, "fit_seconds": seconds, "train_rows": len(train), "test_rows": len(test)})
+    for chart_name, chart in drawn.items():
+        backend.tracking.log_chart(chart, chart_name)
+    backend.tracking.log_table(scores, "scores")
+    example = X_test.head(_EXAMPLE_ROWS)
+    optional = set(X.columns[X.isna().any()])
+    backend.tracking.log_model(model, example, model.predict(example), optional, backend.read_json(parameters.baseline))
+    return Candidate(run_id, scores, drawn.get("curves") or drawn["residuals"], drawn["importance"])
+
+
+def permutation_importance(model: Any, X: pd.DataFrame, y: pd.Series, metric: Metric, parameters: Parameters) -> pd.DataFrame:
+    """How much of the score is lost when one raw column is shuffled.
+
+    Breiman: Random forests, 2001; https://scikit-learn.org/stable/modules/permutation_importance.html
+
+    Returns
+    -------
+    DataFrame of shape (columns, 2)
+        ``mean`` and ``deviation`` over the repeats, most important first.
+    """
+    from sklearn.inspection import permutation_importance as permute
+
+    rows = X.sample(min(_IMPORTANCE_ROWS, len(X)), random_state=parameters.seed).index
+    sign = 1 if metric.greater_is_better else -1
+
+    def scorer(fitted: Any, some: pd.DataFrame, truth: pd.Series) -> float:
+        return sign * metric.score(truth, metrics.predict(fitted, some, parameters.task, parameters.positive_class))
+
+    found = permute(model, X.loc[rows], y.loc[rows], scoring=scorer, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed)
+    frame = pd.DataFrame({"mean": found.importances_mean, "deviation": found.importances_std}, index=X.columns)
+    return frame.sort_values("mean", ascending=False)
+
+
+def _charts(
+    model: Any, X: pd.DataFrame, y: pd.Series, predictions: Predictions, metric: Metric, parameters: Parameters
+) -> dict[str, charts.Chart]:
+    drawn = {"importance": charts.importance(permutation_importance(model, X, y, metric, parameters), metric)}
+    if parameters.task == "regression":
+        return {"residuals": charts.residuals(y, predictions), **drawn}
+    return {"curves": charts.roc_and_precision_recall(y, predictions), "confusion_matrix": charts.confusion(y, predictions), **drawn}
+
+
+def _cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
