@@ -1,0 +1,130 @@
+"""Contracts before kernels: the whole chain is checked from text, in a fraction of a second.
+
+Names that a child class or a training function asks for are read from its file without importing it: importing
+pandas and scikit-learn would take longer than everything else here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib import backends, pipelines, training
+from lib.chain.notebooks import Notebook
+from lib.errors import ParameterError, suggest
+from lib.parameters import SPECS, Layers, Parameters, check
+from lib.paths import ROOT, shown
+
+TRAINING_FUNCTION, RUN_NAME = "training_function", "run_name"
+_FROM_CHAIN = (TRAINING_FUNCTION, RUN_NAME)
+_CHECKED_TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
+
+
+def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
+    """Parameters that every notebook, pipeline and training function of the chain can work with.
+
+    Raises
+    ------
+    ParameterError
+        With every fault at once.
+    """
+    choices = {
+        "pipeline": pipelines.available(),
+        "training function": training.available(),
+        "backend": backends.available(),
+    }
+    faults, values = [], {}
+    try:
+        values = check(layers, choices)
+    except ParameterError as error:
+        faults += error.faults
+    faults += notebook_faults(notebooks)
+    given = {**layers.values, **values}
+    faults += _option_faults(given) + _hyperparameter_faults(given)
+    if not faults:
+        faults += backends.faults(Parameters(values))
+    if faults:
+        raise ParameterError(faults)
+    return Parameters(values)
+
+
+def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
+    """What does not fit between notebooks: unknown names, inputs nobody gives, outputs nobody reads."""
+    faults, handed_on = [], set()
+    for position, notebook in enumerate(notebooks):
+        known = {*SPECS, *_FROM_CHAIN, *handed_on}
+        for name in notebook.parameters:
+            if name not in known:
+                faults.append(f"{shown(notebook.path)}: nothing gives the parameter {name}. {suggest(name, known)}")
+            elif name in SPECS and notebook.types[name] != SPECS[name].type.__name__:
+                faults.append(f"{shown(notebook.path)}: {name} is of type {SPECS[name].type.__name__}, not {notebook.types[name]}.")
+        later = {name for one in notebooks[position + 1 :] for name in one.parameters}
+        if later:  # what the last one hands on is the chain's own result
+            for name in notebook.outputs:
+                if name not in later:
+                    faults.append(f"{shown(notebook.path)} hands on {name}, which no later notebook reads. {suggest(name, later)}")
+        handed_on |= set(notebook.outputs)
+    return faults
+
+
+def _option_faults(values: Mapping[str, Any]) -> list[str]:
+    """Options that the pipeline does not ask for, asks for in vain, or asks for in another type."""
+    name, options = values.get("pipeline"), values.get("options") or {}
+    if name not in pipelines.available() or not isinstance(options, Mapping):
+        return []
+    file = ROOT / "lib" / "pipelines" / f"{name}.py"
+    asked = _class_options(file)
+    faults = [f"options: {one} is no option of {shown(file)}. {suggest(one, asked)}" for one in options if one not in asked]
+    for one, kind in asked.items():
+        if one not in options:
+            faults.append(f"options: {shown(file)} needs {one} ({kind}). Add it under options in your parameter file.")
+        elif kind in _CHECKED_TYPES and not _is(options[one], kind):
+            faults.append(f"options: {one} is {options[one]!r}; expected {kind}.")
+    return faults
+
+
+def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
+    """Hyperparameters that a training function does not take, or takes in another type."""
+    faults = []
+    hyperparameters = values.get("hyperparameters") or {}
+    if not isinstance(hyperparameters, Mapping):
+        return []
+    for name, given in hyperparameters.items():
+        if name not in training.available():
+            continue  # said already: it is not in training_functions
+        if not isinstance(given, Mapping):
+            faults.append(f"hyperparameters: {name} is {given!r}; expected a mapping such as {{seed: 1}}.")
+            continue
+        file = ROOT / "lib" / "training" / f"{name}.py"
+        known = _keyword_arguments(file)
+        for one, value in given.items():
+            if one not in known:
+                faults.append(f"hyperparameters: {shown(file)} takes no {one}. {suggest(one, known)}")
+            elif known[one] in _CHECKED_TYPES and not _is(value, known[one]):
+                faults.append(f"hyperparameters: {name}.{one} is {value!r}; expected {known[one]}.")
+    return faults
+
+
+def _class_options(file: Path) -> dict[str, str]:
+    """Names and types in the ``OPTIONS`` of the class in a file."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            for line in node.body:
+                targets: Iterable = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+                if "OPTIONS" in [getattr(one, "id", "") for one in targets] and isinstance(line.value, ast.Dict):
+                    return {ast.literal_eval(key): ast.unparse(value) for key, value in zip(line.value.keys, line.value.values, strict=True)}
+    return {}
+
+
+def _keyword_arguments(file: Path) -> dict[str, str]:
+    """Keyword-only arguments, with the types they state, of the function ``train`` in a file."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "train":
+            return {one.arg: ast.unparse(one.annotation) if one.annotation else "" for one in node.args.kwonlyargs}
+    return {}
+
+
+def _is(value: Any, kind: str) -> bool:
+    return isinstance(value, _CHECKED_TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))

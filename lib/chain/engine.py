@@ -1,0 +1,119 @@
+"""A papermill engine that lets the chain reach the kernel of a notebook while it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.utils import remove_args
+from traitlets.config import Config
+
+from lib.paths import ROOT
+
+NAME = "millrace"
+_LONGEST_FOLDER = 70
+_START_SECONDS = 600  # the fork server may still be importing, on a loaded machine
+
+
+class Kernels:
+    """Kernels of the notebooks that run now, so that an interrupt can be passed on to them."""
+
+    def __init__(self) -> None:
+        self._clients: list[Any] = []
+        self._lock = threading.Lock()
+
+    def add(self, client: Any) -> None:
+        """Note that a client runs a notebook."""
+        with self._lock:
+            self._clients.append(client)
+
+    def remove(self, client: Any) -> None:
+        """Note that it has ended."""
+        with self._lock:
+            self._clients.remove(client)
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell that runs, so that the notebook says so and cleans up."""
+        self._send(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End them at once."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, signum: int) -> None:
+        with self._lock:
+            pids = [getattr(getattr(client.km, "provisioner", None), "pid", None) for client in self._clients]
+        for pid in filter(None, pids):
+            try:
+                os.kill(pid, signum)
+            except ProcessLookupError:
+                pass  # it has ended by itself meanwhile
+
+
+kernels = Kernels()
+
+
+class MillraceEngine(NBClientEngine):
+    """papermill's own engine, in the project's folder and with its kernels known."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, start_timeout: int = 60, execution_timeout: int | None = None, **options: Any
+    ) -> None:
+        """Execute a notebook; papermill calls this."""
+        # The folder goes with the kernel, not with the process: papermill's cwd= changes that of every thread.
+        folder = {"metadata": {"path": str(ROOT)}}
+        options = remove_args(["input_path", "resources", "config"], **options)
+        client = PapermillNotebookClient(
+            nb_man,
+            kernel_name=kernel_name,
+            startup_timeout=start_timeout,
+            timeout=execution_timeout,
+            resources=folder,
+            config=_config(),
+            # What a kernel logs goes to the terminal of the chain; what matters stands in the notebook.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            **options,
+        )
+        kernels.add(client)
+        try:
+            client.execute()
+        finally:
+            kernels.remove(client)
+
+
+def _config() -> Config:
+    """Kernels on sockets of the file system where there are such: nobody else on the machine can listen in."""
+    config = Config()
+    # A socket's path is that of a file in the folder for such, and the system takes about a hundred letters.
+    if os.name == "posix" and len(tempfile.gettempdir()) < _LONGEST_FOLDER:
+        config.KernelManager.transport = "ipc"
+    return config
+
+
+def execute(notebook: Path, executed: Path, parameters: dict[str, Any]) -> None:
+    """Execute a notebook by papermill with this engine.
+
+    Parameters
+    ----------
+    notebook, executed : Path
+        The notebook, and its copy with outputs.
+    parameters : dict
+        Those that its parameters cell names.
+
+    Raises
+    ------
+    PapermillExecutionError
+        Where a cell did.
+    """
+    papermill_engines.register(NAME, MillraceEngine)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    papermill.execute_notebook(str(notebook), str(executed), parameters, engine_name=NAME, progress_bar=False, start_timeout=_START_SECONDS)

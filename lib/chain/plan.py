@@ -1,0 +1,76 @@
+"""Which notebooks run, how often, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lib.chain.contracts import TRAINING_FUNCTION
+from lib.chain.notebooks import Notebook
+from lib.errors import NameNotFound, ParameterError
+from lib.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Step:
+    """One execution of one notebook.
+
+    Attributes
+    ----------
+    notebook : Notebook
+    training_function : str
+        Of a notebook that is executed once for each of them; else empty.
+    """
+
+    notebook: Notebook
+    training_function: str = ""
+
+    @property
+    def label(self) -> str:
+        """Stage and, where there is one, training function: ``"train linear"``."""
+        return f"{self.notebook.stage} {self.training_function}".strip()
+
+    @property
+    def file_name(self) -> str:
+        """Of the executed notebook: ``"03_train-linear.ipynb"``."""
+        stem = self.notebook.path.stem
+        return f"{stem}-{self.training_function}.ipynb" if self.training_function else f"{stem}.ipynb"
+
+
+def steps(
+    notebooks: Sequence[Notebook], parameters: Parameters, first: str | None = None, last: str | None = None, only: str | None = None
+) -> list[Step]:
+    """Steps of a run.
+
+    Parameters
+    ----------
+    notebooks : sequence of Notebook
+        All of the chain, in their order.
+    parameters : Parameters
+    first, last, only : str, optional
+        Stages to start at, to stop after, or to run alone.
+
+    Raises
+    ------
+    NameNotFound
+        Where one of them is no stage.
+    ParameterError
+        Where they leave nothing to run.
+    """
+    stages = [one.stage for one in notebooks]
+    for option, stage in (("--from", first), ("--to", last), ("--only", only)):
+        if stage is not None and stage not in stages:
+            raise NameNotFound("stage", stage, stages, where=f"the chain ({option})")
+    if only is not None and (first is not None or last is not None):
+        raise ParameterError("--only runs one stage alone; give it without --from and --to.")
+    begin = stages.index(only or first or stages[0])
+    end = stages.index(only or last or stages[-1])
+    if begin > end:
+        raise ParameterError(f"--from {first} comes after --to {last}, so nothing is left to run. The order is: {', '.join(stages)}.")
+    planned = []
+    for notebook in notebooks[begin : end + 1]:
+        if TRAINING_FUNCTION in notebook.parameters:
+            planned += [Step(notebook, name) for name in parameters.training_functions]
+        else:
+            planned.append(Step(notebook))
+    return planned
