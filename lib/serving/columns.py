@@ -1,0 +1,161 @@
+"""One input column: which values it takes, and the array it hands to the model.
+
+The types are those of an MLflow signature. JSON knows fewer, so each :class:`Kind` says what a value
+looks like in JSON, in words for people and as a schema for programs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+LARGEST = float(np.finfo(float).max)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number; true and false are none, though Python says so."""
+    if type(value) is float:
+        return math.isfinite(value)
+    return type(value) is int and -LARGEST <= value <= LARGEST
+
+
+def is_whole(bits: int) -> Callable[[Any], bool]:
+    """Check for whole numbers of that many bits; 5.0 is one, as JavaScript knows no other 5."""
+    limit = 2 ** (bits - 1)
+    return lambda value: is_number(value) and value == value // 1 and -limit <= value < limit
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that can be written as UTF-8, which half a surrogate pair cannot."""
+    try:
+        return type(value) is str and (value.isascii() or value.encode() is not None)
+    except UnicodeEncodeError:
+        return False
+
+
+def is_moment(value: Any) -> bool:
+    """Whether a value is a date or time that a pandas timestamp can hold (years 1678 to 2261)."""
+    try:
+        return type(value) is str and MOMENT.fullmatch(value) is not None and _moment(value) is not pd.NaT
+    except (ValueError, OverflowError):
+        return False
+
+
+def _moment(value: str) -> pd.Timestamp:
+    moment = pd.Timestamp(value).as_unit("ns")
+    return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)
+
+
+def _floats(values: list) -> np.ndarray:
+    return np.array([math.nan if value is None else value for value in values], dtype=float)
+
+
+def _wholes(values: list) -> np.ndarray:
+    return _floats(values) if None in values else np.array([int(value) for value in values], dtype=np.int64)
+
+
+def _objects(values: list) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _booleans(values: list) -> np.ndarray:
+    return _objects(values) if None in values else np.array(values, dtype=bool)
+
+
+def _moments(values: list) -> np.ndarray:
+    moments = [np.datetime64("NaT") if value is None else _moment(value).to_datetime64() for value in values]
+    return np.array(moments, dtype="datetime64[ns]")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a type of column takes.
+
+    Attributes
+    ----------
+    words : str
+        Completes "expected ...".
+    schema : dict
+        JSON schema of one value.
+    admits : callable
+        Whether it takes a value; null is not its business.
+    array : callable
+        Makes the model's array of admitted values and nulls.
+    """
+
+    words: str
+    schema: dict
+    admits: Callable[[Any], bool]
+    array: Callable[[list], np.ndarray]
+
+
+NUMBER = Kind("a number", {"type": "number"}, is_number, _floats)
+KINDS = {
+    "double": NUMBER,
+    "float": NUMBER,
+    "long": Kind("a whole number", {"type": "integer"}, is_whole(64), _wholes),
+    "integer": Kind("a whole number of 32 bits", {"type": "integer", "format": "int32"}, is_whole(32), _wholes),
+    "string": Kind("text", {"type": "string"}, is_text, _objects),
+    "boolean": Kind("true or false", {"type": "boolean"}, lambda value: type(value) is bool, _booleans),
+    "datetime": Kind(
+        'a date or time such as "2026-11-22" or "2026-11-22T09:30:00" (one with a zone is turned into UTC)',
+        # Neither of JSON schema's formats "date" and "date-time" takes both, so the pattern says it.
+        {"type": "string", "pattern": f"^{MOMENT.pattern}$"},
+        is_moment,
+        _moments,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input of the model.
+
+    Attributes
+    ----------
+    name : str
+        As in the training table.
+    kind : Kind
+        What its values look like.
+    nullable : bool
+        Whether null is a value. It is where the model met missing values in training: where the signature
+        does not require the column, or the baseline counts some. Such a column may also be left out.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool
+
+    @classmethod
+    def of(cls, signature: dict, statistics: dict) -> Column:
+        """Column from its entries in the signature and in the baseline."""
+        missing = not signature.get("required", True) or (statistics.get("missing") or 0) > 0
+        return cls(signature["name"], KINDS[signature["type"]], missing)
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words."""
+        return self.kind.words + (" or null" if self.nullable else "")
+
+    @property
+    def schema(self) -> dict:
+        """JSON schema of a value."""
+        if not self.nullable:
+            return dict(self.kind.schema)
+        return {**self.kind.schema, "type": [self.kind.schema["type"], "null"]}
+
+    def misfits(self, values: list) -> Iterator[tuple[int, Any]]:
+        """Row numbers, from 0, and values that the column does not take."""
+        admits, nullable = self.kind.admits, self.nullable
+        for row, value in enumerate(values):
+            if not (nullable if value is None else admits(value)):
+                yield row, value

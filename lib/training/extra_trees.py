@@ -1,0 +1,72 @@
+"""Extremely randomised trees: the example to copy for a training function of your own.
+
+Three things make one, and there is nothing to register:
+
+1. A file in this folder; its name is what ``training_functions:`` in your parameters asks for.
+2. In it ``train(X, y, request, *, ...)``. `X` has your raw columns: names as they stand in the table,
+   text, dates and missing values included. Each argument after ``*`` is a hyperparameter, which
+   ``hyperparameters:`` can set; give it a type and a plain default.
+3. It returns a fitted scikit-learn Pipeline that takes the same raw columns. ``TableEncoder`` does that
+   part for most models: style ``"trees"`` leaves missing values in and numbers the levels, style
+   ``"linear"`` fills, scales and has a feature for each level. A transformation of your own is one
+   more step of the pipeline, so that the endpoint repeats it without being told.
+
+The tests of this folder run over whatever is in it: ``pytest tests/training`` says whether yours keeps
+the contract.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.pipeline import Pipeline
+
+from lib.training import TrainingRequest
+from lib.training.features import TableEncoder, plain_target
+
+
+def train(
+    X: pd.DataFrame,
+    y: pd.Series,
+    request: TrainingRequest,
+    *,
+    n_estimators: int = 100,
+    min_samples_leaf: int = 3,
+    max_leaf_nodes: int = 2000,
+) -> Pipeline:
+    """Fit extremely randomised trees: a forest whose splits are drawn, which smooths noisy tables.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame
+        Raw columns, without the target.
+    y : pandas.Series
+        Target, none missing.
+    request : TrainingRequest
+        Task, seed and threads.
+    n_estimators : int
+        Number of trees.
+    min_samples_leaf, max_leaf_nodes : int
+        Rows in a leaf and leaves in a tree; together they bound the size of the model.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Fitted; takes the raw columns.
+
+    References
+    ----------
+    Geurts, Ernst and Wehenkel (2006), Extremely randomized trees. Machine Learning 63(1).
+    """
+    model = (ExtraTreesClassifier if request.is_classification else ExtraTreesRegressor)(
+        n_estimators=n_estimators,
+        min_samples_leaf=min_samples_leaf,
+        max_leaf_nodes=max_leaf_nodes,
+        max_features=0.5,
+        n_jobs=request.threads,
+        random_state=request.seed,
+    )
+    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    pipeline = Pipeline([("encoder", encoder), ("model", model)])
+    pipeline.fit(X, plain_target(y, request.is_classification))
+    return pipeline.set_params(model__n_jobs=1)  # one row at a time is served faster without threads

@@ -1,0 +1,11 @@
+"""Raw columns to what a model can take: read first (what a value means), then encode (what a model likes).
+
+``kinds`` decides what a column holds; ``numbers``, ``levels``, ``dates`` and ``text`` each read one
+kind into plain floats, in training and at the endpoint alike; ``branches`` sends these floats through
+scikit-learn's encoders; ``TableEncoder`` is the one transformer made of all this.
+"""
+
+from lib.training.features.encoder import TableEncoder
+from lib.training.features.target import plain_target
+
+__all__ = ["TableEncoder", "plain_target"]

@@ -1,0 +1,157 @@
+"""The one transformer between a raw table and a model."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from lib.errors import DataError
+from lib.training.features.branches import linear_branches, target_encoder, tree_branches
+from lib.training.features.kinds import LeftOut, recognise
+
+# A column with fewer values than this is sure to be all missing in some sample of the rows, and
+# scikit-learn's histogram boosting fails on a column without a value.
+FEWEST_VALUES = 3
+FEWEST_VALUES_SHARE = 0.001
+
+
+class TableEncoder(TransformerMixin, BaseEstimator):
+    """Turn raw columns into features, and remember how.
+
+    Parameters
+    ----------
+    style : {"trees", "linear"}
+        ``"trees"``: missing values stay, levels are numbered. ``"linear"``: missing values are filled
+        and marked, numbers scaled, levels one-hot.
+    is_classification : bool
+        Whether the target holds classes.
+    seed : int
+        Of the folds for codes and of the topics of texts.
+    max_levels : int
+        Categories with more levels are codes, encoded by what the target was at each level.
+    topics : int
+        Features made of a text, at the most.
+
+    Attributes
+    ----------
+    columns_ : dict of str to Column
+        How each column that is used is read; its ``kind`` says what it was taken for.
+    left_out_ : dict of str to str
+        Columns that are not used, each with the reason.
+    feature_names_in_ : numpy.ndarray
+        Names of all columns seen in training.
+
+    Notes
+    -----
+    ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)`` where there are codes: training
+    rows are encoded by folds, so that no row's own target is in its features.
+    """
+
+    def __init__(
+        self,
+        style: str = "trees",
+        is_classification: bool = True,
+        seed: int = 0,
+        max_levels: int = 30,
+        topics: int = 16,
+    ):
+        self.style = style
+        self.is_classification = is_classification
+        self.seed = seed
+        self.max_levels = max_levels
+        self.topics = topics
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> TableEncoder:
+        """Learn what each column holds."""
+        self.fit_transform(X, y)
+        return self
+
+    def fit_transform(self, X: pd.DataFrame, y: np.ndarray) -> np.ndarray:
+        """Learn what each column holds, and give the features of these rows.
+
+        Raises
+        ------
+        DataError
+            If two columns have one name, or no column has anything to learn from.
+        """
+        floats = self._recognise(X)
+        kinds = [column.kind for column in self.columns_.values() for _ in column.parts]
+        target = target_encoder(y, self.is_classification, self.seed)
+        if self.style == "linear":
+            levels = {str(name): column.levels for name, column in self.columns_.items() if column.kind == "category"}
+            self._branches = linear_branches(kinds, target, floats, levels)
+        else:
+            self._branches = tree_branches(kinds, target)
+        with warnings.catch_warnings():
+            # A class with fewer rows than there are folds is encoded all the same, by the folds it is in.
+            warnings.filterwarnings("ignore", message="The least populated class")
+            return self._branches.fit_transform(floats, y)
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Features of rows with the columns known from training, in any order.
+
+        Raises
+        ------
+        DataError
+            If a column that the model uses is missing.
+        """
+        check_is_fitted(self, "_branches")
+        missing = [str(name) for name in self.columns_ if name not in X.columns]
+        if missing:
+            raise DataError(f"These columns are needed for a prediction and are missing: {', '.join(missing)}.")
+        return self._branches.transform(_stack([column.read(X[name]) for name, column in self.columns_.items()]))
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Names of the features, made of the columns' names."""
+        check_is_fitted(self, "_branches")
+        names = [
+            f"{name}_{part}" if part else str(name) for name, column in self.columns_.items() for part in column.parts
+        ]
+        return self._branches.get_feature_names_out(np.array(names, dtype=object))
+
+    def _recognise(self, X: pd.DataFrame) -> np.ndarray:
+        """Set ``columns_`` and ``left_out_``; the columns as floats."""
+        if not X.columns.is_unique:
+            twice = sorted({str(name) for name in X.columns[X.columns.duplicated()]})
+            raise DataError(f"Two columns have the same name: {', '.join(twice)}.")
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = len(self.feature_names_in_)
+        self.columns_, self.left_out_, floats = {}, {}, []
+        for name, values in X.items():
+            column = recognise(values, self.max_levels, self.topics, self.seed)
+            read = None if isinstance(column, LeftOut) else column.read(values)
+            reason = column.reason if read is None else _nothing_to_learn(read)
+            if reason:
+                self.left_out_[name] = reason
+            else:
+                self.columns_[name] = column
+                floats.append(read)
+        if not floats:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.left_out_.items())
+            raise DataError(f"No column has anything to learn from ({reasons or 'there is none'}).")
+        return _stack(floats)
+
+
+def _stack(columns: list[np.ndarray]) -> np.ndarray:
+    """One array, column by column in memory: the order in which trees read it."""
+    floats = np.empty((len(columns[0]), sum(column.shape[1] for column in columns)), order="F")
+    return np.concatenate(columns, axis=1, out=floats)
+
+
+def _nothing_to_learn(read: np.ndarray) -> str:
+    """Why a column tells nothing, or an empty text."""
+    if read.shape[1] == 0:
+        return "always the same value"
+    first = read[:, 0]
+    present = first[~np.isnan(first)]
+    if len(present) == 0:
+        return "all values are missing"
+    if len(present) < max(FEWEST_VALUES, FEWEST_VALUES_SHARE * len(first)) and len(present) < len(first):
+        return "nearly all values are missing"
+    if len(present) == len(first) and read.shape[1] == 1 and present.min() == present.max():
+        return "always the same value"
+    return ""

@@ -1,0 +1,131 @@
+"""XGBoost: gradient boosting that uses a GPU where there is one, and is served without."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+import numpy as np
+import pandas as pd
+import xgboost
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import LabelEncoder
+
+from lib.training import TrainingRequest
+from lib.training.features import TableEncoder, plain_target
+
+
+def train(
+    X: pd.DataFrame,
+    y: pd.Series,
+    request: TrainingRequest,
+    *,
+    n_estimators: int = 300,
+    learning_rate: float = 0.06,
+    max_depth: int = 6,
+    min_child_weight: float = 1.0,
+    subsample: float = 0.8,
+    colsample_bytree: float = 0.7,
+    reg_lambda: float = 1.0,
+) -> Pipeline:
+    """Fit XGBoost.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame
+        Raw columns, without the target.
+    y : pandas.Series
+        Target, none missing.
+    request : TrainingRequest
+        Task, seed and threads.
+    n_estimators : int
+        Rounds of boosting.
+    learning_rate : float
+        Share of each tree's step that is taken.
+    max_depth, min_child_weight : int, float
+        Depth of a tree, and weight (rows, for a regression) in its leaves.
+    subsample, colsample_bytree : float
+        Share of rows and of features that each tree sees.
+    reg_lambda : float
+        Strength of the L2 penalty on the leaves.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Fitted; takes the raw columns, and predicts on the CPU wherever it was trained.
+    """
+    hyperparameters = dict(
+        n_estimators=n_estimators,
+        learning_rate=learning_rate,
+        max_depth=max_depth,
+        min_child_weight=min_child_weight,
+        subsample=subsample,
+        colsample_bytree=colsample_bytree,
+        reg_lambda=reg_lambda,
+        tree_method="hist",
+        device=best_device(),
+        n_jobs=request.threads,
+        random_state=request.seed,
+    )
+    if request.is_classification:
+        model = AnyLabelClassifier(xgboost.XGBClassifier(**hyperparameters))
+    else:
+        model = xgboost.XGBRegressor(**hyperparameters)
+    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    pipeline = Pipeline([("encoder", encoder), ("model", model)])
+    pipeline.fit(X, plain_target(y, request.is_classification))
+    _serve_from_cpu(model.estimator_ if request.is_classification else model)
+    return pipeline
+
+
+class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
+    """XGBoost's classifier for labels of any type; its own takes 0, 1, 2, ... only.
+
+    Parameters
+    ----------
+    estimator : xgboost.XGBClassifier
+        Cloned and fitted on the numbers of the labels.
+    """
+
+    def __init__(self, estimator: xgboost.XGBClassifier):
+        self.estimator = estimator
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> AnyLabelClassifier:
+        """Fit on labels of any type."""
+        labels = LabelEncoder().fit(y)
+        self.classes_ = labels.classes_
+        self.estimator_ = clone(self.estimator).fit(X, labels.transform(y))
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Labels, of the type they had in training."""
+        return self.classes_[self.estimator_.predict(X)]
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Probabilities, one column for each of ``classes_``, in double precision so that they sum to one."""
+        probabilities = self.estimator_.predict_proba(X).astype(np.float64)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+@functools.cache
+def best_device() -> str:
+    """``"cuda"`` where XGBoost really trains on a GPU, else ``"cpu"``.
+
+    A build for CUDA falls back to the CPU with a warning where no GPU can be used, so that only one
+    round of training tells.
+    """
+    if not xgboost.build_info().get("USE_CUDA"):
+        return "cpu"
+    table = xgboost.DMatrix(np.array([[0.0], [1.0]]), label=[0, 1])
+    try:
+        booster = xgboost.train({"device": "cuda", "verbosity": 0}, table, num_boost_round=1)
+    except xgboost.core.XGBoostError:
+        return "cpu"
+    used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    return "cuda" if used.startswith("cuda") else "cpu"
+
+
+def _serve_from_cpu(model: xgboost.XGBModel) -> None:
+    model.set_params(device="cpu", n_jobs=1)
+    model.get_booster().set_param({"device": "cpu", "nthread": 1})

@@ -1,0 +1,133 @@
+"""What the model gets to see, and what the client hears instead."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.serving.model import load
+from lib.serving.refusal import MOST_FAULTS, Refusal
+from lib.serving.scorer import Scorer
+from tests.serving.bad_bodies import NAMES, VALUES, WRONG_VALUES, bodies
+from tests.serving.conftest import ROW
+
+# The models are saved once for all files of this folder, so these stay on one worker.
+pytestmark = pytest.mark.xdist_group("serving")
+
+BODIES = bodies()
+
+
+@pytest.fixture(scope="module")
+def scorer(models):
+    return Scorer(load(models / "classifier", "flights", "3"))
+
+
+def refused(scorer, payload):
+    with pytest.raises(Refusal) as caught:
+        scorer.score(payload if isinstance(payload, bytes | str) else json.dumps(payload))
+    return caught.value
+
+
+def test_there_are_200_bad_bodies():
+    assert len(BODIES) >= 200
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.parametrize("name", BODIES)
+def test_bad_body_is_refused_before_the_model(scorer, name, monkeypatch):
+    body, status = BODIES[name]
+    seen = []
+    if "1e300" not in name and "-1e308" not in name and "400 digits" not in name:
+        monkeypatch.setattr(scorer, "answer", seen.append)
+    refusal = refused(scorer, body)
+    assert (refusal.status, seen) == (status, [])
+    assert refusal.message and len(json.dumps(refusal.content(), allow_nan=False)) < 20_000
+
+
+@pytest.mark.parametrize("column", WRONG_VALUES)
+def test_refusal_names_row_and_column_and_both_sides(scorer, column):
+    refusal = refused(scorer, {"data": [ROW, {**ROW, column: ["x"]}]})
+    (fault,) = refusal.faults
+    assert (fault["row"], fault["column"], fault["got"]) == (1, column, "a list of 1")
+    assert fault["expected"] and str(fault["expected"]) in refusal.message
+
+
+def test_all_faults_come_at_once_up_to_a_limit(scorer):
+    both = refused(scorer, {"data": [{**ROW, "age": "x", "member": 1}]})
+    assert [fault["column"] for fault in both.faults] == ["age", "member"]
+    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).faults) == MOST_FAULTS
+
+
+def test_unknown_column_gets_the_nearest_name(scorer):
+    refusal = refused(scorer, {"data": [{**ROW, "farre": 1}]})
+    assert "did you mean 'fare'" in refusal.message
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"data": [ROW, ROW]},
+        {"input_data": [ROW, ROW]},
+        {"dataframe_records": [ROW, ROW]},
+        {"input_data": {"columns": NAMES, "index": ["a", "b"], "data": [VALUES, VALUES]}},
+        {"dataframe_split": {"columns": NAMES[::-1], "data": [VALUES[::-1]] * 2}},
+    ],
+)
+def test_every_shape_gets_the_answer_of_the_model(scorer, payload):
+    answer = scorer.score(json.dumps(payload))
+    rows = pd.DataFrame([ROW, ROW]).astype({"when": "datetime64[ns]"})
+    assert answer["predictions"] == scorer.model.estimator.predict(rows).tolist()
+    assert answer["probabilities"] == scorer.model.estimator.predict_proba(rows).tolist()
+    assert answer["classes"] == ["late", "on time"]
+    assert answer["model"] == {"name": "flights", "version": "3"}
+
+
+def test_answers_are_in_the_order_of_the_rows(scorer):
+    ages = [20, 80, 25, 85]
+    answer = scorer.score(json.dumps({"data": [{**ROW, "age": age} for age in ages]}))
+    assert answer["predictions"] == ["on time", "late", "on time", "late"]
+
+
+def test_regression_has_no_probabilities(models):
+    answer = Scorer(load(models / "regressor")).score(json.dumps({"data": [ROW]}))
+    assert answer["predictions"] == pytest.approx([ROW["age"] / 7])
+    assert answer.keys() == {"predictions", "model"}
+
+
+def test_unseen_category_is_an_answer(scorer):
+    assert scorer.score(json.dumps({"data": [{**ROW, "city": "Tromsø"}]}))["predictions"]
+
+
+def test_null_is_a_value_where_training_had_missing_ones(scorer):
+    # fare and city by the signature, note by the baseline alone
+    nulls = {**ROW, "fare": None, "city": None, "note": None}
+    without = {key: value for key, value in nulls.items() if value is not None}
+    assert scorer.score(json.dumps({"data": [nulls]})) == scorer.score(json.dumps({"data": [without]}))
+
+
+def test_values_arrive_as_in_training(scorer):
+    table = {name: [value, None if name in ("fare", "city", "note") else value] for name, value in ROW.items()}
+    frame = scorer.frame(table)
+    assert [str(kind) for kind in frame.dtypes] == ["int64", "float64", "object", "bool", "datetime64[ns]", "object"]
+    assert np.isnan(frame["fare"][1]) and frame["city"][1] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2024-03-01", "2024-03-01"),
+        ("2024-03-01 10:00", "2024-03-01T10:00"),
+        ("2024-03-01T10:00:00.123456789", "2024-03-01T10:00:00.123456789"),
+        ("2024-03-01T10:00:00Z", "2024-03-01T10:00"),
+        ("2024-03-01T10:00+02:00", "2024-03-01T08:00"),
+    ],
+)
+def test_dates_are_iso_and_zones_become_utc(scorer, said, meant):
+    column = next(column for column in scorer.model.columns if column.name == "when")
+    assert not list(column.misfits([said]))
+    assert column.kind.array([said])[0] == np.datetime64(meant)
+
+
+def test_example_of_the_model_is_an_answer(scorer):
+    assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]

@@ -1,0 +1,209 @@
+"""The contract of a training function, tested over whatever is in lib/training."""
+
+import ast
+import inspect
+import re
+import warnings
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import LABELS, as_request_rows, nasty_table, request_for
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.pipeline import Pipeline
+
+from lib import training
+from lib.errors import InputError
+
+TASKS = ("binary", "multiclass", "regression")
+NAMES = training.available()
+TRAINED_ROWS = 180
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Pipeline of a function and task on the nasty table, fitted once, any warning being an error."""
+    fitted = {}
+
+    def train(name, task):
+        if (name, task) not in fitted:
+            X, y = nasty_table(task)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                pipeline = training.get(name)(X[:TRAINED_ROWS], y[:TRAINED_ROWS], request_for(task))
+            fitted[name, task] = pipeline, X[TRAINED_ROWS:], y[TRAINED_ROWS:]
+        return fitted[name, task]
+
+    return train
+
+
+@pytest.fixture(autouse=True)
+def no_warnings():
+    """A warning would stand in an executed notebook, for people to wonder at."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def answers(pipeline, X):
+    """Probabilities, or the numbers of a regression."""
+    return pipeline.predict_proba(X) if hasattr(pipeline, "predict_proba") else pipeline.predict(X)
+
+
+def test_the_folder_has_the_functions_of_the_documents():
+    assert {"linear", "random_forest", "gradient_boosting", "xgboost", "extra_trees"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hyperparameters_are_keyword_only_with_literal_defaults_and_types(name):
+    parameters = list(inspect.signature(training.get(name)).parameters.values())
+    assert [parameter.name for parameter in parameters[:3]] == ["X", "y", "request"]
+    for parameter in parameters[3:]:
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameter.annotation is not inspect.Parameter.empty
+        assert ast.literal_eval(repr(parameter.default)) == parameter.default
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", NAMES)
+class TestOnANastyTable:
+    def test_learns(self, trained, name, task):
+        pipeline, X, y = trained(name, task)
+        assert isinstance(pipeline, Pipeline)
+        predicted = pipeline.predict(X)
+        if task == "regression":
+            assert r2_score(y, predicted) > 0.5
+        else:
+            assert accuracy_score(y, predicted) > {"binary": 0.75, "multiclass": 0.6}[task]
+
+    def test_labels_and_probabilities_follow_classes(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        predicted = pipeline.predict(X)
+        assert predicted.shape == (len(X),)
+        if task == "regression":
+            assert predicted.dtype.kind == "f" and np.isfinite(predicted).all()
+            return
+        probabilities = pipeline.predict_proba(X)
+        assert list(pipeline.classes_) == LABELS[task]
+        assert probabilities.shape == (len(X), len(LABELS[task]))
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+        assert list(pipeline.classes_[probabilities.argmax(axis=1)]) == list(predicted)
+
+    def test_request_rows_get_the_answers_of_table_rows(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        rows = as_request_rows(X)
+        assert rows["when"].map(type).eq(str).all()
+        np.testing.assert_allclose(answers(pipeline, rows), answers(pipeline, X), rtol=1e-9)
+        single = np.concatenate([answers(pipeline, as_request_rows(X.iloc[[place]])) for place in range(8)])
+        np.testing.assert_allclose(single, answers(pipeline, X[:8]), rtol=1e-6)
+
+    def test_order_of_columns_and_extra_columns_change_nothing(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        shuffled = X[X.columns[::-1]].assign(extra="never seen")
+        np.testing.assert_array_equal(answers(pipeline, shuffled), answers(pipeline, X))
+
+    def test_anything_may_be_missing_or_unseen(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        all_none = pd.DataFrame([dict.fromkeys(X.columns)])
+        assert np.isfinite(answers(pipeline, all_none)).all()
+        words = X[:3].assign(
+            **{
+                "colour": "ultraviolet",
+                "zip": "99999",
+                "grade as category": 7,
+                "note": "¡!",
+                "mixed": "n/a",
+                "day": "?",
+            }
+        )
+        assert np.isfinite(answers(pipeline, words)).all()
+        assert np.isfinite(answers(pipeline, X[:3].assign(size=np.inf, flag=None))).all()
+
+    def test_a_missing_column_is_named(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        with pytest.raises(InputError, match=re.escape("Temperature(°C)")):
+            pipeline.predict(X.drop(columns="Temperature(°C)"))
+
+    def test_a_column_without_content_is_not_asked_for(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        useless = ["constant", "constant text", "all missing", "all None"]
+        np.testing.assert_array_equal(answers(pipeline, X.drop(columns=useless)), answers(pipeline, X))
+
+    def test_same_seed_same_answers_whatever_the_threads(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        again, y = nasty_table(task)
+        twin = training.get(name)(again[:TRAINED_ROWS], y[:TRAINED_ROWS], request_for(task, threads=2))
+        np.testing.assert_array_equal(answers(twin, X), answers(pipeline, X))
+
+    def test_pickle_and_clone(self, trained, name, task):
+        pipeline, X, _ = trained(name, task)
+        restored = cloudpickle.loads(cloudpickle.dumps(pipeline))
+        np.testing.assert_array_equal(answers(restored, X), answers(pipeline, X))
+        again, y = nasty_table(task)
+        again, y = again[:TRAINED_ROWS], y[:TRAINED_ROWS]
+        refitted = clone(pipeline).fit(again, y)
+        np.testing.assert_allclose(answers(refitted, X), answers(pipeline, X), rtol=1e-6)
+
+    def test_the_caller_keeps_the_table_as_it_was(self, name, task):
+        X, y = nasty_table(task, rows=60)
+        before = X.copy(deep=True)
+        training.get(name)(X, y, request_for(task)).predict(X)
+        pd.testing.assert_frame_equal(X, before)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.Series(["no", "yes"]),
+        pd.Series([1, 2]),
+        pd.Series([False, True]),
+        pd.Series([0, 1], dtype="Int64"),
+        pd.Series([False, True], dtype="boolean"),
+        pd.Series(["a", "b"], dtype="string"),
+        pd.Series([3, 5], dtype="category"),
+    ],
+    ids=lambda labels: str(labels.dtype),
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_keep_their_type(name, labels):
+    X, y = nasty_table("binary", rows=60)
+    X = X[["size", "colour"]]
+    y = labels.iloc[(y == "yes").astype(int)].reset_index(drop=True)
+    predicted = training.get(name)(X, y, request_for("binary")).predict(X)
+    assert set(predicted) <= set(labels)
+    assert type(predicted.tolist()[0]) is type(labels.tolist()[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_class_seen_once_is_a_class(name):
+    X, y = nasty_table("multiclass", rows=120)
+    y = y.copy()
+    y.iloc[17] = "superb"
+    pipeline = training.get(name)(X, y, request_for("multiclass"))
+    assert list(pipeline.classes_) == ["high", "low", "middle", "superb"]
+    assert pipeline.predict_proba(X).shape == (120, 4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_columns_than_rows(name):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(60, 100))).add_prefix("x")
+    y = pd.Series(np.where(X["x0"] > 0, "up", "down"))
+    assert set(training.get(name)(X, y, request_for("binary")).predict(X)) == {"up", "down"}
+
+
+def test_a_file_dropped_into_the_folder_is_found(tmp_path, monkeypatch):
+    (tmp_path / "my_own.py").write_text(
+        "from sklearn.dummy import DummyClassifier\n"
+        "from sklearn.pipeline import make_pipeline\n"
+        "def train(X, y, request, *, strategy='prior'):\n"
+        "    return make_pipeline(DummyClassifier(strategy=strategy)).fit(X, y)\n"
+    )
+    monkeypatch.setattr(training, "__path__", [*training.__path__, str(tmp_path)])
+    assert "my_own" in training.available()
+    X, y = nasty_table("binary", rows=60)
+    assert training.get("my_own")(X, y, request_for("binary")).predict(X[:1]) in (["no"], ["yes"])
+    with pytest.raises(InputError, match="Did you mean 'my_own'"):
+        training.get("my_owm")
