@@ -30,7 +30,9 @@ def names(package: str, folders: bool = False) -> list[str]:
     """
     path = importlib.import_module(package).__path__
     return sorted(
-        module.name for module in pkgutil.iter_modules(path) if module.ispkg == folders and not module.name.startswith("_")
+        module.name
+        for module in pkgutil.iter_modules(path)
+        if module.ispkg == folders and not module.name.startswith("_")
     )
 
 

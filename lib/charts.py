@@ -1,4 +1,4 @@
-"""Pictures for people: the same one in the executed notebook and among MLflow's artifacts.
+"""Pictures and tables for people: the same ones in the executed notebook and among MLflow's artifacts.
 
 A `Chart` is a figure that Jupyter shows as it stands: no pyplot, whose global state would show a figure
 twice and keep it in memory.
@@ -32,6 +32,16 @@ class Chart(Figure):
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=110)
         return buffer.getvalue()
+
+
+class Table(pd.DataFrame):
+    """Table that shows itself in a notebook whole: no text cut off, no row left out, texts at the left."""
+
+    def _repr_html_(self) -> str:
+        texts = self.columns[self.dtypes == object]
+        left = [{"selector": "th", "props": [("text-align", "left")]}]
+        style = self.style.format(precision=4, thousands=",").set_table_styles(left)
+        return style.set_properties(subset=texts, **{"text-align": "left"}).to_html()
 
 
 def target_balance(target: pd.Series, task: str) -> Chart:
@@ -68,7 +78,9 @@ def confusion(y_true: Any, predictions: Predictions) -> Chart:
         text = f"{values[row, column]:,}" + (f"\n{shares[row, column]:.0%}" if len(counts) <= 5 else "")
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     names = [_short(one) for one in counts.index]
-    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center")
+    axes.set_xticks(
+        range(len(names)), names, rotation=30 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center"
+    )
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="actual")
     return chart
@@ -91,12 +103,16 @@ def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
         false, true, _ = sk.roc_curve(truth == one, probability)
         precision, recall, _ = sk.precision_recall_curve(truth == one, probability)
         left.plot(false, true, label=f"{_short(one)} (area {sk.auc(false, true):.3f})")
-        right.plot(recall, precision, label=f"{_short(one)} (mean {sk.average_precision_score(truth == one, probability):.3f})")
+        right.plot(
+            recall, precision, label=f"{_short(one)} (mean {sk.average_precision_score(truth == one, probability):.3f})"
+        )
     left.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     right.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
     for axes in (left, right):
-        axes.legend(fontsize=8, loc="best", title=None if predictions.positive is None else "positive class", title_fontsize=8)
+        axes.legend(
+            fontsize=8, loc="best", title=None if predictions.positive is None else "positive class", title_fontsize=8
+        )
         _tidy(axes)
     return chart
 
@@ -134,11 +150,13 @@ def candidates(scores: Mapping[str, float], metric: Metric, chosen: str, thresho
     chart = Chart(height=1.2 + 0.4 * len(names))
     axes = _axes(chart)
     values = [scores[one] for one in names]
-    bars = axes.barh([_short(one) for one in names], values, color=[_ORANGE if one == chosen else _BLUE for one in names])
+    bars = axes.barh(
+        [_short(one) for one in names], values, color=[_ORANGE if one == chosen else _BLUE for one in names]
+    )
     axes.bar_label(bars, [f"{value:.4g}" for value in values], padding=4)
     if threshold is not None:
-        axes.axvline(threshold, color=_GREY, linestyle="--", linewidth=1, label=f"min_score {threshold:g}")
-        axes.legend(loc="lower right", fontsize=8)
+        axes.axvline(threshold, color=_GREY, linestyle="--", linewidth=1)
+        axes.set_title(f"dashed: min_score {threshold:g}", fontsize=9, loc="right", color=_GREY)
     axes.set(xlabel=f"{metric.name} ({metric.direction})")
     axes.margins(x=0.15)
     return chart

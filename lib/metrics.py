@@ -143,7 +143,9 @@ def positive_of(classes: Any, positive_class: Any = None) -> Any:
     for one in classes:
         if str(one).lower() == str(positive_class).lower():
             return one
-    raise ParameterError(f"positive_class: {positive_class!r} is no class of the target. {suggest(positive_class, classes)}")
+    raise ParameterError(
+        f"positive_class: {positive_class!r} is no class of the target. {suggest(positive_class, classes)}"
+    )
 
 
 def names(task: str) -> list[str]:
@@ -179,7 +181,9 @@ def confusion_matrix(y_true: Any, predictions: Predictions) -> pd.DataFrame:
     classes = _all_classes(truth, predictions)
     counts = sk.confusion_matrix(truth, predictions.labels, labels=classes)
     return pd.DataFrame(
-        counts, index=pd.Index(classes, name="actual"), columns=pd.Index([str(one) for one in classes], name="predicted")
+        counts,
+        index=pd.Index(classes, name="actual"),
+        columns=pd.Index([str(one) for one in classes], name="predicted"),
     )
 
 

@@ -60,7 +60,9 @@ class EndpointStatus:
 class Endpoint(Protocol):
     """A real-time endpoint that serves one model version of a use case."""
 
-    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[[str, str], object]) -> EndpointStatus:
+    def deploy(
+        self, model_folder: Path, version: str, sha256: str, check: Callable[[str, str], object]
+    ) -> EndpointStatus:
         """Bring a version up, let ``check(url, key)`` ask it, and only then give it the traffic."""
 
     def status(self) -> EndpointStatus:

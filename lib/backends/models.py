@@ -130,7 +130,9 @@ class ModelRegistry:
         known = self.versions()
         if version not in [one.version for one in known]:
             self._client.delete_registered_model_tag(self.name, _MOVING)
-            raise DataError(f"Version {version} of the model {self.name} is not in the registry any more, so it is not promoted.")
+            raise DataError(
+                f"Version {version} of the model {self.name} is not in the registry any more, so it is not promoted."
+            )
         for one in known:
             if PRODUCTION in one.tags and one.version != version:
                 self._client.delete_model_version_tag(self.name, one.version, PRODUCTION)

@@ -112,7 +112,9 @@ class Tracking:
         if found is None:
             return []
         where += " and attributes.status = 'FINISHED'"
-        return self.client.search_runs([found.experiment_id], where, order_by=["attributes.start_time DESC"], max_results=200)
+        return self.client.search_runs(
+            [found.experiment_id], where, order_by=["attributes.start_time DESC"], max_results=200
+        )
 
     def log_chart(self, chart: Any, name: str) -> None:
         """Log a chart as PNG under ``charts/`` of the active run."""
@@ -189,7 +191,9 @@ class Tracking:
         try:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
         except (MlflowException, OSError) as error:
-            raise DataError(f"The model's files at {source} cannot be read: {error}. Train and register it again.") from error
+            raise DataError(
+                f"The model's files at {source} cannot be read: {error}. Train and register it again."
+            ) from error
         if digest(folder) != sha256:
             raise DataError(
                 f"The model's files at {source} are not those that were logged (SHA-256 differs), so they are not loaded. "
@@ -217,7 +221,9 @@ class Tracking:
         try:
             return self.client.get_run(run_id)
         except MlflowException as error:
-            raise DataError(f"candidates: there is no MLflow run {run_id!r} in {self.uri}. Run the train notebook first.") from error
+            raise DataError(
+                f"candidates: there is no MLflow run {run_id!r} in {self.uri}. Run the train notebook first."
+            ) from error
 
     @staticmethod
     def source_of(run: Any) -> tuple[str, str]:

@@ -59,7 +59,9 @@ def _run(arguments: Sequence[str]) -> int:
         epilog="exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
     )
     _add_parameters(parser)
-    parser.add_argument("--from", dest="first", metavar="STAGE", help="start at this stage, with the newest outputs of those before it")
+    parser.add_argument(
+        "--from", dest="first", metavar="STAGE", help="start at this stage, with the newest outputs of those before it"
+    )
     parser.add_argument("--to", dest="last", metavar="STAGE", help="stop after this stage")
     parser.add_argument("--only", metavar="STAGE", help="run this stage alone")
     parser.add_argument("--dry-run", action="store_true", help="check everything and show what would run; run nothing")
@@ -110,7 +112,7 @@ def _show_result(values: dict, record: records.RunRecord) -> None:
     print(f"Executed notebooks: {shown(record.folder)}")
     if not values.get("endpoint_url"):
         return
-    program = f"{shown(Path(sys.executable))} run_all.py endpoint"
+    program = f"{_python()} run_all.py endpoint"
     where = "" if values["workspace"] == load([]).values["workspace"] else f" -p workspace={values['workspace']}"
     request = shown(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
     print(f"Endpoint: {values['endpoint_url']}")
@@ -122,9 +124,19 @@ def _show_result(values: dict, record: records.RunRecord) -> None:
     print(f"Stop it: {program} stop {values['name']}{where}")
 
 
+def _python() -> str:
+    """This Python as a person would type it; its link, not what that points to, belongs to the environment."""
+    program = Path(sys.executable)
+    return str(program.relative_to(ROOT)) if program.is_relative_to(ROOT) else str(program)
+
+
 def _endpoint(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="run_all.py endpoint", description="Look after the endpoint of a use case.")
-    parser.add_argument("action", choices=_ENDPOINT_ACTIONS, help="status of all, or of one; stop it; show its last log lines; print its key")
+    parser.add_argument(
+        "action",
+        choices=_ENDPOINT_ACTIONS,
+        help="status of all, or of one; stop it; show its last log lines; print its key",
+    )
     parser.add_argument("name", nargs="?", help="of the use case; by default the one of the parameters")
     parser.add_argument("--lines", type=int, default=50, help="how many log lines (50)")
     _add_parameters(parser)
@@ -147,11 +159,34 @@ def _endpoint(arguments: Sequence[str]) -> int:
 
 
 def _show_status(status: EndpointStatus) -> None:
-    print(" ".join(filter(None, [f"{status.name}: {status.state}", status.url, status.version and f"version {status.version}", status.detail])))
+    print(
+        " ".join(
+            filter(
+                None,
+                [
+                    f"{status.name}: {status.state}",
+                    status.url,
+                    status.version and f"version {status.version}",
+                    status.detail,
+                ],
+            )
+        )
+    )
 
 
 def _add_parameters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--params", nargs="+", action="extend", metavar="FILE", help=f"parameter files, laid over parameters/base.yaml in their order ({shown(EXAMPLE)})"
+        "--params",
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help=f"parameter files, laid over parameters/base.yaml in their order ({shown(EXAMPLE)})",
     )
-    parser.add_argument("-p", dest="assignments", action="append", default=[], metavar="NAME=VALUE", help="one parameter, over the files")
+    parser.add_argument(
+        "-p",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one parameter, over the files",
+    )

@@ -59,12 +59,16 @@ def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
             if name not in known:
                 faults.append(f"{shown(notebook.path)}: nothing gives the parameter {name}. {suggest(name, known)}")
             elif name in SPECS and notebook.types[name] != SPECS[name].type.__name__:
-                faults.append(f"{shown(notebook.path)}: {name} is of type {SPECS[name].type.__name__}, not {notebook.types[name]}.")
+                faults.append(
+                    f"{shown(notebook.path)}: {name} is of type {SPECS[name].type.__name__}, not {notebook.types[name]}."
+                )
         later = {name for one in notebooks[position + 1 :] for name in one.parameters}
         if later:  # what the last one hands on is the chain's own result
             for name in notebook.outputs:
                 if name not in later:
-                    faults.append(f"{shown(notebook.path)} hands on {name}, which no later notebook reads. {suggest(name, later)}")
+                    faults.append(
+                        f"{shown(notebook.path)} hands on {name}, which no later notebook reads. {suggest(name, later)}"
+                    )
         handed_on |= set(notebook.outputs)
     return faults
 
@@ -76,7 +80,9 @@ def _option_faults(values: Mapping[str, Any]) -> list[str]:
         return []
     file = ROOT / "lib" / "pipelines" / f"{name}.py"
     asked = _class_options(file)
-    faults = [f"options: {one} is no option of {shown(file)}. {suggest(one, asked)}" for one in options if one not in asked]
+    faults = [
+        f"options: {one} is no option of {shown(file)}. {suggest(one, asked)}" for one in options if one not in asked
+    ]
     for one, kind in asked.items():
         if one not in options:
             faults.append(f"options: {shown(file)} needs {one} ({kind}). Add it under options in your parameter file.")
@@ -114,7 +120,10 @@ def _class_options(file: Path) -> dict[str, str]:
             for line in node.body:
                 targets: Iterable = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
                 if "OPTIONS" in [getattr(one, "id", "") for one in targets] and isinstance(line.value, ast.Dict):
-                    return {ast.literal_eval(key): ast.unparse(value) for key, value in zip(line.value.keys, line.value.values, strict=True)}
+                    return {
+                        ast.literal_eval(key): ast.unparse(value)
+                        for key, value in zip(line.value.keys, line.value.values, strict=True)
+                    }
     return {}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import papermill
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
+from papermill.translators import PythonTranslator, papermill_translators
 from papermill.utils import remove_args
 from traitlets.config import Config
 
@@ -20,6 +21,7 @@ from lib.paths import ROOT
 
 NAME = "millrace"
 _LONGEST_FOLDER = 70
+_LONG_LINE = 80
 _START_SECONDS = 600  # the fork server may still be importing, on a loaded machine
 
 
@@ -66,7 +68,12 @@ class MillraceEngine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, start_timeout: int = 60, execution_timeout: int | None = None, **options: Any
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        **options: Any,
     ) -> None:
         """Execute a notebook; papermill calls this."""
         # The folder goes with the kernel, not with the process: papermill's cwd= changes that of every thread.
@@ -88,6 +95,18 @@ class MillraceEngine(NBClientEngine):
             client.execute()
         finally:
             kernels.remove(client)
+
+
+class WrappingTranslator(PythonTranslator):
+    """papermill's own translator of parameters to Python, a long list on a line an element: a page cuts long lines off."""
+
+    @classmethod
+    def translate_list(cls, val: list) -> str:
+        """Python text of a list."""
+        line = super().translate_list(val)
+        if len(line) < _LONG_LINE:
+            return line
+        return "[\n" + "".join(f"    {cls.translate(one)},\n" for one in val) + "]"
 
 
 def _config() -> Config:
@@ -115,5 +134,8 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any]) -> None:
         Where a cell did.
     """
     papermill_engines.register(NAME, MillraceEngine)
+    papermill_translators.register("python", WrappingTranslator)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    papermill.execute_notebook(str(notebook), str(executed), parameters, engine_name=NAME, progress_bar=False, start_timeout=_START_SECONDS)
+    papermill.execute_notebook(
+        str(notebook), str(executed), parameters, engine_name=NAME, progress_bar=False, start_timeout=_START_SECONDS
+    )

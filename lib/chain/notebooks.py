@@ -60,9 +60,13 @@ def read(path: Path) -> Notebook:
         sources = ["".join(cell["source"]) for cell in code]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{shown(path)} is no notebook ({error}). Restore it from git.") from error
-    tagged = [source for cell, source in zip(code, sources, strict=True) if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [
+        source for cell, source in zip(code, sources, strict=True) if "parameters" in cell["metadata"].get("tags", [])
+    ]
     if len(tagged) != 1:
-        raise DataError(f"{shown(path)} has {len(tagged)} cells tagged 'parameters'; expected one. Restore it from git.")
+        raise DataError(
+            f"{shown(path)} has {len(tagged)} cells tagged 'parameters'; expected one. Restore it from git."
+        )
     parameters, types = {}, {}
     for line in _parsed(tagged[0], path):
         try:
@@ -80,7 +84,9 @@ def _outputs(source: str, path: Path) -> tuple[str, ...]:
     calls = [node for node in ast.walk(ast.Module(_parsed(source, path), [])) if isinstance(node, ast.Call)]
     handed = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == _HAND_ON]
     if len(handed) != 1:
-        raise DataError(f"{shown(path)}: the last code cell must call {_HAND_ON}(...) once; it does {len(handed)} times.")
+        raise DataError(
+            f"{shown(path)}: the last code cell must call {_HAND_ON}(...) once; it does {len(handed)} times."
+        )
     return tuple(keyword.arg for keyword in handed[0].keywords)
 
 

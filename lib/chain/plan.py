@@ -38,7 +38,11 @@ class Step:
 
 
 def steps(
-    notebooks: Sequence[Notebook], parameters: Parameters, first: str | None = None, last: str | None = None, only: str | None = None
+    notebooks: Sequence[Notebook],
+    parameters: Parameters,
+    first: str | None = None,
+    last: str | None = None,
+    only: str | None = None,
 ) -> list[Step]:
     """Steps of a run.
 
@@ -66,7 +70,9 @@ def steps(
     begin = stages.index(only or first or stages[0])
     end = stages.index(only or last or stages[-1])
     if begin > end:
-        raise ParameterError(f"--from {first} comes after --to {last}, so nothing is left to run. The order is: {', '.join(stages)}.")
+        raise ParameterError(
+            f"--from {first} comes after --to {last}, so nothing is left to run. The order is: {', '.join(stages)}."
+        )
     planned = []
     for notebook in notebooks[begin : end + 1]:
         if TRAINING_FUNCTION in notebook.parameters:

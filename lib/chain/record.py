@@ -32,7 +32,13 @@ class RunRecord:
         self.folder = _new_folder(runs_folder, name)
         text = yaml.safe_dump(dict(parameters), sort_keys=False, allow_unicode=True)
         (self.folder / PARAMETERS).write_text(text, encoding="utf-8")
-        self._state: dict[str, Any] = {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}
+        self._state: dict[str, Any] = {
+            "name": name,
+            "status": RUNNING,
+            "started": _now(),
+            "pid": os.getpid(),
+            "stages": [],
+        }
         self._save()
 
     @property

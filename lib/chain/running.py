@@ -111,7 +111,10 @@ def _run_step(step: Step, values: Mapping[str, Any], record: RunRecord, progress
             raise
     record.end(records.SUCCEEDED, time.perf_counter() - started, outputs=handed_on)
     if step.training_function:
-        return {name: [*values.get(name, []), *value] if isinstance(value, list) else value for name, value in handed_on.items()}
+        return {
+            name: [*values.get(name, []), *value] if isinstance(value, list) else value
+            for name, value in handed_on.items()
+        }
     return handed_on
 
 

@@ -57,7 +57,9 @@ def _numbers(present: pd.Series) -> dict[str, Any]:
         "maximum": float(floats.max()),
         "mean": float(floats.mean()),
         "deviation": float(floats.std()),
-        "quantiles": {str(share): float(value) for share, value in zip(_QUANTILES, np.quantile(floats, _QUANTILES), strict=True)},
+        "quantiles": {
+            str(share): float(value) for share, value in zip(_QUANTILES, np.quantile(floats, _QUANTILES), strict=True)
+        },
     }
 
 

@@ -20,7 +20,11 @@ def index_columns(frame: pd.DataFrame) -> list[str]:
     found = []
     for position, name in enumerate(frame.columns):
         values = frame.iloc[:, position]
-        if _INDEX_NAMES.fullmatch(str(name)) and pd.api.types.is_integer_dtype(values.dtype) and (values.diff().iloc[1:] == 1).all():
+        if (
+            _INDEX_NAMES.fullmatch(str(name))
+            and pd.api.types.is_integer_dtype(values.dtype)
+            and (values.diff().iloc[1:] == 1).all()
+        ):
             found.append(name)
     return found
 
@@ -72,7 +76,9 @@ def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tu
         notes.append(f"{missing.sum():,} rows without a {target_column} were left out.")
         frame, target = frame[~missing], target[~missing]
     if len(frame) < MINIMUM_ROWS:
-        raise DataError(f"{len(frame)} rows have a {target_column}; at least {MINIMUM_ROWS} are needed to train and test.")
+        raise DataError(
+            f"{len(frame)} rows have a {target_column}; at least {MINIMUM_ROWS} are needed to train and test."
+        )
     if task != "regression":
         target = _as_classes(target)
         _check_classes(target, target_column, task)
@@ -117,7 +123,9 @@ def _check_classes(target: pd.Series, name: str, task: str) -> None:
     if len(counts) < 2:
         raise DataError(f"The target {name} has one class only ({shown}); a {task} task needs at least two.")
     if task == "binary" and len(counts) != 2:
-        raise DataError(f"The target {name} of a binary task has {len(counts)} classes ({shown}). Set task to multiclass.")
+        raise DataError(
+            f"The target {name} of a binary task has {len(counts)} classes ({shown}). Set task to multiclass."
+        )
     if len(counts) > max(2, len(target) // 2):
         raise DataError(
             f"The target {name} has {len(counts)} classes in {len(target)} rows, so most are seen once. "

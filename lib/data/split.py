@@ -47,7 +47,9 @@ class Split:
         """
         for column in self.columns:
             if column not in frame.columns:
-                raise NameNotFound("column", column, frame.columns, where="the prepared table, to split it by (key_columns)")
+                raise NameNotFound(
+                    "column", column, frame.columns, where="the prepared table, to split it by (key_columns)"
+                )
         share = row_hash(frame, self.columns, self.seed) / np.float64(2**64)
         return share < self.test_fraction
 

@@ -87,7 +87,9 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     found = frame[name]
     if isinstance(found, pd.DataFrame):
         places = [str(index + 1) for index, one in enumerate(frame.columns) if one == name]
-        raise DataError(f"{where} has {len(places)} columns {name!r} (columns {' and '.join(places)}). Rename all but one.")
+        raise DataError(
+            f"{where} has {len(places)} columns {name!r} (columns {' and '.join(places)}). Rename all but one."
+        )
     return found
 
 
@@ -104,7 +106,9 @@ def _read_text(path: Path) -> pd.DataFrame:
         separator = _separator(beginning)
         # skipinitialspace is off: a blank can be part of a value. index_col=False: a row with one field
         # too many is a fault, and no reason to take the first column for an index.
-        frame = pd.read_csv(path, sep=separator, encoding=encoding, index_col=False, low_memory=False, on_bad_lines="error")
+        frame = pd.read_csv(
+            path, sep=separator, encoding=encoding, index_col=False, low_memory=False, on_bad_lines="error"
+        )
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} has no header. Its first line names the columns.") from error
     except pd.errors.ParserError as error:

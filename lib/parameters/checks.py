@@ -13,7 +13,14 @@ from lib.errors import ParameterError, suggest
 from lib.parameters.layers import Layers
 from lib.parameters.specs import SPECS, Spec
 
-_WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a mapping"}
+_WORDS = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+}
 
 
 def check(layers: Layers, choices: Mapping[str, Iterable[str]] | None = None) -> dict[str, Any]:
@@ -92,7 +99,10 @@ def _checked(name: str, value: Any, spec: Spec, choices: Mapping[str, Iterable[s
     known = list(choices.get(spec.choices, ())) if isinstance(spec.choices, str) else list(spec.choices)
     for one in value if spec.type is list else [value]:
         if known and one not in known:
-            return value, f"there is no {spec.choices if isinstance(spec.choices, str) else name} {one!r}. {suggest(one, known)}"
+            return (
+                value,
+                f"there is no {spec.choices if isinstance(spec.choices, str) else name} {one!r}. {suggest(one, known)}",
+            )
     if spec.pattern and not re.fullmatch(spec.pattern, value):
         return value, f"{value!r} cannot be used; expected {spec.pattern_meaning}, e.g. 'bike-hours'."
     return value, ""
@@ -145,14 +155,19 @@ def _misfits(values: Mapping[str, Any]) -> list[str]:
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):
             faults.append(f"{name}: {target!r} is the target_column; take it out of {name}.")
-    unused = [name for name in values.get("hyperparameters", ()) if name not in values.get("training_functions", [name])]
+    unused = [
+        name for name in values.get("hyperparameters", ()) if name not in values.get("training_functions", [name])
+    ]
     for name in unused:
-        faults.append(f"hyperparameters: {name} is not in training_functions. {suggest(name, values['training_functions'])}")
+        faults.append(
+            f"hyperparameters: {name} is not in training_functions. {suggest(name, values['training_functions'])}"
+        )
     return faults
 
 
 def _said(value: Any) -> str:
-    kind = _WORDS.get(type(value), "a date" if isinstance(value, datetime.date) else "nothing" if value is None else type(value).__name__)
+    kind = _WORDS.get(
+        type(value),
+        "a date" if isinstance(value, datetime.date) else "nothing" if value is None else type(value).__name__,
+    )
     return f"{kind} ({value!r})" if value is not None else kind
-
-

@@ -88,7 +88,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     seen = set()
     for key, _ in node.value:
         if key.value in seen:
-            raise ParameterError(f"{loader.name}, line {key.start_mark.line + 1}: {key.value} is given twice. Delete one.")
+            raise ParameterError(
+                f"{loader.name}, line {key.start_mark.line + 1}: {key.value} is given twice. Delete one."
+            )
         seen.add(key.value)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 

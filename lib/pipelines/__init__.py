@@ -36,7 +36,9 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
 
     module = catalogue.load(__name__, pipeline, kind="pipeline")
     children = [
-        one for one in vars(module).values() if isinstance(one, type) and issubclass(one, BasePipeline) and one.__module__ == module.__name__
+        one
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, BasePipeline) and one.__module__ == module.__name__
     ]
     if len(children) != 1:
         raise TypeError(f"lib/pipelines/{pipeline}.py defines {len(children)} children of BasePipeline; expected one.")

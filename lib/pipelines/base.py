@@ -170,7 +170,9 @@ class BasePipeline:
     def _newest(self, name: str) -> Any:
         tracking, experiment = self.backend.tracking, self.parameters.name
         if name == "candidates":
-            return tracking.newest_candidates(experiment, tracking.newest_output(experiment, "preprocess", "train_data") or "")
+            return tracking.newest_candidates(
+                experiment, tracking.newest_output(experiment, "preprocess", "train_data") or ""
+            )
         return tracking.newest_output(experiment, _MADE_BY[name], name)
 
 

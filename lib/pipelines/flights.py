@@ -9,7 +9,10 @@ import pandas as pd
 from lib.errors import NameNotFound
 from lib.pipelines.base import BasePipeline
 
-_NEEDED = ("arr_delay", "time_hour", "origin", "sched_dep_time")
+# Known only once the flight has left or arrived: an endpoint that is asked before could not have them.
+_LEAKS = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
+_NEEDED = ("arr_delay", "year", "month", "day", "sched_dep_time", "time_hour", "origin")
+_PARTS_OF_TIME = ["year", "month", "day", "hour", "minute", "sched_dep_time"]
 _WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 _HOUR = ["origin", "time_hour"]
 # One reading of 1048 mph is in the source; the strongest gust ever measured on land is 253.
@@ -30,7 +33,7 @@ class FlightsPipeline(BasePipeline):
         late = arrived["arr_delay"] > self.parameters.options["late_after_minutes"]
         day = pd.to_datetime(arrived[["year", "month", "day"]])
         minutes = arrived["sched_dep_time"] // 100 * 60 + arrived["sched_dep_time"] % 100  # 1405 is five past two
-        known = arrived.drop(columns=["arr_delay", "year", "month", "day", "hour", "minute", "sched_dep_time"])
+        known = arrived.drop(columns=[*_LEAKS, *_PARTS_OF_TIME], errors="ignore")
         known = known.assign(scheduled_departure=day + pd.to_timedelta(minutes, unit="min"), late=late)
         return known.merge(self._weather(), on=_HOUR, how="left", validate="many_to_one")
 

@@ -125,15 +125,18 @@ class Deployment:
     def keep(self) -> None:
         """Let it stay when this program ends."""
         self._say({"keep": True})
+        self._hang_up()
 
     def leave(self) -> None:
         """Let it end once its clients have moved to the successor; returns at once."""
+        self._hang_up()
         found = self.process
         if found is not None:
             found.send_signal(signal.SIGUSR1)
 
     def end(self, patience_seconds: float = 10) -> None:
         """End its process, after the requests under way."""
+        self._hang_up()
         found = self.process
         if found is not None:
             process.end(found, patience_seconds)
@@ -141,6 +144,11 @@ class Deployment:
     def remove(self) -> None:
         """Delete its folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _hang_up(self) -> None:
+        """Close the channel, on which a process that was never told to stay ends by itself."""
+        if self._channel is not None:
+            self._channel.close()
 
     def _say(self, message: dict[str, Any]) -> None:
         assert self._channel is not None

@@ -49,10 +49,11 @@ def find(folder: str | Path) -> Path:
         Where there is none, or two and nothing to choose by.
     """
     folder = Path(folder)
-    found = sorted(folder.rglob("MLmodel"), key=lambda path: len(path.parts))
+    patterns = ("MLmodel", "*/MLmodel", "*/*/MLmodel")
+    found = next(filter(None, (sorted(folder.glob(pattern)) for pattern in patterns)), [])
     if not found:
         raise ModelRefused(f"There is no MLflow model in {folder}: no file named MLmodel in it or below it.")
-    if len(found) > 1 and len(found[0].parts) == len(found[1].parts):
+    if len(found) > 1:
         raise ModelRefused(f"There are several models in {folder}: {', '.join(str(path.parent) for path in found)}.")
     return found[0].parent
 

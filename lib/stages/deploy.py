@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import requests
 
-from lib import metrics
+from lib import charts, metrics
 from lib.errors import EndpointError, GateError
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ class Deployment:
         Where it answers.
     sample_request : str
         URI of a request that it answers, one test row as JSON.
-    summary : DataFrame
+    summary : Table
         Endpoint, version, rows asked, time of an answer.
-    answers : DataFrame
+    answers : Table
         What the endpoint and what the model said of the first rows.
     """
 
     endpoint_url: str
     sample_request: str
-    summary: pd.DataFrame
-    answers: pd.DataFrame
+    summary: charts.Table
+    answers: charts.Table
 
 
 def run(backend: Backend, parameters: Parameters) -> Deployment:
@@ -98,7 +98,7 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         "time of the answer": f"{seconds * 1000:.1f} ms for {len(rows)} rows",
     }
     sample = backend.write_json(as_request(rows.head(1)), f"{parameters.name}/sample_request.json")
-    return Deployment(status.url, sample, pd.DataFrame({"": summary}), _answers(answer, expected))
+    return Deployment(status.url, sample, charts.Table({"": summary}), _answers(answer, expected))
 
 
 def as_request(rows: pd.DataFrame) -> dict[str, Any]:
@@ -146,10 +146,14 @@ def compare(answer: dict[str, Any], expected: Predictions) -> None:
         same = np.isclose(got, own, rtol=_TOLERANCE, atol=_TOLERANCE) if got.shape == own.shape else np.array([False])
     else:
         got, own = answer["predictions"], expected.labels.tolist()
-        same = np.array([one == other for one, other in zip(got, own, strict=False)] if len(got) == len(own) else [False])
+        same = np.array(
+            [one == other for one, other in zip(got, own, strict=False)] if len(got) == len(own) else [False]
+        )
         probabilities = np.asarray(answer["probabilities"], dtype=float)
         if answer["classes"] != expected.classes.tolist() or probabilities.shape != expected.probabilities.shape:
-            raise EndpointError(f"The endpoint knows the classes {answer['classes']}, the model {expected.classes.tolist()}.")
+            raise EndpointError(
+                f"The endpoint knows the classes {answer['classes']}, the model {expected.classes.tolist()}."
+            )
         same &= np.isclose(probabilities, expected.probabilities, rtol=_TOLERANCE, atol=_TOLERANCE).all(axis=1)
     if not same.all():
         row = int(np.argmin(same))
@@ -159,8 +163,8 @@ def compare(answer: dict[str, Any], expected: Predictions) -> None:
         )
 
 
-def _answers(answer: dict[str, Any], expected: Predictions) -> pd.DataFrame:
-    frame = pd.DataFrame({"the endpoint's answer": answer["predictions"], "the model's own": expected.labels})
+def _answers(answer: dict[str, Any], expected: Predictions) -> charts.Table:
+    frame = charts.Table({"the endpoint's answer": answer["predictions"], "the model's own": expected.labels})
     if expected.probabilities is not None:
         for column, one in enumerate(answer["classes"]):
             frame[f"probability of {one}"] = [round(row[column], 4) for row in answer["probabilities"]]

@@ -64,7 +64,7 @@ class Evaluation:
         What moved, or why nothing did.
     promoted : bool
         Whether a new version went to production.
-    table : DataFrame
+    table : Table
         Every metric of every contender on the test rows, the best first.
     side_by_side : Chart
         The primary metric of every contender.
@@ -74,7 +74,7 @@ class Evaluation:
 
     decision: str
     promoted: bool
-    table: pd.DataFrame
+    table: charts.Table
     side_by_side: charts.Chart
     best: charts.Chart
 
@@ -110,7 +110,9 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
         champion, note = _champion(backend, version, folder, test, parameters)
         notes.append(note)
 
-    best = {one.name: one for one in candidates}[metric.ranked({one.name: one.scores[metric.name] for one in candidates})[0]]
+    best = {one.name: one for one in candidates}[
+        metric.ranked({one.name: one.scores[metric.name] for one in candidates})[0]
+    ]
     refusal = hooks.accept(best, champion)
     decision = _decide(registry, backend, best, champion, version, refusal, metric, parameters)
     decision = " ".join([decision, *filter(None, notes)])
@@ -123,7 +125,13 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
     truth = test[parameters.target_column]
     chart = charts.residuals if parameters.task == "regression" else charts.confusion
     of_best = chart(truth, best.predictions)
-    mlflow.log_metrics({f"{one.name.replace(' ', '_')}.{metric.name}": one.scores[metric.name] for one in contenders if one.scores[metric.name] == one.scores[metric.name]})
+    mlflow.log_metrics(
+        {
+            f"{one.name.replace(' ', '_')}.{metric.name}": one.scores[metric.name]
+            for one in contenders
+            if one.scores[metric.name] == one.scores[metric.name]
+        }
+    )
     mlflow.set_tag("decision", decision)
     backend.tracking.log_table(table, "contenders")
     backend.tracking.log_chart(side_by_side, "contenders")
@@ -145,7 +153,10 @@ def _champion(
     try:
         return _scored(name, version.run_id, backend.tracking.load_model(folder), test, parameters), ""
     except Exception as error:  # whatever an older model raises on rows that it was not made for
-        return None, f"Version {version.version} in production cannot score these rows ({type(error).__name__}: {error}), so it was not compared."
+        return (
+            None,
+            f"Version {version.version} in production cannot score these rows ({type(error).__name__}: {error}), so it was not compared.",
+        )
 
 
 def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
@@ -155,7 +166,9 @@ def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: 
     return Contender(name, run_id, scores, predictions)
 
 
-def _rows_new_to(folder: Path, version: ModelVersion, test: pd.DataFrame, baseline: Mapping) -> tuple[pd.DataFrame, str]:
+def _rows_new_to(
+    folder: Path, version: ModelVersion, test: pd.DataFrame, baseline: Mapping
+) -> tuple[pd.DataFrame, str]:
     """Test rows that the champion did not train on, and a note where those are not all.
 
     With the same rule of splitting no row ever changes its side. With another seed, key or test_fraction the champion's own
@@ -174,7 +187,10 @@ def _rows_new_to(folder: Path, version: ModelVersion, test: pd.DataFrame, baseli
             "comparison is possible. Use the test_fraction, seed and key_columns it was trained with."
         )
     kept = test[new].reset_index(drop=True)
-    return kept, f"Version {version.version} was split by another rule; all were scored on the {len(kept):,} test rows it never trained on."
+    return (
+        kept,
+        f"Version {version.version} was split by another rule; all were scored on the {len(kept):,} test rows it never trained on.",
+    )
 
 
 def _decide(
@@ -207,9 +223,9 @@ def _decide(
     return f"{best.name} ({score}) is version {made.version} and goes to production{before}."
 
 
-def _table(contenders: list[Contender], metric: Metric, task: str) -> pd.DataFrame:
+def _table(contenders: list[Contender], metric: Metric, task: str) -> charts.Table:
     by_name = {one.name: one for one in contenders}
     order = metric.ranked({one.name: one.scores[metric.name] for one in contenders})
     columns = [metric.name, *[name for name in metrics.names(task) if name != metric.name]]
     rows = {name: [by_name[name].scores[column] for column in columns] for name in order}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("contender").round(4)
+    return charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")

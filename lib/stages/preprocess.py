@@ -45,9 +45,9 @@ class Preprocessed:
     ----------
     train_data, test_data, baseline : str
         URIs of two Parquet tables and one JSON file.
-    sizes : DataFrame
+    sizes : Table
         Rows and columns at each point, and what was left out.
-    columns : DataFrame
+    columns : Table
         Of each column of the training rows its type, missing and distinct values, and a sample: the first rows.
     balance : Chart
         How the target is spread over the training rows.
@@ -56,8 +56,8 @@ class Preprocessed:
     train_data: str
     test_data: str
     baseline: str
-    sizes: pd.DataFrame
-    columns: pd.DataFrame
+    sizes: charts.Table
+    columns: charts.Table
     balance: charts.Chart
 
 
@@ -87,7 +87,14 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     _check_prepared(prepared)
     prepared, target_notes = cleaning.with_usable_target(prepared, target, parameters.task)
     prepared, finite_notes = cleaning.finite(prepared)
-    notes.append(("prepared", len(prepared), prepared.shape[1], " ".join(target_notes + finite_notes) or "as prepare_data made it"))
+    notes.append(
+        (
+            "prepared",
+            len(prepared),
+            prepared.shape[1],
+            " ".join(target_notes + finite_notes) or "as prepare_data made it",
+        )
+    )
 
     rule = Split(tuple(keys or prepared.columns), parameters.test_fraction, parameters.seed)
     train, test = hooks.split_data(prepared, rule)
@@ -96,8 +103,13 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     hidden = [name for name in keys if name in dropped]
     train, test = train.drop(columns=hidden), test.drop(columns=hidden)
     _check_sides(train, test, target, parameters.task)
-    how = f"by a hash of {', '.join(keys) if keys else 'the whole row'}" if rule_holds else "by the pipeline's split_data"
-    notes += [("train", len(train), train.shape[1], how), ("test", len(test), test.shape[1], f"{len(test) / len(prepared):.1%} of the rows")]
+    how = (
+        f"by a hash of {', '.join(keys) if keys else 'the whole row'}" if rule_holds else "by the pipeline's split_data"
+    )
+    notes += [
+        ("train", len(train), train.shape[1], how),
+        ("test", len(test), test.shape[1], f"{len(test) / len(prepared):.1%} of the rows"),
+    ]
 
     baseline = {**hooks.baseline(train), "split": asdict(rule) if rule_holds else None}
     folder = f"{parameters.name}/{_fingerprint(train, test)}"
@@ -105,15 +117,17 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         train_data=backend.write_table(train, f"{folder}/train.parquet"),
         test_data=backend.write_table(test, f"{folder}/test.parquet"),
         baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
-        sizes=pd.DataFrame(notes, columns=["point", "rows", "columns", "what"]).set_index("point"),
-        columns=_columns(train),
+        sizes=charts.Table(notes, columns=["point", "rows", "columns", "what"]).set_index("point"),
+        columns=charts.Table(_columns(train)),
         balance=charts.target_balance(train[target], parameters.task),
     )
 
 
 def _check_prepared(prepared: Any) -> None:
     if not isinstance(prepared, pd.DataFrame):
-        raise StageError(f"prepare_data returned {type(prepared).__name__}; expected a DataFrame. Does it end with return?")
+        raise StageError(
+            f"prepare_data returned {type(prepared).__name__}; expected a DataFrame. Does it end with return?"
+        )
     if prepared.empty:
         raise DataError("prepare_data left no row. Look at what it filters.")
     twice: Sequence[str] = sorted(set(prepared.columns[prepared.columns.duplicated()]))

@@ -8,8 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from lib import charts
 from lib.backends.base import Check
 from lib.errors import StageError
 from lib.paths import ROOT
@@ -19,7 +18,18 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 # Those that a stage cannot do without; the lock has every one.
-_PACKAGES = ("papermill", "scrapbook", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "matplotlib", "fastapi", "uvicorn")
+_PACKAGES = (
+    "papermill",
+    "scrapbook",
+    "mlflow",
+    "scikit-learn",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "matplotlib",
+    "fastapi",
+    "uvicorn",
+)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -35,10 +45,10 @@ class SetupReport:
     checks: list[Check]
 
     @property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> charts.Table:
         """A row for each check."""
         rows = [(check.what, check.found, "ok" if check.ok else "not ok") for check in self.checks]
-        return pd.DataFrame(rows, columns=["check", "found", "state"]).set_index("check")
+        return charts.Table(rows, columns=["check", "found", "state"]).set_index("check")
 
 
 def run(backend: Backend, parameters: Parameters) -> SetupReport:
@@ -84,8 +94,12 @@ def _packages() -> Check:
         if pins.get(name, {version}).isdisjoint({version}):
             other.append(f"{name} {version} (locked: {', '.join(sorted(pins[name]))})")
     if missing:
-        return Check("packages", f"{', '.join(missing)} missing; run make run, or pip install -r requirements.lock", ok=False)
-    return Check("packages", f"other than locked: {', '.join(other)}" if other else f"{len(_PACKAGES)} looked at, all as locked")
+        return Check(
+            "packages", f"{', '.join(missing)} missing; run make run, or pip install -r requirements.lock", ok=False
+        )
+    return Check(
+        "packages", f"other than locked: {', '.join(other)}" if other else f"{len(_PACKAGES)} looked at, all as locked"
+    )
 
 
 def _model(backend: Backend, parameters: Parameters) -> Check:

@@ -37,7 +37,7 @@ class Candidate:
     ----------
     run_id : str
         MLflow run with the model, its metrics, charts and parameters.
-    scores : DataFrame
+    scores : Table
         Every metric of the task, on test rows and on training rows.
     quality : Chart
         ROC and precision-recall curves, or residuals.
@@ -46,7 +46,7 @@ class Candidate:
     """
 
     run_id: str
-    scores: pd.DataFrame
+    scores: charts.Table
     quality: charts.Chart
     importance: charts.Chart
 
@@ -80,16 +80,19 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     on_test = metrics.predict(model, X_test, task, parameters.positive_class)
     on_train = metrics.predict(model, X, task, parameters.positive_class)
-    scores = pd.DataFrame(
-        {one.name: (one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.of_task(task)},
-        index=["test rows", "training rows", "direction"],
-    ).T.rename_axis("metric")
+    rows = [
+        (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.of_task(task)
+    ]
+    scores = charts.Table(rows, columns=["metric", "test rows", "training rows", "direction"]).set_index("metric")
     drawn = _charts(model, X_test, y_test, on_test, metric, parameters)
 
     mlflow.log_params(
         {
             "training_function": name,
-            **{key: parameters[key] for key in ("train_data", "test_data", "target_column", "task", "primary_metric", "seed")},
+            **{
+                key: parameters[key]
+                for key in ("train_data", "test_data", "target_column", "task", "primary_metric", "seed")
+            },
             **{f"hyperparameters.{key}": value for key, value in hyperparameters.items()},
         }
     )
@@ -105,7 +108,9 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     return Candidate(run_id, scores, drawn.get("curves") or drawn["residuals"], drawn["importance"])
 
 
-def permutation_importance(model: Any, X: pd.DataFrame, y: pd.Series, metric: Metric, parameters: Parameters) -> pd.DataFrame:
+def permutation_importance(
+    model: Any, X: pd.DataFrame, y: pd.Series, metric: Metric, parameters: Parameters
+) -> pd.DataFrame:
     """How much of the score is lost when one raw column is shuffled.
 
     Breiman: Random forests, 2001; https://scikit-learn.org/stable/modules/permutation_importance.html
@@ -123,7 +128,9 @@ def permutation_importance(model: Any, X: pd.DataFrame, y: pd.Series, metric: Me
     def scorer(fitted: Any, some: pd.DataFrame, truth: pd.Series) -> float:
         return sign * metric.score(truth, metrics.predict(fitted, some, parameters.task, parameters.positive_class))
 
-    found = permute(model, X.loc[rows], y.loc[rows], scoring=scorer, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed)
+    found = permute(
+        model, X.loc[rows], y.loc[rows], scoring=scorer, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed
+    )
     frame = pd.DataFrame({"mean": found.importances_mean, "deviation": found.importances_std}, index=X.columns)
     return frame.sort_values("mean", ascending=False)
 
@@ -134,7 +141,11 @@ def _charts(
     drawn = {"importance": charts.importance(permutation_importance(model, X, y, metric, parameters), metric)}
     if parameters.task == "regression":
         return {"residuals": charts.residuals(y, predictions), **drawn}
-    return {"curves": charts.roc_and_precision_recall(y, predictions), "confusion_matrix": charts.confusion(y, predictions), **drawn}
+    return {
+        "curves": charts.roc_and_precision_recall(y, predictions),
+        "confusion_matrix": charts.confusion(y, predictions),
+        **drawn,
+    }
 
 
 def _cores() -> int:

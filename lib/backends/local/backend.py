@@ -44,7 +44,9 @@ class LocalBackend:
         try:
             self.workspace.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"workspace: the folder {self.workspace} cannot be made ({error.strerror}). Name another.") from error
+            raise DataError(
+                f"workspace: the folder {self.workspace} cannot be made ({error.strerror}). Name another."
+            ) from error
 
     @functools.cached_property
     def tracking(self) -> Tracking:
@@ -60,7 +62,9 @@ class LocalBackend:
         models = len(self.tracking.client.search_registered_models())
         return [
             Check("workspace", f"{shown(self.workspace)}, {'made' if self._made else 'found'}"),
-            Check("tracking store", f"MLflow on SQLite, {shown(self.workspace / 'mlflow.db')}, {experiments} experiments"),
+            Check(
+                "tracking store", f"MLflow on SQLite, {shown(self.workspace / 'mlflow.db')}, {experiments} experiments"
+            ),
             Check("model registry", f"in the tracking store, {models} models"),
             Check("data store", f"{shown(data)}, {free:.0f} GB free", ok=free > _LOW_SPACE_GIGABYTES),
             Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
@@ -132,5 +136,7 @@ def _gpu() -> str:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return "no GPU"
-    listed = subprocess.run([tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30)
+    listed = subprocess.run(
+        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30
+    )
     return ", ".join(listed.stdout.split("\n")).strip(", ") if listed.returncode == 0 else "no GPU that works"

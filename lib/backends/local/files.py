@@ -21,5 +21,7 @@ def local_path(uri: str) -> Path:
     if parsed.scheme == "file":
         return existing(unquote(parsed.path))
     if len(parsed.scheme) > 1:  # one letter is a drive of Windows
-        raise DataError(f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or name a path.")
+        raise DataError(
+            f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or name a path."
+        )
     return existing(uri)

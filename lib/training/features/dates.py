@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -22,17 +24,47 @@ FORMATS = (
     "%B %d, %Y",
 )
 PARTS = ("year", "month", "day", "weekday", "hour", "days")
-_EPOCH = pd.Timestamp(0)
+_DIGIT = re.compile(r"\d")
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)\s*$"
 
 
-def find_format(words: list[str]) -> tuple[str, float]:
-    """Format that reads most of the words as dates, and the share of them that it reads."""
+def find_format(counts: pd.Series) -> tuple[str, float]:
+    """Format that reads most of the words as dates, and the share of the rows that it reads.
+
+    Parameters
+    ----------
+    counts : pandas.Series
+        Rows of each word, indexed by the words.
+    """
     # Digits alone are a number or a code, though ISO 8601 has years of four digits.
-    values = pd.Series([None if word.isdigit() else word for word in words], dtype=object)
-    shares = {form: float(_parse(values, form).notna().mean()) for form in FORMATS}
-    best = max(shares, key=shares.get)
-    return best, shares[best]
+    candidates = counts[[bool(_DIGIT.search(word)) and not word.isdigit() for word in counts.index]]
+    words = pd.Series(candidates.index, dtype=object)
+    best, most = FORMATS[0], 0
+    for form in FORMATS if len(candidates) else ():
+        rows = int(candidates[_parse(words, form).notna().to_numpy()].sum())
+        if rows > most:
+            best, most = form, rows
+        if most == candidates.sum():
+            break
+    return best, most / counts.sum()
+
+
+def calendar_parts(moments: np.ndarray) -> dict[str, np.ndarray]:
+    """Each of ``PARTS`` as floats, by NumPy's calendar: pandas' takes ten times as long for a single row.
+
+    Monday is weekday 0; ``days`` are those since 1970, with the time of day as a fraction.
+    """
+    seconds = moments.astype("datetime64[s]")
+    days, months, years = (seconds.astype(f"datetime64[{unit}]") for unit in "DMY")
+    parts = {
+        "year": years.astype(np.int64) + 1970,
+        "month": months.astype(np.int64) % 12 + 1,
+        "day": (days - months).astype(np.int64) + 1,
+        "weekday": (days.astype(np.int64) + 3) % 7,
+        "hour": (seconds - days).astype(np.int64) // 3600,
+        "days": seconds.astype(np.int64) / 86400,
+    }
+    return {part: np.where(np.isnat(moments), np.nan, values) for part, values in parts.items()}
 
 
 def _parse(values: pd.Series, form: str) -> pd.Series:
@@ -66,14 +98,8 @@ class DateColumn:
 
     def read(self, values: pd.Series) -> np.ndarray:
         """Calendar parts as floats, shape (rows, parts); NaN where there is no date."""
-        moments = self._moments(values)
-        columns = np.empty((len(values), len(self.parts)))
-        for place, part in enumerate(self.parts):
-            if part == "days":
-                columns[:, place] = (moments - _EPOCH) / pd.Timedelta(days=1)
-            else:
-                columns[:, place] = getattr(moments, part)
-        return columns
+        parts = calendar_parts(self._moments(values).to_numpy())
+        return np.column_stack([parts[part] for part in self.parts]) if self.parts else np.empty((len(values), 0))
 
     def _moments(self, values: pd.Series) -> pd.DatetimeIndex:
         """Wall clock times."""
@@ -81,7 +107,8 @@ class DateColumn:
             moments = pd.DatetimeIndex(values)
             return moments if moments.tz is None else moments.tz_convert(self.zone or "UTC").tz_localize(None)
         if values.dtype.kind in "iuf":  # pandas writes a date into JSON as milliseconds
-            return pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce"))
+            moments = pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce", utc=True))
+            return moments.tz_convert(self.zone or "UTC").tz_localize(None)
         values = values.astype(object)
         parsed = _parse(values, self.form)
         if self.form != "ISO8601":  # a request may bring ISO dates whatever the training file had

@@ -78,7 +78,7 @@ def _recognise_words(values: pd.Series, max_levels: int, topics: int, seed: int,
         if counts[is_number].sum() >= MOSTLY * present:
             return NumberColumn()
     if not is_declared:
-        form, share = find_format(words[:: len(words) // SAMPLE_WORDS + 1])
+        form, share = find_format(counts[:: len(words) // SAMPLE_WORDS + 1])
         if share >= MOSTLY:
             return DateColumn(values, form)
     if len(words) <= max_levels:

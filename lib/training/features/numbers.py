@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
 # Random forests and xgboost compute in float32, whose largest number is about 3.4e38; a scaler squares.
 LARGEST = 1e30
+
+_AMOUNT = re.compile(r"(?P<sign>[+-]?)[$€£]?\s?(?P<number>\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?)")
+_TRUTH = {"true": 1.0, "false": 0.0}
 
 
 def read_numbers(values: pd.Series) -> np.ndarray:
@@ -21,7 +26,7 @@ def read_numbers(values: pd.Series) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        float64, no longer than ``LARGEST`` either way, and never a view of `values`.
+        float64, no larger than ``LARGEST`` either way, and never a view of `values`.
     """
     if values.dtype.kind in "iufb":
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
@@ -38,11 +43,16 @@ def _read_text(values: pd.Series) -> np.ndarray:
     numbers = np.array(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
     unread = np.isnan(numbers) & values.notna().to_numpy()
     if unread.any():
-        plain = values[unread].astype(str).str.strip().str.replace(r"^[$€£]\s*", "", regex=True)
-        plain = plain.mask(plain.str.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"), plain.str.replace(",", ""))
-        plain = plain.replace({"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"})
-        numbers[unread] = pd.to_numeric(plain, errors="coerce")
+        numbers[unread] = [_read_word(str(value)) for value in values[unread]]
     return numbers
+
+
+def _read_word(word: str) -> float:
+    """A number that pandas does not read: with a currency, with commas between thousands, true or false."""
+    match = _AMOUNT.fullmatch(word.strip())
+    if match:
+        return float(match["sign"] + match["number"].replace(",", ""))
+    return _TRUTH.get(word.strip().lower(), np.nan)
 
 
 class NumberColumn:
