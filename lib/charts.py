@@ -38,7 +38,7 @@ class Table(pd.DataFrame):
     """Table that shows itself in a notebook whole: no text cut off, no row left out, texts at the left."""
 
     def _repr_html_(self) -> str:
-        texts = self.columns[self.dtypes == object]
+        texts = self.select_dtypes(object).columns
         left = [{"selector": "th", "props": [("text-align", "left")]}]
         style = self.style.format(precision=4, thousands=",").set_table_styles(left)
         return style.set_properties(subset=texts, **{"text-align": "left"}).to_html()

@@ -27,9 +27,8 @@ def existing(path: str | Path) -> Path:
     if found.exists():
         return found
     folder = next(parent for parent in found.parents if parent.is_dir())
-    raise DataError(
-        f"There is no file {path} (looked for {found}). {suggest(found.name, sorted(one.name for one in folder.iterdir()))}"
-    )
+    near = suggest(found.name, sorted(one.name for one in folder.iterdir()))
+    raise DataError(f"There is no file {path} (looked for {found}). {near}")
 
 
 def shown(path: str | Path) -> str:

@@ -196,8 +196,8 @@ class Tracking:
             ) from error
         if digest(folder) != sha256:
             raise DataError(
-                f"The model's files at {source} are not those that were logged (SHA-256 differs), so they are not loaded. "
-                "Restore them, or train and register the model again."
+                f"The model's files at {source} are not those that were logged (SHA-256 differs), so they are not "
+                "loaded. Restore them, or train and register the model again."
             )
         return folder
 

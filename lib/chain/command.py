@@ -125,7 +125,7 @@ def _show_result(values: dict, record: records.RunRecord) -> None:
 
 
 def _python() -> str:
-    """This Python as a person would type it; its link, not what that points to, belongs to the environment."""
+    """Path of Python as a person would type it: the environment's link, not what that points to."""
     program = Path(sys.executable)
     return str(program.relative_to(ROOT)) if program.is_relative_to(ROOT) else str(program)
 

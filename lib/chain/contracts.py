@@ -58,10 +58,8 @@ def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
         for name in notebook.parameters:
             if name not in known:
                 faults.append(f"{shown(notebook.path)}: nothing gives the parameter {name}. {suggest(name, known)}")
-            elif name in SPECS and notebook.types[name] != SPECS[name].type.__name__:
-                faults.append(
-                    f"{shown(notebook.path)}: {name} is of type {SPECS[name].type.__name__}, not {notebook.types[name]}."
-                )
+            elif name in SPECS and notebook.types[name] != (kind := SPECS[name].type.__name__):
+                faults.append(f"{shown(notebook.path)}: {name} is of type {kind}, not {notebook.types[name]}.")
         later = {name for one in notebooks[position + 1 :] for name in one.parameters}
         if later:  # what the last one hands on is the chain's own result
             for name in notebook.outputs:

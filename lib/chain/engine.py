@@ -98,7 +98,7 @@ class MillraceEngine(NBClientEngine):
 
 
 class WrappingTranslator(PythonTranslator):
-    """papermill's own translator of parameters to Python, a long list on a line an element: a page cuts long lines off."""
+    """papermill's translator of parameters to Python, but a long list has a line an element: pages cut long lines."""
 
     @classmethod
     def translate_list(cls, val: list) -> str:

@@ -186,8 +186,8 @@ def _check_complete(step: Step, executed: Path, handed_on: Mapping[str, Any]) ->
     missing = [name for name in step.notebook.outputs if name not in handed_on]
     if missing:
         raise StepFailed(
-            f"{shown(step.notebook.path)} ended without handing on {', '.join(missing)}: it left early (sys.exit?), or its last cell "
-            f"was changed.\nNotebook: {shown(executed)}"
+            f"{shown(step.notebook.path)} ended without handing on {', '.join(missing)}: it left early (sys.exit?), or "
+            f"its last cell was changed.\nNotebook: {shown(executed)}"
         )
 
 

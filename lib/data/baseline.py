@@ -24,8 +24,8 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
     -------
     dict
         Plain JSON: ``{"rows": int, "columns": {name: {...}}, "target": {...}}``. Of each column its ``kind``
-        (number, boolean, date, category or text) and ``missing``, a share; of numbers ``minimum``, ``maximum``, ``mean``,
-        ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts
+        (number, boolean, date, category or text) and ``missing``, a share; of numbers ``minimum``, ``maximum``,
+        ``mean``, ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts
         the most frequent ``categories`` with their counts, and ``distinct``, how many there are.
     """
     columns = {name: _column(train[name]) for name in train.columns if name != target_column}

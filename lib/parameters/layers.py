@@ -114,7 +114,7 @@ def _read(file: Path) -> dict:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ParameterError(f"{shown(file)} holds {_said(content)}; expected lines of the form 'name: value'.")
+        raise ParameterError(f"{shown(file)} holds {content!r:.60}; expected lines of the form 'name: value'.")
     return content
 
 

@@ -30,8 +30,8 @@ class BasePipeline:
 
     Notes
     -----
-    **Stages** keep the books (MLflow run, checks, artifacts) and are not for overriding: `setup`, `preprocess`, `train`,
-    `evaluate`, `deploy`; and `hand_on`, which ends each notebook.
+    **Stages** keep the books (MLflow run, checks, artifacts) and are not for overriding: `setup`, `preprocess`,
+    `train`, `evaluate`, `deploy`; and `hand_on`, which ends each notebook.
 
     **Hooks** are safe to override; each says when it is called, what it gets, what it must return: `load_data`,
     `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
@@ -50,7 +50,7 @@ class BasePipeline:
     # Stages
 
     def setup(self) -> setup.SetupReport:
-        """Is everything there that a run needs?"""
+        """Look for everything that a run needs, and make what can be made."""
         return setup.run(self.backend, self.parameters)
 
     def preprocess(self) -> preprocess.Preprocessed:
@@ -161,8 +161,8 @@ class BasePipeline:
             value = self.parameters[name] or self._newest(name)
             if not value and name not in optional:
                 raise DataError(
-                    f"{name} is empty, and no earlier notebook of {self.parameters.name} has handed it on in this workspace "
-                    f"({self.parameters.workspace}). Run the notebooks before this one first."
+                    f"{name} is empty, and no earlier notebook of {self.parameters.name} has handed it on in this "
+                    f"workspace ({self.parameters.workspace}). Run the notebooks before this one first."
                 )
             filled[name] = value or ""
         return Parameters({**self.parameters, **filled})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from typing import Any
 
 from lib.errors import EndpointError
 from lib.serving.process import port_holder
+
+PATIENCE_SECONDS = 2
 
 
 def open_listener(host: str, port: int, live: dict[str, Any], before: dict[str, Any]) -> socket.socket | None:
@@ -36,11 +39,10 @@ def open_listener(host: str, port: int, live: dict[str, Any], before: dict[str, 
                 "run_all.py endpoint stop."
             )
         return None
-    if port == 0 and not live and before.get("host") == host:
-        try:
-            return _bind(host, before["port"])
-        except OSError:
-            pass  # somebody took it meanwhile, and nobody asked for that very port
+    if not live and before.get("host") == host and port in (0, before["port"]):
+        held = _bind_patiently(host, before["port"])
+        if held is not None:
+            return held  # else somebody took it meanwhile
     try:
         return _bind(host, port)
     except (OSError, OverflowError) as error:
@@ -54,6 +56,18 @@ def open_listener(host: str, port: int, live: dict[str, Any], before: dict[str, 
         else:
             why = f"{error}. Check endpoint_host and endpoint_port"
         raise EndpointError(f"The endpoint cannot listen on {host} port {port}: {why}.") from None
+
+
+def _bind_patiently(host: str, port: int) -> socket.socket | None:
+    """Socket on the port of a process that may have died this moment and be still giving it up."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _bind(host, port)
+        except OSError:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.05)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -153,10 +153,8 @@ def _champion(
     try:
         return _scored(name, version.run_id, backend.tracking.load_model(folder), test, parameters), ""
     except Exception as error:  # whatever an older model raises on rows that it was not made for
-        return (
-            None,
-            f"Version {version.version} in production cannot score these rows ({type(error).__name__}: {error}), so it was not compared.",
-        )
+        why = f"{type(error).__name__}: {error}"
+        return None, f"Version {version.version} in production cannot score these rows ({why}), so it was not compared."
 
 
 def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
@@ -171,8 +169,8 @@ def _rows_new_to(
 ) -> tuple[pd.DataFrame, str]:
     """Test rows that the champion did not train on, and a note where those are not all.
 
-    With the same rule of splitting no row ever changes its side. With another seed, key or test_fraction the champion's own
-    rule says which of today's test rows it may have trained on.
+    With the same rule of splitting no row ever changes its side. With another seed, key or test_fraction the
+    champion's own rule says which of today's test rows it may have trained on.
     """
     rule, today = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split"), baseline.get("split")
     if rule == today and rule is not None:
@@ -183,14 +181,12 @@ def _rows_new_to(
     new = Split(tuple(rule["columns"]), rule["test_fraction"], rule["seed"]).is_test(test)
     if new.sum() < _FEWEST_ROWS:
         raise DataError(
-            f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, so no fair "
-            "comparison is possible. Use the test_fraction, seed and key_columns it was trained with."
+            f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, so "
+            "no fair comparison is possible. Use the test_fraction, seed and key_columns it was trained with."
         )
     kept = test[new].reset_index(drop=True)
-    return (
-        kept,
-        f"Version {version.version} was split by another rule; all were scored on the {len(kept):,} test rows it never trained on.",
-    )
+    scored = f"all were scored on the {len(kept):,} test rows it never trained on"
+    return kept, f"Version {version.version} was split by another rule; {scored}."
 
 
 def _decide(

@@ -145,7 +145,8 @@ def _check_sides(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str
         classes = rows[target].unique()
         if len(classes) < 2:
             raise DataError(
-                f"The {len(rows)} {side} rows are all {target} = {classes[0]!r}. Give more rows, or another test_fraction or seed."
+                f"The {len(rows)} {side} rows are all {target} = {classes[0]!r}. Give more rows, or another "
+                "test_fraction or seed."
             )
 
 

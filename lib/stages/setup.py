@@ -1,4 +1,4 @@
-"""Setup: is everything there that a run needs?"""
+"""Setup: look for everything that a run needs, and make what can be made."""
 
 from __future__ import annotations
 
