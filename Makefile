@@ -38,8 +38,8 @@ lock: .venv/.made ## requirements.lock and environment.yml from pyproject.toml: 
 	@$(uv) compile --quiet --universal --python-version 3.10 --all-extras pyproject.toml --generate-hashes \
 	  --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
 	@$(uv) compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra azure pyproject.toml \
-	  --constraints requirements.lock --no-header --no-annotate --output-file .venv/pins
-	@{ sed '/- pip:/q' environment.yml && sed 's/^/      - /' .venv/pins; } > .venv/environment.yml
+	  --constraints requirements.lock --no-header --no-annotate --output-file .venv/azure.txt
+	@{ sed '/- pip:/q' environment.yml && sed 's/^/      - /' .venv/azure.txt; } > .venv/environment.yml
 	@mv .venv/environment.yml environment.yml
 
 clean: ## Remove the environment and the caches; runs/ and workspace/ stay
@@ -77,8 +77,8 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 # relative it survives a moved checkout.
 .venv/.made:
 	$(or $(usable_python),$(error $(no_python))) -m venv --clear .venv
-	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
 	@for folder in .venv/lib/python3.*/site-packages; do echo ../../../.. > $$folder/millrace.pth; done
 	@touch $@
 
@@ -86,6 +86,6 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 usable_python = $(shell for python in $$(type -aP $(PYTHON)); do $$python -c \
   'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 12))' 2> /dev/null \
   && echo $$python && break; done)
-no_python = no Python 3.10 or 3.11 with its venv module found, and azureml-train-automl-client needs Python < 3.12. Get one by \
-`pyenv install 3.11`, `brew install python@3.11`, `apt install python3.11-venv` or `conda create -n py311 python=3.11`, \
-then add PYTHON=/path/to/python3.11 to this command
+no_python = no Python 3.10 or 3.11 with its venv module found, and azureml-train-automl-client needs Python < 3.12. \
+Get one by `pyenv install 3.11`, `brew install python@3.11`, `apt install python3.11-venv` or `conda create -n py311 \
+python=3.11`, then add PYTHON=/path/to/python3.11 to this command

@@ -83,10 +83,11 @@ def test_groups_are_all_there():
 
 
 def test_every_direct_dependency_has_a_reason():
-    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    text = (ROOT / "pyproject.toml").read_text()
     for dependency in (name for group in GROUPS.values() for name in group):
-        line = next(line for line in lines if line.strip().startswith(f'"{dependency}"'))
-        assert re.search(r'",\s+# \S+ \S+', line), f"no reason beside {dependency}"
+        lines = re.findall(rf'^ +"{re.escape(dependency)}",(.*)', text, re.MULTILINE)
+        assert lines, f"{dependency} does not stand on a line of its own"
+        assert all(re.match(r"\s+# \S+ \S+", rest) for rest in lines), f"no reason beside {dependency}"
 
 
 def test_every_pin_has_a_hash():
