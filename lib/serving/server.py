@@ -77,6 +77,12 @@ class DeploymentServer(uvicorn.Server):
         assert sockets
         self._say({"port": sockets[0].getsockname()[1]})
 
+    async def end_without_folder(self) -> None:
+        """A workspace that is deleted takes its endpoint along, which nobody could find or stop any more."""
+        if not Path("model").exists():
+            log.info("The folder of this deployment is gone: ending.")
+            self.should_exit = True
+
     def leave(self) -> None:
         """End once the clients have been sent to the successor."""
         self.service.leaving = True
@@ -181,9 +187,12 @@ def main() -> None:
         server_header=False,
         lifespan="off",
         timeout_keep_alive=75,
+        timeout_notify=2,
         timeout_graceful_shutdown=30,
     )
-    DeploymentServer(config, app.state.service, channel).run([private])
+    server = DeploymentServer(config, app.state.service, channel)
+    config.callback_notify = server.end_without_folder
+    server.run([private])
 
 
 if __name__ == "__main__":

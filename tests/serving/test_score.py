@@ -59,7 +59,7 @@ def test_same_answers_under_azure_mls_server(models, tmp_path):
     ran = subprocess.run(
         command, input=asked, capture_output=True, text=True, check=False, env={**os.environ, **variables}, cwd=tmp_path
     )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     answers = json.loads(ran.stdout.partition("ANSWERS")[2].splitlines()[0])
     for (name, (_, expected)), (status, _) in zip(corpus.items(), answers, strict=True):
         assert (name, status) == (name, expected)

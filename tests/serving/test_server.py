@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import stat
 import time
 
@@ -175,3 +176,13 @@ def test_a_large_batch_does_not_keep_the_health_check_waiting(live, client):
     answer = client.connection.getresponse()
     assert len(json.loads(answer.read())["predictions"]) == 5000
     assert waited < 5
+
+
+def test_it_ends_when_its_folder_is_deleted(live):
+    process = psutil.Process(live.status().pid)
+    shutil.rmtree(live.folder)
+    deadline = time.monotonic() + 20
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert live.status().state == "never deployed"
