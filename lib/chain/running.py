@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lib import errors
+from lib.chain import postmortem
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME, TRAINING_FUNCTION
 from lib.chain.plan import Step
@@ -44,12 +44,26 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, or SIGTERM, reached the chain."""
 
 
-@dataclass
-class _Execution:
-    """A notebook that runs in a thread of its own, so that signals reach the main one."""
+class _Execution(threading.Thread):
+    """A notebook that runs in a thread of its own, so that signals reach the main one.
 
-    thread: threading.Thread
-    error: BaseException | None = None
+    `done` is waited for instead of the thread itself: a ``Thread.join`` that Ctrl-C cuts off takes the thread for ended
+    (https://github.com/python/cpython/issues/89437, mended in 3.13).
+    """
+
+    def __init__(self, work: Callable[[], None]):
+        super().__init__(name="notebook", daemon=True)
+        self.done = threading.Event()
+        self.error: BaseException | None = None
+        self._work = work
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.done.set()
 
 
 def run(steps: Sequence[Step], values: Mapping[str, Any], record: RunRecord, progress: Progress) -> dict[str, Any]:
@@ -120,34 +134,29 @@ def _run_step(step: Step, values: Mapping[str, Any], record: RunRecord, progress
 
 def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
     """Execute a notebook, and wait for it in a way that an interrupt can end."""
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     from lib.chain import engine
 
-    execution = _in_thread(lambda: engine.execute(notebook, executed, dict(parameters)))
+    execution = _Execution(lambda: engine.execute(notebook, executed, dict(parameters)))
+    execution.start()
     try:
-        while execution.thread.is_alive():
-            execution.thread.join(timeout=0.2)
+        execution.done.wait()
     except KeyboardInterrupt:
         _end(execution)
+        postmortem.write(executed, "KeyboardInterrupt", "the run was interrupted")
         raise Interrupted from None
     error = execution.error
     if isinstance(error, PapermillExecutionError):
         raise _failure(executed, error) from error
+    if isinstance(error, DeadKernelError):
+        cause = "the kernel died: killed from outside, or for want of memory"
+        cell = postmortem.write(executed, "KernelDied", cause)
+        raise StepFailed(_message(cause[0].upper() + cause[1:] + ".", executed, cell)) from error
     if error is not None:
-        raise StepFailed(f"{type(error).__name__}: {error}\nNotebook: {shown(executed)}") from error
-
-
-def _in_thread(work: Callable[[], None]) -> _Execution:
-    def body() -> None:
-        try:
-            work()
-        except BaseException as error:
-            execution.error = error
-
-    execution = _Execution(threading.Thread(target=body, name="notebook", daemon=True))
-    execution.thread.start()
-    return execution
+        cell = postmortem.write(executed, type(error).__name__, str(error))
+        raise StepFailed(_message(f"{type(error).__name__}: {error}", executed, cell)) from error
 
 
 def _end(execution: _Execution) -> None:
@@ -157,26 +166,22 @@ def _end(execution: _Execution) -> None:
     deadline = time.monotonic() + _GRACE_SECONDS
     try:
         # A kernel that is only just starting has no handler yet, so it is asked until it has ended.
-        while execution.thread.is_alive() and time.monotonic() < deadline:
+        while not execution.done.is_set() and time.monotonic() < deadline:
             kernels.interrupt()
-            execution.thread.join(timeout=2)
+            execution.done.wait(timeout=2)
     except KeyboardInterrupt:
         pass
-    while execution.thread.is_alive():
+    while not execution.done.is_set():
         kernels.kill()
-        execution.thread.join(timeout=1)
+        execution.done.wait(timeout=1)
 
 
 def _failure(executed: Path, error: Any) -> StepFailed:
     """What a person needs of a failed notebook: the message, the cell, where to look."""
     kind = getattr(errors, error.ename, None)
     on_purpose = isinstance(kind, type) and issubclass(kind, errors.MillraceError)
-    cell = error.source.strip().splitlines()
-    message = (
-        f"{error.evalue if on_purpose else f'{error.ename}: {error.evalue}'}\n"
-        f"Notebook: {shown(executed)}\n"
-        f"Cell [{error.exec_count}]: {cell[0] if cell else ''}{' ...' if len(cell) > 1 else ''}"
-    )
+    what = error.evalue if on_purpose else f"{error.ename}: {error.evalue}"
+    message = _message(what, executed, postmortem.shown_cell(error.exec_count, error.source))
     exit_code = kind.exit_code if on_purpose else 1
     return StepFailed(message, records.HELD if exit_code == errors.GateError.exit_code else records.FAILED, exit_code)
 
@@ -185,10 +190,13 @@ def _check_complete(step: Step, executed: Path, handed_on: Mapping[str, Any]) ->
     """A cell that calls sys.exit ends a notebook without an error, the cells after it never run."""
     missing = [name for name in step.notebook.outputs if name not in handed_on]
     if missing:
-        raise StepFailed(
-            f"{shown(step.notebook.path)} ended without handing on {', '.join(missing)}: it left early (sys.exit?), or "
-            f"its last cell was changed.\nNotebook: {shown(executed)}"
-        )
+        cause = f"it ended without handing on {', '.join(missing)}: a cell left early (sys.exit?)"
+        cell = postmortem.write(executed, "LeftEarly", cause)
+        raise StepFailed(_message(f"{shown(step.notebook.path)}: {cause}.", executed, cell))
+
+
+def _message(what: str, executed: Path, cell: str) -> str:
+    return "\n".join(filter(None, [what, f"Notebook: {shown(executed)}", cell]))
 
 
 @contextmanager

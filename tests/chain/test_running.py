@@ -1,0 +1,163 @@
+"""Running: whatever ends a notebook, the record, the message and the notebook itself say so."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from lib.chain import notebooks, plan, record, running
+from lib.chain.progress import Progress
+from lib.parameters import Parameters
+
+pytestmark = pytest.mark.xdist_group("kernels")  # one fork server serves them all
+
+
+def notebook(folder, name, *cells, parameters="", hand_on=""):
+    """Write a notebook of code cells, the first of them its parameters."""
+    sources = [
+        (parameters, ["parameters"]),
+        ("import types\nfrom lib import outputs\nmine = types.SimpleNamespace(hand_on=lambda **all: outputs.glue(all))", []),
+        *[(cell, []) for cell in cells],
+        (f"mine.hand_on({hand_on})", []),
+    ]
+    content = {
+        "cells": [
+            {"cell_type": "code", "id": f"c{i}", "metadata": {"tags": tags}, "source": source, "outputs": [], "execution_count": None}
+            for i, (source, tags) in enumerate(sources)
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(json.dumps(content))
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """Run the notebooks of a folder, and return the record and what they handed on."""
+
+    def run(**values):
+        parameters = Parameters({"training_functions": ["one", "two"], "fork_kernels": True, **values})
+        steps = plan.steps(notebooks.all_of(tmp_path / "notebooks"), parameters)
+        kept = record.RunRecord(tmp_path / "runs", "example", parameters)
+        run.folder = kept.folder
+        return running.run(steps, parameters, kept, Progress(len(steps)))
+
+    return run
+
+
+def state_of(folder):
+    return json.loads((folder / "run.json").read_text())["stages"]
+
+
+def executed(folder, name):
+    cells = json.loads((folder / name).read_text())["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def error_of(cells):
+    return [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+
+
+def test_what_one_notebook_hands_on_the_next_one_gets(chain, tmp_path):
+    folder = tmp_path / "notebooks"
+    notebook(folder, "01_setup.ipynb", parameters="start: int = 0  # first", hand_on="middle=start + 1")
+    notebook(folder, "02_train.ipynb", parameters="middle: int = 0  # second", hand_on="last=middle * 10")
+    assert chain(start=4)["last"] == 50
+    assert [stage["status"] for stage in state_of(chain.folder)] == ["succeeded", "succeeded"]
+
+
+def test_a_notebook_runs_once_for_each_training_function_and_their_lists_are_joined(chain, tmp_path):
+    folder = tmp_path / "notebooks"
+    notebook(folder, "03_train.ipynb", parameters='training_function: str = ""  # which', hand_on="candidates=[training_function]")
+    assert chain()["candidates"] == ["one", "two"]
+    assert {one.name for one in chain.folder.glob("*.ipynb")} == {"03_train-one.ipynb", "03_train-two.ipynb"}
+
+
+@pytest.mark.parametrize("fork", [True, False])
+def test_a_notebook_that_raises_ends_the_run_with_its_message_its_path_and_its_cell(chain, tmp_path, fork):
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", "raise ValueError('too hot')")
+    with pytest.raises(running.StepFailed) as failed:
+        chain(fork_kernels=fork)
+    assert "ValueError: too hot" in str(failed.value)
+    assert "01_setup.ipynb" in str(failed.value) and "raise ValueError('too hot')" in str(failed.value)
+    assert failed.value.exit_code == 1
+    assert error_of(executed(chain.folder, "01_setup.ipynb"))[0]["evalue"] == "too hot"
+    assert state_of(chain.folder)[0]["status"] == "failed"
+
+
+def test_an_error_about_the_input_ends_with_its_own_exit_code_and_without_a_traceback(chain, tmp_path):
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import DataError\nraise DataError('no such column')")
+    with pytest.raises(running.StepFailed) as failed:
+        chain()
+    assert failed.value.exit_code == 2
+    assert str(failed.value).startswith("no such column")
+
+
+def test_a_held_gate_is_no_failure(chain, tmp_path):
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import GateError\nraise GateError('not good enough')")
+    with pytest.raises(running.StepFailed) as failed:
+        chain()
+    assert (failed.value.exit_code, failed.value.status) == (3, "held")
+
+
+def test_a_killed_kernel_is_named_in_the_notebook_with_the_cells_that_never_ran(chain, tmp_path):
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "after = 1")
+    with pytest.raises(running.StepFailed, match="kernel died"):
+        chain()
+    cells = executed(chain.folder, "01_setup.ipynb")
+    assert error_of(cells)[0]["ename"] == "KernelDied"
+    assert [cell["metadata"]["papermill"]["status"] for cell in cells[-3:]] == ["failed", "pending", "pending"]
+
+
+def test_a_cell_that_exits_is_no_success(chain, tmp_path):
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", "import sys\nsys.exit(0)", hand_on="late=1")
+    with pytest.raises(running.StepFailed, match="without handing on late"):
+        chain()
+    assert state_of(chain.folder)[0]["status"] == "failed"
+
+
+def test_an_interrupt_reaches_the_cell_and_leaves_no_kernel(chain, tmp_path):
+    started = tmp_path / "started"
+    notebook(
+        tmp_path / "notebooks",
+        "01_setup.ipynb",
+        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(600)",
+    )
+
+    def interrupt_once_it_sleeps():
+        deadline = time.monotonic() + 300
+        while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt_once_it_sleeps, daemon=True).start()
+    with pytest.raises(running.Interrupted):
+        chain()
+    assert state_of(chain.folder)[0]["status"] == "interrupted"
+    assert error_of(executed(chain.folder, "01_setup.ipynb"))[0]["ename"] == "KeyboardInterrupt"
+    kernel = int(started.read_text())
+    assert not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_forked_kernel_trains_with_all_cores_and_draws_its_own_random_numbers(chain, tmp_path):
+    """What the fork server preloads must not have started threads that a fork loses."""
+    train = (
+        "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier\n"
+        "X = np.random.default_rng(0).normal(size=(3000, 8)); y = (X[:, 0] > 0).astype(int)\n"
+        "trees = HistGradientBoostingClassifier(max_iter=20).fit(X, y)\n"
+        "forest = RandomForestClassifier(20, n_jobs=-1).fit(X, y)\n"
+        "product = float((X @ X.T).sum())\nimport pyarrow as pa, pyarrow.compute as pc\ntotal = pc.sum(pa.array(X[:, 0])).as_py()\n"
+        "score, drawn = float(trees.score(X, y) * forest.score(X, y)), float(np.random.rand())"
+    )
+    for name in ("01_setup.ipynb", "02_train.ipynb"):
+        number = name[1]
+        notebook(tmp_path / "notebooks", name, train, hand_on=f"score{number}=score, drawn{number}=drawn")
+    values = chain()
+    assert values["score1"] > 0.9 and values["score2"] > 0.9
+    assert values["drawn1"] != values["drawn2"]

@@ -1,0 +1,39 @@
+"""What every test may use."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def empty_workspace(tmp_path_factory):
+    """A workspace whose MLflow database is made and empty: its migrations take seconds, a copy takes none."""
+    from lib.backends.tracking import Tracking
+
+    folder = tmp_path_factory.mktemp("template")
+    Tracking(f"sqlite:///{folder / 'mlflow.db'}").client.search_experiments()
+    return folder
+
+
+@pytest.fixture
+def workspace(empty_workspace, tmp_path):
+    """A workspace of the test's own."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    shutil.copy(empty_workspace / "mlflow.db", folder)
+    return folder
+
+
+@pytest.fixture
+def record_of():
+    """Record of the newest run in a runs folder."""
+
+    def read(runs_folder):
+        newest = max(Path(runs_folder).iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        return json.loads((newest / "run.json").read_text()), newest
+
+    return read
