@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline
 
 from lib.training import TrainingRequest
 from lib.training.features import TableEncoder, plain_target
+from lib.training.random_forest import ROWS_PER_TREE, leaf_limit
 
 
 def train(
@@ -32,7 +33,7 @@ def train(
     *,
     n_estimators: int = 100,
     min_samples_leaf: int = 3,
-    max_leaf_nodes: int = 2000,
+    max_megabytes: int = 40,
 ) -> Pipeline:
     """Fit extremely randomised trees: a forest whose splits are drawn, which smooths noisy tables.
 
@@ -46,8 +47,10 @@ def train(
         Task, seed and threads.
     n_estimators : int
         Number of trees.
-    min_samples_leaf, max_leaf_nodes : int
-        Rows in a leaf and leaves in a tree; together they bound the size of the model.
+    min_samples_leaf : int
+        Rows in a leaf, at the least.
+    max_megabytes : int
+        Size of all trees at the most: an endpoint loads them.
 
     Returns
     -------
@@ -58,15 +61,18 @@ def train(
     ----------
     Geurts, Ernst and Wehenkel (2006), Extremely randomized trees. Machine Learning 63(1).
     """
+    target = plain_target(y, request.is_classification)
+    is_large = len(X) > ROWS_PER_TREE
     model = (ExtraTreesClassifier if request.is_classification else ExtraTreesRegressor)(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,
-        max_leaf_nodes=max_leaf_nodes,
+        max_leaf_nodes=leaf_limit(target, request.is_classification, n_estimators, max_megabytes),
         max_features=0.5,
+        bootstrap=is_large,
+        max_samples=ROWS_PER_TREE / len(X) if is_large else None,
         n_jobs=request.threads,
         random_state=request.seed,
     )
     encoder = TableEncoder("trees", request.is_classification, request.seed)
-    pipeline = Pipeline([("encoder", encoder), ("model", model)])
-    pipeline.fit(X, plain_target(y, request.is_classification))
+    pipeline = Pipeline([("encoder", encoder), ("model", model)]).fit(X, target)
     return pipeline.set_params(model__n_jobs=1)  # one row at a time is served faster without threads

@@ -16,15 +16,18 @@ LARGE_TABLE_ROWS = 10_000
 # The inner split is stratified and fails on a class with one row; some margin lets a fold of the rows pass too.
 EARLY_STOPPING_ROWS_PER_CLASS = 20
 
+# A round has a tree for each class; with many classes, fewer rounds keep fit and model within bounds.
+MOST_TREES = 5_000
+
 
 def train(
     X: pd.DataFrame,
     y: pd.Series,
     request: TrainingRequest,
     *,
-    learning_rate: float = 0.06,
-    max_iter: int = 500,
-    max_iter_small: int = 150,
+    learning_rate: float = 0.08,
+    max_iter: int = 300,
+    max_iter_small: int = 120,
     max_leaf_nodes: int = 31,
     min_samples_leaf: int = 20,
     max_features: float = 0.5,
@@ -60,9 +63,12 @@ def train(
     """
     target = plain_target(y, request.is_classification)
     can_stop_early = _can_stop_early(target, request.is_classification)
+    rounds = max_iter if can_stop_early else max_iter_small
+    if request.task == "multiclass":
+        rounds = max(1, min(rounds, MOST_TREES // len(np.unique(target))))
     model = (HistGradientBoostingClassifier if request.is_classification else HistGradientBoostingRegressor)(
         learning_rate=learning_rate,
-        max_iter=max_iter if can_stop_early else max_iter_small,
+        max_iter=rounds,
         max_leaf_nodes=max_leaf_nodes,
         min_samples_leaf=min_samples_leaf,
         max_features=max_features,

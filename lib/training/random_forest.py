@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.pipeline import Pipeline
@@ -10,7 +11,7 @@ from lib.training import TrainingRequest
 from lib.training.features import TableEncoder, plain_target
 
 # A tree needs no more rows than this to be a good vote, and takes far longer with a million.
-ROWS_PER_TREE = 100_000
+ROWS_PER_TREE = 40_000
 # scikit-learn's node, beside one float64 for each class.
 NODE_BYTES = 64
 
@@ -51,14 +52,11 @@ def train(
         Fitted; takes the raw columns.
     """
     target = plain_target(y, request.is_classification)
-    outputs = len(pd.unique(target)) if request.is_classification else 1
-    nodes_per_tree = max_megabytes * 1e6 / (n_estimators * (NODE_BYTES + 8 * outputs))
-    max_leaves = max(2, int(nodes_per_tree / 2))
     model = (RandomForestClassifier if request.is_classification else RandomForestRegressor)(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,
         max_features=max_features,
-        max_leaf_nodes=max_leaves if max_leaves * min_samples_leaf < len(X) else None,
+        max_leaf_nodes=leaf_limit(target, request.is_classification, n_estimators, max_megabytes),
         max_samples=ROWS_PER_TREE / len(X) if len(X) > ROWS_PER_TREE else None,
         n_jobs=request.threads,
         random_state=request.seed,
@@ -67,3 +65,21 @@ def train(
     pipeline = Pipeline([("encoder", encoder), ("model", model)]).fit(X, target)
     # Serving asks for a row at a time, where starting threads costs more than all the trees.
     return pipeline.set_params(model__n_jobs=1)
+
+
+def leaf_limit(target: np.ndarray, is_classification: bool, n_estimators: int, max_megabytes: int) -> int | None:
+    """Leaves a tree may have for the forest to stay within its size; None where it cannot get larger.
+
+    Parameters
+    ----------
+    target : numpy.ndarray
+        Its rows and classes.
+    is_classification : bool
+        Whether a leaf holds a share for each class, or one mean.
+    n_estimators, max_megabytes : int
+        Trees, and size of them all.
+    """
+    outputs = len(pd.unique(target)) if is_classification else 1
+    # A binary tree has twice as many nodes as leaves.
+    leaves = int(max_megabytes * 1e6 / (2 * n_estimators * (NODE_BYTES + 8 * outputs)))
+    return max(2, leaves) if leaves < len(target) else None

@@ -1,0 +1,185 @@
+"""What the encoder takes a column for, and how it reads it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import as_request_rows, nasty_table
+
+from lib.errors import DataError
+from lib.training.features import TableEncoder
+from lib.training.features.dates import PARTS, calendar_parts
+from lib.training.features.numbers import LARGEST, read_numbers
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    X, y = nasty_table("binary")
+    return TableEncoder().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("size", "number"),
+        ("mixed", "number"),
+        ("flag as object", "number"),
+        ("whole, some missing", "number"),
+        ("colour", "category"),
+        ("text type", "category"),
+        ("grade as category", "category"),
+        ("zip", "code"),
+        ("note", "text"),
+        ("when in Berlin", "date"),
+        ("when as text", "date"),
+        ("day", "date"),
+    ],
+)
+def test_kinds(encoder, column, kind):
+    assert encoder.columns_[column].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        ("constant", "always the same value"),
+        ("constant text", "always the same value"),
+        ("all missing", "all values are missing"),
+        ("all None", "all values are missing"),
+        ("nearly all missing", "nearly all values are missing"),
+        ("id", "a different value in nearly every row"),
+    ],
+)
+def test_what_is_left_out_has_a_reason(encoder, column, reason):
+    assert encoder.left_out_[column] == reason
+
+
+@pytest.mark.parametrize("style", ["trees", "linear"])
+def test_feature_names_fit_the_features(style):
+    X, y = nasty_table("multiclass")
+    encoder = TableEncoder(style)
+    features = encoder.fit_transform(X, y)
+    names = list(encoder.get_feature_names_out())
+    assert len(names) == len(set(names)) == features.shape[1]
+    assert "when_weekday" in names
+    assert ("colour_red" in names) is (style == "linear")
+
+
+def test_codes_are_encoded_by_folds():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"code": [f"c{number}" for number in rng.integers(0, 200, 400)]})
+    y = rng.integers(0, 2, 400)
+    encoder = TableEncoder()
+    by_folds = encoder.fit_transform(X, y)[:, 0]
+    by_all = encoder.transform(X)[:, 0]
+    # The target is noise: by folds nothing is to be seen of it, while by all rows each sees itself.
+    assert abs(np.corrcoef(by_folds, y)[0, 1]) < 0.2
+    assert np.corrcoef(by_all, y)[0, 1] > 0.5
+
+
+def test_an_unseen_code_gets_the_mean_of_all():
+    X = pd.DataFrame({"code": [f"c{number % 40}" for number in range(400)]})
+    y = np.where(np.arange(400) % 40 < 20, 10.0, 20.0)
+    encoder = TableEncoder(is_classification=False).fit(X, y)
+    assert encoder.transform(pd.DataFrame({"code": ["new"]}))[0, 0] == pytest.approx(15)
+    assert encoder.transform(pd.DataFrame({"code": ["c1"]}))[0, 0] == pytest.approx(10, abs=0.5)
+
+
+def test_numbers():
+    words = [
+        1,
+        "2",
+        " 3 ",
+        "1e3",
+        "$7.25",
+        "1,024.50",
+        "-$5",
+        "n/a",
+        "",
+        None,
+        pd.NA,
+        True,
+        "false",
+        "inf",
+        "1e400",
+        1e300,
+    ]
+    expected = [1, 2, 3, 1000, 7.25, 1024.5, -5, *[np.nan] * 4, 1, 0, np.nan, np.nan, LARGEST]
+    np.testing.assert_array_equal(read_numbers(pd.Series(words, dtype=object)), expected)
+
+
+def test_calendar_parts_are_those_of_pandas():
+    moments = pd.date_range("1965-12-30 23:10", "2030-01-02", freq="1237h")
+    parts = calendar_parts(moments.to_numpy())
+    for part in set(PARTS) - {"days"}:
+        np.testing.assert_array_equal(parts[part], getattr(moments, part))
+    np.testing.assert_allclose(parts["days"], (moments - pd.Timestamp(0)) / pd.Timedelta(days=1))
+    assert all(np.isnan(part).all() for part in calendar_parts(np.array(["NaT"], dtype="datetime64[ns]")).values())
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("when", "2023-06-05T13:00:00"),
+        ("when", "2023-06-05T13:00:00.000Z"),
+        ("when", "2023-06-05T15:00:00+02:00"),
+        ("when in Berlin", "2023-06-05T11:00:00Z"),
+        ("when in Berlin", "2023-06-05T13:00:00+02:00"),
+        ("when in Berlin", "2023-06-05 13:00"),
+        ("when in Berlin", 1685962800000),
+    ],
+)
+def test_one_moment_in_its_many_spellings(encoder, column, text):
+    reader = encoder.columns_[column]
+    values = pd.Series([text], dtype=object if isinstance(text, str) else None)
+    parts = dict(zip(reader.parts, reader.read(values)[0], strict=True))
+    assert {part: parts[part] for part in ("year", "month", "day", "weekday", "hour")} == {
+        "year": 2023,
+        "month": 6,
+        "day": 5,
+        "weekday": 0,
+        "hour": 13,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "month", "day"),
+    [
+        (["25/03/2024", "01/02/2024", "00/00/0000", "02/05/2024"] * 5, 2, 1),
+        (["03/25/2024", "01/02/2024", "02/05/2024"] * 5, 1, 2),
+        (["Mar 25, 2024", "Jan 02, 2024"] * 5, 1, 2),
+        (["20240325T000000", "20240102T000000"] * 5, 1, 2),
+    ],
+)
+def test_formats_of_dates(words, month, day):
+    if "00/00/0000" in words:
+        words = [*words, *["25/03/2024"] * 40]
+    reader = TableEncoder().fit(pd.DataFrame({"day": words}), np.arange(len(words)) % 2).columns_["day"]
+    parts = dict(zip(reader.parts, reader.read(pd.Series([words[1]]))[0], strict=True))
+    assert (parts["month"], parts["day"]) == (month, day)
+
+
+def test_a_leading_zero_makes_a_code():
+    X = pd.DataFrame({"zip": ["00501", "10001", "94103", "02134"] * 10})
+    assert TableEncoder().fit(X, np.arange(40) % 2).columns_["zip"].kind == "category"
+
+
+def test_few_rows_are_read_as_many_are(encoder):
+    X, _ = nasty_table("binary", seed=1)
+    many = encoder.transform(X)
+    few = np.vstack([encoder.transform(as_request_rows(X.iloc[start : start + 5])) for start in range(0, 25, 5)])
+    np.testing.assert_allclose(few, many[:25])
+
+
+def test_nothing_to_learn_from_and_names_twice_are_clear_errors():
+    with pytest.raises(DataError, match="a: always the same value"):
+        TableEncoder().fit(pd.DataFrame({"a": [1, 1, 1]}), np.array([0, 1, 0]))
+    with pytest.raises(DataError, match="same name: a"):
+        TableEncoder().fit(pd.DataFrame([[1, 2], [2, 3]], columns=["a", "a"]), np.array([0, 1]))
+
+
+def test_arrow_types():
+    X, y = nasty_table("binary", rows=60)
+    X = X[["size", "a[b]<c", "flag", "colour", "when", "day"]]
+    plain = TableEncoder().fit_transform(X, y)
+    arrow = TableEncoder().fit_transform(X.convert_dtypes(dtype_backend="pyarrow"), y)
+    np.testing.assert_allclose(arrow, plain)
