@@ -6,7 +6,9 @@ twice and keep it in memory.
 
 from __future__ import annotations
 
+import functools
 import io
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,19 +30,33 @@ class Chart(Figure):
     def __init__(self, width: float = 6.4, height: float = 4.0):
         super().__init__(figsize=(width, height), layout="constrained")
 
-    def _repr_png_(self) -> bytes:
+    @functools.cached_property
+    def png(self) -> bytes:
+        """The picture; drawn once, for the notebook and for MLflow."""
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=110)
+        with warnings.catch_warnings():
+            # Signs that the font lacks are drawn as boxes; the warning would stand on the page.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            self.savefig(buffer, format="png", dpi=110)
         return buffer.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.png
 
 
 class Table(pd.DataFrame):
     """Table that shows itself in a notebook whole: no text cut off, no row left out, texts at the left."""
 
+    @property
+    def _constructor(self) -> type:
+        return Table  # or set_index and the like would give a plain table
+
     def _repr_html_(self) -> str:
         texts = self.select_dtypes(object).columns
         left = [{"selector": "th", "props": [("text-align", "left")]}]
-        style = self.style.format(precision=4, thousands=",").set_table_styles(left)
+        style = self.style.format(precision=4, thousands=",", escape="html").set_table_styles(left)
+        for axis in (0, 1):
+            style = style.format_index(escape="html", axis=axis)
         return style.set_properties(subset=texts, **{"text-align": "left"}).to_html()
 
 
@@ -49,14 +65,15 @@ def target_balance(target: pd.Series, task: str) -> Chart:
     chart = Chart(height=3.2)
     axes = _axes(chart)
     if task == "regression":
-        axes.hist(target, bins=50, color=_BLUE)
-        axes.set(xlabel=str(target.name), ylabel="rows")
+        _histogram(axes, target)
+        axes.set(xlabel=_short(target.name), ylabel="rows")
         return chart
     counts = target.value_counts()
     shown = counts.head(_MOST_BARS)[::-1]
-    bars = axes.barh([_short(one) for one in shown.index], shown.to_numpy(), color=_BLUE)
+    bars = axes.barh(range(len(shown)), shown.to_numpy(), color=_BLUE)
+    axes.set_yticks(range(len(shown)), [_short(one) for one in shown.index])
     axes.bar_label(bars, [f"{count:,} ({count / len(target):.1%})" for count in shown], padding=4)
-    axes.set(xlabel="rows", ylabel=str(target.name))
+    axes.set(xlabel="rows", ylabel=_short(target.name))
     axes.margins(x=0.2)
     return chart
 
@@ -99,6 +116,8 @@ def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
         frequent = [one for one in pd.Series(truth).value_counts().index if one in set(predictions.classes.tolist())]
         columns = predictions.classes.tolist()
         curves = {one: predictions.probabilities[:, columns.index(one)] for one in frequent[:_MOST_CLASSES]}
+    # A curve needs rows of the class and rows of another.
+    curves = {one: probability for one, probability in curves.items() if len(set(truth == one)) == 2}
     for one, probability in curves.items():
         false, true, _ = sk.roc_curve(truth == one, probability)
         precision, recall, _ = sk.precision_recall_curve(truth == one, probability)
@@ -109,10 +128,10 @@ def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
     left.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     right.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
+    title = None if predictions.positive is None else "positive class"
     for axes in (left, right):
-        axes.legend(
-            fontsize=8, loc="best", title=None if predictions.positive is None else "positive class", title_fontsize=8
-        )
+        if curves:
+            axes.legend(fontsize=8, loc="best", title=title, title_fontsize=8)
         _tidy(axes)
     return chart
 
@@ -126,7 +145,7 @@ def residuals(y_true: Any, predictions: Predictions) -> Chart:
     left.scatter(truth, predictions.labels, s=8, alpha=0.3, color=_BLUE, linewidths=0)
     left.plot(ends, ends, color=_GREY, linestyle=":", linewidth=1)
     left.set(xlabel="actual", ylabel="predicted", title="Predicted against actual")
-    right.hist(predictions.labels - truth, bins=50, color=_BLUE)
+    _histogram(right, predictions.labels - truth)
     right.axvline(0, color=_GREY, linestyle=":", linewidth=1)
     right.set(xlabel="predicted less actual", ylabel="rows", title="Residuals")
     for axes in (left, right):
@@ -139,7 +158,8 @@ def importance(importances: pd.DataFrame, metric: Metric) -> Chart:
     shown = importances.head(_MOST_BARS)[::-1]
     chart = Chart(height=1.2 + 0.26 * len(shown))
     axes = _axes(chart)
-    axes.barh([_short(one) for one in shown.index], shown["mean"], xerr=shown["deviation"], color=_BLUE, ecolor=_GREY)
+    axes.barh(range(len(shown)), shown["mean"], xerr=shown["deviation"], color=_BLUE, ecolor=_GREY)
+    axes.set_yticks(range(len(shown)), [_short(one) for one in shown.index])
     axes.set(xlabel=f"{metric.name} lost when shuffled")
     return chart
 
@@ -150,9 +170,8 @@ def candidates(scores: Mapping[str, float], metric: Metric, chosen: str, thresho
     chart = Chart(height=1.2 + 0.4 * len(names))
     axes = _axes(chart)
     values = [scores[one] for one in names]
-    bars = axes.barh(
-        [_short(one) for one in names], values, color=[_ORANGE if one == chosen else _BLUE for one in names]
-    )
+    bars = axes.barh(range(len(names)), values, color=[_ORANGE if one == chosen else _BLUE for one in names])
+    axes.set_yticks(range(len(names)), [_short(one) for one in names])
     axes.bar_label(bars, [f"{value:.4g}" for value in values], padding=4)
     if threshold is not None:
         axes.axvline(threshold, color=_GREY, linestyle="--", linewidth=1)
@@ -168,10 +187,16 @@ def _axes(chart: Chart) -> Any:
     return axes
 
 
+def _histogram(axes: Any, values: Any) -> None:
+    # Values that differ by rounding alone leave no room for fifty bins between them.
+    axes.hist(values, bins=50 if np.ptp(values) > 1e-9 * np.abs(values).max() else 1, color=_BLUE)
+
+
 def _tidy(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _short(label: Any) -> str:
     text = str(label)
-    return text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 1] + "…"
+    text = text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 1] + "…"
+    return text.replace("$", r"\$")  # matplotlib would set what stands between two as a formula

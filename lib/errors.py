@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 from collections.abc import Iterable
 
@@ -78,6 +79,10 @@ class NameNotFound(InputError):
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = ""):
         place = f" in {where}" if where else ""
         super().__init__(f"There is no {kind} {name!r}{place}. {suggest(name, known)}")
+
+    def __reduce__(self):
+        # A pickle, as between processes, would call __init__ with the message alone.
+        return copyreg.__newobj__, (type(self), *self.args)
 
 
 class GateError(MillraceError):

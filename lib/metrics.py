@@ -250,7 +250,25 @@ def _over_classes(function: str) -> Callable[[Any, Predictions], float]:
 def _log_loss(truth: Any, predictions: Predictions) -> float:
     from sklearn import metrics as sk
 
-    return sk.log_loss(truth, _aligned(truth, predictions), labels=_all_classes(truth, predictions))
+    aligned = _aligned(truth, predictions)
+    # Those of a model that computes in 32 bits sum to one too loosely for scikit-learn, which warns.
+    aligned = aligned / aligned.sum(axis=1, keepdims=True)
+    return sk.log_loss(truth, aligned, labels=_all_classes(truth, predictions))
+
+
+def _balanced_accuracy(truth: Any, predictions: Predictions) -> float:
+    """Mean recall of the classes that the truth has: balanced_accuracy_score, which warns of any other class."""
+    import numpy as np
+    from sklearn import metrics as sk
+
+    return sk.recall_score(truth, predictions.labels, labels=np.unique(truth), average="macro", zero_division=0)
+
+
+def _r2(truth: Any, predictions: Predictions) -> float:
+    from sklearn import metrics as sk
+
+    # Of one row it is not defined, and scikit-learn warns.
+    return sk.r2_score(truth, predictions.labels) if len(truth) > 1 else float("nan")
 
 
 def _values(y_true: Any) -> np.ndarray:
@@ -290,7 +308,7 @@ _BINARY, _MULTICLASS, _CLASSES, _REGRESSION = ("binary",), ("multiclass",), ("bi
 
 METRICS = (
     Metric("accuracy", _CLASSES, _by_label("accuracy_score"), automl_name="accuracy"),
-    Metric("balanced_accuracy", _CLASSES, _by_label("balanced_accuracy_score"), automl_name="norm_macro_recall"),
+    Metric("balanced_accuracy", _CLASSES, _balanced_accuracy, automl_name="norm_macro_recall"),
     Metric("precision", _BINARY, _of_positive("precision_score"), automl_name="precision_score_weighted"),
     Metric("recall", _BINARY, _of_positive("recall_score"), automl_name="norm_macro_recall"),
     Metric("f1", _BINARY, _of_positive("f1_score"), automl_name="average_precision_score_weighted"),
@@ -333,7 +351,7 @@ METRICS = (
         automl_name="average_precision_score_weighted",
     ),
     Metric("log_loss", _CLASSES, _log_loss, greater_is_better=False, automl_name="AUC_weighted"),
-    Metric("r2", _REGRESSION, _by_label("r2_score"), automl_name="r2_score"),
+    Metric("r2", _REGRESSION, _r2, automl_name="r2_score"),
     Metric(
         "rmse",
         _REGRESSION,

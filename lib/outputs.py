@@ -28,6 +28,10 @@ def glue(outputs: Mapping[str, Any]) -> None:
         Where one is not plain, finite JSON; then none is written.
     """
     faults = [fault for name, value in outputs.items() for fault in _faults(name, value)]
+    # Inside of a list or mapping it is plain JSON; by itself scrapbook refuses it.
+    faults += [
+        f"{name} is None; leave it out or hand on an empty text" for name, value in outputs.items() if value is None
+    ]
     if faults:
         raise OutputError("A stage hands on plain JSON only: " + "; ".join(faults) + ".")
     import scrapbook

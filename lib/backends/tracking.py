@@ -6,10 +6,13 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
@@ -18,11 +21,14 @@ from lib.serving.score import digest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib.charts import Chart
+
 MODEL = "model"
 BASELINE_FILE = "baseline.json"
 _STAGE = "stage"
 _OUTPUT = "output."
 _SHA256 = "model_sha256"
+_ENVIRONMENT = ROOT / "environment.yml"
 
 # Set before mlflow is imported anywhere: it reads this at import, and a run tells nobody but its user.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -116,11 +122,14 @@ class Tracking:
             [found.experiment_id], where, order_by=["attributes.start_time DESC"], max_results=200
         )
 
-    def log_chart(self, chart: Any, name: str) -> None:
+    def log_chart(self, chart: Chart, name: str) -> None:
         """Log a chart as PNG under ``charts/`` of the active run."""
         import mlflow
 
-        mlflow.log_figure(chart, f"charts/{name}.png")
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / f"{name}.png"
+            file.write_bytes(chart.png)
+            mlflow.log_artifact(str(file), "charts")
 
     def log_table(self, frame: pd.DataFrame, name: str) -> None:
         """Log a small table as CSV under ``tables/`` of the active run."""
@@ -161,9 +170,12 @@ class Tracking:
                 signature=_signature(sample, answers, optional),
                 input_example=sample,
                 serialization_format="cloudpickle",
-                conda_env=str(ROOT / "environment.yml"),
+                pip_requirements=[],
                 code_paths=[str(ROOT / "lib")],
             )
+            # The environment of clusters and endpoints. Given to save_model, each of its pins would be looked up: 3 s.
+            shutil.copy(_ENVIRONMENT, folder / "conda.yaml")
+            (folder / "requirements.txt").write_text("\n".join(_pins()) + "\n", encoding="utf-8")
             (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
             sha256 = digest(folder)
             mlflow.log_artifacts(str(folder), MODEL)
@@ -227,8 +239,25 @@ class Tracking:
 
     @staticmethod
     def source_of(run: Any) -> tuple[str, str]:
-        """URI of the model that a run logged, and its SHA-256."""
+        """URI of the model that a run logged, and its SHA-256.
+
+        Raises
+        ------
+        DataError
+            Where it logged none.
+        """
+        if _SHA256 not in run.data.tags:
+            raise DataError(
+                f"candidates: the MLflow run {run.info.run_id!r} logged no model. Name runs that the train notebook "
+                "finished."
+            )
         return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256]
+
+
+def _pins() -> list[str]:
+    """Pinned packages of the environment, as pip takes them."""
+    dependencies = yaml.safe_load(_ENVIRONMENT.read_text(encoding="utf-8"))["dependencies"]
+    return next(one["pip"] for one in dependencies if isinstance(one, dict))
 
 
 def _signature(sample: pd.DataFrame, answers: Any, optional: set[str]) -> Any:

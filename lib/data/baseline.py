@@ -23,10 +23,10 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain JSON: ``{"rows": int, "columns": {name: {...}}, "target": {...}}``. Of each column its ``kind``
-        (number, boolean, date, category or text) and ``missing``, a share; of numbers ``minimum``, ``maximum``,
-        ``mean``, ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts
-        the most frequent ``categories`` with their counts, and ``distinct``, how many there are.
+        Plain JSON: ``{"rows": int, "columns": {name: {...}}, "target": {...}}``. Of each column its ``kind`` (number,
+        boolean, date, category or text) and ``missing``, a share; of numbers ``minimum``, ``maximum``, ``mean``,
+        ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts the
+        most frequent ``categories`` with their counts, and ``distinct``, how many there are.
     """
     columns = {name: _column(train[name]) for name in train.columns if name != target_column}
     target = {"name": target_column, **_column(train[target_column])}
@@ -52,14 +52,21 @@ def _numbers(present: pd.Series) -> dict[str, Any]:
     floats = floats[np.isfinite(floats)]
     if not len(floats):
         return {}
+    # By a power of two, which rounds nothing: squares and sums of values near 1e300 are no finite numbers.
+    exponent = int(np.frexp(np.abs(floats).max())[1])
+    scaled = np.ldexp(floats, -exponent)
+
+    def unscaled(value: float) -> float:
+        return float(np.ldexp(value, exponent))
+
+    quantiles = zip(_QUANTILES, np.quantile(scaled, _QUANTILES), strict=True)
+
     return {
         "minimum": float(floats.min()),
         "maximum": float(floats.max()),
-        "mean": float(floats.mean()),
-        "deviation": float(floats.std()),
-        "quantiles": {
-            str(share): float(value) for share, value in zip(_QUANTILES, np.quantile(floats, _QUANTILES), strict=True)
-        },
+        "mean": unscaled(scaled.mean()),
+        "deviation": unscaled(scaled.std()),
+        "quantiles": {str(share): unscaled(value) for share, value in quantiles},
     }
 
 

@@ -111,9 +111,9 @@ def _as_classes(target: pd.Series) -> pd.Series:
     """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
     if pd.api.types.is_bool_dtype(target.dtype):
         return target.astype(bool)
-    if pd.api.types.is_numeric_dtype(target.dtype):
-        whole = (target % 1 == 0).all()
-        return target.astype("int64" if whole else "float64")
+    if pd.api.types.is_numeric_dtype(target.dtype) and (target % 1 == 0).all():
+        return target.astype("int64")
+    # Decimals too, which scikit-learn takes for no classes.
     return target.astype(str)
 
 

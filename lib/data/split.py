@@ -104,14 +104,21 @@ def _value_hash(values: pd.Series) -> np.ndarray:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     if pd.api.types.is_datetime64_dtype(values.dtype):
-        return _number_hash(values.astype("datetime64[ns]").astype("int64"))
+        # Nanoseconds as floats, by way of microseconds: as whole numbers they end in the year 2262.
+        return _number_hash(values.astype("datetime64[us]").astype("int64") * 1000.0)
     if pd.api.types.is_bool_dtype(values.dtype):
         values = values.astype(object)
     elif pd.api.types.is_numeric_dtype(values.dtype):
         return _number_hash(values)
+    if pd.api.types.infer_dtype(values) != "string":
+        # As texts first: for Python True is 1, and the first of the two would stand for both.
+        values = values.map(str, na_action="ignore")
     codes, distinct = pd.factorize(values, use_na_sentinel=True)
-    texts = pd.Series([str(one) for one in distinct], dtype=object)
-    numbers = pd.to_numeric(texts, errors="coerce")
+    texts = pd.Series(list(distinct), dtype=object)
+    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+    read = numbers.notna()
+    # Of 17 digits to_numeric makes the number beside the right one, and no other type would hash alike.
+    numbers[read] = [float(one) for one in texts[read]]
     hashed = np.where(numbers.notna(), _number_hash(numbers), pd.util.hash_array(texts.to_numpy(object)))
     return np.append(hashed, np.uint64(0))[codes]
 

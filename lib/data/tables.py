@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import io
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +21,8 @@ PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 _SEPARATORS = ",;\t|"
 _SNIFFED_BYTES = 65536
+# What a file that is broken, encrypted or no archive at all raises.
+_UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -26,7 +32,8 @@ def read(path: Path) -> pd.DataFrame:
     ----------
     path : Path
         A Parquet file, or a text file (``.csv``, ``.tsv``, ``.txt``, plain, ``.gz`` or ``.zip`` with one file in it)
-        whose separator is found by looking, in UTF-8 or, where it is none, in Windows' Latin-1 (cp1252).
+        whose separator is found by looking, in UTF-8, UTF-16 or, where it is neither, in Windows' Latin-1 (cp1252).
+        Where a comma does not separate, it may be the decimal mark.
 
     Returns
     -------
@@ -61,13 +68,15 @@ def write(frame: pd.DataFrame, path: Path) -> None:
 
 
 def as_arrow(frame: pd.DataFrame) -> pa.Table:
-    """Table in Arrow; a column of mixed types becomes text, since Parquet holds one type a column."""
+    """Table in Arrow; a column of mixed types, or of one that Parquet cannot hold, becomes text."""
     arrays = {}
     for name in frame.columns:
         try:
             arrays[name] = pa.array(frame[name], from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            texts = frame[name].map(str, na_action="ignore")
+            if isinstance(getattr(arrays[name].type, "value_type", None), pa.BaseExtensionType):
+                raise pa.ArrowTypeError("categories that are intervals, as pandas.cut makes them")
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            texts = frame[name].astype(object).map(str, na_action="ignore")
             arrays[name] = pa.array(texts, type=pa.string(), from_pandas=True)
     return pa.table(arrays)
 
@@ -95,9 +104,18 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        return pq.read_table(path).to_pandas()
-    except (pa.ArrowInvalid, OSError) as error:
+        table = pq.read_table(path)
+        nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+        if nested:
+            raise DataError(
+                f"{path}: a cell of {nested[0]} holds several values. Leave the column out, or take it apart."
+            )
+        frame = table.to_pandas()
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+    # An index with a name was a column once; one without is the row number.
+    named = [name for name in frame.index.names if name is not None]
+    return frame.reset_index(level=named).reset_index(drop=True)
 
 
 def _read_text(path: Path) -> pd.DataFrame:
@@ -106,16 +124,31 @@ def _read_text(path: Path) -> pd.DataFrame:
         separator = _separator(beginning)
         # skipinitialspace is off: a blank can be part of a value. index_col=False: a row with one field
         # too many is a fault, and no reason to take the first column for an index.
-        frame = pd.read_csv(
-            path, sep=separator, encoding=encoding, index_col=False, low_memory=False, on_bad_lines="error"
-        )
+        with warnings.catch_warnings():
+            # Where every row has more fields than the header, index_col=False drops the last ones with a warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                sep=separator,
+                encoding=encoding,
+                index_col=False,
+                low_memory=False,
+                on_bad_lines="error",
+                # pandas' own default is quicker and off by one in the 17th digit: a row that is written and read
+                # once more would change its side of the split.
+                float_precision="round_trip",
+            )
+    except pd.errors.ParserWarning as error:
+        raise DataError(f"{path}: its rows have more fields than its header has names. Name every column.") from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} has no header. Its first line names the columns.") from error
     except pd.errors.ParserError as error:
         raise DataError(f"{path} cannot be read as a table: {_plain(error)}. Mend that line.") from error
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} cannot be read: {_plain(error)}") from error
-    header = next(csv.reader([beginning.splitlines()[0]], delimiter=separator), [])
+    if separator != ",":
+        frame = _with_decimal_commas(frame)
+    header = next(filter(None, csv.reader(io.StringIO(beginning, newline=None), delimiter=separator)), [])
     twice = sorted({name.strip() for name in header if header.count(name) > 1})
     if twice:
         # pandas has renamed the second to "name.1"; both keep their place, and neither is silently lost.
@@ -137,12 +170,23 @@ def _beginning(path: Path) -> tuple[str, str]:
         opened = gzip.open if path.suffix.lower() == ".gz" else open
         with opened(path, "rb") as file:
             content = file.read()
-    try:
-        content.decode("utf-8")
-        encoding = "utf-8-sig"
-    except UnicodeDecodeError:
-        encoding = "cp1252"
-    return content[:_SNIFFED_BYTES].decode(encoding, errors="replace"), encoding
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    else:
+        try:
+            content.decode("utf-8")
+            encoding = "utf-8-sig"
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+        if b"\0" in content:  # pandas would take what stands before it for the whole value
+            line = content.count(b"\n", 0, content.index(b"\0")) + 1
+            raise DataError(
+                f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
+            )
+    beginning = content[:_SNIFFED_BYTES].decode(encoding, errors="replace")
+    if not beginning.strip():
+        raise DataError(f"{path} has no header. Its first line names the columns.")
+    return beginning, encoding
 
 
 def _separator(beginning: str) -> str:
@@ -157,6 +201,21 @@ def _separator(beginning: str) -> str:
         return (same if widths[0] > 1 else 0.0), widths[0]
 
     return max(_SEPARATORS, key=fitness)
+
+
+def _with_decimal_commas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Frame with its columns of ``3,75`` as numbers; where all could be thousands (``3,750``) they stay text."""
+    numbers = {}
+    for position in range(frame.shape[1]):
+        values = frame.iloc[:, position]
+        texts = values.dropna()
+        if (
+            pd.api.types.infer_dtype(texts) == "string"
+            and texts.str.fullmatch(r"\s*[+-]?\d+(,\d+)?\s*").all()
+            and not texts.str.fullmatch(r"\s*[+-]?(0|[1-9]\d{0,2}(,\d{3})?)\s*").all()
+        ):
+            numbers[frame.columns[position]] = values.str.replace(",", ".").astype(float)
+    return frame.assign(**numbers)
 
 
 def _plain(error: Exception) -> str:

@@ -44,6 +44,10 @@ class Parameters(Mapping[str, Any]):
             raise AttributeError(name)
         return self[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Value of a name, or the default where it is not there; the one of Mapping expects a KeyError."""
+        return self._values.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self._values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -110,10 +111,10 @@ def _checked(name: str, value: Any, spec: Spec, choices: Mapping[str, Iterable[s
 
 def _typed(value: Any, spec: Spec) -> tuple[Any, str]:
     if spec.type is object:
-        plain = isinstance(value, (str, bool, int, float))
+        plain = isinstance(value, (str, bool, int, float)) and value == value
         return value, "" if plain else f"got {_said(value)}, expected one plain value."
     if spec.type is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if spec.type is list and isinstance(value, list):
         wrong = [one for one in value if not isinstance(one, str)]
         if wrong:
@@ -124,7 +125,25 @@ def _typed(value: Any, spec: Spec) -> tuple[Any, str]:
         return value, f"got {_said(value)}, expected {_WORDS[spec.type]}.{_hint(value, spec)}"
     if spec.type is float and not math.isfinite(value):
         return value, f"{value} is no finite number."
-    return value, ""
+    return value, _unfit(value) if spec.type is dict else ""
+
+
+def _unfit(value: Any, place: str = "") -> str:
+    """What in a mapping a notebook cannot be given: papermill fails on a date, and no JSON has NaN."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                return f"got {_said(key)} as a name{place and f' in {place}'}, expected text. Put quotes around it."
+        inner = [(f"{place}.{key}" if place else key, one) for key, one in value.items()]
+    elif isinstance(value, (list, tuple)):
+        inner = [(f"{place}[{index}]", one) for index, one in enumerate(value)]
+    else:
+        plain = value is None or isinstance(value, (str, bool, int, float))
+        if plain and not (isinstance(value, float) and not math.isfinite(value)):
+            return ""
+        hint = " Put quotes around it." if isinstance(value, datetime.date) else ""
+        return f"{place} is {_said(value)}; expected text, a finite number, true or false, a list or a mapping.{hint}"
+    return next(filter(None, (_unfit(one, where) for where, one in inner)), "")
 
 
 def _hint(value: Any, spec: Spec) -> str:
@@ -134,6 +153,8 @@ def _hint(value: Any, spec: Spec) -> str:
         try:
             number = spec.type(float(value))
         except (ValueError, OverflowError):
+            return ""
+        if not math.isfinite(number):
             return ""
         return f" YAML reads it as text: write {number}, without quotes."
     if spec.type is list and isinstance(value, str):

@@ -63,13 +63,13 @@ def load(files: Sequence[str | Path], assignments: Sequence[str] = (), base: Pat
             _lay(layers, str(name), value, source=shown(file))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
-        if not equals:
+        if not equals or not name.strip(" ."):
             layers.faults.append(f"-p {assignment}: expected name=value, e.g. -p seed=7.")
             continue
         try:
-            value = yaml.load(text, _Loader)
-        except yaml.YAMLError as error:
-            layers.faults.append(f"-p {assignment}: the value is not YAML ({_first_line(error)}).")
+            value = _parsed(text, name=f"{COMMAND_LINE} {assignment}")
+        except ParameterError as error:
+            layers.faults.extend(error.faults)
             continue
         first, *inner = name.strip().split(".")
         for key in reversed(inner):
@@ -81,12 +81,22 @@ def load(files: Sequence[str | Path], assignments: Sequence[str] = (), base: Pat
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice instead of keeping the last."""
+    """YAML that refuses a key given twice instead of keeping the last, and says where a value is none."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        # What PyYAML lets through from 2024-02-30, an integer of 5,000 digits, !!int x, !!bool x, !!timestamp x.
+        except (ValueError, OverflowError, LookupError, AttributeError) as error:
+            problem = f"{node.value!r:.60} cannot be read ({error})"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     seen = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a name must be plain text", key.start_mark)
         if key.value in seen:
             raise ParameterError(
                 f"{loader.name}, line {key.start_mark.line + 1}: {key.value} is given twice. Delete one."
@@ -96,6 +106,10 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+# Deep, as the mapping above: a list that holds itself, which `&a [*a]` would make, is refused.
+_Loader.add_constructor(
+    yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG, lambda loader, node: loader.construct_sequence(node, deep=True)
+)
 
 
 def _read(file: Path) -> dict:
@@ -104,18 +118,26 @@ def _read(file: Path) -> dict:
         raise ParameterError(f"There is no parameter file {file}. {suggest(str(file), near)}")
     try:
         text = file.read_text(encoding="utf-8-sig")
-        loader = _Loader(text)
-        loader.name = shown(file)
-        content = loader.get_single_data()
     except UnicodeDecodeError as error:
         raise ParameterError(f"{shown(file)} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise ParameterError(f"{shown(file)} is not YAML: {_first_line(error)}") from error
+    content = _parsed(text, shown(file))
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ParameterError(f"{shown(file)} holds {content!r:.60}; expected lines of the form 'name: value'.")
     return content
+
+
+def _parsed(text: str, name: str) -> Any:
+    """Content of a YAML text; `name` is what messages call it."""
+    try:
+        loader = _Loader(text)
+        loader.name = name
+        return loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{name} is not YAML: {_first_line(error)}") from error
+    except RecursionError as error:
+        raise ParameterError(f"{name} is nested too deeply.") from error
 
 
 def _lay(layers: Layers, name: str, value: Any, source: str) -> None:

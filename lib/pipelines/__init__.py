@@ -31,6 +31,7 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
         With all that cannot be used.
     """
     from lib import backends
+    from lib.errors import ParameterError
     from lib.parameters import Parameters, check_given
     from lib.pipelines.base import BasePipeline
 
@@ -43,4 +44,10 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
     if len(children) != 1:
         raise TypeError(f"lib/pipelines/{pipeline}.py defines {len(children)} children of BasePipeline; expected one.")
     given = Parameters(check_given(parameters))
+    missing = children[0].OPTIONS.keys() - given.get("options", {}).keys()
+    if missing:
+        raise ParameterError(
+            f"options: lib/pipelines/{pipeline}.py needs {name} ({children[0].OPTIONS[name].__name__})."
+            for name in sorted(missing)
+        )
     return children[0](given, backends.connect(given))

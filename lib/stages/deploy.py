@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 from dataclasses import dataclass
@@ -141,14 +142,13 @@ def compare(answer: dict[str, Any], expected: Predictions) -> None:
     EndpointError
         With the first row that differs.
     """
+    none = np.zeros(len(expected.labels), dtype=bool)
     if expected.probabilities is None:
         got, own = np.asarray(answer["predictions"], dtype=float), expected.labels
-        same = np.isclose(got, own, rtol=_TOLERANCE, atol=_TOLERANCE) if got.shape == own.shape else np.array([False])
+        same = np.isclose(got, own, rtol=_TOLERANCE, atol=_TOLERANCE) if got.shape == own.shape else none
     else:
         got, own = answer["predictions"], expected.labels.tolist()
-        same = np.array(
-            [one == other for one, other in zip(got, own, strict=False)] if len(got) == len(own) else [False]
-        )
+        same = np.array([one == other for one, other in zip(got, own, strict=True)]) if len(got) == len(own) else none
         probabilities = np.asarray(answer["probabilities"], dtype=float)
         if answer["classes"] != expected.classes.tolist() or probabilities.shape != expected.probabilities.shape:
             raise EndpointError(
@@ -172,6 +172,6 @@ def _answers(answer: dict[str, Any], expected: Predictions) -> charts.Table:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, pd.Timestamp):
+    if isinstance(value, datetime.date):  # a Timestamp is one as well
         return value.isoformat()
     return value.item() if isinstance(value, np.generic) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +14,7 @@ from lib import charts, metrics
 from lib.backends.models import ModelVersion
 from lib.backends.tracking import BASELINE_FILE
 from lib.data.split import Split
-from lib.errors import DataError
+from lib.errors import DataError, StageError
 from lib.metrics import Metric, Predictions
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 _FEWEST_ROWS = 20
+_LONGEST_REASON = 500  # MLflow cuts a tag at 8,000 characters, and half a decision is no JSON
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
         folder = backend.tracking.model_folder(version.source, version.sha256)
         test, note = _rows_new_to(folder, version, test, backend.read_json(parameters.baseline))
         notes.append(note)
-    candidates = [_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates]
+    candidates = _named_apart([_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates])
     champion = None
     if version is not None:
         champion, note = _champion(backend, version, folder, test, parameters)
@@ -114,9 +115,8 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
         metric.ranked({one.name: one.scores[metric.name] for one in candidates})[0]
     ]
     refusal = hooks.accept(best, champion)
-    decision = _decide(registry, backend, best, champion, version, refusal, metric, parameters)
-    decision = " ".join([decision, *filter(None, notes)])
-
+    if not isinstance(refusal, str):  # a forgotten return must not let anything through
+        raise StageError(f"accept returned {refusal!r}; expected a text that says why not, or an empty one.")
     contenders = [*candidates, *([champion] if champion else [])]
     table = _table(contenders, metric, parameters.task)
     side_by_side = charts.candidates(
@@ -125,6 +125,10 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
     truth = test[parameters.target_column]
     chart = charts.residuals if parameters.task == "regression" else charts.confusion
     of_best = chart(truth, best.predictions)
+
+    # Last of what can fail: after an error nothing has moved.
+    decision = _decide(registry, backend, best, champion, version, refusal, metric, parameters)
+    decision = " ".join([decision, *filter(None, notes)])
     mlflow.log_metrics(
         {
             f"{one.name.replace(' ', '_')}.{metric.name}": one.scores[metric.name]
@@ -145,6 +149,14 @@ def _candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Pa
     return _scored(run.data.params["training_function"], run_id, backend.tracking.load_model(folder), test, parameters)
 
 
+def _named_apart(candidates: list[Contender]) -> list[Contender]:
+    """Candidates, those of one training function with the beginning of their run behind its name."""
+    names = [one.name for one in candidates]
+    return [
+        replace(one, name=f"{one.name} {one.run_id[:8]}") if names.count(one.name) > 1 else one for one in candidates
+    ]
+
+
 def _champion(
     backend: Backend, version: ModelVersion, folder: Path, test: pd.DataFrame, parameters: Parameters
 ) -> tuple[Contender | None, str]:
@@ -154,6 +166,7 @@ def _champion(
         return _scored(name, version.run_id, backend.tracking.load_model(folder), test, parameters), ""
     except Exception as error:  # whatever an older model raises on rows that it was not made for
         why = f"{type(error).__name__}: {error}"
+        why = why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
         return None, f"Version {version.version} in production cannot score these rows ({why}), so it was not compared."
 
 
@@ -203,9 +216,10 @@ def _decide(
     stays = f"version {version.version} stays in production" if version else "nothing is in production"
     if refusal:
         return f"{best.name} ({score}) is not promoted: {refusal}. So {stays}."
-    source, sha256 = backend.tracking.source_of(backend.tracking.candidate(best.run_id))
+    run = backend.tracking.candidate(best.run_id)
+    source, sha256 = backend.tracking.source_of(run)
     tags = {
-        "training_function": best.name,
+        "training_function": run.data.params["training_function"],
         "primary_metric": metric.name,
         metric.name: f"{best.scores[metric.name]:.6g}",
         "test_data": parameters.test_data,

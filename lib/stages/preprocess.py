@@ -137,6 +137,9 @@ def _check_prepared(prepared: Any) -> None:
 
 def _check_sides(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> None:
     """Both sides need what training and scoring need; a rare class can be on one side only, two never."""
+    for side, rows in (("training", train), ("test", test)):
+        if rows.empty:  # a rule says so itself; a pipeline's own split_data may not
+            raise DataError(f"No row is left on the {side} side. Look at what split_data returns.")
     if train.shape[1] < 2:
         raise DataError(f"Only the target {target} is left of the table; there is nothing to predict it from.")
     if task == "regression":

@@ -1,0 +1,242 @@
+"""The whole chain by papermill, as a user starts it, with the endpoint really called; and each way it can fail."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import mlflow
+import psutil
+import pytest
+import requests
+from conftest import ROOT
+
+from lib.chain.command import main
+
+pytestmark = pytest.mark.xdist_group("kernels")  # one fork server serves them all
+
+
+class Chain:
+    """The chain in a workspace of its own."""
+
+    def __init__(self, workspace, runs_folder, use_case, **overrides):
+        self.workspace, self.runs_folder, self.use_case = workspace, runs_folder, use_case
+        self.always = {"workspace": str(workspace), "runs_folder": str(runs_folder), **overrides}
+
+    def arguments(self, **overrides):
+        given = {**self.always, **overrides}
+        pairs = [part for name, value in given.items() for part in ("-p", f"{name}={json.dumps(value)}")]
+        return ["--params", str(ROOT / "parameters" / f"{self.use_case}.yaml"), *pairs]
+
+    def run(self, *options, **overrides):
+        return main([*options, *self.arguments(**overrides)])
+
+    @property
+    def newest(self):
+        return max(self.runs_folder.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+
+    @property
+    def record(self):
+        return json.loads((self.newest / "run.json").read_text())
+
+    @property
+    def client(self):
+        uri = f"sqlite:///{self.workspace / 'mlflow.db'}"
+        return mlflow.MlflowClient(uri, registry_uri=uri)
+
+    def versions(self):
+        return self.client.search_model_versions(f"name = '{self.use_case}'")
+
+    def production(self):
+        return [one.version for one in self.versions() if "production" in one.tags]
+
+    def outputs(self):
+        """What the cells of all executed notebooks of the newest run wrote."""
+        for path in sorted(self.newest.glob("*.ipynb")):
+            for cell in json.loads(path.read_text())["cells"]:
+                for output in cell.get("outputs", []):
+                    yield path.name, output
+
+    def stop(self):
+        main(["endpoint", "stop", self.use_case, *self.arguments()])
+
+
+def chain_of(use_case, empty_workspace, tmp_path_factory, **overrides):
+    folder = tmp_path_factory.mktemp(use_case)
+    (folder / "workspace").mkdir()
+    (folder / "workspace" / "mlflow.db").write_bytes((empty_workspace / "mlflow.db").read_bytes())
+    return Chain(folder / "workspace", folder / "runs", use_case, **overrides)
+
+
+@pytest.fixture(scope="module")
+def penguins(empty_workspace, tmp_path_factory):
+    """A chain that has run once, with an endpoint that serves until the module's end."""
+    chain = chain_of("penguins", empty_workspace, tmp_path_factory)
+    functions = ["linear", "random_forest", "extra_trees"]
+    chain.exit_code = chain.run(training_functions=functions)
+    chain.functions = functions
+    yield chain
+    chain.stop()
+
+
+def test_every_notebook_is_kept_executed_with_the_resolved_parameters(penguins):
+    assert penguins.exit_code == 0
+    names = {path.name for path in penguins.newest.glob("*.ipynb")}
+    trained = {f"03_train-{name}.ipynb" for name in penguins.functions}
+    assert names == {"01_setup.ipynb", "02_preprocess.ipynb", "04_evaluate.ipynb", "05_deploy.ipynb"} | trained
+    assert "target_column: Species" in (penguins.newest / "parameters.yaml").read_text()
+    assert {stage["status"] for stage in penguins.record["stages"]} == {"succeeded"} == {penguins.record["status"]}
+
+
+def test_no_page_shows_a_warning_or_a_cut_off_text(penguins):
+    shown = list(penguins.outputs())
+    assert not [output for _, output in shown if output["output_type"] in ("stream", "error") and output.get("name") != "stdout"]
+    tables = [output["data"]["text/html"] for _, output in shown if "text/html" in output.get("data", {})]
+    assert tables and not [table for table in tables if "..." in "".join(table)]
+
+
+def test_every_page_has_its_picture(penguins):
+    pictures = {name.split("-")[0] for name, output in penguins.outputs() if "image/png" in output.get("data", {})}
+    assert pictures == {"02_preprocess.ipynb", "03_train", "04_evaluate.ipynb"}
+
+
+def test_one_version_is_in_production_by_tag_and_by_alias(penguins):
+    production = penguins.production()
+    assert len(production) == 1
+    assert penguins.client.get_model_version_by_alias("penguins", "production").version == production[0]
+
+
+def test_charts_metrics_and_model_of_each_candidate_are_in_mlflow(penguins):
+    experiment = penguins.client.get_experiment_by_name("penguins").experiment_id
+    runs = penguins.client.search_runs([experiment], "tags.stage = 'train'")
+    assert {run.data.params["training_function"] for run in runs} == set(penguins.functions)
+    for run in runs:
+        charts = {one.path for one in penguins.client.list_artifacts(run.info.run_id, "charts")}
+        assert charts == {"charts/curves.png", "charts/confusion_matrix.png", "charts/importance.png"}
+        assert run.data.metrics["f1_macro"] > 0.8
+        assert {"model/MLmodel", "model/baseline.json"} <= {one.path for one in penguins.client.list_artifacts(run.info.run_id, "model")}
+
+
+def test_the_endpoint_answers_the_printed_curl_line_and_nobody_without_the_key(penguins, capfd):
+    assert main(["endpoint", "status", "penguins", *penguins.arguments()]) == 0
+    url = re.search(r"http://\S+", capfd.readouterr().out)[0]
+    assert main(["endpoint", "key", "penguins", *penguins.arguments()]) == 0
+    key = capfd.readouterr().out.strip()
+    row = json.loads((penguins.workspace / "data" / "penguins" / "sample_request.json").read_text())
+    answer = requests.post(url, json=row, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+    assert answer.status_code == 200
+    assert answer.json()["predictions"][0] in answer.json()["classes"]
+    assert requests.post(url, json=row, timeout=30).status_code == 401
+    for path in penguins.newest.rglob("*"):
+        assert key not in path.read_text(errors="replace"), f"{path.name} holds the key"
+
+
+def test_a_second_run_finds_the_champion_and_a_worse_candidate_is_not_promoted(penguins):
+    before = penguins.production()
+    assert penguins.run("--from", "train", training_functions=["random_forest"]) == 0
+    decision = penguins.record["stages"][1]["outputs"]["decision"]
+    assert "not promoted" in decision and f"version {before[0]} stays" in decision
+    assert penguins.production() == before
+    assert len(penguins.versions()) == 1
+
+
+def test_one_stage_alone_takes_the_newest_outputs_of_those_before_it(penguins):
+    assert penguins.run("--only", "evaluate", training_functions=penguins.functions) == 0
+    assert [stage["stage"] for stage in penguins.record["stages"]] == ["evaluate"]
+
+
+def test_a_busy_port_is_named_and_what_serves_goes_on(penguins, capfd):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        # Another version is needed, or nothing would be deployed: the same one already serves.
+        main(["endpoint", "stop", "penguins", *penguins.arguments()])
+        assert penguins.run("--only", "deploy", endpoint_port=port) == 1
+        assert str(port) in capfd.readouterr().err
+    assert penguins.run("--only", "deploy") == 0
+    main(["endpoint", "status", "penguins", *penguins.arguments()])
+    assert "running" in capfd.readouterr().out
+
+
+def test_a_notebook_that_fails_keeps_its_error_and_registers_nothing(empty_workspace, tmp_path_factory, capfd):
+    chain = chain_of("penguins", empty_workspace, tmp_path_factory)
+    assert chain.run(target_column="Speciess") == 2
+    message = capfd.readouterr().err
+    assert "'Speciess'" in message and "Did you mean 'Species'?" in message
+    assert "02_preprocess.ipynb" in message and "prepared = my_pipeline.preprocess()" in message
+    errors = [output for name, output in chain.outputs() if output["output_type"] == "error"]
+    assert [error["ename"] for error in errors] == ["NameNotFound"]
+    assert chain.record["status"] == "failed" and chain.versions() == []
+
+
+def test_a_gate_that_holds_ends_with_its_own_code_and_says_why(empty_workspace, tmp_path_factory, capfd):
+    chain = chain_of("penguins", empty_workspace, tmp_path_factory)
+    assert chain.run(training_functions=["linear"], min_score=1.0, drop_columns=["Culmen Length (mm)", "Island"]) == 3
+    assert "does not reach min_score" in capfd.readouterr().err
+    assert chain.record["status"] == "held" and chain.versions() == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"data": "data/penguin_raw.csv"}, "Did you mean 'penguins_raw.csv'?"),
+        ({"test_fraction": "a fifth"}, "test_fraction"),
+        ({"primary_metrics": "f1_macro"}, "Did you mean 'primary_metric'?"),
+    ],
+)
+def test_what_can_be_seen_before_a_kernel_starts_starts_none(tmp_path, capfd, overrides, expected):
+    chain = Chain(tmp_path / "workspace", tmp_path / "runs", "penguins", **overrides)
+    assert chain.run() == 2
+    assert expected in capfd.readouterr().err
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "workspace").exists()
+
+
+def test_flights_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factory):
+    chain = chain_of("flights", empty_workspace, tmp_path_factory, training_functions=["linear", "xgboost"])
+    try:
+        assert chain.run() == 0
+        assert chain.record["status"] == "succeeded"
+        [version] = chain.versions()
+        assert float(version.tags["roc_auc"]) > 0.75
+    finally:
+        chain.stop()
+
+
+def test_bike_hours_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factory):
+    chain = chain_of("bike-hours", empty_workspace, tmp_path_factory, training_functions=["linear", "gradient_boosting"])
+    try:
+        assert chain.run() == 0
+        [version] = chain.versions()
+        assert float(version.tags["r2"]) > 0.9
+        assert version.tags["training_function"] == "gradient_boosting"
+    finally:
+        chain.stop()
+
+
+def test_ctrl_c_leaves_no_process_and_a_record_that_says_so(workspace, tmp_path):
+    """A real process with a real terminal's signal."""
+    chain = Chain(workspace, tmp_path / "runs", "penguins", fork_kernels=False)
+    command = [sys.executable, "run_all.py", *chain.arguments()]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started = psutil.Process(process.pid)
+    children = []
+    while not children and process.poll() is None:  # until the first kernel is there
+        children = [child for child in started.children(recursive=True) if "ipykernel_launcher" in " ".join(child.cmdline())]
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert chain.record["status"] == chain.record["stages"][0]["status"] == "interrupted"
+    gone, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+
+
+def test_nothing_of_the_work_tree_changes_but_runs_and_workspace(penguins):
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    status = subprocess.run(["git", "status", "--porcelain", "--ignored=no"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert not [line for line in status.splitlines() if "mlruns" in line or "mlflow.db" in line]
