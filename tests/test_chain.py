@@ -93,7 +93,9 @@ def test_every_notebook_is_kept_executed_with_the_resolved_parameters(penguins):
 
 def test_no_page_shows_a_warning_or_a_cut_off_text(penguins):
     shown = list(penguins.outputs())
-    assert not [output for _, output in shown if output["output_type"] in ("stream", "error") and output.get("name") != "stdout"]
+    assert not [
+        output for _, output in shown if output["output_type"] in ("stream", "error") and output.get("name") != "stdout"
+    ]
     tables = [output["data"]["text/html"] for _, output in shown if "text/html" in output.get("data", {})]
     assert tables and not [table for table in tables if "..." in "".join(table)]
 
@@ -117,7 +119,9 @@ def test_charts_metrics_and_model_of_each_candidate_are_in_mlflow(penguins):
         charts = {one.path for one in penguins.client.list_artifacts(run.info.run_id, "charts")}
         assert charts == {"charts/curves.png", "charts/confusion_matrix.png", "charts/importance.png"}
         assert run.data.metrics["f1_macro"] > 0.8
-        assert {"model/MLmodel", "model/baseline.json"} <= {one.path for one in penguins.client.list_artifacts(run.info.run_id, "model")}
+        assert {"model/MLmodel", "model/baseline.json"} <= {
+            one.path for one in penguins.client.list_artifacts(run.info.run_id, "model")
+        }
 
 
 def test_the_endpoint_answers_the_printed_curl_line_and_nobody_without_the_key(penguins, capfd):
@@ -207,7 +211,9 @@ def test_flights_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factor
 
 
 def test_bike_hours_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factory):
-    chain = chain_of("bike-hours", empty_workspace, tmp_path_factory, training_functions=["linear", "gradient_boosting"])
+    chain = chain_of(
+        "bike-hours", empty_workspace, tmp_path_factory, training_functions=["linear", "gradient_boosting"]
+    )
     try:
         assert chain.run() == 0
         [version] = chain.versions()
@@ -225,7 +231,9 @@ def test_ctrl_c_leaves_no_process_and_a_record_that_says_so(workspace, tmp_path)
     started = psutil.Process(process.pid)
     children = []
     while not children and process.poll() is None:  # until the first kernel is there
-        children = [child for child in started.children(recursive=True) if "ipykernel_launcher" in " ".join(child.cmdline())]
+        children = [
+            child for child in started.children(recursive=True) if "ipykernel_launcher" in " ".join(child.cmdline())
+        ]
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
@@ -238,5 +246,7 @@ def test_ctrl_c_leaves_no_process_and_a_record_that_says_so(workspace, tmp_path)
 def test_nothing_of_the_work_tree_changes_but_runs_and_workspace(penguins):
     if not (ROOT / ".git").exists():
         pytest.skip("no git checkout")
-    status = subprocess.run(["git", "status", "--porcelain", "--ignored=no"], cwd=ROOT, capture_output=True, text=True).stdout
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "--ignored=no"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
     assert not [line for line in status.splitlines() if "mlruns" in line or "mlflow.db" in line]

@@ -27,7 +27,7 @@ _PACKAGES = (
     "numpy",
     "pyarrow",
     "matplotlib",
-    "fastapi",
+    "starlette",
     "uvicorn",
 )
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
