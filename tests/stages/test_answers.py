@@ -1,0 +1,170 @@
+"""Rows as an endpoint takes them, and answers compared with the model's own."""
+
+import datetime
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+
+from lib.errors import EndpointError
+from lib.metrics import Predictions
+from lib.stages import deploy
+from lib.stages.deploy import as_request, compare
+
+
+def values_of(rows):
+    """Cells of a request that went through JSON."""
+    return json.loads(json.dumps(as_request(rows), allow_nan=False))["input_data"]["data"]
+
+
+class TestRequest:
+    def test_has_columns_index_and_data(self):
+        rows = pd.DataFrame({"b": [1, 2], "a c": ["x", "y"]}, index=[17, 4])
+        assert as_request(rows) == {
+            "input_data": {"columns": ["b", "a c"], "index": [0, 1], "data": [[1, "x"], [2, "y"]]}
+        }
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            pd.Series([np.nan]),
+            pd.Series([None], dtype=object),
+            pd.Series([pd.NaT], dtype="datetime64[ns]"),
+            pd.Series([pd.NA], dtype="Int64"),
+            pd.Series([pd.NA], dtype="boolean"),
+            pd.Series([pd.NA], dtype="string"),
+            pd.Series([None], dtype="category"),
+        ],
+        ids=lambda values: str(values.dtype),
+    )
+    def test_missing_values_are_null(self, values):
+        assert values_of(pd.DataFrame({"a": values, "b": 1})) == [[None, 1]]
+
+    @pytest.mark.parametrize(
+        ("values", "plain"),
+        [
+            (pd.Series([3, 4], dtype="int32"), [3, 4]),
+            (pd.Series([0.1, 2], dtype="float64"), [0.1, 2.0]),
+            (pd.Series([True, False]), [True, False]),
+            (pd.Series([1, None], dtype="Int64"), [1, None]),
+            (pd.Series(["7", "x"]), ["7", "x"]),
+            (pd.Categorical([1, 2]), [1, 2]),
+            (pd.Series([np.int64(1), np.float32(0.5)], dtype=object), [1, 0.5]),
+            (pd.to_datetime(["2024-01-01", "2024-01-02"]), ["2024-01-01T00:00:00", "2024-01-02T00:00:00"]),
+            (pd.to_datetime(["2024-01-01T08:30"]).tz_localize("UTC"), ["2024-01-01T08:30:00+00:00"]),
+            (pd.Series([datetime.date(2024, 1, 1), None], dtype=object), ["2024-01-01", None]),
+        ],
+        ids=lambda one: str(one) if isinstance(one, list) else "",
+    )
+    def test_values_are_plain(self, values, plain):
+        got = [row[0] for row in values_of(pd.DataFrame({"a": values}))]
+        assert got == plain and [type(one) for one in got] == [type(one) for one in plain]
+
+    def test_rows_of_many_types_do_not_change_one_another(self):
+        rows = pd.DataFrame({"whole": [1], "decimal": [1.5], "flag": [True], "text": ["a"]})
+        assert values_of(rows) == [[1, 1.5, True, "a"]]
+
+
+OWN = Predictions(
+    np.array(["no", "yes", "no"], dtype=object),
+    np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
+    np.array(["no", "yes"], dtype=object),
+    "yes",
+)
+NUMBERS = Predictions(np.array([1.0, 2e6, -0.5]))
+
+
+def answer(own=OWN, **changed):
+    """What an endpoint answers that computes the same, less what is changed; by way of JSON."""
+    same = {"predictions": own.labels.tolist()}
+    if own.probabilities is not None:
+        same |= {"probabilities": own.probabilities.tolist(), "classes": own.classes.tolist()}
+    return json.loads(json.dumps({**same, **changed}))
+
+
+class TestCompare:
+    def test_the_model_s_own_answers_pass(self):
+        compare(answer(), OWN)
+        compare(answer(NUMBERS), NUMBERS)
+
+    @pytest.mark.parametrize("labels", [[0, 1], [False, True], [1.0, 2.0]])
+    def test_classes_of_any_type_pass(self, labels):
+        own = Predictions(np.array(labels), np.array([[0.9, 0.1], [0.2, 0.8]]), np.array(labels), labels[1])
+        compare(answer(own), own)
+
+    def test_rounding_passes(self):
+        nearly = (OWN.probabilities + 1e-9).tolist()
+        compare(answer(probabilities=nearly), OWN)
+        compare(answer(NUMBERS, predictions=[1.0 + 1e-9, 2e6 + 1e-3, -0.5]), NUMBERS)
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"predictions": ["no", "yes", "yes"]}, "in 1 of 3 rows; row 2: yes instead of no. It gets no traffic"),
+            ({"predictions": ["yes", "no", "yes"]}, "in 3 of 3 rows; row 0: yes instead of no"),
+            ({"probabilities": [[0.9, 0.1], [0.2, 0.8], [0.6001, 0.3999]]}, "in 1 of 3 rows; row 2"),
+            ({"probabilities": [[0.9, 0.1], [None, 0.8], [0.6, 0.4]]}, "in 1 of 3 rows; row 1"),
+            ({"predictions": ["no", "yes"]}, "in 3 of 3 rows"),
+            ({"predictions": []}, "row 0: no answer instead of no"),
+            ({"classes": ["yes", "no"]}, r"knows the classes \['yes', 'no'\], the model \['no', 'yes'\]"),
+            ({"probabilities": [[0.9], [0.2], [0.6]]}, "knows the classes"),
+        ],
+    )
+    def test_a_wrong_class_is_found(self, changed, said):
+        with pytest.raises(EndpointError, match=said):
+            compare(answer(**changed), OWN)
+
+    @pytest.mark.parametrize(
+        ("predictions", "said"),
+        [
+            ([1.0, 2e6 + 10, -0.5], "in 1 of 3 rows; row 1: 2000010.0 instead of 2000000.0"),
+            ([1.0, None, -0.5], "in 1 of 3 rows; row 1: nan"),
+            ([1.0, 2e6], "in 3 of 3 rows; row 0"),
+            ([], "row 0: no answer instead of 1.0"),
+        ],
+    )
+    def test_a_wrong_number_is_found(self, predictions, said):
+        with pytest.raises(EndpointError, match=said):
+            compare(answer(NUMBERS, predictions=predictions), NUMBERS)
+
+
+class TestAsk:
+    rows = pd.DataFrame({"a": [1.5, np.nan]})
+
+    @pytest.fixture
+    def sent(self, monkeypatch):
+        """What was sent; the endpoint answers with its `status`."""
+        sent = {"status": 200}
+
+        def post(session, url, data, headers, timeout):
+            sent.update(url=url, body=json.loads(data), headers=headers, timeout=timeout, proxies=session.trust_env)
+            response = requests.Response()
+            response.status_code, response._content = sent["status"], b'{"predictions": [1, 2]}'
+            return response
+
+        monkeypatch.setattr(requests.Session, "post", post)
+        return sent
+
+    def test_rows_and_key_are_sent_and_the_answer_comes_back(self, sent):
+        assert deploy.ask("http://127.0.0.1:1/score", "secret", self.rows, 7) == {"predictions": [1, 2]}
+        assert sent["body"]["input_data"]["data"] == [[1.5], [None]]
+        assert sent["headers"]["Authorization"] == "Bearer secret" and sent["timeout"] == 7
+
+    @pytest.mark.parametrize(
+        ("url", "proxies"), [("http://127.0.0.1:1/score", False), ("https://a.example/score", True)]
+    )
+    def test_a_proxy_is_for_other_machines(self, sent, url, proxies):
+        deploy.ask(url, "secret", self.rows, 7)
+        assert sent["proxies"] is proxies
+
+    def test_a_refusal_is_told(self, sent):
+        sent["status"] = 422
+        with pytest.raises(EndpointError, match="answered 422: .*predictions"):
+            deploy.ask("http://127.0.0.1:1/score", "secret", self.rows, 7)
+
+    def test_silence_is_told_without_the_key(self):
+        with pytest.raises(EndpointError, match="at http://127.0.0.1:1/score did not answer") as error:
+            deploy.ask("http://127.0.0.1:1/score", "secret", self.rows, 2)
+        assert "secret" not in str(error.value)
