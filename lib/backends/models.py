@@ -123,7 +123,8 @@ class ModelRegistry:
             return f"Versions {', '.join(tagged)} bore the tag {PRODUCTION}; version {kept} keeps it."
         if self._aliases and aliased != "".join(tagged):
             self._set_alias(tagged[0] if tagged else None)
-            return f"The alias {PRODUCTION} follows the tag from version {aliased or 'none'} to {''.join(tagged) or 'none'}."
+            now = "".join(tagged) or "none"
+            return f"The alias {PRODUCTION} followed the tag from version {aliased or 'none'} to {now}."
         return ""
 
     def _finish_move(self, version: str) -> None:

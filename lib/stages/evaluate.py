@@ -194,8 +194,8 @@ def _rows_new_to(
     new = Split(tuple(rule["columns"]), rule["test_fraction"], rule["seed"]).is_test(test)
     if new.sum() < _FEWEST_ROWS:
         raise DataError(
-            f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, so "
-            "no fair comparison is possible. Use the test_fraction, seed and key_columns it was trained with."
+            f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, "
+            "so no fair comparison is possible. Use the test_fraction, seed and key_columns it was trained with."
         )
     kept = test[new].reset_index(drop=True)
     scored = f"all were scored on the {len(kept):,} test rows it never trained on"

@@ -20,13 +20,24 @@ def notebook(folder, name, *cells, parameters="", hand_on=""):
     """Write a notebook of code cells, the first of them its parameters."""
     sources = [
         (parameters, ["parameters"]),
-        ("import types\nfrom lib import outputs\nmine = types.SimpleNamespace(hand_on=lambda **all: outputs.glue(all))", []),
+        (
+            "import types\nfrom lib import outputs\n"
+            "mine = types.SimpleNamespace(hand_on=lambda **all: outputs.glue(all))",
+            [],
+        ),
         *[(cell, []) for cell in cells],
         (f"mine.hand_on({hand_on})", []),
     ]
     content = {
         "cells": [
-            {"cell_type": "code", "id": f"c{i}", "metadata": {"tags": tags}, "source": source, "outputs": [], "execution_count": None}
+            {
+                "cell_type": "code",
+                "id": f"c{i}",
+                "metadata": {"tags": tags},
+                "source": source,
+                "outputs": [],
+                "execution_count": None,
+            }
             for i, (source, tags) in enumerate(sources)
         ],
         "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
@@ -74,7 +85,12 @@ def test_what_one_notebook_hands_on_the_next_one_gets(chain, tmp_path):
 
 def test_a_notebook_runs_once_for_each_training_function_and_their_lists_are_joined(chain, tmp_path):
     folder = tmp_path / "notebooks"
-    notebook(folder, "03_train.ipynb", parameters='training_function: str = ""  # which', hand_on="candidates=[training_function]")
+    notebook(
+        folder,
+        "03_train.ipynb",
+        parameters='training_function: str = ""  # which',
+        hand_on="candidates=[training_function]",
+    )
     assert chain()["candidates"] == ["one", "two"]
     assert {one.name for one in chain.folder.glob("*.ipynb")} == {"03_train-one.ipynb", "03_train-two.ipynb"}
 
@@ -92,7 +108,9 @@ def test_a_notebook_that_raises_ends_the_run_with_its_message_its_path_and_its_c
 
 
 def test_an_error_about_the_input_ends_with_its_own_exit_code_and_without_a_traceback(chain, tmp_path):
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import DataError\nraise DataError('no such column')")
+    notebook(
+        tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import DataError\nraise DataError('no such column')"
+    )
     with pytest.raises(running.StepFailed) as failed:
         chain()
     assert failed.value.exit_code == 2
@@ -100,14 +118,18 @@ def test_an_error_about_the_input_ends_with_its_own_exit_code_and_without_a_trac
 
 
 def test_a_held_gate_is_no_failure(chain, tmp_path):
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import GateError\nraise GateError('not good enough')")
+    notebook(
+        tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import GateError\nraise GateError('not good enough')"
+    )
     with pytest.raises(running.StepFailed) as failed:
         chain()
     assert (failed.value.exit_code, failed.value.status) == (3, "held")
 
 
 def test_a_killed_kernel_is_named_in_the_notebook_with_the_cells_that_never_ran(chain, tmp_path):
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "after = 1")
+    notebook(
+        tmp_path / "notebooks", "01_setup.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "after = 1"
+    )
     with pytest.raises(running.StepFailed, match="kernel died"):
         chain()
     cells = executed(chain.folder, "01_setup.ipynb")
@@ -152,7 +174,8 @@ def test_a_forked_kernel_trains_with_all_cores_and_draws_its_own_random_numbers(
         "X = np.random.default_rng(0).normal(size=(3000, 8)); y = (X[:, 0] > 0).astype(int)\n"
         "trees = HistGradientBoostingClassifier(max_iter=20).fit(X, y)\n"
         "forest = RandomForestClassifier(20, n_jobs=-1).fit(X, y)\n"
-        "product = float((X @ X.T).sum())\nimport pyarrow as pa, pyarrow.compute as pc\ntotal = pc.sum(pa.array(X[:, 0])).as_py()\n"
+        "product = float((X @ X.T).sum())\nimport pyarrow as pa, pyarrow.compute as pc\n"
+        "total = pc.sum(pa.array(X[:, 0])).as_py()\n"
         "score, drawn = float(trees.score(X, y) * forest.score(X, y)), float(np.random.rand())"
     )
     for name in ("01_setup.ipynb", "02_train.ipynb"):
