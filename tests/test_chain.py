@@ -12,9 +12,9 @@ import mlflow
 import psutil
 import pytest
 import requests
-from conftest import ROOT
 
 from lib.chain.command import main
+from lib.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("kernels")  # one fork server serves them all
 

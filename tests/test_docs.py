@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
 from lib import metrics, training
 from lib.chain.command import EXIT_CODES, main
 from lib.chain.notebooks import all_of
 from lib.parameters import check_given, load
 from lib.parameters.layers import BASE
+from lib.paths import ROOT
 from lib.pipelines.base import BasePipeline
 
 README = (ROOT / "README.md").read_text()

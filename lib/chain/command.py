@@ -11,8 +11,8 @@ from lib import backends
 from lib.backends.base import EndpointStatus
 from lib.chain import contracts, notebooks, plan
 from lib.chain import record as records
-from lib.errors import MillraceError
-from lib.parameters import Parameters, load
+from lib.errors import MillraceError, NameNotFound
+from lib.parameters import Parameters, check, load
 from lib.paths import ROOT, resolve, shown
 
 EXIT_CODES = {
@@ -141,14 +141,17 @@ def _endpoint(arguments: Sequence[str]) -> int:
     parser.add_argument("--lines", type=int, default=50, help="how many log lines (50)")
     _add_parameters(parser)
     options = parser.parse_args(arguments)
-    chain = notebooks.all_of()
-    parameters = contracts.checked(load(options.params or [EXAMPLE], options.assignments), chain)
+    parameters = Parameters(check(load(options.params or [EXAMPLE], options.assignments)))
     backend = backends.connect(parameters)
+    known = backend.endpoints()
+    name = options.name or parameters.name
+    if name not in known and (options.name or options.action in ("logs", "key")):
+        raise NameNotFound("endpoint", name, known, where=f"the workspace {parameters.workspace}")
     if options.action == "status" and not (options.name or options.params):
-        for name in backend.endpoints() or [parameters.name]:
-            _show_status(backend.endpoint(name).status())
+        for one in known or [name]:
+            _show_status(backend.endpoint(one).status())
         return 0
-    endpoint = backend.endpoint(options.name or parameters.name)
+    endpoint = backend.endpoint(name)
     if options.action == "logs":
         print(endpoint.logs(options.lines))
     elif options.action == "key":
@@ -159,19 +162,8 @@ def _endpoint(arguments: Sequence[str]) -> int:
 
 
 def _show_status(status: EndpointStatus) -> None:
-    print(
-        " ".join(
-            filter(
-                None,
-                [
-                    f"{status.name}: {status.state}",
-                    status.url,
-                    status.version and f"version {status.version}",
-                    status.detail,
-                ],
-            )
-        )
-    )
+    version = status.version and f"version {status.version}"
+    print(" ".join(filter(None, [f"{status.name}: {status.state}", status.url, version, status.detail])))
 
 
 def _add_parameters(parser: argparse.ArgumentParser) -> None:

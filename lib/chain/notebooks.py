@@ -58,11 +58,10 @@ def read(path: Path) -> Notebook:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = [cell for cell in cells if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in code]
+        tags = [cell["metadata"].get("tags", []) for cell in code]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{shown(path)} is no notebook ({error}). Restore it from git.") from error
-    tagged = [
-        source for cell, source in zip(code, sources, strict=True) if "parameters" in cell["metadata"].get("tags", [])
-    ]
+    tagged = [source for source, its in zip(sources, tags, strict=True) if "parameters" in its]
     if len(tagged) != 1:
         raise DataError(
             f"{shown(path)} has {len(tagged)} cells tagged 'parameters'; expected one. Restore it from git."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.backends.base import EndpointStatus
+from lib.errors import EndpointError
 from lib.paths import shown
 from lib.serving import endpoint as serving
 
@@ -62,8 +63,11 @@ class LocalBackendEndpoint:
         return self._served.logs(lines)
 
     def key(self) -> str:
-        """The key that its clients send."""
-        return self._served.keys()["primary"]
+        """The key that its clients send; EndpointError where it was never deployed."""
+        keys = self._served.keys()
+        if "primary" not in keys:
+            raise EndpointError(f"{self._served.name} was never deployed here, so it has no key. Run the chain first.")
+        return keys["primary"]
 
 
 def _as_known(status: serving.EndpointStatus) -> EndpointStatus:
