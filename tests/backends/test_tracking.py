@@ -1,0 +1,234 @@
+"""Tracking against a real MLflow: runs, what stages handed on, and models that are what was logged."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from workspaces import model_of, quick_logging, table
+
+from lib.backends.tracking import BASELINE_FILE, Tracking
+from lib.errors import DataError, StageError
+from lib.paths import ROOT
+
+pytestmark = pytest.mark.xdist_group("registry")
+
+
+def tracking_in(workspace):
+    return Tracking(f"sqlite:///{workspace / 'mlflow.db'}", (workspace / "artifacts").as_uri())
+
+
+@pytest.fixture
+def tracking(workspace):
+    return tracking_in(workspace)
+
+
+def finished(tracking, stage="preprocess", experiment="shop", **outputs):
+    """Run of a stage that has handed on."""
+    with tracking.run(experiment, stage, stage, {}) as run_id:
+        pass
+    tracking.keep_outputs(run_id, outputs)
+    return run_id
+
+
+def trained(tracking, training_function, train_data, experiment="shop"):
+    import mlflow
+
+    with tracking.run(experiment, "train", training_function, {}) as run_id:
+        mlflow.log_params({"training_function": training_function, "train_data": train_data})
+    return run_id
+
+
+class TestRuns:
+    def test_a_run_bears_its_stage_its_name_and_its_tags(self, tracking):
+        with tracking.run("shop", "train", "linear", {"run_name": "today", "empty": ""}) as run_id:
+            pass
+        run = tracking.client.get_run(run_id)
+        assert run.info.status == "FINISHED"
+        assert run.info.run_name == "linear"
+        assert run.data.tags["stage"] == "train"
+        assert run.data.tags["run_name"] == "today"
+        assert "empty" not in run.data.tags
+
+    def test_a_run_whose_body_raises_ends_as_failed(self, tracking):
+        with pytest.raises(ZeroDivisionError), tracking.run("shop", "train", "linear", {}) as run_id:
+            raise ZeroDivisionError
+        assert tracking.client.get_run(run_id).info.status == "FAILED"
+
+    def test_artifacts_lie_in_the_workspace(self, tracking, workspace):
+        with tracking.run("shop", "train", "linear", {}):
+            tracking.log_table(pd.DataFrame({"a": [1]}), "scores")
+        (written,) = (workspace / "artifacts" / "shop").rglob("scores.csv")
+        assert written.read_text() == ",a\n0,1\n"
+
+    def test_an_experiment_is_made_once(self, tracking):
+        assert tracking.experiment("shop") == tracking.experiment("shop")
+
+    def test_a_deleted_experiment_is_named(self, tracking):
+        tracking.client.delete_experiment(tracking.experiment("shop"))
+        with pytest.raises(StageError, match="experiment shop is deleted"):
+            tracking.experiment("shop")
+
+
+class TestNewestOutput:
+    def test_nothing_where_nothing_ran(self, tracking):
+        assert tracking.newest_output("shop", "preprocess", "train_data") is None
+        assert tracking.newest_candidates("shop", "a.parquet") == []
+
+    def test_the_newest_run_counts(self, tracking):
+        for value in ("old", "new"):
+            finished(tracking, train_data=value)
+        assert tracking.newest_output("shop", "preprocess", "train_data") == "new"
+
+    @pytest.mark.parametrize("value", ["text", ["a", "b"], {"a": 1.5}, "ü 'quoted' \"twice\"", ""])
+    def test_what_was_handed_on_comes_back_as_it_was(self, tracking, value):
+        finished(tracking, decision=value)
+        assert tracking.newest_output("shop", "preprocess", "decision") == value
+
+    def test_a_run_that_failed_or_handed_nothing_on_does_not_count(self, tracking):
+        finished(tracking, train_data="whole")
+        finished(tracking)
+        with pytest.raises(ZeroDivisionError), tracking.run("shop", "preprocess", "preprocess", {}) as failed:
+            raise ZeroDivisionError
+        tracking.keep_outputs(failed, {"train_data": "half"})
+        assert tracking.newest_output("shop", "preprocess", "train_data") == "whole"
+
+    def test_other_stages_and_other_use_cases_do_not_count(self, tracking):
+        finished(tracking, train_data="mine")
+        finished(tracking, stage="train", train_data="of another stage")
+        finished(tracking, experiment="bank", train_data="of another use case")
+        assert tracking.newest_output("shop", "preprocess", "train_data") == "mine"
+
+
+class TestNewestCandidates:
+    def test_of_each_training_function_the_newest_in_the_order_of_names(self, tracking):
+        trained(tracking, "linear", "a.parquet")
+        forest = trained(tracking, "random_forest", "a.parquet")
+        linear = trained(tracking, "linear", "a.parquet")
+        assert tracking.newest_candidates("shop", "a.parquet") == [linear, forest]
+
+    def test_those_of_other_training_rows_do_not_count(self, tracking):
+        trained(tracking, "linear", "a.parquet")
+        newer = trained(tracking, "linear", "b.parquet")
+        assert tracking.newest_candidates("shop", "b.parquet") == [newer]
+
+    def test_a_candidate_that_is_not_there_is_named(self, tracking):
+        with pytest.raises(DataError, match="no MLflow run 'nowhere'"):
+            tracking.candidate("nowhere")
+
+    def test_a_run_that_logged_no_model_is_no_candidate(self, tracking):
+        run = tracking.candidate(finished(tracking))
+        with pytest.raises(DataError, match="candidates: .* logged no model"):
+            tracking.source_of(run)
+
+
+@pytest.fixture(scope="module")
+def logged(empty_workspace, tmp_path_factory):
+    """Tracking, run, hash, model and rows of a model that was logged once."""
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copy(empty_workspace / "mlflow.db", folder)
+    tracking = tracking_in(folder)
+    rows = table().assign(when=pd.date_range("2024-01-01", periods=len(table()), freq="h"), many=1, sure=True)
+    model = model_of("size", "many").fit(rows, rows["bought"])
+    rows = rows.drop(columns=["bought", "price"])
+    with quick_logging(), tracking.run("shop", "train", "linear", {}) as run_id:
+        sha256 = tracking.log_model(model, rows.head(4), model.predict(rows.head(4)), {"luck"}, {"rows": 240})
+    return tracking, run_id, sha256, model, rows
+
+
+class TestModels:
+    @pytest.fixture
+    def copy(self, logged, tmp_path):
+        """The folder of the logged model, to be tampered with, and its hash."""
+        tracking, run_id, sha256, *_ = logged
+        source, _ = tracking.source_of(tracking.candidate(run_id))
+        shutil.copytree(tracking.model_folder(source, sha256), tmp_path / "model")
+        return tmp_path / "model", sha256
+
+    def test_a_model_comes_back_with_the_same_answers(self, logged):
+        tracking, run_id, sha256, model, rows = logged
+        source, logged_sha256 = tracking.source_of(tracking.candidate(run_id))
+        assert logged_sha256 == sha256
+        again = tracking.load_model(tracking.model_folder(source, sha256))
+        np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
+
+    def test_the_hash_does_not_change_by_loading(self, logged):
+        tracking, run_id, sha256, *_ = logged
+        source, _ = tracking.source_of(tracking.candidate(run_id))
+        for _ in range(2):
+            tracking.load_model(tracking.model_folder(source, sha256))
+
+    def test_signature_says_which_columns_may_be_missing_and_of_what_type_they_are(self, copy):
+        import mlflow
+
+        inputs = mlflow.models.get_model_info(str(copy[0])).signature.inputs.to_dict()
+        assert {one["name"]: (one["type"], one["required"]) for one in inputs} == {
+            "size": ("double", True),
+            "luck": ("double", False),
+            "colour": ("string", True),
+            "when": ("datetime", True),
+            "many": ("double", True),  # a column of whole numbers cannot say that one is missing
+            "sure": ("boolean", True),
+        }
+
+    def test_example_baseline_environment_and_code_lie_beside_the_model(self, copy):
+        folder, _ = copy
+        assert json.loads((folder / BASELINE_FILE).read_text()) == {"rows": 240}
+        assert (folder / "input_example.json").is_file()
+        assert (folder / "code" / "lib" / "training" / "linear.py").read_bytes() == (
+            ROOT / "lib" / "training" / "linear.py"
+        ).read_bytes()
+        assert "scikit-learn==" in (folder / "conda.yaml").read_text()
+
+    def test_nothing_is_said_on_the_way(self, logged, capfd, recwarn):
+        tracking, run_id, sha256, model, rows = logged
+        with quick_logging(), tracking.run("shop", "train", "again", {}):
+            tracking.log_model(model, rows.head(4), model.predict(rows.head(4)), {"luck"}, {})
+        tracking.load_model(tracking.model_folder(*tracking.source_of(tracking.candidate(run_id))))
+        said = capfd.readouterr()
+        assert said.out + said.err == ""
+        assert not recwarn.list
+
+    @pytest.mark.parametrize("file", ["model.pkl", "MLmodel", BASELINE_FILE, "code/lib/training/linear.py"])
+    def test_an_altered_file_is_refused(self, logged, copy, file):
+        folder, sha256 = copy
+        altered = bytearray((folder / file).read_bytes())
+        altered[len(altered) // 2] ^= 1
+        (folder / file).write_bytes(altered)
+        with pytest.raises(DataError, match="SHA-256 differs"):
+            logged[0].model_folder(folder.as_uri(), sha256)
+
+    def test_an_added_and_a_missing_file_are_refused(self, logged, copy):
+        folder, sha256 = copy
+        (folder / "code" / "sitecustomize.py").write_text("")
+        with pytest.raises(DataError, match="SHA-256 differs"):
+            logged[0].model_folder(folder.as_uri(), sha256)
+        (folder / "code" / "sitecustomize.py").unlink()
+        assert logged[0].model_folder(folder.as_uri(), sha256) == folder
+        (folder / BASELINE_FILE).unlink()
+        with pytest.raises(DataError, match="SHA-256 differs"):
+            logged[0].model_folder(folder.as_uri(), sha256)
+
+    def test_an_altered_model_is_never_unpickled(self, logged, copy, tmp_path):
+        folder, sha256 = copy
+        witness = tmp_path / "it ran"
+        (folder / "model.pkl").write_bytes(b"cos\nmkdir\n(V" + str(witness).encode() + b"\ntR.")
+        with pytest.raises(DataError):
+            logged[0].load_model(logged[0].model_folder(folder.as_uri(), sha256))
+        assert not witness.exists()
+
+    def test_a_folder_that_is_gone_is_named(self, logged, tmp_path):
+        with pytest.raises(DataError, match="not%20there cannot be read"):
+            logged[0].model_folder((tmp_path / "not there").as_uri(), "abc")
+
+
+def test_importing_it_imports_no_mlflow_and_turns_its_telemetry_off():
+    script = (
+        "import os, sys\nos.environ.pop('MLFLOW_DISABLE_TELEMETRY', None)\nimport lib.backends.tracking\n"
+        "print('mlflow' in sys.modules, os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout == "False true\n"

@@ -1,0 +1,217 @@
+"""The command line: what it shows, what it refuses, how fast, and with which exit code."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from lib import errors
+from lib.chain import command, running
+from lib.chain.command import EXIT_CODES, main
+from lib.chain.running import StepFailed
+from lib.paths import ROOT
+
+HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "papermill", "scrapbook", "matplotlib", "pyarrow", "nbformat")
+CPU_SECONDS = 2
+
+
+@pytest.fixture
+def given(tmp_path):
+    """Arguments that let nothing be written outside the test's folder."""
+    return ["-p", f"workspace={tmp_path / 'workspace'}", "-p", f"runs_folder={tmp_path / 'runs'}"]
+
+
+class TestAsAProgram:
+    @staticmethod
+    def run(*arguments):
+        """Run it, and return its exit code, output, errors and seconds of processor time."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ran = subprocess.run(
+            [sys.executable, str(ROOT / "run_all.py"), *arguments], capture_output=True, text=True, timeout=60
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return ran.returncode, ran.stdout, ran.stderr, seconds
+
+    def test_a_dry_run_shows_parameters_and_steps_at_once(self, given):
+        code, out, err, seconds = self.run("--dry-run", *given)
+        assert (code, err) == (0, "")
+        assert "target_column: 'late'" in out
+        assert [line.split("  ")[0] for line in out.strip().splitlines()[-8:]] == [
+            "setup",
+            "preprocess",
+            "train linear",
+            "train random_forest",
+            "train gradient_boosting",
+            "train xgboost",
+            "evaluate",
+            "deploy",
+        ]
+        assert seconds < CPU_SECONDS
+
+    def test_a_bad_parameter_ends_it_at_once_with_all_faults_in_one_message(self, given):
+        wrong = ["-p", "seed=one", "-p", "test_fraction=7", "-p", "trask=binary", "-p", "data=nowhere.csv"]
+        code, out, err, seconds = self.run(*given, *wrong)
+        assert (code, out) == (2, "")
+        assert err.startswith("run_all.py: 3 parameters cannot be used:\n")
+        for said in ("seed (-p): got text ('one')", "test_fraction (-p): 7.0 is out", "Did you mean 'task'?"):
+            assert said in err
+        assert seconds < CPU_SECONDS
+
+
+def test_checking_imports_nothing_heavy(tmp_path):
+    script = (
+        "import sys\nfrom lib.chain.command import main\n"
+        f"codes = main(['--dry-run']), main(['-p', 'seed=one'])\n"
+        f"print(codes, [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert ran.stderr.splitlines()[-1] == "(0, 2) []"
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    """A run that would start a notebook fails instead."""
+
+    def run(*anything):
+        pytest.fail("a notebook was started")
+
+    monkeypatch.setattr(running, "run", run)
+
+
+@pytest.mark.usefixtures("nothing_runs")
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            (
+                ["--params", "parameters/flihgts.yaml"],
+                "There is no parameter file parameters/flihgts.yaml. Did you mean",
+            ),
+            (["-p", "seed"], "expected name=value"),
+            (["-p", "data=nowhere.csv"], "data: There is no file nowhere.csv"),
+            (["--from", "trian"], "Did you mean 'train'?"),
+            (["--only", "train", "--to", "deploy"], "--only runs one stage alone"),
+            (["--from", "deploy", "--to", "setup"], "nothing is left to run"),
+        ],
+    )
+    def test_what_cannot_be_used_ends_with_code_2_and_makes_nothing(self, given, tmp_path, capsys, wrong, said):
+        assert main([*given, *wrong]) == 2
+        shown = capsys.readouterr()
+        assert said in shown.err
+        assert shown.err.startswith("run_all.py: ") and "Traceback" not in shown.err
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("arguments", [["--unknown"], ["extra"], ["endpoint"], ["endpoint", "start"]])
+    def test_what_the_command_line_does_not_know_ends_with_code_2(self, arguments, capsys):
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        assert left.value.code == 2
+        assert "usage: run_all.py" in capsys.readouterr().err
+
+    def test_a_dry_run_makes_nothing(self, given, tmp_path, capsys):
+        assert main([*given, "--dry-run", "--only", "train"]) == 0
+        assert "train linear" in capsys.readouterr().out
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestRunning:
+    """The notebooks themselves are another test's; here a run ends as it is told to."""
+
+    @pytest.fixture
+    def ending(self, monkeypatch, given, tmp_path):
+        """Run with an end, and return exit code and record."""
+
+        def run(end):
+            monkeypatch.setattr(running, "run", lambda steps, values, record, progress: end(values))
+            code = main([*given, "--only", "setup"])
+            (folder,) = (tmp_path / "runs").iterdir()
+            return code, json.loads((folder / "run.json").read_text())
+
+        return run
+
+    def test_a_run_that_went_well(self, ending, capsys):
+        code, record = ending(lambda values: {**values, "decision": "linear goes to production."})
+        assert (code, record["status"]) == (0, "succeeded")
+        shown = capsys.readouterr().out
+        assert "linear goes to production." in shown
+        assert "Executed notebooks: " in shown
+        assert "curl" not in shown
+
+    def test_the_end_has_a_curl_line_and_how_to_stop(self, ending, capsys, tmp_path):
+        sample = tmp_path / "sample.json"
+        sample.write_text("{}")
+        served = {"endpoint_url": "http://127.0.0.1:5001/score", "sample_request": sample.as_uri()}
+        ending(lambda values: {**values, **served})
+        shown = capsys.readouterr().out
+        where = f"flights -p workspace={tmp_path / 'workspace'}"
+        assert "curl -s http://127.0.0.1:5001/score" in shown
+        assert f"run_all.py endpoint key {where})" in shown
+        assert f"-d @{sample}" in shown
+        assert f"Stop it: {command._python()} run_all.py endpoint stop {where}" in shown
+
+    @pytest.mark.parametrize(
+        ("error", "code", "status"),
+        [
+            (StepFailed("ValueError: no"), 1, "failed"),
+            (StepFailed("no such column", exit_code=2), 2, "failed"),
+            (StepFailed("no version", status="held", exit_code=3), 3, "held"),
+            (errors.DataError("no such table"), 2, "failed"),
+        ],
+    )
+    def test_a_failure_is_told_recorded_and_has_its_code(self, ending, capsys, error, code, status):
+        def fail(values):
+            raise error
+
+        ended, record = ending(fail)
+        assert (ended, record["status"]) == (code, status)
+        assert str(error) in record["error"]
+        assert capsys.readouterr().err == f"run_all.py: {error}\n"
+
+    def test_ctrl_c_is_recorded(self, ending, capsys):
+        def interrupt(values):
+            raise KeyboardInterrupt
+
+        code, record = ending(interrupt)
+        assert (code, record["status"]) == (130, "interrupted")
+        assert "interrupted. What is done so far: " in capsys.readouterr().err
+
+    def test_a_fault_of_the_program_itself_is_recorded_and_goes_on(self, ending, given, tmp_path):
+        with pytest.raises(ZeroDivisionError):
+            ending(lambda values: 1 / 0)
+        (folder,) = (tmp_path / "runs").iterdir()
+        record = json.loads((folder / "run.json").read_text())
+        assert (record["status"], record["error"]) == ("failed", "ZeroDivisionError: division by zero")
+
+    def test_every_code_there_is_has_a_meaning(self):
+        def below(kind):
+            return {kind.exit_code}.union(*map(below, kind.__subclasses__()))
+
+        assert below(errors.MillraceError) | {0, 130} == EXIT_CODES.keys()
+
+
+class TestEndpoint:
+    def test_status_of_one_that_was_never_deployed(self, given, capsys):
+        assert main(["endpoint", "status", *given]) == 0
+        assert capsys.readouterr().out.startswith("flights: ")
+
+    def test_stopping_what_was_never_deployed_is_no_fault(self, given, capsys):
+        assert main(["endpoint", "stop", *given]) == 0
+        assert capsys.readouterr().out.startswith("flights: ")
+
+    def test_status_names_every_one_of_the_workspace(self, given, capsys, tmp_path):
+        for name in ("shop", "bank"):
+            os.makedirs(tmp_path / "workspace" / "endpoints" / name)
+        assert main(["endpoint", "status", *given]) == 0
+        assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["bank", "shop"]
+
+    @pytest.mark.parametrize("arguments", [["key"], ["logs"], ["stop", "flihgts"], ["status", "flihgts"]])
+    def test_one_that_is_not_there_is_named_with_those_that_are(self, given, capsys, tmp_path, arguments):
+        os.makedirs(tmp_path / "workspace" / "endpoints" / "flights-2")
+        assert main(["endpoint", *arguments, *given]) == 2
+        said = capsys.readouterr().err
+        assert f"There is no endpoint '{(arguments + ['flights'])[1]}' in the workspace" in said
+        assert "Did you mean 'flights-2'?" in said
