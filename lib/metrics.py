@@ -140,9 +140,10 @@ def positive_of(classes: Any, positive_class: Any = None) -> Any:
     """
     if positive_class is None or positive_class == "":
         return classes[-1]
-    for one in classes:
-        if str(one).lower() == str(positive_class).lower():
-            return one
+    for same in (str, lambda one: str(one).lower()):  # as it is written, and then as YAML may have written it
+        found = [one for one in classes if same(one) == same(positive_class)]
+        if len(found) == 1:
+            return found[0]
     raise ParameterError(
         f"positive_class: {positive_class!r} is no class of the target. {suggest(positive_class, classes)}"
     )

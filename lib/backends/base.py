@@ -46,6 +46,8 @@ class EndpointStatus:
         To POST rows to; empty unless it runs.
     version : str
         Version of the model it serves, or served last.
+    sha256 : str
+        Of that model's files.
     detail : str
         Process, start, log: whatever helps a person.
     """
@@ -54,6 +56,7 @@ class EndpointStatus:
     state: str
     url: str = ""
     version: str = ""
+    sha256: str = ""
     detail: str = ""
 
 

@@ -8,11 +8,12 @@ written down. At no moment do two versions bear the tag.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from lib.errors import DataError
+from lib.errors import DataError, StageError
 
 PRODUCTION = "production"
 _MOVING = "moving_production_to"
@@ -60,12 +61,17 @@ class ModelRegistry:
         Of the registered model, which is the use case's.
     aliases : bool
         Whether this registry has aliases; where it has, ``production`` follows the tag.
+    alone : callable
+        Gives a context in which no other run moves the tag, where the backend can.
     """
 
-    def __init__(self, client: Any, name: str, aliases: bool = True):
+    def __init__(
+        self, client: Any, name: str, aliases: bool = True, alone: Callable[[], AbstractContextManager] = nullcontext
+    ):
         self._client = client
         self.name = name
         self._aliases = aliases
+        self._alone = alone
 
     def versions(self) -> list[ModelVersion]:
         """All versions, oldest first."""
@@ -95,10 +101,34 @@ class ModelRegistry:
         made = self._client.create_model_version(self.name, source=source, run_id=run_id, tags=all_tags)
         return ModelVersion(str(made.version), run_id, source, all_tags)
 
-    def promote(self, version: str) -> None:
-        """Move the tag ``production`` to a version."""
-        self._client.set_registered_model_tag(self.name, _MOVING, version)
-        self._finish_move(version)
+    def promote(self, version: str, instead_of: str | None = "") -> None:
+        """Move the tag ``production`` to a version.
+
+        Parameters
+        ----------
+        version : str
+        instead_of : str or None
+            The version it was compared with, which must still be in production; None where none was, empty
+            where that does not matter.
+
+        Raises
+        ------
+        StageError
+            Where another run has moved the tag meanwhile.
+        DataError
+            Where there is no such version any more.
+        """
+        with self._alone():
+            known = self.versions()
+            now = next((one.version for one in known if PRODUCTION in one.tags), None)
+            if instead_of != "" and now not in (instead_of, version):
+                raise StageError(
+                    f"Another run put version {now or 'none'} of {self.name} into production while this one compared "
+                    f"with version {instead_of or 'none'}. Run evaluate again: run_all.py --from evaluate."
+                )
+            if version not in [one.version for one in known]:
+                raise DataError(f"There is no version {version} of the model {self.name}, so it is not promoted.")
+            self._move(version)
 
     def repair(self) -> str:
         """Finish a move that was cut off, and mend what hands have changed.
@@ -108,10 +138,17 @@ class ModelRegistry:
         str
             What was done, for the record; empty where all was well.
         """
+        with self._alone():
+            return self._repair()
+
+    def _repair(self) -> str:
         model = self._model()
         if model is None:
             return ""
         moving = model.tags.get(_MOVING)
+        if moving and moving not in [one.version for one in self.versions()]:
+            self._client.delete_registered_model_tag(self.name, _MOVING)
+            return f"An earlier promotion of version {moving} was cut off, and that version is gone since."
         if moving:
             self._finish_move(moving)
             return f"An earlier promotion of version {moving} was cut off; it is finished now."
@@ -119,7 +156,7 @@ class ModelRegistry:
         aliased = str(model.aliases.get(PRODUCTION, "")) if self._aliases else ""
         if len(tagged) > 1:
             kept = aliased if aliased in tagged else max(tagged, key=int)
-            self.promote(kept)
+            self._move(kept)
             return f"Versions {', '.join(tagged)} bore the tag {PRODUCTION}; version {kept} keeps it."
         if self._aliases and aliased != "".join(tagged):
             self._set_alias(tagged[0] if tagged else None)
@@ -127,14 +164,12 @@ class ModelRegistry:
             return f"The alias {PRODUCTION} followed the tag from version {aliased or 'none'} to {now}."
         return ""
 
+    def _move(self, version: str) -> None:
+        self._client.set_registered_model_tag(self.name, _MOVING, version)
+        self._finish_move(version)
+
     def _finish_move(self, version: str) -> None:
-        known = self.versions()
-        if version not in [one.version for one in known]:
-            self._client.delete_registered_model_tag(self.name, _MOVING)
-            raise DataError(
-                f"Version {version} of the model {self.name} is not in the registry any more, so it is not promoted."
-            )
-        for one in known:
+        for one in self.versions():
             if PRODUCTION in one.tags and one.version != version:
                 self._client.delete_model_version_tag(self.name, one.version, PRODUCTION)
         self._client.set_model_version_tag(self.name, version, PRODUCTION, "true")

@@ -106,10 +106,12 @@ class Tracking:
                 return json.loads(run.data.tags[_OUTPUT + name])
         return None
 
-    def newest_candidates(self, experiment: str, train_data: str) -> list[str]:
-        """Runs that trained on some data: of each training function the newest, by its name."""
+    def newest_candidates(self, experiment: str, train_data: str, target_column: str, task: str) -> list[str]:
+        """Runs that learnt a target from some data: of each training function the newest, by its name."""
         newest: dict[str, str] = {}
         for run in self._finished(experiment, f"tags.{_STAGE} = 'train' and params.train_data = '{train_data}'"):
+            if (run.data.params["target_column"], run.data.params["task"]) != (target_column, task):
+                continue
             newest.setdefault(run.data.params["training_function"], run.info.run_id)
         return [newest[name] for name in sorted(newest)]
 
@@ -137,7 +139,7 @@ class Tracking:
 
         mlflow.log_text(frame.to_csv(), f"tables/{name}.csv")
 
-    def log_model(self, model: Any, sample: pd.DataFrame, answers: Any, optional: set[str], baseline: Any) -> str:
+    def log_model(self, model: Any, sample: pd.DataFrame, features: pd.DataFrame, baseline: Any) -> str:
         """Log a scikit-learn pipeline to the active run, with its signature, an example, the code and the baseline.
 
         MLflow's ``log_model`` needs a logged-models API that Azure answers with 404; a folder written by
@@ -148,10 +150,8 @@ class Tracking:
         model : Pipeline
         sample : DataFrame of shape (few rows, columns)
             Raw columns; the input example.
-        answers : ndarray of shape (few rows,)
-            What the model says of them.
-        optional : set of str
-            Columns that may be missing in a request: those that were in training.
+        features : DataFrame of shape (rows, columns)
+            All rows there are. They tell a column's type, and whether a request may leave it out: a few rows do not.
         baseline : dict
             Statistics of the training rows, kept beside the model as ``baseline.json``.
 
@@ -167,7 +167,7 @@ class Tracking:
             mlflow.sklearn.save_model(
                 model,
                 str(folder),
-                signature=_signature(sample, answers, optional),
+                signature=_signature(features, sample, model.predict(sample)),
                 input_example=sample,
                 serialization_format="cloudpickle",
                 pip_requirements=[],
@@ -260,20 +260,22 @@ def _pins() -> list[str]:
     return next(one["pip"] for one in dependencies if isinstance(one, dict))
 
 
-def _signature(sample: pd.DataFrame, answers: Any, optional: set[str]) -> Any:
+def _signature(features: pd.DataFrame, sample: pd.DataFrame, answers: Any) -> Any:
     """Signature with whole numbers as doubles: a column of them cannot say that one is missing."""
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types import ColSpec, Schema
     from pandas.api import types
 
     def kind(values: pd.Series) -> str:
-        if types.is_bool_dtype(values.dtype):
+        # Booleans of which some are missing come back from Parquet as objects.
+        if types.infer_dtype(values, skipna=True) == "boolean":
             return "boolean"
         if types.is_numeric_dtype(values.dtype):
             return "double"
         return "datetime" if types.is_datetime64_any_dtype(values.dtype) else "string"
 
-    inputs = Schema([ColSpec(kind(sample[name]), name, required=name not in optional) for name in sample.columns])
+    optional = features.isna().any()
+    inputs = Schema([ColSpec(kind(values), name, required=not optional[name]) for name, values in features.items()])
     with _quiet("mlflow"):
         outputs = infer_signature(sample, answers).outputs
     return ModelSignature(inputs=inputs, outputs=outputs)

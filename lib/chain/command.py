@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from lib import backends
 from lib.backends.base import EndpointStatus
@@ -16,9 +17,9 @@ from lib.parameters import Parameters, check, load
 from lib.paths import ROOT, resolve, shown
 
 EXIT_CODES = {
-    0: "done: the chain went through, and the version in production is served",
+    0: "done: every stage that was asked for went through",
     1: "a stage failed: the message names the executed notebook and the cell",
-    2: "something you gave cannot be used: a parameter, a file, a column; nothing was registered or deployed",
+    2: "something you gave cannot be used: a parameter, a file, a column; the message says what to change",
     3: "a gate held: everything worked, and no version is fit for production",
     130: "interrupted by Ctrl-C or SIGTERM; no process is left behind",
 }
@@ -113,13 +114,14 @@ def _show_result(values: dict, record: records.RunRecord) -> None:
     if not values.get("endpoint_url"):
         return
     program = f"{_python()} run_all.py endpoint"
-    where = "" if values["workspace"] == load([]).values["workspace"] else f" -p workspace={values['workspace']}"
+    where = "" if values["workspace"] == load([]).values["workspace"] else quote(f"workspace={values['workspace']}")
+    where = where and f" -p {where}"
     request = shown(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
     print(f"Endpoint: {values['endpoint_url']}")
     print("Ask it:")
     print(
         f'  curl -s {values["endpoint_url"]} -H "Authorization: Bearer $({program} key {values["name"]}{where})" '
-        f"-H 'Content-Type: application/json' -d @{request}"
+        f"-H 'Content-Type: application/json' -d {quote(f'@{request}')}"
     )
     print(f"Stop it: {program} stop {values['name']}{where}")
 
@@ -145,7 +147,9 @@ def _endpoint(arguments: Sequence[str]) -> int:
     backend = backends.connect(parameters)
     known = backend.endpoints()
     name = options.name or parameters.name
-    if name not in known and (options.name or options.action in ("logs", "key")):
+    if not (options.name or options.params) and len(known) == 1:
+        name = known[0]
+    if name not in known and (options.name or options.action != "status"):
         raise NameNotFound("endpoint", name, known, where=f"the workspace {parameters.workspace}")
     if options.action == "status" and not (options.name or options.params):
         for one in known or [name]:

@@ -99,7 +99,7 @@ def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
         if name not in training.available():
             continue  # said already: it is not in training_functions
         if not isinstance(given, Mapping):
-            faults.append(f"hyperparameters: {name} is {given!r}; expected a mapping such as {{seed: 1}}.")
+            faults.append(f"hyperparameters: {name} is {given!r}; expected a mapping such as {{max_iter: 200}}.")
             continue
         file = ROOT / "lib" / "training" / f"{name}.py"
         known = _keyword_arguments(file)

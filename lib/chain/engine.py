@@ -22,7 +22,7 @@ from lib.paths import ROOT
 NAME = "millrace"
 _LONGEST_FOLDER = 70
 _LONG_LINE = 80
-_START_SECONDS = 600  # the fork server may still be importing, on a loaded machine
+_START_SECONDS = 180  # the fork server may still be importing, on a loaded machine
 
 
 class Kernels:
@@ -55,7 +55,8 @@ class Kernels:
             pids = [getattr(getattr(client.km, "provisioner", None), "pid", None) for client in self._clients]
         for pid in filter(None, pids):
             try:
-                os.kill(pid, signum)
+                # Every kernel has a group of its own, and in it whatever it started.
+                os.killpg(pid, signum) if signum == signal.SIGKILL else os.kill(pid, signum)
             except ProcessLookupError:
                 pass  # it has ended by itself meanwhile
 

@@ -134,7 +134,7 @@ def _kernel(arguments: list[str], folder: str | None, environment: dict[str, str
 
 
 def _is_this_python(program: str) -> bool:
-    return program == sys.executable or os.path.basename(program) in ("python", "python3")
+    return program in (sys.executable, "python", "python3")
 
 
 def _context() -> Any:

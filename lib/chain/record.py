@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from lib.errors import ParameterError
+
 RUNNING, SUCCEEDED, FAILED, HELD, INTERRUPTED = "running", "succeeded", "failed", "held", "interrupted"
 RECORD, PARAMETERS = "run.json", "parameters.yaml"
 
@@ -75,7 +77,10 @@ class RunRecord:
 
 def _new_folder(runs_folder: Path, name: str) -> Path:
     """Folder that no other run has; two runs may start in the same second."""
-    runs_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        runs_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"runs_folder: {runs_folder} cannot be made ({error.strerror}). Name another.") from error
     stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{name}"
     for attempt in range(1000):
         folder = runs_folder / (f"{stem}-{attempt + 1}" if attempt else stem)

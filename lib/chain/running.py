@@ -91,12 +91,12 @@ def run(steps: Sequence[Step], values: Mapping[str, Any], record: RunRecord, pro
     """
     from lib.chain import forking
 
-    fork = values["fork_kernels"] and forking.available()
-    forking.register(fork)
-    if fork:
-        forking.preload()
     values = {**values, RUN_NAME: record.name}
     with _interruptible():
+        fork = values["fork_kernels"] and forking.available()
+        forking.register(fork)
+        if fork:
+            forking.preload()
         for step in steps:
             values |= _run_step(step, values, record, progress)
     return values
@@ -122,6 +122,9 @@ def _run_step(step: Step, values: Mapping[str, Any], record: RunRecord, progress
             raise
         except StepFailed as error:
             record.end(error.status, time.perf_counter() - started, error=str(error))
+            raise
+        except BaseException as error:
+            record.end(records.FAILED, time.perf_counter() - started, error=f"{type(error).__name__}: {error}")
             raise
     record.end(records.SUCCEEDED, time.perf_counter() - started, outputs=handed_on)
     if step.training_function:

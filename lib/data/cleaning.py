@@ -85,6 +85,27 @@ def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tu
     return frame.assign(**{target_column: target}).reset_index(drop=True), notes
 
 
+def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Frame with columns that JSON can carry, since every one is a field of a request.
+
+    Decimals and spans of time (in seconds) become floats; times of day and bytes become texts.
+    """
+    notes, changed = [], {}
+    for name, values in frame.items():
+        kind = pd.api.types.infer_dtype(values, skipna=True)
+        if kind == "decimal":
+            changed[name] = values.astype(float)
+        elif kind in ("timedelta", "timedelta64"):
+            changed[name] = pd.to_timedelta(values).dt.total_seconds()
+        elif kind in ("time", "bytes"):
+            changed[name] = values.map(str, na_action="ignore")
+        if name in changed:
+            notes.append(
+                f"{name}, of the type {kind}, counts as {'text' if kind in ('time', 'bytes') else 'a number'}."
+            )
+    return frame.assign(**changed), notes
+
+
 def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Frame with infinite numbers as missing ones, and a note for each column that had some."""
     notes, changed = [], {}
@@ -109,8 +130,10 @@ def _as_numbers(target: pd.Series, name: str) -> pd.Series:
 
 def _as_classes(target: pd.Series) -> pd.Series:
     """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
-    if pd.api.types.is_bool_dtype(target.dtype):
+    if pd.api.types.infer_dtype(target) == "boolean":  # beside a missing one they were objects
         return target.astype(bool)
+    if pd.api.types.infer_dtype(target) == "integer":
+        return target.astype("int64")
     if pd.api.types.is_numeric_dtype(target.dtype) and (target % 1 == 0).all():
         return target.astype("int64")
     # Decimals too, which scikit-learn takes for no classes.

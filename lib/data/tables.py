@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import os
 import warnings
 import zipfile
 import zlib
@@ -62,7 +63,7 @@ def read(path: Path) -> pd.DataFrame:
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another run may write the same rows
     pq.write_table(as_arrow(frame), part)
     part.replace(path)
 

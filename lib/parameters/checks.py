@@ -14,6 +14,7 @@ from lib.errors import ParameterError, suggest
 from lib.parameters.layers import Layers
 from lib.parameters.specs import SPECS, Spec
 
+_EMPTY = {dict: {}, list: [], float: None, int: None, bool: None}
 _WORDS = {
     str: "text",
     bool: "true or false",
@@ -90,7 +91,7 @@ def _checked(name: str, value: Any, spec: Spec, choices: Mapping[str, Iterable[s
     """Value in its type and, where it cannot be used, why."""
     if value is None or value == "" or value == []:
         if spec.may_be_empty:
-            return ({} if spec.type is dict else [] if spec.type is list else value), ""
+            return _EMPTY.get(spec.type, value), ""
         return value, f"is empty; expected {_WORDS[spec.type]}. Give it in your parameter file or with -p {name}=..."
     value, fault = _typed(value, spec)
     if fault:
@@ -172,6 +173,8 @@ def _misfits(values: Mapping[str, Any]) -> list[str]:
                 f"primary_metric: {values['primary_metric']!r} is no metric of a {values['task']} task. "
                 f"{suggest(values['primary_metric'], known)}"
             )
+    if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
+        faults.append(f"positive_class: a {values['task']} task has none; it belongs to a binary one. Leave it empty.")
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):

@@ -168,11 +168,10 @@ class BasePipeline:
         return Parameters({**self.parameters, **filled})
 
     def _newest(self, name: str) -> Any:
-        tracking, experiment = self.backend.tracking, self.parameters.name
+        tracking, experiment, given = self.backend.tracking, self.parameters.name, self.parameters
         if name == "candidates":
-            return tracking.newest_candidates(
-                experiment, tracking.newest_output(experiment, "preprocess", "train_data") or ""
-            )
+            trained_on = tracking.newest_output(experiment, "preprocess", "train_data") or ""
+            return tracking.newest_candidates(experiment, trained_on, given.target_column, given.task)
         return tracking.newest_output(experiment, _MADE_BY[name], name)
 
 

@@ -39,5 +39,10 @@ class FlightsPipeline(BasePipeline):
 
     def _weather(self) -> pd.DataFrame:
         """A row for each airport and hour; readings that cannot be are missing."""
-        weather = self.backend.read_table(self.parameters.options["weather_data"])[_HOUR + _WEATHER]
+        uri = self.parameters.options["weather_data"]
+        weather = self.backend.read_table(uri)
+        for name in _HOUR + _WEATHER:
+            if name not in weather.columns:
+                raise NameNotFound("column", name, weather.columns, where=uri)
+        weather = weather[_HOUR + _WEATHER].drop_duplicates(_HOUR)
         return weather.assign(wind_speed=weather["wind_speed"].where(weather["wind_speed"] <= _STRONGEST_WIND_MPH))

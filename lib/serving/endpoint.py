@@ -45,6 +45,8 @@ class EndpointStatus:
         To POST rows to. It stays the same over deployments.
     model_name, version : str or None
         What is live, or was.
+    sha256 : str or None
+        What the deployer said the model's digest must be.
     pid : int or None
         Of the live process.
     started : float or None
@@ -58,6 +60,7 @@ class EndpointStatus:
     url: str | None
     model_name: str | None
     version: str | None
+    sha256: str | None
     pid: int | None
     started: float | None
     log: Path
@@ -137,7 +140,7 @@ class LocalEndpoint:
                 new.go_live(listener, live)
                 new.keep()
                 address = listener.getsockname()[:2] if listener else (record["host"], record["port"])
-                self._write(new, served_as, version, *address)
+                self._write(new, served_as, version, sha256, *address)
             finally:
                 if listener is not None:
                     listener.close()
@@ -160,7 +163,7 @@ class LocalEndpoint:
             state = "running" if _answers(record) else "not answering"
         else:
             state = "stopped" if record.get("stopped") else "died"
-        known = {key: record.get(key) for key in ("url", "model_name", "version", "started")}
+        known = {key: record.get(key) for key in ("url", "model_name", "version", "sha256", "started")}
         return EndpointStatus(name=self.name, state=state, pid=record["pid"] if live else None, log=self.log, **known)
 
     def stop(self) -> EndpointStatus:
@@ -231,7 +234,7 @@ class LocalEndpoint:
         except FileNotFoundError:
             return {}
 
-    def _write(self, live: Deployment, model_name: str, version: str, host: str, port: int) -> None:
+    def _write(self, live: Deployment, model_name: str, version: str, sha256: str | None, host: str, port: int) -> None:
         found = live.process
         if found is None:
             raise EndpointError(
@@ -246,6 +249,7 @@ class LocalEndpoint:
                 "deployment": live.folder.name,
                 "model_name": model_name,
                 "version": version,
+                "sha256": sha256,
                 "pid": found.pid,
                 "host": host,
                 "port": port,

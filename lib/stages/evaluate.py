@@ -13,8 +13,9 @@ import pandas as pd
 from lib import charts, metrics
 from lib.backends.models import ModelVersion
 from lib.backends.tracking import BASELINE_FILE
+from lib.data import tables
 from lib.data.split import Split
-from lib.errors import DataError, StageError
+from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
     folder = None
     if version is not None:
         folder = backend.tracking.model_folder(version.source, version.sha256)
-        test, note = _rows_new_to(folder, version, test, backend.read_json(parameters.baseline))
+        test, note = _rows_new_to(folder, version, test, backend, parameters)
         notes.append(note)
     candidates = _named_apart([_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates])
     champion = None
@@ -145,6 +146,12 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
 
 def _candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
     run = backend.tracking.candidate(run_id)
+    for name in ("test_data", "target_column", "task"):
+        if run.data.params.get(name) != parameters[name]:
+            raise DataError(
+                f"candidates: the run {run_id} was made with {name} {run.data.params.get(name)!r}, not "
+                f"{parameters[name]!r}. Train it again on these rows."
+            )
     folder = backend.tracking.model_folder(*backend.tracking.source_of(run))
     return _scored(run.data.params["training_function"], run_id, backend.tracking.load_model(folder), test, parameters)
 
@@ -164,7 +171,7 @@ def _champion(
     name = f"{CHAMPION} v{version.version}"
     try:
         return _scored(name, version.run_id, backend.tracking.load_model(folder), test, parameters), ""
-    except Exception as error:  # whatever an older model raises on rows that it was not made for
+    except (InputError, KeyError, TypeError, ValueError) as error:  # rows, columns or classes it was not made for
         why = f"{type(error).__name__}: {error}"
         why = why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
         return None, f"Version {version.version} in production cannot score these rows ({why}), so it was not compared."
@@ -172,30 +179,35 @@ def _champion(
 
 def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
     target = parameters.target_column
+    truth = tables.column(test, target, where="the test rows")
     predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
-    scores = {one.name: one.score(test[target], predictions) for one in metrics.of_task(parameters.task)}
+    scores = {one.name: one.score(truth, predictions) for one in metrics.of_task(parameters.task)}
     return Contender(name, run_id, scores, predictions)
 
 
 def _rows_new_to(
-    folder: Path, version: ModelVersion, test: pd.DataFrame, baseline: Mapping
+    folder: Path, version: ModelVersion, test: pd.DataFrame, backend: Backend, parameters: Parameters
 ) -> tuple[pd.DataFrame, str]:
     """Test rows that the champion did not train on, and a note where those are not all.
 
     With the same rule of splitting no row ever changes its side. With another seed, key or test_fraction the
     champion's own rule says which of today's test rows it may have trained on.
     """
+    baseline = backend.read_json(parameters.baseline)
     rule, today = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split"), baseline.get("split")
     if rule == today and rule is not None:
         return test, ""
+    keys = baseline.get("test_keys")
+    identified = test.assign(**backend.read_table(keys)) if keys else test
     unsure = f"Version {version.version} was split by another rule and may have trained on some of these test rows."
-    if rule is None or not set(rule["columns"]) <= set(test.columns):
+    if rule is None or not set(rule["columns"]) <= set(identified.columns):
         return test, unsure
-    new = Split(tuple(rule["columns"]), rule["test_fraction"], rule["seed"]).is_test(test)
+    new = Split(tuple(rule["columns"]), rule["test_fraction"], rule["seed"]).is_test(identified)
     if new.sum() < _FEWEST_ROWS:
         raise DataError(
             f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, "
-            "so no fair comparison is possible. Use the test_fraction, seed and key_columns it was trained with."
+            "so no fair comparison is possible. Use the test_fraction, seed and key_columns it was trained with; "
+            "without key_columns the whole row is its key, and a new column or prepare_data changes that."
         )
     kept = test[new].reset_index(drop=True)
     scored = f"all were scored on the {len(kept):,} test rows it never trained on"
@@ -225,7 +237,7 @@ def _decide(
         "test_data": parameters.test_data,
     }
     made = registry.register(best.run_id, source, sha256, tags)
-    registry.promote(made.version)
+    registry.promote(made.version, instead_of=version.version if version else None)
     if champion:
         before = f" in place of version {version.version} ({champion.scores[metric.name]:.4g})"
     else:

@@ -86,21 +86,23 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     prepared = hooks.prepare_data(frame)
     _check_prepared(prepared)
     prepared, target_notes = cleaning.with_usable_target(prepared, target, parameters.task)
+    prepared, plain_notes = cleaning.plain(prepared)
     prepared, finite_notes = cleaning.finite(prepared)
     notes.append(
         (
             "prepared",
             len(prepared),
             prepared.shape[1],
-            " ".join(target_notes + finite_notes) or "as prepare_data made it",
+            " ".join(target_notes + plain_notes + finite_notes) or "as prepare_data made it",
         )
     )
 
-    rule = Split(tuple(keys or prepared.columns), parameters.test_fraction, parameters.seed)
+    rule = Split(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
     train, test = hooks.split_data(prepared, rule)
     # A pipeline may split by something else than the rule; then the rule tells nothing about its rows.
     rule_holds = rule.is_test(test).all() and not rule.is_test(train).any()
     hidden = [name for name in keys if name in dropped]
+    test_keys = test[hidden]
     train, test = train.drop(columns=hidden), test.drop(columns=hidden)
     _check_sides(train, test, target, parameters.task)
     how = (
@@ -111,8 +113,13 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         ("test", len(test), test.shape[1], f"{len(test) / len(prepared):.1%} of the rows"),
     ]
 
-    baseline = {**hooks.baseline(train), "split": asdict(rule) if rule_holds else None}
     folder = f"{parameters.name}/{_fingerprint(train, test)}"
+    baseline = {
+        **hooks.baseline(train),
+        "split": asdict(rule) if rule_holds else None,
+        # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
+        "test_keys": backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None,
+    }
     return Preprocessed(
         train_data=backend.write_table(train, f"{folder}/train.parquet"),
         test_data=backend.write_table(test, f"{folder}/test.parquet"),

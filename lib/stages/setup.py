@@ -69,9 +69,9 @@ def run(backend: Backend, parameters: Parameters) -> SetupReport:
     status = backend.endpoint(parameters.name).status()
     serving = f"version {status.version} at {status.url}" if status.url else "a deployment makes it"
     checks.append(Check("endpoint", f"{parameters.name}: {status.state}, {serving}"))
-    failed = [f"{check.what}: {check.found}" for check in checks if not check.ok]
-    if failed:
-        raise StageError("The setup found what a run cannot go on with: " + "; ".join(failed))
+    if not all(check.ok for check in checks):
+        lines = [f"{'ok' if check.ok else 'NOT OK':<8}{check.what}: {check.found}" for check in checks]
+        raise StageError("The setup found what a run cannot go on with:\n" + "\n".join(lines))
     return SetupReport(checks)
 
 

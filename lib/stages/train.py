@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable
@@ -9,8 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
+from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, metrics
+from lib.data import tables
+from lib.errors import ParameterError
 from lib.metrics import Metric, Predictions
 from lib.training import TrainingRequest
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 _EXAMPLE_ROWS = 5
-_IMPORTANCE_ROWS, _IMPORTANCE_REPEATS = 1000, 3
+_IMPORTANCE_ROWS, _IMPORTANCE_ROWS_A_CLASS, _IMPORTANCE_REPEATS = 1000, 20, 3
 
 
 class TrainHooks(Protocol):
@@ -70,12 +74,17 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     task, target, name = parameters.task, parameters.target_column, parameters.training_function
     metric = metrics.get(parameters.primary_metric, task)
     train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
-    X, y, X_test, y_test = train.drop(columns=target), train[target], test.drop(columns=target), test[target]
-    hyperparameters = parameters.hyperparameters.get(name, {})
+    y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    X, X_test = train.drop(columns=target), test.drop(columns=target)
+    function = hooks.training_function(name)
+    hyperparameters = parameters.hyperparameters.get(name) or {}
     request = TrainingRequest(task, metric, parameters.seed, parameters.threads or _cores())
 
     started = time.perf_counter()
-    model = hooks.training_function(name)(X, y, request, **hyperparameters)
+    try:
+        model = function(X, y, request, **hyperparameters)
+    except InvalidParameterError as error:
+        raise ParameterError(f"hyperparameters: {name}: {error}") from error
     seconds = time.perf_counter() - started
 
     on_test = metrics.predict(model, X_test, task, parameters.positive_class)
@@ -91,9 +100,18 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
             "training_function": name,
             **{
                 key: parameters[key]
-                for key in ("train_data", "test_data", "target_column", "task", "primary_metric", "seed")
+                for key in (
+                    "train_data",
+                    "test_data",
+                    "target_column",
+                    "task",
+                    "primary_metric",
+                    "seed",
+                    "positive_class",
+                    "threads",
+                )
             },
-            **{f"hyperparameters.{key}": value for key, value in hyperparameters.items()},
+            **{f"hyperparameters.{key}": value for key, value in (_defaults(function) | hyperparameters).items()},
         }
     )
     finite = {one: float(value) for one, value in scores["test rows"].items() if value == value}
@@ -103,8 +121,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
     example = X_test.head(_EXAMPLE_ROWS)
-    optional = set(X.columns[X.isna().any()])
-    backend.tracking.log_model(model, example, model.predict(example), optional, backend.read_json(parameters.baseline))
+    features = pd.concat([X, X_test], ignore_index=True)
+    backend.tracking.log_model(model, example, features, backend.read_json(parameters.baseline))
     return Candidate(run_id, scores, drawn.get("curves") or drawn["residuals"], drawn["importance"])
 
 
@@ -122,7 +140,10 @@ def permutation_importance(
     """
     from sklearn.inspection import permutation_importance as permute
 
-    rows = X.sample(min(_IMPORTANCE_ROWS, len(X)), random_state=parameters.seed).index
+    shuffled = y.sample(frac=1, random_state=parameters.seed)
+    rows = shuffled.index[:_IMPORTANCE_ROWS]
+    if parameters.task != "regression":  # of a rare class a plain sample may hold none, and no metric is defined then
+        rows = rows.union(shuffled.groupby(shuffled).head(_IMPORTANCE_ROWS_A_CLASS).index)
     sign = 1 if metric.greater_is_better else -1
 
     def scorer(fitted: Any, some: pd.DataFrame, truth: pd.Series) -> float:
@@ -145,6 +166,14 @@ def _charts(
         "curves": charts.roc_and_precision_recall(y, predictions),
         "confusion_matrix": charts.confusion(y, predictions),
         **drawn,
+    }
+
+
+def _defaults(function: Callable) -> dict[str, Any]:
+    """Hyperparameters of a training function with their defaults."""
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    return {
+        one.name: one.default for one in inspect.signature(function).parameters.values() if one.kind is keyword_only
     }
 
 

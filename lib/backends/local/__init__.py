@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from typing import TYPE_CHECKING
 
 from lib.backends.local.files import local_path
 from lib.errors import InputError
+from lib.paths import resolve
 
 if TYPE_CHECKING:
     from lib.backends.local.backend import LocalBackend
@@ -14,11 +17,33 @@ if TYPE_CHECKING:
 
 def faults(parameters: Parameters) -> list[str]:
     """What can be seen to be wrong before anything is started: a sentence each."""
+    found = []
     try:
         local_path(parameters.data)
     except InputError as error:
-        return [f"data: {error}"]
-    return []
+        found.append(f"data: {error}")
+    return found + _port_faults(parameters)
+
+
+def _port_faults(parameters: Parameters) -> list[str]:
+    """A port that another program holds: seen now, not when a model has been promoted already."""
+    host, port = parameters.endpoint_host, parameters.endpoint_port
+    if port == 0:
+        return []
+    own = resolve(parameters.workspace) / "endpoints" / parameters.name / "endpoint.json"
+    if own.is_file() and json.loads(own.read_text(encoding="utf-8")).get("port") == port:
+        return []  # this endpoint's own; the next deployment takes it over
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return []
+    except OSError as error:
+        from lib.serving.process import port_holder
+
+        holder = port_holder(port)
+        by = f" by {holder}" if holder else ""
+        return [
+            f"endpoint_port: {host} port {port} cannot be had ({error.strerror}){by}. Use another, or 0 for a free one."
+        ]
 
 
 def connect(parameters: Parameters) -> LocalBackend:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.backends.base import Check, Endpoint
 from lib.backends.local.endpoint import LocalBackendEndpoint
-from lib.backends.local.files import local_path
+from lib.backends.local.files import alone, local_path
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
 from lib.errors import DataError
@@ -97,7 +97,9 @@ class LocalBackend:
         """Write JSON below ``data/``."""
         file = self.workspace / "data" / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(value, indent=1), encoding="utf-8")
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        part.write_text(json.dumps(value, indent=1), encoding="utf-8")
+        part.replace(file)
         return file.as_uri()
 
     def local_copy(self, uri: str) -> Path:
@@ -106,7 +108,7 @@ class LocalBackend:
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model, in the tracking store."""
-        return ModelRegistry(self.tracking.client, name)
+        return ModelRegistry(self.tracking.client, name, alone=lambda: alone(self.workspace / "registry.lock"))
 
     def endpoint(self, name: str) -> Endpoint:
         """Endpoint of a use case, below ``endpoints/``."""

@@ -74,4 +74,4 @@ def _as_known(status: serving.EndpointStatus) -> EndpointStatus:
     since = f"{datetime.datetime.fromtimestamp(status.started):%Y-%m-%d %H:%M:%S}" if status.started else ""
     detail = f"process {status.pid}, since {since}, log {shown(status.log)}" if status.state == _RUNNING else ""
     url = status.url if status.state == _RUNNING else ""
-    return EndpointStatus(status.name, status.state, url or "", status.version or "", detail)
+    return EndpointStatus(status.name, status.state, url or "", status.version or "", status.sha256 or "", detail)

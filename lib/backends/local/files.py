@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -25,3 +28,11 @@ def local_path(uri: str) -> Path:
             f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or name a path."
         )
     return existing(uri)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process is in here with the same lock file."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, however the process ends
+        yield
