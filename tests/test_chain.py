@@ -16,8 +16,6 @@ import requests
 from lib.chain.command import main
 from lib.paths import ROOT
 
-pytestmark = pytest.mark.xdist_group("kernels")  # one fork server serves them all
-
 
 class Chain:
     """The chain in a workspace of its own."""
@@ -157,11 +155,11 @@ def test_a_busy_port_is_named_and_what_serves_goes_on(penguins, capfd):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        # Another version is needed, or nothing would be deployed: the same one already serves.
-        main(["endpoint", "stop", "penguins", *penguins.arguments()])
-        assert penguins.run("--only", "deploy", endpoint_port=port) == 1
-        assert str(port) in capfd.readouterr().err
-    assert penguins.run("--only", "deploy") == 0
+        runs = len(list(penguins.runs_folder.iterdir()))
+        assert penguins.run("--only", "deploy", endpoint_port=port) == 2
+        message = capfd.readouterr().err
+        assert str(port) in message and str(os.getpid()) in message
+        assert len(list(penguins.runs_folder.iterdir())) == runs
     main(["endpoint", "status", "penguins", *penguins.arguments()])
     assert "running" in capfd.readouterr().out
 

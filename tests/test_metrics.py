@@ -247,3 +247,8 @@ class TestPlainTypes:
 
     def test_r2_of_one_row_is_not_defined(self):
         assert math.isnan(metrics.get("r2", "regression").score([1.0], Predictions(np.array([1.0]))))
+
+
+def test_the_positive_class_is_the_one_written_before_one_written_otherwise():
+    assert metrics.positive_of(["A", "a"], "a") == "a"
+    assert metrics.positive_of([False, True], "true") is True

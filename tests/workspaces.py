@@ -95,17 +95,17 @@ def log_candidate(pipeline, name, *columns, model=None):
     import mlflow
 
     backend, parameters = pipeline.backend, pipeline.parameters
-    newest = {
-        one: backend.tracking.newest_output(parameters.name, "preprocess", one) for one in ("train_data", "baseline")
-    }
+    handed_on = ("train_data", "test_data", "baseline")
+    newest = {one: backend.tracking.newest_output(parameters.name, "preprocess", one) for one in handed_on}
     train = backend.read_table(newest["train_data"])
     X, y = train.drop(columns=parameters.target_column), train[parameters.target_column]
     model = (model or model_of(*columns, task=parameters.task)).fit(X, y)
     with quick_logging(), backend.tracking.run(parameters.name, "train", name, {}) as run_id:
-        mlflow.log_params({"training_function": name, "train_data": newest["train_data"]})
-        backend.tracking.log_model(
-            model, X.head(3), model.predict(X.head(3)), set(), backend.read_json(newest["baseline"])
+        made_with = {"target_column": parameters.target_column, "task": parameters.task}
+        mlflow.log_params(
+            {"training_function": name, **made_with, **{one: newest[one] for one in ("train_data", "test_data")}}
         )
+        backend.tracking.log_model(model, X.head(3), X, backend.read_json(newest["baseline"]))
     return run_id
 
 

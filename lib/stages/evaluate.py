@@ -146,13 +146,14 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
 
 def _candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
     run = backend.tracking.candidate(run_id)
+    source, sha256 = backend.tracking.source_of(run)
     for name in ("test_data", "target_column", "task"):
         if run.data.params.get(name) != parameters[name]:
             raise DataError(
                 f"candidates: the run {run_id} was made with {name} {run.data.params.get(name)!r}, not "
                 f"{parameters[name]!r}. Train it again on these rows."
             )
-    folder = backend.tracking.model_folder(*backend.tracking.source_of(run))
+    folder = backend.tracking.model_folder(source, sha256)
     return _scored(run.data.params["training_function"], run_id, backend.tracking.load_model(folder), test, parameters)
 
 

@@ -15,8 +15,6 @@ from lib.errors import DataError, EndpointError, NameNotFound
 from lib.parameters import Parameters
 from lib.paths import ROOT
 
-pytestmark = pytest.mark.xdist_group("registry")
-
 
 @pytest.fixture
 def backend(tmp_path):

@@ -14,8 +14,6 @@ from lib.backends.tracking import BASELINE_FILE, Tracking
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
 
-pytestmark = pytest.mark.xdist_group("registry")
-
 
 def tracking_in(workspace):
     return Tracking(f"sqlite:///{workspace / 'mlflow.db'}", (workspace / "artifacts").as_uri())
@@ -38,7 +36,8 @@ def trained(tracking, training_function, train_data, experiment="shop"):
     import mlflow
 
     with tracking.run(experiment, "train", training_function, {}) as run_id:
-        mlflow.log_params({"training_function": training_function, "train_data": train_data})
+        learnt = {"target_column": "bought", "task": "binary"}
+        mlflow.log_params({"training_function": training_function, "train_data": train_data, **learnt})
     return run_id
 
 
@@ -76,7 +75,7 @@ class TestRuns:
 class TestNewestOutput:
     def test_nothing_where_nothing_ran(self, tracking):
         assert tracking.newest_output("shop", "preprocess", "train_data") is None
-        assert tracking.newest_candidates("shop", "a.parquet") == []
+        assert tracking.newest_candidates("shop", "a.parquet", "bought", "binary") == []
 
     def test_the_newest_run_counts(self, tracking):
         for value in ("old", "new"):
@@ -108,12 +107,12 @@ class TestNewestCandidates:
         trained(tracking, "linear", "a.parquet")
         forest = trained(tracking, "random_forest", "a.parquet")
         linear = trained(tracking, "linear", "a.parquet")
-        assert tracking.newest_candidates("shop", "a.parquet") == [linear, forest]
+        assert tracking.newest_candidates("shop", "a.parquet", "bought", "binary") == [linear, forest]
 
     def test_those_of_other_training_rows_do_not_count(self, tracking):
         trained(tracking, "linear", "a.parquet")
         newer = trained(tracking, "linear", "b.parquet")
-        assert tracking.newest_candidates("shop", "b.parquet") == [newer]
+        assert tracking.newest_candidates("shop", "b.parquet", "bought", "binary") == [newer]
 
     def test_a_candidate_that_is_not_there_is_named(self, tracking):
         with pytest.raises(DataError, match="no MLflow run 'nowhere'"):
@@ -135,7 +134,7 @@ def logged(empty_workspace, tmp_path_factory):
     model = model_of("size", "many").fit(rows, rows["bought"])
     rows = rows.drop(columns=["bought", "price"])
     with quick_logging(), tracking.run("shop", "train", "linear", {}) as run_id:
-        sha256 = tracking.log_model(model, rows.head(4), model.predict(rows.head(4)), {"luck"}, {"rows": 240})
+        sha256 = tracking.log_model(model, rows.head(4), rows, {"rows": 240})
     return tracking, run_id, sha256, model, rows
 
 
@@ -186,7 +185,7 @@ class TestModels:
     def test_nothing_is_said_on_the_way(self, logged, capfd, recwarn):
         tracking, run_id, sha256, model, rows = logged
         with quick_logging(), tracking.run("shop", "train", "again", {}):
-            tracking.log_model(model, rows.head(4), model.predict(rows.head(4)), {"luck"}, {})
+            tracking.log_model(model, rows.head(4), rows, {})
         tracking.load_model(tracking.model_folder(*tracking.source_of(tracking.candidate(run_id))))
         said = capfd.readouterr()
         assert said.out + said.err == ""

@@ -198,9 +198,15 @@ class TestEndpoint:
         assert main(["endpoint", "status", *given]) == 0
         assert capsys.readouterr().out.startswith("flights: ")
 
-    def test_stopping_what_was_never_deployed_is_no_fault(self, given, capsys):
+    def test_stopping_what_was_never_deployed_says_so_and_makes_nothing(self, given, capsys, tmp_path):
+        assert main(["endpoint", "stop", *given]) == 2
+        assert "There is no endpoint 'flights'" in capsys.readouterr().err
+        assert not (tmp_path / "workspace" / "endpoints").exists()
+
+    def test_the_only_one_there_is_need_not_be_named(self, given, capsys, tmp_path):
+        os.makedirs(tmp_path / "workspace" / "endpoints" / "shop")
         assert main(["endpoint", "stop", *given]) == 0
-        assert capsys.readouterr().out.startswith("flights: ")
+        assert capsys.readouterr().out.startswith("shop: ")
 
     def test_status_names_every_one_of_the_workspace(self, given, capsys, tmp_path):
         for name in ("shop", "bank"):
@@ -210,7 +216,8 @@ class TestEndpoint:
 
     @pytest.mark.parametrize("arguments", [["key"], ["logs"], ["stop", "flihgts"], ["status", "flihgts"]])
     def test_one_that_is_not_there_is_named_with_those_that_are(self, given, capsys, tmp_path, arguments):
-        os.makedirs(tmp_path / "workspace" / "endpoints" / "flights-2")
+        for name in ("flights-2", "shop"):
+            os.makedirs(tmp_path / "workspace" / "endpoints" / name)
         assert main(["endpoint", *arguments, *given]) == 2
         said = capsys.readouterr().err
         assert f"There is no endpoint '{(arguments + ['flights'])[1]}' in the workspace" in said

@@ -125,7 +125,7 @@ class TestHyperparameters:
             ("hyperparameters.linear.regularisation=much", "linear.regularisation is 'much'; expected float."),
             ("hyperparameters.linear.regularisation=true", "linear.regularisation is True; expected float."),
             ("hyperparameters.random_forest.n_estimators=2.5", "random_forest.n_estimators is 2.5; expected int."),
-            ("hyperparameters.linear=3", "linear is 3; expected a mapping such as {seed: 1}."),
+            ("hyperparameters.linear=3", "linear is 3; expected a mapping such as {max_iter: 200}."),
         ],
     )
     def test_one_that_a_training_function_cannot_take(self, assignment, said):

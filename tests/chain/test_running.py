@@ -13,8 +13,6 @@ from lib.chain import notebooks, plan, record, running
 from lib.chain.progress import Progress
 from lib.parameters import Parameters
 
-pytestmark = pytest.mark.xdist_group("kernels")  # one fork server serves them all
-
 
 def notebook(folder, name, *cells, parameters="", hand_on=""):
     """Write a notebook of code cells, the first of them its parameters."""

@@ -108,3 +108,31 @@ def test_infinite_values_count_as_missing_and_are_told():
     assert cleaned["d"].isna().tolist() == [False, True, True, False]
     assert cleaned[["b", "c"]].equals(frame[["b", "c"]])
     assert notes == ["2 infinite values of a count as missing.", "1 infinite values of d count as missing."]
+
+
+def test_columns_that_json_cannot_carry_become_numbers_or_texts_and_are_named():
+    import datetime
+    import decimal
+
+    frame = pd.DataFrame(
+        {
+            "price": [decimal.Decimal("1.5"), None],
+            "span": pd.to_timedelta(["90s", None]),
+            "at": [datetime.time(8, 30), None],
+            "fine": ["a", "b"],
+        }
+    )
+    plain, notes = cleaning.plain(frame)
+    assert (
+        plain["price"].tolist()[0] == 1.5
+        and plain["span"].tolist()[0] == 90.0
+        and plain["at"].tolist()[0] == "08:30:00"
+    )
+    assert plain.isna().sum().to_dict() == {"price": 1, "span": 1, "at": 1, "fine": 0}
+    assert [note.split(",")[0] for note in notes] == ["price", "span", "at"]
+
+
+def test_true_and_false_beside_a_missing_target_stay_booleans():
+    frame = pd.DataFrame({"y": [True, False, None] * 10, "x": range(30)})
+    usable, _ = cleaning.with_usable_target(frame, "y", "binary")
+    assert usable["y"].dtype == bool and len(usable) == 20

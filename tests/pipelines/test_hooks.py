@@ -29,7 +29,6 @@ copy_after = workspaces.copy_after
 prepared = workspaces.prepared
 quick = workspaces.quick
 trained = workspaces.trained
-pytestmark = pytest.mark.xdist_group("workspaces")
 
 HOOKS = ("load_data", "prepare_data", "split_data", "baseline", "training_function", "accept")
 STAGES = ("setup", "preprocess", "train", "evaluate", "deploy", "hand_on")
@@ -234,6 +233,7 @@ class TestOneHookAtATime:
             "rows": len(train),
             "mean size": float(train["size"].mean()),
             "split": untouched[2]["split"],
+            "test_keys": None,
         }
 
     def test_training_function(self, prepared):

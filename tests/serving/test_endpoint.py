@@ -22,7 +22,6 @@ from lib.serving.model_folder import digest
 from tests.serving.conftest import Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
-pytestmark = pytest.mark.xdist_group("serving")
 
 ROOT = Path(lib.__file__).parents[1]
 DEPLOY = """

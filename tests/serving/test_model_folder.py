@@ -13,7 +13,6 @@ from lib.serving.model import load
 from lib.serving.model_folder import ModelRefused, digest, find
 
 # The models are saved once for all files of this folder, so these stay on one worker.
-pytestmark = pytest.mark.xdist_group("serving")
 
 FROZEN = """
 class Frozen:

@@ -13,7 +13,6 @@ from tests.serving.bad_bodies import NAMES, VALUES, WRONG_VALUES, bodies
 from tests.serving.conftest import ROW
 
 # The models are saved once for all files of this folder, so these stay on one worker.
-pytestmark = pytest.mark.xdist_group("serving")
 
 BODIES = bodies()
 

@@ -13,7 +13,6 @@ from tests.serving.bad_bodies import bodies
 from tests.serving.conftest import ROW, Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
-pytestmark = pytest.mark.xdist_group("serving")
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,7 @@ class TestCompare:
     @pytest.mark.parametrize(
         ("changed", "said"),
         [
-            ({"predictions": ["no", "yes", "yes"]}, "in 1 of 3 rows; row 2: yes instead of no. It gets no traffic"),
+            ({"predictions": ["no", "yes", "yes"]}, "in 1 of 3 rows; row 2: yes instead of no"),
             ({"predictions": ["yes", "no", "yes"]}, "in 3 of 3 rows; row 0: yes instead of no"),
             ({"probabilities": [[0.9, 0.1], [0.2, 0.8], [0.6001, 0.3999]]}, "in 1 of 3 rows; row 2"),
             ({"probabilities": [[0.9, 0.1], [None, 0.8], [0.6, 0.4]]}, "in 1 of 3 rows; row 1"),

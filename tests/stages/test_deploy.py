@@ -10,7 +10,7 @@ from lib.errors import GateError
 copy_after = workspaces.copy_after
 quick = workspaces.quick
 trained = workspaces.trained
-pytestmark = [pytest.mark.xdist_group("workspaces"), pytest.mark.usefixtures("quick")]
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def test_with_nothing_in_production_nothing_is_deployed(trained):

@@ -9,8 +9,6 @@ from workspaces import NAME, ROWS, pipeline_in, preprocess, table, versions_of
 from lib.errors import DataError, NameNotFound, StageError
 from lib.pipelines.base import BasePipeline
 
-pytestmark = pytest.mark.xdist_group("workspaces")
-
 
 def rows_of(pipeline, done):
     return pipeline.backend.read_table(done.train_data), pipeline.backend.read_table(done.test_data)
@@ -50,7 +48,7 @@ class TestWhatItHandsOn:
         baseline = pipeline.backend.read_json(done.baseline)
         assert baseline["rows"] == len(rows_of(pipeline, done)[0])
         assert baseline["split"] == {
-            "columns": ["size", "luck", "colour", "bought"],
+            "columns": ["bought", "colour", "luck", "size"],
             "test_fraction": 0.2,
             "seed": 42,
         }

@@ -12,7 +12,6 @@ from lib.stages import setup
 # Fixtures.
 copy_after = workspaces.copy_after
 with_champion = workspaces.with_champion
-pytestmark = pytest.mark.xdist_group("workspaces")
 
 LINES = [
     "Python",

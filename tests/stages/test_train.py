@@ -1,12 +1,16 @@
 """One candidate of each task: what is scored, drawn and logged."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import workspaces
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
 from workspaces import NAME, hand_on, log_candidate, model_of, pipeline_in, preprocess
 
 from lib import metrics
 from lib.errors import InputError
+from lib.parameters import Parameters
 from lib.pipelines.base import BasePipeline
 from lib.stages import train
 
@@ -15,7 +19,7 @@ copy_after = workspaces.copy_after
 prepared = workspaces.prepared
 quick = workspaces.quick
 trained = workspaces.trained
-pytestmark = [pytest.mark.xdist_group("workspaces"), pytest.mark.usefixtures("quick")]
+pytestmark = pytest.mark.usefixtures("quick")
 
 REGRESSION = {"target_column": "price", "drop_columns": ["bought"], "task": "regression", "primary_metric": "rmse"}
 
@@ -46,7 +50,9 @@ def test_a_regression_has_its_metrics_and_its_charts(workspace):
 def test_scores_are_those_of_the_model_on_the_test_rows(trained):
     pipeline = pipeline_in(trained)
     tracking = pipeline.backend.tracking
-    (run_id,) = tracking.newest_candidates(NAME, tracking.newest_output(NAME, "preprocess", "train_data"))
+    (run_id,) = tracking.newest_candidates(
+        NAME, tracking.newest_output(NAME, "preprocess", "train_data"), "bought", "binary"
+    )
     run = tracking.candidate(run_id)
     test = pipeline.backend.read_table(run.data.params["test_data"])
     model = tracking.load_model(tracking.model_folder(*tracking.source_of(run)))
@@ -99,3 +105,31 @@ def test_by_hand_the_candidates_of_two_functions_are_both_evaluated(trained):
     log_candidate(pipeline, "by_size", "size")
     hand_on(pipeline)
     assert set(pipeline_in(trained).evaluate().table.index) == {"linear", "by_size"}
+
+
+def test_a_value_missing_on_the_test_side_only_and_booleans_with_missing_ones_are_fields_of_the_endpoint(trained):
+    """What is deployed must take every row that it was tested on."""
+    import mlflow
+
+    pipeline = pipeline_in(trained)
+    rows = pd.DataFrame({"sure": [True, None, False, True] * 10, "late": [1.0] * 39 + [None], "whole": [1.0] * 40})
+    model = DummyClassifier().fit(rows, rows["whole"])
+    with pipeline.backend.tracking.run(NAME, "train", "odd", {}) as run_id:
+        pipeline.backend.tracking.log_model(model, rows.head(2), rows, {})
+    source, _ = pipeline.backend.tracking.source_of(pipeline.backend.tracking.candidate(run_id))
+    inputs = mlflow.models.get_model_info(source.removeprefix("file://")).signature.inputs.to_dict()
+    assert {one["name"]: (one["type"], one["required"]) for one in inputs} == {
+        "sure": ("boolean", False),
+        "late": ("double", False),
+        "whole": ("double", True),
+    }
+
+
+def test_importance_of_a_rare_class_is_defined():
+    """A plain sample of the test rows would hold none of it."""
+    y = pd.Series([True] * 3 + [False] * 4000)
+    X = pd.DataFrame({"x": y.astype(float) + np.random.default_rng(0).normal(size=len(y))})
+    model = LogisticRegression().fit(X, y)
+    parameters = Parameters({"seed": 1, "task": "binary", "positive_class": ""})
+    found = train.permutation_importance(model, X, y, metrics.get("roc_auc", "binary"), parameters)
+    assert np.isfinite(found["mean"]).all()
