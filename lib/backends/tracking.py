@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -217,8 +218,13 @@ class Tracking:
         """Scikit-learn pipeline from a folder that `model_folder` gave."""
         import mlflow
 
-        with _quiet("mlflow"):
-            return mlflow.sklearn.load_model(str(folder))
+        path = list(sys.path)
+        try:
+            with _quiet("mlflow"):
+                return mlflow.sklearn.load_model(str(folder))
+        finally:
+            # MLflow puts the model's own code first, where later imports would find an older `lib`.
+            sys.path[:] = path
 
     def candidate(self, run_id: str) -> Any:
         """MLflow run of a candidate.

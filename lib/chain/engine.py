@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -17,12 +18,13 @@ from papermill.translators import PythonTranslator, papermill_translators
 from papermill.utils import remove_args
 from traitlets.config import Config
 
+from lib.chain import forking
 from lib.paths import ROOT
 
 NAME = "millrace"
 _LONGEST_FOLDER = 70
 _LONG_LINE = 80
-_START_SECONDS = 180  # the fork server may still be importing, on a loaded machine
+_START_SECONDS = 90  # on a loaded machine
 
 
 class Kernels:
@@ -137,6 +139,21 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any]) -> None:
     papermill_engines.register(NAME, MillraceEngine)
     papermill_translators.register("python", WrappingTranslator)
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        _execute(notebook, executed, parameters)
+    except RuntimeError as error:
+        # jupyter_client has no error of its own for a kernel that never got ready. No cell has run then.
+        if not forking.is_registered() or "Kernel d" not in str(error):
+            raise
+        print(f"A forked kernel did not get ready ({error}); a cold one is started instead.", file=sys.stderr)
+        forking.register(False)
+        try:
+            _execute(notebook, executed, parameters)
+        finally:
+            forking.register(True)
+
+
+def _execute(notebook: Path, executed: Path, parameters: dict[str, Any]) -> None:
     papermill.execute_notebook(
         str(notebook), str(executed), parameters, engine_name=NAME, progress_bar=False, start_timeout=_START_SECONDS
     )

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 from jupyter_client.provisioning import LocalProvisioner
@@ -62,6 +63,13 @@ def register(fork: bool) -> None:
     factory = KernelProvisionerFactory.instance()
     factory.provisioners[NAME] = EntryPoint(NAME, f"{__name__}:{ForkProvisioner.__name__}", factory.GROUP_NAME)
     factory.default_provisioner_name = NAME if fork else "local-provisioner"
+
+
+def is_registered() -> bool:
+    """Whether kernels are forked now."""
+    from jupyter_client.provisioning import KernelProvisionerFactory
+
+    return KernelProvisionerFactory.instance().default_provisioner_name == NAME
 
 
 class ForkProvisioner(LocalProvisioner):
@@ -129,8 +137,17 @@ def _kernel(arguments: list[str], folder: str | None, environment: dict[str, str
     from ipykernel.kernelapp import IPKernelApp
 
     np.random.seed()  # else every kernel would draw the same numbers: it was seeded before the fork
-    # The kernel ends by itself when its parent does; its parent is the fork server, which ends with the chain.
-    IPKernelApp.launch_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])
+    threading.Thread(target=_end_with_the_chain, name="chain", daemon=True).start()
+    IPKernelApp.launch_instance(argv=arguments)
+
+
+def _end_with_the_chain() -> None:
+    """End the kernel when the chain's process ends, however it does.
+
+    ipykernel looks at its parent. That is the fork server here, which lives for as long as a kernel of it does.
+    """
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _is_this_python(program: str) -> bool:

@@ -3,15 +3,19 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import psutil
 import pytest
+from jupyter_client.provisioning import LocalProvisioner
 
-from lib.chain import notebooks, plan, record, running
+from lib.chain import forking, notebooks, plan, record, running
 from lib.chain.progress import Progress
 from lib.parameters import Parameters
+from lib.paths import ROOT
 
 
 def notebook(folder, name, *cells, parameters="", hand_on=""):
@@ -182,3 +186,40 @@ def test_a_forked_kernel_trains_with_all_cores_and_draws_its_own_random_numbers(
     values = chain()
     assert values["score1"] > 0.9 and values["score2"] > 0.9
     assert values["drawn1"] != values["drawn2"]
+
+
+def test_a_chain_that_is_killed_takes_its_kernel_and_its_fork_server_with_it(tmp_path):
+    started = tmp_path / "started"
+    sleep = f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", sleep)
+    program = (
+        "import sys, pathlib\nfrom lib.chain import engine, forking\n"
+        "if __name__ == '__main__':\n"
+        "    forking.register(True); forking.preload()\n"
+        f"    folder = pathlib.Path({str(tmp_path)!r})\n"
+        "    engine.execute(folder / 'notebooks' / '01_setup.ipynb', folder / 'out.ipynb', {})\n"
+    )
+    (tmp_path / "chain.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, str(tmp_path / "chain.py")], cwd=ROOT, env=environment)
+    deadline = time.monotonic() + 240
+    while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    kernel = psutil.Process(int(started.read_text()))
+    server = kernel.parent()
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs([kernel, server], timeout=30)
+    assert not alive
+
+
+def test_a_forked_kernel_that_never_gets_ready_is_replaced_by_a_cold_one(chain, tmp_path, monkeypatch, capfd):
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", hand_on="answer=42")
+
+    async def launch_nothing(provisioner, cmd, **options):
+        return await LocalProvisioner.launch_kernel(provisioner, [sys.executable, "-c", "pass"], **options)
+
+    monkeypatch.setattr(forking.ForkProvisioner, "launch_kernel", launch_nothing)
+    assert chain()["answer"] == 42
+    assert "a cold one is started instead" in capfd.readouterr().err
