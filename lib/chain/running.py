@@ -204,16 +204,20 @@ def _message(what: str, executed: Path, cell: str) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM counts as Ctrl-C meanwhile, and kernels find ``lib`` whatever folder they start in."""
+    """SIGTERM counts as Ctrl-C meanwhile, and kernels find ``lib`` whatever folder they start in.
 
-    def on_term(signum: int, frame: Any) -> None:
+    SIGINT is set too: a shell starts what it puts into the background with SIGINT ignored.
+    """
+
+    def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, on_term)
+    before = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM)}
     path = os.environ.get("PYTHONPATH", "")
     if str(ROOT) not in path.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), path]))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
