@@ -151,7 +151,7 @@ def positive_of(classes: Any, positive_class: Any = None) -> Any:
 
 def names(task: str) -> list[str]:
     """Names of the metrics of a task, in the order in which tables show them."""
-    return [metric.name for metric in METRICS if task in metric.tasks]
+    return [metric.name for metric in of_task(task)]
 
 
 def get(name: str, task: str) -> Metric:

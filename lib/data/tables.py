@@ -150,11 +150,9 @@ def _read_text(path: Path) -> pd.DataFrame:
     if separator != ",":
         frame = _with_decimal_commas(frame)
     header = next(filter(None, csv.reader(io.StringIO(beginning, newline=None), delimiter=separator)), [])
-    twice = sorted({name.strip() for name in header if header.count(name) > 1})
-    if twice:
-        # pandas has renamed the second to "name.1"; both keep their place, and neither is silently lost.
-        frame.attrs["duplicate_columns"] = twice
-        frame.columns = [name.strip() for name in header] if len(header) == frame.shape[1] else frame.columns
+    if len(set(header)) < len(header) == frame.shape[1]:
+        # pandas has renamed the second to "name.1"; under its own name it is refused, and not silently lost.
+        frame.columns = [name.strip() for name in header]
     return frame
 
 
