@@ -82,22 +82,23 @@ class MillraceEngine(NBClientEngine):
         # The folder goes with the kernel, not with the process: papermill's cwd= changes that of every thread.
         folder = {"metadata": {"path": str(ROOT)}}
         options = remove_args(["input_path", "resources", "config"], **options)
-        client = PapermillNotebookClient(
-            nb_man,
-            kernel_name=kernel_name,
-            startup_timeout=start_timeout,
-            timeout=execution_timeout,
-            resources=folder,
-            config=_config(),
-            # What a kernel logs goes to the terminal of the chain; what matters stands in the notebook.
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-            **options,
-        )
-        kernels.add(client)
-        try:
-            client.execute()
-        finally:
-            kernels.remove(client)
+        with tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True) as sockets:
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                startup_timeout=start_timeout,
+                timeout=execution_timeout,
+                resources=folder,
+                config=_config(Path(sockets)),
+                # What a kernel logs goes to the terminal of the chain; what matters stands in the notebook.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                **options,
+            )
+            kernels.add(client)
+            try:
+                client.execute()
+            finally:
+                kernels.remove(client)
 
 
 class WrappingTranslator(PythonTranslator):
@@ -112,12 +113,17 @@ class WrappingTranslator(PythonTranslator):
         return "[\n" + "".join(f"    {cls.translate(one)},\n" for one in val) + "]"
 
 
-def _config() -> Config:
-    """Kernels on sockets of the file system where there are such: nobody else on the machine can listen in."""
+def _config(sockets: Path) -> Config:
+    """Kernels on sockets in a folder of their own: nobody else on the machine can listen in.
+
+    Without a connection file jupyter_client calls such sockets ``kernel-ipc-1`` and so on in the current folder, where
+    two chains at once take one another's.
+    """
     config = Config()
-    # A socket's path is that of a file in the folder for such, and the system takes about a hundred letters.
-    if os.name == "posix" and len(tempfile.gettempdir()) < _LONGEST_FOLDER:
+    # The system takes about a hundred letters for the path of a socket.
+    if os.name == "posix" and len(str(sockets)) < _LONGEST_FOLDER:
         config.KernelManager.transport = "ipc"
+        config.KernelManager.connection_file = str(sockets / "kernel.json")
     return config
 
 

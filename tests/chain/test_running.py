@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 from jupyter_client.provisioning import LocalProvisioner
 
-from lib.chain import forking, notebooks, plan, record, running
+from lib import outputs
+from lib.chain import engine, forking, notebooks, plan, record, running
 from lib.chain.progress import Progress
 from lib.parameters import Parameters
 from lib.paths import ROOT
@@ -223,3 +225,20 @@ def test_a_forked_kernel_that_never_gets_ready_is_replaced_by_a_cold_one(chain, 
     monkeypatch.setattr(forking.ForkProvisioner, "launch_kernel", launch_nothing)
     assert chain()["answer"] == 42
     assert "a cold one is started instead" in capfd.readouterr().err
+
+
+def test_notebooks_that_run_at_once_have_sockets_of_their_own(tmp_path):
+    """jupyter_client's own names for them, ``kernel-ipc-1`` in the current folder, are taken by every chain there."""
+    where = "import ipykernel, json\nfile = ipykernel.get_connection_file()\nip = json.load(open(file))['ip']"
+    notebook(tmp_path / "notebooks", "01_setup.ipynb", where, hand_on="file=file, ip=ip")
+
+    def run(name):
+        engine.execute(tmp_path / "notebooks" / "01_setup.ipynb", tmp_path / name, {})
+        return outputs.read(str(tmp_path / name))
+
+    with ThreadPoolExecutor(3) as pool:
+        told = list(pool.map(run, ["a.ipynb", "b.ipynb", "c.ipynb"]))
+    assert len({one["ip"] for one in told}) == 3
+    for one in told:
+        assert one["ip"].startswith(os.path.dirname(one["file"])) and os.path.isabs(one["ip"])
+        assert not os.path.exists(os.path.dirname(one["file"]))
