@@ -2,7 +2,7 @@
 
 import sys
 
-from lib.chain.command import main
+from lib.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from lib.chain.command import main
+from lib.commands import main
 from lib.paths import ROOT
 
 

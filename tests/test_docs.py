@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from lib import metrics, training
-from lib.chain.command import EXIT_CODES, main
 from lib.chain.notebooks import all_of
+from lib.commands import EXIT_CODES, main
 from lib.parameters import check_given, load
 from lib.parameters.layers import BASE
 from lib.paths import ROOT

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from lib import errors
-from lib.chain import command, running
-from lib.chain.command import EXIT_CODES, main
+from lib.chain import running
 from lib.chain.running import StepFailed
+from lib.commands import EXIT_CODES, main, run
 from lib.paths import ROOT
 
 HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "papermill", "scrapbook", "matplotlib", "pyarrow", "nbformat")
@@ -64,7 +64,7 @@ class TestAsAProgram:
 
 def test_checking_imports_nothing_heavy(tmp_path):
     script = (
-        "import sys\nfrom lib.chain.command import main\n"
+        "import sys\nfrom lib.commands import main\n"
         f"codes = main(['--dry-run']), main(['-p', 'seed=one'])\n"
         f"print(codes, [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
@@ -151,7 +151,7 @@ class TestRunning:
         assert "curl -s http://127.0.0.1:5001/score" in shown
         assert f"run_all.py endpoint key {where})" in shown
         assert f"-d @{sample}" in shown
-        assert f"Stop it: {command._python()} run_all.py endpoint stop {where}" in shown
+        assert f"Stop it: {run._python()} run_all.py endpoint stop {where}" in shown
 
     @pytest.mark.parametrize(
         ("error", "code", "status"),
