@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lib import catalogue
 
 if TYPE_CHECKING:
-    from lib.backends.base import Backend
+    from lib.backends.base import Backend, NotebookExecutor
     from lib.parameters import Parameters
 
 
@@ -22,6 +22,11 @@ def faults(parameters: Parameters) -> list[str]:
     return _module(parameters).faults(parameters)
 
 
+def executor(parameters: Parameters, stage: str) -> NotebookExecutor | None:
+    """What executes the notebook of a stage; None where the chain itself does."""
+    return _module(parameters).executor(parameters, stage)
+
+
 def connect(parameters: Parameters) -> Backend:
     """Backend that ``backend`` names, ready to use.
 
@@ -31,6 +36,13 @@ def connect(parameters: Parameters) -> Backend:
         With the nearest name, where there is none.
     """
     return _module(parameters).connect(parameters)
+
+
+def fallen(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
+    """What a stage of an earlier run left behind, and what is not so any more: a clause each."""
+    from lib.backends import standing
+
+    return standing.fallen(parameters, stage, name, run_name)
 
 
 def _module(parameters: Parameters) -> ModuleType:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -79,6 +80,34 @@ class Endpoint(Protocol):
 
     def key(self) -> str:
         """The key that its clients send."""
+
+
+class NotebookExecutor(Protocol):
+    """Executes notebooks elsewhere.
+
+    Attributes
+    ----------
+    places : int
+        How many at once.
+    """
+
+    places: int
+
+    def execute(
+        self,
+        notebook: Path,
+        executed: Path,
+        parameters: Mapping[str, Any],
+        *,
+        timeout_minutes: float | None,
+        cancelled: threading.Event,
+        say: Callable[[str], None],
+    ) -> None:
+        """Execute a notebook, and return when it has ended.
+
+        The executed copy comes to `executed`, after a failure too, as far as it came. StageError says what went wrong.
+        Once `cancelled` is set the job is cancelled there. `say` takes a line for the person who watches.
+        """
 
 
 class Backend(Protocol):

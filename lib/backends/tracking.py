@@ -85,9 +85,19 @@ class Tracking:
         """
         import mlflow
 
+        self._end_cut_off(experiment, stage, name, tags.get("run_name"))
         all_tags = {_STAGE: stage, **{key: value for key, value in tags.items() if value}}
         with mlflow.start_run(experiment_id=self.experiment(experiment), run_name=name, tags=all_tags) as run:
             yield run.info.run_id
+
+    def _end_cut_off(self, experiment: str, stage: str, name: str, run_name: str | None) -> None:
+        """End what an earlier attempt of the chain's same run has left running: its process was killed."""
+        if not run_name:
+            return
+        where = f"tags.{_STAGE} = '{stage}' and tags.run_name = '{run_name}' and attributes.run_name = '{name}'"
+        where += " and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([self.experiment(experiment)], where):
+            self.client.set_terminated(run.info.run_id, "KILLED")
 
     def keep_outputs(self, run_id: str, outputs: Mapping[str, Any]) -> None:
         """Note at a stage's run what it handed on, for notebooks that are opened by hand."""
@@ -115,6 +125,11 @@ class Tracking:
                 continue
             newest.setdefault(run.data.params["training_function"], run.info.run_id)
         return [newest[name] for name in sorted(newest)]
+
+    def run_of(self, experiment: str, stage: str, name: str, run_name: str) -> Any:
+        """Finished run of a stage within a run of the chain; None where there is none."""
+        where = f"tags.{_STAGE} = '{stage}' and tags.run_name = '{run_name}' and attributes.run_name = '{name}'"
+        return next(iter(self._finished(experiment, where)), None)
 
     def _finished(self, experiment: str, where: str) -> list:
         found = self.client.get_experiment_by_name(experiment)

@@ -68,4 +68,7 @@ SPECS: dict[str, Spec] = {
     "workspace": Spec(str),
     "runs_folder": Spec(str),
     "fork_kernels": Spec(bool),
+    "max_parallel": Spec(int, low=0, high=1024),
+    "timeout_minutes": Spec(dict, may_be_empty=True),
+    "retries": Spec(dict, may_be_empty=True),
 }

@@ -137,7 +137,8 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
             if one.scores[metric.name] == one.scores[metric.name]
         }
     )
-    mlflow.set_tag("decision", decision)
+    left = registry.production()
+    mlflow.set_tags({"decision": decision, "production_version": left.version if left else ""})
     backend.tracking.log_table(table, "contenders")
     backend.tracking.log_chart(side_by_side, "contenders")
     backend.tracking.log_chart(of_best, "best")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
-from lib import charts, metrics
+from lib import charts, cores, metrics
 from lib.data import tables
 from lib.errors import ParameterError
 from lib.metrics import Metric, Predictions
@@ -78,7 +77,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     X, X_test = train.drop(columns=target), test.drop(columns=target)
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
-    request = TrainingRequest(task, metric, parameters.seed, parameters.threads or _cores())
+    request = TrainingRequest(task, metric, parameters.seed, parameters.threads or cores.available())
 
     started = time.perf_counter()
     try:
@@ -175,8 +174,3 @@ def _defaults(function: Callable) -> dict[str, Any]:
     return {
         one.name: one.default for one in inspect.signature(function).parameters.values() if one.kind is keyword_only
     }
-
-
-def _cores() -> int:
-    """Cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib import cores
 from lib.backends.base import Check, Endpoint
 from lib.backends.local.endpoint import LocalBackendEndpoint
 from lib.backends.local.files import alone, local_path
@@ -121,7 +122,7 @@ class LocalBackend:
 
 
 def _cores() -> str:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    usable = cores.available()
     return f"{usable} cores"
 
 
