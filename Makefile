@@ -62,6 +62,7 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 
 .venv/.core: .venv/.made pyproject.toml requirements.lock
 	@$(sync)
+	@.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation --offline --editable .
 	@touch $@
 
 .venv/.%: .venv/.core
@@ -74,7 +75,7 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 	@$(MAKE) --no-print-directory .venv/.core
 
 # uv comes from its own lines of the lock. `lib` is made importable by a .pth file: no build, nothing fetched, and being
-# relative it survives a moved checkout.
+# relative it survives a moved checkout. papermill and jupyter_client find entry points by the editable install above.
 .venv/.made:
 	$(or $(usable_python),$(error $(no_python))) -m venv --clear .venv
 	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt
