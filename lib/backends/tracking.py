@@ -17,7 +17,7 @@ import yaml
 
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
-from lib.serving.score import digest
+from lib.serving.model_folder import digest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from papermill.log import logger
 from papermill.translators import PythonTranslator, papermill_translators
 
 from lib.chain import forking
-from lib.chain.forking import ForkProvisioner
+from lib.chain.forking import ForkedKernel, ForkProvisioner
 
 NAME = "millrace"
 _LONG_LINE = 80
@@ -31,6 +31,7 @@ class MillraceClient(PapermillNotebookClient):
     """papermill's client; its kernel is forked, and need not be waited for when it ends."""
 
     fork = True
+    exit_code: int | None = None  # of a kernel that has died: negative for a signal
 
     def create_kernel_manager(self) -> Any:
         """Manager of a kernel that `ForkProvisioner` starts, unless the notebook's own kernel asks for another."""
@@ -53,7 +54,9 @@ class MillraceClient(PapermillNotebookClient):
             os.killpg(pid, signum) if signum == signal.SIGKILL else os.kill(pid, signum)
 
     async def _async_cleanup_kernel(self) -> None:
-        if isinstance(self.provisioner, ForkProvisioner) and self.kc is not None:
+        process = getattr(self.provisioner, "process", None)
+        self.exit_code = process.poll() if process else None
+        if isinstance(self.provisioner, ForkProvisioner) and isinstance(process, ForkedKernel):
             self.provisioner.let_go()
         await super()._async_cleanup_kernel()
 

@@ -181,13 +181,7 @@ class ForkProvisioner(LocalProvisioner):
 
     process: Any
     _forks = False
-    _first: ForkedKernel | None = None  # its folder holds the sockets, which outlive a restart
-    _last: ForkedKernel | None = None
-
-    @property
-    def exit_code(self) -> int | None:
-        """Of a forked kernel that has ended: as of `subprocess.Popen`, negative for a signal."""
-        return self._last.poll() if self._last else None
+    _forked: tuple[ForkedKernel, ...] = ()  # the folder of the first holds the sockets, which outlive a restart
 
     async def pre_launch(self, **options: Any) -> dict[str, Any]:
         """Prepare a launch; the sockets of a forked kernel are its own choice."""
@@ -203,11 +197,11 @@ class ForkProvisioner(LocalProvisioner):
         """Start a kernel, or take the one that waits."""
         if not self._forks:
             return await super().launch_kernel(cmd, **options)
-        sockets = self._first.connection_file if self._first else ""
+        sockets = self._forked[0].connection_file if self._forked else ""
         kernel = await asyncio.wrap_future(kernels.take(tuple(cmd), sockets))
         kernel.begin(options.get("cwd") or os.getcwd(), options["env"])
         self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid  # it has made a group of its own
-        self._first, self._last = self._first or kernel, kernel
+        self._forked = (*self._forked, kernel)
         self.connection_info = kernel.connection
         return self.connection_info
 
@@ -228,9 +222,9 @@ class ForkProvisioner(LocalProvisioner):
 
     def let_go(self) -> None:
         """Let forked kernels clean up and end by themselves; nobody waits for them."""
-        for kernel in {self._first, self._last} - {None}:
+        forked, self._forked, self.process = self._forked, (), None
+        for kernel in forked:
             kernels.end(kernel)
-        self._first = self.process = None
 
 
 def _kernel(connection_file: str, arguments: tuple[str, ...], orders: Any) -> None:

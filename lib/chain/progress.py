@@ -30,6 +30,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._running: dict[str, float] = {}
+        self._ticking: threading.Thread | None = None
         self._lock = threading.Lock()
 
     @contextmanager
@@ -38,8 +39,9 @@ class Progress:
         started = time.monotonic()
         with self._lock:
             self._running[label] = started
-            if self._live and len(self._running) == 1:
-                threading.Thread(target=self._tick, name="progress", daemon=True).start()
+            if self._live and self._ticking is None:
+                self._ticking = threading.Thread(target=self._tick, name="progress", daemon=True)
+                self._ticking.start()
         mark = "✗"
         try:
             yield
@@ -65,6 +67,7 @@ class Progress:
         while True:
             with self._lock:
                 if not self._running:
+                    self._ticking = None
                     return
                 self._show_running()
             time.sleep(_TICK_SECONDS)

@@ -75,9 +75,11 @@ class RunRecord:
         DataError
             Where there is no such record, or another process is writing it.
         """
-        state = read(folder)
+        read(folder)  # says so where it is no run's
         lock = _locked(folder)
+        state = read(folder)
         record = cls(folder, state, lock)
+        state.pop("ended", None)
         for stage in state["stages"]:
             if stage["status"] == RUNNING:
                 stage |= {"status": KILLED, "error": "the chain was killed while it ran"}
@@ -154,9 +156,12 @@ def read(folder: Path) -> dict[str, Any]:
         Where the folder holds none.
     """
     try:
-        return json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        state = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{shown(folder)} is no folder of a run: {RECORD} cannot be read ({error}).") from error
+    if not isinstance(state, dict) or not isinstance(state.get("stages"), list):
+        raise DataError(f"{shown(folder)} is no folder of a run: {RECORD} is not the record of one.")
+    return state
 
 
 def newest_first(runs_folder: Path) -> list[Path]:

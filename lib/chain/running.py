@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,7 @@ class _Runner:
         self._fingerprints = fingerprint.Fingerprints()
         self._here = KernelExecutor(values.max_parallel or cores.available(), fork)
         self._cancelled = Cancelled()
+        self._failed = False
 
     def round(self, together: Sequence[Execution], following: Sequence[Execution]) -> None:
         """Run the executions of one notebook, and take over what they hand on.
@@ -98,18 +99,28 @@ class _Runner:
         executor = self._executor(together)
         share = self._threads(together, executor)
         with ThreadPoolExecutor(executor.places, thread_name_prefix="notebook") as pool:
-            futures = [pool.submit(self._handed_on, one, executor, share) for one in together]
+            futures = [pool.submit(self._one, one, executor, share) for one in together]
             self._prepare(together, following)
             try:
-                _wait(futures)
+                wait(futures)
             except KeyboardInterrupt:
                 self._stop(futures)
                 raise Interrupted from None
-        failed = [future.exception() for future in futures if not future.cancelled() and future.exception()]
+        failed = [error for future in futures if (error := future.exception())]
         if failed:
             raise _together(failed)
         for future in futures:
-            self._take_over(future.result(), joined=len(together) > 1 or bool(together[0].training_function))
+            self._take_over(future.result() or {}, joined=bool(together[0].training_function))
+
+    def _one(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any] | None:
+        """What an execution hands on; None where another one failed before it began."""
+        if self._failed:
+            return None
+        try:
+            return self._handed_on(execution, executor, share)
+        except BaseException:
+            self._failed = True
+            raise
 
     def _executor(self, together: Sequence[Execution]) -> NotebookExecutor:
         return backends.executor(self._parameters, together[0].notebook.stage) or self._here
@@ -207,23 +218,13 @@ class _Runner:
 
     def _stop(self, futures: Sequence[Future]) -> None:
         """End what runs: so that each notebook can say so, or, at a second Ctrl-C, at once."""
+        self._failed = True
         self._cancelled.set()
-        for future in futures:
-            future.cancel()
         while not all(future.done() for future in futures):
             try:
                 wait(futures)
             except KeyboardInterrupt:
                 self._cancelled.at_once = True
-
-
-def _wait(futures: Sequence[Future]) -> None:
-    """Wait for all; where one fails, for those that have begun."""
-    wait(futures, return_when=FIRST_EXCEPTION)
-    if any(future.done() and not future.cancelled() and future.exception() for future in futures):
-        for future in futures:
-            future.cancel()
-    wait(futures)
 
 
 def _together(failed: Sequence[BaseException]) -> BaseException:

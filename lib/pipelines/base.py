@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lib import metrics, outputs, training
 from lib.errors import DataError
 from lib.parameters import Parameters
-from lib.stages import deploy, evaluate, preprocess, setup, train
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lib.backends.base import Backend
     from lib.data.split import Split
+    from lib.stages import deploy, evaluate, preprocess, setup, train
 
 
 class BasePipeline:
@@ -47,31 +47,41 @@ class BasePipeline:
         self.backend = backend
         self._run_id: str | None = None
 
-    # Stages
+    # Stages; a notebook imports its own alone
 
     def setup(self) -> setup.SetupReport:
         """Look for everything that a run needs, and make what can be made."""
+        from lib.stages import setup
+
         return setup.run(self.backend, self.parameters)
 
     def preprocess(self) -> preprocess.Preprocessed:
         """From the table to training rows, test rows and a baseline."""
+        from lib.stages import preprocess
+
         with self._stage_run("preprocess"):
             return preprocess.run(self, self.backend, self.parameters)
 
     def train(self) -> train.Candidate:
         """One training function, one candidate."""
+        from lib.stages import train
+
         given = self._with_inputs("train_data", "test_data", "baseline")
         with self._stage_run("train", name=given.training_function) as run_id:
             return train.run(self, self.backend, given, run_id)
 
     def evaluate(self) -> evaluate.Evaluation:
         """Candidates and champion on the same rows; the best goes to production if the gates let it."""
+        from lib.stages import evaluate
+
         given = self._with_inputs("test_data", "baseline", "candidates")
         with self._stage_run("evaluate"):
             return evaluate.run(self, self.backend, given)
 
     def deploy(self) -> deploy.Deployment:
         """The version in production, as a real-time endpoint that answers as the model does."""
+        from lib.stages import deploy
+
         given = self._with_inputs("test_data", "decision", optional=("decision",))
         with self._stage_run("deploy"):
             return deploy.run(self.backend, given)
