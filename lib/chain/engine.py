@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import papermill
@@ -25,6 +27,11 @@ from lib.chain.forking import ForkedKernel, ForkProvisioner
 NAME = "millrace"
 _LONG_LINE = 80
 _START_SECONDS = 90  # on a loaded machine
+_IOPUB_SECONDS = 0.05
+
+
+class KernelNotReady(RuntimeError):
+    """A forked kernel did not start; no cell has run."""
 
 
 class MillraceClient(PapermillNotebookClient):
@@ -52,6 +59,38 @@ class MillraceClient(PapermillNotebookClient):
             return  # it has not started yet, or has ended
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signum) if signum == signal.SIGKILL else os.kill(pid, signum)
+
+    async def async_start_new_kernel_client(self) -> Any:
+        """Connect to the kernel, and wait until it answers.
+
+        jupyter_client's own wait ends with 0.2 s of listening for what is left at IOPub. Here nothing need be flushed:
+        nbclient takes a message for the cell whose request it answers.
+        """
+        if not isinstance(self.provisioner, ForkProvisioner):
+            return await super().async_start_new_kernel_client()
+        self.kc = self.km.client()
+        self.kc.start_channels()
+        try:
+            await asyncio.wait_for(self._answer(), self.startup_timeout)
+        except (asyncio.TimeoutError, RuntimeError) as error:
+            await self._async_cleanup_kernel()
+            raise KernelNotReady(str(error) or f"no answer in {self.startup_timeout} s") from error
+        self.kc.allow_stdin = False
+        return self.kc
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    async def _answer(self) -> None:
+        """An answer, and a message at IOPub with it: before, what a cell prints could be lost."""
+        while True:
+            self.kc.kernel_info()
+            with contextlib.suppress(Empty):
+                reply = await self.kc.shell_channel.get_msg(timeout=1)
+                await self.kc.iopub_channel.get_msg(timeout=_IOPUB_SECONDS)
+                self.kc._handle_kernel_info_reply(reply)
+                return
+            if not await self.km.is_alive():
+                raise RuntimeError("it died before it answered")
 
     async def _async_cleanup_kernel(self) -> None:
         process = getattr(self.provisioner, "process", None)
@@ -179,9 +218,8 @@ def execute(
 
     try:
         attempt(fork)
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        # jupyter_client has no error of its own for a kernel that never got ready. No cell has run then.
-        if not fork or (isinstance(error, RuntimeError) and "Kernel d" not in str(error)):
+    except (KernelNotReady, ConnectionError, EOFError) as error:
+        if not fork:
             raise
         print(f"A forked kernel did not get ready ({error}); a cold one is started instead.", file=sys.stderr)
         attempt(fork=False)
