@@ -5,7 +5,7 @@ SHELL := bash
 .NOTPARALLEL:
 # A run starts many Pythons; where bytecode is not kept, each compiles its imports anew, which doubles its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test test-all lint install gpu kernel lock clean help
+.PHONY: run test test-all bench lint install gpu kernel lock clean help
 
 # The Python of a new environment: make run PYTHON=/path/to/python3.11 (make clean removes the old one).
 PYTHON ?= python3.11 python3.10 python3 python
@@ -21,6 +21,10 @@ test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 
 test-all: .venv/.dev ## The tests, the slow ones too
 	$(pytest) -m "" $(ARGS)
+
+bench: .venv/.dev ## The measurements, on a quiet machine; one of them: make bench ARGS=chain
+	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
+	  .venv/bin/python -m benchmarks.$$bench || exit 1; done
 
 lint: .venv/.dev ## Style, format, and who may import whom
 	.venv/bin/python -m ruff check

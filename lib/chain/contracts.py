@@ -68,9 +68,8 @@ def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
         for name, kind in notebook.outputs.items():
             others = {one.types[name] for one in notebooks[position + 1 :] if name in one.types} - {kind}
             if others:
-                faults.append(
-                    f"{shown(notebook.path)} hands on {name}, which its readers take for {kind} and {others}."
-                )
+                kinds = " and ".join([kind, *sorted(others)])
+                faults.append(f"{shown(notebook.path)} hands on {name}, which its readers take for {kinds}.")
         if later:  # what the last one hands on is the chain's own result
             for name in notebook.outputs:
                 if name not in later:

@@ -51,7 +51,7 @@ def of(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict of str
-        By what a person calls it: ``"lib/metrics.py"``, ``"seed"``, ``"data: data/flights.csv.gz"``; the value of a
+        By what a person calls it: ``"lib/metrics.py"``, ``"seed"``, ``"the content of data"``; the value of a
         parameter, or the SHA-256 of a file.
     """
     found = {shown(notebook.path): _of_notebook(notebook.path), "Python": platform.python_version()}
@@ -59,14 +59,25 @@ def of(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, str]:
     if _LOCK_FILE.exists():
         found[shown(_LOCK_FILE)] = sha256(_LOCK_FILE)
     for name, value in given.items():
-        if name in _NOT_COUNTED:
-            continue
-        named = [] if name in _PLACES else list(files(value))
-        if len(named) != 1 or value not in named:
-            found[name] = json.dumps(_without(value, named), sort_keys=True, ensure_ascii=False, default=str)
-        for text in named:
-            found[f"the content of {name}" if value in named else f"the content of {text}"] = _content(text)
+        if name in _PLACES:
+            found[name] = json.dumps(value)
+        elif name not in _NOT_COUNTED:
+            found |= _parts(name, value)
     return found
+
+
+def _parts(place: str, value: Any) -> Iterator[tuple[str, str]]:
+    """What a value consists of, each with its place in it: ``options.weather_data``."""
+    if isinstance(value, Mapping) and value:
+        for key, one in value.items():
+            yield from _parts(f"{place}.{key}", one)
+    elif isinstance(value, list) and any(files(value)):
+        for number, one in enumerate(value):
+            yield from _parts(f"{place}[{number}]", one)
+    elif isinstance(value, str) and any(files(value)):
+        yield f"the content of {place}", _content(value)
+    else:
+        yield place, json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def contents(outputs: Any) -> dict[str, str]:
@@ -150,12 +161,3 @@ def _of_notebook(path: Path) -> str:
         ["".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells if cell["cell_type"] == "code"
     ]
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
-
-
-def _without(value: Any, named: list[str]) -> Any:
-    """A value with the files it names left out: they count by their content."""
-    if isinstance(value, Mapping):
-        return {key: _without(one, named) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_without(one, named) for one in value]
-    return "(a file)" if isinstance(value, str) and value in named else value
