@@ -6,6 +6,7 @@ looks like in JSON, in words for people and as a schema for programs.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 LARGEST = float(np.finfo(float).max)
@@ -42,15 +42,23 @@ def is_text(value: Any) -> bool:
 
 def is_moment(value: Any) -> bool:
     """Whether a value is a date or time that a pandas timestamp can hold (years 1678 to 2261)."""
+    return type(value) is str and _moment(value) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _moment(value: str) -> np.datetime64 | None:
+    """Moment of a text, or None where it is none; remembered, as it is asked for by the check and by the model."""
+    if MOMENT.fullmatch(value) is None:
+        return None
+    import pandas as pd  # not for the router, which reads the signature and starts quickly
+
     try:
-        return type(value) is str and MOMENT.fullmatch(value) is not None and _moment(value) is not pd.NaT
+        moment = pd.Timestamp(value).as_unit("ns")
     except (ValueError, OverflowError):
-        return False
-
-
-def _moment(value: str) -> pd.Timestamp:
-    moment = pd.Timestamp(value).as_unit("ns")
-    return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)
+        return None
+    if moment is pd.NaT:
+        return None
+    return (moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)).to_datetime64()
 
 
 def _floats(values: list) -> np.ndarray:
@@ -72,7 +80,7 @@ def _booleans(values: list) -> np.ndarray:
 
 
 def _moments(values: list) -> np.ndarray:
-    moments = [np.datetime64("NaT") if value is None else _moment(value).to_datetime64() for value in values]
+    moments = [np.datetime64("NaT") if value is None else _moment(value) for value in values]
     return np.array(moments, dtype="datetime64[ns]")
 
 
