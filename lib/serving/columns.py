@@ -62,7 +62,7 @@ def _moment(value: str) -> np.datetime64 | None:
 
 
 def _floats(values: list) -> np.ndarray:
-    return np.array([math.nan if value is None else value for value in values], dtype=float)
+    return np.array(values, dtype=float)  # of None it makes NaN
 
 
 def _wholes(values: list) -> np.ndarray:
@@ -98,22 +98,44 @@ class Kind:
         Whether it takes a value; null is not its business.
     array : callable
         Makes the model's array of admitted values and nulls.
+    types : set of type
+        Of Python, that its values have and others may have, too; empty where `are_sure` cannot tell.
+    are_sure : callable
+        Of values of these types, whether it takes them all: quickly, and with a no where that is not sure.
     """
 
     words: str
     schema: dict
     admits: Callable[[Any], bool]
     array: Callable[[list], np.ndarray]
+    types: frozenset[type] = frozenset()
+    are_sure: Callable[[list], bool] = bool
 
 
-NUMBER = Kind("a number", {"type": "number"}, is_number, _floats)
+def _sum_is_finite(values: list) -> bool:
+    try:
+        return math.isfinite(sum(values))
+    except OverflowError:
+        return False
+
+
+NUMBER = Kind("a number", {"type": "number"}, is_number, _floats, frozenset({int, float}), _sum_is_finite)
 KINDS = {
     "double": NUMBER,
     "float": NUMBER,
     "long": Kind("a whole number", {"type": "integer"}, is_whole(64), _wholes),
     "integer": Kind("a whole number of 32 bits", {"type": "integer", "format": "int32"}, is_whole(32), _wholes),
-    "string": Kind("text", {"type": "string"}, is_text, _objects),
-    "boolean": Kind("true or false", {"type": "boolean"}, lambda value: type(value) is bool, _booleans),
+    "string": Kind(
+        "text", {"type": "string"}, is_text, _objects, frozenset({str}), lambda values: "".join(values).isascii()
+    ),
+    "boolean": Kind(
+        "true or false",
+        {"type": "boolean"},
+        lambda value: type(value) is bool,
+        _booleans,
+        frozenset({bool}),
+        lambda values: True,
+    ),
     "datetime": Kind(
         'a date or time such as "2026-11-22" or "2026-11-22T09:30:00" (one with a zone is turned into UTC)',
         # Neither of JSON schema's formats "date" and "date-time" takes both, so the pattern says it.
@@ -163,7 +185,19 @@ class Column:
 
     def misfits(self, values: list) -> Iterator[tuple[int, Any]]:
         """Row numbers, from 0, and values that the column does not take."""
+        if self._surely_takes(values):
+            return
         admits, nullable = self.kind.admits, self.nullable
         for row, value in enumerate(values):
             if not (nullable if value is None else admits(value)):
                 yield row, value
+
+    def _surely_takes(self, values: list) -> bool:
+        """Whether it takes all of them, as far as that is seen without looking at each."""
+        types = set(map(type, values))
+        if type(None) in types:
+            if not self.nullable:
+                return False
+            types.discard(type(None))
+            values = [value for value in values if value is not None]
+        return types <= self.kind.types and self.kind.are_sure(values)

@@ -12,6 +12,7 @@ serves, and the log and the endpoint's status say why.
 from __future__ import annotations
 
 import datetime
+import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from lib.serving import trees
+from lib.serving.trees import NoMasks, Trees
 
 if TYPE_CHECKING:
     from lib.serving.columns import Column
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Answers = tuple[np.ndarray, np.ndarray | None]
 Predict = Callable[[Mapping[str, list]], Answers]
 
+log = logging.getLogger(__name__)
 DRAWN_ROWS = 200
 ROWS_ASKED_ALONE = 25
 # The forms compute the same in the same order; a library's own predict may still round its last digit otherwise.
@@ -69,11 +71,15 @@ def compiled(model: Model, plain: Predict) -> Predict:
 
 
 def _last(model: Any) -> Callable[[np.ndarray], Answers]:
-    sums = trees.boosting(model)
-    if sums is None:
-        if hasattr(model, "predict_proba"):
-            return lambda rows: (model.predict(rows), model.predict_proba(rows))
-        return lambda rows: (model.predict(rows), None)
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    if type(model) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
+        return _plain(model)
+    try:
+        sums = Trees(model)
+    except NoMasks as reason:
+        log.info("The trees are walked by scikit-learn: %s.", reason)
+        return _plain(model)
     if not hasattr(model, "predict_proba"):
         inverse = model._loss.link.inverse
         return lambda rows: (inverse(sums(rows).ravel()), None)
@@ -85,6 +91,12 @@ def _last(model: Any) -> Callable[[np.ndarray], Answers]:
         return classes[numbers], probabilities(raw)
 
     return classify
+
+
+def _plain(model: Any) -> Callable[[np.ndarray], Answers]:
+    if hasattr(model, "predict_proba"):
+        return lambda rows: (model.predict(rows), model.predict_proba(rows))
+    return lambda rows: (model.predict(rows), None)
 
 
 def _compare(predict: Predict, plain: Predict, model: Model) -> None:

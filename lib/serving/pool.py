@@ -240,6 +240,9 @@ class Pool:
         command += ["--sha256", self.sha256] if self.sha256 else []
         # A row at a time is too little work to share among threads; and a process with threads cannot be forked.
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        threads["JE_ARROW_MALLOC_CONF"] = (
+            "background_thread:false"  # pandas imports Arrow, and its allocator starts one
+        )
         variables = {**os.environ, **threads, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         with theirs, self._log_path.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(

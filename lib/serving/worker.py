@@ -94,8 +94,11 @@ def _serve_and_end(connection: socket.socket, scorer: Scorer) -> None:
         os._exit(0)
 
 
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
 def _json(content: object) -> bytes:
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+    return _encode(content).encode()
 
 
 def main() -> None:

@@ -109,7 +109,11 @@ def _read(column: object, values: np.ndarray, floats: np.ndarray) -> None:
     elif type(column) is LevelColumn and kind in "Ofib":
         numbers, unseen = column._numbers, UNSEEN[column.kind]
         floats[:, 0] = [
-            np.nan if value is None or value != value else numbers.get(as_word(value), unseen)
+            numbers[value]
+            if type(value) is str and value in numbers  # as it stands: the rule, and quicker than making sure
+            else np.nan
+            if value is None or value != value
+            else numbers.get(as_word(value), unseen)
             for value in values.tolist()
         ]
     elif type(column) is DateColumn and kind == "M":
