@@ -183,6 +183,19 @@ class Column:
             return dict(self.kind.schema)
         return {**self.kind.schema, "type": [self.kind.schema["type"], "null"]}
 
+    def arrow(self, values: list) -> Any:
+        """Admitted values and nulls as an Arrow array, in the same type however many of them are missing."""
+        import pyarrow as pa
+
+        kind = self.kind.schema["type"]
+        if "pattern" in self.kind.schema:
+            return pa.array(self.kind.array(values), type=pa.timestamp("ns"))
+        if kind == "number":
+            return pa.array(self.kind.array(values), type=pa.float64(), from_pandas=True)
+        if kind == "integer":
+            return pa.array([None if value is None else int(value) for value in values], type=pa.int64())
+        return pa.array(values, type=pa.bool_() if kind == "boolean" else pa.string())
+
     def misfits(self, values: list) -> Iterator[tuple[int, Any]]:
         """Row numbers, from 0, and values that the column does not take."""
         if self._surely_takes(values):

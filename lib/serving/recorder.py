@@ -29,7 +29,6 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lib.serving.columns import Column
 from lib.serving.model import Model, read
 from lib.serving.requests import Limits, read_table
 from lib.serving.traffic import Answered
@@ -160,7 +159,7 @@ class Recorder:
         answer = json.loads(content)
         kept = [column for column in model.columns if not self.columns or column.name in self.columns]
         rows = len(answer["predictions"])
-        arrays = {column.name: _array(column, values[column.name]) for column in kept}
+        arrays = {column.name: column.arrow(values[column.name]) for column in kept}
         extra = {
             "_time": pa.array([int(moment * 1e6)] * rows, type=pa.timestamp("us", tz="UTC")),
             "_latency_ms": pa.array([milliseconds] * rows, type=pa.float64()),
@@ -209,20 +208,6 @@ class Recorder:
         if deployment not in self._models:
             self._models[deployment] = read(self.folder / "deployments" / deployment)
         return self._models[deployment]
-
-
-def _array(column: Column, values: list) -> Any:
-    """Values in the type of their column, which is the same however many of them are missing."""
-    import pyarrow as pa
-
-    kind = column.kind.schema["type"]
-    if "pattern" in column.kind.schema:
-        return pa.array(column.kind.array(values), type=pa.timestamp("ns"))
-    if kind == "number":
-        return pa.array(column.kind.array(values), type=pa.float64(), from_pandas=True)
-    if kind == "integer":
-        return pa.array([None if value is None else int(value) for value in values], type=pa.int64())
-    return pa.array(values, type=pa.bool_() if kind == "boolean" else pa.string())
 
 
 def _write(table: Any, path: Path) -> None:
