@@ -72,6 +72,15 @@ class Endpoint(Protocol):
     def status(self) -> EndpointStatus:
         """How it is now."""
 
+    def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
+        """Change the share of a new version: of the requests it answers, and of the others it is asked as well."""
+
+    def roll_back(self) -> EndpointStatus:
+        """Give all traffic back to the version before."""
+
+    def renew_key(self, name: str) -> str:
+        """Replace the key of that name, primary or secondary, and return the new one."""
+
     def stop(self) -> EndpointStatus:
         """Stop it; what was not running stays so."""
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-_EXAMPLE_ROWS = 5
+# They stay with the model: a compiled form of it must answer them as the model itself does.
+_EXAMPLE_ROWS = 100
 _IMPORTANCE_ROWS, _IMPORTANCE_ROWS_A_CLASS, _IMPORTANCE_REPEATS = 1000, 20, 3
 
 
