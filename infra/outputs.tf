@@ -57,7 +57,7 @@ output "max_nodes" {
 }
 
 output "vm_priority" {
-  description = "Priority of the GPU nodes: dedicated or lowpriority."
+  description = "Priority of the GPU nodes: dedicated or low_priority."
   value       = var.vm_priority
 }
 
@@ -67,6 +67,6 @@ output "idle_seconds" {
 }
 
 output "managed_identity" {
-  description = "Client id of the identity that jobs on the clusters have."
-  value       = azurerm_user_assigned_identity.cluster.client_id
+  description = "Resource id of the identity that jobs on the clusters have."
+  value       = azurerm_user_assigned_identity.cluster.id
 }

@@ -4,7 +4,7 @@
 variable "gpu_cluster" {
   description = "Name of the GPU cluster."
   type        = string
-  default     = "gpu"
+  default     = "gpu-cluster"
   nullable    = false
 
   validation {
@@ -59,21 +59,21 @@ variable "idle_seconds" {
 }
 
 variable "vm_priority" {
-  description = "Priority of the GPU nodes: dedicated, or lowpriority, which costs less and may be taken away in the middle of a job."
+  description = "Priority of the GPU nodes: dedicated, or low_priority, which costs less and may be taken away in the middle of a job."
   type        = string
   default     = "dedicated"
   nullable    = false
 
   validation {
-    condition     = contains(["dedicated", "lowpriority"], var.vm_priority)
-    error_message = "vm_priority must be dedicated or lowpriority."
+    condition     = contains(["dedicated", "low_priority"], var.vm_priority)
+    error_message = "vm_priority must be dedicated or low_priority."
   }
 }
 
 variable "cpu_cluster" {
   description = "Name of the CPU cluster, which runs jobs without a GPU and, where the registry is private, builds images."
   type        = string
-  default     = "cpu"
+  default     = "cpu-cluster"
   nullable    = false
 
   validation {

@@ -16,7 +16,7 @@ run "clusters" {
     gpu_vm_size  = "Standard_NC24ads_A100_v4"
     max_nodes    = 7
     idle_seconds = 900
-    vm_priority  = "lowpriority"
+    vm_priority  = "low_priority"
   }
 
   assert {

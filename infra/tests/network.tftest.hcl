@@ -76,7 +76,7 @@ run "private" {
   }
 
   assert {
-    condition     = azurerm_machine_learning_workspace.this.image_build_compute_name == "cpu"
+    condition     = azurerm_machine_learning_workspace.this.image_build_compute_name == "cpu-cluster"
     error_message = "A private registry needs a cluster that builds images."
   }
 

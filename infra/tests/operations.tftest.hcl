@@ -48,13 +48,13 @@ run "outputs" {
       output.location == "westeurope",
       output.datastore == "millrace",
       output.container == "millrace",
-      output.gpu_cluster == "gpu",
+      output.gpu_cluster == "gpu-cluster",
       output.gpu_vm_size == "Standard_NC4as_T4_v3",
-      output.cpu_cluster == "cpu",
+      output.cpu_cluster == "cpu-cluster",
       output.max_nodes == 2,
       output.vm_priority == "dedicated",
       output.idle_seconds == 300,
-      output.managed_identity == "00000000-0000-0000-0000-000000000005",
+      output.managed_identity == azurerm_user_assigned_identity.cluster.id,
     ])
     error_message = "The outputs must be what the resources are."
   }

@@ -275,7 +275,7 @@ run "cpu_cluster_is_gpu_cluster" {
   command = plan
 
   variables {
-    cpu_cluster = "gpu"
+    cpu_cluster = "gpu-cluster"
   }
 
   expect_failures = [var.cpu_cluster]

@@ -22,7 +22,7 @@ MUTANTS = {
         'type = "SystemAssigned, UserAssigned"',
     ),
     "nobody_logs_in_to_a_node": ("compute.tf", "local_auth_enabled            = false", "local_auth_enabled = true"),
-    "low_priority_is_never_for_prod_or_images": ("compute.tf", 'priority = "dedicated"', 'priority = "lowpriority"'),
+    "low_priority_is_never_for_prod_or_images": ("compute.tf", 'priority = "dedicated"', 'priority = "low_priority"'),
     "roles_are_given_on_one_resource": (
         "identity.tf",
         'role = "AcrPull", scope = azurerm_container_registry.this.id',
