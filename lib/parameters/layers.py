@@ -14,6 +14,7 @@ from lib.paths import ROOT, shown
 
 BASE = ROOT / "parameters" / "base.yaml"
 COMMAND_LINE = "-p"
+TERRAFORM_OUTPUT = {"value", "type", "sensitive"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def load(files: Sequence[str | Path], assignments: Sequence[str] = (), base: Pat
     Parameters
     ----------
     files : sequence of path
-        Laid over the base in their order; the last one wins.
+        Laid over the base in their order; the last one wins. What `terraform output -json` writes is one too.
     assignments : sequence of str
         ``"name=value"``, the value in YAML. ``"hyperparameters.linear.c=2"`` reaches into a mapping.
     base : Path
@@ -125,7 +126,20 @@ def _read(file: Path) -> dict:
         return {}
     if not isinstance(content, dict):
         raise ParameterError(f"{shown(file)} holds {content!r:.60}; expected lines of the form 'name: value'.")
+    if content and all(isinstance(one, dict) and one.keys() == TERRAFORM_OUTPUT for one in content.values()):
+        return _outputs(content, shown(file))
     return content
+
+
+def _outputs(content: Mapping[str, Mapping], name: str) -> dict:
+    """Values of Terraform's outputs; parameters are kept in the executed notebooks, so none may be a secret."""
+    secrets = [output for output, one in content.items() if one["sensitive"]]
+    if secrets:
+        raise ParameterError(
+            f"{name}: Terraform calls {', '.join(secrets)} sensitive, and a parameter stands in every executed "
+            "notebook. Take it out of the outputs."
+        )
+    return {output: one["value"] for output, one in content.items()}
 
 
 def _parsed(text: str, name: str) -> Any:

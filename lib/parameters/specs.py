@@ -35,6 +35,23 @@ class Spec:
     may_be_empty: bool = False
 
 
+AZURE: dict[str, Spec] = {
+    "subscription_id": Spec(str, may_be_empty=True),
+    "resource_group": Spec(str, may_be_empty=True),
+    "workspace_name": Spec(str, may_be_empty=True),
+    "location": Spec(str, may_be_empty=True),
+    "datastore": Spec(str),
+    "storage_account": Spec(str, may_be_empty=True),
+    "container": Spec(str, may_be_empty=True),
+    "gpu_cluster": Spec(str, may_be_empty=True),
+    "gpu_vm_size": Spec(str, may_be_empty=True),
+    "cpu_cluster": Spec(str, may_be_empty=True),
+    "max_nodes": Spec(int, low=1, high=100),
+    "vm_priority": Spec(str, choices=("dedicated", "low_priority")),
+    "idle_seconds": Spec(int, low=60, high=1800),
+    "managed_identity": Spec(str, may_be_empty=True),
+}
+
 SPECS: dict[str, Spec] = {
     # What to learn
     "name": Spec(
@@ -80,4 +97,5 @@ SPECS: dict[str, Spec] = {
     "max_parallel": Spec(int, low=0, high=1024),
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
+    **AZURE,
 }

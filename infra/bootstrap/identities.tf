@@ -1,0 +1,37 @@
+# Three identities for each environment, so that a pull request, which may plan, can change nothing, and the chain, which
+# runs data scientists' code, can touch no infrastructure. Azure DevOps proves to be them: there is no secret.
+
+locals {
+  environments = ["dev", "test", "prod"]
+  tags         = { project = var.name, managed_by = "terraform" }
+
+  identities = merge([
+    for environment in local.environments : {
+      for stage in ["plan", "apply", "chain"] : "${environment}-${stage}" => { environment = environment, stage = stage }
+    }
+  ]...)
+
+  subscriptions = {
+    for environment in local.environments : environment =>
+    "/subscriptions/${lookup(var.subscription_ids, environment, data.azurerm_client_config.current.subscription_id)}"
+  }
+}
+
+resource "azurerm_user_assigned_identity" "this" {
+  for_each = local.identities
+
+  name                = "id-${var.name}-${each.key}"
+  resource_group_name = azurerm_resource_group.this.name
+  location            = var.location
+  tags                = local.tags
+}
+
+resource "azurerm_federated_identity_credential" "this" {
+  for_each = var.service_connections
+
+  name                      = "azure-devops"
+  user_assigned_identity_id = azurerm_user_assigned_identity.this[each.key].id
+  issuer                    = each.value.issuer
+  subject                   = each.value.subject
+  audience                  = ["api://AzureADTokenExchange"]
+}

@@ -1,0 +1,80 @@
+variable "name" {
+  description = "Short name of the project, the same as in the environments."
+  type        = string
+  default     = "millrace"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.name))
+    error_message = "name must be 2 to 10 small letters and digits and start with a letter."
+  }
+}
+
+variable "location" {
+  description = "Azure region of the state and the pipeline's identities."
+  type        = string
+  default     = "westeurope"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+[0-9]?$", var.location))
+    error_message = "location must be the short name of a region, e.g. westeurope or eastus2."
+  }
+}
+
+variable "state_account" {
+  description = "Name of the storage account of the state, unique in all of Azure; env/*.tfbackend repeats it."
+  type        = string
+  default     = "stmillracestate"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9]{3,24}$", var.state_account))
+    error_message = "state_account must be 3 to 24 small letters and digits."
+  }
+}
+
+variable "subscription_ids" {
+  description = "Subscription of each environment; the one that bootstrap is applied to where none is given."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.subscription_ids), ["dev", "test", "prod"])) == 0
+    error_message = "subscription_ids may have dev, test and prod."
+  }
+
+  validation {
+    condition     = alltrue([for id in var.subscription_ids : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", id))])
+    error_message = "subscription_ids must be UUIDs in small letters."
+  }
+}
+
+variable "service_connections" {
+  description = "Issuer and subject that Azure DevOps shows for each service connection, by environment and stage, e.g. dev-plan."
+  type = map(object({
+    issuer  = string
+    subject = string
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.service_connections) : can(regex("^(dev|test|prod)-(plan|apply|chain)$", key))])
+    error_message = "service_connections must be named <dev, test or prod>-<plan, apply or chain>, e.g. dev-plan."
+  }
+
+  validation {
+    condition = alltrue([
+      for one in var.service_connections :
+      can(regex("^https://(login\\.microsoftonline\\.com/[0-9a-f-]{36}/v2\\.0|vstoken\\.dev\\.azure\\.com/[0-9a-f-]{36})$", one.issuer))
+    ])
+    error_message = "service_connections: issuer must be the one shown by Azure DevOps, https://login.microsoftonline.com/<tenant>/v2.0 or https://vstoken.dev.azure.com/<organisation>."
+  }
+
+  validation {
+    condition     = alltrue([for one in var.service_connections : can(regex("^(sc://.+/.+/.+|/eid1/.+/sc/.+)$", one.subject))])
+    error_message = "service_connections: subject must be the one shown by Azure DevOps: sc://<organisation>/<project>/<connection>, or /eid1/.../sc/..."
+  }
+}

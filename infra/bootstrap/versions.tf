@@ -1,0 +1,33 @@
+terraform {
+  required_version = ">= 1.11, < 2.0"
+
+  required_providers {
+    azurerm = {
+      source  = "hashicorp/azurerm"
+      version = "~> 5.2"
+    }
+  }
+}
+
+# State stays beside these files until the account is there to take it; infra/README.md moves it then.
+provider "azurerm" {
+  storage_use_azuread             = true
+  resource_provider_registrations = "none"
+
+  resource_providers_to_register = [
+    "Microsoft.Authorization", "Microsoft.Consumption", "Microsoft.ContainerRegistry", "Microsoft.Insights",
+    "Microsoft.KeyVault", "Microsoft.MachineLearningServices", "Microsoft.ManagedIdentity", "Microsoft.Network",
+    "Microsoft.OperationalInsights", "Microsoft.Storage",
+  ]
+
+  features {
+    resource_group {
+      prevent_deletion_if_contains_resources = true
+    }
+    storage {
+      data_plane_available = false
+    }
+  }
+}
+
+data "azurerm_client_config" "current" {}

@@ -1,0 +1,8 @@
+# Where people try things: cheap, public endpoints behind Entra ID, nothing locked.
+environment         = "dev"
+max_nodes           = 1
+vm_priority         = "low_priority"
+storage_replication = "LRS"
+budget_amount       = 300
+budget_start        = "2026-12-01"
+alert_emails        = ["ml-team@example.com"]

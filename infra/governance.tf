@@ -1,0 +1,40 @@
+resource "azurerm_consumption_budget_resource_group" "this" {
+  name              = "budget-${local.stem}"
+  resource_group_id = azurerm_resource_group.this.id
+  amount            = var.budget_amount
+  time_grain        = "Monthly"
+
+  time_period {
+    start_date = "${var.budget_start}T00:00:00Z"
+  }
+
+  dynamic "notification" {
+    for_each = [
+      { type = "Actual", percent = 80 },
+      { type = "Actual", percent = 100 },
+      { type = "Forecasted", percent = 100 },
+    ]
+
+    content {
+      threshold_type = notification.value.type
+      threshold      = notification.value.percent
+      operator       = "GreaterThanOrEqualTo"
+      contact_emails = var.alert_emails
+    }
+  }
+}
+
+# On what holds data, not on the group or the workspace: under a lock on those, idle nodes of a cluster are not given back
+# (learn.microsoft.com, "Lock your resources to protect your infrastructure").
+resource "azurerm_management_lock" "this" {
+  for_each = !var.lock ? {} : {
+    storage  = azurerm_storage_account.this.id
+    vault    = azurerm_key_vault.this.id
+    registry = azurerm_container_registry.this.id
+  }
+
+  name       = "keep"
+  scope      = each.value
+  lock_level = "CanNotDelete"
+  notes      = "Holds data of ${local.stem}. infra/README.md says how to take the lock off."
+}

@@ -1,0 +1,107 @@
+"""The rules of rules.py hold for every environment, and each of them fails on a mutant that breaks it."""
+
+import pytest
+import terraform as tf
+from rules import RULES, Plan
+
+# For each rule: where the mutant differs, what stands there, what the mutant has.
+MUTANTS = {
+    "storage_takes_no_key": (
+        "storage.tf",
+        "shared_access_key_enabled        = false",
+        "shared_access_key_enabled = true",
+    ),
+    "no_blob_is_public": ("storage.tf", 'container_access_type = "private"', 'container_access_type = "blob"'),
+    "blobs_can_be_brought_back": ("storage.tf", "versioning_enabled = true", "versioning_enabled = false"),
+    "workspace_reads_storage_as_an_identity": ("workspace.tf", '= "Identity"', '= "AccessKey"'),
+    "datastores_hold_no_key": ("workspace.tf", '= "WorkspaceUserAssignedIdentity"', '= "None"'),
+    "clusters_shrink_to_nothing": ("compute.tf", "min_node_count                       = 0", "min_node_count = 1"),
+    "clusters_have_user_assigned_identities_alone": (
+        "compute.tf",
+        'type         = "UserAssigned"',
+        'type = "SystemAssigned, UserAssigned"',
+    ),
+    "nobody_logs_in_to_a_node": ("compute.tf", "local_auth_enabled            = false", "local_auth_enabled = true"),
+    "low_priority_is_never_for_prod_or_images": ("compute.tf", 'priority = "dedicated"', 'priority = "low_priority"'),
+    "roles_are_given_on_one_resource": (
+        "identity.tf",
+        'role = "AcrPull", scope = azurerm_container_registry.this.id',
+        'role = "AcrPull", scope = azurerm_resource_group.this.id',
+    ),
+    "nobody_owns": ("identity.tf", 'role = "AcrPull"', 'role = "Contributor"'),
+    "vault_is_opened_by_roles_and_never_purged": (
+        "vault.tf",
+        "purge_protection_enabled      = true",
+        "purge_protection_enabled = false",
+    ),
+    "registry_has_no_admin": ("registry.tf", "admin_enabled                 = false", "admin_enabled = true"),
+    "private_closes_every_public_way": ("registry.tf", "= local.public\n  network", "= true\n  network"),
+    "firewalls_deny_where_private": ("vault.tf", 'var.private ? "Deny" : "Allow"', '"Allow"'),
+    "prod_is_private": ("main.tf", "var.private ? false : true", "true"),
+    "private_has_five_endpoints_and_six_zones": ("network.tf", "    file      = { target", "    #file      = { target"),
+    "every_zone_is_linked": (
+        "network.tf",
+        'network_link" "this" {\n  for_each = local.zones\n',
+        'network_link" "this" {\n  for_each = { blob = local.zones["blob"] }\n',
+    ),
+    "every_subnet_has_a_security_group": ("network.tf", '= "Enabled" # else', '= "Disabled" # else'),
+    "private_jobs_run_in_the_managed_network": (
+        "workspace.tf",
+        "provision_on_creation_enabled = var.private",
+        "provision_on_creation_enabled = false",
+    ),
+    "the_workspace_approves_its_endpoints": ("identity.tf", "    vault_endpoint    =", "    #vault_endpoint    ="),
+    "logs_go_to_log_analytics": ("monitoring.tf", "/blobServices/default", ""),
+    "insights_stand_on_log_analytics_under_a_cap": (
+        "monitoring.tf",
+        "workspace_id                         = azurerm_log_analytics_workspace.this.id\n",
+        "",
+    ),
+    "the_budget_tells_before_and_after": ("governance.tf", '{ type = "Forecasted", percent = 100 },', ""),
+    "everything_that_takes_tags_has_them": ("vault.tf", "  tags                          = local.tags\n", ""),
+    "prod_is_locked_where_data_is": (
+        "governance.tf",
+        "storage  = azurerm_storage_account.this.id",
+        "storage  = azurerm_machine_learning_workspace.this.id",
+    ),
+    "prod_outlives_a_region": ("env/prod.tfvars", '"GZRS"', '"ZRS"'),
+    "names_fit": ("vault.tf", '"kv-${local.stem}', '"key-vault-${local.stem}'),
+    "outputs_are_no_secrets": (
+        "outputs.tf",
+        "value       = azurerm_storage_account.this.name",
+        "value = azurerm_storage_account.this.primary_access_key",
+    ),
+}
+
+
+@pytest.mark.parametrize("environment", tf.ENVIRONMENTS)
+@pytest.mark.parametrize("name", RULES)
+def test_every_environment_keeps_the_rule(plans, name, environment):
+    assert not list(RULES[name](Plan(plans[environment])))
+
+
+def test_every_rule_has_a_mutant():
+    assert RULES.keys() == MUTANTS.keys()
+
+
+def change(copy, name):
+    """Make a copy of infra/ the mutant of a rule."""
+    file, right, wrong = MUTANTS[name]
+    path = copy.folder / file
+    text = path.read_text()
+    assert right in text, f"{file} has changed: the mutant of {name} has nothing to change"
+    path.write_text(text.replace(right, wrong))
+
+
+def test_every_rule_fails_on_the_mutant_of_all(copy):
+    for name in MUTANTS:
+        change(copy, name)
+    plan = Plan(copy.plan("prod"))
+    assert not [name for name, check in RULES.items() if not list(check(plan))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_rule_fails_on_its_mutant_alone(copy, name):
+    change(copy, name)
+    assert list(RULES[name](Plan(copy.plan("prod"))))
