@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -116,10 +118,19 @@ def as_pandas(table: pa.Table) -> pd.DataFrame:
         if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
             # Beside missing values pandas makes floats of whole numbers, which would change these.
             table = table.set_column(place, field.name, pc.cast(values, pa.string()))
-    frame = table.to_pandas(split_blocks=True, self_destruct=True)
+    frame = _writeable(table.to_pandas(split_blocks=True, self_destruct=True))
     # An index with a name was a column once; one without is the row number.
     named = [name for name in frame.index.names if name is not None]
     return frame.reset_index(level=named).reset_index(drop=True) if named else _numbered(frame)
+
+
+def _writeable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Frame whose columns a pipeline may change; where pandas has taken over Arrow's memory, they are read-only."""
+    for place in range(frame.shape[1]):
+        values = frame.iloc[:, place].to_numpy(copy=False) if isinstance(frame.dtypes.iloc[place], np.dtype) else None
+        if values is not None and not values.flags.writeable:
+            frame.isetitem(place, values.copy())
+    return frame
 
 
 def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
@@ -144,17 +155,27 @@ def _check_file(path: Path) -> None:
 
 def _parquet_names(path: Path) -> list[str]:
     try:
-        return pq.read_schema(path).names
+        return [*pq.read_schema(path).names, *_folder_values(path)]
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _folder_values(path: Path) -> dict[str, str]:
+    """Columns that are in no file but in the names of its folders, as ``year=2024/``: Hive's and Spark's way."""
+    return {
+        name: unquote(value) for name, equals, value in (part.partition("=") for part in path.parts[-5:-1]) if equals
+    }
 
 
 def _parquet(path: Path, without: Collection[str]) -> pa.Table:
     columns = [name for name in _parquet_names(path) if name not in without]
     try:
-        table = pq.read_table(path, columns=columns)
+        table = pq.read_table(path, columns=columns, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+    for name, value in _folder_values(path).items():
+        if name in columns and name not in table.column_names:
+            table = table.append_column(name, pa.repeat(int(value) if value.isdecimal() else value, len(table)))
     nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
     if nested:
         raise DataError(f"{path}: a cell of {nested[0]} holds several values. Leave the column out, or take it apart.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.backends.base import Backend
-    from lib.data.split import Split
+    from lib.data.split import Rule
 
 
 class BasePipeline:
@@ -91,8 +91,13 @@ class BasePipeline:
     # Hooks
 
     def load_data(self) -> pd.DataFrame:
-        """Called first by preprocess. Return the raw table; by default the one that ``data`` names."""
-        return self.backend.read_table(self.parameters.data)
+        """Called first by preprocess. Return the raw table; by default the one that ``data`` names.
+
+        Of that, columns that no model may see and that decide nothing are not even read.
+        """
+        deciding = preprocess.deciding_columns(self.parameters)
+        unseen = [name for name in self.parameters.drop_columns if name not in deciding]
+        return self.backend.read_table(self.parameters.data, without=unseen)
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Called by preprocess with the raw table, less index columns and ``drop_columns``.
@@ -103,12 +108,12 @@ class BasePipeline:
         """
         return frame
 
-    def split_data(self, frame: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def split_data(self, frame: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Called by preprocess with the prepared table and the rule that the parameters describe.
 
-        Return training rows and test rows. By default the rule, a hash of each row, decides.
+        Return training rows and test rows. By default the rule decides, and the frame is empty afterwards.
         """
-        return rule.apply(frame)
+        return rule.apply(frame, keep=False)
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
         """Called by preprocess with the training rows.
