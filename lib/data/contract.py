@@ -15,7 +15,6 @@ from lib.data.profile import BOOLEAN, KINDS, NUMBERS, TEXT, WHOLE, Column
 from lib.errors import DataError, suggest
 from lib.paths import shown
 
-SUFFIX = ".contract.yaml"
 _MARGIN = 0.5
 _FEWEST_ROWS_SHARE = 0.5
 _HEAD = """\
