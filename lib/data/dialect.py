@@ -162,7 +162,7 @@ def _has_codes(block: bytes) -> bool:
     signs = np.frombuffer(block, dtype=np.uint8)
     zeros = np.flatnonzero(signs[:-1] == ord("0"))
     after = signs[zeros + 1]
-    zeros = zeros[((after >= ord("0")) & (after <= ord("9"))) | (after | 32 == ord("x"))]
+    zeros = zeros[((after >= ord("0")) & (after <= ord("9"))) | ((after | 32) == ord("x"))]
     zeros = zeros[zeros > 0]
     # All that is neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
     return bool(np.isin(signs[zeros - 1], np.frombuffer(b",;\t|\n\r\"' +", dtype=np.uint8)).any())

@@ -12,7 +12,7 @@ _PLAIN = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
 _AMOUNT = r"^[+-]?[$€£]?\s?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\s?[$€£]?$"
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
-_CODE = r"^[+-]?0[\dxX]+$"
+_CODE = r"^[+-]?0(\d+|[xX][\da-fA-F]+)$"
 _SAMPLE = 1_000
 # Whole numbers above are not all floats.
 LARGEST_EXACT = 2**53

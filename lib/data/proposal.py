@@ -15,6 +15,8 @@ from lib.errors import DataError
 
 _ID = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
 _YES = ("true", "yes", "y", "t", "1", "1.0", "positive", "pos")
+# What a thing may be called by over several rows; a number or an index only counts.
+_NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|pid)$|[a-z](Id|ID)$")
 # A whole number of more values is an amount; of fewer, counted from 0 or 1, the number of a class.
 _MOST_CLASS_NUMBERS = 20
 _UNIQUE_SHARE = 0.95
@@ -183,7 +185,7 @@ def _counts_rows(column: Column) -> bool:
 def _decide_split(made: Proposal, columns: Mapping[str, Column], dropped: dict[str, str], target: str) -> None:
     for name, column in columns.items():
         repeats = 1 < column.distinct < column.rows - column.missing and column.missing == 0
-        is_name = _ID.search(name) and column.kind in (WHOLE, TEXT)
+        is_name = _NAME.search(name) and column.kind in (WHOLE, TEXT)
         if name in dropped or name == target or not is_name or not repeats:
             continue
         if column.distinct < 20 or column.distinct < 0.01 * column.rows:  # too few to be the names of things

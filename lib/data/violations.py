@@ -122,7 +122,7 @@ def _collect(schema: Any, part: pd.DataFrame, start: int, found: dict, broken: n
             raise
         finally:
             for (column, rule), rows in failed.groupby(["column", "check"], sort=False) if len(failed) else ():
-                places = rows["index"].astype(int).tolist()
+                places = sorted(rows["index"].astype(int))
                 found.setdefault((column, rule), []).extend(places)
                 broken[places] = True
 

@@ -1,10 +1,8 @@
 """Tables as people have them: read as they were meant, or refused by file and line."""
 
 import codecs
-import csv
 import gzip
 import io
-import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lib.data import cleaning, tables
-from lib.errors import DataError, InputError, NameNotFound
+from lib.data import tables
+from lib.errors import DataError, NameNotFound
 
 CSV = "name,price,sold\nÄpfel,1.5,3\npears,2.25,\n"
 FRAME = pd.DataFrame({"name": ["Äpfel", "pears"], "price": [1.5, 2.25], "sold": [3, None]})
@@ -263,27 +261,3 @@ class TestParquet:
     def test_any_reader_of_parquet_reads_it(self, tmp_path):
         tables.write(FRAME, tmp_path / "t.parquet")
         assert pa.parquet.read_table(tmp_path / "t.parquet").column_names == ["name", "price", "sold"]
-
-
-FOLDER = os.environ.get("MILLRACE_TABLES")
-
-
-@pytest.mark.skipif(not FOLDER, reason="MILLRACE_TABLES names no folder of awkward tables")
-def test_every_awkward_table_is_read_whole_or_refused():
-    with (Path(FOLDER) / "INDEX.tsv").open(encoding="utf-8") as index:
-        entries = list(csv.DictReader(index, delimiter="\t"))
-    wrong = []
-    for entry in entries:
-        try:
-            frame = tables.read(Path(FOLDER) / entry["file"])
-            target = tables.column(frame, entry["target"], entry["file"])
-            cleaning.with_usable_target(frame, entry["target"], entry["task"])
-        except InputError as error:
-            # A NUL byte may be refused by its line, which the folder allows: half a number is worse.
-            if entry["expect"] != "error" and "NUL byte" not in str(error):
-                wrong.append(f"{entry['file']}: refused: {error}")
-            continue
-        expected = (int(entry["rows_expected"]), int(entry["columns_expected"]))
-        if entry["expect"] == "error" or frame.shape != expected or target.isna().all():
-            wrong.append(f"{entry['file']}: {frame.shape}, expected {entry['expect']} {expected}")
-    assert entries and not wrong
