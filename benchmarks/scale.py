@@ -1,7 +1,8 @@
 """Rows against time and memory: read and preprocess, train, and the same steps in plain pandas, each in a process.
 
 ``python -m benchmarks.scale 10000 1000000`` names other sizes. Memory is the peak of a process above what it held when
-its packages were imported, as a multiple of the table in Arrow. Times are medians of three, of sizes above a million one.
+its packages were imported, as a multiple of the table in Arrow. Times are medians of three, of large
+sizes a single one.
 """
 
 import json
@@ -20,9 +21,10 @@ _TARGET = "bought"
 
 
 def main(sizes):
-    print(
-        "| rows | Arrow MB | preprocess s | peak x Arrow | plain pandas s | times faster | peak x Arrow | train s | peak x Arrow |"
+    heads = (
+        "rows, Arrow MB, preprocess s, peak x Arrow, plain pandas s, times faster, peak x Arrow, train s, peak x Arrow"
     )
+    print(f"| {heads.replace(', ', ' | ')} |")
     print("| ---: " * 9 + "|")
     for rows in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -48,8 +50,8 @@ def make(file, rows):
     """Write a table of 20 mixed columns: numbers, whole numbers, categories, a code, a date, truths; some missing."""
     import numpy as np
     import pandas as pd
-    from pyarrow import csv as arrow_csv
     import pyarrow as pa
+    from pyarrow import csv as arrow_csv
 
     random = np.random.default_rng(0)
     header = True

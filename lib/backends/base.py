@@ -101,8 +101,8 @@ class Backend(Protocol):
     def find_table(self, uri: str) -> str:
         """Where a table is, for people; DataError where it is not."""
 
-    def read_table(self, uri: str, without: Collection[str] = ()) -> pd.DataFrame:
-        """Read a table from the data store, or the one that a parameter names, less some columns."""
+    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+        """Read a table from the data store, or the one that a parameter names, as `lib.data.tables.read` does."""
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the data store as Parquet, and return its URI."""

@@ -128,6 +128,8 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     notes, changed = [], {}
     for name, values in frame.items():
+        if isinstance(values.dtype, (np.dtype, pd.StringDtype)) and values.dtype.kind not in "mOS":
+            continue
         kind = pd.api.types.infer_dtype(values, skipna=True)
         if kind == "decimal":
             changed[name] = values.astype(float)
@@ -166,6 +168,8 @@ def _as_numbers(target: pd.Series, name: str) -> pd.Series:
 
 def _as_classes(target: pd.Series) -> pd.Series:
     """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
+    if isinstance(target.dtype, pd.StringDtype):
+        return target
     if pd.api.types.infer_dtype(target) == "boolean":  # beside a missing one they were objects
         return target.astype(bool)
     if pd.api.types.infer_dtype(target) == "integer":

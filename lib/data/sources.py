@@ -38,7 +38,7 @@ _PATTERN = re.compile(r"[*?\[]")
 _MEGABYTE = 1024**2
 
 
-def read(uri: str, without: Collection[str] = ()) -> pd.DataFrame:
+def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
     """Table of an address.
 
     Parameters
@@ -49,6 +49,8 @@ def read(uri: str, without: Collection[str] = ()) -> pd.DataFrame:
         query behind a ``#``: ``sqlite:///shop.db#customers``.
     without : collection of str
         Columns that are not read.
+    arrow_texts : bool
+        As `tables.read` says.
 
     Raises
     ------
@@ -61,8 +63,8 @@ def read(uri: str, without: Collection[str] = ()) -> pd.DataFrame:
         return _query(uri, without)
     if is_remote(uri):
         with _fetched(uri) as paths:
-            return tables.read(paths, without)
-    return tables.read(files(uri), without)
+            return tables.read(paths, without, arrow_texts)
+    return tables.read(files(uri), without, arrow_texts)
 
 
 def files(uri: str) -> list[Path]:

@@ -8,12 +8,14 @@ rows are on the same side. The rows of a class that is too rare for luck are dea
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from lib.data.moments import as_moments
 from lib.data.row_hash import row_hash
@@ -65,14 +67,26 @@ class Rule:
                 "Give more rows, or another test_fraction or seed."
             )
         if keep or not frame.columns.is_unique:
-            return frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True)
+            return self._noted(frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True))
         sides: tuple[dict, dict] = ({}, {})
         train = ~test
         for name in list(frame.columns):
             values = frame.pop(name).array
             sides[0][name], sides[1][name] = values[train], values[test]
             del values
-        return pd.DataFrame(sides[0], copy=False), pd.DataFrame(sides[1], copy=False)
+            pa.default_memory_pool().release_unused()
+        return self._noted(pd.DataFrame(sides[0], copy=False), pd.DataFrame(sides[1], copy=False))
+
+    def holds(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Whether the rule would part the rows of these two so; what it has parted itself is not hashed again."""
+        made = self.__dict__.get("_made", ())
+        if [side() for side in made] and made[0]() is train and made[1]() is test:
+            return True
+        return bool(self.is_test(test).all() and not self.is_test(train).any())
+
+    def _noted(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        self.__dict__["_made"] = (weakref.ref(train), weakref.ref(test))
+        return train, test
 
     def _how_many(self) -> str:
         raise NotImplementedError

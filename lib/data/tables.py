@@ -22,9 +22,10 @@ TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 # What is told beside a table: attributes of its frame.
 NOTES, UNREAD = "notes", "unread"
 _ROWS_PER_WRITE = 2**18
+ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
-def read(path: Path | Sequence[Path], without: Collection[str] = ()) -> pd.DataFrame:
+def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
     """Read a table.
 
     Parameters
@@ -35,6 +36,9 @@ def read(path: Path | Sequence[Path], without: Collection[str] = ()) -> pd.DataF
         Where a comma does not separate, it may be the decimal mark.
     without : collection of str
         Columns that are not read.
+    arrow_texts : bool
+        Whether texts stay in Arrow's memory, as pandas' type ``str``; else they are objects of Python, which whoever
+        works on them may expect and which take several times the memory and time.
 
     Returns
     -------
@@ -62,7 +66,8 @@ def read(path: Path | Sequence[Path], without: Collection[str] = ()) -> pd.DataF
             raise NameNotFound("column", name, known, where=f"{paths[0]} (drop_columns)")
     if table.num_rows == 0:
         raise DataError(f"{paths[0]} has a header of {len(known)} columns and no row. Give a table with rows.")
-    frame = as_pandas(table)
+    frame = as_pandas(table, arrow_texts)
+    del table
     frame.columns = [str(name).strip() for name in frame.columns]
     frame.attrs.update({NOTES: notes, UNREAD: list(without)})
     return frame
@@ -72,7 +77,10 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another run may write the same rows
-    pq.write_table(as_arrow(frame), part, row_group_size=_ROWS_PER_WRITE)
+    table = as_arrow(frame)
+    # Numbers hardly repeat: looking for those that do takes longer than writing them.
+    texts = [field.name for field in table.schema if not _is_number(field.type)]
+    pq.write_table(table, part, row_group_size=_ROWS_PER_WRITE, use_dictionary=texts, compression="lz4")
     part.replace(path)
 
 
@@ -88,6 +96,10 @@ def as_arrow(frame: pd.DataFrame) -> pa.Table:
             texts = frame[name].astype(object).map(str, na_action="ignore")
             arrays[name] = pa.array(texts, type=pa.string(), from_pandas=True)
     return pa.table(arrays)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
 
 
 def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
@@ -111,14 +123,16 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     return found
 
 
-def as_pandas(table: pa.Table) -> pd.DataFrame:
+def as_pandas(table: pa.Table, arrow_texts: bool = False) -> pd.DataFrame:
     """Table in pandas, whose columns take over Arrow's memory where they can: the table is gone afterwards."""
+    types = {pa.string(): ARROW_TEXT}.get if arrow_texts else None
     for place, field in enumerate(table.schema):
         values = table.column(place)
         if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
             # Beside missing values pandas makes floats of whole numbers, which would change these.
             table = table.set_column(place, field.name, pc.cast(values, pa.string()))
-    frame = _writeable(table.to_pandas(split_blocks=True, self_destruct=True))
+    frame = _writeable(table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types))
+    pa.default_memory_pool().release_unused()  # which it would keep for its next table
     # An index with a name was a column once; one without is the row number.
     named = [name for name in frame.index.names if name is not None]
     return frame.reset_index(level=named).reset_index(drop=True) if named else _numbered(frame)

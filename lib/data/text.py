@@ -6,6 +6,7 @@ digits beyond a float's, and dates, whose form the training finds.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +25,7 @@ from lib.data.dialect import UNREADABLE, Dialect, look, opened
 from lib.errors import DataError
 
 _SHOWN = 3
+_BLOCK_BYTES = 2**21
 
 
 def read(paths: Sequence[Path], without: Collection[str] = ()) -> tuple[pa.Table, list[str], list[str]]:
@@ -148,13 +151,14 @@ def _replaced(table: pa.Table, columns: pa.Table) -> pa.Table:
 def _table(path: Path, dialect: Dialect, places: Sequence[str], texts: Sequence[str]) -> pa.Table:
     options = _options(dialect, places, texts)
     if dialect.is_balanced:
-        try:
-            if path.suffix.lower() == ".zip":
+        # In the types of its first rows a file is read with half the memory; where later rows have others, or it has a
+        # row too long or too short, this fails, and the next way is taken.
+        for reader in (_streamed, arrow_csv.read_csv):
+            with contextlib.suppress(pa.ArrowInvalid):
+                if path.suffix.lower() != ".zip":
+                    return reader(str(path), **options)
                 with opened(path) as file:
-                    return arrow_csv.read_csv(file, **options)
-            return arrow_csv.read_csv(str(path), **options)
-        except pa.ArrowInvalid:  # a row too long or too short; below it is mended, or refused by its line
-            pass
+                    return reader(file, **options)
     with _mended(path, dialect) as (file, rows):
         if rows == 0:
             return pa.table({place: pa.array([], pa.string() if place in texts else pa.null()) for place in places})
@@ -162,12 +166,21 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], texts: Sequence[
         return arrow_csv.read_csv(file, **_options(mended, places, texts))
 
 
+def _streamed(file: Any, **options: Any) -> pa.Table:
+    with arrow_csv.open_csv(file, **options) as reader:
+        return pa.Table.from_batches(list(reader), reader.schema)
+
+
 def _options(dialect: Dialect, places: Sequence[str], texts: Sequence[str]) -> dict:
     names = [str(place) for place in range(len(dialect.header))]  # a header may have a name twice
     encoding = "utf8" if dialect.encoding == "utf-8" else dialect.encoding  # the former spares a pass through Python
     return {
         "read_options": arrow_csv.ReadOptions(
-            column_names=names, skip_rows=dialect.empty_lines, skip_rows_after_names=1, encoding=encoding
+            block_size=_BLOCK_BYTES,
+            column_names=names,
+            skip_rows=dialect.empty_lines,
+            skip_rows_after_names=1,
+            encoding=encoding,
         ),
         "parse_options": arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=dialect.has_quotes),
         "convert_options": arrow_csv.ConvertOptions(

@@ -97,7 +97,9 @@ class BasePipeline:
         """
         deciding = preprocess.deciding_columns(self.parameters)
         unseen = [name for name in self.parameters.drop_columns if name not in deciding]
-        return self.backend.read_table(self.parameters.data, without=unseen)
+        hooks = (BasePipeline.prepare_data, BasePipeline.split_data, BasePipeline.baseline)
+        nobody_looks = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)
+        return self.backend.read_table(self.parameters.data, without=unseen, arrow_texts=nobody_looks)
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Called by preprocess with the raw table, less index columns and ``drop_columns``.

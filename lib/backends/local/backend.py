@@ -77,11 +77,11 @@ class LocalBackend:
 
         return sources.found(uri)
 
-    def read_table(self, uri: str, without: Collection[str] = ()) -> pd.DataFrame:
+    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
         """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` knows."""
         from lib.data import sources
 
-        return sources.read(uri, without)
+        return sources.read(uri, without, arrow_texts)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""
