@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -139,8 +139,8 @@ class Backend(Protocol):
     def find_table(self, uri: str) -> str:
         """Where a table is, for people; DataError where it is not."""
 
-    def read_table(self, uri: str) -> pd.DataFrame:
-        """Read a table from the data store, or the one that a parameter names."""
+    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+        """Read a table from the data store, or the one that a parameter names, as `lib.data.tables.read` does."""
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the data store as Parquet, and return its URI."""

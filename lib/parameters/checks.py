@@ -179,6 +179,10 @@ def _misfits(values: Mapping[str, Any]) -> list[str]:
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):
             faults.append(f"{name}: {target!r} is the target_column; take it out of {name}.")
+    if values.get("split") == "group" and not values.get("key_columns"):
+        faults.append("split: by group needs key_columns, the columns that name a group, e.g. [customer].")
+    if values.get("split") == "time" and not values.get("time_column"):
+        faults.append("split: by time needs time_column, the column that holds a row's time.")
     unused = [
         name for name in values.get("hyperparameters", ()) if name not in values.get("training_functions", [name])
     ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.backends.base import Backend
-    from lib.data.split import Split
+    from lib.data.split import Rule
     from lib.stages import deploy, evaluate, preprocess, setup, train
 
 
@@ -101,8 +101,15 @@ class BasePipeline:
     # Hooks
 
     def load_data(self) -> pd.DataFrame:
-        """Called first by preprocess. Return the raw table; by default the one that ``data`` names."""
-        return self.backend.read_table(self.parameters.data)
+        """Called first by preprocess. Return the raw table; by default the one that ``data`` names.
+
+        Of that, columns that no model may see and that decide nothing are not even read.
+        """
+        deciding = preprocess.deciding_columns(self.parameters)
+        unseen = [name for name in self.parameters.drop_columns if name not in deciding]
+        hooks = (BasePipeline.prepare_data, BasePipeline.split_data, BasePipeline.baseline)
+        nobody_looks = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)
+        return self.backend.read_table(self.parameters.data, without=unseen, arrow_texts=nobody_looks)
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Called by preprocess with the raw table, less index columns and ``drop_columns``.
@@ -113,12 +120,12 @@ class BasePipeline:
         """
         return frame
 
-    def split_data(self, frame: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def split_data(self, frame: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Called by preprocess with the prepared table and the rule that the parameters describe.
 
-        Return training rows and test rows. By default the rule, a hash of each row, decides.
+        Return training rows and test rows. By default the rule decides, and the frame is empty afterwards.
         """
-        return rule.apply(frame)
+        return rule.apply(frame, keep=False)
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
         """Called by preprocess with the training rows.

@@ -6,7 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
-from lib.backends.local.files import local_path
+from lib.data import sources
 from lib.errors import InputError
 from lib.paths import resolve
 
@@ -19,7 +19,7 @@ def faults(parameters: Parameters) -> list[str]:
     """What can be seen to be wrong before anything is started: a sentence each."""
     found = []
     try:
-        local_path(parameters.data)
+        sources.found(parameters.data)
     except InputError as error:
         found.append(f"data: {error}")
     return found + _port_faults(parameters)

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +74,15 @@ class LocalBackend:
 
     def find_table(self, uri: str) -> str:
         """Path and size of a table's file."""
-        path = local_path(uri)
-        return f"{shown(path)}, {path.stat().st_size / 1024**2:.1f} MB"
+        from lib.data import sources
 
-    def read_table(self, uri: str) -> pd.DataFrame:
-        """Read a table from a path or a ``file:`` URI."""
-        from lib.data import tables
+        return sources.found(uri)
 
-        return tables.read(local_path(uri))
+    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+        """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` knows."""
+        from lib.data import sources
+
+        return sources.read(uri, without, arrow_texts)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""
