@@ -1,1 +1,4 @@
 """tbd"""
+from ..routing import Routes
+from .. import names
+routes = Routes(names.API_HOST)
