@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -78,9 +79,9 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
     rows = rows.drop(columns=parameters.target_column)
     expected = metrics.predict(backend.tracking.load_model(folder), rows, parameters.task, parameters.positive_class)
 
-    def check(url: str, key: str) -> tuple[dict[str, Any], float]:
+    def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> tuple[dict[str, Any], float]:
         started = time.perf_counter()
-        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds)
+        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds, headers)
         seconds = time.perf_counter() - started
         compare(answer, expected)
         return answer, seconds
@@ -117,8 +118,10 @@ def as_request(rows: pd.DataFrame) -> dict[str, Any]:
     return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
 
 
-def ask(url: str, key: str, rows: pd.DataFrame, timeout: float) -> dict[str, Any]:
-    """Answer of an endpoint to some rows.
+def ask(
+    url: str, key: str, rows: pd.DataFrame, timeout: float, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Answer of an endpoint to some rows, asked with further headers where a backend needs them.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def ask(url: str, key: str, rows: pd.DataFrame, timeout: float) -> dict[str, Any
         answer = session.post(
             url,
             data=json.dumps(as_request(rows)),
-            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})},
             timeout=timeout,
         )
     except requests.RequestException as error:

@@ -6,10 +6,11 @@ import functools
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.base import Check, Endpoint
+from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.local.endpoint import LocalBackendEndpoint
 from lib.backends.local.files import alone, local_path
 from lib.backends.models import ModelRegistry
@@ -118,6 +119,14 @@ class LocalBackend:
         """Names of the endpoints that were ever deployed in this workspace."""
         folder = self.workspace / "endpoints"
         return sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+
+    def executor(self, stage: str) -> NotebookExecutor | None:
+        """None: every stage runs on this machine."""
+        return None
+
+    def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
+        """None: this machine is there anyway."""
+        return None
 
 
 def _cores() -> str:
