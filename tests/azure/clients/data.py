@@ -14,7 +14,9 @@ store = Datastore.register_azure_blob_container(
     workspace, "millrace", default.container_name, default.account_name, account_key=default.account_key,
     create_if_not_exists=True, overwrite=True,
 )  # fmt: skip
-pd.DataFrame({"day": ["2026-01-01", "2026-01-02"], "late": [0, 1], "name": ["a", "b"]}).to_csv("flights.csv", index=False)
+pd.DataFrame({"day": ["2026-01-01", "2026-01-02"], "late": [0, 1], "name": ["a", "b"]}).to_csv(
+    "flights.csv", index=False
+)
 store.upload_files(["flights.csv"], target_path="tables", overwrite=True, show_progress=False)
 types = {"day": DataType.to_string(), "late": DataType.to_long(), "name": DataType.to_string()}
 table = Dataset.Tabular.from_delimited_files(DataPath(store, "tables/flights.csv"), set_column_types=types)

@@ -5,11 +5,15 @@ import os
 import sys
 from pathlib import Path
 
+import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import (
-    CodeConfiguration, Environment, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model,
+    CodeConfiguration,
+    Environment,
+    ManagedOnlineDeployment,
+    ManagedOnlineEndpoint,
+    Model,
 )  # fmt: skip
-from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential
 
 SCORE = """
@@ -36,7 +40,9 @@ Path("conda.yml").write_text(
     f"dependencies:\n- python={version}\n- pip\n- pip:\n  - azureml-inference-server-http\n"
 )  # fmt: skip
 model = client.models.create_or_update(Model(name="toy", path="model", tags={"stage": "candidate"}))
-environment = Environment(name="serving", image="mcr.microsoft.com/azureml/minimal-ubuntu22.04-py311-cpu-inference", conda_file="conda.yml")
+environment = Environment(
+    name="serving", image="mcr.microsoft.com/azureml/minimal-ubuntu22.04-py311-cpu-inference", conda_file="conda.yml"
+)
 client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="toy-endpoint", auth_mode="key")).result()
 for colour in ("blue", "green"):
     client.online_deployments.begin_create_or_update(ManagedOnlineDeployment(
@@ -47,26 +53,22 @@ for colour in ("blue", "green"):
 endpoint = client.online_endpoints.get("toy-endpoint")
 endpoint.traffic, endpoint.mirror_traffic = {"blue": 100, "green": 0}, {"green": 50}
 client.online_endpoints.begin_create_or_update(endpoint).result()
-Path("request.json").write_text("{}")
-Path("wrong.json").write_text('{"fail": true}')
+key = client.online_endpoints.get_keys("toy-endpoint").primary_key
 
 
-def ask(deployment=None, file="request.json"):
-    return json.loads(client.online_endpoints.invoke("toy-endpoint", request_file=file, deployment_name=deployment))
+def ask(deployment=None, **content):
+    # Not by invoke(): it keeps the deployment once named for every later call of the process.
+    headers = {"Authorization": f"Bearer {key}"} | ({"azureml-model-deployment": deployment} if deployment else {})
+    return requests.post(endpoint.scoring_uri, json=content, headers=headers, timeout=120)
 
 
-live = [ask()["colour"] for _ in range(4)]
-named = ask("green")
+live = [ask().json()["colour"] for _ in range(4)]
+named = ask("green").json()
 endpoint = client.online_endpoints.get("toy-endpoint")
 endpoint.traffic, endpoint.mirror_traffic = {"blue": 50, "green": 50}, {}
 client.online_endpoints.begin_create_or_update(endpoint).result()
-both = sorted(ask()["colour"] for _ in range(4))
-try:
-    ask(file="wrong.json")
-    failure = 0
-except HttpResponseError as error:
-    failure = error.status_code
-key = client.online_endpoints.get_keys("toy-endpoint").primary_key
+both = sorted(ask().json()["colour"] for _ in range(4))
+failure = ask(fail=True)
 logs = client.online_deployments.get_logs("green", "toy-endpoint", lines=200)
 endpoint.traffic = {"blue": 100}
 client.online_endpoints.begin_create_or_update(endpoint).result()
@@ -74,7 +76,8 @@ client.online_deployments.begin_delete("green", "toy-endpoint").result()
 left = [deployment.name for deployment in client.online_deployments.list("toy-endpoint")]
 client.online_endpoints.begin_delete("toy-endpoint").result()
 print(json.dumps({
-    "live": live, "named": named, "both": both, "failure": failure, "key": bool(key), "left": left,
+    "live": live, "named": named, "both": both, "left": left,
+    "failure": [failure.status_code, failure.headers["ms-azureml-model-error-statuscode"]],
     "green_asked": logs.count("POST /score"), "endpoints": [found.name for found in client.online_endpoints.list()],
     "model": [model.version, client.models.get("toy", version="1").tags],
 }))  # fmt: skip

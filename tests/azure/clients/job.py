@@ -30,12 +30,15 @@ environment.python.conda_dependencies.set_python_version(f"{sys.version_info.maj
 environment = environment.register(workspace)
 Path("src").mkdir()
 Path("src/train.py").write_text(SCRIPT)
-config = ScriptRunConfig("src", script="train.py", arguments=["content"], compute_target=cluster, environment=environment)
+config = ScriptRunConfig(
+    "src", script="train.py", arguments=["content"], compute_target=cluster, environment=environment
+)
 run = Experiment(workspace, "flights").submit(config)
 run.wait_for_completion(show_output=False)
 run.download_file("outputs/model.txt", "model.txt")
+run.get_all_logs("logs")
 print(json.dumps({
     "status": run.get_status(), "metrics": run.get_metrics(), "tags": run.get_tags(), "files": run.get_file_names(),
-    "model": Path("model.txt").read_text(), "log": run.get_all_logs("logs") and Path("logs/user_logs/std_log.txt").read_text(),
+    "model": Path("model.txt").read_text(), "log": Path("logs/user_logs/std_log.txt").read_text(),
     "state": cluster.get_status().provisioning_state,
 }))  # fmt: skip

@@ -76,7 +76,9 @@ class LoopbackAzure:
         if call.host in (names.ARM_HOST, names.API_HOST) and not call.path.startswith(OPEN):
             if not self.tokens.good(call.bearer):
                 message = "The access token is missing, has expired or is not for this resource."
-                raise Refused(401, "ExpiredAuthenticationToken", message, WWW_Authenticate='Bearer error="invalid_token"')
+                raise Refused(
+                    401, "ExpiredAuthenticationToken", message, WWW_Authenticate='Bearer error="invalid_token"'
+                )
         if "{WS}" in route.template:
             scope = [parameters.pop(name) for name in SCOPE]
             if scope[0].lower() != names.SUBSCRIPTION:

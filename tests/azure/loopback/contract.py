@@ -35,7 +35,9 @@ def differences(entries: list[Entry], scenario: str, folder: Path = FOLDER) -> l
     optional = {line[1:].strip() for line in kept if line.startswith("?")}
     if os.environ.get(WRITE):
         folder.mkdir(exist_ok=True)
-        text = "".join(f"? {line}\n" if line in optional else f"{line}\n" for line in sorted({*now, *optional}, key=key))
+        text = "".join(
+            f"? {line}\n" if line in optional else f"{line}\n" for line in sorted({*now, *optional}, key=key)
+        )
         file.write_text(text)
         return []
     required = {line for line in kept if line and not line.startswith(("#", "?"))}

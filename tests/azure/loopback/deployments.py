@@ -16,7 +16,7 @@ from .processes import Process, answers, free_port
 from .routes.environment import environment_of
 from .store import Deployment, Endpoint
 
-NO_CODE = Path(__file__).with_name("no_code_scoring.py")
+NO_CODE = Path(__file__).with_name("image_packages") / "no_code_scoring.py"
 READY_SECONDS = 300
 GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-"
 
@@ -68,7 +68,9 @@ def bring_up(azure, endpoint: Endpoint, name: str, deployment: Deployment) -> No
 def container(azure, properties: dict[str, Any], folder: Path) -> tuple[list[str], dict[str, str], Path]:
     """Command, environment and folder of the container, its model and code mounted."""
     if azure.faults.take("deployment.image_build_failed"):
-        raise DeploymentFailed("ImageBuildFailure", "For more details, check the image build log: ResolvePackageNotFound.")
+        raise DeploymentFailed(
+            "ImageBuildFailure", "For more details, check the image build log: ResolvePackageNotFound."
+        )
     model = mounted_model(azure, properties.get("model"), folder)
     code = properties.get("codeConfiguration") or {}
     if code.get("codeId"):
@@ -80,7 +82,9 @@ def container(azure, properties: dict[str, Any], folder: Path) -> tuple[list[str
     else:
         place, entry = folder, str(NO_CODE)
         if not any(model.rglob("MLmodel")):
-            raise DeploymentFailed("BadArgument", "The model is no MLflow model: a scoring script and an environment are needed.")
+            raise DeploymentFailed(
+                "BadArgument", "The model is no MLflow model: a scoring script and an environment are needed."
+            )
     home = folder / "home"
     home.mkdir()
     # A container reaches the workspace's services as a job does, and nothing else.
@@ -124,7 +128,9 @@ def see_to_image(azure, identifier: str) -> None:
         return  # the image holds all it needs
     wanted = python_of(environment)
     if wanted and wanted != azure.python_version:
-        raise DeploymentFailed("ImageBuildFailure", f"python={wanted} asked for, this loopback has {azure.python_version}.")
+        raise DeploymentFailed(
+            "ImageBuildFailure", f"python={wanted} asked for, this loopback has {azure.python_version}."
+        )
     if "azureml-inference-server-http" not in yaml.safe_dump(conda):
         raise DeploymentFailed(
             "ResourceNotReady", "User container has crashed or terminated: a required package "
@@ -140,7 +146,9 @@ def ready(process: Process, deployment: Deployment, port: int, failing: bool, st
         if starved and deployment.log:
             process.stop()
             deployment.log = process.text() + "\nKilled\n"
-            raise DeploymentFailed("ResourceNotReady", f"{crashed} OOMKilled, exit code 137: the container ran out of memory.")
+            raise DeploymentFailed(
+                "ResourceNotReady", f"{crashed} OOMKilled, exit code 137: the container ran out of memory."
+            )
         if process.popen.poll() is not None or "Exception in worker process" in deployment.log or failing:
             process.stop()
             deployment.log = process.text() + ("\ninjected: the container exited\n" if failing else "")

@@ -12,7 +12,7 @@ from .processes import Process
 from .store import Run
 
 POLL_SECONDS = 0.5
-LOG = "user_logs/std_log.txt"
+LOG, IMAGE_LOG = "user_logs/std_log.txt", "azureml-logs/20_image_build_log.txt"
 
 
 class JobFailed(Exception):
@@ -55,14 +55,13 @@ def prepare_image(azure, run: Run, definition: dict[str, Any]) -> None:
     """Building the environment's image: here, seeing that its Python is the one there is."""
     wanted = python_of(definition.get("environment") or {})
     if wanted and wanted != azure.python_version:
-        azure.put_artifact(run, "azureml-logs/20_image_build_log.txt", f"no Python {wanted} in this loopback".encode())
-        raise JobFailed("UserError", "Image build failed. For more details, check log file "
-                        f"azureml-logs/20_image_build_log.txt. (python={wanted} asked for, {azure.python_version} here)")  # fmt: skip
-    if azure.faults.take("job.image_build_failed"):
-        log = "ResolvePackageNotFound:\n  - no-such-package==1.0\nERROR: executor failed running conda env create"
-        azure.put_artifact(run, "azureml-logs/20_image_build_log.txt", log.encode())
-        raise JobFailed("UserError", "Image build failed. For more details, check log file "
-                        "azureml-logs/20_image_build_log.txt.")  # fmt: skip
+        missing = f"python={wanted}: this loopback has {azure.python_version}"
+    elif azure.faults.take("job.image_build_failed"):
+        missing = "no-such-package==1.0"
+    else:
+        return
+    azure.put_artifact(run, IMAGE_LOG, f"ResolvePackageNotFound:\n  - {missing}\n".encode())
+    raise JobFailed("UserError", f"Image build failed. For more details, check log file {IMAGE_LOG}.")
 
 
 def python_of(environment: dict[str, Any]) -> str:

@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import threading
 import time
 import venv
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 START_SECONDS = 180
@@ -77,46 +78,37 @@ def own_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
 
 
-class Lazy:
-    """Started by the first who asks for its port."""
+class Server:
+    """Started at once, waited for by the first who asks for its port."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.lock = folder, threading.Lock()
-        self.process: Process | None = None
-        self._port = 0
+    def __init__(self, what: str, process: Process, ready: Callable[[], int]):
+        self.what, self.process, self.ready = what, process, ready
 
-    @property
+    @cached_property
     def port(self) -> int:
-        with self.lock:
-            if not self._port:
-                self.process, self._port = self.start()
-        return self._port
-
-    def start(self) -> tuple[Process, int]:
-        raise NotImplementedError
+        return self.process.wait_for(self.ready, self.what)
 
     def stop(self) -> None:
-        if self.process:
-            self.process.stop()
+        self.process.stop()
 
 
-class Azurite(Lazy):
+class Azurite(Server):
     """Microsoft's own emulator of the blob service, from npm."""
 
     def __init__(self, folder: Path, account: str, key: str):
-        super().__init__(folder)
-        self.accounts = f"{account}:{key}"
-
-    def start(self) -> tuple[Process, int]:
         script = azurite_installed() / "node_modules/azurite/dist/src/blob/main.js"
         process = Process(
             # Telemetry would go to Application Insights; newer api-versions than it knows are served all the same.
-            ["node", str(script), "--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(self.folder / "blobs"),
+            ["node", str(script), "--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(folder / "blobs"),
              "--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"],
-            self.folder / "azurite.log", self.folder, own_environment() | {"AZURITE_ACCOUNTS": self.accounts},
+            folder / "azurite.log", folder, own_environment() | {"AZURITE_ACCOUNTS": f"{account}:{key}"},
         )  # fmt: skip
-        listening = process.wait_for(lambda: re.search(r"listens on http://[\d.]+:(\d+)", process.text()), "Azurite")
-        return process, int(listening[1])
+
+        def listening() -> int:
+            match = re.search(r"listens on http://[\d.]+:(\d+)", process.text())
+            return int(match[1]) if match else 0
+
+        super().__init__("Azurite", process, listening)
 
 
 def azurite_installed() -> Path:
@@ -137,19 +129,19 @@ def azurite_installed() -> Path:
     return folder
 
 
-class MlflowServer(Lazy):
+class MlflowServer(Server):
     """A real ``mlflow server`` on SQLite: MLflow's own rules for runs, searches and the registry."""
 
-    def start(self) -> tuple[Process, int]:
+    def __init__(self, folder: Path):
         port = free_port()
-        database = f"sqlite:///{self.folder / 'mlflow.db'}"
+        database = f"sqlite:///{folder / 'mlflow.db'}"
+        settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         process = Process(
             [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-             "--backend-store-uri", database, "--no-serve-artifacts", "--default-artifact-root", str(self.folder)],
-            self.folder / "mlflow.log", self.folder, own_environment() | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+             "--backend-store-uri", database, "--no-serve-artifacts", "--default-artifact-root", str(folder)],
+            folder / "mlflow.log", folder, own_environment() | settings,
         )  # fmt: skip
-        process.wait_for(lambda: answers(port, "/health"), "mlflow server")
-        return process, port
+        super().__init__("mlflow server", process, lambda: port if answers(port, "/health") else 0)
 
 
 def image_python(folder: Path) -> Path:
@@ -160,5 +152,6 @@ def image_python(folder: Path) -> Path:
     """
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     packages = next(folder.glob("lib/python3*/site-packages"))
-    (packages / "image.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    own = Path(__file__).with_name("image_packages")  # what Azure's images hold and this environment does not
+    (packages / "image.pth").write_text(f"{sysconfig.get_path('purelib')}\n{own}\n")
     return folder / "bin" / "python"

@@ -87,7 +87,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.read_body(call, fault)
             if route is None:
-                answered = reply(error(404, "NotFound", f"the loopback Azure has no route for {call.host}{call.path}"), 404)
+                answered = reply(
+                    error(404, "NotFound", f"the loopback Azure has no route for {call.host}{call.path}"), 404
+                )
             else:
                 answered = struck(call, fault, lambda: behind.answer(call, route, parameters))
         except Refused as refusal:
@@ -96,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         except Exception:
             details["failure"] = traceback.format_exc()
-            answered = reply(error(500, "LoopbackError", details["failure"]), 500)
+            answered = reply(error(501, "LoopbackError", details["failure"]), 501)  # 500 is tried again
         behind.journal.write(entry(call, answered, route, seconds=time.monotonic() - started, **details))
         if answered:
             self.send(answered, cut=bool(fault and fault.drop == "reply"))

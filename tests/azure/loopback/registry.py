@@ -122,7 +122,9 @@ class Registry:
     def places(self, source: str) -> list[tuple[str, str]]:
         """Container and prefix of what a version's source names."""
         if match := re.fullmatch(r"aml://asset/(\w+)", source):
-            prefixes = [artifact.get("prefix") or artifact["id"] for artifact in self.store.assets[match[1]]["artifacts"]]
+            prefixes = [
+                artifact.get("prefix") or artifact["id"] for artifact in self.store.assets[match[1]]["artifacts"]
+            ]
             return [(names.ARTIFACT_CONTAINER, prefix) for prefix in prefixes]
         if match := re.search(r"/datastores/([^/]+)/paths/(.+)$", source):
             section = self.store.datastores[match[1]]["azureStorageSection"]

@@ -102,7 +102,7 @@ class Store:
         self.artifacts: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}  # by origin and container, then path
         self.snapshots: dict[str, dict[str, Any]] = {}
         self.environments: dict[str, dict[str, dict[str, Any]]] = {}
-        self.computes: dict[str, "Cluster"] = {}
+        self.computes: dict[str, Cluster] = {}
         self.assets: dict[str, dict[str, Any]] = {}
         self.codes: dict[str, dict[str, dict[str, Any]]] = {}
         self.endpoints: dict[str, Endpoint] = {}

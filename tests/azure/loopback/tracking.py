@@ -17,7 +17,13 @@ from .messages import now
 from .processes import MlflowServer
 from .store import Run, Store, milliseconds, new_run
 
-STATUS = {"RUNNING": "Running", "SCHEDULED": "Queued", "FINISHED": "Completed", "FAILED": "Failed", "KILLED": "Canceled"}
+STATUS = {
+    "RUNNING": "Running",
+    "SCHEDULED": "Queued",
+    "FINISHED": "Completed",
+    "FAILED": "Failed",
+    "KILLED": "Canceled",
+}
 MLFLOW_STATUS = {status: name for name, status in STATUS.items()}
 
 

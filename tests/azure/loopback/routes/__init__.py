@@ -2,8 +2,27 @@
 
 from ..routing import Router, Routes
 from . import (
-    aad, arm, artifact, compute, content, dataset, datastore, discovery, environment, execution, history, jasmine,
-    metric, mlflow, model_management, online_endpoints, operations, scoring, storage, telemetry, versions,
+    aad,
+    arm,
+    artifact,
+    compute,
+    content,
+    dataset,
+    datastore,
+    discovery,
+    environment,
+    execution,
+    history,
+    jasmine,
+    metric,
+    mlflow,
+    model_management,
+    online_endpoints,
+    operations,
+    scoring,
+    storage,
+    telemetry,
+    versions,
 )  # fmt: skip
 
 SERVICES = (

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .. import names
-from ..messages import Call, Reply, merge_patch, not_found, now, page, reply
+from ..messages import Call, Reply, merge_patch, not_found, now, reply
 from ..routing import Routes
 from ..store import Cluster
 from .operations import accepted
@@ -54,7 +54,8 @@ def get(azure, call: Call, name: str) -> Reply:
 @routes.on("GET", "/rp/workspaces{WS}/computes")
 @arm.on("GET", "{WS}/computes")
 def every(azure, call: Call) -> Reply:
-    return page([written(name, cluster) for name, cluster in azure.store.computes.items()])
+    # Without a nextLink: the client follows one that is null.
+    return reply({"value": [written(name, cluster) for name, cluster in azure.store.computes.items()]})
 
 
 @arm.on("PUT", "{WS}/computes/{name}")

@@ -27,6 +27,8 @@ def submit(azure, call: Call, experiment: str) -> Reply:
         properties={"ContentSnapshotId": call.json["SnapshotId"], "azureml.computetarget": "amlcompute"},
     )  # fmt: skip
     run.executed = True
+    base = BASE.replace("{WS}", names.WORKSPACE_PATH).replace("{experiment}", experiment)
+    run.dto["cancelUri"] = f"https://{names.API_HOST}{base}/runId/{run_id}/cancel"
     threading.Thread(target=execute, args=(azure, run, call.json), name=run_id, daemon=True).start()
     return reply({"runId": run_id})
 

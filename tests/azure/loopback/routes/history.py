@@ -12,7 +12,13 @@ routes = Routes(names.API_HOST)
 BASE = "/history/v1.0{WS}"
 EXPERIMENT = (BASE + "/experiments/{experiment}", BASE + "/experimentids/{experiment}")
 RUN = tuple(f"{base}/runs/{{run_id}}" for base in EXPERIMENT)
-EVENTS = {"start": "Running", "completed": "Completed", "failed": "Failed", "canceled": "Canceled", "cancel": "Canceled"}
+EVENTS = {
+    "start": "Running",
+    "completed": "Completed",
+    "failed": "Failed",
+    "canceled": "Canceled",
+    "cancel": "Canceled",
+}
 
 
 def below(templates: tuple[str, ...], rest: str) -> tuple[str, ...]:
@@ -107,7 +113,7 @@ def passes(run: Run, text: str) -> bool:
         group, name, operator, value = match.groups()
         held: Any = run.dto
         if group:
-            held = held[group]
+            held = held[group.lower()]
         held = held.get(name[0].lower() + name[1:] if not group else name)
         wanted = None if value == "null" else value.strip("'")
         if (held == wanted) is not (operator.lower() == "eq"):
@@ -121,7 +127,9 @@ def event(azure, call: Call, experiment: str, run_id: str) -> Reply:
     run = found_or_made(azure, experiment, run_id)
     status = EVENTS.get(call.json.get("name", "").rpartition(".")[2].lower())
     error = ((call.json.get("data") or {}).get("ErrorResponse") or {}).get("error")
-    if status and not run.executed:
+    if status == "Canceled":
+        azure.cancel(run)
+    elif status and not run.executed:
         azure.tracking.set_status(run, status, error)
     return Reply(200)
 

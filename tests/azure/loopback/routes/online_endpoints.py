@@ -57,7 +57,9 @@ def see_to_traffic(endpoint: Endpoint, properties: dict[str, Any]) -> None:
     for name in {*traffic, *mirror} - endpoint.deployments.keys():
         raise Refused(400, "BadArgument", f"The deployment {name} in the traffic map does not exist.")
     if sum(traffic.values()) not in (0, 100):
-        raise Refused(400, "BadArgument", f"The traffic percentages must sum up to 0 or 100, not {sum(traffic.values())}.")
+        raise Refused(
+            400, "BadArgument", f"The traffic percentages must sum up to 0 or 100, not {sum(traffic.values())}."
+        )
     if len(mirror) > 1 or sum(mirror.values()) > 50:
         raise Refused(400, "BadArgument", "Only one deployment may be mirrored to, with 50 percent at most.")
     for name in mirror:
@@ -181,7 +183,9 @@ def put_deployment(azure, call: Call, endpoint: str, name: str) -> Reply:
             deployment.body = call.json
         deployment.state, deployment.error = "Updating" if held else "Creating", None
         owner.deployments[name] = deployment
-    threading.Thread(target=bring_up, args=(azure, owner, name, deployment), name=f"{endpoint}-{name}", daemon=True).start()
+    threading.Thread(
+        target=bring_up, args=(azure, owner, name, deployment), name=f"{endpoint}-{name}", daemon=True
+    ).start()
     states = {"Succeeded": "Succeeded", "Failed": "Failed"}
     operation = azure.store.operation(lambda: (states.get(deployment.state, "InProgress"), deployment.error))
     content = written_deployment(endpoint, name, deployment)

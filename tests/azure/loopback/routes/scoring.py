@@ -16,7 +16,7 @@ FORWARDED = ("content-type", "accept", "traceparent", "x-request-id", "x-ms-clie
 
 
 class Split:
-    """Turns weights into an order that keeps them exactly: smooth weighted round robin, so that no test is a lottery."""
+    """Turns weights into an order that keeps them exactly (smooth weighted round robin): no test is a lottery."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

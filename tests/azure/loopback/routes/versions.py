@@ -61,7 +61,9 @@ def put_model(azure, call: Call, name: str, version: str) -> Reply:
         return reply(model_resource(azure.registry.get(name, version)))
     expected = str(max(map(int, held), default=0) + 1)
     if version != expected:
-        raise Refused(400, "UserError", f"the loopback Azure's registry counts: version {expected} of {name} comes next")
+        raise Refused(
+            400, "UserError", f"the loopback Azure's registry counts: version {expected} of {name} comes next"
+        )
     v2 = {key: value for key, value in asked.items() if key not in ("tags", "description")}
     run_id = asked.get("jobName") or ""
     tags, description = asked.get("tags") or {}, asked.get("description") or ""
@@ -125,19 +127,21 @@ def environment_resource(name: str, held: dict[str, Any]) -> dict[str, Any]:
     v2 = held.get("v2")
     if v2 is None:
         docker, python = held.get("docker") or {}, held.get("python") or {}
-        v2 = {"image": docker.get("baseImage"), "condaFile": as_yaml(python.get("condaDependencies")), "osType": "Linux"}
-    return resource("environments", name, held["version"], v2 | {"environmentType": "UserCreated"})
+        v2 = {
+            "image": docker.get("baseImage"),
+            "condaFile": as_yaml(python.get("condaDependencies")),
+            "osType": "Linux",
+        }
+    return resource("environments", name, held["version"], v2 | {"environmentType": "UserCreated", "osType": "Linux"})
 
 
 def as_yaml(content: Any) -> str | None:
-
 
     return yaml.safe_dump(content) if content else None
 
 
 @routes.on("PUT", "{WS}/environments/{name}/versions/{version}")
 def put_environment(azure, call: Call, name: str, version: str) -> Reply:
-
 
     asked = call.json["properties"]
     conda = yaml.safe_load(asked["condaFile"]) if asked.get("condaFile") else None
