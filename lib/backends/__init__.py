@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lib import catalogue
 
 if TYPE_CHECKING:
-    from lib.backends.base import Backend
+    from lib.backends.base import Backend, Check
     from lib.parameters import Parameters
 
 
@@ -20,6 +20,11 @@ def available() -> list[str]:
 def faults(parameters: Parameters) -> list[str]:
     """What a backend can see to be wrong before a kernel starts: a sentence each."""
     return _module(parameters).faults(parameters)
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """What a run needs, looked at and not made: a line each."""
+    return _module(parameters).diagnosis(parameters)
 
 
 def connect(parameters: Parameters) -> Backend:

@@ -190,6 +190,9 @@ class Backend(Protocol):
     def executor(self, stage: str) -> NotebookExecutor | None:
         """What executes a stage's notebooks elsewhere; None where the stage runs at the orchestrator."""
 
+    def teardown(self, everything: bool) -> list[str]:
+        """End the use case's endpoint and jobs, or those of all, and what runs made for them; a line for each."""
+
     def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
         """Estimate what a run costs, given the stage of each of its notebooks; None where it costs nothing.
 

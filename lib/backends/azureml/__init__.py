@@ -1,6 +1,6 @@
 """Azure Machine Learning: its workspace, datastore, clusters, AutoML, registry and online endpoints.
 
-One module for each thing that is asked of Azure, so that each can be replaced by itself: `connection`, `data`, `compute`,
+One module for each thing that is asked of Azure, so that each can be replaced alone: `connection`, `data`, `compute`,
 `environment`, `running`, `automl`, `endpoint`, `registry`, `cost`. `explanations` says what its errors mean.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
+from lib.backends.base import Check
 from lib.errors import DataError, ParameterError
 from lib.paths import existing
 
@@ -41,6 +42,13 @@ def faults(parameters: Parameters) -> list[str]:
     if parameters.endpoint_port:
         found.append("endpoint_port: Azure chooses the address of its endpoints. Leave it at 0.")
     return found + cost.faults(parameters)
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """Login, roles, quota, storage, clusters, endpoint, packages and clock, looked at and not made."""
+    from lib.backends.azureml import doctor
+
+    return [Check("parameters", fault, ok=False) for fault in faults(parameters)] + doctor.diagnosis(parameters)
 
 
 def connect(parameters: Parameters) -> AzureBackend:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml import environment
+from lib.backends.azureml import environment, running
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.cost import Meter, estimated
 from lib.backends.azureml.data import DataStore
 from lib.backends.azureml.endpoint import ManagedEndpoint, names_of
 from lib.backends.azureml.explain import explaining
+from lib.backends.azureml.registry import downloaded
 from lib.backends.azureml.running import ClusterExecutor
 from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.models import ModelRegistry
@@ -58,7 +59,9 @@ class AzureBackend:
     def tracking(self) -> Tracking:
         """MLflow on the workspace."""
         with explaining("reach MLflow on the workspace"):
-            return Tracking(self.connection.tracking_uri)
+            return Tracking(
+                self.connection.tracking_uri, download=lambda uri: downloaded(self.connection.workspace, uri)
+            )
 
     def checks(self) -> list[Check]:
         """Workspace, stores, clusters and environment; what is missing of them is made."""
@@ -120,6 +123,16 @@ class AzureBackend:
         if stage not in self._parameters.cluster_stages:
             return None
         return ClusterExecutor(self.connection, self._data, self._clusters, self._meter, self._parameters, stage)
+
+    def teardown(self, everything: bool) -> list[str]:
+        """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""
+        names = self.endpoints() if everything else [self._parameters.name]
+        ended = [line for name in names for line in running.cancel_all(self.connection, name)]
+        for name in names:
+            endpoint = self.endpoint(name)
+            if endpoint.exists():
+                ended.append(f"endpoint {name}: {endpoint.stop().state}")
+        return ended + (self._clusters.delete_made() if everything else [])
 
     def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
         """Cost of the notebooks that a cluster executes, and of a day of the endpoint."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import explaining, patiently
+from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.backends.base import Check
 from lib.errors import StageError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _PRIORITIES = {"dedicated": "dedicated", "low_priority": "lowpriority"}
 _MAKING_MINUTES = 20
+_DESCRIPTION = "Executes the notebooks of Millrace; made by a run"
 
 _making = threading.Lock()
 
@@ -46,13 +47,12 @@ class Clusters:
     def find(self, name: str) -> Any:
         """Cluster of a name, None where there is none."""
         from azureml.core.compute import ComputeTarget
-        from azureml.exceptions import ComputeTargetException
 
         with explaining(f"find the cluster {name}"):
             try:
                 return ComputeTarget(self._connection.workspace, name)
-            except ComputeTargetException as error:
-                if "ComputeTargetNotFound" in str(error) or "not found" in str(error).lower():
+            except Exception as error:
+                if is_absent(error):
                     return None
                 raise
 
@@ -99,6 +99,17 @@ class Clusters:
             return ""
         return " ".join(str(error) for error in status.errors)
 
+    def delete_made(self) -> list[str]:
+        """Delete the clusters that runs made, known by their description; a line for each."""
+        from azureml.core.compute import ComputeTarget
+
+        workspace, lines = self._connection.workspace, []
+        for cluster in patiently(lambda: ComputeTarget.list(workspace), "list the clusters"):
+            if cluster.type == "AmlCompute" and cluster.description == _DESCRIPTION:
+                patiently(cluster.delete, f"delete the cluster {cluster.name}")
+                lines.append(f"cluster {cluster.name}: deleted")
+        return lines
+
     def _make(self, name: str) -> Any:
         from azureml.core.compute import AmlCompute, ComputeTarget
 
@@ -115,7 +126,7 @@ class Clusters:
             min_nodes=0,
             max_nodes=asked.max_nodes,
             idle_seconds_before_scaledown=asked.idle_seconds,
-            description="Executes the notebooks of Millrace",
+            description=_DESCRIPTION,
             **(identity if asked.managed_identity else {}),
         )
         workspace = self._connection.workspace

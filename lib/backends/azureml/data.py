@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import explaining, patiently
+from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.data import tables
 from lib.errors import DataError
 from lib.paths import existing, resolve
@@ -58,14 +58,13 @@ class DataStore:
     def datastore(self) -> Any:
         """Datastore, registered where it is not there: by identity, with no key in it."""
         from azureml.core import Datastore
-        from azureml.exceptions import UserErrorException
 
         name, workspace = self._parameters.datastore, self._connection.workspace
         with explaining(f"find the datastore {name}"):
             try:
                 return Datastore.get(workspace, name)
-            except UserErrorException as error:  # what the SDK makes of 404
-                if "not find datastore" not in str(error) and "404" not in str(error):
+            except Exception as error:
+                if not is_absent(error):
                     raise
         account = self._parameters.storage_account or _last(workspace.get_details()["storageAccount"])
 
@@ -76,7 +75,6 @@ class DataStore:
                 container_name=self._parameters.container,
                 account_name=account,
                 skip_validation=True,
-                grant_workspace_access=True,
             )
 
         made = patiently(register, f"register the datastore {name}")
@@ -134,18 +132,20 @@ class DataStore:
         DataError
             Where it is not there, or its address is none of this datastore's.
         """
-        from azure.core.exceptions import ResourceNotFoundError
+        blob = self.container.get_blob_client(self._path(uri))
 
-        path = self._path(uri)
-        try:
-            with explaining(f"read {uri}"):
-                return self.container.download_blob(path).readall()
-        except Exception as error:
-            if isinstance(error.__cause__, ResourceNotFoundError):
-                raise DataError(
-                    f"{uri} is not in the datastore {self._parameters.datastore}. Was it deleted?"
-                ) from error
-            raise
+        def get() -> bytes | None:
+            try:
+                return blob.download_blob().readall()
+            except Exception as error:
+                if is_absent(error):
+                    return None
+                raise
+
+        content = patiently(get, f"read {uri}")
+        if content is None:
+            raise DataError(f"{uri} is not there. Was it deleted, or is it in another container?")
+        return content
 
     def read_json(self, uri: str) -> Any:
         """JSON in a file of the store, or of this machine."""
@@ -241,13 +241,12 @@ class DataStore:
     def _version_of(self, name: str, sha256: str) -> str | None:
         """Address of the newest version, where it is the one with that content."""
         from azureml.core import Dataset
-        from azureml.exceptions import UserErrorException
 
         with _engine, explaining(f"find the dataset {name}"):
             try:
                 newest = Dataset.get_by_name(self._connection.workspace, name)
-            except UserErrorException as error:
-                if "Cannot find" in str(error) or "No dataset" in str(error) or "not found" in str(error).lower():
+            except Exception as error:
+                if is_absent(error):
                     return None
                 raise
         return f"azureml:{name}:{newest.version}" if newest.tags.get(_TAG) == sha256 else None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml import environment
-from lib.backends.azureml.explain import explained, explaining, patiently
+from lib.backends.azureml.explain import explained, explaining, is_absent, patiently
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError, MillraceError
 from lib.paths import ROOT
@@ -40,9 +40,9 @@ _PAUSE_SECONDS = 5
 _ENTRY = "lib/serving/score.py"
 
 
-def name_of(name: str, workspace_id: str) -> str:
-    """Name of a use case's endpoint: unique in the region, as Azure asks, by a hash of the workspace."""
-    suffix = hashlib.sha256(workspace_id.lower().encode()).hexdigest()[:6]
+def name_of(name: str, workspace: Mapping[str, str]) -> str:
+    """Name of a use case's endpoint: unique in the region, as Azure asks, by a hash of the workspace's own names."""
+    suffix = hashlib.sha256("/".join(workspace.values()).lower().encode()).hexdigest()[:6]
     return f"{name[: _LONGEST_NAME - 1 - len(suffix)].rstrip('-')}-{suffix}"
 
 
@@ -74,7 +74,7 @@ class ManagedEndpoint:
         alone: Callable[[], AbstractContextManager],
     ):
         self._connection, self._use_case, self._parameters, self._alone = connection, name, parameters, alone
-        self.name = name_of(name, connection.workspace.id)
+        self.name = name_of(name, connection.names)
 
     @property
     def _endpoints(self) -> Any:
@@ -142,6 +142,10 @@ class ManagedEndpoint:
             self._wait(lambda: self._endpoints.begin_delete(self.name), f"delete the endpoint {self.name}")
         return self.status()
 
+    def exists(self) -> bool:
+        """Whether there is anything that costs."""
+        return self._endpoint() is not None
+
     def logs(self, lines: int) -> str:
         """The last lines that the deployment with the traffic logged, or the only one there is."""
         endpoint = self._endpoint()
@@ -159,13 +163,13 @@ class ManagedEndpoint:
     # The parts of a deployment
 
     def _endpoint(self) -> Any:
-        from azure.core.exceptions import ResourceNotFoundError
-
         def get() -> Any:
             try:
                 return self._endpoints.get(self.name)
-            except ResourceNotFoundError:
-                return None
+            except Exception as error:
+                if is_absent(error):
+                    return None
+                raise
 
         return patiently(get, f"look at the endpoint {self.name}")
 

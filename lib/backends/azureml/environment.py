@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from lib.backends.azureml.explain import explaining, patiently
+from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.paths import ROOT
 
 NAME = "millrace"
@@ -55,8 +56,8 @@ def registered(workspace: Any, vm_size: str = "") -> Any:
     with explaining(f"find the environment {NAME}, version {version}"):
         try:
             return Environment.get(workspace, NAME, version)
-        except Exception as error:  # the SDK has no class of its own for what is not there
-            if "not found" not in str(error).lower() and "404" not in str(error):
+        except Exception as error:
+            if not is_absent(error):
                 raise
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "environment.yml"
@@ -64,5 +65,6 @@ def registered(workspace: Any, vm_size: str = "") -> Any:
         environment = Environment.from_conda_specification(NAME, str(file))
     environment.version = version
     environment.docker.base_image = IMAGE
-    environment.environment_variables = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    log = logging.getLogger("azureml.core.environment")
+    log.setLevel(logging.ERROR)  # it warns of every version that is set on purpose
     return patiently(lambda: environment.register(workspace), f"register the environment {NAME}")

@@ -19,6 +19,7 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 _LONGEST_WAIT_SECONDS = 60.0
 _LONGEST_TEXT = 600
+_ABSENT = re.compile(r"not found|cannot find|does ?n.t exist|no dataset", re.IGNORECASE)
 _STATUS_IN_TEXT = re.compile(
     r"(?:status(?:[ _]?code)?|HTTP(?:/1.1)?|error|code)[\"': =(]{1,4}([45]\d\d)\b", re.IGNORECASE
 )
@@ -28,6 +29,12 @@ def explanation(error: BaseException) -> Explanation:
     """What an exception means, by everything that its chain of causes says."""
     statuses, text = _said(error)
     return next((one for one in EXPLANATIONS if one.fits(statuses, text)), UNKNOWN)
+
+
+def is_absent(error: BaseException) -> bool:
+    """Whether an exception says that what was looked for is not there."""
+    statuses, text = _said(error)
+    return 404 in statuses or (not statuses and _ABSENT.search(text) is not None)
 
 
 def explained(error: BaseException, doing: str) -> MillraceError:

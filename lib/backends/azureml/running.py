@@ -33,6 +33,7 @@ _CANCEL_MINUTES = 5
 _QUEUE_MINUTES = 120
 _QUOTA_POLLS = 20
 _ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
+_TYPE = "azureml.scriptrun"
 _TRAVELS = ("lib", "parameters", "environment.yml")
 
 # Submitting walks and hashes folders and keeps a cache in the home folder; it is not made for threads.
@@ -124,6 +125,7 @@ class ClusterExecutor:
                 environment=surroundings,
                 max_run_duration_seconds=int(timeout_minutes * 60),
             )
+            config.run_config.environment_variables["MLFLOW_DISABLE_TELEMETRY"] = "true"
             for name, value in parameters.items():
                 if isinstance(value, str) and value.startswith("azureml:") and "://" not in value:
                     # Named as its input, a dataset shows in the job's lineage.
@@ -244,6 +246,25 @@ class ClusterExecutor:
         return StageError(
             "\n".join([f"Job {run.id} {status.lower()}. {found.meaning} Azure says: {said}", where, *tail])
         )
+
+
+def cancel_all(connection: Connection, name: str) -> list[str]:
+    """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each."""
+    from azureml.core import Experiment
+
+    def find() -> list[Any]:
+        workspace = connection.workspace
+        known = workspace.experiments
+        if name not in known:
+            return []
+        runs = Experiment(workspace, name).get_runs(tags={}, include_children=False)
+        return [run for run in runs if run.type == _TYPE and run.get_status() not in _ENDED]
+
+    lines = []
+    for run in patiently(find, f"list the jobs of {name}"):
+        patiently(run.cancel, f"cancel job {run.id}")
+        lines.append(f"job {run.id}: cancelled")
+    return lines
 
 
 def _pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, Any]) -> None:

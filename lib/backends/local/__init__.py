@@ -6,6 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
+from lib.backends.base import Check
 from lib.backends.local.files import local_path
 from lib.errors import InputError
 from lib.paths import resolve
@@ -44,6 +45,12 @@ def _port_faults(parameters: Parameters) -> list[str]:
         return [
             f"endpoint_port: {host} port {port} cannot be had ({error.strerror}){by}. Use another, or 0 for a free one."
         ]
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """Stores, table and space on this machine."""
+    found = connect(parameters).checks()
+    return found + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 
 
 def connect(parameters: Parameters) -> LocalBackend:

@@ -124,6 +124,14 @@ class LocalBackend:
         """None: every stage runs on this machine."""
         return None
 
+    def teardown(self, everything: bool) -> list[str]:
+        """Stop the endpoint, or all of this workspace; nothing else outlives a run."""
+        known = self.endpoints()
+        names = known if everything else [name for name in known if name == self._parameters.name]
+        before = {name: self.endpoint(name).status() for name in names}
+        ended = [self.endpoint(name).stop() for name, status in before.items() if status.url]
+        return [f"endpoint {status.name}: {status.state}" for status in ended]
+
     def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
         """None: this machine is there anyway."""
         return None
