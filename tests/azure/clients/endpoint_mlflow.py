@@ -21,7 +21,7 @@ model = LinearRegression().fit(rows, rows.a * 2)
 with mlflow.start_run() as started:
     folder = Path(tempfile.mkdtemp()) / "model"
     mlflow.sklearn.save_model(model, folder, signature=infer_signature(rows, model.predict(rows)))
-    mlflow.log_artifacts(folder, "model")
+    mlflow.log_artifacts(str(folder), "model")
 client = mlflow.MlflowClient()
 client.create_registered_model("no-code")
 client.create_model_version("no-code", f"{started.info.artifact_uri}/model", run_id=started.info.run_id)

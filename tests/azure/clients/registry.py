@@ -21,7 +21,7 @@ with mlflow.start_run() as started:
     mlflow.log_dict({"a": 1}, "report.json")
     folder = Path(tempfile.mkdtemp()) / "model"
     mlflow.sklearn.save_model(LogisticRegression().fit([[0], [1]], [0, 1]), folder)
-    mlflow.log_artifacts(folder, "model")
+    mlflow.log_artifacts(str(folder), "model")
 client = mlflow.MlflowClient()
 client.create_registered_model("registered")
 for tags in ({"stage": "candidate"}, {"stage": "production"}):

@@ -127,7 +127,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, answered: Reply, cut: bool) -> None:
         self.send_response_only(answered.status)
-        headers = {"content-length": str(len(answered.body)), "x-ms-request-id": str(uuid.uuid4())}
+        headers = {
+            "date": self.date_time_string(),
+            "content-length": str(len(answered.body)),
+            "x-ms-request-id": str(uuid.uuid4()),
+        }
         headers |= {name.lower(): value for name, value in answered.headers.items()}
         for name, value in headers.items():
             self.send_header(name, value)

@@ -107,6 +107,10 @@ class Store:
         self.codes: dict[str, dict[str, dict[str, Any]]] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.operations: dict[str, Operation] = {}
+        # What the subscription allows
+        self.core_limits: dict[str, int] = {}
+        self.denied_actions: list[str] = []
+        self.shared_key_access = True
 
     def experiment(self, name_or_id: str) -> dict[str, Any]:
         """An experiment by either of its names."""

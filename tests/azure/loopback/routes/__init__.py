@@ -21,13 +21,14 @@ from . import (
     operations,
     scoring,
     storage,
+    subscription,
     telemetry,
     versions,
-)  # fmt: skip
+)
 
 SERVICES = (
     aad, arm, artifact, compute, content, dataset, datastore, discovery, environment, execution, history, jasmine,
-    metric, mlflow, model_management, online_endpoints, operations, scoring, storage, telemetry, versions,
+    metric, mlflow, model_management, online_endpoints, operations, scoring, storage, subscription, telemetry, versions,
 )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ routes = Routes("{account}.blob.core.windows.net")
 def blob(azure, call: Call, account: str, path: str) -> Reply:
     if account != names.STORAGE_ACCOUNT:
         return storage_error(404, "ResourceNotFound", f"no storage account {account}")
+    if not azure.store.shared_key_access and call.headers.get("authorization", "").startswith("SharedKey"):
+        return storage_error(403, "KeyBasedAuthenticationNotPermitted", "key based authentication is not permitted")
     if not call.bearer:
         return azure.blobs.forward(call.method, call.target, call.headers, call.body)
     if not azure.tokens.good(call.bearer):
