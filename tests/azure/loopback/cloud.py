@@ -41,6 +41,7 @@ class LoopbackAzure:
         self.python = image_python(self.folder / "image")
         self.python_version = f"{sys.version_info.major}.{sys.version_info.minor}"
         self.failures: list[str] = []
+        self.identity_secrets: set[str] = set()
         self.store.datastores[datastore.DEFAULT] = datastore.default_datastore(self.blobs.key)
         self.store.environments[environment.CURATED] = environment.curated()
         self.authority, context = certificates.make(self.folder)

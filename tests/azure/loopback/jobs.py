@@ -3,6 +3,7 @@
 import os
 import re
 import traceback
+import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -149,6 +150,14 @@ def environment(azure, run: Run, definition: dict[str, Any], folder: Path) -> di
         "MLFLOW_TRACKING_URI": names.MLFLOW_URI, "MLFLOW_TRACKING_TOKEN": token, "MLFLOW_RUN_ID": run.id,
         "MLFLOW_EXPERIMENT_ID": experiment["experimentId"], "MLFLOW_EXPERIMENT_NAME": run.experiment,
     }  # fmt: skip
+    identity = azure.store.computes[run.dto["target"]].body.get("identity")
+    if identity:  # its address is on the node itself; here too it is asked past the proxy
+        secret = uuid.uuid4().hex
+        azure.identity_secrets.add(secret)
+        set_by_azure |= {
+            "MSI_ENDPOINT": f"{azure.url}{names.IDENTITY_PATH}", "MSI_SECRET": secret,
+            "DEFAULT_IDENTITY_CLIENT_ID": str(uuid.uuid5(uuid.NAMESPACE_DNS, run.dto["target"])),
+        }  # fmt: skip
     asked = (definition.get("environment") or {}).get("environmentVariables") or {}
     reaching = azure.reaching(home)
     path = f"{azure.python.parent}{os.pathsep}{os.environ['PATH']}"

@@ -13,6 +13,7 @@ STORAGE_ACCOUNT = "stmillrace"
 LOGIN_HOST = "login.microsoftonline.com"
 ARM_HOST = "management.azure.com"
 API_HOST = f"{LOCATION}.api.azureml.ms"
+IDENTITY_PATH = "/msi/token"  # on the machine that a job runs on
 BLOB_HOST = f"{STORAGE_ACCOUNT}.blob.core.windows.net"
 
 PROVIDERS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"

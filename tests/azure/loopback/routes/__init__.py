@@ -14,6 +14,7 @@ from . import (
     execution,
     history,
     jasmine,
+    managed_identity,
     metric,
     mlflow,
     model_management,
@@ -28,7 +29,8 @@ from . import (
 
 SERVICES = (
     aad, arm, artifact, compute, content, dataset, datastore, discovery, environment, execution, history, jasmine,
-    metric, mlflow, model_management, online_endpoints, operations, scoring, storage, subscription, telemetry, versions,
+    managed_identity, metric, mlflow, model_management, online_endpoints, operations, scoring, storage, subscription,
+    telemetry, versions,
 )  # fmt: skip
 
 
