@@ -67,6 +67,13 @@ AZURE: dict[str, Spec] = {
     "max_cost": Spec(float, low=0, high=1e6, may_be_empty=True),
     "expected_minutes": Spec(float, low=0.1, high=10_080),
     "prices": Spec(dict, may_be_empty=True),
+    # AutoML
+    "automl": Spec(bool),
+    "automl_budget_minutes": Spec(float, low=1, high=10_080),
+    "max_trials": Spec(int, low=1, high=1000),
+    "allowed_models": Spec(list, may_be_empty=True),
+    "blocked_models": Spec(list, may_be_empty=True),
+    "n_cross_validations": Spec(int, low=0, high=20),
 }
 
 SPECS: dict[str, Spec] = {
@@ -105,11 +112,4 @@ SPECS: dict[str, Spec] = {
     # Azure Machine Learning
     "azure": Spec(dict, may_be_empty=True),
     **AZURE,
-    # AutoML
-    "automl": Spec(bool),
-    "automl_budget_minutes": Spec(float, low=1, high=10_080),
-    "max_trials": Spec(int, low=1, high=1000),
-    "allowed_models": Spec(list, may_be_empty=True),
-    "blocked_models": Spec(list, may_be_empty=True),
-    "n_cross_validations": Spec(int, low=0, high=20),
 }

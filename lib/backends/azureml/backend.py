@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,10 +59,11 @@ class AzureBackend:
     @functools.cached_property
     def tracking(self) -> Tracking:
         """MLflow on the workspace."""
+        # The addresses that MLflow prints are those of an API; the studio has pages of its own.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with explaining("reach MLflow on the workspace"):
-            return Tracking(
-                self.connection.tracking_uri, download=lambda uri: downloaded(self.connection.workspace, uri)
-            )
+            download = functools.partial(downloaded, self.connection.workspace)
+            return Tracking(self.connection.tracking_uri, download=download)
 
     def checks(self) -> list[Check]:
         """Workspace, stores, clusters and environment; what is missing of them is made."""

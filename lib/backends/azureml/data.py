@@ -6,8 +6,10 @@ paths/<path>``, a file in the store; and a path on this machine, which is upload
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import io
 import json
 import re
 import tempfile
@@ -217,7 +219,9 @@ class DataStore:
     def read(self, uri: str) -> pd.DataFrame:
         """Table of an address of any kind."""
         dataset = self._dataset(self.registered(uri))
-        with _engine, explaining(f"read the dataset {dataset.name}, version {dataset.version}"):
+        # It prints its telemetry, and which identity it uses.
+        silence = contextlib.redirect_stdout(io.StringIO())
+        with _engine, silence, explaining(f"read the dataset {dataset.name}, version {dataset.version}"):
             frame = dataset.to_pandas_dataframe()
         if frame.empty:
             raise DataError(
@@ -303,25 +307,19 @@ def plain(table: pa.Table) -> pa.Table:
 def column_types(schema: pa.Schema) -> dict[str, Any]:
     """Type of each column, as datasets state them: inferred ones turn 0 and 1 into false and true.
 
-    A type that datasets have no name for (a small integer, a time with its zone) is left to the Parquet file, from
-    which it is read as it is; stated as the nearest one, it would lose digits, or its zone.
+    A type that datasets have no name for (a time, a small integer) is left to the Parquet file, from which it is read
+    as it is; stated as the nearest one, it would lose digits, or its zone.
     """
     import pyarrow as pa
     from azureml.data import DataType
 
-    def stated(kind: Any) -> Any:
-        if pa.types.is_timestamp(kind) and kind.tz is None:
-            return DataType.to_datetime()
-        make = {
-            pa.bool_(): DataType.to_bool,
-            pa.int64(): DataType.to_long,
-            pa.float64(): DataType.to_float,
-            pa.string(): DataType.to_string,
-        }.get(kind)
-        return make() if make else None
-
-    types = {field.name: stated(field.type) for field in schema}
-    return {name: kind for name, kind in types.items() if kind is not None}
+    stated = {
+        pa.bool_(): DataType.to_bool,
+        pa.int64(): DataType.to_long,
+        pa.float64(): DataType.to_float,
+        pa.string(): DataType.to_string,
+    }
+    return {field.name: stated[field.type]() for field in schema if field.type in stated}
 
 
 def _last(resource_id: str) -> str:

@@ -227,7 +227,7 @@ class _Patient:
             known = f"Sizes with a GPU there: {', '.join(near) or 'none'}."
             return Check("quota", f"{self._parameters.gpu_vm_size} is not to be had in this region. {known}", ok=False)
         nodes = self._parameters.max_nodes
-        wanted = nodes * size.v_cp_us
+        wanted = nodes * vars(size)["vCPUs"]  # azure-ai-ml 1.35 leaves its own attribute, v_cp_us, empty
         low = self._parameters.vm_priority == "low_priority"
         usage = next(
             (one for one in self._connection.client.compute.list_usage() if _counts(one, size.family, low)), None

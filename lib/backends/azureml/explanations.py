@@ -185,8 +185,8 @@ EXPLANATIONS = (
     ),
     Explanation(
         "no connection",
-        r"Connection(Error|Reset| ?aborted| ?refused| ?broken)|RemoteDisconnected|ServiceRequest|timed? ?out|"
-        r"Max retries exceeded|SSLError|ProxyError|NameResolution|EOF occurred",
+        r"Connection ?(error|reset|aborted|refused|broken|closed|timeout)|RemoteDisconnected|ServiceRe(quest|sponse)|"
+        r"timed? ?out|Max retries exceeded|SSLError|ProxyError|NameResolution|EOF occurred|IncompleteRead",
         (),
         "Azure cannot be reached, or the connection broke. See that this machine reaches the internet (proxy, "
         "firewall), and go on with `run_all.py --from STAGE`.",

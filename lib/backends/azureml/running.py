@@ -32,7 +32,7 @@ _ATTEMPTS = 3
 _CANCEL_MINUTES = 5
 _QUEUE_MINUTES = 120
 _QUOTA_POLLS = 20
-_ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
+ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 _TYPE = "azureml.scriptrun"
 _TRAVELS = ("lib", "parameters", "environment.yml")
 
@@ -98,7 +98,7 @@ class ClusterExecutor:
             try:
                 status = self._followed(run, timeout_minutes, cancelled, say)
             except BaseException:
-                self._cancel(run, say)
+                cancelled_there(run, say)
                 self._bring_back(run, executed)
                 raise
             failure = self._bring_back(run, executed)
@@ -160,11 +160,11 @@ class ClusterExecutor:
             if status != seen:
                 say(f"{status.lower()}")
                 seen = status
-            if status in ("Running", "Finalizing") or status in _ENDED:
+            if status in ("Running", "Finalizing") or status in ENDED:
                 started = started or time.monotonic()
                 log.read()
                 self._meter.note(run.id, time.monotonic() - started, hourly)
-            if status in _ENDED:
+            if status in ENDED:
                 return status
             queued_polls = queued_polls + 1 if status in ("Queued", "NotStarted", "Preparing", "Starting") else 0
             if queued_polls and queued_polls % _QUOTA_POLLS == 0:
@@ -192,25 +192,6 @@ class ClusterExecutor:
                 "another gpu_vm_size, or vm_priority: dedicated."
             )
         say(f"waits for a machine of {name} since {minutes:.0f} minutes")
-
-    def _cancel(self, run: Any, say: Callable[[str], None]) -> None:
-        """Cancel a job, and wait until it has ended: nothing is left running."""
-        deadline = time.monotonic() + _CANCEL_MINUTES * 60
-        pause = threading.Event()
-        asked = False
-        while time.monotonic() < deadline:
-            try:
-                if patiently(run.get_status, f"ask how job {run.id} is") in _ENDED:
-                    say(f"job {run.id} has ended")
-                    return
-                if not asked:
-                    patiently(run.cancel, f"cancel job {run.id}")
-                    asked = True
-            except MillraceError as error:
-                say(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
-                return
-            pause.wait(_POLL_SECONDS)
-        say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
 
     def _bring_back(self, run: Any, executed: Path) -> dict[str, Any] | None:
         """Bring the executed notebook and the log; what a cell raised, where one did."""
@@ -248,6 +229,26 @@ class ClusterExecutor:
         )
 
 
+def cancelled_there(run: Any, say: Callable[[str], None]) -> None:
+    """Cancel a job, and wait until it has ended: nothing is left running."""
+    deadline = time.monotonic() + _CANCEL_MINUTES * 60
+    pause = threading.Event()
+    asked = False
+    while time.monotonic() < deadline:
+        try:
+            if patiently(run.get_status, f"ask how job {run.id} is") in ENDED:
+                say(f"job {run.id} has ended")
+                return
+            if not asked:
+                patiently(run.cancel, f"cancel job {run.id}")
+                asked = True
+        except MillraceError as error:
+            say(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
+            return
+        pause.wait(_POLL_SECONDS)
+    say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
+
+
 def cancel_all(connection: Connection, name: str) -> list[str]:
     """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each."""
     from azureml.core import Experiment
@@ -258,7 +259,7 @@ def cancel_all(connection: Connection, name: str) -> list[str]:
         if name not in known:
             return []
         runs = Experiment(workspace, name).get_runs(tags={}, include_children=False)
-        return [run for run in runs if run.type == _TYPE and run.get_status() not in _ENDED]
+        return [run for run in runs if run.type == _TYPE and run.get_status() not in ENDED]
 
     lines = []
     for run in patiently(find, f"list the jobs of {name}"):
