@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lib import catalogue
 
 if TYPE_CHECKING:
-    from lib.backends.base import Backend, NotebookExecutor
+    from lib.backends.base import Backend, Check, Estimate, NotebookExecutor
     from lib.parameters import Parameters
 
 
@@ -22,9 +23,25 @@ def faults(parameters: Parameters) -> list[str]:
     return _module(parameters).faults(parameters)
 
 
-def executor(parameters: Parameters, stage: str) -> NotebookExecutor | None:
-    """What executes the notebook of a stage; None where the chain itself does."""
-    return _module(parameters).executor(parameters, stage)
+def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+    """What executes the notebooks of each stage elsewhere, without the stages that the chain itself executes."""
+    return _module(parameters).executors(parameters, stages)
+
+
+def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
+    """Estimate what a run costs, given the stage of each of its notebooks; None where it costs nothing.
+
+    Raises
+    ------
+    GateError
+        Where more than ``max_cost`` is to be expected.
+    """
+    return _module(parameters).estimate(parameters, stages)
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """What a run needs, looked at and not made: a line each."""
+    return _module(parameters).diagnosis(parameters)
 
 
 def connect(parameters: Parameters) -> Backend:

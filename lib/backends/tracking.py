@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +44,13 @@ class Tracking:
         MLflow's tracking URI; the model registry is there too.
     artifact_root : str or None
         Where artifacts of new experiments go; None leaves it to the server.
+    download : callable, optional
+        Gives a local copy of the artifacts at a URI; by default MLflow does.
     """
 
-    def __init__(self, uri: str, artifact_root: str | None = None):
+    def __init__(self, uri: str, artifact_root: str | None = None, download: Callable[[str], str | Path] | None = None):
         self.uri = uri
+        self._download = download or _downloaded
         self._artifact_root = artifact_root
         for talkative in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
             logging.getLogger(talkative).setLevel(logging.WARNING)
@@ -213,11 +216,10 @@ class Tracking:
         DataError
             Where the folder is gone or not the same: an altered pickle can run anything, so it is not loaded.
         """
-        import mlflow
         from mlflow.exceptions import MlflowException
 
         try:
-            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+            folder = Path(self._download(source))
         except (MlflowException, OSError) as error:
             raise DataError(
                 f"The model's files at {source} cannot be read: {error}. Train and register it again."
@@ -273,6 +275,12 @@ class Tracking:
                 "finished."
             )
         return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256]
+
+
+def _downloaded(source: str) -> str:
+    import mlflow
+
+    return mlflow.artifacts.download_artifacts(artifact_uri=source)
 
 
 def _pins() -> list[str]:

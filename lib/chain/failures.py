@@ -39,6 +39,8 @@ class StageFailed(errors.StageError):
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, or SIGTERM, reached the chain."""
 
+    status = records.INTERRUPTED
+
 
 def of_cell(executed: Path, error: Any) -> StageFailed:
     """Failure of a cell, from papermill's error: the message, the cell, where to look."""

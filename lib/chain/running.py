@@ -66,7 +66,9 @@ def run(
         try:
             if fork:
                 forking.kernels.prepare(1)  # its imports overlap ours
-            runner = _Runner(Parameters({**values, RUN_NAME: record.name}), record, progress, fork, reuse)
+            parameters = Parameters({**values, RUN_NAME: record.name})
+            elsewhere = backends.executors(parameters, [one.notebook.stage for one in executions])
+            runner = _Runner(parameters, elsewhere, record, progress, fork, reuse)
             for together, following in zip(rounds, [*rounds[1:], []], strict=True):
                 runner.round(together, following)
             return runner.values
@@ -77,7 +79,15 @@ def run(
 class _Runner:
     """State of a run: what is known so far, and whether it is to stop."""
 
-    def __init__(self, values: Parameters, record: RunRecord, progress: Progress, fork: bool, reuse: Reuse | None):
+    def __init__(
+        self,
+        values: Parameters,
+        elsewhere: Mapping[str, NotebookExecutor],
+        record: RunRecord,
+        progress: Progress,
+        fork: bool,
+        reuse: Reuse | None,
+    ):
         from lib.chain.executor import Cancelled, KernelExecutor
 
         self.values: dict[str, Any] = dict(values)
@@ -87,6 +97,7 @@ class _Runner:
         self._reuse = reuse
         self._fork = fork
         self._fingerprints = fingerprint.Fingerprints()
+        self._elsewhere = elsewhere
         self._here = KernelExecutor(values.max_parallel or cores.available(), fork)
         self._cancelled = Cancelled()
         self._failed = False
@@ -123,7 +134,7 @@ class _Runner:
             raise
 
     def _executor(self, together: Sequence[Execution]) -> NotebookExecutor:
-        return backends.executor(self._parameters, together[0].notebook.stage) or self._here
+        return self._elsewhere.get(together[0].notebook.stage, self._here)
 
     def _threads(self, together: Sequence[Execution], executor: NotebookExecutor) -> dict[str, int]:
         """Threads that each may use, so that those which run side by side here do not fight for the cores."""
@@ -206,15 +217,21 @@ class _Runner:
                 )
                 handed_on = read(str(executed))
                 contracts.check_outputs(execution.notebook, executed, handed_on)
-            except Interrupted:
-                end(records.INTERRUPTED)
-                raise
             except BaseException as error:
-                end(getattr(error, "status", records.FAILED), error=str(error) or type(error).__name__)
-                raise
+                failure = self._as_failure(error)
+                end(failure.status, error=str(failure) or type(failure).__name__)
+                raise failure from error.__cause__
         kept = fingerprint.contents(handed_on)
         end(records.SUCCEEDED, outputs=handed_on, depends_on=depends_on.result(), kept=kept)
         return handed_on
+
+    def _as_failure(self, error: BaseException) -> StageFailed | Interrupted:
+        """What an execution ended by, as the chain tells it; an executor elsewhere has errors of its own."""
+        if self._cancelled.is_set():
+            return Interrupted()
+        if isinstance(error, (StageFailed, Interrupted)):
+            return error
+        return StageFailed(str(error) or type(error).__name__, exit_code=getattr(error, "exit_code", 1))
 
     def _stop(self, futures: Sequence[Future]) -> None:
         """End what runs: so that each notebook can say so, or, at a second Ctrl-C, at once."""

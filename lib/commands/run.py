@@ -40,6 +40,7 @@ def execute(options: argparse.Namespace) -> int:
     executions = plan.executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
         return _show_plan(executions, parameters)
+    _show_cost(executions, parameters)
     record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
     stages = {"first": options.first, "last": options.last, "only": options.only}
     record.note(plan={name: stage for name, stage in stages.items() if stage})
@@ -90,6 +91,13 @@ def _run(executions: Sequence[plan.Execution], parameters: Parameters, record: R
 
 def _say_how_to_resume(record: RunRecord) -> None:
     print(f"Go on from there: {_python()} run_all.py --resume {quote(shown(record.folder))}", file=sys.stderr)
+
+
+def _show_cost(executions: Sequence[plan.Execution], parameters: Parameters) -> None:
+    """What a run will cost, where it costs something; it ends here where that is more than ``max_cost``."""
+    estimate = backends.estimate(parameters, [one.notebook.stage for one in executions])
+    if estimate:
+        print(*estimate.lines, sep="\n", file=sys.stderr)
 
 
 def _show_plan(executions: Sequence[plan.Execution], parameters: Parameters) -> int:

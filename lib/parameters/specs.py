@@ -21,7 +21,7 @@ class Spec:
         The values it may have (for a list, each of its elements): themselves, or the name of a set of
         choices that the caller of `check` gives.
     pattern : str or None
-        Regular expression that a text must match as a whole, and its meaning in `pattern_meaning`.
+        Regular expression that a text must match as a whole, its meaning in `pattern_meaning`, one in `example`.
     may_be_empty : bool
         Whether null, an empty text or an empty list is allowed.
     """
@@ -32,15 +32,26 @@ class Spec:
     choices: str | tuple[str, ...] = ()
     pattern: str | None = None
     pattern_meaning: str = ""
+    example: str = "bike-hours"
     may_be_empty: bool = False
 
 
+# What only the azureml backend reads. It reaches the notebooks in one mapping, `azure`: a laptop's stay short.
 AZURE: dict[str, Spec] = {
-    "subscription_id": Spec(str, may_be_empty=True),
+    "subscription_id": Spec(
+        str,
+        pattern=r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+        pattern_meaning="the id of a subscription",
+        example="00000000-1111-2222-3333-444444444444",
+        may_be_empty=True,
+    ),
     "resource_group": Spec(str, may_be_empty=True),
     "workspace_name": Spec(str, may_be_empty=True),
+    "tenant_id": Spec(str, may_be_empty=True),
     "location": Spec(str, may_be_empty=True),
-    "datastore": Spec(str),
+    "datastore": Spec(
+        str, pattern=r"[a-z0-9_]{1,255}", pattern_meaning="small letters, digits and underscores", example="millrace"
+    ),
     "storage_account": Spec(str, may_be_empty=True),
     "container": Spec(str, may_be_empty=True),
     "gpu_cluster": Spec(str, may_be_empty=True),
@@ -50,6 +61,19 @@ AZURE: dict[str, Spec] = {
     "vm_priority": Spec(str, choices=("dedicated", "low_priority")),
     "idle_seconds": Spec(int, low=60, high=1800),
     "managed_identity": Spec(str, may_be_empty=True),
+    "cluster_stages": Spec(list, choices=("preprocess", "train"), may_be_empty=True),
+    "endpoint_instance_type": Spec(str),
+    "mirror_percent": Spec(int, low=0, high=50),
+    "max_cost": Spec(float, low=0, high=1e6, may_be_empty=True),
+    "expected_minutes": Spec(float, low=0.1, high=10_080),
+    "prices": Spec(dict, may_be_empty=True),
+    # AutoML
+    "automl": Spec(bool),
+    "automl_budget_minutes": Spec(float, low=1, high=10_080),
+    "max_trials": Spec(int, low=1, high=1000),
+    "allowed_models": Spec(list, may_be_empty=True),
+    "blocked_models": Spec(list, may_be_empty=True),
+    "n_cross_validations": Spec(int, low=0, high=20),
 }
 
 SPECS: dict[str, Spec] = {
@@ -103,5 +127,7 @@ SPECS: dict[str, Spec] = {
     "max_parallel": Spec(int, low=0, high=1024),
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
+    # Azure Machine Learning
+    "azure": Spec(dict, may_be_empty=True),
     **AZURE,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -80,9 +81,9 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
 
     checked = {}
 
-    def check(url: str, key: str) -> None:
+    def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:
         started = time.perf_counter()
-        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds)
+        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds, headers)
         checked.update(answer=answer, seconds=time.perf_counter() - started)
         compare(answer, expected)
 
@@ -120,8 +121,10 @@ def as_request(rows: pd.DataFrame) -> dict[str, Any]:
     return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
 
 
-def ask(url: str, key: str, rows: pd.DataFrame, timeout: float) -> dict[str, Any]:
-    """Answer of an endpoint to some rows.
+def ask(
+    url: str, key: str, rows: pd.DataFrame, timeout: float, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Answer of an endpoint to some rows, asked with further headers where a backend needs them.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def ask(url: str, key: str, rows: pd.DataFrame, timeout: float) -> dict[str, Any
         answer = session.post(
             url,
             data=json.dumps(as_request(rows)),
-            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})},
             timeout=timeout,
         )
     except requests.RequestException as error:

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from lib import backends
 from lib.chain import contracts, failures, notebooks
 from lib.errors import DataError, ParameterError
 from lib.parameters import SPECS, load
@@ -309,6 +310,10 @@ class TestNames:
 def test_every_bundled_use_case_fits(file):
     if file.stem == "base":
         assert load([]).values.keys() == SPECS.keys()
+    elif file.stem in backends.available():  # a profile, to lay over a use case
+        workspace = [f"subscription_id={'0' * 8}-1111-2222-3333-{'4' * 12}", "resource_group=rg", "workspace_name=mlw"]
+        layers = load([file.with_name("flights.yaml"), file], workspace)
+        assert contracts.checked(layers, notebooks.all_of()).azure["resource_group"] == "rg"
     else:
         assert contracts.checked(load([file]), notebooks.all_of()).data
 

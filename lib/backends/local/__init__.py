@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lib.backends.base import Check
 from lib.data import sources
 from lib.errors import InputError
 from lib.paths import resolve
 
 if TYPE_CHECKING:
+    from lib.backends.base import NotebookExecutor
     from lib.backends.local.backend import LocalBackend
     from lib.parameters import Parameters
 
@@ -46,8 +49,19 @@ def _port_faults(parameters: Parameters) -> list[str]:
         ]
 
 
-def executor(parameters: Parameters, stage: str) -> None:
-    """The chain itself executes every notebook."""
+def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+    """None: the chain itself executes every notebook."""
+    return {}
+
+
+def estimate(parameters: Parameters, stages: Sequence[str]) -> None:
+    """None: this machine is there anyway."""
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """Stores, table and space on this machine."""
+    found = connect(parameters).checks()
+    return found + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 
 
 def connect(parameters: Parameters) -> LocalBackend:

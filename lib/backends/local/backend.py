@@ -6,12 +6,12 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import cores
-from lib.backends.base import Check, Endpoint
+from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.local.endpoint import LocalBackendEndpoint
 from lib.backends.local.files import alone, local_path
 from lib.backends.models import ModelRegistry
@@ -121,6 +121,22 @@ class LocalBackend:
         """Names of the endpoints that were ever deployed in this workspace."""
         folder = self.workspace / "endpoints"
         return sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+
+    def executor(self, stage: str) -> NotebookExecutor | None:
+        """None: every stage runs on this machine."""
+        return None
+
+    def teardown(self, everything: bool) -> list[str]:
+        """Stop the endpoint, or all of this workspace; nothing else outlives a run."""
+        known = self.endpoints()
+        names = known if everything else [name for name in known if name == self._parameters.name]
+        before = {name: self.endpoint(name).status() for name in names}
+        ended = [self.endpoint(name).stop() for name, status in before.items() if status.url]
+        return [f"endpoint {status.name}: {status.state}" for status in ended]
+
+    def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
+        """None: this machine is there anyway."""
+        return None
 
 
 def _cores() -> str:

@@ -37,9 +37,7 @@ class LocalBackendEndpoint:
         self._served = serving.LocalEndpoint(folder, name)
         self._parameters = parameters
 
-    def deploy(
-        self, model_folder: Path, version: str, sha256: str, check: Callable[[str, str], object]
-    ) -> EndpointStatus:
+    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
         """Bring a version up beside the one that serves, check it there, and only then give it the traffic."""
         deployed = self._served.deploy(
             model_folder,
