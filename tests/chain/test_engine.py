@@ -11,7 +11,6 @@ from pathlib import Path
 
 import papermill
 import pytest
-from jupyter_client.provisioning import LocalProvisioner
 from papermill.exceptions import PapermillExecutionError
 
 from lib import outputs
@@ -58,10 +57,7 @@ class TestExecute:
     def test_a_forked_kernel_that_never_gets_ready_is_replaced_by_a_cold_one(
         self, written, tmp_path, monkeypatch, capfd
     ):
-        async def launch_nothing(provisioner, cmd, **options):
-            return await LocalProvisioner.launch_kernel(provisioner, [sys.executable, "-c", "pass"], **options)
-
-        monkeypatch.setattr(forking.ForkProvisioner, "launch_kernel", launch_nothing)
+        monkeypatch.setattr(forking.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
         engine.execute(written(hand_on="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
         assert outputs.read(str(tmp_path / "out.ipynb")) == {"answer": 42}
         assert "a cold one is started instead" in capfd.readouterr().err

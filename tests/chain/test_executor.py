@@ -54,6 +54,10 @@ def execution(tmp_path):
     return Execution(tmp_path)
 
 
+# In the cell that sleeps: before each cell ipykernel puts Python's own handler back.
+DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+
+
 def ended(file):
     """Whether the process whose id is in a file ends: a kernel is not waited for."""
     pid = int(file.read_text())
@@ -82,23 +86,22 @@ class TestTimeout:
     def test_one_that_ignores_being_asked_is_killed_after_the_grace(self, execution, tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "_GRACE_SECONDS", 1)
         started = tmp_path / "started"
-        deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)"
         with pytest.raises(failures.StageFailed, match="It ran longer than the 0.1 minutes"):
-            execution.run(deaf, touch_and_sleep(started), timeout_minutes=0.1)
+            execution.run(DEAF + touch_and_sleep(started), timeout_minutes=0.1)
         if started.exists():
             assert ended(started)
             assert execution.error["ename"] == "TimedOut"
 
     def test_what_a_kernel_has_started_is_killed_with_it(self, execution, tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "_GRACE_SECONDS", 1)
-        deaf = (
-            "import signal, subprocess\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        child = (
+            "import subprocess\n"
             f"child = subprocess.Popen(['sleep', '3600'])\n"
-            f"pathlib = __import__('pathlib'); pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))"
+            f"pathlib = __import__('pathlib'); pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
         )
         once((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
-            execution.run(deaf, touch_and_sleep(tmp_path / "started"))
+            execution.run(DEAF + child + touch_and_sleep(tmp_path / "started"))
         assert ended(tmp_path / "child")
 
 
@@ -121,7 +124,6 @@ class TestCancelling:
 
     def test_at_once_nothing_is_waited_for(self, execution, tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "_GRACE_SECONDS", 3600)
-        deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)"
 
         def cancel():
             execution.cancelled.at_once = True
@@ -129,7 +131,7 @@ class TestCancelling:
 
         once((tmp_path / "started").exists, cancel)
         with pytest.raises(failures.Interrupted):
-            execution.run(deaf, touch_and_sleep(tmp_path / "started"))
+            execution.run(DEAF + touch_and_sleep(tmp_path / "started"))
         assert ended(tmp_path / "started")
 
     def test_before_the_kernel_is_there(self, execution):

@@ -25,13 +25,14 @@ HEAVY = (
 TABLES = {"numpy", "pandas", "pyarrow"}
 MODELS = {"scipy", "sklearn"}
 FIGURES = {"matplotlib"}
+PAPERMILL = {"papermill", "pyarrow", "numpy"}  # it looks for pyarrow's HDFS itself
 # What each may import when it is imported. mlflow and a training function's own package come when they are called.
 MAY = {
-    "lib.stages.setup": TABLES,  # shows a table
+    "lib.stages.setup": TABLES | FIGURES,  # shows a table; the Styler of pandas imports matplotlib in any case
     "lib.stages.preprocess": TABLES | FIGURES,  # draws the target
     "lib.stages.train": TABLES | FIGURES | MODELS,
     "lib.stages.evaluate": TABLES | FIGURES | MODELS,
-    "lib.stages.deploy": TABLES,
+    "lib.stages.deploy": TABLES | FIGURES,
     "lib.pipelines": set(),
     "lib.pipelines.base": set(),  # every notebook imports it, so that it brings no stage of another notebook
     "lib.backends": set(),
@@ -47,8 +48,8 @@ MAY = {
     "lib.chain.reuse": set(),
     "lib.chain.forking": set(),
     "lib.chain.papermill_entry": set(),
-    "lib.chain.engine": {"papermill"},
-    "lib.chain.executor": {"papermill"},
+    "lib.chain.engine": PAPERMILL,
+    "lib.chain.executor": PAPERMILL,
     **{f"lib.commands.{name}": set() for name in available()},
 }
 
