@@ -7,6 +7,7 @@ pandas and scikit-learn would take longer than everything else here.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
         faults += error.faults
     faults += notebook_faults(notebooks)
     given = {**layers.values, **values}
-    faults += _option_faults(given) + _hyperparameter_faults(given)
+    faults += _option_faults(given) + _hyperparameter_faults(given) + _stage_faults(given, notebooks)
     if not faults:
         faults += backends.faults(Parameters(values))
     if faults:
@@ -142,6 +143,22 @@ def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
                 faults.append(f"hyperparameters: {shown(file)} takes no {one}. {suggest(one, known)}")
             elif known[one] in _CHECKED_TYPES and not _is(value, known[one]):
                 faults.append(f"hyperparameters: {name}.{one} is {value!r}; expected {known[one]}.")
+    return faults
+
+
+def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> list[str]:
+    """Parameters by stage whose stage is none, or whose value is no number of minutes or of times."""
+    stages, faults = [notebook.stage for notebook in notebooks], []
+    for name, kind, lowest, meaning in (
+        ("timeout_minutes", (int, float), 0.01, "a number of minutes, at least 0.01"),
+        ("retries", int, 0, "a whole number, at least 0"),
+    ):
+        given = values.get(name) or {}
+        for stage, value in given.items() if isinstance(given, Mapping) else ():
+            if stage not in stages:
+                faults.append(f"{name}: {stage} is no stage. {suggest(stage, stages)}")
+            elif isinstance(value, bool) or not isinstance(value, kind) or not lowest <= value < math.inf:
+                faults.append(f"{name}: {stage} is {value!r}; expected {meaning}.")
     return faults
 
 
