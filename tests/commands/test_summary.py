@@ -22,10 +22,10 @@ RUN = {
 def runs(tmp_path):
     """A runs folder, and a way to put a run into it."""
 
-    def put(name, **facts):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "run.json").write_text(json.dumps({**RUN, **facts}))
-        return tmp_path / name
+    def put(folder, **facts):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "run.json").write_text(json.dumps({**RUN, **facts}))
+        return tmp_path / folder
 
     put.folder = tmp_path
     return put
