@@ -41,7 +41,7 @@ def test_the_quota_is_that_of_the_environment(plans, environment):
     (gpu,) = [one for one in clusters if "_NC" in one["vm_size"]]
     cores = int(re.search(r"NC(\d+)", gpu["vm_size"])[1])
     nodes = gpu["scale_settings"][0]["max_node_count"]
-    (row,) = [row for row in rows("environment") if row[0] == environment]
+    (row,) = [row for row in rows("quota for") if row[0] == environment]
     assert row[2].startswith(f"{cores * nodes} ({nodes} node")
     assert ("low priority" in row[1]) == (gpu["vm_priority"] == "LowPriority")
 
