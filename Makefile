@@ -5,7 +5,7 @@ SHELL := bash
 .NOTPARALLEL:
 # A run starts many Pythons; where bytecode is not kept, each compiles its imports anew, which doubles its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test test-all lint infra-check infra-schema install gpu kernel lock clean help
+.PHONY: run test test-all bench lint infra-check infra-schema install gpu kernel lock clean help
 
 # The Python of a new environment: make run PYTHON=/path/to/python3.11 (make clean removes the old one).
 PYTHON ?= python3.11 python3.10 python3 python
@@ -21,6 +21,10 @@ test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 
 test-all: .venv/.dev ## The tests, the slow ones too
 	$(pytest) -m "" $(ARGS)
+
+bench: .venv/.dev ## The measurements, on a quiet machine; one of them: make bench ARGS=chain
+	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
+	  .venv/bin/python -m benchmarks.$$bench || exit 1; done
 
 lint: .venv/.dev ## Style, format, and who may import whom
 	.venv/bin/python -m ruff check
@@ -69,6 +73,7 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 
 .venv/.core: .venv/.made pyproject.toml requirements.lock
 	@$(sync)
+	@.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation --offline --editable .
 	@touch $@
 
 .venv/.%: .venv/.core
@@ -87,7 +92,7 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 	@$(MAKE) --no-print-directory .venv/.core
 
 # uv comes from its own lines of the lock. `lib` is made importable by a .pth file: no build, nothing fetched, and being
-# relative it survives a moved checkout.
+# relative it survives a moved checkout. papermill and jupyter_client find entry points by the editable install above.
 .venv/.made:
 	$(or $(usable_python),$(error $(no_python))) -m venv --clear .venv
 	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt

@@ -27,13 +27,8 @@ def glue(outputs: Mapping[str, Any]) -> None:
     OutputError
         Where one is not plain, finite JSON; then none is written.
     """
-    faults = [fault for name, value in outputs.items() for fault in _faults(name, value)]
-    # Inside of a list or mapping it is plain JSON; by itself scrapbook refuses it.
-    faults += [
-        f"{name} is None; leave it out or hand on an empty text" for name, value in outputs.items() if value is None
-    ]
-    if faults:
-        raise OutputError("A stage hands on plain JSON only: " + "; ".join(faults) + ".")
+    if found := faults(outputs):
+        raise OutputError("A stage hands on plain JSON only: " + "; ".join(found) + ".")
     import scrapbook
 
     for name, value in outputs.items():
@@ -52,6 +47,15 @@ def read(notebook: str) -> dict[str, Any]:
     import scrapbook
 
     return {name: scrap.data for name, scrap in scrapbook.read_notebook(str(notebook)).scraps.items()}
+
+
+def faults(outputs: Mapping[str, Any]) -> list[str]:
+    """What is not plain, finite JSON among outputs: a clause each."""
+    found = [fault for name, value in outputs.items() for fault in _faults(name, value)]
+    # Inside of a list or mapping it is plain JSON; by itself scrapbook refuses it.
+    return found + [
+        f"{name} is None; leave it out or hand on an empty text" for name, value in outputs.items() if value is None
+    ]
 
 
 def _faults(place: str, value: Any) -> list[str]:

@@ -79,7 +79,7 @@ def asked_for(group, system="linux"):
 
 
 def test_groups_are_all_there():
-    assert set(GROUPS) == {"core", "azure", "automl", "monitor", "scale", "gpu", "dev"}
+    assert set(GROUPS) == {"core", "azure", "automl", "monitor", "sources", "scale", "gpu", "dev"}
 
 
 def test_every_direct_dependency_has_a_reason():

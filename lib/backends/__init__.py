@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lib import catalogue
 
 if TYPE_CHECKING:
-    from lib.backends.base import Backend
+    from lib.backends.base import Backend, Check, Estimate, NotebookExecutor
     from lib.parameters import Parameters
 
 
@@ -22,6 +23,27 @@ def faults(parameters: Parameters) -> list[str]:
     return _module(parameters).faults(parameters)
 
 
+def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+    """What executes the notebooks of each stage elsewhere, without the stages that the chain itself executes."""
+    return _module(parameters).executors(parameters, stages)
+
+
+def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
+    """Estimate what a run costs, given the stage of each of its notebooks; None where it costs nothing.
+
+    Raises
+    ------
+    GateError
+        Where more than ``max_cost`` is to be expected.
+    """
+    return _module(parameters).estimate(parameters, stages)
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """What a run needs, looked at and not made: a line each."""
+    return _module(parameters).diagnosis(parameters)
+
+
 def connect(parameters: Parameters) -> Backend:
     """Backend that ``backend`` names, ready to use.
 
@@ -31,6 +53,13 @@ def connect(parameters: Parameters) -> Backend:
         With the nearest name, where there is none.
     """
     return _module(parameters).connect(parameters)
+
+
+def fallen(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
+    """What a stage of an earlier run left behind, and what is not so any more: a clause each."""
+    from lib.backends import standing
+
+    return standing.fallen(parameters, stage, name, run_name)
 
 
 def _module(parameters: Parameters) -> ModuleType:

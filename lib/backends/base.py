@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,16 +61,86 @@ class EndpointStatus:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What a run may cost, before it starts.
+
+    Attributes
+    ----------
+    lines : tuple of str
+        How it comes about, for people.
+    expected, at_most : float
+        In US dollars; the second if every notebook ran until its time is up.
+    """
+
+    lines: tuple[str, ...]
+    expected: float
+    at_most: float
+
+
+class NotebookExecutor(Protocol):
+    """Executes notebooks elsewhere than at the orchestrator.
+
+    Attributes
+    ----------
+    places : int
+        How many it can execute at once.
+    """
+
+    places: int
+
+    def execute(
+        self,
+        notebook: Path,
+        executed: Path,
+        parameters: Mapping[str, Any],
+        *,
+        timeout_minutes: float | None,
+        cancelled: threading.Event,
+        say: Callable[[str], None],
+    ) -> None:
+        """Execute a notebook, and wait for it.
+
+        Parameters
+        ----------
+        notebook, executed : Path
+            The notebook, and where its copy with outputs goes; after a failure too, as far as it came.
+        parameters : mapping
+            Those that its parameters cell names.
+        timeout_minutes : float or None
+            After which it is cancelled; None for no limit of the user's.
+        cancelled : Event
+            Once set, the notebook is cancelled there; the call returns when it has ended.
+        say : callable
+            Gets a line whenever there is progress to tell.
+
+        Raises
+        ------
+        StageError
+            With what went wrong and what to do.
+        """
+
+
 class Endpoint(Protocol):
     """A real-time endpoint that serves one model version of a use case."""
 
-    def deploy(
-        self, model_folder: Path, version: str, sha256: str, check: Callable[[str, str], object]
-    ) -> EndpointStatus:
-        """Bring a version up, let ``check(url, key)`` ask it, and only then give it the traffic."""
+    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
+        """Bring a version up, let ``check(url, key)`` ask it, and only then give it the traffic.
+
+        Where the address alone does not say which version is asked, ``check`` gets the ``headers`` that do, too.
+        """
 
     def status(self) -> EndpointStatus:
         """How it is now."""
+
+    def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
+        """Change the share of a new version: of the requests it answers, and of the others it is asked as well."""
+
+    def roll_back(self) -> EndpointStatus:
+        """Give all traffic back to the version before."""
+
+    def renew_key(self, name: str) -> str:
+        """Replace the key of that name, primary or secondary, and return the new one."""
 
     def stop(self) -> EndpointStatus:
         """Stop it; what was not running stays so."""
@@ -101,8 +172,8 @@ class Backend(Protocol):
     def find_table(self, uri: str) -> str:
         """Where a table is, for people; DataError where it is not."""
 
-    def read_table(self, uri: str) -> pd.DataFrame:
-        """Read a table from the data store, or the one that a parameter names."""
+    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+        """Read a table from the data store, or the one that a parameter names, as `lib.data.tables.read` does."""
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the data store as Parquet, and return its URI."""
@@ -124,3 +195,18 @@ class Backend(Protocol):
 
     def endpoints(self) -> list[str]:
         """Names of the endpoints there are."""
+
+    def executor(self, stage: str) -> NotebookExecutor | None:
+        """What executes a stage's notebooks elsewhere; None where the stage runs at the orchestrator."""
+
+    def teardown(self, everything: bool) -> list[str]:
+        """End the use case's endpoint and jobs, or those of all, and what runs made for them; a line for each."""
+
+    def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
+        """Estimate what a run costs, given the stage of each of its notebooks; None where it costs nothing.
+
+        Raises
+        ------
+        GateError
+            Where more than ``max_cost`` is to be expected.
+        """

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import yaml
 
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
-from lib.serving.score import digest
+from lib.serving.model_folder import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,10 +44,13 @@ class Tracking:
         MLflow's tracking URI; the model registry is there too.
     artifact_root : str or None
         Where artifacts of new experiments go; None leaves it to the server.
+    download : callable, optional
+        Gives a local copy of the artifacts at a URI; by default MLflow does.
     """
 
-    def __init__(self, uri: str, artifact_root: str | None = None):
+    def __init__(self, uri: str, artifact_root: str | None = None, download: Callable[[str], str | Path] | None = None):
         self.uri = uri
+        self._download = download or _downloaded
         self._artifact_root = artifact_root
         for talkative in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
             logging.getLogger(talkative).setLevel(logging.WARNING)
@@ -85,9 +88,19 @@ class Tracking:
         """
         import mlflow
 
+        self._end_cut_off(experiment, stage, name, tags.get("run_name"))
         all_tags = {_STAGE: stage, **{key: value for key, value in tags.items() if value}}
         with mlflow.start_run(experiment_id=self.experiment(experiment), run_name=name, tags=all_tags) as run:
             yield run.info.run_id
+
+    def _end_cut_off(self, experiment: str, stage: str, name: str, run_name: str | None) -> None:
+        """End what an earlier attempt of the chain's same run has left running: its process was killed."""
+        if not run_name:
+            return
+        where = f"tags.{_STAGE} = '{stage}' and tags.run_name = '{run_name}' and attributes.run_name = '{name}'"
+        where += " and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([self.experiment(experiment)], where):
+            self.client.set_terminated(run.info.run_id, "KILLED")
 
     def keep_outputs(self, run_id: str, outputs: Mapping[str, Any]) -> None:
         """Note at a stage's run what it handed on, for notebooks that are opened by hand."""
@@ -115,6 +128,11 @@ class Tracking:
                 continue
             newest.setdefault(run.data.params["training_function"], run.info.run_id)
         return [newest[name] for name in sorted(newest)]
+
+    def run_of(self, experiment: str, stage: str, name: str, run_name: str) -> Any:
+        """Finished run of a stage within a run of the chain; None where there is none."""
+        where = f"tags.{_STAGE} = '{stage}' and tags.run_name = '{run_name}' and attributes.run_name = '{name}'"
+        return next(iter(self._finished(experiment, where)), None)
 
     def _finished(self, experiment: str, where: str) -> list:
         found = self.client.get_experiment_by_name(experiment)
@@ -198,11 +216,10 @@ class Tracking:
         DataError
             Where the folder is gone or not the same: an altered pickle can run anything, so it is not loaded.
         """
-        import mlflow
         from mlflow.exceptions import MlflowException
 
         try:
-            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+            folder = Path(self._download(source))
         except (MlflowException, OSError) as error:
             raise DataError(
                 f"The model's files at {source} cannot be read: {error}. Train and register it again."
@@ -258,6 +275,12 @@ class Tracking:
                 "finished."
             )
         return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256]
+
+
+def _downloaded(source: str) -> str:
+    import mlflow
+
+    return mlflow.artifacts.download_artifacts(artifact_uri=source)
 
 
 def _pins() -> list[str]:

@@ -7,11 +7,13 @@ pandas and scikit-learn would take longer than everything else here.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import backends, pipelines, training
+from lib import backends, outputs, pipelines, training
+from lib.chain import failures
 from lib.chain.notebooks import Notebook
 from lib.errors import ParameterError, suggest
 from lib.parameters import SPECS, Layers, Parameters, check
@@ -42,7 +44,7 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
         faults += error.faults
     faults += notebook_faults(notebooks)
     given = {**layers.values, **values}
-    faults += _option_faults(given) + _hyperparameter_faults(given)
+    faults += _option_faults(given) + _hyperparameter_faults(given) + _stage_faults(given, notebooks)
     if not faults:
         faults += backends.faults(Parameters(values))
     if faults:
@@ -60,7 +62,15 @@ def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
                 faults.append(f"{shown(notebook.path)}: nothing gives the parameter {name}. {suggest(name, known)}")
             elif name in SPECS and notebook.types[name] != (kind := SPECS[name].type.__name__):
                 faults.append(f"{shown(notebook.path)}: {name} is of type {kind}, not {notebook.types[name]}.")
+        for name, value in notebook.parameters.items():
+            if (kind := notebook.types[name]) in _CHECKED_TYPES and value is not None and not _is(value, kind):
+                faults.append(f"{shown(notebook.path)}: the default of {name} is {value!r}, which is no {kind}.")
         later = {name for one in notebooks[position + 1 :] for name in one.parameters}
+        for name, kind in notebook.outputs.items():
+            others = {one.types[name] for one in notebooks[position + 1 :] if name in one.types} - {kind}
+            if others:
+                kinds = " and ".join([kind, *sorted(others)])
+                faults.append(f"{shown(notebook.path)} hands on {name}, which its readers take for {kinds}.")
         if later:  # what the last one hands on is the chain's own result
             for name in notebook.outputs:
                 if name not in later:
@@ -69,6 +79,31 @@ def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
                     )
         handed_on |= set(notebook.outputs)
     return faults
+
+
+def check_outputs(notebook: Notebook, executed: Path, handed_on: Mapping[str, Any]) -> None:
+    """What a notebook handed on is what its last cell says: all of it, of the types its readers state, and finite.
+
+    Raises
+    ------
+    StageFailed
+        With every fault, which is written into the executed notebook too.
+    """
+    missing = [name for name in notebook.outputs if name not in handed_on]
+    where = shown(notebook.path)
+    if missing and not handed_on:  # a cell that calls sys.exit ends a notebook without an error
+        cause = f"{where}: it ended without handing on {', '.join(missing)}: a cell left early (sys.exit?)"
+        raise failures.of_cause(executed, "LeftEarly", cause)
+    found = [f"{name} is missing" for name in missing]
+    for name, value in handed_on.items():
+        kind = notebook.outputs.get(name, "")
+        if name not in notebook.outputs:
+            found.append(f"{name} is none of its outputs. {suggest(name, notebook.outputs)}".rstrip("."))
+        elif kind in _CHECKED_TYPES and not _is(value, kind):
+            found.append(f"{name} is {value!r}, and its reader expects {kind}")
+    found += outputs.faults(handed_on)
+    if found:
+        raise failures.of_cause(executed, "WrongOutput", f"{where} handed on what it should not: {'; '.join(found)}")
 
 
 def _option_faults(values: Mapping[str, Any]) -> list[str]:
@@ -108,6 +143,22 @@ def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
                 faults.append(f"hyperparameters: {shown(file)} takes no {one}. {suggest(one, known)}")
             elif known[one] in _CHECKED_TYPES and not _is(value, known[one]):
                 faults.append(f"hyperparameters: {name}.{one} is {value!r}; expected {known[one]}.")
+    return faults
+
+
+def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> list[str]:
+    """Parameters by stage whose stage is none, or whose value is no number of minutes or of times."""
+    stages, faults = [notebook.stage for notebook in notebooks], []
+    for name, kind, lowest, meaning in (
+        ("timeout_minutes", (int, float), 0.01, "a number of minutes, at least 0.01"),
+        ("retries", int, 0, "a whole number, at least 0"),
+    ):
+        given = values.get(name) or {}
+        for stage, value in given.items() if isinstance(given, Mapping) else ():
+            if stage not in stages:
+                faults.append(f"{name}: {stage} is no stage. {suggest(stage, stages)}")
+            elif isinstance(value, bool) or not isinstance(value, kind) or not lowest <= value < math.inf:
+                faults.append(f"{name}: {stage} is {value!r}; expected {meaning}.")
     return faults
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +31,27 @@ class Notebook:
         Name and default of each line of the cell tagged ``parameters``.
     types : dict of str
         Name of the type that the line states.
-    outputs : tuple of str
-        Names it hands on.
+    outputs : dict of str
+        Name of each thing it hands on, and the type that the notebooks which read it state; empty where none does.
     """
 
     stage: str
     path: Path
     parameters: dict[str, Any]
     types: dict[str, str]
-    outputs: tuple[str, ...]
+    outputs: dict[str, str]
 
 
 def all_of(folder: Path = FOLDER) -> list[Notebook]:
     """Notebooks of a folder, in the order of their numbers."""
-    return [read(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
+    found = [read(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
+    return [replace(one, outputs=_typed(one.outputs, found[place + 1 :])) for place, one in enumerate(found)]
+
+
+def _typed(outputs: Iterable[str], later: Sequence[Notebook]) -> dict[str, str]:
+    """Outputs with the type that the first notebook which reads them states."""
+    types = {name: one.types[name] for one in reversed(later) for name in one.parameters}
+    return {name: types.get(name, "") for name in outputs}
 
 
 def read(path: Path) -> Notebook:
@@ -79,14 +87,14 @@ def read(path: Path) -> Notebook:
     return Notebook(_FILE_NAME.fullmatch(path.name)[1], path, parameters, types, _outputs(sources[-1], path))
 
 
-def _outputs(source: str, path: Path) -> tuple[str, ...]:
+def _outputs(source: str, path: Path) -> dict[str, str]:
     calls = [node for node in ast.walk(ast.Module(_parsed(source, path), [])) if isinstance(node, ast.Call)]
     handed = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == _HAND_ON]
     if len(handed) != 1:
         raise DataError(
             f"{shown(path)}: the last code cell must call {_HAND_ON}(...) once; it does {len(handed)} times."
         )
-    return tuple(keyword.arg for keyword in handed[0].keywords)
+    return {keyword.arg: "" for keyword in handed[0].keywords}
 
 
 def _parsed(source: str, path: Path) -> list[ast.stmt]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from lib.parameters import Parameters
 
 
 @dataclass(frozen=True)
-class Step:
+class Execution:
     """One execution of one notebook.
 
     Attributes
@@ -37,14 +38,14 @@ class Step:
         return f"{stem}-{self.training_function}.ipynb" if self.training_function else f"{stem}.ipynb"
 
 
-def steps(
+def executions(
     notebooks: Sequence[Notebook],
     parameters: Parameters,
     first: str | None = None,
     last: str | None = None,
     only: str | None = None,
-) -> list[Step]:
-    """Steps of a run.
+) -> list[Execution]:
+    """Executions of a run.
 
     Parameters
     ----------
@@ -76,7 +77,12 @@ def steps(
     planned = []
     for notebook in notebooks[begin : end + 1]:
         if TRAINING_FUNCTION in notebook.parameters:
-            planned += [Step(notebook, name) for name in parameters.training_functions]
+            planned += [Execution(notebook, name) for name in parameters.training_functions]
         else:
-            planned.append(Step(notebook))
+            planned.append(Execution(notebook))
     return planned
+
+
+def rounds(planned: Sequence[Execution]) -> list[list[Execution]]:
+    """Executions that may run side by side, those of one notebook; one round after the other."""
+    return [list(together) for _, together in itertools.groupby(planned, key=lambda one: one.notebook.stage)]

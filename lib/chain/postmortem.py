@@ -39,7 +39,7 @@ def write(executed: Path, name: str, cause: str) -> str:
     if ran:
         last = ran[-1]
         last["metadata"]["papermill"].update(status=_FAILED, exception=True)
-        if not any(output["output_type"] == "error" for output in last["outputs"]):
+        if not any(output["output_type"] == "error" and output["ename"] == name for output in last["outputs"]):
             error = {"output_type": "error", "ename": name, "evalue": cause, "traceback": [f"{name}: {cause}"]}
             last["outputs"].append(error)
     notebook["metadata"].setdefault("papermill", {})["exception"] = True

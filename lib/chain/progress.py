@@ -1,4 +1,4 @@
-"""What a person sees while the chain runs: a line a stage, with its time; nothing where there is no terminal."""
+"""What a person sees while the chain runs: a line for each notebook that has ended, and on a terminal what runs."""
 
 from __future__ import annotations
 
@@ -18,44 +18,68 @@ class Progress:
 
     Parameters
     ----------
-    steps : int
-        How many there will be.
+    total : int
+        How many notebooks there will be.
     stream : TextIO
-        Where to; what is no terminal gets nothing.
+        Where to.
     """
 
-    def __init__(self, steps: int, stream: TextIO = sys.stderr):
-        self._steps = steps
+    def __init__(self, total: int, stream: TextIO | None = None):
+        self._total = total
         self._done = 0
-        self._stream = stream
-        self._live = stream.isatty()
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._running: dict[str, float] = {}
+        self._ticking: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     @contextmanager
-    def step(self, label: str) -> Iterator[None]:
-        """Show a step while it runs, and leave its line with the time it took."""
-        if not self._live:
-            yield
-            return
-        self._done += 1
-        started, ended = time.monotonic(), threading.Event()
-
-        def show(mark: str, end: str = "") -> None:
-            line = f"{mark} [{self._done}/{self._steps}] {label:<28} {time.monotonic() - started:6.1f} s"
-            self._stream.write(f"{_CLEAR_LINE}{line}{end}")
-            self._stream.flush()
-
-        def tick() -> None:
-            while not ended.wait(_TICK_SECONDS):
-                show("…")
-
-        show("…")
-        ticking = threading.Thread(target=tick, daemon=True)
-        ticking.start()
+    def line(self, label: str) -> Iterator[None]:
+        """Show a notebook while it runs, and leave a line with the time it took."""
+        started = time.monotonic()
+        with self._lock:
+            self._running[label] = started
+            if self._live and self._ticking is None:
+                self._ticking = threading.Thread(target=self._tick, name="progress", daemon=True)
+                self._ticking.start()
         mark = "✗"
         try:
             yield
             mark = "✓"
         finally:
-            ended.set()
-            ticking.join()
-            show(mark, end="\n")
+            with self._lock:
+                del self._running[label]
+                self._done += mark == "✓"
+                self._write(f"{mark} [{self._done}/{self._total}] {label:<28} {time.monotonic() - started:6.1f} s")
+
+    def say(self, label: str, text: str) -> None:
+        """Show a line about a notebook."""
+        with self._lock:
+            self._write(f"  {label}: {text}")
+
+    def skip(self, label: str, text: str) -> None:
+        """Leave a line for a notebook that need not run."""
+        with self._lock:
+            self._done += 1
+            self._write(f"✓ [{self._done}/{self._total}] {label:<28} {text}")
+
+    def _tick(self) -> None:
+        while True:
+            with self._lock:
+                if not self._running:
+                    self._ticking = None
+                    return
+                self._show_running()
+            time.sleep(_TICK_SECONDS)
+
+    def _write(self, line: str) -> None:
+        self._stream.write(f"{_CLEAR_LINE if self._live else ''}{line}\n")
+        if self._live and self._running:
+            self._show_running()
+        self._stream.flush()
+
+    def _show_running(self) -> None:
+        seconds = time.monotonic() - min(self._running.values())
+        line = f"… [{self._done}/{self._total}] {', '.join(self._running):<28} {seconds:6.1f} s"
+        self._stream.write(f"{_CLEAR_LINE}{line}")
+        self._stream.flush()

@@ -1,81 +1,50 @@
-"""Run the steps of a plan: papermill executes, the record keeps up, an interrupt leaves nothing behind."""
+"""Run what a plan says: round by round, side by side within a round, tried again where that is asked for."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lib import errors
-from lib.chain import postmortem
+from lib import backends, cores
+from lib.chain import contracts, fingerprint, plan
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME, TRAINING_FUNCTION
-from lib.chain.plan import Step
+from lib.chain.failures import Interrupted, StageFailed
+from lib.chain.plan import Execution
 from lib.chain.progress import Progress
 from lib.chain.record import RunRecord
-from lib.paths import ROOT, shown
+from lib.parameters import Parameters
+from lib.paths import ROOT
 
-_GRACE_SECONDS = 15
-
-
-class StepFailed(errors.StageError):
-    """A notebook ended with an error.
-
-    Attributes
-    ----------
-    status : str
-        What the record says of it.
-    exit_code : int
-        That of the error which the notebook raised, where it was raised on purpose.
-    """
-
-    def __init__(self, message: str, status: str = records.FAILED, exit_code: int = 1):
-        super().__init__(message)
-        self.status = status
-        self.exit_code = exit_code
+if TYPE_CHECKING:
+    from lib.backends.base import NotebookExecutor
+    from lib.chain.reuse import Earlier, Reuse
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, or SIGTERM, reached the chain."""
-
-
-class _Execution(threading.Thread):
-    """A notebook that runs in a thread of its own, so that signals reach the main one.
-
-    `done` is waited for instead of the thread itself: a ``Thread.join`` that Ctrl-C cuts off takes the thread for ended
-    (https://github.com/python/cpython/issues/89437, mended in 3.13).
-    """
-
-    def __init__(self, work: Callable[[], None]):
-        super().__init__(name="notebook", daemon=True)
-        self.done = threading.Event()
-        self.error: BaseException | None = None
-        self._work = work
-
-    def run(self) -> None:
-        try:
-            self._work()
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.done.set()
-
-
-def run(steps: Sequence[Step], values: Mapping[str, Any], record: RunRecord, progress: Progress) -> dict[str, Any]:
-    """Execute steps one after the other.
+def run(
+    executions: Sequence[Execution],
+    values: Mapping[str, Any],
+    record: RunRecord,
+    progress: Progress,
+    reuse: Reuse | None = None,
+) -> dict[str, Any]:
+    """Execute notebooks; what the record says is done is not done again.
 
     Parameters
     ----------
-    steps : sequence of Step
+    executions : sequence of Execution
     values : mapping
-        The parameters; what steps hand on is laid over them.
+        The parameters; what notebooks hand on is laid over them.
     record : RunRecord
     progress : Progress
+    reuse : Reuse, optional
+        Gives what an earlier run has done already.
 
     Returns
     -------
@@ -84,122 +53,203 @@ def run(steps: Sequence[Step], values: Mapping[str, Any], record: RunRecord, pro
 
     Raises
     ------
-    StepFailed
+    StageFailed
         Where a notebook did.
     Interrupted
-        After the kernel has ended.
+        After the kernels have ended.
     """
     from lib.chain import forking
 
-    values = {**values, RUN_NAME: record.name}
+    fork = values["fork_kernels"] and forking.available()
+    rounds = plan.rounds(executions)
     with _interruptible():
-        fork = values["fork_kernels"] and forking.available()
-        forking.register(fork)
-        if fork:
-            forking.preload()
-        for step in steps:
-            values |= _run_step(step, values, record, progress)
-    return values
-
-
-def _run_step(step: Step, values: Mapping[str, Any], record: RunRecord, progress: Progress) -> dict[str, Any]:
-    """What a step hands on; a list that several executions of one notebook hand on grows by each of them."""
-    from lib.outputs import read
-
-    executed = record.folder / step.file_name
-    given = {name: values[name] for name in step.notebook.parameters if name in values}
-    if step.training_function:
-        given[TRAINING_FUNCTION] = step.training_function
-    record.begin(step.label, executed)
-    started = time.perf_counter()
-    with progress.step(step.label):
         try:
-            _execute(step.notebook.path, executed, given)
-            handed_on = read(str(executed))
-            _check_complete(step, executed, handed_on)
-        except Interrupted:
-            record.end(records.INTERRUPTED, time.perf_counter() - started)
+            if fork:
+                forking.kernels.prepare(1)  # its imports overlap ours
+            parameters = Parameters({**values, RUN_NAME: record.name})
+            elsewhere = backends.executors(parameters, [one.notebook.stage for one in executions])
+            runner = _Runner(parameters, elsewhere, record, progress, fork, reuse)
+            for together, following in zip(rounds, [*rounds[1:], []], strict=True):
+                runner.round(together, following)
+            return runner.values
+        finally:
+            forking.kernels.close()
+
+
+class _Runner:
+    """State of a run: what is known so far, and whether it is to stop."""
+
+    def __init__(
+        self,
+        values: Parameters,
+        elsewhere: Mapping[str, NotebookExecutor],
+        record: RunRecord,
+        progress: Progress,
+        fork: bool,
+        reuse: Reuse | None,
+    ):
+        from lib.chain.executor import Cancelled, KernelExecutor
+
+        self.values: dict[str, Any] = dict(values)
+        self._parameters = values
+        self._record = record
+        self._progress = progress
+        self._reuse = reuse
+        self._fork = fork
+        self._fingerprints = fingerprint.Fingerprints()
+        self._elsewhere = elsewhere
+        self._here = KernelExecutor(values.max_parallel or cores.available(), fork)
+        self._cancelled = Cancelled()
+        self._failed = False
+
+    def round(self, together: Sequence[Execution], following: Sequence[Execution]) -> None:
+        """Run the executions of one notebook, and take over what they hand on.
+
+        Once one fails, no other begins; those that run already run to their end, so that nothing they did is lost.
+        """
+        executor = self._executor(together)
+        share = self._threads(together, executor)
+        with ThreadPoolExecutor(executor.places, thread_name_prefix="notebook") as pool:
+            futures = [pool.submit(self._one, one, executor, share) for one in together]
+            self._prepare(together, following)
+            try:
+                wait(futures)
+            except KeyboardInterrupt:
+                self._stop(futures)
+                raise Interrupted from None
+        failed = [error for future in futures if (error := future.exception())]
+        if failed:
+            raise _together(failed)
+        for future in futures:
+            self._take_over(future.result() or {}, joined=bool(together[0].training_function))
+
+    def _one(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any] | None:
+        """What an execution hands on; None where another one failed before it began."""
+        if self._failed:
+            return None
+        try:
+            return self._handed_on(execution, executor, share)
+        except BaseException:
+            self._failed = True
             raise
-        except StepFailed as error:
-            record.end(error.status, time.perf_counter() - started, error=str(error))
-            raise
-        except BaseException as error:
-            record.end(records.FAILED, time.perf_counter() - started, error=f"{type(error).__name__}: {error}")
-            raise
-    record.end(records.SUCCEEDED, time.perf_counter() - started, outputs=handed_on)
-    if step.training_function:
-        return {
-            name: [*values.get(name, []), *value] if isinstance(value, list) else value
-            for name, value in handed_on.items()
-        }
-    return handed_on
+
+    def _executor(self, together: Sequence[Execution]) -> NotebookExecutor:
+        return self._elsewhere.get(together[0].notebook.stage, self._here)
+
+    def _threads(self, together: Sequence[Execution], executor: NotebookExecutor) -> dict[str, int]:
+        """Threads that each may use, so that those which run side by side here do not fight for the cores."""
+        at_once = min(executor.places, len(together))
+        if executor is not self._here or at_once == 1:
+            return {}
+        return {"threads": max(1, (self._parameters.threads or cores.available()) // at_once)}
+
+    def _prepare(self, together: Sequence[Execution], following: Sequence[Execution]) -> None:
+        """Fork kernels ahead while these run: for those of this round that wait for a place, or for the next round."""
+        if self._fork:
+            from lib.chain import forking
+
+            waiting = len(together) - self._here.places
+            forking.kernels.prepare(1 if waiting > 0 else min(len(following), self._here.places))
+
+    def _take_over(self, handed_on: Mapping[str, Any], joined: bool) -> None:
+        """Lay outputs over the values; the lists that several executions of one notebook hand on are joined."""
+        for name, value in handed_on.items():
+            before = self.values.get(name) if name not in self._parameters else None
+            self.values[name] = [*(before or []), *value] if joined and isinstance(value, list) else value
+
+    def _handed_on(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any]:
+        """What an execution hands on: earlier in this run, in another run, or now."""
+        done = self._record.outputs(execution.label)
+        if done is not None:
+            self._progress.skip(execution.label, "done before")
+            return done
+        given = {name: self.values[name] for name in execution.notebook.parameters if name in self.values}
+        if execution.training_function:
+            given[TRAINING_FUNCTION] = execution.training_function
+        depends_on = self._fingerprints.begin(execution.notebook, given)
+        if self._reuse and (earlier := self._reuse.find(execution.label, depends_on.result())):
+            return self._take(execution, earlier)
+        given |= {name: value for name, value in share.items() if name in given}
+        attempts = 1 + self._parameters.retries.get(execution.notebook.stage, 0)
+        while True:
+            if self._cancelled.is_set():
+                raise Interrupted
+            attempts -= 1
+            try:
+                return self._execute(execution, given, executor, depends_on)
+            except StageFailed as error:
+                if not attempts or not error.may_pass:
+                    raise
+                self._progress.say(execution.label, f"{str(error).splitlines()[0]} It is tried again.")
+
+    def _take(self, execution: Execution, earlier: Earlier) -> dict[str, Any]:
+        """Take over what an earlier run has done, its executed notebook included."""
+        entry = self._record.begin(execution.label, execution.file_name)
+        shutil.copyfile(earlier.notebook, self._record.folder / execution.file_name)
+        facts = {"outputs": earlier.outputs, "depends_on": earlier.depends_on, "kept": earlier.kept}
+        self._record.end(entry, records.REUSED, reused_from=earlier.run, **facts)
+        self._progress.skip(execution.label, f"as in {earlier.run}")
+        return earlier.outputs
+
+    def _execute(
+        self, execution: Execution, given: Mapping[str, Any], executor: NotebookExecutor, depends_on: Future
+    ) -> dict[str, Any]:
+        """One attempt, and its entry in the record."""
+        from lib.outputs import read
+
+        stage, label = execution.notebook.stage, execution.label
+        executed = self._record.folder / execution.file_name
+        entry = self._record.begin(label, execution.file_name)
+        started = time.perf_counter()
+
+        def end(status: str, **facts: Any) -> None:
+            self._record.end(entry, status, seconds=round(time.perf_counter() - started, 3), **facts)
+
+        with self._progress.line(label):
+            try:
+                executor.execute(
+                    execution.notebook.path,
+                    executed,
+                    given,
+                    timeout_minutes=self._parameters.timeout_minutes.get(stage),
+                    cancelled=self._cancelled,
+                    say=lambda text: self._progress.say(label, text),
+                )
+                handed_on = read(str(executed))
+                contracts.check_outputs(execution.notebook, executed, handed_on)
+            except BaseException as error:
+                failure = self._as_failure(error)
+                end(failure.status, error=str(failure) or type(failure).__name__)
+                raise failure from error.__cause__
+        kept = fingerprint.contents(handed_on)
+        end(records.SUCCEEDED, outputs=handed_on, depends_on=depends_on.result(), kept=kept)
+        return handed_on
+
+    def _as_failure(self, error: BaseException) -> StageFailed | Interrupted:
+        """What an execution ended by, as the chain tells it; an executor elsewhere has errors of its own."""
+        if self._cancelled.is_set():
+            return Interrupted()
+        if isinstance(error, (StageFailed, Interrupted)):
+            return error
+        return StageFailed(str(error) or type(error).__name__, exit_code=getattr(error, "exit_code", 1))
+
+    def _stop(self, futures: Sequence[Future]) -> None:
+        """End what runs: so that each notebook can say so, or, at a second Ctrl-C, at once."""
+        self._failed = True
+        self._cancelled.set()
+        while not all(future.done() for future in futures):
+            try:
+                wait(futures)
+            except KeyboardInterrupt:
+                self._cancelled.at_once = True
 
 
-def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
-    """Execute a notebook, and wait for it in a way that an interrupt can end."""
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    from lib.chain import engine
-
-    execution = _Execution(lambda: engine.execute(notebook, executed, dict(parameters)))
-    execution.start()
-    try:
-        execution.done.wait()
-    except KeyboardInterrupt:
-        _end(execution)
-        postmortem.write(executed, "KeyboardInterrupt", "the run was interrupted")
-        raise Interrupted from None
-    error = execution.error
-    if isinstance(error, PapermillExecutionError):
-        raise _failure(executed, error) from error
-    if isinstance(error, DeadKernelError):
-        cause = "the kernel died: killed from outside, or for want of memory"
-        cell = postmortem.write(executed, "KernelDied", cause)
-        raise StepFailed(_message(cause[0].upper() + cause[1:] + ".", executed, cell)) from error
-    if error is not None:
-        cell = postmortem.write(executed, type(error).__name__, str(error))
-        raise StepFailed(_message(f"{type(error).__name__}: {error}", executed, cell)) from error
-
-
-def _end(execution: _Execution) -> None:
-    """End the kernel: first so that the notebook can say so, then, or at a second Ctrl-C, for good."""
-    from lib.chain.engine import kernels
-
-    deadline = time.monotonic() + _GRACE_SECONDS
-    try:
-        # A kernel that is only just starting has no handler yet, so it is asked until it has ended.
-        while not execution.done.is_set() and time.monotonic() < deadline:
-            kernels.interrupt()
-            execution.done.wait(timeout=2)
-    except KeyboardInterrupt:
-        pass
-    while not execution.done.is_set():
-        kernels.kill()
-        execution.done.wait(timeout=1)
-
-
-def _failure(executed: Path, error: Any) -> StepFailed:
-    """What a person needs of a failed notebook: the message, the cell, where to look."""
-    kind = getattr(errors, error.ename, None)
-    on_purpose = isinstance(kind, type) and issubclass(kind, errors.MillraceError)
-    what = error.evalue if on_purpose else f"{error.ename}: {error.evalue}"
-    message = _message(what, executed, postmortem.shown_cell(error.exec_count, error.source))
-    exit_code = kind.exit_code if on_purpose else 1
-    return StepFailed(message, records.HELD if exit_code == errors.GateError.exit_code else records.FAILED, exit_code)
-
-
-def _check_complete(step: Step, executed: Path, handed_on: Mapping[str, Any]) -> None:
-    """A cell that calls sys.exit ends a notebook without an error, the cells after it never run."""
-    missing = [name for name in step.notebook.outputs if name not in handed_on]
-    if missing:
-        cause = f"it ended without handing on {', '.join(missing)}: a cell left early (sys.exit?)"
-        cell = postmortem.write(executed, "LeftEarly", cause)
-        raise StepFailed(_message(f"{shown(step.notebook.path)}: {cause}.", executed, cell))
-
-
-def _message(what: str, executed: Path, cell: str) -> str:
-    return "\n".join(filter(None, [what, f"Notebook: {shown(executed)}", cell]))
+def _together(failed: Sequence[BaseException]) -> BaseException:
+    """The first failure, with what else failed at the same time."""
+    first, *others = failed
+    if others and isinstance(first, StageFailed):
+        return StageFailed("\n\n".join(str(one) for one in failed), first.status, first.exit_code)
+    return first
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from shlex import quote
 from lib import backends
 from lib.chain import contracts, notebooks, plan
 from lib.chain import record as records
+from lib.chain.record import RunRecord
 from lib.commands import _parameters
+from lib.errors import ParameterError
 from lib.parameters import Parameters, load
 from lib.paths import ROOT, resolve, shown
 
@@ -25,31 +27,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="last", metavar="STAGE", help="stop after this stage")
     parser.add_argument("--only", metavar="STAGE", help="run this stage alone")
     parser.add_argument("--dry-run", action="store_true", help="check everything and show what would run; run nothing")
+    parser.add_argument("--reuse", action="store_true", help="skip what an earlier run did with the same of everything")
+    parser.add_argument("--resume", metavar="RUN", help="go on with the run of this folder at the first stage not done")
 
 
 def execute(options: argparse.Namespace) -> int:
     """Check everything, then run."""
+    if options.resume:
+        return _resume(options)
     chain = notebooks.all_of()
     parameters = contracts.checked(_parameters.layers(options), chain)
-    steps = plan.steps(chain, parameters, options.first, options.last, options.only)
+    executions = plan.executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
-        return _show_plan(steps, parameters)
-    return _run(steps, parameters)
+        return _show_plan(executions, parameters)
+    _show_cost(executions, parameters)
+    record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
+    stages = {"first": options.first, "last": options.last, "only": options.only}
+    record.note(plan={name: stage for name, stage in stages.items() if stage})
+    return _run(executions, parameters, record, options.reuse)
 
 
-def _run(steps: Sequence[plan.Step], parameters: Parameters) -> int:
+def _resume(options: argparse.Namespace) -> int:
+    """Go on with a run, with its own parameters and its own part of the chain."""
+    others = [options.params, options.assignments, options.first, options.last, options.only]
+    if any(others):
+        raise ParameterError("--resume takes parameters and stages from the run itself; give it without others.")
+    folder = resolve(options.resume)
+    state = records.read(folder)
+    chain = notebooks.all_of()
+    parameters = contracts.checked(load([folder / records.PARAMETERS]), chain)
+    executions = plan.executions(chain, parameters, **state.get("plan", {}))
+    if options.dry_run:
+        return _show_plan(executions, parameters)
+    return _run(executions, parameters, RunRecord.reopen(folder), options.reuse)
+
+
+def _run(executions: Sequence[plan.Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
     from lib.chain import running
+    from lib.chain.failures import StageFailed
     from lib.chain.progress import Progress
+    from lib.chain.reuse import Reuse
 
-    record = records.RunRecord(resolve(parameters.runs_folder), parameters.name, parameters)
     try:
-        values = running.run(steps, parameters, record, Progress(len(steps)))
-    except running.StepFailed as error:
+        earlier = Reuse(parameters) if reuse else None
+        values = running.run(executions, parameters, record, Progress(len(executions)), earlier)
+    except StageFailed as error:
         record.close(error.status, str(error))
-        raise
+        print(f"run_all.py: {error}", file=sys.stderr)
+        _say_how_to_resume(record)
+        return error.exit_code
     except KeyboardInterrupt:
         record.close(records.INTERRUPTED)
         print(f"run_all.py: interrupted. What is done so far: {shown(record.folder)}", file=sys.stderr)
+        _say_how_to_resume(record)
         return 130
     except BaseException as error:
         record.close(records.FAILED, f"{type(error).__name__}: {error}")
@@ -59,16 +89,27 @@ def _run(steps: Sequence[plan.Step], parameters: Parameters) -> int:
     return 0
 
 
-def _show_plan(steps: Sequence[plan.Step], parameters: Parameters) -> int:
+def _say_how_to_resume(record: RunRecord) -> None:
+    print(f"Go on from there: {_python()} run_all.py --resume {quote(shown(record.folder))}", file=sys.stderr)
+
+
+def _show_cost(executions: Sequence[plan.Execution], parameters: Parameters) -> None:
+    """What a run will cost, where it costs something; it ends here where that is more than ``max_cost``."""
+    estimate = backends.estimate(parameters, [one.notebook.stage for one in executions])
+    if estimate:
+        print(*estimate.lines, sep="\n", file=sys.stderr)
+
+
+def _show_plan(executions: Sequence[plan.Execution], parameters: Parameters) -> int:
     for name, value in parameters.items():
         print(f"{name}: {value!r}")
     print()
-    for step in steps:
-        print(f"{step.label:<28} {shown(step.notebook.path)}")
+    for one in executions:
+        print(f"{one.label:<28} {shown(one.notebook.path)}")
     return 0
 
 
-def _show_result(values: dict, record: records.RunRecord) -> None:
+def _show_result(values: dict, record: RunRecord) -> None:
     if values.get("decision"):
         print(values["decision"])
     print(f"Executed notebooks: {shown(record.folder)}")

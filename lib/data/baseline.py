@@ -71,7 +71,9 @@ def _numbers(present: pd.Series) -> dict[str, Any]:
 
 
 def _categories(present: pd.Series) -> dict[str, Any]:
-    counts = present.astype(str).value_counts()
+    if present.dtype == object and pd.api.types.infer_dtype(present) != "string":
+        present = present.astype(str)  # or 1, True and 1.0 would be one
+    counts = present.value_counts()
     return {
         "distinct": int(len(counts)),
         "categories": {str(one): int(count) for one, count in counts.head(MOST_CATEGORIES).items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,8 +29,37 @@ def index_columns(frame: pd.DataFrame) -> list[str]:
     return found
 
 
+def named_apart(frame: pd.DataFrame, asked: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Frame whose names differ: the second column of a name has a number behind it, and a note says so.
+
+    Raises
+    ------
+    DataError
+        Where one of the columns that are asked for by name is there twice.
+    """
+    if frame.columns.is_unique:
+        return frame, []
+    for name in asked:
+        if name in frame.columns:
+            tables.column(frame, name, where="the table")
+    names, notes = [], []
+    for name in frame.columns:
+        number = 2
+        new = name
+        while new in names or (new != name and new in frame.columns):
+            new = f"{name}.{number}"
+            number += 1
+        if new != name:
+            notes.append(f"Column {len(names) + 1} is a second {name!r} and is called {new!r}.")
+        names.append(new)
+    attrs = frame.attrs
+    frame = frame.set_axis(names, axis=1)
+    frame.attrs.update(attrs)
+    return frame, notes
+
+
 def without(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:
-    """Frame without some columns.
+    """Frame without some columns; the others are not copied.
 
     Raises
     ------
@@ -40,7 +69,12 @@ def without(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataF
     for name in columns:
         if name not in frame.columns:
             raise NameNotFound("column", name, frame.columns, where=f"{where} (drop_columns)")
-    return frame.drop(columns=list(columns))
+    return _with(frame, {name: frame[name] for name in frame.columns if name not in columns}) if columns else frame
+
+
+def _with(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Frame of these columns, none of them copied, which `DataFrame.assign` and `drop` would."""
+    return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
 def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tuple[pd.DataFrame, list[str]]:
@@ -82,7 +116,9 @@ def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tu
     if task != "regression":
         target = _as_classes(target)
         _check_classes(target, target_column, task)
-    return frame.assign(**{target_column: target}).reset_index(drop=True), notes
+    if target is not frame[target_column]:
+        frame = _with(frame, {**frame, target_column: target})
+    return frame.set_axis(pd.RangeIndex(len(frame)), axis=0, copy=False), notes
 
 
 def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -92,6 +128,8 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     notes, changed = [], {}
     for name, values in frame.items():
+        if isinstance(values.dtype, (np.dtype, pd.StringDtype)) and values.dtype.kind not in "mOS":
+            continue
         kind = pd.api.types.infer_dtype(values, skipna=True)
         if kind == "decimal":
             changed[name] = values.astype(float)
@@ -103,7 +141,7 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             notes.append(
                 f"{name}, of the type {kind}, counts as {'text' if kind in ('time', 'bytes') else 'a number'}."
             )
-    return frame.assign(**changed), notes
+    return _with(frame, {**frame, **changed}) if changed else frame, notes
 
 
 def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -114,7 +152,7 @@ def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if infinite.any():
             notes.append(f"{infinite.sum():,} infinite values of {name} count as missing.")
             changed[name] = frame[name].mask(infinite)
-    return frame.assign(**changed), notes
+    return _with(frame, {**frame, **changed}) if changed else frame, notes
 
 
 def _as_numbers(target: pd.Series, name: str) -> pd.Series:
@@ -130,6 +168,8 @@ def _as_numbers(target: pd.Series, name: str) -> pd.Series:
 
 def _as_classes(target: pd.Series) -> pd.Series:
     """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
+    if isinstance(target.dtype, pd.StringDtype):
+        return target
     if pd.api.types.infer_dtype(target) == "boolean":  # beside a missing one they were objects
         return target.astype(bool)
     if pd.api.types.infer_dtype(target) == "integer":

@@ -1,41 +1,34 @@
-"""The split: a row's side is decided by a hash of what it says, so it keeps its side for ever.
+"""The split: which rows test and which train, by a rule that can be told and kept.
 
-Appending rows, reordering rows or columns, or a column that turns from whole numbers into decimals (as one
-does when its first value goes missing) moves no row from one side to the other. No later model can
-therefore have been trained on a row that tests an earlier one, and equal rows are on the same side.
+By default a hash of what a row says decides, so it keeps its side for ever. Appending rows, reordering rows or columns,
+or a column that turns from whole numbers into decimals (as one does when its first value goes missing) moves no row
+from one side to the other. No later model can therefore have been trained on a row that tests an earlier one, and equal
+rows are on the same side. The rows of a class that is too rare for luck are dealt out in the order of their hashes.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from lib.data.moments import as_moments
+from lib.data.row_hash import row_hash
 from lib.errors import DataError, NameNotFound
 
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+# Of a class with fewer test rows to expect, luck may leave none.
+_EXPECTED_TEST_ROWS = 10
 
 
-@dataclass(frozen=True)
-class Split:
-    """A rule that says of each row whether it tests or trains.
-
-    Attributes
-    ----------
-    columns : tuple of str
-        The columns whose content is hashed: the keys, or all.
-    test_fraction : float
-        Share of rows that test, expected over many rows.
-    seed : int
-        Another seed is another split.
-    """
+class Rule:
+    """A rule that says of each row whether it tests or trains; it reads `columns` of a table."""
 
     columns: tuple[str, ...]
-    test_fraction: float
-    seed: int
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
         """Whether each row tests, of shape (rows,).
@@ -45,16 +38,21 @@ class Split:
         NameNotFound
             Where the frame lacks one of the columns.
         """
-        for column in self.columns:
-            if column not in frame.columns:
-                raise NameNotFound(
-                    "column", column, frame.columns, where="the prepared table, to split it by (key_columns)"
-                )
-        share = row_hash(frame, self.columns, self.seed) / np.float64(2**64)
-        return share < self.test_fraction
+        raise NotImplementedError
 
-    def apply(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def described(self) -> dict[str, Any]:
+        """The rule as plain JSON, which `restored` reads."""
+        raise NotImplementedError
+
+    def apply(self, frame: pd.DataFrame, keep: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Training rows and test rows, each numbered from 0.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        keep : bool
+            Whether the frame is needed afterwards. If not, its columns are taken out one by one, so that no moment
+            holds the table twice.
 
         Raises
         ------
@@ -65,72 +63,171 @@ class Split:
         if test.all() or not test.any():
             side = "training" if test.all() else "test"
             raise DataError(
-                f"No row is left on the {side} side: {len(frame)} rows, test_fraction={self.test_fraction}. "
+                f"No row is left on the {side} side: {len(frame)} rows, {self._how_many()}. "
                 "Give more rows, or another test_fraction or seed."
             )
-        return frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True)
+        if keep or not frame.columns.is_unique:
+            return self._noted(frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True))
+        sides: tuple[dict, dict] = ({}, {})
+        train = ~test
+        for name in list(frame.columns):
+            values = frame.pop(name).array
+            sides[0][name], sides[1][name] = values[train], values[test]
+            del values
+            pa.default_memory_pool().release_unused()
+        return self._noted(pd.DataFrame(sides[0], copy=False), pd.DataFrame(sides[1], copy=False))
+
+    def holds(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Whether the rule would part the rows of these two so; what it has parted itself is not hashed again."""
+        made = self.__dict__.get("_made", ())
+        if [side() for side in made] and made[0]() is train and made[1]() is test:
+            return True
+        return bool(self.is_test(test).all() and not self.is_test(train).any())
+
+    def _noted(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        self.__dict__["_made"] = (weakref.ref(train), weakref.ref(test))
+        return train, test
+
+    def _how_many(self) -> str:
+        raise NotImplementedError
 
 
-def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.ndarray:
-    """64-bit hash of each row's content.
+def restored(described: Mapping[str, Any]) -> Rule:
+    """Rule that `Rule.described` told."""
+    if "cut" in described:
+        return TimeSplit(described["columns"][0], described["cut"])
+    strata = {name: dict(described["strata"]) for name in ("strata",) if "strata" in described}
+    return Split(
+        tuple(described["columns"]),
+        described["test_fraction"],
+        described["seed"],
+        target_column=described.get("target_column", ""),
+        **strata,
+    )
 
-    Each value is hashed with the name of its column and the hashes are added up, so that neither the order of
-    columns nor a new column that is empty in a row matters. Numbers count by value, whatever their type; text that
-    reads as a number counts as that number.
 
-    Parameters
+def _column(frame: pd.DataFrame, name: str, parameter: str) -> pd.Series:
+    if name not in frame.columns:
+        raise NameNotFound("column", name, frame.columns, where=f"the prepared table, to split it by ({parameter})")
+    return frame[name]
+
+
+@dataclass(frozen=True)
+class Split(Rule):
+    """By a hash of each row.
+
+    Attributes
     ----------
-    frame : DataFrame of shape (rows, columns)
-    columns : sequence of str
-        The columns that count.
+    columns : tuple of str
+        The columns whose content is hashed: the keys, or all. Rows that agree in them are on the same side.
+    test_fraction : float
+        Share of rows that test, expected over many rows.
     seed : int
-
-    Returns
-    -------
-    ndarray of uint64, of shape (rows,)
-        Mixed by splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+        Another seed is another split.
+    target_column : str
+        Where `strata` are, the column that holds the class.
+    strata : dict of str to float or None
+        Of each rare class, the share of all hashes below which its rows test, in place of `test_fraction`.
     """
-    total = np.zeros(len(frame), dtype=np.uint64)
-    for column in columns:
-        values = frame[column]
-        name = np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
-        hashed = _mixed(_value_hash(values) ^ name)
-        total += np.where(values.isna(), np.uint64(0), hashed)
-    return _mixed(total + _mixed(np.array([seed], dtype=np.uint64)))
+
+    columns: tuple[str, ...]
+    test_fraction: float
+    seed: int
+    target_column: str = ""
+    strata: Mapping[str, float] | None = None
+
+    def is_test(self, frame: pd.DataFrame) -> np.ndarray:
+        """Whether each row tests, of shape (rows,)."""
+        for column in self.columns:
+            _column(frame, column, "key_columns")
+        share = self._share(frame)
+        if not self.strata:
+            return share < self.test_fraction
+        limits = _column(frame, self.target_column, "target_column").astype(str).map(self.strata)
+        return share < limits.fillna(self.test_fraction).to_numpy(dtype=float)
+
+    def described(self) -> dict[str, Any]:
+        """The rule as plain JSON."""
+        told = {"columns": list(self.columns), "test_fraction": self.test_fraction, "seed": self.seed}
+        return {**told, "target_column": self.target_column, "strata": dict(self.strata)} if self.strata else told
+
+    def stratified(self, frame: pd.DataFrame, target_column: str) -> Split:
+        """The rule with each class that is too rare for luck shared out: one row in training before any in the test."""
+        counts = frame[target_column].astype(str).value_counts()
+        rare = counts.index[counts * min(self.test_fraction, 1 - self.test_fraction) < _EXPECTED_TEST_ROWS]
+        if rare.empty:
+            return self
+        rows = frame[frame[target_column].astype(str).isin(rare)]
+        shares = pd.Series(self._share(rows)).groupby(rows[target_column].astype(str).to_numpy())
+        strata = {str(name): self._limit(np.sort(one.to_numpy())) for name, one in shares}
+        return replace(self, target_column=target_column, strata=strata)
+
+    def _limit(self, shares: np.ndarray) -> float:
+        """Share below which the wanted number of a class's rows are; ties stay together."""
+        if len(shares) < 2:
+            return 0.0
+        wanted = min(max(1, round(len(shares) * self.test_fraction)), len(shares) - 1)
+        return float(shares[wanted])
+
+    def _share(self, frame: pd.DataFrame) -> np.ndarray:
+        return row_hash(frame, self.columns, self.seed) / np.float64(2**64)
+
+    def _how_many(self) -> str:
+        return f"test_fraction={self.test_fraction}"
 
 
-def _value_hash(values: pd.Series) -> np.ndarray:
-    """Hash of each value, the same for ``12``, ``12.0`` and ``"12"``."""
-    if isinstance(values.dtype, pd.DatetimeTZDtype):
-        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
-    if pd.api.types.is_datetime64_dtype(values.dtype):
-        # Nanoseconds as floats, by way of microseconds: as whole numbers they end in the year 2262.
-        return _number_hash(values.astype("datetime64[us]").astype("int64") * 1000.0)
-    if pd.api.types.is_bool_dtype(values.dtype):
-        values = values.astype(object)
-    elif pd.api.types.is_numeric_dtype(values.dtype):
-        return _number_hash(values)
-    if pd.api.types.infer_dtype(values) != "string":
-        # As texts first: for Python True is 1, and the first of the two would stand for both.
-        values = values.map(str, na_action="ignore")
-    codes, distinct = pd.factorize(values, use_na_sentinel=True)
-    texts = pd.Series(list(distinct), dtype=object)
-    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
-    read = numbers.notna()
-    # Of 17 digits to_numeric makes the number beside the right one, and no other type would hash alike.
-    numbers[read] = [float(one) for one in texts[read]]
-    hashed = np.where(numbers.notna(), _number_hash(numbers), pd.util.hash_array(texts.to_numpy(object)))
-    return np.append(hashed, np.uint64(0))[codes]
+@dataclass(frozen=True)
+class TimeSplit(Rule):
+    """By time: the rows from a moment on test, those before it train, and so do those without a time.
 
+    Attributes
+    ----------
+    column : str
+        Dates, times or numbers that grow with time.
+    cut : str or float
+        The first moment of the test, in ISO 8601, or a number.
+    """
 
-def _number_hash(values: pd.Series) -> np.ndarray:
-    floats = values.to_numpy(dtype="float64", na_value=np.nan)
-    return pd.util.hash_array(floats + 0.0)  # + 0.0 makes one zero of the two
+    column: str
+    cut: str | float
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column that decides."""
+        return (self.column,)
 
-def _mixed(bits: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        bits = bits + _MIX[0]
-        bits = (bits ^ (bits >> np.uint64(30))) * _MIX[1]
-        bits = (bits ^ (bits >> np.uint64(27))) * _MIX[2]
-        return bits ^ (bits >> np.uint64(31))
+    @classmethod
+    def of(cls, frame: pd.DataFrame, column: str, cut: str, test_fraction: float) -> TimeSplit:
+        """Rule with the cut that is given or, where that is empty, the one that leaves `test_fraction` of the rows.
+
+        Raises
+        ------
+        DataError
+            Where the column holds no times, or the cut is none.
+        """
+        times = as_moments(_column(frame, column, "time_column"))
+        if times is None:
+            raise DataError(f"time_column: {column} holds no dates or times, e.g. {frame[column].dropna().iloc[0]!r}.")
+        if cut != "":
+            read = as_moments(pd.Series([cut]).astype(float if times.dtype.kind == "f" else object))
+            if read is None or read.isna().any():
+                raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Give a date such as 2024-07-01.")
+            return cls(column, cut)
+        ordered = times.dropna().sort_values(ignore_index=True)
+        found = ordered[min(int(np.ceil(len(ordered) * (1 - test_fraction))), len(ordered) - 1)]
+        return cls(column, float(found) if times.dtype.kind == "f" else found.isoformat())
+
+    def is_test(self, frame: pd.DataFrame) -> np.ndarray:
+        """Whether each row tests, of shape (rows,)."""
+        times = as_moments(_column(frame, self.column, "time_column"))
+        if times is None:
+            return np.zeros(len(frame), dtype=bool)
+        cut = float(self.cut) if times.dtype.kind == "f" else pd.Timestamp(self.cut)
+        return (times >= cut).to_numpy()
+
+    def described(self) -> dict[str, Any]:
+        """The rule as plain JSON."""
+        return {"columns": [self.column], "cut": self.cut}
+
+    def _how_many(self) -> str:
+        return f"{self.column} from {self.cut} on"

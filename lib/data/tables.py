@@ -1,62 +1,75 @@
-"""Tables from and to files: CSV in its many dialects, and Parquet."""
+"""Tables from and to files: text in its many dialects, and Parquet."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import io
 import os
-import warnings
-import zipfile
-import zlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lib.data import text
+from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
-_SEPARATORS = ",;\t|"
-_SNIFFED_BYTES = 65536
-# What a file that is broken, encrypted or no archive at all raises.
-_UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+# What is told beside a table: attributes of its frame.
+NOTES, UNREAD = "notes", "unread"
+_ROWS_PER_WRITE = 2**18
+ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
     """Read a table.
 
     Parameters
     ----------
-    path : Path
-        A Parquet file, or a text file (``.csv``, ``.tsv``, ``.txt``, plain, ``.gz`` or ``.zip`` with one file in it)
+    path : Path or sequence of Path
+        Parquet files, or text files (``.csv``, ``.tsv``, ``.txt``, plain, ``.gz`` or ``.zip`` with one file in it)
         whose separator is found by looking, in UTF-8, UTF-16 or, where it is neither, in Windows' Latin-1 (cp1252).
         Where a comma does not separate, it may be the decimal mark.
+    without : collection of str
+        Columns that are not read.
+    arrow_texts : bool
+        Whether texts stay in Arrow's memory, as pandas' type ``str``; else they are objects of Python, which whoever
+        works on them may expect and which take several times the memory and time.
 
     Returns
     -------
     DataFrame of shape (rows, columns)
-        Names of columns are without blanks at their ends.
+        Names of columns are without blanks at their ends. ``attrs["notes"]`` are sentences on how it was read,
+        ``attrs["unread"]`` the columns that were left out.
 
     Raises
     ------
     DataError
         Naming the file and, where it is known, the line.
+    NameNotFound
+        Where a column to be left out is not there.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is no file. Give the path of a {' or '.join(PARQUET[:1] + TEXT)} file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty (0 bytes). Give a table with a header and rows.")
-    suffix = path.suffix.lower()
-    if suffix not in PARQUET + TEXT:
-        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}.")
-    frame = _read_parquet(path) if suffix in PARQUET else _read_text(path)
-    if frame.empty:
-        raise DataError(f"{path} has a header of {frame.shape[1]} columns and no row. Give a table with rows.")
+    paths = [path] if isinstance(path, Path) else list(path)
+    for one in paths:
+        _check_file(one)
+    if paths[0].suffix.lower() in PARQUET:
+        known = _parquet_names(paths[0])
+        table, notes = pa.concat_tables([_parquet(one, without) for one in paths], promote_options="permissive"), []
+    else:
+        table, known, notes = text.read(paths, without)
+    for name in without:
+        if name not in known:
+            raise NameNotFound("column", name, known, where=f"{paths[0]} (drop_columns)")
+    if table.num_rows == 0:
+        raise DataError(f"{paths[0]} has a header of {len(known)} columns and no row. Give a table with rows.")
+    frame = as_pandas(table, arrow_texts)
+    del table
     frame.columns = [str(name).strip() for name in frame.columns]
+    frame.attrs.update({NOTES: notes, UNREAD: list(without)})
     return frame
 
 
@@ -64,7 +77,10 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another run may write the same rows
-    pq.write_table(as_arrow(frame), part)
+    table = as_arrow(frame)
+    # Numbers hardly repeat: looking for those that do takes longer than writing them.
+    texts = [field.name for field in table.schema if not _is_number(field.type)]
+    pq.write_table(table, part, row_group_size=_ROWS_PER_WRITE, use_dictionary=texts, compression="lz4")
     part.replace(path)
 
 
@@ -80,6 +96,10 @@ def as_arrow(frame: pd.DataFrame) -> pa.Table:
             texts = frame[name].astype(object).map(str, na_action="ignore")
             arrays[name] = pa.array(texts, type=pa.string(), from_pandas=True)
     return pa.table(arrays)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
 
 
 def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
@@ -103,119 +123,74 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     return found
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        table = pq.read_table(path)
-        nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
-        if nested:
-            raise DataError(
-                f"{path}: a cell of {nested[0]} holds several values. Leave the column out, or take it apart."
-            )
-        frame = table.to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+def as_pandas(table: pa.Table, arrow_texts: bool = False) -> pd.DataFrame:
+    """Table in pandas, whose columns take over Arrow's memory where they can: the table is gone afterwards."""
+    types = {pa.string(): ARROW_TEXT}.get if arrow_texts else None
+    for place, field in enumerate(table.schema):
+        values = table.column(place)
+        if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
+            # Beside missing values pandas makes floats of whole numbers, which would change these.
+            table = table.set_column(place, field.name, pc.cast(values, pa.string()))
+    frame = _writeable(table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types))
+    pa.default_memory_pool().release_unused()  # which it would keep for its next table
     # An index with a name was a column once; one without is the row number.
     named = [name for name in frame.index.names if name is not None]
-    return frame.reset_index(level=named).reset_index(drop=True)
+    return frame.reset_index(level=named).reset_index(drop=True) if named else _numbered(frame)
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    try:
-        beginning, encoding = _beginning(path)
-        separator = _separator(beginning)
-        # skipinitialspace is off: a blank can be part of a value. index_col=False: a row with one field
-        # too many is a fault, and no reason to take the first column for an index.
-        with warnings.catch_warnings():
-            # Where every row has more fields than the header, index_col=False drops the last ones with a warning.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path,
-                sep=separator,
-                encoding=encoding,
-                index_col=False,
-                low_memory=False,
-                on_bad_lines="error",
-                # pandas' own default is quicker and off by one in the 17th digit: a row that is written and read
-                # once more would change its side of the split.
-                float_precision="round_trip",
-            )
-    except pd.errors.ParserWarning as error:
-        raise DataError(f"{path}: its rows have more fields than its header has names. Name every column.") from error
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path} has no header. Its first line names the columns.") from error
-    except pd.errors.ParserError as error:
-        raise DataError(f"{path} cannot be read as a table: {_plain(error)}. Mend that line.") from error
-    except _UNREADABLE as error:
-        raise DataError(f"{path} cannot be read: {_plain(error)}") from error
-    if separator != ",":
-        frame = _with_decimal_commas(frame)
-    header = next(filter(None, csv.reader(io.StringIO(beginning, newline=None), delimiter=separator)), [])
-    if len(set(header)) < len(header) == frame.shape[1]:
-        # pandas has renamed the second to "name.1"; under its own name it is refused, and not silently lost.
-        frame.columns = [name.strip() for name in header]
+def _writeable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Frame whose columns a pipeline may change; where pandas has taken over Arrow's memory, they are read-only."""
+    for place in range(frame.shape[1]):
+        values = frame.iloc[:, place].to_numpy(copy=False) if isinstance(frame.dtypes.iloc[place], np.dtype) else None
+        if values is not None and not values.flags.writeable:
+            frame.isetitem(place, values.copy())
     return frame
 
 
-def _beginning(path: Path) -> tuple[str, str]:
-    """First part of a text file, and its encoding."""
-    if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.namelist() if not one.endswith("/")]
-            if len(members) != 1:
-                raise DataError(f"{path} holds {len(members)} files; expected one. Unpack it and name the table.")
-            with archive.open(members[0]) as file:
-                content = file.read()
-    else:
-        opened = gzip.open if path.suffix.lower() == ".gz" else open
-        with opened(path, "rb") as file:
-            content = file.read()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    else:
-        try:
-            content.decode("utf-8")
-            encoding = "utf-8-sig"
-        except UnicodeDecodeError:
-            encoding = "cp1252"
-        if b"\0" in content:  # pandas would take what stands before it for the whole value
-            line = content.count(b"\n", 0, content.index(b"\0")) + 1
-            raise DataError(
-                f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
-            )
-    beginning = content[:_SNIFFED_BYTES].decode(encoding, errors="replace")
-    if not beginning.strip():
-        raise DataError(f"{path} has no header. Its first line names the columns.")
-    return beginning, encoding
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.index = pd.RangeIndex(len(frame))  # reset_index would copy the table
+    return frame
 
 
-def _separator(beginning: str) -> str:
-    """The separator that cuts the first lines into the same number of fields, the more the better."""
-    lines = beginning.splitlines()[:50]
-    if len(beginning) >= _SNIFFED_BYTES and len(lines) > 1:
-        lines = lines[:-1]
-
-    def fitness(separator: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
-        same = sum(width == widths[0] for width in widths) / len(widths)
-        return (same if widths[0] > 1 else 0.0), widths[0]
-
-    return max(_SEPARATORS, key=fitness)
+def _is_beyond_floats(values: pa.ChunkedArray) -> bool:
+    ends = pc.min_max(values)
+    return any(abs(end.as_py() or 0) >= LARGEST_EXACT for end in (ends["min"], ends["max"]))
 
 
-def _with_decimal_commas(frame: pd.DataFrame) -> pd.DataFrame:
-    """Frame with its columns of ``3,75`` as numbers; where all could be thousands (``3,750``) they stay text."""
-    numbers = {}
-    for position in range(frame.shape[1]):
-        values = frame.iloc[:, position]
-        texts = values.dropna()
-        if (
-            pd.api.types.infer_dtype(texts) == "string"
-            and texts.str.fullmatch(r"\s*[+-]?\d+(,\d+)?\s*").all()
-            and not texts.str.fullmatch(r"\s*[+-]?(0|[1-9]\d{0,2}(,\d{3})?)\s*").all()
-        ):
-            numbers[frame.columns[position]] = values.str.replace(",", ".").astype(float)
-    return frame.assign(**numbers)
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path} is no file. Give the path of a {' or '.join(PARQUET[:1] + TEXT)} file.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty (0 bytes). Give a table with a header and rows.")
+    suffix = path.suffix.lower()
+    if suffix not in PARQUET + TEXT:
+        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}.")
 
 
-def _plain(error: Exception) -> str:
-    return str(error).replace("Error tokenizing data. C error: ", "").strip().rstrip(".")
+def _parquet_names(path: Path) -> list[str]:
+    try:
+        return [*pq.read_schema(path).names, *_folder_values(path)]
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _folder_values(path: Path) -> dict[str, str]:
+    """Columns that are in no file but in the names of its folders, as ``year=2024/``: Hive's and Spark's way."""
+    return {
+        name: unquote(value) for name, equals, value in (part.partition("=") for part in path.parts[-5:-1]) if equals
+    }
+
+
+def _parquet(path: Path, without: Collection[str]) -> pa.Table:
+    columns = [name for name in _parquet_names(path) if name not in without]
+    try:
+        table = pq.read_table(path, columns=columns, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+    for name, value in _folder_values(path).items():
+        if name in columns and name not in table.column_names:
+            table = table.append_column(name, pa.repeat(int(value) if value.isdecimal() else value, len(table)))
+    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+    if nested:
+        raise DataError(f"{path}: a cell of {nested[0]} holds several values. Leave the column out, or take it apart.")
+    return table

@@ -12,7 +12,7 @@ from typing import Any
 from lib import metrics
 from lib.errors import ParameterError, suggest
 from lib.parameters.layers import Layers
-from lib.parameters.specs import SPECS, Spec
+from lib.parameters.specs import AZURE, SPECS, Spec
 
 _EMPTY = {dict: {}, list: [], float: None, int: None, bool: None}
 _WORDS = {
@@ -54,17 +54,22 @@ def check(layers: Layers, choices: Mapping[str, Iterable[str]] | None = None) ->
     faults += wrong + _misfits(values)
     if faults:
         raise ParameterError(faults)
+    if values["backend"] == "azureml":
+        values["azure"] = {name: values[name] for name in AZURE}
     return values
 
 
 def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check the parameters that a notebook holds, which are some of all and some that the chain gives it.
 
+    Those of the mapping ``azure`` are laid beside the others.
+
     Raises
     ------
     ParameterError
         With every fault at once.
     """
+    given = {**given, **(given.get("azure") or {})}
     values, faults = _all_checked(given, {}, {})
     faults += _misfits(values)
     if faults:
@@ -106,7 +111,7 @@ def _checked(name: str, value: Any, spec: Spec, choices: Mapping[str, Iterable[s
                 f"there is no {spec.choices if isinstance(spec.choices, str) else name} {one!r}. {suggest(one, known)}",
             )
     if spec.pattern and not re.fullmatch(spec.pattern, value):
-        return value, f"{value!r} cannot be used; expected {spec.pattern_meaning}, e.g. 'bike-hours'."
+        return value, f"{value!r} cannot be used; expected {spec.pattern_meaning}, e.g. {spec.example!r}."
     return value, ""
 
 
@@ -179,6 +184,10 @@ def _misfits(values: Mapping[str, Any]) -> list[str]:
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):
             faults.append(f"{name}: {target!r} is the target_column; take it out of {name}.")
+    if values.get("split") == "group" and not values.get("key_columns"):
+        faults.append("split: by group needs key_columns, the columns that name a group, e.g. [customer].")
+    if values.get("split") == "time" and not values.get("time_column"):
+        faults.append("split: by time needs time_column, the column that holds a row's time.")
     unused = [
         name for name in values.get("hyperparameters", ()) if name not in values.get("training_functions", [name])
     ]

@@ -21,7 +21,7 @@ class Spec:
         The values it may have (for a list, each of its elements): themselves, or the name of a set of
         choices that the caller of `check` gives.
     pattern : str or None
-        Regular expression that a text must match as a whole, and its meaning in `pattern_meaning`.
+        Regular expression that a text must match as a whole, its meaning in `pattern_meaning`, one in `example`.
     may_be_empty : bool
         Whether null, an empty text or an empty list is allowed.
     """
@@ -32,15 +32,26 @@ class Spec:
     choices: str | tuple[str, ...] = ()
     pattern: str | None = None
     pattern_meaning: str = ""
+    example: str = "bike-hours"
     may_be_empty: bool = False
 
 
+# What only the azureml backend reads. It reaches the notebooks in one mapping, `azure`: a laptop's stay short.
 AZURE: dict[str, Spec] = {
-    "subscription_id": Spec(str, may_be_empty=True),
+    "subscription_id": Spec(
+        str,
+        pattern=r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+        pattern_meaning="the id of a subscription",
+        example="00000000-1111-2222-3333-444444444444",
+        may_be_empty=True,
+    ),
     "resource_group": Spec(str, may_be_empty=True),
     "workspace_name": Spec(str, may_be_empty=True),
+    "tenant_id": Spec(str, may_be_empty=True),
     "location": Spec(str, may_be_empty=True),
-    "datastore": Spec(str),
+    "datastore": Spec(
+        str, pattern=r"[a-z0-9_]{1,255}", pattern_meaning="small letters, digits and underscores", example="millrace"
+    ),
     "storage_account": Spec(str, may_be_empty=True),
     "container": Spec(str, may_be_empty=True),
     "gpu_cluster": Spec(str, may_be_empty=True),
@@ -50,6 +61,19 @@ AZURE: dict[str, Spec] = {
     "vm_priority": Spec(str, choices=("dedicated", "low_priority")),
     "idle_seconds": Spec(int, low=60, high=1800),
     "managed_identity": Spec(str, may_be_empty=True),
+    "cluster_stages": Spec(list, choices=("preprocess", "train"), may_be_empty=True),
+    "endpoint_instance_type": Spec(str),
+    "mirror_percent": Spec(int, low=0, high=50),
+    "max_cost": Spec(float, low=0, high=1e6, may_be_empty=True),
+    "expected_minutes": Spec(float, low=0.1, high=10_080),
+    "prices": Spec(dict, may_be_empty=True),
+    # AutoML
+    "automl": Spec(bool),
+    "automl_budget_minutes": Spec(float, low=1, high=10_080),
+    "max_trials": Spec(int, low=1, high=1000),
+    "allowed_models": Spec(list, may_be_empty=True),
+    "blocked_models": Spec(list, may_be_empty=True),
+    "n_cross_validations": Spec(int, low=0, high=20),
 }
 
 SPECS: dict[str, Spec] = {
@@ -62,17 +86,23 @@ SPECS: dict[str, Spec] = {
     "pipeline": Spec(str, choices="pipeline"),
     "options": Spec(dict, may_be_empty=True),
     "data": Spec(str),
+    "contract": Spec(str, may_be_empty=True),
+    "on_violation": Spec(str, choices=("fail", "quarantine", "warn")),
     "target_column": Spec(str),
     "task": Spec(str, choices=TASKS),
     "positive_class": Spec(object, may_be_empty=True),
     "drop_columns": Spec(list, may_be_empty=True),
     "key_columns": Spec(list, may_be_empty=True),
+    "split": Spec(str, choices=("hash", "group", "time")),
+    "time_column": Spec(str, may_be_empty=True),
+    "time_cut": Spec(str, may_be_empty=True),
     "test_fraction": Spec(float, low=0.01, high=0.9),
     "seed": Spec(int, low=0, high=2**32 - 1),
     # Which models
     "training_functions": Spec(list, choices="training function"),
     "hyperparameters": Spec(dict, may_be_empty=True),
     "primary_metric": Spec(str),
+    "cross_validation_folds": Spec(int, low=0, high=20),
     "threads": Spec(int, low=0, high=1024),
     "min_score": Spec(float, may_be_empty=True),
     # The endpoint
@@ -80,10 +110,24 @@ SPECS: dict[str, Spec] = {
     "endpoint_port": Spec(int, low=0, high=65535),
     "endpoint_timeout_seconds": Spec(float, low=1, high=3600),
     "smoke_rows": Spec(int, low=1, high=1000),
+    "endpoint_workers": Spec(int, low=1, high=64),
+    "endpoint_traffic": Spec(float, low=0, high=100),
+    "endpoint_mirror": Spec(float, low=0, high=100),
+    "endpoint_most_errors": Spec(float, low=0, high=1),
+    "endpoint_most_latency_ms": Spec(float, low=1, high=3_600_000),
+    "endpoint_watch_minutes": Spec(float, low=0, high=100_000),
+    "keep_requests": Spec(bool),
+    "keep_columns": Spec(list, may_be_empty=True),
+    "keep_megabytes": Spec(float, low=1, high=1_000_000),
     # Where it runs
     "backend": Spec(str, choices="backend"),
     "workspace": Spec(str),
     "runs_folder": Spec(str),
     "fork_kernels": Spec(bool),
+    "max_parallel": Spec(int, low=0, high=1024),
+    "timeout_minutes": Spec(dict, may_be_empty=True),
+    "retries": Spec(dict, may_be_empty=True),
+    # Azure Machine Learning
+    "azure": Spec(dict, may_be_empty=True),
     **AZURE,
 }

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lib import metrics, outputs, training
 from lib.errors import DataError
 from lib.parameters import Parameters
-from lib.stages import deploy, evaluate, preprocess, setup, train
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lib.backends.base import Backend
-    from lib.data.split import Split
+    from lib.data.split import Rule
+    from lib.stages import deploy, evaluate, preprocess, setup, train
 
 
 class BasePipeline:
@@ -47,31 +47,41 @@ class BasePipeline:
         self.backend = backend
         self._run_id: str | None = None
 
-    # Stages
+    # Stages; a notebook imports its own alone
 
     def setup(self) -> setup.SetupReport:
         """Look for everything that a run needs, and make what can be made."""
+        from lib.stages import setup
+
         return setup.run(self.backend, self.parameters)
 
     def preprocess(self) -> preprocess.Preprocessed:
         """From the table to training rows, test rows and a baseline."""
+        from lib.stages import preprocess
+
         with self._stage_run("preprocess"):
             return preprocess.run(self, self.backend, self.parameters)
 
     def train(self) -> train.Candidate:
         """One training function, one candidate."""
+        from lib.stages import train
+
         given = self._with_inputs("train_data", "test_data", "baseline")
         with self._stage_run("train", name=given.training_function) as run_id:
             return train.run(self, self.backend, given, run_id)
 
     def evaluate(self) -> evaluate.Evaluation:
         """Candidates and champion on the same rows; the best goes to production if the gates let it."""
+        from lib.stages import evaluate
+
         given = self._with_inputs("test_data", "baseline", "candidates")
         with self._stage_run("evaluate"):
             return evaluate.run(self, self.backend, given)
 
     def deploy(self) -> deploy.Deployment:
         """The version in production, as a real-time endpoint that answers as the model does."""
+        from lib.stages import deploy
+
         given = self._with_inputs("test_data", "decision", optional=("decision",))
         with self._stage_run("deploy"):
             return deploy.run(self.backend, given)
@@ -91,8 +101,17 @@ class BasePipeline:
     # Hooks
 
     def load_data(self) -> pd.DataFrame:
-        """Called first by preprocess. Return the raw table; by default the one that ``data`` names."""
-        return self.backend.read_table(self.parameters.data)
+        """Called first by preprocess. Return the raw table; by default the one that ``data`` names.
+
+        Of that, columns that no model may see and that decide nothing are not even read.
+        """
+        from lib.stages.preprocess import deciding_columns
+
+        deciding = deciding_columns(self.parameters)
+        unseen = [name for name in self.parameters.drop_columns if name not in deciding]
+        hooks = (BasePipeline.prepare_data, BasePipeline.split_data, BasePipeline.baseline)
+        nobody_looks = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)
+        return self.backend.read_table(self.parameters.data, without=unseen, arrow_texts=nobody_looks)
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Called by preprocess with the raw table, less index columns and ``drop_columns``.
@@ -103,12 +122,12 @@ class BasePipeline:
         """
         return frame
 
-    def split_data(self, frame: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def split_data(self, frame: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Called by preprocess with the prepared table and the rule that the parameters describe.
 
-        Return training rows and test rows. By default the rule, a hash of each row, decides.
+        Return training rows and test rows. By default the rule decides, and the frame is empty afterwards.
         """
-        return rule.apply(frame)
+        return rule.apply(frame, keep=False)
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
         """Called by preprocess with the training rows.

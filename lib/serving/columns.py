@@ -6,6 +6,7 @@ looks like in JSON, in words for people and as a schema for programs.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 LARGEST = float(np.finfo(float).max)
@@ -42,19 +42,27 @@ def is_text(value: Any) -> bool:
 
 def is_moment(value: Any) -> bool:
     """Whether a value is a date or time that a pandas timestamp can hold (years 1678 to 2261)."""
+    return type(value) is str and _moment(value) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _moment(value: str) -> np.datetime64 | None:
+    """Moment of a text, or None where it is none; remembered, as it is asked for by the check and by the model."""
+    if MOMENT.fullmatch(value) is None:
+        return None
+    import pandas as pd  # not for the router, which reads the signature and starts quickly
+
     try:
-        return type(value) is str and MOMENT.fullmatch(value) is not None and _moment(value) is not pd.NaT
+        moment = pd.Timestamp(value).as_unit("ns")
     except (ValueError, OverflowError):
-        return False
-
-
-def _moment(value: str) -> pd.Timestamp:
-    moment = pd.Timestamp(value).as_unit("ns")
-    return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)
+        return None
+    if moment is pd.NaT:
+        return None
+    return (moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)).to_datetime64()
 
 
 def _floats(values: list) -> np.ndarray:
-    return np.array([math.nan if value is None else value for value in values], dtype=float)
+    return np.array(values, dtype=float)  # of None it makes NaN
 
 
 def _wholes(values: list) -> np.ndarray:
@@ -72,7 +80,7 @@ def _booleans(values: list) -> np.ndarray:
 
 
 def _moments(values: list) -> np.ndarray:
-    moments = [np.datetime64("NaT") if value is None else _moment(value).to_datetime64() for value in values]
+    moments = [np.datetime64("NaT") if value is None else _moment(value) for value in values]
     return np.array(moments, dtype="datetime64[ns]")
 
 
@@ -90,22 +98,44 @@ class Kind:
         Whether it takes a value; null is not its business.
     array : callable
         Makes the model's array of admitted values and nulls.
+    types : set of type
+        Of Python, that its values have and others may have, too; empty where `are_sure` cannot tell.
+    are_sure : callable
+        Of values of these types, whether it takes them all: quickly, and with a no where that is not sure.
     """
 
     words: str
     schema: dict
     admits: Callable[[Any], bool]
     array: Callable[[list], np.ndarray]
+    types: frozenset[type] = frozenset()
+    are_sure: Callable[[list], bool] = bool
 
 
-NUMBER = Kind("a number", {"type": "number"}, is_number, _floats)
+def _sum_is_finite(values: list) -> bool:
+    try:
+        return math.isfinite(sum(values))
+    except OverflowError:
+        return False
+
+
+NUMBER = Kind("a number", {"type": "number"}, is_number, _floats, frozenset({int, float}), _sum_is_finite)
 KINDS = {
     "double": NUMBER,
     "float": NUMBER,
     "long": Kind("a whole number", {"type": "integer"}, is_whole(64), _wholes),
     "integer": Kind("a whole number of 32 bits", {"type": "integer", "format": "int32"}, is_whole(32), _wholes),
-    "string": Kind("text", {"type": "string"}, is_text, _objects),
-    "boolean": Kind("true or false", {"type": "boolean"}, lambda value: type(value) is bool, _booleans),
+    "string": Kind(
+        "text", {"type": "string"}, is_text, _objects, frozenset({str}), lambda values: "".join(values).isascii()
+    ),
+    "boolean": Kind(
+        "true or false",
+        {"type": "boolean"},
+        lambda value: type(value) is bool,
+        _booleans,
+        frozenset({bool}),
+        lambda values: True,
+    ),
     "datetime": Kind(
         'a date or time such as "2026-11-22" or "2026-11-22T09:30:00" (one with a zone is turned into UTC)',
         # Neither of JSON schema's formats "date" and "date-time" takes both, so the pattern says it.
@@ -153,9 +183,34 @@ class Column:
             return dict(self.kind.schema)
         return {**self.kind.schema, "type": [self.kind.schema["type"], "null"]}
 
+    def arrow(self, values: list) -> Any:
+        """Admitted values and nulls as an Arrow array, in the same type however many of them are missing."""
+        import pyarrow as pa
+
+        kind = self.kind.schema["type"]
+        if "pattern" in self.kind.schema:
+            return pa.array(self.kind.array(values), type=pa.timestamp("ns"))
+        if kind == "number":
+            return pa.array(self.kind.array(values), type=pa.float64(), from_pandas=True)
+        if kind == "integer":
+            return pa.array([None if value is None else int(value) for value in values], type=pa.int64())
+        return pa.array(values, type=pa.bool_() if kind == "boolean" else pa.string())
+
     def misfits(self, values: list) -> Iterator[tuple[int, Any]]:
         """Row numbers, from 0, and values that the column does not take."""
+        if self._surely_takes(values):
+            return
         admits, nullable = self.kind.admits, self.nullable
         for row, value in enumerate(values):
             if not (nullable if value is None else admits(value)):
                 yield row, value
+
+    def _surely_takes(self, values: list) -> bool:
+        """Whether it takes all of them, as far as that is seen without looking at each."""
+        types = set(map(type, values))
+        if type(None) in types:
+            if not self.nullable:
+                return False
+            types.discard(type(None))
+            values = [value for value in values if value is not None]
+        return types <= self.kind.types and self.kind.are_sure(values)

@@ -2,11 +2,12 @@
 
 On disk::
 
-    endpoint.json        what is live: deployment, pid, URL, model version
+    endpoint.json        what it is up to, written by its router
     keys.json            the two keys, readable by the owner only
     endpoint.log         what its processes said (and endpoint.log.1 before it)
-    lock                 held while somebody deploys or stops
-    deployments/<name>/  one a deployment: the model, the pid
+    lock                 held while somebody deploys, shifts traffic or stops
+    deployments/<name>/  one a model version: a copy of the model
+    requests/day=*/      what was asked and answered
 """
 
 from __future__ import annotations
@@ -16,54 +17,44 @@ import dataclasses
 import fcntl
 import json
 import os
-import time
-import urllib.error
-import urllib.request
+import re
+import secrets
+import shutil
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lib
 from lib.errors import EndpointError
-from lib.serving import keys
-from lib.serving.deployment import Deployment
+from lib.serving import keys, process, status
+from lib.serving.line import Line, listen
 from lib.serving.listener import open_listener
+from lib.serving.model_folder import NOT_HASHED, digest, find
+from lib.serving.rollout import Rollout
 
+ROOT = Path(lib.__file__).parents[1]
 LARGEST_LOG = 5 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
-class EndpointStatus:
-    """How an endpoint is.
+class Keeping:
+    """What is kept of requests.
 
     Attributes
     ----------
-    name : str
-        Of the endpoint.
-    state : str
-        ``"running"``, ``"not answering"`` (its process lives), ``"died"``, ``"stopped"`` or ``"never deployed"``.
-    url : str or None
-        To POST rows to. It stays the same over deployments.
-    model_name, version : str or None
-        What is live, or was.
-    sha256 : str or None
-        What the deployer said the model's digest must be.
-    pid : int or None
-        Of the live process.
-    started : float or None
-        When that went live, in seconds since 1970.
-    log : Path
-        Where its processes write.
+    on : bool
+        Whether anything is.
+    columns : tuple of str
+        Of the model's columns; empty: all.
+    megabytes : float
+        What the files may take; beyond it the oldest go.
     """
 
-    name: str
-    state: str
-    url: str | None
-    model_name: str | None
-    version: str | None
-    sha256: str | None
-    pid: int | None
-    started: float | None
-    log: Path
+    on: bool = True
+    columns: tuple[str, ...] = ()
+    megabytes: float = 500
 
 
 class LocalEndpoint:
@@ -92,13 +83,16 @@ class LocalEndpoint:
         model_name: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        check: Callable[[str, str], None] | None = None,
+        check: Callable[[str, str], object] | None = None,
         timeout_seconds: float = 120,
         sha256: str | None = None,
-    ) -> EndpointStatus:
-        """Bring a model version up beside the live one, check it there, and only then give it the traffic.
+        workers: int = 2,
+        rollout: Rollout | None = None,
+        keeping: Keeping | None = None,
+    ) -> status.EndpointStatus:
+        """Bring a model version up beside the live one, check it there, and only then give it traffic.
 
-        Whatever fails or interrupts this, the new process is gone afterwards and the old one never knew.
+        Whatever fails or interrupts this, the new version is gone afterwards and the old one never knew.
 
         Parameters
         ----------
@@ -111,11 +105,17 @@ class LocalEndpoint:
         host, port : str, int
             Where to listen; port 0 stands for the port the endpoint had before, or else a free one.
         check : callable, optional
-            Called with the new version's private URL and a key; what it raises ends the deployment.
+            Called with the new version's own URL and a key; what it raises ends the deployment.
         timeout_seconds : float
-            How long the start of the process may take.
+            How long the start of the version, and later one request, may take.
         sha256 : str, optional
             What `lib.serving.model_folder.digest` must say of the model; nothing of it is run otherwise.
+        workers : int
+            How many processes answer.
+        rollout : Rollout, optional
+            Its share of the traffic, and the limits it must keep to; by default it gets all.
+        keeping : Keeping, optional
+            What is kept of requests; by default nothing.
 
         Raises
         ------
@@ -125,56 +125,85 @@ class LocalEndpoint:
         """
         with self._alone():
             record = self._record()
-            live = self._live(record)
-            self._sweep(live)
-            listener = open_listener(host, port, record if live else {}, record)
-            new = Deployment.create(self._deployments, Path(model_folder), version, sha256)
-            served_as = model_name or self.name
-            is_public = False
+            router = self._router(record)
+            listener = open_listener(host, port, record if router else {}, record)
+            folder = self._copy(Path(model_folder), version, sha256)
+            said = {
+                "deployment": folder.name,
+                "model_name": model_name or self.name,
+                "version": version,
+                "sha256": sha256,
+                "workers": workers,
+                "timeout_seconds": timeout_seconds,
+            }
+            is_live = False
             try:
                 key = keys.create(self._keys)["primary"]
-                new.start(served_as, version, sha256, self._keys, self.log, timeout_seconds)
-                if check is not None:
-                    check(f"http://127.0.0.1:{new.private_port}/score", key)
-                is_public = True
-                new.go_live(listener, live)
-                new.keep()
-                address = listener.getsockname()[:2] if listener else (record["host"], record["port"])
-                self._write(new, served_as, version, sha256, *address)
+                with self._line(record, router, listener, said) as line:
+                    url = self._started(line, said)
+                    try:
+                        if check is not None:
+                            check(url, key)
+                        line.say("shift", **dataclasses.asdict(rollout or Rollout()))
+                        is_live = True
+                    finally:
+                        if not is_live:
+                            line.say("take_down")
+                    line.say("keep", **dataclasses.asdict(keeping or Keeping(on=False)))
             finally:
                 if listener is not None:
                     listener.close()
-                # Whichever of the two is on record now stays, and the other goes.
-                if self._record().get("deployment") != new.folder.name:
-                    # It may hold requests by now, and then ends after them; else at once.
-                    new.leave() if is_public else new.end()
-                    new.remove()
-                elif live is not None:
-                    live.leave()
+                if not is_live:
+                    shutil.rmtree(folder, ignore_errors=True)
+            self._sweep()
             return self.status()
 
-    def status(self) -> EndpointStatus:
+    def shift(self, percent: float, mirror: float = 0) -> status.EndpointStatus:
+        """Change the share of the version that is on its way in.
+
+        Parameters
+        ----------
+        percent : float
+            Of the requests that it answers.
+        mirror : float
+            Of the other requests, those that it is asked as well.
+
+        Raises
+        ------
+        EndpointError
+            There is no such version, or the endpoint does not run.
+        """
+        with self._told() as line:
+            line.say("shift", percent=percent, mirror=mirror)
+        return self.status()
+
+    def roll_back(self) -> status.EndpointStatus:
+        """Give all traffic back to the version before.
+
+        Raises
+        ------
+        EndpointError
+            There is none, or the endpoint does not run.
+        """
+        with self._told() as line:
+            line.say("roll_back", why="rolled back by hand")
+        return self.status()
+
+    def status(self) -> status.EndpointStatus:
         """How the endpoint is, asked of the process itself."""
         record = self._record()
-        live = self._live(record)
-        if not record:
-            state = "never deployed"
-        elif live is not None:
-            state = "running" if _answers(record) else "not answering"
-        else:
-            state = "stopped" if record.get("stopped") else "died"
-        known = {key: record.get(key) for key in ("url", "model_name", "version", "sha256", "started")}
-        return EndpointStatus(name=self.name, state=state, pid=record["pid"] if live else None, log=self.log, **known)
+        return status.of(self.name, self.log, record, self._router(record))
 
-    def stop(self) -> EndpointStatus:
+    def stop(self) -> status.EndpointStatus:
         """End all its processes, after the requests under way; a later deployment takes the same port again."""
         with self._alone():
-            for deployment in self._all():
-                deployment.end()
-                deployment.remove()
             record = self._record()
+            router = self._router(record)
+            if router is not None:
+                process.end(router, 15)
             if record:
                 self._save({**record, "stopped": True})
+            shutil.rmtree(self._deployments, ignore_errors=True)
             return self.status()
 
     def logs(self, lines: int = 50) -> str:
@@ -211,64 +240,114 @@ class LocalEndpoint:
                 self.log.replace(self.log.with_suffix(".log.1"))
             yield
 
-    def _all(self) -> list[Deployment]:
-        return [Deployment(path) for path in sorted(self._deployments.glob("*")) if path.is_dir()]
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[Line]:
+        """Line to the router, for what needs one that runs."""
+        with self._alone():
+            record = self._record()
+            if self._router(record) is None:
+                raise EndpointError(f"The endpoint {self.name} does not run, so nothing of its traffic can be changed.")
+            with Line(record["control"], 120) as line:
+                yield line
 
-    def _live(self, record: dict[str, Any]) -> Deployment | None:
-        if not record:
-            return None
-        deployment = Deployment(self._deployments / record["deployment"])
-        return deployment if deployment.process else None
+    def _copy(self, model_folder: Path, version: str, sha256: str | None) -> Path:
+        """Folder of a new deployment with a copy of the model, and the copy checked.
 
-    def _sweep(self, live: Deployment | None) -> None:
-        """What earlier deployments left behind: predecessors that have left, or never were told to."""
-        for deployment in self._all():
-            if live is None or deployment.folder != live.folder:
-                deployment.leave()
-                if deployment.process is None:
-                    deployment.remove()
+        The copy is what gets served, so nobody can change the model between the check and the loading, and
+        the endpoint lives on when the original is deleted.
+        """
+        name = re.sub(r"[^\w.-]", "-", version)[:40]
+        folder = self._deployments / f"{name}-{secrets.token_hex(4)}"
+        folder.mkdir(parents=True, mode=0o700)
+        try:
+            shutil.copytree(find(model_folder), folder / "model", ignore=shutil.ignore_patterns(*NOT_HASHED))
+            found = digest(folder / "model")
+            if sha256 is not None and found != sha256:
+                raise EndpointError(
+                    f"Version {version} was not deployed: the model in {model_folder} is not the one that was "
+                    f"registered (its SHA-256 is {found}, the registry says {sha256}). Register the model again."
+                )
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
+
+    @contextlib.contextmanager
+    def _line(
+        self,
+        record: dict[str, Any],
+        router: Any,
+        listener: socket.socket | None,
+        said: dict[str, Any],
+    ) -> Iterator[Line]:
+        """Line to the router that is to have the new version: the one that runs, or one that is started for it.
+
+        A router of older code gives way to one of today's: that takes over its versions and its port.
+        """
+        patience = said["timeout_seconds"] + 30
+        if router is not None and listener is None and record["code"] == process.code_digest():
+            with Line(record["control"], patience) as line:
+                yield line
+            return
+        with contextlib.ExitStack() as stack:
+            before = stack.enter_context(Line(record["control"], 30)) if router is not None else None
+            if listener is None:
+                listener = stack.enter_context(before.take_listener())
+            line = stack.enter_context(Line(self._start_router(listener), patience))
+            if before is not None:
+                leading = status.leading(record)
+                line.say("start", **{**said, **{key: leading[key] for key in status.IDENTITY}})
+                line.say("shift", percent=100)
+                before.say("leave")
+            yield line
+
+    def _start_router(self, listener: socket.socket) -> str:
+        """Path of the control socket of a router that was started."""
+        with listen() as control:
+            numbers = [control.fileno(), listener.fileno()]
+            command = [sys.executable, "-m", "lib.serving.router", str(self.folder), "--name", self.name]
+            command += ["--control", str(numbers[0]), "--listener", str(numbers[1])]
+            variables = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+            process.start(command, self.folder, self.log, variables, numbers)
+            return control.getsockname()
+
+    def _started(self, line: Line, said: dict[str, Any]) -> str:
+        """URL of a version that was started.
+
+        Raises
+        ------
+        EndpointError
+            With what its process wrote into the log.
+        """
+        beginning = self.log.stat().st_size if self.log.exists() else 0
+        try:
+            return line.say("start", **said)["url"]
+        except EndpointError as error:
+            with self.log.open("rb") as file:
+                file.seek(beginning)
+                tail = file.read().decode("utf-8", "replace").strip().splitlines()[-15:]
+            why = f"Version {said['version']} did not start: {error}. The end of {self.log}:"
+            raise EndpointError("\n  ".join([why, *tail])) from None
+
+    def _router(self, record: dict[str, Any]) -> Any:
+        """Its living router."""
+        return process.find(record.get("pid"), str(self.folder))
+
+    def _sweep(self) -> None:
+        """Delete the folders of versions that nobody can go back to any more."""
+        record = self._record()
+        kept = {(record.get(role) or {}).get("deployment") for role in ("stable", "new", "previous")}
+        for path in self._deployments.glob("*"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _record(self) -> dict[str, Any]:
         try:
             return json.loads((self.folder / "endpoint.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (OSError, ValueError):
             return {}
-
-    def _write(self, live: Deployment, model_name: str, version: str, sha256: str | None, host: str, port: int) -> None:
-        found = live.process
-        if found is None:
-            raise EndpointError(
-                f"Version {version} ended right after it went live. The end of its log:\n{self.logs(15)}"
-            )
-        reached = (
-            "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
-        )
-        self._save(
-            {
-                "name": self.name,
-                "deployment": live.folder.name,
-                "model_name": model_name,
-                "version": version,
-                "sha256": sha256,
-                "pid": found.pid,
-                "host": host,
-                "port": port,
-                "url": f"http://{reached}:{port}/score",
-                "started": time.time(),
-            }
-        )
 
     def _save(self, record: dict[str, Any]) -> None:
         unfinished = self.folder / "endpoint.json.new"
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         unfinished.replace(self.folder / "endpoint.json")
-
-
-def _answers(record: dict[str, Any]) -> bool:
-    # No proxy: a machine's proxy settings are for other machines.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(record["url"].removesuffix("/score") + "/ready", timeout=5) as answer:
-            return answer.status == 200
-    except (OSError, urllib.error.URLError):
-        return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ class Model:
 
     Attributes
     ----------
-    estimator : sklearn.base.BaseEstimator
-        Takes the raw columns as a DataFrame.
+    estimator : sklearn.base.BaseEstimator or None
+        Takes the raw columns as a DataFrame. None where only the folder was read.
     columns : tuple of Column
         The inputs, in the order of the signature.
-    example : dict or None
-        One real row, by column, as it would stand in a request.
+    examples : list of dict
+        Real rows of the test set, by column, as they would stand in a request.
     baseline : dict
         Training statistics by column; empty where the folder has none.
     name, version : str or None
@@ -40,10 +40,15 @@ class Model:
 
     estimator: Any
     columns: tuple[Column, ...]
-    example: dict[str, Any] | None = None
+    examples: list[dict[str, Any]] = field(default_factory=list)
     baseline: dict[str, dict] = field(default_factory=dict)
     name: str | None = None
     version: str | None = None
+
+    @property
+    def example(self) -> dict[str, Any] | None:
+        """One real row."""
+        return self.examples[0] if self.examples else None
 
 
 def load(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
@@ -63,6 +68,18 @@ def load(folder: str | Path, name: str | None = None, version: str | None = None
     ModelRefused
         With the reason.
     """
+    model = read(folder, name, version, sha256)
+    folder = find(folder)
+    use_code(folder)
+    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    return replace(model, estimator=_estimator(folder, described))
+
+
+def read(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
+    """What a model's folder says about it; nothing of it is unpickled or imported.
+
+    Parameters and errors are those of `load`.
+    """
     folder = find(folder)
     if sha256 is not None and digest(folder) != sha256:
         raise ModelRefused(
@@ -72,8 +89,7 @@ def load(folder: str | Path, name: str | None = None, version: str | None = None
     described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     baseline = _baseline(folder)
     columns = _columns(described, baseline)
-    use_code(folder)
-    return Model(_estimator(folder, described), columns, _example(folder, described, columns), baseline, name, version)
+    return Model(None, columns, _examples(folder, described, columns), baseline, name, version)
 
 
 def _columns(described: dict, baseline: dict[str, dict]) -> tuple[Column, ...]:
@@ -106,17 +122,17 @@ def _estimator(folder: Path, described: dict) -> Any:
         return pickle.load(file)
 
 
-def _example(folder: Path, described: dict, columns: tuple[Column, ...]) -> dict[str, Any] | None:
+def _examples(folder: Path, described: dict, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
     said = described.get("saved_input_example_info") or {}
     path = folder / said.get("artifact_path", "input_example.json")
     if said.get("pandas_orient", "split") != "split" or not path.is_file():
-        return None
+        return []
     # MLflow writes missing numbers as NaN, which is no JSON.
     table = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-    if not table.get("data"):
-        return None
-    row = dict(zip(table["columns"], table["data"][0], strict=True))
-    return {column.name: row.get(column.name) for column in columns}
+    rows = [dict(zip(table["columns"], values, strict=True)) for values in table.get("data") or []]
+    rows = [{column.name: row.get(column.name) for column in columns} for row in rows]
+    # Of a column of mixed types, a row may hold what no request may send.
+    return [row for row in rows if not any(list(column.misfits([row[column.name]])) for column in columns)]
 
 
 def _baseline(folder: Path) -> dict[str, dict]:

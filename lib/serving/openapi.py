@@ -16,7 +16,7 @@ REFUSALS = {
 }
 
 
-def describe(model: Model, limits: Limits) -> dict[str, Any]:
+def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str, Any]:
     """OpenAPI 3.1 document of a model's service.
 
     Parameters
@@ -25,6 +25,8 @@ def describe(model: Model, limits: Limits) -> dict[str, Any]:
         Its columns become the schema of a row, its example the example.
     limits : Limits
         Become ``maxItems``.
+    has_probabilities : bool
+        Whether answers have them.
     """
     row = _row(model)
     names = [column.name for column in model.columns]
@@ -89,7 +91,13 @@ def describe(model: Model, limits: Limits) -> dict[str, Any]:
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-            "schemas": {"Row": row, "Rows": rows, "Table": table, "Answer": _prediction(model), "Refusal": _refusal()},
+            "schemas": {
+                "Row": row,
+                "Rows": rows,
+                "Table": table,
+                "Answer": _prediction(has_probabilities),
+                "Refusal": _refusal(),
+            },
         },
     }
 
@@ -137,7 +145,7 @@ def _answer(words: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": words, "content": {"application/json": {"schema": schema}}}
 
 
-def _prediction(model: Model) -> dict[str, Any]:
+def _prediction(has_probabilities: bool) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "predictions": {"type": "array"},
         "model": {
@@ -145,7 +153,7 @@ def _prediction(model: Model) -> dict[str, Any]:
             "properties": {"name": {"type": ["string", "null"]}, "version": {"type": ["string", "null"]}},
         },
     }
-    if hasattr(model.estimator, "predict_proba"):
+    if has_probabilities:
         properties["probabilities"] = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
         properties["classes"] = {"type": "array", "description": "The columns of the probabilities."}
     return {"type": "object", "required": list(properties), "properties": properties}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import signal
 import subprocess
@@ -83,3 +85,13 @@ def port_holder(port: int) -> str:
     except psutil.Error:
         pass
     return "another program"
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of this package's code as it was when first asked: tells whether a router runs today's."""
+    total = hashlib.sha256()
+    folder = Path(__file__).parent
+    for path in sorted(one for one in folder.rglob("*") if one.suffix in (".py", ".html", ".js", ".css")):
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()

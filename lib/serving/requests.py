@@ -153,13 +153,13 @@ def _from_lists(names: list, rows: list, columns: Sequence[Column]) -> dict[str,
 
 
 def _from_records(rows: list, columns: Sequence[Column]) -> dict[str, list]:
-    known = {column.name for column in columns}
+    known = {column.name: None for column in columns}.keys()
     needed = [column for column in columns if not column.nullable]
     faults = []
     for at, row in enumerate(rows):
         if not isinstance(row, dict):
             faults.append(fault(shown(row), "an object with a value for each column", at))
-        elif not row.keys() <= known or any(column.name not in row for column in needed):
+        elif row.keys() != known and (not row.keys() <= known or any(column.name not in row for column in needed)):
             faults += [{"row": at, **one} for one in _unknown(row, columns)]
             faults += [{"row": at, **_missing(column)} for column in needed if column.name not in row]
         if len(faults) >= MOST_FAULTS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 import threadpoolctl
 from sklearn.pipeline import Pipeline
 
+from lib.serving.compiled import Answers, NotCompiled, compiled
 from lib.serving.model import Model
 from lib.serving.refusal import Refusal
 from lib.serving.requests import Limits, read_table
@@ -38,6 +38,11 @@ class Scorer:
         steps = model.estimator if isinstance(model.estimator, Pipeline) and len(model.estimator) > 1 else None
         self._before = steps[:-1].transform if steps is not None else lambda rows: rows
         self._last = steps[-1] if steps is not None else model.estimator
+        try:
+            self.predict, self.form = compiled(model, self.plain), "compiled"
+        except NotCompiled as reason:
+            self.predict, self.form = self.plain, f"plain: no compiled form, as {reason}"
+        log.info("Model %s, version %s, is served in its form %s.", model.name, model.version, self.form)
 
     def score(self, body: bytes | str) -> dict[str, Any]:
         """Answer the body of a request.
@@ -53,7 +58,7 @@ class Scorer:
         Refusal
             Where the request cannot be answered.
         """
-        return self.answer(self.frame(read_table(body, self.model.columns, self.limits)))
+        return self.answer(read_table(body, self.model.columns, self.limits))
 
     def frame(self, table: dict[str, list]) -> pd.DataFrame:
         """Checked values as the DataFrame the model takes."""
@@ -61,26 +66,30 @@ class Scorer:
             {column.name: column.kind.array(table[column.name]) for column in self.model.columns}, copy=False
         )
 
-    def answer(self, rows: pd.DataFrame) -> dict[str, Any]:
-        """Predictions for rows that were checked."""
+    def plain(self, table: dict[str, list]) -> Answers:
+        """What the model itself says of checked values: labels, and probabilities where it has them."""
+        features = self._before(self.frame(table))
+        labels = np.asarray(self._last.predict(features))
+        return labels, None if self.classes is None else np.asarray(self._last.predict_proba(features))
+
+    def answer(self, table: dict[str, list]) -> dict[str, Any]:
+        """Predictions for values that were checked."""
         try:
-            features = self._before(rows)
-            answer = {"predictions": _plain(self._last.predict(features))}
-            if self.classes is not None:
-                answer["probabilities"] = _plain(self._last.predict_proba(features))
-                answer["classes"] = self.classes
+            labels, probabilities = self.predict(table)
         except (ValueError, ArithmeticError) as error:
             # Each value is of its column's type, and the model still cannot take these: 1e300 where
             # it computes in 32 bits, a date out of its range. That is the request's fault and it is told so.
             log.warning("The model raised on rows that had passed the checks.", exc_info=True)
             raise Refusal(422, "not_scored", f"The model cannot score these rows: {str(error)[:300]}") from error
-        _refuse_unless_finite(answer)
+        answer = {"predictions": _finite(labels)}
+        if probabilities is not None:
+            answer |= {"probabilities": _finite(probabilities), "classes": self.classes}
         return {**answer, "model": {"name": self.model.name, "version": self.model.version}}
 
     def warm_up(self) -> None:
         """Answer the model's own example once, so that the first client does not wait for first-time work."""
         if self.model.example is not None:
-            self.answer(self.frame({name: [value] for name, value in self.model.example.items()}))
+            self.answer({name: [value] for name, value in self.model.example.items()})
 
 
 def _use_one_thread(estimator: Any) -> None:
@@ -94,9 +103,9 @@ def _plain(array: Any) -> list:
     return np.asarray(array).tolist()
 
 
-def _refuse_unless_finite(answer: dict[str, Any]) -> None:
-    for name in ("predictions", "probabilities"):
-        for row, value in enumerate(answer.get(name, ())):
-            for number in value if isinstance(value, list) else (value,):
-                if isinstance(number, float) and not math.isfinite(number):
-                    raise Refusal(422, "not_scored", f"row {row}: the model's answer is {number}, which is no number.")
+def _finite(array: np.ndarray) -> list:
+    """Array as plain values, once it is seen that JSON has them all."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise Refusal(422, "not_scored", f"row {row}: the model's answer is {array[row]}, which is no number.")
+    return array.tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from lib.metrics import Predictions
     from lib.parameters import Parameters
 
-# An answer travels as decimal text; the model computes it anew, in another process.
-_TOLERANCE = 1e-6
+# Decimal text of JSON loses nothing; another machine's processor may round the last digits otherwise.
+_TOLERANCE = 1e-9
 _SHOWN_ROWS = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -78,18 +79,21 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
     rows = rows.drop(columns=parameters.target_column)
     expected = metrics.predict(backend.tracking.load_model(folder), rows, parameters.task, parameters.positive_class)
 
-    def check(url: str, key: str) -> tuple[dict[str, Any], float]:
+    checked = {}
+
+    def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:
         started = time.perf_counter()
-        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds)
-        seconds = time.perf_counter() - started
+        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds, headers)
+        checked.update(answer=answer, seconds=time.perf_counter() - started)
         compare(answer, expected)
-        return answer, seconds
 
     endpoint = backend.endpoint(parameters.name)
     status = endpoint.status()
-    if not (status.sha256 == version.sha256 and _is_at(status.url, parameters.endpoint_port)):
+    if status.sha256 == version.sha256 and _is_at(status.url, parameters.endpoint_port):
+        check(status.url, endpoint.key())
+    else:
         status = endpoint.deploy(folder, version.version, version.sha256, check)
-    answer, seconds = check(status.url, endpoint.key())
+    answer, seconds = checked["answer"], checked["seconds"]
     mlflow.log_params({"version": version.version, "endpoint_url": status.url})
     mlflow.log_metric("answer_milliseconds", seconds * 1000)
     summary = {
@@ -117,8 +121,10 @@ def as_request(rows: pd.DataFrame) -> dict[str, Any]:
     return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
 
 
-def ask(url: str, key: str, rows: pd.DataFrame, timeout: float) -> dict[str, Any]:
-    """Answer of an endpoint to some rows.
+def ask(
+    url: str, key: str, rows: pd.DataFrame, timeout: float, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Answer of an endpoint to some rows, asked with further headers where a backend needs them.
 
     Raises
     ------
@@ -132,7 +138,7 @@ def ask(url: str, key: str, rows: pd.DataFrame, timeout: float) -> dict[str, Any
         answer = session.post(
             url,
             data=json.dumps(as_request(rows)),
-            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})},
             timeout=timeout,
         )
     except requests.RequestException as error:

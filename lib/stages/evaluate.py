@@ -13,8 +13,7 @@ import pandas as pd
 from lib import charts, metrics
 from lib.backends.models import ModelVersion
 from lib.backends.tracking import BASELINE_FILE
-from lib.data import tables
-from lib.data.split import Split
+from lib.data import split, tables
 from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
 
@@ -137,7 +136,8 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
             if one.scores[metric.name] == one.scores[metric.name]
         }
     )
-    mlflow.set_tag("decision", decision)
+    left = registry.production()
+    mlflow.set_tags({"decision": decision, "production_version": left.version if left else ""})
     backend.tracking.log_table(table, "contenders")
     backend.tracking.log_chart(side_by_side, "contenders")
     backend.tracking.log_chart(of_best, "best")
@@ -201,10 +201,11 @@ def _rows_new_to(
     keys = baseline.get("test_keys")
     identified = test.assign(**backend.read_table(keys)) if keys else test
     unsure = f"Version {version.version} was split by another rule and may have trained on some of these test rows."
-    if rule is None or not set(rule["columns"]) <= set(identified.columns):
+    needed = {*rule["columns"], *filter(None, [rule.get("target_column")])} if rule else set()
+    if rule is None or not needed <= set(identified.columns):
         return test, unsure
-    new = Split(tuple(rule["columns"]), rule["test_fraction"], rule["seed"]).is_test(identified)
-    if new.sum() < _FEWEST_ROWS:
+    new = split.restored(rule).is_test(identified)
+    if new.sum() < min(_FEWEST_ROWS, len(test) / 2):
         raise DataError(
             f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, "
             "so no fair comparison is possible. Use the test_fraction, seed and key_columns it was trained with; "

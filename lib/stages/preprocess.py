@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from lib import charts
-from lib.data import cleaning
-from lib.data.split import Split, row_hash
+from lib.data import cleaning, tables
+from lib.data.split import Rule, Split, TimeSplit
 from lib.errors import DataError, StageError
+from lib.stages import _contracts as contracts
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
 _SAMPLE_ROWS = 3
+_COUNTED_ROWS = 100_000
+_FEW_TEST_ROWS = 10
 
 
 class PreprocessHooks(Protocol):
@@ -30,7 +33,7 @@ class PreprocessHooks(Protocol):
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The table to learn from, target included."""
 
-    def split_data(self, frame: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def split_data(self, frame: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Training rows and test rows."""
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
@@ -47,6 +50,8 @@ class Preprocessed:
         URIs of two Parquet tables and one JSON file.
     sizes : Table
         Rows and columns at each point, and what was left out.
+    violations : Table
+        What the table breaks of its contract.
     columns : Table
         Of each column of the training rows its type, missing and distinct values, and a sample: the first rows.
     balance : Chart
@@ -57,12 +62,13 @@ class Preprocessed:
     test_data: str
     baseline: str
     sizes: charts.Table
+    violations: charts.Table
     columns: charts.Table
     balance: charts.Chart
 
 
 def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
-    """Read, clean, prepare, split, describe.
+    """Read, hold against the contract, clean, prepare, split, describe.
 
     Returns
     -------
@@ -71,52 +77,55 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     Raises
     ------
     DataError, NameNotFound
-        Where the table and the parameters do not go together.
+        Where the table and the parameters do not go together, or the table breaks its contract.
     """
-    target, dropped, keys = parameters.target_column, parameters.drop_columns, parameters.key_columns
-    raw = hooks.load_data()
-    notes = [("read", len(raw), raw.shape[1], parameters.data)]
+    target, dropped = parameters.target_column, parameters.drop_columns
+    deciding = deciding_columns(parameters)
+    raw, name_notes = cleaning.named_apart(_loaded(hooks), [target, *dropped, *deciding])
+    unread = raw.attrs.get(tables.UNREAD, [])
+    told = " ".join([f"{parameters.data}.", *raw.attrs.get(tables.NOTES, []), *name_notes])
+    notes = [("read", len(raw), raw.shape[1] + len(unread), told)]
 
-    index = cleaning.index_columns(raw)
-    # A key that no model may see stays until the rows are split by it.
-    frame = cleaning.without(raw, [name for name in dropped if name not in keys], where=parameters.data)
-    frame = frame.drop(columns=[name for name in index if name in frame.columns and name not in keys])
+    raw, violations, uri = contracts.apply(raw, backend, parameters)
+    if uri:
+        aside = notes[0][1] - len(raw)
+        notes.append(("quarantined", aside, raw.shape[1], f"They break the contract, and are kept at {uri}"))
+
+    # A column that no model may see stays until the rows are split by it.
+    index = [name for name in cleaning.index_columns(raw) if name not in deciding]
+    frame = cleaning.without(raw, [name for name in dropped if name not in (*deciding, *unread)], where=parameters.data)
+    frame = cleaning.without(frame, [name for name in index if name in frame.columns], where=parameters.data)
+    del raw
     notes.append(("dropped columns", len(frame), frame.shape[1], ", ".join([*dropped, *index]) or "none"))
 
-    prepared = hooks.prepare_data(frame)
-    _check_prepared(prepared)
-    prepared, target_notes = cleaning.with_usable_target(prepared, target, parameters.task)
-    prepared, plain_notes = cleaning.plain(prepared)
-    prepared, finite_notes = cleaning.finite(prepared)
-    notes.append(
-        (
-            "prepared",
-            len(prepared),
-            prepared.shape[1],
-            " ".join(target_notes + plain_notes + finite_notes) or "as prepare_data made it",
-        )
-    )
+    prepared, said = clean(hooks.prepare_data(frame), parameters)
+    del frame
+    notes.append(("prepared", len(prepared), prepared.shape[1], " ".join(said) or "as prepare_data made it"))
 
-    rule = Split(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
+    rule = _rule(prepared, parameters)
+    rows = len(prepared)
     train, test = hooks.split_data(prepared, rule)
+    del prepared
     # A pipeline may split by something else than the rule; then the rule tells nothing about its rows.
-    rule_holds = rule.is_test(test).all() and not rule.is_test(train).any()
-    hidden = [name for name in keys if name in dropped]
+    rule_holds = rule.holds(train, test)
+    hidden = [name for name in deciding if name in dropped]
     test_keys = test[hidden]
-    train, test = train.drop(columns=hidden), test.drop(columns=hidden)
+    train, test = (cleaning.without(side, hidden, where="the prepared table") for side in (train, test))
     _check_sides(train, test, target, parameters.task)
-    how = (
-        f"by a hash of {', '.join(keys) if keys else 'the whole row'}" if rule_holds else "by the pipeline's split_data"
-    )
     notes += [
-        ("train", len(train), train.shape[1], how),
-        ("test", len(test), test.shape[1], f"{len(test) / len(prepared):.1%} of the rows"),
+        ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters)),
+        (
+            "test",
+            len(test),
+            test.shape[1],
+            f"{len(test) / rows:.1%} of the rows. {_rare(train, test, parameters)}".strip(),
+        ),
     ]
 
     folder = f"{parameters.name}/{_fingerprint(train, test)}"
     baseline = {
         **hooks.baseline(train),
-        "split": asdict(rule) if rule_holds else None,
+        "split": rule.described() if rule_holds else None,
         # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
         "test_keys": backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None,
     }
@@ -125,9 +134,69 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         test_data=backend.write_table(test, f"{folder}/test.parquet"),
         baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
         sizes=charts.Table(notes, columns=["point", "rows", "columns", "what"]).set_index("point"),
+        violations=violations,
         columns=charts.Table(_columns(train)),
         balance=charts.target_balance(train[target], parameters.task),
     )
+
+
+def deciding_columns(parameters: Parameters) -> list[str]:
+    """Columns that decide a row's side of the split."""
+    return [parameters.time_column] if parameters.split == "time" else list(parameters.key_columns)
+
+
+def clean(prepared: Any, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
+    """Rows to learn from, in types that a request can carry, and what was changed for that."""
+    _check_prepared(prepared)
+    prepared, target_notes = cleaning.with_usable_target(prepared, parameters.target_column, parameters.task)
+    prepared, plain_notes = cleaning.plain(prepared)
+    prepared, finite_notes = cleaning.finite(prepared)
+    return prepared, [*target_notes, *plain_notes, *finite_notes]
+
+
+def _loaded(hooks: PreprocessHooks) -> pd.DataFrame:
+    raw = hooks.load_data()
+    if not isinstance(raw, pd.DataFrame):
+        raise StageError(f"load_data returned {type(raw).__name__}; expected a DataFrame. Does it end with return?")
+    return raw
+
+
+def _rule(prepared: pd.DataFrame, parameters: Parameters) -> Rule:
+    if parameters.split == "time":
+        return TimeSplit.of(prepared, parameters.time_column, parameters.time_cut, parameters.test_fraction)
+    keys = parameters.key_columns
+    rule = Split(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
+    # Rows of one key stay together, whatever their classes.
+    return rule if keys or parameters.task == "regression" else rule.stratified(prepared, parameters.target_column)
+
+
+def _how(rule: Rule, rule_holds: bool, parameters: Parameters) -> str:
+    if not rule_holds:
+        return "by the pipeline's split_data"
+    if isinstance(rule, TimeSplit):
+        return f"by time: {rule.column} before {rule.cut}"
+    keys = ", ".join(parameters.key_columns)
+    if parameters.split == "group":
+        return f"by group: all rows of one {keys} are on one side"
+    dealt = f"; rare classes dealt out: {', '.join(rule.strata)}" if isinstance(rule, Split) and rule.strata else ""
+    return f"by a hash of {keys or 'the whole row'}{dealt}"
+
+
+def _rare(train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters) -> str:
+    """A warning of scores that so few rows cannot bear."""
+    if parameters.task != "regression":
+        counts = (
+            test[parameters.target_column]
+            .value_counts()
+            .reindex(train[parameters.target_column].unique(), fill_value=0)
+        )
+        few = counts[counts < _FEW_TEST_ROWS]
+        if len(few):
+            named = ", ".join(f"{name!r} ({count})" for name, count in few.head(5).items())
+            return f"Scores of classes with so few test rows prove little: {named}."
+    elif len(test) < _FEW_TEST_ROWS:
+        return "So few test rows prove little."
+    return ""
 
 
 def _check_prepared(prepared: Any) -> None:
@@ -135,7 +204,7 @@ def _check_prepared(prepared: Any) -> None:
         raise StageError(
             f"prepare_data returned {type(prepared).__name__}; expected a DataFrame. Does it end with return?"
         )
-    if prepared.empty:
+    if not len(prepared):
         raise DataError("prepare_data left no row. Look at what it filters.")
     twice: Sequence[str] = sorted(set(prepared.columns[prepared.columns.duplicated()]))
     if twice:
@@ -161,11 +230,15 @@ def _check_sides(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str
 
 
 def _columns(train: pd.DataFrame) -> pd.DataFrame:
+    # How many values differ takes longest to count, and a hundred thousand rows show it.
+    some = train.head(_COUNTED_ROWS)
+    more = "" if len(some) == len(train) else f" in {len(some):,}"
+    missing = train.isna().sum()
     described = pd.DataFrame(
         {
             "type": train.dtypes.astype(str),
-            "missing": train.isna().sum().map("{:,}".format) + train.isna().mean().map(" ({:.1%})".format),
-            "distinct": train.nunique().map("{:,}".format),
+            "missing": missing.map("{:,}".format) + (missing / len(train)).map(" ({:.1%})".format),
+            "distinct": some.nunique().map("{:,}".format) + more,
         }
     )
     sample = train.head(_SAMPLE_ROWS).astype(object).T.rename(columns=lambda row: f"row {row}")
@@ -174,8 +247,11 @@ def _columns(train: pd.DataFrame) -> pd.DataFrame:
 
 def _fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
     """Name of a folder by what is in it, so that the same rows are kept once."""
-    state = hashlib.sha256()
+    state = hashlib.blake2b(digest_size=8)
     for part in (train, test):
-        state.update(repr([(name, str(kind)) for name, kind in part.dtypes.items()]).encode())
-        state.update(row_hash(part, list(part.columns)).tobytes())
-    return state.hexdigest()[:16]
+        for name, values in part.items():
+            state.update(repr((name, str(values.dtype), len(values))).encode())
+            for chunk in tables.as_arrow(values.to_frame()).combine_chunks().column(0).chunks:
+                for buffer in chunk.buffers():
+                    state.update(buffer or b"")
+    return state.hexdigest()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pandas as pd
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils._param_validation import InvalidParameterError
 
-from lib import charts, metrics
+from lib import charts, cores, metrics
 from lib.data import tables
 from lib.errors import ParameterError
 from lib.metrics import Metric, Predictions
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-_EXAMPLE_ROWS = 5
+# They stay with the model: a compiled form of it must answer them as the model itself does.
+_EXAMPLE_ROWS = 100
+_LARGE_TABLE_ROWS = 1_000
 _IMPORTANCE_ROWS, _IMPORTANCE_ROWS_A_CLASS, _IMPORTANCE_REPEATS = 1000, 20, 3
 
 
@@ -42,7 +45,8 @@ class Candidate:
     run_id : str
         MLflow run with the model, its metrics, charts and parameters.
     scores : Table
-        Every metric of the task, on test rows and on training rows.
+        Every metric of the task, on test rows and on training rows; of a small table also the mean over folds of the
+        training rows, and how far the folds are apart (a standard deviation).
     quality : Chart
         ROC and precision-recall curves, or residuals.
     importance : Chart
@@ -78,7 +82,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     X, X_test = train.drop(columns=target), test.drop(columns=target)
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
-    request = TrainingRequest(task, metric, parameters.seed, parameters.threads or _cores())
+    request = TrainingRequest(task, metric, parameters.seed, parameters.threads or cores.available())
 
     started = time.perf_counter()
     try:
@@ -93,6 +97,11 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.of_task(task)
     ]
     scores = charts.Table(rows, columns=["metric", "test rows", "training rows", "direction"]).set_index("metric")
+    baseline = backend.read_json(parameters.baseline)
+    folds = _cross_validated(lambda X, y: function(X, y, request, **hyperparameters), X, y, baseline, parameters)
+    if folds is not None:
+        scores.insert(2, "folds", folds.mean())
+        scores.insert(3, "spread", folds.std(ddof=1))
     drawn = _charts(model, X_test, y_test, on_test, metric, parameters)
 
     mlflow.log_params(
@@ -116,14 +125,49 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     )
     finite = {one: float(value) for one, value in scores["test rows"].items() if value == value}
     finite |= {f"train_{one}": float(value) for one, value in scores["training rows"].items() if value == value}
+    if folds is not None:
+        finite |= {f"folds_{one}": float(value) for one, value in scores["folds"].items() if value == value}
+        finite |= {f"spread_{one}": float(value) for one, value in scores["spread"].items() if value == value}
     mlflow.log_metrics({**finite, "fit_seconds": seconds, "train_rows": len(train), "test_rows": len(test)})
     for chart_name, chart in drawn.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
     example = X_test.head(_EXAMPLE_ROWS)
     features = pd.concat([X, X_test], ignore_index=True)
-    backend.tracking.log_model(model, example, features, backend.read_json(parameters.baseline))
+    backend.tracking.log_model(model, example, features, baseline)
     return Candidate(run_id, scores, drawn.get("curves") or drawn["residuals"], drawn["importance"])
+
+
+def _cross_validated(
+    fit: Callable, X: pd.DataFrame, y: pd.Series, baseline: dict[str, Any], parameters: Parameters
+) -> pd.DataFrame | None:
+    """Metrics of each fold of a small table, shape (folds, metrics); their spread says what luck alone can do.
+
+    None where the table is large enough for its test rows to speak, or where folds would cut through what the split
+    keeps together. Rows of a class with fewer rows than folds train in every fold.
+    """
+    if not parameters.cross_validation_folds or len(X) >= _LARGE_TABLE_ROWS:
+        return None
+    rule, target = baseline.get("split"), parameters.target_column
+    if rule is None or "cut" in rule or not {*X.columns, target} <= {*rule["columns"]}:
+        return None
+    rows = np.arange(len(y))
+    if parameters.task == "regression":
+        tested = rows
+        splitter = KFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
+    else:
+        tested = rows[(y.groupby(y).transform("size") >= parameters.cross_validation_folds).to_numpy()]
+        splitter = StratifiedKFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
+    if y.iloc[tested].nunique() < 2:
+        return None
+    found = []
+    for _, fold in splitter.split(tested, y.iloc[tested]):
+        test = tested[fold]
+        train = np.setdiff1d(rows, test)
+        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
+        predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
+        found.append({one.name: one.score(y.iloc[test], predictions) for one in metrics.of_task(parameters.task)})
+    return pd.DataFrame(found)
 
 
 def permutation_importance(
@@ -175,8 +219,3 @@ def _defaults(function: Callable) -> dict[str, Any]:
     return {
         one.name: one.default for one in inspect.signature(function).parameters.values() if one.kind is keyword_only
     }
-
-
-def _cores() -> int:
-    """Cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 
+from lib import gpu
 from lib.training import TrainingRequest
 from lib.training.features import TableEncoder, plain_target
 
@@ -64,17 +66,17 @@ def train(
         colsample_bytree=colsample_bytree,
         reg_lambda=reg_lambda,
         tree_method="hist",
-        device=best_device(),
         n_jobs=request.threads,
         random_state=request.seed,
     )
-    if request.is_classification:
-        model = AnyLabelClassifier(xgboost.XGBClassifier(**hyperparameters))
-    else:
-        model = xgboost.XGBRegressor(**hyperparameters)
     encoder = TableEncoder("trees", request.is_classification, request.seed)
-    pipeline = Pipeline([("encoder", encoder), ("model", model)])
-    pipeline.fit(X, plain_target(y, request.is_classification))
+    with gpu.one() if best_device() == "cuda" else nullcontext("cpu") as device:
+        if request.is_classification:
+            model = AnyLabelClassifier(xgboost.XGBClassifier(**hyperparameters, device=device))
+        else:
+            model = xgboost.XGBRegressor(**hyperparameters, device=device)
+        pipeline = Pipeline([("encoder", encoder), ("model", model)])
+        pipeline.fit(X, plain_target(y, request.is_classification))
     _serve_from_cpu(model.estimator_ if request.is_classification else model)
     return pipeline
 

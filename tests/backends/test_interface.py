@@ -87,6 +87,9 @@ def test_the_comparison_sees_a_lost_a_renamed_and_an_optional_parameter():
     faults = missing(Half, base.Endpoint)
     assert [fault.split("(")[0] for fault in faults] == [
         "Half has no method deploy",
+        "Half has no method shift_traffic",
+        "Half has no method roll_back",
+        "Half has no method renew_key",
         "Half.stop has no docstring",
         "Half.logs",
         "Half.key",

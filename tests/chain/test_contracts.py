@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 
-from lib.chain import contracts, notebooks
-from lib.errors import ParameterError
+from lib import backends
+from lib.chain import contracts, failures, notebooks
+from lib.errors import DataError, ParameterError
 from lib.parameters import SPECS, load
 from lib.paths import ROOT
+from tests.chain.small_notebooks import code_of, errors_of, notebook, papermill_says
 
 FLIGHTS = ROOT / "parameters" / "flights.yaml"
 SMALL = ["name=shop", "data=data/penguins_raw.csv", "target_column=Species", "task=binary", "primary_metric=roc_auc"]
@@ -22,7 +24,7 @@ def faults_of(*assignments, files=(), chain=None):
 
 
 @pytest.fixture
-def chain(tmp_path):
+def changed(tmp_path):
     """The chain, one of its notebooks with a text of its code replaced."""
 
     def read(name="", old="", new=""):
@@ -38,46 +40,79 @@ def chain(tmp_path):
 
 
 class TestNotebooks:
-    def test_those_of_the_project_fit(self, chain):
+    def test_those_of_the_project_fit(self, changed):
         assert contracts.notebook_faults(notebooks.all_of()) == []
-        assert contracts.notebook_faults(chain()) == []
+        assert contracts.notebook_faults(changed()) == []
 
-    def test_a_parameter_that_nobody_gives_is_named_with_the_nearest_one(self, chain):
-        faults = contracts.notebook_faults(chain("03_train.ipynb", "seed: int = 42", "sead: int = 42"))
+    def test_a_parameter_that_nobody_gives_is_named_with_the_nearest_one(self, changed):
+        faults = contracts.notebook_faults(changed("03_train.ipynb", "seed: int = 42", "sead: int = 42"))
         (fault,) = faults
         assert "03_train.ipynb: nothing gives the parameter sead. Did you mean 'seed'?" in fault
 
-    def test_an_input_that_only_a_later_notebook_hands_on_is_given_by_nobody(self, chain):
+    def test_an_input_that_only_a_later_notebook_hands_on_is_given_by_nobody(self, changed):
         faults = contracts.notebook_faults(
-            chain("02_preprocess.ipynb", "seed: int = 42", 'decision: str = ""  # of evaluate\nseed: int = 42')
+            changed("02_preprocess.ipynb", "seed: int = 42", 'decision: str = ""  # of evaluate\nseed: int = 42')
         )
         assert ["02_preprocess.ipynb: nothing gives the parameter decision" in fault for fault in faults] == [True]
 
-    def test_an_output_that_nobody_reads(self, chain):
+    def test_an_output_that_nobody_reads(self, changed):
         (fault,) = contracts.notebook_faults(
-            chain("02_preprocess.ipynb", "    baseline=prepared", "    base_line=prepared")
+            changed("02_preprocess.ipynb", "    baseline=prepared", "    base_line=prepared")
         )[:1]
         assert (
             "02_preprocess.ipynb hands on base_line, which no later notebook reads. Did you mean 'baseline'?" in fault
         )
 
-    def test_an_input_that_is_not_handed_on_any_more(self, chain):
-        faults = contracts.notebook_faults(chain("02_preprocess.ipynb", "    baseline=prepared.baseline,\n", ""))
+    def test_an_input_that_is_not_handed_on_any_more(self, changed):
+        faults = contracts.notebook_faults(changed("02_preprocess.ipynb", "    baseline=prepared.baseline,\n", ""))
         assert len(faults) == 2  # train and evaluate both read it
         assert all("nothing gives the parameter baseline" in fault for fault in faults)
 
     @pytest.mark.parametrize(("old", "new"), [("seed: int", "seed: float"), ("task: str", "task: list")])
-    def test_another_type_than_that_of_the_parameter(self, chain, old, new):
-        (fault,) = contracts.notebook_faults(chain("02_preprocess.ipynb", old, new))
+    def test_another_type_than_that_of_the_parameter(self, changed, old, new):
+        fault = contracts.notebook_faults(changed("02_preprocess.ipynb", old, new))[0]
         name, kind = old.split(": ")
         assert f"02_preprocess.ipynb: {name} is of type {kind}, not {new.split(': ')[1]}." in fault
 
-    def test_faults_of_notebooks_and_of_parameters_come_together(self, chain):
-        broken = chain("03_train.ipynb", "seed: int = 42", "sead: int = 42")
+    def test_faults_of_notebooks_and_of_parameters_come_together(self, changed):
+        broken = changed("03_train.ipynb", "seed: int = 42", "sead: int = 42")
         faults = faults_of("test_fraction=7", "tset_fraction=0.2", chain=broken)
         assert len(faults) == 3
         for part in ("test_fraction (-p): 7.0 is out of range", "tset_fraction (-p) is no parameter", "parameter sead"):
             assert any(part in fault for fault in faults)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("seed: int = 42", 'seed: int = "42"', "the default of seed is '42', which is no int"),
+            ("seed: int = 42", "seed: int = True", "the default of seed is True, which is no int"),
+            ("test_fraction: float = 0.2", "test_fraction: float = '20%'", "the default of test_fraction is '20%'"),
+            ("options: dict = {", "options: dict = [] and {", None),
+        ],
+    )
+    def test_a_default_of_another_type_than_its_line_says(self, changed, old, new, said):
+        if said is None:
+            with pytest.raises(DataError, match="expected 'name: type = literal'"):
+                changed("02_preprocess.ipynb", old, new)
+            return
+        (fault,) = contracts.notebook_faults(changed("02_preprocess.ipynb", old, new))
+        assert f"02_preprocess.ipynb: {said}" in fault
+
+    def test_a_whole_number_is_a_default_for_a_float_and_null_for_anything(self, changed):
+        assert (
+            contracts.notebook_faults(
+                changed("02_preprocess.ipynb", "test_fraction: float = 0.2", "test_fraction: float = 1")
+            )
+            == []
+        )
+        assert (
+            contracts.notebook_faults(changed("04_evaluate.ipynb", "min_score: float = 0.7", "min_score: float = None"))
+            == []
+        )
+
+    def test_readers_that_disagree_on_the_type_of_an_output(self, changed):
+        (fault,) = contracts.notebook_faults(changed("04_evaluate.ipynb", 'baseline: str = ""', "baseline: dict = {}"))
+        assert "02_preprocess.ipynb hands on baseline, which its readers take for str and dict." in fault
 
 
 class TestOptions:
@@ -144,6 +179,113 @@ class TestHyperparameters:
         assert len(faults_of("hyperparameters=[linear]")) == 1
 
 
+class TestOutputs:
+    """What comes back from an executed notebook, however it came into it."""
+
+    READER = "answer: int = 0  # any\nrate: float = 0.5  # any\nrows: list = []  # any"
+    RIGHT = "answer=42, rate=0.5, rows=[1]"
+
+    @pytest.fixture
+    def hands_on(self, tmp_path):
+        """Check what the first of two notebooks handed on, and return what was written into its executed copy."""
+        notebook(tmp_path / "notebooks", "01_setup.ipynb", hand_on=self.RIGHT)
+        notebook(tmp_path / "notebooks", "02_train.ipynb", parameters=self.READER)
+        first, _ = notebooks.all_of(tmp_path / "notebooks")
+        executed = tmp_path / "executed.ipynb"
+        content = json.loads(first.path.read_text())
+        for cell in content["cells"]:
+            cell["metadata"]["papermill"] = {"start_time": "2026-11-22T10:00:00", "status": "completed"}
+        executed.write_text(json.dumps(content))
+
+        def check(**outputs):
+            contracts.check_outputs(first, executed, outputs)
+
+        check.executed = executed
+        return check
+
+    RIGHT_ONES = {"answer": 42, "rate": 0.5, "rows": [1]}
+
+    def test_all_of_it_of_the_types_that_its_readers_state(self, hands_on):
+        hands_on(**self.RIGHT_ONES)
+        hands_on(**{**self.RIGHT_ONES, "rate": 1})
+        assert errors_of(code_of(hands_on.executed)) == []
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"answer": "42"}, "answer is '42', and its reader expects int"),
+            ({"answer": 42.0}, "answer is 42.0, and its reader expects int"),
+            ({"answer": True}, "answer is True, and its reader expects int"),
+            ({"rows": {"a": 1}}, "rows is {'a': 1}, and its reader expects list"),
+            ({"rate": float("nan")}, "rate is nan, which is no finite number"),
+            ({"rate": float("inf")}, "rate is inf, which is no finite number"),
+            ({"rate": "nan"}, "rate is 'nan', and its reader expects float"),  # how scrapbook brings NaN back
+            ({"rows": [1, [float("-inf")]]}, "rows[1][0] is -inf, which is no finite number"),
+            ({"answer": None}, "answer is None"),
+            ({"answre": 1}, "answre is none of its outputs. Did you mean 'answer'?"),
+        ],
+    )
+    def test_one_that_is_wrong_fails_the_stage_and_stands_in_the_notebook(self, hands_on, wrong, said):
+        with pytest.raises(failures.StageFailed) as failed:
+            hands_on(**{**self.RIGHT_ONES, **wrong})
+        assert "01_setup.ipynb handed on what it should not: " in str(failed.value) and said in str(failed.value)
+        assert f"Notebook: {hands_on.executed}" in str(failed.value)
+        assert (failed.value.status, failed.value.exit_code) == ("failed", 1)
+        (error,) = errors_of(code_of(hands_on.executed))
+        assert error["ename"] == "WrongOutput" and said in error["evalue"]
+
+    def test_one_that_is_missing_is_named(self, hands_on):
+        with pytest.raises(failures.StageFailed, match="handed on what it should not: rows is missing"):
+            hands_on(answer=42, rate=0.5)
+
+    def test_every_fault_is_told_at_once(self, hands_on):
+        with pytest.raises(failures.StageFailed) as failed:
+            hands_on(answre=42, rate=float("nan"), rows=7)
+        for said in ("answer is missing", "answre is none of", "rate is nan", "rows is 7"):
+            assert said in str(failed.value)
+
+    def test_none_at_all_is_a_notebook_that_left_early(self, hands_on):
+        with pytest.raises(failures.StageFailed) as failed:
+            hands_on()
+        assert "ended without handing on answer, rate, rows: a cell left early (sys.exit?)" in str(failed.value)
+        (error,) = errors_of(code_of(hands_on.executed))
+        assert error["ename"] == "LeftEarly"
+
+
+class TestOutputsOfARun:
+    """The same, from a kernel."""
+
+    READER = "answer: float = 0.5  # any"
+
+    @pytest.mark.parametrize(
+        ("cell", "said"),
+        [
+            ("sb.glue('answer', float('nan'))", "answer is"),
+            ("sb.glue('answer', 'forty-two')", "answer is 'forty-two', and its reader expects float"),
+            ("sb.glue('answer', [42])", "answer is [42], and its reader expects float"),
+            ("sb.glue('answre', 42)", "answre is none of its outputs. Did you mean 'answer'?"),
+        ],
+    )
+    def test_what_a_cell_glued_by_itself_is_no_way_around(self, chain, cell, said):
+        import_first = "import scrapbook as sb\nmine.hand_on = lambda **all: None"
+        chain.write("01_setup.ipynb", import_first, cell, hand_on="answer=42")
+        chain.write("02_train.ipynb", parameters=self.READER, hand_on="last=answer")
+        with pytest.raises(failures.StageFailed) as failed:
+            chain.run()
+        assert said in str(failed.value) and "01_setup.ipynb" in str(failed.value)
+        assert chain.statuses == [("setup", "failed")]
+        assert said in chain.error("01_setup.ipynb")["evalue"]
+
+    def test_a_cell_that_exits_is_no_success(self, chain):
+        chain.write("01_setup.ipynb", "import sys\nsys.exit(0)", "after = 1", hand_on="answer=1")
+        chain.write("02_train.ipynb", parameters=self.READER, hand_on="last=answer")
+        with pytest.raises(failures.StageFailed, match="without handing on answer"):
+            chain.run()
+        assert chain.statuses == [("setup", "failed")]
+        assert errors_of(chain.cells("01_setup.ipynb"))[-1]["ename"] == "LeftEarly"  # IPython shows SystemExit too
+        assert papermill_says(chain.cells("01_setup.ipynb"))[-3:] == ["failed", "pending", "pending"]
+
+
 class TestNames:
     @pytest.mark.parametrize(
         ("assignment", "said"),
@@ -168,6 +310,10 @@ class TestNames:
 def test_every_bundled_use_case_fits(file):
     if file.stem == "base":
         assert load([]).values.keys() == SPECS.keys()
+    elif file.stem in backends.available():  # a profile, to lay over a use case
+        workspace = [f"subscription_id={'0' * 8}-1111-2222-3333-{'4' * 12}", "resource_group=rg", "workspace_name=mlw"]
+        layers = load([file.with_name("flights.yaml"), file], workspace)
+        assert contracts.checked(layers, notebooks.all_of()).azure["resource_group"] == "rg"
     else:
         assert contracts.checked(load([file]), notebooks.all_of()).data
 

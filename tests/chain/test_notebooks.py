@@ -244,20 +244,21 @@ def test_a_comment_of_a_parameter_is_that_of_the_yaml(path):
 
 def test_every_parameter_of_the_use_case_reaches_a_notebook_or_the_chain_itself():
     reached = {name for path in PATHS for name in notebooks.read(path).parameters}
-    assert DEFAULTS.keys() - reached - AZURE.keys() == {"training_functions", "runs_folder", "fork_kernels"}
+    of_the_chain = {"training_functions", "runs_folder", "fork_kernels", "max_parallel", "timeout_minutes", "retries"}
+    assert DEFAULTS.keys() - reached - AZURE.keys() == of_the_chain
 
 
 def test_the_notebooks_are_found_in_their_order_with_their_stages():
     assert [one.stage for one in notebooks.all_of()] == ["setup", "preprocess", "train", "evaluate", "deploy"]
 
 
-def test_what_each_hands_on():
+def test_what_each_hands_on_and_of_which_type_its_readers_take_it_to_be():
     assert {one.stage: one.outputs for one in notebooks.all_of()} == {
-        "setup": (),
-        "preprocess": ("train_data", "test_data", "baseline"),
-        "train": ("candidates",),
-        "evaluate": ("decision",),
-        "deploy": ("endpoint_url", "sample_request"),
+        "setup": {},
+        "preprocess": {"train_data": "str", "test_data": "str", "baseline": "str"},
+        "train": {"candidates": "list"},
+        "evaluate": {"decision": "str"},
+        "deploy": {"endpoint_url": "", "sample_request": ""},
     }
 
 
@@ -291,7 +292,7 @@ class TestBroken:
 
     @pytest.mark.parametrize("line", ["seed: int = 6 * 7", "seed: int = other", "seed = 42", "seed: int", "print(1)"])
     def test_a_line_that_is_no_typed_literal(self, written, line):
-        with pytest.raises(DataError, match="parameters cell, line 14: expected 'name: type = literal'"):
+        with pytest.raises(DataError, match="parameters cell, line 15: expected 'name: type = literal'"):
             written(in_parameters("seed: int = 42", line))
 
     def test_a_cell_that_is_no_python(self, written):

@@ -11,7 +11,7 @@ PARAMETERS = Parameters({"training_functions": ["linear", "xgboost"]})
 
 
 def labels(**options):
-    return [step.label for step in plan.steps(CHAIN, PARAMETERS, **options)]
+    return [one.label for one in plan.executions(CHAIN, PARAMETERS, **options)]
 
 
 def test_all_in_their_order_and_train_once_for_each_function():
@@ -35,7 +35,7 @@ def test_a_part_of_the_chain(options, expected):
 
 
 def test_executed_notebooks_have_names_of_their_own_in_the_order_of_the_chain():
-    names = [step.file_name for step in plan.steps(CHAIN, PARAMETERS)]
+    names = [one.file_name for one in plan.executions(CHAIN, PARAMETERS)]
     assert names[2:4] == ["03_train-linear.ipynb", "03_train-xgboost.ipynb"]
     assert sorted(set(names)) == names
 
@@ -58,3 +58,8 @@ def test_a_start_after_the_end_leaves_nothing_to_run():
 def test_only_goes_with_neither_of_the_others(other):
     with pytest.raises(ParameterError, match="--only runs one stage alone"):
         labels(only="train", **other)
+
+
+def test_rounds_hold_what_may_run_side_by_side():
+    together = [[one.label for one in some] for some in plan.rounds(plan.executions(CHAIN, PARAMETERS))]
+    assert together == [["setup"], ["preprocess"], ["train linear", "train xgboost"], ["evaluate"], ["deploy"]]

@@ -1,4 +1,4 @@
-"""Running: whatever ends a notebook, the record, the message and the notebook itself say so."""
+"""Running: in which order, side by side, tried again, gone on with; and whatever ends it, the record says so."""
 
 import json
 import os
@@ -6,239 +6,456 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from jupyter_client.provisioning import LocalProvisioner
 
-from lib import outputs
-from lib.chain import engine, forking, notebooks, plan, record, running
-from lib.chain.progress import Progress
-from lib.parameters import Parameters
+from lib import backends, cores
+from lib.chain import failures, forking
+from lib.chain.record import RunRecord
+from lib.errors import DataError
 from lib.paths import ROOT
+from tests.chain.small_notebooks import errors_of, meet, once, touch, touch_and_sleep, wait_for
+
+TRAINED = 'training_function: str = ""  # which'
 
 
-def notebook(folder, name, *cells, parameters="", hand_on=""):
-    """Write a notebook of code cells, the first of them its parameters."""
-    sources = [
-        (parameters, ["parameters"]),
-        (
-            "import types\nfrom lib import outputs\n"
-            "mine = types.SimpleNamespace(hand_on=lambda **all: outputs.glue(all))",
-            [],
-        ),
-        *[(cell, []) for cell in cells],
-        (f"mine.hand_on({hand_on})", []),
-    ]
-    content = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "id": f"c{i}",
-                "metadata": {"tags": tags},
-                "source": source,
-                "outputs": [],
-                "execution_count": None,
-            }
-            for i, (source, tags) in enumerate(sources)
+def alive(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def counting(path):
+    """Source of a cell that counts in a file how often it has run."""
+    return (
+        f"import pathlib\ntries = pathlib.Path({str(path)!r})\n"
+        "tries.write_text(str(int(tries.read_text() or 0) + 1 if tries.exists() else 1))"
+    )
+
+
+class TestValues:
+    def test_what_one_notebook_hands_on_the_next_one_gets(self, chain):
+        chain.write("01_setup.ipynb", parameters="seed: int = 0  # first", hand_on="middle=seed + 1")
+        chain.write("02_train.ipynb", parameters="middle: int = 0  # second", hand_on="last=middle * 10")
+        assert chain.run(seed=4)["last"] == 50
+        assert chain.statuses == [("setup", "succeeded"), ("train", "succeeded")]
+
+    def test_a_notebook_runs_once_for_each_training_function_and_their_lists_are_joined(self, chain):
+        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
+        assert chain.run()["candidates"] == ["one", "two"]
+        assert {one.name for one in chain.folder.glob("*.ipynb")} == {"03_train-one.ipynb", "03_train-two.ipynb"}
+
+    def test_the_list_of_the_only_training_function_comes_as_it_is(self, chain):
+        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
+        assert chain.run(training_functions=["one"])["candidates"] == ["one"]
+
+    def test_a_list_of_a_notebook_that_runs_once_takes_the_place_of_the_one_before(self, chain):
+        chain.write("01_setup.ipynb", parameters="seed: int = 0  # any", hand_on="rows=[1, 2]")
+        chain.write("02_preprocess.ipynb", parameters="rows: list = []  # any", hand_on="rows=[3]")
+        assert chain.run()["rows"] == [3]
+
+    def test_the_run_has_a_name_that_notebooks_may_ask_for(self, chain):
+        chain.write("01_setup.ipynb", parameters='run_name: str = ""  # the run', hand_on="told=run_name")
+        assert chain.run()["told"] == chain.folder.name
+
+    def test_a_notebook_gets_no_more_than_its_parameters_cell_names(self, chain):
+        chain.write("01_setup.ipynb", parameters="seed: int = 0  # any", hand_on="told='target_column' in globals()")
+        assert chain.run()["told"] is False
+
+
+class TestSideBySide:
+    def test_two_candidates_run_at_once(self, chain, tmp_path):
+        others = "{'one': 'two', 'two': 'one'}"
+        cell = meet(tmp_path, "training_function", f"{others}[training_function]")
+        chain.write("03_train.ipynb", cell, parameters=TRAINED, hand_on="candidates=[training_function]")
+        assert chain.run(max_parallel=2)["candidates"] == ["one", "two"]
+
+    def test_as_many_as_there_are_cores_where_nothing_else_is_said(self, chain, tmp_path, monkeypatch):
+        monkeypatch.setattr(cores, "available", lambda: 2)
+        cell = meet(tmp_path, "training_function", "{'one': 'two', 'two': 'one'}[training_function]")
+        chain.write("03_train.ipynb", cell, parameters=TRAINED, hand_on="candidates=[training_function]")
+        assert chain.run(max_parallel=0)["candidates"] == ["one", "two"]
+
+    def test_they_come_in_the_order_of_training_functions_whatever_ends_first(self, chain, tmp_path):
+        cell = f"import pathlib\nended = pathlib.Path({str(tmp_path / 'ended')!r})"
+        wait = (
+            "import time\ndeadline = time.monotonic() + 240\n"
+            "while training_function == 'one' and not ended.exists():\n"
+            "    assert time.monotonic() < deadline\n    time.sleep(0.02)\n"
+            "if training_function == 'two':\n    ended.touch()"
+        )
+        chain.write("03_train.ipynb", cell, wait, parameters=TRAINED, hand_on="candidates=[training_function]")
+        assert chain.run(max_parallel=2)["candidates"] == ["one", "two"]
+
+    def test_one_after_the_other_where_that_is_asked_for(self, chain, tmp_path):
+        alone = (
+            f"import pathlib\nrunning = pathlib.Path({str(tmp_path / 'running')!r})\n"
+            "running.touch(exist_ok=False)\nrunning.unlink()"
+        )
+        chain.write("03_train.ipynb", alone, parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.run(max_parallel=1, training_functions=["one", "two", "three"])
+        stages = chain.stages
+        assert [one["stage"] for one in stages] == ["train one", "train two", "train three"]
+        assert all(before["started"] <= after["started"] for before, after in zip(stages, stages[1:], strict=False))
+
+    @pytest.mark.parametrize(
+        ("given", "functions", "told"),
+        [
+            ({"threads": 6, "max_parallel": 2}, ["one", "two"], 3),
+            ({"threads": 6, "max_parallel": 3}, ["one", "two"], 3),  # what runs counts, not what might
+            ({"threads": 1, "max_parallel": 2}, ["one", "two"], 1),
+            ({"threads": 6, "max_parallel": 1}, ["one", "two"], 6),
+            ({"threads": 6, "max_parallel": 2}, ["one"], 6),
+            ({"threads": 0, "max_parallel": 2}, ["one", "two"], max(1, cores.available() // 2)),
+            ({"threads": 0, "max_parallel": 1}, ["one"], 0),
         ],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(json.dumps(content))
-
-
-@pytest.fixture
-def chain(tmp_path):
-    """Run the notebooks of a folder, and return the record and what they handed on."""
-
-    def run(**values):
-        parameters = Parameters({"training_functions": ["one", "two"], "fork_kernels": True, **values})
-        steps = plan.steps(notebooks.all_of(tmp_path / "notebooks"), parameters)
-        kept = record.RunRecord(tmp_path / "runs", "example", parameters)
-        run.folder = kept.folder
-        return running.run(steps, parameters, kept, Progress(len(steps)))
-
-    return run
-
-
-def state_of(folder):
-    return json.loads((folder / "run.json").read_text())["stages"]
-
-
-def executed(folder, name):
-    cells = json.loads((folder / name).read_text())["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code"]
-
-
-def error_of(cells):
-    return [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
-
-
-def test_what_one_notebook_hands_on_the_next_one_gets(chain, tmp_path):
-    folder = tmp_path / "notebooks"
-    notebook(folder, "01_setup.ipynb", parameters="start: int = 0  # first", hand_on="middle=start + 1")
-    notebook(folder, "02_train.ipynb", parameters="middle: int = 0  # second", hand_on="last=middle * 10")
-    assert chain(start=4)["last"] == 50
-    assert [stage["status"] for stage in state_of(chain.folder)] == ["succeeded", "succeeded"]
-
-
-def test_a_notebook_runs_once_for_each_training_function_and_their_lists_are_joined(chain, tmp_path):
-    folder = tmp_path / "notebooks"
-    notebook(
-        folder,
-        "03_train.ipynb",
-        parameters='training_function: str = ""  # which',
-        hand_on="candidates=[training_function]",
     )
-    assert chain()["candidates"] == ["one", "two"]
-    assert {one.name for one in chain.folder.glob("*.ipynb")} == {"03_train-one.ipynb", "03_train-two.ipynb"}
+    def test_each_is_told_its_share_of_the_threads(self, chain, given, functions, told):
+        parameters = f"{TRAINED}\nthreads: int = 0  # how many"
+        chain.write("03_train.ipynb", parameters=parameters, hand_on="candidates=[threads]")
+        assert chain.run(training_functions=functions, **given)["candidates"] == [told] * len(functions)
+
+    def test_what_comes_after_them_is_told_of_all_threads(self, chain):
+        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("04_evaluate.ipynb", parameters="threads: int = 0  # how many", hand_on="told=threads")
+        assert chain.run(threads=6, max_parallel=2)["told"] == 6
+
+    def test_one_that_fails_lets_the_running_one_end_and_starts_no_other(self, chain, tmp_path):
+        cell = meet(tmp_path, "training_function", "{'one': 'two', 'two': 'one'}.get(training_function)")
+        fail = (
+            "if training_function == 'one':\n    raise ValueError('no luck')\n"
+            f"ends = pathlib.Path({str(tmp_path / 'record')!r})\n"
+            # The other one ends only once the record has the failure.
+            "while not (ends.exists() and 'no luck' in ends.read_text()):\n"
+            "    assert time.monotonic() < deadline\n    time.sleep(0.02)"
+        )
+        chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, hand_on="candidates=[training_function]")
+        linked = once(lambda: any(chain.runs.glob("*/run.json")), lambda: link(chain.runs, tmp_path / "record"))
+        with pytest.raises(failures.StageFailed, match="no luck"):
+            chain.run(max_parallel=2, training_functions=["one", "two", "three"])
+        linked.join()
+        assert sorted(chain.statuses) == [("train one", "failed"), ("train two", "succeeded")]
+        assert "no luck" in chain.stages[0]["error"] + chain.stages[1].get("error", "")
+
+    def test_two_that_fail_are_both_told(self, chain, tmp_path):
+        cell = meet(tmp_path, "training_function", "{'one': 'two', 'two': 'one'}[training_function]")
+        fail = "raise ValueError('no luck with ' + training_function)"
+        chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, hand_on="candidates=[training_function]")
+        with pytest.raises(failures.StageFailed) as failed:
+            chain.run(max_parallel=2)
+        assert "no luck with one" in str(failed.value) and "no luck with two" in str(failed.value)
+        assert "03_train-one.ipynb" in str(failed.value) and "03_train-two.ipynb" in str(failed.value)
+        assert sorted(chain.statuses) == [("train one", "failed"), ("train two", "failed")]
 
 
-@pytest.mark.parametrize("fork", [True, False])
-def test_a_notebook_that_raises_ends_the_run_with_its_message_its_path_and_its_cell(chain, tmp_path, fork):
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", "raise ValueError('too hot')")
-    with pytest.raises(running.StepFailed) as failed:
-        chain(fork_kernels=fork)
-    assert "ValueError: too hot" in str(failed.value)
-    assert "01_setup.ipynb" in str(failed.value) and "raise ValueError('too hot')" in str(failed.value)
-    assert failed.value.exit_code == 1
-    assert error_of(executed(chain.folder, "01_setup.ipynb"))[0]["evalue"] == "too hot"
-    assert state_of(chain.folder)[0]["status"] == "failed"
+def link(runs, place):
+    """Let a cell read the record of the one run there is, whatever its folder is called."""
+    (found,) = runs.glob("*/run.json")
+    place.symlink_to(found)
 
 
-def test_an_error_about_the_input_ends_with_its_own_exit_code_and_without_a_traceback(chain, tmp_path):
-    notebook(
-        tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import DataError\nraise DataError('no such column')"
+class TestFailing:
+    @pytest.mark.parametrize("fork", [True, False])
+    def test_a_notebook_that_raises_ends_the_run_with_its_message_its_path_and_its_cell(self, chain, fork):
+        chain.write("01_setup.ipynb", "raise ValueError('too hot')")
+        chain.write("02_train.ipynb", hand_on="answer=42")
+        with pytest.raises(failures.StageFailed) as failed:
+            chain.run(fork_kernels=fork)
+        assert "ValueError: too hot" in str(failed.value)
+        assert "01_setup.ipynb" in str(failed.value) and "raise ValueError('too hot')" in str(failed.value)
+        assert failed.value.exit_code == 1
+        assert chain.error("01_setup.ipynb")["evalue"] == "too hot"
+        assert chain.statuses == [("setup", "failed")]
+
+    def test_an_error_about_the_input_ends_with_its_own_exit_code_and_without_a_traceback(self, chain):
+        chain.write("01_setup.ipynb", "from lib.errors import DataError\nraise DataError('no such column')")
+        with pytest.raises(failures.StageFailed) as failed:
+            chain.run()
+        assert failed.value.exit_code == 2
+        assert str(failed.value).startswith("no such column")
+
+    def test_a_held_gate_is_no_failure(self, chain):
+        chain.write("01_setup.ipynb", "from lib.errors import GateError\nraise GateError('not good enough')")
+        with pytest.raises(failures.StageFailed) as failed:
+            chain.run()
+        assert (failed.value.exit_code, failed.value.status) == (3, "held")
+        assert chain.statuses == [("setup", "held")]
+
+    def test_a_fault_of_the_chain_itself_leaves_no_stage_that_runs(self, chain, monkeypatch):
+        chain.write("01_setup.ipynb", hand_on="answer=42")
+        monkeypatch.setattr("lib.outputs.read", lambda notebook: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            chain.run()
+        assert chain.statuses == [("setup", "failed")]
+
+
+class TestInterrupting:
+    def test_it_reaches_the_cell_and_leaves_no_kernel(self, chain, tmp_path):
+        started = tmp_path / "started"
+        chain.write("01_setup.ipynb", touch_and_sleep(started))
+        chain.write("02_train.ipynb", hand_on="answer=42")
+        once(started.exists, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(failures.Interrupted):
+            chain.run()
+        assert chain.statuses == [("setup", "interrupted")]
+        assert chain.error("01_setup.ipynb")["ename"] == "KeyboardInterrupt"
+        assert not alive(int(started.read_text()))
+
+    def test_it_reaches_all_that_run_side_by_side_and_starts_no_other(self, chain, tmp_path):
+        cell = f"started = {str(tmp_path)!r} + '/' + training_function\n" + touch("").replace("''", "started").replace(
+            "'.part'", "started + '.part'"
+        )
+        chain.write(
+            "03_train.ipynb", cell, "import time\ntime.sleep(3600)", parameters=TRAINED, hand_on="candidates=[]"
+        )
+        both = [tmp_path / "one", tmp_path / "two"]
+        once(lambda: all(one.exists() for one in both), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(failures.Interrupted):
+            chain.run(max_parallel=2, training_functions=["one", "two", "three"])
+        assert sorted(chain.statuses) == [("train one", "interrupted"), ("train two", "interrupted")]
+        assert [alive(int(one.read_text())) for one in both] == [False, False]
+
+    def test_a_second_one_kills_what_does_not_end(self, chain, tmp_path):
+        started = tmp_path / "started"
+        deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"  # before each cell it is set anew
+        chain.write("01_setup.ipynb", deaf + touch_and_sleep(started))
+
+        def twice():
+            os.kill(os.getpid(), signal.SIGINT)
+            wait_for(lambda: any(one.name == "watch" for one in threading.enumerate()))
+            threading.Event().wait(0.5)  # the main thread has to be waiting again
+            os.kill(os.getpid(), signal.SIGINT)
+
+        once(started.exists, twice)
+        with pytest.raises(failures.Interrupted):
+            chain.run()
+        assert chain.statuses == [("setup", "interrupted")]
+        assert not alive(int(started.read_text()))
+
+    def test_the_handlers_of_before_are_back_afterwards(self, chain):
+        before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        chain.write("01_setup.ipynb", hand_on="answer=42")
+        chain.run()
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+class TestRetrying:
+    def test_the_second_attempt_succeeds_and_the_first_is_kept_as_a_notebook_of_its_own(self, chain, tmp_path, capsys):
+        flaky = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    raise ConnectionError('no network')"
+        chain.write("01_setup.ipynb", flaky, hand_on="answer=42")
+        assert chain.run(retries={"setup": 2})["answer"] == 42
+        assert (tmp_path / "tries").read_text() == "2"
+        assert chain.statuses == [("setup", "failed"), ("setup", "succeeded")]
+        assert [one["notebook"] for one in chain.stages] == ["01_setup.attempt-1.ipynb", "01_setup.ipynb"]
+        assert chain.error("01_setup.attempt-1.ipynb")["evalue"] == "no network"
+        assert errors_of(chain.cells("01_setup.ipynb")) == []
+        assert chain.stages[1]["attempt"] == 2
+        assert "setup: ConnectionError: no network It is tried again." in capsys.readouterr().err
+
+    def test_what_goes_on_failing_fails_after_as_many_attempts_as_were_given(self, chain, tmp_path):
+        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), "raise ConnectionError('no network')")
+        with pytest.raises(failures.StageFailed, match="no network"):
+            chain.run(retries={"setup": 2})
+        assert (tmp_path / "tries").read_text() == "3"
+        kept = {one.name for one in chain.folder.glob("*.ipynb")}
+        assert kept == {"01_setup.attempt-1.ipynb", "01_setup.attempt-2.ipynb", "01_setup.ipynb"}
+
+    @pytest.mark.parametrize("kind", ["DataError", "GateError"])
+    def test_neither_a_wrong_input_nor_a_gate_is_tried_again(self, chain, tmp_path, kind):
+        raises = f"from lib.errors import {kind}\nraise {kind}('as it is')"
+        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), raises)
+        with pytest.raises(failures.StageFailed, match="as it is"):
+            chain.run(retries={"setup": 5})
+        assert (tmp_path / "tries").read_text() == "1"
+
+    def test_a_kernel_that_died_is_tried_again(self, chain, tmp_path):
+        dies = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    import os\n    os._exit(3)"
+        chain.write("01_setup.ipynb", dies, hand_on="answer=42")
+        assert chain.run(retries={"setup": 1})["answer"] == 42
+
+    def test_nothing_is_tried_again_by_itself_nor_for_another_stage(self, chain, tmp_path):
+        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), "raise ConnectionError('no network')")
+        with pytest.raises(failures.StageFailed):
+            chain.run(retries={"train": 3})
+        assert (tmp_path / "tries").read_text() == "1"
+
+
+class TestResuming:
+    def test_only_what_is_not_done_runs_again(self, chain, tmp_path):
+        chain.write("01_setup.ipynb", counting(tmp_path / "first"), hand_on="middle=7")
+        wait = (
+            f"import pathlib\nif not pathlib.Path({str(tmp_path / 'mended')!r}).exists():\n    raise ValueError('no')"
+        )
+        chain.write("02_train.ipynb", wait, parameters="middle: int = 0  # any", hand_on="last=middle * 6")
+        with pytest.raises(failures.StageFailed):
+            chain.run()
+        (tmp_path / "mended").touch()
+        assert chain.resume()["last"] == 42
+        assert (tmp_path / "first").read_text() == "1"
+        assert chain.statuses == [("setup", "succeeded"), ("train", "failed"), ("train", "succeeded")]
+        assert chain.error("02_train.attempt-1.ipynb")["evalue"] == "no"
+
+    def test_of_the_candidates_only_the_one_that_failed(self, chain, tmp_path):
+        mended = f"pathlib.Path({str(tmp_path / 'mended')!r}).exists()"
+        fails = f"import pathlib\nif training_function == 'two' and not {mended}:"
+        chain.write(
+            "03_train.ipynb",
+            f"{fails}\n    raise ValueError('no')",
+            parameters=TRAINED,
+            hand_on="candidates=[training_function]",
+        )
+        with pytest.raises(failures.StageFailed):
+            chain.run(max_parallel=1)
+        (tmp_path / "mended").touch()
+        assert chain.resume(max_parallel=1)["candidates"] == ["one", "two"]
+        assert chain.statuses == [("train one", "succeeded"), ("train two", "failed"), ("train two", "succeeded")]
+
+    def test_a_run_that_is_done_runs_nothing(self, chain, tmp_path):
+        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), hand_on="answer=42")
+        chain.run()
+        assert chain.resume()["answer"] == 42
+        assert (tmp_path / "tries").read_text() == "1"
+
+    CHAIN = (
+        "import pathlib, sys\nfrom tests.chain.small_notebooks import SmallChain\n"
+        "if __name__ == '__main__':\n    SmallChain(pathlib.Path(sys.argv[1])).run()"
     )
-    with pytest.raises(running.StepFailed) as failed:
-        chain()
-    assert failed.value.exit_code == 2
-    assert str(failed.value).startswith("no such column")
+
+    @pytest.fixture
+    def other_process(self, tmp_path):
+        """A chain in a process of its own, which other than a thread can be killed."""
+        (tmp_path / "chain.py").write_text(self.CHAIN)
+        process = subprocess.Popen(
+            [sys.executable, str(tmp_path / "chain.py"), str(tmp_path)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+        def until(there):
+            wait_for(lambda: there.exists() or process.poll() is not None, "the second notebook")
+            assert process.poll() is None
+            return process
+
+        yield until
+        process.kill()
+        process.wait()
+
+    @pytest.fixture
+    def second_sleeps(self, chain, tmp_path):
+        """The second notebook sleeps at its first attempt."""
+        chain.write("01_setup.ipynb", counting(tmp_path / "first"), hand_on="middle=7")
+        sleep = f"import pathlib\nif not pathlib.Path({str(tmp_path / 'started')!r}).exists():\n"
+        sleep += "".join(f"    {line}\n" for line in touch_and_sleep(tmp_path / "started").splitlines())
+        chain.write("02_train.ipynb", sleep, parameters="middle: int = 0  # any", hand_on="last=middle * 6")
+        return tmp_path / "started"
+
+    def test_after_a_kill_it_goes_on_and_the_killed_attempt_is_kept(
+        self, chain, tmp_path, second_sleeps, other_process
+    ):
+        process = other_process(second_sleeps)
+        kernel = psutil.Process(int(second_sleeps.read_text()))
+        process.kill()
+        process.wait()
+        (chain.folder,) = chain.runs.iterdir()
+        state = json.loads((chain.folder / "run.json").read_text())
+        assert (state["status"], state["pid"]) == ("running", process.pid)
+        assert chain.statuses == [("setup", "succeeded"), ("train", "running")]
+        assert chain.resume()["last"] == 42
+        assert (tmp_path / "first").read_text() == "1"
+        assert chain.statuses == [("setup", "succeeded"), ("train", "killed"), ("train", "succeeded")]
+        assert chain.cells("02_train.attempt-1.ipynb")[-1]["outputs"] == []
+        psutil.wait_procs([kernel], timeout=60)
+        assert not kernel.is_running()
+
+    def test_a_run_that_another_process_is_at_is_refused(self, chain, second_sleeps, other_process):
+        process = other_process(second_sleeps)
+        (folder,) = chain.runs.iterdir()
+        with pytest.raises(DataError, match=f"belongs to a run that goes on: process {process.pid} writes it"):
+            RunRecord.reopen(folder)
+        assert json.loads((folder / "run.json").read_text())["status"] == "running"
 
 
-def test_a_held_gate_is_no_failure(chain, tmp_path):
-    notebook(
-        tmp_path / "notebooks", "01_setup.ipynb", "from lib.errors import GateError\nraise GateError('not good enough')"
-    )
-    with pytest.raises(running.StepFailed) as failed:
-        chain()
-    assert (failed.value.exit_code, failed.value.status) == (3, "held")
+class TestReusing:
+    @pytest.fixture(autouse=True)
+    def without_mlflow(self, monkeypatch):
+        """The small notebooks have no MLflow run that could be gone."""
+        monkeypatch.setattr(backends, "fallen", lambda parameters, stage, name, run_name: [])
+
+    @pytest.fixture
+    def two(self, chain, tmp_path):
+        """Two notebooks that count how often they ran."""
+        chain.write(
+            "01_setup.ipynb", counting(tmp_path / "1"), parameters="seed: int = 0  # any", hand_on="middle=seed + 1"
+        )
+        chain.write(
+            "02_train.ipynb", counting(tmp_path / "2"), parameters="middle: int = 0  # any", hand_on="last=middle * 6"
+        )
+        return lambda: [int((tmp_path / name).read_text()) for name in "12"]
+
+    def test_what_is_the_same_is_not_done_again(self, chain, two, capsys):
+        chain.run(seed=6)
+        first = chain.folder
+        assert chain.run(seed=6, reuse=True)["last"] == 42
+        assert two() == [1, 1]
+        assert chain.statuses == [("setup", "reused"), ("train", "reused")]
+        assert [one["reused_from"] for one in chain.stages] == [first.name] * 2
+        assert (chain.folder / "02_train.ipynb").read_text() == (first / "02_train.ipynb").read_text()
+        assert f"as in {first.name}" in capsys.readouterr().err
+
+    def test_without_being_asked_for_everything_is_done_again(self, chain, two):
+        chain.run(seed=6)
+        chain.run(seed=6)
+        assert two() == [2, 2]
+
+    def test_what_is_changed_runs_and_what_depends_on_it(self, chain, two):
+        chain.run(seed=6)
+        assert chain.run(seed=7, reuse=True)["last"] == 48
+        assert two() == [2, 2]
+
+    def test_what_does_not_depend_on_the_change_is_taken_over(self, chain, two):
+        chain.run(seed=6)
+        chain.write("02_train.ipynb", parameters="middle: int = 0  # any", hand_on="last=middle * 7")
+        assert chain.run(seed=6, reuse=True)["last"] == 49
+        assert chain.statuses == [("setup", "reused"), ("train", "succeeded")]
+
+    def test_a_stage_that_comes_to_the_same_lets_those_after_it_stand(self, chain, two, tmp_path):
+        chain.run(seed=6)
+        chain.write("01_setup.ipynb", "other = 1", parameters="seed: int = 0  # any", hand_on="middle=seed + other")
+        assert chain.run(seed=6, reuse=True)["last"] == 42
+        assert chain.statuses == [("setup", "succeeded"), ("train", "reused")]
+
+    def test_what_was_taken_over_can_be_taken_over_again(self, chain, two):
+        chain.run(seed=6)
+        first = chain.folder.name
+        chain.run(seed=6, reuse=True)
+        chain.run(seed=6, reuse=True)
+        assert [one["reused_from"] for one in chain.stages] == [first] * 2
+
+    def test_what_failed_is_nothing_to_take_over(self, chain, tmp_path):
+        fails = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    raise ValueError('no')"
+        chain.write("01_setup.ipynb", fails, hand_on="answer=42")
+        with pytest.raises(failures.StageFailed):
+            chain.run()
+        chain.run(reuse=True)
+        assert chain.statuses == [("setup", "succeeded")]
+
+    def test_of_the_candidates_those_that_are_the_same(self, chain):
+        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.run(training_functions=["two"])
+        values = chain.run(training_functions=["one", "two"], max_parallel=1, reuse=True)
+        assert values["candidates"] == ["one", "two"]
+        assert chain.statuses == [("train one", "succeeded"), ("train two", "reused")]
+
+    def test_how_many_run_at_once_changes_nothing(self, chain):
+        parameters = f"{TRAINED}\nthreads: int = 0  # how many"
+        chain.write("03_train.ipynb", parameters=parameters, hand_on="candidates=[training_function]")
+        chain.run(max_parallel=2)
+        chain.run(max_parallel=1, threads=1, reuse=True)
+        assert {status for _, status in chain.statuses} == {"reused"}
 
 
-def test_a_killed_kernel_is_named_in_the_notebook_with_the_cells_that_never_ran(chain, tmp_path):
-    notebook(
-        tmp_path / "notebooks", "01_setup.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "after = 1"
-    )
-    with pytest.raises(running.StepFailed, match="kernel died"):
-        chain()
-    cells = executed(chain.folder, "01_setup.ipynb")
-    assert error_of(cells)[0]["ename"] == "KernelDied"
-    assert [cell["metadata"]["papermill"]["status"] for cell in cells[-3:]] == ["failed", "pending", "pending"]
-
-
-def test_a_cell_that_exits_is_no_success(chain, tmp_path):
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", "import sys\nsys.exit(0)", hand_on="late=1")
-    with pytest.raises(running.StepFailed, match="without handing on late"):
-        chain()
-    assert state_of(chain.folder)[0]["status"] == "failed"
-
-
-def test_an_interrupt_reaches_the_cell_and_leaves_no_kernel(chain, tmp_path):
-    started = tmp_path / "started"
-    notebook(
-        tmp_path / "notebooks",
-        "01_setup.ipynb",
-        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(600)",
-    )
-
-    def interrupt_once_it_sleeps():
-        deadline = time.monotonic() + 300
-        while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt_once_it_sleeps, daemon=True).start()
-    with pytest.raises(running.Interrupted):
-        chain()
-    assert state_of(chain.folder)[0]["status"] == "interrupted"
-    assert error_of(executed(chain.folder, "01_setup.ipynb"))[0]["ename"] == "KeyboardInterrupt"
-    kernel = int(started.read_text())
-    assert not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE
-
-
-def test_a_forked_kernel_trains_with_all_cores_and_draws_its_own_random_numbers(chain, tmp_path):
-    """What the fork server preloads must not have started threads that a fork loses."""
-    train = (
-        "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier\n"
-        "X = np.random.default_rng(0).normal(size=(3000, 8)); y = (X[:, 0] > 0).astype(int)\n"
-        "trees = HistGradientBoostingClassifier(max_iter=20).fit(X, y)\n"
-        "forest = RandomForestClassifier(20, n_jobs=-1).fit(X, y)\n"
-        "product = float((X @ X.T).sum())\nimport pyarrow as pa, pyarrow.compute as pc\n"
-        "total = pc.sum(pa.array(X[:, 0])).as_py()\n"
-        "score, drawn = float(trees.score(X, y) * forest.score(X, y)), float(np.random.rand())"
-    )
-    for name in ("01_setup.ipynb", "02_train.ipynb"):
-        number = name[1]
-        notebook(tmp_path / "notebooks", name, train, hand_on=f"score{number}=score, drawn{number}=drawn")
-    values = chain()
-    assert values["score1"] > 0.9 and values["score2"] > 0.9
-    assert values["drawn1"] != values["drawn2"]
-
-
-def test_a_chain_that_is_killed_takes_its_kernel_and_its_fork_server_with_it(tmp_path):
-    started = tmp_path / "started"
-    sleep = f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", sleep)
-    program = (
-        "import sys, pathlib\nfrom lib.chain import engine, forking\n"
-        "if __name__ == '__main__':\n"
-        "    forking.register(True); forking.preload()\n"
-        f"    folder = pathlib.Path({str(tmp_path)!r})\n"
-        "    engine.execute(folder / 'notebooks' / '01_setup.ipynb', folder / 'out.ipynb', {})\n"
-    )
-    (tmp_path / "chain.py").write_text(program)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, str(tmp_path / "chain.py")], cwd=ROOT, env=environment)
-    deadline = time.monotonic() + 240
-    while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.05)
-    kernel = psutil.Process(int(started.read_text()))
-    server = kernel.parent()
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs([kernel, server], timeout=30)
-    assert not alive
-
-
-def test_a_forked_kernel_that_never_gets_ready_is_replaced_by_a_cold_one(chain, tmp_path, monkeypatch, capfd):
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", hand_on="answer=42")
-
-    async def launch_nothing(provisioner, cmd, **options):
-        return await LocalProvisioner.launch_kernel(provisioner, [sys.executable, "-c", "pass"], **options)
-
-    monkeypatch.setattr(forking.ForkProvisioner, "launch_kernel", launch_nothing)
-    assert chain()["answer"] == 42
-    assert "a cold one is started instead" in capfd.readouterr().err
-
-
-def test_notebooks_that_run_at_once_have_sockets_of_their_own(tmp_path):
-    """jupyter_client's own names for them, ``kernel-ipc-1`` in the current folder, are taken by every chain there."""
-    where = "import ipykernel, json\nfile = ipykernel.get_connection_file()\nip = json.load(open(file))['ip']"
-    notebook(tmp_path / "notebooks", "01_setup.ipynb", where, hand_on="file=file, ip=ip")
-
-    def run(name):
-        engine.execute(tmp_path / "notebooks" / "01_setup.ipynb", tmp_path / name, {})
-        return outputs.read(str(tmp_path / name))
-
-    with ThreadPoolExecutor(3) as pool:
-        told = list(pool.map(run, ["a.ipynb", "b.ipynb", "c.ipynb"]))
-    assert len({one["ip"] for one in told}) == 3
-    for one in told:
-        assert one["ip"].startswith(os.path.dirname(one["file"])) and os.path.isabs(one["ip"])
-        assert not os.path.exists(os.path.dirname(one["file"]))
+def test_nothing_is_left_of_a_run_but_the_fork_server(chain):
+    chain.write("01_setup.ipynb", hand_on="middle=1")
+    chain.write("02_train.ipynb", parameters="middle: int = 0  # any", hand_on="last=middle")
+    chain.run()
+    assert not forking.kernels._spares
+    assert not [one for one in threading.enumerate() if one.name.startswith(("end of kernel", "notebook", "watch"))]

@@ -3,15 +3,18 @@
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from lib import errors
-from lib.chain import running
-from lib.chain.running import StepFailed
+from lib.chain import contracts, notebooks, running
+from lib.chain.failures import StageFailed
+from lib.chain.record import RunRecord
 from lib.commands import EXIT_CODES, main, run
+from lib.parameters import load
 from lib.paths import ROOT
 
 HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "papermill", "scrapbook", "matplotlib", "pyarrow", "nbformat")
@@ -96,6 +99,7 @@ class TestRefusing:
             (["--from", "trian"], "Did you mean 'train'?"),
             (["--only", "train", "--to", "deploy"], "--only runs one stage alone"),
             (["--from", "deploy", "--to", "setup"], "nothing is left to run"),
+            (["--resume", "runs/20260101-000000-none"], "give it without others"),
         ],
     )
     def test_what_cannot_be_used_ends_with_code_2_and_makes_nothing(self, given, tmp_path, capsys, wrong, said):
@@ -126,7 +130,7 @@ class TestRunning:
         """Run with an end, and return exit code and record."""
 
         def run(end):
-            monkeypatch.setattr(running, "run", lambda steps, values, record, progress: end(values))
+            monkeypatch.setattr(running, "run", lambda executions, values, record, progress, reuse: end(values))
             code = main([*given, "--only", "setup"])
             (folder,) = (tmp_path / "runs").iterdir()
             return code, json.loads((folder / "run.json").read_text())
@@ -156,9 +160,9 @@ class TestRunning:
     @pytest.mark.parametrize(
         ("error", "code", "status"),
         [
-            (StepFailed("ValueError: no"), 1, "failed"),
-            (StepFailed("no such column", exit_code=2), 2, "failed"),
-            (StepFailed("no version", status="held", exit_code=3), 3, "held"),
+            (StageFailed("ValueError: no"), 1, "failed"),
+            (StageFailed("no such column", exit_code=2), 2, "failed"),
+            (StageFailed("no version", status="held", exit_code=3), 3, "held"),
             (errors.DataError("no such table"), 2, "failed"),
         ],
     )
@@ -169,7 +173,9 @@ class TestRunning:
         ended, record = ending(fail)
         assert (ended, record["status"]) == (code, status)
         assert str(error) in record["error"]
-        assert capsys.readouterr().err == f"run_all.py: {error}\n"
+        told, *resume = capsys.readouterr().err.split("Go on from there: ")
+        assert told == f"run_all.py: {error}\n"
+        assert [error for _ in resume] == [error] * isinstance(error, StageFailed)
 
     def test_ctrl_c_is_recorded(self, ending, capsys):
         def interrupt(values):
@@ -178,6 +184,32 @@ class TestRunning:
         code, record = ending(interrupt)
         assert (code, record["status"]) == (130, "interrupted")
         assert "interrupted. What is done so far: " in capsys.readouterr().err
+
+    @pytest.mark.parametrize("error", [StageFailed("ValueError: no"), KeyboardInterrupt()])
+    def test_the_last_line_after_a_failure_or_ctrl_c_is_the_command_that_resumes(
+        self, ending, given, tmp_path, capsys, monkeypatch, error
+    ):
+        def fail(values):
+            raise error
+
+        ending(fail)
+        last = capsys.readouterr().err.splitlines()[-1]
+        said, command = last.split(": ", 1)
+        program, *arguments = shlex.split(command)
+        assert said == "Go on from there" and (ROOT / program).exists()
+        assert [ROOT / arguments[0], arguments[1]] == [ROOT / "run_all.py", "--resume"]
+        asked = []
+
+        def go_on(executions, values, record, progress, reuse):
+            asked.append([one.label for one in executions])
+            return dict(values)
+
+        monkeypatch.setattr(running, "run", go_on)
+        assert main(arguments[1:]) == 0
+        assert asked == [["setup"]]  # the part of the chain that was asked for the first time
+        (folder,) = (tmp_path / "runs").iterdir()
+        state = json.loads((folder / "run.json").read_text())
+        assert state["status"] == "succeeded" and "error" not in state and len(state["resumed"]) == 1
 
     def test_a_fault_of_the_program_itself_is_recorded_and_goes_on(self, ending, given, tmp_path):
         with pytest.raises(ZeroDivisionError):
@@ -191,6 +223,66 @@ class TestRunning:
             return {kind.exit_code}.union(*map(below, kind.__subclasses__()))
 
         assert below(errors.MillraceError) | {0, 130} == EXIT_CODES.keys()
+
+
+@pytest.mark.usefixtures("nothing_runs")
+class TestResumeRefusing:
+    @pytest.fixture
+    def record(self, given, tmp_path, capsys):
+        """A run that has failed at its first stage."""
+        assert main([*given, "--dry-run"]) == 0
+        values = contracts.checked(load([run._parameters.EXAMPLE], given[1::2]), notebooks.all_of())
+        return RunRecord.new(tmp_path / "runs", "flights", values)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            ["-p", "seed=7"],
+            ["--params", "parameters/penguins.yaml"],
+            ["--from", "train"],
+            ["--to", "train"],
+            ["--only", "train"],
+        ],
+    )
+    def test_other_options_beside_it(self, record, capsys, other):
+        record.close("failed")
+        before = (record.folder / "run.json").read_text()
+        assert main(["--resume", str(record.folder), *other]) == 2
+        assert "--resume takes parameters and stages from the run itself" in capsys.readouterr().err
+        assert (record.folder / "run.json").read_text() == before
+
+    def test_a_folder_that_is_no_run(self, tmp_path, capsys):
+        assert main(["--resume", str(tmp_path)]) == 2
+        assert "is no folder of a run" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_run_that_goes_on(self, record, capsys):
+        """Another process's lock is another file's test; here it is held by this one."""
+        assert main(["--resume", str(record.folder)]) == 2
+        assert f"process {os.getpid()} writes it" in capsys.readouterr().err
+
+    def test_a_dry_run_of_it_shows_the_rest_and_changes_nothing(self, record, capsys):
+        record.note(plan={"first": "evaluate"})
+        record.close("failed")
+        before = (record.folder / "run.json").read_text()
+        capsys.readouterr()
+        assert main(["--resume", str(record.folder), "--dry-run"]) == 0
+        lines = capsys.readouterr().out.strip().splitlines()
+        assert [line.split()[0] for line in lines[-2:]] == ["evaluate", "deploy"]
+        assert (record.folder / "run.json").read_text() == before
+
+
+class TestReuse:
+    def test_it_is_made_only_where_it_is_asked_for(self, monkeypatch, given, capsys):
+        got = []
+
+        def note(executions, values, record, progress, reuse):
+            got.append(reuse)
+            return dict(values)
+
+        monkeypatch.setattr(running, "run", note)
+        assert main([*given, "--only", "setup"]) == main([*given, "--only", "setup", "--reuse"]) == 0
+        assert got[0] is None and got[1].find("setup", {}) is None
 
 
 class TestEndpoint:

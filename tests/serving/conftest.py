@@ -97,14 +97,16 @@ class Client:
     """A connection to an endpoint, kept open between requests."""
 
     def __init__(self, url, key=None):
-        self.connection = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(url).port, timeout=30)
+        parts = urllib.parse.urlsplit(url)
+        self.connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=30)
+        self.path = parts.path
         self.headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
-    def ask(self, path="/score", body=None, method="POST", **headers):
+    def ask(self, path=None, body=None, method="POST", **headers):
         """Status, content (JSON read) and headers of an answer."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         body = json.dumps({"data": [ROW]}) if body is None and method == "POST" else body
-        self.connection.request(method, path, body, {**self.headers, **headers})
+        self.connection.request(method, path or self.path, body, {**self.headers, **headers})
         answer = self.connection.getresponse()
         content = answer.read()
         is_json = answer.headers["content-type"] == "application/json"

@@ -96,7 +96,7 @@ def test_model_runs_with_the_code_it_was_trained_with(tmp_path):
         "import sys, lib.serving.score as score\n"
         "scorer = score.Scorer(score.load(sys.argv[1]))\n"
         'print(scorer.score(\'{"data": [{"x": 1}]}\')["predictions"])\n'
-        "import lib.serving.server\n"
+        "import lib.serving.worker\n"
         "print([name for name in sys.modules if name.startswith('lib.') and not name.startswith('lib.serving')])\n"
     )
     ran = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)

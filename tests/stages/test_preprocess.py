@@ -101,6 +101,14 @@ class TestWhatItHandsOn:
         assert "Unnamed: 0" in done.sizes.loc["dropped columns", "what"]
         assert list(rows_of(pipeline, done)[0].columns) == ["size", "luck", "colour", "bought"]
 
+    def test_a_second_column_of_one_name_is_numbered_and_told(self, workspace):
+        text = table().to_csv(index=False)
+        (workspace / "shop.csv").write_text(text.replace("size,luck", "size,size", 1))
+        pipeline = pipeline_in(workspace)
+        done = preprocess(pipeline)
+        assert list(rows_of(pipeline, done)[0].columns) == ["size", "size.2", "colour", "bought"]
+        assert "Column 2 is a second 'size' and is called 'size.2'." in done.sizes.loc["read", "what"]
+
     def test_rows_without_a_target_and_infinite_numbers_are_told(self, workspace):
         frame = table()
         frame.loc[:9, "bought"] = None
@@ -174,12 +182,12 @@ class TestWhatItRefuses:
         with pytest.raises(NameNotFound, match=r"no column 'color' .*\(key_columns\). Did you mean 'colour'"):
             preprocess(pipeline_in(workspace, key_columns=["color"]))
 
-    def test_two_columns_of_one_name(self, workspace):
+    def test_a_target_that_is_there_twice(self, workspace):
         text = (
             (workspace / "shop.csv").read_text() if (workspace / "shop.csv").exists() else table().to_csv(index=False)
         )
-        (workspace / "shop.csv").write_text(text.replace("size,luck", "size,size", 1))
-        with pytest.raises(DataError, match="Two columns of the table bear one name: 'size'"):
+        (workspace / "shop.csv").write_text(text.replace("size,luck", "bought,luck", 1))
+        with pytest.raises(DataError, match=r"the table has 2 columns 'bought' \(columns 1 and 4\)"):
             preprocess(pipeline_in(workspace))
 
     def test_a_table_that_is_gone(self, workspace):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lib.backends.local.files import local_path
+from lib.backends.base import Check
+from lib.data import sources
 from lib.errors import InputError
 from lib.paths import resolve
 
 if TYPE_CHECKING:
+    from lib.backends.base import NotebookExecutor
     from lib.backends.local.backend import LocalBackend
     from lib.parameters import Parameters
 
@@ -19,7 +22,7 @@ def faults(parameters: Parameters) -> list[str]:
     """What can be seen to be wrong before anything is started: a sentence each."""
     found = []
     try:
-        local_path(parameters.data)
+        sources.found(parameters.data)
     except InputError as error:
         found.append(f"data: {error}")
     return found + _port_faults(parameters)
@@ -44,6 +47,21 @@ def _port_faults(parameters: Parameters) -> list[str]:
         return [
             f"endpoint_port: {host} port {port} cannot be had ({error.strerror}){by}. Use another, or 0 for a free one."
         ]
+
+
+def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+    """None: the chain itself executes every notebook."""
+    return {}
+
+
+def estimate(parameters: Parameters, stages: Sequence[str]) -> None:
+    """None: this machine is there anyway."""
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """Stores, table and space on this machine."""
+    found = connect(parameters).checks()
+    return found + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 
 
 def connect(parameters: Parameters) -> LocalBackend:

@@ -6,10 +6,12 @@ import functools
 import json
 import os
 import shutil
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.base import Check, Endpoint
+from lib import cores
+from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.local.endpoint import LocalBackendEndpoint
 from lib.backends.local.files import alone, local_path
 from lib.backends.models import ModelRegistry
@@ -72,14 +74,15 @@ class LocalBackend:
 
     def find_table(self, uri: str) -> str:
         """Path and size of a table's file."""
-        path = local_path(uri)
-        return f"{shown(path)}, {path.stat().st_size / 1024**2:.1f} MB"
+        from lib.data import sources
 
-    def read_table(self, uri: str) -> pd.DataFrame:
-        """Read a table from a path or a ``file:`` URI."""
-        from lib.data import tables
+        return sources.found(uri)
 
-        return tables.read(local_path(uri))
+    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+        """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` knows."""
+        from lib.data import sources
+
+        return sources.read(uri, without, arrow_texts)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""
@@ -119,9 +122,25 @@ class LocalBackend:
         folder = self.workspace / "endpoints"
         return sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
 
+    def executor(self, stage: str) -> NotebookExecutor | None:
+        """None: every stage runs on this machine."""
+        return None
+
+    def teardown(self, everything: bool) -> list[str]:
+        """Stop the endpoint, or all of this workspace; nothing else outlives a run."""
+        known = self.endpoints()
+        names = known if everything else [name for name in known if name == self._parameters.name]
+        before = {name: self.endpoint(name).status() for name in names}
+        ended = [self.endpoint(name).stop() for name, status in before.items() if status.url]
+        return [f"endpoint {status.name}: {status.state}" for status in ended]
+
+    def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
+        """None: this machine is there anyway."""
+        return None
+
 
 def _cores() -> str:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    usable = cores.available()
     return f"{usable} cores"
 
 

@@ -11,6 +11,8 @@ from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError
 from lib.paths import shown
 from lib.serving import endpoint as serving
+from lib.serving.rollout import Rollout
+from lib.serving.status import EndpointStatus as ServingStatus
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -28,16 +30,14 @@ class LocalBackendEndpoint:
     name : str
         Of the use case.
     parameters : Parameters
-        ``endpoint_host``, ``endpoint_port`` and ``endpoint_timeout_seconds``, for deploying.
+        Those of the endpoint, for deploying.
     """
 
     def __init__(self, folder: Path, name: str, parameters: Parameters):
         self._served = serving.LocalEndpoint(folder, name)
         self._parameters = parameters
 
-    def deploy(
-        self, model_folder: Path, version: str, sha256: str, check: Callable[[str, str], object]
-    ) -> EndpointStatus:
+    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
         """Bring a version up beside the one that serves, check it there, and only then give it the traffic."""
         deployed = self._served.deploy(
             model_folder,
@@ -47,8 +47,32 @@ class LocalBackendEndpoint:
             check=check,
             timeout_seconds=self._parameters.endpoint_timeout_seconds,
             sha256=sha256,
+            workers=self._parameters.endpoint_workers,
+            rollout=Rollout(
+                percent=self._parameters.endpoint_traffic,
+                mirror=self._parameters.endpoint_mirror,
+                most_errors=self._parameters.endpoint_most_errors,
+                most_latency_ms=self._parameters.endpoint_most_latency_ms,
+                watch_minutes=self._parameters.endpoint_watch_minutes,
+            ),
+            keeping=serving.Keeping(
+                self._parameters.keep_requests, tuple(self._parameters.keep_columns), self._parameters.keep_megabytes
+            ),
         )
         return _as_known(deployed)
+
+    def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
+        """Change the share of the version that is on its way in."""
+        return _as_known(self._served.shift(percent, mirror))
+
+    def roll_back(self) -> EndpointStatus:
+        """Give all traffic back to the version before."""
+        return _as_known(self._served.roll_back())
+
+    def renew_key(self, name: str) -> str:
+        """Replace one of the two keys; the endpoint takes the new one at once."""
+        self.key()
+        return self._served.renew_key(name)
 
     def status(self) -> EndpointStatus:
         """How it is now."""
@@ -70,8 +94,11 @@ class LocalBackendEndpoint:
         return keys["primary"]
 
 
-def _as_known(status: serving.EndpointStatus) -> EndpointStatus:
+def _as_known(status: ServingStatus) -> EndpointStatus:
     since = f"{datetime.datetime.fromtimestamp(status.started):%Y-%m-%d %H:%M:%S}" if status.started else ""
-    detail = f"process {status.pid}, since {since}, log {shown(status.log)}" if status.state == _RUNNING else ""
+    detail = ""
+    if status.state == _RUNNING:
+        told = [status.beside, status.form or "", f"process {status.pid}", f"since {since}", f"log {shown(status.log)}"]
+        detail = ", ".join(filter(None, told))
     url = status.url if status.state == _RUNNING else ""
     return EndpointStatus(status.name, status.state, url or "", status.version or "", status.sha256 or "", detail)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
+
+from filelock import FileLock
 
 from lib.errors import DataError
 from lib.paths import existing
@@ -30,9 +29,6 @@ def local_path(uri: str) -> Path:
     return existing(uri)
 
 
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process is in here with the same lock file."""
-    with lock.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, however the process ends
-        yield
+def alone(lock: Path) -> FileLock:
+    """Context in which no other process is with the same lock file; released however the process ends."""
+    return FileLock(lock)

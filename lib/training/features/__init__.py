@@ -2,7 +2,8 @@
 
 ``kinds`` decides what a column holds; ``numbers``, ``levels``, ``dates`` and ``text`` each read one
 kind into plain floats, in training and at the endpoint alike; ``branches`` sends these floats through
-scikit-learn's encoders; ``TableEncoder`` is the one transformer made of all this.
+scikit-learn's encoders; ``TableEncoder`` is the one transformer made of all this, and ``direct`` the same for
+an endpoint's few rows at a time.
 """
 
 from lib.training.features.encoder import TableEncoder

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,6 +27,7 @@ FORMATS = (
     "%B %d, %Y",
 )
 PARTS = ("year", "month", "day", "weekday", "hour", "days")
+_EPOCH = datetime.datetime(1970, 1, 1)
 _DIGIT = re.compile(r"\d")
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)\s*$"
 
@@ -65,6 +69,21 @@ def calendar_parts(moments: np.ndarray) -> dict[str, np.ndarray]:
         "days": seconds.astype(np.int64) / 86400,
     }
     return {part: np.where(np.isnat(moments), np.nan, values) for part, values in parts.items()}
+
+
+def moment_parts(moment: datetime.datetime | None, names: Sequence[str]) -> list[float]:
+    """The same of one moment, without NumPy, which takes longer to start than this to finish."""
+    if moment is None:
+        return [math.nan] * len(names)
+    parts = {
+        "year": moment.year,
+        "month": moment.month,
+        "day": moment.day,
+        "weekday": moment.weekday(),
+        "hour": moment.hour,
+        "days": (moment - _EPOCH).total_seconds() / 86400,
+    }
+    return [parts[name] for name in names]
 
 
 def _parse(values: pd.Series, form: str) -> pd.Series:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lib.errors import DataError
 from lib.training.features.branches import linear_branches, target_encoder, tree_branches
+from lib.training.features.direct import DirectEncoder
 from lib.training.features.kinds import LeftOut, recognise
 
 # A column with fewer values than this is sure to be all missing in some sample of the rows, and
@@ -104,6 +105,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if missing:
             raise DataError(f"These columns are needed for a prediction and are missing: {', '.join(missing)}.")
         return self._branches.transform(_stack([column.read(X[name]) for name, column in self.columns_.items()]))
+
+    def direct(self) -> DirectEncoder:
+        """The same transformation for plain arrays of checked values, without what pandas and checks cost a row."""
+        check_is_fitted(self, "_branches")
+        return DirectEncoder(self)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the features, made of the columns' names."""

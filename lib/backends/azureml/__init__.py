@@ -1,0 +1,74 @@
+"""Azure Machine Learning: its workspace, datastore, clusters, AutoML, registry and online endpoints.
+
+One module for each thing that is asked of Azure, so that each can be replaced alone: `connection`, `data`, `compute`,
+`environment`, `running`, `automl`, `endpoint`, `registry`, `cost`. `explanations` says what its errors mean.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lib.backends.base import Check, Estimate, NotebookExecutor
+from lib.errors import DataError, ParameterError
+from lib.paths import existing
+
+if TYPE_CHECKING:
+    from lib.backends.azureml.backend import AzureBackend
+    from lib.parameters import Parameters
+
+_PACKAGES = ("azureml", "azure")
+
+
+def faults(parameters: Parameters) -> list[str]:
+    """What can be seen to be wrong before anything is started: a sentence each."""
+    from lib.backends.azureml import cost
+    from lib.backends.azureml.connection import wanted
+
+    found = []
+    if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+        found.append(f'backend: its packages are not installed ({", ".join(missing)}): make install GROUPS="azure"')
+    try:
+        wanted(parameters)
+    except ParameterError as error:
+        found += error.faults
+    if not parameters.data.startswith("azureml:"):
+        try:
+            existing(parameters.data)
+        except DataError as error:
+            found.append(f"data: {error}")
+    if parameters.cluster_stages and not (parameters.gpu_cluster or parameters.cpu_cluster):
+        found.append("cluster_stages: neither gpu_cluster nor cpu_cluster is named. Name one, or leave it empty.")
+    if parameters.endpoint_port:
+        found.append("endpoint_port: Azure chooses the address of its endpoints. Leave it at 0.")
+    return found + cost.faults(parameters)
+
+
+def diagnosis(parameters: Parameters) -> list[Check]:
+    """Login, roles, quota, storage, clusters, endpoint, packages and clock, looked at and not made."""
+    from lib.backends.azureml import doctor
+
+    return [Check("parameters", fault, ok=False) for fault in faults(parameters)] + doctor.diagnosis(parameters)
+
+
+def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+    """Clusters that execute the notebooks of the stages in ``cluster_stages``."""
+    there = [stage for stage in dict.fromkeys(stages) if stage in parameters.cluster_stages]
+    backend = connect(parameters) if there else None
+    return {stage: backend.executor(stage) for stage in there}
+
+
+def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
+    """Cost of the notebooks that a cluster executes, and of a day of the endpoint."""
+    from lib.backends.azureml.cost import LONGEST_MINUTES
+
+    longest = max(parameters.timeout_minutes.values(), default=LONGEST_MINUTES)
+    return connect(parameters).estimate(stages, longest)
+
+
+def connect(parameters: Parameters) -> AzureBackend:
+    """Backend on the workspace that the parameters name."""
+    from lib.backends.azureml.backend import AzureBackend
+
+    return AzureBackend(parameters)

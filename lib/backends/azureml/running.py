@@ -1,0 +1,283 @@
+"""Running: a stage's notebook as a job on a cluster; its executed copy, its outputs and its log come back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib import errors
+from lib.backends.azureml import cost, environment
+from lib.backends.azureml.explain import explaining, explanation, patiently
+from lib.backends.azureml.job import ASKED, FAILURE, OUTPUTS
+from lib.backends.azureml.logs import Follower
+from lib.data.tables import PARQUET, TEXT
+from lib.errors import MillraceError, StageError
+from lib.paths import ROOT, resolve, shown
+
+if TYPE_CHECKING:
+    from lib.backends.azureml.compute import Clusters
+    from lib.backends.azureml.connection import Connection
+    from lib.backends.azureml.cost import Meter
+    from lib.backends.azureml.data import DataStore
+    from lib.parameters import Parameters
+
+_POLL_SECONDS = 3.0
+_ATTEMPTS = 3
+_CANCEL_MINUTES = 5
+_QUEUE_MINUTES = 120
+_QUOTA_POLLS = 20
+ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
+_TYPE = "azureml.scriptrun"
+_TRAVELS = ("lib", "parameters", "environment.yml")
+
+# Submitting walks and hashes folders and keeps a cache in the home folder; it is not made for threads.
+_submitting = threading.Lock()
+
+
+class NotebookFailed(StageError):
+    """A cell of the notebook raised, in the job.
+
+    Attributes
+    ----------
+    exit_code : int
+        That of the error which the cell raised, where it was raised on purpose.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class ClusterExecutor:
+    """Executes the notebooks of a stage on its cluster, several at once.
+
+    Parameters
+    ----------
+    connection, data, clusters, meter
+        Parts of the backend.
+    parameters : Parameters
+    stage : str
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        data: DataStore,
+        clusters: Clusters,
+        meter: Meter,
+        parameters: Parameters,
+        stage: str,
+    ):
+        self._connection, self._data, self._clusters, self._meter = connection, data, clusters, meter
+        self._parameters, self._stage = parameters, stage
+        self.places = clusters.places(stage)
+
+    def execute(
+        self,
+        notebook: Path,
+        executed: Path,
+        parameters: Mapping[str, Any],
+        *,
+        timeout_minutes: float | None,
+        cancelled: threading.Event,
+        say: Callable[[str], None],
+    ) -> None:
+        """Execute a notebook as a job, and wait for it; see `backends.base.NotebookExecutor`.
+
+        A job that ends for want of its machine, or by an error of Azure's own, is submitted anew.
+        """
+        timeout_minutes = timeout_minutes or cost.LONGEST_MINUTES
+        for attempt in range(1, _ATTEMPTS + 1):
+            run = self._submitted(notebook, executed, parameters, timeout_minutes)
+            say(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
+            try:
+                status = self._followed(run, timeout_minutes, cancelled, say)
+            except BaseException:
+                cancelled_there(run, say)
+                self._bring_back(run, executed)
+                raise
+            failure = self._bring_back(run, executed)
+            if status == "Completed":
+                return
+            error = self._failure(run, status, failure, executed)
+            # A cell that raised raises again; what happened to the machine need not.
+            if failure is not None or cancelled.is_set() or attempt == _ATTEMPTS or not explanation(error).again:
+                raise error
+            say(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
+
+    def _submitted(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
+        from azureml.core import Experiment, ScriptRunConfig
+
+        parameters = self._resolved(parameters)
+        cluster = self._clusters.get(self._clusters.name_for(self._stage))
+        surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
+        with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
+            _pack(Path(folder), notebook, executed.name, parameters)
+            config = ScriptRunConfig(
+                source_directory=folder,
+                command=["python", "-m", "lib.backends.azureml.job"],
+                compute_target=cluster,
+                environment=surroundings,
+                max_run_duration_seconds=int(timeout_minutes * 60),
+            )
+            config.run_config.environment_variables["MLFLOW_DISABLE_TELEMETRY"] = "true"
+            for name, value in parameters.items():
+                if isinstance(value, str) and value.startswith("azureml:") and "://" not in value:
+                    # Named as its input, a dataset shows in the job's lineage.
+                    config.run_config.data[name] = self._data.dataset(value).as_named_input(name)
+            tags = {"stage": self._stage, "run_name": str(parameters.get("run_name", ""))}
+            with explaining(f"submit {notebook.name}"):
+                experiment = Experiment(self._connection.workspace, self._parameters.name)
+                return experiment.submit(config, tags={name: value for name, value in tags.items() if value})
+
+    def _resolved(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters as the job needs them: a table on this machine is named by its address in the store."""
+        resolved = dict(parameters)
+        if "data" in resolved:
+            resolved["data"] = self._address(resolved["data"])
+        options = resolved.get("options") or {}
+        resolved["options"] = {name: self._address(value) for name, value in options.items()}
+        return resolved
+
+    def _address(self, value: Any) -> Any:
+        is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
+        return self._data.registered(value) if is_table and resolve(value).is_file() else value
+
+    def _followed(
+        self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]
+    ) -> str:
+        """Status that a job ended with; whatever has to end it before is raised."""
+        log, seen, queued_polls = Follower(run, say), "", 0
+        submitted, started = time.monotonic(), None
+        hourly = cost.price(self._clusters.machine_for(self._stage), self._parameters.prices) if self._priced() else 0.0
+        while True:
+            status = patiently(run.get_status, f"ask how job {run.id} is")
+            if status != seen:
+                say(f"{status.lower()}")
+                seen = status
+            if status in ("Running", "Finalizing") or status in ENDED:
+                started = started or time.monotonic()
+                log.read()
+                self._meter.note(run.id, time.monotonic() - started, hourly)
+            if status in ENDED:
+                return status
+            queued_polls = queued_polls + 1 if status in ("Queued", "NotStarted", "Preparing", "Starting") else 0
+            if queued_polls and queued_polls % _QUOTA_POLLS == 0:
+                self._see_why_it_waits(run, submitted, say)
+            if started and time.monotonic() - started > timeout_minutes * 60:
+                raise StageError(
+                    f"The notebook did not end within {timeout_minutes:g} minutes, so job {run.id} is cancelled. "
+                    "Give it more time, fewer rows or a larger machine."
+                )
+            if cancelled.wait(_POLL_SECONDS):
+                raise StageError(f"Job {run.id} was cancelled, as asked.")
+
+    def _priced(self) -> bool:
+        return self._clusters.machine_for(self._stage) in (self._parameters.prices or {})
+
+    def _see_why_it_waits(self, run: Any, submitted: float, say: Callable[[str], None]) -> None:
+        name = self._clusters.name_for(self._stage)
+        trouble, minutes = self._clusters.trouble(name), (time.monotonic() - submitted) / 60
+        if trouble:
+            found = explanation(StageError(trouble))
+            raise StageError(f"The cluster {name} gets no machine. {found.meaning} Azure says: {trouble}")
+        if minutes > _QUEUE_MINUTES:
+            raise StageError(
+                f"Job {run.id} has waited {minutes:.0f} minutes for a machine of {name}, so it is cancelled. Choose "
+                "another gpu_vm_size, or vm_priority: dedicated."
+            )
+        say(f"waits for a machine of {name} since {minutes:.0f} minutes")
+
+    def _bring_back(self, run: Any, executed: Path) -> dict[str, Any] | None:
+        """Bring the executed notebook and the log; what a cell raised, where one did."""
+        with explaining(f"bring the outputs of job {run.id}"):
+            there = run.get_file_names()
+            for name in there:
+                if name == f"{OUTPUTS}/{executed.name}":
+                    run.download_file(name, str(executed))
+                elif name.endswith("std_log.txt"):
+                    run.download_file(name, str(executed.with_suffix(".log")))
+            if f"{OUTPUTS}/{FAILURE}" not in there:
+                return None
+            with tempfile.TemporaryDirectory() as scratch:
+                file = Path(scratch) / FAILURE
+                run.download_file(f"{OUTPUTS}/{FAILURE}", str(file))
+                return json.loads(file.read_text(encoding="utf-8"))
+
+    def _failure(self, run: Any, status: str, failure: dict[str, Any] | None, executed: Path) -> MillraceError:
+        """What a person needs of a job that did not complete."""
+        where = f"Notebook: {shown(executed)}" if executed.is_file() else f"The job: {run.get_portal_url()}"
+        if failure is not None:
+            kind = getattr(errors, failure["name"], None)
+            on_purpose = isinstance(kind, type) and issubclass(kind, MillraceError)
+            what = failure["text"] if on_purpose else f"{failure['name']}: {failure['text']}"
+            first = (failure["source"].strip().splitlines() or [""])[0]
+            cell = f"Cell [{failure['cell']}]: {first}"
+            return NotebookFailed("\n".join([what, where, cell]), kind.exit_code if on_purpose else 1)
+        details = patiently(run.get_details, f"ask how job {run.id} ended")
+        said = ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
+        found = explanation(StageError(said))
+        log = executed.with_suffix(".log")
+        tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:] if log.is_file() else []
+        return StageError(
+            "\n".join([f"Job {run.id} {status.lower()}. {found.meaning} Azure says: {said}", where, *tail])
+        )
+
+
+def cancelled_there(run: Any, say: Callable[[str], None]) -> None:
+    """Cancel a job, and wait until it has ended: nothing is left running."""
+    deadline = time.monotonic() + _CANCEL_MINUTES * 60
+    pause = threading.Event()
+    asked = False
+    while time.monotonic() < deadline:
+        try:
+            if patiently(run.get_status, f"ask how job {run.id} is") in ENDED:
+                say(f"job {run.id} has ended")
+                return
+            if not asked:
+                patiently(run.cancel, f"cancel job {run.id}")
+                asked = True
+        except MillraceError as error:
+            say(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
+            return
+        pause.wait(_POLL_SECONDS)
+    say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
+
+
+def cancel_all(connection: Connection, name: str) -> list[str]:
+    """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each."""
+    from azureml.core import Experiment
+
+    def find() -> list[Any]:
+        workspace = connection.workspace
+        known = workspace.experiments
+        if name not in known:
+            return []
+        runs = Experiment(workspace, name).get_runs(tags={}, include_children=False)
+        return [run for run in runs if run.type == _TYPE and run.get_status() not in ENDED]
+
+    lines = []
+    for run in patiently(find, f"list the jobs of {name}"):
+        patiently(run.cancel, f"cancel job {run.id}")
+        lines.append(f"job {run.id}: cancelled")
+    return lines
+
+
+def _pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, Any]) -> None:
+    """What a job needs of this project, and what is asked of it."""
+    for name in _TRAVELS:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    (folder / "notebooks").mkdir()
+    shutil.copy(notebook, folder / "notebooks" / notebook.name)
+    asked = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": dict(parameters)}
+    (folder / ASKED).write_text(json.dumps(asked, indent=1), encoding="utf-8")

@@ -1,0 +1,140 @@
+"""Tables some rows at a time, in bounded memory: whatever `tables` reads, however long it is.
+
+Values of a text file come as text, whatever they look like: what a column is to be is known to whoever asks for it
+and not to some of its rows. Those of a Parquet file come in its types.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.data import tables
+from lib.errors import DataError
+
+_BLOCK = 2**20
+
+
+def read(path: Path, rows: int, progress: Callable[[float], object] = bool) -> Iterator[pd.DataFrame]:
+    """Read a table some rows at a time.
+
+    Parameters
+    ----------
+    path : Path
+        As `tables.read` takes it.
+    rows : int
+        Of each part, at the most.
+    progress : callable
+        Told the share of the file that was read, 0 to 1, before each part.
+
+    Yields
+    ------
+    DataFrame
+        With the row numbers of the table, from 0, as its index.
+
+    Raises
+    ------
+    DataError
+        Naming the file and what is wrong with it.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is no file. Give the path of a {' or '.join(tables.PARQUET[:1] + tables.TEXT)} file.")
+    suffix = path.suffix.lower()
+    if suffix not in tables.PARQUET + tables.TEXT:
+        known = ", ".join(tables.PARQUET + tables.TEXT)
+        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {known}.")
+    count = 0
+    for part in (_parquet if suffix in tables.PARQUET else _text)(path, rows, progress):
+        part.columns = [str(name).strip() for name in part.columns]
+        part.index = range(count, count + len(part))
+        count += len(part)
+        yield part
+    if not count:
+        raise DataError(f"{path} has no row. Give a table with a header and rows.")
+
+
+def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
+    try:
+        file = pq.ParquetFile(path)
+        done, total = 0, max(1, file.metadata.num_rows)
+        for batch in file.iter_batches(batch_size=rows):
+            progress(done / total)
+            frame = batch.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+            # An index with a name was a column once; one without is the row number.
+            named = [name for name in frame.index.names if name is not None]
+            yield frame.reset_index(level=named).reset_index(drop=True)
+            done += len(batch)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _text(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
+    size = max(1, path.stat().st_size)
+    try:
+        encoding, separator = _dialect(path)
+        with _opened(path) as (raw, content):
+            parts = pd.read_csv(
+                content,
+                sep=separator,
+                encoding=encoding,
+                index_col=False,
+                dtype=str,
+                chunksize=rows,
+                on_bad_lines="error",
+            )
+            for part in parts:
+                progress(raw.tell() / size)
+                yield part
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{path} has no header. Its first line names the columns.") from error
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read: {str(error).strip().rstrip('.')}.") from error
+
+
+def _dialect(path: Path) -> tuple[str, str]:
+    """Encoding and separator."""
+    with _opened(path) as (_, content):
+        beginning = content.read(2 * 65536)
+        if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding = "utf-16"
+        else:
+            encoding, decoder, block = "utf-8-sig", codecs.getincrementaldecoder("utf-8")(), beginning
+            try:
+                while block:
+                    decoder.decode(block)
+                    block = content.read(_BLOCK)
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                encoding = "cp1252"
+    text = beginning.decode(encoding, errors="replace")[:65536]
+    if not text.strip():
+        raise DataError(f"{path} has no header. Its first line names the columns.")
+    return encoding, tables._separator(text)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """The file, and what is in it."""
+    with path.open("rb") as raw:
+        if path.suffix.lower() == ".gz":
+            with gzip.open(raw) as content:
+                yield raw, io.BufferedReader(content)
+        elif path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(raw) as archive:
+                members = [one for one in archive.namelist() if not one.endswith("/")]
+                if len(members) != 1:
+                    raise DataError(f"{path} holds {len(members)} files; expected one. Unpack it and name the table.")
+                with archive.open(members[0]) as content:
+                    yield raw, content
+        else:
+            yield raw, raw

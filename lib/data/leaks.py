@@ -1,0 +1,119 @@
+"""Columns that tell the target, which a model would learn and an endpoint would never get."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.data.moments import as_moments
+from lib.data.profile import BOOLEAN, DATE, NUMBERS, Column
+
+MOST_ROWS = 20_000
+_FOLDS = 3
+_ROUNDS = 50
+_EXACT = 1 - 1e-9
+_FEWEST_ROWS_PER_COLUMN = 5
+
+
+class Trial:
+    """How well columns tell a target, measured over folds of a sample of the rows.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+        Without the target.
+    target : Series of shape (rows,)
+        None missing.
+    task : str
+    profile : mapping of str to Column
+    seed : int
+        Of the sample of at most 20,000 rows, and of the folds.
+    """
+
+    def __init__(self, frame: pd.DataFrame, target: pd.Series, task: str, profile: Mapping[str, Column], seed: int = 0):
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        self._is_number, self._seed = task == "regression", seed
+        sample = target.sample(min(len(target), MOST_ROWS), random_state=seed)
+        if not self._is_number:  # a class with fewer rows than folds would be in some of them only
+            counts = sample.value_counts()
+            sample = sample[sample.isin(counts.index[counts >= _FOLDS])]
+        self._y = sample.to_numpy(dtype=float) if self._is_number else pd.factorize(sample)[0]
+        classes = len(np.unique(self._y))
+        self._kind = "continuous" if self._is_number else "multiclass" if classes > 2 else "binary"
+        self._scoring = "r2" if self._is_number else "roc_auc_ovr" if classes > 2 else "roc_auc"
+        self._folds = (KFold if self._is_number else StratifiedKFold)(_FOLDS, shuffle=True, random_state=seed)
+        read = {name: _as_floats(frame.loc[sample.index, name], profile[name]) for name in frame.columns}
+        self._columns = {name: one for name, one in read.items() if one is not None} if classes > 1 else {}
+
+    def alone(self) -> pd.Series:
+        """Score of each column by itself, the best first: AUC of classes (the mean over them), R2 of a number."""
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import TargetEncoder
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+        tree = (DecisionTreeRegressor if self._is_number else DecisionTreeClassifier)(
+            max_leaf_nodes=64, min_samples_leaf=max(2, len(self._y) // 200), random_state=self._seed
+        )
+        found = {}
+        for name, (values, are_levels) in self._columns.items():
+            encoder = TargetEncoder(target_type=self._kind, cv=self._folds)
+            found[name] = self._score(make_pipeline(encoder, tree) if are_levels else tree, values)
+        return pd.Series(found, dtype=float).sort_values(ascending=False)
+
+    def without(self, name: str | None) -> float:
+        """Score of all columns but one, or of all."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        columns = [values for one, (values, _) in self._columns.items() if one != name]
+        if not columns:
+            return float("nan")
+        kind = HistGradientBoostingRegressor if self._is_number else HistGradientBoostingClassifier
+        model = kind(max_iter=_ROUNDS, l2_regularization=1.0, early_stopping=False, random_state=self._seed)
+        return self._score(model, np.column_stack(columns))
+
+    def _score(self, model: Any, values: np.ndarray) -> float:
+        from sklearn.model_selection import cross_val_score
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a class with few rows
+            return float(np.mean(cross_val_score(model, values, self._y, cv=self._folds, scoring=self._scoring)))
+
+
+def sums(frame: pd.DataFrame, target: pd.Series, profile: Mapping[str, Column], seed: int = 0) -> list[str]:
+    """Columns that add up to a number to predict, each times a constant; none where they do not."""
+    names = [name for name in frame.columns if profile[name].kind in NUMBERS and profile[name].distinct > 1]
+    rows = target.sample(min(len(target), MOST_ROWS), random_state=seed).index
+    X = frame.loc[rows, names].astype(float)
+    X, y = X[X.notna().all(axis=1)], target.loc[rows].astype(float)
+    y = y.loc[X.index].to_numpy()
+    if not names or len(X) < _FEWEST_ROWS_PER_COLUMN * len(names) or np.ptp(y) == 0:
+        return []
+    deviations = X.std(ddof=0).replace(0, 1.0).to_numpy()
+    scaled = np.column_stack([(X.to_numpy() - X.mean().to_numpy()) / deviations, np.ones(len(X))])
+    weights, *_ = np.linalg.lstsq(scaled, y, rcond=None)
+    if 1 - (scaled @ weights - y).var() / y.var() < _EXACT:
+        return []
+    share = np.abs(weights[:-1]) / y.std()
+    return [name for name, one in zip(names, share, strict=True) if one > 1e-6]
+
+
+def _as_floats(values: pd.Series, column: Column) -> tuple[np.ndarray, bool] | None:
+    """Values for a tree, and whether they are levels; None where a column has none that come again."""
+    if column.distinct < 2:
+        return None
+    if column.kind in NUMBERS or column.kind == BOOLEAN:
+        floats = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        return np.where(np.isfinite(floats), np.clip(floats, -1e30, 1e30), np.nan)[:, None], False
+    if column.kind == DATE:
+        moments = as_moments(values)
+        if moments is not None and moments.notna().any():
+            days = (moments - pd.Timestamp(0)).dt.total_seconds() / 86400
+            return days.to_numpy(dtype=float)[:, None], False
+    if column.distinct > column.rows / 2:
+        return None
+    return pd.factorize(values.astype(object).map(str, na_action="ignore"))[0].astype(float)[:, None], True

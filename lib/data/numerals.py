@@ -1,0 +1,121 @@
+"""Numbers in texts: amounts, decimal commas, marks of a missing value; and codes, which only look like numbers."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# With fewer numbers than that among its values, a column is one of words.
+MOSTLY = 0.9
+MISSING = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
+_PLAIN = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
+_AMOUNT = r"^[+-]?[$€£]?\s?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\s?[$€£]?$"
+_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
+_THOUSANDS = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
+_CODE = r"^[+-]?0(\d+|[xX][\da-fA-F]+)$"
+_SAMPLE = 1_000
+# Whole numbers above are not all floats.
+LARGEST_EXACT = 2**53
+
+
+def has_codes(texts: pa.ChunkedArray) -> bool:
+    """Whether a column holds what would change as a number: leading zeros, or whole numbers too long for a float."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return _any(pc.match_substring_regex(trimmed, _CODE)) or _any(pc.match_substring_regex(trimmed, r"^[+-]?\d{17,}$"))
+
+
+def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.ChunkedArray | None, str]:
+    """Numbers of a column of texts, None where it is one of words, and a note where something was read into it.
+
+    Parameters
+    ----------
+    texts : ChunkedArray of string
+    name : str
+        Of the column, for the note.
+    comma : bool
+        Whether a comma may be the decimal mark, since it does not separate.
+    """
+    sample = texts.drop_null()[:_SAMPLE]
+    if len(sample) == 0 or _counted(sample, comma)[0] < MOSTLY / 2 * len(sample) - 1:
+        return None, ""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    if has_codes(trimmed):
+        return None, ""
+    if comma and _has_decimal_commas(trimmed):
+        plain, amount = pc.match_substring_regex(trimmed, _COMMA), None
+        clean = pc.replace_substring(pc.replace_substring(trimmed, ".", ""), ",", ".")
+    else:
+        plain = pc.match_substring_regex(trimmed, _PLAIN)
+        # Where a comma may be the decimal mark, 1,024 says nothing sure.
+        amount = pc.match_substring_regex(trimmed, _AMOUNT if not comma else r"^$a")
+        clean = pc.if_else(plain, trimmed, pc.replace_substring_regex(trimmed, r"[$€£,\s]", ""))
+    read = plain if amount is None else pc.or_(plain, amount)
+    missing = _is_missing(trimmed)
+    found, present = _count(read), len(trimmed) - trimmed.null_count - _count(missing)
+    if found == 0 or found < MOSTLY * present:
+        return None, ""
+    numbers = pc.cast(pc.if_else(read, clean, pa.scalar(None, pa.string())), pa.float64())
+    return numbers, _note(trimmed, read, missing, amount, name)
+
+
+def has_decimal_commas(texts: pa.ChunkedArray) -> bool:
+    """Whether a column of texts is one of numbers such as ``3,75``."""
+    return _has_decimal_commas(pc.utf8_trim_whitespace(texts))
+
+
+def _has_decimal_commas(trimmed: pa.ChunkedArray) -> bool:
+    """Whether all are numbers with a comma, and not all could be thousands (``3,750``)."""
+    values = trimmed.filter(pc.invert(_is_missing(trimmed)))
+    found = _count(pc.match_substring_regex(values, _COMMA))
+    sure = _count(
+        pc.and_(pc.match_substring_regex(values, ","), pc.invert(pc.match_substring_regex(values, _THOUSANDS)))
+    )
+    return sure > 0 and found >= MOSTLY * len(values)
+
+
+def thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Numbers of a column whose points all part thousands, in a file whose decimal mark is the comma; else None."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    values = trimmed.drop_null()
+    if not _any(pc.match_substring(values, ".")) or not pc.all(pc.match_substring_regex(values, _THOUSANDS)).as_py():
+        return None
+    return pc.cast(pc.replace_substring(trimmed, ".", ""), pa.int64())
+
+
+def _counted(sample: pa.ChunkedArray, comma: bool) -> tuple[int, int]:
+    trimmed = pc.utf8_trim_whitespace(sample)
+    read = pc.or_(pc.match_substring_regex(trimmed, _PLAIN), pc.match_substring_regex(trimmed, _AMOUNT))
+    if comma:
+        read = pc.or_(read, pc.match_substring_regex(trimmed, _COMMA))
+    return _count(pc.or_(read, _is_missing(trimmed))), len(sample)
+
+
+def _is_missing(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING))
+
+
+def _note(
+    trimmed: pa.ChunkedArray, read: pa.ChunkedArray, missing: pa.ChunkedArray, amount: pa.ChunkedArray, name: str
+) -> str:
+    said = []
+    unread = pc.and_(pc.invert(read), pc.invert(missing))
+    if _any(unread):
+        said.append(
+            f"{_count(unread):,} values of {name} are no numbers and count as missing ({_some(trimmed, unread)})"
+        )
+    marks = pc.and_(missing, pc.not_equal(trimmed, ""))
+    if _any(marks):
+        said.append(f"{_some(trimmed, marks)} in {name} count as missing")
+    return "; ".join(said) + "." if said else ""
+
+
+def _some(texts: pa.ChunkedArray, where: pa.ChunkedArray) -> str:
+    return ", ".join(repr(one) for one in pc.unique(texts.filter(where))[:3].to_pylist())
+
+
+def _any(mask: pa.ChunkedArray) -> bool:
+    return bool(pc.any(mask).as_py())
+
+
+def _count(mask: pa.ChunkedArray) -> int:
+    return pc.sum(mask).as_py() or 0

@@ -1,0 +1,98 @@
+"""A row's hash: the same for the same content, whatever the order of columns and the types of numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+_BLOCK_ROWS = 2**14
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.ndarray:
+    """64-bit hash of each row's content.
+
+    Each value is hashed with the name of its column and the hashes are added up, so that neither the order of
+    columns nor a new column that is empty in a row matters. Numbers count by value, whatever their type; text that
+    reads as a number counts as that number.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+    columns : sequence of str
+        The columns that count.
+    seed : int
+
+    Returns
+    -------
+    ndarray of uint64, of shape (rows,)
+        Mixed by splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+    """
+    total = np.zeros(len(frame), dtype=np.uint64)
+    for column in columns:
+        name = np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
+        _add(total, frame[column], name)
+    return _mixed(total + _mixed(np.array([seed], dtype=np.uint64)))
+
+
+def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
+    """Add the hash of each value, the same for ``12``, ``12.0`` and ``"12"``; a missing one adds nothing."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if pd.api.types.is_datetime64_dtype(values.dtype):
+        # Nanoseconds as floats, by way of microseconds: as whole numbers they end in the year 2262.
+        moments = values.astype("datetime64[us]")
+        floats = np.where(moments.isna(), np.nan, moments.astype("int64") * 1000.0)
+        return _add_numbers(total, floats, name)
+    if pd.api.types.is_bool_dtype(values.dtype):
+        values = values.astype(object)
+    elif pd.api.types.is_numeric_dtype(values.dtype):
+        return _add_numbers(total, values.to_numpy(dtype="float64", na_value=np.nan), name)
+    if not isinstance(values.dtype, pd.StringDtype) and pd.api.types.infer_dtype(values) != "string":
+        # As texts first: for Python True is 1, and the first of the two would stand for both.
+        values = values.map(str, na_action="ignore")
+    codes, distinct = pd.factorize(values, use_na_sentinel=True)
+    texts = pd.Series(list(distinct), dtype=object)
+    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+    read = numbers.notna()
+    # Of 17 digits to_numeric makes the number beside the right one, and no other type would hash alike.
+    numbers[read] = [float(one) for one in texts[read]]
+    of_texts = pd.util.hash_array(texts.to_numpy(object), categorize=False)
+    hashed = np.where(read, _number_hash(numbers.to_numpy()), of_texts)
+    # The last is for code -1: missing.
+    total += np.append(_mixed(hashed ^ name), np.uint64(0))[codes]
+    return None
+
+
+def _add_numbers(total: np.ndarray, floats: np.ndarray, name: np.uint64) -> None:
+    """In blocks that stay in the processor's cache, which is several times faster than whole columns."""
+    for start in range(0, len(floats), _BLOCK_ROWS):
+        block = floats[start : start + _BLOCK_ROWS]
+        hashed = _mixed(_number_hash(block) ^ name)
+        missing = np.isnan(block)
+        if missing.any():
+            hashed[missing] = 0
+        total[start : start + _BLOCK_ROWS] += hashed
+
+
+def _number_hash(floats: np.ndarray) -> np.ndarray:
+    """Pandas' own hash of floats, `pandas.util.hash_array`, without its copies."""
+    return _scattered((floats + 0.0).view(np.uint64))  # + 0.0 makes one zero of the two
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return _scattered(bits + _MIX[0])
+
+
+def _scattered(bits: np.ndarray) -> np.ndarray:
+    """Bits spread over all places, in place."""
+    with np.errstate(over="ignore"):
+        for shift, factor in ((30, _MIX[1]), (27, _MIX[2])):
+            bits ^= bits >> np.uint64(shift)
+            bits *= factor
+        bits ^= bits >> np.uint64(31)
+    return bits

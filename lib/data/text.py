@@ -1,0 +1,237 @@
+"""Text files as Arrow tables: read by pyarrow on all cores, and by Python's csv where a row is not as the header says.
+
+pyarrow guesses types from what it sees. What it would read into a value is read again as text: the zeros before a code,
+digits beyond a float's, and dates, whose form the training finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from lib.data import numerals
+from lib.data.dialect import UNREADABLE, Dialect, look, opened
+from lib.errors import DataError
+
+_SHOWN = 3
+_BLOCK_BYTES = 2**21
+
+
+def read(paths: Sequence[Path], without: Collection[str] = ()) -> tuple[pa.Table, list[str], list[str]]:
+    """Rows of all files, one below the other; the names in their header; and what was read into them, as sentences.
+
+    Raises
+    ------
+    DataError
+        Naming the file and the line.
+    """
+    try:
+        files = [(path, look(path)) for path in paths]
+        _check_headers(files)
+        first = files[0][1]
+        places = [str(place) for place, name in enumerate(first.header) if name not in without]
+        table, notes = _typed(files, _guessed(files, places))
+    except UNREADABLE as error:
+        raise DataError(f"{_shown(paths)} cannot be read: {str(error).rstrip('.')}.") from error
+    dialects = sorted({str(dialect) for _, dialect in files})
+    table = table.rename_columns([first.header[int(place)] for place in places])
+    return table, first.header, [" and ".join(dialects) + ".", *notes]
+
+
+def _check_headers(files: Sequence[tuple[Path, Dialect]]) -> None:
+    path, first = files[0]
+    for other, dialect in files[1:]:
+        if dialect.header != first.header:
+            differing = sorted({*dialect.header} ^ {*first.header}) or ["their order"]
+            raise DataError(
+                f"{other} has other columns than {path}: {', '.join(differing[:10])}. Give files of the same columns."
+            )
+
+
+def _guessed(files: Sequence[tuple[Path, Dialect]], places: Sequence[str]) -> pa.Table:
+    """All rows, each column in the type that pyarrow finds in every file, or as text."""
+    texts = _moments(*files[0], places)
+    tables = [_table(path, dialect, places, texts) for path, dialect in files]
+    numbers = {pa.int64(), pa.float64(), pa.null()}
+    differing = [
+        place
+        for place in places
+        if len(kinds := {table.schema.field(place).type for table in tables} - {pa.null()}) > 1 and not kinds <= numbers
+    ]
+    if differing:
+        tables = [
+            _replaced(table, _table(*file, differing, differing)) for table, file in zip(tables, files, strict=True)
+        ]
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Table with codes and dates as text, amounts and decimal commas as numbers."""
+    header, comma = files[0][1].header, files[0][1].separator != ","
+    suspects = [field.name for field in table.schema if _may_mislead(table[field.name], files)]
+    if suspects:
+        texts = _texts(files, suspects)
+        for place in suspects:
+            if pa.types.is_temporal(table.schema.field(place).type) or numerals.has_codes(texts[place]):
+                table = _replaced(table, texts.select([place]))
+    notes, commas = [], False
+    for field in table.schema:
+        if pa.types.is_null(field.type):
+            table = _replaced(table, pa.table({field.name: pc.cast(table[field.name], pa.float64())}))
+        elif pa.types.is_string(field.type):
+            column = table[field.name]
+            numbers, note = numerals.as_numbers(column, header[int(field.name)], comma)
+            if numbers is not None:
+                commas = commas or (comma and numerals.has_decimal_commas(column))
+                table = _replaced(table, pa.table({field.name: numbers}))
+            if note:
+                notes.append(note)
+    if commas:
+        notes.append("The decimal mark is the comma.")
+        table = _with_thousands(files, table)
+    return table, notes
+
+
+def _with_thousands(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> pa.Table:
+    """In a file of decimal commas, 1.024 is a thousand and 24."""
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    texts = _texts(files, floats)
+    for place in floats:
+        numbers = numerals.thousands(texts[place])
+        if numbers is not None:
+            table = _replaced(table, pa.table({place: numbers}))
+    return table
+
+
+def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]]) -> bool:
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        return True
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return False
+    if any(dialect.may_have_codes for _, dialect in files):
+        return True
+    if pa.types.is_integer(kind) and not column.null_count:
+        return False
+    ends = pc.min_max(column)
+    return any(abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in (ends["min"], ends["max"]))
+
+
+def _moments(path: Path, dialect: Dialect, places: Sequence[str]) -> list[str]:
+    """Columns that start with dates or times: asked for as text, they need not be read twice."""
+    try:
+        with opened(path) as file:
+            schema = arrow_csv.open_csv(file, **_options(dialect, places, ())).schema
+    except (pa.ArrowInvalid, *UNREADABLE):  # whoever reads all of it says where and why
+        return []
+    return [field.name for field in schema if pa.types.is_temporal(field.type)]
+
+
+def _texts(files: Sequence[tuple[Path, Dialect]], places: Sequence[str]) -> pa.Table:
+    return pa.concat_tables([_table(path, dialect, places, places) for path, dialect in files])
+
+
+def _replaced(table: pa.Table, columns: pa.Table) -> pa.Table:
+    for place in columns.column_names:
+        table = table.set_column(table.column_names.index(place), place, columns[place])
+    return table
+
+
+def _table(path: Path, dialect: Dialect, places: Sequence[str], texts: Sequence[str]) -> pa.Table:
+    options = _options(dialect, places, texts)
+    if dialect.is_balanced:
+        # In the types of its first rows a file is read with half the memory; where later rows have others, or it has a
+        # row too long or too short, this fails, and the next way is taken.
+        for reader in (_streamed, arrow_csv.read_csv):
+            with contextlib.suppress(pa.ArrowInvalid):
+                if path.suffix.lower() != ".zip":
+                    return reader(str(path), **options)
+                with opened(path) as file:
+                    return reader(file, **options)
+    with _mended(path, dialect) as (file, rows):
+        if rows == 0:
+            return pa.table({place: pa.array([], pa.string() if place in texts else pa.null()) for place in places})
+        mended = replace(dialect, encoding="utf-8", separator=",", empty_lines=0, has_quotes=True)
+        return arrow_csv.read_csv(file, **_options(mended, places, texts))
+
+
+def _streamed(file: Any, **options: Any) -> pa.Table:
+    with arrow_csv.open_csv(file, **options) as reader:
+        return pa.Table.from_batches(list(reader), reader.schema)
+
+
+def _options(dialect: Dialect, places: Sequence[str], texts: Sequence[str]) -> dict:
+    names = [str(place) for place in range(len(dialect.header))]  # a header may have a name twice
+    encoding = "utf8" if dialect.encoding == "utf-8" else dialect.encoding  # the former spares a pass through Python
+    return {
+        "read_options": arrow_csv.ReadOptions(
+            block_size=_BLOCK_BYTES,
+            column_names=names,
+            skip_rows=dialect.empty_lines,
+            skip_rows_after_names=1,
+            encoding=encoding,
+        ),
+        "parse_options": arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=dialect.has_quotes),
+        "convert_options": arrow_csv.ConvertOptions(
+            strings_can_be_null=True,
+            include_columns=list(places),
+            column_types={place: pa.string() for place in texts},
+        ),
+    }
+
+
+@contextmanager
+def _mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, int]]:
+    """The file anew, each row as wide as the header, and its number of rows.
+
+    A row too short lacks its last values. One too long is refused, unless all it has too much is empty.
+    """
+    width, rows, long, broken = len(dialect.header), 0, [], (0, 0)
+    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    with opened(path) as raw, tempfile.TemporaryFile() as file:
+        out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(out)
+        writer.writerow(dialect.header)
+        lines = csv.reader(io.TextIOWrapper(raw, encoding=encoding, newline=""), delimiter=dialect.separator)
+        next(filter(None, lines))
+        start = lines.line_num + 1
+        for row in filter(None, lines):
+            rows += 1
+            if any(row[width:]):
+                long.append((start, len(row)))
+            if lines.line_num > start:
+                broken = (start, lines.line_num)
+            start = lines.line_num + 1
+            writer.writerow([*row[:width], *[""] * (width - len(row))])
+        if long:
+            raise DataError(_too_long(path, long, rows, width))
+        if not dialect.is_balanced and broken[1] == lines.line_num:
+            raise DataError(f"{path}: a quote in line {broken[0]} is never closed. Mend that line.")
+        out.flush()
+        file.seek(0)
+        yield file, rows
+
+
+def _too_long(path: Path, long: Sequence[tuple[int, int]], rows: int, width: int) -> str:
+    if len(long) == rows:
+        return (
+            f"{path}: its rows have more fields ({long[0][1]}) than its header has names ({width}). Name every column."
+        )
+    named = "; ".join(f"line {line} has {found}" for line, found in long[:_SHOWN])
+    more = f" and {len(long) - _SHOWN} more rows" if len(long) > _SHOWN else ""
+    return f"{path}: expected {width} fields, but {named}{more}. Mend these lines."
+
+
+def _shown(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more files"

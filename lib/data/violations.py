@@ -1,0 +1,239 @@
+"""A table held against its contract by pandera: every broken rule, how many rows break it, and three of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.data.contract import ColumnRules, Contract
+from lib.data.moments import as_moments
+from lib.data.profile import BOOLEAN, DATE, NUMBER, WHOLE
+
+_SHOWN = 3
+_ROWS_PER_CHECK = 2**19
+# A share of nothing would be infinitely far away.
+_LEAST_SHARE = 1e-4
+COLUMNS = ("column", "rule", "rows", "examples")
+
+
+@dataclass(frozen=True)
+class Violations:
+    """What a table breaks.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Of each broken rule the column, the rule in words, how many rows break it and three of them. A rule of the whole
+        table has 0 rows.
+    rows : ndarray of bool, of shape (rows of the table,)
+        Whether a row breaks a rule.
+    of_table : bool
+        Whether a rule of the whole table is broken, which leaving out rows cannot mend.
+    places : mapping of (str, str) to sequence of int
+        Of each column and rule the rows that break it, from 0 on.
+    """
+
+    table: pd.DataFrame
+    rows: np.ndarray
+    of_table: bool
+    places: Mapping[tuple[str, str], Sequence[int]]
+
+    def reasons(self) -> list[str]:
+        """Of each row that breaks one, the rules that it breaks."""
+        said: dict[int, list[str]] = {place: [] for place in np.flatnonzero(self.rows)}
+        for (column, rule), places in self.places.items():
+            for place in places:
+                said[place].append(f"{column}: {rule}")
+        return ["; ".join(one) for one in said.values()]
+
+    def __str__(self) -> str:
+        lines = []
+        for column, rule, rows, examples in self.table.itertuples(index=False):
+            where = f"{column}: " if column else ""
+            found = f"{rows:,} {'row' if rows == 1 else 'rows'}, e.g. {examples}" if rows else examples
+            lines.append(f"  - {where}{rule} ({found})")
+        return "\n".join(lines)
+
+
+def find(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) -> Violations:
+    """Hold a table against its contract.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+    contract : Contract
+    unread : collection of str
+        Columns that were not read, and are not missed.
+    """
+    rules = {name: one for name, one in contract.columns.items() if name not in unread}
+    broken = np.zeros(len(frame), dtype=bool)
+    found: dict[tuple[str, str], list] = {}
+    schema = _schema(rules, contract, frame.columns)
+    for start in range(0, len(frame), _ROWS_PER_CHECK):
+        _collect(schema, frame.iloc[start : start + _ROWS_PER_CHECK], start, found, broken)
+    _find_twice(frame, rules, contract, found, broken)
+    rows = [
+        (column, rule, len(places), _examples(frame, column, places, contract.key))
+        for (column, rule), places in found.items()
+    ]
+    of_table = _of_table(frame, rules, contract, unread)
+    return Violations(pd.DataFrame([*of_table, *rows], columns=list(COLUMNS)), broken, bool(of_table), found)
+
+
+def _schema(rules: Mapping[str, ColumnRules], contract: Contract, present: Collection[str]) -> Any:
+    """Pandera's schema of what can be seen row by row."""
+    import pandera.pandas as pandera
+
+    columns = {}
+    for name, one in rules.items():
+        if name not in present:
+            continue
+        checks = []
+        if one.type in _FITS:
+            checks.append(pandera.Check(_FITS[one.type], error=f"must be a {one.type}", ignore_na=True))
+        if one.minimum is not None or one.maximum is not None:
+            words = f"must be {_range(one)}"
+            checks.append(pandera.Check(_within(one.minimum, one.maximum), error=words, ignore_na=True))
+        if one.categories is not None:
+            allowed = {str(level) for level in one.categories}
+            words = f"must be one of {', '.join(map(str, one.categories))}"
+            checks.append(pandera.Check(_among(allowed), error=words, ignore_na=True))
+        if not one.nullable:
+            checks.append(pandera.Check(_is_there, error="must not be missing", ignore_na=False))
+        columns[name] = pandera.Column(None, checks, nullable=True, required=False)
+    return pandera.DataFrameSchema(columns)
+
+
+def _collect(schema: Any, part: pd.DataFrame, start: int, found: dict, broken: np.ndarray) -> None:
+    import pandera.errors
+
+    part = part.set_axis(np.arange(start, start + len(part)))
+    with contextlib.suppress(pandera.errors.SchemaErrors):  # what it found is in `failed`
+        failed = pd.DataFrame()
+        try:
+            schema.validate(part, lazy=True)
+        except pandera.errors.SchemaErrors as error:
+            failed = error.failure_cases
+            raise
+        finally:
+            for (column, rule), rows in failed.groupby(["column", "check"], sort=False) if len(failed) else ():
+                places = sorted(rows["index"].astype(int))
+                found.setdefault((column, rule), []).extend(places)
+                broken[places] = True
+
+
+def _find_twice(
+    frame: pd.DataFrame, rules: Mapping[str, ColumnRules], contract: Contract, found: dict, broken: np.ndarray
+) -> None:
+    """Values that must not come twice, over the whole table; the first row of each keeps the rule."""
+    asked = [([name], "must not come twice") for name, one in rules.items() if one.unique]
+    if contract.key:
+        asked.append((contract.key, "must not come twice: it is the key"))
+    for names, words in asked:
+        if set(names) <= set(frame.columns):
+            twice = (frame.duplicated(names) & frame[names].notna().all(axis=1)).to_numpy()
+            if twice.any():
+                found[" and ".join(names), words] = np.flatnonzero(twice).tolist()
+                broken |= twice
+
+
+def _of_table(
+    frame: pd.DataFrame, rules: Mapping[str, ColumnRules], contract: Contract, unread: Collection[str]
+) -> list[tuple[str, str, int, str]]:
+    """Broken rules of the table as a whole."""
+    found = []
+    if len(frame) < contract.rows_at_least:
+        found.append(("", f"must have {contract.rows_at_least:,} rows or more", 0, f"it has {len(frame):,}"))
+    found += [(name, "must be there", 0, "it is not") for name in rules if name not in frame.columns]
+    if not contract.other_columns:
+        others = [str(name) for name in frame.columns if name not in contract.columns and name not in unread]
+        found += [(name, "must not be there", 0, "the contract does not name it") for name in others]
+    for name, one in rules.items():
+        if name not in frame.columns:
+            continue
+        missing = float(frame[name].isna().mean())
+        if one.missing_at_most is not None and missing > one.missing_at_most:
+            found.append((name, f"must be missing in {one.missing_at_most:.1%} at most", 0, f"it is in {missing:.1%}"))
+        moved = drift(frame[name], one)
+        if contract.max_drift is not None and moved > contract.max_drift:
+            found.append((name, f"must not drift by more than {contract.max_drift:g}", 0, f"it did by {moved:.3g}"))
+    return found
+
+
+def drift(values: pd.Series, rules: ColumnRules) -> float:
+    """Population stability index of a column against the spread in its rules; 0 where they tell none.
+
+    Siddiqi: Credit risk scorecards, 2006: the sum over bins of (p - q) ln(p / q).
+    """
+    if rules.bins:
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
+        edges = np.array(list(rules.bins), dtype=float)
+        expected = np.append(np.array(list(rules.bins.values()), dtype=float), 0.0)
+        bins = np.searchsorted(edges, numbers[np.isfinite(numbers)], side="left")
+        actual = np.bincount(bins, minlength=len(expected))
+    elif rules.shares:
+        levels = values.dropna().astype(str).value_counts()
+        names = [*rules.shares, *(name for name in levels.index if name not in rules.shares)]
+        expected = np.array([rules.shares.get(name, 0.0) for name in names])
+        actual = levels.reindex(names, fill_value=0).to_numpy()
+    else:
+        return 0.0
+    if not actual.sum():
+        return 0.0
+    p, q = (np.maximum(one / one.sum(), _LEAST_SHARE) for one in (actual, expected))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def _is_number(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values, errors="coerce").notna()
+
+
+def _is_whole(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values, errors="coerce").mod(1).eq(0)
+
+
+def _is_date(values: pd.Series) -> pd.Series:
+    moments = as_moments(values)
+    return pd.Series(False, index=values.index) if moments is None else moments.notna()
+
+
+def _is_boolean(values: pd.Series) -> pd.Series:
+    return values.isin([True, False])
+
+
+def _is_there(values: pd.Series) -> pd.Series:
+    return values.notna()
+
+
+_FITS = {NUMBER: _is_number, WHOLE: _is_whole, DATE: _is_date, BOOLEAN: _is_boolean}
+
+
+def _within(low: float | None, high: float | None) -> Any:
+    def fits(values: pd.Series) -> pd.Series:
+        numbers = pd.to_numeric(values, errors="coerce")  # what is no number breaks the rule of its type
+        above = numbers.ge(-np.inf if low is None else low)
+        return (above & numbers.le(np.inf if high is None else high)) | numbers.isna()
+
+    return fits
+
+
+def _among(allowed: Collection[str]) -> Any:
+    return lambda values: values.astype(str).isin(allowed)
+
+
+def _range(rules: ColumnRules) -> str:
+    if rules.maximum is None:
+        return f"{rules.minimum:g} or more"
+    return f"{rules.maximum:g} or less" if rules.minimum is None else f"{rules.minimum:g} to {rules.maximum:g}"
+
+
+def _examples(frame: pd.DataFrame, column: str, places: list[int], key: list[str]) -> str:
+    """Three rows that break a rule: their number from 1 on and what is in the column."""
+    names = [column] if column in frame.columns else [name for name in key if name in frame.columns]
+    rows = [(place + 1, frame[names].iloc[[place]].astype(object).to_numpy()[0]) for place in places[:_SHOWN]]
+    return "; ".join(f"row {row:,}: {', '.join(map(repr, values))}" for row, values in rows)

@@ -1,0 +1,58 @@
+"""What preprocess does about a table that breaks its contract."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lib import charts
+from lib.data import contract, tables, violations
+from lib.errors import DataError
+from lib.paths import existing
+
+if TYPE_CHECKING:
+    from lib.backends.base import Backend
+    from lib.parameters import Parameters
+
+REASON = "broken_rules"
+
+
+def apply(frame: pd.DataFrame, backend: Backend, parameters: Parameters) -> tuple[pd.DataFrame, charts.Table, str]:
+    """Rows that may be learnt from, what the table breaks, and where the other rows are.
+
+    Raises
+    ------
+    DataError
+        With every broken rule, where ``on_violation`` is ``fail``; or where leaving out rows does not mend the table.
+    """
+    if not parameters.contract:
+        return frame, charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS), ""
+    found = violations.find(frame, contract.load(existing(parameters.contract)), _not_asked(frame, parameters))
+    table = charts.Table(found.table)
+    if found.table.empty:
+        table.loc[0] = ("", f"{parameters.contract} is kept", 0, "")
+        return frame, table, ""
+    if parameters.on_violation == "warn":
+        return frame, table, ""
+    if parameters.on_violation == "fail" or found.of_table or found.rows.all():
+        raise DataError(_refusal(found, parameters))
+    aside = frame[found.rows].assign(**{REASON: found.reasons()})
+    name = hashlib.sha256(pd.util.hash_pandas_object(aside.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
+    uri = backend.write_table(aside, f"{parameters.name}/quarantine/{name}.parquet")
+    kept = frame[~found.rows].reset_index(drop=True)
+    kept.attrs.update(frame.attrs)
+    return kept, table, uri
+
+
+def _not_asked(frame: pd.DataFrame, parameters: Parameters) -> list[str]:
+    """Columns that no model sees, and that are not read."""
+    return [*frame.attrs.get(tables.UNREAD, []), *parameters.drop_columns]
+
+
+def _refusal(found: violations.Violations, parameters: Parameters) -> str:
+    way_out = "Mend the table, or take it as it is: run_all.py contract accept."
+    if parameters.on_violation == "fail" and not found.of_table:
+        way_out = "Mend the table, set on_violation to quarantine, or take it as it is: run_all.py contract accept."
+    return f"{parameters.data} breaks its contract {parameters.contract}:\n{found}\n{way_out}"

@@ -1,0 +1,95 @@
+"""The loopback Azure for the tests, and client processes in front of it."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLIENTS = Path(__file__).with_name("clients")
+GROUP = importlib.util.find_spec("azureml") and importlib.util.find_spec("azureml.core")
+TIMEOUT_SECONDS = 1500
+
+
+def pytest_collection_modifyitems(items):
+    """Every test here that needs the SDKs says so where they are missing, and has time enough on a busy machine."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and {"azure", "cloud"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+            if not GROUP:
+                item.add_marker(pytest.mark.skip(reason='azureml-core is missing: make install GROUPS="azure dev"'))
+            elif not shutil.which("npm"):
+                item.add_marker(pytest.mark.skip(reason="npm is missing, which installs Azurite: nodejs.org"))
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory):
+    """One Azure for all tests of a process: what starts it takes longer than most of them."""
+    from loopback import LoopbackAzure
+
+    with LoopbackAzure(tmp_path_factory.mktemp("loopback")) as cloud:
+        yield cloud
+
+
+class Session:
+    """One test's view: its calls, its faults, its client processes."""
+
+    def __init__(self, cloud, folder):
+        self.cloud, self.folder = cloud, folder
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.faults, self.store = cloud.faults, cloud.store
+        self.mark = cloud.journal.mark()
+        self.broken = len(cloud.failures)
+
+    @property
+    def calls(self):
+        return self.cloud.journal.since(self.mark)
+
+    @property
+    def environment(self):
+        from loopback import names
+
+        return self.cloud.environment(self.home) | {
+            "LOOPBACK_WORKSPACE": names.WORKSPACE, "LOOPBACK_SUBSCRIPTION": names.SUBSCRIPTION,
+            "LOOPBACK_RESOURCE_GROUP": names.RESOURCE_GROUP,
+        }  # fmt: skip
+
+    def start(self, *command, **overrides):
+        """A process that sees this Azure and no other host."""
+        given = {"cwd": self.folder, "env": self.environment, "text": True, "start_new_session": True}
+        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen([sys.executable, *map(str, command)], **given | piped | overrides)
+
+    def client(self, name):
+        """What a script of clients/ prints at its end, as JSON."""
+        process = self.start(CLIENTS / f"{name}.py")
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert process.returncode == 0, f"{output[-6000:]}\n{self.complaints()}"
+        return json.loads(output.splitlines()[-1])
+
+    def complaints(self):
+        found = self.cloud.journal.faults(self.calls) + self.cloud.failures[self.broken :]
+        return "\n".join(found)
+
+    def keeps_contract(self, scenario):
+        """Compare what was called with contracts/<scenario>.txt."""
+        from loopback import contract
+
+        differences = "\n".join(contract.differences(self.calls, scenario))
+        assert not differences, f"contracts/{scenario}.txt (write it anew with {contract.WRITE}=1):\n{differences}"
+
+
+@pytest.fixture
+def azure(cloud, tmp_path):
+    """The Azure; the test fails where a call had no route or the loopback itself broke."""
+    session = Session(cloud, tmp_path)
+    yield session
+    cloud.faults.clear()
+    for run in list(cloud.store.runs.values()):
+        if not run.ended:
+            cloud.cancel(run)
+    assert not session.complaints(), session.complaints()

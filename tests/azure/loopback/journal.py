@@ -1,0 +1,86 @@
+"""Every call, in order: what was asked, which route answered, and what went wrong."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .messages import Call, Reply
+from .routing import Route
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One call and its reply."""
+
+    method: str
+    host: str
+    target: str
+    status: int
+    route: str = ""  # the route's own text; empty where none was found
+    api_version: str = ""
+    client: str = ""  # start of the User-Agent
+    fault: str = ""  # what was injected
+    failure: str = ""  # traceback of the loopback's own error
+    request: str = ""  # start of the body, where it is text
+    reply: str = ""
+    seconds: float = 0.0
+    at: float = field(default_factory=time.time)
+
+    def __str__(self) -> str:
+        text = f"{self.method} https://{self.host}{self.target} -> {self.status}"
+        return text + (f" ({self.fault} injected)" if self.fault else "")
+
+
+def entry(call: Call, reply: Reply | None, route: Route | None, **details) -> Entry:
+    return Entry(
+        call.method,
+        call.host,
+        call.target,
+        reply.status if reply else 0,
+        str(route or ""),
+        call.api_version,
+        call.headers.get("user-agent", "")[:80],
+        request=text_of(call.body),
+        reply=text_of(reply.body) if reply else "",
+        **details,
+    )
+
+
+def text_of(body: bytes) -> str:
+    start = body[:4000]
+    return start.decode(errors="replace") if start.isascii() else f"<{len(body)} bytes>"
+
+
+class Journal:
+    """The calls of a session; ``mark()`` and ``since(mark)`` cut out those of one test."""
+
+    def __init__(self, file: Path | None = None):
+        self.file = file
+        self.entries: list[Entry] = []
+        self.lock = threading.Lock()
+
+    def write(self, entry: Entry) -> None:
+        with self.lock:
+            self.entries.append(entry)
+            if self.file:
+                with self.file.open("a") as file:
+                    file.write(json.dumps(entry.__dict__) + "\n")
+
+    def mark(self) -> int:
+        return len(self.entries)
+
+    def since(self, mark: int) -> list[Entry]:
+        return self.entries[mark:]
+
+    @staticmethod
+    def faults(entries: list[Entry]) -> list[str]:
+        """What no test may leave behind: calls without a route, hosts refused, errors of the loopback's own."""
+        found = []
+        for entry in entries:
+            if entry.failure:
+                found.append(f"{entry}\n{entry.failure}")
+            elif not entry.route:
+                found.append(f"{entry}: no route; User-Agent {entry.client!r}, body {entry.request[:500]!r}")
+        return found

@@ -1,0 +1,103 @@
+"""The gateway of the online endpoints: keys, the traffic split, the mirror, and the deployment that answers."""
+
+import http.client
+import re
+import threading
+from collections import defaultdict
+
+from .. import names
+from ..messages import Call, Reply, error, reply
+from ..routing import Routes
+from ..store import Deployment, Endpoint
+
+routes = Routes(f"{{endpoint}}.{names.LOCATION}.inference.ml.azure.com")
+HEADER = "azureml-model-deployment"
+FORWARDED = ("content-type", "accept", "traceparent", "x-request-id", "x-ms-client-request-id", "x-ms-client-trace-id")
+
+
+class Split:
+    """Turns weights into an order that keeps them exactly (smooth weighted round robin): no test is a lottery."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.credit: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+
+    def next(self, owner: str, weights: dict[str, int]) -> str:
+        with self.lock:
+            credit = self.credit[owner]
+            for name, weight in weights.items():
+                credit[name] += weight
+            chosen = max(weights, key=lambda name: credit[name])
+            credit[chosen] -= sum(weights.values())
+            return chosen
+
+
+split = Split()
+
+
+@routes.on("GET POST", "/{path:path}")
+def ask(azure, call: Call, endpoint: str, path: str) -> Reply:
+    held = azure.store.endpoints.get(endpoint)
+    if held is None:
+        return reply(error(404, "NotFound", f"no endpoint {endpoint}"), 404)
+    if not allowed(azure, held, call.bearer):
+        return reply(error(401, "Unauthorized", "key_auth_access_denied"), 401)
+    if azure.faults.active("endpoint.unhealthy"):
+        return Reply(502, b"Bad Gateway", {"Content-Type": "text/plain"})
+    properties = held.body["properties"]
+    name = call.headers.get(HEADER) or ""
+    if not name:
+        traffic = {name: share for name, share in (properties.get("traffic") or {}).items() if share}
+        if not traffic:
+            return reply(error(404, "NotFound", "no deployment of this endpoint gets traffic"), 404)
+        name = split.next(endpoint, traffic)
+        mirror(call, endpoint, held)
+    deployment = held.deployments.get(name)
+    if deployment is None:
+        return reply(error(404, "NotFound", f"no deployment {name} of endpoint {endpoint}"), 404)
+    if not deployment.port:
+        return reply(error(503, "ServiceUnavailable", f"no instance of deployment {name} is ready"), 503)
+    answer = relayed(call, deployment)
+    answer.headers[HEADER] = name
+    return answer
+
+
+def allowed(azure, endpoint: Endpoint, credential: str) -> bool:
+    if (endpoint.body["properties"].get("authMode") or "Key").lower() == "key":
+        return credential in endpoint.keys.values()
+    return azure.tokens.good(credential)
+
+
+def mirror(call: Call, endpoint: str, held: Endpoint) -> None:
+    """Send a share of the requests to a second deployment as well, whose answers nobody sees."""
+    for name, share in (held.body["properties"].get("mirrorTraffic") or {}).items():
+        if share and split.next(f"{endpoint} mirror", {name: share, "": 100 - share}) == name:
+            threading.Thread(target=relayed, args=(call, held.deployments[name]), daemon=True).start()
+
+
+def relayed(call: Call, deployment: Deployment) -> Reply:
+    """The container's answer; one that is no success becomes a 424, as the gateway has it."""
+    connection = http.client.HTTPConnection("127.0.0.1", deployment.port, timeout=seconds(deployment))
+    headers = {name: value for name, value in call.headers.items() if name in FORWARDED}
+    try:
+        connection.request(call.method, call.target, call.body or None, headers)
+        response = connection.getresponse()
+        body = response.read()
+    except TimeoutError:
+        return reply(error(408, "RequestTimeout", "the deployment did not answer in time"), 408)
+    except OSError:
+        return Reply(502, b"Bad Gateway", {"Content-Type": "text/plain"})
+    finally:
+        connection.close()
+    kept = {"Content-Type": response.headers.get("Content-Type", "application/json")}
+    if response.status < 400:
+        return Reply(response.status, body, kept)
+    kept |= {"ms-azureml-model-error-statuscode": str(response.status), "ms-azureml-model-error-reason": "model_error"}
+    return Reply(424, body, kept)
+
+
+def seconds(deployment: Deployment) -> float:
+    """The deployment's own limit; Azure's default of 5 s is not kept, which a loaded machine would miss."""
+    limit = (deployment.body["properties"].get("requestSettings") or {}).get("requestTimeout") or ""
+    match = re.fullmatch(r"PT(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?", limit)
+    return float(match[1] or 0) * 60 + float(match[2] or 0) if match else 180

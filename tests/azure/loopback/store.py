@@ -1,0 +1,187 @@
+"""What the workspace holds. Model versions, MLflow's runs and all blobs are with the programs behind it."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import names
+from .messages import not_found, now
+from .processes import Process
+
+
+@dataclass
+class Run:
+    """A run, as the run history and as MLflow see it.
+
+    Attributes
+    ----------
+    dto : dict
+        As the run history writes it.
+    experiment : str
+    mlflow_id : str
+        Its name in the MLflow server, which invents them itself.
+    tables : dict
+        What was logged beside numbers, by name.
+    executed : bool
+        A job of the workspace's: its end is known by its process, not by what the client says.
+    """
+
+    dto: dict[str, Any]
+    experiment: str
+    mlflow_id: str = ""
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    executed: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    process: Process | None = None
+
+    @property
+    def id(self) -> str:
+        return self.dto["runId"]
+
+    @property
+    def container(self) -> str:
+        """Where its artifacts are: ``ExperimentRun/<container>/<path>``."""
+        return self.dto["dataContainerId"]
+
+    @property
+    def ended(self) -> bool:
+        return self.dto["status"] in ("Completed", "Failed", "Canceled")
+
+
+@dataclass
+class Operation:
+    """A long-running operation.
+
+    Attributes
+    ----------
+    status : callable
+        ``"InProgress"``, ``"Succeeded"`` or ``"Failed"``, asked at each poll, with the error of a failure.
+    """
+
+    status: Callable[[], tuple[str, dict[str, Any] | None]]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started: str = field(default_factory=now)
+
+
+@dataclass
+class Deployment:
+    """A deployment of an online endpoint and the server behind it."""
+
+    body: dict[str, Any]
+    state: str = "Creating"
+    error: dict[str, Any] | None = None
+    process: Process | None = None
+    port: int = 0
+    log: str = ""
+
+
+@dataclass
+class Endpoint:
+    """An online endpoint."""
+
+    body: dict[str, Any]
+    keys: dict[str, str]
+    state: str = "Creating"
+    error: dict[str, Any] | None = None
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+
+
+class Store:
+    """All of it, by name."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.datastores: dict[str, dict[str, Any]] = {}
+        self.datasets: dict[str, dict[str, Any]] = {}  # by name; each with its versions
+        self.saved_datasets: dict[str, dict[str, Any]] = {}
+        self.experiments: dict[str, dict[str, Any]] = {}
+        self.runs: dict[str, Run] = {}
+        self.artifacts: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}  # by origin and container, then path
+        self.snapshots: dict[str, dict[str, Any]] = {}
+        self.environments: dict[str, dict[str, dict[str, Any]]] = {}
+        self.computes: dict[str, Cluster] = {}
+        self.assets: dict[str, dict[str, Any]] = {}
+        self.codes: dict[str, dict[str, dict[str, Any]]] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.operations: dict[str, Operation] = {}
+        # What the subscription allows
+        self.core_limits: dict[str, int] = {}
+        self.denied_actions: list[str] = []
+        self.shared_key_access = True
+
+    def experiment(self, name_or_id: str) -> dict[str, Any]:
+        """An experiment by either of its names."""
+        found = self.experiments.get(name_or_id)
+        for experiment in self.experiments.values():
+            if experiment["experimentId"] == name_or_id:
+                found = experiment
+        if found is None:
+            raise not_found(f"Experiment {name_or_id} not found in the workspace.")
+        return found
+
+    def run(self, run_id: str) -> Run:
+        if run_id not in self.runs:
+            raise not_found(f"Run {run_id} was not found.")
+        return self.runs[run_id]
+
+    def operation(self, status: Callable[[], tuple[str, dict[str, Any] | None]]) -> Operation:
+        operation = Operation(status)
+        self.operations[operation.id] = operation
+        return operation
+
+
+class Cluster:
+    """An AmlCompute cluster: jobs take its nodes and give them back."""
+
+    def __init__(self, body: dict[str, Any]):
+        self.body = body
+        self.state = "Creating"
+        self.error: dict[str, Any] | None = None
+        self.allocation_errors: list[dict[str, Any]] = []
+        self.busy: list[str] = []
+        self.most_busy = 0  # at once, so far
+        self.changed = threading.Condition()
+
+    @property
+    def scale(self) -> dict[str, Any]:
+        settings = (self.body["properties"].get("properties") or {}).get("scaleSettings") or {}
+        return {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT120S"} | settings
+
+    def take_node(self, run: Run) -> bool:
+        """Wait for a node; False when the run is cancelled first."""
+        with self.changed:
+            while len(self.busy) >= self.scale["maxNodeCount"]:
+                self.changed.wait(0.2)
+                if run.cancelled.is_set():
+                    return False
+            self.busy.append(run.id)
+            self.most_busy = max(self.most_busy, len(self.busy))
+            return True
+
+    def give_node_back(self, run: Run) -> None:
+        with self.changed:
+            self.busy.remove(run.id)
+            self.changed.notify_all()
+
+
+def new_run(run_id: str, experiment: dict[str, Any], number: int, **details: Any) -> dict[str, Any]:
+    """A run of the run history, with every key that its clients read."""
+    return {
+        "runNumber": number, "rootRunId": run_id, "runId": run_id, "runUuid": str(uuid.uuid4()), "parentRunId": None,
+        "experimentId": experiment["experimentId"], "dataContainerId": f"dcid.{run_id}", "name": None,
+        "displayName": run_id, "description": None, "hidden": False, "status": "NotStarted",
+        "createdUtc": now(), "startTimeUtc": None, "endTimeUtc": None, "heartbeatEnabled": False,
+        "createdBy": {"userObjectId": names.CLIENT, "userTenantId": names.TENANT, "userName": "loopback"},
+        "options": {"generateDataContainerIdIfNotSpecified": True}, "runType": "azureml.scriptrun",
+        "runTypeV2": {"orchestrator": None, "traits": [], "attribution": None, "computeType": None},
+        "properties": {}, "tags": {}, "scriptName": None, "target": None, "runDefinition": None, "createdFrom": None,
+        "cancelUri": "", "completeUri": None, "diagnosticsUri": "", "inputs": {}, "outputs": {}, "inputDatasets": [],
+        "outputDatasets": [], "error": None, "warnings": None, "primaryMetricName": None,
+    } | details  # fmt: skip
+
+
+def milliseconds() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,274 @@
+"""The loopback Azure itself: what it refuses, how it fails on purpose, and what it tells of what was called."""
+
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
+
+from loopback import contract, names
+from loopback.faults import Fault, Faults
+from loopback.journal import Entry, Journal
+from loopback.messages import Call, Refused
+from loopback.routes import router
+from loopback.routes.history import passes
+from loopback.routes.online_endpoints import see_to_traffic
+from loopback.routes.scoring import Split
+from loopback.routing import Router, Routes
+from loopback.store import Cluster, Deployment, Endpoint, Run
+
+WORKSPACE = f"https://{names.ARM_HOST}{names.WORKSPACE_PATH}"
+
+
+def call(method, url, body=b"", **headers):
+    parts = urlsplit(url)
+    return Call(method, parts.hostname, f"{parts.path}?{parts.query}".rstrip("?"), headers, body)
+
+
+@pytest.fixture
+def web(azure):
+    """A client that comes by the proxy; ``web.headers`` may bear a good token."""
+    session = requests.Session()
+    session.trust_env = False
+    session.proxies = {"https": azure.cloud.url, "http": azure.cloud.url}
+    session.verify = str(azure.cloud.authority)
+    session.headers["Authorization"] = f"Bearer {azure.cloud.tokens.issue('test')}"
+    return session
+
+
+# What it refuses
+
+
+def test_every_host_but_azures_is_refused_and_journalled(azure, web):
+    with pytest.raises(requests.exceptions.ProxyError, match="pypi.org is no host of the loopback Azure"):
+        web.get("https://pypi.org/simple")
+    with pytest.raises(AssertionError, match="CONNECT https://pypi.org"):
+        assert not azure.complaints(), azure.complaints()
+    azure.mark = azure.cloud.journal.mark()
+
+
+def test_a_call_without_a_route_is_told_from_what_azure_has_not(azure, web):
+    answer = web.get(f"{WORKSPACE}/virtualClusters")
+    assert answer.status_code == 404 and "has no route" in answer.json()["error"]["message"]
+    assert "no route" in azure.complaints() and "virtualClusters" in azure.complaints()
+    azure.mark = azure.cloud.journal.mark()
+    assert web.get(f"{WORKSPACE}/onlineEndpoints/none").status_code == 404
+    assert not azure.complaints()
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (names.WORKSPACE_PATH + "-other", "ResourceNotFound"),
+        (names.WORKSPACE_PATH.replace(names.RESOURCE_GROUP, "rg-other"), "ResourceGroupNotFound"),
+        (names.WORKSPACE_PATH.replace(names.SUBSCRIPTION, names.TENANT), "SubscriptionNotFound"),
+    ],
+)
+def test_another_workspace_is_not_there(web, path, code):
+    answer = web.get(f"https://{names.ARM_HOST}{path}?api-version=2022-05-01")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, code)
+
+
+def test_only_a_good_token_opens(azure, web):
+    assert web.get(WORKSPACE).status_code == 200
+    azure.cloud.tokens.expire_all()
+    assert web.get(WORKSPACE).status_code == 401
+    assert web.get(WORKSPACE, headers={"Authorization": ""}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "number"),
+    [
+        ({"client_secret": names.CLIENT_SECRET}, 200, None),
+        ({"client_assertion": "signed elsewhere"}, 200, None),
+        ({"client_secret": "wrong"}, 401, "AADSTS7000215"),
+        ({"client_secret": names.CLIENT_SECRET, "client_id": "someone"}, 400, "AADSTS700016"),
+    ],
+)
+def test_who_may_sign_in(web, form, status, number):
+    url = f"https://{names.LOGIN_HOST}/{names.TENANT}/oauth2/v2.0/token"
+    answer = web.post(url, data={"client_id": names.CLIENT, "scope": "x/.default"} | form)
+    assert answer.status_code == status
+    assert number is None or answer.json()["error_description"].startswith(number)
+
+
+def test_the_blobs_take_a_token_and_refuse_keys_where_these_are_off(azure, web):
+    blob = f"https://{names.BLOB_HOST}/{names.BLOBSTORE_CONTAINER}/folder/a%20file.txt"
+    put = web.put(blob, data=b"content", headers={"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"})
+    assert put.status_code == 201
+    assert web.get(blob, headers={"x-ms-version": "2021-12-02"}).content == b"content"
+    azure.store.shared_key_access = False
+    try:
+        refused = web.get(blob, headers={"Authorization": "SharedKey account:signature"})
+    finally:
+        azure.store.shared_key_access = True
+    assert refused.status_code == 403 and b"KeyBasedAuthenticationNotPermitted" in refused.content
+
+
+# How it fails on purpose
+
+
+def test_a_fault_strikes_after_so_many_calls_and_so_many_times(azure, web):
+    azure.faults.on_wire(f"GET {names.ARM_HOST}", 429, after=1, times=2, headers={"Retry-After": "7"})
+    answers = [web.get(WORKSPACE) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 429, 429, 200]
+    assert answers[1].headers["Retry-After"] == "7"
+    assert [entry.fault for entry in azure.calls] == ["", "429 InjectedFault", "429 InjectedFault", ""]
+
+
+def test_a_connection_is_dropped_in_the_middle_of_an_upload_or_of_an_answer(azure, web):
+    blob = f"https://{names.BLOB_HOST}/{names.BLOBSTORE_CONTAINER}/dropped.bin"
+    headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
+    azure.faults.on_wire("PUT .*dropped.bin", drop="upload")
+    with pytest.raises(requests.ConnectionError):
+        web.put(blob, data=b"x" * 4_000_000, headers=headers)
+    assert web.get(blob, headers={"x-ms-version": "2021-12-02"}).status_code == 404
+    assert web.put(blob, data=b"x" * 4_000_000, headers=headers).status_code == 201
+    azure.faults.on_wire("GET .*dropped.bin", drop="reply")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        web.get(blob, headers={"x-ms-version": "2021-12-02"})
+
+
+def test_storage_errors_are_written_as_the_blob_service_does():
+    fault = Fault("", 403, code="AuthorizationPermissionMismatch", message="not authorized")
+    answer = fault.reply(call("GET", f"https://{names.BLOB_HOST}/c/b"))
+    assert answer.headers["x-ms-error-code"] == "AuthorizationPermissionMismatch" and answer.body.startswith(b"<?xml")
+    assert b'"code": "AuthorizationPermissionMismatch"' in fault.reply(call("GET", WORKSPACE)).body
+
+
+def test_an_unknown_fault_of_a_service_names_those_there_are():
+    faults = Faults()
+    with pytest.raises(ValueError, match="job.preempted"):
+        faults.in_service("job.preemted")
+    faults.in_service("job.preempted", times=2)
+    assert [faults.take("job.preempted") for _ in range(3)] == [True, True, False]
+
+
+# What it tells
+
+
+def entry(route, status=200, **details):
+    method, host, _ = route.split(" ", 2)
+    return Entry(method, host, "/", status, route, **details)
+
+
+def test_a_journal_complains_of_lost_calls_and_of_its_own_errors_alone():
+    good = [entry("GET h /a"), entry("GET h /a", 404), entry("GET h /a", 503, fault="503 InjectedFault")]
+    bad = [Entry("GET", "h", "/lost", 404), entry("GET h /a", 501, failure="Traceback: here")]
+    complaints = Journal.faults(good + bad)
+    assert len(complaints) == 2 and "/lost" in complaints[0] and "Traceback: here" in complaints[1]
+
+
+def test_a_contract_is_a_set_of_routes_with_their_versions_and_without_telemetry():
+    calls = [
+        entry("PUT b /x", api_version="2"), entry("GET a /x", api_version="1"), entry("GET a /x", api_version="1"),
+        entry("POST dc.services.visualstudio.com /v2/track"),
+    ]  # fmt: skip
+    assert contract.lines(calls) == ["GET a /x 1", "PUT b /x 2"]
+
+
+def test_a_contract_shows_what_came_and_what_went(tmp_path, monkeypatch):
+    monkeypatch.delenv(contract.WRITE, raising=False)
+    (tmp_path / "one.txt").write_text("# kept\nGET a /x 1\nGET a /y 1\n? GET a /z 1\n")
+    calls = [entry("GET a /x", api_version="2"), entry("GET a /y", api_version="1")]
+    assert contract.differences(calls, "one", tmp_path) == ["+ GET a /x 2", "- GET a /x 1"]
+    assert contract.differences([*calls, entry("GET a /z", api_version="1")], "one", tmp_path)[0] == "+ GET a /x 2"
+    assert contract.differences(calls[1:], "none", tmp_path) == ["+ GET a /y 1"]
+
+
+def test_a_contract_is_written_anew_on_demand_and_keeps_what_is_optional(tmp_path, monkeypatch):
+    (tmp_path / "one.txt").write_text("GET a /old 1\n? GET a /z 1\n")
+    monkeypatch.setenv(contract.WRITE, "1")
+    assert contract.differences([entry("GET a /x", api_version="2")], "one", tmp_path) == []
+    assert (tmp_path / "one.txt").read_text() == "GET a /x 2\n? GET a /z 1\n"
+
+
+# Its parts
+
+
+def test_the_most_specific_route_answers():
+    routes = Routes("{any}.host")
+    routes.on("GET", "/{rest:path}")(lambda: "rest")
+    routes.on("GET", "/a/{name}")(lambda: "named")
+    routes.on("GET", "/a/b")(lambda: "literal")
+    find = Router([routes]).find
+    answers = {path: find(call("GET", f"https://x.host{path}")) for path in ("/a/b", "/a/c%2Fd", "/a/b/c")}
+    assert [route.handler() for route, _ in answers.values()] == ["literal", "named", "rest"]
+    assert answers["/a/c%2Fd"][1] == {"any": "x", "name": "c/d"}
+    assert find(call("POST", "https://x.host/a/b")) == (None, {})
+
+
+def test_no_two_routes_are_the_same():
+    routes = [str(route) for route in router().routes]
+    assert len(set(routes)) == len(routes) > 100
+
+
+def test_a_split_of_traffic_is_kept_exactly():
+    split = Split()
+    chosen = [split.next("e", {"blue": 90, "green": 10}) for _ in range(100)]
+    assert chosen.count("green") == 10
+    assert [split.next("f", {"blue": 50, "green": 50}) for _ in range(4)] == ["blue", "green"] * 2
+
+
+@pytest.mark.parametrize(
+    ("traffic", "mirror", "refused"),
+    [
+        ({"blue": 100}, {"green": 10}, None),
+        ({"blue": 0, "green": 0}, {}, None),
+        ({"blue": 90}, {}, "sum up to 0 or 100"),
+        ({"red": 100}, {}, "red in the traffic map does not exist"),
+        ({"blue": 100}, {"green": 60}, "50 percent at most"),
+        ({"blue": 100}, {"blue": 10}, "gets live traffic"),
+    ],
+)
+def test_a_split_that_azure_refuses_is_refused(traffic, mirror, refused):
+    endpoint = Endpoint({"properties": {}}, {}, deployments={"blue": Deployment({}), "green": Deployment({})})
+    try:
+        see_to_traffic(endpoint, {"traffic": traffic, "mirrorTraffic": mirror})
+    except Refused as refusal:
+        assert refused and refused in str(refusal)
+    else:
+        assert refused is None
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("", True),
+        ("(ParentRunId eq null)", True),
+        ("RunId eq 'r1' and tags/colour eq 'blue'", True),
+        ("tags/colour ne 'blue'", False),
+        ("Properties/a.b eq 'c'", True),
+    ],
+)
+def test_runs_are_filtered_as_the_sdk_asks(text, passed):
+    dto = {"runId": "r1", "parentRunId": None, "tags": {"colour": "blue"}, "properties": {"a.b": "c"}}
+    assert passes(Run(dto, "experiment"), text) is passed
+
+
+def test_an_unknown_filter_is_refused():
+    with pytest.raises(Refused, match="startswith"):
+        passes(Run({}, "experiment"), "startswith(RunId, 'r')")
+
+
+def test_a_cluster_gives_out_its_nodes_and_no_more():
+    cluster = Cluster({"properties": {"properties": {"scaleSettings": {"maxNodeCount": 2}}}})
+    runs = [Run({"runId": str(number)}, "experiment") for number in range(3)]
+    assert cluster.take_node(runs[0]) and cluster.take_node(runs[1])
+    waiting = threading.Thread(target=cluster.take_node, args=(runs[2],))
+    waiting.start()
+    cluster.give_node_back(runs[0])
+    waiting.join(30)
+    assert cluster.busy == ["1", "2"] and cluster.most_busy == 2
+    cancelled = Run({"runId": "4"}, "experiment")
+    cancelled.cancelled.set()
+    assert not cluster.take_node(cancelled)
+
+
+def test_a_reply_may_be_slow(azure, web):
+    azure.faults.on_wire(f"GET {names.ARM_HOST}", delay_seconds=0.3)
+    started = time.monotonic()
+    assert web.get(WORKSPACE).status_code == 200 and time.monotonic() - started >= 0.3

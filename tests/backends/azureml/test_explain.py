@@ -1,0 +1,171 @@
+"""What Azure's errors mean for a person, and which are tried again."""
+
+import pytest
+
+from lib.backends.azureml.explain import explained, explaining, explanation, is_absent, patiently, text_of
+from lib.backends.azureml.explanations import EXPLANATIONS
+from lib.errors import DataError, EndpointError, GateError, InputError, MillraceError, StageError
+
+azure = pytest.importorskip("azure.core.exceptions", reason='needs make install GROUPS="azure"')
+
+
+class Answer:
+    """What the SDKs keep of a response."""
+
+    def __init__(self, status, headers=None, url=""):
+        self.status_code, self.headers, self.reason = status, headers or {}, ""
+        self.request = type("Request", (), {"url": url})
+
+    def text(self, *_):
+        return ""
+
+
+def http(status, message="", headers=None, url=""):
+    """Error as azure-core raises it."""
+    return azure.HttpResponseError(message=message, response=Answer(status, headers, url))
+
+
+def v1(message):
+    """Error as azureml-core raises it."""
+    from azureml.exceptions import UserErrorException
+
+    return UserErrorException(message)
+
+
+def mlflow(code, message):
+    """Error as MLflow raises it of an answer."""
+    from mlflow.exceptions import RestException
+
+    return RestException({"error_code": code, "message": message})
+
+
+KNOWN = {
+    "quota": v1("Operation results in exceeding quota limits of Core. Maximum allowed: 0, Current in use: 0."),
+    "image build": v1("Image build failed. For more details, check log file azureml-logs/20_image_build_log.txt."),
+    "out of memory": v1(
+        "AzureMLCompute job failed.\nJobContainerOutOfMemory: the job's container was killed. Exit code 137."
+    ),
+    "preemption": v1("The node was preempted."),
+    "expired token": http(401, "(ExpiredAuthenticationToken) The access token has expired."),
+    "wrong secret": azure.ClientAuthenticationError("AADSTS7000215: Invalid client secret provided."),
+    "storage refuses": http(403, "AuthorizationPermissionMismatch", url="https://st.blob.core.windows.net/data/x"),
+    "unhealthy endpoint": http(502, "upstream", url="https://x.eastus.inference.ml.azure.com/score"),
+    "no logged models": mlflow("ENDPOINT_NOT_FOUND", "API request to /api/2.0/mlflow/logged-models failed"),
+    "no workspace": http(
+        404, "The Resource 'Microsoft.MachineLearningServices/workspaces/mlw' under resource group 'rg' ..."
+    ),
+    "not logged in": http(401),
+    "not allowed": http(403),
+    "not found": http(404),
+    "conflict": http(409),
+    "too many requests": http(429),
+    "trouble at Azure": http(503),
+    "no connection": azure.ServiceRequestError("Connection aborted."),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_it_is_known_for_what_it_is(name):
+    assert explanation(KNOWN[name]).name == name
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_trouble_at_azure_has_many_numbers(status):
+    assert explanation(http(status)).again
+
+
+def test_every_explanation_says_what_to_do():
+    for one in EXPLANATIONS:
+        assert one.meaning.count(".") >= 2 and issubclass(one.kind, MillraceError), one.name
+
+
+def test_the_message_has_what_was_tried_what_to_do_and_what_azure_says():
+    error = explained(KNOWN["storage refuses"], "read the dataset flights, version 3")
+    assert isinstance(error, DataError)
+    assert str(error).startswith(
+        "Azure ML: could not read the dataset flights, version 3. The storage account does not let"
+    )
+    assert "Storage Blob Data Contributor" in str(error) and str(error).endswith("AuthorizationPermissionMismatch")
+
+
+def test_who_is_at_fault_decides_the_kind():
+    assert isinstance(explained(KNOWN["no workspace"], "x"), InputError)
+    assert isinstance(explained(KNOWN["unhealthy endpoint"], "x"), EndpointError)
+    assert type(explained(KNOWN["trouble at Azure"], "x")) is StageError
+
+
+def test_what_nobody_foresaw_keeps_azures_own_words():
+    assert "Azure says: colourless green ideas" in str(explained(RuntimeError("colourless green ideas"), "sleep"))
+
+
+def test_the_cause_counts_where_the_error_itself_says_nothing():
+    outer = RuntimeError("it failed")
+    outer.__cause__ = http(429)
+    assert explanation(outer).name == "too many requests"
+
+
+def test_mlflows_errors_of_its_own_are_no_trouble_at_azure():
+    from mlflow.exceptions import MlflowException
+
+    assert explanation(MlflowException("Run 'x' has no artifact")).name == "unknown"
+
+
+def test_of_many_lines_the_message_is_kept():
+    assert text_of(v1("Cannot find dataset\nregistered with name x")) == "Cannot find dataset registered with name x"
+    assert len(text_of(RuntimeError("x" * 9999))) < 1000
+    assert text_of(RuntimeError()) == "RuntimeError"
+
+
+def test_what_is_raised_on_purpose_passes():
+    with pytest.raises(GateError, match="^held$"), explaining("look"):
+        raise GateError("held")
+    with pytest.raises(KeyboardInterrupt), explaining("look"):
+        raise KeyboardInterrupt
+    with pytest.raises(StageError, match="could not look.*not there"), explaining("look"):
+        raise http(404)
+
+
+def test_absence_is_told_from_refusal():
+    assert is_absent(http(404)) and is_absent(v1('Cannot find dataset registered with name "x"'))
+    assert not is_absent(http(403)) and not is_absent(http(500, "not found"))
+
+
+class TestPatience:
+    def failing(self, *errors):
+        """Call that raises each of some errors, and then answers."""
+        left, pauses = list(errors), []
+
+        def call():
+            if left:
+                raise left.pop(0)
+            return "done"
+
+        return call, pauses
+
+    def test_what_passes_is_tried_again_with_longer_pauses(self):
+        call, pauses = self.failing(http(503), http(500), azure.ServiceResponseError("Connection reset"))
+        assert patiently(call, "look", sleep=pauses.append) == "done"
+        assert pauses == [1, 2, 4]
+
+    def test_retry_after_is_kept(self):
+        call, pauses = self.failing(http(429, headers={"Retry-After": "17"}))
+        assert patiently(call, "look", sleep=pauses.append) == "done"
+        assert pauses == [17]
+
+    def test_what_stays_is_explained_at_once(self):
+        call, pauses = self.failing(http(403))
+        with pytest.raises(StageError, match="may not do that"):
+            patiently(call, "look", sleep=pauses.append)
+        assert pauses == []
+
+    def test_it_ends(self):
+        call, pauses = self.failing(*[http(503)] * 9)
+        with pytest.raises(StageError, match="could not look"):
+            patiently(call, "look", attempts=3, sleep=pauses.append)
+        assert len(pauses) == 2
+
+    def test_an_error_on_purpose_is_none_of_azures(self):
+        call, pauses = self.failing(GateError("held"))
+        with pytest.raises(GateError):
+            patiently(call, "look", sleep=pauses.append)
+        assert pauses == []

@@ -1,0 +1,407 @@
+"""Forked kernels: ready beforehand, as good as cold ones, and nothing is left of them."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.provisioning import LocalProvisioner
+
+from lib.chain import forking, preload
+from lib.chain.forking import ForkedKernel, ForkProvisioner, Kernels
+from lib.paths import ROOT
+from tests.chain.small_notebooks import wait_for
+
+pytestmark = pytest.mark.skipif(not forking.available(), reason="kernels are forked on Linux only")
+_SECONDS = 120
+
+
+def ended(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """Kernels of the test's own."""
+    kernels = Kernels()
+    monkeypatch.setattr(forking, "kernels", kernels)
+    yield kernels
+    kernels.close()
+
+
+def kernel_spec(**changes):
+    given = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "language": "python"}
+    provisioner = {"kernel_provisioner": {"provisioner_name": forking.NAME}}
+    return KernelSpec(display_name="Python", metadata=provisioner, **{**given, **changes})
+
+
+def manager_of(spec=None):
+    forking.register()
+    manager = AsyncKernelManager()
+    manager._kernel_spec = spec or kernel_spec()
+    return manager
+
+
+async def answer_of(client, code):
+    """What a cell prints."""
+    printed = []
+
+    def note(message):
+        if message["msg_type"] == "stream":
+            printed.append(message["content"]["text"])
+
+    reply = await client.execute_interactive(code, output_hook=note, timeout=_SECONDS)
+    return "".join(printed).strip() or reply["content"]["status"]
+
+
+def with_kernel(use, spec=None, **options):
+    """Start a kernel through jupyter_client, use it, and shut it down."""
+
+    async def run():
+        manager = manager_of(spec)
+        await manager.start_kernel(**options)
+        client = manager.client()
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=_SECONDS)
+            return await use(manager, client)
+        finally:
+            client.stop_channels()
+            await manager.shutdown_kernel(now=True)
+
+    return asyncio.run(run())
+
+
+class TestSpares:
+    def test_one_is_taken_and_another_is_ready_meanwhile(self, own):
+        own.prepare(1)
+        spare = own._spares[0].result()
+        taken = own.take(forking.ARGUMENTS).result()
+        own.prepare(1)
+        other = own._spares[0].result()
+        assert taken is spare and other is not taken
+        assert taken.poll() is None and other.poll() is None
+        own.end(taken)
+
+    def test_no_more_are_forked_than_are_asked_for(self, own):
+        own.prepare(2)
+        own.prepare(2)
+        own.prepare(1)
+        assert len(own._spares) == 2
+
+    def test_one_that_does_not_fit_is_left(self, own):
+        own.prepare(1)
+        spare = own._spares[0].result()
+        other = own.take(("--IPKernelApp.log_level=INFO",)).result()
+        assert other is not spare and len(own._spares) == 1
+        own.end(other)
+
+    def test_a_notebook_takes_the_one_that_waits(self, own):
+        own.prepare(1)
+        spare = own._spares[0].result().pid
+
+        async def pid(manager, client):
+            return int(await answer_of(client, "import os\nprint(os.getpid())"))
+
+        assert with_kernel(pid, extra_arguments=list(forking.ARGUMENTS)) == spare
+
+    def test_nothing_is_left_after_close(self, own):
+        before = set(Path(tempfile.gettempdir()).glob("kernel-*"))
+        own.prepare(2)
+        taken = own.take(forking.ARGUMENTS).result()
+        taken.begin(os.getcwd(), dict(os.environ))
+        pids = [taken.pid, own._spares[0].result().pid]
+        folders = set(Path(tempfile.gettempdir()).glob("kernel-*")) - before
+        assert {Path(taken.connection_file).parent} < folders
+        own.end(taken)
+        own.close()
+        assert [ended(pid) for pid in pids] == [True, True]
+        assert not [one for one in (taken,) if Path(one.connection_file).exists()]
+        assert not own._spares
+
+    def test_a_spare_that_could_not_be_forked_does_not_hinder_the_end(self, own, monkeypatch):
+        def fail(*arguments):
+            raise OSError("no process left")
+
+        monkeypatch.setattr(forking, "ForkedKernel", fail)
+        own.prepare(1)
+        own.close()
+        assert not own._spares
+
+    def test_a_new_one_can_be_forked_after_close(self, own):
+        own.prepare(1)
+        own.close()
+        kernel = own.take(forking.ARGUMENTS).result()
+        assert kernel.poll() is None
+        own.end(kernel)
+
+
+def test_a_kernel_is_ended_once(own, monkeypatch):
+    """A descriptor that is closed twice may be somebody else's the second time."""
+    ends, unwatched = [], ForkedKernel.end
+    monkeypatch.setattr(ForkedKernel, "end", lambda kernel: (ends.append(kernel.pid), unwatched(kernel)))
+
+    async def nothing(manager, client):
+        manager.provisioner.let_go()  # as MillraceClient does before jupyter_client cleans up
+
+    with_kernel(nothing)
+    own.close()
+    assert len(ends) == 1
+
+
+class TestKernel:
+    def test_it_gets_folder_and_environment(self, own, tmp_path):
+        async def told(manager, client):
+            return await answer_of(
+                client, "import os\nprint(os.getcwd(), os.environ['GREETING'], 'HOME' in os.environ)"
+            )
+
+        environment = {"GREETING": "hello", "PATH": os.environ["PATH"]}
+        assert with_kernel(told, cwd=str(tmp_path), env=environment) == f"{tmp_path} hello False"
+
+    def test_a_restart_keeps_its_sockets(self, own):
+        async def restart(manager, client):
+            before = manager.get_connection_info()
+            first = int(await answer_of(client, "import os\nvalue = 1\nprint(os.getpid())"))
+            await manager.restart_kernel(now=True)
+            await client.wait_for_ready(timeout=_SECONDS)
+            second = int(await answer_of(client, "import os\nprint(os.getpid())"))
+            assert await answer_of(client, "print('value' in globals())") == "False"
+            assert {**before} == {**manager.get_connection_info()}
+            assert first != second and await manager.is_alive()
+            return first, second
+
+        pids = with_kernel(restart)
+        own.close()
+        assert [ended(pid) for pid in pids] == [True, True]
+
+    def test_an_interrupt_reaches_the_cell_and_the_kernel_goes_on(self, own, tmp_path):
+        started = tmp_path / "started"
+
+        async def interrupt(manager, client):
+            code = f"import pathlib, time\npathlib.Path({str(started)!r}).touch()\ntime.sleep(3600)"
+            running = asyncio.ensure_future(client.execute_interactive(code, output_hook=print, timeout=_SECONDS))
+            while not started.exists():
+                await asyncio.sleep(0.02)
+            await manager.interrupt_kernel()
+            reply = await running
+            assert (reply["content"]["status"], reply["content"]["ename"]) == ("error", "KeyboardInterrupt")
+            return await answer_of(client, "print(6 * 7)")
+
+        assert with_kernel(interrupt) == "42"
+
+    def test_what_user_code_left_for_the_end_is_done_at_the_end(self, own, tmp_path):
+        last = f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'last')!r}).touch)"
+
+        async def leave(manager, client):
+            await answer_of(client, last)
+            manager.provisioner.let_go()
+
+        with_kernel(leave)
+        own.close()
+        assert (tmp_path / "last").exists()
+
+    def test_it_is_not_interrupted_by_the_terminal_of_the_chain(self, own):
+        async def group(manager, client):
+            return int(await answer_of(client, "import os\nprint(os.getpgid(0))"))
+
+        assert with_kernel(group) != os.getpgid(0)
+
+    def test_its_end_is_known_by_its_code(self, own):
+        async def die(manager, client):
+            client.execute("import os\nos._exit(3)")
+            return await asyncio.wait_for(manager.provisioner.wait(), _SECONDS), await manager.is_alive()
+
+        assert with_kernel(die) == (3, False)
+
+    def test_nobody_else_on_the_machine_can_listen_in(self, own):
+        async def where(manager, client):
+            file = Path(await answer_of(client, "import ipykernel\nprint(ipykernel.get_connection_file())"))
+            info = json.loads(file.read_text())
+            assert len(info["key"]) >= 32
+            return info["transport"], file.parent.stat().st_mode & 0o077
+
+        assert with_kernel(where) == ("ipc", 0)
+
+    def test_where_a_socket_has_too_long_a_path_it_has_a_port(self, own, tmp_path, monkeypatch):
+        deep = tmp_path / ("d" * 80)
+        deep.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(deep))
+
+        async def transport(manager, client):
+            return manager.provisioner.connection_info["transport"], await answer_of(client, "print(6 * 7)")
+
+        assert with_kernel(transport) == ("tcp", "42")
+
+
+class TestOtherKernels:
+    """What cannot be forked is started as jupyter_client does it."""
+
+    async def _is_cold(self, manager, client):
+        assert isinstance(manager.provisioner, ForkProvisioner)
+        assert not isinstance(manager.provisioner.process, ForkedKernel)
+        return int(await answer_of(client, "import os\nprint(os.getpid())")) == manager.provisioner.pid
+
+    def test_another_python(self, own, tmp_path):
+        other = tmp_path / "python3.99"
+        other.symlink_to(sys.executable)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)}
+        argv = [str(other), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        assert with_kernel(self._is_cold, spec=kernel_spec(argv=argv), env=environment)
+
+    def test_another_kernel(self, own, tmp_path):
+        program = tmp_path / "my_kernel.py"
+        program.write_text("from ipykernel.kernelapp import launch_new_instance\nlaunch_new_instance()")
+        argv = [sys.executable, str(program), "-f", "{connection_file}"]
+        assert with_kernel(self._is_cold, spec=kernel_spec(argv=argv))
+
+    def test_where_nothing_is_forked(self, own, monkeypatch):
+        monkeypatch.setattr(forking, "available", lambda: False)
+        assert with_kernel(self._is_cold)
+
+    def test_one_that_never_was_forked_forks_nothing(self, own, monkeypatch):
+        monkeypatch.setattr(forking, "available", lambda: False)
+        with_kernel(self._is_cold)
+        assert own._forks is None
+
+
+def test_jupyter_client_finds_the_provisioner_by_its_name():
+    from jupyter_client.provisioning import KernelProvisionerFactory
+
+    forking.register()
+    forking.register()
+    provisioner = KernelProvisionerFactory.instance().create_provisioner_instance("id", kernel_spec(), manager_of())
+    assert type(provisioner) is ForkProvisioner and isinstance(provisioner, LocalProvisioner)
+
+
+class TestPreload:
+    PROGRAM = (
+        "import os, sys, threading\nimport lib.chain.preload as preload\n"
+        "print(threading.active_count(), len(os.listdir('/proc/self/task')))\n"
+        "print([name for name in preload.MODULES if name not in sys.modules])\n"
+        "print([os.readlink(f'/proc/self/fd/{one}') for one in os.listdir('/proc/self/fd') if int(one) > 2\n"
+        "       and os.path.exists(f'/proc/self/fd/{one}')])"
+    )
+
+    def test_it_has_all_modules_starts_no_thread_of_python_and_leaves_no_file_open(self, tmp_path):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+        done = subprocess.run(
+            [sys.executable, "-c", self.PROGRAM],
+            capture_output=True,
+            text=True,
+            timeout=280,
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stderr
+        threads, missing, opened = done.stdout.splitlines()
+        assert threads.split()[0] == "1"
+        assert missing == "[]"
+        assert not [one for one in eval(opened) if one.startswith("/") and not one.startswith(("/proc", "/dev"))]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_each_module_is_one_that_something_here_imports(self):
+        """A name that is not there any more would be passed over in silence."""
+        import importlib.util
+
+        assert [name for name in preload.MODULES if importlib.util.find_spec(name) is None] == []
+
+
+def test_a_forked_kernel_trains_with_all_cores_and_draws_its_own_random_numbers(chain):
+    """What the fork server preloads must not have started threads that a fork loses."""
+    train = (
+        "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier\n"
+        "X = np.random.default_rng(0).normal(size=(3000, 8)); y = (X[:, 0] > 0).astype(int)\n"
+        "trees = HistGradientBoostingClassifier(max_iter=20).fit(X, y)\n"
+        "forest = RandomForestClassifier(20, n_jobs=-1).fit(X, y)\n"
+        "product = float((X @ X.T).sum())\nimport pyarrow as pa, pyarrow.compute as pc\n"
+        "total = pc.sum(pa.array(X[:, 0])).as_py()\nimport xgboost\n"
+        "boosted = xgboost.XGBClassifier(n_estimators=5, n_jobs=-1).fit(X, y)\n"
+        "score = float(trees.score(X, y) * forest.score(X, y) * boosted.score(X, y))\ndrawn = float(np.random.rand())"
+    )
+    for number, name in ((1, "01_setup.ipynb"), (2, "02_train.ipynb")):
+        chain.write(name, train, hand_on=f"score{number}=score, drawn{number}=drawn")
+    with pytest.MonkeyPatch.context() as patch:  # what they hand on nobody reads, which is not the point here
+        patch.setattr("lib.chain.contracts.notebook_faults", lambda notebooks: [])
+        values = chain.run()
+    assert values["score1"] > 0.9 and values["score2"] > 0.9
+    assert values["drawn1"] != values["drawn2"]
+
+
+class TestEndOfTheChain:
+    PROGRAM = (
+        "import os, pathlib, sys, time\nfrom lib.chain import forking\n"
+        "if __name__ == '__main__':\n"
+        "    forking.kernels.prepare(2)\n"
+        "    taken = forking.kernels.take(forking.ARGUMENTS).result()\n"
+        "    taken.begin(os.getcwd(), dict(os.environ))\n"
+        "    print(taken.pid, forking.kernels._spares[0].result().pid, flush=True)\n"
+        "    {end}\n"
+    )
+
+    def run(self, tmp_path, end):
+        (tmp_path / "chain.py").write_text(self.PROGRAM.format(end=end))
+        return subprocess.Popen(
+            [sys.executable, str(tmp_path / "chain.py")],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def test_a_chain_that_is_killed_takes_its_kernels_and_its_fork_server_with_it(self, tmp_path):
+        process = self.run(tmp_path, "time.sleep(3600)")
+        kernels = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+        server = kernels[0].parent()
+        process.kill()
+        process.communicate()
+        _, living = psutil.wait_procs([*kernels, server], timeout=_SECONDS)
+        assert not living
+
+    def test_one_that_ends_leaves_no_process_and_no_folder(self, tmp_path):
+        process = self.run(tmp_path, "forking.kernels.end(taken)")
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        process.communicate(timeout=_SECONDS)
+        assert process.returncode == 0
+        wait_for(lambda: all(ended(pid) for pid in pids), "the kernels' end")
+        assert list(tmp_path.glob("kernel-*")) == []
+
+
+def test_sigterm_lets_a_kernel_clean_up(own, tmp_path):
+    last = f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'last')!r}).touch)"
+
+    async def terminate(manager, client):
+        await answer_of(client, last)
+        os.kill(manager.provisioner.pid, signal.SIGTERM)
+        return await asyncio.wait_for(manager.provisioner.wait(), _SECONDS)
+
+    assert with_kernel(terminate) == 0
+    assert (tmp_path / "last").exists()
+
+
+def test_many_can_be_forked_from_several_threads(own):
+    """multiprocessing polls all its children whenever it starts one, so one thread forks."""
+    taken = []
+
+    def take():
+        taken.append(own.take(forking.ARGUMENTS).result())
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len({kernel.pid for kernel in taken}) == 4
+    assert len({kernel.connection_file for kernel in taken}) == 4
+    for kernel in taken:
+        own.end(kernel)

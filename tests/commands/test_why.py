@@ -1,0 +1,119 @@
+"""Why a stage would run with --reuse: what has changed, by name; the run itself is the judge."""
+
+import pytest
+
+from lib import backends
+from lib.chain import notebooks
+from lib.commands import main
+from tests.chain.small_notebooks import SmallChain
+
+LABEL = 28
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    """Three small notebooks in the place of the project's, in a use case that has run."""
+    small = SmallChain(tmp_path)
+    small.write("01_setup.ipynb", parameters="seed: int = 42  # any", hand_on="rows=[seed]")
+    trained = 'training_function: str = ""  # which\nrows: list = []  # any\ntask: str = ""  # any'
+    small.write("03_train.ipynb", parameters=trained, hand_on="candidates=[training_function]")
+    small.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='yes'")
+    own = notebooks.all_of
+    monkeypatch.setattr(notebooks, "all_of", lambda: own(small.notebooks))
+    monkeypatch.setattr(backends, "fallen", lambda *anything: [])  # they have no MLflow run
+    return small
+
+
+@pytest.fixture
+def command(chain, capsys):
+    """Do a command, and return its lines by their label; the data are never read."""
+    given = {
+        "name": "example",
+        "data": "data/penguins_raw.csv",
+        "target_column": "Species",
+        "task": "binary",
+        "primary_metric": "roc_auc",
+        "pipeline": "base",
+        "options": "{}",
+        "training_functions": "[linear, xgboost]",
+        "hyperparameters": "{}",
+        "drop_columns": "[]",
+        "key_columns": "[]",
+        "min_score": "null",
+        "positive_class": "''",
+        "workspace": chain.workspace,
+        "runs_folder": chain.runs,
+    }
+
+    def run(*command, **changes):
+        pairs = [part for name, value in {**given, **changes}.items() for part in ("-p", f"{name}={value}")]
+        assert main([*command, *pairs]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return {line[:LABEL].strip(): line[LABEL:].strip() for line in lines}
+
+    return run
+
+
+def newest(chain):
+    return max(chain.runs.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+
+
+def test_before_the_first_run_nothing_could_be_skipped(command):
+    why = command("why")
+    assert why["setup"] == "runs: no earlier run has done it"
+    assert why["train linear"] == "runs: no earlier run has done it; rows is made anew by setup"
+    assert why["evaluate"] == "runs: no earlier run has done it; candidates is made anew by train"
+
+
+def test_it_writes_nothing(command, chain):
+    command("why")
+    assert not chain.runs.exists() and not chain.workspace.exists()
+
+
+class TestAfterARun:
+    @pytest.fixture
+    def first(self, command, chain):
+        command("run")
+        return newest(chain)
+
+    def test_with_the_same_of_everything_all_is_skipped_and_so_it_is(self, command, chain, first):
+        assert set(command("why").values()) == {f"skipped, as in {first.name}"}
+        command("run", "--reuse")
+        chain.folder = newest(chain)
+        assert chain.folder != first and {status for _, status in chain.statuses} == {"reused"}
+
+    def test_what_changed_is_named_and_so_is_what_depends_on_it(self, command, chain, first):
+        why = command("why", seed=7)
+        assert why["setup"] == "runs: seed: 42 is now 7"
+        assert why["train linear"] == why["train xgboost"] == "runs: rows is made anew by setup"
+        assert why["evaluate"] == "runs: candidates is made anew by train"
+
+    def test_a_notebook_that_changed(self, command, chain, first):
+        chain.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='no'")
+        why = command("why")
+        assert why["train xgboost"] == f"skipped, as in {first.name}"
+        assert why["evaluate"] == f"runs: {chain.notebooks / '04_evaluate.ipynb'} has changed"
+        command("run", "--reuse")
+        chain.folder = newest(chain)
+        assert [status for _, status in chain.statuses] == ["reused", "reused", "reused", "succeeded"]
+
+    def test_a_training_function_more(self, command, first):
+        why = command("why", training_functions="[linear, xgboost, random_forest]")
+        assert why["train linear"].startswith("skipped") and why["train random_forest"].startswith("runs: no earlier")
+        assert why["evaluate"] == "runs: candidates is made anew by train"
+
+    def test_a_result_that_is_gone(self, command, first):
+        (first / "01_setup.ipynb").unlink()
+        assert command("why")["setup"] == "runs: its executed notebook 01_setup.ipynb is gone"
+
+    def test_what_the_backend_says(self, command, first, monkeypatch):
+        monkeypatch.setattr(
+            backends, "fallen", lambda parameters, stage, *more: ["it is gone"] if stage == "evaluate" else []
+        )
+        why = command("why")
+        assert why["evaluate"] == "runs: it is gone" and why["setup"].startswith("skipped")
+
+
+def test_a_mistake_in_a_parameter_is_told_as_by_every_command(capsys):
+    assert main(["why", "-p", "sead=1"]) == 2
+    assert "Did you mean 'seed'?" in capsys.readouterr().err
