@@ -5,7 +5,7 @@ SHELL := bash
 .NOTPARALLEL:
 # A run starts many Pythons; where bytecode is not kept, each compiles its imports anew, which doubles its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test test-all bench lint install gpu kernel lock clean help
+.PHONY: run test test-all bench lint infra-check infra-schema install gpu kernel lock clean help
 
 # The Python of a new environment: make run PYTHON=/path/to/python3.11 (make clean removes the old one).
 PYTHON ?= python3.11 python3.10 python3 python
@@ -31,6 +31,13 @@ lint: .venv/.dev ## Style, format, and who may import whom
 	.venv/bin/python -m ruff format --check
 	.venv/bin/lint-imports --no-logo
 
+infra-check: .venv/.dev .venv/.checkov ## infra/ and the pipeline: Terraform's tests, rules with their mutants, checkov
+	$(pytest) -m "" tests/infra tests/azure_pipelines/test_pipeline.py $(ARGS)
+
+infra-schema: .venv/.dev ## What the stand-in for azurerm knows, after infra/ uses a new type of resource
+	@.venv/bin/python -m pip download --quiet --no-deps --dest .venv/azurerm cdktn-provider-azurerm==18.9.0
+	.venv/bin/python tests/infra/schema_of_wheel.py .venv/azurerm/cdktn_provider_azurerm-18.9.0-py3-none-any.whl
+
 install: $(patsubst %,.venv/.%,core $(GROUPS)) ## More packages: make install GROUPS="azure automl monitor scale"
 
 gpu: .venv/.gpu ## The xgboost that trains on an NVIDIA GPU, in place of xgboost-cpu
@@ -50,7 +57,7 @@ clean: ## Remove the environment and the caches; runs/ and workspace/ stay
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.* ## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.* ## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 # The environment. An empty file .venv/.<group> says that a group is installed; being written last, it is missing after
 # a failure. Names come from pyproject.toml, versions and hashes from the lock; what has no hash there is refused.
@@ -71,6 +78,12 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 
 .venv/.%: .venv/.core
 	@$(sync) --extra $*
+	@touch $@
+
+# An environment of its own: checkov pins what others need newer.
+.venv/.checkov: .venv/.made
+	@.venv/bin/python -m venv --clear .venv/checkov
+	@$(uv) install --quiet --python .venv/checkov checkov==3.3.30
 	@touch $@
 
 .venv/.gpu: .venv/.core

@@ -1,0 +1,75 @@
+"""The summary of a run: its verdict, its stages, and what went wrong."""
+
+import json
+import os
+
+import pytest
+
+from lib.commands import main
+
+RUN = {
+    "name": "bikes",
+    "status": "succeeded",
+    "stages": [
+        {"stage": "setup", "status": "succeeded", "seconds": 1.234},
+        {"stage": "evaluate", "status": "succeeded", "seconds": 2, "outputs": {"decision": "linear is version 1."}},
+        {"stage": "deploy", "status": "succeeded", "seconds": 3, "outputs": {"endpoint_url": "http://here/score"}},
+    ],
+}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A runs folder, and a way to put a run into it."""
+
+    def put(folder, **facts):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "run.json").write_text(json.dumps({**RUN, **facts}))
+        return tmp_path / folder
+
+    put.folder = tmp_path
+    return put
+
+
+def summary(capsys, *arguments):
+    """Exit code, output and errors of the command."""
+    code = main(["summary", *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_a_run_that_went_through(runs, capsys):
+    code, out, _ = summary(capsys, runs("one"))
+    assert code == 0
+    assert out.splitlines()[:5] == [
+        "## bikes: succeeded",
+        "",
+        "linear is version 1.",
+        "",
+        "Endpoint: http://here/score",
+    ]
+    assert "| setup | succeeded | 1.2 |" in out
+
+
+def test_a_run_that_failed_says_why(runs, capsys):
+    stages = [{"stage": "setup", "status": "failed", "seconds": 1}, {"stage": "train", "status": "running"}]
+    _, out, _ = summary(capsys, runs("one", status="failed", error="No table.\nAdd one.", stages=stages))
+    assert out.startswith("## bikes: failed\n\n```\nNo table.\nAdd one.\n```\n")
+    assert "| train | running | 0.0 |" in out
+
+
+def test_the_newest_run_is_meant(runs, capsys):
+    runs("old", name="old")
+    os.utime(runs("new", name="new") / "run.json", (2e9, 2e9))
+    _, out, _ = summary(capsys, "-p", f"runs_folder={runs.folder}")
+    assert out.startswith("## new:")
+
+
+def test_no_run_at_all_is_said(runs, capsys):
+    code, _, err = summary(capsys, "-p", f"runs_folder={runs.folder}")
+    assert (code, err) == (2, f"run_all.py: There is no run in {runs.folder}.\n")
+
+
+def test_a_folder_that_is_none_of_a_run_is_said(runs, capsys):
+    code, _, err = summary(capsys, runs.folder)
+    assert code == 2 and "is the folder of no run" in err
