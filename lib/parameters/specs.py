@@ -70,6 +70,8 @@ SPECS: dict[str, Spec] = {
     "endpoint_timeout_seconds": Spec(float, low=1, high=3600),
     "smoke_rows": Spec(int, low=1, high=1000),
     # Where it runs
+    "engine": Spec(str, choices=("memory", "dask")),
+    "scheduler_address": Spec(str, may_be_empty=True),
     "backend": Spec(str, choices="backend"),
     "workspace": Spec(str),
     "runs_folder": Spec(str),
