@@ -59,7 +59,7 @@ class Journal:
     def __init__(self, file: Path | None = None):
         self.file = file
         self.entries: list[Entry] = []
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
 
     def write(self, entry: Entry) -> None:
         with self.lock:
@@ -67,6 +67,12 @@ class Journal:
             if self.file:
                 with self.file.open("a") as file:
                     file.write(json.dumps(entry.__dict__) + "\n")
+            self.lock.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Until the next call, or so long."""
+        with self.lock:
+            self.lock.wait(seconds)
 
     def mark(self) -> int:
         return len(self.entries)
