@@ -78,9 +78,14 @@ class Chain:
 
     @property
     def endpoint(self):
-        return next(
-            one for one in self.azure.store.endpoints.values() if self.name in (one.body["tags"] or {}).values()
-        )
+        held = self.azure.store.endpoints.values()
+        return next(one for one in held if self.name in (one.body["tags"] or {}).values())
+
+    @property
+    def jobs(self):
+        """How the jobs on its cluster ended."""
+        held = self.azure.store.runs.values()
+        return [run.dto["status"] for run in held if run.executed and run.dto["target"] == self.given["gpu_cluster"]]
 
     @property
     def live(self):
@@ -119,10 +124,7 @@ def test_the_same_split_scores_and_decision_as_on_a_laptop_then_a_champion_is_me
     pd.testing.assert_frame_equal(there[split.columns], split, check_dtype=False)
     assert re.sub(r"[\d.]+\)", ")", chain.outputs["decision"]) == re.sub(r"[\d.]+\)", ")", decided)
     assert score_of(chain.outputs["decision"]) == pytest.approx(score_of(decided), abs=0.01)
-    jobs = [
-        run for run in azure.store.runs.values() if run.executed and run.dto["target"] == chain.given["gpu_cluster"]
-    ]
-    assert [run.dto["status"] for run in jobs] == ["Completed"] * 3  # preprocess and two trainings
+    assert chain.jobs == ["Completed"] * 3  # preprocess and two trainings
     assert azure.store.computes[chain.given["gpu_cluster"]].most_busy == 2
     assert len(list(chain.newest.glob("*.ipynb"))) == 6
     assert ["production" in tags for tags in chain.versions] == [True]
