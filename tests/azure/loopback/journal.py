@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .messages import Call, Reply
-from .routing import Route
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,13 @@ class Entry:
         return text + (f" ({self.fault} injected)" if self.fault else "")
 
 
-def entry(call: Call, reply: Reply | None, route: Route | None, **details) -> Entry:
+def entry(call: Call, reply: Reply | None, route: str, **details) -> Entry:
     return Entry(
         call.method,
         call.host,
         call.target,
         reply.status if reply else 0,
-        str(route or ""),
+        route,
         call.api_version,
         call.headers.get("user-agent", "")[:80],
         request=text_of(call.body),
