@@ -19,7 +19,7 @@ pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
-test-all: .venv/.dev ## The tests, the slow ones too
+test-all: .venv/.dev .venv/.azure ## The tests, the slow ones too, Azure among them (npm installs its storage)
 	$(pytest) -m "" $(ARGS)
 
 lint: .venv/.dev ## Style, format, and who may import whom
