@@ -20,7 +20,7 @@ test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
 # The page is tried in Debian's Chromium: installed where this user may and the system can, else said.
-test-all: .venv/.dev ## The tests, the slow ones too
+test-all: .venv/.dev .venv/.azure ## The tests, the slow ones too, Azure among them (npm installs its storage)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "No Chromium, and none could be installed: the tests of the page will be skipped."
 	$(pytest) -m "" $(ARGS)
