@@ -248,3 +248,41 @@ def test_nothing_of_the_work_tree_changes_but_runs_and_workspace(penguins):
         ["git", "status", "--porcelain", "--ignored=no"], cwd=ROOT, capture_output=True, text=True
     ).stdout
     assert not [line for line in status.splitlines() if "mlruns" in line or "mlflow.db" in line]
+
+
+@pytest.mark.slow
+def test_two_chains_at_once_in_one_workspace_do_each_other_no_harm(empty_workspace, tmp_path_factory):
+    chain = chain_of("penguins", empty_workspace, tmp_path_factory)
+    command = [sys.executable, "run_all.py", *chain.arguments(training_functions=["linear", "extra_trees"])]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
+    try:
+        told = [one.communicate(timeout=280)[0].decode() for one in both]
+        assert [one.returncode for one in both] == [0, 0], "\n".join(told)
+        states = [json.loads(path.read_text()) for path in chain.runs_folder.glob("*/run.json")]
+        assert [state["status"] for state in states] == ["succeeded", "succeeded"]
+        assert len(chain.production()) == 1
+    finally:
+        for one in both:
+            one.kill()
+        chain.stop()
+
+
+@pytest.mark.slow
+def test_a_chain_killed_in_its_last_stages_goes_on_to_the_same_end(empty_workspace, tmp_path_factory):
+    chain = chain_of("penguins", empty_workspace, tmp_path_factory)
+    command = [sys.executable, "run_all.py", *chain.arguments(training_functions=["linear", "extra_trees"])]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in process.stderr:  # a line for each notebook that has ended
+            if "train" in line and "[4/" in line:
+                break
+        process.kill()
+        process.communicate()
+        assert chain.record["status"] == "running"
+        resumed = [sys.executable, "run_all.py", "--resume", str(chain.newest)]
+        ended = subprocess.run(resumed, cwd=ROOT, capture_output=True, text=True, timeout=280)
+        assert ended.returncode == 0, ended.stderr
+        assert (chain.record["status"], len(chain.versions()), len(chain.production())) == ("succeeded", 1, 1)
+    finally:
+        process.kill()
+        chain.stop()

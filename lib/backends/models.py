@@ -20,6 +20,10 @@ _MOVING = "moving_production_to"
 _SHA256 = "model_sha256"
 
 
+class ProductionMoved(StageError):
+    """Another run has put a version into production while this one compared with the one before."""
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """One version of a registered model.
@@ -113,7 +117,7 @@ class ModelRegistry:
 
         Raises
         ------
-        StageError
+        ProductionMoved
             Where another run has moved the tag meanwhile.
         DataError
             Where there is no such version any more.
@@ -122,7 +126,7 @@ class ModelRegistry:
             known = self.versions()
             now = next((one.version for one in known if PRODUCTION in one.tags), None)
             if instead_of != "" and now not in (instead_of, version):
-                raise StageError(
+                raise ProductionMoved(
                     f"Another run put version {now or 'none'} of {self.name} into production while this one compared "
                     f"with version {instead_of or 'none'}. Run evaluate again: run_all.py --from evaluate."
                 )
