@@ -19,7 +19,10 @@ pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
-test-all: .venv/.dev ## The tests, the slow ones too
+# The page is tried in Debian's Chromium: installed where this user may and the system can, else said.
+test-all: .venv/.dev .venv/.azure ## The tests, the slow ones too, Azure among them (npm installs its storage)
+	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
+	  || echo "No Chromium, and none could be installed: the tests of the page will be skipped."
 	$(pytest) -m "" $(ARGS)
 
 bench: .venv/.dev ## The measurements, on a quiet machine; one of them: make bench ARGS=chain

@@ -77,7 +77,9 @@ def _with(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
-def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tuple[pd.DataFrame, list[str]]:
+def with_usable_target(
+    frame: pd.DataFrame, target_column: str, task: str, is_part: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
     """Rows whose target can be learnt, the target in a plain type.
 
     Parameters
@@ -86,6 +88,8 @@ def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tu
         The prepared table.
     target_column : str
     task : str
+    is_part : bool
+        Whether these are some rows of a larger table, of which a few or one class prove nothing.
 
     Returns
     -------
@@ -109,13 +113,14 @@ def with_usable_target(frame: pd.DataFrame, target_column: str, task: str) -> tu
     if missing.any():
         notes.append(f"{missing.sum():,} rows without a {target_column} were left out.")
         frame, target = frame[~missing], target[~missing]
-    if len(frame) < MINIMUM_ROWS:
+    if len(frame) < MINIMUM_ROWS and not is_part:
         raise DataError(
             f"{len(frame)} rows have a {target_column}; at least {MINIMUM_ROWS} are needed to train and test."
         )
     if task != "regression":
         target = _as_classes(target)
-        _check_classes(target, target_column, task)
+        if not is_part:
+            _check_classes(target, target_column, task)
     if target is not frame[target_column]:
         frame = _with(frame, {**frame, target_column: target})
     return frame.set_axis(pd.RangeIndex(len(frame)), axis=0, copy=False), notes

@@ -21,7 +21,7 @@ PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 # What is told beside a table: attributes of its frame.
 NOTES, UNREAD = "notes", "unread"
-_ROWS_PER_WRITE = 2**18
+ROWS_PER_WRITE = 2**18
 ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
@@ -80,7 +80,7 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     table = as_arrow(frame)
     # Numbers hardly repeat: looking for those that do takes longer than writing them.
     texts = [field.name for field in table.schema if not _is_number(field.type)]
-    pq.write_table(table, part, row_group_size=_ROWS_PER_WRITE, use_dictionary=texts, compression="lz4")
+    pq.write_table(table, part, row_group_size=ROWS_PER_WRITE, use_dictionary=texts, compression="lz4")
     part.replace(path)
 
 

@@ -166,6 +166,23 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], texts: Sequence[
         return arrow_csv.read_csv(file, **_options(mended, places, texts))
 
 
+def batches(path: Path, dialect: Dialect, texts: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Rows of a file, some thousand at a time, in the types of its first rows; dates and `texts` as text.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        Where a later row does not fit.
+    """
+    places = [str(place) for place in range(len(dialect.header))]
+    asked = [str(place) for place, name in enumerate(dialect.header) if name in texts]
+    options = _options(dialect, asked or places, asked or _moments(path, dialect, places))
+    names = [dialect.header[int(place)] for place in asked or places]
+    with opened(path) as file, arrow_csv.open_csv(file, **options) as reader:
+        for batch in reader:
+            yield batch.rename_columns(names)
+
+
 def _streamed(file: Any, **options: Any) -> pa.Table:
     with arrow_csv.open_csv(file, **options) as reader:
         return pa.Table.from_batches(list(reader), reader.schema)

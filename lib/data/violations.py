@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -163,6 +163,13 @@ def _of_table(
         if contract.max_drift is not None and moved > contract.max_drift:
             found.append((name, f"must not drift by more than {contract.max_drift:g}", 0, f"it did by {moved:.3g}"))
     return found
+
+
+def of_sample(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) -> list[tuple[str, str, int, str]]:
+    """Broken rules of a table as a whole, seen from a sample of its rows; those on how many there are, are not."""
+    rules = {name: one for name, one in contract.columns.items() if name not in unread}
+    found = _of_table(frame, rules, replace(contract, rows_at_least=0), unread)
+    return [one for one in found if one[1] not in ("must be there", "must not be there")]
 
 
 def drift(values: pd.Series, rules: ColumnRules) -> float:

@@ -120,6 +120,8 @@ SPECS: dict[str, Spec] = {
     "keep_columns": Spec(list, may_be_empty=True),
     "keep_megabytes": Spec(float, low=1, high=1_000_000),
     # Where it runs
+    "engine": Spec(str, choices=("memory", "dask")),
+    "scheduler_address": Spec(str, may_be_empty=True),
     "backend": Spec(str, choices="backend"),
     "workspace": Spec(str),
     "runs_folder": Spec(str),

@@ -13,6 +13,9 @@ REFUSALS = {
     "413": "Too many bytes or rows.",
     "415": "Not application/json.",
     "422": "Rows that do not fit the model; the faults name row and column.",
+    "429": "Too many requests wait already.",
+    "503": "No version of the model is ready.",
+    "504": "The model took too long.",
 }
 
 

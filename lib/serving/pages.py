@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent / "pages"
 STYLE = (FOLDER / "style.css").read_text(encoding="utf-8")
 SCRIPT = (FOLDER / "form.js").read_text(encoding="utf-8")
 MOST_CHOICES = 200
+SHOWN_CATEGORIES = 4
 
 
 def _hash(text: str) -> str:
@@ -130,11 +131,17 @@ def _seen(statistics: dict) -> str:
     low, high = statistics.get("minimum"), statistics.get("maximum")
     if low is not None and high is not None:
         return f"{_short(low)} to {_short(high)} in training"
-    categories = statistics.get("categories") or {}
-    return f"{len(categories)} categories in training" if categories else ""
+    categories = list(statistics.get("categories") or {})
+    if not categories:
+        return ""
+    shown = ", ".join(one if len(one) <= 30 else one[:30] + "…" for one in categories[:SHOWN_CATEGORIES])
+    count = statistics.get("distinct", len(categories))
+    return f"{shown}, … ({count} in training)" if count > SHOWN_CATEGORIES else f"{shown} in training"
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, str):  # a date; midnight and full minutes need no more
+        return value.replace("T00:00:00", "").replace("T", " ").removesuffix(":00")
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

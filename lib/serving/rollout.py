@@ -70,7 +70,7 @@ class Watch:
                 "(endpoint_most_errors)"
             )
         if count >= FEWEST and self.answers % FEWEST == 0:  # not each time: it sorts
-            slow = 1000 * sorted(self._seconds)[int(0.95 * count)]
+            slow = 1000 * sorted(self._seconds)[int(0.95 * (count - 1))]
             if slow > self._rollout.most_latency_ms:
                 return (
                     f"5 % of its last {count} answers took {slow:.0f} ms or more; {self._rollout.most_latency_ms:g} "

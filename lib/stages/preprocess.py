@@ -79,6 +79,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     DataError, NameNotFound
         Where the table and the parameters do not go together, or the table breaks its contract.
     """
+    if parameters.engine == "dask":
+        return _on_cluster(hooks, backend, parameters)
     target, dropped = parameters.target_column, parameters.drop_columns
     deciding = deciding_columns(parameters)
     raw, name_notes = cleaning.named_apart(_loaded(hooks), [target, *dropped, *deciding])
@@ -137,6 +139,49 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         violations=violations,
         columns=charts.Table(_columns(train)),
         balance=charts.target_balance(train[target], parameters.task),
+    )
+
+
+def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
+    """The same from parts that are never in memory together; statistics are those of a sample of every part."""
+    from lib.stages import _partitions
+
+    done = _partitions.run(hooks, backend, parameters)
+    rows, columns, rule, sample = done["rows"], done["columns"], done["rule"], done["sample"]
+    notes = [
+        ("read", rows["read"], columns["read"], f"{parameters.data}, in {done['parts']} parts on a Dask cluster"),
+        (
+            "quarantined",
+            rows["aside"],
+            columns["read"],
+            f"They break the contract, and are kept below {done['folder']}",
+        ),
+        (
+            "prepared",
+            rows["train"] + rows["test"],
+            columns["train"],
+            " ".join(done["notes"]) or "as prepare_data made it",
+        ),
+        ("train", rows["train"], columns["train"], _how(rule, True, parameters)),
+        ("test", rows["test"], columns["train"], f"{rows['test'] / (rows['train'] + rows['test']):.1%} of the rows."),
+    ]
+    baseline = {
+        **hooks.baseline(sample),
+        "rows": rows["train"],
+        "split": rule.described(),
+        "test_keys": done["test_keys"],
+    }
+    return Preprocessed(
+        train_data=done["train_data"],
+        test_data=done["test_data"],
+        baseline=backend.write_json(baseline, f"{done['folder']}/baseline.json"),
+        sizes=charts.Table(
+            [note for note in notes if note[1] or note[0] != "quarantined"],
+            columns=["point", "rows", "columns", "what"],
+        ).set_index("point"),
+        violations=done["violations"],
+        columns=charts.Table(_columns(sample)),
+        balance=charts.target_balance(sample[parameters.target_column], parameters.task),
     )
 
 

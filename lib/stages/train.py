@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
-from lib.data import tables
+from lib.data import sources, tables
 from lib.errors import ParameterError
 from lib.metrics import Metric, Predictions
 from lib.training import TrainingRequest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # They stay with the model: a compiled form of it must answer them as the model itself does.
 _EXAMPLE_ROWS = 100
+_SAMPLED_ROWS = 200_000
 _LARGE_TABLE_ROWS = 1_000
 _IMPORTANCE_ROWS, _IMPORTANCE_ROWS_A_CLASS, _IMPORTANCE_REPEATS = 1000, 20, 3
 
@@ -77,7 +79,9 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     task, target, name = parameters.task, parameters.target_column, parameters.training_function
     metric = metrics.get(parameters.primary_metric, task)
-    train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
+    on_parts = parameters.engine == "dask"
+    read = _sampled if on_parts else backend.read_table
+    train, test = read(parameters.train_data), read(parameters.test_data)
     y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
     X, X_test = train.drop(columns=target), test.drop(columns=target)
     function = hooks.training_function(name)
@@ -86,7 +90,10 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     started = time.perf_counter()
     try:
-        model = function(X, y, request, **hyperparameters)
+        if on_parts and hasattr(sys.modules[function.__module__], "train_on_parts"):
+            model = _trained_on_parts(function, X, y, request, hyperparameters, parameters)
+        else:
+            model = function(X, y, request, **hyperparameters)
     except InvalidParameterError as error:
         raise ParameterError(f"hyperparameters: {name}: {error}") from error
     seconds = time.perf_counter() - started
@@ -136,6 +143,29 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     features = pd.concat([X, X_test], ignore_index=True)
     backend.tracking.log_model(model, example, features, baseline)
     return Candidate(run_id, scores, drawn.get("curves") or drawn["residuals"], drawn["importance"])
+
+
+def _trained_on_parts(
+    function: Callable, X: pd.DataFrame, y: pd.Series, request: TrainingRequest, given: dict, parameters: Parameters
+) -> Any:
+    """Model of a training function that learns from all parts, through its own ``train_on_parts``."""
+    from lib.stages import _cluster
+
+    paths = [str(path) for path in sources.files(parameters.train_data)]
+    train_on_parts = sys.modules[function.__module__].train_on_parts
+    with _cluster.connected(parameters) as client:
+        return train_on_parts(X, y, request, client, paths, **given)
+
+
+def _sampled(uri: str) -> pd.DataFrame:
+    """Some rows of every part of a table: what functions that learn in memory learn from, and what scores."""
+    paths = sources.files(uri)
+    most = -(-_SAMPLED_ROWS // len(paths))
+    parts = []
+    for number, path in enumerate(paths):
+        rows = tables.read(path)
+        parts.append(rows.sample(min(len(rows), most), random_state=number))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _cross_validated(

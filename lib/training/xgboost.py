@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,8 @@ from sklearn.preprocessing import LabelEncoder
 from lib import gpu
 from lib.training import TrainingRequest
 from lib.training.features import TableEncoder, plain_target
+
+_LABEL = "label"
 
 
 def train(
@@ -65,20 +70,100 @@ def train(
         subsample=subsample,
         colsample_bytree=colsample_bytree,
         reg_lambda=reg_lambda,
-        tree_method="hist",
-        n_jobs=request.threads,
-        random_state=request.seed,
     )
     encoder = TableEncoder("trees", request.is_classification, request.seed)
     with gpu.one() if best_device() == "cuda" else nullcontext("cpu") as device:
-        if request.is_classification:
-            model = AnyLabelClassifier(xgboost.XGBClassifier(**hyperparameters, device=device))
-        else:
-            model = xgboost.XGBRegressor(**hyperparameters, device=device)
+        model = _estimator(request, device, **hyperparameters)
         pipeline = Pipeline([("encoder", encoder), ("model", model)])
         pipeline.fit(X, plain_target(y, request.is_classification))
     _serve_from_cpu(model.estimator_ if request.is_classification else model)
     return pipeline
+
+
+def train_on_parts(
+    X: pd.DataFrame,
+    y: pd.Series,
+    request: TrainingRequest,
+    client: Any,
+    parts: Sequence[str],
+    **hyperparameters: Any,
+) -> Pipeline:
+    """Fit XGBoost through its own interface to Dask, on parts that workers read and encode.
+
+    Parameters
+    ----------
+    X, y : pandas.DataFrame, pandas.Series
+        A sample of the rows, from which the encoder learns what each column holds.
+    request : TrainingRequest
+    client : distributed.Client
+    parts : sequence of str
+        Parquet files with the columns of X and y; all workers can read them.
+    **hyperparameters
+        Of `train`.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        As `train` returns.
+    """
+    import dask
+    import dask.dataframe
+    from xgboost import dask as on_dask
+
+    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    encoder.fit(X, plain_target(y, request.is_classification))
+    labels = None
+    if request.is_classification:
+        seen = client.gather(client.map(_labels, parts, name=y.name, pure=False))
+        labels = LabelEncoder().fit(np.unique(np.concatenate(seen)))
+    model = _estimator(request, best_device(), **{**_defaults(), **hyperparameters})
+    estimator = model.estimator if request.is_classification else model
+    names = [f"f{place}" for place in range(encoder.transform(X.head(1)).shape[1])]
+    meta = pd.DataFrame(np.empty((0, len(names) + 1), dtype=np.float32), columns=[*names, _LABEL])
+    sent = client.scatter((encoder, labels), broadcast=True)
+    encoded = [dask.delayed(_encoded)(path, y.name, sent, names) for path in parts]
+    table = dask.dataframe.from_delayed(encoded, meta=meta, verify_meta=False)
+    matrix = on_dask.DaskQuantileDMatrix(client, table[names], table[_LABEL])
+    given = estimator.get_xgb_params() | {"n_jobs": None, "objective": _objective(request)}
+    if request.task == "multiclass":
+        given["num_class"] = len(labels.classes_)
+    plain = {name: value for name, value in given.items() if value is not None}
+    booster = on_dask.train(client, plain, matrix, num_boost_round=estimator.get_num_boosting_rounds())["booster"]
+    estimator.load_model(bytearray(booster.save_raw("json")))
+    if request.is_classification:
+        model.estimator_, model.classes_ = estimator, labels.classes_
+    _serve_from_cpu(estimator)
+    return Pipeline([("encoder", encoder), ("model", model)])
+
+
+def _estimator(request: TrainingRequest, device: str, **hyperparameters: Any) -> Any:
+    fixed = {"tree_method": "hist", "device": device, "n_jobs": request.threads, "random_state": request.seed}
+    if request.is_classification:
+        return AnyLabelClassifier(xgboost.XGBClassifier(**hyperparameters, **fixed))
+    return xgboost.XGBRegressor(**hyperparameters, **fixed)
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        one.name: one.default for one in inspect.signature(train).parameters.values() if one.kind is one.KEYWORD_ONLY
+    }
+
+
+def _objective(request: TrainingRequest) -> str:
+    return {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}[request.task]
+
+
+def _labels(path: str, name: str) -> np.ndarray:
+    return plain_target(pd.Series(pd.read_parquet(path, columns=[name])[name].unique()), is_classification=True)
+
+
+def _encoded(path: str, target: str, sent: tuple[TableEncoder, LabelEncoder | None], names: list[str]) -> pd.DataFrame:
+    """Features and label of a part, in the precision that XGBoost computes in."""
+    encoder, labels = sent
+    rows = pd.read_parquet(path)
+    y = plain_target(rows.pop(target), labels is not None)
+    features = pd.DataFrame(encoder.transform(rows).astype(np.float32), columns=names)
+    return features.assign(**{_LABEL: (labels.transform(y) if labels is not None else y).astype(np.float32)})
 
 
 class AnyLabelClassifier(ClassifierMixin, BaseEstimator):

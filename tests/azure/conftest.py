@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -64,16 +65,27 @@ class Session:
         piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen([sys.executable, *map(str, command)], **given | piped | overrides)
 
-    def client(self, name):
+    def client(self, name, *arguments, environment=None):
         """What a script of clients/ prints at its end, as JSON."""
-        process = self.start(CLIENTS / f"{name}.py")
+        given = self.environment | (environment or {})
+        process = self.start(CLIENTS / f"{name}.py", *arguments, env=given)
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         assert process.returncode == 0, f"{output[-6000:]}\n{self.complaints()}"
-        return json.loads(output.splitlines()[-1])
+        last = output.splitlines()[-1]
+        return json.loads(last[last.index("{") :])  # the SDK's dots may stand before it
 
     def complaints(self):
         found = self.cloud.journal.faults(self.calls) + self.cloud.failures[self.broken :]
         return "\n".join(found)
+
+    def blob_of(self, uri):
+        """Content of the one file behind ``azureml:<dataset>:<version>`` or a path of a datastore."""
+        if "://" not in uri:
+            _, name, version = uri.split(":")
+            definition = json.loads(self.store.datasets[name]["versions"][int(version) - 1]["dataflow"])
+            uri = re.search(r"azureml://[^\"\s]+", definition["meta"]["RsDataflow"])[0]
+        [(container, path)] = self.cloud.registry.places(uri)
+        return self.cloud.blobs.get(container, path)
 
     def keeps_contract(self, scenario):
         """Compare what was called with contracts/<scenario>.txt."""

@@ -1,9 +1,13 @@
 """The loopback Azure itself: what it refuses, how it fails on purpose, and what it tells of what was called."""
 
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import requests
 
@@ -272,3 +276,22 @@ def test_a_reply_may_be_slow(azure, web):
     azure.faults.on_wire(f"GET {names.ARM_HOST}", delay_seconds=0.3)
     started = time.monotonic()
     assert web.get(WORKSPACE).status_code == 200 and time.monotonic() - started >= 0.3
+
+
+def test_what_a_killed_run_started_is_ended(tmp_path):
+    """A process group whose starter is killed outright does not outlive it."""
+    script = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from loopback.processes import Process\n"
+        "child = Process(['sleep', '600'], Path('log.txt'), Path('.'), {'PATH': '/usr/bin:/bin'})\n"
+        "print(child.popen.pid, flush=True); time.sleep(600)"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, "-c", script, str(Path(__file__).parent)], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    child = psutil.Process(int(starter.stdout.readline()))
+    assert child.is_running()
+    starter.kill()
+    starter.wait(60)
+    _, alive = psutil.wait_procs([child], 60)
+    assert not alive

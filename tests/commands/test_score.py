@@ -1,10 +1,13 @@
 """`run_all.py score`: a table in, the same rows with what the model in production says of them out."""
 
+import sys
+
 import pandas as pd
 import pytest
 import workspaces
 from workspaces import NAME, pipeline_in, table
 
+import lib
 from lib.commands import main
 
 # Fixtures.
@@ -13,6 +16,13 @@ quick = workspaces.quick
 with_champion = workspaces.with_champion
 trained = workspaces.trained
 pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.fixture(autouse=True)
+def own_code(monkeypatch):
+    """A model brings its code along, and the process of a command ends with it; this one goes on."""
+    monkeypatch.setattr(lib, "__path__", list(lib.__path__))
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 def score(workspace, data, out, *more):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
-    from lib.backends.azureml.data import DataStore
+    from lib.backends.azureml.data import Tables
     from lib.backends.models import ModelRegistry, ModelVersion
     from lib.parameters import Parameters
 
@@ -95,16 +95,16 @@ class Search:
 
     Parameters
     ----------
-    connection, data, clusters, meter
+    connection, tables, clusters, meter
         Parts of the backend.
     parameters : Parameters
         ``automl_budget_minutes``, ``max_trials`` and the others of that section, and what is to be learnt.
     """
 
     def __init__(
-        self, connection: Connection, data: DataStore, clusters: Clusters, meter: Meter, parameters: Parameters
+        self, connection: Connection, tables: Tables, clusters: Clusters, meter: Meter, parameters: Parameters
     ):
-        self._connection, self._data, self._clusters, self._meter = connection, data, clusters, meter
+        self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
         self._parameters = parameters
 
     def run(self, train_data: str, cancelled: threading.Event, say: Callable[[str], None]) -> Found:
@@ -161,7 +161,7 @@ class Search:
         with explaining("submit the AutoML search"):
             config = AutoMLConfig(
                 **settings(self._parameters),
-                training_data=self._data.dataset(train_data),
+                training_data=self._tables.dataset(train_data),
                 compute_target=cluster,
                 # Wheels from the package index are "non-prod" to this client, which then looks for environments that
                 # are not there.

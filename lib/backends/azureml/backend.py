@@ -13,11 +13,12 @@ from lib.backends.azureml import environment, running
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.cost import Meter, estimated
-from lib.backends.azureml.data import DataStore
+from lib.backends.azureml.data import Tables
 from lib.backends.azureml.endpoint import ManagedEndpoint, names_of
 from lib.backends.azureml.explain import explaining
 from lib.backends.azureml.registry import downloaded
 from lib.backends.azureml.running import ClusterExecutor
+from lib.backends.azureml.store import DataStore
 from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
@@ -49,8 +50,12 @@ class AzureBackend:
         return Connection(self._parameters)
 
     @functools.cached_property
-    def _data(self) -> DataStore:
+    def _store(self) -> DataStore:
         return DataStore(self.connection, self._parameters)
+
+    @functools.cached_property
+    def _tables(self) -> Tables:
+        return Tables(self.connection, self._store, self._parameters.name)
 
     @functools.cached_property
     def _clusters(self) -> Clusters:
@@ -71,50 +76,50 @@ class AzureBackend:
         with explaining("reach MLflow on the workspace"):
             experiments = len(self.tracking.client.search_experiments())
             models = len(self.tracking.client.search_registered_models())
-        store = self._data.datastore
-        self._data.container.get_container_properties()
+        store = self._store.datastore
+        self._store.container.get_container_properties()
         made = environment.registered(workspace)
         checks = [
             Check("login", self.connection.login.how),
             Check("workspace", f"{workspace.name}, {workspace.location}, resource group {workspace.resource_group}"),
             Check("tracking store", f"MLflow on the workspace, {experiments} experiments"),
             Check("model registry", f"in the workspace, {models} models"),
-            Check("data store", f"{store.name}: {store.account_name}/{store.container_name}, {self._data.state}"),
+            Check("data store", f"{store.name}: {store.account_name}/{store.container_name}, {self._store.state}"),
             Check("environment", f"{made.name}, version {made.version}"),
         ]
         return checks + [self._clusters.check(name) for name in self._clusters.names()]
 
     def find_table(self, uri: str) -> str:
         """Dataset and size of a table; one on this machine is uploaded and registered now."""
-        return self._data.find(uri)
+        return self._tables.find(uri)
 
     def read_table(self, uri: str) -> pd.DataFrame:
         """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or one of this machine."""
-        return self._data.read(uri)
+        return self._tables.read(uri)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet, and register it as a dataset."""
-        return self._data.write(frame, path)
+        return self._tables.write(frame, path)
 
     def read_json(self, uri: str) -> Any:
         """Read JSON from the datastore."""
-        return self._data.read_json(uri)
+        return self._store.read_json(uri)
 
     def write_json(self, value: Any, path: str) -> str:
         """Write JSON to the datastore."""
-        return self._data.upload(json.dumps(value, indent=1).encode(), path)
+        return self._store.upload(json.dumps(value, indent=1).encode(), path)
 
     def local_copy(self, uri: str) -> Path:
         """Copy, below the folder ``workspace``, of a file in the datastore."""
-        return self._data.local_copy(uri)
+        return self._store.local_copy(uri)
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model; Azure's registry has no aliases, so the tag alone says which is which."""
-        return ModelRegistry(self.tracking.client, name, aliases=False, alone=lambda: self._data.alone(name))
+        return ModelRegistry(self.tracking.client, name, aliases=False, alone=lambda: self._store.alone(name))
 
     def endpoint(self, name: str) -> Endpoint:
         """Managed online endpoint of a use case."""
-        return ManagedEndpoint(self.connection, name, self._parameters, lambda: self._data.alone(f"{name}-endpoint"))
+        return ManagedEndpoint(self.connection, name, self._parameters, lambda: self._store.alone(f"{name}-endpoint"))
 
     def endpoints(self) -> list[str]:
         """Names of the use cases that have an endpoint in this workspace."""
@@ -124,7 +129,7 @@ class AzureBackend:
         """Cluster that executes a stage's notebooks; None for a stage that is not in ``cluster_stages``."""
         if stage not in self._parameters.cluster_stages:
             return None
-        return ClusterExecutor(self.connection, self._data, self._clusters, self._meter, self._parameters, stage)
+        return ClusterExecutor(self.connection, self._tables, self._clusters, self._meter, self._parameters, stage)
 
     def teardown(self, everything: bool) -> list[str]:
         """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""

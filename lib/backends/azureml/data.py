@@ -1,188 +1,54 @@
-"""Data: a blob container as datastore, tables as registered Tabular datasets, everything else as blobs.
+"""Tables: registered Tabular datasets with versions, read back as they were written.
 
 Three kinds of address: ``azureml:<dataset>:<version>``, a table that is registered; ``azureml://datastores/<datastore>/
-paths/<path>``, a file in the store; and a path on this machine, which is uploaded and registered once.
+paths/<path>``, a file in the store; and a path on this machine. The last two are registered when first asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import io
-import json
 import re
 import tempfile
 import threading
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.explain import explaining, is_absent, patiently
+from lib.backends.azureml.store import FILE
 from lib.data import tables
 from lib.errors import DataError
-from lib.paths import existing, resolve
+from lib.paths import existing
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
     from lib.backends.azureml.connection import Connection
-    from lib.parameters import Parameters
+    from lib.backends.azureml.store import DataStore
 
 DATASET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
-FILE = re.compile(r"azureml://(?:subscriptions/.+/)?datastores/(?P<datastore>\w+)/paths/(?P<path>.+)")
 _TAG = "sha256"
-_LEASE_SECONDS = 60
-_UPLOAD_TIMEOUT_SECONDS = 600
 
 # Several notebooks of one process read tables; the native engine that does is started by one of them at a time.
 _engine = threading.Lock()
 
 
-class DataStore:
-    """The datastore that the parameters name, and its tables.
+class Tables:
+    """Tables of a use case.
 
     Parameters
     ----------
     connection : Connection
-    parameters : Parameters
-        ``datastore``, ``storage_account``, ``container``, ``name`` and ``workspace``, a folder for copies.
+    store : DataStore
+        Where their files go.
+    name : str
+        Of the use case; it begins the names of its datasets.
     """
 
-    def __init__(self, connection: Connection, parameters: Parameters):
-        self._connection = connection
-        self._parameters = parameters
-        self._copies = resolve(parameters.workspace) / "azureml"
-        self.made = False
-
-    @functools.cached_property
-    def datastore(self) -> Any:
-        """Datastore, registered where it is not there: by identity, with no key in it."""
-        from azureml.core import Datastore
-
-        name, workspace = self._parameters.datastore, self._connection.workspace
-        with explaining(f"find the datastore {name}"):
-            try:
-                return Datastore.get(workspace, name)
-            except Exception as error:
-                if not is_absent(error):
-                    raise
-        account = self._parameters.storage_account or _last(workspace.get_details()["storageAccount"])
-
-        def register() -> Any:
-            return Datastore.register_azure_blob_container(
-                workspace,
-                datastore_name=name,
-                container_name=self._parameters.container,
-                account_name=account,
-                skip_validation=True,
-            )
-
-        made = patiently(register, f"register the datastore {name}")
-        self.made = True
-        return made
-
-    @property
-    def state(self) -> str:
-        """Whether it was there."""
-        return "made" if self.made else "found"
-
-    @functools.cached_property
-    def container(self) -> Any:
-        """Client of the blob container, which is made where it is not there."""
-        from azure.core.exceptions import ResourceExistsError
-        from azure.storage.blob import ContainerClient
-
-        store = self.datastore
-        client = ContainerClient(
-            f"{store.protocol}://{store.account_name}.blob.{store.endpoint}",
-            store.container_name,
-            # A datastore that somebody registered with a key or a signature is used as it is.
-            credential=store.account_key or store.sas_token or self._connection.credential,
-            retry_total=5,
-        )
-        with explaining(f"reach the container {store.container_name} of {store.account_name}"):
-            if not client.exists():
-                try:
-                    client.create_container()
-                except ResourceExistsError:
-                    pass  # another run made it meanwhile
-        return client
-
-    # Files
-
-    def uri(self, path: str) -> str:
-        """Address of a file in the store."""
-        return f"azureml://datastores/{self._parameters.datastore}/paths/{path}"
-
-    def upload(self, content: bytes, path: str) -> str:
-        """Write a file, whole or not at all; its address."""
-        blob = self.container.get_blob_client(path)
-
-        def put() -> None:
-            blob.upload_blob(content, overwrite=True, max_concurrency=2, timeout=_UPLOAD_TIMEOUT_SECONDS)
-
-        patiently(put, f"upload {path}")
-        return self.uri(path)
-
-    def download(self, uri: str) -> bytes:
-        """Content of a file in the store.
-
-        Raises
-        ------
-        DataError
-            Where it is not there, or its address is none of this datastore's.
-        """
-        blob = self.container.get_blob_client(self._path(uri))
-
-        def get() -> bytes | None:
-            try:
-                return blob.download_blob().readall()
-            except Exception as error:
-                if is_absent(error):
-                    return None
-                raise
-
-        content = patiently(get, f"read {uri}")
-        if content is None:
-            raise DataError(f"{uri} is not there. Was it deleted, or is it in another container?")
-        return content
-
-    def read_json(self, uri: str) -> Any:
-        """JSON in a file of the store, or of this machine."""
-        content = self.download(uri) if FILE.fullmatch(uri) else existing(uri).read_bytes()
-        return json.loads(content)
-
-    def local_copy(self, uri: str) -> Path:
-        """Copy on this machine of a file in the store; a file that is here stays where it is."""
-        if not FILE.fullmatch(uri):
-            return existing(uri)
-        file = self._copies / self._path(uri)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(self.download(uri))
-        return file
-
-    def alone(self, name: str) -> AbstractContextManager:
-        """Lease on a blob of that name: of several runs one has it, the others wait; it ends with its holder."""
-        from lib.backends.azureml.lease import lease
-
-        return lease(self.container.get_blob_client(f"locks/{name}"), _LEASE_SECONDS)
-
-    def _path(self, uri: str) -> str:
-        found = FILE.fullmatch(uri)
-        if found is None:
-            raise DataError(
-                f"{uri}: expected a path, azureml:<dataset>:<version> or azureml://datastores/<datastore>/paths/<path>."
-            )
-        if found["datastore"] != self._parameters.datastore:
-            raise DataError(
-                f"{uri} is in the datastore {found['datastore']}, and this run uses {self._parameters.datastore}. Set "
-                "datastore, or register the file as a dataset and name that: azureml:<dataset>:<version>."
-            )
-        return found["path"]
-
-    # Tables
+    def __init__(self, connection: Connection, store: DataStore, name: str):
+        self._connection, self._store, self._name = connection, store, name
 
     def find(self, uri: str) -> str:
         """Where a table is, for people; one on this machine is uploaded and registered now."""
@@ -196,11 +62,11 @@ class DataStore:
             return uri
         stem = re.sub(r"[^\w-]", "-", Path(uri).name.split(".")[0])
         if FILE.fullmatch(uri):
-            content, suffix = self.download(uri), "".join(Path(uri).suffixes[-2:])
+            content, suffix = self._store.download(uri), "".join(Path(uri).suffixes[-2:])
         else:
             file = existing(uri)
             content, suffix = file.read_bytes(), "".join(file.suffixes[-2:])
-        sha256, name = hashlib.sha256(content).hexdigest(), f"{self._parameters.name}-{stem}"
+        sha256, name = hashlib.sha256(content).hexdigest(), f"{self._name}-{stem}"
         known = self._version_of(name, sha256)
         if known is not None:
             return known
@@ -208,7 +74,7 @@ class DataStore:
             copy = Path(scratch) / f"{stem}{suffix}"
             copy.write_bytes(content)
             frame = tables.read(copy)
-        path = f"{self._parameters.name}/tables/{sha256[:16]}/{stem}.parquet"
+        path = f"{self._name}/tables/{sha256[:16]}/{stem}.parquet"
         return self._register(frame, name, path, sha256, described=f"{uri}, {len(frame):,} rows")
 
     def write(self, frame: pd.DataFrame, path: str) -> str:
@@ -268,11 +134,11 @@ class DataStore:
         known = self._version_of(name, sha256)
         if known is not None:
             return known
-        self.upload(content, path)
+        self._store.upload(content, path)
 
         def register() -> Any:
             dataset = Dataset.Tabular.from_parquet_files(
-                (self.datastore, path), validate=False, set_column_types=column_types(arrow.schema)
+                (self._store.datastore, path), validate=False, set_column_types=column_types(arrow.schema)
             )
             tags = {_TAG: sha256, "rows": str(len(frame))}
             return dataset.register(
@@ -320,7 +186,3 @@ def column_types(schema: pa.Schema) -> dict[str, Any]:
         pa.string(): DataType.to_string,
     }
     return {field.name: stated[field.type]() for field in schema if field.type in stated}
-
-
-def _last(resource_id: str) -> str:
-    return resource_id.rpartition("/")[2]

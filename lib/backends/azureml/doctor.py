@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from lib.backends.azureml import cost, environment
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
-from lib.backends.azureml.data import DataStore
 from lib.backends.azureml.endpoint import name_of
 from lib.backends.azureml.explain import explaining, is_absent
+from lib.backends.azureml.store import DataStore
 from lib.backends.base import Check
 from lib.errors import MillraceError
 from lib.paths import ROOT
@@ -227,7 +227,8 @@ class _Patient:
             known = f"Sizes with a GPU there: {', '.join(near) or 'none'}."
             return Check("quota", f"{self._parameters.gpu_vm_size} is not to be had in this region. {known}", ok=False)
         nodes = self._parameters.max_nodes
-        wanted = nodes * vars(size)["vCPUs"]  # azure-ai-ml 1.35 leaves its own attribute, v_cp_us, empty
+        # azure-ai-ml 1.35 leaves v_cp_us and current_value empty, and keeps the numbers under their names on the wire.
+        wanted = nodes * vars(size)["vCPUs"]
         low = self._parameters.vm_priority == "low_priority"
         usage = next(
             (one for one in self._connection.client.compute.list_usage() if _counts(one, size.family, low)), None
@@ -235,7 +236,7 @@ class _Patient:
         said = f"{nodes} x {size.name} are {wanted} cores"
         if usage is None:
             return Check("quota", f"{said}; the region names no quota of {size.family}: see studio, Quotas", ok=False)
-        left = usage.limit - usage.current_value
+        left = usage.limit - vars(usage)["currentValue"]
         said = f"{said} of {size.family if not low else 'low priority'}; {left} of {usage.limit} are free"
         if usage.limit < wanted:
             return Check("quota", f"{said}: ask for more (studio, Quotas), or lower max_nodes", ok=False)

@@ -106,14 +106,16 @@ def text_of(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> tuple[set[int], str]:
-    """Statuses and words of an exception and of what caused it."""
+    """Statuses and words of an exception and of what caused it, as far back as the first answer of Azure's."""
     statuses, words = set(), []
     for one in _chain(error):
-        statuses |= {int(status) for status in _statuses(one)}
+        statuses = set(_statuses(one))
         code = getattr(getattr(one, "error", None), "code", "") or getattr(one, "error_code", "")
         words += [type(one).__name__, str(code), str(one)]
         response = getattr(one, "response", None)
         words.append(str(getattr(getattr(response, "request", None), "url", "")))
+        if statuses:  # what came before it, a 404 that led to the attempt to make the thing, was dealt with
+            break
     text = "\n".join(words)
     if not statuses:
         statuses = {int(one) for one in _STATUS_IN_TEXT.findall(text)[:1]}

@@ -178,7 +178,7 @@ EXPLANATIONS = (
     Explanation(
         "trouble at Azure",
         "",
-        (408, 500, 502, 503, 504),
+        (408, 500, 501, 502, 503, 504),
         "Azure answers with an error of its own, again and again. Look at https://azure.status.microsoft, and go "
         "on later with `run_all.py --from STAGE`.",
         again=True,

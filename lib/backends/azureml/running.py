@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
-    from lib.backends.azureml.data import DataStore
+    from lib.backends.azureml.data import Tables
     from lib.parameters import Parameters
 
 _POLL_SECONDS = 3.0
@@ -59,7 +59,7 @@ class ClusterExecutor:
 
     Parameters
     ----------
-    connection, data, clusters, meter
+    connection, tables, clusters, meter
         Parts of the backend.
     parameters : Parameters
     stage : str
@@ -68,13 +68,13 @@ class ClusterExecutor:
     def __init__(
         self,
         connection: Connection,
-        data: DataStore,
+        tables: Tables,
         clusters: Clusters,
         meter: Meter,
         parameters: Parameters,
         stage: str,
     ):
-        self._connection, self._data, self._clusters, self._meter = connection, data, clusters, meter
+        self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
         self._parameters, self._stage = parameters, stage
         self.places = clusters.places(stage)
 
@@ -130,7 +130,7 @@ class ClusterExecutor:
             for name, value in parameters.items():
                 if isinstance(value, str) and value.startswith("azureml:") and "://" not in value:
                     # Named as its input, a dataset shows in the job's lineage.
-                    config.run_config.data[name] = self._data.dataset(value).as_named_input(name)
+                    config.run_config.data[name] = self._tables.dataset(value).as_named_input(name)
             tags = {"stage": self._stage, "run_name": str(parameters.get("run_name", ""))}
             with explaining(f"submit {notebook.name}"):
                 experiment = Experiment(self._connection.workspace, self._parameters.name)
@@ -141,13 +141,13 @@ class ClusterExecutor:
         resolved = dict(parameters)
         if "data" in resolved:
             resolved["data"] = self._address(resolved["data"])
-        options = resolved.get("options") or {}
-        resolved["options"] = {name: self._address(value) for name, value in options.items()}
+        if "options" in resolved:
+            resolved["options"] = {name: self._address(value) for name, value in resolved["options"].items()}
         return resolved
 
     def _address(self, value: Any) -> Any:
         is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
-        return self._data.registered(value) if is_table and resolve(value).is_file() else value
+        return self._tables.registered(value) if is_table and resolve(value).is_file() else value
 
     def _followed(
         self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]

@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from . import LoopbackAzure, names
@@ -13,6 +14,9 @@ from . import LoopbackAzure, names
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "loopback-azure").absolute()
     folder.mkdir(parents=True)
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
     with LoopbackAzure(folder / "state", folder / "journal.jsonl") as azure:
         home = folder / "home"
         home.mkdir()
@@ -25,7 +29,7 @@ def main() -> None:
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config))
         print(f"source {folder / 'environment.sh'}\ntail -f {folder / 'journal.jsonl'}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        asked.wait()
 
 
 main()

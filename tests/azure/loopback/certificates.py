@@ -20,6 +20,8 @@ HOSTS = [
     "dc.services.visualstudio.com",
     "dc.applicationinsights.azure.com",
     "*.in.applicationinsights.azure.com",
+    "*.livediagnostics.monitor.azure.com",
+    "settings.sdk.monitor.azure.com",
 ]
 
 

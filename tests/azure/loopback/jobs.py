@@ -87,11 +87,26 @@ def take_node(azure, cluster, run: Run) -> bool:
 
 
 def unpack(azure, snapshot: str, folder: Path) -> None:
-    for node in azure.store.snapshots[snapshot]["FileRevisionList"]["FileNodes"]:
-        container, _, name = unquote(urlsplit(node["BlobUri"]).path)[1:].partition("/")
-        file = folder / node["FullName"]
+    for path, address in files_of(azure, snapshot).items():
+        container, _, name = unquote(urlsplit(address).path)[1:].partition("/")
+        file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(azure.blobs.get(container, name))
+
+
+def files_of(azure, snapshot: str) -> dict[str, str]:
+    """Files of a snapshot and where they are; clients send only what is new since the snapshot before."""
+    sent = azure.store.snapshots[snapshot]
+    parent = sent.get("ParentSnapshotId")
+    files = files_of(azure, parent) if parent in azure.store.snapshots else {}
+    files |= {node["FullName"]: node["BlobUri"] for node in sent["FileRevisionList"]["FileNodes"]}
+    return {path: address for path, address in files.items() if names_file(sent["DirTreeNode"], path)}
+
+
+def names_file(node: dict[str, Any], path: str) -> bool:
+    first, _, rest = path.partition("/")
+    child = (node.get("children") or {}).get(first)
+    return child is not None and (not rest or names_file(child, rest))
 
 
 def run_process(azure, run: Run, definition: dict[str, Any], folder: Path) -> bool:

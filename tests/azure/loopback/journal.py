@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .messages import Call, Reply
-from .routing import Route
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,13 @@ class Entry:
         return text + (f" ({self.fault} injected)" if self.fault else "")
 
 
-def entry(call: Call, reply: Reply | None, route: Route | None, **details) -> Entry:
+def entry(call: Call, reply: Reply | None, route: str, **details) -> Entry:
     return Entry(
         call.method,
         call.host,
         call.target,
         reply.status if reply else 0,
-        str(route or ""),
+        route,
         call.api_version,
         call.headers.get("user-agent", "")[:80],
         request=text_of(call.body),
@@ -59,7 +58,7 @@ class Journal:
     def __init__(self, file: Path | None = None):
         self.file = file
         self.entries: list[Entry] = []
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
 
     def write(self, entry: Entry) -> None:
         with self.lock:
@@ -67,6 +66,12 @@ class Journal:
             if self.file:
                 with self.file.open("a") as file:
                     file.write(json.dumps(entry.__dict__) + "\n")
+            self.lock.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Until the next call, or so long."""
+        with self.lock:
+            self.lock.wait(seconds)
 
     def mark(self) -> int:
         return len(self.entries)

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from . import reaper
+
 START_SECONDS = 180
 
 
@@ -31,6 +33,8 @@ class Process:
                 start_new_session=True,
             )  # fmt: skip
 
+        reaper.tell(f"+{self.popen.pid}")
+
     def stop(self, grace_seconds: float = 5) -> None:
         """End the group: asked first, then killed, and the children of a parent that is gone as well."""
         for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, grace_seconds)):
@@ -38,6 +42,7 @@ class Process:
                 os.killpg(self.popen.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(seconds)
+        reaper.tell(f"-{self.popen.pid}")
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")

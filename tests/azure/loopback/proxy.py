@@ -99,7 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         except Exception:
             details["failure"] = traceback.format_exc()
             answered = reply(error(501, "LoopbackError", details["failure"]), 501)  # 500 is tried again
-        behind.journal.write(entry(call, answered, route, seconds=time.monotonic() - started, **details))
+        described = route.described(parameters) if route else ""
+        behind.journal.write(entry(call, answered, described, seconds=time.monotonic() - started, **details))
         if answered:
             self.send(answered, cut=bool(fault and fault.drop == "reply"))
 

@@ -29,6 +29,10 @@ class Route:
     def __str__(self) -> str:
         return f"{self.method} {self.host} {self.template}"
 
+    def described(self, parameters: dict[str, str]) -> str:
+        """The same for one call: an ``operation`` is part of it by its value, any other parameter by its name."""
+        return str(self).replace("{operation:path}", parameters.get("operation", ""))
+
     @property
     def order(self) -> tuple[int, int, int]:
         """Sorts what leaves less open to the front."""

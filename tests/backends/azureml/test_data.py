@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from lib.backends.azureml import data
+from lib.backends.azureml.store import FILE
 from lib.data import tables
 
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
@@ -26,7 +27,7 @@ def test_without_a_version_it_is_none(uri):
 
 @pytest.mark.parametrize("before", ["", "subscriptions/s/resourcegroups/r/workspaces/w/"])
 def test_a_file_is_known_by_datastore_and_path(before):
-    found = data.FILE.fullmatch(f"azureml://{before}datastores/millrace/paths/flights/ab/train.parquet")
+    found = FILE.fullmatch(f"azureml://{before}datastores/millrace/paths/flights/ab/train.parquet")
     assert found.group("datastore", "path") == ("millrace", "flights/ab/train.parquet")
 
 

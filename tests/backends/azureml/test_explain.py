@@ -104,6 +104,16 @@ def test_the_cause_counts_where_the_error_itself_says_nothing():
     assert explanation(outer).name == "too many requests"
 
 
+def test_what_was_dealt_with_before_does_not_count():
+    try:
+        try:
+            raise http(404)
+        except azure.HttpResponseError:
+            raise http(503) from None
+    except azure.HttpResponseError as error:
+        assert explanation(error).name == "trouble at Azure" and not is_absent(error)
+
+
 def test_mlflows_errors_of_its_own_are_no_trouble_at_azure():
     from mlflow.exceptions import MlflowException
 

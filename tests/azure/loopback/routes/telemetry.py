@@ -6,6 +6,8 @@ from ..routing import Routes
 collector = Routes("dc.services.visualstudio.com")
 global_collector = Routes("dc.applicationinsights.azure.com")
 regional_collector = Routes("{region}.in.applicationinsights.azure.com")
+live_metrics = Routes("{region}.livediagnostics.monitor.azure.com")
+settings = Routes("settings.sdk.monitor.azure.com")
 
 
 @collector.on("POST", "/v2/track", "/v2.1/track")
@@ -13,3 +15,13 @@ regional_collector = Routes("{region}.in.applicationinsights.azure.com")
 @regional_collector.on("POST", "/v2/track", "/v2.1/track")
 def track(azure, call: Call, region: str = "") -> Reply:
     return reply({"itemsReceived": 1, "itemsAccepted": 1, "errors": []})
+
+
+@live_metrics.on("POST", "/{path:path}")
+def nobody_watches(azure, call: Call, region: str, path: str) -> Reply:
+    return Reply(200, headers={"x-ms-qps-subscribed": "false"})
+
+
+@settings.on("GET", "/{path:path}")
+def no_settings(azure, call: Call, path: str) -> Reply:
+    return reply({"settings": {}})

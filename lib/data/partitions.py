@@ -1,0 +1,112 @@
+"""Parts of a table that need never be in memory together: row groups of Parquet, or text that is written as such."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.data import numerals, sources, tables, text
+from lib.data.dialect import Dialect, look
+from lib.errors import DataError
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a Parquet file.
+
+    Attributes
+    ----------
+    path : str
+    group : int
+        Of its row groups.
+    """
+
+    path: str
+    group: int
+
+    def read(self, without: Collection[str] = ()) -> pd.DataFrame:
+        """The rows, less some columns."""
+        file = pq.ParquetFile(self.path)
+        names = [name for name in file.schema_arrow.names if name not in without]
+        frame = tables.as_pandas(file.read_row_group(self.group, columns=names))
+        frame.columns = [str(name).strip() for name in frame.columns]
+        return frame
+
+
+def parts(uri: str, folder: Path) -> list[Part]:
+    """Parts of a table on this machine.
+
+    Parameters
+    ----------
+    uri : str
+        A file, folder or pattern.
+    folder : Path
+        Where text is written as Parquet, which can be read by parts.
+
+    Raises
+    ------
+    DataError
+        Where it is no such table, or text changes its type after the first rows.
+    """
+    if sources.is_remote(uri):
+        raise DataError(f"{uri}: engine dask reads files that all workers see. Copy the table to a shared folder.")
+    paths = sources.files(uri)
+    if paths[0].suffix.lower() not in tables.PARQUET:
+        paths = [_as_parquet(path, folder / f"{place:04d}.parquet") for place, path in enumerate(paths)]
+    return [Part(str(path), group) for path in paths for group in range(_groups(path))]
+
+
+def _groups(path: Path) -> int:
+    try:
+        return pq.ParquetFile(path).num_row_groups
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _as_parquet(path: Path, target: Path) -> Path:
+    """Text as Parquet, block by block, each column in the type of its first rows."""
+    dialect = look(path)
+    if len(set(dialect.header)) < len(dialect.header):
+        raise DataError(f"{path} has a column twice. Rename all but one.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    writer, rows = None, []
+    try:
+        for batch in text.batches(path, dialect):
+            if writer is None:
+                if dialect.may_have_codes:
+                    _refuse_codes(path, dialect, batch.schema)
+                writer = pq.ParquetWriter(target, batch.schema, compression="lz4")
+            rows.append(batch)
+            if sum(one.num_rows for one in rows) >= tables.ROWS_PER_WRITE:
+                writer.write_table(pa.Table.from_batches(rows))
+                rows = []
+        if writer is not None and rows:
+            writer.write_table(pa.Table.from_batches(rows))
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{path}: {str(error).splitlines()[0]}. Engine dask takes types from the first rows; mend the column, or "
+            "write the table as Parquet."
+        ) from error
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise DataError(f"{path} has a header of {len(dialect.header)} columns and no row. Give a table with rows.")
+    return target
+
+
+def _refuse_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
+    numbers = [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
+    kept = set()
+    for batch in text.batches(path, dialect, numbers):
+        kept |= {name for name in numbers if numerals.has_codes(pa.chunked_array([batch[name]]))}
+    if kept:
+        raise DataError(
+            f"{path}: {', '.join(sorted(kept))} hold codes such as 00501, whose zeros are lost in numbers. Write the "
+            "table as Parquet with these columns as text."
+        )

@@ -1,0 +1,97 @@
+"""The product's own backend, asked for one thing: what it answers, or what it would tell a user.
+
+``python backend.py WHAT [name=value ...]``; the last line is JSON.
+"""
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from lib import backends
+from lib.errors import MillraceError
+from lib.parameters import Parameters, load
+from lib.paths import ROOT
+
+TABLE = pd.DataFrame({"a": [1.5, None], "b": ["x", "y"], "c": [1, 2]})
+CODE = {
+    "note": 'print("cell of the notebook")',
+    "slow": 'import time\nprint("cell of the notebook", flush=True)\ntime.sleep(600)',
+}
+said = []
+
+
+def say(line):
+    said.append(line)
+    print(line, flush=True)
+
+
+def tables(backend):
+    """Write a table and read it; then JSON."""
+    uri = backend.write_table(TABLE, f"faults/{time.monotonic_ns()}.parquet")
+    other = backend.write_json({"a": 1}, f"faults/{time.monotonic_ns()}.json")
+    return {"rows": len(backend.read_table(uri)), "json": backend.read_json(other)}
+
+
+def checks(backend):
+    """What setup does."""
+    return {"checks": [[check.what, check.ok] for check in backend.checks()]}
+
+
+def tracking(backend):
+    """A run with a number in it."""
+    client = backend.tracking.client
+    name = f"faults-{time.monotonic_ns()}"
+    run = client.create_run(client.create_experiment(name))
+    client.log_metric(run.info.run_id, "score", 0.5)
+    return {"score": client.get_run(run.info.run_id).data.metrics["score"]}
+
+
+def job(backend, code="note", cancel=False):
+    """A notebook of one cell, on the cluster."""
+    cell = nbformat.v4.new_code_cell("stage = 'train'", metadata={"tags": ["parameters"]})
+    book = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(CODE[code])])
+    book.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    nbformat.write(book, "notebook.ipynb")
+    cancelled = threading.Event()
+
+    def watch(line):
+        say(line)
+        if cancel and "cell of the notebook" in line:
+            cancelled.set()
+
+    try:
+        backend.executor("train").execute(
+            Path("notebook.ipynb"), Path("executed.ipynb"), {"stage": "train"}, timeout_minutes=20,
+            cancelled=cancelled, say=watch,
+        )  # fmt: skip
+    finally:
+        log = Path("executed.log").read_text() if Path("executed.log").exists() else ""
+        say(f"log brought back: {'cell of the notebook' in log}")
+    return {"executed": "cell of the notebook" in Path("executed.ipynb").read_text()}
+
+
+def cancel(backend):
+    """The same, cancelled while it runs."""
+    return job(backend, "slow", cancel=True)
+
+
+WHAT = {function.__name__: function for function in (tables, checks, tracking, job, cancel)}
+
+
+def main():
+    files = [ROOT / "parameters" / name for name in ("penguins.yaml", "azureml.yaml")]
+    layers = load(files, sys.argv[2:])
+    try:
+        backend = backends.connect(Parameters(layers.values))
+        answer = {"answer": WHAT[sys.argv[1]](backend)}
+    except MillraceError as error:
+        answer = {"error": type(error).__name__, "message": str(error)}
+    print(json.dumps(answer | {"said": said}))
+
+
+main()

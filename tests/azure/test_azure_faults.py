@@ -1,0 +1,133 @@
+"""What can go wrong on Azure, and what a user reads then: the product's backend against a loopback Azure that fails."""
+
+import json
+
+import pytest
+
+pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
+
+from loopback import names
+
+pytestmark = pytest.mark.slow
+WORKSPACE = (
+    f"subscription_id={names.SUBSCRIPTION}",
+    f"resource_group={names.RESOURCE_GROUP}",
+    f"workspace_name={names.WORKSPACE}",
+)
+BLOBS = rf"PUT {names.STORAGE_ACCOUNT}\.blob\.core\.windows\.net.*faults"
+ANY = 10**6
+
+
+class Found(dict):
+    """What the backend answered, or told; shows itself where it is the other of the two."""
+
+    def __missing__(self, name):
+        raise AssertionError(f"no {name} in {json.dumps(self, indent=1)}")
+
+
+@pytest.fixture
+def ask(azure):
+    def ask(what, *assignments, **environment):
+        return Found(azure.client("backend", what, *WORKSPACE, *assignments, environment=environment))
+
+    return ask
+
+
+def test_tables_and_json_go_to_the_datastore_and_back(ask):
+    assert ask("tables")["answer"] == {"rows": 2, "json": {"a": 1}}
+
+
+def test_a_notebook_runs_as_a_job_and_comes_back_with_its_log(ask):
+    found = ask("job")
+    assert found["answer"] == {"executed": True}
+    assert "log brought back: True" in found["said"]
+    assert any("cell of the notebook" in line for line in found["said"])
+
+
+# Who we are, and where
+
+
+def test_a_workspace_that_is_not_there(ask):
+    found = ask("checks", "workspace_name=mlw-other")
+    assert (
+        "mlw-other" in found["message"]
+        and "Compare subscription_id, resource_group and workspace_name" in found["message"]
+    )
+
+
+def test_a_wrong_secret(ask):
+    assert "Make a new one, and set AZURE_CLIENT_SECRET" in ask("checks", AZURE_CLIENT_SECRET="wrong")["message"]
+
+
+def test_a_token_that_expires_in_mid_run(azure, ask):
+    azure.faults.on_wire(r"GET .*experiments/get", 401, code="ExpiredAuthenticationToken", message="expired", times=ANY)
+    azure.faults.on_wire(
+        r"POST .*experiments/create", 401, code="ExpiredAuthenticationToken", message="expired", times=ANY
+    )
+    found = ask("tracking")
+    assert "The login has expired" in found["message"] and "--from STAGE" in found["message"]
+
+
+# Storage
+
+
+@pytest.mark.parametrize("code", ["AuthorizationPermissionMismatch", "AuthorizationFailure"])
+def test_a_storage_that_lets_nobody_in(azure, ask, code):
+    azure.faults.on_wire(BLOBS, 403, code=code, message="This request is not authorized.", times=ANY)
+    assert "Give it the role Storage Blob Data Contributor" in ask("tables")["message"]
+
+
+def test_a_connection_dropped_in_an_upload(azure, ask):
+    azure.faults.on_wire(BLOBS, drop="upload")
+    assert ask("tables")["answer"] == {"rows": 2, "json": {"a": 1}}
+    assert any(entry.fault == "dropped upload" for entry in azure.calls)
+
+
+# Bursts, which pass
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_burst_of_errors_passes(azure, ask, status):
+    azure.faults.on_wire(BLOBS, status, headers={"Retry-After": "1"}, times=2)
+    azure.faults.on_wire(rf"{names.API_HOST}/dataset", status, headers={"Retry-After": "1"}, times=2)
+    assert ask("tables")["answer"] == {"rows": 2, "json": {"a": 1}}
+    assert sum(bool(entry.fault) for entry in azure.calls) == 4
+
+
+def test_something_of_the_same_name_is_there_already(azure, ask):
+    azure.faults.on_wire(rf"POST {names.API_HOST}/dataset", 409, code="UserError", message="already registered")
+    assert ask("tables")["answer"] == {"rows": 2, "json": {"a": 1}}
+
+
+# Clusters and jobs
+
+
+def test_no_quota_for_a_cluster(azure, ask):
+    azure.store.computes.pop("gpu-quota", None)
+    azure.faults.in_service("compute.quota")
+    found = ask("job", "gpu_cluster=gpu-quota")
+    assert "Ask for more on the page Quotas" in found["message"]
+
+
+def test_a_node_that_is_preempted(azure, ask):
+    azure.faults.in_service("job.preempted")
+    found = ask("job")
+    assert found["answer"] == {"executed": True}
+    assert found["said"].count("queued") == 2
+
+
+def test_an_image_that_cannot_be_built(azure, ask):
+    azure.faults.in_service("job.image_build_failed")
+    assert "20_image_build_log.txt" in ask("job")["message"]
+
+
+def test_a_job_out_of_memory(azure, ask):
+    azure.faults.in_service("job.out_of_memory")
+    assert "Choose a larger gpu_vm_size, or fewer rows" in ask("job")["message"]
+
+
+def test_cancelled_here_is_cancelled_there(azure, ask):
+    found = ask("cancel")
+    assert "was cancelled" in found["message"] and "log brought back: True" in found["said"]
+    newest = list(azure.store.runs.values())[-1]
+    assert newest.dto["status"] == "Canceled" and newest.process.popen.poll() is not None

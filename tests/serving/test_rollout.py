@@ -1,0 +1,177 @@
+"""Traffic between versions: shared, mirrored, taken back by hand and by a limit, and no request lost on the way."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import cloudpickle
+import pandas as pd
+import psutil
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from benchmarks._steady import Steady
+from benchmarks.rollout import through_everything
+from lib.errors import EndpointError
+from lib.serving import process
+from lib.serving.endpoint import Keeping, LocalEndpoint
+from lib.serving.model import load
+from lib.serving.rollout import Rollout, Watch
+from tests.serving.conftest import ROW, Client
+
+# The models are saved once for all files of this folder, so these stay on one worker.
+
+
+class TestWatch:
+    def test_few_failures_break_no_limit_and_many_do(self):
+        watch = Watch(Rollout(most_errors=0.1))
+        assert not any(watch.note(0.01, number % 20 == 0) for number in range(100))
+        broken = next(filter(None, (watch.note(0.01, True) for _ in range(20))))
+        assert "may (endpoint_most_errors)" in broken
+
+    def test_one_failure_is_no_share_of_anything(self):
+        watch = Watch(Rollout(most_errors=0))
+        assert not any(watch.note(0.01, True) for _ in range(19)) and watch.note(0.01, True)
+
+    def test_slow_answers(self):
+        watch = Watch(Rollout(most_latency_ms=100))
+        assert not any(watch.note(0.5 if number % 50 == 0 else 0.01, False) for number in range(200))
+        assert "endpoint_most_latency_ms" in next(filter(None, (watch.note(0.5, False) for _ in range(100))))
+
+
+@pytest.fixture(scope="module")
+def flawed(models, tmp_path_factory):
+    """The classifier, but a note can make it fail, die, or take its time."""
+    folder = tmp_path_factory.mktemp("flawed") / "model"
+    shutil.copytree(models / "classifier", folder)
+
+    def flaw(rows):
+        notes = set(rows["note"])
+        if "fail" in notes:
+            raise ValueError("told to fail")
+        if "die" in notes:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "wait" in notes:
+            time.sleep(0.3)
+        return rows
+
+    own = load(models / "classifier").estimator
+    with (folder / "model.pkl").open("wb") as file:
+        cloudpickle.dump(make_pipeline(FunctionTransformer(flaw), *(step for _, step in own.steps)), file)
+    return folder
+
+
+@pytest.fixture
+def live(models, tmp_path):
+    """Version 1, live."""
+    endpoint = LocalEndpoint(tmp_path / "endpoint", "flights")
+    endpoint.deploy(models / "classifier", "1")
+    yield endpoint
+    endpoint.stop()
+
+
+def body_with(note):
+    return json.dumps({"data": [{**ROW, "note": note}]})
+
+
+def ask(endpoint, times=1, note="", **headers):
+    """Versions that answered; what is no answer is an error."""
+    client = Client(endpoint.status().url, endpoint.keys()["primary"])
+    answers = [client.ask(body=body_with(note), **headers) for _ in range(times)]
+    assert [status for status, *_ in answers] == [200] * times
+    return [content["model"]["version"] for _, content, _ in answers]
+
+
+def wait_until(true, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_share_mirror_all_and_back(models, live):
+    status = live.deploy(models / "regressor", "2", rollout=Rollout(percent=0))
+    assert (status.version, set(ask(live, 20))) == ("1", {"1"}) and "gets 0 %" in status.beside
+    named = next(path.name for path in (live.folder / "deployments").glob("2-*"))
+    assert ask(live, azureml_model_deployment=named) == ["2"]
+    assert Client(status.url, live.keys()["primary"]).ask(azureml_model_deployment="none")[0] == 404
+
+    live.shift(0, mirror=100)
+    assert set(ask(live, 10)) == {"1"}
+    # A regressor answers otherwise than a classifier.
+    wait_until(lambda: "0 of 10 answers the same" in live.status().beside)
+    live.shift(50)
+    assert set(ask(live, 60)) == {"1", "2"}
+    assert (live.shift(100).version, set(ask(live, 10))) == ("2", {"2"})
+    back = live.roll_back()
+    assert (back.version, back.beside, set(ask(live, 10))) == ("1", "", {"1"})
+    with pytest.raises(EndpointError, match="no version before this one"):
+        live.roll_back()
+    with pytest.raises(EndpointError, match="no new version"):
+        live.shift(10)
+
+
+def test_the_version_before_comes_up_again_after_it_was_let_go(models, live):
+    live.deploy(models / "classifier", "2", rollout=Rollout(watch_minutes=0))
+    wait_until(lambda: not live.status().beside)
+    assert ask(live) == ["2"] and live.roll_back().version == "1" and ask(live) == ["1"]
+    assert live.roll_back().version == "2" and ask(live) == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("note", "limits", "why"),
+    [
+        ("fail", {"most_errors": 0.1}, "endpoint_most_errors"),
+        ("wait", {"most_latency_ms": 250}, "endpoint_most_latency_ms"),
+    ],
+)
+def test_a_broken_limit_takes_all_traffic_back_and_no_request_fails(live, flawed, note, limits, why):
+    live.deploy(flawed, "2", rollout=Rollout(**limits), check=lambda url, key: Client(url, key).ask())
+    assert ask(live) == ["2"]
+    ask(live, 45, note=note)
+    wait_until(lambda: live.status().version == "1" and not live.status().beside)
+    assert why in live.status().events[-1] and set(ask(live, 5, note=note)) == {"1"}
+
+
+def test_what_kills_the_new_version_is_answered_by_the_one_before(live, flawed):
+    live.deploy(flawed, "2")
+    assert ask(live, note="die") == ["1"] and ask(live) == ["2"]
+    wait_until(lambda: len(live.status().workers) == 4)
+
+
+def test_a_router_of_older_code_gives_way(models, live, monkeypatch):
+    before = live.status()
+    monkeypatch.setattr(process, "code_digest", lambda: "of tomorrow")
+    steady = Steady(before.url, body_with("").encode(), lambda name: live.keys()[name])
+    with steady.running(), steady.phase("handing over") as counts:
+        live.deploy(models / "classifier", "2")
+        steady.wait_for(lambda: counts["version 2"] > 20)
+    after = live.status()
+    assert not steady.failed and (after.url, after.version) == (before.url, "2") and after.pid != before.pid
+    wait_until(lambda: not psutil.pid_exists(before.pid) or psutil.Process(before.pid).status() == "zombie")
+
+
+def test_no_request_fails_through_a_rollout_a_rollback_killed_workers_and_new_keys(models, live):
+    steady = Steady(live.status().url, body_with("").encode(), lambda name: live.keys()[name])
+    through_everything(live, models / "classifier", steady)
+    print(steady.counts)
+    assert not steady.failed
+    assert steady.counts["30 % to the new"].keys() >= {"version 1", "version 2"}
+    old = steady.counts["rolled back"]
+    assert old["version 1"] > old["version 2"]
+
+
+def test_what_was_asked_is_kept_by_day(models, live):
+    live.deploy(models / "classifier", "2", keeping=Keeping(columns=("age", "city")))
+    ask(live, 3)
+    Client(live.status().url, live.keys()["primary"]).ask(body='{"data": []}')
+    wait_until(lambda: list(live.folder.glob("requests/day=*/v2-*.parquet")))
+    live.stop()
+    kept = pd.read_parquet(live.folder / "requests")
+    assert kept["age"].tolist() == [41] * 3 and kept["city"].tolist() == ["Oslo"] * 3
+    assert kept["_prediction"].tolist() == ["on time"] * 3 and set(kept["_version"]) == {"2"}
+    assert (kept["_latency_ms"] > 0).all() and kept["_probability_late"].between(0, 1).all()
+    assert set(kept["day"].astype(str)) == set(kept["_time"].dt.strftime("%Y-%m-%d")) and "fare" not in kept
