@@ -24,7 +24,7 @@ OF_A_PUBLIC_ONE = {
     "CKV_AZURE_206",  # the data is in one region
 }
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(tf.SECONDS)]
 
 
 @pytest.fixture(scope="module", params=tf.ENVIRONMENTS)
@@ -34,7 +34,7 @@ def scanned(request):
         pytest.skip("checkov is not installed: `make infra-check` brings it")
     arguments = ["-d", tf.INFRA, "--framework", "terraform", "--skip-download", "-o", "json"]
     arguments += ["--var-file", tf.INFRA / f"env/{request.param}.tfvars"]
-    said = subprocess.run([CHECKOV, *arguments], capture_output=True, text=True, timeout=280)
+    said = subprocess.run([CHECKOV, *arguments], capture_output=True, text=True, timeout=tf.SECONDS)
     return request.param, json.loads(said.stdout)
 
 

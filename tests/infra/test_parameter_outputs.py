@@ -46,6 +46,13 @@ def test_the_recorded_outputs_are_laid_over_the_parameters():
     assert layers.sources["workspace_name"] == "tests/infra/outputs.json"
 
 
+def test_they_go_over_the_profile_of_azure():
+    values = check(load([USE_CASE, tf.INFRA.parent / "parameters/azureml.yaml", RECORDED]))
+    assert {name: values["azure"][name] for name in NAMES} == {
+        name: one["value"] for name, one in json.loads(RECORDED.read_text()).items()
+    }
+
+
 def test_the_chain_takes_them_as_they_are(capsys):
     assert main(["--params", str(USE_CASE), str(RECORDED), "--dry-run"]) == 0
     assert "workspace_name: 'mlw-millrace-dev'" in capsys.readouterr().out

@@ -2,7 +2,8 @@
 
 import pytest
 import terraform as tf
-from rules import RULES, Plan
+from planned import Plan
+from rules import RULES
 
 # For each rule: where the mutant differs, what stands there, what the mutant has.
 MUTANTS = {

@@ -5,6 +5,7 @@ import re
 import pytest
 import terraform as tf
 
+pytestmark = pytest.mark.timeout(tf.SECONDS)
 RUNS = {".": 62, "bootstrap": 10}
 
 
