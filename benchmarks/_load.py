@@ -30,12 +30,14 @@ class Load:
 
 
 class Client(asyncio.Protocol):
-    """One connection: sends a request, waits for its answer, sends it again."""
+    """Sends a request, waits for its answer, sends it again; over a new connection where the server closes each."""
 
     length = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+    closes = re.compile(rb"connection: *close", re.IGNORECASE)
 
-    def __init__(self, request: bytes, ends: float):
-        self.request, self.ends = request, ends
+    def __init__(self, host: str, port: int, request: bytes, ends: float):
+        self.place, self.request, self.ends = (host, port), request, ends
+        self.is_waiting = False
         self.done = asyncio.get_running_loop().create_future()
         self.milliseconds: list[float] = []
         self.failed = 0
@@ -45,8 +47,11 @@ class Client(asyncio.Protocol):
         self.transport = transport
         self.send()
 
+    async def connect(self):
+        await asyncio.get_running_loop().create_connection(lambda: self, *self.place)
+
     def send(self):
-        self.began = time.perf_counter()
+        self.began, self.is_waiting = time.perf_counter(), True
         self.transport.write(self.request)
 
     def data_received(self, data):
@@ -63,25 +68,26 @@ class Client(asyncio.Protocol):
         now = time.perf_counter()
         self.milliseconds.append(1000 * (now - self.began))
         self.failed += self.buffer[9:12] != b"200"
-        self.buffer = b""
-        if now < self.ends:
-            self.send()
-        else:
+        is_last = self.closes.search(self.buffer, 0, head)
+        self.buffer, self.is_waiting = b"", False
+        if is_last or now > self.ends:
             self.transport.close()
-            self.done.set_result(None)
+        else:
+            self.send()
 
     def connection_lost(self, exc):
-        if not self.done.done():
-            self.failed += 1
+        self.failed += self.is_waiting
+        self.buffer, self.is_waiting = b"", False
+        if time.perf_counter() > self.ends:
             self.done.set_result(None)
+        else:
+            self.again = asyncio.ensure_future(self.connect())
 
 
 async def _run(host: str, port: int, request: bytes, clients: int, seconds: float) -> dict:
-    loop = asyncio.get_running_loop()
     began = time.perf_counter()
-    made = [
-        (await loop.create_connection(lambda: Client(request, began + seconds), host, port))[1] for _ in range(clients)
-    ]
+    made = [Client(host, port, request, began + seconds) for _ in range(clients)]
+    await asyncio.gather(*(client.connect() for client in made))
     await asyncio.gather(*(client.done for client in made))
     took = time.perf_counter() - began
     times = sorted(one for client in made for one in client.milliseconds)

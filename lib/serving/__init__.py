@@ -3,22 +3,33 @@
 From the request inwards, each file one concern::
 
     score.py          init() and run(), the two functions Azure ML calls
-    server.py         the local process: its sockets, its life, when it takes and leaves traffic
-    app.py            the routes: score, health, ready, the pages
+    router.py         the local process that holds the public port, and runs nothing of a model
+    app.py            its routes: score, health, ready, the pages
     keys.py           who may ask
+    traffic.py        which version answers: the stable one, and the new one's share, mirror and way back
+    rollout.py        that share, and the limits that end it
+    pool.py           the workers of a version: who answers next, and what becomes of a death
+    frames.py         bytes between the router and a worker
+    worker.py         the process that has loaded a model, and the workers forked from it
     requests.py       bytes -> columns of values; everything that is not a table is refused
     columns.py        a column of values -> what the model was trained on; the rest is refused
     refusal.py        what is said to a request that cannot be answered
     scorer.py         columns -> predictions and probabilities -> plain JSON
+    compiled.py       a faster form of the model, where it answers as the model itself
+    trees.py          its trees as bit masks
     model_folder.py   the MLflow model folder: found, checked against its hash
     model.py          its model, loaded, with what the folder says about its columns
     openapi.py        the service, described from the model's signature
     pages.py          the page with the form and the API page, both without a network
-    endpoint.py       LocalEndpoint: a new version beside the old, checked, then live
-    deployment.py     one version of it: its folder, its process, the talk between the two
+    recorder.py       what was asked and answered, kept in Parquet files by a process of its own
+    endpoint.py       LocalEndpoint: a new version beside the old, checked, then given its traffic
+    status.py         how an endpoint is, for people
+    control.py        what its router is told, on a Unix socket
+    line.py           the other end of that
     listener.py       the public port, taken before anything is started
     process.py        a process that outlives its parent, and how to recognise it again
+    batch.py          a table's rows through the same checks and model
 
-What runs inside the served process imports nothing else of `lib`, not even `lib.errors`: everything
-outside this folder must be the code the model was trained with (`model_folder.use_code`).
+What runs beside a model (score.py, worker.py and below) imports nothing else of `lib`, not even `lib.errors`:
+everything outside this folder must be the code the model was trained with (`model_folder.use_code`).
 """

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -41,6 +42,7 @@ MOST_PENDING_BYTES = 8 * 2**20
 PAUSE_SECONDS = 10
 FLUSH_ROWS = 20_000
 FLUSH_SECONDS = 5
+END_SECONDS = 5
 # A day's files of one version are joined when there are this many.
 MOST_FILES = 24
 
@@ -65,8 +67,13 @@ class Keeper(asyncio.Protocol):
 
     async def use(self, wanted: dict[str, Any]) -> None:
         """Keep requests from now on, or no more: ``on``, ``columns`` (empty: all) and ``megabytes``."""
-        await self.end()
-        self._wanted = {key: wanted[key] for key in ("on", "columns", "megabytes") if key in wanted}
+        asked = {key: wanted[key] for key in ("on", "columns", "megabytes") if key in wanted}
+        if asked == self._wanted and self._transport is not None:
+            return
+        self._wanted = asked
+        if self._transport is not None:
+            self._transport.close()  # that process writes what it has, and ends by itself
+            self._transport = None
         if self._wanted["on"]:
             await self._start()
 
@@ -92,15 +99,16 @@ class Keeper(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has died, or was told to end."""
-        self._transport, self._lost_at = None, time.monotonic()
+        if self._transport is None or self._transport.is_closing():
+            self._transport, self._lost_at = None, time.monotonic()
 
     async def end(self) -> None:
-        """Let the process write what it has, and end."""
+        """Let the process write what it has, and end; where that takes long, it does so without this one."""
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
-            await self._process.wait()
-        self._transport = self._process = None
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._process.wait(), END_SECONDS)
 
     async def _start(self) -> None:
         try:

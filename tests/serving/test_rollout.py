@@ -169,7 +169,6 @@ def test_what_was_asked_is_kept_by_day(models, live):
     ask(live, 3)
     Client(live.status().url, live.keys()["primary"]).ask(body='{"data": []}')
     wait_until(lambda: list(live.folder.glob("requests/day=*/v2-*.parquet")))
-    live.stop()
     kept = pd.read_parquet(live.folder / "requests")
     assert kept["age"].tolist() == [41] * 3 and kept["city"].tolist() == ["Oslo"] * 3
     assert kept["_prediction"].tolist() == ["on time"] * 3 and set(kept["_version"]) == {"2"}
