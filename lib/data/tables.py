@@ -184,7 +184,8 @@ def _folder_values(path: Path) -> dict[str, str]:
 def _parquet(path: Path, without: Collection[str]) -> pa.Table:
     columns = [name for name in _parquet_names(path) if name not in without]
     try:
-        table = pq.read_table(path, columns=columns, partitioning=None)
+        in_file = [name for name in pq.read_schema(path).names if name in columns]
+        table = pq.read_table(path, columns=in_file, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
     for name, value in _folder_values(path).items():
