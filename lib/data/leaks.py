@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from lib.data.moments import as_moments
 from lib.data.profile import BOOLEAN, DATE, NUMBERS, Column
@@ -79,7 +80,8 @@ class Trial:
     def _score(self, model: Any, values: np.ndarray) -> float:
         from sklearn.model_selection import cross_val_score
 
-        with warnings.catch_warnings():
+        # On few rows threads wait for one another longer than they work.
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")  # of a class with few rows
             return float(np.mean(cross_val_score(model, values, self._y, cv=self._folds, scoring=self._scoring)))
 

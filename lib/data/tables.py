@@ -131,7 +131,13 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False) -> pd.DataFrame:
         if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
             # Beside missing values pandas makes floats of whole numbers, which would change these.
             table = table.set_column(place, field.name, pc.cast(values, pa.string()))
+    # pandas finds the texts by their names, of which a header may have one twice.
+    names = table.column_names
+    if len(set(names)) < len(names):
+        table = table.rename_columns(list(map(str, range(len(names)))))
     frame = _writeable(table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types))
+    if len(set(names)) < len(names):
+        frame.columns = names
     pa.default_memory_pool().release_unused()  # which it would keep for its next table
     # An index with a name was a column once; one without is the row number.
     named = [name for name in frame.index.names if name is not None]
@@ -184,7 +190,8 @@ def _folder_values(path: Path) -> dict[str, str]:
 def _parquet(path: Path, without: Collection[str]) -> pa.Table:
     columns = [name for name in _parquet_names(path) if name not in without]
     try:
-        table = pq.read_table(path, columns=columns, partitioning=None)
+        in_file = [name for name in pq.read_schema(path).names if name in columns]
+        table = pq.read_table(path, columns=in_file, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
     for name, value in _folder_values(path).items():

@@ -1,0 +1,103 @@
+"""Rules of splitting beside the hash of a row: groups, time, and classes too rare for luck."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.data.split import Split, TimeSplit, restored
+from lib.errors import DataError, NameNotFound
+
+ROWS = 1_000
+
+
+@pytest.fixture
+def table():
+    random = np.random.default_rng(0)
+    days = pd.date_range("2023-01-01", periods=ROWS, freq="8h")
+    return pd.DataFrame(
+        {
+            "customer": random.integers(0, 100, ROWS),
+            "amount": random.normal(size=ROWS),
+            "when": days.strftime("%d/%m/%Y %H:%M"),
+            "iso": days,
+            "label": np.where(np.arange(ROWS) < 8, "fraud", "honest"),
+        }
+    )
+
+
+class TestGroups:
+    def test_no_customer_is_on_both_sides(self, table):
+        train, test = Split(("customer",), 0.3, 1).apply(table)
+        assert not set(train["customer"]) & set(test["customer"]) and len(train) + len(test) == ROWS
+
+
+class TestRareClasses:
+    rule = Split(("amount", "customer", "iso", "label", "when"), 0.25, 42)
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_of_eight_rows_two_test_whatever_the_seed(self, table, seed):
+        rule = Split(self.rule.columns, 0.25, seed).stratified(table, "label")
+        train, test = rule.apply(table)
+        assert (test["label"] == "fraud").sum() == 2 and (train["label"] == "fraud").sum() == 6
+
+    def test_rows_of_frequent_classes_stay_where_their_hash_puts_them(self, table):
+        honest = (table["label"] == "honest").to_numpy()
+        dealt = self.rule.stratified(table, "label").is_test(table)
+        assert (dealt[honest] == self.rule.is_test(table)[honest]).all()
+
+    def test_a_class_seen_once_trains(self, table):
+        table.loc[8:, "label"] = "honest"
+        table.loc[0, "label"] = "lonely"
+        train, _ = self.rule.stratified(table, "label").apply(table)
+        assert "lonely" in set(train["label"])
+
+    def test_frequent_classes_are_left_alone(self, table):
+        table["label"] = np.where(np.arange(ROWS) % 2, "a", "b")
+        assert self.rule.stratified(table, "label") is self.rule
+
+    def test_the_rule_comes_back_from_json_the_same(self, table):
+        rule = self.rule.stratified(table, "label")
+        assert (restored(rule.described()).is_test(table) == rule.is_test(table)).all()
+
+
+class TestTime:
+    @pytest.mark.parametrize("column", ["when", "iso"])
+    def test_the_latest_rows_test(self, table, column):
+        rule = TimeSplit.of(table, column, "", 0.2)
+        train, test = rule.apply(table)
+        assert len(test) == 200 and train["iso"].max() < test["iso"].min()
+
+    def test_a_date_cuts(self, table):
+        train, test = TimeSplit.of(table, "iso", "2023-06-01", 0.2).apply(table)
+        assert test["iso"].min() == pd.Timestamp("2023-06-01") and train["iso"].max() < pd.Timestamp("2023-06-01")
+
+    def test_rows_without_a_time_train(self, table):
+        table.loc[[3, 900], "iso"] = pd.NaT
+        assert not TimeSplit.of(table, "iso", "2023-06-01", 0.2).is_test(table)[[3, 900]].any()
+
+    def test_numbers_that_grow_with_time_will_do(self, table):
+        table["year"] = 2000 + np.arange(ROWS) // 100
+        assert TimeSplit.of(table, "year", "2008", 0.2).is_test(table).sum() == 200
+
+    def test_the_rule_comes_back_from_json_the_same(self, table):
+        rule = TimeSplit.of(table, "when", "", 0.2)
+        assert restored(rule.described()) == rule
+
+    def test_what_is_no_time(self, table):
+        with pytest.raises(DataError, match="time_column: label holds no dates or times, e.g. 'fraud'"):
+            TimeSplit.of(table, "label", "", 0.2)
+        with pytest.raises(DataError, match="time_cut: 'soon' cannot be compared with iso"):
+            TimeSplit.of(table, "iso", "soon", 0.2)
+        with pytest.raises(NameNotFound, match="no column 'wehn' .*time_column.*Did you mean 'when'"):
+            TimeSplit.of(table, "wehn", "", 0.2)
+        with pytest.raises(DataError, match="No row is left on the test side: 1000 rows, iso from 2099-01-01 on"):
+            TimeSplit.of(table, "iso", "2099-01-01", 0.2).apply(table)
+
+
+def test_columns_move_out_of_a_frame_that_is_not_kept(table):
+    rule = Split(("amount",), 0.2, 1)
+    train, test = rule.apply(table.copy(), keep=True)
+    other = rule.apply(table, keep=False)
+    pd.testing.assert_frame_equal(train, other[0])
+    pd.testing.assert_frame_equal(test, other[1])
+    assert table.shape[1] == 0 and rule.holds(*other) and not rule.holds(test, train)

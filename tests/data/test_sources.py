@@ -1,0 +1,132 @@
+"""Tables from wherever they are: folders, patterns, addresses, databases."""
+
+import functools
+import http.server
+import sqlite3
+import threading
+
+import pandas as pd
+import pytest
+
+from lib.data import sources
+from lib.errors import DataError, NameNotFound
+
+FRAME = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None]})
+
+
+class TestFiles:
+    def test_a_pattern_reads_all_files_in_the_order_of_their_names(self, tmp_path):
+        FRAME[1:].to_csv(tmp_path / "2024-02.csv", index=False)
+        FRAME[:1].to_csv(tmp_path / "2024-01.csv", index=False)
+        pd.testing.assert_frame_equal(sources.read(str(tmp_path / "2024-*.csv")), FRAME)
+
+    def test_a_column_is_of_one_type_over_all_files(self, tmp_path):
+        (tmp_path / "1.csv").write_text("code,n\n501,1\n")
+        (tmp_path / "2.csv").write_text("code,n\n00502,1.5\n")
+        (tmp_path / "3.csv").write_text("code,n\nA3,\n")
+        frame = sources.read(str(tmp_path / "*.csv"))
+        assert frame["code"].tolist() == ["501", "00502", "A3"]
+        assert frame["n"].tolist()[:2] == [1.0, 1.5]
+
+    def test_files_of_other_columns_are_refused_by_name(self, tmp_path):
+        FRAME.to_csv(tmp_path / "1.csv", index=False)
+        FRAME.rename(columns={"b": "c"}).to_csv(tmp_path / "2.csv", index=False)
+        with pytest.raises(DataError, match="2.csv has other columns than .*1.csv: b, c"):
+            sources.read(str(tmp_path / "*.csv"))
+
+    def test_a_folder_of_parquet_has_the_columns_that_its_folders_name(self, tmp_path):
+        for year in (2023, 2024):
+            (tmp_path / f"year={year}").mkdir()
+            FRAME.to_parquet(tmp_path / f"year={year}" / "part-0.parquet")
+        (tmp_path / "_SUCCESS").touch()
+        frame = sources.read(str(tmp_path))
+        assert frame["year"].tolist() == [2023] * 3 + [2024] * 3 and frame["a"].tolist() == [1, 2, 3] * 2
+
+    def test_columns_that_are_not_wanted_are_not_read(self, tmp_path):
+        FRAME.to_parquet(tmp_path / "t.parquet")
+        frame = sources.read(str(tmp_path / "t.parquet"), without=["b"])
+        assert list(frame.columns) == ["a"] and frame.attrs["unread"] == ["b"]
+        with pytest.raises(NameNotFound, match="no column 'c'"):
+            sources.read(str(tmp_path / "t.parquet"), without=["c"])
+
+    @pytest.mark.parametrize(
+        ("names", "asked", "said"),
+        [
+            ([], "*.csv", "No file matches"),
+            ([], "", "a folder without a table"),
+            (["1.csv", "2.parquet"], "", "holds both Parquet .2.parquet. and text .1.csv."),
+        ],
+    )
+    def test_what_is_no_table(self, tmp_path, names, asked, said):
+        for name in names:
+            (tmp_path / name).write_text("a\n1\n")
+        with pytest.raises(DataError, match=said):
+            sources.read(f"{tmp_path}/{asked}")
+
+    def test_texts_may_stay_in_arrow(self, tmp_path):
+        FRAME.to_csv(tmp_path / "t.csv", index=False)
+        assert sources.read(str(tmp_path / "t.csv"), arrow_texts=True)["b"].dtype == "str"
+        assert sources.read(str(tmp_path / "t.csv"))["b"].dtype == object
+
+    def test_what_is_read_may_be_changed(self, tmp_path):
+        FRAME.to_parquet(tmp_path / "t.parquet")
+        frame = sources.read(str(tmp_path / "t.parquet"))
+        frame.loc[0, "a"] = 7
+        assert frame["a"].tolist() == [7, 2, 3]
+
+
+@pytest.fixture
+def server(tmp_path):
+    """An HTTP server of a folder, and its address."""
+    pytest.importorskip("aiohttp", reason='needs make install GROUPS="sources"')
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+class TestAddresses:
+    def test_a_file_is_fetched_and_read(self, server, tmp_path):
+        FRAME.to_csv(tmp_path / "t.csv.gz", index=False)
+        pd.testing.assert_frame_equal(sources.read(f"{server}/t.csv.gz"), FRAME)
+
+    def test_what_is_not_there_is_told(self, server):
+        with pytest.raises(DataError, match=f"There is nothing at {server}/gone.csv"):
+            sources.read(f"{server}/gone.csv")
+
+    def test_a_secret_comes_from_the_environment_and_is_in_no_message(self, server, monkeypatch):
+        with pytest.raises(DataError, match="environment variable MILLRACE_KEY is not set"):
+            sources.read(server + "/t.csv?key=${MILLRACE_KEY}")
+        monkeypatch.setenv("MILLRACE_KEY", "hush")
+        with pytest.raises(DataError) as error:
+            sources.read(server + "/t.csv?key=${MILLRACE_KEY}")
+        assert "hush" not in str(error.value)
+
+    def test_an_unknown_kind_of_address(self):
+        pytest.importorskip("fsspec")
+        with pytest.raises(DataError, match="nosuch://a/b cannot be read: ValueError: Protocol not known"):
+            sources.read("nosuch://a/b")
+
+
+class TestDatabases:
+    @pytest.fixture
+    def shop(self, tmp_path):
+        connection = sqlite3.connect(tmp_path / "shop.db")
+        FRAME.to_sql("customers", connection, index=False)
+        connection.close()
+        return f"sqlite:///{tmp_path}/shop.db"
+
+    def test_a_table_and_a_query(self, shop):
+        pd.testing.assert_frame_equal(sources.read(f"{shop}#customers"), FRAME)
+        assert sources.read(f"{shop}#SELECT a FROM customers WHERE a > 1")["a"].tolist() == [2, 3]
+
+    def test_what_is_not_there_is_told(self, shop):
+        with pytest.raises(NameNotFound, match="no table 'customer' in .*Did you mean 'customers'"):
+            sources.read(f"{shop}#customer")
+        with pytest.raises(DataError, match="names a database and no table"):
+            sources.read(shop)
+        with pytest.raises(DataError, match="no such column: z"):
+            sources.read(f"{shop}#SELECT z FROM customers")
