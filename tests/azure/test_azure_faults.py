@@ -14,6 +14,7 @@ WORKSPACE = (
     f"resource_group={names.RESOURCE_GROUP}",
     f"workspace_name={names.WORKSPACE}",
 )
+IDENTITY = f"{names.PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/id-millrace"
 BLOBS = rf"PUT {names.STORAGE_ACCOUNT}\.blob\.core\.windows\.net.*faults"
 ANY = 10**6
 
@@ -42,6 +43,14 @@ def test_a_notebook_runs_as_a_job_and_comes_back_with_its_log(ask):
     assert found["answer"] == {"executed": True}
     assert "log brought back: True" in found["said"]
     assert any("cell of the notebook" in line for line in found["said"])
+
+
+def test_automl_searches_on_the_cluster_and_its_model_is_registered_unopened(azure, ask):
+    found = ask("automl", "max_trials=3", "gpu_cluster=gpu-automl", f"managed_identity={IDENTITY}")["answer"]
+    assert len(found["algorithms"]) == 3 and found["best"] > 0.9
+    assert "MLmodel" in found["files"] and not found["opened"]
+    [version] = azure.cloud.registry.search("automl-search")
+    assert version.version == found["version"] and version.tags["by"] == "search" and "production" not in version.tags
 
 
 # Who we are, and where
