@@ -118,6 +118,13 @@ def test_no_quota_for_a_cluster(azure, ask):
     assert "Ask for more on the page Quotas" in found["message"]
 
 
+def test_a_cluster_that_gets_no_machine(azure, ask):
+    azure.faults.in_service("job.quota")
+    found = ask("job")
+    assert "gets no machine" in found["message"] and "Ask for more on the page Quotas" in found["message"]
+    assert list(azure.store.runs.values())[-1].dto["status"] == "Canceled"
+
+
 def test_a_node_that_is_preempted(azure, ask):
     azure.faults.in_service("job.preempted")
     found = ask("job")
