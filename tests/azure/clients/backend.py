@@ -42,15 +42,6 @@ def checks(backend):
     return {"checks": [[check.what, check.ok] for check in backend.checks()]}
 
 
-def tracking(backend):
-    """A run with a number in it."""
-    client = backend.tracking.client
-    name = f"faults-{time.monotonic_ns()}"
-    run = client.create_run(client.create_experiment(name))
-    client.log_metric(run.info.run_id, "score", 0.5)
-    return {"score": client.get_run(run.info.run_id).data.metrics["score"]}
-
-
 def job(backend, code="note", cancel=False):
     """A notebook of one cell, on the cluster."""
     cell = nbformat.v4.new_code_cell("stage = 'train'", metadata={"tags": ["parameters"]})
@@ -99,7 +90,7 @@ def automl(backend):
     }  # fmt: skip
 
 
-WHAT = {function.__name__: function for function in (tables, checks, tracking, job, cancel, automl)}
+WHAT = {function.__name__: function for function in (tables, checks, job, cancel, automl)}
 
 
 def main():
