@@ -69,11 +69,9 @@ def test_a_wrong_secret(ask):
 
 
 def test_a_token_that_expires_in_mid_run(azure, ask):
-    azure.faults.on_wire(r"GET .*experiments/get", 401, code="ExpiredAuthenticationToken", message="expired", times=ANY)
-    azure.faults.on_wire(
-        r"POST .*experiments/create", 401, code="ExpiredAuthenticationToken", message="expired", times=ANY
-    )
-    found = ask("tracking")
+    expired = {"code": "ExpiredAuthenticationToken", "message": "The access token has expired."}
+    azure.faults.on_wire("mlflow/registered-models/search", 401, times=ANY, **expired)
+    found = ask("checks")
     assert "The login has expired" in found["message"] and "--from STAGE" in found["message"]
 
 
