@@ -166,15 +166,6 @@ def test_an_endpoint_that_answers_502_gets_no_traffic(azure):
     assert not any(chain.name in (one.body["tags"] or {}).values() for one in azure.store.endpoints.values())
 
 
-def test_automl_searches_on_the_cluster_and_its_model_is_served(azure):
-    chain = Chain(azure, "penguins", automl=True)
-    output = chain.run()
-    children = [run for run in azure.store.runs.values() if run.id.startswith("AutoML_") and run.dto["parentRunId"]]
-    assert len(children) >= 2
-    assert ["production" in tags for tags in chain.versions] == [True]
-    assert chain.live == {"blue": "1"} and chain.ask(), output
-
-
 def test_two_chains_at_once_leave_one_version_in_production(azure):
     chains = [
         Chain(azure, "penguins", training_functions=["linear"], runs_folder=str(azure.folder / f"runs-{number}"))

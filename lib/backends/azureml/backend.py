@@ -134,7 +134,7 @@ class AzureBackend:
     def teardown(self, everything: bool) -> list[str]:
         """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""
         names = self.endpoints() if everything else [self._parameters.name]
-        ended = [line for name in names for line in running.cancel_all(self.connection, name)]
+        ended = [line for name in names for line in running.cancel_all(self.connection, self.tracking.client, name)]
         for name in names:
             endpoint = self.endpoint(name)
             if endpoint.exists():

@@ -8,7 +8,10 @@ front door, and only then is the old one deleted. Whatever fails before leaves t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import itertools
 import shutil
 import tempfile
 import threading
@@ -265,13 +268,15 @@ class ManagedEndpoint:
             return f"Its log could not be read: {error}"
         if mlflow.active_run() is not None:
             mlflow.log_text(text, f"logs/{self.name}-{deployment}.log")
-        return "\n  ".join(["The end of its log:", *text.strip().splitlines()[-_LOG_LINES:]])
+        lines = [line for line, _ in itertools.groupby(text.strip().splitlines())]  # a probe says the same for minutes
+        return "\n  ".join(["The end of its log:", *(lines[-_LOG_LINES:] or ["(empty)"])])
 
     def _wait(self, begin: Callable[[], Any], doing: str) -> None:
         """Begin a long operation, and wait for its end as long as the parameters allow."""
-        poller = patiently(begin, doing)
         seconds = self._parameters.endpoint_timeout_seconds
-        with explaining(doing):
+        # The SDK prints a point for each look, and that the endpoint exists.
+        with explaining(doing), contextlib.redirect_stdout(io.StringIO()):
+            poller = patiently(begin, doing)
             poller.wait(seconds)
             if not poller.done():
                 raise EndpointError(

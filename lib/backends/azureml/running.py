@@ -21,6 +21,8 @@ from lib.errors import MillraceError, StageError
 from lib.paths import ROOT, resolve, shown
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
@@ -33,7 +35,7 @@ _CANCEL_MINUTES = 5
 _QUEUE_MINUTES = 120
 _QUOTA_POLLS = 20
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
-_TYPE = "azureml.scriptrun"
+_JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")
 _TRAVELS = ("lib", "parameters", "environment.yml")
 
 # Submitting walks and hashes folders and keeps a cache in the home folder; it is not made for threads.
@@ -250,17 +252,23 @@ def cancelled_there(run: Any, say: Callable[[str], None]) -> None:
     say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
 
 
-def cancel_all(connection: Connection, name: str) -> list[str]:
-    """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each."""
-    from azureml.core import Experiment
+def cancel_all(connection: Connection, client: MlflowClient, name: str) -> list[str]:
+    """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each.
+
+    Parameters
+    ----------
+    connection : Connection
+    client : MlflowClient
+        On the same workspace.
+    name : str
+    """
 
     def find() -> list[Any]:
-        workspace = connection.workspace
-        known = workspace.experiments
-        if name not in known:
-            return []
-        runs = Experiment(workspace, name).get_runs(tags={}, include_children=False)
-        return [run for run in runs if run.type == _TYPE and run.get_status() not in ENDED]
+        experiment = client.get_experiment_by_name(name)
+        found = client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
+        runs = [connection.workspace.get_run(one.info.run_id) for one in found if one.info.status in _UNENDED]
+        # A stage that runs at an orchestrator is an MLflow run too, and no job.
+        return [run for run in runs if run.type in _JOBS]
 
     lines = []
     for run in patiently(find, f"list the jobs of {name}"):

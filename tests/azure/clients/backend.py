@@ -42,15 +42,6 @@ def checks(backend):
     return {"checks": [[check.what, check.ok] for check in backend.checks()]}
 
 
-def tracking(backend):
-    """A run with a number in it."""
-    client = backend.tracking.client
-    name = f"faults-{time.monotonic_ns()}"
-    run = client.create_run(client.create_experiment(name))
-    client.log_metric(run.info.run_id, "score", 0.5)
-    return {"score": client.get_run(run.info.run_id).data.metrics["score"]}
-
-
 def job(backend, code="note", cancel=False):
     """A notebook of one cell, on the cluster."""
     cell = nbformat.v4.new_code_cell("stage = 'train'", metadata={"tags": ["parameters"]})
@@ -80,7 +71,26 @@ def cancel(backend):
     return job(backend, "slow", cancel=True)
 
 
-WHAT = {function.__name__: function for function in (tables, checks, tracking, job, cancel)}
+def automl(backend):
+    """A search, and its best model in the registry, by the parts that are."""
+    from lib.backends.azureml.automl import Search, registered
+
+    parameters = backend._parameters
+    rows = pd.read_csv(ROOT / parameters.data).drop(columns=parameters.drop_columns)
+    train = backend.write_table(rows, "automl/train.parquet")
+    search = Search(backend.connection, backend._tables, backend._clusters, backend._meter, parameters)
+    found = search.run(train, threading.Event(), say)
+    registry = backend.models("automl-search")
+    source = backend.tracking.client.get_run(found.run_id).info.artifact_uri
+    version = registered(found, registry, source, {"by": "search"})
+    return {
+        "algorithms": list(found.leaderboard["algorithm"]), "best": float(found.leaderboard["score"].iloc[0]),
+        "files": sorted(path.name for path in found.folder.iterdir()), "version": version.version,
+        "opened": "loopback_automl" in sys.modules,
+    }  # fmt: skip
+
+
+WHAT = {function.__name__: function for function in (tables, checks, job, cancel, automl)}
 
 
 def main():

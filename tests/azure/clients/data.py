@@ -11,7 +11,7 @@ from workspace import connect
 workspace = connect()
 default = workspace.get_default_datastore()
 store = Datastore.register_azure_blob_container(
-    workspace, "millrace", default.container_name, default.account_name, account_key=default.account_key,
+    workspace, "seams", default.container_name, default.account_name, account_key=default.account_key,
     create_if_not_exists=True, overwrite=True,
 )  # fmt: skip
 pd.DataFrame({"day": ["2026-01-01", "2026-01-02"], "late": [0, 1], "name": ["a", "b"]}).to_csv(

@@ -53,7 +53,8 @@ def settings_of(asked: dict[str, Any]) -> dict[str, Any]:
     return {
         "task_type": settings["task_type"], "label_column_name": settings["label_column_name"],
         "primary_metric": asked["primaryMetric"], "iterations": int(asked["numIterations"] or 4),
-        "allowed": settings.get("whitelist_models"), "save_mlflow": bool(settings.get("save_mlflow")),
+        "allowed": settings.get("whitelist_models"),
+        "blocked": settings.get("blacklist_algos") or [], "save_mlflow": bool(settings.get("save_mlflow")),
         "training_data": training, "validation_data": (data.get("validation_data") or {}).get("datasetId"),
     }  # fmt: skip
 

@@ -58,9 +58,11 @@ def main() -> None:
         held = Dataset.get_by_id(workspace, settings["validation_data"]).to_pandas_dataframe()
         parts = rows, held.drop(columns=label), target, held[label]
     else:
-        parts = train_test_split(rows, target, test_size=0.2, random_state=0)
-    allowed = settings["allowed"]
-    candidates = [pair for pair in CANDIDATES[settings["task_type"]].items() if not allowed or pair[0] in allowed]
+        by = target if settings["task_type"] == "classification" else None
+        parts = train_test_split(rows, target, test_size=0.2, random_state=0, stratify=by)
+    allowed, blocked = settings["allowed"], settings["blocked"]
+    known = CANDIDATES[settings["task_type"]].items()
+    candidates = [one for one in known if (not allowed or one[0] in allowed) and one[0] not in blocked]
     for iteration in range(min(settings["iterations"], len(candidates))):
         algorithm, make = candidates[iteration]
         started = time.monotonic()
