@@ -7,6 +7,7 @@ none to throw away, and what is here at the end is frozen, so that no child touc
 
 import gc
 import importlib
+import os
 from contextlib import suppress
 
 MODULES = (
@@ -34,6 +35,9 @@ MODULES = (
     "sklearn.preprocessing",
     "xgboost",
 )
+
+# pyarrow's allocator would start a thread.
+os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 gc.disable()
 for _name in MODULES:
