@@ -65,7 +65,7 @@ class Steady:
         yield counts
         self.wait_for(lambda: True, more=20)
 
-    def wait_for(self, true: Callable[[], bool], more: int = 0, seconds: float = 120) -> None:
+    def wait_for(self, true: Callable[[], bool], more: int = 0, seconds: float = 300) -> None:
         """Wait until something is true and some answers more have come."""
         deadline = time.monotonic() + seconds
         with self._changed:

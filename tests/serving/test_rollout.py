@@ -154,6 +154,8 @@ def test_a_router_of_older_code_gives_way(models, live, monkeypatch):
     wait_until(lambda: not psutil.pid_exists(before.pid) or psutil.Process(before.pid).status() == "zombie")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_no_request_fails_through_a_rollout_a_rollback_killed_workers_and_new_keys(models, live):
     steady = Steady(live.status().url, body_with("").encode(), lambda name: live.keys()[name])
     through_everything(live, models / "classifier", steady)
