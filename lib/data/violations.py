@@ -81,7 +81,9 @@ def find(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) 
         (column, rule, len(places), _examples(frame, column, places, contract.key))
         for (column, rule), places in found.items()
     ]
-    of_table = _of_table(frame, rules, contract, unread)
+    # Rows that break a rule are left aside, or the table refused: how it drifted, the others say.
+    kept = frame[~broken] if broken.any() and not broken.all() else frame
+    of_table = _of_table(kept, rules, contract, unread)
     return Violations(pd.DataFrame([*of_table, *rows], columns=list(COLUMNS)), broken, bool(of_table), found)
 
 

@@ -87,15 +87,16 @@ def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]
     aside = 0
     if parameters.contract:
         agreed = contract.load(existing(parameters.contract))
-        told["broken"] = violations.find(raw, _of_part(agreed), parameters.drop_columns).table
-        told["raw"] = raw.sample(min(len(raw), plan["sample"]), random_state=number)
+        found = violations.find(raw, _of_part(agreed), parameters.drop_columns)
+        told["broken"], rows = found.table, found.rows
+        kept = raw[~rows]
+        told["raw"] = kept.sample(min(len(kept), plan["sample"]), random_state=number)
         told["keys"] = {name: row_hash(raw, names) for name, names in _keys(agreed, raw).items()}
         if parameters.on_violation == "quarantine":
-            rows = violations.find(raw, _of_part(agreed), parameters.drop_columns).rows
             aside = int(rows.sum())
             if aside:
                 backend.write_table(raw[rows], f"{plan['folder']}/quarantine/part-{number:05d}.parquet")
-                raw = raw[~rows].reset_index(drop=True)
+                raw = kept.reset_index(drop=True)
     frame, notes = _prepared(hooks, raw, parameters)
     train, test = _split(hooks, frame, restored(plan["rule"]))
     deciding = [parameters.time_column] if parameters.split == "time" else parameters.key_columns
