@@ -19,7 +19,8 @@ def pytest_collection_modifyitems(items):
     """Every test here that needs the SDKs says so where they are missing, and has time enough on a busy machine."""
     for item in items:
         if Path(__file__).parent in item.path.parents and {"azure", "cloud"} & set(item.fixturenames):
-            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
             if not GROUP:
                 item.add_marker(pytest.mark.skip(reason='azureml-core is missing: make install GROUPS="azure dev"'))
             elif not shutil.which("npm"):

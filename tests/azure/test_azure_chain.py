@@ -15,7 +15,8 @@ from loopback import names
 
 from lib.paths import ROOT
 
-pytestmark = pytest.mark.slow
+# Three chains in one test take minutes on a quiet machine, and several times as long on a busy one.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 SECONDS = 1400
 IDENTITY = f"{names.PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/id-millrace"
 PROFILE = {

@@ -87,7 +87,7 @@ class AzureBackend:
             Check("data store", f"{store.name}: {store.account_name}/{store.container_name}, {self._store.state}"),
             Check("environment", f"{made.name}, version {made.version}"),
         ]
-        return checks + [self._clusters.check(name) for name in self._clusters.names()]
+        return checks + [self._clusters.check(name, self._store.keyless) for name in self._clusters.names()]
 
     def find_table(self, uri: str) -> str:
         """Dataset and size of a table; one on this machine is uploaded and registered now."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PRIORITIES = {"dedicated": "dedicated", "low_priority": "lowpriority"}
 _MAKING_MINUTES = 20
-_DESCRIPTION = "Executes the notebooks of Millrace; made by a run"
+_MADE = {"made_by": "millrace"}
 
 _making = threading.Lock()
 
@@ -61,8 +61,15 @@ class Clusters:
         with _making:
             return self.find(name) or self._make(name)
 
-    def check(self, name: str) -> Check:
-        """Find or make it, and say how it is; what differs from the parameters is said and left."""
+    def check(self, name: str, needs_identity: bool) -> Check:
+        """Find or make it, and say how it is; what differs from the parameters is said and left.
+
+        Parameters
+        ----------
+        name : str
+        needs_identity : bool
+            Whether its jobs can only reach the storage as the cluster's identity, there being no key.
+        """
         found = self.find(name)
         cluster = found or self.get(name)
         nodes, asked = cluster.scale_settings.maximum_node_count, self._parameters
@@ -74,6 +81,12 @@ class Clusters:
         said = (
             f"{name}: {cluster.vm_size}, {cluster.vm_priority}, 0 to {nodes} machines, {'found' if found else 'made'}"
         )
+        if needs_identity and not cluster.identity_type:
+            differs.append(
+                "it has no identity, so its jobs cannot reach the storage: set managed_identity, delete the cluster, "
+                "and run setup, which makes it anew"
+            )
+            return Check("cluster", "; ".join([said, *differs]), ok=False)
         return Check("cluster", "; ".join([said, *differs]))
 
     def places(self, stage: str) -> int:
@@ -100,12 +113,12 @@ class Clusters:
         return " ".join(str(error) for error in status.errors)
 
     def delete_made(self) -> list[str]:
-        """Delete the clusters that runs made, known by their description; a line for each."""
+        """Delete the clusters that runs made, known by their tag; a line for each."""
         from azureml.core.compute import ComputeTarget
 
         workspace, lines = self._connection.workspace, []
         for cluster in patiently(lambda: ComputeTarget.list(workspace), "list the clusters"):
-            if cluster.type == "AmlCompute" and cluster.description == _DESCRIPTION:
+            if cluster.type == "AmlCompute" and _MADE.items() <= (cluster.tags or {}).items():
                 patiently(cluster.delete, f"delete the cluster {cluster.name}")
                 lines.append(f"cluster {cluster.name}: deleted")
         return lines
@@ -126,7 +139,7 @@ class Clusters:
             min_nodes=0,
             max_nodes=asked.max_nodes,
             idle_seconds_before_scaledown=asked.idle_seconds,
-            description=_DESCRIPTION,
+            tags=_MADE,
             **(identity if asked.managed_identity else {}),
         )
         workspace = self._connection.workspace

@@ -15,7 +15,7 @@ from lib.backends.azureml import cost, environment
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.endpoint import name_of
-from lib.backends.azureml.explain import explaining, is_absent
+from lib.backends.azureml.explain import explaining
 from lib.backends.azureml.store import DataStore
 from lib.backends.base import Check
 from lib.errors import MillraceError
@@ -196,25 +196,26 @@ class _Patient:
         network = "open to its allowed networks only" if closed else "open to all networks"
         return Check("storage", f"{name}: {keys}, {network}")
 
-    def data_store(self) -> Check:
-        from azureml.core import Datastore
+    @functools.cached_property
+    def _store(self) -> DataStore:
+        return DataStore(self._connection, self._parameters)
 
-        name = self._parameters.datastore
-        try:
-            Datastore.get(self._connection.workspace, name)
-        except Exception as error:
-            if is_absent(error):
-                return Check("data store", f"{name}: not there yet; setup registers it")
-            raise
-        store = DataStore(self._connection, self._parameters)
-        first = next(iter(store.container.list_blob_names(results_per_page=1)), None)
-        return Check("data store", f"{name}: {'has files' if first else 'is empty'}, and this identity may list them")
+    def data_store(self) -> Check:
+        name, found = self._parameters.datastore, self._store.found
+        if found is None:
+            return Check("data store", f"{name}: not there yet; setup registers it")
+        client = self._store.client(found)
+        where = f"{name}: {client.account_name}/{client.container_name}"
+        if not client.exists():
+            return Check("data store", f"{where}: no such container yet; setup makes it")
+        first = next(iter(client.list_blob_names(results_per_page=1)), None)
+        return Check("data store", f"{where} {'has files' if first else 'is empty'}, and this identity may list them")
 
     def clusters(self) -> Iterable[Check]:
         clusters = Clusters(self._connection, self._parameters)
         for name in clusters.names():
             if clusters.find(name) is not None:
-                yield clusters.check(name)
+                yield clusters.check(name, self._store.keyless)
             elif name == self._parameters.gpu_cluster:
                 yield Check("cluster", f"{name}: not there yet; setup makes it of {self._parameters.gpu_vm_size}")
             else:

@@ -102,7 +102,10 @@ class ClusterExecutor:
                 status = self._followed(run, timeout_minutes, cancelled, say)
             except BaseException:
                 cancelled_there(run, say)
-                self._bring_back(run, executed)
+                try:
+                    self._bring_back(run, executed)
+                except MillraceError as error:  # why it ended counts more than what it left
+                    say(str(error))
                 raise
             failure = self._bring_back(run, executed)
             if status == "Completed":

@@ -37,20 +37,66 @@ class DataStore:
         self._connection = connection
         self._parameters = parameters
         self._copies = resolve(parameters.workspace) / "azureml"
-        self.made = False
+
+    @functools.cached_property
+    def found(self) -> Any:
+        """Datastore, None where there is none of that name."""
+        from azureml.core import Datastore
+
+        name = self._parameters.datastore
+        with explaining(f"find the datastore {name}"):
+            try:
+                return Datastore.get(self._connection.workspace, name)
+            except Exception as error:
+                if is_absent(error):
+                    return None
+                raise
 
     @functools.cached_property
     def datastore(self) -> Any:
         """Datastore, registered where it is not there: by identity, with no key in it."""
+        return self.found or self._registered()
+
+    @property
+    def state(self) -> str:
+        """Whether it was there."""
+        return "found" if self.found else "made"
+
+    @property
+    def keyless(self) -> bool:
+        """Whether identities alone open it, as they do one that is still to be made."""
+        return not (self.found and (self.found.account_key or self.found.sas_token))
+
+    @functools.cached_property
+    def container(self) -> Any:
+        """Client of the blob container, which is made where it is not there."""
+        from azure.core.exceptions import ResourceExistsError
+
+        client = self.client(self.datastore)
+        with explaining(f"reach the container {client.container_name} of {client.account_name}"):
+            if not client.exists():
+                try:
+                    client.create_container()
+                except ResourceExistsError:
+                    pass  # another run made it meanwhile
+        return client
+
+    def client(self, store: Any) -> Any:
+        """Client of a datastore's blob container, whether that is there or not."""
+        from azure.storage.blob import ContainerClient
+
+        return ContainerClient(
+            f"{store.protocol}://{store.account_name}.blob.{store.endpoint}",
+            store.container_name,
+            # A datastore that somebody registered with a key or a signature is used as it is.
+            credential=store.account_key or store.sas_token or self._connection.credential,
+            retry_total=5,
+        )
+
+    def _registered(self) -> Any:
         from azureml.core import Datastore
 
-        name, workspace = self._parameters.datastore, self._connection.workspace
-        with explaining(f"find the datastore {name}"):
-            try:
-                return Datastore.get(workspace, name)
-            except Exception as error:
-                if not is_absent(error):
-                    raise
+        workspace, name = self._connection.workspace, self._parameters.datastore
         account = self._parameters.storage_account or _last(workspace.get_details()["storageAccount"])
 
         def register() -> Any:
@@ -62,36 +108,7 @@ class DataStore:
                 skip_validation=True,
             )
 
-        made = patiently(register, f"register the datastore {name}")
-        self.made = True
-        return made
-
-    @property
-    def state(self) -> str:
-        """Whether it was there."""
-        return "made" if self.made else "found"
-
-    @functools.cached_property
-    def container(self) -> Any:
-        """Client of the blob container, which is made where it is not there."""
-        from azure.core.exceptions import ResourceExistsError
-        from azure.storage.blob import ContainerClient
-
-        store = self.datastore
-        client = ContainerClient(
-            f"{store.protocol}://{store.account_name}.blob.{store.endpoint}",
-            store.container_name,
-            # A datastore that somebody registered with a key or a signature is used as it is.
-            credential=store.account_key or store.sas_token or self._connection.credential,
-            retry_total=5,
-        )
-        with explaining(f"reach the container {store.container_name} of {store.account_name}"):
-            if not client.exists():
-                try:
-                    client.create_container()
-                except ResourceExistsError:
-                    pass  # another run made it meanwhile
-        return client
+        return patiently(register, f"register the datastore {name}")
 
     # Files
 

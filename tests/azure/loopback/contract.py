@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "contracts"
 # Set to write the contracts anew, to be read and committed.
 WRITE = "LOOPBACK_WRITE_CONTRACTS"
 # What the SDKs tell Application Insights decides nothing, and depends on how long a run takes.
-IGNORED_HOSTS = ("services.visualstudio.com", "applicationinsights.azure.com", "monitor.azure.com")
+IGNORED_HOSTS = ("services.visualstudio.com", "applicationinsights.azure.com", "monitor.azure.com", "169.254.169.254")
 
 
 def lines(entries: list[Entry]) -> list[str]:

@@ -8,6 +8,7 @@ global_collector = Routes("dc.applicationinsights.azure.com")
 regional_collector = Routes("{region}.in.applicationinsights.azure.com")
 live_metrics = Routes("{region}.livediagnostics.monitor.azure.com")
 settings = Routes("settings.sdk.monitor.azure.com")
+machine = Routes("169.254.169.254")
 
 
 @collector.on("POST", "/v2/track", "/v2.1/track")
@@ -25,3 +26,8 @@ def nobody_watches(azure, call: Call, region: str, path: str) -> Reply:
 @settings.on("GET", "/{path:path}")
 def no_settings(azure, call: Call, path: str) -> Reply:
     return reply({"settings": {}})
+
+
+@machine.on("GET", "/metadata/instance/compute")
+def no_machine_of_azures(azure, call: Call) -> Reply:
+    return Reply(404)
