@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +93,12 @@ class AzureBackend:
         """Dataset and size of a table; one on this machine is uploaded and registered now."""
         return self._tables.find(uri)
 
-    def read_table(self, uri: str) -> pd.DataFrame:
-        """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or one of this machine."""
-        return self._tables.read(uri)
+    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+        """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or one of this machine.
+
+        Datasets come with texts as pandas has them, so that `arrow_texts` changes nothing.
+        """
+        return self._tables.read(uri).drop(columns=list(without), errors="ignore")
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet, and register it as a dataset."""

@@ -139,6 +139,35 @@ class ManagedEndpoint:
             f"endpoint {self.name}, deployment {live}, {deployment.instance_count} x {deployment.instance_type}",
         )
 
+    def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
+        """Change the share of a version that stands beside the one with the traffic; Azure takes whole percents.
+
+        Raises
+        ------
+        EndpointError
+            Where no other version is deployed: `deploy` deletes the old one once the new one has all traffic.
+        """
+        with self._alone():
+            live, other = self._both()
+            shown = {other: round(mirror)} if mirror else {}
+            self._set_traffic({live: 100 - round(percent), other: round(percent)}, shown)
+        return self.status()
+
+    def roll_back(self) -> EndpointStatus:
+        """Give all traffic to the other version that is deployed; EndpointError where there is none."""
+        with self._alone():
+            live, other = self._both()
+            self._set_traffic({live: 0, other: 100})
+        return self.status()
+
+    def renew_key(self, name: str) -> str:
+        """Replace the key of that name, primary or secondary, and return the new one."""
+        self.key()  # says so where there is no endpoint
+        doing = f"renew the {name} key of {self.name}"
+        self._wait(lambda: self._endpoints.begin_regenerate_keys(self.name, key_type=name), doing)
+        keys = patiently(lambda: self._endpoints.get_keys(self.name), f"get the keys of {self.name}")
+        return getattr(keys, f"{name}_key")
+
     def stop(self) -> EndpointStatus:
         """Delete it, since Azure bills what is there; its next deployment has a new key."""
         if self._endpoint() is not None:
@@ -175,6 +204,18 @@ class ManagedEndpoint:
                 raise
 
         return patiently(get, f"look at the endpoint {self.name}")
+
+    def _both(self) -> tuple[str, str]:
+        """Deployment with the traffic, and the other one."""
+        endpoint = self._endpoint()
+        live = _live(endpoint) if endpoint else None
+        others = [one for one in self._names_of_deployments() if one != live] if live else []
+        if not others:
+            raise EndpointError(
+                f"{self._use_case} has no second version deployed at {self.name}, so its traffic cannot be moved. "
+                "Promote another version and run the deploy stage."
+            )
+        return live, others[0]
 
     def _make(self) -> Any:
         from azure.ai.ml.entities import ManagedOnlineEndpoint
