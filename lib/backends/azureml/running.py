@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib import errors
 from lib.backends.azureml import cost, environment
+from lib.backends.azureml.data import DATASET
 from lib.backends.azureml.explain import explaining, explanation, patiently
 from lib.backends.azureml.job import ASKED, FAILURE, OUTPUTS
 from lib.backends.azureml.logs import Follower
@@ -125,8 +126,8 @@ class ClusterExecutor:
 
         parameters = self._resolved(parameters)
         cluster = self._clusters.get(self._clusters.name_for(self._stage))
-        surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
         with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
+            surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
             _pack(Path(folder), notebook, executed.name, parameters)
             config = ScriptRunConfig(
                 source_directory=folder,
@@ -137,7 +138,7 @@ class ClusterExecutor:
             )
             config.run_config.environment_variables["MLFLOW_DISABLE_TELEMETRY"] = "true"
             for name, value in parameters.items():
-                if isinstance(value, str) and value.startswith("azureml:") and "://" not in value:
+                if isinstance(value, str) and DATASET.fullmatch(value):
                     # Named as its input, a dataset shows in the job's lineage.
                     config.run_config.data[name] = self._tables.dataset(value).as_named_input(name)
             tags = {"stage": self._stage, "run_name": str(parameters.get("run_name", ""))}
