@@ -138,10 +138,10 @@ class Tracking:
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
             return []
-        where += " and attributes.status = 'FINISHED'"
-        return self.client.search_runs(
-            [found.experiment_id], where, order_by=["attributes.start_time DESC"], max_results=200
-        )
+        newest_first = ["attributes.start_time DESC"]
+        runs = self.client.search_runs([found.experiment_id], where, order_by=newest_first, max_results=500)
+        # Looked at here: Azure filters by statuses of its own names.
+        return [run for run in runs if run.info.status == "FINISHED"]
 
     def log_chart(self, chart: Chart, name: str) -> None:
         """Log a chart as PNG under ``charts/`` of the active run."""

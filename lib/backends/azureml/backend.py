@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml import environment, running
+from lib.backends.azureml.automl import Search
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.cost import Meter, estimated
@@ -133,6 +134,10 @@ class AzureBackend:
         if stage not in self._parameters.cluster_stages:
             return None
         return ClusterExecutor(self.connection, self._tables, self._clusters, self._meter, self._parameters, stage)
+
+    def automl(self) -> Search:
+        """AutoML on the cluster that trains."""
+        return Search(self.connection, self._tables, self._clusters, self._meter, self._parameters)
 
     def teardown(self, everything: bool) -> list[str]:
         """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""

@@ -41,6 +41,7 @@ _MIRROR_SECONDS = 60
 _SETTLE_SECONDS = 60
 _PAUSE_SECONDS = 5
 _ENTRY = "lib/serving/score.py"
+_NOT_CODE = shutil.ignore_patterns("__pycache__")
 
 
 def name_of(name: str, workspace: Mapping[str, str]) -> str:
@@ -229,7 +230,7 @@ class ManagedEndpoint:
 
         surroundings = environment.registered(self._connection.workspace)
         with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
-            shutil.copytree(ROOT / "lib" / "serving", Path(folder) / "lib" / "serving", ignore=_not_code)
+            shutil.copytree(ROOT / "lib" / "serving", Path(folder) / "lib" / "serving", ignore=_NOT_CODE)
             for file in ("__init__.py", "errors.py"):
                 shutil.copy(ROOT / "lib" / file, Path(folder) / "lib" / file)
             asked = ManagedOnlineDeployment(
@@ -331,7 +332,3 @@ def _live(endpoint: Any) -> str | None:
     """Deployment that has the traffic."""
     traffic = endpoint.traffic or {}
     return max(traffic, key=traffic.get) if any(traffic.values()) else None
-
-
-def _not_code(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name == "__pycache__"]

@@ -193,4 +193,4 @@ EXPLANATIONS = (
         again=True,
     ),
 )
-UNKNOWN = Explanation("unknown", "", (), "Azure refused it")
+UNKNOWN = Explanation("unknown", "", (), "Azure refused it.")

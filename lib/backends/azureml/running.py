@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib import errors
 from lib.backends.azureml import cost, environment
+from lib.backends.azureml.data import DATASET
 from lib.backends.azureml.explain import explaining, explanation, patiently
 from lib.backends.azureml.job import ASKED, FAILURE, OUTPUTS
 from lib.backends.azureml.logs import Follower
@@ -36,6 +38,8 @@ _QUEUE_MINUTES = 120
 _QUOTA_POLLS = 20
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 _JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")
+# Azure puts the end of the log behind it, in which any word can stand.
+_OWN_FAULT = re.compile(r"exit(ed with)?( status)? code", re.IGNORECASE)
 _TRAVELS = ("lib", "parameters", "environment.yml")
 
 # Submitting walks and hashes folders and keeps a cache in the home folder; it is not made for threads.
@@ -110,9 +114,11 @@ class ClusterExecutor:
             failure = self._bring_back(run, executed)
             if status == "Completed":
                 return
-            error = self._failure(run, status, failure, executed)
-            # A cell that raised raises again; what happened to the machine need not.
-            if failure is not None or cancelled.is_set() or attempt == _ATTEMPTS or not explanation(error).again:
+            said = "" if failure else _ending(run, status)
+            error = self._failure(run, status, failure, said, executed)
+            # What the notebook did it does again; what happened to the machine need not.
+            passes = said and not _OWN_FAULT.search(said) and explanation(StageError(said)).again
+            if not passes or attempt == _ATTEMPTS:
                 raise error
             say(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
 
@@ -121,8 +127,8 @@ class ClusterExecutor:
 
         parameters = self._resolved(parameters)
         cluster = self._clusters.get(self._clusters.name_for(self._stage))
-        surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
         with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
+            surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
             _pack(Path(folder), notebook, executed.name, parameters)
             config = ScriptRunConfig(
                 source_directory=folder,
@@ -133,7 +139,7 @@ class ClusterExecutor:
             )
             config.run_config.environment_variables["MLFLOW_DISABLE_TELEMETRY"] = "true"
             for name, value in parameters.items():
-                if isinstance(value, str) and value.startswith("azureml:") and "://" not in value:
+                if isinstance(value, str) and DATASET.fullmatch(value):
                     # Named as its input, a dataset shows in the job's lineage.
                     config.run_config.data[name] = self._tables.dataset(value).as_named_input(name)
             tags = {"stage": self._stage, "run_name": str(parameters.get("run_name", ""))}
@@ -215,7 +221,9 @@ class ClusterExecutor:
                 run.download_file(f"{OUTPUTS}/{FAILURE}", str(file))
                 return json.loads(file.read_text(encoding="utf-8"))
 
-    def _failure(self, run: Any, status: str, failure: dict[str, Any] | None, executed: Path) -> MillraceError:
+    def _failure(
+        self, run: Any, status: str, failure: dict[str, Any] | None, said: str, executed: Path
+    ) -> MillraceError:
         """What a person needs of a job that did not complete."""
         where = f"Notebook: {shown(executed)}" if executed.is_file() else f"The job: {run.get_portal_url()}"
         if failure is not None:
@@ -225,14 +233,18 @@ class ClusterExecutor:
             first = (failure["source"].strip().splitlines() or [""])[0]
             cell = f"Cell [{failure['cell']}]: {first}"
             return NotebookFailed("\n".join([what, where, cell]), kind.exit_code if on_purpose else 1)
-        details = patiently(run.get_details, f"ask how job {run.id} ended")
-        said = ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
         found = explanation(StageError(said))
         log = executed.with_suffix(".log")
         tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:] if log.is_file() else []
         return StageError(
             "\n".join([f"Job {run.id} {status.lower()}. {found.meaning} Azure says: {said}", where, *tail])
         )
+
+
+def _ending(run: Any, status: str) -> str:
+    """What Azure says of a job that did not complete."""
+    details = patiently(run.get_details, f"ask how job {run.id} ended")
+    return ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
 
 
 def cancelled_there(run: Any, say: Callable[[str], None]) -> None:
