@@ -63,7 +63,6 @@ AZURE: dict[str, Spec] = {
     "managed_identity": Spec(str, may_be_empty=True),
     "cluster_stages": Spec(list, choices=("preprocess", "train"), may_be_empty=True),
     "endpoint_instance_type": Spec(str),
-    "mirror_percent": Spec(int, low=0, high=50),
     "max_cost": Spec(float, low=0, high=1e6, may_be_empty=True),
     "expected_minutes": Spec(float, low=0.1, high=10_080),
     "prices": Spec(dict, may_be_empty=True),

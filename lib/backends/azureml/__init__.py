@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 _PACKAGES = ("azureml", "azure")
+_MOST_MIRRORED = 50
 
 
 def faults(parameters: Parameters) -> list[str]:
@@ -42,6 +43,10 @@ def faults(parameters: Parameters) -> list[str]:
         found.append("cluster_stages: neither gpu_cluster nor cpu_cluster is named. Name one, or leave it empty.")
     if parameters.endpoint_port:
         found.append("endpoint_port: Azure chooses the address of its endpoints. Leave it at 0.")
+    if parameters.endpoint_mirror > _MOST_MIRRORED:
+        found.append(
+            f"endpoint_mirror: Azure mirrors at most {_MOST_MIRRORED} percent, not {parameters.endpoint_mirror}."
+        )
     return found + cost.faults(parameters)
 
 

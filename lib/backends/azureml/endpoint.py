@@ -65,7 +65,7 @@ class ManagedEndpoint:
     name : str
         Of the use case.
     parameters : Parameters
-        ``endpoint_instance_type``, ``endpoint_timeout_seconds`` and ``mirror_percent``, for deploying.
+        ``endpoint_instance_type``, ``endpoint_timeout_seconds`` and ``endpoint_mirror``, for deploying.
     alone : callable
         Gives a context in which no other run deploys here.
     """
@@ -107,7 +107,7 @@ class ManagedEndpoint:
                 self._create(new, version, sha256)
                 key = self.key()
                 check(endpoint.scoring_uri, key, {CHOOSES: new})
-                if live and self._parameters.mirror_percent:
+                if live and self._parameters.endpoint_mirror:
                     self._mirror(live, new)
                     check(endpoint.scoring_uri, key, {CHOOSES: new})
                 self._set_traffic({new: 100, **({live: 0} if live else {})})
@@ -252,7 +252,7 @@ class ManagedEndpoint:
 
     def _mirror(self, live: str, new: str) -> None:
         """Show the new one a share of the requests for a while; its answers go nowhere, its failures show."""
-        self._set_traffic({live: 100, new: 0}, {new: self._parameters.mirror_percent})
+        self._set_traffic({live: 100, new: 0}, {new: round(self._parameters.endpoint_mirror)})
         threading.Event().wait(_MIRROR_SECONDS)
 
     def _set_traffic(self, traffic: Mapping[str, int], mirrored: Mapping[str, int] | None = None) -> None:

@@ -10,7 +10,7 @@ from azureml.core import Dataset, Experiment, Model
 from azureml.core.compute import AmlCompute, ComputeTarget
 from azureml.data.datapath import DataPath
 from azureml.train.automl import AutoMLConfig
-from workspace import connect
+from login import connect
 
 workspace = connect()
 store = workspace.get_default_datastore()

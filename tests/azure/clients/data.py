@@ -6,7 +6,7 @@ import pandas as pd
 from azureml.core import Dataset, Datastore
 from azureml.data import DataType
 from azureml.data.datapath import DataPath
-from workspace import connect
+from login import connect
 
 workspace = connect()
 default = workspace.get_default_datastore()

@@ -8,10 +8,10 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
+from login import connect
 from mlflow.deployments import get_deploy_client
 from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression
-from workspace import connect
 
 workspace = connect()
 mlflow.set_tracking_uri(workspace.get_mlflow_tracking_uri())

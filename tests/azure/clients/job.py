@@ -7,7 +7,7 @@ from pathlib import Path
 from azureml.core import Environment, Experiment, ScriptRunConfig
 from azureml.core.compute import AmlCompute, ComputeTarget
 from azureml.core.conda_dependencies import CondaDependencies
-from workspace import connect
+from login import connect
 
 SCRIPT = """
 import mlflow, os, sys, pathlib

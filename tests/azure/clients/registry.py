@@ -7,8 +7,8 @@ from pathlib import Path
 import mlflow
 import mlflow.sklearn
 from azureml.core import Experiment, Model
+from login import connect
 from sklearn.linear_model import LogisticRegression
-from workspace import connect
 
 workspace = connect()
 mlflow.set_tracking_uri(workspace.get_mlflow_tracking_uri())
