@@ -11,7 +11,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lib.deferred import defer_grammar
 from lib.errors import OutputError
+
+defer_grammar()  # before scrapbook is imported, which imports jsonschema
 
 
 def glue(outputs: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import sys
 from lib.paths import ROOT
 
 _PROGRAM = """
-import sys, lib, jsonschema, scrapbook
+import sys, lib.outputs, jsonschema, scrapbook
 print("rfc3987_syntax.syntax_helpers" in sys.modules)
 def valid(text):
     checker = jsonschema.FormatChecker()

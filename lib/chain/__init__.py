@@ -3,3 +3,7 @@
 Its heart is a dictionary: a notebook gets those entries that its parameters cell names, and what it hands on
 is laid over the dictionary for the notebooks after it.
 """
+
+from lib.deferred import defer_grammar
+
+defer_grammar()  # before papermill is imported, which imports jsonschema

@@ -19,6 +19,7 @@ from lib.chain.failures import Interrupted, StageFailed
 from lib.chain.plan import Execution
 from lib.chain.progress import Progress
 from lib.chain.record import RunRecord
+from lib.errors import MillraceError
 from lib.parameters import Parameters
 from lib.paths import ROOT
 
@@ -219,19 +220,19 @@ class _Runner:
                 contracts.check_outputs(execution.notebook, executed, handed_on)
             except BaseException as error:
                 failure = self._as_failure(error)
-                end(failure.status, error=str(failure) or type(failure).__name__)
+                end(getattr(failure, "status", records.FAILED), error=str(failure) or type(failure).__name__)
                 raise failure from error.__cause__
         kept = fingerprint.contents(handed_on)
         end(records.SUCCEEDED, outputs=handed_on, depends_on=depends_on.result(), kept=kept)
         return handed_on
 
-    def _as_failure(self, error: BaseException) -> StageFailed | Interrupted:
+    def _as_failure(self, error: BaseException) -> BaseException:
         """What an execution ended by, as the chain tells it; an executor elsewhere has errors of its own."""
         if self._cancelled.is_set():
             return Interrupted()
-        if isinstance(error, (StageFailed, Interrupted)):
-            return error
-        return StageFailed(str(error) or type(error).__name__, exit_code=getattr(error, "exit_code", 1))
+        if isinstance(error, MillraceError) and not isinstance(error, StageFailed):
+            return StageFailed(str(error), exit_code=error.exit_code)
+        return error
 
     def _stop(self, futures: Sequence[Future]) -> None:
         """End what runs: so that each notebook can say so, or, at a second Ctrl-C, at once."""

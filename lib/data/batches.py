@@ -6,7 +6,6 @@ and not to some of its rows. Those of a Parquet file come in its types.
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import io
 import zipfile
@@ -20,9 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.data import tables
+from lib.data.dialect import look
 from lib.errors import DataError
-
-_BLOCK = 2**20
 
 
 def read(path: Path, rows: int, progress: Callable[[float], object] = bool) -> Iterator[pd.DataFrame]:
@@ -81,12 +79,12 @@ def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iter
 def _text(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
     size = max(1, path.stat().st_size)
     try:
-        encoding, separator = _dialect(path)
+        dialect = look(path)
         with _opened(path) as (raw, content):
             parts = pd.read_csv(
                 content,
-                sep=separator,
-                encoding=encoding,
+                sep=dialect.separator,
+                encoding="utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding,
                 index_col=False,
                 dtype=str,
                 chunksize=rows,
@@ -99,27 +97,6 @@ def _text(path: Path, rows: int, progress: Callable[[float], object]) -> Iterato
         raise DataError(f"{path} has no header. Its first line names the columns.") from error
     except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().rstrip('.')}.") from error
-
-
-def _dialect(path: Path) -> tuple[str, str]:
-    """Encoding and separator."""
-    with _opened(path) as (_, content):
-        beginning = content.read(2 * 65536)
-        if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            encoding = "utf-16"
-        else:
-            encoding, decoder, block = "utf-8-sig", codecs.getincrementaldecoder("utf-8")(), beginning
-            try:
-                while block:
-                    decoder.decode(block)
-                    block = content.read(_BLOCK)
-                decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
-                encoding = "cp1252"
-    text = beginning.decode(encoding, errors="replace")[:65536]
-    if not text.strip():
-        raise DataError(f"{path} has no header. Its first line names the columns.")
-    return encoding, tables._separator(text)
 
 
 @contextmanager

@@ -89,6 +89,11 @@ def server(tmp_path):
 
 
 class TestAddresses:
+    @pytest.fixture(autouse=True)
+    def packages(self):
+        pytest.importorskip("fsspec", reason='needs make install GROUPS="sources"')
+        pytest.importorskip("aiohttp", reason='needs make install GROUPS="sources"')
+
     def test_a_file_is_fetched_and_read(self, server, tmp_path):
         FRAME.to_csv(tmp_path / "t.csv.gz", index=False)
         pd.testing.assert_frame_equal(sources.read(f"{server}/t.csv.gz"), FRAME)

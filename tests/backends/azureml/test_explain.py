@@ -7,6 +7,7 @@ from lib.backends.azureml.explanations import EXPLANATIONS
 from lib.errors import DataError, EndpointError, GateError, InputError, MillraceError, StageError
 
 azure = pytest.importorskip("azure.core.exceptions", reason='needs make install GROUPS="azure"')
+pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
 
 class Answer:
