@@ -183,7 +183,7 @@ def _run_ploomber(python: Path, params: str, place: Path) -> None:
     environment = {**os.environ, "JUPYTER_PATH": str(place / "jupyter"), "PYTHONPATH": str(ROOT)}
     environment["PLOOMBER_STATS_ENABLED"] = "false"
     done = subprocess.run(
-        [str(python), "-m", "ploomber.cli", "build"], cwd=place, env=environment, capture_output=True, text=True
+        [str(python.with_name("ploomber")), "build"], cwd=place, env=environment, capture_output=True, text=True
     )
     if done.returncode:
         raise SystemExit(f"Ploomber ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
