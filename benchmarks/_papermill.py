@@ -9,6 +9,7 @@ import papermill
 import scrapbook
 
 from benchmarks import _values
+from lib.chain import plan
 from lib.paths import ROOT
 
 if __name__ == "__main__":
@@ -21,6 +22,5 @@ if __name__ == "__main__":
         executed = str(place / f"{number}.ipynb")
         inputs = {name: value for name, value in handed_on.items() if name in notebook.parameters}
         papermill.execute_notebook(str(notebook.path), executed, {**given, **inputs}, progress_bar=False)
-        for name, scrap in scrapbook.read_notebook(executed).scraps.items():
-            both = [*handed_on.get(name, []), *scrap.data] if isinstance(scrap.data, list) else scrap.data
-            handed_on[name] = both
+        scraps = scrapbook.read_notebook(executed).scraps
+        handed_on = plan.joined(handed_on, {name: scrap.data for name, scrap in scraps.items()})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.chain import contracts, notebooks, plan
-from lib.chain.contracts import RUN_NAME, TRAINING_FUNCTION
+from lib.chain.contracts import RUN_NAME
 from lib.chain.notebooks import Notebook
 from lib.parameters import Parameters, load
 
@@ -21,7 +21,4 @@ def of(params: str, place: Path) -> Parameters:
 def executions(values: Parameters) -> Iterator[tuple[Notebook, dict[str, Any]]]:
     """Notebooks of the chain in their order, each with the parameters it reads."""
     for one in plan.executions(notebooks.all_of(), values):
-        given = {name: values[name] for name in one.notebook.parameters if name in values}
-        if one.training_function:
-            given[TRAINING_FUNCTION] = one.training_function
-        yield one.notebook, {**given, RUN_NAME: "bench"} if RUN_NAME in one.notebook.parameters else given
+        yield one.notebook, one.given({**values, RUN_NAME: "bench"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -196,17 +196,5 @@ class Backend(Protocol):
     def endpoints(self) -> list[str]:
         """Names of the endpoints there are."""
 
-    def executor(self, stage: str) -> NotebookExecutor | None:
-        """What executes a stage's notebooks elsewhere; None where the stage runs at the orchestrator."""
-
     def teardown(self, everything: bool) -> list[str]:
         """End the use case's endpoint and jobs, or those of all, and what runs made for them; a line for each."""
-
-    def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
-        """Estimate what a run costs, given the stage of each of its notebooks; None where it costs nothing.
-
-        Raises
-        ------
-        GateError
-            Where more than ``max_cost`` is to be expected.
-        """

@@ -52,20 +52,10 @@ class KernelExecutor:
         cancelled: threading.Event,
         say: Callable[[str], None],
     ) -> None:
-        """Execute a notebook.
+        """Execute a notebook; see `backends.base.NotebookExecutor`.
 
-        Parameters
-        ----------
-        notebook, executed : Path
-            The notebook, and its copy with outputs.
-        parameters : mapping
-            Those that its parameters cell names.
-        timeout_minutes : float or None
-            None for no limit.
-        cancelled : Event
-            Once it is set, the cell that runs is interrupted, and killed where that does not help.
-        say : callable
-            Not used here: a kernel's own outputs are in the notebook.
+        Once cancelled, or out of time, the cell that runs is interrupted, and killed where that does not help. A
+        kernel's own outputs are in the notebook, so there is nothing to `say`.
 
         Raises
         ------

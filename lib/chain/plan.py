@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lib.chain.contracts import TRAINING_FUNCTION
 from lib.chain.notebooks import Notebook
@@ -36,6 +37,11 @@ class Execution:
         """Of the executed notebook: ``"03_train-linear.ipynb"``."""
         stem = self.notebook.path.stem
         return f"{stem}-{self.training_function}.ipynb" if self.training_function else f"{stem}.ipynb"
+
+    def given(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of this execution, out of all there are."""
+        found = {name: values[name] for name in self.notebook.parameters if name in values}
+        return {**found, TRAINING_FUNCTION: self.training_function} if self.training_function else found
 
 
 def executions(
@@ -86,3 +92,9 @@ def executions(
 def rounds(planned: Sequence[Execution]) -> list[list[Execution]]:
     """Executions that may run side by side, those of one notebook; one round after the other."""
     return [list(together) for _, together in itertools.groupby(planned, key=lambda one: one.notebook.stage)]
+
+
+def joined(before: Mapping[str, Any], handed_on: Mapping[str, Any]) -> dict[str, Any]:
+    """Outputs of one more execution of a notebook laid over those before it; lists grow."""
+    grown = {name: [*before.get(name, []), *value] for name, value in handed_on.items() if isinstance(value, list)}
+    return {**before, **handed_on, **grown}

@@ -83,7 +83,7 @@ class RunRecord:
         for stage in state["stages"]:
             if stage["status"] == RUNNING:
                 stage |= {"status": KILLED, "error": "the chain was killed while it ran"}
-        record._change(status=RUNNING, pid=os.getpid(), resumed=[*state.get("resumed", []), _now()])
+        record.note(status=RUNNING, pid=os.getpid(), resumed=[*state.get("resumed", []), _now()])
         return record
 
     @property
@@ -124,16 +124,13 @@ class RunRecord:
             entry |= {"status": status, **{name: fact for name, fact in facts.items() if fact or fact == 0}}
             self._save()
 
-    def note(self, **facts: Any) -> None:
-        """Note something about the run as a whole."""
-        self._change(**facts)
-
     def close(self, status: str, error: str = "") -> None:
         """Note how the run has ended, and let go of the folder."""
-        self._change(status=status, ended=_now(), **({"error": error} if error else {}))
+        self.note(status=status, ended=_now(), **({"error": error} if error else {}))
         self._file_lock.release()
 
-    def _change(self, **facts: Any) -> None:
+    def note(self, **facts: Any) -> None:
+        """Note something about the run as a whole; an error of the time before is not one of now."""
         with self._writing:
             self._state |= facts
             if "error" not in facts:

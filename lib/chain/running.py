@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lib import backends, cores
 from lib.chain import contracts, fingerprint, plan
 from lib.chain import record as records
-from lib.chain.contracts import RUN_NAME, TRAINING_FUNCTION
+from lib.chain.contracts import RUN_NAME
 from lib.chain.failures import Interrupted, StageFailed
 from lib.chain.plan import Execution
 from lib.chain.progress import Progress
@@ -121,13 +122,12 @@ class _Runner:
         failed = [error for future in futures if (error := future.exception())]
         if failed:
             raise _together(failed)
-        for future in futures:
-            self._take_over(future.result() or {}, joined=bool(together[0].training_function))
+        self.values |= functools.reduce(plan.joined, [future.result() for future in futures], {})
 
-    def _one(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any] | None:
-        """What an execution hands on; None where another one failed before it began."""
+    def _one(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any]:
+        """What an execution hands on; nothing where another one failed before it began."""
         if self._failed:
-            return None
+            return {}
         try:
             return self._handed_on(execution, executor, share)
         except BaseException:
@@ -152,21 +152,13 @@ class _Runner:
             waiting = len(together) - self._here.places
             forking.kernels.prepare(1 if waiting > 0 else min(len(following), self._here.places))
 
-    def _take_over(self, handed_on: Mapping[str, Any], joined: bool) -> None:
-        """Lay outputs over the values; the lists that several executions of one notebook hand on are joined."""
-        for name, value in handed_on.items():
-            before = self.values.get(name) if name not in self._parameters else None
-            self.values[name] = [*(before or []), *value] if joined and isinstance(value, list) else value
-
     def _handed_on(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any]:
         """What an execution hands on: earlier in this run, in another run, or now."""
         done = self._record.outputs(execution.label)
         if done is not None:
             self._progress.skip(execution.label, "done before")
             return done
-        given = {name: self.values[name] for name in execution.notebook.parameters if name in self.values}
-        if execution.training_function:
-            given[TRAINING_FUNCTION] = execution.training_function
+        given = execution.given(self.values)
         depends_on = self._fingerprints.begin(execution.notebook, given)
         if self._reuse and (earlier := self._reuse.find(execution.label, depends_on.result())):
             return self._take(execution, earlier)

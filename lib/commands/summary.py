@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from lib.chain.record import RECORD
+from lib.chain import record as records
 from lib.commands import _parameters
 from lib.errors import DataError
 from lib.paths import resolve, shown
@@ -21,10 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Read the record, and print it."""
     folder = Path(options.run) if options.run else _newest(resolve(_parameters.layers(options).values["runs_folder"]))
-    record = folder / RECORD
-    if not record.is_file():
-        raise DataError(f"{shown(folder)} is the folder of no run: it has no {RECORD}.")
-    print(markdown(json.loads(record.read_text(encoding="utf-8"))))
+    print(markdown(records.read(folder)))
     return 0
 
 
@@ -50,7 +46,7 @@ def markdown(run: dict) -> str:
 
 
 def _newest(runs_folder: Path) -> Path:
-    folders = [record.parent for record in runs_folder.glob(f"*/{RECORD}")]
+    folders = records.newest_first(runs_folder)
     if not folders:
         raise DataError(f"There is no run in {shown(runs_folder)}.")
-    return max(folders, key=lambda folder: (folder / RECORD).stat().st_mtime_ns)
+    return max(folders, key=lambda folder: (folder / records.RECORD).stat().st_mtime_ns)

@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 from lib.chain import contracts, fingerprint, notebooks, plan
-from lib.chain.contracts import TRAINING_FUNCTION
 from lib.chain.plan import Execution
 from lib.chain.reuse import Reuse
 from lib.commands import _parameters
@@ -30,8 +29,7 @@ def execute(options: argparse.Namespace) -> int:
             reasons, earlier = _judge(execution, values, made_anew, reuse)
             if earlier:
                 print(f"{execution.label:<28} skipped, as in {earlier.run}")
-                for name, value in earlier.outputs.items():
-                    outputs[name] = [*outputs.get(name, []), *value] if isinstance(value, list) else value
+                outputs = plan.joined(outputs, earlier.outputs)
             else:
                 print(f"{execution.label:<28} runs: {'; '.join(reasons)}")
                 made_anew |= dict.fromkeys(execution.notebook.outputs, execution.notebook.stage)
@@ -41,13 +39,11 @@ def execute(options: argparse.Namespace) -> int:
 
 def _judge(execution: Execution, values: dict[str, Any], made_anew: dict[str, str], reuse: Reuse) -> tuple:
     """Why an execution would run, or the earlier one in its place."""
-    given = {name: values[name] for name in execution.notebook.parameters if name in values and name not in made_anew}
-    if execution.training_function:
-        given[TRAINING_FUNCTION] = execution.training_function
-    now = fingerprint.of(execution.notebook, given)
+    known = {name: value for name, value in values.items() if name not in made_anew}
+    now = fingerprint.of(execution.notebook, execution.given(known))
     unknown = [name for name in execution.notebook.parameters if name in made_anew]
     if not unknown:
         earlier = reuse.find(execution.label, now)
         return (reuse.why_not(execution.label, now) if earlier is None else []), earlier
-    known = [one for one in reuse.why_not(execution.label, now) if not any(name in one for name in unknown)]
-    return [*known, *(f"{name} is made anew by {made_anew[name]}" for name in unknown)], None
+    reasons = [one for one in reuse.why_not(execution.label, now) if not any(name in one for name in unknown)]
+    return [*reasons, *(f"{name} is made anew by {made_anew[name]}" for name in unknown)], None

@@ -6,20 +6,16 @@ and not to some of its rows. Those of a Parquet file come in its types.
 
 from __future__ import annotations
 
-import gzip
-import io
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.data import tables
-from lib.data.dialect import look
+from lib.data.dialect import look, opened
 from lib.errors import DataError
 
 
@@ -80,7 +76,7 @@ def _text(path: Path, rows: int, progress: Callable[[float], object]) -> Iterato
     size = max(1, path.stat().st_size)
     try:
         dialect = look(path)
-        with _opened(path) as (raw, content):
+        with path.open("rb") as raw, opened(path, raw) as content:
             parts = pd.read_csv(
                 content,
                 sep=dialect.separator,
@@ -97,21 +93,3 @@ def _text(path: Path, rows: int, progress: Callable[[float], object]) -> Iterato
         raise DataError(f"{path} has no header. Its first line names the columns.") from error
     except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().rstrip('.')}.") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """The file, and what is in it."""
-    with path.open("rb") as raw:
-        if path.suffix.lower() == ".gz":
-            with gzip.open(raw) as content:
-                yield raw, io.BufferedReader(content)
-        elif path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(raw) as archive:
-                members = [one for one in archive.namelist() if not one.endswith("/")]
-                if len(members) != 1:
-                    raise DataError(f"{path} holds {len(members)} files; expected one. Unpack it and name the table.")
-                with archive.open(members[0]) as content:
-                    yield raw, content
-        else:
-            yield raw, raw

@@ -9,7 +9,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -61,8 +61,8 @@ class Dialect:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Bytes of a file, or of the one file in a ``.gz`` or ``.zip``.
+def opened(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
+    """Bytes of a file, or of the one file in a ``.gz`` or ``.zip``; of `raw`, where it is open already.
 
     Raises
     ------
@@ -71,14 +71,18 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(raw or path) as archive:
             members = [one for one in archive.namelist() if not one.endswith("/")]
             if len(members) != 1:
                 raise DataError(f"{path} holds {len(members)} files; expected one. Unpack it and name the table.")
             with archive.open(members[0]) as file:
                 yield file
         return
-    with gzip.open(path, "rb") if suffix == ".gz" else path.open("rb") as file:
+    if suffix == ".gz":
+        with gzip.open(raw or path) as file:
+            yield file
+        return
+    with nullcontext(raw) if raw else path.open("rb") as file:
         yield file
 
 

@@ -6,14 +6,16 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from lib import cores
-from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
+from lib.backends.base import Check, Endpoint
 from lib.backends.local.endpoint import LocalBackendEndpoint
-from lib.backends.local.files import alone, local_path
+from lib.backends.local.files import local_path
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
 from lib.errors import DataError
@@ -111,7 +113,7 @@ class LocalBackend:
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model, in the tracking store."""
-        return ModelRegistry(self.tracking.client, name, alone=lambda: alone(self.workspace / "registry.lock"))
+        return ModelRegistry(self.tracking.client, name, alone=lambda: FileLock(self.workspace / "registry.lock"))
 
     def endpoint(self, name: str) -> Endpoint:
         """Endpoint of a use case, below ``endpoints/``."""
@@ -122,10 +124,6 @@ class LocalBackend:
         folder = self.workspace / "endpoints"
         return sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
 
-    def executor(self, stage: str) -> NotebookExecutor | None:
-        """None: every stage runs on this machine."""
-        return None
-
     def teardown(self, everything: bool) -> list[str]:
         """Stop the endpoint, or all of this workspace; nothing else outlives a run."""
         known = self.endpoints()
@@ -134,14 +132,9 @@ class LocalBackend:
         ended = [self.endpoint(name).stop() for name, status in before.items() if status.url]
         return [f"endpoint {status.name}: {status.state}" for status in ended]
 
-    def estimate(self, stages: Sequence[str], timeout_minutes: float) -> Estimate | None:
-        """None: this machine is there anyway."""
-        return None
-
 
 def _cores() -> str:
-    usable = cores.available()
-    return f"{usable} cores"
+    return f"{cores.available()} cores"
 
 
 def _memory() -> str:

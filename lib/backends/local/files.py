@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from filelock import FileLock
-
 from lib.errors import DataError
 from lib.paths import existing
 
@@ -27,8 +25,3 @@ def local_path(uri: str) -> Path:
             f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or name a path."
         )
     return existing(uri)
-
-
-def alone(lock: Path) -> FileLock:
-    """Context in which no other process is with the same lock file; released however the process ends."""
-    return FileLock(lock)
