@@ -11,10 +11,11 @@ serves, and the log and the endpoint's status say why.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,20 +101,31 @@ def _plain(model: Any) -> Callable[[np.ndarray], Answers]:
 
 
 def _compare(predict: Predict, plain: Predict, model: Model) -> None:
-    for table in (_table(model.examples, model.columns), _drawn(model)):
-        rows = len(table[model.columns[0].name])
-        alone = [{name: values[at : at + 1] for name, values in table.items()} for at in range(rows)]
-        for asked in [table, *alone[:ROWS_ASKED_ALONE]] if rows else []:
-            try:
-                own = plain(asked)
-            except (ValueError, ArithmeticError):
-                continue  # the model itself cannot answer these
+    examples = [_table(model.examples, model.columns)] if model.examples else []
+    for table in (*examples, _drawn(model)):
+        for asked, own in _own_answers(plain, table):
             try:
                 same = _same(predict(asked), own)
             except Exception as error:
                 raise NotCompiled(f"it failed on rows that the model answers: {error!r}") from error
             if not same:
                 raise NotCompiled("it does not answer as the model itself does")
+
+
+def _own_answers(plain: Predict, table: dict[str, list]) -> Iterator[tuple[dict[str, list], Answers]]:
+    """What the model itself says of all rows, and of the first ones alone; asked for these only where it must be."""
+    rows = len(next(iter(table.values())))
+    alone = [{name: values[at : at + 1] for name, values in table.items()} for at in range(rows)][:ROWS_ASKED_ALONE]
+    try:
+        labels, probabilities = plain(table)
+    except (ValueError, ArithmeticError):  # it cannot answer one of them
+        for row in alone:
+            with contextlib.suppress(ValueError, ArithmeticError):
+                yield row, plain(row)
+        return
+    yield table, (labels, probabilities)
+    for at, row in enumerate(alone):
+        yield row, (labels[at : at + 1], None if probabilities is None else probabilities[at : at + 1])
 
 
 def _same(answers: Answers, own: Answers) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import orjson
+
 from lib.serving.columns import Column
 from lib.serving.refusal import MOST_FAULTS, Refusal, fault, shown
 
@@ -64,13 +66,40 @@ def _parse(body: bytes | str, limits: Limits) -> Any:
         raise Refusal(413, "too_large", f"The request has {len(body)} bytes; at most {limits.bytes} are taken at once.")
     try:
         text = body if isinstance(body, str) else body.decode("utf-8")
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        quick = _quickly(text)
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant) if quick is None else quick
     except UnicodeDecodeError as error:
         raise Refusal(400, "not_utf8", f"The request is not UTF-8: byte {error.start} cannot be read.") from None
     except RecursionError:
         raise Refusal(400, "too_deep", f"The request is nested too deeply to be a table. {USAGE}") from None
     except ValueError as error:  # JSONDecodeError, or an integer of more digits than Python reads
         raise Refusal(400, "not_json", f"The request is not JSON: {str(error)[:200]}. {USAGE}") from None
+
+
+def _quickly(text: str) -> Any:
+    """JSON by a parser that is several times faster, but keeps the last of equal keys and says less of a fault.
+
+    Returns
+    -------
+    object or None
+        None where the text has to be read again, with care.
+    """
+    try:
+        payload = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    # Without these, each `":` ends a key or begins a text; and what nobody counts below is no table either.
+    is_plain = not any(sign in text for sign in ("\\", "\t", "\n", "\r", " :"))
+    return payload if is_plain and text.count('":') == _keys(payload) else None
+
+
+def _keys(payload: Any) -> int:
+    """How many keys a request has, its rows included."""
+    if type(payload) is not dict:
+        return 0
+    contents = list(payload.values())
+    rows = itertools.chain(contents, *(one for one in contents if type(one) is list))
+    return len(payload) + sum(len(one) for one in rows if type(one) is dict)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

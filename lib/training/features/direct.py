@@ -107,15 +107,13 @@ def _read(column: object, values: np.ndarray, floats: np.ndarray) -> None:
     if type(column) is NumberColumn and kind in "fiub":
         floats[:, 0] = values
     elif type(column) is LevelColumn and kind in "Ofib":
-        numbers, unseen = column._numbers, UNSEEN[column.kind]
-        floats[:, 0] = [
-            numbers[value]
-            if type(value) is str and value in numbers  # as it stands: the rule, and quicker than making sure
-            else np.nan
-            if value is None or value != value
-            else numbers.get(as_word(value), unseen)
-            for value in values.tolist()
-        ]
+        levels, unseen = values.tolist(), UNSEEN[column.kind]
+        found = list(map(column._numbers.get, levels))
+        for row in [row for row, number in enumerate(found) if number is None] if None in found else ():
+            value = levels[row]
+            missing = value is None or value != value
+            found[row] = np.nan if missing else column._numbers.get(as_word(value), unseen)
+        floats[:, 0] = found
     elif type(column) is DateColumn and kind == "M":
         if len(values) <= FEW_ROWS:
             for row, moment in enumerate(values.astype("datetime64[s]").tolist()):
