@@ -6,9 +6,11 @@ end (depth, rows) is refused here, so that whatever comes out is a table in the 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import itertools
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -182,7 +184,11 @@ def _from_lists(names: list, rows: list, columns: Sequence[Column]) -> dict[str,
 
 
 def _from_records(rows: list, columns: Sequence[Column]) -> dict[str, list]:
-    known = {column.name: None for column in columns}.keys()
+    names = [column.name for column in columns]
+    if len(names) > 1 and all(type(row) is dict and len(row) == len(names) for row in rows):
+        with contextlib.suppress(KeyError):  # most requests have each column in each row
+            return dict(zip(names, map(list, zip(*map(operator.itemgetter(*names), rows), strict=True)), strict=True))
+    known = dict.fromkeys(names).keys()
     needed = [column for column in columns if not column.nullable]
     faults = []
     for at, row in enumerate(rows):
