@@ -9,6 +9,7 @@ From the request inwards, each file one concern::
     traffic.py        which version answers: the stable one, and the new one's share, mirror and way back
     rollout.py        that share, and the limits that end it
     pool.py           the workers of a version: who answers next, and what becomes of a death
+    loader.py         the process of a version, started and spoken to
     frames.py         bytes between the router and a worker
     worker.py         the process that has loaded a model, and the workers forked from it
     requests.py       bytes -> columns of values; everything that is not a table is refused
@@ -23,6 +24,7 @@ From the request inwards, each file one concern::
     pages.py          the page with the form and the API page, both without a network
     recorder.py       what was asked and answered, kept in Parquet files by a process of its own
     endpoint.py       LocalEndpoint: a new version beside the old, checked, then given its traffic
+    deployments.py    a folder for each version, with a copy of its model
     status.py         how an endpoint is, for people
     control.py        what its router is told, on a Unix socket
     line.py           the other end of that

@@ -17,8 +17,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import re
-import secrets
 import shutil
 import socket
 import sys
@@ -26,15 +24,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import lib
 from lib.errors import EndpointError
-from lib.serving import keys, process, status
+from lib.paths import ROOT
+from lib.serving import deployments, keys, process, status
 from lib.serving.line import Line, listen
 from lib.serving.listener import open_listener
-from lib.serving.model_folder import NOT_HASHED, digest, find
 from lib.serving.rollout import Rollout
 
-ROOT = Path(lib.__file__).parents[1]
 LARGEST_LOG = 5 * 2**20
 
 
@@ -127,7 +123,7 @@ class LocalEndpoint:
             record = self._record()
             router = self._router(record)
             listener = open_listener(host, port, record if router else {}, record)
-            folder = self._copy(Path(model_folder), version, sha256)
+            folder = deployments.copy(Path(model_folder), self._deployments, version, sha256)
             said = {
                 "deployment": folder.name,
                 "model_name": model_name or self.name,
@@ -155,7 +151,7 @@ class LocalEndpoint:
                     listener.close()
                 if not is_live:
                     shutil.rmtree(folder, ignore_errors=True)
-            self._sweep()
+            deployments.sweep(self._deployments, self._record())
             return self.status()
 
     def shift(self, percent: float, mirror: float = 0) -> status.EndpointStatus:
@@ -250,28 +246,6 @@ class LocalEndpoint:
             with Line(record["control"], 120) as line:
                 yield line
 
-    def _copy(self, model_folder: Path, version: str, sha256: str | None) -> Path:
-        """Folder of a new deployment with a copy of the model, and the copy checked.
-
-        The copy is what gets served, so nobody can change the model between the check and the loading, and
-        the endpoint lives on when the original is deleted.
-        """
-        name = re.sub(r"[^\w.-]", "-", version)[:40]
-        folder = self._deployments / f"{name}-{secrets.token_hex(4)}"
-        folder.mkdir(parents=True, mode=0o700)
-        try:
-            shutil.copytree(find(model_folder), folder / "model", ignore=shutil.ignore_patterns(*NOT_HASHED))
-            found = digest(folder / "model")
-            if sha256 is not None and found != sha256:
-                raise EndpointError(
-                    f"Version {version} was not deployed: the model in {model_folder} is not the one that was "
-                    f"registered (its SHA-256 is {found}, the registry says {sha256}). Register the model again."
-                )
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return folder
-
     @contextlib.contextmanager
     def _line(
         self,
@@ -332,14 +306,6 @@ class LocalEndpoint:
     def _router(self, record: dict[str, Any]) -> Any:
         """Its living router."""
         return process.find(record.get("pid"), str(self.folder))
-
-    def _sweep(self) -> None:
-        """Delete the folders of versions that nobody can go back to any more."""
-        record = self._record()
-        kept = {(record.get(role) or {}).get("deployment") for role in ("stable", "new", "previous")}
-        for path in self._deployments.glob("*"):
-            if path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
 
     def _record(self) -> dict[str, Any]:
         try:

@@ -8,19 +8,17 @@ import json
 import logging
 import os
 import signal
-import socket
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.serving import frames
 from lib.serving.frames import Answer
+from lib.serving.loader import DidNotLoad, Loader
 from lib.serving.model import Model, read
 from lib.serving.refusal import Refusal
 
 log = logging.getLogger("lib.serving")
-ROOT = Path(__file__).resolve().parents[2]
 # One request is being answered and the next is there already, so that a worker never waits for the router.
 ASKED_AT_ONCE = 2
 MOST_WAITING = 1000
@@ -124,12 +122,12 @@ class Pool:
         self.classes: list | None = None
         self.form = ""
         self.deaths = 0
-        self._wanted, self._timeout, self._log_path = workers, timeout_seconds, log_path
+        self._wanted, self._timeout = workers, timeout_seconds
+        arguments = ["--name", name, "--version", version, *(["--sha256", sha256] if sha256 else [])]
+        self._loader = Loader(folder, arguments, log_path)
         self._workers: list[Worker] = []
         self._coming: set[Worker] = set()
         self._waiting: collections.deque[Request] = collections.deque()
-        self._channel: socket.socket | None = None
-        self._process: asyncio.subprocess.Process | None = None
         self._tasks: set[asyncio.Task] = set()
         self._ended = False
 
@@ -144,9 +142,11 @@ class Pool:
             await asyncio.wait_for(self._load(), self._timeout)
             self.model = await asyncio.to_thread(read, self.folder, self.name, self.version)
             while not self._workers:
-                if self._process.returncode is not None:
+                if self._loader.has_ended:
                     raise PoolFailed("its process ended")
                 await asyncio.sleep(0.005)
+        except DidNotLoad as error:
+            raise PoolFailed(str(error)) from None
         except asyncio.TimeoutError:
             raise PoolFailed(f"it did not answer within {self._timeout:g} seconds") from None
         self._spawn(self._look_after())
@@ -223,41 +223,13 @@ class Pool:
             task.cancel()
         for worker in [*self._workers, *self._coming]:
             worker.transport.close()
-        if self._channel is not None:
-            self._channel.close()
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-            await self._process.wait()
+        await self._loader.end()
         for request in self._waiting:
             _give_up(request, 503, "ended", "This version of the model was taken down.", True)
 
     async def _load(self) -> None:
         """Start the process that loads the model, and the workers it forks."""
-        self._channel, theirs = socket.socketpair()
-        self._channel.setblocking(False)
-        command = [sys.executable, "-m", "lib.serving.worker", str(self.folder)]
-        command += ["--name", self.name, "--version", self.version, "--channel", str(theirs.fileno())]
-        command += ["--sha256", self.sha256] if self.sha256 else []
-        # A row at a time is too little work to share among threads; and a process with threads cannot be forked.
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        threads["JE_ARROW_MALLOC_CONF"] = (
-            "background_thread:false"  # pandas imports Arrow, and its allocator starts one
-        )
-        variables = {**os.environ, **threads, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        with theirs, self._log_path.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=self.folder,
-                env=variables,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[theirs.fileno()],
-            )
-        line = await asyncio.get_running_loop().sock_recv(self._channel, 2**20)
-        if not line:
-            raise PoolFailed("its process ended while it started")
-        said = json.loads(line)
+        said = await self._loader.start()
         self.classes, self.form = said["classes"], said["form"]
         if not said["forks"]:
             self._wanted = 1
@@ -266,14 +238,9 @@ class Pool:
     async def _grow(self) -> None:
         """Ask for as many workers as are wanted."""
         while len(self._workers) + len(self._coming) < self._wanted and not self._ended:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                try:
-                    socket.send_fds(self._channel, [b"w"], [theirs.fileno()])
-                except OSError:
-                    ours.close()
-                    return  # the process that forks them is gone; _look_after starts it anew
-            ours.setblocking(False)
+            ours = self._loader.fork()
+            if ours is None:
+                return  # _look_after starts it anew
             worker = Worker(self)
             self._coming.add(worker)
             await asyncio.get_running_loop().create_unix_connection(lambda worker=worker: worker, sock=ours)
@@ -284,13 +251,12 @@ class Pool:
         while True:
             await asyncio.sleep(LOOKS_SECONDS)
             self._end_what_hangs()
-            if self._process.returncode is not None:
+            if self._loader.has_ended:
                 log.warning("The process of version %s died; it is started anew.", self.version)
-                self._channel.close()
                 try:
                     await asyncio.wait_for(self._load(), self._timeout)
                     pause = LOOKS_SECONDS
-                except (PoolFailed, asyncio.TimeoutError, OSError) as error:
+                except (DidNotLoad, asyncio.TimeoutError, OSError) as error:
                     log.error("Version %s did not come up again: %s", self.version, error)
                     pause = min(2 * pause, 30)
                     await asyncio.sleep(pause)

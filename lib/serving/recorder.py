@@ -30,12 +30,12 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lib.paths import ROOT
 from lib.serving.model import Model, read
 from lib.serving.requests import Limits, read_table
 from lib.serving.traffic import Answered
 
 log = logging.getLogger("lib.serving")
-ROOT = Path(__file__).resolve().parents[2]
 # Lengths of what follows: when, by whom and how fast; the body; the answer.
 HEAD = struct.Struct("!III")
 MOST_PENDING_BYTES = 8 * 2**20
