@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from lib import cores
 from lib.backends.base import Check, Endpoint
+from lib.backends.local import database
 from lib.backends.local.endpoint import LocalBackendEndpoint
 from lib.backends.local.files import local_path
 from lib.backends.models import ModelRegistry
@@ -55,7 +56,8 @@ class LocalBackend:
     @functools.cached_property
     def tracking(self) -> Tracking:
         """MLflow on SQLite; made when it is first asked for, since looking after an endpoint needs none of it."""
-        return Tracking(f"sqlite:///{self.workspace / 'mlflow.db'}", (self.workspace / "artifacts").as_uri())
+        artifacts = (self.workspace / "artifacts").as_uri()
+        return Tracking(database.made(self.workspace / "mlflow.db", artifacts), artifacts)
 
     def checks(self) -> list[Check]:
         """Stores, compute and space on this machine."""
