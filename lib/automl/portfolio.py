@@ -37,6 +37,10 @@ from lib.training.features import plain_target
 _RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
 # Of the time of all cores, what one configuration may take.
 _SHARE = 0.22
+# Folds let each row be learnt from and be predicted unseen; where there is no time for three, some rows are held out.
+_MOST_FOLDS, _FEWEST_FOLDS, _HELD_OUT = 5, 3, 0.12
+# What the first and best configurations take together for a feature of a row, and class, in each fold.
+_SECONDS_A_CELL = 4.5e-5
 _NO_TIME = "the time was up before it was done"
 _TIMED = 5
 
@@ -85,10 +89,11 @@ class _Search:
             encoded = pool.answers(self._last)
             if not encoded:
                 return self._simplest("The time was up before the table was encoded")
-            features = encoded[0][1]
-            if isinstance(features, str):
-                raise DataError(f"The search cannot read the training rows: {features}")
-            self._folds = _folds(self._labels, features, self._request)
+            found = encoded[0][1]
+            if isinstance(found, str):
+                raise DataError(f"The search cannot read the training rows: {found}")
+            core_seconds = (self._last - time.monotonic()) * self._request.threads * found.core
+            self._folds = _folds(self._labels, found.features, core_seconds, self._request)
             np.save(pool.folder / "folds.npy", self._folds)
             np.save(pool.folder / "labels.npy", self._labels)
             self._try(pool)
@@ -255,19 +260,16 @@ def _configurations(request: SearchRequest) -> list[tuple[str, str, dict[str, An
     return found
 
 
-def _folds(labels: np.ndarray, features: int, request: SearchRequest) -> np.ndarray:
-    """Fold of each row; -1 for rows that all models learn from."""
-    rows = np.arange(len(labels))
-    if request.validation_fraction:
-        held_out = np.full(len(labels), -1)
-        count = max(1, round(request.validation_fraction * len(labels)))
-        shuffled = np.random.default_rng(request.seed).permutation(len(labels))
-        if request.is_classification and np.bincount(labels).min() > 1 and count >= labels.max() + 1:
-            splitter = StratifiedShuffleSplit(1, test_size=count, random_state=request.seed)
-            shuffled = next(splitter.split(rows, labels))[1]
-        held_out[shuffled[:count]] = 0
-        return held_out
-    count = min(request.folds or _fold_count(labels, features, request), len(labels))
+def _folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> np.ndarray:
+    """Fold of each row; -1 for rows that all models learn from, where one part is held out."""
+    rows, count = np.arange(len(labels)), request.folds
+    if not count and not request.validation_fraction:
+        classes = labels.max() + 1 if request.task == "multiclass" else 1
+        affordable = core_seconds / (_SECONDS_A_CELL * len(labels) * features * classes)
+        count = _MOST_FOLDS if affordable > _MOST_FOLDS else int(affordable)
+    if count < _FEWEST_FOLDS and count != request.folds or not count:
+        return _held_out(labels, request.validation_fraction or _HELD_OUT, request)
+    count = min(count, len(labels))
     splitter = (StratifiedKFold if request.is_classification else KFold)(count, shuffle=True, random_state=request.seed)
     found = np.empty(len(labels), dtype=int)
     with warnings.catch_warnings():
@@ -277,11 +279,15 @@ def _folds(labels: np.ndarray, features: int, request: SearchRequest) -> np.ndar
     return found
 
 
-def _fold_count(labels: np.ndarray, features: int, request: SearchRequest) -> int:
-    """More folds where there is time for them: each model then learns from more rows."""
-    classes = labels.max() + 1 if request.task == "multiclass" else 1
-    cells = len(labels) * features * classes / (request.budget_seconds * request.threads)
-    return 8 if cells < 500 else 5 if cells < 4_000 else 4 if cells < 12_000 else 3
+def _held_out(labels: np.ndarray, share: float, request: SearchRequest) -> np.ndarray:
+    found = np.full(len(labels), -1)
+    count = max(1, round(share * len(labels)))
+    chosen = np.random.default_rng(request.seed).permutation(len(labels))[:count]
+    if request.is_classification and np.bincount(labels).min() > 1 and count > labels.max():
+        splitter = StratifiedShuffleSplit(1, test_size=count, random_state=request.seed)
+        chosen = next(splitter.split(found, labels))[1]
+    found[chosen] = 0
+    return found
 
 
 def _row_ms(answer: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> float:

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 PATIENCE = 40
+LARGE_TABLE_CELLS = 150_000
 MOST_NEIGHBOURS_ROWS = 60_000
 EPOCHS = 150
 
@@ -34,6 +35,8 @@ class Fit:
     task, metric : str
     settings : dict
         Hyperparameters.
+    rows : int
+        That it learns from.
     F, y : ndarray
         Rows to watch while it learns, for those that stop early.
     kinds : sequence of str
@@ -46,6 +49,7 @@ class Fit:
     task: str
     metric: str
     settings: dict[str, Any]
+    rows: int
     F: np.ndarray
     y: np.ndarray
     kinds: Sequence[str]
@@ -63,6 +67,11 @@ class Fit:
         return time.monotonic() > self.until
 
     @property
+    def rate(self) -> float:
+        """A learning rate: on a large table fewer and larger steps, which a short search has the time for."""
+        return 0.05 if self.rows * len(self.kinds) < LARGE_TABLE_CELLS else 0.1
+
+    @property
     def categories(self) -> list[int]:
         """Places of the categories."""
         return [place for place, kind in enumerate(self.kinds) if kind == "category"]
@@ -77,7 +86,7 @@ def lightgbm(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
             raise lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
 
     kind = lgb.LGBMClassifier if fit.is_classification else lgb.LGBMRegressor
-    settings = {"n_estimators": 5000, "learning_rate": 0.05, "min_child_samples": 20, **fit.settings}
+    settings = {"n_estimators": 5000, "learning_rate": fit.rate, "min_child_samples": 20, **fit.settings}
     model = kind(random_state=fit.seed, n_jobs=1, verbosity=-1, subsample_freq=1, **settings)
     names = {"roc_auc": "auc", "average_precision": "average_precision", "mae": "l1", "mape": "mape"}
     loss = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
@@ -104,7 +113,7 @@ def xgboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
 
     names = {"roc_auc": "auc", "average_precision": "aucpr", "mae": "mae", "mape": "mape"}
     loss = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
-    settings = {"n_estimators": 5000, "learning_rate": 0.06, "max_depth": 6, **fit.settings}
+    settings = {"n_estimators": 5000, "learning_rate": fit.rate, "max_depth": 6, **fit.settings}
     kind = xgb.XGBClassifier if fit.is_classification else xgb.XGBRegressor
     model = kind(
         random_state=fit.seed,
@@ -130,7 +139,7 @@ def catboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
     names = {"roc_auc": "AUC", "mae": "MAE", "mape": "MAPE"}
     loss = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
     kind = cb.CatBoostClassifier if fit.is_classification else cb.CatBoostRegressor
-    settings = {"iterations": 5000, "learning_rate": 0.06, **fit.settings}
+    settings = {"iterations": 5000, "learning_rate": fit.rate, **fit.settings}
     model = kind(
         random_seed=fit.seed,
         thread_count=1,
@@ -256,12 +265,12 @@ FITS: dict[str, Callable[[np.ndarray, np.ndarray, Fit], Any]] = {
 # In the order in which they are tried: each family once, then what adds most to what is there.
 PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lightgbm", {}),
+    ("linear", {}),
     ("extra_trees", {}),
     ("catboost", {}),
     ("neural_network", {}),
     ("xgboost", {}),
     ("random_forest", {}),
-    ("linear", {}),
     ("lightgbm", {"extra_trees": True}),
     ("neighbours", {}),
     ("gradient_boosting", {}),
@@ -331,7 +340,7 @@ class IntegerCodes(BaseEstimator):
 
 
 def _grown(kind: Any, F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    trees = fit.settings.get("n_estimators", 200)
+    trees = fit.settings.get("n_estimators", 100)
     settings = {"max_features": 0.4, "min_samples_leaf": 2, **fit.settings}
     model = kind(random_state=fit.seed, n_jobs=1, warm_start=True, **settings)
     step = 10

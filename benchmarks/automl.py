@@ -1,0 +1,99 @@
+"""AutoML: ours beside FLAML's and AutoGluon's own defaults, given the same time, and the best training function.
+
+``MILLRACE_TABLES`` names a folder of tables with an index; ``MILLRACE_AUTOML_SECONDS`` what each may search.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from lib import training
+from lib.automl import available
+
+# Those behind the first two were not looked at while the engine was built.
+TABLES = (
+    "titanic",
+    "california_housing",
+    "german_credit",
+    "phoneme",
+    "car_evaluation",
+    "abalone",
+    "wine_quality_red",
+    "kc_house",
+    "bank_additional_full",
+    "letter",
+)
+OURS, RIVALS = "portfolio", ("FLAML", "AutoGluon")
+MOST_BELOW = 0.005
+SEVERAL_TIMES = 6
+
+
+def measured(who, table, seconds):
+    """What a contender did in a process of its own; None where it failed."""
+    command = [sys.executable, "-m", "benchmarks._automl", who, table, str(seconds)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SEVERAL_TIMES * seconds + 300)
+    except subprocess.TimeoutExpired:
+        print(f"{who} on {table} did not end", file=sys.stderr)
+        return None
+    if done.returncode:
+        print(f"{who} on {table}: {done.stderr[-800:]}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def shown(found, key="score", digits=4):
+    return "failed" if found is None else f"{found[key]:.{digits}f}"
+
+
+def main():
+    if not os.environ.get("MILLRACE_TABLES"):
+        print("MILLRACE_TABLES names no folder of tables.")
+        return
+    seconds = float(os.environ.get("MILLRACE_AUTOML_SECONDS", "60"))
+    tables = os.environ.get("MILLRACE_AUTOML_TABLES", ",".join(TABLES)).split(",")
+    contenders = (OURS, *RIVALS)
+    print(f"| table | {' | '.join(contenders)} | best function | seconds | row, ms | MB | memory, MB |")
+    print("| --- " * 9 + "|")
+    results, ranks = [], {who: [] for who in contenders}
+    for table in tables:
+        found = {who: measured(who, table, seconds) for who in contenders}
+        functions = {name: measured(f"function {name}", table, seconds) for name in training.available()}
+        name, best = max(
+            ((name, one) for name, one in functions.items() if one is not None), key=lambda pair: pair[1]["score"]
+        )
+        results.append((found, best))
+        scores = {who: one["score"] if one else float("-inf") for who, one in found.items()}
+        for who, score in scores.items():
+            ahead = sum(other > score for other in scores.values())
+            ranks[who].append(1 + ahead + (sum(other == score for other in scores.values()) - 1) / 2)
+        kept = [
+            " / ".join(shown(found[who], key, digits) for who in contenders)
+            for key, digits in (("seconds", 0), ("row_ms", 0), ("megabytes", 1), ("memory_megabytes", 0))
+        ]
+        cells = [*(shown(found[who]) for who in contenders), f"{shown(best)} ({name})", *kept]
+        print(f"| {table} | {' | '.join(cells)} |", flush=True)
+    means = " | ".join(f"{statistics.mean(ranks[who]):.2f}" for who in contenders)
+    print(f"| mean rank | {means} | | | | | |\n")
+    tell(results)
+
+
+def tell(results):
+    """How the goal stands."""
+    below, ahead = [], 0
+    for found, best in results:
+        rivals = [found[who]["score"] for who in RIVALS if found[who]]
+        ours = found[OURS]["score"] if found[OURS] else float("-inf")
+        below.append((max(rivals) - ours) / abs(max(rivals)) if rivals else 0.0)
+        ahead += ours > best["score"]
+    print(
+        f"Tables on which {OURS} is more than {MOST_BELOW:.1%} below the better rival: "
+        f"{sum(one > MOST_BELOW for one in below)} of {len(results)}, at most {max(below):.2%}. "
+        f"Ahead of the best training function: {ahead} of {len(results)}. Engines: {', '.join(available())}."
+    )
+
+
+if __name__ == "__main__":
+    main()
