@@ -9,9 +9,6 @@ import statistics
 import subprocess
 import sys
 
-from lib import training
-from lib.automl import available
-
 # Those behind the first two were not looked at while the engine was built.
 TABLES = (
     "titanic",
@@ -60,10 +57,9 @@ def main():
     results, ranks = [], {who: [] for who in contenders}
     for table in tables:
         found = {who: measured(who, table, seconds) for who in contenders}
-        functions = {name: measured(f"function {name}", table, seconds) for name in training.available()}
-        name, best = max(
-            ((name, one) for name, one in functions.items() if one is not None), key=lambda pair: pair[1]["score"]
-        )
+        functions = measured("functions", table, seconds)
+        name = max(functions, key=functions.get)
+        best = functions[name]
         results.append((found, best))
         scores = {who: one["score"] if one else float("-inf") for who, one in found.items()}
         for who, score in scores.items():
@@ -73,7 +69,7 @@ def main():
             " / ".join(shown(found[who], key, digits) for who in contenders)
             for key, digits in (("seconds", 0), ("row_ms", 0), ("megabytes", 1), ("memory_megabytes", 0))
         ]
-        cells = [*(shown(found[who]) for who in contenders), f"{shown(best)} ({name})", *kept]
+        cells = [*(shown(found[who]) for who in contenders), f"{best:.4f} ({name})", *kept]
         print(f"| {table} | {' | '.join(cells)} |", flush=True)
     means = " | ".join(f"{statistics.mean(ranks[who]):.2f}" for who in contenders)
     print(f"| mean rank | {means} | | | | | |\n")
@@ -87,11 +83,11 @@ def tell(results):
         rivals = [found[who]["score"] for who in RIVALS if found[who]]
         ours = found[OURS]["score"] if found[OURS] else float("-inf")
         below.append((max(rivals) - ours) / abs(max(rivals)) if rivals else 0.0)
-        ahead += ours > best["score"]
+        ahead += ours > best
     print(
         f"Tables on which {OURS} is more than {MOST_BELOW:.1%} below the better rival: "
         f"{sum(one > MOST_BELOW for one in below)} of {len(results)}, at most {max(below):.2%}. "
-        f"Ahead of the best training function: {ahead} of {len(results)}. Engines: {', '.join(available())}."
+        f"Ahead of the best training function: {ahead} of {len(results)}."
     )
 
 

@@ -13,20 +13,17 @@ from __future__ import annotations
 
 import pickle
 import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 
 from lib import metrics
 from lib.automl import DONE, Result, SearchRequest, Trial
-from lib.automl.trials import blend
+from lib.automl.trials import blend, folds, simple
 from lib.automl.trials.families import PORTFOLIO
 from lib.automl.trials.pool import Pool
 from lib.automl.trials.worker import Encode, FitFold, Fitted
@@ -37,10 +34,6 @@ from lib.training.features import plain_target
 _RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
 # Of the time of all cores, what one configuration may take.
 _SHARE = 0.22
-# Folds let each row be learnt from and be predicted unseen; where there is no time for three, some rows are held out.
-_MOST_FOLDS, _FEWEST_FOLDS, _HELD_OUT = 5, 3, 0.12
-# What the first and best configurations take together for a feature of a row, and class, in each fold.
-_SECONDS_A_CELL = 4.5e-5
 _NO_TIME = "the time was up before it was done"
 _TIMED = 5
 
@@ -93,7 +86,7 @@ class _Search:
             if isinstance(found, str):
                 raise DataError(f"The search cannot read the training rows: {found}")
             core_seconds = (self._last - time.monotonic()) * self._request.threads * found.core
-            self._folds = _folds(self._labels, found.features, core_seconds, self._request)
+            self._folds = folds.of_rows(self._labels, found.features, core_seconds, self._request)
             np.save(pool.folder / "folds.npy", self._folds)
             np.save(pool.folder / "labels.npy", self._labels)
             self._try(pool)
@@ -103,11 +96,11 @@ class _Search:
 
     def _try(self, pool: Pool) -> None:
         """Fit fold after fold until all is tried or the time is up."""
-        folds = int(self._folds.max()) + 1
+        count = int(self._folds.max()) + 1
         waiting = iter(
             (name, family, settings, fold)
             for name, family, settings in _configurations(self._request)
-            for fold in range(folds)
+            for fold in range(count)
         )
         upcoming = next(waiting, None)
         while time.monotonic() < self._last and (upcoming or pool.busy):
@@ -115,31 +108,31 @@ class _Search:
                 name, family, settings, fold = upcoming
                 tried = self._tried.setdefault(name, _Tried(Trial(name, family, settings=settings)))
                 if tried.trial.outcome == DONE:  # else a fold of it has failed
-                    seconds = self._allowance(folds, folds - fold)
+                    seconds = self._allowance(count, count - fold)
                     task, metric, seed = self._request.task, self._request.metric.name, self._request.seed
                     pool.submit(FitFold(name, family, settings, fold, seconds, task, metric, seed))
                 upcoming = next(waiting, None)
             for task, answer in pool.answers(self._last):
-                self._note(task, answer, folds)
+                self._note(task, answer, count)
         for tried in self._tried.values():
-            if tried.trial.outcome == DONE and len(tried.fitted) < folds:
+            if tried.trial.outcome == DONE and len(tried.fitted) < count:
                 tried.trial.outcome = _NO_TIME
 
-    def _allowance(self, folds: int, left: int) -> float:
+    def _allowance(self, count: int, left: int) -> float:
         """Seconds of one fold, so that a configuration takes its share and all its folds are done in time."""
         request = self._request
-        share = _SHARE * (self._last - self._started) * request.threads / folds
+        share = _SHARE * (self._last - self._started) * request.threads / count
         rounds = -(-left // request.threads)
         return max(0.5, min(share, 0.9 * (self._last - time.monotonic()) / rounds))
 
-    def _note(self, task: FitFold, answer: Fitted | str, folds: int) -> None:
+    def _note(self, task: FitFold, answer: Fitted | str, count: int) -> None:
         tried = self._tried[task.name]
         if isinstance(answer, str):
             tried.trial.outcome = answer
             self._say(f"{task.name}: {answer}")
             return
         tried.fitted[task.fold] = answer
-        if len(tried.fitted) == folds:
+        if len(tried.fitted) == count:
             trial, parts = tried.trial, tried.fitted.values()
             trial.fit_seconds = sum(part.seconds for part in parts)
             trial.row_ms = sum(part.row_ms for part in parts)
@@ -173,7 +166,7 @@ class _Search:
             return self._simplest("The time was up before a model was done")
         most = self._request.max_latency_ms or None
         if most is not None:
-            most -= _row_ms(lambda row: self._encoder.transform(row), self._X_test)
+            most -= _row_ms(self._encoder.transform, self._X_test)
         latency = {name: self._tried[name].trial.row_ms for name in self._unseen}
         quick = [name for name in latency if most is None or latency[name] <= most]
         warning = ""
@@ -195,14 +188,19 @@ class _Search:
             )
         else:
             chosen = {self._request.metric.ranked({name: self._tried[name].trial.score for name in quick})[0]: 1.0}
+        model, row_ms = self._assembled(pool, chosen)
+        while 0 < self._request.max_latency_ms < row_ms and len(chosen) > 1:  # together they are slower than apart
+            chosen.pop(max(chosen, key=lambda name: latency[name]))
+            chosen = {name: weight / sum(chosen.values()) for name, weight in chosen.items()}
+            model, row_ms = self._assembled(pool, chosen)
         for name, weight in chosen.items():
             self._tried[name].trial.weight = weight
-        model = self._assembled(pool, chosen)
         if len(chosen) == 1:
             return Result(trials, model, next(iter(chosen)), warning)
-        return Result([*trials, self._blended(chosen)], model, "blend", warning)
+        return Result([*trials, self._blended(chosen, row_ms)], model, "blend", warning)
 
-    def _assembled(self, pool: Pool, chosen: dict[str, float]) -> Pipeline:
+    def _assembled(self, pool: Pool, chosen: dict[str, float]) -> tuple[Pipeline, float]:
+        """The model, and what one row takes in milliseconds."""
         members, weights = [], []
         for name, weight in chosen.items():
             parts = self._tried[name].fitted
@@ -213,9 +211,10 @@ class _Search:
             model = blend.BlendRegressor(members, weights)
         else:
             model = blend.BlendClassifier(members, weights, self._classes)
-        return Pipeline([("encoder", self._encoder), ("model", model)])
+        pipeline = Pipeline([("encoder", self._encoder), ("model", model)])
+        return pipeline, _row_ms(pipeline.predict, self._X_test)
 
-    def _blended(self, chosen: dict[str, float]) -> Trial:
+    def _blended(self, chosen: dict[str, float], row_ms: float) -> Trial:
         """The blend as a row of the leaderboard."""
         parts = [self._tried[name].trial for name in chosen]
         unseen = sum(weight * self._unseen[name] for name, weight in chosen.items())
@@ -224,27 +223,15 @@ class _Search:
         trial.test = self._predictions(sum(weight * self._test[name] for name, weight in chosen.items()))
         trial.score = self._request.metric.score(self._y[self._rows], trial.validation[1])
         trial.fit_seconds = sum(part.fit_seconds for part in parts)
-        trial.row_ms = sum(part.row_ms for part in parts)
+        trial.row_ms = row_ms
         trial.megabytes = sum(part.megabytes for part in parts)
         trial.done_seconds = time.monotonic() - self._started
         return trial
 
     def _simplest(self, why: str) -> Result:
-        """What always answers: the shares of the classes, or the mean."""
-        model = DummyClassifier(strategy="prior") if self._request.is_classification else DummyRegressor()
-        model.fit(self._X, self._y)
-        rows = np.arange(len(self._y))
-        given = {"task": self._request.task, "positive_class": self._request.positive_class}
-        trial = Trial(
-            "prior",
-            "prior",
-            validation=(rows, metrics.predict(model, self._X, **given)),
-            test=metrics.predict(model, self._X_test, **given),
-            done_seconds=time.monotonic() - self._started,
-            weight=1.0,
-        )
-        warning = f"{why}: what is returned knows no more than the target's mean. Raise automl_budget_minutes."
-        return Result([*(replace(tried.trial) for tried in self._tried.values()), trial], model, "prior", warning)
+        trials = [tried.trial for tried in self._tried.values()]
+        seconds = time.monotonic() - self._started
+        return simple.prior(self._X, self._y, self._X_test, self._request, trials, seconds, why)
 
     def _predictions(self, answers: np.ndarray) -> metrics.Predictions:
         return blend.predictions(answers, self._classes, self._positive)
@@ -257,36 +244,6 @@ def _configurations(request: SearchRequest) -> list[tuple[str, str, dict[str, An
         if family in count and len(found) < request.max_trials:
             count[family] += 1
             found.append((f"{family}_{count[family]}", family, settings))
-    return found
-
-
-def _folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> np.ndarray:
-    """Fold of each row; -1 for rows that all models learn from, where one part is held out."""
-    rows, count = np.arange(len(labels)), request.folds
-    if not count and not request.validation_fraction:
-        classes = labels.max() + 1 if request.task == "multiclass" else 1
-        affordable = core_seconds / (_SECONDS_A_CELL * len(labels) * features * classes)
-        count = _MOST_FOLDS if affordable > _MOST_FOLDS else int(affordable)
-    if count < _FEWEST_FOLDS and count != request.folds or not count:
-        return _held_out(labels, request.validation_fraction or _HELD_OUT, request)
-    count = min(count, len(labels))
-    splitter = (StratifiedKFold if request.is_classification else KFold)(count, shuffle=True, random_state=request.seed)
-    found = np.empty(len(labels), dtype=int)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
-        for number, (_, fold) in enumerate(splitter.split(rows, labels)):
-            found[fold] = number
-    return found
-
-
-def _held_out(labels: np.ndarray, share: float, request: SearchRequest) -> np.ndarray:
-    found = np.full(len(labels), -1)
-    count = max(1, round(share * len(labels)))
-    chosen = np.random.default_rng(request.seed).permutation(len(labels))[:count]
-    if request.is_classification and np.bincount(labels).min() > 1 and count > labels.max():
-        splitter = StratifiedShuffleSplit(1, test_size=count, random_state=request.seed)
-        chosen = next(splitter.split(found, labels))[1]
-    found[chosen] = 0
     return found
 
 
