@@ -1,6 +1,7 @@
 """AutoML: ours beside FLAML's and AutoGluon's own defaults, given the same time, and the best training function.
 
-``MILLRACE_TABLES`` names a folder of tables with an index; ``MILLRACE_AUTOML_SECONDS`` what each may search.
+``MILLRACE_TABLES`` names a folder of tables with an index; ``MILLRACE_AUTOML_SECONDS`` what each may search;
+``MILLRACE_AUTOML_LANES`` how many tables are worked on side by side, on a machine with cores to spare or none to lose.
 """
 
 import json
@@ -8,6 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 # Those behind the first two were not looked at while the engine was built.
 TABLES = (
@@ -41,6 +43,12 @@ def measured(who, table, seconds):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def compared(table, seconds):
+    """What each contender did on a table, and the score of each training function."""
+    found = {who: measured(who, table, seconds) for who in (OURS, *RIVALS)}
+    return found, measured("functions", table, seconds)
+
+
 def shown(found, key="score", digits=4):
     return "failed" if found is None else f"{found[key]:.{digits}f}"
 
@@ -55,22 +63,22 @@ def main():
     print(f"| table | {' | '.join(contenders)} | best function | seconds | row, ms | MB | memory, MB |")
     print("| --- " * 9 + "|")
     results, ranks = [], {who: [] for who in contenders}
-    for table in tables:
-        found = {who: measured(who, table, seconds) for who in contenders}
-        functions = measured("functions", table, seconds)
-        name = max(functions, key=functions.get)
-        best = functions[name]
-        results.append((found, best))
-        scores = {who: one["score"] if one else float("-inf") for who, one in found.items()}
-        for who, score in scores.items():
-            ahead = sum(other > score for other in scores.values())
-            ranks[who].append(1 + ahead + (sum(other == score for other in scores.values()) - 1) / 2)
-        kept = [
-            " / ".join(shown(found[who], key, digits) for who in contenders)
-            for key, digits in (("seconds", 0), ("row_ms", 0), ("megabytes", 1), ("memory_megabytes", 0))
-        ]
-        cells = [*(shown(found[who]) for who in contenders), f"{best:.4f} ({name})", *kept]
-        print(f"| {table} | {' | '.join(cells)} |", flush=True)
+    with ThreadPoolExecutor(int(os.environ.get("MILLRACE_AUTOML_LANES", "1"))) as lanes:
+        for table, (found, functions) in zip(
+            tables, lanes.map(lambda one: compared(one, seconds), tables), strict=True
+        ):
+            name = max(functions, key=functions.get)
+            results.append((found, functions[name]))
+            scores = {who: one["score"] if one else float("-inf") for who, one in found.items()}
+            for who, score in scores.items():
+                ahead = sum(other > score for other in scores.values())
+                ranks[who].append(1 + ahead + (sum(other == score for other in scores.values()) - 1) / 2)
+            kept = [
+                " / ".join(shown(found[who], key, digits) for who in contenders)
+                for key, digits in (("seconds", 0), ("row_ms", 0), ("megabytes", 1), ("memory_megabytes", 0))
+            ]
+            cells = [*(shown(found[who]) for who in contenders), f"{functions[name]:.4f} ({name})", *kept]
+            print(f"| {table} | {' | '.join(cells)} |", flush=True)
     means = " | ".join(f"{statistics.mean(ranks[who]):.2f}" for who in contenders)
     print(f"| mean rank | {means} | | | | | |\n")
     tell(results)
