@@ -1,11 +1,9 @@
-"""One contender on one table, for `benchmarks.automl`, as a line of JSON: python -m benchmarks._automl WHO TABLE."""
+"""The contenders of `benchmarks.automl`, and what one of them does with one table."""
 
 import csv
-import json
 import os
 import pickle
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -20,7 +18,7 @@ from lib import automl, cores, metrics, training
 from lib.training import TrainingRequest
 
 METRICS = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
-HELD_OUT, SEED, MEMORY_BYTES, ROWS_TIMED = 0.25, 7, 8 * 2**30, 15
+HELD_OUT, SEED, MEMORY_BYTES, ROWS_TIMED = 0.25, 7, 8 * 2**30, 7
 
 
 def rows_of(name):
@@ -111,22 +109,19 @@ def functions(X, X_test, y, y_test, task):
     return {name: metric.score(y_test, metrics.predict(model, X_test, task)) for name, model in models.items()}
 
 
-def main():
-    who, table, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+def run(who, table, seconds, answer):
+    """Send what a contender did with a table, as a dictionary."""
+    warnings.simplefilter("ignore")
     (X, X_test, y, y_test), task = rows_of(table)
     if who == "functions":
-        print(json.dumps(functions(X, X_test, y, y_test, task)))
+        answer.send(functions(X, X_test, y, y_test, task))
         return
     metric, peak, done = metrics.get(METRICS[task], task), [0], threading.Event()
-    if who in ("FLAML", "AutoGluon"):  # what they import first is not their search
-        __import__("flaml.automl" if who == "FLAML" else "autogluon.tabular")
 
     def watch():
         while not done.wait(0.5):
-            with psutil.Process().oneshot():
-                family = [psutil.Process(), *psutil.Process().children(recursive=True)]
             taken = 0
-            for one in family:
+            for one in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
                     taken += one.memory_info().rss
                 except psutil.Error:
@@ -146,10 +141,4 @@ def main():
         times.append(time.perf_counter() - begun)
     size = model.bytes() if hasattr(model, "bytes") else len(pickle.dumps(model))
     told = {"score": score, "seconds": used, "row_ms": statistics.median(times) * 1000, "megabytes": size / 1e6}
-    print(json.dumps({**told, "memory_megabytes": peak[0] / 2**20, "load": os.getloadavg()[0]}))
-
-
-if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        main()
+    answer.send({**told, "memory_megabytes": peak[0] / 2**20})

@@ -41,7 +41,7 @@ _METRICS = {
 }
 _TARGET = "target"
 # It ends the model it is at, builds the ensemble and saves it.
-_SHARE = 0.8
+_SHARE = 0.7
 
 
 def search(

@@ -27,7 +27,7 @@ from lib.automl.trials import blend, folds, simple
 from lib.automl.trials.families import PORTFOLIO
 from lib.automl.trials.pool import Pool
 from lib.automl.trials.worker import Encode, FitFold, Fitted
-from lib.errors import DataError
+from lib.errors import StageError
 from lib.training.features import plain_target
 
 # Kept for the blend, and for putting its models together.
@@ -45,8 +45,8 @@ def search(
 
     Raises
     ------
-    DataError
-        Where there is nothing to learn from.
+    StageError
+        Where the rows cannot be encoded.
     """
     return _Search(X, y, X_test, request, say).run()
 
@@ -84,7 +84,7 @@ class _Search:
                 return self._simplest("The time was up before the table was encoded")
             found = encoded[0][1]
             if isinstance(found, str):
-                raise DataError(f"The search cannot read the training rows: {found}")
+                raise StageError(f"The search could not encode the training rows: {found}")
             core_seconds = (self._last - time.monotonic()) * self._request.threads * found.core
             self._folds = folds.of_rows(self._labels, found.features, core_seconds, self._request)
             np.save(pool.folder / "folds.npy", self._folds)

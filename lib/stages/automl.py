@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lib import charts, metrics
+from lib.automl import LEADERBOARD
 from lib.data import tables
 from lib.stages.train import EXAMPLE_ROWS, drawn
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-_SHOWN = ("family", "score", "fit_seconds", "done_seconds", "row_ms", "megabytes", "weight", "outcome")
 _LOGGED = (
     "train_data",
     "test_data",
@@ -112,7 +112,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
         backend.tracking.log_chart(picture, name)
     features = pd.concat([X, X_test], ignore_index=True)
     backend.tracking.log_model(found.model, X_test.head(EXAMPLE_ROWS), features, backend.read_json(parameters.baseline))
-    board = charts.Table(found.leaderboard[[*_SHOWN[:2], f"test {metric.name}", *_SHOWN[2:]]])
+    board = charts.Table(found.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     return Winner(run_id, board, pictures["progress"], scores, pictures["importance"])
 
 
