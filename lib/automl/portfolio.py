@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 from lib import metrics
 from lib.automl import DONE, Result, SearchRequest, Trial
 from lib.automl.trials import blend, folds, simple
-from lib.automl.trials.families import PORTFOLIO
+from lib.automl.trials.configurations import PORTFOLIO
 from lib.automl.trials.pool import Pool
 from lib.automl.trials.worker import Encode, FitFold, Fitted
 from lib.errors import StageError

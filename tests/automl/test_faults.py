@@ -45,6 +45,10 @@ def test_no_family_left():
     assert faults(allowed_models=["linear"], blocked_models=["linear"]) == [fault]
 
 
+def test_a_table_in_parts_is_not_searched():
+    assert faults(engine="dask") == ["engine: AutoML learns in memory. Set it to memory, or automl to false."]
+
+
 def test_folds_or_held_out_rows():
     assert "n_cross_validations: one fold" in faults(n_cross_validations=1)[0]
     assert "set one of the two to 0" in faults(n_cross_validations=5, validation_fraction=0.2)[0]
