@@ -35,7 +35,7 @@ _RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
 # Of the time of all cores, what one configuration may take.
 _SHARE = 0.22
 _NO_TIME = "the time was up before it was done"
-_TIMED = 5
+_TIMED, _TIMED_SECONDS = 5, 0.3
 
 
 def search(
@@ -90,9 +90,10 @@ class _Search:
             np.save(pool.folder / "folds.npy", self._folds)
             np.save(pool.folder / "labels.npy", self._labels)
             self._try(pool)
+            warning = self._rescued()
             self._read(pool)
             self._encoder = pickle.loads((pool.folder / "encoder.pkl").read_bytes())
-            return self._best(pool)
+            return self._best(pool, warning)
 
     def _try(self, pool: Pool) -> None:
         """Fit fold after fold until all is tried or the time is up."""
@@ -133,12 +134,26 @@ class _Search:
             return
         tried.fitted[task.fold] = answer
         if len(tried.fitted) == count:
-            trial, parts = tried.trial, tried.fitted.values()
-            trial.fit_seconds = sum(part.seconds for part in parts)
-            trial.row_ms = sum(part.row_ms for part in parts)
-            trial.megabytes = sum(part.megabytes for part in parts)
-            trial.done_seconds = time.monotonic() - self._started
-            self._say(f"{task.name}: done after {trial.done_seconds:.0f} s")
+            self._done(tried)
+
+    def _done(self, tried: _Tried) -> None:
+        trial, parts = tried.trial, tried.fitted.values()
+        trial.outcome = DONE
+        trial.fit_seconds = sum(part.seconds for part in parts)
+        trial.row_ms = sum(part.row_ms for part in parts)
+        trial.megabytes = sum(part.megabytes for part in parts)
+        trial.done_seconds = time.monotonic() - self._started
+        self._say(f"{trial.name}: done after {trial.done_seconds:.0f} s")
+
+    def _rescued(self) -> str:
+        """Where no configuration is done on all folds, the one done on most counts; a warning that says so."""
+        found = [tried for tried in self._tried.values() if tried.fitted]
+        if not found or any(tried.trial.outcome == DONE for tried in found):
+            return ""
+        most = max(found, key=lambda tried: len(tried.fitted))
+        self._folds[~np.isin(self._folds, list(most.fitted))] = -1
+        self._done(most)
+        return f"The time was up before a model was done on all folds; {most.trial.name} is of {len(most.fitted)}."
 
     def _read(self, pool: Pool) -> None:
         """What each configuration says of rows it has not seen, and of the test rows."""
@@ -159,7 +174,7 @@ class _Search:
             tried.trial.test = self._predictions(test)
             tried.trial.score = self._request.metric.score(self._y[self._rows], tried.trial.validation[1])
 
-    def _best(self, pool: Pool) -> Result:
+    def _best(self, pool: Pool, warning: str) -> Result:
         """The blend, or the one model, that is returned."""
         trials = [tried.trial for tried in self._tried.values()]
         if not self._unseen:
@@ -169,11 +184,8 @@ class _Search:
             most -= _row_ms(self._encoder.transform, self._X_test)
         latency = {name: self._tried[name].trial.row_ms for name in self._unseen}
         quick = [name for name in latency if most is None or latency[name] <= most]
-        warning = ""
         if not quick:
             quick = [min(latency, key=latency.get)]
-            limit = f"max_latency_ms ({self._request.max_latency_ms:g})"
-            warning = f"No model answers a row in {limit}; the fastest is taken."
         if self._request.ensemble:
             chosen = blend.weights(
                 {name: self._unseen[name] for name in quick},
@@ -182,7 +194,7 @@ class _Search:
                 self._classes,
                 self._positive,
                 latency,
-                most if not warning else None,
+                most,
                 self._end - 0.25 * (self._end - self._last),
                 self._request.seed,
             )
@@ -193,6 +205,9 @@ class _Search:
             chosen.pop(max(chosen, key=lambda name: latency[name]))
             chosen = {name: weight / sum(chosen.values()) for name, weight in chosen.items()}
             model, row_ms = self._assembled(pool, chosen)
+        if 0 < self._request.max_latency_ms < row_ms:
+            limit = f"max_latency_ms ({self._request.max_latency_ms:g})"
+            warning = f"{warning} {next(iter(chosen))} takes {row_ms:.3g} ms for a row, more than {limit}.".strip()
         for name, weight in chosen.items():
             self._tried[name].trial.weight = weight
         if len(chosen) == 1:
@@ -254,4 +269,6 @@ def _row_ms(answer: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> float:
         begun = time.perf_counter()
         answer(rows.head(1))
         times.append(time.perf_counter() - begun)
+        if sum(times) > _TIMED_SECONDS:
+            break
     return float(np.median(times)) * 1000

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.automl.trials.estimators import Chain, IntegerCodes, Rescaled
+from lib.automl.trials.estimators import Chain, Forest, IntegerCodes, Rescaled
 
 PATIENCE = 40
 LARGE_TABLE_CELLS = 150_000
@@ -269,7 +269,7 @@ def _grown(kind: Any, F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
         model.set_params(n_estimators=grown).fit(F, y)
         if fit.late:
             break
-    return model.set_params(warm_start=False)
+    return Forest([one.tree_ for one in model.estimators_])
 
 
 def _scaled(F: np.ndarray, fit: Fit) -> Any:

@@ -17,9 +17,11 @@ from typing import Any
 
 import psutil
 
+from lib.errors import StageError
 from lib.paths import ROOT
 
 LOOK_SECONDS = 0.5
+_LOG = "log.txt"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -39,7 +41,7 @@ class Pool:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = _started(theirs.fileno(), self.folder)
-        self._workers = [_Worker(self._channel) for _ in range(workers)]
+        self._workers = [self._new() for _ in range(workers)]
 
     def __enter__(self) -> Pool:
         return self
@@ -52,6 +54,13 @@ class Pool:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _new(self) -> _Worker:
+        try:
+            return _Worker(self._channel)
+        except OSError as error:
+            said = (self.folder / _LOG).read_text(errors="replace").strip().splitlines()[-3:]
+            raise StageError(f"The process that fits models has ended: {' '.join(said) or error}") from error
 
     @property
     def free(self) -> bool:
@@ -82,7 +91,7 @@ class Pool:
                     worker.task = None
                     if not worker.alive:
                         worker.end()
-                        self._workers[number] = _Worker(self._channel)
+                        self._workers[number] = self._new()
             if found:
                 return found
         return []
@@ -133,15 +142,16 @@ class _Worker:
 
 def _started(descriptor: int, folder: Path) -> subprocess.Popen:
     """The process that workers are forked from, in a group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "lib.automl.trials.worker", str(descriptor), str(folder)],
-        pass_fds=[descriptor],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(dict.fromkeys(_THREADS, "1")),
-        start_new_session=True,
-    )
+    with (folder / _LOG).open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lib.automl.trials.worker", str(descriptor), str(folder)],
+            pass_fds=[descriptor],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment(dict.fromkeys(_THREADS, "1")),
+            start_new_session=True,
+        )
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
