@@ -20,17 +20,15 @@ from lib.automl import Result, SearchRequest, Trial
 if TYPE_CHECKING:
     from lib.automl.trials.alone import Encoded
 
+# Without its linear models and neighbours, which take no missing values.
 _NAMES = {
-    "linear": ("lrl1",),
     "random_forest": ("rf",),
     "extra_trees": ("extra_tree",),
     "gradient_boosting": ("histgb",),
     "xgboost": ("xgboost", "xgb_limitdepth"),
     "lightgbm": ("lgbm",),
     "catboost": ("catboost",),
-    "neighbours": ("kneighbor",),
 }
-_OF_CLASSES_ALONE = ("lrl1", "kneighbor")
 # It goes on with what it has begun, and fits the best again.
 _SHARE = 0.75
 
@@ -108,7 +106,6 @@ def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -
 
 def _estimators(request: SearchRequest) -> list[str]:
     names = [name for family in request.families for name in _NAMES.get(family, ())]
-    names = [name for name in names if request.is_classification or name not in _OF_CLASSES_ALONE]
     if not names:
         raise ValueError(f"it has no model of the families {', '.join(request.families)}; allow others")
     return names
