@@ -9,12 +9,14 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lib.automl import DONE
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
 from lib.serving.model_folder import digest
@@ -29,6 +31,7 @@ BASELINE_FILE = "baseline.json"
 _STAGE = "stage"
 _OUTPUT = "output."
 _SHA256 = "model_sha256"
+_LONGEST_TAG = 5000
 _ENVIRONMENT = ROOT / "environment.yml"
 
 # Set before mlflow is imported anywhere: it reads this at import, and a run tells nobody but its user.
@@ -123,7 +126,12 @@ class Tracking:
     def newest_candidates(self, experiment: str, train_data: str, target_column: str, task: str) -> list[str]:
         """Runs that learnt a target from some data: of each training function the newest, by its name."""
         newest: dict[str, str] = {}
-        for run in self._finished(experiment, f"tags.{_STAGE} = 'train' and params.train_data = '{train_data}'"):
+        found = [
+            run
+            for stage in ("train", "automl")
+            for run in self._finished(experiment, f"tags.{_STAGE} = '{stage}' and params.train_data = '{train_data}'")
+        ]
+        for run in found:
             if (run.data.params["target_column"], run.data.params["task"]) != (target_column, task):
                 continue
             newest.setdefault(run.data.params["training_function"], run.info.run_id)
@@ -157,6 +165,23 @@ class Tracking:
         import mlflow
 
         mlflow.log_text(frame.to_csv(), f"tables/{name}.csv")
+
+    def log_child(
+        self, parent: str, name: str, settings: Mapping[str, Any], numbers: Mapping[str, float], outcome: str
+    ) -> None:
+        """Run below another one: a model that was tried, its settings and metrics, and why it failed if it did."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        experiment, now = self.client.get_run(parent).info.experiment_id, int(time.time() * 1000)
+        tags = {"mlflow.parentRunId": parent, "outcome": outcome[:_LONGEST_TAG]}
+        run_id = self.client.create_run(experiment, run_name=name, tags=tags).info.run_id
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(key.replace(" ", "_"), value, now, 0) for key, value in numbers.items()],
+            params=[Param(key, str(value)[:_LONGEST_TAG]) for key, value in settings.items()],
+            tags=[RunTag("mlflow.source.type", "LOCAL")],
+        )
+        self.client.set_terminated(run_id, "FINISHED" if outcome == DONE else "FAILED")
 
     def log_model(self, model: Any, sample: pd.DataFrame, features: pd.DataFrame, baseline: Any) -> str:
         """Log a scikit-learn pipeline to the active run, with its signature, an example, the code and the baseline.

@@ -41,6 +41,8 @@ def faults(parameters: Parameters) -> list[str]:
             found.append(f"data: {error}")
     if parameters.cluster_stages and not (parameters.gpu_cluster or parameters.cpu_cluster):
         found.append("cluster_stages: neither gpu_cluster nor cpu_cluster is named. Name one, or leave it empty.")
+    if parameters.automl:
+        found.append("automl: on Azure the chain cannot search yet. Leave it false, and name training_functions.")
     if parameters.endpoint_port:
         found.append("endpoint_port: Azure chooses the address of its endpoints. Leave it at 0.")
     if parameters.endpoint_mirror > _MOST_MIRRORED:

@@ -20,9 +20,10 @@ from lib.backends.azureml.explain import explaining
 from lib.backends.azureml.registry import downloaded
 from lib.backends.azureml.running import ClusterExecutor
 from lib.backends.azureml.store import DataStore
-from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
+from lib.backends.base import Check, Endpoint, Estimate, ModelSearch, NotebookExecutor
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
+from lib.errors import ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +117,10 @@ class AzureBackend:
     def local_copy(self, uri: str) -> Path:
         """Copy, below the folder ``workspace``, of a file in the datastore."""
         return self._store.local_copy(uri)
+
+    def search(self) -> ModelSearch:
+        """None yet."""
+        raise ParameterError("automl: on Azure the chain cannot search yet. Leave it false.")
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model; Azure's registry has no aliases, so the tag alone says which is which."""
