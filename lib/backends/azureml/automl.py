@@ -19,8 +19,8 @@ import pandas as pd
 
 from lib import metrics
 from lib.backends.azureml import cost
+from lib.backends.azureml.cancelling import ENDED, cancelled_there
 from lib.backends.azureml.explain import explaining, explanation, patiently
-from lib.backends.azureml.running import ENDED, cancelled_there
 from lib.errors import MillraceError, ParameterError, StageError
 from lib.serving.model_folder import digest
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml import environment, running
+from lib.backends.azureml import cancelling, environment
 from lib.backends.azureml.automl import Search
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
@@ -142,7 +142,7 @@ class AzureBackend:
     def teardown(self, everything: bool) -> list[str]:
         """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""
         names = self.endpoints() if everything else [self._parameters.name]
-        ended = [line for name in names for line in running.cancel_all(self.connection, self.tracking.client, name)]
+        ended = [line for name in names for line in cancelling.cancel_all(self.connection, self.tracking.client, name)]
         for name in names:
             endpoint = self.endpoint(name)
             if endpoint.exists():

@@ -132,6 +132,6 @@ class Meter:
         if self._limit is not None and total > self._limit:
             raise StageError(
                 f"The run has cost {total:.2f} $, more than max_cost ({self._limit:g} $), so its jobs are cancelled. "
-                "Raise max_cost, and go on with run_all.py --from STAGE."
+                "Raise max_cost, and go on: run_all.py --from STAGE with the new limit."
             )
         return total

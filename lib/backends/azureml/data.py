@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DATASET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
 _TAG = "sha256"
+# azureml-core puts the name and the version into a call to copy.
+_IDENTICAL = re.compile(r'identical dataset had already.*name="(?P<name>[^"]+)", version=(?P<version>\d+)')
 
 # Several notebooks of one process read tables; the native engine that does is started by one of them at a time.
 _engine = threading.Lock()
@@ -124,6 +126,7 @@ class Tables:
     def _register(self, frame: pd.DataFrame, name: str, path: str, sha256: str, described: str) -> str:
         import pyarrow.parquet as pq
         from azureml.core import Dataset
+        from azureml.exceptions import UserErrorException
 
         arrow = plain(tables.as_arrow(frame))
         with tempfile.TemporaryDirectory() as scratch:
@@ -136,18 +139,24 @@ class Tables:
             return known
         self._store.upload(content, path)
 
-        def register() -> Any:
+        def register() -> str:
             dataset = Dataset.Tabular.from_parquet_files(
                 (self._store.datastore, path), validate=False, set_column_types=column_types(arrow.schema)
             )
             tags = {_TAG: sha256, "rows": str(len(frame))}
-            return dataset.register(
-                self._connection.workspace, name, description=described, tags=tags, create_new_version=True
-            )
+            try:
+                made = dataset.register(
+                    self._connection.workspace, name, description=described, tags=tags, create_new_version=True
+                )
+            except UserErrorException as error:
+                # A table that came back after another one: its path and columns are those of an earlier version.
+                if (earlier := _IDENTICAL.search(str(error))) is None:
+                    raise
+                return f"azureml:{earlier['name']}:{earlier['version']}"
+            return f"azureml:{made.name}:{made.version}"
 
         with _engine:
-            made = patiently(register, f"register the dataset {name}")
-        return f"azureml:{made.name}:{made.version}"
+            return patiently(register, f"register the dataset {name}")
 
 
 def plain(table: pa.Table) -> pa.Table:

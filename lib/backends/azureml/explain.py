@@ -49,7 +49,7 @@ def explained(error: BaseException, doing: str) -> MillraceError:
     """
     found = explanation(error)
     own = text_of(error)
-    return found.kind(f"Azure ML: could not {doing}. {found.meaning.rstrip('.')}. Azure says: {own}")
+    return found.kind(f"Azure ML: could not {doing}. {found.meaning} Azure says: {own}")
 
 
 @contextlib.contextmanager

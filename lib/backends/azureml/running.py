@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 import threading
 import time
@@ -14,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from lib import errors
 from lib.backends.azureml import cost, environment
+from lib.backends.azureml.cancelling import ENDED, cancelled_there
 from lib.backends.azureml.data import DATASET
 from lib.backends.azureml.explain import explaining, explanation, patiently
-from lib.backends.azureml.job import ASKED, FAILURE, OUTPUTS
+from lib.backends.azureml.job import FAILURE, OUTPUTS
 from lib.backends.azureml.logs import Follower
+from lib.backends.azureml.snapshot import pack
 from lib.data.tables import PARQUET, TEXT
 from lib.errors import MillraceError, StageError
-from lib.paths import ROOT, resolve, shown
+from lib.paths import resolve, shown
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
@@ -33,14 +32,10 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 3.0
 _ATTEMPTS = 3
-_CANCEL_MINUTES = 5
 _QUEUE_MINUTES = 120
 _QUOTA_POLLS = 20
-ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
-_JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")
 # Azure puts the end of the log behind it, in which any word can stand.
 _OWN_FAULT = re.compile(r"exit(ed with)?( status)? code", re.IGNORECASE)
-_TRAVELS = ("lib", "parameters", "environment.yml")
 
 # Submitting walks and hashes folders and keeps a cache in the home folder; it is not made for threads.
 _submitting = threading.Lock()
@@ -129,7 +124,7 @@ class ClusterExecutor:
         cluster = self._clusters.get(self._clusters.name_for(self._stage))
         with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
             surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
-            _pack(Path(folder), notebook, executed.name, parameters)
+            pack(Path(folder), notebook, executed.name, parameters)
             config = ScriptRunConfig(
                 source_directory=folder,
                 command=["python", "-m", "lib.backends.azureml.job"],
@@ -245,62 +240,3 @@ def _ending(run: Any, status: str) -> str:
     """What Azure says of a job that did not complete."""
     details = patiently(run.get_details, f"ask how job {run.id} ended")
     return ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
-
-
-def cancelled_there(run: Any, say: Callable[[str], None]) -> None:
-    """Cancel a job, and wait until it has ended: nothing is left running."""
-    deadline = time.monotonic() + _CANCEL_MINUTES * 60
-    pause = threading.Event()
-    asked = False
-    while time.monotonic() < deadline:
-        try:
-            if patiently(run.get_status, f"ask how job {run.id} is") in ENDED:
-                say(f"job {run.id} has ended")
-                return
-            if not asked:
-                patiently(run.cancel, f"cancel job {run.id}")
-                asked = True
-        except MillraceError as error:
-            say(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
-            return
-        pause.wait(_POLL_SECONDS)
-    say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
-
-
-def cancel_all(connection: Connection, client: MlflowClient, name: str) -> list[str]:
-    """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each.
-
-    Parameters
-    ----------
-    connection : Connection
-    client : MlflowClient
-        On the same workspace.
-    name : str
-    """
-
-    def find() -> list[Any]:
-        experiment = client.get_experiment_by_name(name)
-        found = client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
-        runs = [connection.workspace.get_run(one.info.run_id) for one in found if one.info.status in _UNENDED]
-        # A stage that runs at an orchestrator is an MLflow run too, and no job.
-        return [run for run in runs if run.type in _JOBS]
-
-    lines = []
-    for run in patiently(find, f"list the jobs of {name}"):
-        patiently(run.cancel, f"cancel job {run.id}")
-        lines.append(f"job {run.id}: cancelled")
-    return lines
-
-
-def _pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, Any]) -> None:
-    """What a job needs of this project, and what is asked of it."""
-    for name in _TRAVELS:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
-    (folder / "notebooks").mkdir()
-    shutil.copy(notebook, folder / "notebooks" / notebook.name)
-    asked = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": dict(parameters)}
-    (folder / ASKED).write_text(json.dumps(asked, indent=1), encoding="utf-8")

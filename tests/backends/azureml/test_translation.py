@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lib import metrics
-from lib.backends.azureml import automl, doctor, endpoint, environment, registry, running
+from lib.backends.azureml import automl, doctor, endpoint, environment, registry, snapshot
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
 from lib.paths import ROOT
@@ -119,7 +119,7 @@ def test_the_run_and_the_path_are_read_from_a_models_address():
 
 def test_what_travels_with_a_job_runs_without_this_folder(tmp_path):
     notebook = ROOT / "notebooks" / "03_train.ipynb"
-    running._pack(tmp_path, notebook, "03_train-linear.ipynb", {"seed": 1, "options": {"a": [1]}})
+    snapshot.pack(tmp_path, notebook, "03_train-linear.ipynb", {"seed": 1, "options": {"a": [1]}})
     assert json.loads((tmp_path / "job.json").read_text()) == {
         "notebook": "notebooks/03_train.ipynb",
         "executed": "03_train-linear.ipynb",
