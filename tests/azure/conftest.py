@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 CLIENTS = Path(__file__).with_name("clients")
 GROUP = importlib.util.find_spec("azureml") and importlib.util.find_spec("azureml.core")
@@ -87,6 +88,31 @@ class Session:
             uri = re.search(r"azureml://[^\"\s]+", definition["meta"]["RsDataflow"])[0]
         [(container, path)] = self.cloud.registry.places(uri)
         return self.cloud.blobs.get(container, path)
+
+    # What serves
+
+    def endpoint(self, use_case):
+        """The endpoint of a use case, None where there is none."""
+        held = self.store.endpoints.values()
+        return next((one for one in held if use_case in (one.body["tags"] or {}).values()), None)
+
+    def live(self, use_case):
+        """Model version behind each deployment with traffic."""
+        endpoint = self.endpoint(use_case)
+        models = {name: held.body["properties"]["model"] for name, held in endpoint.deployments.items()}
+        traffic = endpoint.body["properties"]["traffic"]
+        return {name: re.search(r"[:/](\d+)$", models[name])[1] for name, share in traffic.items() if share}
+
+    def post(self, use_case, url, body):
+        """Answer of an endpoint to somebody who has its key."""
+        web = requests.Session()
+        web.trust_env, web.verify = False, str(self.cloud.authority)
+        web.proxies = {"https": self.cloud.url}
+        key = self.endpoint(use_case).keys["primaryKey"]
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        answer = web.post(url, data=body, headers=headers, timeout=120)
+        assert answer.status_code == 200, answer.text
+        return answer
 
     def keeps_contract(self, scenario):
         """Compare what was called with contracts/<scenario>.txt."""

@@ -7,7 +7,6 @@ import signal
 
 import pandas as pd
 import pytest
-import requests
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
@@ -83,11 +82,6 @@ class Chain:
         return [version.tags for version in reversed(self.azure.cloud.registry.search(self.name))]
 
     @property
-    def endpoint(self):
-        held = self.azure.store.endpoints.values()
-        return next(one for one in held if self.name in (one.body["tags"] or {}).values())
-
-    @property
     def jobs(self):
         """How the jobs on its cluster ended."""
         held = self.azure.store.runs.values()
@@ -96,21 +90,12 @@ class Chain:
     @property
     def live(self):
         """Model version behind each deployment with traffic."""
-        traffic = self.endpoint.body["properties"]["traffic"]
-        models = {name: held.body["properties"]["model"] for name, held in self.endpoint.deployments.items()}
-        return {name: re.search(r"[:/](\d+)$", models[name])[1] for name, share in traffic.items() if share}
+        return self.azure.live(self.name)
 
     def ask(self):
         """Answer of the endpoint to the sample that the deployment wrote."""
         sample = next((self.azure.folder / "workspace").rglob("sample_request.json")).read_bytes()
-        web = requests.Session()
-        web.trust_env, web.verify = False, str(self.azure.cloud.authority)
-        web.proxies = {"https": self.azure.cloud.url}
-        key = self.endpoint.keys["primaryKey"]
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        answer = web.post(self.outputs["endpoint_url"], data=sample, headers=headers, timeout=120)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return self.azure.post(self.name, self.outputs["endpoint_url"], sample).json()
 
 
 def score_of(decision):

@@ -20,6 +20,7 @@ from lib.backends.azureml.explain import explaining
 from lib.backends.azureml.registry import downloaded
 from lib.backends.azureml.running import ClusterExecutor
 from lib.backends.azureml.store import DataStore
+from lib.backends.azureml.tracking import WorkspaceTracking
 from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
@@ -69,7 +70,7 @@ class AzureBackend:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with explaining("reach MLflow on the workspace"):
             download = functools.partial(downloaded, self.connection.workspace)
-            return Tracking(self.connection.tracking_uri, download=download)
+            return WorkspaceTracking(self.connection.tracking_uri, download=download)
 
     def checks(self) -> list[Check]:
         """Workspace, stores, clusters and environment; what is missing of them is made."""

@@ -2,8 +2,9 @@
 
 An endpoint has at most two deployments, ``blue`` and ``green``, and the map of its traffic is always written whole. A
 new version comes up beside the one that serves, with no traffic, and is asked by the header that names it; it may be
-shown a share of the requests (mirrored, unanswered) first; then it gets all traffic, is asked once more through the
-front door, and only then is the old one deleted. Whatever fails before leaves the old one serving.
+shown a share of the requests (mirrored, unanswered) first; then it gets its share of the traffic. With all of it, it is
+asked once more through the front door, and only then is the old one deleted, since Azure bills both. With less, both
+stay, until the share is raised to all or rolled back. Whatever fails before leaves the old one serving.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.explain import explained, patiently
-from lib.backends.azureml.resources import OF, SHA256, VERSION, EndpointResources
+from lib.backends.azureml.resources import OF, SHA256, SINCE, VERSION, EndpointResources
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError, MillraceError
 
@@ -80,23 +81,22 @@ class ManagedEndpoint:
         EndpointError
             With the end of its log, where it does not come up or answer; then what served before serves on.
         """
+        doing, share = f"deploy version {version} to {self.name}", round(self._parameters.endpoint_traffic)
         with self._alone():
             endpoint = self._there.endpoint() or self._there.make()
-            live = _live(endpoint)
+            live = self._alone_live(endpoint)
             new = GREEN if live == BLUE else BLUE
-            for left in self._there.names():
-                if left != live:  # what an earlier deployment left behind; it has no traffic
-                    self._there.delete(left)
-            with self._taken_back(live, new, f"deploy version {version} to {self.name}"):
+            with self._taken_back(live, new, doing):
                 self._there.create(new, version, sha256)
                 key = self.key()
                 check(endpoint.scoring_uri, key, {CHOOSES: new})
                 if live and self._parameters.endpoint_mirror:
                     self._mirror(live, new)
                     check(endpoint.scoring_uri, key, {CHOOSES: new})
-                self._there.set_traffic({new: 100, **({live: 0} if live else {})})
-                self._settled(lambda: check(endpoint.scoring_uri, key))
-            if live:
+                self._there.set_traffic({new: share, live: 100 - share} if live else {new: 100})
+                if live is None or share == 100:
+                    self._settled(lambda: check(endpoint.scoring_uri, key))
+            if live and share == 100:
                 self._there.delete(live)
         return self.status()
 
@@ -109,34 +109,44 @@ class ManagedEndpoint:
         deployment = self._there.deployment(live)
         succeeded = deployment.provisioning_state == "Succeeded"
         state = RUNNING if succeeded else str(deployment.provisioning_state).lower()
+        machines = f"{deployment.instance_count} x {deployment.instance_type}"
+        shares = ", ".join(f"{name} {share} %" for name, share in sorted(endpoint.traffic.items()))
         return EndpointStatus(
             self._use_case,
             state,
             endpoint.scoring_uri if succeeded else "",
             (deployment.tags or {}).get(VERSION, ""),
             (deployment.tags or {}).get(SHA256, ""),
-            f"endpoint {self.name}, deployment {live}, {deployment.instance_count} x {deployment.instance_type}",
+            f"endpoint {self.name}, deployment {live} of {shares}, {machines} each",
         )
 
     def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
-        """Change the share of a version that stands beside the one with the traffic; Azure takes whole percents.
+        """Change the share of the version that is on its way in; with all of it, the one before is deleted.
+
+        Azure takes whole percents, and mirrors only to a version that gets none.
 
         Raises
         ------
         EndpointError
-            Where no other version is deployed: `deploy` deletes the old one once the new one has all traffic.
+            Where no other version is deployed, or where both are asked for.
         """
+        share, shown = round(percent), round(mirror)
+        if share and shown:
+            raise EndpointError(
+                f"Azure mirrors requests only to a version without traffic: --percent {share} or --mirror {shown}."
+            )
         with self._alone():
-            live, other = self._both()
-            shown = {other: round(mirror)} if mirror else {}
-            self._there.set_traffic({live: 100 - round(percent), other: round(percent)}, shown)
+            before, new = self._both()
+            self._there.set_traffic({before: 100 - share, new: share}, {new: shown} if shown else {})
+            if share == 100:
+                self._there.delete(before)
         return self.status()
 
     def roll_back(self) -> EndpointStatus:
-        """Give all traffic to the other version that is deployed; EndpointError where there is none."""
+        """Give all traffic back to the version before; the other stays for its log, until the next deployment."""
         with self._alone():
-            live, other = self._both()
-            self._there.set_traffic({live: 0, other: 100})
+            before, new = self._both()
+            self._there.set_traffic({before: 100, new: 0})
         return self.status()
 
     def renew_key(self, name: str) -> str:
@@ -171,17 +181,28 @@ class ManagedEndpoint:
 
     # The parts of a deployment
 
+    def _alone_live(self, endpoint: Any) -> str | None:
+        """Deployment that serves, with all the traffic; what an earlier deployment left beside it is deleted."""
+        live = _live(endpoint)
+        left = [one for one in self._there.names() if one != live]
+        if live and any((endpoint.traffic or {}).get(one) for one in left):
+            self._there.set_traffic({live: 100, **dict.fromkeys(left, 0)})
+        for one in left:
+            self._there.delete(one)
+        return live
+
     def _both(self) -> tuple[str, str]:
-        """Deployment with the traffic, and the other one."""
-        endpoint = self._there.endpoint()
-        live = _live(endpoint) if endpoint else None
-        others = [one for one in self._there.names() if one != live] if live else []
-        if not others:
+        """Deployment that was there before, and the one on its way in."""
+        there = self._there.deployments() if self.exists() else []
+        known = {one.name: (one.tags or {}).get(SINCE, "") for one in there}
+        if len(known) < 2:
             raise EndpointError(
-                f"{self._use_case} has no second version deployed at {self.name}, so its traffic cannot be moved. "
-                "Promote another version and run the deploy stage."
+                f"{self._use_case} has no second version deployed at {self.name}, so its traffic cannot be moved. Set "
+                "endpoint_traffic below 100, promote another version and run the deploy stage: both then stay. Without "
+                "a second one, give the tag production back to the version before, and run the deploy stage."
             )
-        return live, others[0]
+        before, new = sorted(known, key=known.get)
+        return before, new
 
     def _mirror(self, live: str, new: str) -> None:
         """Show the new one a share of the requests for a while; its answers go nowhere, its failures show."""
@@ -206,11 +227,14 @@ class ManagedEndpoint:
         try:
             yield
         except Exception as error:
-            said = [str(error if isinstance(error, MillraceError) else explained(error, doing))]
+            told = error if isinstance(error, MillraceError) else explained(error, doing)
+            said = [f"{told}" if f"{told}".startswith("Azure ML") else f"Azure ML: could not {doing}. {told}"]
             try:
                 if new in self._there.names():
                     said.append(self._there.log_for_the_record(new))
                 self._roll_back(live, new)
+                left = f"{live} serves on as before" if live else "nothing is left running"
+                said.append(f"The deployment {new} is taken back; {left}.")
             except MillraceError as second:
                 said.append(f"It could not be taken back: see to the endpoint {self.name} in the studio. {second}")
             raise EndpointError("\n".join(said)) from error

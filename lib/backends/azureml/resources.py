@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import itertools
 import shutil
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.parameters import Parameters
 
-OF, VERSION, SHA256 = "millrace", "version", "sha256"
+OF, VERSION, SHA256, SINCE = "millrace", "version", "sha256", "since"
 _LOG_LINES = 40
 _ENTRY = "lib/serving/score.py"
 _NOT_CODE = shutil.ignore_patterns("__pycache__")
@@ -95,10 +96,13 @@ class EndpointResources:
 
     # Its deployments
 
+    def deployments(self) -> list[Any]:
+        """Its deployments."""
+        return patiently(lambda: list(self._deployments.list(self.name)), f"list the deployments of {self.name}")
+
     def names(self) -> list[str]:
         """Names of its deployments."""
-        found = patiently(lambda: list(self._deployments.list(self.name)), f"list the deployments of {self.name}")
-        return [one.name for one in found]
+        return [one.name for one in self.deployments()]
 
     def deployment(self, name: str) -> Any:
         """One of its deployments."""
@@ -111,6 +115,7 @@ class EndpointResources:
         from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
 
         surroundings = environment.registered(self._connection.workspace)
+        now = datetime.datetime.now(datetime.timezone.utc)
         with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
             shutil.copytree(ROOT / "lib" / "serving", Path(folder) / "lib" / "serving", ignore=_NOT_CODE)
             for file in ("__init__.py", "errors.py"):
@@ -124,7 +129,7 @@ class EndpointResources:
                 instance_type=self._parameters.endpoint_instance_type,
                 instance_count=1,
                 environment_variables={"MILLRACE_MODEL_SHA256": sha256},
-                tags={VERSION: version, SHA256: sha256},
+                tags={VERSION: version, SHA256: sha256, SINCE: now.isoformat()},
             )
             doing = f"deploy version {version} to {self.name}"
             self._wait(lambda: self._deployments.begin_create_or_update(asked), doing)

@@ -2,7 +2,15 @@
 
 import pytest
 
-from lib.backends.azureml.explain import explained, explaining, explanation, is_absent, patiently, text_of
+from lib.backends.azureml.explain import (
+    explained,
+    explaining,
+    explaining_azures,
+    explanation,
+    is_absent,
+    patiently,
+    text_of,
+)
 from lib.backends.azureml.explanations import EXPLANATIONS
 from lib.errors import DataError, EndpointError, GateError, InputError, MillraceError, StageError
 
@@ -142,6 +150,16 @@ def test_what_is_raised_on_purpose_passes():
         raise KeyboardInterrupt
     with pytest.raises(StageError, match="could not look.*not there"), explaining("look"):
         raise http(404)
+
+
+def test_in_a_stage_what_azure_refuses_is_told_from_mistakes_in_its_code():
+    with pytest.raises(StageError, match="could not go on with train. The login has expired"):
+        with explaining_azures("go on with train"):
+            raise mlflow("401", "HTTP 401: ExpiredAuthenticationToken: the token has expired")
+    with pytest.raises(MemoryError, match="^none left$"), explaining_azures("go on with train"):
+        raise MemoryError("none left")
+    with pytest.raises(ValueError, match="^quota of 3 rows$"), explaining_azures("go on with train"):
+        raise ValueError("quota of 3 rows")
 
 
 def test_absence_is_told_from_refusal():
