@@ -38,6 +38,11 @@ def test_tables_and_json_go_to_the_datastore_and_back(ask):
     assert ask("tables")["answer"] == {"rows": 2, "json": {"a": 1}}
 
 
+def test_columns_that_nobody_may_see_are_left_out_and_told(ask):
+    assert ask("left_out:b")["answer"] == {"columns": ["a", "c"], "told": {"notes": [], "unread": ["b"]}}
+    assert "There is no column 'bb'" in ask("left_out:bb")["message"]
+
+
 def test_a_notebook_runs_as_a_job_and_comes_back_with_its_log(ask):
     found = ask("job")
     assert found["answer"] == {"executed": True}

@@ -100,7 +100,7 @@ class AzureBackend:
 
         Datasets come with texts as pandas has them, so that `arrow_texts` changes nothing.
         """
-        return self._tables.read(uri).drop(columns=list(without), errors="ignore")
+        return self._tables.read(uri, without)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet, and register it as a dataset."""

@@ -12,12 +12,13 @@ import io
 import re
 import tempfile
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.backends.azureml.store import FILE
-from lib.data import tables
+from lib.data import cleaning, tables
 from lib.errors import DataError
 from lib.paths import existing
 
@@ -84,8 +85,8 @@ class Tables:
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", described=path)
 
-    def read(self, uri: str) -> pd.DataFrame:
-        """Table of an address of any kind."""
+    def read(self, uri: str, without: Collection[str] = ()) -> pd.DataFrame:
+        """Table of an address of any kind; see `lib.data.tables.read`."""
         dataset = self._dataset(self.registered(uri))
         # It prints its telemetry, and which identity it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
@@ -96,7 +97,9 @@ class Tables:
                 f"The dataset {dataset.name}, version {dataset.version}, has no row. Register one with rows."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
-        return frame
+        kept = cleaning.without(frame, list(without), where=uri)
+        kept.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
+        return kept
 
     def dataset(self, uri: str) -> Any:
         """Tabular dataset of an address of any kind, for jobs to name as their input."""

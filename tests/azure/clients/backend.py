@@ -37,6 +37,13 @@ def tables(backend):
     return {"rows": len(backend.read_table(uri)), "json": backend.read_json(other)}
 
 
+def left_out(backend, *names):
+    """A table read without some columns: what is there, and what the preprocess stage is told."""
+    uri = backend.write_table(TABLE, f"faults/{time.monotonic_ns()}.parquet")
+    frame = backend.read_table(uri, without=names)
+    return {"columns": list(frame.columns), "told": frame.attrs}
+
+
 def checks(backend):
     """What setup does."""
     return {"checks": [[check.what, check.ok] for check in backend.checks()]}
@@ -138,7 +145,10 @@ def teardown(backend):
     return {"lines": backend.teardown(everything=False)}
 
 
-WHAT = {one.__name__: one for one in (tables, checks, job, cancel, automl, models, deploy, shift, roll_back, teardown)}
+WHAT = {
+    one.__name__: one
+    for one in (tables, left_out, checks, job, cancel, automl, models, deploy, shift, roll_back, teardown)
+}
 
 
 def main():
