@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
-from test_azure_faults import WORKSPACE, Found
+from use_cases import asked
 
 # A deployment copies a model, starts a server and asks it: half a minute, and several times as long on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -28,8 +28,7 @@ class UseCase:
         assert self.ask("models")["answer"]["versions"] == ["1", "2"]
 
     def ask(self, what, *assignments):
-        given = (*WORKSPACE, f"name={self.name}", *assignments)
-        return Found(self.azure.client("backend", what, *given))
+        return asked(self.azure, what, f"name={self.name}", *assignments)
 
     def deploy(self, version, *assignments):
         return self.ask(f"deploy:{version}", *assignments)["answer"]

@@ -1,37 +1,22 @@
 """What can go wrong on Azure, and what a user reads then: the product's backend against a loopback Azure that fails."""
 
-import json
+import functools
 
 import pytest
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
 from loopback import names
+from use_cases import IDENTITY, asked
 
 pytestmark = pytest.mark.slow
-WORKSPACE = (
-    f"subscription_id={names.SUBSCRIPTION}",
-    f"resource_group={names.RESOURCE_GROUP}",
-    f"workspace_name={names.WORKSPACE}",
-)
-IDENTITY = f"{names.PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/id-millrace"
 BLOBS = rf"PUT {names.STORAGE_ACCOUNT}\.blob\.core\.windows\.net.*faults"
 ANY = 10**6
 
 
-class Found(dict):
-    """What the backend answered, or told; shows itself where it is the other of the two."""
-
-    def __missing__(self, name):
-        raise AssertionError(f"no {name} in {json.dumps(self, indent=1)}")
-
-
 @pytest.fixture
 def ask(azure):
-    def ask(what, *assignments, **environment):
-        return Found(azure.client("backend", what, *WORKSPACE, *assignments, environment=environment))
-
-    return ask
+    return functools.partial(asked, azure)
 
 
 def test_tables_and_json_go_to_the_datastore_and_back(ask):
@@ -80,6 +65,14 @@ def test_a_token_that_expires_in_mid_run(azure, ask):
     assert "The login has expired" in found["message"] and "--resume RUN" in found["message"]
 
 
+def test_a_token_that_expires_while_a_job_is_followed(azure, ask):
+    expired = {"code": "ExpiredAuthenticationToken", "message": "The access token has expired."}
+    azure.faults.on_wire("GET .*/history/.*/details", 401, times=ANY, **expired)
+    found = ask("job")
+    assert "could not read the log of job" in found["message"] and "The login has expired" in found["message"]
+    assert list(azure.store.runs.values())[-1].dto["status"] == "Canceled"
+
+
 # Storage
 
 
@@ -104,6 +97,19 @@ def test_a_burst_of_errors_passes(azure, ask, status):
     azure.faults.on_wire(rf"{names.API_HOST}/dataset", status, headers={"Retry-After": "1"}, times=2)
     assert ask("tables")["answer"] == {"rows": 2, "json": {"a": 1}}
     assert sum(bool(entry.fault) for entry in azure.calls) == 4
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_burst_of_errors_passes_where_a_job_is_submitted_and_followed(azure, ask, status):
+    for match in ("POST .*/snapshotrun", "POST .*/snapshots/getblob", "GET .*/history/.*/runs/", "PUT .*/environments"):
+        azure.faults.on_wire(match, status, headers={"Retry-After": "1"}, times=2)
+    assert ask("job")["answer"] == {"executed": True}
+
+
+def test_a_burst_that_does_not_end_is_told(azure, ask):
+    azure.faults.on_wire(rf"POST {names.API_HOST}/dataset", 429, headers={"Retry-After": "1"}, times=ANY)
+    message = ask("tables")["message"]
+    assert "Azure asks to slow down" in message and "Wait some minutes" in message
 
 
 def test_something_of_the_same_name_is_there_already(azure, ask):
