@@ -17,15 +17,17 @@ TIMEOUT_SECONDS = 1500
 
 
 def pytest_collection_modifyitems(items):
-    """Every test here that needs the SDKs says so where they are missing, and has time enough on a busy machine."""
+    """Every test here has time enough on a busy machine."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and {"azure", "cloud"} & set(item.fixturenames):
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
-            if not GROUP:
-                item.add_marker(pytest.mark.skip(reason='azureml-core is missing: make install GROUPS="azure dev"'))
-            elif not shutil.which("npm"):
-                item.add_marker(pytest.mark.skip(reason="npm is missing, which installs Azurite: nodejs.org"))
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def azurite():
+    """For tests that keep blobs: the loopback itself needs no npm."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is missing, which installs Azurite: nodejs.org")
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +64,10 @@ class Session:
         }  # fmt: skip
 
     def start(self, *command, **overrides):
-        """A process that sees this Azure and no other host."""
+        """A process that sees this Azure and no other host, and has the SDKs."""
+        if not GROUP:
+            pytest.skip('azureml-core is missing: make install GROUPS="azure dev"')
+        self.cloud.warm_up()
         given = {"cwd": self.folder, "env": self.environment, "text": True, "start_new_session": True}
         piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen([sys.executable, *map(str, command)], **given | piped | overrides)

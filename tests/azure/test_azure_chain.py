@@ -11,7 +11,7 @@ pytest.importorskip("azureml.core", reason='azureml-core is missing: make instal
 from use_cases import SECONDS, Chain
 
 # Three chains in one test take minutes on a quiet machine, and several times as long on a busy one.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite"), pytest.mark.timeout(5400)]
 
 
 def score_of(decision):

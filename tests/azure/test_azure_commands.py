@@ -8,7 +8,7 @@ pytest.importorskip("azureml.core", reason='azureml-core is missing: make instal
 
 from use_cases import Chain, asked
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ pytest.importorskip("azureml.core", reason='azureml-core is missing: make instal
 from loopback import names
 from use_cases import IDENTITY, asked
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite")]
 BLOBS = rf"PUT {names.STORAGE_ACCOUNT}\.blob\.core\.windows\.net.*faults"
 ANY = 10**6
 
