@@ -181,6 +181,20 @@ def candidates(scores: Mapping[str, float], metric: Metric, chosen: str, thresho
     return chart
 
 
+def progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
+    """Score on validation rows by when a model was done, and the best so far."""
+    done = leaderboard.dropna(subset=["score", "done_seconds"]).sort_values("done_seconds")
+    chart = Chart(9.6, 4.2)
+    axes = _axes(chart)
+    for family, rows in done.groupby("family", sort=True):
+        axes.scatter(rows["done_seconds"], rows["score"], s=28, label=_short(family))
+    best = done["score"].cummax() if metric.greater_is_better else done["score"].cummin()
+    axes.step(done["done_seconds"], best, where="post", color=_GREY, linewidth=1, label="best so far")
+    axes.set(xlabel="seconds since the search began", ylabel=f"{metric.name} ({metric.direction})")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return chart
+
+
 def _axes(chart: Chart) -> Any:
     axes = chart.add_subplot()
     _tidy(axes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib.automl import Found
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
 
@@ -152,6 +153,22 @@ class Endpoint(Protocol):
         """The key that its clients send."""
 
 
+class ModelSearch(Protocol):
+    """A search over many models."""
+
+    def run(self, train_data: str, test_data: str, say: Callable[[str], None]) -> Found:
+        """Search within ``automl_budget_minutes``.
+
+        Parameters
+        ----------
+        train_data, test_data : str
+            URIs of the rows. What is searched never sees the target of the test rows; the leaderboard may tell
+            metrics of them.
+        say : callable
+            Gets a line for each model that is done.
+        """
+
+
 class Backend(Protocol):
     """Where stages run and artifacts live.
 
@@ -183,6 +200,9 @@ class Backend(Protocol):
 
     def write_json(self, value: Any, path: str) -> str:
         """Write JSON to the data store, and return its URI."""
+
+    def search(self) -> ModelSearch:
+        """AutoML for the parameters of this notebook."""
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model."""

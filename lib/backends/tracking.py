@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ BASELINE_FILE = "baseline.json"
 _STAGE = "stage"
 _OUTPUT = "output."
 _SHA256 = "model_sha256"
+_LONGEST_TAG = 5000
 _ENVIRONMENT = ROOT / "environment.yml"
 
 # Set before mlflow is imported anywhere: it reads this at import, and a run tells nobody but its user.
@@ -123,7 +125,12 @@ class Tracking:
     def newest_candidates(self, experiment: str, train_data: str, target_column: str, task: str) -> list[str]:
         """Runs that learnt a target from some data: of each training function the newest, by its name."""
         newest: dict[str, str] = {}
-        for run in self._finished(experiment, f"tags.{_STAGE} = 'train' and params.train_data = '{train_data}'"):
+        found = [
+            run
+            for stage in ("train", "automl")
+            for run in self._finished(experiment, f"tags.{_STAGE} = '{stage}' and params.train_data = '{train_data}'")
+        ]
+        for run in found:
             if (run.data.params["target_column"], run.data.params["task"]) != (target_column, task):
                 continue
             newest.setdefault(run.data.params["training_function"], run.info.run_id)
@@ -157,6 +164,23 @@ class Tracking:
         import mlflow
 
         mlflow.log_text(frame.to_csv(), f"tables/{name}.csv")
+
+    def log_child(
+        self, parent: str, name: str, settings: Mapping[str, Any], numbers: Mapping[str, float], outcome: str
+    ) -> None:
+        """Run below another one: a model that was tried, its settings and metrics, and why it failed if it did."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        experiment, now = self.client.get_run(parent).info.experiment_id, int(time.time() * 1000)
+        tags = {"mlflow.parentRunId": parent, "outcome": outcome[:_LONGEST_TAG]}
+        run_id = self.client.create_run(experiment, run_name=name, tags=tags).info.run_id
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(key.replace(" ", "_"), value, now, 0) for key, value in numbers.items()],
+            params=[Param(key, str(value)[:_LONGEST_TAG]) for key, value in settings.items()],
+            tags=[RunTag("mlflow.source.type", "LOCAL")],
+        )
+        self.client.set_terminated(run_id, "FINISHED" if numbers else "FAILED")
 
     def log_model(self, model: Any, sample: pd.DataFrame, features: pd.DataFrame, baseline: Any) -> str:
         """Log a scikit-learn pipeline to the active run, with its signature, an example, the code and the baseline.
@@ -195,6 +219,25 @@ class Tracking:
             # The environment of clusters and endpoints. Given to save_model, each of its pins would be looked up: 3 s.
             shutil.copy(_ENVIRONMENT, folder / "conda.yaml")
             (folder / "requirements.txt").write_text("\n".join(_pins()) + "\n", encoding="utf-8")
+            (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
+            sha256 = digest(folder)
+            mlflow.log_artifacts(str(folder), MODEL)
+        mlflow.set_tag(_SHA256, sha256)
+        return sha256
+
+    def log_model_folder(self, files: Path, baseline: Any) -> str:
+        """Log a model that came as files to the active run, with the baseline; nothing of it is opened.
+
+        Returns
+        -------
+        str
+            SHA-256 of the folder, which whoever loads it compares first.
+        """
+        import mlflow
+
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / MODEL
+            shutil.copytree(files, folder)
             (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
             sha256 = digest(folder)
             mlflow.log_artifacts(str(folder), MODEL)

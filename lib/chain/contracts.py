@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import backends, outputs, pipelines, training
+from lib import automl, backends, outputs, pipelines, training
 from lib.chain import failures
 from lib.chain.notebooks import Notebook
 from lib.errors import ParameterError, suggest
@@ -36,6 +36,7 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
         "pipeline": pipelines.available(),
         "training function": training.available(),
         "backend": backends.available(),
+        "automl engine": automl.available(),
     }
     faults, values = [], {}
     try:

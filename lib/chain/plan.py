@@ -68,6 +68,9 @@ def executions(
     ParameterError
         Where they leave nothing to run.
     """
+    # Candidates come from one of the two.
+    other = "train" if parameters.automl else "automl"
+    notebooks = [one for one in notebooks if one.stage != other]
     stages = [one.stage for one in notebooks]
     for option, stage in (("--from", first), ("--to", last), ("--only", only)):
         if stage is not None and stage not in stages:

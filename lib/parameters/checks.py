@@ -180,8 +180,6 @@ def _misfits(values: Mapping[str, Any]) -> list[str]:
             )
     if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
         faults.append(f"positive_class: a {values['task']} task has none; it belongs to a binary one. Leave it empty.")
-    if values.get("automl"):
-        faults.append("automl: the chain cannot search for models yet. Leave it false, and name training_functions.")
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):

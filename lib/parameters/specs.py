@@ -66,13 +66,6 @@ AZURE: dict[str, Spec] = {
     "max_cost": Spec(float, low=0, high=1e6, may_be_empty=True),
     "expected_minutes": Spec(float, low=0.1, high=10_080),
     "prices": Spec(dict, may_be_empty=True),
-    # AutoML
-    "automl": Spec(bool),
-    "automl_budget_minutes": Spec(float, low=1, high=10_080),
-    "max_trials": Spec(int, low=1, high=1000),
-    "allowed_models": Spec(list, may_be_empty=True),
-    "blocked_models": Spec(list, may_be_empty=True),
-    "n_cross_validations": Spec(int, low=0, high=20),
 }
 
 SPECS: dict[str, Spec] = {
@@ -128,6 +121,18 @@ SPECS: dict[str, Spec] = {
     "max_parallel": Spec(int, low=0, high=1024),
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
+    # AutoML
+    "automl": Spec(bool),
+    "automl_engine": Spec(str, choices="automl engine"),
+    "automl_budget_minutes": Spec(float, low=0.1, high=10_080),
+    "automl_memory_gb": Spec(float, low=0, high=100_000),
+    "max_trials": Spec(int, low=1, high=1000),
+    "allowed_models": Spec(list, may_be_empty=True),
+    "blocked_models": Spec(list, may_be_empty=True),
+    "n_cross_validations": Spec(int, low=0, high=20),
+    "validation_fraction": Spec(float, low=0, high=0.5),
+    "ensemble": Spec(bool),
+    "max_latency_ms": Spec(float, low=0, high=3_600_000),
     # Azure Machine Learning
     "azure": Spec(dict, may_be_empty=True),
     **AZURE,

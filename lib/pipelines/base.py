@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lib.backends.base import Backend
     from lib.data.split import Rule
-    from lib.stages import deploy, evaluate, preprocess, setup, train
+    from lib.stages import automl, deploy, evaluate, preprocess, setup, train
 
 
 class BasePipeline:
@@ -31,7 +31,7 @@ class BasePipeline:
     Notes
     -----
     **Stages** keep the books (MLflow run, checks, artifacts) and are not for overriding: `setup`, `preprocess`,
-    `train`, `evaluate`, `deploy`; and `hand_on`, which ends each notebook.
+    `train` or `automl`, `evaluate`, `deploy`; and `hand_on`, which ends each notebook.
 
     **Hooks** are safe to override; each says when it is called, what it gets, what it must return: `load_data`,
     `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
@@ -69,6 +69,14 @@ class BasePipeline:
         given = self._with_inputs("train_data", "test_data", "baseline")
         with self._stage_run("train", name=given.training_function) as run_id:
             return train.run(self, self.backend, given, run_id)
+
+    def automl(self) -> automl.Winner:
+        """A search over many models, one candidate."""
+        from lib.stages import automl
+
+        given = self._with_inputs("train_data", "test_data", "baseline")
+        with self._stage_run("automl", name="automl") as run_id:
+            return automl.run(self.backend, given, run_id)
 
     def evaluate(self) -> evaluate.Evaluation:
         """Candidates and champion on the same rows; the best goes to production if the gates let it."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 # They stay with the model: a compiled form of it must answer them as the model itself does.
-_EXAMPLE_ROWS = 100
+EXAMPLE_ROWS = 100
 _SAMPLED_ROWS = 200_000
 _LARGE_TABLE_ROWS = 1_000
 _IMPORTANCE_ROWS, _IMPORTANCE_ROWS_A_CLASS, _IMPORTANCE_REPEATS = 1000, 20, 3
@@ -109,7 +109,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     if folds is not None:
         scores.insert(2, "folds", folds.mean())
         scores.insert(3, "spread", folds.std(ddof=1))
-    drawn = _charts(model, X_test, y_test, on_test, metric, parameters)
+    pictures = drawn(model, X_test, y_test, on_test, metric, parameters)
 
     mlflow.log_params(
         {
@@ -136,13 +136,13 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         finite |= {f"folds_{one}": float(value) for one, value in scores["folds"].items() if value == value}
         finite |= {f"spread_{one}": float(value) for one, value in scores["spread"].items() if value == value}
     mlflow.log_metrics({**finite, "fit_seconds": seconds, "train_rows": len(train), "test_rows": len(test)})
-    for chart_name, chart in drawn.items():
+    for chart_name, chart in pictures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
-    example = X_test.head(_EXAMPLE_ROWS)
+    example = X_test.head(EXAMPLE_ROWS)
     features = pd.concat([X, X_test], ignore_index=True)
     backend.tracking.log_model(model, example, features, baseline)
-    return Candidate(run_id, scores, drawn.get("curves") or drawn["residuals"], drawn["importance"])
+    return Candidate(run_id, scores, pictures.get("curves") or pictures["residuals"], pictures["importance"])
 
 
 def _trained_on_parts(
@@ -230,16 +230,25 @@ def permutation_importance(
     return frame.sort_values("mean", ascending=False)
 
 
-def _charts(
-    model: Any, X: pd.DataFrame, y: pd.Series, predictions: Predictions, metric: Metric, parameters: Parameters
+def drawn(
+    model: Any,
+    X: pd.DataFrame,
+    y: pd.Series,
+    predictions: Predictions,
+    metric: Metric,
+    parameters: Parameters,
+    shuffled: bool = True,
 ) -> dict[str, charts.Chart]:
-    drawn = {"importance": charts.importance(permutation_importance(model, X, y, metric, parameters), metric)}
+    """Charts of a model on test rows, by name; without the importance of columns where none is to be shuffled."""
+    of_columns = {}
+    if shuffled:
+        of_columns["importance"] = charts.importance(permutation_importance(model, X, y, metric, parameters), metric)
     if parameters.task == "regression":
-        return {"residuals": charts.residuals(y, predictions), **drawn}
+        return {"residuals": charts.residuals(y, predictions), **of_columns}
     return {
         "curves": charts.roc_and_precision_recall(y, predictions),
         "confusion_matrix": charts.confusion(y, predictions),
-        **drawn,
+        **of_columns,
     }
 
 

@@ -7,7 +7,7 @@ from lib.errors import NameNotFound, ParameterError
 from lib.parameters import Parameters
 
 CHAIN = notebooks.all_of()
-PARAMETERS = Parameters({"training_functions": ["linear", "xgboost"]})
+PARAMETERS = Parameters({"automl": False, "training_functions": ["linear", "xgboost"]})
 
 
 def labels(**options):

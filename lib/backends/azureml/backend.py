@@ -18,6 +18,7 @@ from lib.backends.azureml.data import Tables
 from lib.backends.azureml.endpoint import ManagedEndpoint, names_of
 from lib.backends.azureml.explain import explaining
 from lib.backends.azureml.registry import downloaded
+from lib.backends.azureml.remote_model import ScoringJobs
 from lib.backends.azureml.running import ClusterExecutor
 from lib.backends.azureml.store import DataStore
 from lib.backends.azureml.tracking import WorkspaceTracking
@@ -70,7 +71,7 @@ class AzureBackend:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with explaining("reach MLflow on the workspace"):
             download = functools.partial(downloaded, self.connection.workspace)
-            return WorkspaceTracking(self.connection.tracking_uri, download=download)
+            return WorkspaceTracking(self.connection.tracking_uri, download, self._scoring_jobs)
 
     def checks(self) -> list[Check]:
         """Workspace, stores, clusters and environment; what is missing of them is made."""
@@ -118,6 +119,10 @@ class AzureBackend:
         """Copy, below the folder ``workspace``, of a file in the datastore."""
         return self._store.local_copy(uri)
 
+    def search(self) -> Search:
+        """AutoML on the cluster that trains, for the parameters of this notebook."""
+        return Search(self.connection, self._tables, self._clusters, self._meter, self._parameters)
+
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model; Azure's registry has no aliases, so the tag alone says which is which."""
         return ModelRegistry(self.tracking.client, name, aliases=False, alone=lambda: self._store.alone(name))
@@ -132,13 +137,13 @@ class AzureBackend:
 
     def executor(self, stage: str) -> NotebookExecutor | None:
         """Cluster that executes a stage's notebooks; None for a stage that is not in ``cluster_stages``."""
-        if stage not in self._parameters.cluster_stages:
-            return None
+        return self._on_cluster(stage) if stage in self._parameters.cluster_stages else None
+
+    def _on_cluster(self, stage: str) -> ClusterExecutor:
         return ClusterExecutor(self.connection, self._tables, self._clusters, self._meter, self._parameters, stage)
 
-    def automl(self) -> Search:
-        """AutoML on the cluster that trains."""
-        return Search(self.connection, self._tables, self._clusters, self._meter, self._parameters)
+    def _scoring_jobs(self) -> ScoringJobs:
+        return ScoringJobs(self.connection, self._on_cluster("train"), self._parameters)
 
     def teardown(self, everything: bool) -> list[str]:
         """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""

@@ -87,7 +87,7 @@ class ManagedEndpoint:
             live = self._alone_live(endpoint)
             new = GREEN if live == BLUE else BLUE
             with self._taken_back(live, new, doing):
-                self._there.create(new, version, sha256)
+                self._there.create(new, model_folder, version, sha256)
                 key = self.key()
                 check(endpoint.scoring_uri, key, {CHOOSES: new})
                 if live and self._parameters.endpoint_mirror:

@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import io
 import itertools
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml import environment
 from lib.backends.azureml.explain import explaining, is_absent, patiently
+from lib.backends.azureml.remote_model import is_remote
+from lib.backends.azureml.snapshot import pack_serving
 from lib.errors import EndpointError, MillraceError
-from lib.paths import ROOT
 
 if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 OF, VERSION, SHA256, SINCE = "millrace", "version", "sha256", "since"
 _LOG_LINES = 40
 _ENTRY = "lib/serving/score.py"
-_NOT_CODE = shutil.ignore_patterns("__pycache__")
 
 
 class EndpointResources:
@@ -110,16 +109,16 @@ class EndpointResources:
             lambda: self._deployments.get(name, self.name), f"look at the deployment {name} of {self.name}"
         )
 
-    def create(self, deployment: str, version: str, sha256: str) -> None:
+    def create(self, deployment: str, model_folder: Path, version: str, sha256: str) -> None:
         """Bring a registered version up as a deployment without traffic, and wait until it is ready."""
         from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
 
-        surroundings = environment.registered(self._connection.workspace)
+        workspace = self._connection.workspace
+        own = is_remote(model_folder)
+        surroundings = environment.of_model(workspace, model_folder) if own else environment.registered(workspace)
         now = datetime.datetime.now(datetime.timezone.utc)
         with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
-            shutil.copytree(ROOT / "lib" / "serving", Path(folder) / "lib" / "serving", ignore=_NOT_CODE)
-            for file in ("__init__.py", "errors.py"):
-                shutil.copy(ROOT / "lib" / file, Path(folder) / "lib" / file)
+            pack_serving(Path(folder))
             asked = ManagedOnlineDeployment(
                 name=deployment,
                 endpoint_name=self.name,

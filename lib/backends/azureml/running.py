@@ -98,7 +98,7 @@ class ClusterExecutor:
             run = self._submitted(notebook, executed, parameters, timeout_minutes)
             say(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
             try:
-                status = self._followed(run, timeout_minutes, cancelled, say)
+                status = self.followed(run, timeout_minutes, cancelled, say)
             except BaseException:
                 cancelled_there(run, say)
                 try:
@@ -109,7 +109,7 @@ class ClusterExecutor:
             failure = self._bring_back(run, executed)
             if status == "Completed":
                 return
-            said = "" if failure else _ending(run, status)
+            said = "" if failure else ending(run, status)
             error = self._failure(run, status, failure, said, executed)
             # What the notebook did it does again; what happened to the machine need not.
             passes = said and not _OWN_FAULT.search(said) and explanation(StageError(said)).again
@@ -117,11 +117,16 @@ class ClusterExecutor:
                 raise error
             say(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
 
+    @property
+    def cluster(self) -> Any:
+        """Cluster of the stage, made where it is not there."""
+        return self._clusters.get(self._clusters.name_for(self._stage))
+
     def _submitted(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
         from azureml.core import Experiment, ScriptRunConfig
 
         parameters = self._resolved(parameters)
-        cluster = self._clusters.get(self._clusters.name_for(self._stage))
+        cluster = self.cluster
         with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
             surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
             pack(Path(folder), notebook, executed.name, parameters)
@@ -155,9 +160,7 @@ class ClusterExecutor:
         is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
         return self._tables.registered(value) if is_table and resolve(value).is_file() else value
 
-    def _followed(
-        self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]
-    ) -> str:
+    def followed(self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]) -> str:
         """Status that a job ended with; whatever has to end it before is raised."""
         log, seen, queued_polls = Follower(run, say), "", 0
         submitted, started = time.monotonic(), None
@@ -236,7 +239,7 @@ class ClusterExecutor:
         )
 
 
-def _ending(run: Any, status: str) -> str:
+def ending(run: Any, status: str) -> str:
     """What Azure says of a job that did not complete."""
     details = patiently(run.get_details, f"ask how job {run.id} ended")
     return ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lib import automl
 from lib.backends.base import Check
 from lib.data import sources
 from lib.errors import InputError
@@ -25,7 +26,7 @@ def faults(parameters: Parameters) -> list[str]:
         sources.found(parameters.data)
     except InputError as error:
         found.append(f"data: {error}")
-    return found + _port_faults(parameters)
+    return found + (automl.faults(parameters) if parameters.automl else []) + _port_faults(parameters)
 
 
 def _port_faults(parameters: Parameters) -> list[str]:

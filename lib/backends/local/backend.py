@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from lib import cores
 from lib.backends.base import Check, Endpoint
+from lib.backends.local.automl import LocalSearch
 from lib.backends.local.endpoint import LocalBackendEndpoint
 from lib.backends.local.files import local_path
 from lib.backends.models import ModelRegistry
@@ -110,6 +111,10 @@ class LocalBackend:
     def local_copy(self, uri: str) -> Path:
         """The file itself: the data store is on this machine."""
         return local_path(uri)
+
+    def search(self) -> LocalSearch:
+        """Search on this machine, for the parameters of this notebook."""
+        return LocalSearch(self._parameters)
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model, in the tracking store."""

@@ -78,25 +78,6 @@ def cancel(backend):
     return job(backend, "slow", cancel=True)
 
 
-def automl(backend):
-    """A search, and its best model in the registry, by the parts that are."""
-    from lib.backends.azureml.automl import Search, registered
-
-    parameters = backend._parameters
-    rows = pd.read_csv(ROOT / parameters.data).drop(columns=parameters.drop_columns)
-    train = backend.write_table(rows, "automl/train.parquet")
-    search = Search(backend.connection, backend._tables, backend._clusters, backend._meter, parameters)
-    found = search.run(train, threading.Event(), say)
-    registry = backend.models("automl-search")
-    source = backend.tracking.client.get_run(found.run_id).info.artifact_uri
-    version = registered(found, registry, source, {"by": "search"})
-    return {
-        "algorithms": list(found.leaderboard["algorithm"]), "best": float(found.leaderboard["score"].iloc[0]),
-        "files": sorted(path.name for path in found.folder.iterdir()), "version": version.version,
-        "opened": "loopback_automl" in sys.modules,
-    }  # fmt: skip
-
-
 def models(backend):
     """Two versions of a model, and rows to ask them."""
     from sklearn.linear_model import LogisticRegression
@@ -146,8 +127,7 @@ def teardown(backend):
 
 
 WHAT = {
-    one.__name__: one
-    for one in (tables, left_out, checks, job, cancel, automl, models, deploy, shift, roll_back, teardown)
+    one.__name__: one for one in (tables, left_out, checks, job, cancel, models, deploy, shift, roll_back, teardown)
 }
 
 

@@ -1,0 +1,294 @@
+"""The default engine: a portfolio of configurations, each fitted on folds, and a blend of those that help.
+
+Each core fits one model at a time, in a process that can be ended. A configuration's models of all folds stay and
+answer together, so that each row is learnt from and nothing has to be fitted again when the time is up.
+
+References
+----------
+Feurer et al.: Auto-sklearn 2.0: hands-free AutoML via meta-learning. JMLR 2022 (portfolios in place of a search from
+nothing). Breiman: Bagging predictors. Machine Learning 1996.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
+from sklearn.pipeline import Pipeline
+
+from lib import metrics
+from lib.automl import DONE, Result, SearchRequest, Trial
+from lib.automl.trials import blend
+from lib.automl.trials.families import PORTFOLIO
+from lib.automl.trials.pool import Pool
+from lib.automl.trials.worker import Encode, FitFold, Fitted
+from lib.errors import DataError
+from lib.training.features import plain_target
+
+# Kept for the blend, and for putting its models together.
+_RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
+# Of the time of all cores, what one configuration may take.
+_SHARE = 0.22
+_NO_TIME = "the time was up before it was done"
+_TIMED = 5
+
+
+def search(
+    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, say: Callable[[str], None]
+) -> Result:
+    """Try configurations until the time is up, and blend.
+
+    Raises
+    ------
+    DataError
+        Where there is nothing to learn from.
+    """
+    return _Search(X, y, X_test, request, say).run()
+
+
+@dataclass
+class _Tried:
+    """A configuration and what its folds have answered so far."""
+
+    trial: Trial
+    fitted: dict[int, Fitted] = field(default_factory=dict)
+
+
+class _Search:
+    def __init__(self, X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, say: Callable):
+        self._started = time.monotonic()
+        self._X, self._X_test, self._request, self._say = X, X_test, request, say
+        reserve = min(max(_RESERVE * request.budget_seconds, _LEAST_RESERVE_SECONDS), _MOST_RESERVE_SECONDS)
+        self._end = self._started + request.budget_seconds
+        self._last = self._end - reserve
+        self._y = plain_target(y, request.is_classification)
+        self._classes, self._positive = None, None
+        self._labels = self._y
+        if request.is_classification:
+            self._classes, self._labels = np.unique(self._y, return_inverse=True)
+            if request.task == "binary":
+                self._positive = metrics.positive_of(self._classes, request.positive_class)
+        self._tried: dict[str, _Tried] = {}
+
+    def run(self) -> Result:
+        with Pool(self._request.threads, self._request.memory_bytes) as pool:
+            (pool.folder / "table.pkl").write_bytes(pickle.dumps((self._X, pd.Series(self._y), self._X_test)))
+            pool.submit(Encode(self._request.seed, self._request.is_classification))
+            encoded = pool.answers(self._last)
+            if not encoded:
+                return self._simplest("The time was up before the table was encoded")
+            features = encoded[0][1]
+            if isinstance(features, str):
+                raise DataError(f"The search cannot read the training rows: {features}")
+            self._folds = _folds(self._labels, features, self._request)
+            np.save(pool.folder / "folds.npy", self._folds)
+            np.save(pool.folder / "labels.npy", self._labels)
+            self._try(pool)
+            self._read(pool)
+            self._encoder = pickle.loads((pool.folder / "encoder.pkl").read_bytes())
+            return self._best(pool)
+
+    def _try(self, pool: Pool) -> None:
+        """Fit fold after fold until all is tried or the time is up."""
+        folds = int(self._folds.max()) + 1
+        waiting = iter(
+            (name, family, settings, fold)
+            for name, family, settings in _configurations(self._request)
+            for fold in range(folds)
+        )
+        upcoming = next(waiting, None)
+        while time.monotonic() < self._last and (upcoming or pool.busy):
+            while upcoming and pool.free:
+                name, family, settings, fold = upcoming
+                tried = self._tried.setdefault(name, _Tried(Trial(name, family, settings=settings)))
+                if tried.trial.outcome == DONE:  # else a fold of it has failed
+                    seconds = self._allowance(folds, folds - fold)
+                    task, metric, seed = self._request.task, self._request.metric.name, self._request.seed
+                    pool.submit(FitFold(name, family, settings, fold, seconds, task, metric, seed))
+                upcoming = next(waiting, None)
+            for task, answer in pool.answers(self._last):
+                self._note(task, answer, folds)
+        for tried in self._tried.values():
+            if tried.trial.outcome == DONE and len(tried.fitted) < folds:
+                tried.trial.outcome = _NO_TIME
+
+    def _allowance(self, folds: int, left: int) -> float:
+        """Seconds of one fold, so that a configuration takes its share and all its folds are done in time."""
+        request = self._request
+        share = _SHARE * (self._last - self._started) * request.threads / folds
+        rounds = -(-left // request.threads)
+        return max(0.5, min(share, 0.9 * (self._last - time.monotonic()) / rounds))
+
+    def _note(self, task: FitFold, answer: Fitted | str, folds: int) -> None:
+        tried = self._tried[task.name]
+        if isinstance(answer, str):
+            tried.trial.outcome = answer
+            self._say(f"{task.name}: {answer}")
+            return
+        tried.fitted[task.fold] = answer
+        if len(tried.fitted) == folds:
+            trial, parts = tried.trial, tried.fitted.values()
+            trial.fit_seconds = sum(part.seconds for part in parts)
+            trial.row_ms = sum(part.row_ms for part in parts)
+            trial.megabytes = sum(part.megabytes for part in parts)
+            trial.done_seconds = time.monotonic() - self._started
+            self._say(f"{task.name}: done after {trial.done_seconds:.0f} s")
+
+    def _read(self, pool: Pool) -> None:
+        """What each configuration says of rows it has not seen, and of the test rows."""
+        self._rows = np.flatnonzero(self._folds >= 0)
+        outputs = 1 if self._classes is None else len(self._classes)
+        self._unseen: dict[str, np.ndarray] = {}
+        self._test: dict[str, np.ndarray] = {}
+        for name, tried in self._tried.items():
+            if tried.trial.outcome != DONE:
+                continue
+            unseen, test = np.full((len(self._labels), outputs), np.nan), 0.0
+            for fold in tried.fitted:
+                with np.load(pool.folder / f"{name}-{fold}.npz") as answers:
+                    unseen[self._folds == fold] = answers["unseen"]
+                    test = test + answers["test"] / len(tried.fitted)
+            self._unseen[name], self._test[name] = unseen[self._rows], test
+            tried.trial.validation = self._rows, self._predictions(self._unseen[name])
+            tried.trial.test = self._predictions(test)
+            tried.trial.score = self._request.metric.score(self._y[self._rows], tried.trial.validation[1])
+
+    def _best(self, pool: Pool) -> Result:
+        """The blend, or the one model, that is returned."""
+        trials = [tried.trial for tried in self._tried.values()]
+        if not self._unseen:
+            return self._simplest("The time was up before a model was done")
+        most = self._request.max_latency_ms or None
+        if most is not None:
+            most -= _row_ms(lambda row: self._encoder.transform(row), self._X_test)
+        latency = {name: self._tried[name].trial.row_ms for name in self._unseen}
+        quick = [name for name in latency if most is None or latency[name] <= most]
+        warning = ""
+        if not quick:
+            quick = [min(latency, key=latency.get)]
+            limit = f"max_latency_ms ({self._request.max_latency_ms:g})"
+            warning = f"No model answers a row in {limit}; the fastest is taken."
+        if self._request.ensemble:
+            chosen = blend.weights(
+                {name: self._unseen[name] for name in quick},
+                self._y[self._rows],
+                self._request.metric,
+                self._classes,
+                self._positive,
+                latency,
+                most if not warning else None,
+                self._end - 0.25 * (self._end - self._last),
+                self._request.seed,
+            )
+        else:
+            chosen = {self._request.metric.ranked({name: self._tried[name].trial.score for name in quick})[0]: 1.0}
+        for name, weight in chosen.items():
+            self._tried[name].trial.weight = weight
+        model = self._assembled(pool, chosen)
+        if len(chosen) == 1:
+            return Result(trials, model, next(iter(chosen)), warning)
+        return Result([*trials, self._blended(chosen)], model, "blend", warning)
+
+    def _assembled(self, pool: Pool, chosen: dict[str, float]) -> Pipeline:
+        members, weights = [], []
+        for name, weight in chosen.items():
+            parts = self._tried[name].fitted
+            for fold in parts:
+                members.append(pickle.loads((pool.folder / f"{name}-{fold}.model").read_bytes()))
+                weights.append(weight / len(parts))
+        if self._classes is None:
+            model = blend.BlendRegressor(members, weights)
+        else:
+            model = blend.BlendClassifier(members, weights, self._classes)
+        return Pipeline([("encoder", self._encoder), ("model", model)])
+
+    def _blended(self, chosen: dict[str, float]) -> Trial:
+        """The blend as a row of the leaderboard."""
+        parts = [self._tried[name].trial for name in chosen]
+        unseen = sum(weight * self._unseen[name] for name, weight in chosen.items())
+        trial = Trial("blend", "blend", weight=1.0, settings=dict(chosen))
+        trial.validation = self._rows, self._predictions(unseen)
+        trial.test = self._predictions(sum(weight * self._test[name] for name, weight in chosen.items()))
+        trial.score = self._request.metric.score(self._y[self._rows], trial.validation[1])
+        trial.fit_seconds = sum(part.fit_seconds for part in parts)
+        trial.row_ms = sum(part.row_ms for part in parts)
+        trial.megabytes = sum(part.megabytes for part in parts)
+        trial.done_seconds = time.monotonic() - self._started
+        return trial
+
+    def _simplest(self, why: str) -> Result:
+        """What always answers: the shares of the classes, or the mean."""
+        model = DummyClassifier(strategy="prior") if self._request.is_classification else DummyRegressor()
+        model.fit(self._X, self._y)
+        rows = np.arange(len(self._y))
+        given = {"task": self._request.task, "positive_class": self._request.positive_class}
+        trial = Trial(
+            "prior",
+            "prior",
+            validation=(rows, metrics.predict(model, self._X, **given)),
+            test=metrics.predict(model, self._X_test, **given),
+            done_seconds=time.monotonic() - self._started,
+            weight=1.0,
+        )
+        warning = f"{why}: what is returned knows no more than the target's mean. Raise automl_budget_minutes."
+        return Result([*(replace(tried.trial) for tried in self._tried.values()), trial], model, "prior", warning)
+
+    def _predictions(self, answers: np.ndarray) -> metrics.Predictions:
+        return blend.predictions(answers, self._classes, self._positive)
+
+
+def _configurations(request: SearchRequest) -> list[tuple[str, str, dict[str, Any]]]:
+    """Name, family and settings of what is tried, in this order."""
+    found, count = [], dict.fromkeys(request.families, 0)
+    for family, settings in PORTFOLIO:
+        if family in count and len(found) < request.max_trials:
+            count[family] += 1
+            found.append((f"{family}_{count[family]}", family, settings))
+    return found
+
+
+def _folds(labels: np.ndarray, features: int, request: SearchRequest) -> np.ndarray:
+    """Fold of each row; -1 for rows that all models learn from."""
+    rows = np.arange(len(labels))
+    if request.validation_fraction:
+        held_out = np.full(len(labels), -1)
+        count = max(1, round(request.validation_fraction * len(labels)))
+        shuffled = np.random.default_rng(request.seed).permutation(len(labels))
+        if request.is_classification and np.bincount(labels).min() > 1 and count >= labels.max() + 1:
+            splitter = StratifiedShuffleSplit(1, test_size=count, random_state=request.seed)
+            shuffled = next(splitter.split(rows, labels))[1]
+        held_out[shuffled[:count]] = 0
+        return held_out
+    count = min(request.folds or _fold_count(labels, features, request), len(labels))
+    splitter = (StratifiedKFold if request.is_classification else KFold)(count, shuffle=True, random_state=request.seed)
+    found = np.empty(len(labels), dtype=int)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        for number, (_, fold) in enumerate(splitter.split(rows, labels)):
+            found[fold] = number
+    return found
+
+
+def _fold_count(labels: np.ndarray, features: int, request: SearchRequest) -> int:
+    """More folds where there is time for them: each model then learns from more rows."""
+    classes = labels.max() + 1 if request.task == "multiclass" else 1
+    cells = len(labels) * features * classes / (request.budget_seconds * request.threads)
+    return 8 if cells < 500 else 5 if cells < 4_000 else 4 if cells < 12_000 else 3
+
+
+def _row_ms(answer: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> float:
+    """Median of what one row takes."""
+    times = []
+    for _ in range(_TIMED):
+        begun = time.perf_counter()
+        answer(rows.head(1))
+        times.append(time.perf_counter() - begun)
+    return float(np.median(times)) * 1000
