@@ -25,7 +25,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def azurite():
-    """For tests that keep blobs: the loopback itself needs no npm."""
+    """For tests that keep blobs: the loopback itself needs neither npm nor an SDK."""
+    pytest.importorskip("azure.storage.blob", reason='it is missing: make install GROUPS="azure dev"')
     if not shutil.which("npm"):
         pytest.skip("npm is missing, which installs Azurite: nodejs.org")
 
