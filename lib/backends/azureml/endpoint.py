@@ -228,7 +228,8 @@ class ManagedEndpoint:
             yield
         except Exception as error:
             told = error if isinstance(error, MillraceError) else explained(error, doing)
-            said = [f"{told}" if f"{told}".startswith("Azure ML") else f"Azure ML: could not {doing}. {told}"]
+            came_up = f"Azure ML: could not {doing}: it came up, and did not answer as it should. {told}"
+            said = [str(told) if str(told).startswith("Azure ML") else came_up]
             try:
                 if new in self._there.names():
                     said.append(self._there.log_for_the_record(new))
