@@ -47,6 +47,10 @@ def faults(parameters: Parameters) -> list[str]:
             automl_metric(parameters)
         except ParameterError as error:
             found += error.faults
+        if not (parameters.gpu_cluster or parameters.cpu_cluster):
+            found.append("automl: neither gpu_cluster nor cpu_cluster is named, and it searches on one. Name one.")
+        if parameters.max_latency_ms:
+            found.append("max_latency_ms: AutoML on Azure knows no such limit. Leave it at 0.")
     if parameters.endpoint_port:
         found.append("endpoint_port: Azure chooses the address of its endpoints. Leave it at 0.")
     if parameters.endpoint_mirror > _MOST_MIRRORED:

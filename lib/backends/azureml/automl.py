@@ -58,6 +58,8 @@ def settings(parameters: Parameters) -> dict[str, Any]:
         "experiment_timeout_hours": parameters.automl_budget_minutes / 60,
         "max_concurrent_iterations": parameters.max_nodes,
         "n_cross_validations": parameters.n_cross_validations or None,
+        "validation_size": parameters.validation_fraction or None,
+        "enable_voting_ensemble": parameters.ensemble,
         "allowed_models": parameters.allowed_models or None,
         "blocked_models": parameters.blocked_models or None,
     }
@@ -115,11 +117,13 @@ class Search:
         import pandas as pd
 
         lower = settings(self._parameters)["primary_metric"].endswith(_LOWER_IS_BETTER)
-        children = patiently(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
         began = patiently(run.get_details, f"look at AutoML {run.id}").get("startTimeUtc")
-        rows = [_row(child, began) for child in children]
+        rows = [_row(child, began) for child in self._children(run)]
         frame = pd.DataFrame(rows, columns=["model", *LEADERBOARD, "run"]).set_index("model")
         return frame.sort_values("score", ascending=lower, na_position="last", kind="stable")
+
+    def _children(self, run: Any) -> list[Any]:
+        return patiently(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
 
     def _brought(self, run_id: str) -> Path:
         """Folder with the files of a model, marked as one that its own environment alone may open."""
@@ -166,10 +170,11 @@ class Search:
                 started = started or time.monotonic()
                 # It may use every machine of the cluster at once.
                 self._meter.note(run.id, time.monotonic() - started, hourly * self._parameters.max_nodes)
-                for row in self.leaderboard(run).itertuples():
-                    if row.outcome == DONE and row.run not in told:
-                        told.add(row.run)
-                        say(f"{row.family}: {name} {row.score:.4g}")
+                for child in self._children(run):
+                    score = _number(child.properties.get("score"))
+                    if score == score and child.id not in told:
+                        told.add(child.id)
+                        say(f"{child.properties.get('run_algorithm', child.id)}: {name} {score:.4g}")
             if status in ENDED:
                 return status
             pause.wait(_POLL_SECONDS)

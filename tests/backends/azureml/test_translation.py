@@ -28,11 +28,12 @@ class TestAutoML:
             "experiment_timeout_hours": 0.5,
             "max_concurrent_iterations": 3,
             "n_cross_validations": 5,
+            "enable_voting_ensemble": True,
             "allowed_models": ["LightGBM"],
         }
 
     def test_what_is_empty_is_left_to_it(self):
-        assert not {"n_cross_validations", "allowed_models", "blocked_models"} & automl.settings(parameters()).keys()
+        assert not {"n_cross_validations", "validation_size", "allowed_models", "blocked_models"} & automl.settings(parameters()).keys()
 
     @pytest.mark.parametrize("task", metrics.TASKS)
     def test_every_metric_with_a_name_there_can_be_asked_for(self, task):
