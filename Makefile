@@ -20,12 +20,12 @@ test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
 # The page is tried in Debian's Chromium: installed where this user may and the system can, else said.
-test-all: .venv/.dev .venv/.azure ## The tests, the slow ones too, Azure among them (npm installs its storage)
+test-all: .venv/.dev .venv/.azure .venv/.automl ## The tests, the slow ones too, Azure among them (npm installs its storage)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "No Chromium, and none could be installed: the tests of the page will be skipped."
 	$(pytest) -m "" $(ARGS)
 
-bench: .venv/.dev ## The measurements, on a quiet machine; one of them: make bench ARGS=chain
+bench: .venv/.dev .venv/.automl ## The measurements, on a quiet machine; one of them: make bench ARGS=chain
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 	  .venv/bin/python -m benchmarks.$$bench || exit 1; done
 

@@ -71,6 +71,9 @@ class Metric:
     greater_is_better: bool = True
     automl_name: str | None = None
 
+    def __reduce__(self) -> tuple:
+        return get, (self.name, self.tasks[0])  # its scorer is made here, and does not travel
+
     def score(self, y_true: pd.Series | np.ndarray, predictions: Predictions) -> float:
         """Score of predictions against the truth, both of the same rows in the same order."""
         return float(self.scorer(_values(y_true), predictions))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lib import metrics, training
+from lib import automl, metrics, training
 from lib.chain.notebooks import all_of
 from lib.commands import EXIT_CODES, main
 from lib.parameters import check_given, load
@@ -36,6 +36,11 @@ def test_the_table_of_exit_codes_is_that_of_the_code():
 
 def test_the_table_of_training_functions_is_that_of_the_folder():
     assert sorted(table("training function")) == training.available()
+
+
+def test_the_tables_of_automl_are_those_of_the_code():
+    assert sorted(table("automl engine")) == automl.available()
+    assert tuple(table("family of models")) == automl.FAMILIES
 
 
 def test_the_table_of_places_names_what_is_there():

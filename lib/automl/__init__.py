@@ -226,6 +226,8 @@ def faults(parameters: Parameters) -> list[str]:
                 found.append(f"{name}: there is no family of models {one!r}. {suggest(one, FAMILIES)}")
     if not families(parameters):
         found.append("blocked_models: no family of models is left to try. Block fewer, or allow others.")
+    if parameters.get("engine") == "dask":
+        found.append("engine: AutoML learns in memory. Set it to memory, or automl to false.")
     if parameters.n_cross_validations == 1:
         found.append("n_cross_validations: one fold leaves no rows to learn from. Give 2 or more, or 0 for a choice.")
     if parameters.n_cross_validations and parameters.validation_fraction:

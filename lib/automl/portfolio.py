@@ -13,24 +13,21 @@ from __future__ import annotations
 
 import pickle
 import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 
 from lib import metrics
 from lib.automl import DONE, Result, SearchRequest, Trial
-from lib.automl.trials import blend
-from lib.automl.trials.families import PORTFOLIO
+from lib.automl.trials import blend, folds, simple
+from lib.automl.trials.configurations import PORTFOLIO
 from lib.automl.trials.pool import Pool
 from lib.automl.trials.worker import Encode, FitFold, Fitted
-from lib.errors import DataError
+from lib.errors import StageError
 from lib.training.features import plain_target
 
 # Kept for the blend, and for putting its models together.
@@ -48,8 +45,8 @@ def search(
 
     Raises
     ------
-    DataError
-        Where there is nothing to learn from.
+    StageError
+        Where the rows cannot be encoded.
     """
     return _Search(X, y, X_test, request, say).run()
 
@@ -85,10 +82,11 @@ class _Search:
             encoded = pool.answers(self._last)
             if not encoded:
                 return self._simplest("The time was up before the table was encoded")
-            features = encoded[0][1]
-            if isinstance(features, str):
-                raise DataError(f"The search cannot read the training rows: {features}")
-            self._folds = _folds(self._labels, features, self._request)
+            found = encoded[0][1]
+            if isinstance(found, str):
+                raise StageError(f"The search could not encode the training rows: {found}")
+            core_seconds = (self._last - time.monotonic()) * self._request.threads * found.core
+            self._folds = folds.of_rows(self._labels, found.features, core_seconds, self._request)
             np.save(pool.folder / "folds.npy", self._folds)
             np.save(pool.folder / "labels.npy", self._labels)
             self._try(pool)
@@ -98,11 +96,11 @@ class _Search:
 
     def _try(self, pool: Pool) -> None:
         """Fit fold after fold until all is tried or the time is up."""
-        folds = int(self._folds.max()) + 1
+        count = int(self._folds.max()) + 1
         waiting = iter(
             (name, family, settings, fold)
             for name, family, settings in _configurations(self._request)
-            for fold in range(folds)
+            for fold in range(count)
         )
         upcoming = next(waiting, None)
         while time.monotonic() < self._last and (upcoming or pool.busy):
@@ -110,31 +108,31 @@ class _Search:
                 name, family, settings, fold = upcoming
                 tried = self._tried.setdefault(name, _Tried(Trial(name, family, settings=settings)))
                 if tried.trial.outcome == DONE:  # else a fold of it has failed
-                    seconds = self._allowance(folds, folds - fold)
+                    seconds = self._allowance(count, count - fold)
                     task, metric, seed = self._request.task, self._request.metric.name, self._request.seed
                     pool.submit(FitFold(name, family, settings, fold, seconds, task, metric, seed))
                 upcoming = next(waiting, None)
             for task, answer in pool.answers(self._last):
-                self._note(task, answer, folds)
+                self._note(task, answer, count)
         for tried in self._tried.values():
-            if tried.trial.outcome == DONE and len(tried.fitted) < folds:
+            if tried.trial.outcome == DONE and len(tried.fitted) < count:
                 tried.trial.outcome = _NO_TIME
 
-    def _allowance(self, folds: int, left: int) -> float:
+    def _allowance(self, count: int, left: int) -> float:
         """Seconds of one fold, so that a configuration takes its share and all its folds are done in time."""
         request = self._request
-        share = _SHARE * (self._last - self._started) * request.threads / folds
+        share = _SHARE * (self._last - self._started) * request.threads / count
         rounds = -(-left // request.threads)
         return max(0.5, min(share, 0.9 * (self._last - time.monotonic()) / rounds))
 
-    def _note(self, task: FitFold, answer: Fitted | str, folds: int) -> None:
+    def _note(self, task: FitFold, answer: Fitted | str, count: int) -> None:
         tried = self._tried[task.name]
         if isinstance(answer, str):
             tried.trial.outcome = answer
             self._say(f"{task.name}: {answer}")
             return
         tried.fitted[task.fold] = answer
-        if len(tried.fitted) == folds:
+        if len(tried.fitted) == count:
             trial, parts = tried.trial, tried.fitted.values()
             trial.fit_seconds = sum(part.seconds for part in parts)
             trial.row_ms = sum(part.row_ms for part in parts)
@@ -168,7 +166,7 @@ class _Search:
             return self._simplest("The time was up before a model was done")
         most = self._request.max_latency_ms or None
         if most is not None:
-            most -= _row_ms(lambda row: self._encoder.transform(row), self._X_test)
+            most -= _row_ms(self._encoder.transform, self._X_test)
         latency = {name: self._tried[name].trial.row_ms for name in self._unseen}
         quick = [name for name in latency if most is None or latency[name] <= most]
         warning = ""
@@ -190,14 +188,19 @@ class _Search:
             )
         else:
             chosen = {self._request.metric.ranked({name: self._tried[name].trial.score for name in quick})[0]: 1.0}
+        model, row_ms = self._assembled(pool, chosen)
+        while 0 < self._request.max_latency_ms < row_ms and len(chosen) > 1:  # together they are slower than apart
+            chosen.pop(max(chosen, key=lambda name: latency[name]))
+            chosen = {name: weight / sum(chosen.values()) for name, weight in chosen.items()}
+            model, row_ms = self._assembled(pool, chosen)
         for name, weight in chosen.items():
             self._tried[name].trial.weight = weight
-        model = self._assembled(pool, chosen)
         if len(chosen) == 1:
             return Result(trials, model, next(iter(chosen)), warning)
-        return Result([*trials, self._blended(chosen)], model, "blend", warning)
+        return Result([*trials, self._blended(chosen, row_ms)], model, "blend", warning)
 
-    def _assembled(self, pool: Pool, chosen: dict[str, float]) -> Pipeline:
+    def _assembled(self, pool: Pool, chosen: dict[str, float]) -> tuple[Pipeline, float]:
+        """The model, and what one row takes in milliseconds."""
         members, weights = [], []
         for name, weight in chosen.items():
             parts = self._tried[name].fitted
@@ -208,9 +211,10 @@ class _Search:
             model = blend.BlendRegressor(members, weights)
         else:
             model = blend.BlendClassifier(members, weights, self._classes)
-        return Pipeline([("encoder", self._encoder), ("model", model)])
+        pipeline = Pipeline([("encoder", self._encoder), ("model", model)])
+        return pipeline, _row_ms(pipeline.predict, self._X_test)
 
-    def _blended(self, chosen: dict[str, float]) -> Trial:
+    def _blended(self, chosen: dict[str, float], row_ms: float) -> Trial:
         """The blend as a row of the leaderboard."""
         parts = [self._tried[name].trial for name in chosen]
         unseen = sum(weight * self._unseen[name] for name, weight in chosen.items())
@@ -219,27 +223,15 @@ class _Search:
         trial.test = self._predictions(sum(weight * self._test[name] for name, weight in chosen.items()))
         trial.score = self._request.metric.score(self._y[self._rows], trial.validation[1])
         trial.fit_seconds = sum(part.fit_seconds for part in parts)
-        trial.row_ms = sum(part.row_ms for part in parts)
+        trial.row_ms = row_ms
         trial.megabytes = sum(part.megabytes for part in parts)
         trial.done_seconds = time.monotonic() - self._started
         return trial
 
     def _simplest(self, why: str) -> Result:
-        """What always answers: the shares of the classes, or the mean."""
-        model = DummyClassifier(strategy="prior") if self._request.is_classification else DummyRegressor()
-        model.fit(self._X, self._y)
-        rows = np.arange(len(self._y))
-        given = {"task": self._request.task, "positive_class": self._request.positive_class}
-        trial = Trial(
-            "prior",
-            "prior",
-            validation=(rows, metrics.predict(model, self._X, **given)),
-            test=metrics.predict(model, self._X_test, **given),
-            done_seconds=time.monotonic() - self._started,
-            weight=1.0,
-        )
-        warning = f"{why}: what is returned knows no more than the target's mean. Raise automl_budget_minutes."
-        return Result([*(replace(tried.trial) for tried in self._tried.values()), trial], model, "prior", warning)
+        trials = [tried.trial for tried in self._tried.values()]
+        seconds = time.monotonic() - self._started
+        return simple.prior(self._X, self._y, self._X_test, self._request, trials, seconds, why)
 
     def _predictions(self, answers: np.ndarray) -> metrics.Predictions:
         return blend.predictions(answers, self._classes, self._positive)
@@ -253,35 +245,6 @@ def _configurations(request: SearchRequest) -> list[tuple[str, str, dict[str, An
             count[family] += 1
             found.append((f"{family}_{count[family]}", family, settings))
     return found
-
-
-def _folds(labels: np.ndarray, features: int, request: SearchRequest) -> np.ndarray:
-    """Fold of each row; -1 for rows that all models learn from."""
-    rows = np.arange(len(labels))
-    if request.validation_fraction:
-        held_out = np.full(len(labels), -1)
-        count = max(1, round(request.validation_fraction * len(labels)))
-        shuffled = np.random.default_rng(request.seed).permutation(len(labels))
-        if request.is_classification and np.bincount(labels).min() > 1 and count >= labels.max() + 1:
-            splitter = StratifiedShuffleSplit(1, test_size=count, random_state=request.seed)
-            shuffled = next(splitter.split(rows, labels))[1]
-        held_out[shuffled[:count]] = 0
-        return held_out
-    count = min(request.folds or _fold_count(labels, features, request), len(labels))
-    splitter = (StratifiedKFold if request.is_classification else KFold)(count, shuffle=True, random_state=request.seed)
-    found = np.empty(len(labels), dtype=int)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
-        for number, (_, fold) in enumerate(splitter.split(rows, labels)):
-            found[fold] = number
-    return found
-
-
-def _fold_count(labels: np.ndarray, features: int, request: SearchRequest) -> int:
-    """More folds where there is time for them: each model then learns from more rows."""
-    classes = labels.max() + 1 if request.task == "multiclass" else 1
-    cells = len(labels) * features * classes / (request.budget_seconds * request.threads)
-    return 8 if cells < 500 else 5 if cells < 4_000 else 4 if cells < 12_000 else 3
 
 
 def _row_ms(answer: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> float:

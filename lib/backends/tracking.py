@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lib.automl import DONE
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
 from lib.serving.model_folder import digest
@@ -180,7 +181,7 @@ class Tracking:
             params=[Param(key, str(value)[:_LONGEST_TAG]) for key, value in settings.items()],
             tags=[RunTag("mlflow.source.type", "LOCAL")],
         )
-        self.client.set_terminated(run_id, "FINISHED" if numbers else "FAILED")
+        self.client.set_terminated(run_id, "FINISHED" if outcome == DONE else "FAILED")
 
     def log_model(self, model: Any, sample: pd.DataFrame, features: pd.DataFrame, baseline: Any) -> str:
         """Log a scikit-learn pipeline to the active run, with its signature, an example, the code and the baseline.

@@ -17,6 +17,7 @@ MODULES = (
     "lib.backends.local.backend",
     "lib.backends.tracking",
     "lib.pipelines.base",
+    "lib.stages.automl",
     "lib.stages.deploy",
     "lib.stages.evaluate",
     "lib.stages.preprocess",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lib import charts, metrics
+from lib.automl import LEADERBOARD
 from lib.data import tables
 from lib.stages.train import EXAMPLE_ROWS, drawn
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-_SHOWN = ("family", "score", "fit_seconds", "done_seconds", "row_ms", "megabytes", "weight", "outcome")
 _NOT_SHUFFLED = "Not measured: this model is asked by a job each time, and every shuffled column would be one."
 _LOGGED = (
     "train_data",
@@ -124,7 +124,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
         backend.tracking.log_model(model, X_test.head(EXAMPLE_ROWS), features, baseline)
     else:
         backend.tracking.log_model_folder(found.folder, baseline)
-    board = charts.Table(found.leaderboard[[*_SHOWN[:2], f"test {metric.name}", *_SHOWN[2:]]])
+    board = charts.Table(found.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     return Winner(run_id, board, pictures["progress"], scores, pictures.get("importance", _NOT_SHUFFLED))
 
 

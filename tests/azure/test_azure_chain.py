@@ -104,6 +104,7 @@ def test_automl_searches_on_the_cluster_and_its_model_is_served_unopened(azure):
     assert ["production" in tags for tags in chain.versions] == [True]
     assert chain.live == {"blue": "1"} and set(chain.ask()) >= {"predictions", "probabilities", "classes"}
     executed = next(chain.newest.glob("03_automl*.ipynb")).read_text()
-    assert len(re.findall(r"\w+: average_precision_score_weighted [01]", executed)) >= 3  # each model's score, as it came
+    # Each model's score, as it came.
+    assert len(re.findall(r"\w+: average_precision_score_weighted [01]", executed)) >= 3
     assert "every shuffled column would be one" in executed and "loopback_automl" not in executed
     azure.keeps_contract("chain_automl")

@@ -244,18 +244,34 @@ def test_a_comment_of_a_parameter_is_that_of_the_yaml(path):
 
 def test_every_parameter_of_the_use_case_reaches_a_notebook_or_the_chain_itself():
     reached = {name for path in PATHS for name in notebooks.read(path).parameters}
-    of_the_chain = {"training_functions", "runs_folder", "fork_kernels", "max_parallel", "timeout_minutes", "retries"}
+    of_the_chain = {
+        "automl",
+        "training_functions",
+        "runs_folder",
+        "fork_kernels",
+        "max_parallel",
+        "timeout_minutes",
+        "retries",
+    }
     assert DEFAULTS.keys() - reached - AZURE.keys() == of_the_chain
 
 
 def test_the_notebooks_are_found_in_their_order_with_their_stages():
-    assert [one.stage for one in notebooks.all_of()] == ["setup", "preprocess", "train", "evaluate", "deploy"]
+    assert [one.stage for one in notebooks.all_of()] == [
+        "setup",
+        "preprocess",
+        "automl",
+        "train",
+        "evaluate",
+        "deploy",
+    ]
 
 
 def test_what_each_hands_on_and_of_which_type_its_readers_take_it_to_be():
     assert {one.stage: one.outputs for one in notebooks.all_of()} == {
         "setup": {},
         "preprocess": {"train_data": "str", "test_data": "str", "baseline": "str"},
+        "automl": {"candidates": "list"},
         "train": {"candidates": "list"},
         "evaluate": {"decision": "str"},
         "deploy": {"endpoint_url": "", "sample_request": ""},

@@ -17,7 +17,7 @@ def test_what_fits_is_said_with_its_numbers(capsys):
     assert main(["check"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("flights: ") and said.count("\n") == 1
-    assert "5 notebooks and the 7 outputs they hand on fit together; a run executes 8 notebooks." in said
+    assert "6 notebooks and the 8 outputs they hand on fit together; a run executes 8 notebooks." in said
 
 
 def test_every_use_case_can_be_checked(capsys):

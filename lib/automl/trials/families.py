@@ -1,12 +1,7 @@
-"""Families of models and a portfolio of their settings.
+"""Families of models.
 
 A family is a function ``(F, y, fit) -> estimator`` on encoded features, fitted within ``fit.until``. Labels are 0, 1,
 2, ... without a gap.
-
-References
-----------
-The settings beyond each family's first are from the portfolio that AutoGluon's authors found to do best together over
-200 tables: Salinas and Erickson: TabRepo: a large scale repository of tabular model evaluations. AutoML 2024.
 """
 
 from __future__ import annotations
@@ -18,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+
+from lib.automl.trials.estimators import Chain, IntegerCodes, Rescaled
 
 PATIENCE = 40
+LARGE_TABLE_CELLS = 150_000
 MOST_NEIGHBOURS_ROWS = 60_000
 EPOCHS = 150
 
@@ -34,6 +31,8 @@ class Fit:
     task, metric : str
     settings : dict
         Hyperparameters.
+    rows : int
+        That it learns from.
     F, y : ndarray
         Rows to watch while it learns, for those that stop early.
     kinds : sequence of str
@@ -46,6 +45,7 @@ class Fit:
     task: str
     metric: str
     settings: dict[str, Any]
+    rows: int
     F: np.ndarray
     y: np.ndarray
     kinds: Sequence[str]
@@ -63,6 +63,11 @@ class Fit:
         return time.monotonic() > self.until
 
     @property
+    def rate(self) -> float:
+        """A learning rate: on a large table fewer and larger steps, which a short search has the time for."""
+        return 0.05 if self.rows * len(self.kinds) < LARGE_TABLE_CELLS else 0.1
+
+    @property
     def categories(self) -> list[int]:
         """Places of the categories."""
         return [place for place, kind in enumerate(self.kinds) if kind == "category"]
@@ -77,7 +82,7 @@ def lightgbm(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
             raise lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
 
     kind = lgb.LGBMClassifier if fit.is_classification else lgb.LGBMRegressor
-    settings = {"n_estimators": 5000, "learning_rate": 0.05, "min_child_samples": 20, **fit.settings}
+    settings = {"n_estimators": 5000, "learning_rate": fit.rate, "min_child_samples": 20, **fit.settings}
     model = kind(random_state=fit.seed, n_jobs=1, verbosity=-1, subsample_freq=1, **settings)
     names = {"roc_auc": "auc", "average_precision": "average_precision", "mae": "l1", "mape": "mape"}
     loss = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
@@ -104,7 +109,7 @@ def xgboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
 
     names = {"roc_auc": "auc", "average_precision": "aucpr", "mae": "mae", "mape": "mape"}
     loss = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
-    settings = {"n_estimators": 5000, "learning_rate": 0.06, "max_depth": 6, **fit.settings}
+    settings = {"n_estimators": 5000, "learning_rate": fit.rate, "max_depth": 6, **fit.settings}
     kind = xgb.XGBClassifier if fit.is_classification else xgb.XGBRegressor
     model = kind(
         random_state=fit.seed,
@@ -130,7 +135,7 @@ def catboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
     names = {"roc_auc": "AUC", "mae": "MAE", "mape": "MAPE"}
     loss = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
     kind = cb.CatBoostClassifier if fit.is_classification else cb.CatBoostRegressor
-    settings = {"iterations": 5000, "learning_rate": 0.06, **fit.settings}
+    settings = {"iterations": 5000, "learning_rate": fit.rate, **fit.settings}
     model = kind(
         random_seed=fit.seed,
         thread_count=1,
@@ -253,85 +258,10 @@ FITS: dict[str, Callable[[np.ndarray, np.ndarray, Fit], Any]] = {
     "neighbours": neighbours,
     "gradient_boosting": gradient_boosting,
 }
-# In the order in which they are tried: each family once, then what adds most to what is there.
-PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("lightgbm", {}),
-    ("extra_trees", {}),
-    ("catboost", {}),
-    ("neural_network", {}),
-    ("xgboost", {}),
-    ("random_forest", {}),
-    ("linear", {}),
-    ("lightgbm", {"extra_trees": True}),
-    ("neighbours", {}),
-    ("gradient_boosting", {}),
-    ("lightgbm", {"learning_rate": 0.03, "num_leaves": 128, "colsample_bytree": 0.9, "min_child_samples": 3}),
-    ("catboost", {"depth": 8, "grow_policy": "Depthwise", "l2_leaf_reg": 2.8, "learning_rate": 0.05}),
-    ("neural_network", {"hidden_layer_sizes": (256, 256), "alpha": 1e-3, "learning_rate_init": 1e-3}),
-    ("xgboost", {"colsample_bytree": 0.69, "learning_rate": 0.04, "max_depth": 10, "min_child_weight": 0.6}),
-    ("extra_trees", {"max_features": 0.75, "min_samples_leaf": 1}),
-    ("catboost", {"depth": 4, "l2_leaf_reg": 4.6, "learning_rate": 0.08, "one_hot_max_size": 3}),
-    ("lightgbm", {"colsample_bytree": 0.7, "learning_rate": 0.03, "min_child_samples": 14, "num_leaves": 53}),
-    ("random_forest", {"max_features": 0.75, "min_samples_leaf": 1}),
-    ("xgboost", {"colsample_bytree": 0.66, "learning_rate": 0.09, "max_depth": 5, "subsample": 0.8}),
-    ("gradient_boosting", {"max_leaf_nodes": 15, "learning_rate": 0.05}),
-    ("neighbours", {"n_neighbors": 25}),
-    ("lightgbm", {"colsample_bytree": 0.5, "num_leaves": 15, "min_child_samples": 40, "subsample": 0.8}),
-    ("linear", {"C": 0.05}),
-    ("neural_network", {"hidden_layer_sizes": (64,), "alpha": 1e-2}),
-    ("catboost", {"depth": 6, "l2_leaf_reg": 2.15, "learning_rate": 0.03, "random_strength": 2.0}),
-)
-
-
-class Chain(BaseEstimator):
-    """Features, and a model on them; without scikit-learn's checks, which cost a row more than the model does."""
-
-    def __init__(self, features: Any, model: Any):
-        self.features = features
-        self.model = model
-
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """What the model predicts."""
-        return np.asarray(self.model.predict(self.features.transform(F))).ravel()
-
-    def predict_proba(self, F: np.ndarray) -> np.ndarray:
-        """Probabilities of the model."""
-        return self.model.predict_proba(self.features.transform(F))
-
-
-class Rescaled(BaseEstimator):
-    """A regression that learnt a centred and scaled target."""
-
-    def __init__(self, model: Any, centre: float, scale: float):
-        self.model = model
-        self.centre = centre
-        self.scale = scale
-
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """Numbers on the target's own scale."""
-        return self.model.predict(F) * self.scale + self.centre
-
-
-class IntegerCodes(BaseEstimator):
-    """Numbers of levels as integers, -1 where missing, as CatBoost wants them."""
-
-    def __init__(self, places: Sequence[int]):
-        self.places = places
-
-    def transform(self, F: np.ndarray) -> Any:
-        """The same features, as a table where there are categories."""
-        if not self.places:
-            return F
-        import pandas as pd
-
-        frame = pd.DataFrame(F)
-        for place in self.places:
-            frame[place] = np.where(np.isnan(F[:, place]), -1, F[:, place]).astype(np.int64)
-        return frame
 
 
 def _grown(kind: Any, F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    trees = fit.settings.get("n_estimators", 200)
+    trees = fit.settings.get("n_estimators", 100)
     settings = {"max_features": 0.4, "min_samples_leaf": 2, **fit.settings}
     model = kind(random_state=fit.seed, n_jobs=1, warm_start=True, **settings)
     step = 10

@@ -19,7 +19,8 @@ import psutil
 
 from lib.paths import ROOT
 
-_LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Pool:
@@ -73,7 +74,7 @@ class Pool:
         """
         while self.busy and (left := until - time.monotonic()) > 0:
             found = []
-            wait([worker.connection for worker in self._workers if worker.task is not None], min(left, _LOOK_SECONDS))
+            wait([worker.connection for worker in self._workers if worker.task is not None], min(left, LOOK_SECONDS))
             for number, worker in enumerate(self._workers):
                 answer = None if worker.task is None else worker.answer(self._share)
                 if answer is not None:
@@ -132,14 +133,18 @@ class _Worker:
 
 def _started(descriptor: int, folder: Path) -> subprocess.Popen:
     """The process that workers are forked from, in a group of its own."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(
         [sys.executable, "-m", "lib.automl.trials.worker", str(descriptor), str(folder)],
         pass_fds=[descriptor],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **threads, "PYTHONPATH": path},
+        env=environment(dict.fromkeys(_THREADS, "1")),
         start_new_session=True,
     )
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """Environment of a process that finds ``lib``, with some more variables."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, **variables, "PYTHONPATH": path}

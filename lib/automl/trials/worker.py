@@ -40,6 +40,14 @@ class Encode:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """How many features there are, and the share of a core that the worker had."""
+
+    features: int
+    core: float
+
+
+@dataclass(frozen=True)
 class FitFold:
     """Fit a family on the rows outside a fold.
 
@@ -73,12 +81,13 @@ class Fitted:
     megabytes: float
 
 
-def encode(task: Encode, folder: Path) -> int:
-    """Features and labels of a table, and the encoder; how many features there are."""
+def encode(task: Encode, folder: Path) -> Encoded:
+    """Write the features of a table, and the encoder."""
     import numpy as np
 
     from lib.training.features import TableEncoder, plain_target
 
+    begun, worked = time.perf_counter(), time.process_time()
     X, y, X_test = pickle.loads((folder / "table.pkl").read_bytes())
     encoder = TableEncoder("trees", task.is_classification, task.seed)
     target = plain_target(y, task.is_classification)
@@ -91,7 +100,7 @@ def encode(task: Encode, folder: Path) -> int:
     plain = [kind for kind in kinds if kind != "code"]
     plain += ["number"] * (F.shape[1] - len(plain))  # what the target was at each level of a code
     (folder / "kinds.pkl").write_bytes(pickle.dumps(plain))
-    return F.shape[1]
+    return Encoded(F.shape[1], (time.process_time() - worked) / max(time.perf_counter() - begun, 1e-6))
 
 
 def fit(task: FitFold, folder: Path) -> Fitted:
@@ -115,7 +124,15 @@ def fit(task: FitFold, folder: Path) -> Fitted:
         classes = int(labels.max()) + 1
     truth = labels[watched] if present is None else np.searchsorted(present, labels[watched])
     told = Fit(
-        task.task, task.metric, task.settings, np.asarray(F[watched]), truth, kinds, task.seed, started + task.seconds
+        task.task,
+        task.metric,
+        task.settings,
+        len(seen),
+        np.asarray(F[watched]),
+        truth,
+        kinds,
+        task.seed,
+        started + task.seconds,
     )
     model = None if present is not None and len(present) == 1 else FITS[task.family](learnt, target, told)
     member = Member(model, None if present is None else present.tolist(), classes)

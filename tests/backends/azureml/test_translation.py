@@ -33,7 +33,8 @@ class TestAutoML:
         }
 
     def test_what_is_empty_is_left_to_it(self):
-        assert not {"n_cross_validations", "validation_size", "allowed_models", "blocked_models"} & automl.settings(parameters()).keys()
+        left = {"n_cross_validations", "validation_size", "allowed_models", "blocked_models"}
+        assert not left & automl.settings(parameters()).keys()
 
     @pytest.mark.parametrize("task", metrics.TASKS)
     def test_every_metric_with_a_name_there_can_be_asked_for(self, task):
