@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.automl import DONE, LEADERBOARD, Found
 from lib.backends.azureml import automl_metric, cost
-from lib.backends.azureml.cancelling import ENDED, cancelled_there
+from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_there
 from lib.backends.azureml.explain import explaining, explanation, patiently
 from lib.backends.azureml.remote_model import MARK
 from lib.errors import MillraceError, StageError
@@ -180,6 +180,8 @@ class Search:
             pause.wait(_POLL_SECONDS)
 
     def _failure(self, run: Any, status: str) -> MillraceError:
+        if status == "Canceled":
+            return StageError(f"AutoML {run.id} {CANCELLED_THERE}\nThe search: {run.get_portal_url()}")
         details = patiently(run.get_details, f"ask how AutoML {run.id} ended")
         said = ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
         return StageError(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
+CANCELLED_THERE = "was cancelled in the studio or by `run_all.py teardown`, not by this run."
 _POLL_SECONDS = 3.0
 _CANCEL_MINUTES = 5
 _JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")

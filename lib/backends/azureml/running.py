@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib import errors
 from lib.backends.azureml import cost, environment
-from lib.backends.azureml.cancelling import ENDED, cancelled_there
+from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_there
 from lib.backends.azureml.data import DATASET
 from lib.backends.azureml.explain import explaining, explanation, patiently
 from lib.backends.azureml.job import FAILURE, OUTPUTS
@@ -231,6 +231,8 @@ class ClusterExecutor:
             first = (failure["source"].strip().splitlines() or [""])[0]
             cell = f"Cell [{failure['cell']}]: {first}"
             return NotebookFailed("\n".join([what, where, cell]), kind.exit_code if on_purpose else 1)
+        if status == "Canceled":
+            return StageError(f"Job {run.id} {CANCELLED_THERE}\n{where}")
         found = explanation(StageError(said))
         log = executed.with_suffix(".log")
         tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:] if log.is_file() else []
