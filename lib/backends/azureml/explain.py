@@ -22,7 +22,7 @@ _LONGEST_TEXT = 600
 _CLIENTS = ("azure", "azureml", "mlflow", "msal", "msrest", "requests", "urllib3")
 _ABSENT = re.compile(r"not found|cannot find|does ?n.t exist|no dataset", re.IGNORECASE)
 _STATUS_IN_TEXT = re.compile(
-    r"(?:status(?:[ _]?code)?|HTTP(?:/1.1)?|error|code)[\"': =(]{1,4}([45]\d\d)\b", re.IGNORECASE
+    r"(?:status(?:[ _]?code)?|HTTP(?:/1.1)?|error|code|failed)[\"': =(]{1,4}([45]\d\d)\b", re.IGNORECASE
 )
 
 

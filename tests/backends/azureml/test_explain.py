@@ -115,9 +115,10 @@ def test_the_cause_counts_where_the_error_itself_says_nothing():
     assert explanation(outer).name == "too many requests"
 
 
-def test_a_conflict_is_known_by_its_words_where_the_sdk_drops_the_status():
+def test_a_refusal_is_known_by_its_words_where_the_sdk_drops_the_status():
     said = 'There is already a dataset registered under name "flights".'
     assert explanation(v1(said)).name == "conflict"
+    assert explanation(v1("Request failed (429): slow down")).name == "too many requests"
     assert explanation(http(400, "Another datastore with the same name already exists")).again
 
 
