@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 DATASET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
 _TAG = "sha256"
-# azureml-core puts the name and the version into a call to copy.
-_IDENTICAL = re.compile(r'identical dataset had already.*name="(?P<name>[^"]+)", version=(?P<version>\d+)')
+# As the service says it, and as azureml-core does where it knows the service's words: in a call to copy.
+_IDENTICAL = re.compile(
+    r'(?:has been registered as |name=")(?P<name>[\w.-]+)(?:", version=|:)(?P<version>\d+)(?: \(name:version\)|\))'
+)
 
 # Several notebooks of one process read tables; the native engine that does is started by one of them at a time.
 _engine = threading.Lock()
@@ -129,7 +131,6 @@ class Tables:
     def _register(self, frame: pd.DataFrame, name: str, path: str, sha256: str, described: str) -> str:
         import pyarrow.parquet as pq
         from azureml.core import Dataset
-        from azureml.exceptions import UserErrorException
 
         arrow = plain(tables.as_arrow(frame))
         with tempfile.TemporaryDirectory() as scratch:
@@ -151,7 +152,7 @@ class Tables:
                 made = dataset.register(
                     self._connection.workspace, name, description=described, tags=tags, create_new_version=True
                 )
-            except UserErrorException as error:
+            except Exception as error:
                 # A table that came back after another one: its path and columns are those of an earlier version.
                 if (earlier := _IDENTICAL.search(str(error))) is None:
                     raise
