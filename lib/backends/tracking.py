@@ -226,6 +226,25 @@ class Tracking:
         mlflow.set_tag(_SHA256, sha256)
         return sha256
 
+    def log_model_folder(self, files: Path, baseline: Any) -> str:
+        """Log a model that came as files to the active run, with the baseline; nothing of it is opened.
+
+        Returns
+        -------
+        str
+            SHA-256 of the folder, which whoever loads it compares first.
+        """
+        import mlflow
+
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / MODEL
+            shutil.copytree(files, folder)
+            (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
+            sha256 = digest(folder)
+            mlflow.log_artifacts(str(folder), MODEL)
+        mlflow.set_tag(_SHA256, sha256)
+        return sha256
+
     def model_folder(self, source: str, sha256: str) -> Path:
         """Local folder of a model, once it is the one that was logged.
 

@@ -116,8 +116,7 @@ def _show_result(values: dict, record: RunRecord) -> None:
     if not values.get("endpoint_url"):
         return
     program = f"{_python()} run_all.py endpoint"
-    where = "" if values["workspace"] == load([]).values["workspace"] else quote(f"workspace={values['workspace']}")
-    where = where and f" -p {where}"
+    where = _where(values, record)
     request = shown(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
     print(f"Endpoint: {values['endpoint_url']}")
     print("Ask it:")
@@ -126,6 +125,15 @@ def _show_result(values: dict, record: RunRecord) -> None:
         f"-H 'Content-Type: application/json' -d {quote(f'@{request}')}"
     )
     print(f"Stop it: {program} stop {values['name']}{where}")
+
+
+def _where(values: dict, record: RunRecord) -> str:
+    """Options by which another command finds what this run left: none where the defaults lead there."""
+    defaults = load([]).values
+    if values["backend"] != defaults["backend"]:
+        return f" --params {quote(shown(record.folder / records.PARAMETERS))}"
+    workspace = values["workspace"]
+    return "" if workspace == defaults["workspace"] else f" -p {quote(f'workspace={workspace}')}"
 
 
 def _python() -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
+_NOT_SHUFFLED = "Not measured: this model is asked by a job each time, and every shuffled column would be one."
 _LOGGED = (
     "train_data",
     "test_data",
@@ -53,15 +54,15 @@ class Winner:
         Score of each model by when it was done.
     scores : Table
         Every metric of the best, on test rows and on training rows.
-    importance : Chart
-        Permutation importance on test rows.
+    importance : Chart or str
+        Permutation importance on test rows; where the model came as files, why there is none.
     """
 
     run_id: str
     leaderboard: charts.Table
     progress: charts.Chart
     scores: charts.Table
-    importance: charts.Chart
+    importance: charts.Chart | str
 
 
 def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
@@ -89,20 +90,27 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
     X, X_test = train.drop(columns=target), test.drop(columns=target)
 
-    on_test = metrics.predict(found.model, X_test, task, parameters.positive_class)
-    on_train = metrics.predict(found.model, X, task, parameters.positive_class)
-    rows = [
-        (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.of_task(task)
-    ]
-    scores = charts.Table(rows, columns=["metric", "test rows", "training rows", "direction"]).set_index("metric")
-    pictures = drawn(found.model, X_test, y_test, on_test, metric, parameters)
+    is_here = found.folder is None
+    model = found.model if is_here else backend.tracking.load_model(found.folder)
+    on_test = metrics.predict(model, X_test, task, parameters.positive_class)
+    scores = charts.Table([(one.name, one.score(y_test, on_test)) for one in metrics.of_task(task)])
+    scores.columns = ["metric", "test rows"]
+    scores = scores.set_index("metric")
+    if is_here:
+        on_train = metrics.predict(model, X, task, parameters.positive_class)
+        scores["training rows"] = [one.score(y, on_train) for one in metrics.of_task(task)]
+    else:  # its own search scores no test rows
+        found.leaderboard.loc[found.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
+    scores["direction"] = [one.direction for one in metrics.of_task(task)]
+    pictures = drawn(model, X_test, y_test, on_test, metric, parameters, shuffled=is_here)
     pictures["progress"] = charts.progress(found.leaderboard, metric)
 
     given = {name: parameters[name] for name in _LOGGED}
     mlflow.log_params({"training_function": "automl", "model": found.best, **given})
     mlflow.set_tags({"warning": found.warning} if found.warning else {})
     finite = {one: float(value) for one, value in scores["test rows"].items() if value == value}
-    finite |= {f"train_{one}": float(value) for one, value in scores["training rows"].items() if value == value}
+    if is_here:
+        finite |= {f"train_{one}": float(value) for one, value in scores["training rows"].items() if value == value}
     counts = {"search_seconds": found.seconds, "trials": len(found.leaderboard)}
     mlflow.log_metrics({**finite, **counts, "train_rows": len(train), "test_rows": len(test)})
     _log_trials(backend, found, run_id)
@@ -110,10 +118,14 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     backend.tracking.log_table(scores, "scores")
     for name, picture in pictures.items():
         backend.tracking.log_chart(picture, name)
-    features = pd.concat([X, X_test], ignore_index=True)
-    backend.tracking.log_model(found.model, X_test.head(EXAMPLE_ROWS), features, backend.read_json(parameters.baseline))
+    baseline = backend.read_json(parameters.baseline)
+    if is_here:
+        features = pd.concat([X, X_test], ignore_index=True)
+        backend.tracking.log_model(model, X_test.head(EXAMPLE_ROWS), features, baseline)
+    else:
+        backend.tracking.log_model_folder(found.folder, baseline)
     board = charts.Table(found.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
-    return Winner(run_id, board, pictures["progress"], scores, pictures["importance"])
+    return Winner(run_id, board, pictures["progress"], scores, pictures.get("importance", _NOT_SHUFFLED))
 
 
 def _log_trials(backend: Backend, found: Found, run_id: str) -> None:

@@ -231,10 +231,18 @@ def permutation_importance(
 
 
 def drawn(
-    model: Any, X: pd.DataFrame, y: pd.Series, predictions: Predictions, metric: Metric, parameters: Parameters
+    model: Any,
+    X: pd.DataFrame,
+    y: pd.Series,
+    predictions: Predictions,
+    metric: Metric,
+    parameters: Parameters,
+    shuffled: bool = True,
 ) -> dict[str, charts.Chart]:
-    """Charts of a model on test rows, by name."""
-    of_columns = {"importance": charts.importance(permutation_importance(model, X, y, metric, parameters), metric)}
+    """Charts of a model on test rows, by name; without the importance of columns where none is to be shuffled."""
+    of_columns = {}
+    if shuffled:
+        of_columns["importance"] = charts.importance(permutation_importance(model, X, y, metric, parameters), metric)
     if parameters.task == "regression":
         return {"residuals": charts.residuals(y, predictions), **of_columns}
     return {

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 CLIENTS = Path(__file__).with_name("clients")
 GROUP = importlib.util.find_spec("azureml") and importlib.util.find_spec("azureml.core")
@@ -16,15 +17,18 @@ TIMEOUT_SECONDS = 1500
 
 
 def pytest_collection_modifyitems(items):
-    """Every test here that needs the SDKs says so where they are missing, and has time enough on a busy machine."""
+    """Every test here has time enough on a busy machine."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and {"azure", "cloud"} & set(item.fixturenames):
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
-            if not GROUP:
-                item.add_marker(pytest.mark.skip(reason='azureml-core is missing: make install GROUPS="azure dev"'))
-            elif not shutil.which("npm"):
-                item.add_marker(pytest.mark.skip(reason="npm is missing, which installs Azurite: nodejs.org"))
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def azurite():
+    """For tests that keep blobs: the loopback itself needs neither npm nor an SDK."""
+    pytest.importorskip("azure.storage.blob", reason='it is missing: make install GROUPS="azure dev"')
+    if not shutil.which("npm"):
+        pytest.skip("npm is missing, which installs Azurite: nodejs.org")
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +65,10 @@ class Session:
         }  # fmt: skip
 
     def start(self, *command, **overrides):
-        """A process that sees this Azure and no other host."""
+        """A process that sees this Azure and no other host, and has the SDKs."""
+        if not GROUP:
+            pytest.skip('azureml-core is missing: make install GROUPS="azure dev"')
+        self.cloud.warm_up()
         given = {"cwd": self.folder, "env": self.environment, "text": True, "start_new_session": True}
         piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen([sys.executable, *map(str, command)], **given | piped | overrides)
@@ -87,6 +94,31 @@ class Session:
             uri = re.search(r"azureml://[^\"\s]+", definition["meta"]["RsDataflow"])[0]
         [(container, path)] = self.cloud.registry.places(uri)
         return self.cloud.blobs.get(container, path)
+
+    # What serves
+
+    def endpoint(self, use_case):
+        """The endpoint of a use case, None where there is none."""
+        held = self.store.endpoints.values()
+        return next((one for one in held if use_case in (one.body["tags"] or {}).values()), None)
+
+    def live(self, use_case):
+        """Model version behind each deployment with traffic."""
+        endpoint = self.endpoint(use_case)
+        models = {name: held.body["properties"]["model"] for name, held in endpoint.deployments.items()}
+        traffic = endpoint.body["properties"]["traffic"]
+        return {name: re.search(r"[:/](\d+)$", models[name])[1] for name, share in traffic.items() if share}
+
+    def post(self, use_case, url, body):
+        """Answer of an endpoint to somebody who has its key."""
+        web = requests.Session()
+        web.trust_env, web.verify = False, str(self.cloud.authority)
+        web.proxies = {"https": self.cloud.url}
+        key = self.endpoint(use_case).keys["primaryKey"]
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        answer = web.post(url, data=body, headers=headers, timeout=120)
+        assert answer.status_code == 200, answer.text
+        return answer
 
     def keeps_contract(self, scenario):
         """Compare what was called with contracts/<scenario>.txt."""

@@ -10,9 +10,6 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import requests
-
-pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
-
 from loopback import contract, names
 from loopback.faults import Fault, Faults
 from loopback.journal import Entry, Journal
@@ -99,7 +96,7 @@ def test_who_may_sign_in(web, form, status, number):
     assert number is None or answer.json()["error_description"].startswith(number)
 
 
-def test_the_blobs_take_a_token_and_refuse_keys_where_these_are_off(azure, web):
+def test_the_blobs_take_a_token_and_refuse_keys_where_these_are_off(azure, azurite, web):
     blob = f"https://{names.BLOB_HOST}/{names.BLOBSTORE_CONTAINER}/folder/a%20file.txt"
     put = web.put(blob, data=b"content", headers={"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"})
     assert put.status_code == 201
@@ -123,7 +120,7 @@ def test_a_fault_strikes_after_so_many_calls_and_so_many_times(azure, web):
     assert [entry.fault for entry in azure.calls] == ["", "429 InjectedFault", "429 InjectedFault", ""]
 
 
-def test_a_connection_is_dropped_in_the_middle_of_an_upload_or_of_an_answer(azure, web):
+def test_a_connection_is_dropped_in_the_middle_of_an_upload_or_of_an_answer(azure, azurite, web):
     blob = f"https://{names.BLOB_HOST}/{names.BLOBSTORE_CONTAINER}/dropped.bin"
     headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
     azure.faults.on_wire("PUT .*dropped.bin", drop="upload")

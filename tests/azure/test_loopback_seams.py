@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("azurite")
+
 
 def test_a_table_is_uploaded_registered_twice_and_read_with_its_types(azure):
     assert azure.client("data") == {

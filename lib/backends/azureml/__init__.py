@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lib import metrics
 from lib.backends.base import Check, Estimate, NotebookExecutor
 from lib.errors import DataError, ParameterError
 from lib.paths import existing
@@ -42,7 +43,14 @@ def faults(parameters: Parameters) -> list[str]:
     if parameters.cluster_stages and not (parameters.gpu_cluster or parameters.cpu_cluster):
         found.append("cluster_stages: neither gpu_cluster nor cpu_cluster is named. Name one, or leave it empty.")
     if parameters.automl:
-        found.append("automl: on Azure the chain cannot search yet. Leave it false, and name training_functions.")
+        try:
+            automl_metric(parameters)
+        except ParameterError as error:
+            found += error.faults
+        if not (parameters.gpu_cluster or parameters.cpu_cluster):
+            found.append("automl: neither gpu_cluster nor cpu_cluster is named, and it searches on one. Name one.")
+        if parameters.max_latency_ms:
+            found.append("max_latency_ms: AutoML on Azure knows no such limit. Leave it at 0.")
     if parameters.endpoint_port:
         found.append("endpoint_port: Azure chooses the address of its endpoints. Leave it at 0.")
     if parameters.endpoint_mirror > _MOST_MIRRORED:
@@ -50,6 +58,17 @@ def faults(parameters: Parameters) -> list[str]:
             f"endpoint_mirror: Azure mirrors at most {_MOST_MIRRORED} percent, not {parameters.endpoint_mirror}."
         )
     return found + cost.faults(parameters)
+
+
+def automl_metric(parameters: Parameters) -> str:
+    """AutoML's name of the primary metric; ParameterError where it does not optimise it."""
+    metric = metrics.get(parameters.primary_metric, parameters.task)
+    if metric.automl_name is None:
+        known = [one.name for one in metrics.of_task(parameters.task) if one.automl_name]
+        raise ParameterError(
+            f"primary_metric: AutoML on Azure does not optimise {metric.name}. It knows: {', '.join(known)}."
+        )
+    return metric.automl_name
 
 
 def diagnosis(parameters: Parameters) -> list[Check]:

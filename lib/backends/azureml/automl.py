@@ -1,35 +1,37 @@
 """AutoML: a search on the cluster, followed while it runs; its best model comes as files that nothing here opens.
 
 The model's pickle names classes of AutoML's runtime, which has no wheels for this Python, and unpickling runs code. So
-its files are brought, hashed and registered as they are, and only the cluster or an endpoint ever loads them.
+its files are brought, hashed and logged as they are, and only the cluster or an endpoint ever loads them: see
+`remote_model`.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from lib import metrics
-from lib.backends.azureml import cost
+from lib.automl import DONE, LEADERBOARD, Found
+from lib.backends.azureml import automl_metric, cost
+from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_there
 from lib.backends.azureml.explain import explaining, explanation, patiently
-from lib.backends.azureml.running import ENDED, cancelled_there
-from lib.errors import MillraceError, ParameterError, StageError
+from lib.backends.azureml.remote_model import MARK
+from lib.errors import MillraceError, StageError
 from lib.serving.model_folder import digest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
     from lib.backends.azureml.data import Tables
-    from lib.backends.models import ModelRegistry, ModelVersion
     from lib.parameters import Parameters
 
 MODEL = "outputs/mlflow-model"
@@ -40,28 +42,6 @@ _LOWER_IS_BETTER = "_error"
 _STAGE = "train"  # AutoML runs where training runs
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a search found.
-
-    Attributes
-    ----------
-    leaderboard : DataFrame
-        A row for each model, the best first: its algorithm, its score, its seconds, its run.
-    run_id : str
-        Of the best model.
-    folder : Path
-        Its files. Nothing here unpickles them.
-    sha256 : str
-        Of the folder.
-    """
-
-    leaderboard: pd.DataFrame
-    run_id: str
-    folder: Path
-    sha256: str
-
-
 def settings(parameters: Parameters) -> dict[str, Any]:
     """Parameters in AutoML's own words.
 
@@ -70,20 +50,16 @@ def settings(parameters: Parameters) -> dict[str, Any]:
     ParameterError
         Where the primary metric has no counterpart there.
     """
-    metric = metrics.get(parameters.primary_metric, parameters.task)
-    if metric.automl_name is None:
-        known = [one.name for one in metrics.of_task(parameters.task) if one.automl_name]
-        raise ParameterError(
-            f"primary_metric: AutoML on Azure does not optimise {metric.name}. It knows: {', '.join(known)}."
-        )
     translated = {
         "task": _TASKS[parameters.task],
-        "primary_metric": metric.automl_name,
+        "primary_metric": automl_metric(parameters),
         "label_column_name": parameters.target_column,
         "iterations": parameters.max_trials,
         "experiment_timeout_hours": parameters.automl_budget_minutes / 60,
         "max_concurrent_iterations": parameters.max_nodes,
         "n_cross_validations": parameters.n_cross_validations or None,
+        "validation_size": parameters.validation_fraction or None,
+        "enable_voting_ensemble": parameters.ensemble,
         "allowed_models": parameters.allowed_models or None,
         "blocked_models": parameters.blocked_models or None,
     }
@@ -107,51 +83,58 @@ class Search:
         self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
         self._parameters = parameters
 
-    def run(self, train_data: str, cancelled: threading.Event, say: Callable[[str], None]) -> Found:
-        """Search, and bring the best model.
+    def run(self, train_data: str, test_data: str, say: Callable[[str], None]) -> Found:
+        """Search, and bring the best model as files; see `backends.base.ModelSearch`.
 
-        Parameters
-        ----------
-        train_data : str
-            Address of the training rows.
-        cancelled : Event
-            Once set, the search is cancelled there.
-        say : callable
-            Gets a line for each model that is done.
+        Interrupted here, the search is cancelled there.
 
         Raises
         ------
         StageError
             With what went wrong and what to do.
         """
+        started = time.monotonic()
         run = self._submitted(train_data)
         say(f"AutoML {run.id} on {self._clusters.name_for(_STAGE)}: {run.get_portal_url()}")
         try:
-            status = self._followed(run, cancelled, say)
+            status = self._followed(run, say)
         except BaseException:
             cancelled_there(run, say)
             raise
         if status != "Completed":
             raise self._failure(run, status)
         board = self.leaderboard(run)
-        if board.empty:
+        if not (board["outcome"] == DONE).any():
             raise StageError(f"AutoML {run.id} tried no model to its end. Raise automl_budget_minutes.")
-        best = board["run"].iloc[0]
+        best = board.index[0]
+        board.loc[best, "weight"] = 1.0
+        runs = board.pop("run")
+        folder = self._brought(runs[best])
+        return Found(board, best, time.monotonic() - started, folder=folder, sha256=digest(folder))
+
+    def leaderboard(self, run: Any) -> pd.DataFrame:
+        """Models of a search by AutoML's own score, the best first, as `lib.automl.Found` has them, and their runs."""
+        import pandas as pd
+
+        lower = settings(self._parameters)["primary_metric"].endswith(_LOWER_IS_BETTER)
+        began = patiently(run.get_details, f"look at AutoML {run.id}").get("startTimeUtc")
+        rows = [_row(child, began) for child in self._children(run)]
+        frame = pd.DataFrame(rows, columns=["model", *LEADERBOARD, "run"]).set_index("model")
+        return frame.sort_values("score", ascending=lower, na_position="last", kind="stable")
+
+    def _children(self, run: Any) -> list[Any]:
+        return patiently(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
+
+    def _brought(self, run_id: str) -> Path:
+        """Folder with the files of a model, marked as one that its own environment alone may open."""
         folder = Path(tempfile.mkdtemp(prefix="automl-"))
 
         def bring() -> None:
-            self._connection.workspace.get_run(best).download_files(f"{MODEL}/", str(folder), append_prefix=True)
+            self._connection.workspace.get_run(run_id).download_files(f"{MODEL}/", str(folder), append_prefix=True)
 
-        patiently(bring, f"bring the model of {best}")
-        return Found(board, best, folder / MODEL, digest(folder / MODEL))
-
-    def leaderboard(self, run: Any) -> pd.DataFrame:
-        """Models of a search by AutoML's own score, the best first; those without one are left out."""
-        name = settings(self._parameters)["primary_metric"]
-        with explaining(f"list the models of AutoML {run.id}"):
-            rows = [_row(child) for child in run.get_children()]
-        frame = pd.DataFrame(rows, columns=["algorithm", "score", "seconds", "run"]).dropna(subset="score")
-        return frame.sort_values("score", ascending=name.endswith(_LOWER_IS_BETTER)).reset_index(drop=True)
+        patiently(bring, f"bring the model of {run_id}")
+        (folder / MODEL / MARK).write_text(json.dumps({"run": run_id}), encoding="utf-8")
+        return folder / MODEL
 
     def _submitted(self, train_data: str) -> Any:
         from azureml.core import Experiment
@@ -177,9 +160,9 @@ class Search:
             experiment = Experiment(self._connection.workspace, self._parameters.name)
             return experiment.submit(config, show_output=False)
 
-    def _followed(self, run: Any, cancelled: threading.Event, say: Callable[[str], None]) -> str:
+    def _followed(self, run: Any, say: Callable[[str], None]) -> str:
         name = settings(self._parameters)["primary_metric"]
-        machine, started, told = self._clusters.machine_for(_STAGE), None, set()
+        machine, started, told, pause = self._clusters.machine_for(_STAGE), None, set(), threading.Event()
         hourly = cost.price(machine, self._parameters.prices) if machine in self._parameters.prices else 0.0
         while True:
             status = patiently(run.get_status, f"ask how AutoML {run.id} is")
@@ -187,16 +170,18 @@ class Search:
                 started = started or time.monotonic()
                 # It may use every machine of the cluster at once.
                 self._meter.note(run.id, time.monotonic() - started, hourly * self._parameters.max_nodes)
-                for row in self.leaderboard(run).itertuples():
-                    if row.run not in told:
-                        told.add(row.run)
-                        say(f"{row.algorithm}: {name} {row.score:.4g}")
+                for child in self._children(run):
+                    score = _number(child.properties.get("score"))
+                    if score == score and child.id not in told:
+                        told.add(child.id)
+                        say(f"{child.properties.get('run_algorithm', child.id)}: {name} {score:.4g}")
             if status in ENDED:
                 return status
-            if cancelled.wait(_POLL_SECONDS):
-                raise StageError(f"AutoML {run.id} was cancelled, as asked.")
+            pause.wait(_POLL_SECONDS)
 
     def _failure(self, run: Any, status: str) -> MillraceError:
+        if status == "Canceled":
+            return StageError(f"AutoML {run.id} {CANCELLED_THERE}\nThe search: {run.get_portal_url()}")
         details = patiently(run.get_details, f"ask how AutoML {run.id} ended")
         said = ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
         return StageError(
@@ -205,30 +190,28 @@ class Search:
         )
 
 
-def registered(found: Found, registry: ModelRegistry, source: str, tags: dict[str, str]) -> ModelVersion:
-    """Version of the best model in the one registry, with its hash; the tag ``production`` is not touched.
-
-    Parameters
-    ----------
-    found : Found
-    registry : ModelRegistry
-        Of the use case.
-    source : str
-        Artifact URI of the best model's run.
-    tags : dict of str
-    """
-    best = found.leaderboard.iloc[0]
-    return registry.register(
-        found.run_id, f"{source}/{MODEL}", found.sha256, {"training_function": f"automl {best.algorithm}", **tags}
-    )
+def _row(child: Any, began: str | None) -> tuple:
+    """A child run as a row of the leaderboard: the model's name, `LEADERBOARD`, its run."""
+    nan, properties = float("nan"), child.properties
+    details = patiently(child.get_details, f"look at the model {child.id}")
+    algorithm = properties.get("run_algorithm") or "model"
+    score = _number(properties.get("score"))
+    outcome = DONE if score == score else f"{details.get('status', '')}: no score".lower()
+    done = _seconds_between(began, details.get("endTimeUtc"))
+    name = f"{algorithm} {properties.get('iteration', child.id[-4:])}"
+    return (name, algorithm, score, _number(properties.get("fit_time")), done, nan, nan, 0.0, outcome, child.id)
 
 
-def _row(child: Any) -> tuple[str, float | None, float | None, str]:
-    properties = child.properties
-    score = properties.get("score")
-    fitted = properties.get("fit_time")
+def _number(text: Any) -> float:
     try:
-        value = float(score) if score not in (None, "", "nan") else None
-    except ValueError:
-        value = None
-    return properties.get("run_algorithm", ""), value, float(fitted) if fitted else None, child.id
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _seconds_between(first: str | None, last: str | None) -> float:
+    """Seconds between two moments as the run history writes them, with more digits than Python reads."""
+    if not (first and last):
+        return float("nan")
+    begin, end = (datetime.fromisoformat(one[:19]) for one in (first, last))
+    return (end - begin).total_seconds()

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml import environment, running
+from lib.backends.azureml import cancelling, environment
 from lib.backends.azureml.automl import Search
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
@@ -18,12 +18,13 @@ from lib.backends.azureml.data import Tables
 from lib.backends.azureml.endpoint import ManagedEndpoint, names_of
 from lib.backends.azureml.explain import explaining
 from lib.backends.azureml.registry import downloaded
+from lib.backends.azureml.remote_model import ScoringJobs
 from lib.backends.azureml.running import ClusterExecutor
 from lib.backends.azureml.store import DataStore
-from lib.backends.base import Check, Endpoint, Estimate, ModelSearch, NotebookExecutor
+from lib.backends.azureml.tracking import WorkspaceTracking
+from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
-from lib.errors import ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ class AzureBackend:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with explaining("reach MLflow on the workspace"):
             download = functools.partial(downloaded, self.connection.workspace)
-            return Tracking(self.connection.tracking_uri, download=download)
+            return WorkspaceTracking(self.connection.tracking_uri, download, self._scoring_jobs)
 
     def checks(self) -> list[Check]:
         """Workspace, stores, clusters and environment; what is missing of them is made."""
@@ -100,7 +101,7 @@ class AzureBackend:
 
         Datasets come with texts as pandas has them, so that `arrow_texts` changes nothing.
         """
-        return self._tables.read(uri).drop(columns=list(without), errors="ignore")
+        return self._tables.read(uri, without)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet, and register it as a dataset."""
@@ -118,9 +119,9 @@ class AzureBackend:
         """Copy, below the folder ``workspace``, of a file in the datastore."""
         return self._store.local_copy(uri)
 
-    def search(self) -> ModelSearch:
-        """None yet."""
-        raise ParameterError("automl: on Azure the chain cannot search yet. Leave it false.")
+    def search(self) -> Search:
+        """AutoML on the cluster that trains, for the parameters of this notebook."""
+        return Search(self.connection, self._tables, self._clusters, self._meter, self._parameters)
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model; Azure's registry has no aliases, so the tag alone says which is which."""
@@ -136,18 +137,18 @@ class AzureBackend:
 
     def executor(self, stage: str) -> NotebookExecutor | None:
         """Cluster that executes a stage's notebooks; None for a stage that is not in ``cluster_stages``."""
-        if stage not in self._parameters.cluster_stages:
-            return None
+        return self._on_cluster(stage) if stage in self._parameters.cluster_stages else None
+
+    def _on_cluster(self, stage: str) -> ClusterExecutor:
         return ClusterExecutor(self.connection, self._tables, self._clusters, self._meter, self._parameters, stage)
 
-    def automl(self) -> Search:
-        """AutoML on the cluster that trains."""
-        return Search(self.connection, self._tables, self._clusters, self._meter, self._parameters)
+    def _scoring_jobs(self) -> ScoringJobs:
+        return ScoringJobs(self.connection, self._on_cluster("train"), self._parameters)
 
     def teardown(self, everything: bool) -> list[str]:
         """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""
         names = self.endpoints() if everything else [self._parameters.name]
-        ended = [line for name in names for line in running.cancel_all(self.connection, self.tracking.client, name)]
+        ended = [line for name in names for line in cancelling.cancel_all(self.connection, self.tracking.client, name)]
         for name in names:
             endpoint = self.endpoint(name)
             if endpoint.exists():

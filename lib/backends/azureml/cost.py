@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LONGEST_MINUTES = 24 * 60  # of a job whose stage has no timeout_minutes
 _SECONDS_AN_HOUR = 3600
-_ENDPOINT = "deploy"
+_ENDPOINT, _SEARCH = "deploy", "automl"
 
 
 def faults(parameters: Parameters) -> list[str]:
@@ -61,7 +61,8 @@ def estimated(
     machine_for : callable
         Machine that a stage's notebooks run on, as the table of prices names it.
     parameters : Parameters
-        ``prices``, ``expected_minutes``, ``idle_seconds``, ``cluster_stages`` and ``max_cost``.
+        ``prices``, ``expected_minutes``, ``automl_budget_minutes``, ``max_nodes``, ``idle_seconds``, ``cluster_stages``
+        and ``max_cost``.
 
     Raises
     ------
@@ -70,6 +71,15 @@ def estimated(
     """
     lines, expected, at_most = [], 0.0, 0.0
     idle_minutes = parameters.idle_seconds / 60
+    if _SEARCH in stages:
+        machine = machine_for("train")
+        hourly = price(machine, parameters.prices)
+        minutes, machines = parameters.automl_budget_minutes, parameters.max_nodes
+        usual = machines * (minutes + idle_minutes) / 60 * hourly
+        lines.append(
+            f"{_SEARCH}: {minutes:g} minutes on at most {machines} x {machine} at {hourly:g} $/h: at most {usual:.2f} $"
+        )
+        expected, at_most = expected + usual, at_most + usual
     for stage in dict.fromkeys(stages):
         if stage not in parameters.cluster_stages:
             continue
@@ -132,6 +142,6 @@ class Meter:
         if self._limit is not None and total > self._limit:
             raise StageError(
                 f"The run has cost {total:.2f} $, more than max_cost ({self._limit:g} $), so its jobs are cancelled. "
-                "Raise max_cost, and go on with run_all.py --from STAGE."
+                "Raise max_cost, and go on: run_all.py --from STAGE with the new limit."
             )
         return total

@@ -12,12 +12,13 @@ import io
 import re
 import tempfile
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.backends.azureml.store import FILE
-from lib.data import tables
+from lib.data import cleaning, tables
 from lib.errors import DataError
 from lib.paths import existing
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 DATASET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
 _TAG = "sha256"
+# As the service says it, and as azureml-core does where it knows the service's words: in a call to copy.
+_IDENTICAL = re.compile(
+    r'(?:has been registered as |name=")(?P<name>[\w.-]+)(?:", version=|:)(?P<version>\d+)(?: \(name:version\)|\))'
+)
 
 # Several notebooks of one process read tables; the native engine that does is started by one of them at a time.
 _engine = threading.Lock()
@@ -82,8 +87,8 @@ class Tables:
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", described=path)
 
-    def read(self, uri: str) -> pd.DataFrame:
-        """Table of an address of any kind."""
+    def read(self, uri: str, without: Collection[str] = ()) -> pd.DataFrame:
+        """Table of an address of any kind; see `lib.data.tables.read`."""
         dataset = self._dataset(self.registered(uri))
         # It prints its telemetry, and which identity it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
@@ -94,7 +99,9 @@ class Tables:
                 f"The dataset {dataset.name}, version {dataset.version}, has no row. Register one with rows."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
-        return frame
+        kept = cleaning.without(frame, list(without), where=uri)
+        kept.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
+        return kept
 
     def dataset(self, uri: str) -> Any:
         """Tabular dataset of an address of any kind, for jobs to name as their input."""
@@ -136,18 +143,24 @@ class Tables:
             return known
         self._store.upload(content, path)
 
-        def register() -> Any:
+        def register() -> str:
             dataset = Dataset.Tabular.from_parquet_files(
                 (self._store.datastore, path), validate=False, set_column_types=column_types(arrow.schema)
             )
             tags = {_TAG: sha256, "rows": str(len(frame))}
-            return dataset.register(
-                self._connection.workspace, name, description=described, tags=tags, create_new_version=True
-            )
+            try:
+                made = dataset.register(
+                    self._connection.workspace, name, description=described, tags=tags, create_new_version=True
+                )
+            except Exception as error:
+                # A table that came back after another one: its path and columns are those of an earlier version.
+                if (earlier := _IDENTICAL.search(str(error))) is None:
+                    raise
+                return f"azureml:{earlier['name']}:{earlier['version']}"
+            return f"azureml:{made.name}:{made.version}"
 
         with _engine:
-            made = patiently(register, f"register the dataset {name}")
-        return f"azureml:{made.name}:{made.version}"
+            return patiently(register, f"register the dataset {name}")
 
 
 def plain(table: pa.Table) -> pa.Table:

@@ -79,9 +79,9 @@ def diagnosis(parameters: Parameters) -> list[Check]:
         try:
             with explaining(f"look at: {what}"):
                 answer = look()
+                found += [answer] if isinstance(answer, Check) else list(answer)
         except MillraceError as error:
-            answer = Check(what, str(error), ok=False)
-        found += [answer] if isinstance(answer, Check) else answer
+            found.append(Check(what, str(error), ok=False))
     return found
 
 

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.paths import ROOT
 
@@ -49,22 +51,39 @@ def registered(workspace: Any, vm_size: str = "") -> Any:
     azureml.core.Environment
         With name and version.
     """
+    return _registered(workspace, NAME, specification(vm_size))
+
+
+def of_model(workspace: Any, folder: Path) -> Any:
+    """Environment of a model's own ``conda.yaml``, in which a job or an endpoint opens it, registered likewise."""
+    text = (folder / "conda.yaml").read_text(encoding="utf-8")
+    if not re.search(r"azureml-inference-server-http|azureml-defaults", text):
+        conda = yaml.safe_load(text)
+        pip = next((one["pip"] for one in conda["dependencies"] if isinstance(one, dict)), None)
+        if pip is None:
+            pip = []
+            conda["dependencies"].append({"pip": pip})
+        pip.append("azureml-inference-server-http")
+        text = yaml.safe_dump(conda, sort_keys=False)
+    return _registered(workspace, f"{NAME}-model", text)
+
+
+def _registered(workspace: Any, name: str, text: str) -> Any:
     from azureml.core import Environment
 
-    text = specification(vm_size)
     version = version_of(text)
-    with explaining(f"find the environment {NAME}, version {version}"):
+    with explaining(f"find the environment {name}, version {version}"):
         try:
-            return Environment.get(workspace, NAME, version)
+            return Environment.get(workspace, name, version)
         except Exception as error:
             if not is_absent(error):
                 raise
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "environment.yml"
         file.write_text(text, encoding="utf-8")
-        environment = Environment.from_conda_specification(NAME, str(file))
+        environment = Environment.from_conda_specification(name, str(file))
     environment.version = version
     environment.docker.base_image = IMAGE
     log = logging.getLogger("azureml.core.environment")
     log.setLevel(logging.ERROR)  # it warns of every version that is set on purpose
-    return patiently(lambda: environment.register(workspace), f"register the environment {NAME}")
+    return patiently(lambda: environment.register(workspace), f"register the environment {name}")

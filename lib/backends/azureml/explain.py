@@ -19,9 +19,10 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 _LONGEST_WAIT_SECONDS = 60.0
 _LONGEST_TEXT = 600
+_CLIENTS = ("azure", "azureml", "mlflow", "msal", "msrest", "requests", "urllib3")
 _ABSENT = re.compile(r"not found|cannot find|does ?n.t exist|no dataset", re.IGNORECASE)
 _STATUS_IN_TEXT = re.compile(
-    r"(?:status(?:[ _]?code)?|HTTP(?:/1.1)?|error|code)[\"': =(]{1,4}([45]\d\d)\b", re.IGNORECASE
+    r"(?:status(?:[ _]?code)?|HTTP(?:/1.1)?|error|code|failed)[\"': =(]{1,4}([45]\d\d)\b", re.IGNORECASE
 )
 
 
@@ -49,7 +50,7 @@ def explained(error: BaseException, doing: str) -> MillraceError:
     """
     found = explanation(error)
     own = text_of(error)
-    return found.kind(f"Azure ML: could not {doing}. {found.meaning.rstrip('.')}. Azure says: {own}")
+    return found.kind(f"Azure ML: could not {doing}. {found.meaning} Azure says: {own}")
 
 
 @contextlib.contextmanager
@@ -61,6 +62,17 @@ def explaining(doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise explained(error, doing) from error
+
+
+@contextlib.contextmanager
+def explaining_azures(doing: str) -> Iterator[None]:
+    """Explain what Azure is known to refuse; any other exception of the body, a mistake in its code, passes."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in _CLIENTS and explanation(error) is not UNKNOWN:
+            raise explained(error, doing) from error
+        raise
 
 
 def patiently(call: Callable[[], T], doing: str, attempts: int = _ATTEMPTS, sleep: Callable = time.sleep) -> T:

@@ -20,7 +20,7 @@ class Explanation:
     statuses : tuple of int
         HTTP statuses; empty where the pattern alone decides.
     meaning : str
-        What happened and what to do, without the full stop of the exception's own text after it.
+        What happened and what to do, in whole sentences.
     kind : type
         Of the error that a person sees.
     again : bool
@@ -40,6 +40,15 @@ class Explanation:
             return False
         return not self.pattern or re.search(self.pattern, text, re.IGNORECASE) is not None
 
+
+_STORAGE_REFUSES = (
+    "The storage account does not let this identity in. Give it the role Storage Blob Data Contributor on the account "
+    "(infra/ does), see that its network rules allow this machine, and wait some minutes for the role to spread."
+)
+_CONFLICT = (
+    "Something of that name is there already, or another run changes it at this moment. Wait for that run, or use "
+    "another name."
+)
 
 # The first that fits counts: the more it asks for, the higher it stands.
 EXPLANATIONS = (
@@ -76,7 +85,7 @@ EXPLANATIONS = (
         r"ExpiredAuthenticationToken|AADSTS700082|AADSTS50173|token (is|has) expired|lifetime validation failed",
         (),
         "The login has expired. Log in again (`az login`, or renew the service principal's secret), and go on "
-        "where the run stopped with `run_all.py --from STAGE`.",
+        "where the run stopped: `run_all.py --resume RUN`.",
     ),
     Explanation(
         "wrong secret",
@@ -98,9 +107,7 @@ EXPLANATIONS = (
         r"AuthorizationPermissionMismatch|AuthorizationFailure|KeyBasedAuthenticationNotPermitted|"
         r"StreamAccess\.(Authentication|Permission)|blob\.core\.|NoIdentityFound",
         (401, 403),
-        "The storage account does not let this identity in. Give it the role Storage Blob Data Contributor on the "
-        "account (infra/ does), see that its network rules allow this machine, and wait some minutes for the role "
-        "to spread.",
+        _STORAGE_REFUSES,
         DataError,
     ),
     Explanation(
@@ -108,9 +115,7 @@ EXPLANATIONS = (
         r"AuthorizationPermissionMismatch|KeyBasedAuthenticationNotPermitted|StreamAccess\.(Authentication|Permission)|"
         r"No identity was found on compute",
         (),
-        "The storage account does not let this identity in. Give it the role Storage Blob Data Contributor on the "
-        "account (infra/ does), see that its network rules allow this machine, and wait some minutes for the role "
-        "to spread.",
+        _STORAGE_REFUSES,
         DataError,
     ),
     Explanation(
@@ -149,7 +154,7 @@ EXPLANATIONS = (
         "",
         (401,),
         "Azure does not know this identity, or its login has expired. Log in again (`az login`, or the service "
-        "principal's variables), and go on where the run stopped with `run_all.py --from STAGE`.",
+        "principal's variables), and go on where the run stopped: `run_all.py --resume RUN`.",
     ),
     Explanation(
         "not allowed",
@@ -159,20 +164,15 @@ EXPLANATIONS = (
         "Operator to make clusters); `run_all.py doctor` lists what is missing.",
     ),
     Explanation("not found", "", (404,), "It is not there. Compare the name with what Azure ML studio shows."),
-    Explanation(
-        "conflict",
-        "",
-        (409,),
-        "Something of that name is there already, or another run changes it at this moment. Wait for that run, or use "
-        "another name.",
-        again=True,
-    ),
+    Explanation("conflict", "", (409,), _CONFLICT, again=True),
+    # Version 1 of the SDK says so without the status, of a datastore with another one.
+    Explanation("conflict", r"already (exists|a dataset registered)|AlreadyExists", (), _CONFLICT, again=True),
     Explanation(
         "too many requests",
         "",
         (429,),
-        "Azure asks to slow down, and did so again after several pauses. Wait some minutes, and go on with "
-        "`run_all.py --from STAGE`.",
+        "Azure asks to slow down, and did so again after several pauses. Wait some minutes, and go on where the run "
+        "stopped: `run_all.py --resume RUN`.",
         again=True,
     ),
     Explanation(
@@ -180,7 +180,7 @@ EXPLANATIONS = (
         "",
         (408, 500, 501, 502, 503, 504),
         "Azure answers with an error of its own, again and again. Look at https://azure.status.microsoft, and go "
-        "on later with `run_all.py --from STAGE`.",
+        "on later where the run stopped: `run_all.py --resume RUN`.",
         again=True,
     ),
     Explanation(
@@ -189,7 +189,7 @@ EXPLANATIONS = (
         r"timed? ?out|Max retries exceeded|SSLError|ProxyError|NameResolution|EOF occurred|IncompleteRead",
         (),
         "Azure cannot be reached, or the connection broke. See that this machine reaches the internet (proxy, "
-        "firewall), and go on with `run_all.py --from STAGE`.",
+        "firewall), and go on where the run stopped: `run_all.py --resume RUN`.",
         again=True,
     ),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 import threading
 import time
@@ -14,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from lib import errors
 from lib.backends.azureml import cost, environment
+from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_there
 from lib.backends.azureml.data import DATASET
 from lib.backends.azureml.explain import explaining, explanation, patiently
-from lib.backends.azureml.job import ASKED, FAILURE, OUTPUTS
+from lib.backends.azureml.job import FAILURE, OUTPUTS
 from lib.backends.azureml.logs import Follower
+from lib.backends.azureml.snapshot import pack
 from lib.data.tables import PARQUET, TEXT
 from lib.errors import MillraceError, StageError
-from lib.paths import ROOT, resolve, shown
+from lib.paths import resolve, shown
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
@@ -33,14 +32,10 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 3.0
 _ATTEMPTS = 3
-_CANCEL_MINUTES = 5
 _QUEUE_MINUTES = 120
 _QUOTA_POLLS = 20
-ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
-_JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")
 # Azure puts the end of the log behind it, in which any word can stand.
 _OWN_FAULT = re.compile(r"exit(ed with)?( status)? code", re.IGNORECASE)
-_TRAVELS = ("lib", "parameters", "environment.yml")
 
 # Submitting walks and hashes folders and keeps a cache in the home folder; it is not made for threads.
 _submitting = threading.Lock()
@@ -103,7 +98,7 @@ class ClusterExecutor:
             run = self._submitted(notebook, executed, parameters, timeout_minutes)
             say(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
             try:
-                status = self._followed(run, timeout_minutes, cancelled, say)
+                status = self.followed(run, timeout_minutes, cancelled, say)
             except BaseException:
                 cancelled_there(run, say)
                 try:
@@ -114,7 +109,7 @@ class ClusterExecutor:
             failure = self._bring_back(run, executed)
             if status == "Completed":
                 return
-            said = "" if failure else _ending(run, status)
+            said = "" if failure else ending(run, status)
             error = self._failure(run, status, failure, said, executed)
             # What the notebook did it does again; what happened to the machine need not.
             passes = said and not _OWN_FAULT.search(said) and explanation(StageError(said)).again
@@ -122,14 +117,19 @@ class ClusterExecutor:
                 raise error
             say(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
 
+    @property
+    def cluster(self) -> Any:
+        """Cluster of the stage, made where it is not there."""
+        return self._clusters.get(self._clusters.name_for(self._stage))
+
     def _submitted(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
         from azureml.core import Experiment, ScriptRunConfig
 
         parameters = self._resolved(parameters)
-        cluster = self._clusters.get(self._clusters.name_for(self._stage))
+        cluster = self.cluster
         with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
             surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
-            _pack(Path(folder), notebook, executed.name, parameters)
+            pack(Path(folder), notebook, executed.name, parameters)
             config = ScriptRunConfig(
                 source_directory=folder,
                 command=["python", "-m", "lib.backends.azureml.job"],
@@ -160,9 +160,7 @@ class ClusterExecutor:
         is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
         return self._tables.registered(value) if is_table and resolve(value).is_file() else value
 
-    def _followed(
-        self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]
-    ) -> str:
+    def followed(self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]) -> str:
         """Status that a job ended with; whatever has to end it before is raised."""
         log, seen, queued_polls = Follower(run, say), "", 0
         submitted, started = time.monotonic(), None
@@ -233,6 +231,8 @@ class ClusterExecutor:
             first = (failure["source"].strip().splitlines() or [""])[0]
             cell = f"Cell [{failure['cell']}]: {first}"
             return NotebookFailed("\n".join([what, where, cell]), kind.exit_code if on_purpose else 1)
+        if status == "Canceled":
+            return StageError(f"Job {run.id} {CANCELLED_THERE}\n{where}")
         found = explanation(StageError(said))
         log = executed.with_suffix(".log")
         tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:] if log.is_file() else []
@@ -241,66 +241,7 @@ class ClusterExecutor:
         )
 
 
-def _ending(run: Any, status: str) -> str:
+def ending(run: Any, status: str) -> str:
     """What Azure says of a job that did not complete."""
     details = patiently(run.get_details, f"ask how job {run.id} ended")
     return ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
-
-
-def cancelled_there(run: Any, say: Callable[[str], None]) -> None:
-    """Cancel a job, and wait until it has ended: nothing is left running."""
-    deadline = time.monotonic() + _CANCEL_MINUTES * 60
-    pause = threading.Event()
-    asked = False
-    while time.monotonic() < deadline:
-        try:
-            if patiently(run.get_status, f"ask how job {run.id} is") in ENDED:
-                say(f"job {run.id} has ended")
-                return
-            if not asked:
-                patiently(run.cancel, f"cancel job {run.id}")
-                asked = True
-        except MillraceError as error:
-            say(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
-            return
-        pause.wait(_POLL_SECONDS)
-    say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
-
-
-def cancel_all(connection: Connection, client: MlflowClient, name: str) -> list[str]:
-    """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each.
-
-    Parameters
-    ----------
-    connection : Connection
-    client : MlflowClient
-        On the same workspace.
-    name : str
-    """
-
-    def find() -> list[Any]:
-        experiment = client.get_experiment_by_name(name)
-        found = client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
-        runs = [connection.workspace.get_run(one.info.run_id) for one in found if one.info.status in _UNENDED]
-        # A stage that runs at an orchestrator is an MLflow run too, and no job.
-        return [run for run in runs if run.type in _JOBS]
-
-    lines = []
-    for run in patiently(find, f"list the jobs of {name}"):
-        patiently(run.cancel, f"cancel job {run.id}")
-        lines.append(f"job {run.id}: cancelled")
-    return lines
-
-
-def _pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, Any]) -> None:
-    """What a job needs of this project, and what is asked of it."""
-    for name in _TRAVELS:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
-    (folder / "notebooks").mkdir()
-    shutil.copy(notebook, folder / "notebooks" / notebook.name)
-    asked = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": dict(parameters)}
-    (folder / ASKED).write_text(json.dumps(asked, indent=1), encoding="utf-8")

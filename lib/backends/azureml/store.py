@@ -41,16 +41,17 @@ class DataStore:
     @functools.cached_property
     def found(self) -> Any:
         """Datastore, None where there is none of that name."""
+        return patiently(self._looked_for, f"find the datastore {self._parameters.datastore}")
+
+    def _looked_for(self) -> Any:
         from azureml.core import Datastore
 
-        name = self._parameters.datastore
-        with explaining(f"find the datastore {name}"):
-            try:
-                return Datastore.get(self._connection.workspace, name)
-            except Exception as error:
-                if is_absent(error):
-                    return None
-                raise
+        try:
+            return Datastore.get(self._connection.workspace, self._parameters.datastore)
+        except Exception as error:
+            if is_absent(error):
+                return None
+            raise
 
     @functools.cached_property
     def datastore(self) -> Any:
@@ -100,7 +101,8 @@ class DataStore:
         account = self._parameters.storage_account or _last(workspace.get_details()["storageAccount"])
 
         def register() -> Any:
-            return Datastore.register_azure_blob_container(
+            # Another run may register it at this moment: refused then, the next attempt finds it.
+            return self._looked_for() or Datastore.register_azure_blob_container(
                 workspace,
                 datastore_name=name,
                 container_name=self._parameters.container,

@@ -1,6 +1,6 @@
 """The product's own backend, asked for one thing: what it answers, or what it would tell a user.
 
-``python backend.py WHAT [name=value ...]``; the last line is JSON.
+``python backend.py WHAT[:ARGUMENT...] [name=value ...]``; the last line is JSON.
 """
 
 import json
@@ -37,6 +37,13 @@ def tables(backend):
     return {"rows": len(backend.read_table(uri)), "json": backend.read_json(other)}
 
 
+def left_out(backend, *names):
+    """A table read without some columns: what is there, and what the preprocess stage is told."""
+    uri = backend.write_table(TABLE, f"faults/{time.monotonic_ns()}.parquet")
+    frame = backend.read_table(uri, without=names)
+    return {"columns": list(frame.columns), "told": frame.attrs}
+
+
 def checks(backend):
     """What setup does."""
     return {"checks": [[check.what, check.ok] for check in backend.checks()]}
@@ -71,26 +78,57 @@ def cancel(backend):
     return job(backend, "slow", cancel=True)
 
 
-def automl(backend):
-    """A search, and its best model in the registry, by the parts that are."""
-    from lib.backends.azureml.automl import Search, registered
+def models(backend):
+    """Two versions of a model, and rows to ask them."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.tree import DecisionTreeClassifier
 
-    parameters = backend._parameters
-    rows = pd.read_csv(ROOT / parameters.data).drop(columns=parameters.drop_columns)
-    train = backend.write_table(rows, "automl/train.parquet")
-    search = Search(backend.connection, backend._tables, backend._clusters, backend._meter, parameters)
-    found = search.run(train, threading.Event(), say)
-    registry = backend.models("automl-search")
-    source = backend.tracking.client.get_run(found.run_id).info.artifact_uri
-    version = registered(found, registry, source, {"by": "search"})
-    return {
-        "algorithms": list(found.leaderboard["algorithm"]), "best": float(found.leaderboard["score"].iloc[0]),
-        "files": sorted(path.name for path in found.folder.iterdir()), "version": version.version,
-        "opened": "loopback_automl" in sys.modules,
-    }  # fmt: skip
+    name, target = backend._parameters.name, backend._parameters.target_column
+    columns = ["Culmen Length (mm)", "Culmen Depth (mm)", "Flipper Length (mm)", target]
+    rows = pd.read_csv(ROOT / backend._parameters.data)[columns].dropna()
+    features = rows.drop(columns=target)
+    for model in (LogisticRegression(max_iter=9999), DecisionTreeClassifier(random_state=0)):
+        fitted = make_pipeline(StandardScaler(), model).fit(features, rows[target])
+        with backend.tracking.run(name, "train", "train", {}) as run_id:
+            backend.tracking.log_model(fitted, features.head(3), features, {})
+        source, sha256 = backend.tracking.source_of(backend.tracking.candidate(run_id))
+        backend.models(name).register(run_id, source, sha256, {"training_function": type(model).__name__})
+    Path("test_data.txt").write_text(backend.write_table(rows, f"{name}/test_data.parquet"))
+    return {"versions": [one.version for one in backend.models(name).versions()]}
 
 
-WHAT = {function.__name__: function for function in (tables, checks, job, cancel, automl)}
+def deploy(backend, version):
+    """A version in production, deployed as the stage does it."""
+    from lib.stages import deploy as stage
+
+    name = backend._parameters.name
+    backend.models(name).promote(version)
+    given = {**backend._parameters, "test_data": Path("test_data.txt").read_text(), "decision": ""}
+    with backend.tracking.run(name, "deploy", "deploy", {}):
+        made = stage.run(backend, Parameters(given))
+    return {"url": made.endpoint_url, "request": json.dumps(backend.read_json(made.sample_request))}
+
+
+def shift(backend, percent, mirror):
+    """Another share of the traffic for the version on its way in."""
+    return vars(backend.endpoint(backend._parameters.name).shift_traffic(float(percent), float(mirror)))
+
+
+def roll_back(backend):
+    """All traffic for the version before."""
+    return vars(backend.endpoint(backend._parameters.name).roll_back())
+
+
+def teardown(backend):
+    """What is left, ended."""
+    return {"lines": backend.teardown(everything=False)}
+
+
+WHAT = {
+    one.__name__: one for one in (tables, left_out, checks, job, cancel, models, deploy, shift, roll_back, teardown)
+}
 
 
 def main():
@@ -98,7 +136,8 @@ def main():
     layers = load(files, sys.argv[2:])
     try:
         backend = backends.connect(Parameters(layers.values))
-        answer = {"answer": WHAT[sys.argv[1]](backend)}
+        what, *arguments = sys.argv[1].split(":")
+        answer = {"answer": WHAT[what](backend, *arguments)}
     except MillraceError as error:
         answer = {"error": type(error).__name__, "message": str(error)}
     print(json.dumps(answer | {"said": said}))

@@ -18,6 +18,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
     with LoopbackAzure(folder / "state", folder / "journal.jsonl") as azure:
+        azure.warm_up()
         home = folder / "home"
         home.mkdir()
         added = azure.environment(home).items() - os.environ.items()

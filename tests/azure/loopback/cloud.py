@@ -70,6 +70,11 @@ class LoopbackAzure:
         self.blobs.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def warm_up(self) -> None:
+        """Start what clients of the SDKs will need, without waiting for it."""
+        for server in (self.blobs.azurite, self.tracking.server):
+            assert server.process
+
     # For the proxy
 
     def answer(self, call: Call, route: Route, parameters: dict[str, str]) -> Reply:

@@ -13,7 +13,6 @@ import sys
 import sysconfig
 import time
 import venv
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -84,36 +83,50 @@ def own_environment() -> dict[str, str]:
 
 
 class Server:
-    """Started at once, waited for by the first who asks for its port."""
+    """Started by the first who needs it, and waited for by the first who asks for its port."""
 
-    def __init__(self, what: str, process: Process, ready: Callable[[], int]):
-        self.what, self.process, self.ready = what, process, ready
+    what = ""
+
+    def start(self) -> Process:
+        raise NotImplementedError
+
+    def listening(self) -> int:
+        """Port, once it answers; 0 before."""
+        raise NotImplementedError
+
+    @cached_property
+    def process(self) -> Process:
+        return self.start()
 
     @cached_property
     def port(self) -> int:
-        return self.process.wait_for(self.ready, self.what)
+        return self.process.wait_for(self.listening, self.what)
 
     def stop(self) -> None:
-        self.process.stop()
+        if "process" in vars(self):
+            self.process.stop()
 
 
 class Azurite(Server):
     """Microsoft's own emulator of the blob service, from npm."""
 
+    what = "Azurite"
+
     def __init__(self, folder: Path, account: str, key: str):
+        self.folder, self.accounts = folder, f"{account}:{key}"
+
+    def start(self) -> Process:
         script = azurite_installed() / "node_modules/azurite/dist/src/blob/main.js"
-        process = Process(
+        return Process(
             # Telemetry would go to Application Insights; newer api-versions than it knows are served all the same.
-            ["node", str(script), "--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(folder / "blobs"),
-             "--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"],
-            folder / "azurite.log", folder, own_environment() | {"AZURITE_ACCOUNTS": f"{account}:{key}"},
+            ["node", str(script), "--blobHost", "127.0.0.1", "--blobPort", "0", "--location",
+             str(self.folder / "blobs"), "--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"],
+            self.folder / "azurite.log", self.folder, own_environment() | {"AZURITE_ACCOUNTS": self.accounts},
         )  # fmt: skip
 
-        def listening() -> int:
-            match = re.search(r"listens on http://[\d.]+:(\d+)", process.text())
-            return int(match[1]) if match else 0
-
-        super().__init__("Azurite", process, listening)
+    def listening(self) -> int:
+        match = re.search(r"listens on http://[\d.]+:(\d+)", self.process.text())
+        return int(match[1]) if match else 0
 
 
 def azurite_installed() -> Path:
@@ -137,16 +150,27 @@ def azurite_installed() -> Path:
 class MlflowServer(Server):
     """A real ``mlflow server`` on SQLite: MLflow's own rules for runs, searches and the registry."""
 
+    what = "mlflow server"
+
     def __init__(self, folder: Path):
-        port = free_port()
-        database = f"sqlite:///{folder / 'mlflow.db'}"
+        self.folder = folder
+
+    @cached_property
+    def chosen(self) -> int:
+        return free_port()
+
+    def start(self) -> Process:
+        database = f"sqlite:///{self.folder / 'mlflow.db'}"
         settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        process = Process(
-            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-             "--backend-store-uri", database, "--no-serve-artifacts", "--default-artifact-root", str(folder)],
-            folder / "mlflow.log", folder, own_environment() | settings,
+        return Process(
+            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.chosen),
+             "--workers", "1", "--backend-store-uri", database, "--no-serve-artifacts",
+             "--default-artifact-root", str(self.folder)],
+            self.folder / "mlflow.log", self.folder, own_environment() | settings,
         )  # fmt: skip
-        super().__init__("mlflow server", process, lambda: port if answers(port, "/health") else 0)
+
+    def listening(self) -> int:
+        return self.chosen if answers(self.chosen, "/health") else 0
 
 
 def image_python(folder: Path) -> Path:

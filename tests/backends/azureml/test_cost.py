@@ -32,6 +32,12 @@ def test_what_the_orchestrator_runs_costs_nothing():
     assert estimated(["setup", "evaluate"]).expected == 0
 
 
+def test_a_search_may_use_every_machine_for_all_of_its_time():
+    found = estimated(["setup", "preprocess", "automl", "evaluate"], automl_budget_minutes=60.0)
+    assert found.lines[0] == "automl: 60 minutes on at most 2 x small at 1 $/h: at most 2.17 $"
+    assert found.expected == pytest.approx((15 + 5) / 60 + 2 * 65 / 60)
+
+
 def test_a_low_priority_machine_has_a_price_of_its_own():
     assert estimated(machine="small/low_priority").expected == pytest.approx(estimated().expected / 10)
 

@@ -2,7 +2,15 @@
 
 import pytest
 
-from lib.backends.azureml.explain import explained, explaining, explanation, is_absent, patiently, text_of
+from lib.backends.azureml.explain import (
+    explained,
+    explaining,
+    explaining_azures,
+    explanation,
+    is_absent,
+    patiently,
+    text_of,
+)
 from lib.backends.azureml.explanations import EXPLANATIONS
 from lib.errors import DataError, EndpointError, GateError, InputError, MillraceError, StageError
 
@@ -77,7 +85,8 @@ def test_trouble_at_azure_has_many_numbers(status):
 
 def test_every_explanation_says_what_to_do():
     for one in EXPLANATIONS:
-        assert one.meaning.count(".") >= 2 and issubclass(one.kind, MillraceError), one.name
+        assert one.meaning.count(".") >= 2 and one.meaning.endswith("."), one.name
+        assert issubclass(one.kind, MillraceError), one.name
 
 
 def test_the_message_has_what_was_tried_what_to_do_and_what_azure_says():
@@ -96,13 +105,21 @@ def test_who_is_at_fault_decides_the_kind():
 
 
 def test_what_nobody_foresaw_keeps_azures_own_words():
-    assert "Azure says: colourless green ideas" in str(explained(RuntimeError("colourless green ideas"), "sleep"))
+    said = str(explained(RuntimeError("colourless green ideas"), "sleep"))
+    assert said == "Azure ML: could not sleep. Azure refused it. Azure says: colourless green ideas"
 
 
 def test_the_cause_counts_where_the_error_itself_says_nothing():
     outer = RuntimeError("it failed")
     outer.__cause__ = http(429)
     assert explanation(outer).name == "too many requests"
+
+
+def test_a_refusal_is_known_by_its_words_where_the_sdk_drops_the_status():
+    said = 'There is already a dataset registered under name "flights".'
+    assert explanation(v1(said)).name == "conflict"
+    assert explanation(v1("Request failed (429): slow down")).name == "too many requests"
+    assert explanation(http(400, "Another datastore with the same name already exists")).again
 
 
 def test_what_was_dealt_with_before_does_not_count():
@@ -134,6 +151,16 @@ def test_what_is_raised_on_purpose_passes():
         raise KeyboardInterrupt
     with pytest.raises(StageError, match="could not look.*not there"), explaining("look"):
         raise http(404)
+
+
+def test_in_a_stage_what_azure_refuses_is_told_from_mistakes_in_its_code():
+    with pytest.raises(StageError, match="could not go on with train. The login has expired"):
+        with explaining_azures("go on with train"):
+            raise mlflow("401", "HTTP 401: ExpiredAuthenticationToken: the token has expired")
+    with pytest.raises(MemoryError, match="^none left$"), explaining_azures("go on with train"):
+        raise MemoryError("none left")
+    with pytest.raises(ValueError, match="^quota of 3 rows$"), explaining_azures("go on with train"):
+        raise ValueError("quota of 3 rows")
 
 
 def test_absence_is_told_from_refusal():

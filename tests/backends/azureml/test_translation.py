@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lib import metrics
-from lib.backends.azureml import automl, doctor, endpoint, environment, registry, running
+from lib.backends.azureml import automl, doctor, endpoint, environment, registry, snapshot
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
 from lib.paths import ROOT
@@ -24,15 +24,17 @@ class TestAutoML:
             "task": "classification",
             "primary_metric": "AUC_weighted",
             "label_column_name": "late",
-            "iterations": 20,
+            "iterations": 40,
             "experiment_timeout_hours": 0.5,
             "max_concurrent_iterations": 3,
             "n_cross_validations": 5,
+            "enable_voting_ensemble": True,
             "allowed_models": ["LightGBM"],
         }
 
     def test_what_is_empty_is_left_to_it(self):
-        assert not {"n_cross_validations", "allowed_models", "blocked_models"} & automl.settings(parameters()).keys()
+        left = {"n_cross_validations", "validation_size", "allowed_models", "blocked_models"}
+        assert not left & automl.settings(parameters()).keys()
 
     @pytest.mark.parametrize("task", metrics.TASKS)
     def test_every_metric_with_a_name_there_can_be_asked_for(self, task):
@@ -119,7 +121,7 @@ def test_the_run_and_the_path_are_read_from_a_models_address():
 
 def test_what_travels_with_a_job_runs_without_this_folder(tmp_path):
     notebook = ROOT / "notebooks" / "03_train.ipynb"
-    running._pack(tmp_path, notebook, "03_train-linear.ipynb", {"seed": 1, "options": {"a": [1]}})
+    snapshot.pack(tmp_path, notebook, "03_train-linear.ipynb", {"seed": 1, "options": {"a": [1]}})
     assert json.loads((tmp_path / "job.json").read_text()) == {
         "notebook": "notebooks/03_train.ipynb",
         "executed": "03_train-linear.ipynb",

@@ -1,0 +1,175 @@
+"""An endpoint and its deployments as Azure keeps them: read, written and deleted. What to do when is `endpoint`'s."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import itertools
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.backends.azureml import environment
+from lib.backends.azureml.explain import explaining, is_absent, patiently
+from lib.backends.azureml.remote_model import is_remote
+from lib.backends.azureml.snapshot import pack_serving
+from lib.errors import EndpointError, MillraceError
+
+if TYPE_CHECKING:
+    from lib.backends.azureml.connection import Connection
+    from lib.parameters import Parameters
+
+OF, VERSION, SHA256, SINCE = "millrace", "version", "sha256", "since"
+_LOG_LINES = 40
+_ENTRY = "lib/serving/score.py"
+
+
+class EndpointResources:
+    """The resources of one endpoint.
+
+    Parameters
+    ----------
+    connection : Connection
+    name : str
+        Of the endpoint, on Azure.
+    use_case : str
+        Whose model it serves.
+    parameters : Parameters
+        ``endpoint_instance_type`` and ``endpoint_timeout_seconds``.
+    """
+
+    def __init__(self, connection: Connection, name: str, use_case: str, parameters: Parameters):
+        self._connection, self.name, self._use_case, self._parameters = connection, name, use_case, parameters
+
+    @property
+    def _endpoints(self) -> Any:
+        return self._connection.client.online_endpoints
+
+    @property
+    def _deployments(self) -> Any:
+        return self._connection.client.online_deployments
+
+    # The endpoint
+
+    def endpoint(self) -> Any:
+        """The endpoint, None where there is none."""
+
+        def get() -> Any:
+            try:
+                return self._endpoints.get(self.name)
+            except Exception as error:
+                if is_absent(error):
+                    return None
+                raise
+
+        return patiently(get, f"look at the endpoint {self.name}")
+
+    def make(self) -> Any:
+        """Make it, with no deployment yet."""
+        from azure.ai.ml.entities import ManagedOnlineEndpoint
+
+        asked = ManagedOnlineEndpoint(name=self.name, auth_mode="key", tags={OF: self._use_case})
+        self._wait(lambda: self._endpoints.begin_create_or_update(asked), f"make the endpoint {self.name}")
+        return self.endpoint()
+
+    def remove(self) -> None:
+        """Delete it and all its deployments."""
+        self._wait(lambda: self._endpoints.begin_delete(self.name), f"delete the endpoint {self.name}")
+
+    def set_traffic(self, traffic: Mapping[str, int], mirrored: Mapping[str, int] | None = None) -> None:
+        """Write the whole map: a deployment that it leaves out keeps what it had."""
+        endpoint = self.endpoint()
+        endpoint.traffic, endpoint.mirror_traffic = dict(traffic), dict(mirrored or {})
+        self._wait(lambda: self._endpoints.begin_create_or_update(endpoint), f"give {self.name} the traffic {traffic}")
+
+    def keys(self) -> Any:
+        """Its keys, with attributes ``primary_key`` and ``secondary_key``."""
+        return patiently(lambda: self._endpoints.get_keys(self.name), f"get the keys of {self.name}")
+
+    def renew_key(self, name: str) -> None:
+        """Replace the key of that name, primary or secondary."""
+        doing = f"renew the {name} key of {self.name}"
+        self._wait(lambda: self._endpoints.begin_regenerate_keys(self.name, key_type=name), doing)
+
+    # Its deployments
+
+    def deployments(self) -> list[Any]:
+        """Its deployments."""
+        return patiently(lambda: list(self._deployments.list(self.name)), f"list the deployments of {self.name}")
+
+    def names(self) -> list[str]:
+        """Names of its deployments."""
+        return [one.name for one in self.deployments()]
+
+    def deployment(self, name: str) -> Any:
+        """One of its deployments."""
+        return patiently(
+            lambda: self._deployments.get(name, self.name), f"look at the deployment {name} of {self.name}"
+        )
+
+    def create(self, deployment: str, model_folder: Path, version: str, sha256: str) -> None:
+        """Bring a registered version up as a deployment without traffic, and wait until it is ready."""
+        from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
+
+        workspace = self._connection.workspace
+        own = is_remote(model_folder)
+        surroundings = environment.of_model(workspace, model_folder) if own else environment.registered(workspace)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
+            pack_serving(Path(folder))
+            asked = ManagedOnlineDeployment(
+                name=deployment,
+                endpoint_name=self.name,
+                model=f"azureml:{self._use_case}:{version}",
+                environment=f"azureml:{surroundings.name}:{surroundings.version}",
+                code_configuration=CodeConfiguration(code=folder, scoring_script=_ENTRY),
+                instance_type=self._parameters.endpoint_instance_type,
+                instance_count=1,
+                environment_variables={"MILLRACE_MODEL_SHA256": sha256},
+                tags={VERSION: version, SHA256: sha256, SINCE: now.isoformat()},
+            )
+            doing = f"deploy version {version} to {self.name}"
+            self._wait(lambda: self._deployments.begin_create_or_update(asked), doing)
+
+    def delete(self, deployment: str) -> None:
+        """Delete a deployment, whatever share of the traffic the map still gives it."""
+        endpoint = self.endpoint()
+        if deployment in (endpoint.traffic or {}):  # Azure refuses to delete what its map still names
+            self.set_traffic({name: share for name, share in endpoint.traffic.items() if name != deployment})
+        doing = f"delete the deployment {deployment} of {self.name}"
+        self._wait(lambda: self._deployments.begin_delete(name=deployment, endpoint_name=self.name), doing)
+
+    def logs(self, deployment: str, lines: int) -> str:
+        """The last lines of a deployment's log."""
+        with explaining(f"read the log of {deployment} of {self.name}"):
+            return self._deployments.get_logs(name=deployment, endpoint_name=self.name, lines=lines)
+
+    def log_for_the_record(self, deployment: str) -> str:
+        """The end of a failed deployment's log, for the message; the whole of it goes to the active MLflow run."""
+        import mlflow
+
+        try:
+            text = self.logs(deployment, 1000)
+            if mlflow.active_run() is not None:
+                with explaining(f"keep the log of {deployment} in the MLflow run"):
+                    mlflow.log_text(text, f"logs/{self.name}-{deployment}.log")
+        except MillraceError as error:
+            return f"Its log is lost: {error}"
+        lines = [line for line, _ in itertools.groupby(text.strip().splitlines())]  # a probe says the same for minutes
+        return "\n  ".join(["The end of its log:", *(lines[-_LOG_LINES:] or ["(empty)"])])
+
+    def _wait(self, begin: Callable[[], Any], doing: str) -> None:
+        """Begin a long operation, and wait for its end as long as the parameters allow."""
+        seconds = self._parameters.endpoint_timeout_seconds
+        # The SDK prints a point for each look, and that the endpoint exists.
+        with explaining(doing), contextlib.redirect_stdout(io.StringIO()):
+            poller = patiently(begin, doing)
+            poller.wait(seconds)
+            if not poller.done():
+                raise EndpointError(
+                    f"Azure ML: could not {doing}: it was not ready after {seconds:g} seconds. Raise "
+                    "endpoint_timeout_seconds; the first image of an environment takes a quarter of an hour."
+                )
+            poller.result()
