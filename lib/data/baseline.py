@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib import cores
+
 MOST_CATEGORIES = 50
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -28,8 +30,8 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
         ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts the
         most frequent ``categories`` with their counts, and ``distinct``, how many there are.
     """
-    columns = {name: _column(train[name]) for name in train.columns if name != target_column}
-    target = {"name": target_column, **_column(train[target_column])}
+    columns = dict(zip(train.columns, cores.each(_column, [train[name] for name in train.columns]), strict=True))
+    target = {"name": target_column, **columns.pop(target_column)}
     return {"rows": len(train), "columns": columns, "target": target}
 
 
@@ -52,20 +54,18 @@ def _numbers(present: pd.Series) -> dict[str, Any]:
     floats = floats[np.isfinite(floats)]
     if not len(floats):
         return {}
+    ends = {"minimum": float(floats.min()), "maximum": float(floats.max())}
     # By a power of two, which rounds nothing: squares and sums of values near 1e300 are no finite numbers.
-    exponent = int(np.frexp(np.abs(floats).max())[1])
-    scaled = np.ldexp(floats, -exponent)
+    exponent = int(np.frexp(max(map(abs, ends.values())))[1])
+    scaled = np.ldexp(floats, -exponent, out=floats)
 
     def unscaled(value: float) -> float:
         return float(np.ldexp(value, exponent))
 
-    quantiles = zip(_QUANTILES, np.quantile(scaled, _QUANTILES), strict=True)
-
+    told = {**ends, "mean": unscaled(scaled.mean()), "deviation": unscaled(scaled.std())}
+    quantiles = zip(_QUANTILES, np.quantile(scaled, _QUANTILES, overwrite_input=True), strict=True)
     return {
-        "minimum": float(floats.min()),
-        "maximum": float(floats.max()),
-        "mean": unscaled(scaled.mean()),
-        "deviation": unscaled(scaled.std()),
+        **told,
         "quantiles": {str(share): unscaled(value) for share, value in quantiles},
     }
 

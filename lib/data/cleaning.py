@@ -152,7 +152,7 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Frame with infinite numbers as missing ones, and a note for each column that had some."""
     notes, changed = [], {}
-    for name in frame.select_dtypes("floating"):
+    for name in frame.columns[[kind.kind == "f" for kind in frame.dtypes]]:  # select_dtypes would copy them
         infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
         if infinite.any():
             notes.append(f"{infinite.sum():,} infinite values of {name} count as missing.")
@@ -175,6 +175,8 @@ def _as_classes(target: pd.Series) -> pd.Series:
     """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
     if isinstance(target.dtype, pd.StringDtype):
         return target
+    if tables.is_encoded(target):
+        return tables.decoded(target)
     if pd.api.types.infer_dtype(target) == "boolean":  # beside a missing one they were objects
         return target.astype(bool)
     if pd.api.types.infer_dtype(target) == "integer":

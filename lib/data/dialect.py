@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lib.errors import DataError
 
 _SEPARATORS = ",;\t|"
 _SNIFFED_BYTES = 65536
-_BLOCK_BYTES = 2**24
+_BLOCK_BYTES = 2**22
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+# All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
+_CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
 # What a file that is broken, encrypted or no archive at all raises.
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
@@ -128,7 +131,7 @@ def _scanned(path: Path, is_utf16: bool) -> tuple[int, bool, bool]:
                 raise DataError(
                     f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
                 )
-            quotes += block.count(b'"')
+            quotes += block.count(b'"') if b'"' in block else 0
             may_have_codes = may_have_codes or _has_codes(last + block)
             is_utf8 = is_utf8 and _decodes(decoder, block)
             if not is_utf8:
@@ -163,13 +166,7 @@ def _refuse_undefined(path: Path, block: bytes, line: int) -> None:
 
 def _has_codes(block: bytes) -> bool:
     """Whether a zero and a digit (or the x of a hexadecimal number) follow something that may end a field."""
-    signs = np.frombuffer(block, dtype=np.uint8)
-    zeros = np.flatnonzero(signs[:-1] == ord("0"))
-    after = signs[zeros + 1]
-    zeros = zeros[((after >= ord("0")) & (after <= ord("9"))) | ((after | 32) == ord("x"))]
-    zeros = zeros[zeros > 0]
-    # All that is neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
-    return bool(np.isin(signs[zeros - 1], np.frombuffer(b",;\t|\n\r\"' +", dtype=np.uint8)).any())
+    return pc.match_substring_regex(pa.scalar(block, pa.binary()), _CODE).as_py()
 
 
 def _separator(beginning: str) -> str:

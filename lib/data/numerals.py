@@ -9,7 +9,12 @@ import pyarrow.compute as pc
 MOSTLY = 0.9
 MISSING = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
 _PLAIN = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
-_AMOUNT = r"^[+-]?[$€£]?\s?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\s?[$€£]?$"
+_AMOUNT = r"^[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?$"
+_MARK = r"(?:[$€£¥₹%]|USD|EUR|GBP|CHF|JPY|CNY|INR)"
+_MARKED = (
+    rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
+    rf"(?:\s?{_MARK})?-?\)?$"
+)
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
 _CODE = r"^[+-]?0(\d+|[xX][\da-fA-F]+)$"
@@ -29,38 +34,69 @@ def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.Chunk
 
     Parameters
     ----------
-    texts : ChunkedArray of string
+    texts : ChunkedArray of string, plain or as a dictionary
     name : str
         Of the column, for the note.
     comma : bool
         Whether a comma may be the decimal mark, since it does not separate.
     """
-    sample = texts.drop_null()[:_SAMPLE]
+    sample = pc.cast(texts.drop_null()[:_SAMPLE], pa.string())
     if len(sample) == 0 or _counted(sample, comma)[0] < MOSTLY / 2 * len(sample) - 1:
         return None, ""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    if has_codes(trimmed):
+    trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
+    bare = _bare(trimmed)
+    if bare is None or has_codes(bare):
         return None, ""
-    if comma and _has_decimal_commas(trimmed):
-        plain, amount = pc.match_substring_regex(trimmed, _COMMA), None
-        clean = pc.replace_substring(pc.replace_substring(trimmed, ".", ""), ",", ".")
+    if comma and _has_decimal_commas(bare):
+        plain, amount = pc.match_substring_regex(bare, _COMMA), None
+        clean = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
     else:
-        plain = pc.match_substring_regex(trimmed, _PLAIN)
+        plain = pc.match_substring_regex(bare, _PLAIN)
         # Where a comma may be the decimal mark, 1,024 says nothing sure.
-        amount = pc.match_substring_regex(trimmed, _AMOUNT if not comma else r"^$a")
-        clean = pc.if_else(plain, trimmed, pc.replace_substring_regex(trimmed, r"[$€£,\s]", ""))
+        amount = pc.match_substring_regex(bare, _AMOUNT if not comma else r"^$a")
+        clean = pc.if_else(plain, bare, pc.replace_substring(bare, ",", ""))
     read = plain if amount is None else pc.or_(plain, amount)
     missing = _is_missing(trimmed)
     found, present = _count(read), len(trimmed) - trimmed.null_count - _count(missing)
     if found == 0 or found < MOSTLY * present:
         return None, ""
     numbers = pc.cast(pc.if_else(read, clean, pa.scalar(None, pa.string())), pa.float64())
-    return numbers, _note(trimmed, read, missing, amount, name)
+    notes = [_stripped(trimmed, bare, name), _note(trimmed, read, missing, amount, name)]
+    return numbers, " ".join(filter(None, notes))
+
+
+def _stripped(trimmed: pa.ChunkedArray, bare: pa.ChunkedArray, name: str) -> str:
+    changed = pc.fill_null(pc.not_equal(trimmed, bare), False)
+    if not _any(changed):
+        return ""
+    before, after = (texts.filter(changed)[0].as_py() for texts in (trimmed, bare))
+    return f"{name} is one of numbers: {before!r} counts as {after}."
 
 
 def has_decimal_commas(texts: pa.ChunkedArray) -> bool:
     """Whether a column of texts is one of numbers such as ``3,75``."""
-    return _has_decimal_commas(pc.utf8_trim_whitespace(texts))
+    bare = _bare(pc.utf8_trim_whitespace(pc.cast(texts, pa.string())))
+    return bare is not None and _has_decimal_commas(bare)
+
+
+def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Texts less what stands around a number: currencies, percent signs, blanks or apostrophes between thousands.
+
+    A minus may also be typographic, stand behind the number, or be a pair of brackets. None where the marks differ, so
+    that the numbers are of several kinds: of two currencies, or some of them percent.
+    """
+    spaced = pc.replace_substring_regex(trimmed, "[\u00a0\u202f\u2009]", " ")
+    signed = pc.replace_substring_regex(pc.replace_substring(spaced, "\u2019", "'"), "[\u2212\u2013]", "-")
+    marked = pc.fill_null(pc.match_substring_regex(signed, _MARKED), False)
+    if not _any(marked):
+        return trimmed
+    numbers = signed.filter(marked)
+    marks = set(pc.unique(pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")).to_pylist())
+    if len(marks - {""}) > 1 or "%" in marks and "" in marks:
+        return None
+    is_negative = pc.match_substring_regex(signed, r"^\(.*\)$|-")
+    digits = pc.replace_substring_regex(signed, r"[^\d.,]", "")
+    return pc.if_else(marked, pc.if_else(is_negative, pc.binary_join_element_wise("-", digits, ""), digits), trimmed)
 
 
 def _has_decimal_commas(trimmed: pa.ChunkedArray) -> bool:
@@ -84,9 +120,12 @@ def thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 def _counted(sample: pa.ChunkedArray, comma: bool) -> tuple[int, int]:
     trimmed = pc.utf8_trim_whitespace(sample)
-    read = pc.or_(pc.match_substring_regex(trimmed, _PLAIN), pc.match_substring_regex(trimmed, _AMOUNT))
+    bare = _bare(trimmed)
+    if bare is None:
+        return 0, len(sample)
+    read = pc.or_(pc.match_substring_regex(bare, _PLAIN), pc.match_substring_regex(bare, _AMOUNT))
     if comma:
-        read = pc.or_(read, pc.match_substring_regex(trimmed, _COMMA))
+        read = pc.or_(read, pc.match_substring_regex(bare, _COMMA))
     return _count(pc.or_(read, _is_missing(trimmed))), len(sample)
 
 

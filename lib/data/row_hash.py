@@ -8,7 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-_BLOCK_ROWS = 2**14
+from lib import cores
+from lib.data.tables import is_encoded
+
+_BLOCK_ROWS, _ROWS_PER_CORE = 2**14, 2**17
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -32,10 +35,16 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
         Mixed by splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
     """
     total = np.zeros(len(frame), dtype=np.uint64)
-    for column in columns:
-        name = np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
-        _add(total, frame[column], name)
-    return _mixed(total + _mixed(np.array([seed], dtype=np.uint64)))
+
+    def add_up(start: int) -> None:
+        some = slice(start, start + _ROWS_PER_CORE)
+        for column in columns:
+            name = np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
+            _add(total[some], frame[column].iloc[some], name)
+        total[some] = _mixed(total[some] + _mixed(np.array([seed], dtype=np.uint64)))
+
+    cores.each(add_up, range(0, len(frame), _ROWS_PER_CORE))
+    return total
 
 
 def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
@@ -51,7 +60,8 @@ def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
         values = values.astype(object)
     elif pd.api.types.is_numeric_dtype(values.dtype):
         return _add_numbers(total, values.to_numpy(dtype="float64", na_value=np.nan), name)
-    if not isinstance(values.dtype, pd.StringDtype) and pd.api.types.infer_dtype(values) != "string":
+    are_texts = isinstance(values.dtype, pd.StringDtype) or is_encoded(values)
+    if not are_texts and pd.api.types.infer_dtype(values) != "string":
         # As texts first: for Python True is 1, and the first of the two would stand for both.
         values = values.map(str, na_action="ignore")
     codes, distinct = pd.factorize(values, use_na_sentinel=True)

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from lib.data.moments import as_moments
 from lib.data.row_hash import row_hash
+from lib.data.tables import as_texts
 from lib.errors import DataError, NameNotFound
 
 # Of a class with fewer test rows to expect, luck may leave none.
@@ -69,10 +70,10 @@ class Rule:
         if keep or not frame.columns.is_unique:
             return self._noted(frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True))
         sides: tuple[dict, dict] = ({}, {})
-        train = ~test
+        train, test = np.flatnonzero(~test), np.flatnonzero(test)
         for name in list(frame.columns):
             values = frame.pop(name).array
-            sides[0][name], sides[1][name] = values[train], values[test]
+            sides[0][name], sides[1][name] = values.take(train), values.take(test)
             del values
             pa.default_memory_pool().release_unused()
         return self._noted(pd.DataFrame(sides[0], copy=False), pd.DataFrame(sides[1], copy=False))
@@ -143,8 +144,8 @@ class Split(Rule):
         share = self._share(frame)
         if not self.strata:
             return share < self.test_fraction
-        limits = _column(frame, self.target_column, "target_column").astype(str).map(self.strata)
-        return share < limits.fillna(self.test_fraction).to_numpy(dtype=float)
+        limits = as_texts(_column(frame, self.target_column, "target_column")).map(self.strata)
+        return share < limits.astype(float).fillna(self.test_fraction).to_numpy()
 
     def described(self) -> dict[str, Any]:
         """The rule as plain JSON."""
@@ -153,11 +154,12 @@ class Split(Rule):
 
     def stratified(self, frame: pd.DataFrame, target_column: str) -> Split:
         """The rule with each class that is too rare for luck shared out: one row in training before any in the test."""
-        counts = frame[target_column].astype(str).value_counts()
+        classes = as_texts(frame[target_column])
+        counts = classes.value_counts()
         rare = counts.index[counts * min(self.test_fraction, 1 - self.test_fraction) < _EXPECTED_TEST_ROWS]
         if rare.empty:
             return self
-        rows = frame[frame[target_column].astype(str).isin(rare)]
+        rows = frame[classes.isin(rare)]
         shares = pd.Series(self._share(rows)).groupby(rows[target_column].astype(str).to_numpy())
         strata = {str(name): self._limit(np.sort(one.to_numpy())) for name, one in shares}
         return replace(self, target_column=target_column, strata=strata)

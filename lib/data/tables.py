@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 # What is told beside a table: attributes of its frame.
 NOTES, UNREAD = "notes", "unread"
 ROWS_PER_WRITE = 2**18
+# A longer dictionary, of Python's objects, takes more than it spares.
+_MOST_LEVELS, _ROWS_PER_LEVEL = 10_000, 20
 ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
@@ -37,8 +40,9 @@ def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts
     without : collection of str
         Columns that are not read.
     arrow_texts : bool
-        Whether texts stay in Arrow's memory, as pandas' type ``str``; else they are objects of Python, which whoever
-        works on them may expect and which take several times the memory and time.
+        Whether texts stay in Arrow's memory, as pandas' type ``str``, or as categories where they come again and again;
+        else they are objects of Python, which whoever works on them may expect and which take several times the memory
+        and time.
 
     Returns
     -------
@@ -59,15 +63,18 @@ def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts
     if paths[0].suffix.lower() in PARQUET:
         known = _parquet_names(paths[0])
         table, notes = pa.concat_tables([_parquet(one, without) for one in paths], promote_options="permissive"), []
+        declared = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
     else:
-        table, known, notes = text.read(paths, without)
+        declared = set()
+        table, known, notes = text.read(paths, without, encoded=arrow_texts)
     for name in without:
         if name not in known:
             raise NameNotFound("column", name, known, where=f"{paths[0]} (drop_columns)")
     if table.num_rows == 0:
         raise DataError(f"{paths[0]} has a header of {len(known)} columns and no row. Give a table with rows.")
-    frame = as_pandas(table, arrow_texts)
-    del table
+    only = [table]
+    del table  # who still held it would keep its columns from going, one by one
+    frame = as_pandas(only.pop(), arrow_texts, declared)
     frame.columns = [str(name).strip() for name in frame.columns]
     frame.attrs.update({NOTES: notes, UNREAD: list(without)})
     return frame
@@ -78,9 +85,16 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another run may write the same rows
     table = as_arrow(frame)
-    # Numbers hardly repeat: looking for those that do takes longer than writing them.
+    # Numbers hardly repeat: looking for those that do takes longer than writing them, as does looking for ends.
     texts = [field.name for field in table.schema if not _is_number(field.type)]
-    pq.write_table(table, part, row_group_size=ROWS_PER_WRITE, use_dictionary=texts, compression="lz4")
+    # Readers are told the types of the frame, for which texts are texts, however they lie in memory here.
+    told = pa.schema(
+        [field.with_type(pa.string()) if is_encoded(frame[field.name]) else field for field in table.schema]
+    )
+    options = {"use_dictionary": texts, "write_statistics": False, "compression": "lz4", "store_schema": False}
+    with pq.ParquetWriter(part, table.schema, **options) as writer:
+        writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(told.serialize())})
+        writer.write_table(table, row_group_size=ROWS_PER_WRITE)
     part.replace(path)
 
 
@@ -100,6 +114,24 @@ def as_arrow(frame: pd.DataFrame) -> pa.Table:
 
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
+
+
+def is_encoded(values: pd.Series) -> bool:
+    """Whether a column holds texts as categories, for their size alone: those that a user declared have objects."""
+    return isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.dtype.categories.dtype, pd.StringDtype)
+
+
+def decoded(values: pd.Series) -> pd.Series:
+    """Texts that a column holds as categories, in Arrow's memory."""
+    texts = pc.cast(pa.array(values, from_pandas=True), pa.string())
+    return texts.to_pandas(types_mapper={pa.string(): ARROW_TEXT}.get).set_axis(values.index).rename(values.name)
+
+
+def as_texts(values: pd.Series) -> pd.Series:
+    """Column as texts, missing ones too; of a column that holds texts already, the column itself."""
+    if isinstance(values.dtype, pd.StringDtype) or is_encoded(values):
+        return values
+    return values.astype(str)
 
 
 def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
@@ -123,25 +155,53 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     return found
 
 
-def as_pandas(table: pa.Table, arrow_texts: bool = False) -> pd.DataFrame:
-    """Table in pandas, whose columns take over Arrow's memory where they can: the table is gone afterwards."""
+def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[str] = ()) -> pd.DataFrame:
+    """Table in pandas; where nobody else holds it, each column is gone before the next is made.
+
+    Dictionaries become categories; of those that are not `declared` to be some, the levels are texts of Arrow.
+    """
     types = {pa.string(): ARROW_TEXT}.get if arrow_texts else None
+    encoded = []
     for place, field in enumerate(table.schema):
         values = table.column(place)
+        if arrow_texts and text.is_text(field.type) and field.name not in declared:
+            table = table.set_column(place, field.name, _encoded(values))
+            encoded += [place] if table.schema.field(place).type == text.ENCODED else []
         if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
             # Beside missing values pandas makes floats of whole numbers, which would change these.
             table = table.set_column(place, field.name, pc.cast(values, pa.string()))
-    # pandas finds the texts by their names, of which a header may have one twice.
+        del values
+    # By their places: a header may have a name twice.
     names = table.column_names
-    if len(set(names)) < len(names):
-        table = table.rename_columns(list(map(str, range(len(names)))))
-    frame = _writeable(table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types))
-    if len(set(names)) < len(names):
+    if b"pandas" in (table.schema.metadata or {}):  # which knows of types and an index
+        table = table.rename_columns(list(map(str, range(len(names))))) if len(set(names)) < len(names) else table
+        frame = table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types)
+    else:
+        columns: dict[int, pd.Series] = {}
+        while table.num_columns:
+            values, table = table.column(0), table.remove_column(0)
+            columns[len(columns)] = values.to_pandas(types_mapper=types)
+            del values
+            pa.default_memory_pool().release_unused()  # which it would keep for its next table
+        frame = pd.DataFrame(columns, copy=False)
         frame.columns = names
-    pa.default_memory_pool().release_unused()  # which it would keep for its next table
+    frame = _writeable(frame)
+    for place in encoded:
+        values = frame.iloc[:, place]
+        frame.isetitem(place, values.cat.rename_categories(values.cat.categories.astype(ARROW_TEXT)))
+    pa.default_memory_pool().release_unused()
     # An index with a name was a column once; one without is the row number.
     named = [name for name in frame.index.names if name is not None]
     return frame.reset_index(level=named).reset_index(drop=True) if named else _numbered(frame)
+
+
+def _encoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts as a dictionary where that is small, and else as they are."""
+    if values.type != text.ENCODED:
+        return values.dictionary_encode() if pa.types.is_string(values.type) and text.comes_again(values) else values
+    values = values.unify_dictionaries()
+    levels = len(values.chunk(0).dictionary) if values.num_chunks else 0
+    return pc.cast(values, pa.string()) if levels > max(_MOST_LEVELS, len(values) // _ROWS_PER_LEVEL) else values
 
 
 def _writeable(frame: pd.DataFrame) -> pd.DataFrame:

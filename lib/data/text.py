@@ -10,7 +10,7 @@ import contextlib
 import csv
 import io
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +25,24 @@ from lib.data.dialect import UNREADABLE, Dialect, look, opened
 from lib.errors import DataError
 
 _SHOWN = 3
-_BLOCK_BYTES = 2**21
+_FORESEEN_BYTES = 2**20
+_BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
+ENCODED = pa.dictionary(pa.int32(), pa.string())
+_SAMPLE, _FEWEST_ENCODED, _ENCODED_SHARE = 20_000, 1_000, 0.5
 
 
-def read(paths: Sequence[Path], without: Collection[str] = ()) -> tuple[pa.Table, list[str], list[str]]:
+def read(
+    paths: Sequence[Path], without: Collection[str] = (), encoded: bool = False
+) -> tuple[pa.Table, list[str], list[str]]:
     """Rows of all files, one below the other; the names in their header; and what was read into them, as sentences.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    without : collection of str
+        Columns that are not read.
+    encoded : bool
+        Whether texts that come again and again are read as dictionaries, in a fraction of the memory.
 
     Raises
     ------
@@ -41,7 +54,7 @@ def read(paths: Sequence[Path], without: Collection[str] = ()) -> tuple[pa.Table
         _check_headers(files)
         first = files[0][1]
         places = [str(place) for place, name in enumerate(first.header) if name not in without]
-        table, notes = _typed(files, _guessed(files, places))
+        table, notes = _typed(files, _guessed(files, places, encoded))
     except UNREADABLE as error:
         raise DataError(f"{_shown(paths)} cannot be read: {str(error).rstrip('.')}.") from error
     dialects = sorted({str(dialect) for _, dialect in files})
@@ -59,10 +72,10 @@ def _check_headers(files: Sequence[tuple[Path, Dialect]]) -> None:
             )
 
 
-def _guessed(files: Sequence[tuple[Path, Dialect]], places: Sequence[str]) -> pa.Table:
+def _guessed(files: Sequence[tuple[Path, Dialect]], places: Sequence[str], encoded: bool) -> pa.Table:
     """All rows, each column in the type that pyarrow finds in every file, or as text."""
-    texts = _moments(*files[0], places)
-    tables = [_table(path, dialect, places, texts) for path, dialect in files]
+    types = _foreseen(*files[0], places, encoded)
+    tables = [_table(path, dialect, places, types) for path, dialect in files]
     numbers = {pa.int64(), pa.float64(), pa.null()}
     differing = [
         place
@@ -70,9 +83,8 @@ def _guessed(files: Sequence[tuple[Path, Dialect]], places: Sequence[str]) -> pa
         if len(kinds := {table.schema.field(place).type for table in tables} - {pa.null()}) > 1 and not kinds <= numbers
     ]
     if differing:
-        tables = [
-            _replaced(table, _table(*file, differing, differing)) for table, file in zip(tables, files, strict=True)
-        ]
+        texts = [_table(*file, differing, _as_text(differing)) for file in files]
+        tables = [_replaced(*pair) for pair in zip(tables, texts, strict=True)]
     return pa.concat_tables(tables, promote_options="permissive")
 
 
@@ -89,7 +101,7 @@ def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.T
     for field in table.schema:
         if pa.types.is_null(field.type):
             table = _replaced(table, pa.table({field.name: pc.cast(table[field.name], pa.float64())}))
-        elif pa.types.is_string(field.type):
+        elif is_text(field.type):
             column = table[field.name]
             numbers, note = numerals.as_numbers(column, header[int(field.name)], comma)
             if numbers is not None:
@@ -128,18 +140,42 @@ def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]])
     return any(abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in (ends["min"], ends["max"]))
 
 
-def _moments(path: Path, dialect: Dialect, places: Sequence[str]) -> list[str]:
-    """Columns that start with dates or times: asked for as text, they need not be read twice."""
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of a type are texts, each in full or as its place in a dictionary."""
+    return pa.types.is_string(kind) or kind == ENCODED
+
+
+def comes_again(column: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether the first rows of a column have few different values, so that a dictionary of them is small."""
+    some = column[:_SAMPLE]
+    return len(some) >= _FEWEST_ENCODED and pc.count_distinct(some).as_py() <= _ENCODED_SHARE * len(some)
+
+
+def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool) -> dict[str, pa.DataType]:
+    """Types to ask for, by the first rows: dates and times as text, which are then not read twice."""
     try:
         with opened(path) as file:
-            schema = arrow_csv.open_csv(file, **_options(dialect, places, ())).schema
+            start = file.read(_FORESEEN_BYTES)
+        if dialect.encoding != "utf-16" and len(start) == _FORESEEN_BYTES:
+            start = start[: start.rfind(b"\n") + 1]
+        first = arrow_csv.read_csv(pa.BufferReader(start), **_options(dialect, places, {}))
     except (pa.ArrowInvalid, *UNREADABLE):  # whoever reads all of it says where and why
-        return []
-    return [field.name for field in schema if pa.types.is_temporal(field.type)]
+        return {}
+    types = {}
+    for field in first.schema:
+        if encoded and (is_text(field.type) or pa.types.is_temporal(field.type)) and comes_again(first[field.name]):
+            types[field.name] = ENCODED
+        elif pa.types.is_temporal(field.type):
+            types[field.name] = pa.string()
+    return types
+
+
+def _as_text(places: Sequence[str]) -> dict[str, pa.DataType]:
+    return dict.fromkeys(places, pa.string())
 
 
 def _texts(files: Sequence[tuple[Path, Dialect]], places: Sequence[str]) -> pa.Table:
-    return pa.concat_tables([_table(path, dialect, places, places) for path, dialect in files])
+    return pa.concat_tables([_table(path, dialect, places, _as_text(places)) for path, dialect in files])
 
 
 def _replaced(table: pa.Table, columns: pa.Table) -> pa.Table:
@@ -148,8 +184,8 @@ def _replaced(table: pa.Table, columns: pa.Table) -> pa.Table:
     return table
 
 
-def _table(path: Path, dialect: Dialect, places: Sequence[str], texts: Sequence[str]) -> pa.Table:
-    options = _options(dialect, places, texts)
+def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    options = _options(dialect, places, types)
     if dialect.is_balanced:
         # In the types of its first rows a file is read with half the memory; where later rows have others, or it has a
         # row too long or too short, this fails, and the next way is taken.
@@ -161,9 +197,9 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], texts: Sequence[
                     return reader(file, **options)
     with _mended(path, dialect) as (file, rows):
         if rows == 0:
-            return pa.table({place: pa.array([], pa.string() if place in texts else pa.null()) for place in places})
+            return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
         mended = replace(dialect, encoding="utf-8", separator=",", empty_lines=0, has_quotes=True)
-        return arrow_csv.read_csv(file, **_options(mended, places, texts))
+        return arrow_csv.read_csv(file, **_options(mended, places, types))
 
 
 def batches(path: Path, dialect: Dialect, texts: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
@@ -176,7 +212,8 @@ def batches(path: Path, dialect: Dialect, texts: Collection[str] = ()) -> Iterat
     """
     places = [str(place) for place in range(len(dialect.header))]
     asked = [str(place) for place, name in enumerate(dialect.header) if name in texts]
-    options = _options(dialect, asked or places, asked or _moments(path, dialect, places))
+    types = _as_text(asked) if asked else _foreseen(path, dialect, places, encoded=False)
+    options = _options(dialect, asked or places, types)
     names = [dialect.header[int(place)] for place in asked or places]
     with opened(path) as file, arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:
@@ -184,11 +221,16 @@ def batches(path: Path, dialect: Dialect, texts: Collection[str] = ()) -> Iterat
 
 
 def _streamed(file: Any, **options: Any) -> pa.Table:
+    found = []
     with arrow_csv.open_csv(file, **options) as reader:
-        return pa.Table.from_batches(list(reader), reader.schema)
+        for batch in reader:
+            found.append(batch)
+            if len(found) % _BATCHES_PER_RELEASE == 0:
+                pa.default_memory_pool().release_unused()  # what the text itself took
+        return pa.Table.from_batches(found, reader.schema)
 
 
-def _options(dialect: Dialect, places: Sequence[str], texts: Sequence[str]) -> dict:
+def _options(dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> dict:
     names = [str(place) for place in range(len(dialect.header))]  # a header may have a name twice
     encoding = "utf8" if dialect.encoding == "utf-8" else dialect.encoding  # the former spares a pass through Python
     return {
@@ -203,7 +245,7 @@ def _options(dialect: Dialect, places: Sequence[str], texts: Sequence[str]) -> d
         "convert_options": arrow_csv.ConvertOptions(
             strings_can_be_null=True,
             include_columns=list(places),
-            column_types={place: pa.string() for place in texts},
+            column_types=dict(types),
         ),
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.data import tables
 from lib.data.contract import ColumnRules, Contract
 from lib.data.moments import as_moments
 from lib.data.profile import BOOLEAN, DATE, NUMBER, WHOLE
@@ -114,7 +115,13 @@ def _schema(rules: Mapping[str, ColumnRules], contract: Contract, present: Colle
 def _collect(schema: Any, part: pd.DataFrame, start: int, found: dict, broken: np.ndarray) -> None:
     import pandera.errors
 
-    part = part.set_axis(np.arange(start, start + len(part)))
+    # Of categories pandera cannot name those that are missing.
+    plain = {
+        name: tables.decoded(values) if tables.is_encoded(values) else values.astype(object)
+        for name, values in part.items()
+        if isinstance(values.dtype, pd.CategoricalDtype)
+    }
+    part = part.assign(**plain).set_axis(np.arange(start, start + len(part)))
     with contextlib.suppress(pandera.errors.SchemaErrors):  # what it found is in `failed`
         failed = pd.DataFrame()
         try:

@@ -33,9 +33,16 @@ def connected(parameters: Parameters) -> Iterator[Any]:
     with contextlib.ExitStack() as open_things:
         if not address:
             cluster = LocalCluster(threads_per_worker=1, dashboard_address=None)
-            address = open_things.enter_context(cluster)
+            open_things.callback(close, cluster)
+            address = cluster.scheduler_address
         try:
             client = open_things.enter_context(Client(address, timeout=_CONNECT_SECONDS))
         except OSError as error:
             raise ParameterError(f"scheduler_address: no Dask scheduler answers at {address} ({error}).") from error
         yield client
+
+
+def close(cluster: Any) -> None:
+    """End a cluster of this machine's own."""
+    with contextlib.suppress(TimeoutError):  # its workers are killed by then, and only slow to go
+        cluster.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,14 +14,11 @@ from lib.data import cleaning, tables
 from lib.data.split import Rule, Split, TimeSplit
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
+from lib.stages import _sides
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
-
-_SAMPLE_ROWS = 3
-_COUNTED_ROWS = 100_000
-_FEW_TEST_ROWS = 10
 
 
 class PreprocessHooks(Protocol):
@@ -113,31 +110,33 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     hidden = [name for name in deciding if name in dropped]
     test_keys = test[hidden]
     train, test = (cleaning.without(side, hidden, where="the prepared table") for side in (train, test))
-    _check_sides(train, test, target, parameters.task)
+    _sides.check(train, test, target, parameters.task)
     notes += [
         ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters)),
         (
             "test",
             len(test),
             test.shape[1],
-            f"{len(test) / rows:.1%} of the rows. {_rare(train, test, parameters)}".strip(),
+            f"{len(test) / rows:.1%} of the rows. {_sides.told_of_few(train, test, parameters)}".strip(),
         ),
     ]
 
-    folder = f"{parameters.name}/{_fingerprint(train, test)}"
-    baseline = {
-        **hooks.baseline(train),
-        "split": rule.described() if rule_holds else None,
-        # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
-        "test_keys": backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None,
-    }
+    folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
+    with ThreadPoolExecutor(1) as writer:  # which Arrow does on the one core, while the other counts
+        sides = {"train": train, "test": test}
+        written = {
+            side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
+        }
+        baseline = {**hooks.baseline(train), "split": rule.described() if rule_holds else None}
+    # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
+    baseline["test_keys"] = backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None
     return Preprocessed(
-        train_data=backend.write_table(train, f"{folder}/train.parquet"),
-        test_data=backend.write_table(test, f"{folder}/test.parquet"),
+        train_data=written["train"].result(),
+        test_data=written["test"].result(),
         baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
         sizes=charts.Table(notes, columns=["point", "rows", "columns", "what"]).set_index("point"),
         violations=violations,
-        columns=charts.Table(_columns(train)),
+        columns=charts.Table(_sides.columns(train)),
         balance=charts.target_balance(train[target], parameters.task),
     )
 
@@ -180,7 +179,7 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
             columns=["point", "rows", "columns", "what"],
         ).set_index("point"),
         violations=done["violations"],
-        columns=charts.Table(_columns(sample)),
+        columns=charts.Table(_sides.columns(sample)),
         balance=charts.target_balance(sample[parameters.target_column], parameters.task),
     )
 
@@ -227,23 +226,6 @@ def _how(rule: Rule, rule_holds: bool, parameters: Parameters) -> str:
     return f"by a hash of {keys or 'the whole row'}{dealt}"
 
 
-def _rare(train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters) -> str:
-    """A warning of scores that so few rows cannot bear."""
-    if parameters.task != "regression":
-        counts = (
-            test[parameters.target_column]
-            .value_counts()
-            .reindex(train[parameters.target_column].unique(), fill_value=0)
-        )
-        few = counts[counts < _FEW_TEST_ROWS]
-        if len(few):
-            named = ", ".join(f"{name!r} ({count})" for name, count in few.head(5).items())
-            return f"Scores of classes with so few test rows prove little: {named}."
-    elif len(test) < _FEW_TEST_ROWS:
-        return "So few test rows prove little."
-    return ""
-
-
 def _check_prepared(prepared: Any) -> None:
     if not isinstance(prepared, pd.DataFrame):
         raise StageError(
@@ -254,49 +236,3 @@ def _check_prepared(prepared: Any) -> None:
     twice: Sequence[str] = sorted(set(prepared.columns[prepared.columns.duplicated()]))
     if twice:
         raise DataError(f"Two columns of the table bear one name: {', '.join(map(repr, twice))}. Rename all but one.")
-
-
-def _check_sides(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> None:
-    """Both sides need what training and scoring need; a rare class can be on one side only, two never."""
-    for side, rows in (("training", train), ("test", test)):
-        if rows.empty:  # a rule says so itself; a pipeline's own split_data may not
-            raise DataError(f"No row is left on the {side} side. Look at what split_data returns.")
-    if train.shape[1] < 2:
-        raise DataError(f"Only the target {target} is left of the table; there is nothing to predict it from.")
-    if task == "regression":
-        return
-    for side, rows in (("training", train), ("test", test)):
-        classes = rows[target].unique()
-        if len(classes) < 2:
-            raise DataError(
-                f"The {len(rows)} {side} rows are all {target} = {classes[0]!r}. Give more rows, or another "
-                "test_fraction or seed."
-            )
-
-
-def _columns(train: pd.DataFrame) -> pd.DataFrame:
-    # How many values differ takes longest to count, and a hundred thousand rows show it.
-    some = train.head(_COUNTED_ROWS)
-    more = "" if len(some) == len(train) else f" in {len(some):,}"
-    missing = train.isna().sum()
-    described = pd.DataFrame(
-        {
-            "type": train.dtypes.astype(str),
-            "missing": missing.map("{:,}".format) + (missing / len(train)).map(" ({:.1%})".format),
-            "distinct": some.nunique().map("{:,}".format) + more,
-        }
-    )
-    sample = train.head(_SAMPLE_ROWS).astype(object).T.rename(columns=lambda row: f"row {row}")
-    return described.join(sample).rename_axis("column")
-
-
-def _fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
-    """Name of a folder by what is in it, so that the same rows are kept once."""
-    state = hashlib.blake2b(digest_size=8)
-    for part in (train, test):
-        for name, values in part.items():
-            state.update(repr((name, str(values.dtype), len(values))).encode())
-            for chunk in tables.as_arrow(values.to_frame()).combine_chunks().column(0).chunks:
-                for buffer in chunk.buffers():
-                    state.update(buffer or b"")
-    return state.hexdigest()

@@ -51,6 +51,28 @@ def penguins():
     return frame.assign(species=frame["species"].str.split().str[0])
 
 
+_MARKED = {
+    "percent": lambda one: f"{one:.1f}%",
+    "brackets": lambda one: f"({one:,.1f})",
+    "apostrophes": lambda one: f"{one * 1000:,.0f}".replace(",", "'"),
+    "narrow blanks": lambda one: f"{one * 1000:,.0f}".replace(",", "\u202f"),
+    "minus behind": lambda one: f"{one:.1f}-",
+    "typographic minus": lambda one: f"\u2212{one:.1f}",
+    "currency code": lambda one: f"CHF {one:.2f}",
+}
+
+
+def _marked(plain):
+    """Numbers with something around them, and two that are no numbers: of two currencies, and some of them percent."""
+    values = plain["culmen"].fillna(40)
+    for kind, write in _MARKED.items():
+        table = as_csv(plain.assign(marked=values.map(write)))
+        yield Awkward(f"{kind}.csv", table, columns=7, kinds=(("marked", "f"),), told="marked is one of numbers")
+    for kind, marks in (("two currencies", ("${}", "€{}")), ("percent and shares", ("{}%", "{}"))):
+        texts = [marks[place % 2].format(one) for place, one in enumerate(values)]
+        yield Awkward(f"{kind}.csv", as_csv(plain.assign(marked=texts)), columns=7, kinds=(("marked", "O"),))
+
+
 def as_csv(frame, **options):
     return frame.to_csv(index=False, **options).encode()
 
@@ -121,6 +143,7 @@ def kinds():
         told="'?' in mass count as missing",
     )
     yield Awkward("codes.csv", as_csv(plain.assign(zip=codes)), columns=7, kinds=(("zip", "O"),))
+    yield from _marked(plain)
     yield Awkward("hexadecimal.csv", as_csv(plain.assign(code="0x1F")), columns=7, kinds=(("code", "O"),))
     yield Awkward(
         "long numbers.csv",

@@ -114,3 +114,12 @@ def test_a_file_that_is_no_contract(tmp_path, text, said):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(DataError, match=said):
         contract.load(tmp_path / "c.yaml")
+
+
+def test_a_text_that_is_missing_among_categories_is_told_as_any_other():
+    texts = pd.Series(["a", "b"] * 10)
+    agreed = contract.of_table(profile.describe(pd.DataFrame({"level": texts})))
+    levels = texts.astype("category")
+    levels[3] = None
+    found = violations.find(pd.DataFrame({"level": levels}), agreed)
+    assert found.table[["rule", "rows"]].to_numpy().tolist() == [["must not be missing", 1]]

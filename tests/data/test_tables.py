@@ -5,7 +5,6 @@ import gzip
 import io
 import warnings
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -240,11 +239,10 @@ class TestParquet:
         tables.write(FRAME, file)
         before = file.read_bytes()
 
-        def full_disk(table, where, **options):
-            Path(where).write_bytes(b"half")
+        def full_disk(writer, table, **options):
             raise OSError("No space left on device")
 
-        monkeypatch.setattr(tables.pq, "write_table", full_disk)
+        monkeypatch.setattr(tables.pq.ParquetWriter, "write_table", full_disk)
         with pytest.raises(OSError, match="No space left"):
             tables.write(FRAME[:1], file)
         assert file.read_bytes() == before

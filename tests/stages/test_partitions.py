@@ -1,5 +1,6 @@
 """Preprocess and xgboost on a Dask cluster of two workers: a table that fits into neither, and a worker that dies."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -33,6 +34,15 @@ def stage(workspace, **changes):
     return parameters, backend, BasePipeline(parameters, backend)
 
 
+@contextlib.contextmanager
+def two_workers(**given):
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, **given)
+    try:
+        yield cluster
+    finally:
+        _cluster.close(cluster)
+
+
 def large(file):
     """A table of 64 row groups, larger in memory than a worker may become; returns its size."""
     random, schema, size = np.random.default_rng(0), None, 0
@@ -54,12 +64,7 @@ def large(file):
 def test_a_table_larger_than_a_worker_is_learnt_though_one_dies(tmp_path):
     assert large(tmp_path / "large.parquet") > WORKER_MEMORY
     given = {"data": str(tmp_path / "large.parquet"), "drop_columns": [], "engine": "dask", "test_fraction": 0.05}
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, memory_limit=WORKER_MEMORY, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with two_workers(memory_limit=WORKER_MEMORY) as cluster, distributed.Client(cluster) as client:
         parameters, backend, pipeline = stage(
             tmp_path / "workspace", scheduler_address=cluster.scheduler_address, **given
         )
@@ -101,7 +106,7 @@ def test_both_engines_split_alike_and_hold_the_same_contract(tmp_path):
     contract.write(contract.of_table(profile.describe(rows)), agreed, "shop", len(rows))
     given = {"data": str(tmp_path / "shop.parquet"), "contract": str(agreed)}
     sides = {}
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with two_workers() as cluster:
         for engine in ("memory", "dask"):
             where = {"engine": engine, "scheduler_address": cluster.scheduler_address}
             parameters, backend, pipeline = stage(tmp_path / engine, **where, **given)

@@ -143,9 +143,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
 
 def _stack(columns: list[np.ndarray]) -> np.ndarray:
-    """One array, column by column in memory: the order in which trees read it."""
+    """One array, column by column in memory: the order in which trees read it. The list is empty afterwards."""
     floats = np.empty((len(columns[0]), sum(column.shape[1] for column in columns)), order="F")
-    return np.concatenate(columns, axis=1, out=floats)
+    end = floats.shape[1]
+    while columns:  # from the end on, each gone before the next: a large table is not there twice
+        start = end - columns[-1].shape[1]
+        floats[:, start:end] = columns.pop()
+        end = start
+    return floats
 
 
 def _nothing_to_learn(read: np.ndarray) -> str:

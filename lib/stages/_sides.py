@@ -1,0 +1,88 @@
+"""Training rows and test rows: what must hold of them, what is told of them, and their name."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lib import cores
+from lib.data import tables
+from lib.errors import DataError
+
+if TYPE_CHECKING:
+    from lib.parameters import Parameters
+
+_SAMPLE_ROWS = 3
+_COUNTED_ROWS = 100_000
+_FEW_TEST_ROWS = 10
+
+
+def check(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> None:
+    """Both sides need what training and scoring need; a rare class can be on one side only, two never."""
+    for side, rows in (("training", train), ("test", test)):
+        if rows.empty:  # a rule says so itself; a pipeline's own split_data may not
+            raise DataError(f"No row is left on the {side} side. Look at what split_data returns.")
+    if train.shape[1] < 2:
+        raise DataError(f"Only the target {target} is left of the table; there is nothing to predict it from.")
+    if task == "regression":
+        return
+    for side, rows in (("training", train), ("test", test)):
+        classes = rows[target].unique()
+        if len(classes) < 2:
+            raise DataError(
+                f"The {len(rows)} {side} rows are all {target} = {classes[0]!r}. Give more rows, or another "
+                "test_fraction or seed."
+            )
+
+
+def told_of_few(train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters) -> str:
+    """A warning of scores that so few rows cannot bear."""
+    if parameters.task != "regression":
+        counts = (
+            test[parameters.target_column]
+            .value_counts()
+            .reindex(train[parameters.target_column].unique(), fill_value=0)
+        )
+        few = counts[counts < _FEW_TEST_ROWS]
+        if len(few):
+            named = ", ".join(f"{name!r} ({count})" for name, count in few.head(5).items())
+            return f"Scores of classes with so few test rows prove little: {named}."
+    elif len(test) < _FEW_TEST_ROWS:
+        return "So few test rows prove little."
+    return ""
+
+
+def columns(train: pd.DataFrame) -> pd.DataFrame:
+    # How many values differ takes longest to count, and a hundred thousand rows show it.
+    some = train.head(_COUNTED_ROWS)
+    more = "" if len(some) == len(train) else f" in {len(some):,}"
+    missing = train.isna().sum()
+    described = pd.DataFrame(
+        {
+            "type": train.dtypes.astype(str),
+            "missing": missing.map("{:,}".format) + (missing / len(train)).map(" ({:.1%})".format),
+            "distinct": some.nunique().map("{:,}".format) + more,
+        }
+    )
+    sample = train.head(_SAMPLE_ROWS).astype(object).T.rename(columns=lambda row: f"row {row}")
+    return described.join(sample).rename_axis("column")
+
+
+def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
+    """Name of a folder by what is in it, so that the same rows are kept once."""
+    state = hashlib.blake2b(digest_size=8)
+    for digest in cores.each(_digest, [values for side in (train, test) for _, values in side.items()]):
+        state.update(digest)
+    return state.hexdigest()
+
+
+def _digest(values: pd.Series) -> bytes:
+    state = hashlib.blake2b(repr((values.name, str(values.dtype), len(values))).encode())
+    if tables.is_encoded(values):
+        state.update(repr(list(values.cat.categories)).encode())
+    for chunk in tables.as_arrow(values.to_frame()).combine_chunks().column(0).chunks:
+        for buffer in chunk.buffers():
+            state.update(buffer or b"")
+    return state.digest()
