@@ -27,12 +27,9 @@ def is_number(value: Any) -> bool:
 
 
 def is_whole(bits: int) -> Callable[[Any], bool]:
-    """Check for whole numbers of that many bits; 5.0 is one, as JavaScript knows no other 5.
-
-    A float may have been a longer number, rounded; so the float of the lowest number is none.
-    """
+    """Check for whole numbers of that many bits; 5.0 is one, as JavaScript knows no other 5."""
     limit = 2 ** (bits - 1)
-    return lambda value: is_number(value) and value == value // 1 and -limit - (type(value) is int) < value < limit
+    return lambda value: is_number(value) and value == value // 1 and -limit <= value < limit
 
 
 def is_text(value: Any) -> bool:

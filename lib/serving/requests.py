@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import orjson
+import msgspec
 
 from lib.serving.columns import Column
 from lib.serving.refusal import MOST_FAULTS, Refusal, fault, shown
@@ -87,8 +87,8 @@ def _quickly(text: str) -> Any:
         None where the text has to be read again, with care.
     """
     try:
-        payload = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        payload = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
         return None
     # Without these, each `":` ends a key or begins a text; and what nobody counts below is no table either.
     is_plain = not any(sign in text for sign in ("\\", "\t", "\n", "\r", " :"))

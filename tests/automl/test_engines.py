@@ -101,7 +101,7 @@ def test_an_engine_without_a_model_of_the_families_says_so():
 
 
 def test_the_leaderboard_has_every_model_and_every_metric_of_both_sides():
-    from lib.backends.local.automl import leaderboard
+    from lib.backends.local.search import leaderboard
 
     result, _, y_test, given = searched("portfolio")
     _, y = tables.nasty_table("binary")

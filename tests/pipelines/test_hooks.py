@@ -31,7 +31,7 @@ quick = workspaces.quick
 trained = workspaces.trained
 
 HOOKS = ("load_data", "prepare_data", "split_data", "baseline", "training_function", "accept")
-STAGES = ("setup", "preprocess", "train", "evaluate", "deploy", "hand_on")
+STAGES = ("setup", "preprocess", "train", "automl", "evaluate", "deploy", "hand_on")
 
 
 @pytest.fixture(scope="module")

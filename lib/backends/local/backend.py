@@ -15,9 +15,9 @@ from filelock import FileLock
 from lib import cores
 from lib.backends.base import Check, Endpoint
 from lib.backends.local import database
-from lib.backends.local.automl import LocalSearch
 from lib.backends.local.endpoint import LocalBackendEndpoint
 from lib.backends.local.files import local_path
+from lib.backends.local.search import LocalSearch
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
 from lib.errors import DataError

@@ -24,7 +24,7 @@ class TestAutoML:
             "task": "classification",
             "primary_metric": "AUC_weighted",
             "label_column_name": "late",
-            "iterations": 40,
+            "iterations": 20,
             "experiment_timeout_hours": 0.5,
             "max_concurrent_iterations": 3,
             "n_cross_validations": 5,
