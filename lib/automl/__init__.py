@@ -220,14 +220,22 @@ def faults(parameters: Parameters) -> list[str]:
         found.append(
             f"automl_engine: there is no {parameters.automl_engine!r}. {suggest(parameters.automl_engine, available())}"
         )
+    if parameters.get("engine") == "dask":
+        found.append("engine: AutoML learns in memory. Set it to memory, or automl to false.")
+    return found + faults_of_search(parameters)
+
+
+def faults_of_search(parameters: Parameters) -> list[str]:
+    """What makes a search impossible wherever it runs: a sentence each."""
+    from lib.errors import suggest
+
+    found = []
     for name in ("allowed_models", "blocked_models"):
         for one in parameters[name]:
             if one not in FAMILIES:
                 found.append(f"{name}: there is no family of models {one!r}. {suggest(one, FAMILIES)}")
     if not families(parameters):
         found.append("blocked_models: no family of models is left to try. Block fewer, or allow others.")
-    if parameters.get("engine") == "dask":
-        found.append("engine: AutoML learns in memory. Set it to memory, or automl to false.")
     if parameters.n_cross_validations == 1:
         found.append("n_cross_validations: one fold leaves no rows to learn from. Give 2 or more, or 0 for a choice.")
     if parameters.n_cross_validations and parameters.validation_fraction:

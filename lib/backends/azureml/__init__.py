@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lib import metrics
+from lib.automl import families, faults_of_search
 from lib.backends.base import Check, Estimate, NotebookExecutor
 from lib.errors import DataError, ParameterError
 from lib.paths import existing
@@ -49,6 +50,9 @@ def faults(parameters: Parameters) -> list[str]:
             found += error.faults
         if not (parameters.gpu_cluster or parameters.cpu_cluster):
             found.append("automl: neither gpu_cluster nor cpu_cluster is named, and it searches on one. Name one.")
+        found += faults_of_search(parameters)
+        if families(parameters) == ("catboost",):
+            found.append("allowed_models: AutoML on Azure has no catboost. Allow another family.")
         if parameters.max_latency_ms:
             found.append("max_latency_ms: AutoML on Azure knows no such limit. Leave it at 0.")
     if parameters.endpoint_port:

@@ -12,7 +12,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,20 @@ if TYPE_CHECKING:
 MODEL = "outputs/mlflow-model"
 _POLL_SECONDS = 5.0
 _TASKS = {"binary": "classification", "multiclass": "classification", "regression": "regression"}
+# Its names of our families of models; it has none of CatBoost.
+_LEARNERS = {
+    "linear": {
+        "classification": ("LogisticRegression", "LinearSVM", "SGD"),
+        "regression": ("ElasticNet", "LassoLars", "SGD"),
+    },
+    "random_forest": {"classification": ("RandomForest",), "regression": ("RandomForest",)},
+    "extra_trees": {"classification": ("ExtremeRandomTrees",), "regression": ("ExtremeRandomTrees",)},
+    "gradient_boosting": {"classification": ("GradientBoosting",), "regression": ("GradientBoosting",)},
+    "xgboost": {"classification": ("XGBoostClassifier",), "regression": ("XGBoostRegressor",)},
+    "lightgbm": {"classification": ("LightGBM",), "regression": ("LightGBM",)},
+    "neighbours": {"classification": ("KNN",), "regression": ("KNN",)},
+    "neural_network": {"classification": ("TabnetClassifier",), "regression": ("TabnetRegressor",)},
+}
 # AutoML's own names; of its primary metrics only the errors of a regression are better when lower.
 _LOWER_IS_BETTER = "_error"
 _STAGE = "train"  # AutoML runs where training runs
@@ -60,10 +74,14 @@ def settings(parameters: Parameters) -> dict[str, Any]:
         "n_cross_validations": parameters.n_cross_validations or None,
         "validation_size": parameters.validation_fraction or None,
         "enable_voting_ensemble": parameters.ensemble,
-        "allowed_models": parameters.allowed_models or None,
-        "blocked_models": parameters.blocked_models or None,
+        "allowed_models": _learners(parameters.allowed_models, parameters.task) or None,
+        "blocked_models": _learners(parameters.blocked_models, parameters.task) or None,
     }
     return {name: value for name, value in translated.items() if value is not None}
+
+
+def _learners(families: Sequence[str], task: str) -> list[str]:
+    return [one for family in families for one in _LEARNERS.get(family, {}).get(_TASKS[task], ())]
 
 
 class Search:

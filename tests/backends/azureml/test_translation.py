@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lib import metrics
+from lib.automl import FAMILIES
 from lib.backends.azureml import automl, doctor, endpoint, environment, registry, snapshot
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
@@ -20,7 +21,9 @@ def parameters(**changes):
 
 class TestAutoML:
     def test_every_name_is_translated_once(self):
-        assert automl.settings(parameters(n_cross_validations=5, allowed_models=["LightGBM"], max_nodes=3)) == {
+        assert automl.settings(
+            parameters(n_cross_validations=5, allowed_models=["lightgbm", "linear"], max_nodes=3)
+        ) == {
             "task": "classification",
             "primary_metric": "AUC_weighted",
             "label_column_name": "late",
@@ -29,8 +32,21 @@ class TestAutoML:
             "max_concurrent_iterations": 3,
             "n_cross_validations": 5,
             "enable_voting_ensemble": True,
-            "allowed_models": ["LightGBM"],
+            "allowed_models": ["LightGBM", "LogisticRegression", "LinearSVM", "SGD"],
         }
+
+    @pytest.mark.parametrize("task", ["binary", "regression"])
+    def test_every_family_but_catboost_has_its_names_there(self, task):
+        pytest.importorskip("azureml.train.automl", reason='needs make install GROUPS="azure"')
+        from azureml.train.automl.constants import SupportedModels
+
+        known = vars(SupportedModels.Classification if task == "binary" else SupportedModels.Regression).values()
+        metric = "accuracy" if task == "binary" else "r2"
+        for family in FAMILIES:
+            given = automl.settings(parameters(task=task, primary_metric=metric, allowed_models=[family]))
+            assert set(given.get("allowed_models", [])) <= set(known) and ("allowed_models" in given) != (
+                family == "catboost"
+            )
 
     def test_what_is_empty_is_left_to_it(self):
         left = {"n_cross_validations", "validation_size", "allowed_models", "blocked_models"}
