@@ -80,6 +80,7 @@ def _text(path: Path, rows: int, progress: Callable[[float], object]) -> Iterato
             parts = pd.read_csv(
                 content,
                 sep=dialect.separator,
+                skiprows=dialect.lines_before,
                 encoding="utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding,
                 index_col=False,
                 dtype=str,

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from lib.errors import DataError
 _SEPARATORS = ",;\t|"
 _SNIFFED_BYTES = 65536
 _BLOCK_BYTES = 2**22
+_TOLD = re.compile(rf'"?sep=([{_SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
 _CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
@@ -40,8 +42,8 @@ class Dialect:
     separator : str
     header : list of str
         Names of the columns as they stand, less blanks at their ends.
-    empty_lines : int
-        Lines before the header.
+    lines_before : int
+        Lines before the header: empty ones, and the ``sep=;`` that Excel takes for itself.
     has_quotes : bool
         Whether a value may hold a line break.
     is_balanced : bool
@@ -53,7 +55,7 @@ class Dialect:
     encoding: str
     separator: str
     header: list[str]
-    empty_lines: int
+    lines_before: int
     has_quotes: bool
     is_balanced: bool
     may_have_codes: bool
@@ -103,15 +105,18 @@ def look(path: Path) -> Dialect:
     quotes, may_have_codes, is_utf8 = _scanned(path, is_utf16)
     encoding = "utf-16" if is_utf16 else "utf-8" if is_utf8 else "cp1252"
     beginning = start.decode("utf-8-sig" if is_utf8 and not is_utf16 else encoding, errors="replace")
-    if not beginning.strip():
+    rest = beginning.lstrip("\r\n")
+    told = _TOLD.match(rest)
+    rest = rest[told.end() :].lstrip("\r\n") if told else rest
+    if not rest.strip():
         raise DataError(f"{path} has no header. Its first line names the columns.")
-    separator = _separator(beginning)
-    header = next(filter(None, csv.reader(io.StringIO(beginning, newline=None), delimiter=separator)))
+    separator = told[1] if told else _separator(rest)
+    header = next(filter(None, csv.reader(io.StringIO(rest, newline=None), delimiter=separator)))
     return Dialect(
         encoding,
         separator,
         [name.strip() or f"Unnamed: {place}" for place, name in enumerate(header)],
-        len(beginning[: -len(beginning.lstrip("\r\n"))].splitlines()),
+        len(beginning[: len(beginning) - len(rest)].splitlines()),
         quotes > 0,
         quotes % 2 == 0,
         may_have_codes,

@@ -198,7 +198,7 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
     with _mended(path, dialect) as (file, rows):
         if rows == 0:
             return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
-        mended = replace(dialect, encoding="utf-8", separator=",", empty_lines=0, has_quotes=True)
+        mended = replace(dialect, encoding="utf-8", separator=",", lines_before=0, has_quotes=True)
         return arrow_csv.read_csv(file, **_options(mended, places, types))
 
 
@@ -237,7 +237,7 @@ def _options(dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.Dat
         "read_options": arrow_csv.ReadOptions(
             block_size=_BLOCK_BYTES,
             column_names=names,
-            skip_rows=dialect.empty_lines,
+            skip_rows=dialect.lines_before,
             skip_rows_after_names=1,
             encoding=encoding,
         ),
@@ -262,20 +262,23 @@ def _mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, i
         out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         writer = csv.writer(out)
         writer.writerow(dialect.header)
-        lines = csv.reader(io.TextIOWrapper(raw, encoding=encoding, newline=""), delimiter=dialect.separator)
+        text = io.TextIOWrapper(raw, encoding=encoding, newline="")
+        for _ in range(dialect.lines_before):
+            next(text)
+        lines = csv.reader(text, delimiter=dialect.separator)
         next(filter(None, lines))
-        start = lines.line_num + 1
+        line = dialect.lines_before + lines.line_num
         for row in filter(None, lines):
+            start, line = line + 1, dialect.lines_before + lines.line_num
             rows += 1
             if any(row[width:]):
                 long.append((start, len(row)))
-            if lines.line_num > start:
-                broken = (start, lines.line_num)
-            start = lines.line_num + 1
+            if line > start:
+                broken = (start, line)
             writer.writerow([*row[:width], *[""] * (width - len(row))])
         if long:
             raise DataError(_too_long(path, long, rows, width))
-        if not dialect.is_balanced and broken[1] == lines.line_num:
+        if not dialect.is_balanced and broken[1] == line:
             raise DataError(f"{path}: a quote in line {broken[0]} is never closed. Mend that line.")
         out.flush()
         file.seek(0)

@@ -113,6 +113,9 @@ def kinds():
     yield Awkward("thousands.csv", german_thousands(), kinds=(("mass", "if"),), told="The decimal mark is the comma.")
     yield Awkward("bom.csv", b"\xef\xbb\xbf" + text)
     yield Awkward("tabs.csv", as_csv(plain, sep="\t"))
+    excel = b"\xef\xbb\xbfsep=;\r\n" + as_csv(plain, sep=";")
+    yield Awkward("excel.csv", excel)
+    yield Awkward("excel, too many fields.csv", _lines(excel, _101=lambda line: line + ";1"), "but line 102 has 7")
     yield Awkward("quoted newlines.csv", as_csv(plain.assign(remark='a\n"b", c')), columns=7)
     yield Awkward(
         "too many fields.csv",

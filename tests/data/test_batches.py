@@ -15,7 +15,8 @@ FRAME = pd.DataFrame({"number": np.arange(25) / 4, "word": [f"Straße {at}" for 
 
 def written(folder, kind):
     """The frame in a file of that kind."""
-    text = FRAME.to_csv(index=False, sep=";" if kind == "semicolons" else ",")
+    text = FRAME.to_csv(index=False, sep=";" if kind in ("semicolons", "excel") else ",")
+    text = "sep=;\n" + text if kind == "excel" else text
     encoding = {"utf-16": "utf-16", "cp1252": "cp1252", "bom": "utf-8-sig"}.get(kind, "utf-8")
     path = folder / f"table.{ {'gz': 'csv.gz', 'zip': 'zip', 'parquet': 'parquet'}.get(kind, 'csv') }"
     if kind == "gz":
@@ -30,7 +31,7 @@ def written(folder, kind):
     return path
 
 
-@pytest.mark.parametrize("kind", ["plain", "semicolons", "utf-16", "cp1252", "bom", "gz", "zip", "parquet"])
+@pytest.mark.parametrize("kind", ["plain", "semicolons", "excel", "utf-16", "cp1252", "bom", "gz", "zip", "parquet"])
 def test_parts_make_the_table(tmp_path, kind):
     shares = []
     parts = list(batches.read(written(tmp_path, kind), 10, shares.append))
