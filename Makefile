@@ -25,7 +25,7 @@ test-all: .venv/.dev .venv/.azure .venv/.automl ## The tests, the slow ones too,
 	  || echo "No Chromium, and none could be installed: the tests of the page will be skipped."
 	$(pytest) -m "" $(ARGS)
 
-bench: .venv/.dev .venv/.automl ## The measurements, on a quiet machine; one of them: make bench ARGS=chain
+bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## The measurements: make bench ARGS=chain
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 	  .venv/bin/python -m benchmarks.$$bench || exit 1; done
 
