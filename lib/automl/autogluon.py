@@ -65,6 +65,7 @@ def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -
 
     from lib.automl.trials.blend import predictions
     from lib.automl.trials.folds import HELD_OUT, held_out
+    from lib.automl.trials.latency import row_milliseconds
 
     frame = named(table.F, table.categories).assign(**{_TARGET: table.labels})
     test = named(table.F_test, table.categories)
@@ -114,7 +115,7 @@ def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -
             unseen_answers = answers(name, frame.loc[rows].drop(columns=_TARGET))
             trial.validation = rows, predictions(unseen_answers, table.classes, table.positive)
         trial.test = predictions(answers(name, test), table.classes, table.positive)
-        trial.row_ms = _row_ms(lambda name=name: answers(name, test.head(1)))
+        trial.row_ms = row_milliseconds(lambda name=name: answers(name, test.head(1)))
         trial.megabytes = sizes[[f"/{name}/" in path for path in sizes.index]].sum() / 1e6
         trials.append(trial)
     for row in predictor.model_failures().itertuples():
@@ -230,12 +231,3 @@ def _hyperparameters(request: SearchRequest) -> dict[str, Any]:
 
 def _short(predictor: Any, name: str) -> str:
     return predictor._trainer.get_model_attribute(model=name, attribute="type").ag_key
-
-
-def _row_ms(answer: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        answer()
-        times.append(time.perf_counter() - begun)
-    return float(np.median(times)) * 1000

@@ -53,6 +53,7 @@ def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -
     from flaml import AutoML
 
     from lib.automl.trials.blend import BlendClassifier, BlendRegressor, Member, predictions
+    from lib.automl.trials.latency import row_milliseconds
 
     outputs = 1 if table.classes is None else len(table.classes)
 
@@ -96,7 +97,8 @@ def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -
             continue
         trial = mine[request.metric.ranked({place: one.score for place, one in enumerate(mine)})[0]]
         trial.test = predictions(member(best).answer(table.F_test), table.classes, table.positive)
-        trial.row_ms, trial.megabytes = _row_ms(best, table.F_test), len(pickle.dumps(best)) / 1e6
+        trial.row_ms = row_milliseconds(lambda best=best: best.predict(table.F_test[:1]))
+        trial.megabytes = len(pickle.dumps(best)) / 1e6
         trial.weight = float(name == searcher.best_estimator)
         if trial.weight:
             winner = trial.name
@@ -126,12 +128,3 @@ def _logged(log: Path, request: SearchRequest, before: float) -> list[Trial]:
         trial.settings = {"learner": learner, "sample_size": record["sample_size"], **record["config"]}
         trials.append(trial)
     return trials
-
-
-def _row_ms(model: Any, F: np.ndarray) -> float:
-    times = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        model.predict(F[:1])
-        times.append(time.perf_counter() - begun)
-    return float(np.median(times)) * 1000

@@ -25,6 +25,7 @@ from lib import metrics
 from lib.automl import DONE, Result, SearchRequest, Trial
 from lib.automl.trials import blend, folds, simple
 from lib.automl.trials.configurations import PORTFOLIO
+from lib.automl.trials.latency import row_milliseconds
 from lib.automl.trials.pool import Pool
 from lib.automl.trials.worker import Encode, FitFold, Fitted
 from lib.errors import StageError
@@ -35,7 +36,6 @@ _RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
 # Of the time of all cores, what one configuration may take.
 _SHARE = 0.22
 _NO_TIME = "the time was up before it was done"
-_TIMED, _TIMED_SECONDS = 5, 0.3
 
 
 def search(
@@ -181,7 +181,8 @@ class _Search:
             return self._simplest("The time was up before a model was done")
         most = self._request.max_latency_ms or None
         if most is not None:
-            most -= _row_ms(self._encoder.transform, self._X_test)
+            row = self._X_test.head(1)
+            most -= row_milliseconds(lambda: self._encoder.transform(row))
         latency = {name: self._tried[name].trial.row_ms for name in self._unseen}
         quick = [name for name in latency if most is None or latency[name] <= most]
         if not quick:
@@ -227,7 +228,8 @@ class _Search:
         else:
             model = blend.BlendClassifier(members, weights, self._classes)
         pipeline = Pipeline([("encoder", self._encoder), ("model", model)])
-        return pipeline, _row_ms(pipeline.predict, self._X_test)
+        row = self._X_test.head(1)
+        return pipeline, row_milliseconds(lambda: pipeline.predict(row))
 
     def _blended(self, chosen: dict[str, float], row_ms: float) -> Trial:
         """The blend as a row of the leaderboard."""
@@ -260,15 +262,3 @@ def _configurations(request: SearchRequest) -> list[tuple[str, str, dict[str, An
             count[family] += 1
             found.append((f"{family}_{count[family]}", family, settings))
     return found
-
-
-def _row_ms(answer: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> float:
-    """Median of what one row takes."""
-    times = []
-    for _ in range(_TIMED):
-        begun = time.perf_counter()
-        answer(rows.head(1))
-        times.append(time.perf_counter() - begun)
-        if sum(times) > _TIMED_SECONDS:
-            break
-    return float(np.median(times)) * 1000

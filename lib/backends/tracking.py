@@ -55,8 +55,7 @@ class Tracking:
         self.uri = uri
         self._download = download or _downloaded
         self._artifact_root = artifact_root
-        for talkative in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
-            logging.getLogger(talkative).setLevel(logging.WARNING)
+        logging.getLogger("mlflow.tracking.fluent").setLevel(logging.WARNING)
         import mlflow
 
         mlflow.set_tracking_uri(uri)

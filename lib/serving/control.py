@@ -27,7 +27,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.serving.pool import Pool, PoolFailed
+from lib.serving.loader import PoolFailed
+from lib.serving.pool import Pool
 from lib.serving.refusal import Refusal
 from lib.serving.rollout import Rollout
 

@@ -14,11 +14,8 @@ from typing import Any
 from lib.paths import ROOT
 
 
-class DidNotLoad(Exception):
-    """The process of a model version ended before the model was loaded; the log says why."""
-
-    def __str__(self) -> str:
-        return "its process ended while it started"
+class PoolFailed(Exception):
+    """The process of a model version did not come up; the message says why."""
 
 
 class Loader:
@@ -54,7 +51,8 @@ class Loader:
 
         Raises
         ------
-        DidNotLoad
+        PoolFailed
+            Where it ended before; the log says why.
         """
         self._hang_up()
         self._channel, theirs = socket.socketpair()
@@ -78,7 +76,7 @@ class Loader:
             )
         line = await asyncio.get_running_loop().sock_recv(self._channel, 2**20)
         if not line:
-            raise DidNotLoad
+            raise PoolFailed("its process ended while it started")
         return json.loads(line)
 
     def fork(self) -> socket.socket | None:

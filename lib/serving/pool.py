@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lib.serving import frames
 from lib.serving.frames import Answer
-from lib.serving.loader import DidNotLoad, Loader
+from lib.serving.loader import Loader, PoolFailed
 from lib.serving.model import Model, read
 from lib.serving.refusal import Refusal
 
@@ -25,10 +25,6 @@ MOST_WAITING = 1000
 # A request that was under way when two workers died is what kills them.
 MOST_DEATHS = 2
 LOOKS_SECONDS = 0.5
-
-
-class PoolFailed(Exception):
-    """The process of a model version did not come up; the message says why."""
 
 
 @dataclass(eq=False)
@@ -145,8 +141,6 @@ class Pool:
                 if self._loader.has_ended:
                     raise PoolFailed("its process ended")
                 await asyncio.sleep(0.005)
-        except DidNotLoad as error:
-            raise PoolFailed(str(error)) from None
         except asyncio.TimeoutError:
             raise PoolFailed(f"it did not answer within {self._timeout:g} seconds") from None
         self._spawn(self._look_after())
@@ -256,7 +250,7 @@ class Pool:
                 try:
                     await asyncio.wait_for(self._load(), self._timeout)
                     pause = LOOKS_SECONDS
-                except (DidNotLoad, asyncio.TimeoutError, OSError) as error:
+                except (PoolFailed, asyncio.TimeoutError, OSError) as error:
                     log.error("Version %s did not come up again: %s", self.version, error)
                     pause = min(2 * pause, 30)
                     await asyncio.sleep(pause)
