@@ -7,18 +7,15 @@ import json
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from lib.automl import DONE
+from lib.backends import model_files
 from lib.errors import DataError, StageError
-from lib.paths import ROOT
 from lib.serving.model_folder import digest
 
 if TYPE_CHECKING:
@@ -32,7 +29,6 @@ _STAGE = "stage"
 _OUTPUT = "output."
 _SHA256 = "model_sha256"
 _LONGEST_TAG = 5000
-_ENVIRONMENT = ROOT / "environment.yml"
 
 # Set before mlflow is imported anywhere: it reads this at import, and a run tells nobody but its user.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -203,27 +199,10 @@ class Tracking:
         str
             SHA-256 of the folder, which whoever loads it compares first.
         """
-        import mlflow
-
-        with tempfile.TemporaryDirectory() as scratch, _quiet("mlflow"):
+        with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / MODEL
-            mlflow.sklearn.save_model(
-                model,
-                str(folder),
-                signature=_signature(features, sample, model.predict(sample)),
-                input_example=sample,
-                serialization_format="cloudpickle",
-                pip_requirements=[],
-                code_paths=[str(ROOT / "lib")],
-            )
-            # The environment of clusters and endpoints. Given to save_model, each of its pins would be looked up: 3 s.
-            shutil.copy(_ENVIRONMENT, folder / "conda.yaml")
-            (folder / "requirements.txt").write_text("\n".join(_pins()) + "\n", encoding="utf-8")
-            (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
-            sha256 = digest(folder)
-            mlflow.log_artifacts(str(folder), MODEL)
-        mlflow.set_tag(_SHA256, sha256)
-        return sha256
+            model_files.save(model, folder, sample, features)
+            return _logged(folder, baseline)
 
     def log_model_folder(self, files: Path, baseline: Any) -> str:
         """Log a model that came as files to the active run, with the baseline; nothing of it is opened.
@@ -233,16 +212,10 @@ class Tracking:
         str
             SHA-256 of the folder, which whoever loads it compares first.
         """
-        import mlflow
-
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / MODEL
             shutil.copytree(files, folder)
-            (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
-            sha256 = digest(folder)
-            mlflow.log_artifacts(str(folder), MODEL)
-        mlflow.set_tag(_SHA256, sha256)
-        return sha256
+            return _logged(folder, baseline)
 
     def model_folder(self, source: str, sha256: str) -> Path:
         """Local folder of a model, once it is the one that was logged.
@@ -276,15 +249,7 @@ class Tracking:
 
     def load_model(self, folder: Path) -> Any:
         """Scikit-learn pipeline from a folder that `model_folder` gave."""
-        import mlflow
-
-        path = list(sys.path)
-        try:
-            with _quiet("mlflow"):
-                return mlflow.sklearn.load_model(str(folder))
-        finally:
-            # MLflow puts the model's own code first, where later imports would find an older `lib`.
-            sys.path[:] = path
+        return model_files.load(folder)
 
     def candidate(self, run_id: str) -> Any:
         """MLflow run of a candidate.
@@ -320,50 +285,18 @@ class Tracking:
         return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256]
 
 
+def _logged(folder: Path, baseline: Any) -> str:
+    """Log a model's folder to the active run, with the baseline in it; its SHA-256."""
+    import mlflow
+
+    (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
+    sha256 = digest(folder)
+    mlflow.log_artifacts(str(folder), MODEL)
+    mlflow.set_tag(_SHA256, sha256)
+    return sha256
+
+
 def _downloaded(source: str) -> str:
     import mlflow
 
     return mlflow.artifacts.download_artifacts(artifact_uri=source)
-
-
-def _pins() -> list[str]:
-    """Pinned packages of the environment, as pip takes them."""
-    dependencies = yaml.safe_load(_ENVIRONMENT.read_text(encoding="utf-8"))["dependencies"]
-    return next(one["pip"] for one in dependencies if isinstance(one, dict))
-
-
-def _signature(features: pd.DataFrame, sample: pd.DataFrame, answers: Any) -> Any:
-    """Signature with whole numbers as doubles: a column of them cannot say that one is missing."""
-    from mlflow.models import ModelSignature, infer_signature
-    from mlflow.types import ColSpec, Schema
-    from pandas.api import types
-
-    def kind(values: pd.Series) -> str:
-        # Booleans of which some are missing come back from Parquet as objects.
-        if types.infer_dtype(values, skipna=True) == "boolean":
-            return "boolean"
-        if types.is_numeric_dtype(values.dtype):
-            return "double"
-        return "datetime" if types.is_datetime64_any_dtype(values.dtype) else "string"
-
-    optional = features.isna().any()
-    inputs = Schema([ColSpec(kind(values), name, required=not optional[name]) for name, values in features.items()])
-    with _quiet("mlflow"):
-        outputs = infer_signature(sample, answers).outputs
-    return ModelSignature(inputs=inputs, outputs=outputs)
-
-
-@contextlib.contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    """Errors only, for calls whose warnings are known: pickles are guarded by their SHA-256."""
-    import warnings
-
-    log = logging.getLogger(logger)
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
