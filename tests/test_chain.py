@@ -251,7 +251,6 @@ def test_nothing_of_the_work_tree_changes_but_runs_and_workspace(penguins):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason="who deploys second is told to try again, where it could wait")
 def test_two_chains_at_once_in_one_workspace_do_each_other_no_harm(empty_workspace, tmp_path_factory):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     command = [sys.executable, "run_all.py", *chain.arguments(training_functions=["linear", "extra_trees"])]

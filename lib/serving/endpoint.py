@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
 import shutil
 import socket
 import sys
@@ -26,7 +24,7 @@ from typing import Any
 
 from lib.errors import EndpointError
 from lib.paths import ROOT
-from lib.serving import deployments, keys, process, status
+from lib.serving import deployments, keys, lock, process, status
 from lib.serving.line import Line, listen
 from lib.serving.listener import open_listener
 from lib.serving.rollout import Rollout
@@ -117,9 +115,9 @@ class LocalEndpoint:
         ------
         EndpointError
             The port is taken, the process died or took too long, the model is another one, or somebody
-            else is deploying to this endpoint.
+            else has been deploying to this endpoint for longer than a deployment may take.
         """
-        with self._alone():
+        with self._alone(patience=2 * timeout_seconds):  # a start, and a check
             record = self._record()
             router = self._router(record)
             listener = open_listener(host, port, record if router else {}, record)
@@ -218,20 +216,8 @@ class LocalEndpoint:
         return keys.renew(self._keys, name)[name]
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.folder / "lock").open("a+", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise EndpointError(
-                    f"Process {lock.read().strip() or 'unknown'} is deploying to the endpoint {self.name} or stopping "
-                    "it right now. Wait for it to finish and try again."
-                ) from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+    def _alone(self, patience: float = 0) -> Iterator[None]:
+        with lock.held(self.folder / "lock", self.name, patience):
             if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
                 self.log.replace(self.log.with_suffix(".log.1"))
             yield

@@ -19,7 +19,8 @@ from lib.data import tables
 from lib.errors import EndpointError, GateError
 
 if TYPE_CHECKING:
-    from lib.backends.base import Backend
+    from lib.backends.base import Backend, EndpointStatus
+    from lib.backends.models import ModelVersion
     from lib.metrics import Predictions
     from lib.parameters import Parameters
 
@@ -51,6 +52,16 @@ class Deployment:
     answers: charts.Table
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A version that serves, and what it and its model said of the test rows."""
+
+    status: EndpointStatus
+    answer: dict[str, Any]
+    seconds: float
+    expected: Predictions
+
+
 def run(backend: Backend, parameters: Parameters) -> Deployment:
     """Find production by its tag, deploy it, and ask it.
 
@@ -67,21 +78,60 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
     """
     import mlflow
 
+    rows = backend.read_table(parameters.test_data).head(parameters.smoke_rows)
+    tables.column(rows, parameters.target_column, where="the test rows")
+    rows = rows.drop(columns=parameters.target_column)
+    while True:
+        version = _production(backend, parameters)
+        try:
+            asked = _deployed(backend, parameters, version, rows)
+            break
+        except EndpointError:
+            if _production(backend, parameters).version == version.version:
+                raise
+            # Another run has put its own version there meanwhile: that one is to be served.
+    status, answer = asked.status, asked.answer
+    mlflow.log_params({"version": version.version, "endpoint_url": status.url})
+    mlflow.log_metric("answer_milliseconds", asked.seconds * 1000)
+    summary = {
+        "endpoint": parameters.name,
+        "URL": status.url,
+        "version": version.version,
+        "training function": version.tags.get("training_function", ""),
+        "test rows asked": len(rows),
+        "answers": "all as the model's own",
+        "time of the answer": f"{asked.seconds * 1000:.1f} ms for {len(rows)} rows",
+    }
+    sample = backend.write_json(as_request(rows.head(1)), f"{parameters.name}/sample_request.json")
+    return Deployment(status.url, sample, charts.Table({"": summary}), _answers(answer, asked.expected))
+
+
+def _production(backend: Backend, parameters: Parameters) -> ModelVersion:
     version = backend.models(parameters.name).production()
     if version is None:
         raise GateError(
             f"No version of {parameters.name} bears the tag production, so there is nothing to deploy. "
             f"{parameters.decision or 'The evaluate notebook says why.'}"
         )
-    folder = backend.tracking.model_folder(version.source, version.sha256)
-    rows = backend.read_table(parameters.test_data).head(parameters.smoke_rows)
-    tables.column(rows, parameters.target_column, where="the test rows")
-    rows = rows.drop(columns=parameters.target_column)
-    expected = metrics.predict(backend.tracking.load_model(folder), rows, parameters.task, parameters.positive_class)
+    return version
 
+
+def _deployed(backend: Backend, parameters: Parameters, version: ModelVersion, rows: pd.DataFrame) -> _Asked:
+    """Have a version serve, unless it does so already, and ask it.
+
+    Raises
+    ------
+    EndpointError
+        As `run` does, and where it is not in production any more when its turn comes: it gets no traffic then.
+    """
+    folder = backend.tracking.model_folder(version.source, version.sha256)
+    expected = metrics.predict(backend.tracking.load_model(folder), rows, parameters.task, parameters.positive_class)
     checked = {}
 
     def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:
+        now = _production(backend, parameters).version
+        if now != version.version:
+            raise EndpointError(f"Version {now} was put into production while version {version.version} came up.")
         started = time.perf_counter()
         answer = ask(url, key, rows, parameters.endpoint_timeout_seconds, headers)
         checked.update(answer=answer, seconds=time.perf_counter() - started)
@@ -93,20 +143,7 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         check(status.url, endpoint.key())
     else:
         status = endpoint.deploy(folder, version.version, version.sha256, check)
-    answer, seconds = checked["answer"], checked["seconds"]
-    mlflow.log_params({"version": version.version, "endpoint_url": status.url})
-    mlflow.log_metric("answer_milliseconds", seconds * 1000)
-    summary = {
-        "endpoint": parameters.name,
-        "URL": status.url,
-        "version": version.version,
-        "training function": version.tags.get("training_function", ""),
-        "test rows asked": len(rows),
-        "answers": "all as the model's own",
-        "time of the answer": f"{seconds * 1000:.1f} ms for {len(rows)} rows",
-    }
-    sample = backend.write_json(as_request(rows.head(1)), f"{parameters.name}/sample_request.json")
-    return Deployment(status.url, sample, charts.Table({"": summary}), _answers(answer, expected))
+    return _Asked(status, expected=expected, **checked)
 
 
 def _is_at(url: str, port: int) -> bool:

@@ -134,7 +134,9 @@ def test_interrupted_check_leaves_the_old_version_alone_and_nobody_else_deploys_
 
     def check(url, key):
         with pytest.raises(EndpointError, match=f"Process {os.getpid()} is deploying to the endpoint flights"):
-            LocalEndpoint(live.folder, "flights").deploy(models / "classifier", "other")
+            LocalEndpoint(live.folder, "flights").deploy(models / "classifier", "other", timeout_seconds=0.1)
+        with pytest.raises(EndpointError, match=f"Process {os.getpid()} is deploying to the endpoint flights"):
+            LocalEndpoint(live.folder, "flights").stop()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -2,14 +2,17 @@
 
 import pytest
 import workspaces
-from workspaces import hand_on, pipeline_in, versions_of
+from workspaces import NAME, hand_on, log_candidate, pipeline_in, versions_of
 
 from lib.errors import GateError
+from lib.pipelines.base import BasePipeline
+from lib.stages import deploy
 
 # Fixtures.
 copy_after = workspaces.copy_after
 quick = workspaces.quick
 trained = workspaces.trained
+with_champion = workspaces.with_champion
 pytestmark = pytest.mark.usefixtures("quick")
 
 
@@ -26,3 +29,35 @@ def test_the_reason_is_the_newest_decision(trained):
     hand_on(pipeline, decision=pipeline.evaluate().decision)
     with pytest.raises(GateError, match=r"linear .* does not reach min_score 0\.9999"):
         pipeline_in(trained).deploy()
+
+
+class Lenient(BasePipeline):
+    """Lets every candidate into production."""
+
+    def accept(self, best, champion):
+        return ""
+
+
+def test_a_version_that_another_run_replaces_while_it_comes_up_gets_no_traffic(with_champion, monkeypatch):
+    pipeline = pipeline_in(with_champion, endpoint_workers=1)
+    pipeline_in(with_champion, Lenient, candidates=[log_candidate(pipeline, "by_size", "size")]).evaluate()
+    models, endpoint = pipeline.backend.models(NAME), pipeline.backend.endpoint(NAME)
+    models.promote("1")
+    model_folder, compare, checked = pipeline.backend.tracking.model_folder, deploy.compare, []
+
+    def model_folder_while_another_run_promotes(*given):
+        models.promote("2")
+        return model_folder(*given)
+
+    def compare_and_note(answer, expected):
+        checked.append(expected)
+        compare(answer, expected)
+
+    monkeypatch.setattr(pipeline.backend.tracking, "model_folder", model_folder_while_another_run_promotes)
+    monkeypatch.setattr(deploy, "compare", compare_and_note)
+    try:
+        pipeline.deploy()
+        assert versions_of(pipeline) == (["1", "2"], "2")
+        assert (len(checked), endpoint.status().version) == (1, "2")
+    finally:
+        endpoint.stop()
