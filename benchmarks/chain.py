@@ -112,16 +112,10 @@ def _idle_notebooks(folder: Path, count: int = 10) -> list[float]:
     forking.kernels.prepare(1)
     for _ in range(count + 1):
         started = time.perf_counter()
-        engine.execute(notebook, folder / "slept.ipynb", {"nothing": 1}, ROOT, on_client=_prepare_next)
+        engine.execute(notebook, folder / "slept.ipynb", {"nothing": 1}, ROOT)
         seconds.append(time.perf_counter() - started - 2)
     forking.kernels.close()
     return seconds[1:]  # the first waited for the imports
-
-
-def _prepare_next(client: object) -> None:
-    from lib.chain import forking
-
-    forking.kernels.prepare(2)  # this one, and one ahead
 
 
 def _arguments(params: str, place: Path) -> list[str]:

@@ -131,22 +131,28 @@ class Kernels:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ahead = 0
         self._spares: deque[Future[ForkedKernel]] = deque()
         self._forks: ThreadPoolExecutor | None = None
         self._ends: list[threading.Thread] = []
 
     def prepare(self, count: int) -> None:
-        """Have so many kernels ready before they are asked for; the first one starts the fork server."""
+        """Have so many kernels ready from now on, whenever one is taken; the first one starts the fork server."""
         with self._lock:
-            while len(self._spares) < count:
-                self._spares.append(self._fork(ARGUMENTS))
+            self._ahead = count
+            self._fork_ahead()
 
     def take(self, arguments: tuple[str, ...], connection_file: str = "") -> Future[ForkedKernel]:
         """Take one, forked ahead if there is one that fits."""
         with self._lock:
-            if self._spares and arguments == ARGUMENTS and not connection_file:
-                return self._spares.popleft()
-            return self._fork(arguments, connection_file)
+            fits = self._spares and arguments == ARGUMENTS and not connection_file
+            taken = self._spares.popleft() if fits else self._fork(arguments, connection_file)
+            self._fork_ahead()
+            return taken
+
+    def _fork_ahead(self) -> None:
+        while len(self._spares) < self._ahead:
+            self._spares.append(self._fork(ARGUMENTS))
 
     def _fork(self, *arguments: Any) -> Future[ForkedKernel]:
         if self._forks is None:
@@ -165,6 +171,7 @@ class Kernels:
         with self._lock:
             spares, ends = list(self._spares), self._ends
             self._spares.clear()
+            self._ahead = 0
         for spare in spares:
             if not spare.cancel() and spare.exception() is None:
                 spare.result().end()
