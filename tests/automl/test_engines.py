@@ -13,7 +13,7 @@ import pytest
 from test_blend import request
 
 from lib import automl, metrics
-from lib.automl import DONE, LEADERBOARD
+from lib.automl import DONE, LEADERBOARD, portfolio
 from lib.errors import StageError
 
 for package in ("lightgbm", "catboost", "flaml", "autogluon.tabular"):
@@ -82,6 +82,23 @@ def test_without_time_something_simple_answers_and_a_warning_says_so(engine):
     assert time.monotonic() - began < SECONDS
     assert result.best == "prior" and "time was up" in result.warning
     assert len(result.model.predict(X)) == len(X)
+
+
+def test_when_the_time_is_up_a_model_of_some_folds_answers_and_a_warning_says_so(monkeypatch):
+    note = portfolio._Search._note
+
+    def note_two_folds(search, task, answer, count):
+        if len(search._tried["linear_1"].fitted) < 2:
+            note(search, task, answer, count)
+        else:
+            search._last = time.monotonic()
+
+    monkeypatch.setattr(portfolio._Search, "_note", note_two_folds)
+    result, X, y, given = searched("portfolio", families=("linear",), max_trials=1, folds=4)
+    assert result.warning == "The time was up before a model was done on all folds; linear_1 is of 2."
+    assert (result.best, [one.outcome for one in result.trials]) == ("linear_1", [DONE])
+    assert len(result.trials[0].validation[0]) == TRAINED_ROWS // 2
+    assert given.metric.score(y, metrics.predict(result.model, X, "binary")) > 0.6
 
 
 def test_without_an_ensemble_one_model_answers():
