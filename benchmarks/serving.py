@@ -112,10 +112,10 @@ def bare_call(model: Path) -> float:
     script = f"""
 import statistics, time
 from lib.serving.model import load
-from lib.serving.scorer import Scorer
+from lib.serving.plain import frame, use_one_thread
 model = load({str(model)!r})
-scorer = Scorer(model)
-row = scorer.frame({{name: [value] for name, value in model.example.items()}})
+use_one_thread(model.estimator)
+row = frame({{name: [value] for name, value in model.example.items()}}, model.columns)
 times = []
 for _ in range(500):
     began = time.perf_counter()

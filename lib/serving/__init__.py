@@ -14,9 +14,15 @@ From the request inwards, each file one concern::
     worker.py         the process that has loaded a model, and the workers forked from it
     requests.py       bytes -> columns of values; everything that is not a table is refused
     columns.py        a column of values -> what the model was trained on; the rest is refused
+    moments.py        a date or time as a request brings it
     refusal.py        what is said to a request that cannot be answered
     scorer.py         columns -> predictions and probabilities -> plain JSON
-    compiled.py       a faster form of the model, where it answers as the model itself
+    plain.py          the model itself, as scikit-learn runs it
+    compiled.py       a faster form of it
+    compiling.py      that form made, where it answers as the model itself
+    compiled_file.py  and kept beside the model, so that no start waits for it
+    drawn.py          rows that both are asked
+    boosting.py       a gradient boosting without scikit-learn
     trees.py          its trees as bit masks
     model_folder.py   the MLflow model folder: found, checked against its hash
     model.py          its model, loaded, with what the folder says about its columns

@@ -1,12 +1,17 @@
 """What the model gets to see, and what the client hears instead."""
 
+import datetime
 import json
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import strategies
 
 from lib.serving.model import load
+from lib.serving.moments import MOMENT, is_moment, moments
+from lib.serving.plain import frame
 from lib.serving.refusal import MOST_FAULTS, Refusal
 from lib.serving.scorer import Scorer
 from tests.serving.bad_bodies import NAMES, VALUES, WRONG_VALUES, bodies
@@ -107,9 +112,9 @@ def test_null_is_a_value_where_training_had_missing_ones(scorer):
 
 def test_values_arrive_as_in_training(scorer):
     table = {name: [value, None if name in ("fare", "city", "note") else value] for name, value in ROW.items()}
-    frame = scorer.frame(table)
-    assert [str(kind) for kind in frame.dtypes] == ["int64", "float64", "object", "bool", "datetime64[ns]", "object"]
-    assert np.isnan(frame["fare"][1]) and frame["city"][1] is None
+    rows = frame(table, scorer.model.columns)
+    assert [str(kind) for kind in rows.dtypes] == ["int64", "float64", "object", "bool", "datetime64[ns]", "object"]
+    assert np.isnan(rows["fare"][1]) and rows["city"][1] is None
 
 
 @pytest.mark.parametrize(
@@ -130,3 +135,20 @@ def test_dates_are_iso_and_zones_become_utc(scorer, said, meant):
 
 def test_example_of_the_model_is_an_answer(scorer):
     assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]
+
+
+MOMENTS = strategies.from_regex(MOMENT, fullmatch=True) | strategies.datetimes(
+    datetime.datetime(1677, 1, 1), datetime.datetime(2263, 1, 1), timezones=strategies.none() | strategies.timezones()
+).map(datetime.datetime.isoformat)
+
+
+@hypothesis.given(MOMENTS)
+@hypothesis.settings(max_examples=500, deadline=None)
+def test_moments_are_those_of_pandas(text):
+    try:
+        expected = pd.Timestamp(text).as_unit("ns")
+    except ValueError:
+        assert not is_moment(text)
+        return
+    expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
+    assert is_moment(text) and moments([text, None]).tolist() == [expected.value, None]

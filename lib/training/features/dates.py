@@ -6,9 +6,12 @@ import datetime
 import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Tried in this order; where days and months cannot be told apart in any row, the day comes first.
 FORMATS = (
@@ -40,6 +43,8 @@ def find_format(counts: pd.Series) -> tuple[str, float]:
     counts : pandas.Series
         Rows of each word, indexed by the words.
     """
+    import pandas as pd
+
     # Digits alone are a number or a code, though ISO 8601 has years of four digits.
     candidates = counts[[bool(_DIGIT.search(word)) and not word.isdigit() for word in counts.index]]
     words = pd.Series(candidates.index, dtype=object)
@@ -87,6 +92,8 @@ def moment_parts(moment: datetime.datetime | None, names: Sequence[str]) -> list
 
 
 def _parse(values: pd.Series, form: str) -> pd.Series:
+    import pandas as pd
+
     return pd.to_datetime(values, format=form, errors="coerce", utc=True)
 
 
@@ -122,6 +129,8 @@ class DateColumn:
 
     def _moments(self, values: pd.Series) -> pd.DatetimeIndex:
         """Wall clock times."""
+        import pandas as pd
+
         if values.dtype.kind == "M":
             moments = pd.DatetimeIndex(values)
             return moments if moments.tz is None else moments.tz_convert(self.zone or "UTC").tz_localize(None)
