@@ -13,6 +13,7 @@ From the request inwards, each file one concern::
     frames.py         bytes between the router and a worker
     worker.py         the process that has loaded a model, and the workers forked from it
     requests.py       bytes -> columns of values; everything that is not a table is refused
+    records.py        the usual request, read in one go
     columns.py        a column of values -> what the model was trained on; the rest is refused
     moments.py        a date or time as a request brings it
     refusal.py        what is said to a request that cannot be answered
@@ -28,7 +29,8 @@ From the request inwards, each file one concern::
     model.py          its model, loaded, with what the folder says about its columns
     openapi.py        the service, described from the model's signature
     pages.py          the page with the form and the API page, both without a network
-    recorder.py       what was asked and answered, kept in Parquet files by a process of its own
+    keeper.py         what was asked and answered, handed on to be kept, or dropped
+    recorder.py       and kept in Parquet files by a process of its own
     endpoint.py       LocalEndpoint: a new version beside the old, checked, then given its traffic
     deployments.py    a folder for each version, with a copy of its model
     status.py         how an endpoint is, for people

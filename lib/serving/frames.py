@@ -9,6 +9,8 @@ from typing import BinaryIO, NamedTuple
 # Of a request: its length. Of an answer: its length, its status, and whether the model itself failed on the rows.
 REQUEST = struct.Struct("!I")
 ANSWER = struct.Struct("!IH?")
+# Of a request that is kept, the lengths of: when, by whom and how fast; the body; the answer.
+KEPT = struct.Struct("!III")
 
 
 class Answer(NamedTuple):

@@ -13,7 +13,7 @@ from lib.serving.compiled import Compiled, NotCompiled
 from lib.serving.model import Model, read, with_estimator
 from lib.serving.model_folder import find, use_code
 from lib.serving.refusal import Refusal
-from lib.serving.requests import Limits, read_table
+from lib.serving.requests import Limits, Reader
 
 if TYPE_CHECKING:
     from lib.serving.plain import Plain
@@ -45,7 +45,7 @@ class Scorer:
 
     def __init__(self, model: Model, limits: Limits | None = None, form: Compiled | None = None):
         self.model = model
-        self.limits = limits or Limits()
+        self._read = Reader(model.columns, limits or Limits()).read
         self.predict, self.form = (form, "compiled") if form is not None else _fastest(model)
         self.classes = None if self.predict.classes is None else self.predict.classes.tolist()
         log.info("Model %s, version %s, is served in its form %s.", model.name, model.version, self.form)
@@ -76,7 +76,7 @@ class Scorer:
         Refusal
             Where the request cannot be answered.
         """
-        return self.answer(read_table(body, self.model.columns, self.limits))
+        return self.answer(self._read(body))
 
     def answer(self, table: dict[str, list]) -> dict[str, Any]:
         """Predictions for values that were checked."""

@@ -71,9 +71,10 @@ class Trees:
         if not bits:
             raise NoMasks(f"a tree has more than {max(WORDS)} leaves")
         self.plain = (questions, leaves, baseline)
-        self._word, *self._exponent = WORDS[bits]
+        self._word, *self._exponent, one = WORDS[bits]
         self._baseline, self._outputs = baseline, baseline.shape[1]
-        self._leaves, self._firsts = leaves.ravel(), np.arange(trees) * width
+        # Where each tree's leaves begin, less the exponent of one, which the first leaf's bit has.
+        self._leaves, self._firsts = leaves.ravel(), np.arange(trees) * width - one
         of_feature = [questions[questions["feature"] == feature] for feature in np.unique(questions["feature"])]
         rows = sum(len(np.unique(asked["threshold"])) + 2 for asked in of_feature)
         size = rows * trees * bits // 8
@@ -120,15 +121,10 @@ class Trees:
     def _masks(self, rows: np.ndarray) -> np.ndarray:
         masks = np.full((len(rows), len(self._firsts)), np.iinfo(self._word).max, self._word)
         looked_up = np.empty_like(masks)
-        missing = np.isnan(rows)
-        has_missing = missing.any(axis=0).tolist()
         columns = np.ascontiguousarray(rows.T)
         for feature, thresholds, _, table in self._tables:
-            found = thresholds.searchsorted(columns[feature])
-            if has_missing[feature]:
-                found[missing[:, feature]] = len(table) - 1
             # "clip" for its speed: no place is out of the table.
-            np.take(table, found, axis=0, out=looked_up, mode="clip")
+            np.take(table, thresholds.searchsorted(columns[feature]), axis=0, out=looked_up, mode="clip")
             np.bitwise_and(masks, looked_up, out=masks)
         return masks
 
@@ -143,16 +139,18 @@ class Trees:
         return np.bitwise_and.reduce(found)[None, :]
 
     def _sums(self, masks: np.ndarray) -> np.ndarray:
-        as_float, as_integer, fraction, one = self._exponent
-        leaves = ((masks & -masks).astype(as_float).view(as_integer) >> fraction) - one
-        added = np.empty((len(masks), len(self._firsts) // self._outputs + 1, self._outputs))
-        added[:, 0] = self._baseline
-        added[:, 1:] = self._leaves[self._firsts + leaves].reshape(len(masks), -1, self._outputs)
-        # One after the other, as scikit-learn does it; numpy.sum adds in pairs, which rounds otherwise.
-        return np.add.accumulate(added, axis=1)[:, -1]
+        as_float, as_integer, fraction = self._exponent
+        leaves = (masks & -masks).astype(as_float).view(as_integer) >> fraction
+        added = np.empty((len(self._firsts) // self._outputs + 1, len(masks), self._outputs))
+        added[0] = self._baseline
+        values = self._leaves[self._firsts + leaves].reshape(len(masks), -1, self._outputs)
+        added[1:] = values.swapaxes(0, 1)
+        # One tree after the other, as scikit-learn does it. So does NumPy where it adds rows of several numbers;
+        # single numbers it adds in pairs, which rounds otherwise.
+        return np.add.reduce(added) if added[0].size > 1 else np.add.accumulate(added)[-1]
 
     def _table(self, asked: np.ndarray) -> tuple[np.ndarray, list[float], np.ndarray]:
-        """Thresholds of a feature in order, twice, and what is left over by their number of noes.
+        """Thresholds of a feature in order, twice (and infinity), and what is left over by their number of noes.
 
         Row k of the table is for a value above the first k thresholds; the last row is for a missing one.
         """
@@ -162,7 +160,8 @@ class Trees:
         np.bitwise_and.at(table, (place + 1, asked["tree"]), masks)
         np.bitwise_and.at(table[-1], asked["tree"][right], masks[right])
         table[:-1] = np.bitwise_and.accumulate(table[:-1], axis=0)
-        return thresholds, thresholds.tolist(), table
+        # NumPy sorts a missing value behind infinity: it finds the last row.
+        return np.append(thresholds, np.inf), thresholds.tolist(), table
 
 
 def _questions(nodes: np.ndarray, tree: int, values: np.ndarray) -> list[tuple[int, int, float, int, bool]]:

@@ -12,7 +12,9 @@ from hypothesis import strategies
 from lib.serving.model import load
 from lib.serving.moments import MOMENT, is_moment, moments
 from lib.serving.plain import frame
+from lib.serving.records import Records
 from lib.serving.refusal import MOST_FAULTS, Refusal
+from lib.serving.requests import Limits, Reader, read_table
 from lib.serving.scorer import Scorer
 from tests.serving.bad_bodies import NAMES, VALUES, WRONG_VALUES, bodies
 from tests.serving.conftest import ROW
@@ -152,3 +154,44 @@ def test_moments_are_those_of_pandas(text):
         return
     expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
     assert is_moment(text) and moments([text, None]).tolist() == [expected.value, None]
+
+
+def outcome(columns, read, *arguments):
+    """What the model gets, or what is said instead."""
+    try:
+        table = read(*arguments)
+        return {column.name: column.kind.array(table[column.name]).tolist() for column in columns}
+    except Refusal as refusal:
+        return refusal.status, refusal.content()
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("shape", ["data", "dataframe_records"])
+def test_what_is_read_in_one_go_is_what_care_reads(scorer, shape, rows):
+    columns, limits = scorer.model.columns, Limits()
+    body = json.dumps({shape: [{**ROW, "fare": 7, "city": None}, ROW, {**ROW, "age": 5}][:rows]}).encode()
+    quick = Records(columns).read(body, limits.rows)
+    assert quick == read_table(body, columns, limits) and list(quick) == list(ROW)
+    # With white space anywhere, and never where a key comes twice.
+    assert Records(columns).read(json.dumps(json.loads(body), indent=3).encode(), limits.rows) == quick
+    for twice in (b'"age": 41, "age"', b'"age" :41,\n"age"', b'"city": "x", "age"'):
+        doubled = body.replace(b'"age"', twice, 1)
+        assert Records(columns).read(doubled, limits.rows) is None
+        assert outcome(columns, Reader(columns, limits).read, doubled)[1]["error"]["code"] == "duplicate_key"
+    both = body[:-1] + b", " + json.dumps({"data": [ROW]})[1:].encode()
+    assert outcome(columns, Reader(columns, limits).read, both)[0] == 400
+
+
+@hypothesis.given(strategies.data())
+@hypothesis.settings(max_examples=500, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+def test_both_ways_of_reading_agree_on_whatever_comes(scorer, data):
+    strange = strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats()
+    strange |= strategies.text()
+    value = strategies.sampled_from([*ROW.values(), 1e300, 2**63, -(2**63), 5.0, "2024-03-01", ""]) | strange
+    row = strategies.dictionaries(strategies.sampled_from([*ROW, "other"]), value) | strategies.just(ROW)
+    row |= strategies.fixed_dictionaries({name: strategies.just(of_row) | value for name, of_row in ROW.items()})
+    body = json.dumps({"data": data.draw(strategies.lists(row, max_size=3))}).encode()
+    columns, limits = scorer.model.columns, Limits()
+    quick, careful = Reader(columns, limits).read, read_table
+    # As text, since a missing number is not equal to itself.
+    assert repr(outcome(columns, quick, body)) == repr(outcome(columns, careful, body, columns, limits))

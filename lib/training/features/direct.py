@@ -120,7 +120,7 @@ def _read(column: object, values: np.ndarray, floats: np.ndarray) -> None:
             for row, moment in enumerate(values.astype("datetime64[s]").tolist()):
                 floats[row] = moment_parts(moment, column.parts)
         else:
-            parts = calendar_parts(values)
+            parts = calendar_parts(values, column.parts)
             for place, part in enumerate(column.parts):
                 floats[:, place] = parts[part]
     else:
