@@ -48,5 +48,10 @@ def frame(table: Mapping[str, list], columns: tuple[Column, ...]) -> pd.DataFram
 def use_one_thread(estimator: Any) -> None:
     """Score in one thread: to wake several takes longer than to score a row, far longer on a busy machine."""
     threadpoolctl.threadpool_limits(limits=1)
+    use_one_job(estimator)
+
+
+def use_one_job(estimator: Any) -> None:
+    """Let no step of an estimator start threads or processes of its own."""
     names = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
     estimator.set_params(**dict.fromkeys(names, 1))
