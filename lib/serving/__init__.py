@@ -32,6 +32,7 @@ From the request inwards, each file one concern::
     keeper.py         what was asked and answered, handed on to be kept, or dropped
     recorder.py       and kept in Parquet files by a process of its own
     endpoint.py       LocalEndpoint: a new version beside the old, checked, then given its traffic
+    routers.py        the router that is to have a new version, started if need be
     deployments.py    a folder for each version, with a copy of its model
     status.py         how an endpoint is, for people
     control.py        what its router is told, on a Unix socket

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.paths import ROOT
-from lib.serving.frames import KEPT
+from lib.serving import frames
 
 if TYPE_CHECKING:
     from lib.serving.traffic import Answered
@@ -67,9 +67,7 @@ class Keeper(asyncio.Protocol):
                 self._starting = asyncio.ensure_future(self._start())
             return
         about = [time.time(), 1000 * answered.seconds, answered.pool.version, answered.pool.folder.name]
-        told = json.dumps(about).encode()
-        content = answered.answer.content
-        self._transport.write(b"".join([KEPT.pack(len(told), len(body), len(content)), told, body, content]))
+        self._transport.write(frames.kept(json.dumps(about).encode(), body, answered.answer.content))
         self.counts["handed_on"] += 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

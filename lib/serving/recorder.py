@@ -24,12 +24,12 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from lib.serving.frames import KEPT
+from lib.serving import frames
 from lib.serving.model import Model, read
 from lib.serving.requests import Limits, Reader
 
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("lib.serving")
 FLUSH_ROWS = 20_000
 FLUSH_SECONDS = 5
+READ_BYTES = 2**20
+# How many times that may wait to be taken.
+MOST_READ = 16
+# Less than this at once, and there is time for more to come.
+FEW_BYTES, NAP_SECONDS = 2**16, 0.05
 # A day's files of one version are joined when there are this many.
 MOST_FILES = 24
 
@@ -174,28 +179,33 @@ def _join(files: list[Path]) -> None:
         file.unlink()
 
 
-def run(source: BinaryIO, recorder: Recorder) -> None:
+def run(source: socket.socket, recorder: Recorder) -> None:
     """Take requests until the router hangs up."""
-    taken: queue.Queue[list[bytes] | None] = queue.Queue(maxsize=100)
+    taken: queue.Queue[list[list[bytes]] | None] = queue.Queue(maxsize=MOST_READ)
     threading.Thread(target=_read, args=(source, taken), daemon=True).start()
-    written, pieces = time.monotonic(), []
-    while pieces is not None:
+    written, requests = time.monotonic(), []
+    while requests is not None:
         try:
-            pieces = taken.get(timeout=max(0.0, written + FLUSH_SECONDS - time.monotonic()))
-            if pieces is not None:
-                recorder.take(json.loads(pieces[0]), *pieces[1:])
+            requests = taken.get(timeout=max(0.0, written + FLUSH_SECONDS - time.monotonic()))
         except queue.Empty:
-            pieces = []
-        except Exception:
-            log.exception("A request could not be kept.")
-        if pieces is None or time.monotonic() >= written + FLUSH_SECONDS:
+            requests = []
+        for about, body, content in requests or ():
+            try:
+                recorder.take(json.loads(about), body, content)
+            except Exception:
+                log.exception("A request could not be kept.")
+        if requests is None or time.monotonic() >= written + FLUSH_SECONDS:
             recorder.flush()
             written = time.monotonic()
 
 
-def _read(source: BinaryIO, taken: queue.Queue) -> None:
-    while len(head := source.read(KEPT.size)) == KEPT.size:
-        taken.put([source.read(length) for length in KEPT.unpack(head)])
+def _read(source: socket.socket, taken: queue.Queue) -> None:
+    buffer = bytearray()
+    while data := source.recv(READ_BYTES):
+        buffer += data
+        taken.put(list(frames.take_kept(buffer)))
+        if len(data) < FEW_BYTES:
+            time.sleep(NAP_SECONDS)  # to wake for each of many small requests would take a core's time from the workers
     taken.put(None)
 
 
@@ -209,7 +219,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     os.nice(15)  # whoever waits for an answer comes first
-    with socket.socket(fileno=given.source) as connection, connection.makefile("rb") as source:
+    with socket.socket(fileno=given.source) as source:
         run(source, Recorder(given.folder, given.columns, given.megabytes))
 
 
