@@ -27,7 +27,7 @@ from lib.serving.boosting import Boosting
 from lib.serving.columns import Column
 from lib.serving.compiled import Compiled, NotCompiled
 from lib.serving.model import Model, pickled
-from lib.serving.trees import Trees
+from lib.serving.trees import NoMasks, Trees
 
 log = logging.getLogger(__name__)
 DESCRIPTION, FORM = "compiled.json", "compiled.pickle"
@@ -70,23 +70,28 @@ def read(folder: Path, columns: tuple[Column, ...]) -> Compiled | None:
         return None
     said, here = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")), _described(folder)
     if said != here:
-        differs = ", ".join(f"{key} {said.get(key)} instead of {value}" for key, value in here.items())
+        differs = ", ".join(
+            f"{key} {said.get(key)} instead of {here[key]}" for key in here if said.get(key) != here[key]
+        )
         log.info("The compiled form beside the model is not used, being of other things: %s.", differs)
         return None
-    return _loaded((folder / FORM).read_bytes(), columns)
+    try:
+        return _loaded((folder / FORM).read_bytes(), columns)
+    except (NotCompiled, NoMasks) as reason:
+        log.info("The compiled form beside the model is not used: %s.", reason)
+        return None
 
 
 def _described(folder: Path) -> dict[str, Any]:
     model = hashlib.sha256(pickled(folder).read_bytes()).hexdigest()
-    return {"layout": LAYOUT, "python": sys.version.split()[0], "numpy": np.__version__, "model": model}
+    python = "{}.{}".format(*sys.version_info)
+    return {"layout": LAYOUT, "python": python, "numpy": np.__version__, "model": model}
 
 
 def _dumped(form: Compiled) -> bytes:
-    import cloudpickle  # as the model itself is written: it takes classes of a notebook along
-
     last = form.last
     try:
-        return cloudpickle.dumps((form.encode, last.trees.plain, last.link, last.classes))
+        return pickle.dumps((form.encode, last.trees.plain, last.link, last.classes))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NotCompiled(f"its encoder cannot be written: {error}") from error
 

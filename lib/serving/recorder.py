@@ -219,6 +219,8 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     os.nice(15)  # whoever waits for an answer comes first
+    import pyarrow.parquet  # noqa: F401 (half a second of work, done before there is any other)
+
     with socket.socket(fileno=given.source) as source:
         run(source, Recorder(given.folder, given.columns, given.megabytes))
 
