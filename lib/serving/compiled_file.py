@@ -69,11 +69,9 @@ def read(folder: Path, columns: tuple[Column, ...]) -> Compiled | None:
     if not (folder / DESCRIPTION).is_file():
         return None
     said, here = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")), _described(folder)
-    if said != here:
-        differs = ", ".join(
-            f"{key} {said.get(key)} instead of {here[key]}" for key in here if said.get(key) != here[key]
-        )
-        log.info("The compiled form beside the model is not used, being of other things: %s.", differs)
+    differs = [f"{key} {said.get(key)} instead of {own}" for key, own in here.items() if said.get(key) != own]
+    if differs:
+        log.info("The compiled form beside the model is not used, being of %s.", ", ".join(differs))
         return None
     try:
         return _loaded((folder / FORM).read_bytes(), columns)
