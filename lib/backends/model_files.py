@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import shutil
 import sys
@@ -17,6 +18,7 @@ from lib.paths import ROOT
 if TYPE_CHECKING:
     import pandas as pd
 
+log = logging.getLogger(__name__)
 _ENVIRONMENT = ROOT / "environment.yml"
 
 
@@ -48,6 +50,26 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
     # The environment of clusters and endpoints. Given to save_model, each of its pins would be looked up: 3 s.
     shutil.copy(_ENVIRONMENT, folder / "conda.yaml")
     (folder / "requirements.txt").write_text("\n".join(_pins()) + "\n", encoding="utf-8")
+
+
+def add_compiled(model: Any, folder: Path) -> None:
+    """Add the form of a pipeline in which an endpoint starts and answers faster, where it has one.
+
+    Parameters
+    ----------
+    model : Pipeline
+    folder : Path
+        As `save` wrote it, and with the baseline, of which rows are drawn to compare both.
+    """
+    from lib.serving import compiled_file
+    from lib.serving.compiled import NotCompiled
+    from lib.serving.model import read
+    from lib.serving.model_folder import ModelRefused
+
+    try:
+        compiled_file.keep(folder, dataclasses.replace(read(folder), estimator=model))
+    except (NotCompiled, ModelRefused) as reason:
+        log.info("No compiled form is kept: %s.", reason)
 
 
 def load(folder: Path) -> Any:

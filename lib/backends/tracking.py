@@ -202,7 +202,9 @@ class Tracking:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / MODEL
             model_files.save(model, folder, sample, features)
-            return _logged(folder, baseline)
+            _add_baseline(folder, baseline)
+            model_files.add_compiled(model, folder)
+            return _logged(folder)
 
     def log_model_folder(self, files: Path, baseline: Any) -> str:
         """Log a model that came as files to the active run, with the baseline; nothing of it is opened.
@@ -215,7 +217,8 @@ class Tracking:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / MODEL
             shutil.copytree(files, folder)
-            return _logged(folder, baseline)
+            _add_baseline(folder, baseline)
+            return _logged(folder)
 
     def model_folder(self, source: str, sha256: str) -> Path:
         """Local folder of a model, once it is the one that was logged.
@@ -285,11 +288,14 @@ class Tracking:
         return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256]
 
 
-def _logged(folder: Path, baseline: Any) -> str:
-    """Log a model's folder to the active run, with the baseline in it; its SHA-256."""
+def _add_baseline(folder: Path, baseline: Any) -> None:
+    (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
+
+
+def _logged(folder: Path) -> str:
+    """Log a model's folder to the active run; its SHA-256."""
     import mlflow
 
-    (folder / BASELINE_FILE).write_text(json.dumps(baseline, indent=1), encoding="utf-8")
     sha256 = digest(folder)
     mlflow.log_artifacts(str(folder), MODEL)
     mlflow.set_tag(_SHA256, sha256)

@@ -67,7 +67,6 @@ def execute(options: argparse.Namespace) -> int:
 
 def _scorer(backend: Any, name: str, version: str | None) -> Scorer:
     """The model of a version, loaded as the endpoint loads it."""
-    from lib.serving.model import load
     from lib.serving.scorer import Scorer
 
     registry = backend.models(name)
@@ -81,7 +80,7 @@ def _scorer(backend: Any, name: str, version: str | None) -> Scorer:
             raise NameNotFound("version", version, known, where=f"the model {name}")
         found = known[version]
     folder = backend.tracking.model_folder(found.source, found.sha256)
-    return Scorer(load(folder, name, found.version, found.sha256))
+    return Scorer.of(folder, name, found.version, found.sha256)
 
 
 def _check_columns(names: Any, scorer: Scorer, where: str) -> None:

@@ -102,6 +102,7 @@ SPECS: dict[str, Spec] = {
     "endpoint_port": Spec(int, low=0, high=65535),
     "endpoint_timeout_seconds": Spec(float, low=1, high=3600),
     "smoke_rows": Spec(int, low=1, high=1000),
+    "smoke_tolerance": Spec(float, low=0, high=0.01),
     "endpoint_workers": Spec(int, low=1, high=64),
     "endpoint_traffic": Spec(float, low=0, high=100),
     "endpoint_mirror": Spec(float, low=0, high=100),

@@ -13,17 +13,26 @@ From the request inwards, each file one concern::
     frames.py         bytes between the router and a worker
     worker.py         the process that has loaded a model, and the workers forked from it
     requests.py       bytes -> columns of values; everything that is not a table is refused
+    records.py        the usual request, read in one go
     columns.py        a column of values -> what the model was trained on; the rest is refused
+    moments.py        a date or time as a request brings it
     refusal.py        what is said to a request that cannot be answered
     scorer.py         columns -> predictions and probabilities -> plain JSON
-    compiled.py       a faster form of the model, where it answers as the model itself
+    plain.py          the model itself, as scikit-learn runs it
+    compiled.py       a faster form of it
+    compiling.py      that form made, where it answers as the model itself
+    compiled_file.py  and kept beside the model, so that no start waits for it
+    drawn.py          rows that both are asked
+    boosting.py       a gradient boosting without scikit-learn
     trees.py          its trees as bit masks
     model_folder.py   the MLflow model folder: found, checked against its hash
     model.py          its model, loaded, with what the folder says about its columns
     openapi.py        the service, described from the model's signature
     pages.py          the page with the form and the API page, both without a network
-    recorder.py       what was asked and answered, kept in Parquet files by a process of its own
+    keeper.py         what was asked and answered, handed on to be kept, or dropped
+    recorder.py       and kept in Parquet files by a process of its own
     endpoint.py       LocalEndpoint: a new version beside the old, checked, then given its traffic
+    routers.py        the router that is to have a new version, started if need be
     deployments.py    a folder for each version, with a copy of its model
     status.py         how an endpoint is, for people
     control.py        what its router is told, on a Unix socket

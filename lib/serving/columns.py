@@ -6,16 +6,15 @@ looks like in JSON, in words for people and as a schema for programs.
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+from lib.serving.moments import MOMENT, is_moment, moments
+
 LARGEST = float(np.finfo(float).max)
 
 
@@ -40,27 +39,6 @@ def is_text(value: Any) -> bool:
         return False
 
 
-def is_moment(value: Any) -> bool:
-    """Whether a value is a date or time that a pandas timestamp can hold (years 1678 to 2261)."""
-    return type(value) is str and _moment(value) is not None
-
-
-@functools.lru_cache(maxsize=4096)
-def _moment(value: str) -> np.datetime64 | None:
-    """Moment of a text, or None where it is none; remembered, as it is asked for by the check and by the model."""
-    if MOMENT.fullmatch(value) is None:
-        return None
-    import pandas as pd  # not for the router, which reads the signature and starts quickly
-
-    try:
-        moment = pd.Timestamp(value).as_unit("ns")
-    except (ValueError, OverflowError):
-        return None
-    if moment is pd.NaT:
-        return None
-    return (moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)).to_datetime64()
-
-
 def _floats(values: list) -> np.ndarray:
     return np.array(values, dtype=float)  # of None it makes NaN
 
@@ -77,11 +55,6 @@ def _objects(values: list) -> np.ndarray:
 
 def _booleans(values: list) -> np.ndarray:
     return _objects(values) if None in values else np.array(values, dtype=bool)
-
-
-def _moments(values: list) -> np.ndarray:
-    moments = [np.datetime64("NaT") if value is None else _moment(value) for value in values]
-    return np.array(moments, dtype="datetime64[ns]")
 
 
 @dataclass(frozen=True)
@@ -141,7 +114,7 @@ KINDS = {
         # Neither of JSON schema's formats "date" and "date-time" takes both, so the pattern says it.
         {"type": "string", "pattern": f"^{MOMENT.pattern}$"},
         is_moment,
-        _moments,
+        moments,
     ),
 }
 

@@ -27,6 +27,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.serving.line import LONGEST_LINE
 from lib.serving.loader import PoolFailed
 from lib.serving.pool import Pool
 from lib.serving.refusal import Refusal
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lib.serving")
 FIRST_WORD_SECONDS = 60
-LONGEST_LINE = 2**20
 
 
 class Control:

@@ -16,16 +16,13 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lib.errors import EndpointError
-from lib.paths import ROOT
-from lib.serving import deployments, keys, lock, process, status
-from lib.serving.line import Line, listen
+from lib.serving import deployments, keys, lock, process, routers, status
+from lib.serving.line import Line
 from lib.serving.listener import open_listener
 from lib.serving.rollout import Rollout
 
@@ -65,7 +62,7 @@ class LocalEndpoint:
     def __init__(self, folder: Path, name: str):
         self.folder = Path(folder).resolve()
         self.name = name
-        self.log = self.folder / "endpoint.log"
+        self.log = self.folder / routers.LOG
         self._keys = self.folder / "keys.json"
         self._deployments = self.folder / "deployments"
 
@@ -133,8 +130,8 @@ class LocalEndpoint:
             is_live = False
             try:
                 key = keys.create(self._keys)["primary"]
-                with self._line(record, router, listener, said) as line:
-                    url = self._started(line, said)
+                with routers.line_to(self.folder, self.name, record, router, listener, said) as line:
+                    url = routers.bring_up(line, said, self.log)
                     try:
                         if check is not None:
                             check(url, key)
@@ -231,63 +228,6 @@ class LocalEndpoint:
                 raise EndpointError(f"The endpoint {self.name} does not run, so nothing of its traffic can be changed.")
             with Line(record["control"], 120) as line:
                 yield line
-
-    @contextlib.contextmanager
-    def _line(
-        self,
-        record: dict[str, Any],
-        router: Any,
-        listener: socket.socket | None,
-        said: dict[str, Any],
-    ) -> Iterator[Line]:
-        """Line to the router that is to have the new version: the one that runs, or one that is started for it.
-
-        A router of older code gives way to one of today's: that takes over its versions and its port.
-        """
-        patience = said["timeout_seconds"] + 30
-        if router is not None and listener is None and record["code"] == process.code_digest():
-            with Line(record["control"], patience) as line:
-                yield line
-            return
-        with contextlib.ExitStack() as stack:
-            before = stack.enter_context(Line(record["control"], 30)) if router is not None else None
-            if listener is None:
-                listener = stack.enter_context(before.take_listener())
-            line = stack.enter_context(Line(self._start_router(listener), patience))
-            if before is not None:
-                leading = status.leading(record)
-                line.say("start", **{**said, **{key: leading[key] for key in status.IDENTITY}})
-                line.say("shift", percent=100)
-                before.say("leave")
-            yield line
-
-    def _start_router(self, listener: socket.socket) -> str:
-        """Path of the control socket of a router that was started."""
-        with listen() as control:
-            numbers = [control.fileno(), listener.fileno()]
-            command = [sys.executable, "-m", "lib.serving.router", str(self.folder), "--name", self.name]
-            command += ["--control", str(numbers[0]), "--listener", str(numbers[1])]
-            variables = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-            process.start(command, self.folder, self.log, variables, numbers)
-            return control.getsockname()
-
-    def _started(self, line: Line, said: dict[str, Any]) -> str:
-        """URL of a version that was started.
-
-        Raises
-        ------
-        EndpointError
-            With what its process wrote into the log.
-        """
-        beginning = self.log.stat().st_size if self.log.exists() else 0
-        try:
-            return line.say("start", **said)["url"]
-        except EndpointError as error:
-            with self.log.open("rb") as file:
-                file.seek(beginning)
-                tail = file.read().decode("utf-8", "replace").strip().splitlines()[-15:]
-            why = f"Version {said['version']} did not start: {error}. The end of {self.log}:"
-            raise EndpointError("\n  ".join([why, *tail])) from None
 
     def _router(self, record: dict[str, Any]) -> Any:
         """Its living router."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import EndpointError
-from lib.serving.control import LONGEST_LINE
+
+LONGEST_LINE = 2**20
 
 
 class Line:

@@ -18,6 +18,8 @@ from lib.serving.columns import KINDS, Column
 from lib.serving.model_folder import ModelRefused, digest, find, use_code
 
 BASELINE_FILE = "baseline.json"
+# The reader in C is not in every build of PyYAML.
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,25 @@ def load(folder: str | Path, name: str | None = None, version: str | None = None
         With the reason.
     """
     model = read(folder, name, version, sha256)
-    folder = find(folder)
-    use_code(folder)
-    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-    return replace(model, estimator=_estimator(folder, described))
+    use_code(find(folder))
+    return with_estimator(model, find(folder))
+
+
+def with_estimator(model: Model, folder: Path) -> Model:
+    """The model of which `read` has read the folder, unpickled."""
+    flavor = _flavor(_described(folder))
+    path = folder / flavor.get("pickled_model", "model.pkl")
+    if flavor.get("serialization_format") == "skops":
+        import skops.io
+
+        return replace(model, estimator=skops.io.load(path, trusted=flavor.get("skops_trusted_types") or []))
+    with path.open("rb") as file:
+        return replace(model, estimator=pickle.load(file))
+
+
+def pickled(folder: Path) -> Path:
+    """File that holds the estimator of a model folder."""
+    return folder / _flavor(_described(folder)).get("pickled_model", "model.pkl")
 
 
 def read(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
@@ -86,7 +103,7 @@ def read(folder: str | Path, name: str | None = None, version: str | None = None
             f"The model in {folder} is not the one that was registered: its SHA-256 is {digest(folder)}, the "
             f"registry says {sha256}. Nothing of it was loaded; register the model again."
         )
-    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    described = _described(folder)
     baseline = _baseline(folder)
     columns = _columns(described, baseline)
     return Model(None, columns, _examples(folder, described, columns), baseline, name, version)
@@ -108,18 +125,15 @@ def _columns(described: dict, baseline: dict[str, dict]) -> tuple[Column, ...]:
     return tuple(Column.of(one, baseline.get(one["name"], {})) for one in inputs)
 
 
-def _estimator(folder: Path, described: dict) -> Any:
+def _described(folder: Path) -> dict:
+    return yaml.load((folder / "MLmodel").read_text(encoding="utf-8"), _YAML)
+
+
+def _flavor(described: dict) -> dict:
     flavors = described.get("flavors", {})
     if "sklearn" not in flavors:
         raise ModelRefused(f"Only scikit-learn models are served; this one has the flavors {', '.join(flavors)}.")
-    flavor = flavors["sklearn"]
-    path = folder / flavor.get("pickled_model", "model.pkl")
-    if flavor.get("serialization_format") == "skops":
-        import skops.io
-
-        return skops.io.load(path, trusted=flavor.get("skops_trusted_types") or [])
-    with path.open("rb") as file:
-        return pickle.load(file)
+    return flavors["sklearn"]
 
 
 def _examples(folder: Path, described: dict, columns: tuple[Column, ...]) -> list[dict[str, Any]]:

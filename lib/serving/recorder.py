@@ -9,133 +9,97 @@ A row of a file is a row that was asked: the model's columns, and beside them, w
 ``_probability_<class>``.
 ``pandas.read_parquet`` reads the folder as one table.
 
-The router hands a request on once its answer is sent, and only where what it handed on before has been taken: else
-the request is dropped and counted. So however slow the disk is, no answer waits for it.
+What is taken stays as plain lists until it is written: to make an Arrow table of each request took longer than to
+answer it, and what this process does, the workers feel on a machine of few cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import json
 import logging
 import os
 import queue
 import socket
-import struct
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from lib.paths import ROOT
+import msgspec
+import numpy as np
+
+from lib.serving import frames
 from lib.serving.model import Model, read
-from lib.serving.requests import Limits, read_table
-from lib.serving.traffic import Answered
+from lib.serving.requests import Limits, Reader
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger("lib.serving")
-# Lengths of what follows: when, by whom and how fast; the body; the answer.
-HEAD = struct.Struct("!III")
-MOST_PENDING_BYTES = 8 * 2**20
-PAUSE_SECONDS = 10
 FLUSH_ROWS = 20_000
 FLUSH_SECONDS = 5
-END_SECONDS = 5
+READ_BYTES = 2**20
+# How many times that may wait to be taken.
+MOST_READ = 16
+# Less than this at once, and there is time for more to come.
+FEW_BYTES, NAP_SECONDS = 2**16, 0.05
 # A day's files of one version are joined when there are this many.
 MOST_FILES = 24
 
 
-class Keeper(asyncio.Protocol):
-    """The router's side: hands requests on, or drops them.
+class Rows:
+    """Rows of one deployment and day, column by column, until they are written.
 
     Parameters
     ----------
-    folder : Path
-        Of the endpoint.
+    model : Model
+        What the deployment's folder says of it.
+    columns : list of str
+        Of the model that are kept; empty: all.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._transport: asyncio.Transport | None = None
-        self._process: asyncio.subprocess.Process | None = None
-        self._wanted: dict[str, Any] = {"on": False}
-        self._lost_at = 0.0
-        self._starting: asyncio.Task | None = None
-        self.counts = {"handed_on": 0, "dropped": 0}
+    def __init__(self, model: Model, columns: list[str]):
+        self._read = Reader(model.columns, Limits()).read
+        self._kept = [column for column in model.columns if not columns or column.name in columns]
+        self._values: dict[str, list] = {column.name: [] for column in self._kept}
+        # Of each request: when in microseconds, milliseconds of its answer, and its rows.
+        self._requests: list[tuple[int, float, int]] = []
+        self._predictions: list = []
+        self._probabilities: dict[str, list[float]] = {}
 
-    async def use(self, wanted: dict[str, Any]) -> None:
-        """Keep requests from now on, or no more: ``on``, ``columns`` (empty: all) and ``megabytes``."""
-        asked = {key: wanted[key] for key in ("on", "columns", "megabytes") if key in wanted}
-        if asked == self._wanted and self._transport is not None:
-            return
-        self._wanted = asked
-        if self._transport is not None:
-            self._transport.close()  # that process writes what it has, and ends by itself
-            self._transport = None
-        if self._wanted["on"]:
-            await self._start()
+    def __len__(self) -> int:
+        return len(self._predictions)
 
-    def keep(self, body: bytes, answered: Answered) -> None:
-        """Hand a request on, or drop it: never wait."""
-        if not self._wanted["on"]:
-            return
-        if self._transport is None or self._transport.get_write_buffer_size() > MOST_PENDING_BYTES:
-            self.counts["dropped"] += 1
-            if self._transport is None and self._starting is None and time.monotonic() > self._lost_at + PAUSE_SECONDS:
-                self._starting = asyncio.ensure_future(self._start())
-            return
-        about = [time.time(), 1000 * answered.seconds, answered.pool.version, answered.pool.folder.name]
-        told = json.dumps(about).encode()
-        content = answered.answer.content
-        self._transport.write(b"".join([HEAD.pack(len(told), len(body), len(content)), told, body, content]))
-        self.counts["handed_on"] += 1
+    def take(self, moment: float, milliseconds: float, body: bytes, content: bytes) -> None:
+        """Add the rows of a request that was answered."""
+        values, answer = self._read(body), msgspec.json.decode(content)
+        for column in self._kept:
+            self._values[column.name] += values[column.name]
+        self._requests.append((int(moment * 1e6), milliseconds, len(answer["predictions"])))
+        self._predictions += answer["predictions"]
+        for place, one in enumerate(answer.get("classes") or ()):
+            chances = [row[place] for row in answer["probabilities"]]
+            self._probabilities.setdefault(f"_probability_{one}", []).extend(chances)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The process is there, or will be; until then the socket holds what it is sent."""
-        self._transport = transport
-        transport.set_write_buffer_limits(high=2 * MOST_PENDING_BYTES)
+    def table(self, version: str) -> pa.Table:
+        """The rows as they are written."""
+        import pyarrow as pa
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It has died, or was told to end."""
-        if self._transport is None or self._transport.is_closing():
-            self._transport, self._lost_at = None, time.monotonic()
-
-    async def end(self) -> None:
-        """Let the process write what it has, and end; where that takes long, it does so without this one."""
-        if self._transport is not None:
-            self._transport.close()
-        if self._process is not None:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._process.wait(), END_SECONDS)
-
-    async def _start(self) -> None:
-        try:
-            ours, theirs = socket.socketpair()
-            command = [
-                sys.executable,
-                "-m",
-                "lib.serving.recorder",
-                str(self._folder),
-                "--source",
-                str(theirs.fileno()),
-            ]
-            command += ["--megabytes", str(self._wanted["megabytes"]), "--columns", *self._wanted["columns"]]
-            with theirs, (self._folder / "endpoint.log").open("ab") as output:
-                self._process = await asyncio.create_subprocess_exec(
-                    *command,
-                    cwd=self._folder,
-                    env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=[theirs.fileno()],
-                )
-            ours.setblocking(False)
-            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
-        finally:
-            self._starting = None
+        arrays = {column.name: column.arrow(self._values[column.name]) for column in self._kept}
+        times, latencies, rows = map(np.array, zip(*self._requests, strict=True))
+        extra = {
+            "_time": pa.array(np.repeat(times, rows), type=pa.timestamp("us", tz="UTC")),
+            "_latency_ms": pa.array(np.repeat(latencies, rows)),
+            "_version": pa.repeat(version, len(self)),
+            "_prediction": pa.array(self._predictions),
+        }
+        extra |= {name: pa.array(chances, type=pa.float64()) for name, chances in self._probabilities.items()}
+        for name, array in extra.items():
+            while name in arrays:  # a column of the model bears it
+                name = "_" + name
+            arrays[name] = array
+        return pa.table(arrays)
 
 
 class Recorder:
@@ -154,51 +118,29 @@ class Recorder:
     def __init__(self, folder: Path, columns: list[str], megabytes: float):
         self.folder, self.columns, self.most = folder, columns, megabytes * 2**20
         self._models: dict[str, Model] = {}
-        self._tables: dict[tuple[str, str], list] = {}
-        self._rows = 0
+        self._taken: dict[tuple[str, str, str], Rows] = {}
 
     def take(self, about: list, body: bytes, content: bytes) -> None:
         """Turn a request into rows, to be written with the next ones."""
-        import pyarrow as pa
-
         moment, milliseconds, version, deployment = about
-        model = self._model(deployment)
-        values = read_table(body, model.columns, Limits())
-        answer = json.loads(content)
-        kept = [column for column in model.columns if not self.columns or column.name in self.columns]
-        rows = len(answer["predictions"])
-        arrays = {column.name: column.arrow(values[column.name]) for column in kept}
-        extra = {
-            "_time": pa.array([int(moment * 1e6)] * rows, type=pa.timestamp("us", tz="UTC")),
-            "_latency_ms": pa.array([milliseconds] * rows, type=pa.float64()),
-            "_version": pa.array([version] * rows, type=pa.string()),
-            "_prediction": pa.array(answer["predictions"]),
-        }
-        for place, one in enumerate(answer.get("classes") or []):
-            extra[f"_probability_{one}"] = pa.array([row[place] for row in answer["probabilities"]], type=pa.float64())
-        for name, array in extra.items():
-            while name in arrays:  # a column of the model bears it
-                name = "_" + name
-            arrays[name] = array
-        day = time.strftime("%Y-%m-%d", time.gmtime(moment))
-        self._tables.setdefault((day, version), []).append(pa.table(arrays))
-        self._rows += rows
-        if self._rows >= FLUSH_ROWS:
+        key = time.strftime("%Y-%m-%d", time.gmtime(moment)), version, deployment
+        if key not in self._taken:
+            self._taken[key] = Rows(self._model(deployment), self.columns)
+        self._taken[key].take(moment, milliseconds, body, content)
+        if sum(map(len, self._taken.values())) >= FLUSH_ROWS:
             self.flush()
 
     def flush(self) -> None:
         """Write what was taken, join small files, and let the oldest go."""
-        import pyarrow as pa
-
-        for (day, version), tables in self._tables.items():
+        taken, self._taken = self._taken, {}
+        for (day, version, _), rows in taken.items():
             folder = self.folder / "requests" / f"day={day}"
             folder.mkdir(parents=True, exist_ok=True)
             name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in version)[:40]
-            _write(pa.concat_tables(tables, promote_options="permissive"), folder / f"v{name}-{time.time_ns()}.parquet")
+            _write(rows.table(version), folder / f"v{name}-{time.time_ns()}.parquet")
             files = sorted(folder.glob(f"v{name}-*.parquet"))
             if len(files) >= MOST_FILES:
                 _join(files)
-        self._tables, self._rows = {}, 0
         self._let_go()
 
     def _let_go(self) -> None:
@@ -237,28 +179,33 @@ def _join(files: list[Path]) -> None:
         file.unlink()
 
 
-def run(source: BinaryIO, recorder: Recorder) -> None:
+def run(source: socket.socket, recorder: Recorder) -> None:
     """Take requests until the router hangs up."""
-    taken: queue.Queue[list[bytes] | None] = queue.Queue(maxsize=100)
+    taken: queue.Queue[list[list[bytes]] | None] = queue.Queue(maxsize=MOST_READ)
     threading.Thread(target=_read, args=(source, taken), daemon=True).start()
-    written, pieces = time.monotonic(), []
-    while pieces is not None:
+    written, requests = time.monotonic(), []
+    while requests is not None:
         try:
-            pieces = taken.get(timeout=max(0.0, written + FLUSH_SECONDS - time.monotonic()))
-            if pieces is not None:
-                recorder.take(json.loads(pieces[0]), *pieces[1:])
+            requests = taken.get(timeout=max(0.0, written + FLUSH_SECONDS - time.monotonic()))
         except queue.Empty:
-            pieces = []
-        except Exception:
-            log.exception("A request could not be kept.")
-        if pieces is None or time.monotonic() >= written + FLUSH_SECONDS:
+            requests = []
+        for about, body, content in requests or ():
+            try:
+                recorder.take(json.loads(about), body, content)
+            except Exception:
+                log.exception("A request could not be kept.")
+        if requests is None or time.monotonic() >= written + FLUSH_SECONDS:
             recorder.flush()
             written = time.monotonic()
 
 
-def _read(source: BinaryIO, taken: queue.Queue) -> None:
-    while len(head := source.read(HEAD.size)) == HEAD.size:
-        taken.put([source.read(length) for length in HEAD.unpack(head)])
+def _read(source: socket.socket, taken: queue.Queue) -> None:
+    buffer = bytearray()
+    while data := source.recv(READ_BYTES):
+        buffer += data
+        taken.put(list(frames.take_kept(buffer)))
+        if len(data) < FEW_BYTES:
+            time.sleep(NAP_SECONDS)  # to wake for each of many small requests would take a core's time from the workers
     taken.put(None)
 
 
@@ -272,7 +219,9 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     os.nice(15)  # whoever waits for an answer comes first
-    with socket.socket(fileno=given.source) as connection, connection.makefile("rb") as source:
+    import pyarrow.parquet  # noqa: F401 (half a second of work, done before there is any other)
+
+    with socket.socket(fileno=given.source) as source:
         run(source, Recorder(given.folder, given.columns, given.megabytes))
 
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from lib.serving.columns import Column
+from lib.serving.records import Records
 from lib.serving.refusal import MOST_FAULTS, Refusal, fault, shown
 
 # What the clients in use send: Azure ML's and MLflow's tables, and lists of records.
@@ -34,6 +35,32 @@ class Limits:
 
     rows: int = 10_000
     bytes: int = 8 * 2**20
+
+
+class Reader:
+    """Reads requests for one model.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Of the model.
+    limits : Limits
+        How much one request may hold.
+    """
+
+    def __init__(self, columns: Sequence[Column], limits: Limits):
+        self._columns, self._limits = columns, limits
+        self._records: Records | None = None
+        with contextlib.suppress(ValueError):  # the name of a column cannot stand in JSON as it is
+            self._records = Records(columns)
+
+    def read(self, body: bytes | str) -> dict[str, list]:
+        """Checked values of a request, by column in the model's order; errors are those of `read_table`."""
+        if self._records is not None and type(body) is bytes and len(body) <= self._limits.bytes:
+            table = self._records.read(body, self._limits.rows)
+            if table is not None:
+                return table
+        return read_table(body, self._columns, self._limits)
 
 
 def read_table(body: bytes | str, columns: Sequence[Column], limits: Limits) -> dict[str, list]:

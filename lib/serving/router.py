@@ -31,10 +31,10 @@ import uvicorn
 
 from lib.serving.app import Service
 from lib.serving.control import Control
+from lib.serving.keeper import Keeper
 from lib.serving.keys import KeyFile
 from lib.serving.pool import Pool
 from lib.serving.process import code_digest
-from lib.serving.recorder import Keeper
 from lib.serving.requests import Limits
 from lib.serving.traffic import Traffic, described
 

@@ -32,7 +32,7 @@ def init() -> None:
     global scorer
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
     name, version = (folder.parent.name, folder.name) if folder.name.isdigit() else (folder.name, None)
-    scorer = Scorer(load(folder, name, version, os.environ.get("MILLRACE_MODEL_SHA256")))
+    scorer = Scorer.of(folder, name, version, os.environ.get("MILLRACE_MODEL_SHA256"))
     scorer.warm_up()
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import threadpoolctl
-from sklearn.pipeline import Pipeline
 
-from lib.serving.compiled import Answers, NotCompiled, compiled
-from lib.serving.model import Model
+from lib.serving import compiled_file
+from lib.serving.compiled import Compiled, NotCompiled
+from lib.serving.model import Model, read, with_estimator
+from lib.serving.model_folder import find, use_code
 from lib.serving.refusal import Refusal
-from lib.serving.requests import Limits, read_table
+from lib.serving.requests import Limits, Reader
+
+if TYPE_CHECKING:
+    from lib.serving.plain import Plain
 
 log = logging.getLogger(__name__)
 
@@ -24,25 +27,40 @@ class Scorer:
     Parameters
     ----------
     model : Model
-        A loaded model.
+        A loaded model; with `form`, what its folder says of it.
     limits : Limits, optional
         How much one request may hold.
+    form : Compiled, optional
+        The model's compiled form; by default one is made of the model, if it can be.
+
+    Attributes
+    ----------
+    predict : callable
+        Labels and probabilities of checked values by column.
+    classes : list or None
+        Of a classifier.
+    form : str
+        ``"compiled"``, or ``"plain"`` and why.
     """
 
-    def __init__(self, model: Model, limits: Limits | None = None):
+    def __init__(self, model: Model, limits: Limits | None = None, form: Compiled | None = None):
         self.model = model
-        self.limits = limits or Limits()
-        _use_one_thread(model.estimator)
-        self.classes = _plain(model.estimator.classes_) if hasattr(model.estimator, "predict_proba") else None
-        # The steps before the last are run once for both predictions and probabilities; they are most of the time.
-        steps = model.estimator if isinstance(model.estimator, Pipeline) and len(model.estimator) > 1 else None
-        self._before = steps[:-1].transform if steps is not None else lambda rows: rows
-        self._last = steps[-1] if steps is not None else model.estimator
-        try:
-            self.predict, self.form = compiled(model, self.plain), "compiled"
-        except NotCompiled as reason:
-            self.predict, self.form = self.plain, f"plain: no compiled form, as {reason}"
+        self._read = Reader(model.columns, limits or Limits()).read
+        self.predict, self.form = (form, "compiled") if form is not None else _fastest(model)
+        self.classes = None if self.predict.classes is None else self.predict.classes.tolist()
         log.info("Model %s, version %s, is served in its form %s.", model.name, model.version, self.form)
+
+    @classmethod
+    def of(cls, folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None):
+        """Scorer of a model's folder.
+
+        The model itself is not loaded where its compiled form is kept beside it: to import scikit-learn and pandas
+        takes longer than the rest of a start. Parameters and errors are those of `lib.serving.model.load`.
+        """
+        model, folder = read(folder, name, version, sha256), find(folder)
+        use_code(folder)
+        form = compiled_file.read(folder, model.columns)
+        return cls(model, form=form) if form is not None else cls(with_estimator(model, folder))
 
     def score(self, body: bytes | str) -> dict[str, Any]:
         """Answer the body of a request.
@@ -58,19 +76,7 @@ class Scorer:
         Refusal
             Where the request cannot be answered.
         """
-        return self.answer(read_table(body, self.model.columns, self.limits))
-
-    def frame(self, table: dict[str, list]) -> pd.DataFrame:
-        """Checked values as the DataFrame the model takes."""
-        return pd.DataFrame(
-            {column.name: column.kind.array(table[column.name]) for column in self.model.columns}, copy=False
-        )
-
-    def plain(self, table: dict[str, list]) -> Answers:
-        """What the model itself says of checked values: labels, and probabilities where it has them."""
-        features = self._before(self.frame(table))
-        labels = np.asarray(self._last.predict(features))
-        return labels, None if self.classes is None else np.asarray(self._last.predict_proba(features))
+        return self.answer(self._read(body))
 
     def answer(self, table: dict[str, list]) -> dict[str, Any]:
         """Predictions for values that were checked."""
@@ -92,15 +98,20 @@ class Scorer:
             self.answer({name: [value] for name, value in self.model.example.items()})
 
 
-def _use_one_thread(estimator: Any) -> None:
-    """Score in one thread: to wake several takes longer than to score a row, far longer on a busy machine."""
-    threadpoolctl.threadpool_limits(limits=1)
-    names = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
-    estimator.set_params(**dict.fromkeys(names, 1))
+def _fastest(model: Model) -> tuple[Compiled | Plain, str]:
+    """A loaded model's form, and what it is: compiled, or plain and why."""
+    # Here, since a kept form does without scikit-learn and pandas.
+    from lib.serving.compiling import compare, made_of
+    from lib.serving.plain import Plain, use_one_thread
 
-
-def _plain(array: Any) -> list:
-    return np.asarray(array).tolist()
+    use_one_thread(model.estimator)
+    plain = Plain(model.estimator, model.columns)
+    try:
+        form = made_of(model)
+        compare(form, plain, model)
+    except NotCompiled as reason:
+        return plain, f"plain: no compiled form, as {reason}"
+    return form, "compiled"
 
 
 def _finite(array: np.ndarray) -> list:

@@ -18,16 +18,29 @@ Lucchese et al.: QuickScorer: a fast algorithm to rank documents with additive e
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-MOST_LEAVES = 64
+# Bits of a word, and how a power of two in it is read off a float: the float's type, the same bits as an integer,
+# where its exponent begins, and the exponent of one.
+WORDS = {
+    32: (np.uint32, np.float32, np.int32, 23, 127),
+    64: (np.uint64, np.float64, np.int64, 52, 1023),
+}
 MOST_TABLE_BYTES = 256 * 2**20
 # Rows at a time, so that what is in between stays in the processor's cache.
 ROWS = 128
-ALL = np.uint64(2**64 - 1)
+# A node that asks: about what, in which tree, the leaves that are left after a no, and where missing values go.
+QUESTION = np.dtype(
+    [
+        ("feature", np.int32),
+        ("tree", np.int32),
+        ("threshold", np.float64),
+        ("mask", np.uint64),
+        ("missing_left", np.bool_),
+    ]
+)
 
 
 class NoMasks(Exception):
@@ -39,34 +52,54 @@ class Trees:
 
     Parameters
     ----------
-    model : HistGradientBoostingClassifier or HistGradientBoostingRegressor
-        Fitted.
+    questions : numpy.ndarray of QUESTION
+        Of all trees.
+    leaves : numpy.ndarray of shape (trees, leaves)
+        Values, from left to right; as wide as the largest tree.
+    baseline : numpy.ndarray of shape (1, outputs)
+        What trees add to. Those of one iteration stand together, one an output.
 
     Raises
     ------
     NoMasks
-        A tree has more leaves than a word has bits, a node asks for categories, or the tables would be too large.
+        A tree has more leaves than a word has bits, or the tables would be too large.
     """
 
-    def __init__(self, model: Any):
-        trees = [one.nodes for iteration in model._predictors for one in iteration]
+    def __init__(self, questions: np.ndarray, leaves: np.ndarray, baseline: np.ndarray):
+        trees, width = leaves.shape
+        bits = next((bits for bits in WORDS if width <= bits), 0)
+        if not bits:
+            raise NoMasks(f"a tree has more than {max(WORDS)} leaves")
+        self.plain = (questions, leaves, baseline)
+        self._word, *self._exponent, one = WORDS[bits]
+        self._baseline, self._outputs = baseline, baseline.shape[1]
+        # Where each tree's leaves begin, less the exponent of one, which the first leaf's bit has.
+        self._leaves, self._firsts = leaves.ravel(), np.arange(trees) * width - one
+        of_feature = [questions[questions["feature"] == feature] for feature in np.unique(questions["feature"])]
+        rows = sum(len(np.unique(asked["threshold"])) + 2 for asked in of_feature)
+        size = rows * trees * bits // 8
+        if size > MOST_TABLE_BYTES:
+            raise NoMasks(f"its tables would take {size / 2**20:.0f} MB")
+        self._tables = [(int(asked["feature"][0]), *self._table(asked)) for asked in of_feature]
+
+    @classmethod
+    def of(cls, model: Any) -> Trees:
+        """Trees of a HistGradientBoostingClassifier or HistGradientBoostingRegressor.
+
+        Raises
+        ------
+        NoMasks
+            Likewise, or where a node asks for categories.
+        """
         if model._preprocessor is not None or model.is_categorical_ is not None:
             raise NoMasks("it asks for categories")
-        if max(int(nodes["is_leaf"].sum()) for nodes in trees) > MOST_LEAVES:
-            raise NoMasks(f"a tree has more than {MOST_LEAVES} leaves")
-        self._outputs = model.n_trees_per_iteration_
-        self._baseline = model._baseline_prediction.reshape(1, self._outputs)
-        self._leaves = np.zeros(len(trees) * MOST_LEAVES)
-        self._firsts = np.arange(len(trees)) * MOST_LEAVES
-        questions: dict[int, list[tuple[float, int, int, bool]]] = {}
-        for number, nodes in enumerate(trees):
-            values = self._leaves[number * MOST_LEAVES :]
-            for feature, threshold, mask, missing_left in _questions(nodes, values):
-                questions.setdefault(feature, []).append((threshold, number, mask, missing_left))
-        rows = sum(len({one[0] for one in asked}) + 2 for asked in questions.values())
-        if rows * len(trees) * 8 > MOST_TABLE_BYTES:
-            raise NoMasks(f"its tables would take {rows * len(trees) * 8 / 2**20:.0f} MB")
-        self._tables = [(feature, *_table(asked, len(trees))) for feature, asked in sorted(questions.items())]
+        nodes = [one.nodes for iteration in model._predictors for one in iteration]
+        leaves = np.zeros((len(nodes), max(int(of_tree["is_leaf"].sum()) for of_tree in nodes)))
+        if leaves.shape[1] > max(WORDS):
+            raise NoMasks(f"a tree has more than {max(WORDS)} leaves")
+        questions = [one for tree, of_tree in enumerate(nodes) for one in _questions(of_tree, tree, leaves[tree])]
+        baseline = np.reshape(model._baseline_prediction, (1, model.n_trees_per_iteration_))
+        return cls(np.array(questions, dtype=QUESTION), leaves, baseline)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Sums for rows.
@@ -86,17 +119,12 @@ class Trees:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _masks(self, rows: np.ndarray) -> np.ndarray:
-        masks = np.full((len(rows), len(self._firsts)), ALL)
+        masks = np.full((len(rows), len(self._firsts)), np.iinfo(self._word).max, self._word)
         looked_up = np.empty_like(masks)
-        missing = np.isnan(rows)
-        has_missing = missing.any(axis=0).tolist()
         columns = np.ascontiguousarray(rows.T)
         for feature, thresholds, _, table in self._tables:
-            found = thresholds.searchsorted(columns[feature])
-            if has_missing[feature]:
-                found[missing[:, feature]] = len(table) - 1
             # "clip" for its speed: no place is out of the table.
-            np.take(table, found, axis=0, out=looked_up, mode="clip")
+            np.take(table, thresholds.searchsorted(columns[feature]), axis=0, out=looked_up, mode="clip")
             np.bitwise_and(masks, looked_up, out=masks)
         return masks
 
@@ -107,25 +135,37 @@ class Trees:
             value = row[feature]
             found.append(table[bisect_left(thresholds, value) if value == value else -1])
         if not found:
-            return np.full((1, len(self._firsts)), ALL)
+            return np.full((1, len(self._firsts)), np.iinfo(self._word).max, self._word)
         return np.bitwise_and.reduce(found)[None, :]
 
     def _sums(self, masks: np.ndarray) -> np.ndarray:
-        lowest = masks & -masks
-        # A power of two as a float is its exponent, which stands above the 52 bits of the fraction.
-        leaves = (lowest.astype(np.float64).view(np.int64) >> 52) - 1023
-        added = np.empty((len(masks), len(self._firsts) // self._outputs + 1, self._outputs))
-        added[:, 0] = self._baseline
-        added[:, 1:] = self._leaves[self._firsts + leaves].reshape(len(masks), -1, self._outputs)
-        # One after the other, as scikit-learn does it; numpy.sum adds in pairs, which rounds otherwise.
-        return np.add.accumulate(added, axis=1)[:, -1]
+        as_float, as_integer, fraction = self._exponent
+        leaves = (masks & -masks).astype(as_float).view(as_integer) >> fraction
+        added = np.empty((len(self._firsts) // self._outputs + 1, len(masks), self._outputs))
+        added[0] = self._baseline
+        values = self._leaves[self._firsts + leaves].reshape(len(masks), -1, self._outputs)
+        added[1:] = values.swapaxes(0, 1)
+        # One tree after the other, as scikit-learn does it. So does NumPy where it adds rows of several numbers;
+        # single numbers it adds in pairs, which rounds otherwise.
+        return np.add.reduce(added) if added[0].size > 1 else np.add.accumulate(added)[-1]
+
+    def _table(self, asked: np.ndarray) -> tuple[np.ndarray, list[float], np.ndarray]:
+        """Thresholds of a feature in order, twice (and infinity), and what is left over by their number of noes.
+
+        Row k of the table is for a value above the first k thresholds; the last row is for a missing one.
+        """
+        thresholds, place = np.unique(asked["threshold"], return_inverse=True)
+        table = np.full((len(thresholds) + 2, len(self._firsts)), np.iinfo(self._word).max, self._word)
+        masks, right = asked["mask"].astype(self._word), ~asked["missing_left"]
+        np.bitwise_and.at(table, (place + 1, asked["tree"]), masks)
+        np.bitwise_and.at(table[-1], asked["tree"][right], masks[right])
+        table[:-1] = np.bitwise_and.accumulate(table[:-1], axis=0)
+        # NumPy sorts a missing value behind infinity: it finds the last row.
+        return np.append(thresholds, np.inf), thresholds.tolist(), table
 
 
-def _questions(nodes: np.ndarray, values: np.ndarray) -> list[tuple[int, float, int, bool]]:
-    """Of each node that asks: feature, threshold, the leaves that its no leaves over, and where missing values go.
-
-    The value of each leaf is written into `values`.
-    """
+def _questions(nodes: np.ndarray, tree: int, values: np.ndarray) -> list[tuple[int, int, float, int, bool]]:
+    """Of each node that asks: a QUESTION. The value of each leaf is written into `values`."""
     left, right, is_leaf = (nodes[field].tolist() for field in ("left", "right", "is_leaf"))
     features, thresholds = nodes["feature_idx"].tolist(), nodes["num_threshold"].tolist()
     missing_left, leaf_values = nodes["missing_go_to_left"].tolist(), nodes["value"].tolist()
@@ -142,21 +182,5 @@ def _questions(nodes: np.ndarray, values: np.ndarray) -> list[tuple[int, float, 
         else:
             ruled_out = (1 << leaves) - (1 << first)
             mask = ~ruled_out & (2**64 - 1)
-            found.append((features[node], thresholds[node], mask, bool(missing_left[node])))
+            found.append((features[node], tree, thresholds[node], mask, missing_left[node]))
     return found
-
-
-def _table(asked: Sequence[tuple[float, int, int, bool]], trees: int) -> tuple[np.ndarray, list[float], np.ndarray]:
-    """Thresholds of a feature in order, twice, and what is left over by their number of noes.
-
-    Row k of the table is for a value above the first k thresholds; the last row is for a missing one.
-    """
-    thresholds = sorted({threshold for threshold, *_ in asked})
-    place = {threshold: number + 1 for number, threshold in enumerate(thresholds)}
-    table = np.full((len(thresholds) + 2, trees), ALL)
-    for threshold, tree, mask, missing_left in asked:
-        table[place[threshold], tree] &= np.uint64(mask)
-        if not missing_left:
-            table[-1, tree] &= np.uint64(mask)
-    table[:-1] = np.bitwise_and.accumulate(table[:-1], axis=0)
-    return np.array(thresholds), thresholds, table

@@ -25,10 +25,8 @@ import sys
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from lib.serving import frames
-from lib.serving.model import load
 from lib.serving.model_folder import ModelRefused
 from lib.serving.refusal import Refusal
 from lib.serving.scorer import Scorer
@@ -38,7 +36,7 @@ log = logging.getLogger("lib.serving")
 
 def can_fork() -> bool:
     """Whether this process is Linux' and has one thread."""
-    return sys.platform.startswith("linux") and psutil.Process().num_threads() == 1
+    return sys.platform.startswith("linux") and len(os.listdir("/proc/self/task")) == 1
 
 
 def answer(scorer: Scorer, body: bytes) -> frames.Answer:
@@ -115,7 +113,7 @@ def main() -> None:
     channel = socket.socket(fileno=given.channel)
     channel.set_inheritable(False)  # else what the model may start would hold it open
     try:
-        scorer = Scorer(load(given.folder / "model", given.name, given.version, given.sha256))
+        scorer = Scorer.of(given.folder / "model", given.name, given.version, given.sha256)
         scorer.warm_up()
     except ModelRefused as refused:
         sys.exit(str(refused))

@@ -13,10 +13,12 @@ from urllib.parse import urlparse
 import numpy as np
 import pandas as pd
 import requests
+import threadpoolctl
 
 from lib import charts, metrics
 from lib.data import tables
 from lib.errors import EndpointError, GateError
+from lib.serving.plain import use_one_job
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend, EndpointStatus
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from lib.metrics import Predictions
     from lib.parameters import Parameters
 
-# Decimal text of JSON loses nothing; another machine's processor may round the last digits otherwise.
-_TOLERANCE = 1e-9
 _SHOWN_ROWS = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -125,7 +125,7 @@ def _deployed(backend: Backend, parameters: Parameters, version: ModelVersion, r
         As `run` does, and where it is not in production any more when its turn comes: it gets no traffic then.
     """
     folder = backend.tracking.model_folder(version.source, version.sha256)
-    expected = metrics.predict(backend.tracking.load_model(folder), rows, parameters.task, parameters.positive_class)
+    expected = _own_answers(backend.tracking.load_model(folder), rows, parameters)
     checked = {}
 
     def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:
@@ -135,7 +135,7 @@ def _deployed(backend: Backend, parameters: Parameters, version: ModelVersion, r
         started = time.perf_counter()
         answer = ask(url, key, rows, parameters.endpoint_timeout_seconds, headers)
         checked.update(answer=answer, seconds=time.perf_counter() - started)
-        compare(answer, expected)
+        compare(answer, expected, parameters.smoke_tolerance)
 
     endpoint = backend.endpoint(parameters.name)
     status = endpoint.status()
@@ -185,8 +185,16 @@ def ask(
     return answer.json()
 
 
-def compare(answer: dict[str, Any], expected: Predictions) -> None:
-    """Compare an endpoint's answer with the model's own predictions.
+def compare(answer: dict[str, Any], expected: Predictions, tolerance: float = 0) -> None:
+    """Compare an endpoint's answer with the model's own predictions; decimal text of JSON loses nothing.
+
+    Parameters
+    ----------
+    answer : dict
+        With ``predictions`` and, of a classifier, ``probabilities`` and ``classes``.
+    expected : Predictions
+    tolerance : float
+        By how much numbers may differ, absolutely and relatively; 0: not in the last bit. Classes never may.
 
     Raises
     ------
@@ -196,7 +204,7 @@ def compare(answer: dict[str, Any], expected: Predictions) -> None:
     none = np.zeros(len(expected.labels), dtype=bool)
     if expected.probabilities is None:
         got, own = np.asarray(answer["predictions"], dtype=float), expected.labels
-        same = np.isclose(got, own, rtol=_TOLERANCE, atol=_TOLERANCE) if got.shape == own.shape else none
+        same = np.isclose(got, own, rtol=tolerance, atol=tolerance) if got.shape == own.shape else none
     else:
         got, own = answer["predictions"], expected.labels.tolist()
         same = np.array([one == other for one, other in zip(got, own, strict=True)]) if len(got) == len(own) else none
@@ -205,13 +213,24 @@ def compare(answer: dict[str, Any], expected: Predictions) -> None:
             raise EndpointError(
                 f"The endpoint knows the classes {answer['classes']}, the model {expected.classes.tolist()}."
             )
-        same &= np.isclose(probabilities, expected.probabilities, rtol=_TOLERANCE, atol=_TOLERANCE).all(axis=1)
+        same &= np.isclose(probabilities, expected.probabilities, rtol=tolerance, atol=tolerance).all(axis=1)
     if not same.all():
         row = int(np.argmin(same))
+        said, meant = got[row] if len(got) > row else "no answer", own[row]
+        if expected.probabilities is not None and said == meant:
+            said, meant = probabilities[row].tolist(), expected.probabilities[row].tolist()
         raise EndpointError(
             f"The endpoint answers otherwise than the model in {(~same).sum()} of {len(own)} rows; row {row}: "
-            f"{got[row] if len(got) > row else 'no answer'} instead of {own[row]}."
+            f"{said} instead of {meant}. (smoke_tolerance: {tolerance:g} may be between them.)"
         )
+
+
+def _own_answers(model: Any, rows: pd.DataFrame, parameters: Parameters) -> Predictions:
+    """What the model itself says, in one thread as at the endpoint: their number can change the last digits."""
+    if hasattr(model, "get_params"):  # it is here, and not asked on a cluster
+        use_one_job(model)
+    with threadpoolctl.threadpool_limits(1):
+        return metrics.predict(model, rows, parameters.task, parameters.positive_class)
 
 
 def _answers(answer: dict[str, Any], expected: Predictions) -> charts.Table:

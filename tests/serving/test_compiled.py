@@ -6,7 +6,6 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
-from lib.serving import compiled as module
 from lib.serving.columns import Column
 from lib.serving.model import Model
 from lib.serving.scorer import Scorer
@@ -51,7 +50,7 @@ def table_of(rows):
     }
 
 
-@pytest.mark.parametrize("classes", [0, 2, 4])
+@pytest.mark.parametrize("classes", [0, 2, 4, 12])
 @pytest.mark.parametrize("rows", [1, 2, 50, ROWS])
 def test_answers_are_the_model_s_to_the_last_bit(classes, rows):
     pipeline = fitted(classes)
@@ -70,7 +69,7 @@ def test_sums_are_scikit_learn_s_for_any_shape_of_tree(settings):
     model = HistGradientBoostingRegressor(**{"max_iter": 15, **settings}).fit(values, random.normal(size=ROWS))
     # On the thresholds themselves, beyond them, and missing.
     asked = np.vstack([values, [[np.inf, -np.inf, np.nan]], np.full((1, 3), np.nan)])
-    trees = Trees(model)
+    trees = Trees.of(model)
     assert np.array_equal(trees(asked), model._raw_predict(asked))
     assert np.array_equal(np.vstack([trees(one[None]) for one in asked[-40:]]), model._raw_predict(asked[-40:]))
 
@@ -78,13 +77,13 @@ def test_sums_are_scikit_learn_s_for_any_shape_of_tree(settings):
 def test_a_target_that_never_changes_makes_trees_of_one_leaf():
     values = random.normal(size=(50, 2))
     model = HistGradientBoostingRegressor(max_iter=3).fit(values, np.ones(50))
-    assert np.array_equal(Trees(model)(values), model._raw_predict(values))
+    assert np.array_equal(Trees.of(model)(values), model._raw_predict(values))
 
 
 def test_trees_that_do_not_fit_a_word_are_walked_by_scikit_learn():
     pipeline = fitted(0, max_leaf_nodes=200, min_samples_leaf=1)
     with pytest.raises(NoMasks, match="more than 64 leaves"):
-        Trees(pipeline[-1])
+        Trees.of(pipeline[-1])
     scorer = Scorer(model_of(pipeline))
     assert scorer.form == "compiled"
     assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
@@ -92,7 +91,7 @@ def test_trees_that_do_not_fit_a_word_are_walked_by_scikit_learn():
 
 def test_a_form_that_answers_otherwise_is_not_used_and_it_is_said(monkeypatch, caplog):
     pipeline = fitted(2)
-    monkeypatch.setattr(module.Trees, "_sums", lambda self, masks: np.zeros((len(masks), 1)))
+    monkeypatch.setattr(Trees, "_sums", lambda self, masks: np.zeros((len(masks), 1)))
     caplog.set_level("INFO")
     scorer = Scorer(model_of(pipeline))
     assert scorer.form == "plain: no compiled form, as it does not answer as the model itself does"
@@ -101,5 +100,5 @@ def test_a_form_that_answers_otherwise_is_not_used_and_it_is_said(monkeypatch, c
 
 
 def test_a_form_that_fails_is_not_used(monkeypatch):
-    monkeypatch.setattr(module.Trees, "__call__", lambda self, rows: 1 / 0)
+    monkeypatch.setattr(Trees, "__call__", lambda self, rows: 1 / 0)
     assert "failed on rows that the model answers" in Scorer(model_of(fitted(2))).form

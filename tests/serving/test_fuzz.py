@@ -13,7 +13,7 @@ from tests.serving.conftest import Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
@@ -40,7 +40,7 @@ def fuzz(endpoint, folder, seed):
         text=True,
         check=False,
         cwd=folder,
-        timeout=280,
+        timeout=400,
     )
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     counts = {}

@@ -1,13 +1,20 @@
 """What the model gets to see, and what the client hears instead."""
 
+import datetime
 import json
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import strategies
 
 from lib.serving.model import load
+from lib.serving.moments import MOMENT, is_moment, moments
+from lib.serving.plain import frame
+from lib.serving.records import Records
 from lib.serving.refusal import MOST_FAULTS, Refusal
+from lib.serving.requests import Limits, Reader, read_table
 from lib.serving.scorer import Scorer
 from tests.serving.bad_bodies import NAMES, VALUES, WRONG_VALUES, bodies
 from tests.serving.conftest import ROW
@@ -107,9 +114,9 @@ def test_null_is_a_value_where_training_had_missing_ones(scorer):
 
 def test_values_arrive_as_in_training(scorer):
     table = {name: [value, None if name in ("fare", "city", "note") else value] for name, value in ROW.items()}
-    frame = scorer.frame(table)
-    assert [str(kind) for kind in frame.dtypes] == ["int64", "float64", "object", "bool", "datetime64[ns]", "object"]
-    assert np.isnan(frame["fare"][1]) and frame["city"][1] is None
+    rows = frame(table, scorer.model.columns)
+    assert [str(kind) for kind in rows.dtypes] == ["int64", "float64", "object", "bool", "datetime64[ns]", "object"]
+    assert np.isnan(rows["fare"][1]) and rows["city"][1] is None
 
 
 @pytest.mark.parametrize(
@@ -130,3 +137,61 @@ def test_dates_are_iso_and_zones_become_utc(scorer, said, meant):
 
 def test_example_of_the_model_is_an_answer(scorer):
     assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]
+
+
+MOMENTS = strategies.from_regex(MOMENT, fullmatch=True) | strategies.datetimes(
+    datetime.datetime(1677, 1, 1), datetime.datetime(2263, 1, 1), timezones=strategies.none() | strategies.timezones()
+).map(datetime.datetime.isoformat)
+
+
+@hypothesis.given(MOMENTS)
+@hypothesis.settings(max_examples=500, deadline=None)
+def test_moments_are_those_of_pandas(text):
+    try:
+        expected = pd.Timestamp(text).as_unit("ns")
+    except ValueError:
+        assert not is_moment(text)
+        return
+    expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
+    assert is_moment(text) and moments([text, None]).tolist() == [expected.value, None]
+
+
+def outcome(columns, read, *arguments):
+    """What the model gets, or what is said instead."""
+    try:
+        table = read(*arguments)
+        return {column.name: column.kind.array(table[column.name]).tolist() for column in columns}
+    except Refusal as refusal:
+        return refusal.status, refusal.content()
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("shape", ["data", "dataframe_records"])
+def test_what_is_read_in_one_go_is_what_care_reads(scorer, shape, rows):
+    columns, limits = scorer.model.columns, Limits()
+    body = json.dumps({shape: [{**ROW, "fare": 7, "city": None}, ROW, {**ROW, "age": 5}][:rows]}).encode()
+    quick = Records(columns).read(body, limits.rows)
+    assert quick == read_table(body, columns, limits) and list(quick) == list(ROW)
+    # With white space anywhere, and never where a key comes twice.
+    assert Records(columns).read(json.dumps(json.loads(body), indent=3).encode(), limits.rows) == quick
+    for twice in (b'"age": 41, "age"', b'"age" :41,\n"age"', b'"city": "x", "age"'):
+        doubled = body.replace(b'"age"', twice, 1)
+        assert Records(columns).read(doubled, limits.rows) is None
+        assert outcome(columns, Reader(columns, limits).read, doubled)[1]["error"]["code"] == "duplicate_key"
+    both = body[:-1] + b", " + json.dumps({"data": [ROW]})[1:].encode()
+    assert outcome(columns, Reader(columns, limits).read, both)[0] == 400
+
+
+@hypothesis.given(strategies.data())
+@hypothesis.settings(max_examples=500, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+def test_both_ways_of_reading_agree_on_whatever_comes(scorer, data):
+    strange = strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats()
+    strange |= strategies.text()
+    value = strategies.sampled_from([*ROW.values(), 1e300, 2**63, -(2**63), 5.0, "2024-03-01", ""]) | strange
+    row = strategies.dictionaries(strategies.sampled_from([*ROW, "other"]), value) | strategies.just(ROW)
+    row |= strategies.fixed_dictionaries({name: strategies.just(of_row) | value for name, of_row in ROW.items()})
+    body = json.dumps({"data": data.draw(strategies.lists(row, max_size=3))}).encode()
+    columns, limits = scorer.model.columns, Limits()
+    quick, careful = Reader(columns, limits).read, read_table
+    # As text, since a missing number is not equal to itself.
+    assert repr(outcome(columns, quick, body)) == repr(outcome(columns, careful, body, columns, limits))

@@ -94,10 +94,17 @@ class TestCompare:
         own = Predictions(np.array(labels), np.array([[0.9, 0.1], [0.2, 0.8]]), np.array(labels), labels[1])
         compare(answer(own), own)
 
-    def test_rounding_passes(self):
-        nearly = (OWN.probabilities + 1e-9).tolist()
-        compare(answer(probabilities=nearly), OWN)
-        compare(answer(NUMBERS, predictions=[1.0 + 1e-9, 2e6 + 1e-3, -0.5]), NUMBERS)
+    def test_one_bit_that_differs_is_found_unless_it_is_allowed(self):
+        nearly = answer(probabilities=np.nextafter(OWN.probabilities, 1).tolist())
+        with pytest.raises(EndpointError, match=r"in 3 of 3 rows; row 0: \[0.9\d+, 0.1\d+\] instead of \[0.9, 0.1\]"):
+            compare(nearly, OWN)
+        compare(nearly, OWN, 1e-12)
+        nearly = answer(NUMBERS, predictions=np.nextafter(NUMBERS.labels, 0).tolist())
+        with pytest.raises(EndpointError, match="in 3 of 3 rows.*smoke_tolerance: 0 may be"):
+            compare(nearly, NUMBERS)
+        compare(nearly, NUMBERS, 1e-12)
+        with pytest.raises(EndpointError, match="row 0: yes instead of no"):
+            compare(answer(predictions=["yes", "yes", "no"]), OWN, 0.01)
 
     @pytest.mark.parametrize(
         ("changed", "said"),

@@ -49,9 +49,9 @@ def test_a_version_that_another_run_replaces_while_it_comes_up_gets_no_traffic(w
         models.promote("2")
         return model_folder(*given)
 
-    def compare_and_note(answer, expected):
-        checked.append(expected)
-        compare(answer, expected)
+    def compare_and_note(*given):
+        checked.append(given)
+        compare(*given)
 
     monkeypatch.setattr(pipeline.backend.tracking, "model_folder", model_folder_while_another_run_promotes)
     monkeypatch.setattr(deploy, "compare", compare_and_note)

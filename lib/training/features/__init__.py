@@ -6,7 +6,21 @@ scikit-learn's encoders; ``TableEncoder`` is the one transformer made of all thi
 an endpoint's few rows at a time.
 """
 
-from lib.training.features.encoder import TableEncoder
-from lib.training.features.target import plain_target
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lib.training.features.encoder import TableEncoder
+    from lib.training.features.target import plain_target
 
 __all__ = ["TableEncoder", "plain_target"]
+_HOMES = {"TableEncoder": "encoder", "plain_target": "target"}
+
+
+def __getattr__(name: str) -> Any:
+    # An endpoint needs `direct` alone, and not the scikit-learn that the encoder imports.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -6,9 +6,12 @@ import datetime
 import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Tried in this order; where days and months cannot be told apart in any row, the day comes first.
 FORMATS = (
@@ -40,6 +43,8 @@ def find_format(counts: pd.Series) -> tuple[str, float]:
     counts : pandas.Series
         Rows of each word, indexed by the words.
     """
+    import pandas as pd
+
     # Digits alone are a number or a code, though ISO 8601 has years of four digits.
     candidates = counts[[bool(_DIGIT.search(word)) and not word.isdigit() for word in counts.index]]
     words = pd.Series(candidates.index, dtype=object)
@@ -53,22 +58,25 @@ def find_format(counts: pd.Series) -> tuple[str, float]:
     return best, most / counts.sum()
 
 
-def calendar_parts(moments: np.ndarray) -> dict[str, np.ndarray]:
-    """Each of ``PARTS`` as floats, by NumPy's calendar: pandas' takes ten times as long for a single row.
+def calendar_parts(moments: np.ndarray, names: Sequence[str] = PARTS) -> dict[str, np.ndarray]:
+    """Some of ``PARTS`` as floats, by NumPy's calendar: pandas' takes ten times as long for a single row.
 
     Monday is weekday 0; ``days`` are those since 1970, with the time of day as a fraction.
     """
     seconds = moments.astype("datetime64[s]")
     days, months, years = (seconds.astype(f"datetime64[{unit}]") for unit in "DMY")
     parts = {
-        "year": years.astype(np.int64) + 1970,
-        "month": months.astype(np.int64) % 12 + 1,
-        "day": (days - months).astype(np.int64) + 1,
-        "weekday": (days.astype(np.int64) + 3) % 7,
-        "hour": (seconds - days).astype(np.int64) // 3600,
-        "days": seconds.astype(np.int64) / 86400,
+        "year": lambda: years.astype(np.int64) + 1970,
+        "month": lambda: months.astype(np.int64) % 12 + 1,
+        "day": lambda: (days - months).astype(np.int64) + 1,
+        "weekday": lambda: (days.astype(np.int64) + 3) % 7,
+        "hour": lambda: (seconds - days).astype(np.int64) // 3600,
+        "days": lambda: seconds.astype(np.int64) / 86400,
     }
-    return {part: np.where(np.isnat(moments), np.nan, values) for part, values in parts.items()}
+    missing = np.isnat(moments)
+    if not missing.any():
+        return {part: parts[part]().astype(np.float64) for part in names}
+    return {part: np.where(missing, np.nan, parts[part]()) for part in names}
 
 
 def moment_parts(moment: datetime.datetime | None, names: Sequence[str]) -> list[float]:
@@ -87,6 +95,8 @@ def moment_parts(moment: datetime.datetime | None, names: Sequence[str]) -> list
 
 
 def _parse(values: pd.Series, form: str) -> pd.Series:
+    import pandas as pd
+
     return pd.to_datetime(values, format=form, errors="coerce", utc=True)
 
 
@@ -122,6 +132,8 @@ class DateColumn:
 
     def _moments(self, values: pd.Series) -> pd.DatetimeIndex:
         """Wall clock times."""
+        import pandas as pd
+
         if values.dtype.kind == "M":
             moments = pd.DatetimeIndex(values)
             return moments if moments.tz is None else moments.tz_convert(self.zone or "UTC").tz_localize(None)

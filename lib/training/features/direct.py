@@ -3,6 +3,8 @@
 For a single row nearly all of the encoder's time is spent on making Series and on scikit-learn looking at its
 input. Here columns come as plain arrays and go straight into the matrix of features. A code has as many possible
 features as it has levels, so these are asked of the fitted encoder once, and looked up from then on.
+
+An endpoint starts with this alone, so neither it nor what it imports imports pandas or scikit-learn.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from lib.training.features.dates import DateColumn, calendar_parts, moment_parts
 from lib.training.features.levels import FEW_ROWS, UNSEEN, LevelColumn, as_word
@@ -119,8 +120,10 @@ def _read(column: object, values: np.ndarray, floats: np.ndarray) -> None:
             for row, moment in enumerate(values.astype("datetime64[s]").tolist()):
                 floats[row] = moment_parts(moment, column.parts)
         else:
-            parts = calendar_parts(values)
+            parts = calendar_parts(values, column.parts)
             for place, part in enumerate(column.parts):
                 floats[:, place] = parts[part]
     else:
+        import pandas as pd
+
         floats[:] = column.read(pd.Series(values))

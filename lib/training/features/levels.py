@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A level never seen is as good as missing where levels are few. A code never seen is the rule, and
 # says nothing: the encoder by target gives it the mean of all.
@@ -31,6 +34,8 @@ def factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
     Words are made once a distinct value and not once a row, which is what keeps this fast. Two codes
     may have the same word (``7`` and ``"7"``), and a blank cell has the word ``""``.
     """
+    import pandas as pd
+
     if len(values) <= FEW_ROWS:
         codes = np.array([-1 if pd.isna(value) is True else place for place, value in enumerate(values)], dtype=np.intp)
         return codes, [as_word(value) for value in values]

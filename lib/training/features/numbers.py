@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Random forests and xgboost compute in float32, whose largest number is about 3.4e38; a scaler squares.
 LARGEST = 1e30
@@ -39,6 +42,8 @@ def read_numbers(values: pd.Series) -> np.ndarray:
 
 
 def _read_text(values: pd.Series) -> np.ndarray:
+    import pandas as pd
+
     values = values.astype(object)
     numbers = np.array(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
     unread = np.isnan(numbers) & values.notna().to_numpy()
