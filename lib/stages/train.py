@@ -86,7 +86,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     X, X_test = train.drop(columns=target), test.drop(columns=target)
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
-    request = TrainingRequest(task, metric, parameters.seed, parameters.threads or cores.available())
+    threads = parameters.threads or cores.available()
+    request = TrainingRequest(task, metric, parameters.seed, threads, parameters.month_first)
 
     started = time.perf_counter()
     try:

@@ -76,7 +76,7 @@ def train(
         early_stopping=can_stop_early,
         random_state=request.seed,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     pipeline = Pipeline([("encoder", encoder), ("model", model)])
     # On small tables threads wait for one another longer than they work.
     threads = request.threads if len(X) > LARGE_TABLE_ROWS else 1

@@ -36,6 +36,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Categories with more levels are codes, encoded by what the target was at each level.
     topics : int
         Features made of a text, at the most.
+    month_first : bool
+        Whether ``03/04/2005`` is the fourth of March, in a column where no row tells day from month.
 
     Attributes
     ----------
@@ -59,12 +61,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         seed: int = 0,
         max_levels: int = 30,
         topics: int = 16,
+        month_first: bool = False,
     ):
         self.style = style
         self.is_classification = is_classification
         self.seed = seed
         self.max_levels = max_levels
         self.topics = topics
+        self.month_first = month_first
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> TableEncoder:
         """Learn what each column holds."""
@@ -128,7 +132,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.n_features_in_ = len(self.feature_names_in_)
         self.columns_, self.left_out_, floats = {}, {}, []
         for name, values in X.items():
-            column = recognise(values, self.max_levels, self.topics, self.seed)
+            column = recognise(values, self.max_levels, self.topics, self.seed, self.month_first)
             read = None if isinstance(column, LeftOut) else column.read(values)
             reason = column.reason if read is None else _nothing_to_learn(read)
             if reason:
