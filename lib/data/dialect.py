@@ -33,6 +33,7 @@ _MISNAMED = {
     b"%PDF": "a PDF",
     b"SQLite format 3": "a SQLite database",
 }
+_MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
 _LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
 # What a file that is broken, encrypted or no archive at all raises.
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
@@ -115,6 +116,9 @@ def look(path: Path) -> Dialect:
     for magic, kind in _MISNAMED.items():
         if start.startswith(magic):
             raise DataError(f"{path} is no text but {kind}. Save it as CSV, or give it the right ending.")
+    if markup := _MARKUP.match(start):
+        kind = "a page of HTML or XML" if markup[2] else "JSON"
+        raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
     is_utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if is_utf16:  # rare, and read with care in any case
         scanned = Scan(is_utf8=False, is_balanced=False, has_breaks=True, may_have_codes=True)

@@ -89,8 +89,8 @@ def date_form(values: pd.Series, month_first: bool = False) -> DateForm | None:
     swapped = read if other == form else date_forms.parse(words, other)
     is_ambiguous = bool((swapped.notna() == read.notna()).all() and (swapped != read)[read.notna()].any())
     missing = read.isna().to_numpy()
-    differing = (swapped != read) & ~missing
-    example = words[differing].iloc[0] if differing.any() else words[~missing].iloc[0]
+    telling = ~missing & ((swapped != read) if is_ambiguous else swapped.isna())
+    example = words[telling].iloc[0] if telling.any() else words[~missing].iloc[0]
     return DateForm(form, is_ambiguous, int(counts[missing].sum()), example)
 
 

@@ -95,7 +95,8 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     made.parameters["drop_columns"] = list(dropped)
     made.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
     if not [name for name in columns if name not in dropped and name != target_column]:
-        raise DataError(f"{where}: no column is left to predict {target_column} from: {_listed(dropped)}.")
+        why = f": {_listed(dropped)}" if dropped else ", for it has no other"
+        raise DataError(f"{where}: no column is left to predict {target_column} from{why}.")
     _tell_kinds(made, columns, dropped, target_column)
     return made
 

@@ -54,7 +54,7 @@ def read(
         _check_headers(files)
         first = files[0][1]
         places = [str(place) for place, name in enumerate(first.header) if name not in without]
-        guessed = _guessed(files, places, encoded)
+        guessed, repeated = _without_headers(_guessed(files, places, encoded), first.header)
         table, notes = _typed(files, guessed)
         if table.num_rows and len(files) == 1:
             table, total = totals.without_total(guessed, table, first.header, _last_line(first, guessed))
@@ -66,7 +66,23 @@ def read(
     table = table.rename_columns([first.header[int(place)] for place in places])
     titles = max(dialect.titles for _, dialect in files)
     skipped = [f"{titles} {'line' if titles == 1 else 'lines'} above the header left out."] if titles else []
-    return table, first.header, [" and ".join(dialects) + ".", *skipped, *notes]
+    return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes]
+
+
+def _without_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """Rows that do not say the header again, as where files were put one behind the other, and a note on those."""
+    if not table.num_rows or not all(is_text(field.type) for field in table.schema):
+        return table, []
+    again = None
+    for place in table.column_names:
+        words = pc.utf8_trim(pc.cast(table[place], pa.string()), characters="\ufeff \t")
+        same = pc.fill_null(pc.equal(words, header[int(place)]), False)
+        again = same if again is None else pc.and_(again, same)
+        if not pc.any(again).as_py():
+            return table, []
+    rows = pc.sum(again).as_py()
+    said = f"{rows:,} {'row says' if rows == 1 else 'rows say'} the header again and {'was' if rows == 1 else 'were'}"
+    return table.filter(pc.invert(again)), [f"{said} left out."]
 
 
 def _last_line(dialect: Dialect, table: pa.Table) -> int:
