@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -10,7 +12,8 @@ MOSTLY = 0.9
 MISSING = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
 _PLAIN = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
 _AMOUNT = r"^[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?$"
-_MARK = r"(?:[$€£¥₹%]|USD|EUR|GBP|CHF|JPY|CNY|INR)"
+_CURRENCIES = (*"$€£¥₹", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR")
+_MARK = "(?:" + "|".join(map(re.escape, (*_CURRENCIES, "%"))) + ")"
 _LENGTH = "(?:[cdkm]?m|ft|in|yd)"
 _UNIT = r"[A-Za-zµμΩ°²³/€$%]{1,12}"
 _MARKED = (
@@ -97,7 +100,7 @@ def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
     if not _any(marked):
         return trimmed
     marks = _marks(signed.filter(marked))
-    if len(marks - {""}) > 1 or "%" in marks and "" in marks:
+    if len(marks) > 1 and not (len(marks) == 2 and marks <= {"", *_CURRENCIES}):
         return None
     is_negative = pc.match_substring_regex(signed, r"^\(.*\)$|-")
     digits = pc.utf8_rtrim(pc.replace_substring_regex(signed, r"[^\d.,]", ""), ".")
