@@ -73,6 +73,8 @@ class SearchRequest:
         What one row may take; 0: as long as it takes.
     memory_bytes : int
         What the processes of the search may take together.
+    month_first : bool
+        Of dates in which no row tells day from month.
     """
 
     task: str
@@ -88,6 +90,7 @@ class SearchRequest:
     ensemble: bool
     max_latency_ms: float
     memory_bytes: int
+    month_first: bool = False
 
     @property
     def is_classification(self) -> bool:

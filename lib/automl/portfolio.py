@@ -78,7 +78,7 @@ class _Search:
     def run(self) -> Result:
         with Pool(self._request.threads, self._request.memory_bytes) as pool:
             (pool.folder / "table.pkl").write_bytes(pickle.dumps((self._X, pd.Series(self._y), self._X_test)))
-            pool.submit(Encode(self._request.seed, self._request.is_classification))
+            pool.submit(Encode(self._request.seed, self._request.is_classification, self._request.month_first))
             encoded = pool.answers(self._last)
             if not encoded:
                 return self._simplest("The time was up before the table was encoded")

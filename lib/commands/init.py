@@ -109,7 +109,7 @@ def _data(given: str) -> str:
 
 def _as_yaml(parameters: dict[str, Any], made: Proposal) -> str:
     lines = [
-        f"# {parameters['target_column']} of {parameters['data']}: proposed by run_all.py init.",
+        f"# {' '.join(parameters['target_column'].split())} of {parameters['data']}: proposed by run_all.py init.",
         "# parameters/base.yaml explains every parameter; what is not here is as it says there.",
     ]
     for name, value in parameters.items():

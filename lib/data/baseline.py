@@ -37,11 +37,11 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
 
 def _column(values: pd.Series) -> dict[str, Any]:
     described: dict[str, Any] = {"missing": float(values.isna().mean())}
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        return {"kind": "number", **described, **_numbers(values)}
     present = values.dropna()
     if pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "boolean", **described, **_categories(present)}
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        return {"kind": "number", **described, **_numbers(present)}
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         ends = {"minimum": present.min().isoformat(), "maximum": present.max().isoformat()} if len(present) else {}
         return {"kind": "date", **described, **ends}
@@ -49,9 +49,11 @@ def _column(values: pd.Series) -> dict[str, Any]:
     return {"kind": "category" if categories["distinct"] <= MOST_CATEGORIES else "text", **described, **categories}
 
 
-def _numbers(present: pd.Series) -> dict[str, Any]:
-    floats = present.to_numpy(dtype=float)
-    floats = floats[np.isfinite(floats)]
+def _numbers(values: pd.Series) -> dict[str, Any]:
+    floats = values.to_numpy(dtype=float, na_value=np.nan)
+    is_finite = np.isfinite(floats)
+    # A copy of its own in either case: it is worked on in place.
+    floats = floats[is_finite] if not is_finite.all() else floats.copy() if floats.dtype == values.dtype else floats
     if not len(floats):
         return {}
     ends = {"minimum": float(floats.min()), "maximum": float(floats.max())}
@@ -63,6 +65,7 @@ def _numbers(present: pd.Series) -> dict[str, Any]:
         return float(np.ldexp(value, exponent))
 
     told = {**ends, "mean": unscaled(scaled.mean()), "deviation": unscaled(scaled.std())}
+    scaled.sort()  # in half the time that NumPy takes to part them
     quantiles = zip(_QUANTILES, np.quantile(scaled, _QUANTILES, overwrite_input=True), strict=True)
     return {
         **told,

@@ -13,6 +13,7 @@ from lib.errors import DataError, NameNotFound
 
 _INDEX_NAMES = re.compile(r"(unnamed: \d+|index|level_0|)", re.IGNORECASE)
 MINIMUM_ROWS = 20
+_SHOWN_SPELLINGS = 5
 
 
 def index_columns(frame: pd.DataFrame) -> list[str]:
@@ -118,7 +119,8 @@ def with_usable_target(
             f"{len(frame)} rows have a {target_column}; at least {MINIMUM_ROWS} are needed to train and test."
         )
     if task != "regression":
-        target = _as_classes(target)
+        target, merged = spelt_alike(_as_classes(target), target_column)
+        notes += merged
         if not is_part:
             _check_classes(target, target_column, task)
     if target is not frame[target_column]:
@@ -185,6 +187,25 @@ def _as_classes(target: pd.Series) -> pd.Series:
         return target.astype("int64")
     # Decimals too, which scikit-learn takes for no classes.
     return target.astype(str)
+
+
+def spelt_alike(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
+    """Classes as they are learnt, and a note on those that count as another, more frequent one.
+
+    They differ from it by blanks at their ends or, where they are words, by small and capital letters.
+    """
+    if pd.api.types.is_numeric_dtype(target.dtype):
+        return target, []
+    spellings: dict[str, list[str]] = {}
+    for one in target.value_counts().index:
+        word = " ".join(one.split())
+        spellings.setdefault(word.casefold() if len(word) > 1 else word, []).append(one)
+    changed = {other: same[0].strip() for same in spellings.values() for other in same if other != same[0].strip()}
+    if not changed:
+        return target, []
+    said = ", ".join(f"{before!r} counts as {after!r}" for before, after in list(changed.items())[:_SHOWN_SPELLINGS])
+    more = f" and {len(changed) - _SHOWN_SPELLINGS} more" if len(changed) > _SHOWN_SPELLINGS else ""
+    return target.replace(changed), [f"Of the classes of {name}, {said}{more}."]
 
 
 def _check_classes(target: pd.Series, name: str, task: str) -> None:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+import statistics
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,18 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from lib.data.scan import Scan, scan
 from lib.errors import DataError
 
 _SEPARATORS = ",;\t|"
-_SNIFFED_BYTES = 65536
-_BLOCK_BYTES = 2**22
+_SNIFFED_BYTES, _SNIFFED_LINES = 65536, 50
+_FEWEST_LINES, _LONGEST_HEADER_BYTES = 3, 2**24
 _TOLD = re.compile(rf'"?sep=([{_SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-# All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
-_CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
+# What a file is that only bears the name of a text file, by its first bytes.
+_MISNAMED = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "packed by gzip",
+    b"%PDF": "a PDF",
+    b"SQLite format 3": "a SQLite database",
+}
+_MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
+_LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
 # What a file that is broken, encrypted or no archive at all raises.
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
@@ -43,22 +51,18 @@ class Dialect:
     header : list of str
         Names of the columns as they stand, less blanks at their ends.
     lines_before : int
-        Lines before the header: empty ones, and the ``sep=;`` that Excel takes for itself.
-    has_quotes : bool
-        Whether a value may hold a line break.
-    is_balanced : bool
-        Whether every quote is closed.
-    may_have_codes : bool
-        Whether some value may start with a zero and a digit, as ``00501`` does, which is no number.
+        Lines before the header: empty ones, the ``sep=;`` that Excel takes for itself, and titles.
+    titles : int
+        Lines before the header that only say what the table is.
+    scan : Scan
     """
 
     encoding: str
     separator: str
     header: list[str]
     lines_before: int
-    has_quotes: bool
-    is_balanced: bool
-    may_have_codes: bool
+    titles: int
+    scan: Scan
 
     def __str__(self) -> str:
         encoding = {"utf-8": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows' Latin-1 (cp1252)"}[self.encoding]
@@ -77,11 +81,15 @@ def opened(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
     suffix = path.suffix.lower()
     if suffix == ".zip":
         with zipfile.ZipFile(raw or path) as archive:
-            members = [one for one in archive.namelist() if not one.endswith("/")]
+            members = [one for one in archive.namelist() if not one.endswith("/") and not _LEFT_BY_SYSTEMS.search(one)]
             if len(members) != 1:
                 raise DataError(f"{path} holds {len(members)} files; expected one. Unpack it and name the table.")
             with archive.open(members[0]) as file:
-                yield file
+                if members[0].lower().endswith(".gz"):
+                    with gzip.open(file) as unpacked:
+                        yield unpacked
+                else:
+                    yield file
         return
     if suffix == ".gz":
         with gzip.open(raw or path) as file:
@@ -101,88 +109,77 @@ def look(path: Path) -> Dialect:
     """
     with opened(path) as file:
         start = file.read(_SNIFFED_BYTES)
+        while start.count(b"\n") < _FEWEST_LINES and len(start) < _LONGEST_HEADER_BYTES:
+            if not (more := file.read(_SNIFFED_BYTES)):
+                break
+            start += more
+    for magic, kind in _MISNAMED.items():
+        if start.startswith(magic):
+            raise DataError(f"{path} is no text but {kind}. Save it as CSV, or give it the right ending.")
+    if markup := _MARKUP.match(start):
+        kind = "a page of HTML or XML" if markup[2] else "JSON"
+        raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
     is_utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    quotes, may_have_codes, is_utf8 = _scanned(path, is_utf16)
-    encoding = "utf-16" if is_utf16 else "utf-8" if is_utf8 else "cp1252"
-    beginning = start.decode("utf-8-sig" if is_utf8 and not is_utf16 else encoding, errors="replace")
+    if is_utf16:  # rare, and read with care in any case
+        scanned = Scan(is_utf8=False, is_balanced=False, has_breaks=True, may_have_codes=True)
+    else:
+        with opened(path) as file:
+            scanned = scan(file, path)
+    encoding = "utf-16" if is_utf16 else "utf-8" if scanned.is_utf8 else "cp1252"
+    beginning = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     rest = beginning.lstrip("\r\n")
     told = _TOLD.match(rest)
     rest = rest[told.end() :].lstrip("\r\n") if told else rest
     if not rest.strip():
         raise DataError(f"{path} has no header. Its first line names the columns.")
     separator = told[1] if told else _separator(rest)
-    header = next(filter(None, csv.reader(io.StringIO(rest, newline=None), delimiter=separator)))
+    reader = csv.reader(io.StringIO(rest, newline=None), delimiter=separator)
+    titles = left = _titles(_rows(rest, separator))
+    begun = 0
+    for row in reader:
+        if row and not left:
+            break
+        left, begun = left - bool(row), reader.line_num
     return Dialect(
         encoding,
         separator,
-        [name.strip() or f"Unnamed: {place}" for place, name in enumerate(header)],
-        len(beginning[: len(beginning) - len(rest)].splitlines()),
-        quotes > 0,
-        quotes % 2 == 0,
-        may_have_codes,
+        [name.strip() or f"Unnamed: {place}" for place, name in enumerate(row)],
+        len(beginning[: len(beginning) - len(rest)].splitlines()) + begun,
+        titles,
+        scanned,
     )
 
 
-def _scanned(path: Path, is_utf16: bool) -> tuple[int, bool, bool]:
-    """Number of quotes, whether there may be codes, and whether the bytes are UTF-8."""
-    if is_utf16:  # rare, and read with care in any case
-        return 1, True, True
-    quotes, may_have_codes, is_utf8, line, last = 0, False, True, 1, b"\n"
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with opened(path) as file:
-        while block := file.read(_BLOCK_BYTES):
-            if b"\0" in block:  # what stands before it would be taken for the whole value
-                line += block.count(b"\n", 0, block.index(b"\0"))
-                raise DataError(
-                    f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
-                )
-            quotes += block.count(b'"') if b'"' in block else 0
-            may_have_codes = may_have_codes or _has_codes(last + block)
-            is_utf8 = is_utf8 and _decodes(decoder, block)
-            if not is_utf8:
-                _refuse_undefined(path, block, line)
-            line += block.count(b"\n")
-            last = block[-2:]
-    if is_utf8 and decoder.getstate()[0]:  # it ends in the middle of a sign
-        is_utf8 = False
-    return quotes, may_have_codes, is_utf8
+def _rows(beginning: str, separator: str) -> list[list[str]]:
+    """Fields of the first lines, empty ones left out."""
+    lines = beginning.splitlines()[:_SNIFFED_LINES]
+    if len(beginning) >= _SNIFFED_BYTES // 2 and len(lines) > 1:
+        lines = lines[:-1]
+    return [row for row in csv.reader(lines, delimiter=separator) if row]
 
 
-def _decodes(decoder: codecs.IncrementalDecoder, block: bytes) -> bool:
-    if block.isascii() and not decoder.getstate()[0]:
-        return True
-    try:
-        decoder.decode(block)
-    except UnicodeDecodeError:
-        return False
-    return True
+def _titles(rows: list[list[str]]) -> int:
+    """Number of rows above the header that only say what the table is: one field, or few, where others have many."""
+    width = _usual_width(rows)
+    for place, row in enumerate(rows[: len(rows) // 2]):
+        is_title = len(row) == 1 < width or 2 * len(row) < width or sum(map(bool, row)) <= 1 < width - 1
+        if not is_title:
+            return place if len(row) == width else 0
+    return 0
 
 
-def _refuse_undefined(path: Path, block: bytes, line: int) -> None:
-    try:
-        block.decode("cp1252")
-    except UnicodeDecodeError as error:
-        line += block.count(b"\n", 0, error.start)
-        raise DataError(
-            f"{path} is neither UTF-8 nor Windows' Latin-1: line {line} has the byte 0x{block[error.start]:02x}. "
-            "Save it as UTF-8."
-        ) from error
-
-
-def _has_codes(block: bytes) -> bool:
-    """Whether a zero and a digit (or the x of a hexadecimal number) follow something that may end a field."""
-    return pc.match_substring_regex(pa.scalar(block, pa.binary()), _CODE).as_py()
+def _usual_width(rows: list[list[str]]) -> int:
+    return statistics.mode(map(len, rows)) if rows else 0
 
 
 def _separator(beginning: str) -> str:
     """The separator that cuts the first lines into the same number of fields, the more the better."""
-    lines = beginning.splitlines()[:50]
-    if len(beginning) >= _SNIFFED_BYTES // 2 and len(lines) > 1:
-        lines = lines[:-1]
 
     def fitness(separator: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
-        same = sum(width == widths[0] for width in widths) / len(widths)
-        return (same if widths[0] > 1 else 0.0), widths[0]
+        rows = _rows(beginning, separator)
+        rows = rows[_titles(rows) :]
+        width = len(rows[0]) if rows else 0
+        same = sum(len(row) == width for row in rows) / max(1, len(rows))
+        return (same if width > 1 else 0.0), width
 
     return max(_SEPARATORS, key=fitness)

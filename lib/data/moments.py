@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 
-# Where days and months cannot be told apart in any row, the day comes first, as in the training's own reading.
-FORMATS = (
-    "ISO8601",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d.%m.%Y",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%d.%m.%Y %H:%M",
-    "%b %d, %Y",
-    "%d %b %Y",
-    "%d-%b-%Y",
-    "%Y%m%dT%H%M%S",
-)
+from lib import date_forms
+
 _MOSTLY = 0.9
 _SAMPLE = 1_000
 
 
-def as_moments(values: pd.Series) -> pd.Series | None:
+@dataclass(frozen=True)
+class DateForm:
+    """How the dates of a column of texts are written.
+
+    Attributes
+    ----------
+    form : str
+        As `date_forms.possible` gives it.
+    is_ambiguous : bool
+        Whether every date can be read with day and month in each other's place, and is another one then.
+    unread : int
+        Texts that have another form.
+    example : str
+    """
+
+    form: str
+    is_ambiguous: bool
+    unread: int
+    example: str
+
+
+def as_moments(values: pd.Series, form: str = "") -> pd.Series | None:
     """Moments without a zone (those with one in UTC), or floats of a column of numbers; None of anything else.
+
+    Parameters
+    ----------
+    values : Series of shape (rows,)
+    form : str
+        Of dates that come as text; empty: found by looking.
 
     Returns
     -------
@@ -35,22 +52,59 @@ def as_moments(values: pd.Series) -> pd.Series | None:
         return values.astype(float)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values if values.dt.tz is None else values.dt.tz_convert("UTC").dt.tz_localize(None)
-    form = date_format(values)
-    return None if form is None else _parsed(values, form)
+    form = form or date_format(values) or ""
+    return None if not form else date_forms.parse(values, form).dt.tz_localize(None)
 
 
-def date_format(values: pd.Series) -> str | None:
-    """The one of `FORMATS` that reads nearly all texts of a column; None where none does."""
-    words = values.dropna().astype(str).str.strip()
-    words = words[words != ""]
+def date_format(values: pd.Series, month_first: bool = False) -> str | None:
+    """The form that reads nearly all texts of a column as dates; None where none does."""
+    words = _words(values)
     # Digits alone are a number or a code, though ISO 8601 has years of four digits.
     sample = words.sample(min(len(words), _SAMPLE), random_state=0)
     if sample.empty or sample.str.isdigit().all() or sample.str.contains(r"\d").mean() < _MOSTLY:
         return None
-    shares = {form: _parsed(sample, form).notna().mean() for form in FORMATS}
+    forms = date_forms.possible(sample, month_first)
+    shares = {form: date_forms.parse(sample, form).notna().mean() for form in forms}
     best = max(shares, key=shares.get)
-    return best if shares[best] >= _MOSTLY else None
+    if shares[best] < _MOSTLY:
+        return None
+    other = date_forms.swapped(best)
+    # A sample may lack the one row that tells day from month.
+    if other == best or shares[other] < shares[best] or len(sample) == len(words):
+        return best
+    distinct = pd.Series(words.unique())
+    reads = {form: date_forms.parse(distinct, form).notna().mean() for form in (best, other)}
+    return max(reads, key=reads.get)
 
 
-def _parsed(values: pd.Series, form: str) -> pd.Series:
-    return pd.to_datetime(values, format=form, errors="coerce", utc=True).dt.tz_localize(None)
+def date_form(values: pd.Series, month_first: bool = False) -> DateForm | None:
+    """How the dates of a column of texts are written, seen from all of them; None where they are none."""
+    form = date_format(values, month_first)
+    if form is None:
+        return None
+    counts = _words(values).value_counts()
+    words = pd.Series(counts.index, dtype=object)
+    read = date_forms.parse(words, form)
+    other = date_forms.swapped(form)
+    swapped = read if other == form else date_forms.parse(words, other)
+    is_ambiguous = bool((swapped.notna() == read.notna()).all() and (swapped != read)[read.notna()].any())
+    missing = read.isna().to_numpy()
+    telling = ~missing & ((swapped != read) if is_ambiguous else swapped.isna())
+    example = words[telling].iloc[0] if telling.any() else words[~missing].iloc[0]
+    return DateForm(form, is_ambiguous, int(counts[missing].sum()), example)
+
+
+def mixed_forms(values: pd.Series) -> list[str]:
+    """Forms that only together read nearly all texts of a column as dates; empty where they do not."""
+    words = _words(values)
+    sample = words.sample(min(len(words), _SAMPLE), random_state=0)
+    if sample.empty or sample.str.isdigit().all():
+        return []
+    reads = {form: date_forms.parse(sample, form).notna() for form in date_forms.possible(sample)}
+    reads = {form: read for form, read in reads.items() if read.any()}
+    return list(reads) if reads and pd.DataFrame(reads).any(axis=1).mean() >= _MOSTLY else []
+
+
+def _words(values: pd.Series) -> pd.Series:
+    words = values.dropna().astype(str).str.strip()
+    return words[words != ""]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -10,15 +12,19 @@ MOSTLY = 0.9
 MISSING = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
 _PLAIN = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
 _AMOUNT = r"^[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?$"
-_MARK = r"(?:[$€£¥₹%]|USD|EUR|GBP|CHF|JPY|CNY|INR)"
+_CURRENCIES = (*"$€£¥₹", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR")
+_MARK = "(?:" + "|".join(map(re.escape, (*_CURRENCIES, "%"))) + ")"
+_LENGTH = "(?:[cdkm]?m|ft|in|yd)"
+_UNIT = r"[A-Za-zµμΩ°²³/€$%]{1,12}"
 _MARKED = (
     rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
-    rf"(?:\s?{_MARK})?-?\)?$"
+    rf"(?:\s?{_UNIT}\.?)?-?\)?$"
 )
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
 _CODE = r"^[+-]?0(\d+|[xX][\da-fA-F]+)$"
 _SAMPLE = 1_000
+_MOST_TOLD, _FEWEST_LETTERS_OF_A_PLURAL = 5, 4
 # Whole numbers above are not all floats.
 LARGEST_EXACT = 2**53
 
@@ -41,11 +47,15 @@ def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.Chunk
         Whether a comma may be the decimal mark, since it does not separate.
     """
     sample = pc.cast(texts.drop_null()[:_SAMPLE], pa.string())
-    if len(sample) == 0 or _counted(sample, comma)[0] < MOSTLY / 2 * len(sample) - 1:
+    if len(sample) == 0:
         return None, ""
+    if _counted(sample, comma)[0] < MOSTLY / 2 * len(sample) - 1:
+        return None, _several(_spelt_alike(pc.utf8_trim_whitespace(sample)), name)
     trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
     bare = _bare(trimmed)
-    if bare is None or has_codes(bare):
+    if bare is None:
+        return None, _several(_spelt_alike(trimmed), name)
+    if has_codes(bare):
         return None, ""
     if comma and _has_decimal_commas(bare):
         plain, amount = pc.match_substring_regex(bare, _COMMA), None
@@ -80,23 +90,51 @@ def has_decimal_commas(texts: pa.ChunkedArray) -> bool:
 
 
 def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Texts less what stands around a number: currencies, percent signs, blanks or apostrophes between thousands.
+    """Texts less what stands around a number: a currency, a unit, blanks or apostrophes between thousands.
 
     A minus may also be typographic, stand behind the number, or be a pair of brackets. None where the marks differ, so
-    that the numbers are of several kinds: of two currencies, or some of them percent.
+    that the numbers are of several kinds: of two currencies, in kg and in g, or some of them percent.
     """
-    spaced = pc.replace_substring_regex(trimmed, "[\u00a0\u202f\u2009]", " ")
-    signed = pc.replace_substring_regex(pc.replace_substring(spaced, "\u2019", "'"), "[\u2212\u2013]", "-")
+    signed = _spelt_alike(trimmed)
     marked = pc.fill_null(pc.match_substring_regex(signed, _MARKED), False)
     if not _any(marked):
         return trimmed
-    numbers = signed.filter(marked)
-    marks = set(pc.unique(pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")).to_pylist())
-    if len(marks - {""}) > 1 or "%" in marks and "" in marks:
+    marks = _marks(signed.filter(marked))
+    if len(marks) > 1 and not (len(marks) == 2 and marks <= {"", *_CURRENCIES}):
         return None
     is_negative = pc.match_substring_regex(signed, r"^\(.*\)$|-")
-    digits = pc.replace_substring_regex(signed, r"[^\d.,]", "")
+    digits = pc.utf8_rtrim(pc.replace_substring_regex(signed, r"[^\d.,]", ""), ".")
     return pc.if_else(marked, pc.if_else(is_negative, pc.binary_join_element_wise("-", digits, ""), digits), trimmed)
+
+
+def _spelt_alike(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts with the plain one of each sign that has several: blanks, apostrophes, minus; m2 as m²."""
+    for pattern, sign in (
+        ("[\u00a0\u202f\u2009]", " "),
+        ("\u2019", "'"),
+        ("[\u2212\u2013]", "-"),
+        (rf"(\d ?{_LENGTH})2$", r"\1²"),
+        (rf"(\d ?{_LENGTH})3$", r"\1³"),
+    ):
+        trimmed = pc.replace_substring_regex(trimmed, pattern, sign)
+    return trimmed
+
+
+def _marks(numbers: pa.ChunkedArray) -> set[str]:
+    """What stands around numbers, in the singular."""
+    found = set(pc.unique(pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")).to_pylist())
+    return {one[:-1] if len(one) >= _FEWEST_LETTERS_OF_A_PLURAL and one.endswith("s") else one for one in found}
+
+
+def _several(signed: pa.ChunkedArray, name: str) -> str:
+    """A note on a column of numbers in several units, which stays text."""
+    marked = pc.fill_null(pc.match_substring_regex(signed, _MARKED), False)
+    if _count(marked) < MOSTLY * (len(signed) - signed.null_count):
+        return ""
+    marks = sorted(one or "none" for one in _marks(signed.filter(marked)))
+    if not 1 < len(marks) <= _MOST_TOLD:
+        return ""
+    return f"{name} stays text: its numbers are in several units ({', '.join(marks)}). Write them in one."
 
 
 def _has_decimal_commas(trimmed: pa.ChunkedArray) -> bool:

@@ -78,7 +78,7 @@ def _as_parquet(path: Path, target: Path) -> Path:
     try:
         for batch in text.batches(path, dialect):
             if writer is None:
-                if dialect.may_have_codes:
+                if dialect.scan.may_have_codes:
                     _refuse_codes(path, dialect, batch.schema)
                 writer = pq.ParquetWriter(target, batch.schema, compression="lz4")
             rows.append(batch)

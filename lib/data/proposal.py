@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from lib.data import cleaning, leaks, profile, tables
+from lib import date_forms
+from lib.data import cleaning, leaks, moments, profile, tables
 from lib.data.profile import DATE, NUMBERS, TEXT, WHOLE, Column
 from lib.errors import DataError
 
 _ID = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
-_YES = ("true", "yes", "y", "t", "1", "1.0", "positive", "pos")
+_YES = ("true", "yes", "y", "t", "1", "1.0", "positive", "pos", "ja", "j", "oui", "o", "si", "sí", "s", "sim", "wahr")
+_NO = ("false", "no", "n", "f", "0", "0.0", "negative", "neg", "nein", "non", "nee", "não", "nao", "falsch", "-1")
 # What a thing may be called by over several rows; a number or an index only counts.
 _NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|pid)$|[a-z](Id|ID)$")
 # A whole number of more values is an amount; of fewer, counted from 0 or 1, the number of a class.
@@ -81,23 +83,33 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     for note in renamed:
         made.find("header", note)
     columns = made.columns = profile.describe(frame)
-    _decide_task(made, columns[target_column], frame[target_column], task)
+    _decide_task(made, _as_learnt(frame[target_column], columns[target_column]), task)
     usable, notes = cleaning.with_usable_target(frame, target_column, made.parameters["task"])
     for note in notes:
         made.find("target", note, "they are left out at every run")
     _decide_metric(made, usable[target_column])
     dropped = _decide_dropped(made, usable, target_column)
+    _decide_dates(made, frame, columns, [*dropped, target_column])
     _decide_split(made, columns, dropped, target_column)
     _look_for_leaks(made, usable, target_column, dropped)
     made.parameters["drop_columns"] = list(dropped)
     made.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
     if not [name for name in columns if name not in dropped and name != target_column]:
-        raise DataError(f"{where}: no column is left to predict {target_column} from: {_listed(dropped)}.")
+        why = f": {_listed(dropped)}" if dropped else ", for it has no other"
+        raise DataError(f"{where}: no column is left to predict {target_column} from{why}.")
     _tell_kinds(made, columns, dropped, target_column)
     return made
 
 
-def _decide_task(made: Proposal, target: Column, values: pd.Series, task: str) -> None:
+def _as_learnt(values: pd.Series, column: Column) -> Column:
+    """Profile of a target once its classes are spelt alike."""
+    if column.kind != TEXT:
+        return column
+    words = values.dropna().astype(str)
+    return profile.column(cleaning.spelt_alike(words[words.str.strip() != ""], column.name)[0])
+
+
+def _decide_task(made: Proposal, target: Column, task: str) -> None:
     found = f"{target.name}: {target.kind}, {target.distinct:,} different values"
     if task:
         made.parameters["task"] = task
@@ -113,6 +125,11 @@ def _decide_task(made: Proposal, target: Column, values: pd.Series, task: str) -
         and target.distinct <= _MOST_CLASS_NUMBERS
         and ends in ((0, target.distinct - 1), (1, target.distinct))
     )
+    if target.distinct > 2 and target.kind == TEXT and {one.casefold() for one in target.levels} <= {*_YES, *_NO}:
+        raise DataError(
+            f"The target {target.name} says yes and no in {target.distinct} ways: {', '.join(target.levels)}. "
+            "Write one word for each, or say --task multiclass if they are classes of their own."
+        )
     if target.distinct == 2:
         made.parameters["task"] = "binary"
     elif target.kind in NUMBERS and not are_class_numbers:
@@ -172,7 +189,12 @@ def _decide_dropped(made: Proposal, frame: pd.DataFrame, target: str) -> dict[st
         elif column.kind == WHOLE and column.is_unique and (is_named_id or _counts_rows(column)):
             dropped[name] = "an id: another number in every row"
         elif column.kind == TEXT and column.distinct >= _UNIQUE_SHARE * present and (column.words < _WORDS_PER_TEXT):
-            dropped[name] = "an id: another text in nearly every row"
+            forms = ", ".join(map(date_forms.in_words, moments.mixed_forms(frame[name])))
+            dropped[name] = (
+                f"dates in several forms ({forms}): write them in one"
+                if forms
+                else "an id: another text in nearly every row"
+            )
     if index:
         made.find("saved index", ", ".join(index), "left out at every run")
     return dropped
@@ -180,6 +202,27 @@ def _decide_dropped(made: Proposal, frame: pd.DataFrame, target: str) -> dict[st
 
 def _counts_rows(column: Column) -> bool:
     return column.maximum - column.minimum == column.rows - 1
+
+
+def _decide_dates(made: Proposal, frame: pd.DataFrame, columns: Mapping[str, Column], unseen: Sequence[str]) -> None:
+    """Which comes first, day or month; and what else of the dates is read in a way that has to be told."""
+    names = [name for name, column in columns.items() if column.kind == DATE and name not in unseen]
+    forms = {name: form for name in names if (form := moments.date_form(frame[name]))}
+    american = [name for name, one in forms.items() if one.form.startswith("%m") and not one.is_ambiguous]
+    if american:
+        made.parameters["month_first"] = True
+        made.reasons["month_first"] = f"as in {american[0]}, e.g. {forms[american[0]].example}"
+    for name, one in forms.items():
+        form = date_forms.swapped(one.form) if one.is_ambiguous and american else one.form
+        if one.is_ambiguous:
+            said = "month first, as elsewhere" if american else "day first; if the month is: month_first: true"
+            made.find("ambiguous", f"{name}, e.g. {one.example}: no row tells day from month", said)
+        if one.unread:
+            found = f"{name}: {one.unread:,} values are not like the others, {date_forms.in_words(form)}"
+            made.find("other dates", found, "they count as missing")
+        if "%y" in form:
+            found = f"{name}, e.g. {one.example} ({date_forms.in_words(form)})"
+            made.find("two digits", found, "00 to 68 are 2000 to 2068; write years in full if not so")
 
 
 def _decide_split(made: Proposal, columns: Mapping[str, Column], dropped: dict[str, str], target: str) -> None:

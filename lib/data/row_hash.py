@@ -56,6 +56,10 @@ def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
         moments = values.astype("datetime64[us]")
         floats = np.where(moments.isna(), np.nan, moments.astype("int64") * 1000.0)
         return _add_numbers(total, floats, name)
+    if values.dtype == bool:  # as the texts True and False
+        of_texts = pd.util.hash_array(np.array(["False", "True"], dtype=object), categorize=False)
+        total += _mixed(of_texts ^ name)[values.to_numpy().astype(np.intp)]
+        return None
     if pd.api.types.is_bool_dtype(values.dtype):
         values = values.astype(object)
     elif pd.api.types.is_numeric_dtype(values.dtype):

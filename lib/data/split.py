@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
-from lib.data.moments import as_moments
+from lib import cores
+from lib.data.moments import as_moments, date_format
 from lib.data.row_hash import row_hash
 from lib.data.tables import as_texts
 from lib.errors import DataError, NameNotFound
@@ -71,10 +73,14 @@ class Rule:
             return self._noted(frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True))
         sides: tuple[dict, dict] = ({}, {})
         train, test = np.flatnonzero(~test), np.flatnonzero(test)
-        for name in list(frame.columns):
-            values = frame.pop(name).array
-            sides[0][name], sides[1][name] = values.take(train), values.take(test)
-            del values
+        names = list(frame.columns)
+        for place in range(0, len(names), cores.available()):
+            some = names[place : place + cores.available()]
+            values = [frame.pop(name).array for name in some]
+            parted = cores.each(lambda one: (one.take(train), one.take(test)), values)
+            for name, (of_train, of_test) in zip(some, parted, strict=True):
+                sides[0][name], sides[1][name] = of_train, of_test
+            del values, parted, of_train, of_test
             pa.default_memory_pool().release_unused()
         return self._noted(pd.DataFrame(sides[0], copy=False), pd.DataFrame(sides[1], copy=False))
 
@@ -96,7 +102,7 @@ class Rule:
 def restored(described: Mapping[str, Any]) -> Rule:
     """Rule that `Rule.described` told."""
     if "cut" in described:
-        return TimeSplit(described["columns"][0], described["cut"])
+        return TimeSplit(described["columns"][0], described["cut"], described.get("form", ""))
     strata = {name: dict(described["strata"]) for name in ("strata",) if "strata" in described}
     return Split(
         tuple(described["columns"]),
@@ -111,6 +117,10 @@ def _column(frame: pd.DataFrame, name: str, parameter: str) -> pd.Series:
     if name not in frame.columns:
         raise NameNotFound("column", name, frame.columns, where=f"the prepared table, to split it by ({parameter})")
     return frame[name]
+
+
+def _has_type(values: pd.Series) -> bool:
+    return is_numeric_dtype(values.dtype) or is_datetime64_any_dtype(values.dtype)
 
 
 @dataclass(frozen=True)
@@ -188,10 +198,13 @@ class TimeSplit(Rule):
         Dates, times or numbers that grow with time.
     cut : str or float
         The first moment of the test, in ISO 8601, or a number.
+    form : str
+        Of dates that come as text, how they are written in the whole table: some of its rows may not tell.
     """
 
     column: str
     cut: str | float
+    form: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -199,7 +212,9 @@ class TimeSplit(Rule):
         return (self.column,)
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, column: str, cut: str, test_fraction: float) -> TimeSplit:
+    def of(
+        cls, frame: pd.DataFrame, column: str, cut: str, test_fraction: float, month_first: bool = False
+    ) -> TimeSplit:
         """Rule with the cut that is given or, where that is empty, the one that leaves `test_fraction` of the rows.
 
         Raises
@@ -207,21 +222,23 @@ class TimeSplit(Rule):
         DataError
             Where the column holds no times, or the cut is none.
         """
-        times = as_moments(_column(frame, column, "time_column"))
+        values = _column(frame, column, "time_column")
+        form = (date_format(values, month_first) or "") if not _has_type(values) else ""
+        times = as_moments(values, form)
         if times is None:
             raise DataError(f"time_column: {column} holds no dates or times, e.g. {frame[column].dropna().iloc[0]!r}.")
         if cut != "":
             read = as_moments(pd.Series([cut]).astype(float if times.dtype.kind == "f" else object))
             if read is None or read.isna().any():
                 raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Give a date such as 2024-07-01.")
-            return cls(column, cut)
+            return cls(column, cut, form)
         ordered = times.dropna().sort_values(ignore_index=True)
         found = ordered[min(int(np.ceil(len(ordered) * (1 - test_fraction))), len(ordered) - 1)]
-        return cls(column, float(found) if times.dtype.kind == "f" else found.isoformat())
+        return cls(column, float(found) if times.dtype.kind == "f" else found.isoformat(), form)
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
         """Whether each row tests, of shape (rows,)."""
-        times = as_moments(_column(frame, self.column, "time_column"))
+        times = as_moments(_column(frame, self.column, "time_column"), self.form)
         if times is None:
             return np.zeros(len(frame), dtype=bool)
         cut = float(self.cut) if times.dtype.kind == "f" else pd.Timestamp(self.cut)
@@ -229,7 +246,8 @@ class TimeSplit(Rule):
 
     def described(self) -> dict[str, Any]:
         """The rule as plain JSON."""
-        return {"columns": [self.column], "cut": self.cut}
+        told = {"columns": [self.column], "cut": self.cut}
+        return {**told, "form": self.form} if self.form else told
 
     def _how_many(self) -> str:
         return f"{self.column} from {self.cut} on"

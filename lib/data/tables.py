@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lib import cores
 from lib.data import text
 from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
@@ -91,7 +92,13 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     told = pa.schema(
         [field.with_type(pa.string()) if is_encoded(frame[field.name]) else field for field in table.schema]
     )
-    options = {"use_dictionary": texts, "write_statistics": False, "compression": "lz4", "store_schema": False}
+    # Decimals hardly shrink either.
+    packed = {
+        field.name: "none" if pa.types.is_floating(field.type) else "lz4"
+        for field in table.schema
+        if not pa.types.is_nested(field.type)
+    }
+    options = {"use_dictionary": texts, "write_statistics": False, "compression": packed, "store_schema": False}
     with pq.ParquetWriter(part, table.schema, **options) as writer:
         writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(told.serialize())})
         writer.write_table(table, row_group_size=ROWS_PER_WRITE)
@@ -179,9 +186,11 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
     else:
         columns: dict[int, pd.Series] = {}
         while table.num_columns:
-            values, table = table.column(0), table.remove_column(0)
-            columns[len(columns)] = values.to_pandas(types_mapper=types)
-            del values
+            some = [table.column(place) for place in range(min(table.num_columns, cores.available()))]
+            table = table.select(range(len(some), table.num_columns))
+            for values in cores.each(lambda one: one.to_pandas(types_mapper=types), some):
+                columns[len(columns)] = values
+            del some
             pa.default_memory_pool().release_unused()  # which it would keep for its next table
         frame = pd.DataFrame(columns, copy=False)
         frame.columns = names

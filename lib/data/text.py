@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from lib.data import numerals
+from lib.data import numerals, ranges, totals
 from lib.data.dialect import UNREADABLE, Dialect, look, opened
 from lib.errors import DataError
 
@@ -54,12 +54,40 @@ def read(
         _check_headers(files)
         first = files[0][1]
         places = [str(place) for place, name in enumerate(first.header) if name not in without]
-        table, notes = _typed(files, _guessed(files, places, encoded))
+        guessed, repeated = _without_headers(_guessed(files, places, encoded), first.header)
+        table, notes = _typed(files, guessed)
+        if table.num_rows and len(files) == 1:
+            table, total = totals.without_total(guessed, table, first.header, _last_line(first, guessed))
+            notes += [total] * bool(total)
+        del guessed
     except UNREADABLE as error:
         raise DataError(f"{_shown(paths)} cannot be read: {str(error).rstrip('.')}.") from error
     dialects = sorted({str(dialect) for _, dialect in files})
     table = table.rename_columns([first.header[int(place)] for place in places])
-    return table, first.header, [" and ".join(dialects) + ".", *notes]
+    titles = max(dialect.titles for _, dialect in files)
+    skipped = [f"{titles} {'line' if titles == 1 else 'lines'} above the header left out."] if titles else []
+    return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes]
+
+
+def _without_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """Rows that do not say the header again, as where files were put one behind the other, and a note on those."""
+    if not table.num_rows or not all(is_text(field.type) for field in table.schema):
+        return table, []
+    again = None
+    for place in table.column_names:
+        words = pc.utf8_trim(pc.cast(table[place], pa.string()), characters="\ufeff \t")
+        same = pc.fill_null(pc.equal(words, header[int(place)]), False)
+        again = same if again is None else pc.and_(again, same)
+        if not pc.any(again).as_py():
+            return table, []
+    rows = pc.sum(again).as_py()
+    said = f"{rows:,} {'row says' if rows == 1 else 'rows say'} the header again and {'was' if rows == 1 else 'were'}"
+    return table.filter(pc.invert(again)), [f"{said} left out."]
+
+
+def _last_line(dialect: Dialect, table: pa.Table) -> int:
+    """Line of the last row, exact where no value holds a line break and no line is empty."""
+    return dialect.lines_before + 1 + table.num_rows
 
 
 def _check_headers(files: Sequence[tuple[Path, Dialect]]) -> None:
@@ -132,7 +160,7 @@ def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]])
         return True
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return False
-    if any(dialect.may_have_codes for _, dialect in files):
+    if any(dialect.scan.may_have_codes for _, dialect in files):
         return True
     if pa.types.is_integer(kind) and not column.null_count:
         return False
@@ -152,22 +180,40 @@ def comes_again(column: pa.Array | pa.ChunkedArray) -> bool:
 
 
 def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool) -> dict[str, pa.DataType]:
-    """Types to ask for, by the first rows: dates and times as text, which are then not read twice."""
+    """Types to ask for, by some of the rows: dates and times as text, which are then not read twice.
+
+    Of every column where the file can be cut into ranges, else of those that are not to be guessed.
+    """
+    is_cut = ranges.may_be_cut(path, dialect)
     try:
-        with opened(path) as file:
-            start = file.read(_FORESEEN_BYTES)
-        if dialect.encoding != "utf-16" and len(start) == _FORESEEN_BYTES:
-            start = start[: start.rfind(b"\n") + 1]
-        first = arrow_csv.read_csv(pa.BufferReader(start), **_options(dialect, places, {}))
+        some = list(ranges.samples(path, dialect, places)) if is_cut else [_first_rows(path, dialect, places)]
     except (pa.ArrowInvalid, *UNREADABLE):  # whoever reads all of it says where and why
         return {}
     types = {}
-    for field in first.schema:
-        if encoded and (is_text(field.type) or pa.types.is_temporal(field.type)) and comes_again(first[field.name]):
-            types[field.name] = ENCODED
-        elif pa.types.is_temporal(field.type):
-            types[field.name] = pa.string()
+    for place in places if some else ():
+        kind = _common([table.schema.field(place).type for table in some])
+        if is_text(kind) or pa.types.is_temporal(kind):
+            texts = pa.chunked_array([pc.cast(chunk, pa.string()) for table in some for chunk in table[place].chunks])
+            types[place] = ENCODED if encoded and comes_again(texts) else pa.string()
+        elif is_cut:
+            types[place] = kind
     return types
+
+
+def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
+    """Type that all values can have."""
+    found = {kind for kind in kinds if kind != pa.null()}
+    if len(found) > 1:
+        return pa.float64() if found == {pa.int64(), pa.float64()} else pa.string()
+    return found.pop() if found else pa.null()
+
+
+def _first_rows(path: Path, dialect: Dialect, places: Sequence[str]) -> pa.Table:
+    with opened(path) as file:
+        start = file.read(_FORESEEN_BYTES)
+    if dialect.encoding != "utf-16" and len(start) == _FORESEEN_BYTES:
+        start = start[: start.rfind(b"\n") + 1]
+    return arrow_csv.read_csv(pa.BufferReader(start), **_options(dialect, places, {}))
 
 
 def _as_text(places: Sequence[str]) -> dict[str, pa.DataType]:
@@ -185,10 +231,14 @@ def _replaced(table: pa.Table, columns: pa.Table) -> pa.Table:
 
 
 def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    foreseen, types = types, {place: kind for place, kind in types.items() if is_text(kind)}
     options = _options(dialect, places, types)
-    if dialect.is_balanced:
-        # In the types of its first rows a file is read with half the memory; where later rows have others, or it has a
+    if dialect.scan.is_balanced:
+        # In the types of some of its rows a file is read with half the memory; where others have others, or it has a
         # row too long or too short, this fails, and the next way is taken.
+        if ranges.may_be_cut(path, dialect) and set(foreseen) == set(places):
+            with contextlib.suppress(pa.ArrowInvalid):
+                return ranges.read(path, dialect, places, foreseen)
         for reader in (_streamed, arrow_csv.read_csv):
             with contextlib.suppress(pa.ArrowInvalid):
                 if path.suffix.lower() != ".zip":
@@ -198,7 +248,8 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
     with _mended(path, dialect) as (file, rows):
         if rows == 0:
             return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
-        mended = replace(dialect, encoding="utf-8", separator=",", lines_before=0, has_quotes=True)
+        quoted = replace(dialect.scan, has_breaks=True)
+        mended = replace(dialect, encoding="utf-8", separator=",", lines_before=0, scan=quoted)
         return arrow_csv.read_csv(file, **_options(mended, places, types))
 
 
@@ -241,7 +292,9 @@ def _options(dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.Dat
             skip_rows_after_names=1,
             encoding=encoding,
         ),
-        "parse_options": arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=dialect.has_quotes),
+        "parse_options": arrow_csv.ParseOptions(
+            delimiter=dialect.separator, newlines_in_values=dialect.scan.has_breaks
+        ),
         "convert_options": arrow_csv.ConvertOptions(
             strings_can_be_null=True,
             include_columns=list(places),
@@ -278,7 +331,7 @@ def _mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, i
             writer.writerow([*row[:width], *[""] * (width - len(row))])
         if long:
             raise DataError(_too_long(path, long, rows, width))
-        if not dialect.is_balanced and broken[1] == line:
+        if not dialect.scan.is_balanced and broken[1] == line:
             raise DataError(f"{path}: a quote in line {broken[0]} is never closed. Mend that line.")
         out.flush()
         file.seek(0)

@@ -233,7 +233,8 @@ def _within(low: float | None, high: float | None) -> Any:
     def fits(values: pd.Series) -> pd.Series:
         numbers = pd.to_numeric(values, errors="coerce")  # what is no number breaks the rule of its type
         above = numbers.ge(-np.inf if low is None else low)
-        return (above & numbers.le(np.inf if high is None else high)) | numbers.isna()
+        within = above & numbers.le(np.inf if high is None else high)
+        return within | ~np.isfinite(numbers.to_numpy(dtype=float, na_value=np.nan))  # infinite ones count as missing
 
     return fits
 

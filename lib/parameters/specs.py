@@ -86,6 +86,7 @@ SPECS: dict[str, Spec] = {
     "drop_columns": Spec(list, may_be_empty=True),
     "key_columns": Spec(list, may_be_empty=True),
     "split": Spec(str, choices=("hash", "group", "time")),
+    "month_first": Spec(bool),
     "time_column": Spec(str, may_be_empty=True),
     "time_cut": Spec(str, may_be_empty=True),
     "test_fraction": Spec(float, low=0.01, high=0.9),

@@ -151,7 +151,9 @@ def _rule(looked: pd.DataFrame, parameters: Parameters) -> Rule:
     if parameters.split == "time":
         if not parameters.time_cut:
             raise DataError("time_cut: engine dask needs the date from which rows test; no part knows the others'.")
-        return TimeSplit.of(looked, parameters.time_column, parameters.time_cut, parameters.test_fraction)
+        return TimeSplit.of(
+            looked, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
+        )
     columns = tuple(sorted(parameters.key_columns or looked.columns))
     return Split(columns, parameters.test_fraction, parameters.seed)
 

@@ -207,7 +207,9 @@ def _loaded(hooks: PreprocessHooks) -> pd.DataFrame:
 
 def _rule(prepared: pd.DataFrame, parameters: Parameters) -> Rule:
     if parameters.split == "time":
-        return TimeSplit.of(prepared, parameters.time_column, parameters.time_cut, parameters.test_fraction)
+        return TimeSplit.of(
+            prepared, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
+        )
     keys = parameters.key_columns
     rule = Split(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
     # Rows of one key stay together, whatever their classes.

@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
-from lib.data import sources, tables
+from lib.data import cleaning, sources, tables
 from lib.errors import ParameterError
 from lib.metrics import Metric, Predictions
 from lib.training import TrainingRequest
@@ -83,10 +83,12 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     read = _sampled if on_parts else backend.read_table
     train, test = read(parameters.train_data), read(parameters.test_data)
     y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
-    X, X_test = train.drop(columns=target), test.drop(columns=target)
+    X, X_test = (cleaning.without(rows, [target], where="the preprocessed rows") for rows in (train, test))
+    del train, test
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
-    request = TrainingRequest(task, metric, parameters.seed, parameters.threads or cores.available())
+    threads = parameters.threads or cores.available()
+    request = TrainingRequest(task, metric, parameters.seed, threads, parameters.month_first)
 
     started = time.perf_counter()
     try:
@@ -135,7 +137,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     if folds is not None:
         finite |= {f"folds_{one}": float(value) for one, value in scores["folds"].items() if value == value}
         finite |= {f"spread_{one}": float(value) for one, value in scores["spread"].items() if value == value}
-    mlflow.log_metrics({**finite, "fit_seconds": seconds, "train_rows": len(train), "test_rows": len(test)})
+    mlflow.log_metrics({**finite, "fit_seconds": seconds, "train_rows": len(X), "test_rows": len(X_test)})
     for chart_name, chart in pictures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")

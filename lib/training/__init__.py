@@ -36,12 +36,15 @@ class TrainingRequest:
         Makes the result repeatable.
     threads : int
         How many threads the fit may use, at least 1.
+    month_first : bool
+        Whether ``03/04/2005`` is the fourth of March, in a column where no row tells day from month.
     """
 
     task: str
     metric: Metric
     seed: int
     threads: int
+    month_first: bool = False
 
     @property
     def is_classification(self) -> bool:

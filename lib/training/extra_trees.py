@@ -73,6 +73,6 @@ def train(
         n_jobs=request.threads,
         random_state=request.seed,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     pipeline = Pipeline([("encoder", encoder), ("model", model)]).fit(X, target)
     return pipeline.set_params(model__n_jobs=1)  # one row at a time is served faster without threads

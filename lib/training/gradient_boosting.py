@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -13,6 +14,7 @@ from lib.training.features import TableEncoder, plain_target
 
 # Below, rows held back for stopping early are worth more as training rows.
 LARGE_TABLE_ROWS = 10_000
+HELD_BACK_SHARE = 0.1  # scikit-learn's own
 # The inner split is stratified and fails on a class with one row; some margin lets a fold of the rows pass too.
 EARLY_STOPPING_ROWS_PER_CLASS = 20
 
@@ -76,12 +78,32 @@ def train(
         early_stopping=can_stop_early,
         random_state=request.seed,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed)
-    pipeline = Pipeline([("encoder", encoder), ("model", model)])
+    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     # On small tables threads wait for one another longer than they work.
     threads = request.threads if len(X) > LARGE_TABLE_ROWS else 1
     with threadpool_limits(threads, user_api="openmp"):
-        return pipeline.fit(X, target)
+        features = encoder.fit_transform(X, target)
+        if can_stop_early:
+            features, target, *held_back = _held_back(features, target, request)
+            model.fit(features, target, X_val=held_back[0], y_val=held_back[1])
+        else:
+            model.fit(features, target)
+    return Pipeline([("encoder", encoder), ("model", model)])
+
+
+def _held_back(features: np.ndarray, target: np.ndarray, request: TrainingRequest) -> tuple[np.ndarray, ...]:
+    """Rows to learn from, and rows that say when to stop; the former move up in place, for a copy is as large again."""
+    train, held = train_test_split(
+        np.arange(len(target)),
+        test_size=HELD_BACK_SHARE,
+        stratify=target if request.is_classification else None,
+        random_state=request.seed,
+    )
+    train.sort()
+    unseen = features[held]
+    for place in range(features.shape[1]):
+        features[: len(train), place] = features[train, place]
+    return features[: len(train)], target[train], unseen, target[held]
 
 
 def _can_stop_early(target: np.ndarray, is_classification: bool) -> bool:

@@ -32,7 +32,7 @@ def train(X: pd.DataFrame, y: pd.Series, request: TrainingRequest, *, regularisa
     sklearn.pipeline.Pipeline
         Fitted; takes the raw columns.
     """
-    encoder = TableEncoder("linear", request.is_classification, request.seed)
+    encoder = TableEncoder("linear", request.is_classification, request.seed, month_first=request.month_first)
     if request.is_classification:
         # Scaled features converge in some hundred iterations; the limit is there for those that do not.
         model = LogisticRegression(C=1 / regularisation, max_iter=5000)

@@ -61,7 +61,7 @@ def train(
         n_jobs=request.threads,
         random_state=request.seed,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     pipeline = Pipeline([("encoder", encoder), ("model", model)]).fit(X, target)
     # Serving asks for a row at a time, where starting threads costs more than all the trees.
     return pipeline.set_params(model__n_jobs=1)

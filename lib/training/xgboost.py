@@ -73,7 +73,7 @@ def train(
         colsample_bytree=colsample_bytree,
         reg_lambda=reg_lambda,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     with gpu.one() if best_device() == "cuda" else contextlib.nullcontext("cpu") as device:
         model = _estimator(request, device, **hyperparameters)
         pipeline = Pipeline([("encoder", encoder), ("model", model)])
@@ -113,7 +113,7 @@ def train_on_parts(
     StageError
         Where workers die again and again.
     """
-    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     encoder.fit(X, plain_target(y, request.is_classification))
     labels = None
     if request.is_classification:

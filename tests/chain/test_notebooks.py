@@ -308,7 +308,7 @@ class TestBroken:
 
     @pytest.mark.parametrize("line", ["seed: int = 6 * 7", "seed: int = other", "seed = 42", "seed: int", "print(1)"])
     def test_a_line_that_is_no_typed_literal(self, written, line):
-        with pytest.raises(DataError, match="parameters cell, line 15: expected 'name: type = literal'"):
+        with pytest.raises(DataError, match="parameters cell, line 16: expected 'name: type = literal'"):
             written(in_parameters("seed: int = 42", line))
 
     def test_a_cell_that_is_no_python(self, written):

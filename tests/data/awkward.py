@@ -59,6 +59,9 @@ _MARKED = {
     "minus behind": lambda one: f"{one:.1f}-",
     "typographic minus": lambda one: f"\u2212{one:.1f}",
     "currency code": lambda one: f"CHF {one:.2f}",
+    "unit": lambda one: f"{one:.1f} kg",
+    "unit with a power": lambda one: f"{one:.0f}m2",
+    "plural": lambda one: f"{one:.0f} day{'s' if int(one) % 3 else ''}",
 }
 
 
@@ -68,9 +71,53 @@ def _marked(plain):
     for kind, write in _MARKED.items():
         table = as_csv(plain.assign(marked=values.map(write)))
         yield Awkward(f"{kind}.csv", table, columns=7, kinds=(("marked", "f"),), told="marked is one of numbers")
-    for kind, marks in (("two currencies", ("${}", "€{}")), ("percent and shares", ("{}%", "{}"))):
+    several = {
+        "two currencies": ("${}", "€{}", "in several units ($, €)"),
+        "percent and shares": ("{}%", "{}", "in several units (%, none)"),
+        "two units": ("{} kg", "{} g", "in several units (g, kg)"),
+    }
+    for kind, (*marks, told) in several.items():
         texts = [marks[place % 2].format(one) for place, one in enumerate(values)]
-        yield Awkward(f"{kind}.csv", as_csv(plain.assign(marked=texts)), columns=7, kinds=(("marked", "O"),))
+        yield Awkward(f"{kind}.csv", as_csv(plain.assign(marked=texts)), columns=7, kinds=(("marked", "O"),), told=told)
+
+
+def _of_spreadsheets(plain, text):
+    """What stands around a table where it was made for people."""
+    padded = b"Penguins,,,,,\r\nas of May,,,,,\r\n"
+    yield Awkward("title.csv", b"Penguins of Palmer\n\n" + text, told="1 line above the header left out")
+    yield Awkward("titles.csv", padded + text.replace(b"\n", b"\r\n"), told="2 lines above the header left out")
+    lines = text.decode().splitlines(keepends=True)
+    again = "".join([*lines, "\ufeff", lines[0], *lines[1:11]]).encode()
+    yield Awkward("header again.csv", again, rows=ROWS + 10, told="1 row says the header again and was left out")
+    mass = plain["mass"].sum()
+    sure = text + f"Adelie,Total,,,{mass},\n".encode()
+    yield Awkward("total.csv", sure, told="Line 322, the last, says 'Total' in island and the sum of the rows above")
+    unsure = text + b"Adelie,Total:,40,,,\n"
+    yield Awkward("perhaps a total.csv", unsure, rows=ROWS + 1, told="'Total' in island: where it sums up the rows")
+    spelt = plain["species"].where(np.arange(ROWS) % 7 > 0, plain["species"].str.upper() + " ")
+    yield Awkward("spelt otherwise.csv", as_csv(plain.assign(species=spelt)), told="'ADELIE ' counts as 'Adelie'")
+
+
+def _of_other_kinds(text):
+    """Files that are not what their names say."""
+    mixed = text.replace(b"Torgersen", "Törgersen".encode(), 20).replace(b"Dream", "Drëam".encode("cp1252"))
+    yield Awkward(
+        "two encodings.csv", mixed, "line 2 has 'ö' in UTF-8, and line .* the byte 0xeb, which is none of UTF-8"
+    )
+    yield Awkward("packed twice.zip", zipped({"inside.csv.gz": gzip.compress(text)}))
+    yield Awkward("of a Mac.zip", zipped({"inside.csv": text, "__MACOSX/._inside.csv": b"x", ".DS_Store": b"x"}))
+    workbook = zipped({"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"})
+    yield Awkward("workbook.csv", workbook, "is no text but an Excel workbook")
+    yield Awkward("page.csv", b"<!DOCTYPE html><html><table>", "a page of HTML")
+    yield Awkward("records.csv", b'[{"species":"Adelie"}]', "is no table of text but JSON")
+
+
+def zipped(files):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return archive.getvalue()
 
 
 def as_csv(frame, **options):
@@ -92,9 +139,6 @@ def kinds():
     mixed = plain["mass"].astype(object)
     mixed[3], mixed[5], mixed[7], mixed[9], mixed[11], mixed[12] = "n/a", "4e3", "$4,050.50", " ", "12", "?"
     days = pd.date_range("2020-01-28", periods=ROWS)
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("inside.csv", text)
     parquet = io.BytesIO()
     plain.assign(
         island=plain["island"].astype("category"),
@@ -147,6 +191,8 @@ def kinds():
     )
     yield Awkward("codes.csv", as_csv(plain.assign(zip=codes)), columns=7, kinds=(("zip", "O"),))
     yield from _marked(plain)
+    yield from _of_spreadsheets(plain, text)
+    yield from _of_other_kinds(text)
     yield Awkward("hexadecimal.csv", as_csv(plain.assign(code="0x1F")), columns=7, kinds=(("code", "O"),))
     yield Awkward(
         "long numbers.csv",
@@ -172,7 +218,7 @@ def kinds():
     yield Awkward("class numbers.csv", as_csv(plain.assign(species=plain["species"].factorize()[0])))
     yield Awkward("number with words.csv", as_csv(plain), "must be numbers", target="sex", task="regression")
     yield Awkward("packed.csv.gz", gzip.compress(text))
-    yield Awkward("packed.zip", archive.getvalue())
+    yield Awkward("packed.zip", zipped({"inside.csv": text}))
     yield Awkward("table.parquet", parquet.getvalue(), columns=7)
     yield Awkward("cut.parquet", parquet.getvalue()[:2000], "is no whole Parquet file")
     yield Awkward("few rows.csv", as_csv(plain[::6]), rows=54, told="rare classes dealt out")

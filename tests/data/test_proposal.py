@@ -80,6 +80,36 @@ def test_a_column_that_carries_all_is_told_and_kept(table):
     assert any(what == "suspect" and "without duration" in found for what, found, _ in made.findings)
 
 
+def test_american_dates_are_written_into_the_parameters(table):
+    days = pd.Series(pd.date_range("2024-01-01", periods=ROWS)).dt.strftime("%m/%d/%y")
+    made = proposal.propose(table.drop(columns="price").assign(when=days), "bought")
+    assert made.parameters["month_first"] is True and "e.g. 01/13/24" in made.reasons["month_first"]
+    assert any(what == "two digits" and "when" in found for what, found, _ in made.findings)
+
+
+def test_dates_in_which_nothing_tells_day_from_month_are_told(table):
+    days = [f"{place % 12 + 1:02}/{place // 12 % 12 + 1:02}/2005" for place in range(ROWS)]
+    made = proposal.propose(table.drop(columns="price").assign(when=days), "bought")
+    assert "month_first" not in made.parameters
+    assert any(what == "ambiguous" and "month_first: true" in decided for what, _, decided in made.findings)
+
+
+def test_classes_that_differ_in_their_spelling_alone_are_one(table):
+    frame = table.drop(columns="price")
+    frame.loc[::5, "bought"] = frame.loc[::5, "bought"].str.capitalize() + " "
+    made = proposal.propose(frame, "bought")
+    assert (made.parameters["task"], made.parameters["positive_class"]) == ("binary", "yes")
+    assert any("'Yes ' counts as 'yes'" in found for _, found, _ in made.findings)
+
+
+def test_yes_and_no_in_several_words_are_refused(table):
+    frame = table.drop(columns="price").assign(
+        bought=np.where(table["bought"] == "yes", np.where(np.arange(ROWS) % 2, "yes", "Y"), "0")
+    )
+    with pytest.raises(DataError, match="bought says yes and no in 3 ways: 0, "):
+        proposal.propose(frame, "bought")
+
+
 def test_an_id_that_comes_again_names_a_group(table):
     frame = table.drop(columns=["price", "CustomerID"]).assign(customer_id=np.arange(ROWS) % 150)
     made = proposal.propose(frame, "bought").parameters

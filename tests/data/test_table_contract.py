@@ -123,3 +123,8 @@ def test_a_text_that_is_missing_among_categories_is_told_as_any_other():
     levels[3] = None
     found = violations.find(pd.DataFrame({"level": levels}), agreed)
     assert found.table[["rule", "rows"]].to_numpy().tolist() == [["must not be missing", 1]]
+
+
+def test_infinite_numbers_count_as_missing_and_break_no_range():
+    frame = pd.DataFrame({"ratio": [*np.linspace(0, 1, 30), np.inf, -np.inf]})
+    assert violations.find(frame, contract.of_table(profile.describe(frame))).table.empty

@@ -168,7 +168,7 @@ def _keep(file: Path, trials: list[Trial], model: Any, best: str, encoder: Table
 def _encoded(
     X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, began: float
 ) -> tuple[Encoded, TableEncoder]:
-    encoder = TableEncoder("trees", request.is_classification, request.seed)
+    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     target = plain_target(y, request.is_classification)
     F = encoder.fit_transform(X, target)
     kinds = [column.kind for column in encoder.columns_.values() for _ in column.parts]

@@ -37,6 +37,7 @@ class Encode:
 
     seed: int
     is_classification: bool
+    month_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def encode(task: Encode, folder: Path) -> Encoded:
 
     begun, worked = time.perf_counter(), time.process_time()
     X, y, X_test = pickle.loads((folder / "table.pkl").read_bytes())
-    encoder = TableEncoder("trees", task.is_classification, task.seed)
+    encoder = TableEncoder("trees", task.is_classification, task.seed, month_first=task.month_first)
     target = plain_target(y, task.is_classification)
     F = np.ascontiguousarray(encoder.fit_transform(X, target))
     F_test = np.ascontiguousarray(encoder.transform(X_test))

@@ -85,6 +85,7 @@ class LocalSearch:
             ensemble=given.ensemble,
             max_latency_ms=given.max_latency_ms,
             memory_bytes=int(given.automl_memory_gb * 2**30 or free),
+            month_first=given.month_first,
         )
 
 

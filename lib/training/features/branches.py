@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import sklearn
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -19,7 +20,7 @@ ROWS_PER_VALUE = 20
 RARE_LEVEL_ROWS = 5
 
 
-def tree_branches(kinds: Sequence[str], target: TargetEncoder) -> ColumnTransformer | FunctionTransformer:
+def tree_branches(kinds: Sequence[str], target: TargetEncoder) -> CodesByTarget | FunctionTransformer:
     """For trees: level numbers and missing values as they are, codes by what the target was.
 
     Parameters
@@ -30,13 +31,9 @@ def tree_branches(kinds: Sequence[str], target: TargetEncoder) -> ColumnTransfor
         For the codes.
     """
     codes = [place for place, kind in enumerate(kinds) if kind == "code"]
-    others = [place for place, kind in enumerate(kinds) if kind != "code"]
-    if not codes:  # spares a copy of the table
+    if not codes:
         return FunctionTransformer(feature_names_out="one-to-one")
-    return ColumnTransformer(
-        [("plain", "passthrough", others), ("code", target, codes)],
-        verbose_feature_names_out=False,
-    )
+    return CodesByTarget(codes, target)
 
 
 def linear_branches(kinds: Sequence[str], target: TargetEncoder, floats: np.ndarray, levels: dict) -> ColumnTransformer:
@@ -98,6 +95,55 @@ def _has_few_values(column: np.ndarray) -> bool:
     values = np.unique(present)
     is_whole = bool(np.all(values == np.round(values)))
     return is_whole and 2 < len(values) <= FEW_VALUES and len(present) >= ROWS_PER_VALUE * len(values)
+
+
+class CodesByTarget(TransformerMixin, BaseEstimator):
+    """Codes by what the target was, behind all other columns: scikit-learn's ColumnTransformer without its copies.
+
+    Parameters
+    ----------
+    codes : list of int
+        Places of the codes.
+    target : TargetEncoder
+
+    Notes
+    -----
+    The array that is given is worked on in place: a large table is not there twice.
+    """
+
+    def __init__(self, codes: list[int], target: TargetEncoder):
+        self.codes = codes
+        self.target = target
+
+    def fit(self, floats: np.ndarray, y: np.ndarray) -> CodesByTarget:
+        """Learn what the target was at each level."""
+        self.target_ = clone(self.target).fit(floats[:, self.codes], y)
+        return self
+
+    def fit_transform(self, floats: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Learn, and give features in which no row's own target is."""
+        self.target_ = clone(self.target)
+        return self._behind_others(floats, self.target_.fit_transform(floats[:, self.codes], y))
+
+    def transform(self, floats: np.ndarray) -> np.ndarray:
+        """Features, those of the codes last."""
+        return self._behind_others(floats, self.target_.transform(floats[:, self.codes]))
+
+    def get_feature_names_out(self, names: np.ndarray) -> np.ndarray:
+        """Names of the features."""
+        others = [name for place, name in enumerate(names) if place not in self.codes]
+        return np.array([*others, *self.target_.get_feature_names_out(names[self.codes])], dtype=object)
+
+    def _behind_others(self, floats: np.ndarray, encoded: np.ndarray) -> np.ndarray:
+        others = [place for place in range(floats.shape[1]) if place not in self.codes]
+        width = len(others) + encoded.shape[1]
+        # With more than two classes a code has a feature for each, and the array is too narrow.
+        features = floats if width == floats.shape[1] else np.empty((len(floats), width), order="F")
+        for place, other in enumerate(others):
+            if features is not floats or place != other:
+                features[:, place] = floats[:, other]
+        features[:, len(others) :] = encoded
+        return features
 
 
 class _LevelNames:

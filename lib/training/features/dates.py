@@ -10,47 +10,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib import date_forms
+
 if TYPE_CHECKING:
     import pandas as pd
 
-# Tried in this order; where days and months cannot be told apart in any row, the day comes first.
-FORMATS = (
-    "ISO8601",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d.%m.%Y",
-    "%d-%m-%Y",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%d.%m.%Y %H:%M",
-    "%m/%d/%Y %H:%M:%S",
-    "%b %d, %Y",
-    "%d %b %Y",
-    "%d-%b-%Y",
-    "%B %d, %Y",
-)
 PARTS = ("year", "month", "day", "weekday", "hour", "days")
 _EPOCH = datetime.datetime(1970, 1, 1)
 _DIGIT = re.compile(r"\d")
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)\s*$"
 
 
-def find_format(counts: pd.Series) -> tuple[str, float]:
+def find_format(counts: pd.Series, month_first: bool = False) -> tuple[str, float]:
     """Format that reads most of the words as dates, and the share of the rows that it reads.
 
     Parameters
     ----------
     counts : pandas.Series
         Rows of each word, indexed by the words.
+    month_first : bool
+        Where no word tells day from month.
     """
     import pandas as pd
 
     # Digits alone are a number or a code, though ISO 8601 has years of four digits.
     candidates = counts[[bool(_DIGIT.search(word)) and not word.isdigit() for word in counts.index]]
     words = pd.Series(candidates.index, dtype=object)
-    best, most = FORMATS[0], 0
-    for form in FORMATS if len(candidates) else ():
-        rows = int(candidates[_parse(words, form).notna().to_numpy()].sum())
+    best, most = date_forms.ISO, 0
+    for form in date_forms.possible(words, month_first) if len(candidates) else ():
+        rows = int(candidates[date_forms.parse(words, form).notna().to_numpy()].sum())
         if rows > most:
             best, most = form, rows
         if most == candidates.sum():
@@ -94,12 +82,6 @@ def moment_parts(moment: datetime.datetime | None, names: Sequence[str]) -> list
     return [parts[name] for name in names]
 
 
-def _parse(values: pd.Series, form: str) -> pd.Series:
-    import pandas as pd
-
-    return pd.to_datetime(values, format=form, errors="coerce", utc=True)
-
-
 class DateColumn:
     """A column of dates or times, read as the calendar parts that differed in training.
 
@@ -111,12 +93,12 @@ class DateColumn:
     values : pandas.Series
         The training column.
     form : str
-        One of ``FORMATS``, for dates that come as text.
+        As `date_forms.possible` gives it, for dates that come as text.
     """
 
     kind = "date"
 
-    def __init__(self, values: pd.Series, form: str = "ISO8601"):
+    def __init__(self, values: pd.Series, form: str = date_forms.ISO):
         self.form = form
         self.zone = values.dt.tz if values.dtype.kind == "M" else None
         self.parts = PARTS
@@ -141,10 +123,7 @@ class DateColumn:
             moments = pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce", utc=True))
             return moments.tz_convert(self.zone or "UTC").tz_localize(None)
         values = values.astype(object)
-        parsed = _parse(values, self.form)
-        if self.form != "ISO8601":  # a request may bring ISO dates whatever the training file had
-            parsed = parsed.fillna(_parse(values, "ISO8601"))
-        moments = pd.DatetimeIndex(parsed)
+        moments = pd.DatetimeIndex(date_forms.parse(values, self.form))
         naive = moments.tz_localize(None)
         if self.zone is None:
             return naive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Categories with more levels are codes, encoded by what the target was at each level.
     topics : int
         Features made of a text, at the most.
+    month_first : bool
+        Whether ``03/04/2005`` is the fourth of March, in a column where no row tells day from month.
 
     Attributes
     ----------
@@ -59,12 +62,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         seed: int = 0,
         max_levels: int = 30,
         topics: int = 16,
+        month_first: bool = False,
     ):
         self.style = style
         self.is_classification = is_classification
         self.seed = seed
         self.max_levels = max_levels
         self.topics = topics
+        self.month_first = month_first
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> TableEncoder:
         """Learn what each column holds."""
@@ -104,7 +109,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         missing = [str(name) for name in self.columns_ if name not in X.columns]
         if missing:
             raise DataError(f"These columns are needed for a prediction and are missing: {', '.join(missing)}.")
-        return self._branches.transform(_stack([column.read(X[name]) for name, column in self.columns_.items()]))
+        return self._branches.transform(self._read(X)[0])
 
     def direct(self) -> DirectEncoder:
         """The same transformation for plain arrays of checked values, without what pandas and checks cost a row."""
@@ -126,31 +131,37 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             raise DataError(f"Two columns have the same name: {', '.join(twice)}.")
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
-        self.columns_, self.left_out_, floats = {}, {}, []
-        for name, values in X.items():
-            column = recognise(values, self.max_levels, self.topics, self.seed)
-            read = None if isinstance(column, LeftOut) else column.read(values)
-            reason = column.reason if read is None else _nothing_to_learn(read)
-            if reason:
-                self.left_out_[name] = reason
-            else:
-                self.columns_[name] = column
-                floats.append(read)
-        if not floats:
+        found = {
+            name: recognise(values, self.max_levels, self.topics, self.seed, self.month_first)
+            for name, values in X.items()
+        }
+        self.left_out_ = {name: column.reason for name, column in found.items() if isinstance(column, LeftOut)}
+        self.columns_ = {name: column for name, column in found.items() if name not in self.left_out_}
+        floats, empty = self._read(X, _nothing_to_learn)
+        self.left_out_ |= empty
+        self.columns_ = {name: column for name, column in self.columns_.items() if name not in empty}
+        if not self.columns_:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.left_out_.items())
             raise DataError(f"No column has anything to learn from ({reasons or 'there is none'}).")
-        return _stack(floats)
+        return floats
 
+    def _read(
+        self, X: pd.DataFrame, refused: Callable[[np.ndarray], str] | None = None
+    ) -> tuple[np.ndarray, dict[str, str]]:
+        """Columns as floats in one array, column by column in memory, as trees read it; and those that are refused.
 
-def _stack(columns: list[np.ndarray]) -> np.ndarray:
-    """One array, column by column in memory: the order in which trees read it. The list is empty afterwards."""
-    floats = np.empty((len(columns[0]), sum(column.shape[1] for column in columns)), order="F")
-    end = floats.shape[1]
-    while columns:  # from the end on, each gone before the next: a large table is not there twice
-        start = end - columns[-1].shape[1]
-        floats[:, start:end] = columns.pop()
-        end = start
-    return floats
+        Each is read into its place at once: what is freed between others goes back to no one.
+        """
+        width = sum(len(column.parts) for column in self.columns_.values())
+        floats, end, left_out = np.empty((len(X), width), order="F"), 0, {}
+        for name, column in self.columns_.items():
+            read = column.read(X[name])
+            if refused and (reason := refused(read)):
+                left_out[name] = reason
+                continue
+            floats[:, end : end + read.shape[1]] = read
+            end += read.shape[1]
+        return floats[:, :end], left_out
 
 
 def _nothing_to_learn(read: np.ndarray) -> str:

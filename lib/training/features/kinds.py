@@ -34,7 +34,7 @@ class LeftOut:
 Column = NumberColumn | LevelColumn | DateColumn | TextColumn
 
 
-def recognise(values: pd.Series, max_levels: int, topics: int, seed: int) -> Column | LeftOut:
+def recognise(values: pd.Series, max_levels: int, topics: int, seed: int, month_first: bool) -> Column | LeftOut:
     """Decide how a training column is to be read.
 
     Parameters
@@ -45,6 +45,8 @@ def recognise(values: pd.Series, max_levels: int, topics: int, seed: int) -> Col
         With more levels than that a category is a code or text.
     topics, seed : int
         For text.
+    month_first : bool
+        For dates in which no row tells day from month.
 
     Returns
     -------
@@ -61,10 +63,12 @@ def recognise(values: pd.Series, max_levels: int, topics: int, seed: int) -> Col
     inferred = pd.api.types.infer_dtype(values, skipna=True)
     if inferred in ("date", "datetime", "datetime64"):
         return DateColumn(values.astype(object))
-    return _recognise_words(values, max_levels, topics, seed, is_declared=dtype == "category")
+    return _recognise_words(values, max_levels, topics, seed, month_first, is_declared=dtype == "category")
 
 
-def _recognise_words(values: pd.Series, max_levels: int, topics: int, seed: int, is_declared: bool) -> Column | LeftOut:
+def _recognise_words(
+    values: pd.Series, max_levels: int, topics: int, seed: int, month_first: bool, is_declared: bool
+) -> Column | LeftOut:
     codes, words = factorize(values)
     counts = pd.Series(np.bincount(codes[codes >= 0], minlength=len(words)), index=words)
     counts = counts[[not _is_empty(word) for word in counts.index]].groupby(level=0).sum()
@@ -78,7 +82,7 @@ def _recognise_words(values: pd.Series, max_levels: int, topics: int, seed: int,
         if counts[is_number].sum() >= MOSTLY * present:
             return NumberColumn()
     if not is_declared:
-        form, share = find_format(counts[:: len(words) // SAMPLE_WORDS + 1])
+        form, share = find_format(counts[:: len(words) // SAMPLE_WORDS + 1], month_first)
         if share >= MOSTLY:
             return DateColumn(values, form)
     if len(words) <= max_levels:

@@ -1,0 +1,91 @@
+"""A plain text file cut at ends of lines, so that every core reads a part of it."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from lib import cores
+from lib.data.dialect import Dialect
+
+_RANGE_BYTES = 2**20
+_SAMPLES, _SAMPLE_BYTES = 4, 2**18
+_RANGES_PER_RELEASE = 32
+
+
+def may_be_cut(path: Path, dialect: Dialect) -> bool:
+    """Whether a line break always ends a row, and the bytes can be read as they stand."""
+    is_plain = path.suffix.lower() not in (".gz", ".zip") and dialect.encoding == "utf-8"
+    return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks
+
+
+def read(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """All rows, in the types that are given for every column.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        Where a value is of another type, or a row is too long or too short.
+    """
+
+    def part(bounds: tuple[int, int]) -> pa.Table:
+        start, end = bounds
+        if start // _RANGE_BYTES % _RANGES_PER_RELEASE == 0:
+            pa.default_memory_pool().release_unused()  # what the text itself took
+        return _part(whole.slice(start, end - start), dialect, places, types)
+
+    mapped = _mapped(path)
+    whole = pa.py_buffer(mapped)
+    return pa.concat_tables(cores.each(part, list(_bounds(mapped, _begin(mapped, dialect)))))
+
+
+def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> Iterator[pa.Table]:
+    """Some rows from several places of the file, in the types that each of them shows."""
+    mapped = _mapped(path)
+    begin = _begin(mapped, dialect)
+    step = (len(mapped) - begin) // _SAMPLES
+    for place in range(begin, len(mapped), max(step, _SAMPLE_BYTES)):
+        start = place if place == begin else mapped.find(b"\n", place) + 1
+        end = mapped.rfind(b"\n", start, start + _SAMPLE_BYTES) + 1
+        if start and end > start:
+            yield _part(pa.py_buffer(mapped[start:end]), dialect, places, {})
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """The file in the memory that the system has it in, for as long as somebody looks at it."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    return arrow_csv.read_csv(
+        pa.BufferReader(text),
+        read_options=arrow_csv.ReadOptions(
+            use_threads=False,
+            block_size=max(text.size, 1),
+            column_names=[str(place) for place in range(len(dialect.header))],
+        ),
+        parse_options=arrow_csv.ParseOptions(delimiter=dialect.separator),
+        convert_options=arrow_csv.ConvertOptions(
+            check_utf8=False, strings_can_be_null=True, include_columns=list(places), column_types=dict(types)
+        ),
+    )
+
+
+def _begin(mapped: mmap.mmap, dialect: Dialect) -> int:
+    """Where the first row begins."""
+    place = 0
+    for _ in range(dialect.lines_before + 1):
+        place = (mapped.find(b"\n", place) + 1) or len(mapped)
+    return place
+
+
+def _bounds(mapped: mmap.mmap, begin: int) -> Iterator[tuple[int, int]]:
+    while begin < len(mapped):
+        end = (mapped.find(b"\n", min(begin + _RANGE_BYTES, len(mapped) - 1)) + 1) or len(mapped)
+        yield begin, end
+        begin = end

@@ -1,0 +1,167 @@
+"""One look at every byte of a text file: its encoding, and what makes reading it harder."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib import cores
+from lib.errors import DataError
+
+_BLOCK_BYTES, _BLOCKS_PER_CORE = 2**20, 16
+# All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
+_CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
+_ODD_LINE = r'(?m)^(?:[^"\n\r]*"[^"\n\r]*")*[^"\n\r]*"[^"\n\r]*$'
+# Letters and typographic signs in UTF-8, which in Latin-1 would be two or three signs that never meet in words.
+_UTF8_SIGN = re.compile(rb"\xc3[\x80-\xbf]|\xc5[\x80-\xbf]|\xe2\x80[\x90-\xa6]|\xe2\x82\xac")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What all bytes of a text file tell.
+
+    Attributes
+    ----------
+    is_utf8 : bool
+    is_balanced : bool
+        Whether every quote is closed.
+    has_breaks : bool
+        Whether a quoted value may hold a line break.
+    may_have_codes : bool
+        Whether some value may start with a zero and a digit, as ``00501`` does, which is no number.
+    """
+
+    is_utf8: bool
+    is_balanced: bool
+    has_breaks: bool
+    may_have_codes: bool
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one block tells; places are those of its bytes, -1 where there is none."""
+
+    lines: int
+    quotes: int
+    has_breaks: bool
+    may_have_codes: bool
+    nul: int
+    is_ascii: bool
+    not_utf8: int
+
+
+def scan(file: BinaryIO, path: Path) -> Scan:
+    """Look at every byte, on all cores.
+
+    Raises
+    ------
+    DataError
+        Where a byte is none of a text, or the file is in two encodings.
+    """
+    quotes, line, has_breaks, may_have_codes = 0, 1, False, False
+    utf8_sign: tuple[int, str] | None = None
+    stranger: tuple[int, int] | None = None
+    blocks = _mapped(file) if isinstance(file, io.BufferedReader) else _blocks(file)
+    while some := list(itertools.islice(blocks, _BLOCKS_PER_CORE * cores.available())):
+        for block, found in zip(some, cores.each(_look, some), strict=True):
+            if found.nul >= 0:  # what stands before it would be taken for the whole value
+                line += block.to_pybytes().count(b"\n", 0, found.nul)
+                raise DataError(
+                    f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
+                )
+            if not found.is_ascii and (stranger or found.not_utf8 >= 0 or utf8_sign is None):
+                text = block.to_pybytes()
+                if utf8_sign is None and (sign := _UTF8_SIGN.search(text)):
+                    utf8_sign = line + text.count(b"\n", 0, sign.start()), sign[0].decode()
+                if stranger is None and found.not_utf8 >= 0:
+                    stranger = line + text.count(b"\n", 0, found.not_utf8), text[found.not_utf8]
+                if stranger:
+                    _refuse_undefined(path, text, line)
+            quotes, line = quotes + found.quotes, line + found.lines
+            has_breaks, may_have_codes = has_breaks or found.has_breaks, may_have_codes or found.may_have_codes
+    if stranger and utf8_sign:
+        raise DataError(
+            f"{path} is in two encodings: line {utf8_sign[0]} has {utf8_sign[1]!r} in UTF-8, and line {stranger[0]} "
+            f"the byte 0x{stranger[1]:02x}, which is none of UTF-8 (in Windows' Latin-1 it is "
+            f"{bytes([stranger[1]]).decode('cp1252')!r}). Mend these lines, or make the file anew from one source."
+        )
+    return Scan(stranger is None, quotes % 2 == 0, has_breaks, may_have_codes)
+
+
+def _mapped(file: BinaryIO) -> Iterator[pa.Buffer]:
+    """Blocks of a file in the memory that the system has it in."""
+    if not os.fstat(file.fileno()).st_size:
+        return
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    whole, start = pa.py_buffer(mapped), 0
+    while start < len(mapped):
+        end = min(start + _BLOCK_BYTES, len(mapped))
+        if end < len(mapped):
+            end = (mapped.rfind(b"\n", start, end) + 1) or _after_sign(mapped[end - 4 : end], end)
+        yield whole.slice(start, end - start)
+        start = end
+
+
+def _blocks(file: BinaryIO) -> Iterator[pa.Buffer]:
+    """Blocks of what is unpacked while it is read."""
+    rest = b""
+    while block := file.read(_BLOCK_BYTES):
+        block = rest + block
+        end = (block.rfind(b"\n") + 1) or _after_sign(block[-4:], len(block))
+        yield pa.py_buffer(block[:end])
+        rest = block[end:]
+    if rest:
+        yield pa.py_buffer(rest)
+
+
+def _after_sign(last: bytes, end: int) -> int:
+    """Where a block without the end of a line ends, not in the middle of a sign: before the bytes beyond ASCII."""
+    return end - len(last) + len(last.rstrip(bytes(range(0x80, 0x100)))) if last[-1] >= 0x80 and last[0] < 0x80 else end
+
+
+def _look(block: pa.Buffer) -> _Found:
+    signs = np.frombuffer(block, dtype=np.uint8)
+    offsets = pa.py_buffer(np.array([0, block.size], dtype=np.int32))
+    text = pa.Array.from_buffers(pa.binary(), 1, [None, offsets, block])
+    quotes, has_breaks, may_have_codes = 0, False, False
+    if _matches(text, f"{_CODE}|^0[0-9xX]|{_ODD_LINE}"):
+        may_have_codes = _matches(text, f"{_CODE}|^0[0-9xX]")
+        places = np.flatnonzero(signs == ord('"'))
+        ends = np.flatnonzero((signs == ord("\n")) | (signs == ord("\r")))
+        quotes, has_breaks = len(places), bool((np.searchsorted(places, ends) & 1).any())
+    is_ascii, not_utf8 = bool(signs.max() < 0x80), -1
+    if not is_ascii:
+        try:
+            block.to_pybytes().decode()
+        except UnicodeDecodeError as error:
+            not_utf8 = error.start
+    nul = -1 if signs.min() else int(np.argmin(signs))
+    return _Found(
+        int(np.count_nonzero(signs == ord("\n"))), quotes, has_breaks, may_have_codes, nul, is_ascii, not_utf8
+    )
+
+
+def _matches(text: pa.Array, pattern: str) -> bool:
+    return pc.match_substring_regex(text, pattern)[0].as_py()
+
+
+def _refuse_undefined(path: Path, block: bytes, line: int) -> None:
+    try:
+        block.decode("cp1252")
+    except UnicodeDecodeError as error:
+        line += block.count(b"\n", 0, error.start)
+        raise DataError(
+            f"{path} is neither UTF-8 nor Windows' Latin-1: line {line} has the byte 0x{block[error.start]:02x}. "
+            "Save it as UTF-8."
+        ) from error
