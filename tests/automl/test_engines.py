@@ -1,15 +1,14 @@
 """Searches as they are: small ones, on a table of every kind of trouble."""
 
-import importlib.util
 import os
 import pickle
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from nasty_tables import nasty_table
 from test_blend import request
 
 from lib import automl, metrics
@@ -19,10 +18,6 @@ from lib.errors import StageError
 for package in ("lightgbm", "catboost", "flaml", "autogluon.tabular"):
     pytest.importorskip(package, reason='needs make install GROUPS="automl"')
 
-_SPEC = importlib.util.spec_from_file_location("tables", Path(__file__).parents[1] / "training" / "conftest.py")
-tables = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(tables)
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TRAINED_ROWS = 180
 # Enough for some models on a loaded machine; on a quiet one the trials are over before.
@@ -31,7 +26,7 @@ FEW = {"budget_seconds": SECONDS, "max_trials": 3, "folds": 2, "families": ("lin
 
 
 def searched(engine, task="binary", **changes):
-    X, y = tables.nasty_table(task)
+    X, y = nasty_table(task)
     metric = metrics.get("r2" if task == "regression" else "accuracy", task)
     given = request(task, **{**FEW, "metric": metric, **changes})
     before = own_processes()
@@ -70,7 +65,7 @@ def test_a_trial_that_fails_is_a_row_with_its_reason(monkeypatch):
 
 
 def test_what_takes_too_much_memory_is_ended_and_told_of():
-    X, y = tables.nasty_table("binary")
+    X, y = nasty_table("binary")
     with pytest.raises(StageError, match="it took more than 0.0 GB of memory"):
         automl.get("portfolio")(X, y, X, request("binary", **{**FEW, "memory_bytes": 2**20}), lambda line: None)
 
@@ -121,7 +116,7 @@ def test_the_leaderboard_has_every_model_and_every_metric_of_both_sides():
     from lib.backends.local.search import leaderboard
 
     result, _, y_test, given = searched("portfolio")
-    _, y = tables.nasty_table("binary")
+    _, y = nasty_table("binary")
     board = leaderboard(result, y[:TRAINED_ROWS], y_test, given)
     assert list(board.columns[: len(LEADERBOARD)]) == list(LEADERBOARD)
     for one in metrics.of_task("binary"):

@@ -9,7 +9,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LABELS, as_request_rows, nasty_table, request_for
+from nasty_tables import LABELS, as_request_rows, nasty_table, request_for
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.pipeline import Pipeline

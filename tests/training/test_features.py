@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import as_request_rows, nasty_table
+from nasty_tables import as_request_rows, nasty_table
 
 from lib.errors import DataError
 from lib.training.features import TableEncoder
