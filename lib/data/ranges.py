@@ -12,8 +12,9 @@ from pyarrow import csv as arrow_csv
 from lib import cores
 from lib.data.dialect import Dialect
 
-_RANGE_BYTES = 2**20
-_SAMPLES, _SAMPLE_BYTES = 4, 2**18
+# A reader of many columns takes long to start, whatever there is to read.
+_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**20, 2**15
+_SAMPLES, _SAMPLE_BYTES, _MOST_SAMPLED_COLUMNS = 4, 2**18, 200
 _RANGES_PER_RELEASE = 32
 
 
@@ -34,20 +35,21 @@ def read(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str
 
     def part(bounds: tuple[int, int]) -> pa.Table:
         start, end = bounds
-        if start // _RANGE_BYTES % _RANGES_PER_RELEASE == 0:
+        if start // size % _RANGES_PER_RELEASE == 0:
             pa.default_memory_pool().release_unused()  # what the text itself took
         return _part(whole.slice(start, end - start), dialect, places, types)
 
+    size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
     mapped = _mapped(path)
     whole = pa.py_buffer(mapped)
-    return pa.concat_tables(cores.each(part, list(_bounds(mapped, _begin(mapped, dialect)))))
+    return pa.concat_tables(cores.each(part, list(_bounds(mapped, _begin(mapped, dialect), size))))
 
 
 def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> Iterator[pa.Table]:
     """Some rows from several places of the file, in the types that each of them shows."""
     mapped = _mapped(path)
     begin = _begin(mapped, dialect)
-    step = (len(mapped) - begin) // _SAMPLES
+    step = (len(mapped) - begin) // (_SAMPLES if len(places) <= _MOST_SAMPLED_COLUMNS else 1)
     for place in range(begin, len(mapped), max(step, _SAMPLE_BYTES)):
         start = place if place == begin else mapped.find(b"\n", place) + 1
         end = mapped.rfind(b"\n", start, start + _SAMPLE_BYTES) + 1
@@ -84,8 +86,8 @@ def _begin(mapped: mmap.mmap, dialect: Dialect) -> int:
     return place
 
 
-def _bounds(mapped: mmap.mmap, begin: int) -> Iterator[tuple[int, int]]:
+def _bounds(mapped: mmap.mmap, begin: int, size: int) -> Iterator[tuple[int, int]]:
     while begin < len(mapped):
-        end = (mapped.find(b"\n", min(begin + _RANGE_BYTES, len(mapped) - 1)) + 1) or len(mapped)
+        end = (mapped.find(b"\n", min(begin + size, len(mapped) - 1)) + 1) or len(mapped)
         yield begin, end
         begin = end
