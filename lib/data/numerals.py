@@ -102,7 +102,8 @@ def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
     if not _any(marked):
         return trimmed
     marks = _marks(signed.filter(marked))
-    if len(marks) > 1 and not (len(marks) == 2 and marks <= {"", *_CURRENCIES}):
+    # A price may well lack its currency; a number without its unit is another.
+    if len(marks - {""}) > 1 or "" in marks and not marks <= {"", *_CURRENCIES}:
         return None
     is_negative = pc.match_substring_regex(signed, r"^\(.*\)$|-")
     digits = pc.utf8_rtrim(pc.replace_substring_regex(signed, r"[^\d.,]", ""), ".")
