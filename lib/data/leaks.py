@@ -18,6 +18,8 @@ _FOLDS = 3
 _ROUNDS = 50
 _EXACT = 1 - 1e-9
 _FEWEST_ROWS_PER_COLUMN = 5
+# Of more columns, those that tell most on one fold are looked at closely.
+_MANY_COLUMNS = 200
 
 
 class Trial:
@@ -50,9 +52,13 @@ class Trial:
         self._folds = (KFold if self._is_number else StratifiedKFold)(_FOLDS, shuffle=True, random_state=seed)
         read = {name: _as_floats(frame.loc[sample.index, name], profile[name]) for name in frame.columns}
         self._columns = {name: one for name, one in read.items() if one is not None} if classes > 1 else {}
+        self._best = list(self._columns)
 
     def alone(self) -> pd.Series:
-        """Score of each column by itself, the best first: AUC of classes (the mean over them), R2 of a number."""
+        """Score of each column by itself, the best first: AUC of classes (the mean over them), R2 of a number.
+
+        Of very many columns, those of the best.
+        """
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import TargetEncoder
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -60,30 +66,39 @@ class Trial:
         tree = (DecisionTreeRegressor if self._is_number else DecisionTreeClassifier)(
             max_leaf_nodes=64, min_samples_leaf=max(2, len(self._y) // 200), random_state=self._seed
         )
-        found = {}
-        for name, (values, are_levels) in self._columns.items():
+
+        def score(name: str, folds: Any) -> float:
+            values, are_levels = self._columns[name]
             encoder = TargetEncoder(target_type=self._kind, cv=self._folds)
-            found[name] = self._score(make_pipeline(encoder, tree) if are_levels else tree, values)
+            return self._score(make_pipeline(encoder, tree) if are_levels else tree, values, folds)
+
+        names: list[str] = list(self._columns)
+        with threadpool_limits(1):  # on few rows threads wait for one another longer than they work
+            if len(names) > _MANY_COLUMNS:
+                one_fold = [next(self._folds.split(self._y, self._y))]
+                names = sorted(names, key=lambda name: -score(name, one_fold))[:_MANY_COLUMNS]
+            found = {name: score(name, self._folds) for name in names}
+        self._best = list(found)
         return pd.Series(found, dtype=float).sort_values(ascending=False)
 
     def without(self, name: str | None) -> float:
-        """Score of all columns but one, or of all."""
+        """Score of all columns but one, or of all; of very many, of those that `alone` found the best."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-        columns = [values for one, (values, _) in self._columns.items() if one != name]
+        columns = [self._columns[one][0] for one in self._best if one != name]
         if not columns:
             return float("nan")
         kind = HistGradientBoostingRegressor if self._is_number else HistGradientBoostingClassifier
         model = kind(max_iter=_ROUNDS, l2_regularization=1.0, early_stopping=False, random_state=self._seed)
-        return self._score(model, np.column_stack(columns))
+        with threadpool_limits(1):
+            return self._score(model, np.column_stack(columns), self._folds)
 
-    def _score(self, model: Any, values: np.ndarray) -> float:
+    def _score(self, model: Any, values: np.ndarray, folds: Any) -> float:
         from sklearn.model_selection import cross_val_score
 
-        # On few rows threads wait for one another longer than they work.
-        with warnings.catch_warnings(), threadpool_limits(1):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a class with few rows
-            return float(np.mean(cross_val_score(model, values, self._y, cv=self._folds, scoring=self._scoring)))
+            return float(np.mean(cross_val_score(model, values, self._y, cv=folds, scoring=self._scoring)))
 
 
 def sums(frame: pd.DataFrame, target: pd.Series, profile: Mapping[str, Column], seed: int = 0) -> list[str]:

@@ -24,6 +24,8 @@ _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
 _CODE = r"^[+-]?0(\d+|[xX][\da-fA-F]+)$"
 _SAMPLE = 1_000
+# Few different values are names, whatever they begin with: 1Story and 1.5Fin.
+_MOST_LEVELS = 30
 _MOST_TOLD, _FEWEST_LETTERS_OF_A_PLURAL = 5, 4
 # Whole numbers above are not all floats.
 LARGEST_EXACT = 2**53
@@ -100,7 +102,8 @@ def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
     if not _any(marked):
         return trimmed
     marks = _marks(signed.filter(marked))
-    if len(marks) > 1 and not (len(marks) == 2 and marks <= {"", *_CURRENCIES}):
+    # A price may well lack its currency; a number without its unit is another.
+    if len(marks - {""}) > 1 or "" in marks and not marks <= {"", *_CURRENCIES}:
         return None
     is_negative = pc.match_substring_regex(signed, r"^\(.*\)$|-")
     digits = pc.utf8_rtrim(pc.replace_substring_regex(signed, r"[^\d.,]", ""), ".")
@@ -129,7 +132,7 @@ def _marks(numbers: pa.ChunkedArray) -> set[str]:
 def _several(signed: pa.ChunkedArray, name: str) -> str:
     """A note on a column of numbers in several units, which stays text."""
     marked = pc.fill_null(pc.match_substring_regex(signed, _MARKED), False)
-    if _count(marked) < MOSTLY * (len(signed) - signed.null_count):
+    if _count(marked) < MOSTLY * (len(signed) - signed.null_count) or pc.count_distinct(signed).as_py() <= _MOST_LEVELS:
         return ""
     marks = sorted(one or "none" for one in _marks(signed.filter(marked)))
     if not 1 < len(marks) <= _MOST_TOLD:

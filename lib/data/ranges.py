@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -12,9 +13,10 @@ from pyarrow import csv as arrow_csv
 from lib import cores
 from lib.data.dialect import Dialect
 
-_RANGE_BYTES = 2**20
-_SAMPLES, _SAMPLE_BYTES = 4, 2**18
-_RANGES_PER_RELEASE = 32
+# A reader of many columns takes long to start, whatever there is to read.
+_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**20, 2**15
+_SAMPLES, _SAMPLE_BYTES, _MOST_SAMPLED_COLUMNS = 4, 2**18, 200
+_RANGES_PER_RELEASE = 12
 
 
 def may_be_cut(path: Path, dialect: Dialect) -> bool:
@@ -31,34 +33,29 @@ def read(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str
     pyarrow.ArrowInvalid
         Where a value is of another type, or a row is too long or too short.
     """
+    size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
+    with path.open("rb") as file:
 
-    def part(bounds: tuple[int, int]) -> pa.Table:
-        start, end = bounds
-        if start // _RANGE_BYTES % _RANGES_PER_RELEASE == 0:
-            pa.default_memory_pool().release_unused()  # what the text itself took
-        return _part(whole.slice(start, end - start), dialect, places, types)
+        def part(bounds: tuple[int, int]) -> pa.Table:
+            start, end = bounds
+            if start // size % _RANGES_PER_RELEASE == 0:
+                pa.default_memory_pool().release_unused()  # what the text itself took
+            text = pa.py_buffer(os.pread(file.fileno(), end - start, start))
+            return _part(text, dialect, places, types)
 
-    mapped = _mapped(path)
-    whole = pa.py_buffer(mapped)
-    return pa.concat_tables(cores.each(part, list(_bounds(mapped, _begin(mapped, dialect)))))
+        return pa.concat_tables(cores.each(part, list(_bounds(file, _begin(file, dialect), size))))
 
 
 def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> Iterator[pa.Table]:
     """Some rows from several places of the file, in the types that each of them shows."""
-    mapped = _mapped(path)
-    begin = _begin(mapped, dialect)
-    step = (len(mapped) - begin) // _SAMPLES
-    for place in range(begin, len(mapped), max(step, _SAMPLE_BYTES)):
-        start = place if place == begin else mapped.find(b"\n", place) + 1
-        end = mapped.rfind(b"\n", start, start + _SAMPLE_BYTES) + 1
-        if start and end > start:
-            yield _part(pa.py_buffer(mapped[start:end]), dialect, places, {})
-
-
-def _mapped(path: Path) -> mmap.mmap:
-    """The file in the memory that the system has it in, for as long as somebody looks at it."""
     with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        begin, length = _begin(file, dialect), os.fstat(file.fileno()).st_size
+        step = (length - begin) // (_SAMPLES if len(places) <= _MOST_SAMPLED_COLUMNS else 1)
+        for place in range(begin, length, max(step, _SAMPLE_BYTES)):
+            text = os.pread(file.fileno(), _SAMPLE_BYTES, place)
+            text = text[0 if place == begin else text.find(b"\n") + 1 : text.rfind(b"\n") + 1]
+            if text:
+                yield _part(pa.py_buffer(text), dialect, places, {})
 
 
 def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
@@ -76,16 +73,18 @@ def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mappi
     )
 
 
-def _begin(mapped: mmap.mmap, dialect: Dialect) -> int:
+def _begin(file: BinaryIO, dialect: Dialect) -> int:
     """Where the first row begins."""
-    place = 0
+    file.seek(0)
     for _ in range(dialect.lines_before + 1):
-        place = (mapped.find(b"\n", place) + 1) or len(mapped)
-    return place
+        file.readline()
+    return file.tell()
 
 
-def _bounds(mapped: mmap.mmap, begin: int) -> Iterator[tuple[int, int]]:
-    while begin < len(mapped):
-        end = (mapped.find(b"\n", min(begin + _RANGE_BYTES, len(mapped) - 1)) + 1) or len(mapped)
-        yield begin, end
-        begin = end
+def _bounds(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int]]:
+    length = os.fstat(file.fileno()).st_size
+    while begin < length:
+        file.seek(min(begin + size, length))
+        file.readline()
+        yield begin, file.tell()
+        begin = file.tell()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import mmap
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ import pyarrow.compute as pc
 from lib import cores
 from lib.errors import DataError
 
-_BLOCK_BYTES, _BLOCKS_PER_CORE = 2**20, 16
+_BLOCK_BYTES, _BLOCKS_PER_CORE = 2**20, 4
 # All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
 _CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
 _ODD_LINE = r'(?m)^(?:[^"\n\r]*"[^"\n\r]*")*[^"\n\r]*"[^"\n\r]*$'
@@ -72,7 +69,7 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     quotes, line, has_breaks, may_have_codes = 0, 1, False, False
     utf8_sign: tuple[int, str] | None = None
     stranger: tuple[int, int] | None = None
-    blocks = _mapped(file) if isinstance(file, io.BufferedReader) else _blocks(file)
+    blocks = _blocks(file)
     while some := list(itertools.islice(blocks, _BLOCKS_PER_CORE * cores.available())):
         for block, found in zip(some, cores.each(_look, some), strict=True):
             if found.nul >= 0:  # what stands before it would be taken for the whole value
@@ -99,22 +96,8 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     return Scan(stranger is None, quotes % 2 == 0, has_breaks, may_have_codes)
 
 
-def _mapped(file: BinaryIO) -> Iterator[pa.Buffer]:
-    """Blocks of a file in the memory that the system has it in."""
-    if not os.fstat(file.fileno()).st_size:
-        return
-    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    whole, start = pa.py_buffer(mapped), 0
-    while start < len(mapped):
-        end = min(start + _BLOCK_BYTES, len(mapped))
-        if end < len(mapped):
-            end = (mapped.rfind(b"\n", start, end) + 1) or _after_sign(mapped[end - 4 : end], end)
-        yield whole.slice(start, end - start)
-        start = end
-
-
 def _blocks(file: BinaryIO) -> Iterator[pa.Buffer]:
-    """Blocks of what is unpacked while it is read."""
+    """Bytes up to the end of a line, or at least of a sign where a line is longer than a block."""
     rest = b""
     while block := file.read(_BLOCK_BYTES):
         block = rest + block

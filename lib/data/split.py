@@ -26,6 +26,7 @@ from lib.errors import DataError, NameNotFound
 
 # Of a class with fewer test rows to expect, luck may leave none.
 _EXPECTED_TEST_ROWS = 10
+_VALUES_AT_ONCE = 2**20
 
 
 class Rule:
@@ -74,8 +75,9 @@ class Rule:
         sides: tuple[dict, dict] = ({}, {})
         train, test = np.flatnonzero(~test), np.flatnonzero(test)
         names = list(frame.columns)
-        for place in range(0, len(names), cores.available()):
-            some = names[place : place + cores.available()]
+        at_once = max(cores.available(), _VALUES_AT_ONCE // (len(frame) + 1))
+        for place in range(0, len(names), at_once):
+            some = names[place : place + at_once]
             values = [frame.pop(name).array for name in some]
             parted = cores.each(lambda one: (one.take(train), one.take(test)), values)
             for name, (of_train, of_test) in zip(some, parted, strict=True):

@@ -25,6 +25,7 @@ TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 NOTES, UNREAD = "notes", "unread"
 ROWS_PER_WRITE = 2**18
 # A longer dictionary, of Python's objects, takes more than it spares.
+_BYTES_AT_ONCE = 2**23
 _MOST_LEVELS, _ROWS_PER_LEVEL = 10_000, 20
 ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
@@ -186,7 +187,7 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
     else:
         columns: dict[int, pd.Series] = {}
         while table.num_columns:
-            some = [table.column(place) for place in range(min(table.num_columns, cores.available()))]
+            some = table.columns[: max(cores.available(), _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
             table = table.select(range(len(some), table.num_columns))
             for values in cores.each(lambda one: one.to_pandas(types_mapper=types), some):
                 columns[len(columns)] = values
@@ -215,11 +216,12 @@ def _encoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _writeable(frame: pd.DataFrame) -> pd.DataFrame:
     """Frame whose columns a pipeline may change; where pandas has taken over Arrow's memory, they are read-only."""
-    for place in range(frame.shape[1]):
-        values = frame.iloc[:, place].to_numpy(copy=False) if isinstance(frame.dtypes.iloc[place], np.dtype) else None
-        if values is not None and not values.flags.writeable:
-            frame.isetitem(place, values.copy())
-    return frame
+    columns, is_changed = {}, False
+    for place, kind in enumerate(frame.dtypes):
+        columns[place] = values = frame.iloc[:, place]
+        if isinstance(kind, np.dtype) and not values.to_numpy(copy=False).flags.writeable:
+            columns[place], is_changed = values.copy(), True
+    return pd.DataFrame(columns, copy=False).set_axis(frame.columns, axis=1) if is_changed else frame
 
 
 def _numbered(frame: pd.DataFrame) -> pd.DataFrame:

@@ -75,6 +75,7 @@ def _marked(plain):
         "two currencies": ("${}", "€{}", "in several units ($, €)"),
         "percent and shares": ("{}%", "{}", "in several units (%, none)"),
         "two units": ("{} kg", "{} g", "in several units (g, kg)"),
+        "some with a unit": ("{}more", "{}", "in several units (more, none)"),
     }
     for kind, (*marks, told) in several.items():
         texts = [marks[place % 2].format(one) for place, one in enumerate(values)]

@@ -99,6 +99,7 @@ def kill_one_at_work(workspace, pid):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_both_engines_split_alike_and_hold_the_same_contract(tmp_path):
     rows = table(4_000)
     rows.to_parquet(tmp_path / "shop.parquet", row_group_size=500)
