@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.data import tables
+from lib.data import marks, tables
 from lib.data.dialect import look, opened
+from lib.data.numerals import Mark
 from lib.errors import DataError
 
 
@@ -55,6 +56,26 @@ def read(path: Path, rows: int, progress: Callable[[float], object] = bool) -> I
         yield part
     if not count:
         raise DataError(f"{path} has no row. Give a table with a header and rows.")
+
+
+def marks_of(path: Path, rows: int) -> dict[str, Mark]:
+    """What commas and points are in the numbers of each column, seen in all rows.
+
+    Parameters
+    ----------
+    path : Path
+        A table that `read` can read.
+    rows : int
+        In memory together, at the most.
+
+    Returns
+    -------
+    dict
+        By column; empty where numbers are typed, or where commas separate and so are no decimal marks.
+    """
+    if path.suffix.lower() in tables.PARQUET or look(path).separator == ",":
+        return {}
+    return marks.of_columns(read(path, rows))
 
 
 def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import re
+from dataclasses import astuple, dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +31,48 @@ _MOST_LEVELS = 30
 _MOST_TOLD, _FEWEST_LETTERS_OF_A_PLURAL = 5, 4
 # Whole numbers above are not all floats.
 LARGEST_EXACT = 2**53
+
+
+class Mark(enum.Enum):
+    """What commas and points in the numbers of a column are."""
+
+    PLAIN = "a point before decimals"
+    COMMA_THOUSANDS = "a point before decimals, commas between thousands"
+    DECIMAL_COMMA = "a comma before decimals, points between thousands"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a column of texts, or a part of it, looks like in a file in which commas do not separate.
+
+    Attributes
+    ----------
+    present, numbers, sure : int
+        Values that are not missing; those that are numbers where the comma is the decimal mark; those of them in
+        which it can be nothing else.
+    texts, thousands, points : int
+        Values; those that are whole numbers, maybe with marks between thousands; those with a point.
+    """
+
+    present: int = 0
+    numbers: int = 0
+    sure: int = 0
+    texts: int = 0
+    thousands: int = 0
+    points: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def are_decimal_commas(self) -> bool:
+        """Whether most are numbers with a comma, and not all could be thousands (``3,750``)."""
+        return self.sure > 0 and self.numbers >= MOSTLY * self.present
+
+    @property
+    def are_thousands(self) -> bool:
+        """Whether all points part thousands, once the comma is known to be the decimal mark elsewhere."""
+        return self.points > 0 and self.thousands == self.texts
 
 
 def has_codes(texts: pa.ChunkedArray) -> bool:
@@ -59,15 +103,10 @@ def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.Chunk
         return None, _several(_spelt_alike(trimmed), name)
     if has_codes(bare):
         return None, ""
-    if comma and _has_decimal_commas(bare):
-        plain, amount = pc.match_substring_regex(bare, _COMMA), None
-        clean = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
-    else:
-        plain = pc.match_substring_regex(bare, _PLAIN)
-        # Where a comma may be the decimal mark, 1,024 says nothing sure.
-        amount = pc.match_substring_regex(bare, _AMOUNT if not comma else r"^$a")
-        clean = pc.if_else(plain, bare, pc.replace_substring(bare, ",", ""))
-    read = plain if amount is None else pc.or_(plain, amount)
+    mark = Mark.COMMA_THOUSANDS
+    if comma:  # then 1,024 says nothing sure, unless others do
+        mark = Mark.DECIMAL_COMMA if _counts(bare).are_decimal_commas else Mark.PLAIN
+    clean, read, amount = _clean(bare, mark)
     missing = _is_missing(trimmed)
     found, present = _count(read), len(trimmed) - trimmed.null_count - _count(missing)
     if found == 0 or found < MOSTLY * present:
@@ -87,8 +126,46 @@ def _stripped(trimmed: pa.ChunkedArray, bare: pa.ChunkedArray, name: str) -> str
 
 def has_decimal_commas(texts: pa.ChunkedArray) -> bool:
     """Whether a column of texts is one of numbers such as ``3,75``."""
-    bare = _bare(pc.utf8_trim_whitespace(pc.cast(texts, pa.string())))
-    return bare is not None and _has_decimal_commas(bare)
+    return count(texts).are_decimal_commas
+
+
+def count(texts: pa.ChunkedArray) -> Counts:
+    """Counts of a column of texts, or of a part of it."""
+    trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
+    bare = _bare(trimmed)
+    return Counts(present=len(texts) - texts.null_count) if bare is None else _counts(bare)
+
+
+def each(texts: pa.ChunkedArray, mark: Mark) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Numbers of texts, each by itself and null where it is none, and which texts say that one is missing."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    bare = _bare(trimmed)
+    clean, read, _ = _clean(trimmed if bare is None else bare, mark)
+    return pc.cast(pc.if_else(read, clean, pa.scalar(None, pa.string())), pa.float64()), _is_missing(trimmed)
+
+
+def _clean(bare: pa.ChunkedArray, mark: Mark) -> tuple[pa.ChunkedArray, pa.ChunkedArray, pa.ChunkedArray | None]:
+    """Texts as `float` reads them, which of them are numbers, and which of these an amount such as ``1,024``."""
+    if mark is Mark.DECIMAL_COMMA:
+        clean = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
+        return clean, pc.match_substring_regex(bare, _COMMA), None
+    plain = pc.match_substring_regex(bare, _PLAIN)
+    amount = pc.match_substring_regex(bare, _AMOUNT if mark is Mark.COMMA_THOUSANDS else r"^$a")
+    return pc.if_else(plain, bare, pc.replace_substring(bare, ",", "")), pc.or_(plain, amount), amount
+
+
+def _counts(bare: pa.ChunkedArray) -> Counts:
+    values = bare.drop_null()
+    present = values.filter(pc.invert(_is_missing(values)))
+    of_thousands = pc.match_substring_regex(present, _THOUSANDS)
+    return Counts(
+        present=len(present),
+        numbers=_count(pc.match_substring_regex(present, _COMMA)),
+        sure=_count(pc.and_(pc.match_substring(present, ","), pc.invert(of_thousands))),
+        texts=len(values),
+        thousands=_count(of_thousands),
+        points=_count(pc.match_substring(values, ".")),
+    )
 
 
 def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -140,21 +217,10 @@ def _several(signed: pa.ChunkedArray, name: str) -> str:
     return f"{name} stays text: its numbers are in several units ({', '.join(marks)}). Write them in one."
 
 
-def _has_decimal_commas(trimmed: pa.ChunkedArray) -> bool:
-    """Whether all are numbers with a comma, and not all could be thousands (``3,750``)."""
-    values = trimmed.filter(pc.invert(_is_missing(trimmed)))
-    found = _count(pc.match_substring_regex(values, _COMMA))
-    sure = _count(
-        pc.and_(pc.match_substring_regex(values, ","), pc.invert(pc.match_substring_regex(values, _THOUSANDS)))
-    )
-    return sure > 0 and found >= MOSTLY * len(values)
-
-
 def thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
     """Numbers of a column whose points all part thousands, in a file whose decimal mark is the comma; else None."""
     trimmed = pc.utf8_trim_whitespace(texts)
-    values = trimmed.drop_null()
-    if not _any(pc.match_substring(values, ".")) or not pc.all(pc.match_substring_regex(values, _THOUSANDS)).as_py():
+    if not _counts(trimmed).are_thousands:
         return None
     return pc.cast(pc.replace_substring(trimmed, ".", ""), pa.int64())
 

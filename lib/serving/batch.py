@@ -48,7 +48,7 @@ def score(scorer: Scorer, rows: pd.DataFrame) -> Scored:
     ----------
     scorer : Scorer
     rows : DataFrame
-        As `lib.data.batches` gives them: text where the file is one, plain types where it has types.
+        As `lib.data.batches` gives them, with numbers where the model has numbers.
     """
     values, faults = {}, {}
     for column in scorer.model.columns:
@@ -97,10 +97,7 @@ def _answered(
 def _plain(column: Column, cells: pd.Series) -> list:
     """Cells as a request would bring them."""
     plain = [None if pd.isna(cell) is True else _value(cell) for cell in cells.tolist()]
-    kind = column.kind.schema["type"]
-    if kind in ("number", "integer"):
-        return [_number(value) if isinstance(value, str) else value for value in plain]
-    if kind == "boolean":
+    if column.kind.schema["type"] == "boolean":
         return [_TRUTH.get(value.strip().lower(), value) if isinstance(value, str) else value for value in plain]
     return plain
 
@@ -111,13 +108,3 @@ def _value(cell: Any) -> Any:
     if isinstance(cell, decimal.Decimal):
         return float(cell)
     return cell.item() if isinstance(cell, np.generic) else cell
-
-
-def _number(text: str) -> Any:
-    """The number that a text is, with a point or a comma before its decimals; else the text."""
-    for said in (text, text.replace(",", ".")):
-        try:
-            return float(said)
-        except ValueError:
-            continue
-    return text

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.data import marks
+from lib.data.numerals import Mark
 from lib.serving import batch
 from lib.serving.model import load
 from lib.serving.scorer import Scorer
@@ -25,7 +27,11 @@ def rows():
 @pytest.mark.parametrize("as_text", [False, True])
 def test_answers_are_those_of_the_endpoint_whatever_the_file_s_types(scorer, rows, as_text):
     own = scorer.score(json.dumps({"data": rows.to_dict("records")}))
-    table = rows.astype(str).assign(other="x") if as_text else rows.assign(when=pd.to_datetime(rows["when"]))
+    table = (
+        marks.read_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
+        if as_text
+        else rows.assign(when=pd.to_datetime(rows["when"]))
+    )
     scored = batch.score(scorer, table)
     assert scored.predictions == own["predictions"] and not scored.faults
     assert np.array(scored.probabilities).T.tolist() == own["probabilities"]
@@ -57,5 +63,6 @@ def test_a_column_that_may_be_missing_may_be_left_out(scorer, rows):
 
 
 def test_decimal_commas_and_codes_of_text(scorer, rows):
-    scored = batch.score(scorer, rows.assign(fare="12,5", city="00501"))
+    table = rows.assign(fare="12,5", city="00501")
+    scored = batch.score(scorer, marks.read_numbers(table, ["fare"], {"fare": Mark.DECIMAL_COMMA}))
     assert scored.values["fare"] == [12.5] * 4 and scored.values["city"] == ["00501"] * 4
