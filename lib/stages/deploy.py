@@ -18,7 +18,6 @@ import threadpoolctl
 from lib import charts, metrics
 from lib.data import tables
 from lib.errors import EndpointError, GateError
-from lib.serving.plain import use_one_job
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend, EndpointStatus
@@ -228,6 +227,8 @@ def compare(answer: dict[str, Any], expected: Predictions, tolerance: float = 0)
 def _own_answers(model: Any, rows: pd.DataFrame, parameters: Parameters) -> Predictions:
     """What the model itself says, in one thread as at the endpoint: their number can change the last digits."""
     if hasattr(model, "get_params"):  # it is here, and not asked on a cluster
+        from lib.serving.plain import use_one_job  # scikit-learn is there already, with the model
+
         use_one_job(model)
     with threadpoolctl.threadpool_limits(1):
         return metrics.predict(model, rows, parameters.task, parameters.positive_class)
