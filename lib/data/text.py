@@ -7,11 +7,7 @@ digits beyond a float's, and dates, whose form the training finds.
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from lib.data import numerals, ranges, totals
+from lib.data import mending, numerals, ranges, totals
 from lib.data.dialect import UNREADABLE, Dialect, look, opened
 from lib.errors import DataError
 
-_SHOWN = 3
 _FORESEEN_BYTES = 2**20
 _BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
 ENCODED = pa.dictionary(pa.int32(), pa.string())
@@ -245,7 +240,7 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
                     return reader(str(path), **options)
                 with opened(path) as file:
                     return reader(file, **options)
-    with _mended(path, dialect) as (file, rows):
+    with mending.mended(path, dialect) as (file, rows):
         if rows == 0:
             return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
         quoted = replace(dialect.scan, has_breaks=True)
@@ -301,51 +296,6 @@ def _options(dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.Dat
             column_types=dict(types),
         ),
     }
-
-
-@contextmanager
-def _mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, int]]:
-    """The file anew, each row as wide as the header, and its number of rows.
-
-    A row too short lacks its last values. One too long is refused, unless all it has too much is empty.
-    """
-    width, rows, long, broken = len(dialect.header), 0, [], (0, 0)
-    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
-    with opened(path) as raw, tempfile.TemporaryFile() as file:
-        out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(out)
-        writer.writerow(dialect.header)
-        text = io.TextIOWrapper(raw, encoding=encoding, newline="")
-        for _ in range(dialect.lines_before):
-            next(text)
-        lines = csv.reader(text, delimiter=dialect.separator)
-        next(filter(None, lines))
-        line = dialect.lines_before + lines.line_num
-        for row in filter(None, lines):
-            start, line = line + 1, dialect.lines_before + lines.line_num
-            rows += 1
-            if any(row[width:]):
-                long.append((start, len(row)))
-            if line > start:
-                broken = (start, line)
-            writer.writerow([*row[:width], *[""] * (width - len(row))])
-        if long:
-            raise DataError(_too_long(path, long, rows, width))
-        if not dialect.scan.is_balanced and broken[1] == line:
-            raise DataError(f"{path}: a quote in line {broken[0]} is never closed. Mend that line.")
-        out.flush()
-        file.seek(0)
-        yield file, rows
-
-
-def _too_long(path: Path, long: Sequence[tuple[int, int]], rows: int, width: int) -> str:
-    if len(long) == rows:
-        return (
-            f"{path}: its rows have more fields ({long[0][1]}) than its header has names ({width}). Name every column."
-        )
-    named = "; ".join(f"line {line} has {found}" for line, found in long[:_SHOWN])
-    more = f" and {len(long) - _SHOWN} more rows" if len(long) > _SHOWN else ""
-    return f"{path}: expected {width} fields, but {named}{more}. Mend these lines."
 
 
 def _shown(paths: Sequence[Path]) -> str:

@@ -1,0 +1,60 @@
+"""A text file whose rows are not all as its header says, written anew by Python's csv, or refused by its lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.data.dialect import Dialect, opened
+from lib.errors import DataError
+
+_SHOWN = 3
+
+
+@contextmanager
+def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, int]]:
+    """The file anew, each row as wide as the header, and its number of rows.
+
+    A row too short lacks its last values. One too long is refused, unless all it has too much is empty.
+    """
+    width, rows, long, broken = len(dialect.header), 0, [], (0, 0)
+    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    with opened(path) as raw, tempfile.TemporaryFile() as file:
+        out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(out)
+        writer.writerow(dialect.header)
+        text = io.TextIOWrapper(raw, encoding=encoding, newline="")
+        for _ in range(dialect.lines_before):
+            next(text)
+        lines = csv.reader(text, delimiter=dialect.separator)
+        next(filter(None, lines))
+        line = dialect.lines_before + lines.line_num
+        for row in filter(None, lines):
+            start, line = line + 1, dialect.lines_before + lines.line_num
+            rows += 1
+            if any(row[width:]):
+                long.append((start, len(row)))
+            if line > start:
+                broken = (start, line)
+            writer.writerow([*row[:width], *[""] * (width - len(row))])
+        if long:
+            raise DataError(_too_long(path, long, rows, width))
+        if not dialect.scan.is_balanced and broken[1] == line:
+            raise DataError(f"{path}: a quote in line {broken[0]} is never closed. Mend that line.")
+        out.flush()
+        file.seek(0)
+        yield file, rows
+
+
+def _too_long(path: Path, long: Sequence[tuple[int, int]], rows: int, width: int) -> str:
+    if len(long) == rows:
+        return (
+            f"{path}: its rows have more fields ({long[0][1]}) than its header has names ({width}). Name every column."
+        )
+    named = "; ".join(f"line {line} has {found}" for line, found in long[:_SHOWN])
+    more = f" and {len(long) - _SHOWN} more rows" if len(long) > _SHOWN else ""
+    return f"{path}: expected {width} fields, but {named}{more}. Mend these lines."
