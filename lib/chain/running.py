@@ -112,9 +112,11 @@ class _Runner:
         executor = self._executor(together)
         share = self._threads(together, executor)
         with ThreadPoolExecutor(executor.places, thread_name_prefix="notebook") as pool:
-            futures = [pool.submit(self._one, one, executor, share) for one in together]
-            self._prepare(together, following)
+            futures: list[Future] = []
             try:
+                for one in together:
+                    futures.append(pool.submit(self._one, one, executor, share))
+                self._prepare(together, following)
                 wait(futures)
             except KeyboardInterrupt:
                 self._stop(futures)
