@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from lib import backends, cores
-from lib.chain import failures, forking
+from lib.chain import failures, forking, running
 from lib.chain.record import RunRecord
 from lib.errors import DataError
 from lib.paths import ROOT
@@ -198,6 +198,20 @@ class TestInterrupting:
             chain.run()
         assert chain.statuses == [("setup", "interrupted")]
         assert chain.error("01_setup.ipynb")["ename"] == "KeyboardInterrupt"
+        assert not alive(int(started.read_text()))
+
+    def test_it_reaches_the_cell_before_the_chain_waits_for_it(self, chain, tmp_path, monkeypatch):
+        started = tmp_path / "started"
+        chain.write("01_setup.ipynb", touch_and_sleep(started))
+
+        def prepare(*rounds):
+            wait_for(started.exists)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(running._Runner, "_prepare", prepare)
+        with pytest.raises(failures.Interrupted):
+            chain.run()
+        assert chain.statuses == [("setup", "interrupted")]
         assert not alive(int(started.read_text()))
 
     def test_it_reaches_all_that_run_side_by_side_and_starts_no_other(self, chain, tmp_path):
