@@ -93,6 +93,7 @@ class ForkedKernel:
             self.terminate()
         if not multiprocessing.connection.wait([self._process.sentinel], _GRACE_SECONDS):
             self.kill()
+            self.wait()
         self._folder.cleanup()
 
     # What provisioners call of a subprocess.Popen
@@ -239,7 +240,6 @@ def _kernel(connection_file: str, arguments: tuple[str, ...], orders: Any) -> No
     os.setsid()
     # A terminal's Ctrl-C is for the chain, which passes it on; a fork server ignores it, and so did this process.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_the_chain, name="chain", daemon=True).start()
     sys.argv = ["ipykernel_launcher", "-f", connection_file, *arguments]
     sys.path.insert(0, "")
@@ -257,6 +257,8 @@ def _kernel(connection_file: str, arguments: tuple[str, ...], orders: Any) -> No
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
+        # Not before: there is nothing to clean up till now, and imports have been seen to lose the exception.
+        signal.signal(signal.SIGTERM, _leave)
         app.start()
     finally:
         atexit._run_exitfuncs()  # multiprocessing's children leave without them; MLflow, for one, has some

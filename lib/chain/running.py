@@ -113,7 +113,7 @@ class _Runner:
         share = self._threads(together, executor)
         with ThreadPoolExecutor(executor.places, thread_name_prefix="notebook") as pool:
             futures: list[Future] = []
-            try:
+            try:  # an interrupt may come before the wait, and has to end what has begun
                 for one in together:
                     futures.append(pool.submit(self._one, one, executor, share))
                 self._prepare(together, following)

@@ -135,6 +135,13 @@ class TestSpares:
         assert not [one for one in (taken,) if Path(one.connection_file).exists()]
         assert not own._spares
 
+    def test_one_that_does_not_end_in_time_is_killed_and_gone(self, own, monkeypatch):
+        monkeypatch.setattr(forking, "_GRACE_SECONDS", 0)
+        taken = own.take(forking.ARGUMENTS).result()
+        own.end(taken)
+        own.close()
+        assert ended(taken.pid) and taken.poll() == -signal.SIGKILL
+
     def test_a_spare_that_could_not_be_forked_does_not_hinder_the_end(self, own, monkeypatch):
         def fail(*arguments):
             raise OSError("no process left")
