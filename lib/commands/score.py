@@ -46,14 +46,15 @@ def execute(options: argparse.Namespace) -> int:
     data = backend.local_copy(options.data)
     scorer = _scorer(backend, parameters.name, options.version)
     numbers = [one.name for one in scorer.model.columns if one.kind.schema["type"] in ("number", "integer")]
-    written = batches.marks_of(data, _ROWS)
+    dialect = batches.dialect_of(data)
+    commas = batches.marks_of(data, dialect, _ROWS)
     bar, rows, faults, share = Bar("rows"), 0, 0, [0.0]
     with _written(out) as write:
-        for part in batches.read(data, _ROWS, lambda read: share.__setitem__(0, read)):
+        for part in batches.read(data, dialect, _ROWS, lambda read: share.__setitem__(0, read)):
             bar.show(share[0], rows)
             if not rows:
                 _check_columns(part.columns, scorer, options.data)
-            scored = batch.score(scorer, marks.read_numbers(part, numbers, written))
+            scored = batch.score(scorer, marks.read_numbers(part, numbers, commas))
             write(_table(part, scored, scorer))
             for place, why in list(scored.faults.items())[: max(0, _TOLD_FAULTS - faults)]:
                 print(f"row {part.index[place] + 1}: {why}")

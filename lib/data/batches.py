@@ -6,6 +6,7 @@ and not to some of its rows. Those of a Parquet file come in its types.
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,18 +16,42 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.data import marks, tables
-from lib.data.dialect import look, opened
+from lib.data.dialect import Dialect, look, opened
 from lib.data.numerals import Mark
 from lib.errors import DataError
 
 
-def read(path: Path, rows: int, progress: Callable[[float], object] = bool) -> Iterator[pd.DataFrame]:
+def dialect_of(path: Path) -> Dialect | None:
+    """How a text file is written; None of a Parquet file.
+
+    Raises
+    ------
+    DataError
+        Naming the file and what is wrong with it.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is no file. Give the path of a {' or '.join(tables.PARQUET[:1] + tables.TEXT)} file.")
+    suffix = path.suffix.lower()
+    if suffix not in tables.PARQUET + tables.TEXT:
+        known = ", ".join(tables.PARQUET + tables.TEXT)
+        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {known}.")
+    if suffix in tables.PARQUET:
+        return None
+    with _readable(path):
+        return look(path)
+
+
+def read(
+    path: Path, dialect: Dialect | None, rows: int, progress: Callable[[float], object] = bool
+) -> Iterator[pd.DataFrame]:
     """Read a table some rows at a time.
 
     Parameters
     ----------
     path : Path
         As `tables.read` takes it.
+    dialect : Dialect or None
+        As `dialect_of` has found it.
     rows : int
         Of each part, at the most.
     progress : callable
@@ -42,14 +67,8 @@ def read(path: Path, rows: int, progress: Callable[[float], object] = bool) -> I
     DataError
         Naming the file and what is wrong with it.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is no file. Give the path of a {' or '.join(tables.PARQUET[:1] + tables.TEXT)} file.")
-    suffix = path.suffix.lower()
-    if suffix not in tables.PARQUET + tables.TEXT:
-        known = ", ".join(tables.PARQUET + tables.TEXT)
-        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {known}.")
     count = 0
-    for part in (_parquet if suffix in tables.PARQUET else _text)(path, rows, progress):
+    for part in _parquet(path, rows, progress) if dialect is None else _text(path, dialect, rows, progress):
         part.columns = [str(name).strip() for name in part.columns]
         part.index = range(count, count + len(part))
         count += len(part)
@@ -58,24 +77,22 @@ def read(path: Path, rows: int, progress: Callable[[float], object] = bool) -> I
         raise DataError(f"{path} has no row. Give a table with a header and rows.")
 
 
-def marks_of(path: Path, rows: int) -> dict[str, Mark]:
+def marks_of(path: Path, dialect: Dialect | None, rows: int) -> dict[str, Mark]:
     """What commas and points are in the numbers of each column, seen in all rows.
 
     Parameters
     ----------
-    path : Path
-        A table that `read` can read.
-    rows : int
-        In memory together, at the most.
+    path, dialect, rows
+        As of `read`.
 
     Returns
     -------
     dict
         By column; empty where numbers are typed, or where commas separate and so are no decimal marks.
     """
-    if path.suffix.lower() in tables.PARQUET or look(path).separator == ",":
+    if dialect is None or dialect.separator == ",":
         return {}
-    return marks.of_columns(read(path, rows))
+    return marks.of_columns(read(path, dialect, rows))
 
 
 def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
@@ -93,24 +110,29 @@ def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iter
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def _text(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
+def _text(path: Path, dialect: Dialect, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
     size = max(1, path.stat().st_size)
+    with _readable(path), path.open("rb") as raw, opened(path, raw) as content:
+        parts = pd.read_csv(
+            content,
+            sep=dialect.separator,
+            skiprows=dialect.lines_before,
+            encoding="utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding,
+            index_col=False,
+            dtype=str,
+            chunksize=rows,
+            on_bad_lines="error",
+        )
+        for part in parts:
+            progress(raw.tell() / size)
+            yield part
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a text file in words."""
     try:
-        dialect = look(path)
-        with path.open("rb") as raw, opened(path, raw) as content:
-            parts = pd.read_csv(
-                content,
-                sep=dialect.separator,
-                skiprows=dialect.lines_before,
-                encoding="utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding,
-                index_col=False,
-                dtype=str,
-                chunksize=rows,
-                on_bad_lines="error",
-            )
-            for part in parts:
-                progress(raw.tell() / size)
-                yield part
+        yield
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} has no header. Its first line names the columns.") from error
     except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zipfile.BadZipFile) as error:

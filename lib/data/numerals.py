@@ -81,8 +81,8 @@ def has_codes(texts: pa.ChunkedArray) -> bool:
     return _any(pc.match_substring_regex(trimmed, _CODE)) or _any(pc.match_substring_regex(trimmed, r"^[+-]?\d{17,}$"))
 
 
-def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.ChunkedArray | None, str]:
-    """Numbers of a column of texts, None where it is one of words, and a note where something was read into it.
+def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.ChunkedArray | None, Mark, str]:
+    """Numbers of a column of texts, None where it is one of words, their marks, and a note on what was read into them.
 
     Parameters
     ----------
@@ -94,26 +94,25 @@ def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.Chunk
     """
     sample = pc.cast(texts.drop_null()[:_SAMPLE], pa.string())
     if len(sample) == 0:
-        return None, ""
-    if _counted(sample, comma)[0] < MOSTLY / 2 * len(sample) - 1:
-        return None, _several(_spelt_alike(pc.utf8_trim_whitespace(sample)), name)
+        return None, Mark.PLAIN, ""
+    if _counted(sample, comma) < MOSTLY / 2 * len(sample) - 1:
+        return None, Mark.PLAIN, _several(_spelt_alike(pc.utf8_trim_whitespace(sample)), name)
     trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
     bare = _bare(trimmed)
     if bare is None:
-        return None, _several(_spelt_alike(trimmed), name)
+        return None, Mark.PLAIN, _several(_spelt_alike(trimmed), name)
     if has_codes(bare):
-        return None, ""
+        return None, Mark.PLAIN, ""
     mark = Mark.COMMA_THOUSANDS
     if comma:  # then 1,024 says nothing sure, unless others do
         mark = Mark.DECIMAL_COMMA if _counts(bare).are_decimal_commas else Mark.PLAIN
-    clean, read, amount = _clean(bare, mark)
+    clean, read = _clean(bare, mark)
     missing = _is_missing(trimmed)
     found, present = _count(read), len(trimmed) - trimmed.null_count - _count(missing)
     if found == 0 or found < MOSTLY * present:
-        return None, ""
-    numbers = pc.cast(pc.if_else(read, clean, pa.scalar(None, pa.string())), pa.float64())
-    notes = [_stripped(trimmed, bare, name), _note(trimmed, read, missing, amount, name)]
-    return numbers, " ".join(filter(None, notes))
+        return None, mark, ""
+    notes = [_stripped(trimmed, bare, name), _note(trimmed, read, missing, name)]
+    return _as_floats(clean, read), mark, " ".join(filter(None, notes))
 
 
 def _stripped(trimmed: pa.ChunkedArray, bare: pa.ChunkedArray, name: str) -> str:
@@ -122,11 +121,6 @@ def _stripped(trimmed: pa.ChunkedArray, bare: pa.ChunkedArray, name: str) -> str
         return ""
     before, after = (texts.filter(changed)[0].as_py() for texts in (trimmed, bare))
     return f"{name} is one of numbers: {before!r} counts as {after}."
-
-
-def has_decimal_commas(texts: pa.ChunkedArray) -> bool:
-    """Whether a column of texts is one of numbers such as ``3,75``."""
-    return count(texts).are_decimal_commas
 
 
 def count(texts: pa.ChunkedArray) -> Counts:
@@ -140,18 +134,23 @@ def each(texts: pa.ChunkedArray, mark: Mark) -> tuple[pa.ChunkedArray, pa.Chunke
     """Numbers of texts, each by itself and null where it is none, and which texts say that one is missing."""
     trimmed = pc.utf8_trim_whitespace(texts)
     bare = _bare(trimmed)
-    clean, read, _ = _clean(trimmed if bare is None else bare, mark)
-    return pc.cast(pc.if_else(read, clean, pa.scalar(None, pa.string())), pa.float64()), _is_missing(trimmed)
+    return _as_floats(*_clean(trimmed if bare is None else bare, mark)), _is_missing(trimmed)
 
 
-def _clean(bare: pa.ChunkedArray, mark: Mark) -> tuple[pa.ChunkedArray, pa.ChunkedArray, pa.ChunkedArray | None]:
-    """Texts as `float` reads them, which of them are numbers, and which of these an amount such as ``1,024``."""
+def _as_floats(clean: pa.ChunkedArray, read: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.cast(pc.if_else(read, clean, pa.scalar(None, pa.string())), pa.float64())
+
+
+def _clean(bare: pa.ChunkedArray, mark: Mark) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Texts as `float` reads them, and which of them are numbers."""
     if mark is Mark.DECIMAL_COMMA:
         clean = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
-        return clean, pc.match_substring_regex(bare, _COMMA), None
+        return clean, pc.match_substring_regex(bare, _COMMA)
     plain = pc.match_substring_regex(bare, _PLAIN)
-    amount = pc.match_substring_regex(bare, _AMOUNT if mark is Mark.COMMA_THOUSANDS else r"^$a")
-    return pc.if_else(plain, bare, pc.replace_substring(bare, ",", "")), pc.or_(plain, amount), amount
+    if mark is Mark.PLAIN:
+        return bare, plain
+    clean = pc.if_else(plain, bare, pc.replace_substring(bare, ",", ""))
+    return clean, pc.or_(plain, pc.match_substring_regex(bare, _AMOUNT))
 
 
 def _counts(bare: pa.ChunkedArray) -> Counts:
@@ -225,24 +224,23 @@ def thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
     return pc.cast(pc.replace_substring(trimmed, ".", ""), pa.int64())
 
 
-def _counted(sample: pa.ChunkedArray, comma: bool) -> tuple[int, int]:
+def _counted(sample: pa.ChunkedArray, comma: bool) -> int:
+    """Texts that may be numbers, or say that one is missing."""
     trimmed = pc.utf8_trim_whitespace(sample)
     bare = _bare(trimmed)
     if bare is None:
-        return 0, len(sample)
+        return 0
     read = pc.or_(pc.match_substring_regex(bare, _PLAIN), pc.match_substring_regex(bare, _AMOUNT))
     if comma:
         read = pc.or_(read, pc.match_substring_regex(bare, _COMMA))
-    return _count(pc.or_(read, _is_missing(trimmed))), len(sample)
+    return _count(pc.or_(read, _is_missing(trimmed)))
 
 
 def _is_missing(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING))
 
 
-def _note(
-    trimmed: pa.ChunkedArray, read: pa.ChunkedArray, missing: pa.ChunkedArray, amount: pa.ChunkedArray, name: str
-) -> str:
+def _note(trimmed: pa.ChunkedArray, read: pa.ChunkedArray, missing: pa.ChunkedArray, name: str) -> str:
     said = []
     unread = pc.and_(pc.invert(read), pc.invert(missing))
     if _any(unread):

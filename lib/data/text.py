@@ -18,6 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from lib.data import mending, numerals, ranges, totals
 from lib.data.dialect import UNREADABLE, Dialect, look, opened
+from lib.data.numerals import Mark
 from lib.errors import DataError
 
 _FORESEEN_BYTES = 2**20
@@ -125,10 +126,9 @@ def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.T
         if pa.types.is_null(field.type):
             table = _replaced(table, pa.table({field.name: pc.cast(table[field.name], pa.float64())}))
         elif is_text(field.type):
-            column = table[field.name]
-            numbers, note = numerals.as_numbers(column, header[int(field.name)], comma)
+            numbers, mark, note = numerals.as_numbers(table[field.name], header[int(field.name)], comma)
             if numbers is not None:
-                commas = commas or (comma and numerals.has_decimal_commas(column))
+                commas = commas or mark is Mark.DECIMAL_COMMA
                 table = _replaced(table, pa.table({field.name: numbers}))
             if note:
                 notes.append(note)

@@ -31,10 +31,14 @@ def written(folder, kind):
     return path
 
 
+def read(path, *given):
+    return list(batches.read(path, batches.dialect_of(path), 10, *given))
+
+
 @pytest.mark.parametrize("kind", ["plain", "semicolons", "excel", "utf-16", "cp1252", "bom", "gz", "zip", "parquet"])
 def test_parts_make_the_table(tmp_path, kind):
     shares = []
-    parts = list(batches.read(written(tmp_path, kind), 10, shares.append))
+    parts = read(written(tmp_path, kind), shares.append)
     assert [len(part) for part in parts] == [10, 10, 5]
     whole = pd.concat(parts)
     assert list(whole.index) == list(range(25)) and list(whole.columns) == list(FRAME)
@@ -45,7 +49,7 @@ def test_parts_make_the_table(tmp_path, kind):
 
 def test_missing_cells_are_missing(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,\n,x\nNA,y\n")
-    (part,) = batches.read(tmp_path / "a.csv", 10)
+    (part,) = read(tmp_path / "a.csv")
     assert part["a"].isna().tolist() == [False, True, True] and part["b"].isna().tolist() == [True, False, False]
 
 
@@ -63,9 +67,9 @@ def test_missing_cells_are_missing(tmp_path):
 def test_what_cannot_be_read_is_told(tmp_path, name, content, said):
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=said):
-        list(batches.read(tmp_path / name, 10))
+        read(tmp_path / name)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="is no file"):
-        list(batches.read(tmp_path / "nothing.csv", 10))
+        read(tmp_path / "nothing.csv")

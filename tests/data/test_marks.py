@@ -36,8 +36,9 @@ def written(path, separator, names):
 def test_a_part_has_the_numbers_of_the_whole(tmp_path, names, separator):
     path = written(tmp_path / "table.csv", separator, [*names, "beside"])
     whole = tables.read(path)
-    known = batches.marks_of(path, 7)
-    parts = [marks.read_numbers(part, names, known) for part in batches.read(path, 2)]  # too few to tell by
+    dialect = batches.dialect_of(path)
+    known = batches.marks_of(path, dialect, 7)
+    parts = [marks.read_numbers(part, names, known) for part in batches.read(path, dialect, 2)]  # too few to tell by
     for name in names:
         if whole[name].dtype.kind not in "if":  # none that a model would take for numbers
             continue
@@ -47,8 +48,10 @@ def test_a_part_has_the_numbers_of_the_whole(tmp_path, names, separator):
 
 
 def test_what_is_no_number_stays_as_it_is(tmp_path):
-    (tmp_path / "table.csv").write_text("size\n1\nlarge\nn/a\n\n2\n")
-    (part,) = (marks.read_numbers(one, ["size", "not there"], {}) for one in batches.read(tmp_path / "table.csv", 10))
+    path = tmp_path / "table.csv"
+    path.write_text("size\n1\nlarge\nn/a\n\n2\n")
+    (part,) = batches.read(path, batches.dialect_of(path), 10)
+    part = marks.read_numbers(part, ["size", "not there"], {})
     assert part["size"].tolist() == [1.0, "large", None, 2.0]
 
 
