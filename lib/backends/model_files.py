@@ -37,7 +37,7 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
     """
     import mlflow
 
-    with _quiet("mlflow"):
+    with _quiet():
         mlflow.sklearn.save_model(
             model,
             str(folder),
@@ -78,7 +78,7 @@ def load(folder: Path) -> Any:
 
     path = list(sys.path)
     try:
-        with _quiet("mlflow"):
+        with _quiet():
             return mlflow.sklearn.load_model(str(folder))
     finally:
         # MLflow puts the model's own code first, where later imports would find an older `lib`.
@@ -107,22 +107,22 @@ def _signature(features: pd.DataFrame, sample: pd.DataFrame, answers: Any) -> An
 
     optional = features.isna().any()
     inputs = Schema([ColSpec(kind(values), name, required=not optional[name]) for name, values in features.items()])
-    with _quiet("mlflow"):
+    with _quiet():
         outputs = infer_signature(sample, answers).outputs
     return ModelSignature(inputs=inputs, outputs=outputs)
 
 
 @contextlib.contextmanager
-def _quiet(logger: str) -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Errors only, for calls whose warnings are known: pickles are guarded by their SHA-256."""
     import warnings
 
-    log = logging.getLogger(logger)
-    level = log.level
-    log.setLevel(logging.ERROR)
+    of_mlflow = logging.getLogger("mlflow")
+    level = of_mlflow.level
+    of_mlflow.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        of_mlflow.setLevel(level)

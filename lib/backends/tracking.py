@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lib.automl import DONE
 from lib.backends import model_files
 from lib.errors import DataError, StageError
-from lib.serving.model_folder import digest
+from lib.serving.model_folder import BASELINE_FILE, digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lib.charts import Chart
 
 MODEL = "model"
-BASELINE_FILE = "baseline.json"
 _STAGE = "stage"
 _OUTPUT = "output."
 _SHA256 = "model_sha256"

@@ -15,9 +15,8 @@ from typing import Any
 import yaml
 
 from lib.serving.columns import KINDS, Column
-from lib.serving.model_folder import ModelRefused, digest, find, use_code
+from lib.serving.model_folder import BASELINE_FILE, ModelRefused, digest, find, use_code
 
-BASELINE_FILE = "baseline.json"
 # The reader in C is not in every build of PyYAML.
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -71,14 +70,15 @@ def load(folder: str | Path, name: str | None = None, version: str | None = None
         With the reason.
     """
     model = read(folder, name, version, sha256)
-    use_code(find(folder))
-    return with_estimator(model, find(folder))
+    folder = find(folder)
+    use_code(folder)
+    return with_estimator(model, folder)
 
 
 def with_estimator(model: Model, folder: Path) -> Model:
     """The model of which `read` has read the folder, unpickled."""
     flavor = _flavor(_described(folder))
-    path = folder / flavor.get("pickled_model", "model.pkl")
+    path = folder / _file(flavor)
     if flavor.get("serialization_format") == "skops":
         import skops.io
 
@@ -89,7 +89,7 @@ def with_estimator(model: Model, folder: Path) -> Model:
 
 def pickled(folder: Path) -> Path:
     """File that holds the estimator of a model folder."""
-    return folder / _flavor(_described(folder)).get("pickled_model", "model.pkl")
+    return folder / _file(_flavor(_described(folder)))
 
 
 def read(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
@@ -134,6 +134,10 @@ def _flavor(described: dict) -> dict:
     if "sklearn" not in flavors:
         raise ModelRefused(f"Only scikit-learn models are served; this one has the flavors {', '.join(flavors)}.")
     return flavors["sklearn"]
+
+
+def _file(flavor: dict) -> str:
+    return flavor.get("pickled_model", "model.pkl")
 
 
 def _examples(folder: Path, described: dict, columns: tuple[Column, ...]) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ import lib
 # Neither is part of the model: the first is written by whoever imports its code, the second by MLflow's
 # registry client into what it downloads.
 NOT_HASHED = ("__pycache__", "registered_model_meta")
+# Statistics of the training rows, written beside the model when it is logged.
+BASELINE_FILE = "baseline.json"
 
 
 class ModelRefused(Exception):

@@ -12,10 +12,10 @@ import pandas as pd
 
 from lib import charts, metrics
 from lib.backends.models import ModelVersion, ProductionMoved
-from lib.backends.tracking import BASELINE_FILE
 from lib.data import split, tables
 from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
+from lib.serving.model_folder import BASELINE_FILE
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend

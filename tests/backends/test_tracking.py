@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from workspaces import model_of, quick_logging, table
 
-from lib.backends.tracking import BASELINE_FILE, Tracking
+from lib.backends.tracking import Tracking
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
+from lib.serving.model_folder import BASELINE_FILE
 
 
 def tracking_in(workspace):

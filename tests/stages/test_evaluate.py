@@ -10,9 +10,9 @@ from workspaces import NAME, RIVALS, log_candidate, pipeline_in, preprocess, ver
 
 from lib import metrics
 from lib.backends.models import ModelRegistry
-from lib.backends.tracking import BASELINE_FILE
 from lib.errors import DataError
 from lib.pipelines.base import BasePipeline
+from lib.serving.model_folder import BASELINE_FILE
 from lib.stages import evaluate
 
 # Fixtures.
