@@ -50,10 +50,9 @@ def _column(values: pd.Series) -> dict[str, Any]:
 
 
 def _numbers(values: pd.Series) -> dict[str, Any]:
-    floats = values.to_numpy(dtype=float, na_value=np.nan)
+    floats = values.to_numpy(dtype=float, na_value=np.nan, copy=True)  # it is worked on in place
     is_finite = np.isfinite(floats)
-    # A copy of its own in either case: it is worked on in place.
-    floats = floats[is_finite] if not is_finite.all() else floats.copy() if floats.dtype == values.dtype else floats
+    floats = floats if is_finite.all() else floats[is_finite]
     if not len(floats):
         return {}
     ends = {"minimum": float(floats.min()), "maximum": float(floats.max())}

@@ -24,8 +24,8 @@ TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 # What is told beside a table: attributes of its frame.
 NOTES, UNREAD = "notes", "unread"
 ROWS_PER_WRITE = 2**18
-# A longer dictionary, of Python's objects, takes more than it spares.
 _BYTES_AT_ONCE = 2**23
+# A longer dictionary, of Python's objects, takes more than it spares.
 _MOST_LEVELS, _ROWS_PER_LEVEL = 10_000, 20
 ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 

@@ -18,7 +18,6 @@ import pickle
 import queue
 import signal
 import socket
-import statistics
 import sys
 import threading
 import time
@@ -27,7 +26,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-ROW_REPEATS = 5
 _IMPORTED = ("lib.automl.trials.blend", "lib.automl.trials.families", "lib.training.features", "lightgbm")
 
 
@@ -110,6 +108,7 @@ def fit(task: FitFold, folder: Path) -> Fitted:
 
     from lib.automl.trials.blend import Member
     from lib.automl.trials.families import FITS, Fit
+    from lib.automl.trials.latency import row_milliseconds
 
     started = time.monotonic()
     F, F_test = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("train", "test"))
@@ -141,15 +140,12 @@ def fit(task: FitFold, folder: Path) -> Fitted:
     answers = {"unseen": member.answer(np.asarray(F[unseen])), "test": member.answer(np.asarray(F_test))}
     if not all(np.isfinite(answer).all() for answer in answers.values()):
         raise ValueError("its predictions are no numbers")
-    row, times = np.asarray(F_test[:1]), []
-    for _ in range(ROW_REPEATS):
-        begun = time.perf_counter()
-        member.answer(row)
-        times.append(time.perf_counter() - begun)
+    row = np.asarray(F_test[:1])
+    row_ms = row_milliseconds(lambda: member.answer(row))
     pickled = pickle.dumps(member)
     (folder / f"{task.name}-{task.fold}.model").write_bytes(pickled)
     np.savez(folder / f"{task.name}-{task.fold}.npz", **answers)
-    return Fitted(seconds, statistics.median(times) * 1000, len(pickled) / 1e6)
+    return Fitted(seconds, row_ms, len(pickled) / 1e6)
 
 
 def work(connection: Connection, folder: Path) -> None:
