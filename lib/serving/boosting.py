@@ -54,7 +54,11 @@ class Boosting:
 
 def _of_two(sums: np.ndarray) -> np.ndarray:
     # By the exponential of C, as in scipy.special.expit: NumPy's own rounds otherwise.
-    second = [1 / (1 + math.exp(-one)) if -one < MOST_EXPONENT else 0.0 for one in sums[:, 0].tolist()]
+    against = (-sums[:, 0]).tolist()
+    try:
+        second = [1 / (1 + raised) for raised in map(math.exp, against)]
+    except OverflowError:
+        second = [1 / (1 + math.exp(one)) if one < MOST_EXPONENT else 0.0 for one in against]
     answers = np.empty((len(sums), 2))
     answers[:, 1] = second
     answers[:, 0] = 1 - answers[:, 1]

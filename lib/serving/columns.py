@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.serving.moments import MOMENT, is_moment, moments
+from lib.serving.moments import MOMENT, are_moments, is_moment, moments
 
 LARGEST = float(np.finfo(float).max)
 
@@ -115,6 +115,8 @@ KINDS = {
         {"type": "string", "pattern": f"^{MOMENT.pattern}$"},
         is_moment,
         moments,
+        frozenset({str}),
+        are_moments,
     ),
 }
 

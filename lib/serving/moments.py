@@ -18,6 +18,11 @@ def is_moment(value: object) -> bool:
     return type(value) is str and _nanoseconds(value) is not None
 
 
+def are_moments(values: list[str]) -> bool:
+    """Whether each of some texts is one."""
+    return None not in map(_nanoseconds, values)
+
+
 def moments(values: list[str | None]) -> np.ndarray:
     """Array of ``datetime64[ns]`` in UTC, of texts that are moments and of nulls."""
     found = [MISSING if value is None else _nanoseconds(value) for value in values]

@@ -18,7 +18,7 @@ Lucchese et al.: QuickScorer: a fast algorithm to rank documents with additive e
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,6 +45,30 @@ QUESTION = np.dtype(
 
 class NoMasks(Exception):
     """A model cannot be put into masks; the message says why."""
+
+
+class _Asked(NamedTuple):
+    """A feature that is asked about.
+
+    Attributes
+    ----------
+    feature : int
+        Its place.
+    thresholds : numpy.ndarray
+        In order, and infinity: NumPy sorts a missing value behind it, and so finds the last row of the table.
+    listed : list of float
+        The same.
+    table : numpy.ndarray of shape (thresholds + 1, trees)
+        What is left over of all leaves: row k for a value above the first k thresholds, the last for a missing one.
+    first : int
+        Its first row in the table of all features.
+    """
+
+    feature: int
+    thresholds: np.ndarray
+    listed: list[float]
+    table: np.ndarray
+    first: int
 
 
 class Trees:
@@ -74,13 +98,23 @@ class Trees:
         self._word, *self._exponent, one = WORDS[bits]
         self._baseline, self._outputs = baseline, baseline.shape[1]
         # Where each tree's leaves begin, less the exponent of one, which the first leaf's bit has.
-        self._leaves, self._firsts = leaves.ravel(), np.arange(trees) * width - one
+        self._leaves, self._firsts = leaves.ravel(), (np.arange(trees) * width - one)[:, None]
+        if not len(questions):  # one that rules nothing out, where no tree asks any
+            questions = np.array([(0, 0, np.inf, 2**64 - 1, True)], dtype=QUESTION)
         of_feature = [questions[questions["feature"] == feature] for feature in np.unique(questions["feature"])]
         rows = sum(len(np.unique(asked["threshold"])) + 2 for asked in of_feature)
         size = rows * trees * bits // 8
         if size > MOST_TABLE_BYTES:
             raise NoMasks(f"its tables would take {size / 2**20:.0f} MB")
-        self._tables = [(int(asked["feature"][0]), *self._table(asked)) for asked in of_feature]
+        self._table = np.full((rows, trees), np.iinfo(self._word).max, self._word)
+        self._asked: list[_Asked] = []
+        first = 0
+        for asked in of_feature:
+            thresholds = np.append(np.unique(asked["threshold"]), np.inf)
+            table = self._table[first : first + len(thresholds) + 1]
+            _fill(table, thresholds, asked)
+            self._asked.append(_Asked(int(asked["feature"][0]), thresholds, thresholds.tolist(), table, first))
+            first += len(table)
 
     @classmethod
     def of(cls, model: Any) -> Trees:
@@ -119,49 +153,44 @@ class Trees:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _masks(self, rows: np.ndarray) -> np.ndarray:
-        masks = np.full((len(rows), len(self._firsts)), np.iinfo(self._word).max, self._word)
-        looked_up = np.empty_like(masks)
-        columns = np.ascontiguousarray(rows.T)
-        for feature, thresholds, _, table in self._tables:
+        masks = np.empty((len(rows), len(self._firsts)), self._word)
+        looked_up, columns = np.empty_like(masks), np.ascontiguousarray(rows.T)
+        for at, (feature, thresholds, _, table, _) in enumerate(self._asked):
             # "clip" for its speed: no place is out of the table.
-            np.take(table, thresholds.searchsorted(columns[feature]), axis=0, out=looked_up, mode="clip")
-            np.bitwise_and(masks, looked_up, out=masks)
+            table.take(thresholds.searchsorted(columns[feature]), 0, looked_up if at else masks, "clip")
+            if at:
+                np.bitwise_and(masks, looked_up, masks)
         return masks
 
     def _masks_of_one(self, row: list[float]) -> np.ndarray:
         """The same for one row, whose values are looked up faster without NumPy."""
-        found = []
-        for feature, _, thresholds, table in self._tables:
+        places = []
+        for feature, _, thresholds, _, first in self._asked:
             value = row[feature]
-            found.append(table[bisect_left(thresholds, value) if value == value else -1])
-        if not found:
-            return np.full((1, len(self._firsts)), np.iinfo(self._word).max, self._word)
-        return np.bitwise_and.reduce(found)[None, :]
+            places.append(first + (bisect_left(thresholds, value) if value == value else len(thresholds)))
+        return np.bitwise_and.reduce(self._table.take(places, 0, None, "clip"), 0)[None, :]
 
     def _sums(self, masks: np.ndarray) -> np.ndarray:
         as_float, as_integer, fraction = self._exponent
-        leaves = (masks & -masks).astype(as_float).view(as_integer) >> fraction
-        added = np.empty((len(self._firsts) // self._outputs + 1, len(masks), self._outputs))
-        added[0] = self._baseline
-        values = self._leaves[self._firsts + leaves].reshape(len(masks), -1, self._outputs)
-        added[1:] = values.swapaxes(0, 1)
+        lowest = masks & -masks
+        leaves = lowest.view(as_integer)
+        lowest.view(as_float)[...] = lowest
+        leaves >>= fraction
+        added = np.empty((len(self._firsts) // self._outputs + 1, self._outputs, len(masks)))
+        added[0] = self._baseline.T
+        self._leaves.take(np.add(leaves.T, self._firsts, order="C").reshape(added[1:].shape), None, added[1:], "clip")
         # One tree after the other, as scikit-learn does it. So does NumPy where it adds rows of several numbers;
         # single numbers it adds in pairs, which rounds otherwise.
-        return np.add.reduce(added) if added[0].size > 1 else np.add.accumulate(added)[-1]
+        return (np.add.reduce(added) if added[0].size > 1 else np.add.accumulate(added)[-1]).T
 
-    def _table(self, asked: np.ndarray) -> tuple[np.ndarray, list[float], np.ndarray]:
-        """Thresholds of a feature in order, twice (and infinity), and what is left over by their number of noes.
 
-        Row k of the table is for a value above the first k thresholds; the last row is for a missing one.
-        """
-        thresholds, place = np.unique(asked["threshold"], return_inverse=True)
-        table = np.full((len(thresholds) + 2, len(self._firsts)), np.iinfo(self._word).max, self._word)
-        masks, right = asked["mask"].astype(self._word), ~asked["missing_left"]
-        np.bitwise_and.at(table, (place + 1, asked["tree"]), masks)
-        np.bitwise_and.at(table[-1], asked["tree"][right], masks[right])
-        table[:-1] = np.bitwise_and.accumulate(table[:-1], axis=0)
-        # NumPy sorts a missing value behind infinity: it finds the last row.
-        return np.append(thresholds, np.inf), thresholds.tolist(), table
+def _fill(table: np.ndarray, thresholds: np.ndarray, asked: np.ndarray) -> None:
+    """Write the table of a feature, where every leaf is left as yet."""
+    place, right = thresholds.searchsorted(asked["threshold"]), ~asked["missing_left"]
+    masks = asked["mask"].astype(table.dtype)
+    np.bitwise_and.at(table, (place + 1, asked["tree"]), masks)
+    np.bitwise_and.at(table[-1], asked["tree"][right], masks[right])
+    np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
 
 
 def _questions(nodes: np.ndarray, tree: int, values: np.ndarray) -> list[tuple[int, int, float, int, bool]]:

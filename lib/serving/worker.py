@@ -32,6 +32,8 @@ from lib.serving.refusal import Refusal
 from lib.serving.scorer import Scorer
 
 log = logging.getLogger("lib.serving")
+# A request is mostly there whole, and is then read in one go.
+READ_BYTES = 2**18
 
 
 def can_fork() -> bool:
@@ -53,7 +55,7 @@ def answer(scorer: Scorer, body: bytes) -> frames.Answer:
 
 def serve(connection: socket.socket, scorer: Scorer) -> None:
     """Answer requests until the other side hangs up; the first frame is this process's id."""
-    with connection, connection.makefile("rb") as file:
+    with connection, connection.makefile("rb", READ_BYTES) as file:
         connection.sendall(frames.answer(frames.Answer(0, False, str(os.getpid()).encode())))
         while (body := frames.read_request(file)) is not None:
             connection.sendall(frames.answer(answer(scorer, body)))

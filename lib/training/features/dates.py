@@ -52,9 +52,9 @@ def calendar_parts(moments: np.ndarray, names: Sequence[str] = PARTS) -> dict[st
     Monday is weekday 0; ``days`` are those since 1970, with the time of day as a fraction.
     """
     seconds = moments.astype("datetime64[s]")
-    days, months, years = (seconds.astype(f"datetime64[{unit}]") for unit in "DMY")
+    days, months = seconds.astype("datetime64[D]"), seconds.astype("datetime64[M]")
     parts = {
-        "year": lambda: years.astype(np.int64) + 1970,
+        "year": lambda: months.astype(np.int64) // 12 + 1970,
         "month": lambda: months.astype(np.int64) % 12 + 1,
         "day": lambda: (days - months).astype(np.int64) + 1,
         "weekday": lambda: (days.astype(np.int64) + 3) % 7,
