@@ -39,6 +39,7 @@ class MillraceClient(PapermillNotebookClient):
 
     fork = True
     exit_code: int | None = None  # of a kernel that has died: negative for a signal
+    begun = 0  # cells that the kernel has begun, and not only been asked for
 
     def create_kernel_manager(self) -> Any:
         """Manager of a kernel that `ForkProvisioner` starts, unless the notebook's own kernel asks for another."""
@@ -59,6 +60,11 @@ class MillraceClient(PapermillNotebookClient):
             return  # it has not started yet, or has ended
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signum) if signum == signal.SIGKILL else os.kill(pid, signum)
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Take a message of the kernel's about a cell."""
+        self.begun += msg["msg_type"] == "execute_input"
+        return super().process_message(msg, cell, cell_index)
 
     async def async_start_new_kernel_client(self) -> Any:
         """Connect to the kernel, and wait until it answers.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib.chain.engine import MillraceClient
 
 _GRACE_SECONDS = 15
-_TICK_SECONDS = 0.1
+_TICK_SECONDS, _ASK_SECONDS = 0.1, 1
 
 
 class Cancelled(threading.Event):
@@ -123,10 +123,13 @@ class _Watch(threading.Thread):
                 self.cause = self.CANCELLED
             elif self._deadline and time.monotonic() > self._deadline:
                 self.cause = self.TIMED_OUT
-        give_up = time.monotonic() + _GRACE_SECONDS
+        give_up, asked_in = time.monotonic() + _GRACE_SECONDS, 0
         while not self._ended.is_set():
             hard = time.monotonic() > give_up or getattr(self._cancelled, "at_once", False)
-            if self.client:
-                # A kernel that is only just starting has no handler yet, so it is asked until it has ended.
+            begun = self.client.begun if self.client else 0
+            # A kernel that is only just starting, or between two cells, hears nothing, so it is asked until it does. A
+            # cell is asked once: a second interrupt would end its cleaning up.
+            if self.client and (hard or not begun or begun != asked_in):
                 self.client.signal_kernel(signal.SIGKILL if hard else signal.SIGINT)
-            self._ended.wait(1)
+                asked_in = begun
+            self._ended.wait(_ASK_SECONDS)

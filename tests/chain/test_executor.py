@@ -5,7 +5,6 @@ import re
 import signal
 import threading
 
-import psutil
 import pytest
 
 from lib.chain import executor, failures
@@ -20,6 +19,7 @@ from tests.chain.small_notebooks import (
     touch_and_sleep,
     wait_for,
 )
+from tests.processes import has_ended
 
 
 class Execution:
@@ -61,7 +61,7 @@ DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 def ended(file):
     """Whether the process whose id is in a file ends: a kernel is not waited for."""
     pid = int(file.read_text())
-    return wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return wait_for(lambda: has_ended(pid))
 
 
 def test_a_notebook_that_runs_to_its_end(execution):
@@ -117,6 +117,16 @@ class TestCancelling:
     def test_a_finally_of_the_cell_still_runs(self, execution, tmp_path):
         sleep = "\n".join(f"    {line}" for line in touch_and_sleep(tmp_path / "started").splitlines())
         tidy = f"try:\n{sleep}\nfinally:\n    pathlib.Path({str(tmp_path / 'tidied')!r}).touch()"
+        once((tmp_path / "started").exists, execution.cancelled.set)
+        with pytest.raises(failures.Interrupted):
+            execution.run(tidy)
+        assert (tmp_path / "tidied").exists()
+
+    def test_a_finally_that_takes_its_time_is_not_interrupted(self, execution, tmp_path):
+        sleep = "\n".join(f"    {line}" for line in touch_and_sleep(tmp_path / "started").splitlines())
+        seconds = 3 * executor._ASK_SECONDS
+        touch = f"pathlib.Path({str(tmp_path / 'tidied')!r}).touch()"
+        tidy = f"try:\n{sleep}\nfinally:\n    time.sleep({seconds})\n    {touch}"
         once((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
             execution.run(tidy)

@@ -20,13 +20,10 @@ from lib.chain import forking, preload
 from lib.chain.forking import ForkedKernel, ForkProvisioner, Kernels
 from lib.paths import ROOT
 from tests.chain.small_notebooks import wait_for
+from tests.processes import has_ended
 
 pytestmark = pytest.mark.skipif(not forking.available(), reason="kernels are forked on Linux only")
 _SECONDS = 120
-
-
-def ended(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture
@@ -131,7 +128,7 @@ class TestSpares:
         assert {Path(taken.connection_file).parent} < folders
         own.end(taken)
         own.close()
-        assert [ended(pid) for pid in pids] == [True, True]
+        assert [has_ended(pid) for pid in pids] == [True, True]
         assert not [one for one in (taken,) if Path(one.connection_file).exists()]
         assert not own._spares
 
@@ -140,7 +137,7 @@ class TestSpares:
         taken = own.take(forking.ARGUMENTS).result()
         own.end(taken)
         own.close()
-        assert ended(taken.pid) and taken.poll() == -signal.SIGKILL
+        assert has_ended(taken.pid) and taken.poll() == -signal.SIGKILL
 
     def test_a_spare_that_could_not_be_forked_does_not_hinder_the_end(self, own, monkeypatch):
         def fail(*arguments):
@@ -196,7 +193,7 @@ class TestKernel:
 
         pids = with_kernel(restart)
         own.close()
-        assert [ended(pid) for pid in pids] == [True, True]
+        assert [has_ended(pid) for pid in pids] == [True, True]
 
     def test_an_interrupt_reaches_the_cell_and_the_kernel_goes_on(self, own, tmp_path):
         started = tmp_path / "started"
@@ -390,7 +387,7 @@ class TestEndOfTheChain:
         pids = [int(pid) for pid in process.stdout.readline().split()]
         process.communicate(timeout=_SECONDS)
         assert process.returncode == 0
-        wait_for(lambda: all(ended(pid) for pid in pids), "the kernels' end")
+        wait_for(lambda: all(has_ended(pid) for pid in pids), "the kernels' end")
         assert list(tmp_path.glob("kernel-*")) == []
 
 

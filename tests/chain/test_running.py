@@ -16,12 +16,9 @@ from lib.chain.record import RunRecord
 from lib.errors import DataError
 from lib.paths import ROOT
 from tests.chain.small_notebooks import errors_of, meet, once, touch, touch_and_sleep, wait_for
+from tests.processes import has_ended
 
 TRAINED = 'training_function: str = ""  # which'
-
-
-def alive(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def counting(path):
@@ -198,7 +195,7 @@ class TestInterrupting:
             chain.run()
         assert chain.statuses == [("setup", "interrupted")]
         assert chain.error("01_setup.ipynb")["ename"] == "KeyboardInterrupt"
-        assert not alive(int(started.read_text()))
+        assert has_ended(int(started.read_text()))
 
     def test_it_reaches_the_cell_before_the_chain_waits_for_it(self, chain, tmp_path, monkeypatch):
         started = tmp_path / "started"
@@ -212,7 +209,7 @@ class TestInterrupting:
         with pytest.raises(failures.Interrupted):
             chain.run()
         assert chain.statuses == [("setup", "interrupted")]
-        assert not alive(int(started.read_text()))
+        assert has_ended(int(started.read_text()))
 
     def test_it_reaches_all_that_run_side_by_side_and_starts_no_other(self, chain, tmp_path):
         cell = f"started = {str(tmp_path)!r} + '/' + training_function\n" + touch("").replace("''", "started").replace(
@@ -226,7 +223,7 @@ class TestInterrupting:
         with pytest.raises(failures.Interrupted):
             chain.run(max_parallel=2, training_functions=["one", "two", "three"])
         assert sorted(chain.statuses) == [("train one", "interrupted"), ("train two", "interrupted")]
-        assert [alive(int(one.read_text())) for one in both] == [False, False]
+        assert [has_ended(int(one.read_text())) for one in both] == [True, True]
 
     def test_a_second_one_kills_what_does_not_end(self, chain, tmp_path):
         started = tmp_path / "started"
@@ -243,7 +240,7 @@ class TestInterrupting:
         with pytest.raises(failures.Interrupted):
             chain.run()
         assert chain.statuses == [("setup", "interrupted")]
-        assert not alive(int(started.read_text()))
+        assert has_ended(int(started.read_text()))
 
     def test_the_handlers_of_before_are_back_afterwards(self, chain):
         before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

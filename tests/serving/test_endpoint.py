@@ -19,6 +19,7 @@ import lib
 from lib.errors import EndpointError
 from lib.serving.endpoint import LocalEndpoint
 from lib.serving.model_folder import digest
+from tests.processes import has_ended
 from tests.serving.conftest import Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
@@ -184,7 +185,7 @@ def test_after_a_kill_it_says_so_and_comes_back_under_the_same_url(models, live)
 def test_stop_ends_it_and_can_be_said_twice(live):
     pid = live.status().pid
     assert live.stop().state == "stopped" and live.stop().state == "stopped"
-    assert processes(live) == [] and not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert processes(live) == [] and has_ended(pid)
 
 
 def test_pid_of_another_program_is_left_alone(live):

@@ -8,7 +8,6 @@ import time
 
 import cloudpickle
 import pandas as pd
-import psutil
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -20,6 +19,7 @@ from lib.serving import process
 from lib.serving.endpoint import Keeping, LocalEndpoint
 from lib.serving.model import load
 from lib.serving.rollout import Rollout, Watch
+from tests.processes import has_ended
 from tests.serving.conftest import ROW, Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
@@ -151,7 +151,7 @@ def test_a_router_of_older_code_gives_way(models, live, monkeypatch):
         steady.wait_for(lambda: counts["version 2"] > 20)
     after = live.status()
     assert not steady.failed and (after.url, after.version) == (before.url, "2") and after.pid != before.pid
-    wait_until(lambda: not psutil.pid_exists(before.pid) or psutil.Process(before.pid).status() == "zombie")
+    wait_until(lambda: has_ended(before.pid))
 
 
 @pytest.mark.slow
