@@ -79,8 +79,9 @@ class Session:
         process = self.start(CLIENTS / f"{name}.py", *arguments, env=given)
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         assert process.returncode == 0, f"{output[-6000:]}\n{self.complaints()}"
-        last = output.splitlines()[-1]
-        return json.loads(last[last.index("{") :])  # the SDK's dots may stand before it
+        # The SDK's dots may stand before it, and what a thread of the SDK's says at its end behind it.
+        last = next(line for line in reversed(output.splitlines()) if '{"' in line)
+        return json.loads(last[last.index("{") :])
 
     def complaints(self):
         found = self.cloud.journal.faults(self.calls) + self.cloud.failures[self.broken :]

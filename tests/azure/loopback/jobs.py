@@ -13,6 +13,7 @@ from .processes import Process
 from .store import Run
 
 POLL_SECONDS = 0.5
+LOOK_SECONDS = 60
 LOG, IMAGE_LOG = "user_logs/std_log.txt", "azureml-logs/20_image_build_log.txt"
 
 
@@ -34,6 +35,8 @@ def execute(azure, run: Run, asked: dict[str, Any]) -> None:
         preempted = True
         while preempted and not run.cancelled.is_set():
             azure.tracking.set_status(run, "Queued")
+            if attempts:
+                run.looked_at.wait(LOOK_SECONDS)  # another machine takes longer to come than clients to look
             if not take_node(azure, cluster, run):
                 break
             attempts += 1

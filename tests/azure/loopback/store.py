@@ -27,6 +27,8 @@ class Run:
         What was logged beside numbers, by name.
     executed : bool
         A job of the workspace's: its end is known by its process, not by what the client says.
+    looked_at : threading.Event
+        Whether a client has seen its status as it is now.
     """
 
     dto: dict[str, Any]
@@ -35,6 +37,7 @@ class Run:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     executed: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
+    looked_at: threading.Event = field(default_factory=threading.Event)
     process: Process | None = None
 
     @property

@@ -95,6 +95,7 @@ class Tracking:
     def set_status(self, run: Run, status: str, error: dict[str, Any] | None = None) -> None:
         """A step of a run's life."""
         run.dto["status"] = status
+        run.looked_at.clear()
         if status == "Running":
             run.dto["startTimeUtc"] = now()
         if error:

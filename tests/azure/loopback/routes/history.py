@@ -42,7 +42,10 @@ def experiments(azure, call: Call) -> Reply:
 
 @routes.on("GET", BASE + "/runs/{run_id}", *RUN)
 def get(azure, call: Call, run_id: str, experiment: str = "") -> Reply:
-    return reply(azure.store.run(run_id).dto)
+    run = azure.store.run(run_id)
+    answer = reply(run.dto)
+    run.looked_at.set()
+    return answer
 
 
 @routes.on("PATCH", *RUN)
