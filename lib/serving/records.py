@@ -37,7 +37,10 @@ class Records:
 
     def __init__(self, columns: Sequence[Column]):
         self._names = [column.name for column in columns]
-        self._checked = [column for column in columns if column.kind.schema["type"] == "string"]
+        texts = [column for column in columns if column.kind.schema["type"] == "string"]
+        # The parser has seen to all the types and ranges; of a text it knows nothing more.
+        self._moments = [column for column in texts if "pattern" in column.kind.schema]
+        self._texts, self._nullable_texts = len(texts), [column.name for column in texts if column.nullable]
         fields = [(f"column_{at}", _type(column)) for at, column in enumerate(columns)]
         names = dict(zip((name for name, _ in fields), self._names, strict=True))
         row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
@@ -58,11 +61,9 @@ class Records:
             return None
         values = zip(*map(msgspec.structs.astuple, rows), strict=True)
         table = dict(zip(self._names, map(list, values), strict=True))
-        texts = 0
-        for column in self._checked:
-            if next(column.misfits(table[column.name]), None) is not None:
-                return None
-            texts += len(rows) - table[column.name].count(None)
+        if any(next(column.misfits(table[column.name]), None) is not None for column in self._moments):
+            return None
+        texts = len(rows) * self._texts - sum(table[name].count(None) for name in self._nullable_texts)
         # Without escapes a text has two quotes: a key that comes twice, or both shapes at once, has left some over.
         quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == QUOTE)
         return table if quotes == 2 * (1 + len(rows) * len(self._names) + texts) else None
