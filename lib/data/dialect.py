@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lib.data.encodings import NAMES, encoding_of
 from lib.data.scan import Scan, scan
 from lib.errors import DataError
 
@@ -23,7 +24,7 @@ _SEPARATORS = ",;\t|"
 _SNIFFED_BYTES, _SNIFFED_LINES = 65536, 50
 _FEWEST_LINES, _LONGEST_HEADER_BYTES = 3, 2**24
 _TOLD = re.compile(rf'"?sep=([{_SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
-_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # What a file is that only bears the name of a text file, by its first bytes.
 _MISNAMED = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
@@ -46,7 +47,7 @@ class Dialect:
     Attributes
     ----------
     encoding : str
-        ``"utf-8"``, ``"utf-16"`` or ``"cp1252"``, Windows' Latin-1.
+        Of `encodings.NAMES`.
     separator : str
     header : list of str
         Names of the columns as they stand, less blanks at their ends.
@@ -65,8 +66,7 @@ class Dialect:
     scan: Scan
 
     def __str__(self) -> str:
-        encoding = {"utf-8": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows' Latin-1 (cp1252)"}[self.encoding]
-        return f"{encoding}, separated by {_NAMES[self.separator]}"
+        return f"{NAMES[self.encoding]}, separated by {_SIGNS[self.separator]}"
 
 
 @contextmanager
@@ -121,11 +121,12 @@ def look(path: Path) -> Dialect:
         raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
     is_utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if is_utf16:  # rare, and read with care in any case
-        scanned = Scan(is_utf8=False, is_balanced=False, has_breaks=True, may_have_codes=True)
+        scanned = Scan(strange=None, is_balanced=False, has_breaks=True, may_have_codes=True)
     else:
         with opened(path) as file:
             scanned = scan(file, path)
-    encoding = "utf-16" if is_utf16 else "utf-8" if scanned.is_utf8 else "cp1252"
+    plain = "utf-16" if is_utf16 else "utf-8"
+    encoding = plain if scanned.strange is None else encoding_of(scanned.strange, path)
     beginning = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     rest = beginning.lstrip("\r\n")
     told = _TOLD.match(rest)

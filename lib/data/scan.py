@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
+from lib.data.encodings import LATIN, Strange
 from lib.errors import DataError
 
 _BLOCK_BYTES, _BLOCKS_PER_CORE = 2**20, 4
+_STRANGE_BYTES = 2**16
 # All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
 _CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
 _ODD_LINE = r'(?m)^(?:[^"\n\r]*"[^"\n\r]*")*[^"\n\r]*"[^"\n\r]*$'
@@ -30,7 +32,8 @@ class Scan:
 
     Attributes
     ----------
-    is_utf8 : bool
+    strange : Strange or None
+        What it holds beyond ASCII, where that is not UTF-8.
     is_balanced : bool
         Whether every quote is closed.
     has_breaks : bool
@@ -39,7 +42,7 @@ class Scan:
         Whether some value may start with a zero and a digit, as ``00501`` does, which is no number.
     """
 
-    is_utf8: bool
+    strange: Strange | None
     is_balanced: bool
     has_breaks: bool
     may_have_codes: bool
@@ -64,11 +67,13 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     Raises
     ------
     DataError
-        Where a byte is none of a text, or the file is in two encodings.
+        Where a byte is none of a text.
     """
     quotes, line, has_breaks, may_have_codes = 0, 1, False, False
     utf8_sign: tuple[int, str] | None = None
     stranger: tuple[int, int] | None = None
+    undefined: tuple[int, int] | None = None
+    strange = b""
     blocks = _blocks(file)
     while some := list(itertools.islice(blocks, _BLOCKS_PER_CORE * cores.available())):
         for block, found in zip(some, cores.each(_look, some), strict=True):
@@ -84,16 +89,13 @@ def scan(file: BinaryIO, path: Path) -> Scan:
                 if stranger is None and found.not_utf8 >= 0:
                     stranger = line + text.count(b"\n", 0, found.not_utf8), text[found.not_utf8]
                 if stranger:
-                    _refuse_undefined(path, text, line)
+                    undefined = undefined or _undefined(text, line)
+                    if len(strange) < _STRANGE_BYTES:
+                        strange += b"".join(one for one in text.splitlines(keepends=True) if not _is_utf8(one))
             quotes, line = quotes + found.quotes, line + found.lines
             has_breaks, may_have_codes = has_breaks or found.has_breaks, may_have_codes or found.may_have_codes
-    if stranger and utf8_sign:
-        raise DataError(
-            f"{path} is in two encodings: line {utf8_sign[0]} has {utf8_sign[1]!r} in UTF-8, and line {stranger[0]} "
-            f"the byte 0x{stranger[1]:02x}, which is none of UTF-8 (in Windows' Latin-1 it is "
-            f"{bytes([stranger[1]]).decode('cp1252')!r}). Mend these lines, or make the file anew from one source."
-        )
-    return Scan(stranger is None, quotes % 2 == 0, has_breaks, may_have_codes)
+    beyond = Strange(strange[:_STRANGE_BYTES], stranger, utf8_sign, undefined) if stranger else None
+    return Scan(beyond, quotes % 2 == 0, has_breaks, may_have_codes)
 
 
 def _blocks(file: BinaryIO) -> Iterator[pa.Buffer]:
@@ -139,12 +141,16 @@ def _matches(text: pa.Array, pattern: str) -> bool:
     return pc.match_substring_regex(text, pattern)[0].as_py()
 
 
-def _refuse_undefined(path: Path, block: bytes, line: int) -> None:
+def _is_utf8(line: bytes) -> bool:
     try:
-        block.decode("cp1252")
+        return line.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _undefined(block: bytes, line: int) -> tuple[int, int] | None:
+    try:
+        block.decode(LATIN)
     except UnicodeDecodeError as error:
-        line += block.count(b"\n", 0, error.start)
-        raise DataError(
-            f"{path} is neither UTF-8 nor Windows' Latin-1: line {line} has the byte 0x{block[error.start]:02x}. "
-            "Save it as UTF-8."
-        ) from error
+        return line + block.count(b"\n", 0, error.start), block[error.start]
+    return None
