@@ -224,7 +224,7 @@ def neural_network(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
     X, watched = features.fit_transform(F), features.transform(fit.F)
     settings = {"hidden_layer_sizes": (128, 64), "learning_rate_init": 2e-3, "alpha": 1e-4, **fit.settings}
     kind = MLPClassifier if fit.is_classification else MLPRegressor
-    batch = int(np.clip(len(X) // 50, 16, 256))
+    batch = int(np.clip(len(F) // 50, 16, 256))  # of one-hot features there is a sparse matrix, which has no length
     model = kind(random_state=fit.seed, batch_size=batch, **settings)
     centre, scale = (0.0, 1.0) if fit.is_classification else (y.mean(), y.std() or 1.0)
     extra = {"classes": np.unique(y)} if fit.is_classification else {}
