@@ -113,6 +113,7 @@ def test_it_outlives_the_process_that_started_it(live):
     assert os.getsid(status.pid) == status.pid
 
 
+@pytest.mark.slow
 def test_redeployment_under_load_fails_no_request(models, live):
     before, checked = live.status(), []
     with load(before.url, live.keys()["primary"]) as counts:
