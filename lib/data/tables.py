@@ -187,7 +187,7 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
     else:
         columns: dict[int, pd.Series] = {}
         while table.num_columns:
-            some = table.columns[: max(cores.available(), _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
+            some = table.columns[: max(1, _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
             table = table.select(range(len(some), table.num_columns))
             for values in cores.each(lambda one: one.to_pandas(types_mapper=types), some):
                 columns[len(columns)] = values
