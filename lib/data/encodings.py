@@ -33,6 +33,8 @@ NAMES = {
 }
 # How much another encoding must be better than Latin-1, or than a third, to be taken for sure.
 _CLEARLY = 0.1
+# Some words of two or three bytes are UTF-8 by chance.
+_BY_CHANCE = 0.2
 _SEVERAL, _MOSTLY = 4, 0.7
 
 
@@ -44,6 +46,8 @@ class Strange:
     ----------
     lines : bytes
         Some of the lines that are none of UTF-8.
+    utf8_share : float
+        Of the lines beyond ASCII that were looked at, how many are UTF-8 all the same.
     first : tuple of (int, int)
         Line and value of the first byte that is none of UTF-8.
     utf8_sign : tuple of (int, str) or None
@@ -53,6 +57,7 @@ class Strange:
     """
 
     lines: bytes
+    utf8_share: float
     first: tuple[int, int]
     utf8_sign: tuple[int, str] | None
     undefined: tuple[int, int] | None
@@ -67,12 +72,17 @@ def encoding_of(strange: Strange, path: Path) -> str:
         Where it is none for sure, naming a line.
     """
     found = _foreign(strange.lines)
-    if len(found) == 1:
-        return found[0]
     line, byte = strange.first
+    listed = " or ".join(NAMES[one] for one in found)
+    if found and strange.utf8_share > _BY_CHANCE:
+        raise DataError(
+            f"{path} is in two encodings: it has lines in UTF-8, and others from line {line} on that may be {listed}. "
+            "Mend these lines, or make the file anew from one source."
+        )
+    if len(found) > 1:
+        raise DataError(f"{path} is not UTF-8 but may be {listed}, first in line {line}. Save it as UTF-8.")
     if found:
-        listed = " or ".join(NAMES[one] for one in found)
-        raise DataError(f"{path} is not UTF-8 but may be {listed}: line {line} is the first. Save it as UTF-8.")
+        return found[0]
     if strange.utf8_sign:
         utf8_line, sign = strange.utf8_sign
         raise DataError(

@@ -73,7 +73,7 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     utf8_sign: tuple[int, str] | None = None
     stranger: tuple[int, int] | None = None
     undefined: tuple[int, int] | None = None
-    strange = b""
+    strange, of_utf8, of_others = b"", 0, 0  # lines beyond ASCII
     blocks = _blocks(file)
     while some := list(itertools.islice(blocks, _BLOCKS_PER_CORE * cores.available())):
         for block, found in zip(some, cores.each(_look, some), strict=True):
@@ -91,10 +91,18 @@ def scan(file: BinaryIO, path: Path) -> Scan:
                 if stranger:
                     undefined = undefined or _undefined(text, line)
                     if len(strange) < _STRANGE_BYTES:
-                        strange += b"".join(one for one in text.splitlines(keepends=True) if not _is_utf8(one))
+                        lines = [one for one in text.splitlines(keepends=True) if not one.isascii()]
+                        others = [one for one in lines if not _is_utf8(one)]
+                        strange += b"".join(others)
+                        of_utf8, of_others = of_utf8 + len(lines) - len(others), of_others + len(others)
+                else:
+                    of_utf8 += found.lines
             quotes, line = quotes + found.quotes, line + found.lines
             has_breaks, may_have_codes = has_breaks or found.has_breaks, may_have_codes or found.may_have_codes
-    beyond = Strange(strange[:_STRANGE_BYTES], stranger, utf8_sign, undefined) if stranger else None
+    beyond = None
+    if stranger:
+        share = of_utf8 / (of_utf8 + of_others)
+        beyond = Strange(strange[:_STRANGE_BYTES], share, stranger, utf8_sign, undefined)
     return Scan(beyond, quotes % 2 == 0, has_breaks, may_have_codes)
 
 
@@ -143,9 +151,10 @@ def _matches(text: pa.Array, pattern: str) -> bool:
 
 def _is_utf8(line: bytes) -> bool:
     try:
-        return line.decode() is not None
+        line.decode()
     except UnicodeDecodeError:
         return False
+    return True
 
 
 def _undefined(block: bytes, line: int) -> tuple[int, int] | None:

@@ -102,15 +102,15 @@ class Trees:
         if not len(questions):  # one that rules nothing out, where no tree asks any
             questions = np.array([(0, 0, np.inf, 2**64 - 1, True)], dtype=QUESTION)
         of_feature = [questions[questions["feature"] == feature] for feature in np.unique(questions["feature"])]
-        rows = sum(len(np.unique(asked["threshold"])) + 2 for asked in of_feature)
+        in_order = [np.append(np.unique(asked["threshold"]), np.inf) for asked in of_feature]
+        rows = sum(len(thresholds) + 1 for thresholds in in_order)
         size = rows * trees * bits // 8
         if size > MOST_TABLE_BYTES:
             raise NoMasks(f"its tables would take {size / 2**20:.0f} MB")
         self._table = np.full((rows, trees), np.iinfo(self._word).max, self._word)
         self._asked: list[_Asked] = []
         first = 0
-        for asked in of_feature:
-            thresholds = np.append(np.unique(asked["threshold"]), np.inf)
+        for asked, thresholds in zip(of_feature, in_order, strict=True):
             table = self._table[first : first + len(thresholds) + 1]
             _fill(table, thresholds, asked)
             self._asked.append(_Asked(int(asked["feature"][0]), thresholds, thresholds.tolist(), table, first))
@@ -172,7 +172,7 @@ class Trees:
 
     def _sums(self, masks: np.ndarray) -> np.ndarray:
         as_float, as_integer, fraction = self._exponent
-        lowest = masks & -masks
+        lowest = masks & -masks  # then the same as a float, and its exponent, in one and the same memory
         leaves = lowest.view(as_integer)
         lowest.view(as_float)[...] = lowest
         leaves >>= fraction

@@ -51,7 +51,16 @@ def test_what_latin_makes_nonsense_of_is_read_as_it_is_meant(tmp_path, encoding)
 
 def test_what_may_be_several_is_refused_by_its_line(tmp_path):
     table = written(tmp_path / "table.csv", "id,y\n1,0\nΠΑΤΡΑ,1\nΑΘΗΝΑ,0\nΘΕΣΣΑΛΟΝΙΚΗ,1\n", "cp1253")
-    with pytest.raises(DataError, match=r"table.csv is not UTF-8 but may be .* line 3 .* Save it as UTF-8"):
+    with pytest.raises(DataError, match=r"table.csv is not UTF-8 but may be .*, first in line 3. Save it as UTF-8"):
+        tables.read(table)
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "cp932", "cp1251"])
+def test_lines_in_utf_8_among_others_are_refused(tmp_path, encoding):
+    header, *rows = OTHERS[encoding].splitlines(keepends=True)
+    table = tmp_path / "table.csv"
+    table.write_bytes((header + "".join(rows)).encode(encoding) + "".join(rows).encode())
+    with pytest.raises(DataError, match="table.csv is in two encodings"):
         tables.read(table)
 
 

@@ -264,8 +264,7 @@ def _grown(kind: Any, F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
     trees = fit.settings.get("n_estimators", 100)
     # Classes gain by leaves of several rows, numbers by trees that look at more and go on to single ones.
     usual = {"max_features": 0.4, "min_samples_leaf": 2} if fit.is_classification else {"max_features": 0.75}
-    settings = {**usual, **fit.settings}
-    model = kind(random_state=fit.seed, n_jobs=1, warm_start=True, **settings)
+    model = kind(random_state=fit.seed, n_jobs=1, warm_start=True, **{**usual, **fit.settings})
     step = 10
     for grown in range(step, trees + step, step):
         model.set_params(n_estimators=grown).fit(F, y)
