@@ -23,8 +23,9 @@ from sklearn.pipeline import Pipeline
 
 from lib import metrics
 from lib.automl import DONE, Result, SearchRequest, Trial
-from lib.automl.trials import blend, folds, simple
+from lib.automl.trials import blend, folds, selection, simple
 from lib.automl.trials.configurations import PORTFOLIO
+from lib.automl.trials.families import BAGGED
 from lib.automl.trials.latency import row_milliseconds
 from lib.automl.trials.pool import Pool
 from lib.automl.trials.worker import Encode, FitFold, Fitted
@@ -110,14 +111,23 @@ class _Search:
                 tried = self._tried.setdefault(name, _Tried(Trial(name, family, settings=settings)))
                 if tried.trial.outcome == DONE:  # else a fold of it has failed
                     seconds = self._allowance(count, count - fold)
-                    task, metric, seed = self._request.task, self._request.metric.name, self._request.seed
-                    pool.submit(FitFold(name, family, settings, fold, seconds, task, metric, seed))
+                    bagged = self._bags(family)
+                    pool.submit(
+                        FitFold(name, family, settings, fold, seconds, self._request.task, self._request.seed, bagged)
+                    )
                 upcoming = next(waiting, None)
             for task, answer in pool.answers(self._last):
                 self._note(task, answer, count)
         for tried in self._tried.values():
             if tried.trial.outcome == DONE and len(tried.fitted) < count:
-                tried.trial.outcome = _NO_TIME
+                if tried.fitted and self._bags(tried.trial.family):
+                    self._done(tried)
+                else:
+                    tried.trial.outcome = _NO_TIME
+
+    def _bags(self, family: str) -> bool:
+        """Whether each part of such a model learns from all rows, and answers for those it has left out."""
+        return family in BAGGED and self._folds.min() >= 0
 
     def _allowance(self, count: int, left: int) -> float:
         """Seconds of one fold, so that a configuration takes its share and all its folds are done in time."""
@@ -164,11 +174,15 @@ class _Search:
         for name, tried in self._tried.items():
             if tried.trial.outcome != DONE:
                 continue
-            unseen, test = np.full((len(self._labels), outputs), np.nan), 0.0
+            bagged, unseen, test = [], np.full((len(self._labels), outputs), np.nan), 0.0
             for fold in tried.fitted:
                 with np.load(pool.folder / f"{name}-{fold}.npz") as answers:
-                    unseen[self._folds == fold] = answers["unseen"]
+                    if self._bags(tried.trial.family):
+                        bagged.append(answers["unseen"])
+                    else:
+                        unseen[self._folds == fold] = answers["unseen"]
                     test = test + answers["test"] / len(tried.fitted)
+            unseen = blend.out_of_bag(bagged) if bagged else unseen
             self._unseen[name], self._test[name] = unseen[self._rows], test
             tried.trial.validation = self._rows, self._predictions(self._unseen[name])
             tried.trial.test = self._predictions(test)
@@ -188,7 +202,7 @@ class _Search:
         if not quick:
             quick = [min(latency, key=latency.get)]
         if self._request.ensemble:
-            chosen = blend.weights(
+            chosen = selection.weights(
                 {name: self._unseen[name] for name in quick},
                 self._y[self._rows],
                 self._request.metric,

@@ -196,7 +196,7 @@ def _simple(table: Encoded, request: SearchRequest) -> tuple[list[Trial], Any, s
         unseen = unseen[np.isin(table.labels[unseen], present)]
     truth = table.labels[unseen] if present is None else np.searchsorted(present, table.labels[unseen])
     kinds = ["number"] * F.shape[1]
-    told = Fit(request.task, request.metric.name, {}, len(seen), F[unseen], truth, kinds, request.seed, until)
+    told = Fit(request.task, {}, len(seen), F[unseen], truth, kinds, request.seed, until)
     count = 1 if table.classes is None else len(table.classes)
     member = Member(lightgbm(F[seen], target, told), None if present is None else present.tolist(), count)
     made = [member], [1.0]

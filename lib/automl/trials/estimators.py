@@ -54,19 +54,3 @@ class IntegerCodes(BaseEstimator):
         for place in self.places:
             frame[place] = np.where(np.isnan(F[:, place]), -1, F[:, place]).astype(np.int64)
         return frame
-
-
-class Forest(BaseEstimator):
-    """The trees of a forest, asked one after the other: handing each to a thread takes far longer for one row."""
-
-    def __init__(self, trees: list[Any]):
-        self.trees = trees
-
-    def predict_proba(self, F: np.ndarray) -> np.ndarray:
-        """Mean of the shares of the classes in each tree's leaf."""
-        rows = np.asarray(F, dtype=np.float32)
-        return sum(tree.predict(rows) for tree in self.trees) / len(self.trees)
-
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """Mean of the leaves' means."""
-        return self.predict_proba(F).ravel()

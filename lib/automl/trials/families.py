@@ -1,7 +1,8 @@
 """Families of models.
 
 A family is a function ``(F, y, fit) -> estimator`` on encoded features, fitted within ``fit.until``. Labels are 0, 1,
-2, ... without a gap.
+2, ... without a gap. Those that stop early look at the loss, whatever the metric is: by a ranking metric each fold
+would stop at a scale of its own, and what folds say could not be compared.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.automl.trials.estimators import Chain, Forest, IntegerCodes, Rescaled
+from lib.automl.trials.estimators import Chain, IntegerCodes, Rescaled
+from lib.automl.trials.forests import bagged_random_forest, extra_trees, random_forest
 
 PATIENCE = 40
 LARGE_TABLE_CELLS = 150_000
@@ -28,7 +30,7 @@ class Fit:
 
     Attributes
     ----------
-    task, metric : str
+    task : str
     settings : dict
         Hyperparameters.
     rows : int
@@ -43,7 +45,6 @@ class Fit:
     """
 
     task: str
-    metric: str
     settings: dict[str, Any]
     rows: int
     F: np.ndarray
@@ -82,19 +83,19 @@ def lightgbm(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
             raise lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
 
     kind = lgb.LGBMClassifier if fit.is_classification else lgb.LGBMRegressor
-    settings = {"n_estimators": 5000, "learning_rate": fit.rate, "min_child_samples": 20, **fit.settings}
+    # Many-against-many cuts of a dozen levels fit a small table by heart.
+    usual = {"n_estimators": 5000, "learning_rate": fit.rate, "max_cat_to_onehot": 16, "colsample_bytree": 0.7}
+    settings = {**usual, **fit.settings}
     model = kind(random_state=fit.seed, n_jobs=1, verbosity=-1, subsample_freq=1, **settings)
-    names = {"roc_auc": "auc", "average_precision": "average_precision", "mae": "l1", "mape": "mape"}
     loss = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
     model.fit(
         F,
         y,
         eval_X=fit.F,
         eval_y=fit.y,
-        eval_metric=names.get(fit.metric, loss[_task(y, fit)]),
+        eval_metric=loss[_task(y, fit)],
         categorical_feature=fit.categories or "auto",
-        # The loss stands beside any other metric; only the first counts.
-        callbacks=[lgb.early_stopping(PATIENCE, first_metric_only=True, verbose=False), stop],
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False), stop],
     )
     return model
 
@@ -107,7 +108,6 @@ def xgboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             return fit.late
 
-    names = {"roc_auc": "auc", "average_precision": "aucpr", "mae": "mae", "mape": "mape"}
     loss = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
     settings = {"n_estimators": 5000, "learning_rate": fit.rate, "max_depth": 6, **fit.settings}
     kind = xgb.XGBClassifier if fit.is_classification else xgb.XGBRegressor
@@ -115,7 +115,7 @@ def xgboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
         random_state=fit.seed,
         n_jobs=1,
         early_stopping_rounds=PATIENCE,
-        eval_metric=names.get(fit.metric, loss[_task(y, fit)]),
+        eval_metric=loss[_task(y, fit)],
         callbacks=[Stop()],
         **settings,
     )
@@ -132,17 +132,17 @@ def catboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
         def after_iteration(self, info: Any) -> bool:
             return not fit.late
 
-    names = {"roc_auc": "AUC", "mae": "MAE", "mape": "MAPE"}
     loss = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
     kind = cb.CatBoostClassifier if fit.is_classification else cb.CatBoostRegressor
-    settings = {"iterations": 5000, "learning_rate": fit.rate, **fit.settings}
+    # Combinations of categories take several times as long, and add little.
+    usual = {"iterations": 5000, "learning_rate": fit.rate, "max_ctr_complexity": 1, "one_hot_max_size": 16}
+    settings = {**usual, **fit.settings}
     model = kind(
         random_seed=fit.seed,
         thread_count=1,
         allow_writing_files=False,
         verbose=False,
         loss_function=loss[_task(y, fit)],
-        eval_metric=names.get(fit.metric, loss[_task(y, fit)]),
         **settings,
     )
     codes = IntegerCodes(fit.categories)
@@ -156,20 +156,6 @@ def catboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
         callbacks=[Stop()],
     )
     return Chain(codes, model)
-
-
-def random_forest(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """A forest, grown until the time is up."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
-    return _grown(RandomForestClassifier if fit.is_classification else RandomForestRegressor, F, y, fit)
-
-
-def extra_trees(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """A forest with random cuts, grown until the time is up."""
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-
-    return _grown(ExtraTreesClassifier if fit.is_classification else ExtraTreesRegressor, F, y, fit)
 
 
 def gradient_boosting(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
@@ -258,19 +244,10 @@ FITS: dict[str, Callable[[np.ndarray, np.ndarray, Fit], Any]] = {
     "neighbours": neighbours,
     "gradient_boosting": gradient_boosting,
 }
-
-
-def _grown(kind: Any, F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    trees = fit.settings.get("n_estimators", 100)
-    # Classes gain by leaves of several rows, numbers by trees that look at more and go on to single ones.
-    usual = {"max_features": 0.4, "min_samples_leaf": 2} if fit.is_classification else {"max_features": 0.75}
-    model = kind(random_state=fit.seed, n_jobs=1, warm_start=True, **{**usual, **fit.settings})
-    step = 10
-    for grown in range(step, trees + step, step):
-        model.set_params(n_estimators=grown).fit(F, y)
-        if fit.late:
-            break
-    return Forest([one.tree_ for one in model.estimators_])
+# Those that need no rows beside those they learn from: they return what they say of each row without it, too.
+BAGGED: dict[str, Callable[[np.ndarray, np.ndarray, Fit], tuple[Any, np.ndarray]]] = {
+    "random_forest": bagged_random_forest,
+}
 
 
 def _scaled(F: np.ndarray, fit: Fit) -> Any:

@@ -48,7 +48,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class FitFold:
-    """Fit a family on the rows outside a fold.
+    """Fit a family on the rows outside a fold, or on all where it leaves some out itself.
 
     Attributes
     ----------
@@ -57,8 +57,10 @@ class FitFold:
     fold : int
     seconds : float
         That it may take, beginning now.
-    task, metric : str
+    task : str
     seed : int
+    bagged : bool
+        Whether on all: the fold then stands for one part of the trees.
     """
 
     name: str
@@ -67,8 +69,8 @@ class FitFold:
     fold: int
     seconds: float
     task: str
-    metric: str
     seed: int
+    bagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def fit(task: FitFold, folder: Path) -> Fitted:
     import numpy as np
 
     from lib.automl.trials.blend import Member
-    from lib.automl.trials.families import FITS, Fit
+    from lib.automl.trials.families import BAGGED, FITS, Fit
     from lib.automl.trials.latency import row_milliseconds
 
     started = time.monotonic()
@@ -115,7 +117,8 @@ def fit(task: FitFold, folder: Path) -> Fitted:
     labels = np.load(folder / "labels.npy")
     folds = np.load(folder / "folds.npy")
     kinds = pickle.loads((folder / "kinds.pkl").read_bytes())
-    seen, unseen = np.flatnonzero(folds != task.fold), np.flatnonzero(folds == task.fold)
+    learns = (folds != task.fold) | task.bagged
+    seen, unseen = np.flatnonzero(learns), np.flatnonzero(~learns)
     learnt, target, is_classification = np.asarray(F[seen]), labels[seen], task.task != "regression"
     present, watched, classes = None, unseen, 1
     if is_classification:
@@ -125,21 +128,25 @@ def fit(task: FitFold, folder: Path) -> Fitted:
     truth = labels[watched] if present is None else np.searchsorted(present, labels[watched])
     told = Fit(
         task.task,
-        task.metric,
         task.settings,
         len(seen),
         np.asarray(F[watched]),
         truth,
         kinds,
-        task.seed,
+        task.seed + task.fold if task.bagged else task.seed,
         started + task.seconds,
     )
-    model = None if present is not None and len(present) == 1 else FITS[task.family](learnt, target, told)
+    said = None
+    if task.bagged:
+        model, said = BAGGED[task.family](learnt, target, told)
+    else:
+        model = None if present is not None and len(present) == 1 else FITS[task.family](learnt, target, told)
     member = Member(model, None if present is None else present.tolist(), classes)
     seconds = time.monotonic() - started
     answers = {"unseen": member.answer(np.asarray(F[unseen])), "test": member.answer(np.asarray(F_test))}
     if not all(np.isfinite(answer).all() for answer in answers.values()):
         raise ValueError("its predictions are no numbers")
+    answers["unseen"] = answers["unseen"] if said is None else said
     row = np.asarray(F_test[:1])
     row_ms = row_milliseconds(lambda: member.answer(row))
     pickled = pickle.dumps(member)
