@@ -10,7 +10,9 @@ from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSpl
 from lib.automl import SearchRequest
 
 # Folds let each row be learnt from and be predicted unseen; where there is no time for three, some rows are held out.
-_MOST_FOLDS, _FEWEST_FOLDS, HELD_OUT = 5, 3, 0.12
+_USUAL_FOLDS, _FEWEST_FOLDS, HELD_OUT = 5, 3, 0.12
+# On a small table a model of more of the rows is worth more than another model.
+_MOST_FOLDS, _AFFORDABLE_FOR_MOST = 8, 40
 # What the first and best configurations take together for a feature of a row, and class, in each fold.
 _SECONDS_A_CELL = 4.5e-5
 
@@ -31,7 +33,7 @@ def of_rows(labels: np.ndarray, features: int, core_seconds: float, request: Sea
     if not count and not request.validation_fraction:
         classes = labels.max() + 1 if request.task == "multiclass" else 1
         affordable = core_seconds / (_SECONDS_A_CELL * len(labels) * features * classes)
-        count = _MOST_FOLDS if affordable > _MOST_FOLDS else int(affordable)
+        count = _MOST_FOLDS if affordable > _AFFORDABLE_FOR_MOST else min(_USUAL_FOLDS, int(affordable))
         count = count if count >= _FEWEST_FOLDS else 0
     # No class has to be in each fold, but one has.
     count = min(count, np.bincount(labels).max() if request.is_classification else len(labels))
