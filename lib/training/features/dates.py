@@ -51,19 +51,20 @@ def calendar_parts(moments: np.ndarray, names: Sequence[str] = PARTS) -> dict[st
 
     Monday is weekday 0; ``days`` are those since 1970, with the time of day as a fraction.
     """
-    seconds = moments.astype("datetime64[s]")
-    days, months = seconds.astype("datetime64[D]"), seconds.astype("datetime64[M]")
+    seconds = moments.astype("datetime64[s]").view(np.int64)
+    days, within = np.divmod(seconds, 86400)
+    months = days.view("datetime64[D]").astype("datetime64[M]")
     parts = {
-        "year": lambda: months.astype(np.int64) // 12 + 1970,
-        "month": lambda: months.astype(np.int64) % 12 + 1,
-        "day": lambda: (days - months).astype(np.int64) + 1,
-        "weekday": lambda: (days.astype(np.int64) + 3) % 7,
-        "hour": lambda: (seconds - days).astype(np.int64) // 3600,
-        "days": lambda: seconds.astype(np.int64) / 86400,
+        "year": lambda: months.view(np.int64) // 12 + 1970,
+        "month": lambda: months.view(np.int64) % 12 + 1,
+        "day": lambda: days - months.astype("datetime64[D]").view(np.int64) + 1,
+        "weekday": lambda: (days + 3) % 7,
+        "hour": lambda: within // 3600,
+        "days": lambda: seconds / 86400,
     }
     missing = np.isnat(moments)
-    if not missing.any():
-        return {part: parts[part]().astype(np.float64) for part in names}
+    if not np.count_nonzero(missing):
+        return {part: parts[part]().astype(np.float64, copy=False) for part in names}
     return {part: np.where(missing, np.nan, parts[part]()) for part in names}
 
 
