@@ -137,9 +137,7 @@ def _read(column: object, values: np.ndarray, floats: np.ndarray) -> None:
             for row, moment in enumerate(values.astype("datetime64[s]").tolist()):
                 floats[:, row] = moment_parts(moment, column.parts)
         else:
-            parts = calendar_parts(values, column.parts)
-            for place, part in enumerate(column.parts):
-                floats[place] = parts[part]
+            calendar_parts(values, column.parts, floats)
     else:
         import pandas as pd
 
