@@ -10,7 +10,7 @@ import functools
 import json
 import logging
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from lib.serving import openapi, pages
 from lib.serving.keys import KeyFile
@@ -71,15 +72,15 @@ class Service:
             Route("/deployments/{name}/score", self.ready, methods=["POST"]),
         ]
         handlers = {HTTPException: self.not_served, Refusal: self.refused, Exception: self.failed}
-        self._others = Starlette(routes=routes, exception_handlers=handlers)
+        # The pages say under which address they were reached, which a proxy on this machine knows better.
+        self._others = ProxyHeadersMiddleware(Starlette(routes=routes, exception_handlers=handlers))
 
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         """Answer one request."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            named = BY_PATH.fullmatch(path)
-            if path == "/score" or named:
-                await self._score(dict(scope["headers"]), receive, send, named[1] if named else None)
+            path, named = scope["path"], None
+            if path == "/score" or (named := BY_PATH.fullmatch(path)):
+                await self._score(dict(scope["headers"]), receive, send, named and named[1])
                 return
         await self._others(scope, receive, send)
 
@@ -145,8 +146,9 @@ class Service:
         return openapi.describe(pool.model, self.limits, pool.classes is not None)
 
     def _headers(self, given: dict[bytes, bytes], pool: Pool | None) -> list[tuple[bytes, bytes]]:
-        asked_as = given.get(b"x-request-id", b"")
-        request_id = asked_as if REQUEST_ID.fullmatch(asked_as) else uuid.uuid4().hex.encode()
+        request_id = given.get(b"x-request-id")
+        if request_id is None or not REQUEST_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(16).encode()
         headers = [*ALWAYS, (b"x-request-id", request_id)]
         if pool is not None:
             headers += [(b"x-model-name", _header(pool.name)), (b"x-model-version", _header(pool.version))]

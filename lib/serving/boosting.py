@@ -48,20 +48,20 @@ class Boosting:
         sums = self.trees(rows)
         if self.classes is None:
             return self._inverse(sums.ravel()), None
-        numbers = (sums[:, 0] > 0).astype(np.intp) if sums.shape[1] == 1 else sums.argmax(axis=1)
-        return self.classes[numbers], self._inverse(sums)
+        numbers = sums[:, 0] > 0 if sums.shape[1] == 1 else sums.argmax(axis=1)
+        return self.classes.take(numbers), self._inverse(sums)
 
 
 def _of_two(sums: np.ndarray) -> np.ndarray:
     # By the exponential of C, as in scipy.special.expit: NumPy's own rounds otherwise.
     against = (-sums[:, 0]).tolist()
     try:
-        second = [1 / (1 + raised) for raised in map(math.exp, against)]
+        raised = np.fromiter(map(math.exp, against), float, len(sums))
     except OverflowError:
-        second = [1 / (1 + math.exp(one)) if one < MOST_EXPONENT else 0.0 for one in against]
+        raised = np.array([math.exp(one) if one < MOST_EXPONENT else math.inf for one in against])
     answers = np.empty((len(sums), 2))
-    answers[:, 1] = second
-    answers[:, 0] = 1 - answers[:, 1]
+    np.divide(1, 1 + raised, answers[:, 1])
+    np.subtract(1, answers[:, 1], answers[:, 0])
     return answers
 
 

@@ -40,7 +40,7 @@ def is_text(value: Any) -> bool:
 
 
 def _floats(values: list) -> np.ndarray:
-    return np.array(values, dtype=float)  # of None it makes NaN
+    return np.fromiter(values, float, len(values))  # of None it makes NaN
 
 
 def _wholes(values: list) -> np.ndarray:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from lib.paths import ROOT
 from lib.serving import frames
@@ -67,7 +68,7 @@ class Keeper(asyncio.Protocol):
                 self._starting = asyncio.ensure_future(self._start())
             return
         about = [time.time(), 1000 * answered.seconds, answered.pool.version, answered.pool.folder.name]
-        self._transport.write(frames.kept(json.dumps(about).encode(), body, answered.answer.content))
+        self._transport.write(frames.kept(msgspec.json.encode(about), body, answered.answer.content))
         self.counts["handed_on"] += 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -68,6 +68,7 @@ class Router(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 lifespan="off",
+                proxy_headers=False,
                 timeout_keep_alive=75,
                 timeout_notify=1,
                 timeout_graceful_shutdown=30,

@@ -93,9 +93,10 @@ class Scorer:
         return {**answer, "model": {"name": self.model.name, "version": self.model.version}}
 
     def warm_up(self) -> None:
-        """Answer the model's own example once, so that the first client does not wait for first-time work."""
-        if self.model.example is not None:
-            self.answer({name: [value] for name, value in self.model.example.items()})
+        """Answer the model's own examples, one and all, so that the first client does not wait for first-time work."""
+        for rows in (self.model.examples[:1], self.model.examples):
+            if rows:
+                self.answer({column.name: [row[column.name] for row in rows] for column in self.model.columns})
 
 
 def _fastest(model: Model) -> tuple[Compiled | Plain, str]:

@@ -12,8 +12,8 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from lib.serving.frames import Answer
 from lib.serving.pool import Pool
@@ -27,8 +27,7 @@ MOST_EVENTS = 20
 MOST_DEAD_LOOKS = 10
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """An answer, by whom, and how long it took."""
 
     answer: Answer

@@ -98,7 +98,8 @@ class Trees:
         self._word, *self._exponent, one = WORDS[bits]
         self._baseline, self._outputs = baseline, baseline.shape[1]
         # Where each tree's leaves begin, less the exponent of one, which the first leaf's bit has.
-        self._leaves, self._firsts = leaves.ravel(), (np.arange(trees) * width - one)[:, None]
+        self._leaves = leaves.ravel()
+        self._firsts = (np.arange(trees) * width - one).astype(self._exponent[1])
         if not len(questions):  # one that rules nothing out, where no tree asks any
             questions = np.array([(0, 0, np.inf, 2**64 - 1, True)], dtype=QUESTION)
         of_feature = [questions[questions["feature"] == feature] for feature in np.unique(questions["feature"])]
@@ -172,13 +173,18 @@ class Trees:
 
     def _sums(self, masks: np.ndarray) -> np.ndarray:
         as_float, as_integer, fraction = self._exponent
-        lowest = masks & -masks  # then the same as a float, and its exponent, in one and the same memory
-        leaves = lowest.view(as_integer)
-        lowest.view(as_float)[...] = lowest
+        lowest = np.negative(masks)
+        lowest &= masks
+        # The same as a float, and its exponent, in one and the same memory.
+        leaves = np.empty_like(masks)
+        leaves.view(as_float)[...] = lowest
+        leaves = leaves.view(as_integer)
         leaves >>= fraction
+        leaves += self._firsts
         added = np.empty((len(self._firsts) // self._outputs + 1, self._outputs, len(masks)))
         added[0] = self._baseline.T
-        self._leaves.take(np.add(leaves.T, self._firsts, order="C").reshape(added[1:].shape), None, added[1:], "clip")
+        places = leaves.T.astype(np.intp, order="C").reshape(added[1:].shape)
+        self._leaves.take(places, None, added[1:], "clip")
         # One tree after the other, as scikit-learn does it. So does NumPy where it adds rows of several numbers;
         # single numbers it adds in pairs, which rounds otherwise.
         return (np.add.reduce(added) if added[0].size > 1 else np.add.accumulate(added)[-1]).T

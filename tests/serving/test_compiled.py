@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
+from lib.serving.boosting import LINKS
 from lib.serving.columns import Column
 from lib.serving.model import Model
 from lib.serving.scorer import Scorer
@@ -62,7 +64,9 @@ def test_answers_are_the_model_s_to_the_last_bit(classes, rows):
         assert chances.tolist() == pipeline.predict_proba(TABLE.tail(rows)).tolist()
 
 
-@pytest.mark.parametrize("settings", [{}, {"max_leaf_nodes": 64}, {"max_depth": 1}, {"max_iter": 1}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"max_leaf_nodes": 32}, {"max_leaf_nodes": 64}, {"max_depth": 1}, {"max_iter": 1}]
+)
 def test_sums_are_scikit_learn_s_for_any_shape_of_tree(settings):
     values = np.round(random.normal(size=(ROWS, 3)), 1)
     values[random.random(values.shape) < 0.2] = np.nan
@@ -72,6 +76,11 @@ def test_sums_are_scikit_learn_s_for_any_shape_of_tree(settings):
     trees = Trees.of(model)
     assert np.array_equal(trees(asked), model._raw_predict(asked))
     assert np.array_equal(np.vstack([trees(one[None]) for one in asked[-40:]]), model._raw_predict(asked[-40:]))
+
+
+def test_probabilities_are_scipy_s_at_all_sizes_of_a_sum():
+    for sums in (np.array([[-1e4], [-709.9], [0.0], [1e4]]), np.linspace(-40, 40, 999)[:, None]):
+        assert np.array_equal(LINKS["LogitLink"](sums)[:, 1], expit(sums[:, 0]))
 
 
 def test_a_target_that_never_changes_makes_trees_of_one_leaf():

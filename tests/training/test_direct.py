@@ -28,6 +28,7 @@ def table():
     )
     frame.loc[::7, "number"] = np.nan
     frame.loc[::9, "category"] = None
+    frame.loc[::11, "moment"] = pd.NaT
     return frame
 
 
