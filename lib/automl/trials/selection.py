@@ -1,9 +1,9 @@
-"""Which models are blended, and with what weights: greedy ensemble selection, on bags of rows.
+"""Which models are blended, and with what weights: greedy ensemble selection, on bags of rows and models.
 
 References
 ----------
-Caruana, Niculescu-Mizil, Crew and Ksikes: Ensemble selection from libraries of models. ICML 2004. They draw models
-against overfitting; here rows are drawn, which does as well for many models and better for a few.
+Caruana, Niculescu-Mizil, Crew and Ksikes: Ensemble selection from libraries of models. ICML 2004 (bags of models,
+against overfitting; here rows are drawn too, and of a few models none is left out).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from lib.automl.trials.blend import predictions
 from lib.metrics import Metric, Predictions
 
-BAGS, SHARE_OF_ROWS = 16, 0.6
+BAGS, SHARE_OF_ROWS, SHARE_OF_MODELS, MANY_MODELS = 16, 0.6, 0.7, 10
 ROUNDS = 40
 MOST_ROWS = 10_000
 # What a bag must gain for another model to be worth its time: less is luck.
@@ -83,8 +83,11 @@ def weights(
         if bag and time.monotonic() > until:
             break
         some = rng.choice(rows, math.ceil(SHARE_OF_ROWS * len(rows)), replace=False) if bag else rows
+        drawn = list(answers)
+        if bag and len(drawn) >= MANY_MODELS:
+            drawn = rng.choice(drawn, math.ceil(SHARE_OF_MODELS * len(drawn)), replace=False).tolist()
         judge = partial(by_loss if bag % 2 else by_metric, truth=y[some])
-        chosen = _greedy({name: answer[some] for name, answer in answers.items()}, judge, fits, until)
+        chosen = _greedy({name: answers[name][some] for name in drawn}, judge, fits, until)
         for name in chosen:
             found[name] += 1 / len(chosen)
     return _pruned(found, fits)
