@@ -24,8 +24,8 @@ ROUNDS = 40
 MOST_ROWS = 10_000
 # What a bag must gain for another model to be worth its time: less is luck.
 LEAST_GAIN = 1e-5
-# Of a blend: less is not worth the time that a model takes for a row.
-LEAST_WEIGHT = 0.06
+# Of the greatest weight: with less a model is not worth the time that it takes for a row.
+LEAST_WEIGHT = 0.2
 
 
 def weights(
@@ -130,7 +130,7 @@ def _fits(names: Collection[str], latency: Mapping[str, float], most_latency: fl
 def _pruned(found: Mapping[str, float], fits: Callable[[Collection[str]], bool]) -> dict[str, float]:
     """Weights adding up to 1, without models that add next to nothing, or more time than there is."""
     kept = sorted((name for name in found if found[name] > 0), key=lambda name: -found[name])
-    least = LEAST_WEIGHT * sum(found.values())
+    least = LEAST_WEIGHT * found[kept[0]]
     while len(kept) > 1 and (found[kept[-1]] < least or not fits(kept)):
         kept.pop()
     total = sum(found[name] for name in kept)
