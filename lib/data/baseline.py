@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib import cores
+from lib.data import tables
 
 MOST_CATEGORIES = 50
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -85,7 +86,7 @@ def _between(ordered: np.ndarray, shares: np.ndarray) -> np.ndarray:
 def _categories(present: pd.Series) -> dict[str, Any]:
     if present.dtype == object and pd.api.types.infer_dtype(present) != "string":
         present = present.astype(str)  # or 1, True and 1.0 would be one
-    counts = present.value_counts()
+    counts = tables.counted(present)
     return {
         "distinct": int(len(counts)),
         "categories": {str(one): int(count) for one, count in counts.head(MOST_CATEGORIES).items()},

@@ -135,6 +135,12 @@ def decoded(values: pd.Series) -> pd.Series:
     return texts.to_pandas(types_mapper={pa.string(): ARROW_TEXT}.get).set_axis(values.index).rename(values.name)
 
 
+def counted(values: pd.Series) -> pd.Series:
+    """How often each value comes, the most frequent first; levels of a category that no row has are left out."""
+    counts = values.value_counts()
+    return counts[counts > 0]
+
+
 def as_texts(values: pd.Series) -> pd.Series:
     """Column as texts, missing ones too; of a column that holds texts already, the column itself."""
     if isinstance(values.dtype, pd.StringDtype) or is_encoded(values):
