@@ -122,12 +122,14 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     ]
 
     folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
-    with ThreadPoolExecutor(1) as writer:  # which Arrow does on the one core, while the other counts
-        sides = {"train": train, "test": test}
+    sides = {"train": train, "test": test}
+    with ThreadPoolExecutor(len(sides)) as writers:  # which Arrow does outside Python's lock, while this counts
         written = {
-            side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
+            side: writers.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
         }
         baseline = {**hooks.baseline(train), "split": rule.described() if rule_holds else None}
+        columns = charts.Table(_sides.columns(train))
+        balance = charts.target_balance(train[target], parameters.task)
     # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
     baseline["test_keys"] = backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None
     return Preprocessed(
@@ -136,8 +138,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
         sizes=charts.Table(notes, columns=["point", "rows", "columns", "what"]).set_index("point"),
         violations=violations,
-        columns=charts.Table(_sides.columns(train)),
-        balance=charts.target_balance(train[target], parameters.task),
+        columns=columns,
+        balance=balance,
     )
 
 
