@@ -16,6 +16,9 @@ def available() -> int:
 
 def each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """What a function gives for each item; on columns, which NumPy and Arrow do outside Python's lock."""
+    items = list(items)
+    if len(items) < 2:  # to start threads takes longer than many a column of a small table
+        return [function(one) for one in items]
     with ThreadPoolExecutor(available()) as threads:
         return list(threads.map(function, items))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from lib import cores
 from lib.data.tables import is_encoded
@@ -92,9 +93,9 @@ def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
     return None
 
 
-def _of_texts(distinct: Iterable[str], name: np.uint64) -> np.ndarray:
+def _of_texts(distinct: ArrayLike, name: np.uint64) -> np.ndarray:
     """Hash of each text and, behind them, of a missing one, whose code is -1."""
-    texts = pd.Series(list(distinct), dtype=object)
+    texts = pd.Series(np.asarray(distinct, dtype=object))
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)
     read = numbers.notna()
     # Of 17 digits to_numeric makes the number beside the right one, and no other type would hash alike.
