@@ -122,10 +122,10 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     ]
 
     folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
-    sides = {"train": train, "test": test}
-    with ThreadPoolExecutor(len(sides)) as writers:  # which Arrow does outside Python's lock, while this counts
+    with ThreadPoolExecutor(1) as writer:  # which Arrow does on the one core, while the other counts
+        sides = {"train": train, "test": test}
         written = {
-            side: writers.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
+            side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
         }
         baseline = {**hooks.baseline(train), "split": rule.described() if rule_holds else None}
         columns = charts.Table(_sides.columns(train))
