@@ -69,6 +69,7 @@ def target_balance(target: pd.Series, task: str) -> Chart:
         axes.set(xlabel=_short(target.name), ylabel="rows")
         return chart
     counts = target.value_counts()
+    counts = counts[counts > 0]  # a category may have levels that no row has
     shown = counts.head(_MOST_BARS)[::-1]
     bars = axes.barh(range(len(shown)), shown.to_numpy(), color=_BLUE)
     axes.set_yticks(range(len(shown)), [_short(one) for one in shown.index])

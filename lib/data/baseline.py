@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib import cores
+from lib.data import tables
 
 MOST_CATEGORIES = 50
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -64,18 +65,28 @@ def _numbers(values: pd.Series) -> dict[str, Any]:
         return float(np.ldexp(value, exponent))
 
     told = {**ends, "mean": unscaled(scaled.mean()), "deviation": unscaled(scaled.std())}
-    scaled.sort()  # in half the time that NumPy takes to part them
-    quantiles = zip(_QUANTILES, np.quantile(scaled, _QUANTILES, overwrite_input=True), strict=True)
+    scaled.sort()  # in a fifth of the time that NumPy's quantile takes to part them, which parts what is sorted too
+    quantiles = zip(_QUANTILES, _between(scaled, np.array(_QUANTILES)), strict=True)
     return {
         **told,
         "quantiles": {str(share): unscaled(value) for share, value in quantiles},
     }
 
 
+def _between(ordered: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Quantiles of sorted numbers, as `numpy.quantile` has them: linear between the two values beside each place."""
+    places = shares * (len(ordered) - 1)
+    below = places.astype(np.intp)
+    low, high = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
+    part = places - below
+    # From the nearer of the two, so that no rounding leads past either.
+    return np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
+
+
 def _categories(present: pd.Series) -> dict[str, Any]:
     if present.dtype == object and pd.api.types.infer_dtype(present) != "string":
         present = present.astype(str)  # or 1, True and 1.0 would be one
-    counts = present.value_counts()
+    counts = tables.counted(present)
     return {
         "distinct": int(len(counts)),
         "categories": {str(one): int(count) for one, count in counts.head(MOST_CATEGORIES).items()},

@@ -95,7 +95,7 @@ def with_usable_target(
     Returns
     -------
     frame : DataFrame
-        A regression's target as floats; a class as bool, whole number or text, whichever it was.
+        A regression's target as floats; a class as bool, whole number or text (which may be encoded), whichever it was.
     notes : list of str
         What was left out, one sentence each.
 
@@ -175,10 +175,8 @@ def _as_numbers(target: pd.Series, name: str) -> pd.Series:
 
 def _as_classes(target: pd.Series) -> pd.Series:
     """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
-    if isinstance(target.dtype, pd.StringDtype):
+    if isinstance(target.dtype, pd.StringDtype) or tables.is_encoded(target):
         return target
-    if tables.is_encoded(target):
-        return tables.decoded(target)
     if pd.api.types.infer_dtype(target) == "boolean":  # beside a missing one they were objects
         return target.astype(bool)
     if pd.api.types.infer_dtype(target) == "integer":
@@ -197,7 +195,7 @@ def spelt_alike(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
     if pd.api.types.is_numeric_dtype(target.dtype):
         return target, []
     spellings: dict[str, list[str]] = {}
-    for one in target.value_counts().index:
+    for one in tables.counted(target).index:
         word = " ".join(one.split())
         spellings.setdefault(word.casefold() if len(word) > 1 else word, []).append(one)
     changed = {other: same[0].strip() for same in spellings.values() for other in same if other != same[0].strip()}
@@ -205,11 +203,12 @@ def spelt_alike(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
         return target, []
     said = ", ".join(f"{before!r} counts as {after!r}" for before, after in list(changed.items())[:_SHOWN_SPELLINGS])
     more = f" and {len(changed) - _SHOWN_SPELLINGS} more" if len(changed) > _SHOWN_SPELLINGS else ""
-    return target.replace(changed), [f"Of the classes of {name}, {said}{more}."]
+    words = tables.decoded(target) if tables.is_encoded(target) else target
+    return words.replace(changed), [f"Of the classes of {name}, {said}{more}."]
 
 
 def _check_classes(target: pd.Series, name: str, task: str) -> None:
-    counts = target.value_counts()
+    counts = tables.counted(target)
     shown = ", ".join(repr(one) for one in counts.index[:8]) + (", ..." if len(counts) > 8 else "")
     if len(counts) < 2:
         raise DataError(f"The target {name} has one class only ({shown}); a {task} task needs at least two.")

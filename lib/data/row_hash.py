@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from lib import cores
 from lib.data.tables import is_encoded
 
 _BLOCK_ROWS, _ROWS_PER_CORE = 2**14, 2**17
+# Whole numbers that lie as close as that are hashed once each.
+_MOST_LEVELS = 2**13
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -35,12 +38,24 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
         Mixed by splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
     """
     total = np.zeros(len(frame), dtype=np.uint64)
+    names = {
+        column: np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
+        for column in columns
+    }
+    encoded = {
+        column: _of_texts(frame[column].cat.categories, name)
+        for column, name in names.items()
+        if is_encoded(frame[column])
+    }
 
     def add_up(start: int) -> None:
         some = slice(start, start + _ROWS_PER_CORE)
         for column in columns:
-            name = np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
-            _add(total[some], frame[column].iloc[some], name)
+            values = frame[column].iloc[some]
+            if column in encoded:
+                total[some] += encoded[column][values.cat.codes.to_numpy()]
+            else:
+                _add(total[some], values, names[column])
         total[some] = _mixed(total[some] + _mixed(np.array([seed], dtype=np.uint64)))
 
     cores.each(add_up, range(0, len(frame), _ROWS_PER_CORE))
@@ -63,22 +78,31 @@ def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
     if pd.api.types.is_bool_dtype(values.dtype):
         values = values.astype(object)
     elif pd.api.types.is_numeric_dtype(values.dtype):
+        if values.dtype == np.int64 and len(values):
+            low, high = int(values.min()), int(values.max())
+            if high - low < min(_MOST_LEVELS, len(values)):
+                levels = _number_hash(np.arange(low, high + 1).astype(float))
+                total += _mixed(levels ^ name)[values.to_numpy() - low]
+                return None
         return _add_numbers(total, values.to_numpy(dtype="float64", na_value=np.nan), name)
-    are_texts = isinstance(values.dtype, pd.StringDtype) or is_encoded(values)
-    if not are_texts and pd.api.types.infer_dtype(values) != "string":
+    if not isinstance(values.dtype, pd.StringDtype) and pd.api.types.infer_dtype(values) != "string":
         # As texts first: for Python True is 1, and the first of the two would stand for both.
         values = values.map(str, na_action="ignore")
     codes, distinct = pd.factorize(values, use_na_sentinel=True)
-    texts = pd.Series(list(distinct), dtype=object)
+    total += _of_texts(distinct, name)[codes]
+    return None
+
+
+def _of_texts(distinct: ArrayLike, name: np.uint64) -> np.ndarray:
+    """Hash of each text and, behind them, of a missing one, whose code is -1."""
+    texts = pd.Series(np.asarray(distinct, dtype=object))
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)
     read = numbers.notna()
     # Of 17 digits to_numeric makes the number beside the right one, and no other type would hash alike.
     numbers[read] = [float(one) for one in texts[read]]
     of_texts = pd.util.hash_array(texts.to_numpy(object), categorize=False)
     hashed = np.where(read, _number_hash(numbers.to_numpy()), of_texts)
-    # The last is for code -1: missing.
-    total += np.append(_mixed(hashed ^ name), np.uint64(0))[codes]
-    return None
+    return np.append(_mixed(hashed ^ name), np.uint64(0))
 
 
 def _add_numbers(total: np.ndarray, floats: np.ndarray, name: np.uint64) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from lib import cores
 from lib.data.encodings import LATIN, Strange
 from lib.errors import DataError
 
-_BLOCK_BYTES, _BLOCKS_PER_CORE = 2**20, 4
+_BLOCK_BYTES = 2**20
 _STRANGE_BYTES = 2**16
 # All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
 _CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
@@ -74,31 +73,29 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     stranger: tuple[int, int] | None = None
     undefined: tuple[int, int] | None = None
     strange, of_utf8, of_others = b"", 0, 0  # lines beyond ASCII
-    blocks = _blocks(file)
-    while some := list(itertools.islice(blocks, _BLOCKS_PER_CORE * cores.available())):
-        for block, found in zip(some, cores.each(_look, some), strict=True):
-            if found.nul >= 0:  # what stands before it would be taken for the whole value
-                line += block.to_pybytes().count(b"\n", 0, found.nul)
-                raise DataError(
-                    f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
-                )
-            if not found.is_ascii and (stranger or found.not_utf8 >= 0 or utf8_sign is None):
-                text = block.to_pybytes()
-                if utf8_sign is None and (sign := _UTF8_SIGN.search(text)):
-                    utf8_sign = line + text.count(b"\n", 0, sign.start()), sign[0].decode()
-                if stranger is None and found.not_utf8 >= 0:
-                    stranger = line + text.count(b"\n", 0, found.not_utf8), text[found.not_utf8]
-                if stranger:
-                    undefined = undefined or _undefined(text, line)
-                    if len(strange) < _STRANGE_BYTES:
-                        lines = [one for one in text.splitlines(keepends=True) if not one.isascii()]
-                        others = [one for one in lines if not _is_utf8(one)]
-                        strange += b"".join(others)
-                        of_utf8, of_others = of_utf8 + len(lines) - len(others), of_others + len(others)
-                else:
-                    of_utf8 += found.lines
-            quotes, line = quotes + found.quotes, line + found.lines
-            has_breaks, may_have_codes = has_breaks or found.has_breaks, may_have_codes or found.may_have_codes
+    for block, found in cores.ahead(_look, _blocks(file)):
+        if found.nul >= 0:  # what stands before it would be taken for the whole value
+            line += block.to_pybytes().count(b"\n", 0, found.nul)
+            raise DataError(
+                f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
+            )
+        if not found.is_ascii and (stranger or found.not_utf8 >= 0 or utf8_sign is None):
+            text = block.to_pybytes()
+            if utf8_sign is None and (sign := _UTF8_SIGN.search(text)):
+                utf8_sign = line + text.count(b"\n", 0, sign.start()), sign[0].decode()
+            if stranger is None and found.not_utf8 >= 0:
+                stranger = line + text.count(b"\n", 0, found.not_utf8), text[found.not_utf8]
+            if stranger:
+                undefined = undefined or _undefined(text, line)
+                if len(strange) < _STRANGE_BYTES:
+                    lines = [one for one in text.splitlines(keepends=True) if not one.isascii()]
+                    others = [one for one in lines if not _is_utf8(one)]
+                    strange += b"".join(others)
+                    of_utf8, of_others = of_utf8 + len(lines) - len(others), of_others + len(others)
+            else:
+                of_utf8 += found.lines
+        quotes, line = quotes + found.quotes, line + found.lines
+        has_breaks, may_have_codes = has_breaks or found.has_breaks, may_have_codes or found.may_have_codes
     beyond = None
     if stranger:
         share = of_utf8 / (of_utf8 + of_others)
@@ -109,10 +106,10 @@ def scan(file: BinaryIO, path: Path) -> Scan:
 def _blocks(file: BinaryIO) -> Iterator[pa.Buffer]:
     """Bytes up to the end of a line, or at least of a sign where a line is longer than a block."""
     rest = b""
-    while block := file.read(_BLOCK_BYTES):
-        block = rest + block
+    while read := file.read(_BLOCK_BYTES):
+        block = rest + read + file.readline(_BLOCK_BYTES)
         end = (block.rfind(b"\n") + 1) or _after_sign(block[-4:], len(block))
-        yield pa.py_buffer(block[:end])
+        yield pa.py_buffer(block).slice(0, end)
         rest = block[end:]
     if rest:
         yield pa.py_buffer(rest)

@@ -21,7 +21,7 @@ from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 from lib import cores
 from lib.data.moments import as_moments, date_format
 from lib.data.row_hash import row_hash
-from lib.data.tables import as_texts
+from lib.data.tables import as_texts, counted
 from lib.errors import DataError, NameNotFound
 
 # Of a class with fewer test rows to expect, luck may leave none.
@@ -167,7 +167,7 @@ class Split(Rule):
     def stratified(self, frame: pd.DataFrame, target_column: str) -> Split:
         """The rule with each class that is too rare for luck shared out: one row in training before any in the test."""
         classes = as_texts(frame[target_column])
-        counts = classes.value_counts()
+        counts = counted(classes)
         rare = counts.index[counts * min(self.test_fraction, 1 - self.test_fraction) < _EXPECTED_TEST_ROWS]
         if rare.empty:
             return self

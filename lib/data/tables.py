@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib import cores
-from lib.data import text
+from lib.data import plain, text
 from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
 
@@ -135,6 +136,12 @@ def decoded(values: pd.Series) -> pd.Series:
     return texts.to_pandas(types_mapper={pa.string(): ARROW_TEXT}.get).set_axis(values.index).rename(values.name)
 
 
+def counted(values: pd.Series) -> pd.Series:
+    """How often each value comes, the most frequent first; levels of a category that no row has are left out."""
+    counts = values.value_counts()
+    return counts[counts > 0]
+
+
 def as_texts(values: pd.Series) -> pd.Series:
     """Column as texts, missing ones too; of a column that holds texts already, the column itself."""
     if isinstance(values.dtype, pd.StringDtype) or is_encoded(values):
@@ -164,7 +171,7 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
 
 
 def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[str] = ()) -> pd.DataFrame:
-    """Table in pandas; where nobody else holds it, each column is gone before the next is made.
+    """Table in pandas; where nobody else holds it, what is made is gone from it before the next is made.
 
     Dictionaries become categories; of those that are not `declared` to be some, the levels are texts of Arrow.
     """
@@ -185,15 +192,20 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
         table = table.rename_columns(list(map(str, range(len(names))))) if len(set(names)) < len(names) else table
         frame = table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types)
     else:
-        columns: dict[int, pd.Series] = {}
-        while table.num_columns:
-            some = table.columns[: max(1, _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
+        columns: dict[int, Any] = plain.empty(table)
+        batches = table.select(list(columns)).to_batches() if columns else []
+        others = [place for place in range(len(names)) if place not in columns]
+        table = table.select(others)
+        plain.fill(columns, batches)
+        while others:
+            some = table.columns[: max(cores.available(), _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
             table = table.select(range(len(some), table.num_columns))
-            for values in cores.each(lambda one: one.to_pandas(types_mapper=types), some):
-                columns[len(columns)] = values
-            del some
+            made = cores.each(lambda one: one.to_pandas(types_mapper=types), some)
+            columns |= zip(others[: len(some)], made, strict=True)
+            others = others[len(some) :]
+            del some, made
             pa.default_memory_pool().release_unused()  # which it would keep for its next table
-        frame = pd.DataFrame(columns, copy=False)
+        frame = pd.DataFrame({place: columns[place] for place in range(len(names))}, copy=False)
         frame.columns = names
     frame = _writeable(frame)
     for place in encoded:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from lib import cores
 from lib.data import mending, numerals, ranges, totals
 from lib.data.dialect import UNREADABLE, Dialect, look, opened
 from lib.data.numerals import Mark
@@ -115,23 +116,26 @@ def _guessed(files: Sequence[tuple[Path, Dialect]], places: Sequence[str], encod
 def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.Table, list[str]]:
     """Table with codes and dates as text, amounts and decimal commas as numbers."""
     header, comma = files[0][1].header, files[0][1].separator != ","
-    suspects = [field.name for field in table.schema if _may_mislead(table[field.name], files)]
+    places = table.column_names
+    misleading = cores.each(lambda place: _may_mislead(table[place], files), places)
+    suspects = [place for place, may_mislead in zip(places, misleading, strict=True) if may_mislead]
     if suspects:
         texts = _texts(files, suspects)
         for place in suspects:
             if pa.types.is_temporal(table.schema.field(place).type) or numerals.has_codes(texts[place]):
                 table = _replaced(table, texts.select([place]))
     notes, commas = [], False
+    words = [field.name for field in table.schema if is_text(field.type)]
+    found = cores.each(lambda place: numerals.as_numbers(table[place], header[int(place)], comma), words)
+    for place, (numbers, mark, note) in zip(words, found, strict=True):
+        if numbers is not None:
+            commas = commas or mark is Mark.DECIMAL_COMMA
+            table = _replaced(table, pa.table({place: numbers}))
+        if note:
+            notes.append(note)
     for field in table.schema:
         if pa.types.is_null(field.type):
             table = _replaced(table, pa.table({field.name: pc.cast(table[field.name], pa.float64())}))
-        elif is_text(field.type):
-            numbers, mark, note = numerals.as_numbers(table[field.name], header[int(field.name)], comma)
-            if numbers is not None:
-                commas = commas or mark is Mark.DECIMAL_COMMA
-                table = _replaced(table, pa.table({field.name: numbers}))
-            if note:
-                notes.append(note)
     if commas:
         notes.append("The decimal mark is the comma.")
         table = _with_thousands(files, table)

@@ -128,6 +128,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
             side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
         }
         baseline = {**hooks.baseline(train), "split": rule.described() if rule_holds else None}
+        columns = charts.Table(_sides.columns(train))
+        balance = charts.target_balance(train[target], parameters.task)
     # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
     baseline["test_keys"] = backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None
     return Preprocessed(
@@ -136,8 +138,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
         sizes=charts.Table(notes, columns=["point", "rows", "columns", "what"]).set_index("point"),
         violations=violations,
-        columns=charts.Table(_sides.columns(train)),
-        balance=charts.target_balance(train[target], parameters.task),
+        columns=columns,
+        balance=balance,
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 
 from lib import gpu
-from lib.errors import StageError
-from lib.training import TrainingRequest
+from lib.training import TrainingRequest, _on_parts
 from lib.training.features import TableEncoder, plain_target
-
-_ATTEMPTS = 4
-_RESTART_SECONDS = 120
 
 
 def train(
@@ -90,7 +86,7 @@ def train_on_parts(
     parts: Sequence[str],
     **hyperparameters: Any,
 ) -> Pipeline:
-    """Fit XGBoost through its own interface to Dask, on parts that workers read and encode.
+    """Fit XGBoost on parts that workers of a Dask cluster read and encode, all of them together.
 
     Parameters
     ----------
@@ -126,54 +122,12 @@ def train_on_parts(
         given["num_class"] = len(labels.classes_)
     plain = {name: value for name, value in given.items() if value is not None}
     rounds = estimator.get_num_boosting_rounds()
-    width = encoder.transform(X.head(1)).shape[1]
-    booster = _outliving_workers(
-        client, lambda: _boosted(client, parts, (encoder, labels), y.name, width, plain, rounds)
-    )
-    estimator.load_model(bytearray(booster.save_raw("json")))
+    encoded = functools.partial(_encoded, target=y.name, encoder=encoder, labels=labels)
+    estimator.load_model(bytearray(_on_parts.boosted(client, parts, _on_parts.Fit(encoded, plain, rounds))))
     if request.is_classification:
         model.estimator_, model.classes_ = estimator, labels.classes_
     _serve_from_cpu(estimator)
     return Pipeline([("encoder", encoder), ("model", model)])
-
-
-def _boosted(
-    client: Any, parts: Sequence[str], sent: tuple, target: str, width: int, given: dict[str, Any], rounds: int
-) -> xgboost.Booster:
-    """Booster of all parts, each of which stays encoded on the worker that read it."""
-    import dask
-    import dask.array
-    from pyarrow import parquet
-    from xgboost import dask as on_dask
-
-    sent = client.scatter(sent, broadcast=True)
-    features, labels = [], []
-    for path in parts:
-        rows = parquet.read_metadata(path).num_rows
-        encoded = dask.delayed(_encoded, nout=2)(path, target, sent)
-        features.append(dask.array.from_delayed(encoded[0], shape=(rows, width), dtype=np.float32))
-        labels.append(dask.array.from_delayed(encoded[1], shape=(rows,), dtype=np.float32))
-    table = on_dask.DaskQuantileDMatrix(client, dask.array.concatenate(features), dask.array.concatenate(labels))
-    return on_dask.train(client, given, table, num_boost_round=rounds)["booster"]
-
-
-def _outliving_workers(client: Any, fit: Callable[[], xgboost.Booster]) -> xgboost.Booster:
-    """What `fit` gives; XGBoost goes on with the workers it started with or not at all, so where one dies, anew."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        workers = set(client.scheduler_info(n_workers=-1)["workers"])
-        try:
-            return fit()
-        except Exception as error:  # each layer between a dead worker and here has one of its own
-            if workers <= set(client.scheduler_info(n_workers=-1)["workers"]):
-                raise
-            if attempt == _ATTEMPTS:
-                first = (str(error).splitlines() or [type(error).__name__])[0]
-                raise StageError(
-                    f"Workers of the Dask cluster died in each of {_ATTEMPTS} trainings ({first}). The encoded table, "
-                    "4 bytes a value, has to fit into their memory together: add workers or memory."
-                ) from error
-        with contextlib.suppress(TimeoutError):  # with those that are left, then
-            client.wait_for_workers(len(workers), timeout=_RESTART_SECONDS)
 
 
 def _estimator(request: TrainingRequest, device: str, **hyperparameters: Any) -> Any:
@@ -197,9 +151,10 @@ def _labels(path: str, name: str) -> np.ndarray:
     return plain_target(pd.Series(pd.read_parquet(path, columns=[name])[name].unique()), is_classification=True)
 
 
-def _encoded(path: str, target: str, sent: tuple[TableEncoder, LabelEncoder | None]) -> tuple[np.ndarray, np.ndarray]:
+def _encoded(
+    path: str, target: str, encoder: TableEncoder, labels: LabelEncoder | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Features and labels of a part, in the precision that XGBoost computes in."""
-    encoder, labels = sent
     rows = pd.read_parquet(path)
     y = plain_target(rows.pop(target), labels is not None)
     features = encoder.transform(rows).astype(np.float32, order="C")

@@ -43,6 +43,13 @@ def test_numbers_have_their_moments_without_the_missing(kind):
     assert described["quantiles"]["0.5"] == 2.5
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 100, 1_001])
+def test_quantiles_lie_between_the_two_values_beside_them(count):
+    values = np.random.default_rng(count).normal(size=count) * 1e6
+    quantiles = of(values)["quantiles"]
+    assert list(quantiles.values()) == pytest.approx(np.quantile(values, [float(share) for share in quantiles]))
+
+
 def test_infinite_values_do_not_count():
     assert of([1.0, np.inf, 3.0])["mean"] == 2
 

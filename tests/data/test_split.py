@@ -120,6 +120,18 @@ class TestARowKeepsItsSide:
         texts = pd.Series(["b", "a", None, "b", "12"])
         assert same_hash(texts, texts.astype("category")) and same_hash(texts, texts.astype("string"))
 
+    def test_when_texts_are_encoded_in_Arrow(self):
+        texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=tables.ARROW_TEXT)
+        encoded = texts.astype("category")
+        assert tables.is_encoded(encoded) and tables.is_encoded(encoded[4:6])
+        assert same_hash(texts, encoded) and same_hash(texts[4:6], encoded[4:6])
+
+    def test_when_whole_numbers_lie_close(self):
+        close = pd.Series([-2, 3, 1, 0, 1, -1, 2, 3])
+        far = pd.concat([close, pd.Series([2**62, -(2**63)])], ignore_index=True)
+        assert same_hash(close, far[: len(close)].astype(float))
+        assert (row_hash(far.to_frame("c"), ["c"], 1)[: len(close)] == row_hash(close.to_frame("c"), ["c"], 1)).all()
+
     def test_when_times_are_kept_in_another_unit_or_zone(self):
         times = pd.Series(pd.to_datetime(["2024-03-31 01:30:00.123", None, "1969-12-31"], format="ISO8601"))
         zoned = times.dt.tz_localize("UTC")

@@ -7,6 +7,7 @@ from nasty_tables import as_request_rows, nasty_table
 
 from lib.errors import DataError
 from lib.training.features import TableEncoder
+from lib.training.features import encoder as encoder_module
 from lib.training.features.dates import PARTS, calendar_parts
 from lib.training.features.numbers import LARGEST, read_numbers
 
@@ -62,6 +63,24 @@ def test_feature_names_fit_the_features(style):
     assert len(names) == len(set(names)) == features.shape[1]
     assert "when_weekday" in names
     assert ("colour_red" in names) is (style == "linear")
+
+
+@pytest.mark.parametrize("classes", ["binary", "multiclass"])
+def test_features_are_row_by_row_in_memory_whatever_is_left_out(classes):
+    X, y = nasty_table(classes)
+    encoder = TableEncoder()
+    features = encoder.fit_transform(X, y)
+    assert features.flags.c_contiguous and encoder.left_out_
+    kept = X[list(encoder.columns_)]
+    alone = TableEncoder()
+    assert np.array_equal(alone.fit_transform(kept, y), features, equal_nan=True) and not alone.left_out_
+
+
+def test_columns_left_out_of_many_rows_leave_no_gap():
+    rows = 2 * encoder_module._ROWS_AT_ONCE + 5
+    X = pd.DataFrame({"a": np.arange(rows) / 7, "same": 1, "b": np.arange(rows)[::-1] / 3})
+    features = TableEncoder().fit_transform(X, np.arange(rows) % 2)
+    assert np.array_equal(features, X[["a", "b"]].to_numpy())
 
 
 def test_codes_are_encoded_by_folds():

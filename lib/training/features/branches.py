@@ -138,7 +138,7 @@ class CodesByTarget(TransformerMixin, BaseEstimator):
         others = [place for place in range(floats.shape[1]) if place not in self.codes]
         width = len(others) + encoded.shape[1]
         # With more than two classes a code has a feature for each, and the array is too narrow.
-        features = floats if width == floats.shape[1] else np.empty((len(floats), width), order="F")
+        features = floats if width == floats.shape[1] else np.empty((len(floats), width))
         for place, other in enumerate(others):
             if features is not floats or place != other:
                 features[:, place] = floats[:, other]
