@@ -14,7 +14,7 @@ run: .venv/.core ## The chain on a table: make run ARGS="--params parameters/my.
 	.venv/bin/python run_all.py $(ARGS)
 
 # loadfile: the tests of a file share its costly fixtures, and stay on one worker.
-pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
@@ -23,7 +23,7 @@ test: .venv/.dev ## The tests: make test ARGS="-k metrics"
 test-all: .venv/.dev .venv/.azure .venv/.automl ## The tests, the slow ones too, Azure among them (npm installs its storage)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "No Chromium, and none could be installed: the tests of the page will be skipped."
-	$(pytest) -m "" $(ARGS)
+	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
 
 bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## The measurements: make bench ARGS=chain
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \

@@ -4,8 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 from once import made_once
+
+hypothesis.settings.register_profile("thorough", max_examples=1000)
+# Files whose tests take longest: begun first, so that at the end no worker is left alone with one of them.
+LONGEST = ("test_chain.py", "test_engine.py", "test_rollout.py", "test_running.py", "test_terraform.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")

@@ -208,6 +208,7 @@ def test_flights_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factor
         chain.stop()
 
 
+@pytest.mark.slow
 def test_bike_hours_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factory):
     chain = chain_of(
         "bike-hours", empty_workspace, tmp_path_factory, training_functions=["linear", "gradient_boosting"]

@@ -114,7 +114,7 @@ class TestPlainPapermill:
         seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["told"]
         assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.available()
 
-    @pytest.mark.parametrize("first", ["papermill", "lib.chain.engine", "lib.chain.running", "scrapbook"])
+    @pytest.mark.parametrize("first", ["papermill", "lib.chain.running"])
     def test_it_can_be_imported_before_and_after_papermill(self, first):
         """papermill loads the engines of entry points while it is itself imported."""
         program = f"import {first}\nfrom lib.chain.engine import MillraceEngine\nimport papermill, lib.chain.executor"

@@ -145,7 +145,7 @@ MOMENTS = strategies.from_regex(MOMENT, fullmatch=True) | strategies.datetimes(
 
 
 @hypothesis.given(MOMENTS)
-@hypothesis.settings(max_examples=500, deadline=None)
+@hypothesis.settings(deadline=None)
 def test_moments_are_those_of_pandas(text):
     try:
         expected = pd.Timestamp(text).as_unit("ns")
@@ -183,7 +183,7 @@ def test_what_is_read_in_one_go_is_what_care_reads(scorer, shape, rows):
 
 
 @hypothesis.given(strategies.data())
-@hypothesis.settings(max_examples=500, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+@hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 def test_both_ways_of_reading_agree_on_whatever_comes(scorer, data):
     strange = strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats()
     strange |= strategies.text()
