@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from lib import cores
 from lib.data import plain, text
+from lib.data.dictionaries import ENCODED, comes_again, is_text
 from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
 
@@ -179,9 +180,9 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
     encoded = []
     for place, field in enumerate(table.schema):
         values = table.column(place)
-        if arrow_texts and text.is_text(field.type) and field.name not in declared:
+        if arrow_texts and is_text(field.type) and field.name not in declared:
             table = table.set_column(place, field.name, _encoded(values))
-            encoded += [place] if table.schema.field(place).type == text.ENCODED else []
+            encoded += [place] if table.schema.field(place).type == ENCODED else []
         if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
             # Beside missing values pandas makes floats of whole numbers, which would change these.
             table = table.set_column(place, field.name, pc.cast(values, pa.string()))
@@ -219,8 +220,8 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
 
 def _encoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts as a dictionary where that is small, and else as they are."""
-    if values.type != text.ENCODED:
-        return values.dictionary_encode() if pa.types.is_string(values.type) and text.comes_again(values) else values
+    if values.type != ENCODED:
+        return values.dictionary_encode() if pa.types.is_string(values.type) and comes_again(values) else values
     values = values.unify_dictionaries()
     levels = len(values.chunk(0).dictionary) if values.num_chunks else 0
     return pc.cast(values, pa.string()) if levels > max(_MOST_LEVELS, len(values) // _ROWS_PER_LEVEL) else values

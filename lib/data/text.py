@@ -19,13 +19,12 @@ from pyarrow import csv as arrow_csv
 from lib import cores
 from lib.data import mending, numerals, ranges, totals
 from lib.data.dialect import UNREADABLE, Dialect, look, opened
+from lib.data.dictionaries import ENCODED, comes_again, is_text
 from lib.data.numerals import Mark
 from lib.errors import DataError
 
 _FORESEEN_BYTES = 2**20
 _BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
-ENCODED = pa.dictionary(pa.int32(), pa.string())
-_SAMPLE, _FEWEST_ENCODED, _ENCODED_SHARE = 20_000, 1_000, 0.5
 
 
 def read(
@@ -165,17 +164,6 @@ def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]])
         return False
     ends = pc.min_max(column)
     return any(abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in (ends["min"], ends["max"]))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether values of a type are texts, each in full or as its place in a dictionary."""
-    return pa.types.is_string(kind) or kind == ENCODED
-
-
-def comes_again(column: pa.Array | pa.ChunkedArray) -> bool:
-    """Whether the first rows of a column have few different values, so that a dictionary of them is small."""
-    some = column[:_SAMPLE]
-    return len(some) >= _FEWEST_ENCODED and pc.count_distinct(some).as_py() <= _ENCODED_SHARE * len(some)
 
 
 def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool) -> dict[str, pa.DataType]:
