@@ -94,8 +94,7 @@ class Tracking:
         """End what an earlier attempt of the chain's same run has left running: its process was killed."""
         if not run_name:
             return
-        where = f"tags.{_STAGE} = '{stage}' and tags.run_name = '{run_name}' and attributes.run_name = '{name}'"
-        where += " and attributes.status = 'RUNNING'"
+        where = f"{_within(stage, name, run_name)} and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([self.experiment(experiment)], where):
             self.client.set_terminated(run.info.run_id, "KILLED")
 
@@ -133,8 +132,7 @@ class Tracking:
 
     def run_of(self, experiment: str, stage: str, name: str, run_name: str) -> Any:
         """Finished run of a stage within a run of the chain; None where there is none."""
-        where = f"tags.{_STAGE} = '{stage}' and tags.run_name = '{run_name}' and attributes.run_name = '{name}'"
-        return next(iter(self._finished(experiment, where)), None)
+        return next(iter(self._finished(experiment, _within(stage, name, run_name))), None)
 
     def _finished(self, experiment: str, where: str) -> list:
         found = self.client.get_experiment_by_name(experiment)
@@ -285,6 +283,11 @@ class Tracking:
                 "finished."
             )
         return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256]
+
+
+def _within(stage: str, name: str, run_name: str) -> str:
+    """Condition of runs of a stage within a run of the chain."""
+    return f"tags.{_STAGE} = '{stage}' and tags.run_name = '{run_name}' and attributes.run_name = '{name}'"
 
 
 def _add_baseline(folder: Path, baseline: Any) -> None:

@@ -69,7 +69,7 @@ class KeyFile:
     """
 
     def __init__(self, path: Path):
-        self.path, self._name = path, str(path)
+        self.path = path
         self._read_at: tuple | None = None
         self._keys: tuple[bytes, ...] = ()
 
@@ -83,7 +83,7 @@ class KeyFile:
 
     def _current(self) -> tuple[bytes, ...]:
         try:
-            state = os.stat(self._name)
+            state = os.stat(self.path)
             read_at = (state.st_mtime_ns, state.st_ino, state.st_size, state.st_mode)
             if read_at != self._read_at:
                 self._keys = tuple(key.encode() for key in read(self.path).values() if key)

@@ -70,7 +70,7 @@ class FitFold:
     seconds: float
     task: str
     seed: int
-    bagged: bool = False
+    bagged: bool
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,6 @@ def fit(task: FitFold, folder: Path) -> Fitted:
         task.seed + task.fold if task.bagged else task.seed,
         started + task.seconds,
     )
-    said = None
     if task.bagged:
         model, said = BAGGED[task.family](learnt, target, told)
     else:
@@ -146,7 +145,8 @@ def fit(task: FitFold, folder: Path) -> Fitted:
     answers = {"unseen": member.answer(np.asarray(F[unseen])), "test": member.answer(np.asarray(F_test))}
     if not all(np.isfinite(answer).all() for answer in answers.values()):
         raise ValueError("its predictions are no numbers")
-    answers["unseen"] = answers["unseen"] if said is None else said
+    if task.bagged:
+        answers["unseen"] = said
     row = np.asarray(F_test[:1])
     row_ms = row_milliseconds(lambda: member.answer(row))
     pickled = pickle.dumps(member)
