@@ -11,6 +11,7 @@ from lib import cores
 from lib.data import tables
 
 MOST_CATEGORIES = 50
+_LARGE_EXPONENT = 300
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -37,7 +38,7 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
 
 
 def _column(values: pd.Series) -> dict[str, Any]:
-    described: dict[str, Any] = {"missing": float(values.isna().mean())}
+    described: dict[str, Any] = {"missing": np.count_nonzero(values.isna()) / max(1, len(values))}
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "number", **described, **_numbers(values)}
     present = values.dropna()
@@ -59,7 +60,8 @@ def _numbers(values: pd.Series) -> dict[str, Any]:
     ends = {"minimum": float(floats.min()), "maximum": float(floats.max())}
     # By a power of two, which rounds nothing: squares and sums of values near 1e300 are no finite numbers.
     exponent = int(np.frexp(max(map(abs, ends.values())))[1])
-    scaled = np.ldexp(floats, -exponent, out=floats)
+    exponent = exponent if abs(exponent) > _LARGE_EXPONENT else 0
+    scaled = np.ldexp(floats, -exponent, out=floats) if exponent else floats
 
     def unscaled(value: float) -> float:
         return float(np.ldexp(value, exponent))

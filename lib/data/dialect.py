@@ -10,7 +10,7 @@ import re
 import statistics
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,14 +99,39 @@ def opened(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
         yield file
 
 
-def look(path: Path) -> Dialect:
-    """Dialect of a text file.
+def look(path: Path, on_breaks: Callable[[], object] = bool) -> Dialect:
+    """Dialect of a text file, by every byte of it.
+
+    Parameters
+    ----------
+    path : Path
+    on_breaks : callable
+        Called as soon as a quoted value may hold a line break.
 
     Raises
     ------
     DataError
         Where it is no text, or has no header.
     """
+    start = _start(path)
+    if _is_utf16(start):  # rare, and read with care in any case
+        scanned = Scan(strange=None, is_balanced=False, has_breaks=True, may_have_codes=True)
+        return _dialect(path, start, "utf-16", scanned)
+    with opened(path) as file:
+        scanned = scan(file, path, on_breaks)
+    return _dialect(path, start, "utf-8" if scanned.strange is None else encoding_of(scanned.strange, path), scanned)
+
+
+def foresee(path: Path) -> Dialect | None:
+    """Dialect of a text file where all of it is as its beginning, which is in UTF-8; else None."""
+    start = _start(path)
+    if _is_utf16(start):
+        return None
+    scanned = scan(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
+    return _dialect(path, start, "utf-8", scanned) if scanned.strange is None else None
+
+
+def _start(path: Path) -> bytes:
     with opened(path) as file:
         start = file.read(_SNIFFED_BYTES)
         while start.count(b"\n") < _FEWEST_LINES and len(start) < _LONGEST_HEADER_BYTES:
@@ -119,14 +144,14 @@ def look(path: Path) -> Dialect:
     if markup := _MARKUP.match(start):
         kind = "a page of HTML or XML" if markup[2] else "JSON"
         raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
-    is_utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if is_utf16:  # rare, and read with care in any case
-        scanned = Scan(strange=None, is_balanced=False, has_breaks=True, may_have_codes=True)
-    else:
-        with opened(path) as file:
-            scanned = scan(file, path)
-    plain = "utf-16" if is_utf16 else "utf-8"
-    encoding = plain if scanned.strange is None else encoding_of(scanned.strange, path)
+    return start
+
+
+def _is_utf16(start: bytes) -> bool:
+    return start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
     beginning = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     rest = beginning.lstrip("\r\n")
     told = _TOLD.match(rest)

@@ -18,3 +18,8 @@ def comes_again(column: pa.Array | pa.ChunkedArray) -> bool:
     """Whether the first rows of a column have few different values, so that a dictionary of them is small."""
     some = column[:_SAMPLE]
     return len(some) >= _FEWEST_ENCODED and pc.count_distinct(some).as_py() <= _ENCODED_SHARE * len(some)
+
+
+def levels(column: pa.ChunkedArray) -> pa.Array:
+    """The texts of a dictionary that is the same in all chunks."""
+    return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())

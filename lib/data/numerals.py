@@ -92,7 +92,8 @@ def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.Chunk
     comma : bool
         Whether a comma may be the decimal mark, since it does not separate.
     """
-    sample = pc.cast(texts.drop_null()[:_SAMPLE], pa.string())
+    sample = texts[: 2 * _SAMPLE].drop_null()[:_SAMPLE]
+    sample = pc.cast(sample if len(sample) == _SAMPLE else texts.drop_null()[:_SAMPLE], pa.string())
     if len(sample) == 0:
         return None, Mark.PLAIN, ""
     if _counted(sample, comma) < MOSTLY / 2 * len(sample) - 1:

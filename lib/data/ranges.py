@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,19 +25,37 @@ def may_be_cut(path: Path, dialect: Dialect) -> bool:
     return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks
 
 
-def read(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+def read(
+    path: Path,
+    dialect: Dialect,
+    places: Sequence[str],
+    types: Mapping[str, pa.DataType],
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> pa.Table:
     """All rows, in the types that are given for every column.
+
+    Parameters
+    ----------
+    path : Path
+    dialect : Dialect
+    places : sequence of str
+        Of the columns that are read.
+    types : mapping of str to DataType
+    is_wanted : callable
+        Asked before each range; the reading ends where the rows are not wanted any more.
 
     Raises
     ------
     pyarrow.ArrowInvalid
-        Where a value is of another type, or a row is too long or too short.
+        Where a value is of another type, a row is too long or too short, or the reading was stopped.
     """
     size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
     with path.open("rb") as file:
 
         def part(bounds: tuple[int, int]) -> pa.Table:
             start, end = bounds
+            if not is_wanted():
+                raise pa.ArrowInvalid("The rows are not wanted any more")
             if start // size % _RANGES_PER_RELEASE == 0:
                 pa.default_memory_pool().release_unused()  # what the text itself took
             text = pa.py_buffer(os.pread(file.fileno(), end - start, start))

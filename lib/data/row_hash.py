@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lib import cores
 from lib.data.tables import is_encoded
 
-_BLOCK_ROWS, _ROWS_PER_CORE = 2**14, 2**17
+_BLOCK_ROWS, _ROWS_PER_CORE = 2**15, 2**17
 # Whole numbers that lie as close as that are hashed once each.
 _MOST_LEVELS = 2**13
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -106,10 +106,17 @@ def _of_texts(distinct: ArrayLike, name: np.uint64) -> np.ndarray:
 
 
 def _add_numbers(total: np.ndarray, floats: np.ndarray, name: np.uint64) -> None:
-    """In blocks that stay in the processor's cache, which is several times faster than whole columns."""
+    """In blocks that stay in the processor's cache, each in the memory of the one before: several times faster."""
+    rows = min(_BLOCK_ROWS, len(floats))
+    hashes, spare = np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.uint64)
     for start in range(0, len(floats), _BLOCK_ROWS):
         block = floats[start : start + _BLOCK_ROWS]
-        hashed = _mixed(_number_hash(block) ^ name)
+        hashed, unused = hashes[: len(block)], spare[: len(block)]
+        np.add(block, 0.0, out=hashed.view(np.float64))
+        hashed = _scattered(hashed, unused)
+        hashed ^= name
+        hashed += _MIX[0]
+        hashed = _scattered(hashed, unused)
         missing = np.isnan(block)
         if missing.any():
             hashed[missing] = 0
@@ -118,19 +125,19 @@ def _add_numbers(total: np.ndarray, floats: np.ndarray, name: np.uint64) -> None
 
 def _number_hash(floats: np.ndarray) -> np.ndarray:
     """Pandas' own hash of floats, `pandas.util.hash_array`, without its copies."""
-    return _scattered((floats + 0.0).view(np.uint64))  # + 0.0 makes one zero of the two
+    bits = (floats + 0.0).view(np.uint64)  # + 0.0 makes one zero of the two
+    return _scattered(bits, np.empty_like(bits))
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return _scattered(bits + _MIX[0])
+    bits = bits + _MIX[0]
+    return _scattered(bits, np.empty_like(bits))
 
 
-def _scattered(bits: np.ndarray) -> np.ndarray:
-    """Bits spread over all places, in place."""
-    with np.errstate(over="ignore"):
-        for shift, factor in ((30, _MIX[1]), (27, _MIX[2])):
-            bits ^= bits >> np.uint64(shift)
+def _scattered(bits: np.ndarray, spare: np.ndarray) -> np.ndarray:
+    """Bits spread over all places, in place; `spare` is memory of the same size to work in."""
+    for shift, factor in ((30, _MIX[1]), (27, _MIX[2]), (31, None)):
+        bits ^= np.right_shift(bits, np.uint64(shift), out=spare)
+        if factor is not None:
             bits *= factor
-        bits ^= bits >> np.uint64(31)
     return bits

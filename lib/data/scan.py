@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from lib import cores
+from lib.data import bits
 from lib.data.encodings import LATIN, Strange
 from lib.errors import DataError
 
-_BLOCK_BYTES = 2**20
+# Some arrays of that size fit a core's cache.
+_BLOCK_BYTES = 2**17
 _STRANGE_BYTES = 2**16
-# All that may end a field; neither a digit nor a decimal mark, nor a colon or hyphen as in dates and times.
-_CODE = r"[,;\t|\n\r\"' +]0[0-9xX]"
-_ODD_LINE = r'(?m)^(?:[^"\n\r]*"[^"\n\r]*")*[^"\n\r]*"[^"\n\r]*$'
+# Up to the comma there are blanks, quotes, the plus and rarer signs, but no decimal mark, hyphen, colon, digit or
+# letter, behind which a zero begins no value.
+_LAST_BEFORE_CODES = ord(",")
 # Letters and typographic signs in UTF-8, which in Latin-1 would be two or three signs that never meet in words.
 _UTF8_SIGN = re.compile(rb"\xc3[\x80-\xbf]|\xc5[\x80-\xbf]|\xe2\x80[\x90-\xa6]|\xe2\x82\xac")
 
@@ -60,8 +59,16 @@ class _Found:
     not_utf8: int
 
 
-def scan(file: BinaryIO, path: Path) -> Scan:
-    """Look at every byte, on all cores.
+def scan(file: BinaryIO, path: Path, on_breaks: Callable[[], object] = bool) -> Scan:
+    """Look at every byte, on one core, since each step is too short for two to take turns.
+
+    Parameters
+    ----------
+    file : BinaryIO
+    path : Path
+        For messages.
+    on_breaks : callable
+        Called as soon as a quoted value may hold a line break.
 
     Raises
     ------
@@ -73,29 +80,32 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     stranger: tuple[int, int] | None = None
     undefined: tuple[int, int] | None = None
     strange, of_utf8, of_others = b"", 0, 0  # lines beyond ASCII
-    for block, found in cores.ahead(_look, _blocks(file)):
+    for block in _blocks(file):
+        found = _look(block)
         if found.nul >= 0:  # what stands before it would be taken for the whole value
-            line += block.to_pybytes().count(b"\n", 0, found.nul)
+            line += block.count(b"\n", 0, found.nul)
             raise DataError(
                 f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
             )
         if not found.is_ascii and (stranger or found.not_utf8 >= 0 or utf8_sign is None):
-            text = block.to_pybytes()
-            if utf8_sign is None and (sign := _UTF8_SIGN.search(text)):
-                utf8_sign = line + text.count(b"\n", 0, sign.start()), sign[0].decode()
+            if utf8_sign is None and (sign := _UTF8_SIGN.search(block)):
+                utf8_sign = line + block.count(b"\n", 0, sign.start()), sign[0].decode()
             if stranger is None and found.not_utf8 >= 0:
-                stranger = line + text.count(b"\n", 0, found.not_utf8), text[found.not_utf8]
+                stranger = line + block.count(b"\n", 0, found.not_utf8), block[found.not_utf8]
             if stranger:
-                undefined = undefined or _undefined(text, line)
+                undefined = undefined or _undefined(block, line)
                 if len(strange) < _STRANGE_BYTES:
-                    lines = [one for one in text.splitlines(keepends=True) if not one.isascii()]
+                    lines = [one for one in block.splitlines(keepends=True) if not one.isascii()]
                     others = [one for one in lines if not _is_utf8(one)]
                     strange += b"".join(others)
                     of_utf8, of_others = of_utf8 + len(lines) - len(others), of_others + len(others)
             else:
                 of_utf8 += found.lines
         quotes, line = quotes + found.quotes, line + found.lines
-        has_breaks, may_have_codes = has_breaks or found.has_breaks, may_have_codes or found.may_have_codes
+        may_have_codes = may_have_codes or found.may_have_codes
+        if found.has_breaks and not has_breaks:
+            has_breaks = True
+            on_breaks()
     beyond = None
     if stranger:
         share = of_utf8 / (of_utf8 + of_others)
@@ -103,16 +113,16 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     return Scan(beyond, quotes % 2 == 0, has_breaks, may_have_codes)
 
 
-def _blocks(file: BinaryIO) -> Iterator[pa.Buffer]:
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
     """Bytes up to the end of a line, or at least of a sign where a line is longer than a block."""
     rest = b""
     while read := file.read(_BLOCK_BYTES):
         block = rest + read + file.readline(_BLOCK_BYTES)
         end = (block.rfind(b"\n") + 1) or _after_sign(block[-4:], len(block))
-        yield pa.py_buffer(block).slice(0, end)
+        yield block[:end]
         rest = block[end:]
     if rest:
-        yield pa.py_buffer(rest)
+        yield rest
 
 
 def _after_sign(last: bytes, end: int) -> int:
@@ -120,30 +130,35 @@ def _after_sign(last: bytes, end: int) -> int:
     return end - len(last) + len(last.rstrip(bytes(range(0x80, 0x100)))) if last[-1] >= 0x80 and last[0] < 0x80 else end
 
 
-def _look(block: pa.Buffer) -> _Found:
+def _look(block: bytes) -> _Found:
     signs = np.frombuffer(block, dtype=np.uint8)
-    offsets = pa.py_buffer(np.array([0, block.size], dtype=np.int32))
-    text = pa.Array.from_buffers(pa.binary(), 1, [None, offsets, block])
-    quotes, has_breaks, may_have_codes = 0, False, False
-    if _matches(text, f"{_CODE}|^0[0-9xX]|{_ODD_LINE}"):
-        may_have_codes = _matches(text, f"{_CODE}|^0[0-9xX]")
-        places = np.flatnonzero(signs == ord('"'))
-        ends = np.flatnonzero((signs == ord("\n")) | (signs == ord("\r")))
-        quotes, has_breaks = len(places), bool((np.searchsorted(places, ends) & 1).any())
-    is_ascii, not_utf8 = bool(signs.max() < 0x80), -1
+    ends = bits.words(signs == ord("\n"))
+    lines = bits.count(ends)
+    quotes, has_breaks = 0, False
+    if b'"' in block:
+        marks = bits.words(signs == ord('"'))
+        ends |= bits.words(signs == ord("\r")) if b"\r" in block else ends
+        quotes, has_breaks = bits.count(marks), bool((bits.between(marks) & ends).any())
+    is_ascii, not_utf8 = block.isascii(), -1
     if not is_ascii:
         try:
-            block.to_pybytes().decode()
+            block.decode()
         except UnicodeDecodeError as error:
             not_utf8 = error.start
-    nul = -1 if signs.min() else int(np.argmin(signs))
-    return _Found(
-        int(np.count_nonzero(signs == ord("\n"))), quotes, has_breaks, may_have_codes, nul, is_ascii, not_utf8
-    )
+    return _Found(lines, quotes, has_breaks, _may_have_codes(block, signs), block.find(0), is_ascii, not_utf8)
 
 
-def _matches(text: pa.Array, pattern: str) -> bool:
-    return pc.match_substring_regex(text, pattern)[0].as_py()
+def _may_have_codes(block: bytes, signs: np.ndarray) -> bool:
+    before = signs <= _LAST_BEFORE_CODES
+    behind = signs - np.uint8(ord("0")) < 10
+    for sign in b";|":
+        if sign in block:
+            before |= signs == sign
+    for sign in b"xX":
+        if sign in block:
+            behind |= signs == sign
+    zeros = bits.words(signs == ord("0")) & bits.following(bits.words(before), first=True)
+    return bool((bits.following(zeros) & bits.words(behind)).any())
 
 
 def _is_utf8(line: bytes) -> bool:

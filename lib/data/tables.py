@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from lib import cores
 from lib.data import plain, text
-from lib.data.dictionaries import ENCODED, comes_again, is_text
+from lib.data.dictionaries import ENCODED, comes_again, is_text, levels
 from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
 
@@ -177,27 +177,39 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
     Dictionaries become categories; of those that are not `declared` to be some, the levels are texts of Arrow.
     """
     types = {pa.string(): ARROW_TEXT}.get if arrow_texts else None
-    encoded = []
+    texts = [
+        place
+        for place, field in enumerate(table.schema)
+        if arrow_texts and is_text(field.type) and field.name not in declared
+    ]
+    columns: dict[int, Any] = dict(zip(texts, cores.each(_encoded, map(table.column, texts)), strict=True))
+    encoded = {place for place in texts if columns[place].type == ENCODED}
     for place, field in enumerate(table.schema):
         values = table.column(place)
-        if arrow_texts and is_text(field.type) and field.name not in declared:
-            table = table.set_column(place, field.name, _encoded(values))
-            encoded += [place] if table.schema.field(place).type == ENCODED else []
         if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
             # Beside missing values pandas makes floats of whole numbers, which would change these.
-            table = table.set_column(place, field.name, pc.cast(values, pa.string()))
+            columns[place] = pc.cast(values, pa.string())
         del values
+    for place in list(columns):
+        table = table.set_column(place, table.schema.field(place).name, columns.pop(place))
     # By their places: a header may have a name twice.
     names = table.column_names
     if b"pandas" in (table.schema.metadata or {}):  # which knows of types and an index
         table = table.rename_columns(list(map(str, range(len(names))))) if len(set(names)) < len(names) else table
         frame = table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types)
+        for place in encoded:
+            values = frame.iloc[:, place]
+            frame.isetitem(place, values.cat.rename_categories(values.cat.categories.astype(ARROW_TEXT)))
     else:
-        columns: dict[int, Any] = plain.empty(table)
+        categories = {place: levels(table.column(place)) for place in encoded}
+        columns = plain.empty(table, encoded)
         batches = table.select(list(columns)).to_batches() if columns else []
         others = [place for place in range(len(names)) if place not in columns]
         table = table.select(others)
         plain.fill(columns, batches)
+        for place, found in categories.items():
+            kinds = pd.Index(found.to_pandas(types_mapper=types))
+            columns[place] = pd.Categorical.from_codes(columns[place], kinds, validate=False)
         while others:
             some = table.columns[: max(cores.available(), _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
             table = table.select(range(len(some), table.num_columns))
@@ -209,9 +221,6 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
         frame = pd.DataFrame({place: columns[place] for place in range(len(names))}, copy=False)
         frame.columns = names
     frame = _writeable(frame)
-    for place in encoded:
-        values = frame.iloc[:, place]
-        frame.isetitem(place, values.cat.rename_categories(values.cat.categories.astype(ARROW_TEXT)))
     pa.default_memory_pool().release_unused()
     # An index with a name was a column once; one without is the row number.
     named = [name for name in frame.index.names if name is not None]
@@ -219,12 +228,15 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
 
 
 def _encoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as a dictionary where that is small, and else as they are."""
+    """Texts as a dictionary, the same in all chunks, where that is small, and else as they are."""
     if values.type != ENCODED:
         return values.dictionary_encode() if pa.types.is_string(values.type) and comes_again(values) else values
     values = values.unify_dictionaries()
-    levels = len(values.chunk(0).dictionary) if values.num_chunks else 0
-    return pc.cast(values, pa.string()) if levels > max(_MOST_LEVELS, len(values) // _ROWS_PER_LEVEL) else values
+    return (
+        pc.cast(values, pa.string())
+        if len(levels(values)) > max(_MOST_LEVELS, len(values) // _ROWS_PER_LEVEL)
+        else values
+    )
 
 
 def _writeable(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,9 @@ digits beyond a float's, and dates, whose form the training finds.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from pyarrow import csv as arrow_csv
 
 from lib import cores
 from lib.data import mending, numerals, ranges, totals
-from lib.data.dialect import UNREADABLE, Dialect, look, opened
+from lib.data.dialect import UNREADABLE, Dialect, foresee, look, opened
 from lib.data.dictionaries import ENCODED, comes_again, is_text
 from lib.data.numerals import Mark
 from lib.errors import DataError
@@ -46,11 +48,12 @@ def read(
         Naming the file and the line.
     """
     try:
-        files = [(path, look(path)) for path in paths]
+        files, found = _looked_at(paths, without, encoded)
         _check_headers(files)
         first = files[0][1]
-        places = [str(place) for place, name in enumerate(first.header) if name not in without]
-        guessed, repeated = _without_headers(_guessed(files, places, encoded), first.header)
+        places = _places(first, without)
+        guessed, repeated = _without_headers(_guessed(files, found, places, encoded), first.header)
+        del found
         table, notes = _typed(files, guessed)
         if table.num_rows and len(files) == 1:
             table, total = totals.without_total(guessed, table, first.header, _last_line(first, guessed))
@@ -63,6 +66,44 @@ def read(
     titles = max(dialect.titles for _, dialect in files)
     skipped = [f"{titles} {'line' if titles == 1 else 'lines'} above the header left out."] if titles else []
     return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes]
+
+
+def _looked_at(
+    paths: Sequence[Path], without: Collection[str], encoded: bool
+) -> tuple[list[tuple[Path, Dialect]], dict[Path, pa.Table]]:
+    """Dialect of each file, and the rows of those that could be read while it was found out."""
+    begun = foresee(paths[0])
+    places, types = [], {}
+    if begun and ranges.may_be_cut(paths[0], begun):
+        places = _places(begun, without)
+        types = _foreseen(paths[0], begun, places, encoded)
+    files, found = [], {}
+    for path in paths:
+        if not types or len(types) < len(places):
+            files.append((path, look(path)))
+            continue
+        is_plain = threading.Event()
+        is_plain.set()
+        with ThreadPoolExecutor(1) as reader:
+            rows = reader.submit(ranges.read, path, begun, places, types, is_plain.is_set)
+            try:
+                dialect = look(path, is_plain.clear)
+            except BaseException:
+                is_plain.clear()
+                raise
+            is_as_begun = replace(dialect, scan=begun.scan) == begun and ranges.may_be_cut(path, dialect)
+            if not is_as_begun:
+                is_plain.clear()
+            with contextlib.suppress(pa.ArrowInvalid):  # then others of its rows have other types, or are not as wide
+                table = rows.result()
+                if is_as_begun:
+                    found[path] = table
+        files.append((path, dialect))
+    return files, found
+
+
+def _places(dialect: Dialect, without: Collection[str]) -> list[str]:
+    return [str(place) for place, name in enumerate(dialect.header) if name not in without]
 
 
 def _without_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
@@ -96,10 +137,15 @@ def _check_headers(files: Sequence[tuple[Path, Dialect]]) -> None:
             )
 
 
-def _guessed(files: Sequence[tuple[Path, Dialect]], places: Sequence[str], encoded: bool) -> pa.Table:
+def _guessed(
+    files: Sequence[tuple[Path, Dialect]], found: Mapping[Path, pa.Table], places: Sequence[str], encoded: bool
+) -> pa.Table:
     """All rows, each column in the type that pyarrow finds in every file, or as text."""
-    types = _foreseen(*files[0], places, encoded)
-    tables = [_table(path, dialect, places, types) for path, dialect in files]
+    texts = {}
+    if len(found) < len(files):
+        foreseen = _foreseen(*files[0], places, encoded)
+        texts = {place: kind for place, kind in foreseen.items() if is_text(kind)}
+    tables = [found[path] if path in found else _table(path, dialect, places, texts) for path, dialect in files]
     numbers = {pa.int64(), pa.float64(), pa.null()}
     differing = [
         place
@@ -218,14 +264,12 @@ def _replaced(table: pa.Table, columns: pa.Table) -> pa.Table:
 
 
 def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
-    foreseen, types = types, {place: kind for place, kind in types.items() if is_text(kind)}
     options = _options(dialect, places, types)
     if dialect.scan.is_balanced:
-        # In the types of some of its rows a file is read with half the memory; where others have others, or it has a
-        # row too long or too short, this fails, and the next way is taken.
-        if ranges.may_be_cut(path, dialect) and set(foreseen) == set(places):
+        # Where a row is too long or too short, this fails, and the next way is taken.
+        if ranges.may_be_cut(path, dialect) and set(types) == set(places):
             with contextlib.suppress(pa.ArrowInvalid):
-                return ranges.read(path, dialect, places, foreseen)
+                return ranges.read(path, dialect, places, types)
         for reader in (_streamed, arrow_csv.read_csv):
             with contextlib.suppress(pa.ArrowInvalid):
                 if path.suffix.lower() != ".zip":

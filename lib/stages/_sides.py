@@ -60,16 +60,26 @@ def columns(train: pd.DataFrame) -> pd.DataFrame:
     # How many values differ takes longest to count, and a hundred thousand rows show it.
     some = train.head(_COUNTED_ROWS)
     more = "" if len(some) == len(train) else f" in {len(some):,}"
-    missing = train.isna().sum()
+    counts = cores.each(lambda name: (np.count_nonzero(train[name].isna()), _distinct(some[name])), train.columns)
     described = pd.DataFrame(
         {
             "type": train.dtypes.astype(str),
-            "missing": missing.map("{:,}".format) + (missing / len(train)).map(" ({:.1%})".format),
-            "distinct": some.nunique().map("{:,}".format) + more,
-        }
+            "missing": [f"{missing:,} ({missing / len(train):.1%})" for missing, _ in counts],
+            "distinct": [f"{distinct:,}{more}" for _, distinct in counts],
+        },
+        index=train.columns,
     )
     sample = train.head(_SAMPLE_ROWS).astype(object).T.rename(columns=lambda row: f"row {row}")
     return described.join(sample).rename_axis("column")
+
+
+def _distinct(values: pd.Series) -> int:
+    """How many different values there are, missing ones aside; numbers are counted faster in order than by a hash."""
+    if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "iuf":
+        return values.nunique()
+    ordered = np.sort(values.to_numpy())
+    present = ordered[: np.searchsorted(ordered, np.nan)] if values.dtype.kind == "f" else ordered
+    return int(np.count_nonzero(present[1:] != present[:-1])) + bool(len(present))
 
 
 def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
