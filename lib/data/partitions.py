@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.data import numerals, sources, tables, text
+from lib.data import guessing, numerals, sources, tables
 from lib.data.dialect import Dialect, look
 from lib.errors import DataError
 
@@ -76,7 +76,7 @@ def _as_parquet(path: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     writer, rows = None, []
     try:
-        for batch in text.batches(path, dialect):
+        for batch in guessing.batches(path, dialect):
             if writer is None:
                 if dialect.scan.may_have_codes:
                     _refuse_codes(path, dialect, batch.schema)
@@ -103,7 +103,7 @@ def _as_parquet(path: Path, target: Path) -> Path:
 def _refuse_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
     numbers = [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
     kept = set()
-    for batch in text.batches(path, dialect, numbers):
+    for batch in guessing.batches(path, dialect, numbers):
         kept |= {name for name in numbers if numerals.has_codes(pa.chunked_array([batch[name]]))}
     if kept:
         raise DataError(
