@@ -10,14 +10,14 @@ import re
 import statistics
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from lib.data.encodings import NAMES, encoding_of
-from lib.data.scan import Scan, scan
+from lib.data.scan import Scan, plain, scan
 from lib.errors import DataError
 
 _SEPARATORS = ",;\t|"
@@ -99,14 +99,8 @@ def opened(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
         yield file
 
 
-def look(path: Path, on_breaks: Callable[[], object] = bool) -> Dialect:
+def look(path: Path) -> Dialect:
     """Dialect of a text file, by every byte of it.
-
-    Parameters
-    ----------
-    path : Path
-    on_breaks : callable
-        Called as soon as a quoted value may hold a line break.
 
     Raises
     ------
@@ -118,17 +112,15 @@ def look(path: Path, on_breaks: Callable[[], object] = bool) -> Dialect:
         scanned = Scan(strange=None, is_balanced=False, has_breaks=True, may_have_codes=True)
         return _dialect(path, start, "utf-16", scanned)
     with opened(path) as file:
-        scanned = scan(file, path, on_breaks)
+        scanned = scan(file, path)
     return _dialect(path, start, "utf-8" if scanned.strange is None else encoding_of(scanned.strange, path), scanned)
 
 
 def foresee(path: Path) -> Dialect | None:
-    """Dialect of a text file where all of it is as its beginning, which is in UTF-8; else None."""
+    """Dialect of a text file where all of it is as plain as its beginning; None where that is not."""
     start = _start(path)
-    if _is_utf16(start):
-        return None
-    scanned = scan(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
-    return _dialect(path, start, "utf-8", scanned) if scanned.strange is None else None
+    scanned = plain(start[: start.rfind(b"\n") + 1])
+    return _dialect(path, start, "utf-8", scanned) if scanned else None
 
 
 def _start(path: Path) -> bytes:

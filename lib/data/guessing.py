@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +23,9 @@ _BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
 def read_ahead(
     paths: Sequence[Path], without: Collection[str], encoded: bool
 ) -> tuple[list[tuple[Path, Dialect]], dict[Path, pa.Table]]:
-    """Dialect of each file, and the rows of those that could be read while all their bytes were looked at.
+    """Dialect of each file, and the rows of those that were read while all their bytes were looked at.
 
-    That is tried where the beginning of the first file says that it can be cut into ranges; where its other bytes or
-    another file say otherwise, what was read is dropped.
+    That is tried where a file's beginning says that it can be cut into ranges; the first that is not as plain ends it.
 
     Parameters
     ----------
@@ -56,25 +53,18 @@ def read_ahead(
         types = _foreseen(paths[0], begun, places, encoded)
     files, found = [], {}
     for path in paths:
-        if not types or len(types) < len(places):
-            files.append((path, look(path)))
-            continue
-        is_plain = threading.Event()
-        is_plain.set()
-        with ThreadPoolExecutor(1) as reader:
-            rows = reader.submit(ranges.read, path, begun, places, types, is_plain.is_set)
-            try:
-                dialect = look(path, is_plain.clear)
-            except BaseException:
-                is_plain.clear()
-                raise
-            if replace(dialect, scan=begun.scan) == begun and ranges.may_be_cut(path, dialect):
-                with contextlib.suppress(pa.ArrowInvalid):  # others of its rows have other types, or are not as wide
-                    found[path] = rows.result()
-            else:
-                is_plain.clear()
-        files.append((path, dialect))
+        dialect = None
+        if types and len(types) == len(places) and _begins_as(path, begun):
+            with contextlib.suppress(pa.ArrowInvalid):  # its other rows are not as its first ones
+                found[path], scanned = ranges.read(path, begun, places, types)
+                dialect = replace(begun, scan=scanned)
+        files.append((path, dialect or look(path)))
     return files, found
+
+
+def _begins_as(path: Path, begun: Dialect) -> bool:
+    other = foresee(path)
+    return other is not None and replace(other, scan=begun.scan) == begun and ranges.may_be_cut(path, other)
 
 
 def guess(
@@ -135,7 +125,7 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
         # Where a row is too long or too short, this fails, and the next way is taken.
         if ranges.may_be_cut(path, dialect) and set(types) == set(places):
             with contextlib.suppress(pa.ArrowInvalid):
-                return ranges.read(path, dialect, places, types)
+                return ranges.read(path, dialect, places, types)[0]
         for reader in (_streamed, arrow_csv.read_csv):
             with contextlib.suppress(pa.ArrowInvalid):
                 if path.suffix.lower() != ".zip":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from lib import cores
 from lib.data.dialect import Dialect
+from lib.data.scan import Scan, plain
 
 # A reader of many columns takes long to start, whatever there is to read.
 _RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**20, 2**15
@@ -26,42 +28,41 @@ def may_be_cut(path: Path, dialect: Dialect) -> bool:
 
 
 def read(
-    path: Path,
-    dialect: Dialect,
-    places: Sequence[str],
-    types: Mapping[str, pa.DataType],
-    is_wanted: Callable[[], bool] = lambda: True,
-) -> pa.Table:
-    """All rows, in the types that are given for every column.
+    path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]
+) -> tuple[pa.Table, Scan]:
+    """All rows, and what their bytes tell.
 
     Parameters
     ----------
     path : Path
     dialect : Dialect
+        As the file begins.
     places : sequence of str
         Of the columns that are read.
     types : mapping of str to DataType
-    is_wanted : callable
-        Asked before each range; the reading ends where the rows are not wanted any more.
+        Of every column.
 
     Raises
     ------
     pyarrow.ArrowInvalid
-        Where a value is of another type, a row is too long or too short, or the reading was stopped.
+        Where a value is of another type, a row is too long or too short, or a range is not as plain as the beginning.
     """
     size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
     with path.open("rb") as file:
 
-        def part(bounds: tuple[int, int]) -> pa.Table:
+        def part(bounds: tuple[int, int]) -> tuple[pa.Table, Scan]:
             start, end = bounds
-            if not is_wanted():
-                raise pa.ArrowInvalid("The rows are not wanted any more")
             if start // size % _RANGES_PER_RELEASE == 0:
                 pa.default_memory_pool().release_unused()  # what the text itself took
-            text = pa.py_buffer(os.pread(file.fileno(), end - start, start))
-            return _part(text, dialect, places, types)
+            text = os.pread(file.fileno(), end - start, start)
+            scan = plain(text)
+            if scan is None:
+                raise pa.ArrowInvalid("These lines are not plain.")
+            return _part(pa.py_buffer(text), dialect, places, types), scan
 
-        return pa.concat_tables(cores.each(part, list(_bounds(file, _begin(file, dialect), size))))
+        tables, scans = zip(*cores.each(part, list(_bounds(file, _begin(file, dialect), size))), strict=True)
+    may_have_codes = any(one.may_have_codes for one in (dialect.scan, *scans))
+    return pa.concat_tables(tables), replace(dialect.scan, may_have_codes=may_have_codes)
 
 
 def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> Iterator[pa.Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -59,16 +59,21 @@ class _Found:
     not_utf8: int
 
 
-def scan(file: BinaryIO, path: Path, on_breaks: Callable[[], object] = bool) -> Scan:
-    """Look at every byte, on one core, since each step is too short for two to take turns.
+def plain(text: bytes) -> Scan | None:
+    """What whole lines tell that are UTF-8 and have no line break in quotes; None of others."""
+    may_have_codes, start = False, 0
+    while start < len(text):
+        end = text.find(b"\n", start + _BLOCK_BYTES) + 1 or len(text)
+        found = _look(text[start:end])
+        if found.nul >= 0 or found.not_utf8 >= 0 or found.has_breaks or found.quotes % 2:
+            return None
+        may_have_codes = may_have_codes or found.may_have_codes
+        start = end
+    return Scan(strange=None, is_balanced=True, has_breaks=False, may_have_codes=may_have_codes)
 
-    Parameters
-    ----------
-    file : BinaryIO
-    path : Path
-        For messages.
-    on_breaks : callable
-        Called as soon as a quoted value may hold a line break.
+
+def scan(file: BinaryIO, path: Path) -> Scan:
+    """Look at every byte, on one core, since each step is too short for two to take turns.
 
     Raises
     ------
@@ -102,10 +107,7 @@ def scan(file: BinaryIO, path: Path, on_breaks: Callable[[], object] = bool) -> 
             else:
                 of_utf8 += found.lines
         quotes, line = quotes + found.quotes, line + found.lines
-        may_have_codes = may_have_codes or found.may_have_codes
-        if found.has_breaks and not has_breaks:
-            has_breaks = True
-            on_breaks()
+        has_breaks, may_have_codes = has_breaks or found.has_breaks, may_have_codes or found.may_have_codes
     beyond = None
     if stranger:
         share = of_utf8 / (of_utf8 + of_others)
