@@ -101,8 +101,11 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         for field in table.schema
         if not pa.types.is_nested(field.type)
     }
+    # Of columns without a missing value nothing has to be written on which are there.
+    schema = pa.schema([field.with_nullable(table[field.name].null_count > 0) for field in table.schema])
+    table = pa.Table.from_arrays(table.columns, schema=schema)
     options = {"use_dictionary": texts, "write_statistics": False, "compression": packed, "store_schema": False}
-    with pq.ParquetWriter(part, table.schema, **options) as writer:
+    with pq.ParquetWriter(part, schema, **options) as writer:
         writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(told.serialize())})
         writer.write_table(table, row_group_size=ROWS_PER_WRITE)
     part.replace(path)
