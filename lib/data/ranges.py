@@ -45,7 +45,8 @@ def read(
     Raises
     ------
     pyarrow.ArrowInvalid
-        Where a value is of another type, a row is too long or too short, or a range is not as plain as the beginning.
+        Where a value is of another type, a row is too long or too short, a range is not as plain as the beginning, or
+        there is no row.
     """
     size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
     with path.open("rb") as file:
@@ -60,7 +61,10 @@ def read(
                 raise pa.ArrowInvalid("These lines are not plain.")
             return _part(pa.py_buffer(text), dialect, places, types), scan
 
-        tables, scans = zip(*cores.each(part, list(_bounds(file, _begin(file, dialect), size))), strict=True)
+        bounds = list(_bounds(file, _begin(file, dialect), size))
+        if not bounds:
+            raise pa.ArrowInvalid("There is no row.")
+        tables, scans = zip(*cores.each(part, bounds), strict=True)
     may_have_codes = any(one.may_have_codes for one in (dialect.scan, *scans))
     return pa.concat_tables(tables), replace(dialect.scan, may_have_codes=may_have_codes)
 
