@@ -8,6 +8,7 @@ import gzip
 import io
 import re
 import statistics
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,10 +22,15 @@ from lib.data.scan import Scan, scan
 from lib.errors import DataError
 
 _SEPARATORS = ",;\t|"
+# Taken only where none of the others cuts the lines at all.
+_RARE_SEPARATORS = "~^\x01\x1f "
 _SNIFFED_BYTES, _SNIFFED_LINES = 65536, 50
 _FEWEST_LINES, _LONGEST_HEADER_BYTES = 3, 2**24
+_MOSTLY_SAME = 0.9
+_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
 _TOLD = re.compile(rf'"?sep=([{_SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
-_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks", "~": "tildes", "^": "carets"}
+_SIGNS |= {"\x01": "the sign 0x01", "\x1f": "the sign 0x1f"}
 # What a file is that only bears the name of a text file, by its first bytes.
 _MISNAMED = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
@@ -36,6 +42,8 @@ _MISNAMED = {
 }
 _MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
 _LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
+# A cell of 131,072 signs is Python's limit, and no file's.
+csv.field_size_limit(sys.maxsize)
 # What a file that is broken, encrypted or no archive at all raises.
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
@@ -181,17 +189,46 @@ def _rows(beginning: str, separator: str) -> list[list[str]]:
     lines = beginning.splitlines()[:_SNIFFED_LINES]
     if len(beginning) >= _SNIFFED_BYTES // 2 and len(lines) > 1:
         lines = lines[:-1]
-    return [row for row in csv.reader(lines, delimiter=separator) if row]
+    return [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ") if row]
 
 
 def _titles(rows: list[list[str]]) -> int:
-    """Number of rows above the header that only say what the table is: one field, or few, where others have many."""
+    """Number of rows above the header that only say what the table is: one field, or few, where others have many.
+
+    So are comments behind a ``#``, and names of groups of columns above their own names.
+    """
     width = _usual_width(rows)
     for place, row in enumerate(rows[: len(rows) // 2]):
-        is_title = len(row) == 1 < width or 2 * len(row) < width or sum(map(bool, row)) <= 1 < width - 1
+        below = rows[place + 1 :]
+        is_title = len(row) == 1 < width or 2 * len(row) < width
+        if not is_title and sum(map(bool, row)) <= 1 < width - 1:  # as a spreadsheet pads it, or names for one column
+            is_title = not any(map(_is_number, _next_of(width, below)))
+        if not is_title and row[0].startswith("#"):
+            is_title = len(row) != width or _names_numbers(below)
+        if not is_title and (len(set(row)) < len(row) or "" in row):
+            is_title = len(row) == width and len(set(below[0])) == width and "" not in below[0] and _names_numbers(below)
         if not is_title:
             return place if len(row) == width else 0
     return 0
+
+
+def _next_of(width: int, rows: list[list[str]]) -> list[str]:
+    """The first row of this width that is more than a title."""
+    return next((row for row in rows if len(row) == width and sum(map(bool, row)) > 1), [])
+
+
+def _names_numbers(rows: list[list[str]]) -> bool:
+    """Whether the first of these rows has no number where all of a column below it are some."""
+    first, *below = rows
+    same = [row for row in below if len(row) == len(first)]
+    if not same or any(map(_is_number, first)):
+        return False
+    columns = [[row[place] for row in same if row[place]] for place in range(len(first))]
+    return any(column and all(map(_is_number, column)) for column in columns)
+
+
+def _is_number(cell: str) -> bool:
+    return bool(_NUMBER.fullmatch(cell.strip()))
 
 
 def _usual_width(rows: list[list[str]]) -> int:
@@ -201,11 +238,21 @@ def _usual_width(rows: list[list[str]]) -> int:
 def _separator(beginning: str) -> str:
     """The separator that cuts the first lines into the same number of fields, the more the better."""
 
-    def fitness(separator: str) -> tuple[float, int]:
+    def fitness(separator: str) -> tuple[bool, bool, float, float, int]:
         rows = _rows(beginning, separator)
-        rows = rows[_titles(rows) :]
+        titles = _titles(rows)
+        rows = rows[titles:]
         width = len(rows[0]) if rows else 0
-        same = sum(len(row) == width for row in rows) / max(1, len(rows))
-        return (same if width > 1 else 0.0), width
+        same = sum(len(row) == width for row in rows) / max(1, len(rows)) if width > 1 else 0.0
+        cells = [cell for row in rows[1:] for cell in row if cell]
+        numbers = sum(map(_is_number, cells)) / max(1, len(cells))
+        # A header that it does not cut is a title to it, as `price;weight` is to the decimal commas below.
+        return titles == 0 and same == 1, same > _MOSTLY_SAME, numbers, same, width
 
-    return max(_SEPARATORS, key=fitness)
+    found = {one: fitness(one) for one in _SEPARATORS}
+    best = max(found, key=found.get)
+    if found[best][-2]:
+        return best
+    rare = {one: fitness(one) for one in _RARE_SEPARATORS}
+    other = max(rare, key=rare.get)
+    return other if rare[other][0] else best
