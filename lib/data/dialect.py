@@ -7,28 +7,22 @@ import csv
 import gzip
 import io
 import re
-import statistics
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from lib.data import layout
 from lib.data.encodings import NAMES, encoding_of
+from lib.data.layout import SEPARATORS, SNIFFED_BYTES
 from lib.data.scan import Scan, scan
 from lib.errors import DataError
 
-_SEPARATORS = ",;\t|"
-# Taken only where none of the others cuts the lines at all.
-_RARE_SEPARATORS = "~^\x01\x1f "
-_SNIFFED_BYTES, _SNIFFED_LINES = 65536, 50
 _FEWEST_LINES, _LONGEST_HEADER_BYTES = 3, 2**24
-_MOSTLY_SAME = 0.9
-_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
-_TOLD = re.compile(rf'"?sep=([{_SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
+_TOLD = re.compile(rf'"?sep=([{SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks", "~": "tildes", "^": "carets"}
 _SIGNS |= {"\x01": "the sign 0x01", "\x1f": "the sign 0x1f"}
 # What a file is that only bears the name of a text file, by its first bytes.
@@ -42,8 +36,6 @@ _MISNAMED = {
 }
 _MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
 _LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
-# A cell of 131,072 signs is Python's limit, and no file's.
-csv.field_size_limit(sys.maxsize)
 # What a file that is broken, encrypted or no archive at all raises.
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
@@ -64,6 +56,12 @@ class Dialect:
     titles : int
         Lines before the header that only say what the table is.
     scan : Scan
+    is_padded : bool
+        Whether blanks stand between a separator and what follows, and are none of it.
+    escape : str
+        Sign before a quote that ends no value, where it is not another quote: a backslash, as MySQL writes; else empty.
+    has_row_names : bool
+        Whether rows begin with their number, for which the header has no name, as R writes them.
     """
 
     encoding: str
@@ -72,6 +70,23 @@ class Dialect:
     lines_before: int
     titles: int
     scan: Scan
+    is_padded: bool = False
+    escape: str = ""
+    has_row_names: bool = False
+
+    @property
+    def is_for_python(self) -> bool:
+        """Whether only Python's csv reads it right."""
+        return self.is_padded or bool(self.escape)
+
+    @property
+    def for_csv(self) -> dict[str, Any]:
+        """Arguments of Python's `csv.reader`."""
+        return {
+            "delimiter": self.separator,
+            "skipinitialspace": self.is_padded,
+            "escapechar": self.escape or None,
+        }
 
     def __str__(self) -> str:
         return f"{NAMES[self.encoding]}, separated by {_SIGNS[self.separator]}"
@@ -141,9 +156,9 @@ def foresee(path: Path) -> Dialect | None:
 
 def _start(path: Path) -> bytes:
     with opened(path) as file:
-        start = file.read(_SNIFFED_BYTES)
+        start = file.read(SNIFFED_BYTES)
         while start.count(b"\n") < _FEWEST_LINES and len(start) < _LONGEST_HEADER_BYTES:
-            if not (more := file.read(_SNIFFED_BYTES)):
+            if not (more := file.read(SNIFFED_BYTES)):
                 break
             start += more
     for magic, kind in _MISNAMED.items():
@@ -166,93 +181,27 @@ def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
     rest = rest[told.end() :].lstrip("\r\n") if told else rest
     if not rest.strip():
         raise DataError(f"{path} has no header. Its first line names the columns.")
-    separator = told[1] if told else _separator(rest)
-    reader = csv.reader(io.StringIO(rest, newline=None), delimiter=separator)
-    titles = left = _titles(_rows(rest, separator))
+    separator = told[1] if told else layout.separator_of(rest)
+    is_padded, escape = layout.is_padded(rest, separator), layout.escape_of(rest, separator)
+    reader = csv.reader(
+        io.StringIO(rest, newline=None), delimiter=separator, skipinitialspace=is_padded, escapechar=escape or None
+    )
+    titles = left = layout.titles_of(layout.rows_of(rest, separator, is_padded, escape))
     begun = 0
     for row in reader:
         if row and not left:
             break
         left, begun = left - bool(row), reader.line_num
+    has_row_names = layout.has_row_names(layout.rows_of(rest, separator, is_padded, escape)[titles:])
+    row = ["", *row] if has_row_names else row
     return Dialect(
         encoding,
         separator,
-        [name.strip() or f"Unnamed: {place}" for place, name in enumerate(row)],
+        [layout.visible(name) or f"Unnamed: {place}" for place, name in enumerate(row)],
         len(beginning[: len(beginning) - len(rest)].splitlines()) + begun,
         titles,
         scanned,
+        is_padded,
+        escape,
+        has_row_names,
     )
-
-
-def _rows(beginning: str, separator: str) -> list[list[str]]:
-    """Fields of the first lines, empty ones left out."""
-    lines = beginning.splitlines()[:_SNIFFED_LINES]
-    if len(beginning) >= _SNIFFED_BYTES // 2 and len(lines) > 1:
-        lines = lines[:-1]
-    return [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ") if row]
-
-
-def _titles(rows: list[list[str]]) -> int:
-    """Number of rows above the header that only say what the table is: one field, or few, where others have many.
-
-    So are comments behind a ``#``, and names of groups of columns above their own names.
-    """
-    width = _usual_width(rows)
-    for place, row in enumerate(rows[: len(rows) // 2]):
-        below = rows[place + 1 :]
-        is_title = len(row) == 1 < width or 2 * len(row) < width
-        if not is_title and sum(map(bool, row)) <= 1 < width - 1:  # as a spreadsheet pads it, or names for one column
-            is_title = not any(map(_is_number, _next_of(width, below)))
-        if not is_title and row[0].startswith("#"):
-            is_title = len(row) != width or _names_numbers(below)
-        if not is_title and (len(set(row)) < len(row) or "" in row):
-            is_title = len(row) == width and len(set(below[0])) == width and "" not in below[0] and _names_numbers(below)
-        if not is_title:
-            return place if len(row) == width else 0
-    return 0
-
-
-def _next_of(width: int, rows: list[list[str]]) -> list[str]:
-    """The first row of this width that is more than a title."""
-    return next((row for row in rows if len(row) == width and sum(map(bool, row)) > 1), [])
-
-
-def _names_numbers(rows: list[list[str]]) -> bool:
-    """Whether the first of these rows has no number where all of a column below it are some."""
-    first, *below = rows
-    same = [row for row in below if len(row) == len(first)]
-    if not same or any(map(_is_number, first)):
-        return False
-    columns = [[row[place] for row in same if row[place]] for place in range(len(first))]
-    return any(column and all(map(_is_number, column)) for column in columns)
-
-
-def _is_number(cell: str) -> bool:
-    return bool(_NUMBER.fullmatch(cell.strip()))
-
-
-def _usual_width(rows: list[list[str]]) -> int:
-    return statistics.mode(map(len, rows)) if rows else 0
-
-
-def _separator(beginning: str) -> str:
-    """The separator that cuts the first lines into the same number of fields, the more the better."""
-
-    def fitness(separator: str) -> tuple[bool, bool, float, float, int]:
-        rows = _rows(beginning, separator)
-        titles = _titles(rows)
-        rows = rows[titles:]
-        width = len(rows[0]) if rows else 0
-        same = sum(len(row) == width for row in rows) / max(1, len(rows)) if width > 1 else 0.0
-        cells = [cell for row in rows[1:] for cell in row if cell]
-        numbers = sum(map(_is_number, cells)) / max(1, len(cells))
-        # A header that it does not cut is a title to it, as `price;weight` is to the decimal commas below.
-        return titles == 0 and same == 1, same > _MOSTLY_SAME, numbers, same, width
-
-    found = {one: fitness(one) for one in _SEPARATORS}
-    best = max(found, key=found.get)
-    if found[best][-2]:
-        return best
-    rare = {one: fitness(one) for one in _RARE_SEPARATORS}
-    other = max(rare, key=rare.get)
-    return other if rare[other][0] else best

@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 from lib.data import mending, ranges
 from lib.data.dialect import UNREADABLE, Dialect, foresee, look, opened
 from lib.data.dictionaries import ENCODED, comes_again, is_text
+from lib.data.numerals import NULLS
 
 _FORESEEN_BYTES = 2**20
 _BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
@@ -131,7 +132,7 @@ def with_columns(table: pa.Table, columns: pa.Table) -> pa.Table:
 
 def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
     options = _options(dialect, places, types)
-    if dialect.scan.is_balanced:
+    if dialect.scan.is_balanced and not dialect.is_for_python:
         # Where a row is too long or too short, this fails, and the next way is taken.
         if ranges.may_be_cut(path, dialect) and set(types) == set(places):
             with contextlib.suppress(pa.ArrowInvalid):
@@ -146,7 +147,7 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
         if rows == 0:
             return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
         quoted = replace(dialect.scan, has_breaks=True)
-        mended = replace(dialect, encoding="utf-8", separator=",", lines_before=0, scan=quoted)
+        mended = Dialect("utf-8", ",", dialect.header, 0, 0, quoted)
         return arrow_csv.read_csv(file, **_options(mended, places, types))
 
 
@@ -194,6 +195,7 @@ def _options(dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.Dat
         ),
         "convert_options": arrow_csv.ConvertOptions(
             strings_can_be_null=True,
+            null_values=NULLS,
             include_columns=list(places),
             column_types=dict(types),
         ),
@@ -210,6 +212,8 @@ def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool
 
     Of every column where the file can be cut into ranges, else of those that are not to be guessed.
     """
+    if dialect.is_for_python:
+        return {}
     is_cut = ranges.may_be_cut(path, dialect)
     try:
         some = list(ranges.samples(path, dialect, places)) if is_cut else [_first_rows(path, dialect, places)]

@@ -30,7 +30,7 @@ def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, in
         text = io.TextIOWrapper(raw, encoding=encoding, newline="")
         for _ in range(dialect.lines_before):
             next(text)
-        lines = csv.reader(text, delimiter=dialect.separator)
+        lines = csv.reader(text, **dialect.for_csv)
         next(filter(None, lines))
         line = dialect.lines_before + lines.line_num
         for row in filter(None, lines):
@@ -40,6 +40,8 @@ def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, in
                 long.append((start, len(row)))
             if line > start:
                 broken = (start, line)
+            if dialect.is_padded:
+                row = list(map(str.strip, row))
             writer.writerow([*row[:width], *[""] * (width - len(row))])
         if long:
             raise DataError(_too_long(path, long, rows, width))
@@ -53,7 +55,8 @@ def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, in
 def _too_long(path: Path, long: Sequence[tuple[int, int]], rows: int, width: int) -> str:
     if len(long) == rows:
         return (
-            f"{path}: its rows have more fields ({long[0][1]}) than its header has names ({width}). Name every column."
+            f"{path}: its rows have more fields ({long[0][1]}) than its header has names ({width}). "
+            "Name every column, and put quotes around values that hold what separates them."
         )
     named = "; ".join(f"line {line} has {found}" for line, found in long[:_SHOWN])
     more = f" and {len(long) - _SHOWN} more rows" if len(long) > _SHOWN else ""

@@ -73,6 +73,11 @@ def _as_parquet(path: Path, target: Path) -> Path:
     dialect = look(path)
     if len(set(dialect.header)) < len(dialect.header):
         raise DataError(f"{path} has a column twice. Rename all but one.")
+    if dialect.is_for_python:
+        raise DataError(
+            f"{path} is {dialect}, in a way that engine dask cannot read. Write the table as Parquet, or say "
+            "engine: memory."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     writer, rows = None, []
     try:

@@ -12,6 +12,7 @@ from pyarrow import csv as arrow_csv
 
 from lib import cores
 from lib.data.dialect import Dialect
+from lib.data.numerals import NULLS
 
 # A reader of many columns takes long to start, whatever there is to read.
 _RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**20, 2**15
@@ -22,7 +23,7 @@ _RANGES_PER_RELEASE = 12
 def may_be_cut(path: Path, dialect: Dialect) -> bool:
     """Whether a line break always ends a row, and the bytes can be read as they stand."""
     is_plain = path.suffix.lower() not in (".gz", ".zip") and dialect.encoding == "utf-8"
-    return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks
+    return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks and not dialect.is_for_python
 
 
 def read(
@@ -86,7 +87,11 @@ def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mappi
         ),
         parse_options=arrow_csv.ParseOptions(delimiter=dialect.separator),
         convert_options=arrow_csv.ConvertOptions(
-            check_utf8=False, strings_can_be_null=True, include_columns=list(places), column_types=dict(types)
+            check_utf8=False,
+            strings_can_be_null=True,
+            null_values=NULLS,
+            include_columns=list(places),
+            column_types=dict(types),
         ),
     )
 

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from lib import cores
 from lib.data import guessing, numerals, totals
+from lib.data.counts import Mark
 from lib.data.dialect import UNREADABLE, Dialect
 from lib.data.dictionaries import is_text
-from lib.data.numerals import Mark
 from lib.errors import DataError
 
 
@@ -120,9 +120,14 @@ def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.T
 
 
 def _with_thousands(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> pa.Table:
-    """In a file of decimal commas, 1.024 is a thousand and 24."""
+    """In a file of decimal commas, 1.024 is a thousand and 24.
+
+    Where commas separate too, these are in quotes, and a file of both marks is no surprise: then 1.024 is what it says.
+    """
     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     texts = guessing.as_texts(files, floats)
+    if files[0][1].separator == "," and any(numerals.count(texts[place]).are_decimal_points for place in floats):
+        return table
     for place in floats:
         numbers = numerals.thousands(texts[place])
         if numbers is not None:
@@ -140,8 +145,12 @@ def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]])
         return True
     if pa.types.is_integer(kind) and not column.null_count:
         return False
-    ends = pc.min_max(column)
-    return any(abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in (ends["min"], ends["max"]))
+    least, most = (end.as_py() or 0 for end in pc.min_max(column).values())
+    if max(abs(least), abs(most)) >= numerals.LARGEST_EXACT:
+        return True
+    # As +49301234567, which pyarrow takes for a decimal number.
+    is_float = pa.types.is_floating(kind) and least >= numerals.SHORTEST_PHONE
+    return is_float and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
 
 
 def _shown(paths: Sequence[Path]) -> str:
