@@ -70,5 +70,6 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
 def _table(parameters: Parameters) -> pd.DataFrame:
     from lib.data import cleaning, sources
 
-    frame, _ = cleaning.named_apart(sources.read(parameters.data), [parameters.target_column])
+    read = sources.read(parameters.data, encoding=parameters.encoding)
+    frame, _ = cleaning.named_apart(read, [parameters.target_column])
     return frame

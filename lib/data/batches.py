@@ -26,8 +26,14 @@ from lib.errors import DataError
 _BLOCK_BYTES = 2**22
 
 
-def dialect_of(path: Path) -> Dialect | None:
+def dialect_of(path: Path, encoding: str = "") -> Dialect | None:
     """How a text file is written; None of a Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    encoding : str
+        Of a text file, by its name in Python; empty: found by looking.
 
     Raises
     ------
@@ -43,7 +49,7 @@ def dialect_of(path: Path) -> Dialect | None:
     if suffix in tables.PARQUET:
         return None
     with _readable(path):
-        return look(path)
+        return look(path, encoding=encoding)
 
 
 def read(

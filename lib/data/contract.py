@@ -22,9 +22,10 @@ _HEAD = """\
 # Written from {data} ({rows:,} rows, {day}).
 # Edit it freely; `run_all.py contract accept` takes the present table as the new one.
 #
-# Of a column: type ({kinds}), nullable, missing_at_most and others_at_most (shares of
-# missing values, and of those that are of another type), minimum, maximum, categories, unique. bins and shares say how
-# the column was spread; max_drift is how far it may move from there, as a population stability index (0.1 is little, 0.25 much; null: as far as it likes).
+# Of a column: type ({kinds}), nullable, missing_at_most and others_at_most
+# (shares of missing values, and of those of another type), minimum, maximum, categories, unique. bins and shares say
+# how the column was spread; max_drift is how far it may move from there, as a population stability index (0.1 is
+# little, 0.25 much; null: as far as it likes).
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
@@ -11,16 +10,16 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lib.data import layout
-from lib.data.encodings import NAMES, encoding_of
+from lib.data import encodings, layout
 from lib.data.layout import SEPARATORS, SNIFFED_BYTES
 from lib.data.scan import Scan, scan
 from lib.errors import DataError
 
+_LOOKED_AT = 4_000
 _FEWEST_LINES, _LONGEST_HEADER_BYTES = 3, 2**24
 _TOLD = re.compile(rf'"?sep=([{SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks", "~": "tildes", "^": "carets"}
@@ -47,7 +46,7 @@ class Dialect:
     Attributes
     ----------
     encoding : str
-        Of `encodings.NAMES`.
+        Of `encodings.NAMES`, or the one that was asked for.
     separator : str
     header : list of str
         Names of the columns as they stand, less blanks at their ends.
@@ -62,6 +61,8 @@ class Dialect:
         Sign before a quote that ends no value, where it is not another quote: a backslash, as MySQL writes; else empty.
     has_row_names : bool
         Whether rows begin with their number, for which the header has no name, as R writes them.
+    doubt : str
+        A sentence on an encoding that is not sure; empty where it is.
     """
 
     encoding: str
@@ -73,11 +74,17 @@ class Dialect:
     is_padded: bool = False
     escape: str = ""
     has_row_names: bool = False
+    doubt: str = ""
 
     @property
     def is_for_python(self) -> bool:
         """Whether only Python's csv reads it right."""
         return self.is_padded or bool(self.escape)
+
+    @property
+    def has_plain_breaks(self) -> bool:
+        """Whether its line breaks are those of ASCII."""
+        return encodings.has_plain_breaks(self.encoding)
 
     @property
     def for_csv(self) -> dict[str, Any]:
@@ -89,7 +96,7 @@ class Dialect:
         }
 
     def __str__(self) -> str:
-        return f"{NAMES[self.encoding]}, separated by {_SIGNS[self.separator]}"
+        return f"{encodings.named(self.encoding)}, separated by {_SIGNS[self.separator]}"
 
 
 @contextmanager
@@ -122,7 +129,7 @@ def opened(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
         yield file
 
 
-def look(path: Path, on_breaks: Callable[[], object] = bool) -> Dialect:
+def look(path: Path, on_breaks: Callable[[], object] = bool, encoding: str = "") -> Dialect:
     """Dialect of a text file, by every byte of it.
 
     Parameters
@@ -130,31 +137,49 @@ def look(path: Path, on_breaks: Callable[[], object] = bool) -> Dialect:
     path : Path
     on_breaks : callable
         Called as soon as a quoted value may hold a line break.
+    encoding : str
+        By its name in Python; empty: found by looking.
 
     Raises
     ------
     DataError
-        Where it is no text, or has no header.
+        Where it is no text, has no header, or is in another encoding.
     """
-    start = _start(path)
-    if _is_utf16(start):  # rare, and read with care in any case
+    start = _start(path, encoding)
+    found = encodings.given(encoding, start, path) if encoding else encodings.of_mark(start) or "utf-8"
+    doubt, is_beyond_ascii = "", False
+    if encoding and found != "utf-8":
+        with opened(path) as file:
+            is_beyond_ascii = encodings.check(file, path, found)
+    if not encodings.has_plain_breaks(found):  # rare, and read with care in any case
         scanned = Scan(strange=None, is_balanced=False, has_breaks=True, may_have_codes=True)
-        return _dialect(path, start, "utf-16", scanned)
+        return _dialect(path, start, found, scanned)
     with opened(path) as file:
         scanned = scan(file, path, on_breaks)
-    return _dialect(path, start, "utf-8" if scanned.strange is None else encoding_of(scanned.strange, path), scanned)
+    if encoding and found == "utf-8" and scanned.strange:
+        line, byte = scanned.strange.first
+        raise DataError(
+            f"{path} is not in {encoding}: line {line} has the byte 0x{byte:02x}, which is none of it. Say another "
+            "encoding, or leave it empty."
+        )
+    if encoding and is_beyond_ascii and scanned.strange is None:
+        doubt = f"All its bytes are UTF-8, though encoding is {encoding}: if its letters look wrong, leave it empty."
+    if not encoding and scanned.strange:
+        found = encodings.encoding_of(scanned.strange, path)
+        doubt = encodings.told_of_guess(scanned.strange, found)
+    return replace(_dialect(path, start, found, scanned), doubt=doubt)
 
 
 def foresee(path: Path) -> Dialect | None:
     """Dialect of a text file where all of it is as its beginning, which is in UTF-8; else None."""
     start = _start(path)
-    if _is_utf16(start):
+    if encodings.of_mark(start) not in ("", "utf-8"):
         return None
     scanned = scan(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
     return _dialect(path, start, "utf-8", scanned) if scanned.strange is None else None
 
 
-def _start(path: Path) -> bytes:
+def _start(path: Path, encoding: str = "") -> bytes:
     with opened(path) as file:
         start = file.read(SNIFFED_BYTES)
         while start.count(b"\n") < _FEWEST_LINES and len(start) < _LONGEST_HEADER_BYTES:
@@ -167,11 +192,18 @@ def _start(path: Path) -> bytes:
     if markup := _MARKUP.match(start):
         kind = "a page of HTML or XML" if markup[2] else "JSON"
         raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
+    if not encoding and not encodings.of_mark(start) and (wide := _wide(start[:_LOOKED_AT])):
+        raise DataError(
+            f"{path} has a NUL in every sign, as {wide} has without a byte order mark. Say so: encoding: {wide}."
+        )
     return start
 
 
-def _is_utf16(start: bytes) -> bool:
-    return start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+def _wide(start: bytes) -> str:
+    """Encoding of several bytes a sign, most of which are NUL where a text is in English; empty where it is none."""
+    nuls = [start[place::4].count(0) * 4 > len(start) / 2 for place in range(4)]
+    wide = {(0, 1, 1, 1): "utf-32-le", (1, 1, 1, 0): "utf-32-be", (0, 1, 0, 1): "utf-16-le", (1, 0, 1, 0): "utf-16-be"}
+    return wide.get(tuple(map(int, nuls)), "")
 
 
 def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
@@ -192,6 +224,8 @@ def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
         if row and not left:
             break
         left, begun = left - bool(row), reader.line_num
+    if separator in layout.ABOVE_COMMAS:  # behind which the scan looks for no code
+        scanned = replace(scanned, may_have_codes=True)
     has_row_names = layout.has_row_names(layout.rows_of(rest, separator, is_padded, escape)[titles:])
     row = ["", *row] if has_row_names else row
     return Dialect(

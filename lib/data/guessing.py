@@ -24,7 +24,7 @@ _BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
 
 
 def read_ahead(
-    paths: Sequence[Path], without: Collection[str], encoded: bool
+    paths: Sequence[Path], without: Collection[str], encoded: bool, encoding: str = ""
 ) -> tuple[list[tuple[Path, Dialect]], dict[Path, pa.Table]]:
     """Dialect of each file, and the rows of those that could be read while all their bytes were looked at.
 
@@ -38,6 +38,8 @@ def read_ahead(
         Columns that are not read.
     encoded : bool
         Whether texts that come again and again are read as dictionaries.
+    encoding : str
+        Of the files, by its name in Python; empty: found by looking.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def read_ahead(
     DataError
         Where a file is no text, or has no header.
     """
-    begun = foresee(paths[0])
+    begun = None if encoding else foresee(paths[0])
     places, types = [], {}
     if begun and ranges.may_be_cut(paths[0], begun):
         places = places_of(begun, without)
@@ -58,7 +60,7 @@ def read_ahead(
     files, found = [], {}
     for path in paths:
         if not types or len(types) < len(places):
-            files.append((path, look(path)))
+            files.append((path, look(path, encoding=encoding)))
             continue
         is_plain = threading.Event()
         is_plain.set()
@@ -241,6 +243,6 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
 def _first_rows(path: Path, dialect: Dialect, places: Sequence[str]) -> pa.Table:
     with opened(path) as file:
         start = file.read(_FORESEEN_BYTES)
-    if dialect.encoding != "utf-16" and len(start) == _FORESEEN_BYTES:
+    if dialect.has_plain_breaks and len(start) == _FORESEEN_BYTES:
         start = start[: start.rfind(b"\n") + 1]
     return arrow_csv.read_csv(pa.BufferReader(start), **_options(dialect, places, {}))

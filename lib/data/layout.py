@@ -14,6 +14,7 @@ from typing import Any
 SEPARATORS = ",;\t|"
 # Taken only where none of the others cuts the lines at all.
 _RARE_SEPARATORS = "~^\x01\x1f "
+ABOVE_COMMAS = "~^"
 SNIFFED_BYTES, _SNIFFED_LINES = 65536, 50
 _MOSTLY_SAME = 0.9
 _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)

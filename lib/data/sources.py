@@ -38,7 +38,7 @@ _PATTERN = re.compile(r"[*?\[]")
 _MEGABYTE = 1024**2
 
 
-def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = "") -> pd.DataFrame:
     """Table of an address.
 
     Parameters
@@ -50,6 +50,7 @@ def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> 
     without : collection of str
         Columns that are not read.
     arrow_texts : bool
+    encoding : str
         As `tables.read` says.
 
     Raises
@@ -63,8 +64,8 @@ def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> 
         return _query(uri, without)
     if is_remote(uri):
         with _fetched(uri) as paths:
-            return tables.read(paths, without, arrow_texts)
-    return tables.read(files(uri), without, arrow_texts)
+            return tables.read(paths, without, arrow_texts, encoding)
+    return tables.read(files(uri), without, arrow_texts, encoding)
 
 
 def files(uri: str) -> list[Path]:

@@ -32,7 +32,9 @@ _MOST_LEVELS, _ROWS_PER_LEVEL = 10_000, 20
 ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
-def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+def read(
+    path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+) -> pd.DataFrame:
     """Read a table.
 
     Parameters
@@ -47,6 +49,8 @@ def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts
         Whether texts stay in Arrow's memory, as pandas' type ``str``, or as categories where they come again and again;
         else they are objects of Python, which whoever works on them may expect and which take several times the memory
         and time.
+    encoding : str
+        Of text files, by its name in Python; empty: found by looking.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts
         declared = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
     else:
         declared = set()
-        table, known, notes = text.read(paths, without, encoded=arrow_texts)
+        table, known, notes = text.read(paths, without, arrow_texts, encoding)
     for name in without:
         if name not in known:
             raise NameNotFound("column", name, known, where=f"{paths[0]} (drop_columns)")

@@ -21,7 +21,7 @@ from lib.errors import DataError
 
 
 def read(
-    paths: Sequence[Path], without: Collection[str] = (), encoded: bool = False
+    paths: Sequence[Path], without: Collection[str] = (), encoded: bool = False, encoding: str = ""
 ) -> tuple[pa.Table, list[str], list[str]]:
     """Rows of all files, one below the other; the names in their header; and what was read into them, as sentences.
 
@@ -32,6 +32,8 @@ def read(
         Columns that are not read.
     encoded : bool
         Whether texts that come again and again are read as dictionaries, in a fraction of the memory.
+    encoding : str
+        Of the files, by its name in Python; empty: found by looking.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def read(
         Naming the file and the line.
     """
     try:
-        files, found = guessing.read_ahead(paths, without, encoded)
+        files, found = guessing.read_ahead(paths, without, encoded, encoding)
         _check_headers(files)
         first = files[0][1]
         places = guessing.places_of(first, without)
@@ -54,9 +56,10 @@ def read(
         raise DataError(f"{_shown(paths)} cannot be read: {str(error).rstrip('.')}.") from error
     dialects = sorted({str(dialect) for _, dialect in files})
     table = table.rename_columns([first.header[int(place)] for place in places])
+    doubts = dict.fromkeys(dialect.doubt for _, dialect in files if dialect.doubt)
     titles = max(dialect.titles for _, dialect in files)
     skipped = [f"{titles} {'line' if titles == 1 else 'lines'} above the header left out."] if titles else []
-    return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes]
+    return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes, *doubts]
 
 
 def _without_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
