@@ -194,7 +194,8 @@ def _start(path: Path, encoding: str = "") -> bytes:
         raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
     if not encoding and not encodings.of_mark(start) and (wide := _wide(start[:_LOOKED_AT])):
         raise DataError(
-            f"{path} has a NUL in every sign, as {wide} has without a byte order mark. Say so: encoding: {wide}."
+            f"{path} is no plain text: line 1 has a NUL byte, and so has every sign, as in {wide} without a byte order "
+            f"mark. Say so: encoding: {wide}."
         )
     return start
 

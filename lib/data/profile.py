@@ -74,7 +74,7 @@ def column(values: pd.Series) -> Column:
     counts = present.value_counts()
     told: dict[str, Any] = {"missing": len(values) - len(present), "distinct": len(counts)}
     if kind == DATE:
-        told["others"] = _unread(counts)
+        told["others"] = _unread(present, counts)
     if kind in NUMBERS:
         told |= _range(present)
     elif kind in (TEXT, BOOLEAN):
@@ -85,12 +85,12 @@ def column(values: pd.Series) -> Column:
     return Column(str(values.name), kind, len(values), **told)
 
 
-def _unread(counts: pd.Series) -> int:
+def _unread(present: pd.Series, counts: pd.Series) -> int:
     """Rows whose value is no date, in a column of dates."""
-    values = pd.Series(counts.index)
-    if values.dtype.kind == "M" or isinstance(values.dtype, pd.PeriodDtype):
+    if present.dtype.kind == "M":
         return 0
-    moments = as_moments(values)
+    is_text = pd.api.types.infer_dtype(counts.index) == "string"
+    moments = as_moments(pd.Series(counts.index), date_format(present) or "" if is_text else "")
     return 0 if moments is None else int(counts[moments.isna().to_numpy()].sum())
 
 
