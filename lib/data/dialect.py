@@ -34,6 +34,7 @@ _MISNAMED = {
     b"SQLite format 3": "a SQLite database",
 }
 _MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
+_OLD_BREAK = re.compile(r"\r(?!\n)")
 _LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
 # What a file that is broken, encrypted or no archive at all raises.
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
@@ -61,6 +62,8 @@ class Dialect:
         Sign before a quote that ends no value, where it is not another quote: a backslash, as MySQL writes; else empty.
     has_row_names : bool
         Whether rows begin with their number, for which the header has no name, as R writes them.
+    has_old_breaks : bool
+        Whether a line up to the header ends as on a Mac of old, by a return alone.
     doubt : str
         A sentence on an encoding that is not sure; empty where it is.
     """
@@ -74,6 +77,7 @@ class Dialect:
     is_padded: bool = False
     escape: str = ""
     has_row_names: bool = False
+    has_old_breaks: bool = False
     doubt: str = ""
 
     @property
@@ -229,14 +233,16 @@ def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
         scanned = replace(scanned, may_have_codes=True)
     has_row_names = layout.has_row_names(layout.rows_of(rest, separator, is_padded, escape)[titles:])
     row = ["", *row] if has_row_names else row
+    before = len(beginning[: len(beginning) - len(rest)].splitlines()) + begun
     return Dialect(
         encoding,
         separator,
         [layout.visible(name) or f"Unnamed: {place}" for place, name in enumerate(row)],
-        len(beginning[: len(beginning) - len(rest)].splitlines()) + begun,
+        before,
         titles,
         scanned,
         is_padded,
         escape,
         has_row_names,
+        bool(_OLD_BREAK.search("".join(beginning.splitlines(keepends=True)[: before + 1]))),
     )

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from lib.data.dialect import Dialect, opened
+from lib.data.dictionaries import is_text
 from lib.errors import DataError
 
 _SHOWN = 3
+# More of one thing a regular expression of RE2 does not count.
+_MOST_REPEATED = 1_000
 
 
 @contextmanager
@@ -50,6 +57,48 @@ def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, in
         out.flush()
         file.seek(0)
         yield file, rows
+
+
+def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None:
+    """Refuse files in which a quote that is never closed has made whole rows a part of a value.
+
+    Parameters
+    ----------
+    files : sequence of (Path, Dialect)
+    table : pyarrow.Table
+        Their rows.
+
+    Raises
+    ------
+    DataError
+        Naming the line.
+    """
+    for path, dialect in files:
+        if dialect.scan.has_breaks and not dialect.is_for_python and _holds_rows(table, dialect):
+            encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+            with opened(path) as raw:
+                lines = csv.reader(io.TextIOWrapper(raw, encoding=encoding, newline=""), **dialect.for_csv, strict=True)
+                line = 0
+                try:
+                    for _ in lines:
+                        line = lines.line_num
+                except csv.Error as error:
+                    raise DataError(
+                        f"{path}: a quote in line {line + 1} is not closed before line {lines.line_num}, and there in "
+                        "the midst of a value. Mend these lines."
+                    ) from error
+
+
+def _holds_rows(table: pa.Table, dialect: Dialect) -> bool:
+    """Whether a value has a line in it that has as many fields as the header."""
+    more = min(len(dialect.header) - 1, _MOST_REPEATED)
+    other = rf"[^{re.escape(dialect.separator)}\n]*"
+    row = rf"\n({other}{re.escape(dialect.separator)}){{{more}}}{other}(\n|$)"
+    return more > 0 and any(
+        pc.any(pc.match_substring_regex(pc.cast(table[field.name], pa.string()), row)).as_py()
+        for field in table.schema
+        if is_text(field.type)
+    )
 
 
 def _too_long(path: Path, long: Sequence[tuple[int, int]], rows: int, width: int) -> str:

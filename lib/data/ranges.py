@@ -22,7 +22,7 @@ _RANGES_PER_RELEASE = 12
 
 def may_be_cut(path: Path, dialect: Dialect) -> bool:
     """Whether a line break always ends a row, and the bytes can be read as they stand."""
-    is_plain = path.suffix.lower() not in (".gz", ".zip") and dialect.encoding == "utf-8"
+    is_plain = not dialect.has_old_breaks and path.suffix.lower() not in (".gz", ".zip") and dialect.encoding == "utf-8"
     return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks and not dialect.is_for_python
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.data import guessing, numerals, totals
+from lib.data import guessing, mending, numerals, totals
 from lib.data.counts import Mark
 from lib.data.dialect import UNREADABLE, Dialect
 from lib.data.dictionaries import is_text
@@ -47,8 +47,11 @@ def read(
         places = guessing.places_of(first, without)
         guessed, repeated = _without_headers(guessing.guess(files, found, places, encoded), first.header)
         del found
+        mending.check_quotes(files, guessed)
         table, notes = _typed(files, guessed)
         if table.num_rows and len(files) == 1:
+            guessed, table, units = totals.without_units(guessed, table, first.lines_before + 2)
+            notes += [units] * bool(units)
             table, total = totals.without_total(guessed, table, first.header, _last_line(first, guessed))
             notes += [total] * bool(total)
         del guessed

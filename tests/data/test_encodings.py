@@ -110,7 +110,11 @@ def test_an_encoding_that_is_asked_for_is_taken(tmp_path, encoding):
         ("a,b\nü,2\n".encode("utf-16"), "cp1250", "begins with the byte order mark of UTF-16"),
         (b"a,b\nx,1\ny\x81,2\n", "cp1252", "t.csv is not in cp1252: line 3 has the byte 0x81, which is none of it"),
         (b"a,b\nx,1\ny\x81,2\n", "utf-8", "t.csv is not in utf-8: line 3 has the byte 0x81"),
-        ("a,b\nx,1\n".encode("utf-16-le"), "", "line 1 has a NUL byte, .* in utf-16-le without .* Say so: encoding: utf-16-le"),
+        (
+            "a,b\nx,1\n".encode("utf-16-le"),
+            "",
+            "line 1 has a NUL byte, .* in utf-16-le without .* Say so: encoding: utf-16-le",
+        ),
         ("a,b\nx,1\n".encode("utf-16-be"), "", "Say so: encoding: utf-16-be"),
         ("a,b\nПетя,1\n".encode("utf-16-le") * 3, "", "encoding: utf-16-le"),
     ],

@@ -3,6 +3,7 @@
 import pytest
 
 from lib.data import batches, marks, tables
+from lib.errors import DataError
 
 nan = float("nan")
 ROWS = range(1, 7)
@@ -46,6 +47,14 @@ FILES = {
     "a header behind a #": (lines("#x,c,y", "{i},red,a"), {"#x": [1], "y": ["a"]}, ""),
     "names of groups": (lines("Measured,,Result\nx,c,y", "{i},red,a"), {"x": [1], "y": ["a"]}, "1 line above"),
     "columns without names": (lines(",,y", "{i}.5,2,a"), {"Unnamed: 0": [1.5], "y": ["a"]}, ""),
+    "units": (lines("x,c,y", "{i}.5,red,a", 20).replace("x,c,y", "x,c,y\nm/s,,"), {"x": [1.5], "y": ["a"]}, "Line 2 says"),
+    "types": (lines("x,c\nfloat,str", "{i}.5,red", 20), {"x": [1.5], "c": ["red"]}, "Line 2 says in what the columns are"),
+    "a first value that is missing": (lines("x,c\nn/a,US", "{i}.5,DE"), {"x": [nan, 1.5], "c": ["US", "DE"]}, ""),
+    "returns at some ends of lines": (
+        "x,c\r1,a\n2,b\r3,c\n" + "".join(f"{i},d\r{i},e\n" for i in range(9)),
+        {"x": [1, 2, 3], "c": ["a", "b", "c"]},
+        "",
+    ),
     "a cell of 300,000 signs": ("x,y\n1,a,\n2," + "long " * 60_000 + "\n", {"x": [1, 2]}, ""),
 }
 
@@ -53,7 +62,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_cell_is_what_the_file_says(name, tmp_path):
     text, columns, told = FILES[name]
-    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "a.csv").write_bytes(text.encode())
     frame = tables.read(tmp_path / "a.csv")
     assert told in " ".join(frame.attrs[tables.NOTES])
     for column, values in columns.items():
@@ -62,11 +71,13 @@ def test_every_cell_is_what_the_file_says(name, tmp_path):
 
 @pytest.mark.parametrize("name", FILES)
 def test_read_in_parts_it_says_the_same(name, tmp_path):
-    text, columns, _ = FILES[name]
+    text, columns, told = FILES[name]
     path = tmp_path / "a.csv"
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text.encode())
     dialect = batches.dialect_of(path)
     commas = batches.marks_of(path, dialect, 4)
+    if "Line 2" in told:
+        pytest.skip("to who reads in parts, units are a row, which is told as one that does not fit")
     for column, values in columns.items():
         names = [column] if isinstance(values[0], (int, float)) else []
         parts = [marks.read_numbers(part, names, commas) for part in batches.read(path, dialect, 4)]
@@ -78,3 +89,16 @@ def test_numbers_below_a_limit_are_told(tmp_path):
     (tmp_path / "a.csv").write_text("v\n" + "".join(f"{i / 7:.2f}\n" for i in range(60)) + "<0.5\n" * 9)
     notes = " ".join(tables.read(tmp_path / "a.csv").attrs[tables.NOTES])
     assert "v stays text: 9 of its values are no numbers ('<0.5')" in notes
+
+
+def test_a_quote_that_is_closed_many_rows_later_is_refused(tmp_path):
+    rows = [f"{i},red,a\n" for i in range(60)]
+    rows[20] = rows[40] = '20,"open,a\n'
+    (tmp_path / "a.csv").write_text("x,c,y\n" + "".join(rows))
+    with pytest.raises(DataError, match="a.csv: a quote in line 22 is not closed before line 42"):
+        tables.read(tmp_path / "a.csv")
+
+
+def test_lines_in_a_value_may_look_like_rows(tmp_path):
+    (tmp_path / "a.csv").write_text('x,y\n1,"A Street, B\nC Street, D\n"\n2,z\n')
+    assert tables.read(tmp_path / "a.csv")["y"].tolist() == ["A Street, B\nC Street, D\n", "z"]
