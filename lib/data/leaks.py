@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from lib.data.moments import as_moments
-from lib.data.profile import BOOLEAN, DATE, NUMBERS, Column
+from lib.data.profile import BOOLEAN, DATE, NUMBER, NUMBERS, TEXT, Column
 
 MOST_ROWS = 20_000
 _FOLDS = 3
@@ -21,7 +22,44 @@ _EXACT = 1 - 1e-9
 _FEWEST_ROWS_PER_COLUMN = 5
 # Of more columns, those that tell most on one fold are looked at closely.
 _MANY_COLUMNS = 200
+# Of rows that are only told of; and a column that tells less of the target is no leak, whatever a tree makes of it.
+_TOLD_ROWS, _TELLING_SHARE = 3_000, 0.3
 _QUANTILES, _MOST_CLASSES = np.linspace(0, 1, 65), 30
+
+
+def limit(task: str) -> tuple[str, float]:
+    """Measure of how well a column alone tells the target, and from where on that is too well to be true."""
+    return ("R2", 0.99) if task == "regression" else ("AUC", 0.995)
+
+
+def told(frame: pd.DataFrame, target_column: str, task: str) -> str:
+    """A sentence on columns that tell the target by themselves or add up to it; empty where none does.
+
+    Of a few thousand rows, so that it takes no time worth speaking of.
+    """
+    rows = frame
+    if len(frame) > _TOLD_ROWS:  # DataFrame.sample would put all rows in order first
+        rows = frame.iloc[np.random.default_rng(0).choice(len(frame), _TOLD_ROWS, replace=False, shuffle=False)]
+    X, y = rows.drop(columns=target_column), rows[target_column]
+    columns = {name: _roughly(X[name]) for name in X.columns}
+    measure, least = limit(task)
+    said = []
+    parts = sums(X, y, columns) if task == "regression" else []
+    if len(parts) > 1:
+        said.append(f"{', '.join(parts)} add up to {target_column}.")
+        X = X.drop(columns=parts)
+    alone = Trial(X, y, task, columns).alone(at_least=_TELLING_SHARE)
+    for name, score in alone[alone >= least].items():
+        said.append(f"{name} by itself tells {target_column} ({measure} {score:.3f}).")
+    hint = "What is not known when the endpoint is asked belongs into drop_columns."
+    return " ".join([*said, hint]) if said else ""
+
+
+def _roughly(values: pd.Series) -> Column:
+    """Profile of a column by its type alone: whether texts are dates takes longest to find, and dates are no leaks."""
+    kinds = {"b": BOOLEAN, "M": DATE} | dict.fromkeys("iuf", NUMBER)
+    kind = kinds.get(getattr(values.dtype, "kind", "O"), TEXT)
+    return Column(str(values.name), kind, len(values), int(values.isna().sum()), values.nunique())
 
 
 class Trial:
@@ -40,8 +78,6 @@ class Trial:
     """
 
     def __init__(self, frame: pd.DataFrame, target: pd.Series, task: str, profile: Mapping[str, Column], seed: int = 0):
-        from sklearn.model_selection import KFold, StratifiedKFold
-
         self._is_number, self._seed = task == "regression", seed
         sample = target.sample(min(len(target), MOST_ROWS), random_state=seed)
         if not self._is_number:  # a class with fewer rows than folds would be in some of them only
@@ -52,10 +88,15 @@ class Trial:
         classes = len(self._classes)
         self._kind = "continuous" if self._is_number else "multiclass" if classes > 2 else "binary"
         self._scoring = "r2" if self._is_number else "roc_auc_ovr" if classes > 2 else "roc_auc"
-        self._folds = (KFold if self._is_number else StratifiedKFold)(_FOLDS, shuffle=True, random_state=seed)
         read = {name: _as_floats(frame.loc[sample.index, name], profile[name]) for name in frame.columns}
         self._columns = {name: one for name, one in read.items() if one is not None} if classes > 1 else {}
         self._best = list(self._columns)
+
+    @functools.cached_property
+    def _folds(self) -> Any:
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        return (KFold if self._is_number else StratifiedKFold)(_FOLDS, shuffle=True, random_state=self._seed)
 
     def alone(self, at_least: float = -math.inf) -> pd.Series:
         """Score of each column by itself, the best first: AUC of classes (the mean over them), R2 of a number.
@@ -68,6 +109,11 @@ class Trial:
             Share of the target's variance between few bins of a column, below which it is passed over, since a tree
             takes long.
         """
+        names: list[str] = list(self._columns)
+        if math.isfinite(at_least):  # before what takes long to import
+            names = [name for name in names if self._told_by_bins(name) >= at_least]
+        if not names:
+            return pd.Series(dtype=float)
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import TargetEncoder
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -81,12 +127,9 @@ class Trial:
             encoder = TargetEncoder(target_type=self._kind, cv=self._folds)
             return self._score(make_pipeline(encoder, tree) if are_levels else tree, values, self._folds)
 
-        names: list[str] = list(self._columns)
         with threadpool_limits(1):  # on few rows threads wait for one another longer than they work
             if len(names) > _MANY_COLUMNS:
                 names = sorted(names, key=lambda name: -self._told_by_bins(name))[:_MANY_COLUMNS]
-            if math.isfinite(at_least):
-                names = [name for name in names if self._told_by_bins(name) >= at_least]
             found = {name: score(name) for name in names}
         self._best = list(found)
         return pd.Series(found, dtype=float).sort_values(ascending=False)

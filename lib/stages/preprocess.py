@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from lib import charts
-from lib.data import cleaning, tables
+from lib.data import cleaning, leaks, tables
 from lib.data.split import Rule, Split, TimeSplit
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
@@ -121,6 +121,9 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         ),
     ]
 
+    if leak := leaks.told(train, target, parameters.task):
+        notes.append(("leak", len(train), train.shape[1], leak))
+
     folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
     with ThreadPoolExecutor(1) as writer:  # which Arrow does on the one core, while the other counts
         sides = {"train": train, "test": test}
@@ -166,6 +169,8 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
         ("train", rows["train"], columns["train"], _how(rule, True, parameters)),
         ("test", rows["test"], columns["train"], f"{rows['test'] / (rows['train'] + rows['test']):.1%} of the rows."),
     ]
+    if leak := leaks.told(sample, parameters.target_column, parameters.task):
+        notes.append(("leak", rows["train"], columns["train"], leak))
     baseline = {
         **hooks.baseline(sample),
         "rows": rows["train"],

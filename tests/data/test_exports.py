@@ -47,8 +47,16 @@ FILES = {
     "a header behind a #": (lines("#x,c,y", "{i},red,a"), {"#x": [1], "y": ["a"]}, ""),
     "names of groups": (lines("Measured,,Result\nx,c,y", "{i},red,a"), {"x": [1], "y": ["a"]}, "1 line above"),
     "columns without names": (lines(",,y", "{i}.5,2,a"), {"Unnamed: 0": [1.5], "y": ["a"]}, ""),
-    "units": (lines("x,c,y", "{i}.5,red,a", 20).replace("x,c,y", "x,c,y\nm/s,,"), {"x": [1.5], "y": ["a"]}, "Line 2 says"),
-    "types": (lines("x,c\nfloat,str", "{i}.5,red", 20), {"x": [1.5], "c": ["red"]}, "Line 2 says in what the columns are"),
+    "units": (
+        lines("x,c,y", "{i}.5,red,a", 20).replace("x,c,y", "x,c,y\nm/s,,"),
+        {"x": [1.5], "y": ["a"]},
+        "Line 2 says",
+    ),
+    "types": (
+        lines("x,c\nfloat,str", "{i}.5,red", 20),
+        {"x": [1.5], "c": ["red"]},
+        "Line 2 says in what the columns are",
+    ),
     "a first value that is missing": (lines("x,c\nn/a,US", "{i}.5,DE"), {"x": [nan, 1.5], "c": ["US", "DE"]}, ""),
     "returns at some ends of lines": (
         "x,c\r1,a\n2,b\r3,c\n" + "".join(f"{i},d\r{i},e\n" for i in range(9)),
