@@ -220,9 +220,18 @@ def difference(old: Contract, new: Contract) -> list[tuple[str, str, str, str]]:
             continue
         before, after = asdict(old.columns[name]), asdict(new.columns[name])
         found += [
-            (name, rule, _said(before[rule]), _said(after[rule])) for rule in before if before[rule] != after[rule]
+            (name, rule, _said(before[rule]), _said(after[rule]))
+            for rule in before
+            if _differ(before[rule], after[rule])
         ]
     return found
+
+
+def _differ(before: Any, after: Any) -> bool:
+    """Whether two rules ask something else; the order of categories asks nothing."""
+    if isinstance(before, list) and isinstance(after, list):
+        return sorted(before, key=str) != sorted(after, key=str)
+    return before != after
 
 
 def _said(value: Any) -> str:

@@ -150,8 +150,9 @@ class Trial:
         """Share of the target's variance that lies between bins of a column; of classes that of the best told one."""
         values, are_levels = self._columns[name]
         values = values[:, 0]
-        bins = values.astype(int) + 1
-        if not are_levels:
+        if are_levels:
+            bins = values.astype(int) + 1
+        else:
             present = values[np.isfinite(values)]
             edges = np.unique(np.quantile(present, _QUANTILES, method="inverted_cdf")) if len(present) else present
             bins = np.where(np.isfinite(values), np.searchsorted(edges, values) + 1, 0)

@@ -245,7 +245,8 @@ def _is_date(values: pd.Series) -> pd.Series:
 
 
 def _is_boolean(values: pd.Series) -> pd.Series:
-    return values.isin([True, False])
+    # One word in a column of true and false makes texts of all of them.
+    return values.isin([True, False]) | values.astype(str).str.lower().isin(["true", "false"])
 
 
 def _is_there(values: pd.Series) -> pd.Series:

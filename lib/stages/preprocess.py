@@ -103,6 +103,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
 
     rule = _rule(prepared, parameters)
     rows = len(prepared)
+    undecided = sum(int(prepared[name].isna().sum()) for name in deciding if name in prepared.columns)
     train, test = hooks.split_data(prepared, rule)
     del prepared
     # A pipeline may split by something else than the rule; then the rule tells nothing about its rows.
@@ -112,7 +113,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     train, test = (cleaning.without(side, hidden, where="the prepared table") for side in (train, test))
     _sides.check(train, test, target, parameters.task)
     notes += [
-        ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters)),
+        ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters, undecided)),
         (
             "test",
             len(test),
@@ -223,14 +224,16 @@ def _rule(prepared: pd.DataFrame, parameters: Parameters) -> Rule:
     return rule if keys or parameters.task == "regression" else rule.stratified(prepared, parameters.target_column)
 
 
-def _how(rule: Rule, rule_holds: bool, parameters: Parameters) -> str:
+def _how(rule: Rule, rule_holds: bool, parameters: Parameters, undecided: int = 0) -> str:
     if not rule_holds:
         return "by the pipeline's split_data"
     if isinstance(rule, TimeSplit):
-        return f"by time: {rule.column} before {rule.cut}"
+        without = f"; {undecided:,} rows without a {rule.column} train too" if undecided else ""
+        return f"by time: {rule.column} before {rule.cut}{without}"
     keys = ", ".join(parameters.key_columns)
     if parameters.split == "group":
-        return f"by group: all rows of one {keys} are on one side"
+        without = f"; {undecided:,} rows without one count as one group" if undecided else ""
+        return f"by group: all rows of one {keys} are on one side{without}"
     dealt = f"; rare classes dealt out: {', '.join(rule.strata)}" if isinstance(rule, Split) and rule.strata else ""
     return f"by a hash of {keys or 'the whole row'}{dealt}"
 
