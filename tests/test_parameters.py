@@ -111,6 +111,20 @@ class TestLayers:
         assert load([], base=tmp_path / "base.yaml").values == {"seed": 9}
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cp125o", "encoding.*there is no 'cp125o'. Did you mean 'cp1250'. Known are Python's, such as cp1250"),
+        ("base64", "there is no 'base64'"),
+        ("iso-8859-22", "Did you mean 'iso8859_2'"),
+    ],
+)
+def test_an_encoding_that_python_does_not_have_is_refused(name, said):
+    with pytest.raises(ParameterError, match=said):
+        check_given({"encoding": name})
+    assert check_given({"encoding": "ISO-8859-2"}) == {"encoding": "ISO-8859-2"}
+
+
 class TestFiles:
     """Each is refused by its name; nothing else than ParameterError comes."""
 

@@ -186,10 +186,12 @@ class Backend(Protocol):
     def checks(self) -> list[Check]:
         """Find or make what a run needs: stores, compute; a line for each."""
 
-    def find_table(self, uri: str) -> str:
+    def find_table(self, uri: str, encoding: str = "") -> str:
         """Where a table is, for people; DataError where it is not."""
 
-    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+    def read_table(
+        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+    ) -> pd.DataFrame:
         """Read a table from the data store, or the one that a parameter names, as `lib.data.tables.read` does."""
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:

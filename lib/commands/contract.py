@@ -35,13 +35,15 @@ def execute(options: argparse.Namespace) -> int:
     path = resolve(parameters.contract)
     if options.action == "accept":
         return _accept(path, parameters, options.dry_run)
-    from lib.data import contract, violations
+    from lib.data import contract, tables, violations
 
     if not path.is_file():
         raise ParameterError(f"contract: there is no file {parameters.contract}. run_all.py contract accept makes it.")
-    found = violations.find(_table(parameters), contract.load(path), parameters.drop_columns)
+    frame = _table(parameters)
+    found = violations.find(frame, contract.load(path), parameters.drop_columns)
     if len(found.table):
-        raise GateError(f"{parameters.data} breaks its contract {shown(path)}:\n{found}")
+        read = " ".join(["\nIt was read so:", *frame.attrs[tables.NOTES]]) if frame.attrs.get(tables.NOTES) else ""
+        raise GateError(f"{parameters.data} breaks its contract {shown(path)}:\n{found}{read}")
     print(f"{parameters.data} keeps its contract {shown(path)}.")
     return 0
 
@@ -70,5 +72,6 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
 def _table(parameters: Parameters) -> pd.DataFrame:
     from lib.data import cleaning, sources
 
-    frame, _ = cleaning.named_apart(sources.read(parameters.data), [parameters.target_column])
+    read = sources.read(parameters.data, encoding=parameters.encoding)
+    frame, _ = cleaning.named_apart(read, [parameters.target_column])
     return frame

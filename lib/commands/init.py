@@ -13,6 +13,7 @@ from lib.data import sources
 from lib.errors import ParameterError
 from lib.metrics import TASKS
 from lib.parameters import SPECS
+from lib.parameters.checks import unknown_encoding
 from lib.paths import ROOT, shown
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="the table: a file, folder, pattern or address")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     parser.add_argument("--name", help="of the use case; by default made of the table's name")
+    parser.add_argument("--encoding", default="", help="of a text file, e.g. cp1250; by default found by looking")
     parser.add_argument("--task", choices=TASKS, help="by default found by looking at the target")
     parser.add_argument("--child", action="store_true", help="write a child class too, for code of your own")
     parser.add_argument("--force", action="store_true", help="write over files that are there")
@@ -50,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Read, propose, write, tell."""
+    if fault := unknown_encoding(options.encoding):
+        raise ParameterError(f"--encoding: {fault}")
     name = _name(options)
     files = {
         "parameters": ROOT / "parameters" / f"{name}.yaml",
@@ -64,13 +68,14 @@ def execute(options: argparse.Namespace) -> int:
     from lib.data import contract, proposal
 
     data = _data(options.data)
-    frame = sources.read(data)
+    frame = sources.read(data, encoding=options.encoding)
     made = proposal.propose(frame, options.target, options.task or "", where=data)
     contract.write(contract.of_table(made.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
         **({"pipeline": files["child"].stem} if options.child else {}),
         "data": data,
+        **({"encoding": options.encoding} if options.encoding else {}),
         "contract": shown(files["contract"]),
         "target_column": options.target,
         **{one: made.parameters[one] for one in SPECS if one in made.parameters},

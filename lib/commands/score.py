@@ -46,7 +46,7 @@ def execute(options: argparse.Namespace) -> int:
     data = backend.local_copy(options.data)
     scorer = _scorer(backend, parameters.name, options.version)
     numbers = [one.name for one in scorer.model.columns if one.kind.schema["type"] in ("number", "integer")]
-    dialect = batches.dialect_of(data)
+    dialect = batches.dialect_of(data, parameters.encoding)
     commas = batches.marks_of(data, dialect, _ROWS)
     bar, rows, faults, share = Bar("rows"), 0, 0, [0.0]
     with _written(out) as write:

@@ -10,19 +10,30 @@ import contextlib
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.data import marks, tables
+from lib.data.counts import Mark
 from lib.data.dialect import Dialect, look, opened
-from lib.data.numerals import Mark
+from lib.data.layout import visible
+from lib.data.numerals import NULLS
 from lib.errors import DataError
 
+_BLOCK_BYTES = 2**22
 
-def dialect_of(path: Path) -> Dialect | None:
+
+def dialect_of(path: Path, encoding: str = "") -> Dialect | None:
     """How a text file is written; None of a Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    encoding : str
+        Of a text file, by its name in Python; empty: found by looking.
 
     Raises
     ------
@@ -38,7 +49,7 @@ def dialect_of(path: Path) -> Dialect | None:
     if suffix in tables.PARQUET:
         return None
     with _readable(path):
-        return look(path)
+        return look(path, encoding=encoding)
 
 
 def read(
@@ -69,7 +80,7 @@ def read(
     """
     count = 0
     for part in _parquet(path, rows, progress) if dialect is None else _text(path, dialect, rows, progress):
-        part.columns = [str(name).strip() for name in part.columns]
+        part.columns = [visible(str(name)) for name in part.columns]
         part.index = range(count, count + len(part))
         count += len(part)
         yield part
@@ -88,11 +99,17 @@ def marks_of(path: Path, dialect: Dialect | None, rows: int) -> dict[str, Mark]:
     Returns
     -------
     dict
-        By column; empty where numbers are typed, or where commas separate and so are no decimal marks.
+        By column; empty where numbers are typed, or where commas separate and no value is in quotes.
     """
-    if dialect is None or dialect.separator == ",":
+    if dialect is None:
         return {}
-    return marks.of_columns(read(path, dialect, rows))
+    comma = dialect.separator != ","
+    return marks.of_columns(read(path, dialect, rows), comma) if comma or _has_quotes(path) else {}
+
+
+def _has_quotes(path: Path) -> bool:
+    with _readable(path), opened(path) as file:
+        return any(b'"' in block for block in iter(lambda: file.read(_BLOCK_BYTES), b""))
 
 
 def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
@@ -112,14 +129,21 @@ def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iter
 
 def _text(path: Path, dialect: Dialect, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
     size = max(1, path.stat().st_size)
+    names: dict[str, Any] = {"skiprows": dialect.lines_before}
+    if dialect.has_row_names:
+        names = {"skiprows": dialect.lines_before + 1, "header": None, "names": dialect.header}
     with _readable(path), path.open("rb") as raw, opened(path, raw) as content:
         parts = pd.read_csv(
             content,
             sep=dialect.separator,
-            skiprows=dialect.lines_before,
+            skipinitialspace=dialect.is_padded,
+            escapechar=dialect.escape or None,
+            **names,
             encoding="utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding,
             index_col=False,
             dtype=str,
+            keep_default_na=False,
+            na_values=NULLS,
             chunksize=rows,
             on_bad_lines="error",
         )

@@ -22,9 +22,10 @@ _HEAD = """\
 # Written from {data} ({rows:,} rows, {day}).
 # Edit it freely; `run_all.py contract accept` takes the present table as the new one.
 #
-# Of a column: type ({kinds}), nullable, missing_at_most (a share),
-# minimum, maximum, categories, unique. bins and shares say how the column was spread; max_drift is how far it may move
-# from there, as a population stability index (0.1 is little, 0.25 much; null: as far as it likes).
+# Of a column: type ({kinds}), nullable, missing_at_most and others_at_most
+# (shares of missing values, and of those of another type), minimum, maximum, categories, unique. bins and shares say
+# how the column was spread; max_drift is how far it may move from there, as a population stability index (0.1 is
+# little, 0.25 much; null: as far as it likes).
 """
 
 
@@ -38,6 +39,8 @@ class ColumnRules:
         One of ``boolean``, ``whole number``, ``number``, ``date``, ``text``.
     nullable : bool
         Whether values may be missing, and no larger a share than `missing_at_most`.
+    others_at_most : float or None
+        Share of the values that may be of another type, as dates that are none (``2024-03-08 24:00``).
     minimum, maximum : float or None
         Range, both ends included.
     categories : list of str or None
@@ -53,6 +56,7 @@ class ColumnRules:
     type: str | None = None
     nullable: bool = True
     missing_at_most: float | None = None
+    others_at_most: float | None = None
     minimum: float | None = None
     maximum: float | None = None
     categories: list[str] | None = None
@@ -96,6 +100,8 @@ def _rules(column: Column) -> ColumnRules:
     rules: dict[str, Any] = {"type": column.kind, "nullable": column.missing > 0}
     if 0 < column.missing < column.rows:
         rules["missing_at_most"] = round(min(1.0, 2 * share + 0.05), 3)
+    if column.others:
+        rules["others_at_most"] = round(min(1.0, 2 * column.others / column.rows + 0.05), 3)
     is_number = column.kind in NUMBERS and column.minimum is not None
     if is_number and not (column.is_unique and column.kind == WHOLE):  # one that counts rows grows with the table
         room = _MARGIN * (column.maximum - column.minimum)
@@ -214,9 +220,18 @@ def difference(old: Contract, new: Contract) -> list[tuple[str, str, str, str]]:
             continue
         before, after = asdict(old.columns[name]), asdict(new.columns[name])
         found += [
-            (name, rule, _said(before[rule]), _said(after[rule])) for rule in before if before[rule] != after[rule]
+            (name, rule, _said(before[rule]), _said(after[rule]))
+            for rule in before
+            if _differ(before[rule], after[rule])
         ]
     return found
+
+
+def _differ(before: Any, after: Any) -> bool:
+    """Whether two rules ask something else; the order of categories asks nothing."""
+    if isinstance(before, list) and isinstance(after, list):
+        return sorted(before, key=str) != sorted(after, key=str)
+    return before != after
 
 
 def _said(value: Any) -> str:

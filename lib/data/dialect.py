@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
 import re
-import statistics
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from lib.data.encodings import NAMES, encoding_of
+from lib.data import encodings, layout
+from lib.data.layout import SEPARATORS, SNIFFED_BYTES
 from lib.data.scan import Scan, plain, scan
 from lib.errors import DataError
 
-_SEPARATORS = ",;\t|"
-_SNIFFED_BYTES, _SNIFFED_LINES = 65536, 50
+_LOOKED_AT = 4_000
 _FEWEST_LINES, _LONGEST_HEADER_BYTES = 3, 2**24
-_TOLD = re.compile(rf'"?sep=([{_SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
-_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_TOLD = re.compile(rf'"?sep=([{SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
+_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks", "~": "tildes", "^": "carets"}
+_SIGNS |= {"\x01": "the sign 0x01", "\x1f": "the sign 0x1f"}
 # What a file is that only bears the name of a text file, by its first bytes.
 _MISNAMED = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
@@ -35,6 +34,7 @@ _MISNAMED = {
     b"SQLite format 3": "a SQLite database",
 }
 _MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
+_OLD_BREAK = re.compile(r"\r(?!\n)")
 _LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
 # What a file that is broken, encrypted or no archive at all raises.
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
@@ -47,7 +47,7 @@ class Dialect:
     Attributes
     ----------
     encoding : str
-        Of `encodings.NAMES`.
+        Of `encodings.NAMES`, or the one that was asked for.
     separator : str
     header : list of str
         Names of the columns as they stand, less blanks at their ends.
@@ -56,6 +56,16 @@ class Dialect:
     titles : int
         Lines before the header that only say what the table is.
     scan : Scan
+    is_padded : bool
+        Whether blanks stand between a separator and what follows, and are none of it.
+    escape : str
+        Sign before a quote that ends no value, where it is not another quote: a backslash, as MySQL writes; else empty.
+    has_row_names : bool
+        Whether rows begin with their number, for which the header has no name, as R writes them.
+    has_old_breaks : bool
+        Whether a line up to the header ends as on a Mac of old, by a return alone.
+    doubt : str
+        A sentence on an encoding that is not sure; empty where it is.
     """
 
     encoding: str
@@ -64,9 +74,33 @@ class Dialect:
     lines_before: int
     titles: int
     scan: Scan
+    is_padded: bool = False
+    escape: str = ""
+    has_row_names: bool = False
+    has_old_breaks: bool = False
+    doubt: str = ""
+
+    @property
+    def is_for_python(self) -> bool:
+        """Whether only Python's csv reads it right."""
+        return self.is_padded or bool(self.escape)
+
+    @property
+    def has_plain_breaks(self) -> bool:
+        """Whether its line breaks are those of ASCII."""
+        return encodings.has_plain_breaks(self.encoding)
+
+    @property
+    def for_csv(self) -> dict[str, Any]:
+        """Arguments of Python's `csv.reader`."""
+        return {
+            "delimiter": self.separator,
+            "skipinitialspace": self.is_padded,
+            "escapechar": self.escape or None,
+        }
 
     def __str__(self) -> str:
-        return f"{NAMES[self.encoding]}, separated by {_SIGNS[self.separator]}"
+        return f"{encodings.named(self.encoding)}, separated by {_SIGNS[self.separator]}"
 
 
 @contextmanager
@@ -99,35 +133,59 @@ def opened(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
         yield file
 
 
-def look(path: Path) -> Dialect:
+def look(path: Path, encoding: str = "") -> Dialect:
     """Dialect of a text file, by every byte of it.
+
+    Parameters
+    ----------
+    path : Path
+    encoding : str
+        By its name in Python; empty: found by looking.
 
     Raises
     ------
     DataError
-        Where it is no text, or has no header.
+        Where it is no text, has no header, or is in another encoding.
     """
-    start = _start(path)
-    if _is_utf16(start):  # rare, and read with care in any case
+    start = _start(path, encoding)
+    found = encodings.given(encoding, start, path) if encoding else encodings.of_mark(start) or "utf-8"
+    doubt, is_beyond_ascii = "", False
+    if encoding and found != "utf-8":
+        with opened(path) as file:
+            is_beyond_ascii = encodings.check(file, path, found)
+    if not encodings.has_plain_breaks(found):  # rare, and read with care in any case
         scanned = Scan(strange=None, is_balanced=False, has_breaks=True, may_have_codes=True)
-        return _dialect(path, start, "utf-16", scanned)
+        return _dialect(path, start, found, scanned)
     with opened(path) as file:
         scanned = scan(file, path)
-    return _dialect(path, start, "utf-8" if scanned.strange is None else encoding_of(scanned.strange, path), scanned)
+    if encoding and found == "utf-8" and scanned.strange:
+        line, byte = scanned.strange.first
+        raise DataError(
+            f"{path} is not in {encoding}: line {line} has the byte 0x{byte:02x}, which is none of it. Say another "
+            "encoding, or leave it empty."
+        )
+    if encoding and is_beyond_ascii and scanned.strange is None:
+        doubt = f"All its bytes are UTF-8, though encoding is {encoding}: if its letters look wrong, leave it empty."
+    if not encoding and scanned.strange:
+        found = encodings.encoding_of(scanned.strange, path)
+        doubt = encodings.told_of_guess(scanned.strange, found)
+    return replace(_dialect(path, start, found, scanned), doubt=doubt)
 
 
 def foresee(path: Path) -> Dialect | None:
     """Dialect of a text file where all of it is as plain as its beginning; None where that is not."""
     start = _start(path)
     scanned = plain(start[: start.rfind(b"\n") + 1])
-    return _dialect(path, start, "utf-8", scanned) if scanned else None
+    if scanned is None or encodings.of_mark(start) not in ("", "utf-8"):
+        return None
+    return _dialect(path, start, "utf-8", scanned)
 
 
-def _start(path: Path) -> bytes:
+def _start(path: Path, encoding: str = "") -> bytes:
     with opened(path) as file:
-        start = file.read(_SNIFFED_BYTES)
+        start = file.read(SNIFFED_BYTES)
         while start.count(b"\n") < _FEWEST_LINES and len(start) < _LONGEST_HEADER_BYTES:
-            if not (more := file.read(_SNIFFED_BYTES)):
+            if not (more := file.read(SNIFFED_BYTES)):
                 break
             start += more
     for magic, kind in _MISNAMED.items():
@@ -136,11 +194,19 @@ def _start(path: Path) -> bytes:
     if markup := _MARKUP.match(start):
         kind = "a page of HTML or XML" if markup[2] else "JSON"
         raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
+    if not encoding and not encodings.of_mark(start) and (wide := _wide(start[:_LOOKED_AT])):
+        raise DataError(
+            f"{path} is no plain text: line 1 has a NUL byte, and so has every sign, as in {wide} without a byte order "
+            f"mark. Say so: encoding: {wide}."
+        )
     return start
 
 
-def _is_utf16(start: bytes) -> bool:
-    return start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+def _wide(start: bytes) -> str:
+    """Encoding of several bytes a sign, most of which are NUL where a text is in English; empty where it is none."""
+    nuls = [start[place::4].count(0) * 4 > len(start) / 2 for place in range(4)]
+    wide = {(0, 1, 1, 1): "utf-32-le", (1, 1, 1, 0): "utf-32-be", (0, 1, 0, 1): "utf-16-le", (1, 0, 1, 0): "utf-16-be"}
+    return wide.get(tuple(map(int, nuls)), "")
 
 
 def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
@@ -150,54 +216,31 @@ def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
     rest = rest[told.end() :].lstrip("\r\n") if told else rest
     if not rest.strip():
         raise DataError(f"{path} has no header. Its first line names the columns.")
-    separator = told[1] if told else _separator(rest)
-    reader = csv.reader(io.StringIO(rest, newline=None), delimiter=separator)
-    titles = left = _titles(_rows(rest, separator))
+    separator = told[1] if told else layout.separator_of(rest)
+    is_padded, escape = layout.is_padded(rest, separator), layout.escape_of(rest, separator)
+    reader = csv.reader(
+        io.StringIO(rest, newline=None), delimiter=separator, skipinitialspace=is_padded, escapechar=escape or None
+    )
+    titles = left = layout.titles_of(layout.rows_of(rest, separator, is_padded, escape))
     begun = 0
     for row in reader:
         if row and not left:
             break
         left, begun = left - bool(row), reader.line_num
+    if separator in layout.ABOVE_COMMAS:  # behind which the scan looks for no code
+        scanned = replace(scanned, may_have_codes=True)
+    has_row_names = layout.has_row_names(layout.rows_of(rest, separator, is_padded, escape)[titles:])
+    row = ["", *row] if has_row_names else row
+    before = len(beginning[: len(beginning) - len(rest)].splitlines()) + begun
     return Dialect(
         encoding,
         separator,
-        [name.strip() or f"Unnamed: {place}" for place, name in enumerate(row)],
-        len(beginning[: len(beginning) - len(rest)].splitlines()) + begun,
+        [layout.visible(name) or f"Unnamed: {place}" for place, name in enumerate(row)],
+        before,
         titles,
         scanned,
+        is_padded,
+        escape,
+        has_row_names,
+        bool(_OLD_BREAK.search("".join(beginning.splitlines(keepends=True)[: before + 1]))),
     )
-
-
-def _rows(beginning: str, separator: str) -> list[list[str]]:
-    """Fields of the first lines, empty ones left out."""
-    lines = beginning.splitlines()[:_SNIFFED_LINES]
-    if len(beginning) >= _SNIFFED_BYTES // 2 and len(lines) > 1:
-        lines = lines[:-1]
-    return [row for row in csv.reader(lines, delimiter=separator) if row]
-
-
-def _titles(rows: list[list[str]]) -> int:
-    """Number of rows above the header that only say what the table is: one field, or few, where others have many."""
-    width = _usual_width(rows)
-    for place, row in enumerate(rows[: len(rows) // 2]):
-        is_title = len(row) == 1 < width or 2 * len(row) < width or sum(map(bool, row)) <= 1 < width - 1
-        if not is_title:
-            return place if len(row) == width else 0
-    return 0
-
-
-def _usual_width(rows: list[list[str]]) -> int:
-    return statistics.mode(map(len, rows)) if rows else 0
-
-
-def _separator(beginning: str) -> str:
-    """The separator that cuts the first lines into the same number of fields, the more the better."""
-
-    def fitness(separator: str) -> tuple[float, int]:
-        rows = _rows(beginning, separator)
-        rows = rows[_titles(rows) :]
-        width = len(rows[0]) if rows else 0
-        same = sum(len(row) == width for row in rows) / max(1, len(rows))
-        return (same if width > 1 else 0.0), width
-
-    return max(_SEPARATORS, key=fitness)

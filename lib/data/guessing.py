@@ -15,13 +15,14 @@ from pyarrow import csv as arrow_csv
 from lib.data import mending, ranges
 from lib.data.dialect import UNREADABLE, Dialect, foresee, look, opened
 from lib.data.dictionaries import ENCODED, comes_again, is_text
+from lib.data.numerals import NULLS
 
 _FORESEEN_BYTES = 2**20
 _BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
 
 
 def read_ahead(
-    paths: Sequence[Path], without: Collection[str], encoded: bool
+    paths: Sequence[Path], without: Collection[str], encoded: bool, encoding: str = ""
 ) -> tuple[list[tuple[Path, Dialect]], dict[Path, pa.Table]]:
     """Dialect of each file, and the rows of those that were read while all their bytes were looked at.
 
@@ -34,6 +35,8 @@ def read_ahead(
         Columns that are not read.
     encoded : bool
         Whether texts that come again and again are read as dictionaries.
+    encoding : str
+        Of the files, by its name in Python; empty: found by looking.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def read_ahead(
     DataError
         Where a file is no text, or has no header.
     """
-    begun = foresee(paths[0])
+    begun = None if encoding else foresee(paths[0])
     places, types = [], {}
     if begun and ranges.may_be_cut(paths[0], begun):
         places = places_of(begun, without)
@@ -58,7 +61,7 @@ def read_ahead(
             with contextlib.suppress(pa.ArrowInvalid):  # its other rows are not as its first ones
                 found[path], scanned = ranges.read(path, begun, places, types)
                 dialect = replace(begun, scan=scanned)
-        files.append((path, dialect or look(path)))
+        files.append((path, dialect or look(path, encoding)))
     return files, found
 
 
@@ -121,7 +124,7 @@ def with_columns(table: pa.Table, columns: pa.Table) -> pa.Table:
 
 def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
     options = _options(dialect, places, types)
-    if dialect.scan.is_balanced:
+    if dialect.scan.is_balanced and not dialect.is_for_python:
         # Where a row is too long or too short, this fails, and the next way is taken.
         if ranges.may_be_cut(path, dialect) and set(types) == set(places):
             with contextlib.suppress(pa.ArrowInvalid):
@@ -136,7 +139,7 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
         if rows == 0:
             return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
         quoted = replace(dialect.scan, has_breaks=True)
-        mended = replace(dialect, encoding="utf-8", separator=",", lines_before=0, scan=quoted)
+        mended = Dialect("utf-8", ",", dialect.header, 0, 0, quoted)
         return arrow_csv.read_csv(file, **_options(mended, places, types))
 
 
@@ -184,6 +187,7 @@ def _options(dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.Dat
         ),
         "convert_options": arrow_csv.ConvertOptions(
             strings_can_be_null=True,
+            null_values=NULLS,
             include_columns=list(places),
             column_types=dict(types),
         ),
@@ -200,6 +204,8 @@ def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool
 
     Of every column where the file can be cut into ranges, else of those that are not to be guessed.
     """
+    if dialect.is_for_python:
+        return {}
     is_cut = ranges.may_be_cut(path, dialect)
     try:
         some = list(ranges.samples(path, dialect, places)) if is_cut else [_first_rows(path, dialect, places)]
@@ -227,6 +233,6 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
 def _first_rows(path: Path, dialect: Dialect, places: Sequence[str]) -> pa.Table:
     with opened(path) as file:
         start = file.read(_FORESEEN_BYTES)
-    if dialect.encoding != "utf-16" and len(start) == _FORESEEN_BYTES:
+    if dialect.has_plain_breaks and len(start) == _FORESEEN_BYTES:
         start = start[: start.rfind(b"\n") + 1]
     return arrow_csv.read_csv(pa.BufferReader(start), **_options(dialect, places, {}))

@@ -12,24 +12,28 @@ import pandas as pd
 import pyarrow as pa
 
 from lib.data import numerals
-from lib.data.numerals import Counts, Mark
+from lib.data.counts import Counts, Mark
 
 
-def of_columns(parts: Iterable[pd.DataFrame]) -> dict[str, Mark]:
-    """Marks of each column of a file in which commas do not separate.
+def of_columns(parts: Iterable[pd.DataFrame], comma: bool = True) -> dict[str, Mark]:
+    """Marks of each column of a file.
 
     Parameters
     ----------
     parts : iterable of DataFrame
         All rows, as text.
+    comma : bool
+        Whether commas do not separate, so that they may stand before decimals without quotes.
     """
     seen: dict[str, Counts] = {}
     for part in parts:
         for name in part.columns:
             seen[name] = seen.get(name, Counts()) + numerals.count(_texts(part[name].tolist()))
-    has_commas = any(counts.are_decimal_commas for counts in seen.values())
-    is_comma = {name: one.are_decimal_commas or has_commas and one.are_thousands for name, one in seen.items()}
-    return {name: Mark.DECIMAL_COMMA if comma else Mark.PLAIN for name, comma in is_comma.items()}
+    found = {name: one.mark(comma) for name, one in seen.items()}
+    has_commas = Mark.DECIMAL_COMMA in found.values()
+    if has_commas and (comma or not any(one.are_decimal_points for one in seen.values())):
+        found |= {name: Mark.DECIMAL_COMMA for name, one in seen.items() if one.are_thousands}
+    return found
 
 
 def read_numbers(part: pd.DataFrame, names: Iterable[str], marks: Mapping[str, Mark]) -> pd.DataFrame:

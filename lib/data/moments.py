@@ -52,6 +52,10 @@ def as_moments(values: pd.Series, form: str = "") -> pd.Series | None:
         return values.astype(float)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values if values.dt.tz is None else values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if isinstance(values.dtype, pd.PeriodDtype):
+        return values.dt.to_timestamp()
+    if not form and pd.api.types.infer_dtype(values, skipna=True) in ("date", "datetime"):
+        return pd.to_datetime(values, errors="coerce", utc=True).dt.tz_localize(None)
     form = form or date_format(values) or ""
     return None if not form else date_forms.parse(values, form).dt.tz_localize(None)
 

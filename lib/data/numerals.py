@@ -2,83 +2,55 @@
 
 from __future__ import annotations
 
-import enum
 import re
-from dataclasses import astuple, dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
 
-# With fewer numbers than that among its values, a column is one of words.
-MOSTLY = 0.9
+from lib.data.counts import MOSTLY, Counts, Mark
+
+# What stands for a missing value in any column: pyarrow's own list, and what MySQL and PostgreSQL write.
+NULLS = (*arrow_csv.ConvertOptions().null_values, r"\N")
 MISSING = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
 _PLAIN = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
-_AMOUNT = r"^[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?$"
-_CURRENCIES = (*"$€£¥₹", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR")
+# Thousands as everywhere, or as in India: 12,34,567. 0,143 is none.
+_GROUPED = r"([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3})"
+_AMOUNT = rf"^[+-]?({_GROUPED}|\d+)(\.\d+)?$"
+_SURE_AMOUNT = rf"^[+-]?({_GROUPED}\.\d+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d?(,\d{{2}})+,\d{{3}})$"
+_CURRENCIES = (*"$€£¥₹₽₺₪₩₴", "R$", "US$", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "PLN", "zł", "Kč", "kr")
 _MARK = "(?:" + "|".join(map(re.escape, (*_CURRENCIES, "%"))) + ")"
 _LENGTH = "(?:[cdkm]?m|ft|in|yd)"
-_UNIT = r"[A-Za-zµμΩ°²³/€$%]{1,12}"
+_UNIT = r"[\pLµμΩ°²³/€$%‰₽₺₪₩₴]{1,12}"
 _MARKED = (
     rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
     rf"(?:\s?{_UNIT}\.?)?-?\)?$"
 )
-_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
+_COMMA = r"(?i)^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
-_CODE = r"^[+-]?0(\d+|[xX][\da-fA-F]+)$"
+_CODE = r"^[+-]?0(\d+([eE]\d+)?|[xX][\da-fA-F]+)$"
+_LONG = r"^[+-]?\d{17,}$"
+_PHONE = r"^\+[1-9]\d{6,14}$"
 _SAMPLE = 1_000
 # Few different values are names, whatever they begin with: 1Story and 1.5Fin.
 _MOST_LEVELS = 30
 _MOST_TOLD, _FEWEST_LETTERS_OF_A_PLURAL = 5, 4
+SHORTEST_PHONE = 10**6
 # Whole numbers above are not all floats.
 LARGEST_EXACT = 2**53
 
 
-class Mark(enum.Enum):
-    """What commas and points in the numbers of a column are."""
-
-    PLAIN = "a point before decimals"
-    COMMA_THOUSANDS = "a point before decimals, commas between thousands"
-    DECIMAL_COMMA = "a comma before decimals, points between thousands"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a column of texts, or a part of it, looks like in a file in which commas do not separate.
-
-    Attributes
-    ----------
-    present, numbers, sure : int
-        Values that are not missing; those that are numbers where the comma is the decimal mark; those of them in
-        which it can be nothing else.
-    texts, thousands, points : int
-        Values; those that are whole numbers, maybe with marks between thousands; those with a point.
-    """
-
-    present: int = 0
-    numbers: int = 0
-    sure: int = 0
-    texts: int = 0
-    thousands: int = 0
-    points: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
-
-    @property
-    def are_decimal_commas(self) -> bool:
-        """Whether most are numbers with a comma, and not all could be thousands (``3,750``)."""
-        return self.sure > 0 and self.numbers >= MOSTLY * self.present
-
-    @property
-    def are_thousands(self) -> bool:
-        """Whether all points part thousands, once the comma is known to be the decimal mark elsewhere."""
-        return self.points > 0 and self.thousands == self.texts
-
-
 def has_codes(texts: pa.ChunkedArray) -> bool:
-    """Whether a column holds what would change as a number: leading zeros, or whole numbers too long for a float."""
+    """Whether a column holds what would change as a number.
+
+    Leading zeros, whole numbers too long for a float, or the plus before a telephone number.
+    """
     trimmed = pc.utf8_trim_whitespace(texts)
-    return _any(pc.match_substring_regex(trimmed, _CODE)) or _any(pc.match_substring_regex(trimmed, r"^[+-]?\d{17,}$"))
+    return (
+        _are_phones(trimmed)
+        or _any(pc.match_substring_regex(trimmed, _CODE))
+        or _any(pc.match_substring_regex(trimmed, r"^[+-]?\d{17,}$"))
+    )
 
 
 def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.ChunkedArray | None, Mark, str]:
@@ -90,30 +62,42 @@ def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.Chunk
     name : str
         Of the column, for the note.
     comma : bool
-        Whether a comma may be the decimal mark, since it does not separate.
+        Whether commas do not separate, so that they may stand before decimals without quotes.
     """
     sample = texts[: 2 * _SAMPLE].drop_null()[:_SAMPLE]
     sample = pc.cast(sample if len(sample) == _SAMPLE else texts.drop_null()[:_SAMPLE], pa.string())
     if len(sample) == 0:
         return None, Mark.PLAIN, ""
-    if _counted(sample, comma) < MOSTLY / 2 * len(sample) - 1:
+    if _counted(sample) < MOSTLY / 2 * len(sample) - 1:
         return None, Mark.PLAIN, _several(_spelt_alike(pc.utf8_trim_whitespace(sample)), name)
     trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
     bare = _bare(trimmed)
     if bare is None:
         return None, Mark.PLAIN, _several(_spelt_alike(trimmed), name)
-    if has_codes(bare):
+    if _are_phones(trimmed) or has_codes(bare):
         return None, Mark.PLAIN, ""
-    mark = Mark.COMMA_THOUSANDS
-    if comma:  # then 1,024 says nothing sure, unless others do
-        mark = Mark.DECIMAL_COMMA if _counts(bare).are_decimal_commas else Mark.PLAIN
+    mark = _counts(bare).mark(comma)
     clean, read = _clean(bare, mark)
     missing = _is_missing(trimmed)
     found, present = _count(read), len(trimmed) - trimmed.null_count - _count(missing)
     if found == 0 or found < MOSTLY * present:
-        return None, mark, ""
+        return None, mark, _words_among(trimmed, read, missing, name)
     notes = [_stripped(trimmed, bare, name), _note(trimmed, read, missing, name)]
     return _as_floats(clean, read), mark, " ".join(filter(None, notes))
+
+
+def _are_phones(trimmed: pa.ChunkedArray) -> bool:
+    """Whether all texts are a plus and many digits, as nobody writes amounts."""
+    present = trimmed.drop_null()
+    return len(present) > 0 and bool(pc.all(pc.match_substring_regex(present, _PHONE)).as_py())
+
+
+def _words_among(trimmed: pa.ChunkedArray, read: pa.ChunkedArray, missing: pa.ChunkedArray, name: str) -> str:
+    """A note on a column that stays text though half of it are numbers, as results below a limit: <0.5."""
+    words = pc.and_(pc.invert(read), pc.invert(missing))
+    if 2 * _count(words) > _count(read) + _count(words) or pc.count_distinct(trimmed).as_py() <= _MOST_LEVELS:
+        return ""
+    return f"{name} stays text: {_count(words):,} of its values are no numbers ({_some(trimmed, words)})."
 
 
 def _stripped(trimmed: pa.ChunkedArray, bare: pa.ChunkedArray, name: str) -> str:
@@ -165,6 +149,8 @@ def _counts(bare: pa.ChunkedArray) -> Counts:
         texts=len(values),
         thousands=_count(of_thousands),
         points=_count(pc.match_substring(values, ".")),
+        amounts=_count(pc.or_(pc.match_substring_regex(present, _PLAIN), pc.match_substring_regex(present, _AMOUNT))),
+        sure_amounts=_count(pc.match_substring_regex(present, _SURE_AMOUNT)),
     )
 
 
@@ -190,6 +176,7 @@ def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
 def _spelt_alike(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts with the plain one of each sign that has several: blanks, apostrophes, minus; m2 as m²."""
     for pattern, sign in (
+        ("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", ""),
         ("[\u00a0\u202f\u2009]", " "),
         ("\u2019", "'"),
         ("[\u2212\u2013]", "-"),
@@ -212,7 +199,7 @@ def _several(signed: pa.ChunkedArray, name: str) -> str:
     if _count(marked) < MOSTLY * (len(signed) - signed.null_count) or pc.count_distinct(signed).as_py() <= _MOST_LEVELS:
         return ""
     marks = sorted(one or "none" for one in _marks(signed.filter(marked)))
-    if not 1 < len(marks) <= _MOST_TOLD:
+    if not 1 < len(marks) <= _MOST_TOLD or _any(pc.match_substring_regex(signed, r"^0\d")):
         return ""
     return f"{name} stays text: its numbers are in several units ({', '.join(marks)}). Write them in one."
 
@@ -225,15 +212,14 @@ def thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
     return pc.cast(pc.replace_substring(trimmed, ".", ""), pa.int64())
 
 
-def _counted(sample: pa.ChunkedArray, comma: bool) -> int:
+def _counted(sample: pa.ChunkedArray) -> int:
     """Texts that may be numbers, or say that one is missing."""
     trimmed = pc.utf8_trim_whitespace(sample)
     bare = _bare(trimmed)
     if bare is None:
         return 0
     read = pc.or_(pc.match_substring_regex(bare, _PLAIN), pc.match_substring_regex(bare, _AMOUNT))
-    if comma:
-        read = pc.or_(read, pc.match_substring_regex(bare, _COMMA))
+    read = pc.or_(read, pc.match_substring_regex(bare, _COMMA))
     return _count(pc.or_(read, _is_missing(trimmed)))
 
 

@@ -38,7 +38,7 @@ class Part:
         return frame
 
 
-def parts(uri: str, folder: Path) -> list[Part]:
+def parts(uri: str, folder: Path, encoding: str = "") -> list[Part]:
     """Parts of a table on this machine.
 
     Parameters
@@ -47,6 +47,8 @@ def parts(uri: str, folder: Path) -> list[Part]:
         A file, folder or pattern.
     folder : Path
         Where text is written as Parquet, which can be read by parts.
+    encoding : str
+        Of text files, by its name in Python; empty: found by looking.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def parts(uri: str, folder: Path) -> list[Part]:
         raise DataError(f"{uri}: engine dask reads files that all workers see. Copy the table to a shared folder.")
     paths = sources.files(uri)
     if paths[0].suffix.lower() not in tables.PARQUET:
-        paths = [_as_parquet(path, folder / f"{place:04d}.parquet") for place, path in enumerate(paths)]
+        paths = [_as_parquet(path, folder / f"{place:04d}.parquet", encoding) for place, path in enumerate(paths)]
     return [Part(str(path), group) for path in paths for group in range(_groups(path))]
 
 
@@ -68,11 +70,16 @@ def _groups(path: Path) -> int:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def _as_parquet(path: Path, target: Path) -> Path:
+def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
     """Text as Parquet, block by block, each column in the type of its first rows."""
-    dialect = look(path)
+    dialect = look(path, encoding=encoding)
     if len(set(dialect.header)) < len(dialect.header):
         raise DataError(f"{path} has a column twice. Rename all but one.")
+    if dialect.is_for_python:
+        raise DataError(
+            f"{path} is {dialect}, in a way that engine dask cannot read. Write the table as Parquet, or say "
+            "engine: memory."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     writer, rows = None, []
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.data.moments import date_format
+from lib.data.moments import as_moments, date_format
 
 BOOLEAN, WHOLE, NUMBER, DATE, TEXT = KINDS = ("boolean", "whole number", "number", "date", "text")
 NUMBERS = (WHOLE, NUMBER)
@@ -38,6 +38,8 @@ class Column:
         Of booleans and of texts with few levels, the rows of each, most frequent first.
     words : float
         Mean number of words in a text.
+    others : int
+        Of dates, those that cannot be read as one.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Column:
     bins: dict[float, float] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
     words: float = 0.0
+    others: int = 0
 
     @property
     def is_unique(self) -> bool:
@@ -70,6 +73,8 @@ def column(values: pd.Series) -> Column:
         present = present[present.astype(str).str.strip() != ""] if present.dtype == object else present
     counts = present.value_counts()
     told: dict[str, Any] = {"missing": len(values) - len(present), "distinct": len(counts)}
+    if kind == DATE:
+        told["others"] = _unread(present, counts)
     if kind in NUMBERS:
         told |= _range(present)
     elif kind in (TEXT, BOOLEAN):
@@ -78,6 +83,15 @@ def column(values: pd.Series) -> Column:
         if kind == TEXT:
             told["words"] = float(np.mean([len(str(one).split()) for one in counts.index[:1_000]] or [0]))
     return Column(str(values.name), kind, len(values), **told)
+
+
+def _unread(present: pd.Series, counts: pd.Series) -> int:
+    """Rows whose value is no date, in a column of dates."""
+    if present.dtype.kind == "M":
+        return 0
+    is_text = pd.api.types.infer_dtype(counts.index) == "string"
+    moments = as_moments(pd.Series(counts.index), date_format(present) or "" if is_text else "")
+    return 0 if moments is None else int(counts[moments.isna().to_numpy()].sum())
 
 
 def kind_of(values: pd.Series) -> str:

@@ -23,8 +23,6 @@ _NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|pid)$|[a-z](Id|ID)$")
 _MOST_CLASS_NUMBERS = 20
 _UNIQUE_SHARE = 0.95
 _WORDS_PER_TEXT = 2.5
-_LEAK = {"regression": 0.99}
-_LEAK_AUC = 0.995
 _CANDIDATES, _FALL = 2, 0.1
 _RARE_SHARE = 0.05
 _RARE_ROWS = 50
@@ -256,8 +254,8 @@ def _look_for_leaks(made: Proposal, frame: pd.DataFrame, target: str, dropped: d
         X = X.drop(columns=parts)
     trial = leaks.Trial(X, frame[target], task, made.columns)
     alone = trial.alone()
-    measure, limit = ("R2", _LEAK[task]) if task in _LEAK else ("AUC", _LEAK_AUC)
-    sure = alone[alone >= limit]
+    measure, least = leaks.limit(task)
+    sure = alone[alone >= least]
     if len(sure) < X.shape[1]:
         for name, score in sure.items():
             dropped[name] = f"a leak: by itself it tells {target} ({measure} {score:.3f})"

@@ -13,6 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from lib import cores
 from lib.data.dialect import Dialect
+from lib.data.numerals import NULLS
 from lib.data.scan import Scan, plain
 
 # A reader of many columns takes long to start, whatever there is to read.
@@ -23,8 +24,8 @@ _RANGES_PER_RELEASE = 12
 
 def may_be_cut(path: Path, dialect: Dialect) -> bool:
     """Whether a line break always ends a row, and the bytes can be read as they stand."""
-    is_plain = path.suffix.lower() not in (".gz", ".zip") and dialect.encoding == "utf-8"
-    return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks
+    is_plain = not dialect.has_old_breaks and path.suffix.lower() not in (".gz", ".zip") and dialect.encoding == "utf-8"
+    return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks and not dialect.is_for_python
 
 
 def read(
@@ -91,7 +92,11 @@ def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mappi
         ),
         parse_options=arrow_csv.ParseOptions(delimiter=dialect.separator),
         convert_options=arrow_csv.ConvertOptions(
-            check_utf8=False, strings_can_be_null=True, include_columns=list(places), column_types=dict(types)
+            check_utf8=False,
+            strings_can_be_null=True,
+            null_values=NULLS,
+            include_columns=list(places),
+            column_types=dict(types),
         ),
     )
 

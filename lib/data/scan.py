@@ -90,7 +90,8 @@ def scan(file: BinaryIO, path: Path) -> Scan:
         if found.nul >= 0:  # what stands before it would be taken for the whole value
             line += block.count(b"\n", 0, found.nul)
             raise DataError(
-                f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew."
+                f"{path} is no plain text: line {line} has a NUL byte. Mend that line, or save the file anew; "
+                "where it is in UTF-16 without a byte order mark, say encoding: utf-16-le."
             )
         if not found.is_ascii and (stranger or found.not_utf8 >= 0 or utf8_sign is None):
             if utf8_sign is None and (sign := _UTF8_SIGN.search(block)):

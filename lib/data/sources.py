@@ -36,9 +36,12 @@ DATABASES = (
 _INSTALL = 'make install GROUPS="sources"'
 _PATTERN = re.compile(r"[*?\[]")
 _MEGABYTE = 1024**2
+# What a file is by its first bytes; without any of them it is text.
+_ENDINGS = {b"PAR1": ".parquet", b"\x1f\x8b": ".gz", b"PK\x03\x04": ".zip"}
+_ABOUT = re.compile(r"(readme|license|licence|changelog|copying)(\.|$)", re.IGNORECASE)
 
 
-def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = "") -> pd.DataFrame:
     """Table of an address.
 
     Parameters
@@ -50,6 +53,7 @@ def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> 
     without : collection of str
         Columns that are not read.
     arrow_texts : bool
+    encoding : str
         As `tables.read` says.
 
     Raises
@@ -63,8 +67,8 @@ def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> 
         return _query(uri, without)
     if is_remote(uri):
         with _fetched(uri) as paths:
-            return tables.read(paths, without, arrow_texts)
-    return tables.read(files(uri), without, arrow_texts)
+            return tables.read(paths, without, arrow_texts, encoding)
+    return tables.read(files(uri), without, arrow_texts, encoding)
 
 
 def files(uri: str) -> list[Path]:
@@ -118,6 +122,7 @@ def _in_folder(folder: Path) -> list[Path]:
     parts = [one for one in sorted(folder.rglob("*")) if one.is_file() and one.suffix.lower() in PARQUET + TEXT]
     # As Spark and pyarrow do: names with a dot or an underscore before them are not data.
     parts = [one for one in parts if not any(part[0] in "._" for part in one.relative_to(folder).parts)]
+    parts = [one for one in parts if not _ABOUT.match(one.name)]
     if not parts:
         raise DataError(f"{folder} is a folder without a table; known are {', '.join(PARQUET + TEXT)}.")
     return parts
@@ -125,6 +130,9 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _of_one_kind(uri: str, paths: list[Path]) -> list[Path]:
     from lib.data.tables import PARQUET
+
+    if len(paths) > 1:  # what Spark writes for a part without rows
+        paths = [path for path in paths if path.suffix.lower() in PARQUET or path.stat().st_size] or paths
 
     parquet = [path for path in paths if path.suffix.lower() in PARQUET]
     if parquet and len(parquet) < len(paths):
@@ -140,7 +148,7 @@ def _fetched(uri: str) -> Iterator[list[Path]]:
         import fsspec
 
         system, path = fsspec.core.url_to_fs(_with_secrets(uri))
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _called(folder, uri):
             if _PATTERN.search(path) and urlparse(uri).scheme not in ("http", "https"):
                 names = sorted(system.glob(path))
             else:
@@ -153,7 +161,7 @@ def _fetched(uri: str) -> Iterator[list[Path]]:
                 copies.append(copy)
             if not copies:
                 raise DataError(f"No file matches {uri}.")
-            yield _of_one_kind(uri, copies)
+            yield _of_one_kind(uri, list(map(_with_ending, copies)))
     except ImportError as error:
         raise DataError(f"{uri} needs a package that is not installed ({error}). Install it: {_INSTALL}") from error
     except FileNotFoundError as error:
@@ -164,6 +172,27 @@ def _fetched(uri: str) -> Iterator[list[Path]]:
         if type(error).__module__.partition(".")[0] in ("aiohttp", "azure", "botocore", "google"):
             raise DataError(f"{uri} cannot be read: {type(error).__name__}: {_first_line(error)}") from error
         raise
+
+
+@contextmanager
+def _called(folder: str, uri: str) -> Iterator[None]:
+    """Copies in a folder are called by their address in messages."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(re.sub(rf"{re.escape(folder)}/\d+/[^\s:,]+", lambda _: uri, str(error))) from error
+
+
+def _with_ending(copy: Path) -> Path:
+    """Copy whose name says what it is, where the address does not, as one that ends with ``export?format=csv``."""
+    from lib.data.tables import PARQUET, TEXT
+
+    if copy.suffix.lower() in PARQUET + TEXT:
+        return copy
+    with copy.open("rb") as file:
+        start = file.read(4)
+    ending = next((ending for magic, ending in _ENDINGS.items() if start.startswith(magic)), ".csv")
+    return copy.rename(copy.with_name(copy.name + ending))
 
 
 def _query(uri: str, without: Collection[str]) -> pd.DataFrame:
@@ -189,10 +218,27 @@ def _query(uri: str, without: Collection[str]) -> pd.DataFrame:
         raise DataError(f"{uri} cannot be read: {_first_line(error)}") from error
     if frame.empty:
         raise DataError(f"{uri} gave {frame.shape[1]} columns and no row.")
-    kept = [name for name in frame.columns if name not in without]
-    frame = frame[kept]
-    frame.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
+    frame = frame.loc[:, [name not in without for name in frame.columns]]
+    frame, notes = _of_texts(frame)
+    frame.attrs.update({tables.NOTES: notes, tables.UNREAD: list(without)})
     return frame
+
+
+def _of_texts(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Frame with bytes as the texts that they are, or without them, and a note on those."""
+    import pandas as pd
+
+    notes, kept = [], []
+    for place, name in enumerate(frame.columns):
+        values = frame.iloc[:, place]
+        if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "bytes":
+            try:
+                frame.isetitem(place, values.str.decode("utf-8"))
+            except UnicodeDecodeError:
+                notes.append(f"{name} is left out: its cells hold bytes that are no text.")
+                continue
+        kept.append(place)
+    return frame.iloc[:, kept], notes
 
 
 def _table(connection: object, name: str, uri: str) -> object:
@@ -213,7 +259,7 @@ def _table(connection: object, name: str, uri: str) -> object:
 def _absolute(address: str) -> str:
     """Address of a SQLite file below the project's folder, wherever a notebook runs."""
     scheme, separator, path = address.partition(":///")
-    if scheme.partition("+")[0] != "sqlite" or not separator or path.startswith("/"):
+    if scheme.partition("+")[0] != "sqlite" or not separator or not path or path == ":memory:":
         return address
     return f"{scheme}:///{existing(path)}"
 

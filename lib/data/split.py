@@ -27,6 +27,7 @@ from lib.errors import DataError, NameNotFound
 # Of a class with fewer test rows to expect, luck may leave none.
 _EXPECTED_TEST_ROWS = 10
 _VALUES_AT_ONCE = 2**20
+_MOST_TOLD_KEYS = 3
 
 
 class Rule:
@@ -67,7 +68,7 @@ class Rule:
         if test.all() or not test.any():
             side = "training" if test.all() else "test"
             raise DataError(
-                f"No row is left on the {side} side: {len(frame)} rows, {self._how_many()}. "
+                f"No row is left on the {side} side: {len(frame)} rows, {self._how_many(frame)}. "
                 "Give more rows, or another test_fraction or seed."
             )
         if keep or not frame.columns.is_unique:
@@ -97,7 +98,7 @@ class Rule:
         self.__dict__["_made"] = (weakref.ref(train), weakref.ref(test))
         return train, test
 
-    def _how_many(self) -> str:
+    def _how_many(self, frame: pd.DataFrame) -> str:
         raise NotImplementedError
 
 
@@ -186,8 +187,12 @@ class Split(Rule):
     def _share(self, frame: pd.DataFrame) -> np.ndarray:
         return row_hash(frame, self.columns, self.seed) / np.float64(2**64)
 
-    def _how_many(self) -> str:
-        return f"test_fraction={self.test_fraction}"
+    def _how_many(self, frame: pd.DataFrame) -> str:
+        told = f"test_fraction={self.test_fraction}"
+        if len(self.columns) > _MOST_TOLD_KEYS:
+            return told
+        groups = len(frame[list(self.columns)].drop_duplicates())
+        return f"{groups} different {' and '.join(self.columns)}, {told}"
 
 
 @dataclass(frozen=True)
@@ -227,15 +232,17 @@ class TimeSplit(Rule):
         values = _column(frame, column, "time_column")
         form = (date_format(values, month_first) or "") if not _has_type(values) else ""
         times = as_moments(values, form)
-        if times is None:
-            raise DataError(f"time_column: {column} holds no dates or times, e.g. {frame[column].dropna().iloc[0]!r}.")
+        if times is None or times.isna().all():
+            present = frame[column].dropna()
+            said = f", e.g. {present.iloc[0]!r}" if len(present) else ": all its values are missing"
+            raise DataError(f"time_column: {column} holds no dates or times{said}.")
         if cut != "":
             read = as_moments(pd.Series([cut]).astype(float if times.dtype.kind == "f" else object))
             if read is None or read.isna().any():
                 raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Give a date such as 2024-07-01.")
             return cls(column, cut, form)
-        ordered = times.dropna().sort_values(ignore_index=True)
-        found = ordered[min(int(np.ceil(len(ordered) * (1 - test_fraction))), len(ordered) - 1)]
+        ordered = times.dropna().sort_values()
+        found = ordered.iloc[min(int(np.ceil(len(ordered) * (1 - test_fraction))), len(ordered) - 1)]
         return cls(column, float(found) if times.dtype.kind == "f" else found.isoformat(), form)
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
@@ -251,5 +258,5 @@ class TimeSplit(Rule):
         told = {"columns": [self.column], "cut": self.cut}
         return {**told, "form": self.form} if self.form else told
 
-    def _how_many(self) -> str:
+    def _how_many(self, frame: pd.DataFrame) -> str:
         return f"{self.column} from {self.cut} on"

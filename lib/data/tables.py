@@ -7,7 +7,6 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib import cores
-from lib.data import plain, text
+from lib.data import parquet, plain, text
 from lib.data.dictionaries import ENCODED, comes_again, is_text, levels
 from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
@@ -32,7 +31,9 @@ _MOST_LEVELS, _ROWS_PER_LEVEL = 10_000, 20
 ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
-def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+def read(
+    path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+) -> pd.DataFrame:
     """Read a table.
 
     Parameters
@@ -47,6 +48,8 @@ def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts
         Whether texts stay in Arrow's memory, as pandas' type ``str``, or as categories where they come again and again;
         else they are objects of Python, which whoever works on them may expect and which take several times the memory
         and time.
+    encoding : str
+        Of text files, by its name in Python; empty: found by looking.
 
     Returns
     -------
@@ -65,12 +68,13 @@ def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts
     for one in paths:
         _check_file(one)
     if paths[0].suffix.lower() in PARQUET:
-        known = _parquet_names(paths[0])
-        table, notes = pa.concat_tables([_parquet(one, without) for one in paths], promote_options="permissive"), []
+        table, known, notes = parquet.read(paths, without)
         declared = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
     else:
         declared = set()
-        table, known, notes = text.read(paths, without, encoded=arrow_texts)
+        table, known, notes = text.read(paths, without, arrow_texts, encoding)
+        if folders := [name for name in parquet.folder_values(paths) if name not in known]:
+            notes.append(f"What folders are named by ({', '.join(folders)}) is a column of Parquet files alone.")
     for name in without:
         if name not in known:
             raise NameNotFound("column", name, known, where=f"{paths[0]} (drop_columns)")
@@ -80,6 +84,7 @@ def read(path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts
     del table  # who still held it would keep its columns from going, one by one
     frame = as_pandas(only.pop(), arrow_texts, declared)
     frame.columns = [str(name).strip() for name in frame.columns]
+    frame = _of_common_types(frame)
     frame.attrs.update({NOTES: notes, UNREAD: list(without)})
     return frame
 
@@ -230,6 +235,16 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
     return frame.reset_index(level=named).reset_index(drop=True) if named else _numbered(frame)
 
 
+def _of_common_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Frame whose spans of time that are named (``2024-03``) are their first moment, and whose intervals are texts."""
+    for place, kind in enumerate(frame.dtypes):
+        if isinstance(kind, pd.PeriodDtype):
+            frame.isetitem(place, frame.iloc[:, place].dt.to_timestamp())
+        elif isinstance(kind, pd.IntervalDtype):
+            frame.isetitem(place, frame.iloc[:, place].astype(object).map(str, na_action="ignore"))
+    return frame
+
+
 def _encoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts as a dictionary, the same in all chunks, where that is small, and else as they are."""
     if values.type != ENCODED:
@@ -270,33 +285,3 @@ def _check_file(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in PARQUET + TEXT:
         raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}.")
-
-
-def _parquet_names(path: Path) -> list[str]:
-    try:
-        return [*pq.read_schema(path).names, *_folder_values(path)]
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
-
-
-def _folder_values(path: Path) -> dict[str, str]:
-    """Columns that are in no file but in the names of its folders, as ``year=2024/``: Hive's and Spark's way."""
-    return {
-        name: unquote(value) for name, equals, value in (part.partition("=") for part in path.parts[-5:-1]) if equals
-    }
-
-
-def _parquet(path: Path, without: Collection[str]) -> pa.Table:
-    columns = [name for name in _parquet_names(path) if name not in without]
-    try:
-        in_file = [name for name in pq.read_schema(path).names if name in columns]
-        table = pq.read_table(path, columns=in_file, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
-    for name, value in _folder_values(path).items():
-        if name in columns and name not in table.column_names:
-            table = table.append_column(name, pa.repeat(int(value) if value.isdecimal() else value, len(table)))
-    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
-    if nested:
-        raise DataError(f"{path}: a cell of {nested[0]} holds several values. Leave the column out, or take it apart.")
-    return table

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.data import guessing, numerals, totals
+from lib.data import guessing, mending, numerals, totals
+from lib.data.counts import Mark
 from lib.data.dialect import UNREADABLE, Dialect
 from lib.data.dictionaries import is_text
-from lib.data.numerals import Mark
 from lib.errors import DataError
 
 
 def read(
-    paths: Sequence[Path], without: Collection[str] = (), encoded: bool = False
+    paths: Sequence[Path], without: Collection[str] = (), encoded: bool = False, encoding: str = ""
 ) -> tuple[pa.Table, list[str], list[str]]:
     """Rows of all files, one below the other; the names in their header; and what was read into them, as sentences.
 
@@ -32,6 +32,8 @@ def read(
         Columns that are not read.
     encoded : bool
         Whether texts that come again and again are read as dictionaries, in a fraction of the memory.
+    encoding : str
+        Of the files, by its name in Python; empty: found by looking.
 
     Raises
     ------
@@ -39,14 +41,17 @@ def read(
         Naming the file and the line.
     """
     try:
-        files, found = guessing.read_ahead(paths, without, encoded)
+        files, found = guessing.read_ahead(paths, without, encoded, encoding)
         _check_headers(files)
         first = files[0][1]
         places = guessing.places_of(first, without)
         guessed, repeated = _without_headers(guessing.guess(files, found, places, encoded), first.header)
         del found
+        mending.check_quotes(files, guessed)
         table, notes = _typed(files, guessed)
         if table.num_rows and len(files) == 1:
+            guessed, table, units = totals.without_units(guessed, table, first.lines_before + 2)
+            notes += [units] * bool(units)
             table, total = totals.without_total(guessed, table, first.header, _last_line(first, guessed))
             notes += [total] * bool(total)
         del guessed
@@ -54,9 +59,10 @@ def read(
         raise DataError(f"{_shown(paths)} cannot be read: {str(error).rstrip('.')}.") from error
     dialects = sorted({str(dialect) for _, dialect in files})
     table = table.rename_columns([first.header[int(place)] for place in places])
+    doubts = dict.fromkeys(dialect.doubt for _, dialect in files if dialect.doubt)
     titles = max(dialect.titles for _, dialect in files)
     skipped = [f"{titles} {'line' if titles == 1 else 'lines'} above the header left out."] if titles else []
-    return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes]
+    return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes, *doubts]
 
 
 def _without_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
@@ -120,9 +126,14 @@ def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.T
 
 
 def _with_thousands(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> pa.Table:
-    """In a file of decimal commas, 1.024 is a thousand and 24."""
+    """In a file of decimal commas, 1.024 is a thousand and 24.
+
+    Where commas separate too, these are in quotes, and a file of both marks is no surprise: then 1.024 is what it says.
+    """
     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     texts = guessing.as_texts(files, floats)
+    if files[0][1].separator == "," and any(numerals.count(texts[place]).are_decimal_points for place in floats):
+        return table
     for place in floats:
         numbers = numerals.thousands(texts[place])
         if numbers is not None:
@@ -140,8 +151,12 @@ def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]])
         return True
     if pa.types.is_integer(kind) and not column.null_count:
         return False
-    ends = pc.min_max(column)
-    return any(abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in (ends["min"], ends["max"]))
+    least, most = (end.as_py() or 0 for end in pc.min_max(column).values())
+    if max(abs(least), abs(most)) >= numerals.LARGEST_EXACT:
+        return True
+    # As +49301234567, which pyarrow takes for a decimal number.
+    is_float = pa.types.is_floating(kind) and least >= numerals.SHORTEST_PHONE
+    return is_float and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
 
 
 def _shown(paths: Sequence[Path]) -> str:

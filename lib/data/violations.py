@@ -74,9 +74,9 @@ def find(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) 
     rules = {name: one for name, one in contract.columns.items() if name not in unread}
     broken = np.zeros(len(frame), dtype=bool)
     found: dict[tuple[str, str], list] = {}
-    schema = _schema(rules, contract, frame.columns)
+    checks = _checks(rules, frame.columns)
     for start in range(0, len(frame), _ROWS_PER_CHECK):
-        _collect(schema, frame.iloc[start : start + _ROWS_PER_CHECK], start, found, broken)
+        _collect(checks, frame.iloc[start : start + _ROWS_PER_CHECK], start, found, broken)
     _find_twice(frame, rules, contract, found, broken)
     rows = [
         (column, rule, len(places), _examples(frame, column, places, contract.key))
@@ -88,16 +88,16 @@ def find(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) 
     return Violations(pd.DataFrame([*of_table, *rows], columns=list(COLUMNS)), broken, bool(of_table), found)
 
 
-def _schema(rules: Mapping[str, ColumnRules], contract: Contract, present: Collection[str]) -> Any:
-    """Pandera's schema of what can be seen row by row."""
+def _checks(rules: Mapping[str, ColumnRules], present: Collection[str]) -> dict[str, list[Any]]:
+    """Pandera's checks of what can be seen row by row."""
     import pandera.pandas as pandera
 
     columns = {}
     for name, one in rules.items():
         if name not in present:
             continue
-        checks = []
-        if one.type in _FITS:
+        checks = columns[name] = []
+        if one.type in _FITS and not one.others_at_most:
             checks.append(pandera.Check(_FITS[one.type], error=f"must be a {one.type}", ignore_na=True))
         if one.minimum is not None or one.maximum is not None:
             words = f"must be {_range(one)}"
@@ -108,12 +108,12 @@ def _schema(rules: Mapping[str, ColumnRules], contract: Contract, present: Colle
             checks.append(pandera.Check(_among(allowed), error=words, ignore_na=True))
         if not one.nullable:
             checks.append(pandera.Check(_is_there, error="must not be missing", ignore_na=False))
-        columns[name] = pandera.Column(None, checks, nullable=True, required=False)
-    return pandera.DataFrameSchema(columns)
+    return columns
 
 
-def _collect(schema: Any, part: pd.DataFrame, start: int, found: dict, broken: np.ndarray) -> None:
+def _collect(checks: Mapping[str, list[Any]], part: pd.DataFrame, start: int, found: dict, broken: np.ndarray) -> None:
     import pandera.errors
+    import pandera.pandas as pandera
 
     # Of categories pandera cannot name those that are missing.
     plain = {
@@ -121,11 +121,20 @@ def _collect(schema: Any, part: pd.DataFrame, start: int, found: dict, broken: n
         for name, values in part.items()
         if isinstance(values.dtype, pd.CategoricalDtype)
     }
-    part = part.assign(**plain).set_axis(np.arange(start, start + len(part)))
+    part = part.assign(**plain) if plain else part
+    # What pandera does around a check takes longer than most checks, and most columns keep their rules.
+    columns = {
+        name: pandera.Column(None, some, nullable=True, required=False)
+        for name, some in checks.items()
+        if not all(_holds(one, part[name]) for one in some)
+    }
+    if not columns:
+        return
+    part = part[list(columns)].set_axis(np.arange(start, start + len(part)))
     with contextlib.suppress(pandera.errors.SchemaErrors):  # what it found is in `failed`
         failed = pd.DataFrame()
         try:
-            schema.validate(part, lazy=True)
+            pandera.DataFrameSchema(columns).validate(part, lazy=True)
         except pandera.errors.SchemaErrors as error:
             failed = error.failure_cases
             raise
@@ -134,6 +143,11 @@ def _collect(schema: Any, part: pd.DataFrame, start: int, found: dict, broken: n
                 places = sorted(rows["index"].astype(int))
                 found.setdefault((column, rule), []).extend(places)
                 broken[places] = True
+
+
+def _holds(check: Any, values: pd.Series) -> bool:
+    values = values.dropna() if check.ignore_na else values
+    return bool(np.all(check._check_fn(values)))
 
 
 def _find_twice(
@@ -168,10 +182,22 @@ def _of_table(
         missing = float(frame[name].isna().mean())
         if one.missing_at_most is not None and missing > one.missing_at_most:
             found.append((name, f"must be missing in {one.missing_at_most:.1%} at most", 0, f"it is in {missing:.1%}"))
+        others = _others(frame[name], one)
+        if one.others_at_most and others > one.others_at_most:
+            words = f"must be a {one.type} but for {one.others_at_most:.1%}"
+            found.append((name, words, 0, f"{others:.1%} are none"))
         moved = drift(frame[name], one)
         if contract.max_drift is not None and moved > contract.max_drift:
             found.append((name, f"must not drift by more than {contract.max_drift:g}", 0, f"it did by {moved:.3g}"))
     return found
+
+
+def _others(values: pd.Series, rules: ColumnRules) -> float:
+    """Share of the values that are not of the type; where the contract allows none, each is told by its row."""
+    present = values.dropna()
+    if not rules.others_at_most or rules.type not in _FITS or present.empty:
+        return 0.0
+    return 1 - float(_FITS[rules.type](present).mean())
 
 
 def of_sample(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) -> list[tuple[str, str, int, str]]:
@@ -219,7 +245,8 @@ def _is_date(values: pd.Series) -> pd.Series:
 
 
 def _is_boolean(values: pd.Series) -> pd.Series:
-    return values.isin([True, False])
+    # One word in a column of true and false makes texts of all of them.
+    return values.isin([True, False]) | values.astype(str).str.lower().isin(["true", "false"])
 
 
 def _is_there(values: pd.Series) -> pd.Series:

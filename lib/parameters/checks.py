@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from encodings.aliases import aliases
 from typing import Any
 
 from lib import metrics
@@ -14,6 +16,9 @@ from lib.errors import ParameterError, suggest
 from lib.parameters.layers import Layers
 from lib.parameters.specs import AZURE, SPECS, Spec
 
+_SOME_ENCODINGS = ("cp1250", "cp1252", "cp1254", "cp1256", "iso8859_2", "mac_roman", "shift_jis", "utf_16_le")
+_NEAR = 0.5
+_WITHOUT_ALIAS = {"cp1006", "cp720", "cp737", "cp856", "cp874", "cp875", "koi8_r", "koi8_t", "koi8_u"}
 _EMPTY = {dict: {}, list: [], float: None, int: None, bool: None}
 _WORDS = {
     str: "text",
@@ -170,7 +175,7 @@ def _hint(value: Any, spec: Spec) -> str:
 
 def _misfits(values: Mapping[str, Any]) -> list[str]:
     """What each parameter alone allows and the others do not."""
-    faults = []
+    faults = [f"encoding: {fault}" for fault in [unknown_encoding(values.get("encoding") or "")] if fault]
     if {"primary_metric", "task"} <= values.keys():
         known = metrics.names(values["task"])
         if values["primary_metric"] not in known:
@@ -196,6 +201,20 @@ def _misfits(values: Mapping[str, Any]) -> list[str]:
             f"hyperparameters: {name} is not in training_functions. {suggest(name, values['training_functions'])}"
         )
     return faults
+
+
+def unknown_encoding(name: str) -> str:
+    """Why a name is none of an encoding of text, of Python's many; empty where it is one, or is empty."""
+    try:
+        "a".encode(name or "utf-8")
+    except (LookupError, ValueError):
+        wanted = name.lower().replace("-", "_")
+        known = [*_SOME_ENCODINGS, *sorted(set(aliases.values()) | _WITHOUT_ALIAS)]  # of equally near ones the first
+        alike = {one: difflib.SequenceMatcher(None, one, wanted).ratio() for one in known}
+        near = max(alike, key=alike.get)
+        meant = f"Did you mean {near!r}? " if alike[near] >= _NEAR else ""
+        return f"there is no {name!r}. {meant}Known are Python's, such as {', '.join(_SOME_ENCODINGS)}."
+    return ""
 
 
 def _said(value: Any) -> str:

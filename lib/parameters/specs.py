@@ -78,6 +78,7 @@ SPECS: dict[str, Spec] = {
     "pipeline": Spec(str, choices="pipeline"),
     "options": Spec(dict, may_be_empty=True),
     "data": Spec(str),
+    "encoding": Spec(str, may_be_empty=True),
     "contract": Spec(str, may_be_empty=True),
     "on_violation": Spec(str, choices=("fail", "quarantine", "warn")),
     "target_column": Spec(str),

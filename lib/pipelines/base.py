@@ -119,7 +119,8 @@ class BasePipeline:
         unseen = [name for name in self.parameters.drop_columns if name not in deciding]
         hooks = (BasePipeline.prepare_data, BasePipeline.split_data, BasePipeline.baseline)
         nobody_looks = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)
-        return self.backend.read_table(self.parameters.data, without=unseen, arrow_texts=nobody_looks)
+        given = self.parameters
+        return self.backend.read_table(given.data, unseen, nobody_looks, encoding=given.get("encoding") or "")
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Called by preprocess with the raw table, less index columns and ``drop_columns``.

@@ -37,7 +37,7 @@ def apply(frame: pd.DataFrame, backend: Backend, parameters: Parameters) -> tupl
     if parameters.on_violation == "warn":
         return frame, table, ""
     if parameters.on_violation == "fail" or found.of_table or found.rows.all():
-        raise DataError(_refusal(found, parameters))
+        raise DataError(_refusal(found, frame, parameters))
     aside = frame[found.rows].assign(**{REASON: found.reasons()})
     name = hashlib.sha256(pd.util.hash_pandas_object(aside.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
     uri = backend.write_table(aside, f"{parameters.name}/quarantine/{name}.parquet")
@@ -51,8 +51,10 @@ def _not_asked(frame: pd.DataFrame, parameters: Parameters) -> list[str]:
     return [*frame.attrs.get(tables.UNREAD, []), *parameters.drop_columns]
 
 
-def _refusal(found: violations.Violations, parameters: Parameters) -> str:
+def _refusal(found: violations.Violations, frame: pd.DataFrame, parameters: Parameters) -> str:
     way_out = "Mend the table, or take it as it is: run_all.py contract accept."
     if parameters.on_violation == "fail" and not found.of_table:
         way_out = "Mend the table, set on_violation to quarantine, or take it as it is: run_all.py contract accept."
-    return f"{parameters.data} breaks its contract {parameters.contract}:\n{found}\n{way_out}"
+    # A word among numbers is missing there.
+    read = " ".join(["It was read so:", *frame.attrs[tables.NOTES]]) + "\n" if frame.attrs.get(tables.NOTES) else ""
+    return f"{parameters.data} breaks its contract {parameters.contract}:\n{found}\n{read}{way_out}"

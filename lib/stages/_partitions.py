@@ -41,7 +41,7 @@ def run(hooks: Any, backend: Backend, parameters: Parameters) -> dict[str, Any]:
         As the engine in memory does, and where parts differ in their columns or types.
     """
     scratch = resolve(parameters.workspace) / "data" / parameters.name / "parts"
-    found = parts(parameters.data, scratch)
+    found = parts(parameters.data, scratch, parameters.get("encoding") or "")
     folder = f"{parameters.name}/{_fingerprint(found, parameters)}"
     plan = {"kind": type(hooks), "parameters": dict(parameters), "folder": folder}
     with _cluster.connected(parameters) as client:

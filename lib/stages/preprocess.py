@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from lib import charts
-from lib.data import cleaning, tables
+from lib.data import cleaning, leaks, tables
 from lib.data.split import Rule, Split, TimeSplit
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
@@ -103,6 +103,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
 
     rule = _rule(prepared, parameters)
     rows = len(prepared)
+    undecided = sum(int(prepared[name].isna().sum()) for name in deciding if name in prepared.columns)
     train, test = hooks.split_data(prepared, rule)
     del prepared
     # A pipeline may split by something else than the rule; then the rule tells nothing about its rows.
@@ -112,7 +113,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     train, test = (cleaning.without(side, hidden, where="the prepared table") for side in (train, test))
     _sides.check(train, test, target, parameters.task)
     notes += [
-        ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters)),
+        ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters, undecided)),
         (
             "test",
             len(test),
@@ -120,6 +121,9 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
             f"{len(test) / rows:.1%} of the rows. {_sides.told_of_few(train, test, parameters)}".strip(),
         ),
     ]
+
+    if leak := leaks.told(train, target, parameters.task):
+        notes.append(("leak", len(train), train.shape[1], leak))
 
     folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
     with ThreadPoolExecutor(1) as writer:  # which Arrow does on the one core, while the other counts
@@ -166,6 +170,8 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
         ("train", rows["train"], columns["train"], _how(rule, True, parameters)),
         ("test", rows["test"], columns["train"], f"{rows['test'] / (rows['train'] + rows['test']):.1%} of the rows."),
     ]
+    if leak := leaks.told(sample, parameters.target_column, parameters.task):
+        notes.append(("leak", rows["train"], columns["train"], leak))
     baseline = {
         **hooks.baseline(sample),
         "rows": rows["train"],
@@ -218,14 +224,16 @@ def _rule(prepared: pd.DataFrame, parameters: Parameters) -> Rule:
     return rule if keys or parameters.task == "regression" else rule.stratified(prepared, parameters.target_column)
 
 
-def _how(rule: Rule, rule_holds: bool, parameters: Parameters) -> str:
+def _how(rule: Rule, rule_holds: bool, parameters: Parameters, undecided: int = 0) -> str:
     if not rule_holds:
         return "by the pipeline's split_data"
     if isinstance(rule, TimeSplit):
-        return f"by time: {rule.column} before {rule.cut}"
+        without = f"; {undecided:,} rows without a {rule.column} train too" if undecided else ""
+        return f"by time: {rule.column} before {rule.cut}{without}"
     keys = ", ".join(parameters.key_columns)
     if parameters.split == "group":
-        return f"by group: all rows of one {keys} are on one side"
+        without = f"; {undecided:,} rows without one count as one group" if undecided else ""
+        return f"by group: all rows of one {keys} are on one side{without}"
     dealt = f"; rare classes dealt out: {', '.join(rule.strata)}" if isinstance(rule, Split) and rule.strata else ""
     return f"by a hash of {keys or 'the whole row'}{dealt}"
 

@@ -111,4 +111,4 @@ def _model(backend: Backend, parameters: Parameters) -> Check:
 
 
 def _data(backend: Backend, parameters: Parameters) -> Check:
-    return Check("table", backend.find_table(parameters.data))
+    return Check("table", backend.find_table(parameters.data, parameters.get("encoding") or ""))

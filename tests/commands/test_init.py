@@ -45,3 +45,18 @@ def test_a_misspelt_target_is_told(folder, capsys):
     assert main(["init", "--data", str(folder / "birds.csv"), "--target", "Specie"]) == 2
     assert "Did you mean 'Species'?" in capsys.readouterr().err
     assert not list((folder / "project" / "parameters").iterdir())
+
+
+def test_an_encoding_is_written_and_reaches_the_contract(folder, capsys):
+    text = "imię;miasto;y\n" + "".join(f"Łukasz {i % 7};Łódź;{i % 2}\n" for i in range(40))
+    (folder / "ludzie.csv").write_bytes(text.encode("cp1250"))
+    given = ["init", "--data", str(folder / "ludzie.csv"), "--target", "y"]
+    assert main([*given, "--encoding", "cp125o"]) == 2
+    assert "--encoding: there is no 'cp125o'. Did you mean 'cp1250'?" in capsys.readouterr().err
+    assert main([*given, "--encoding", "cp1250"]) == 0
+    parameters, agreed = (folder / "project" / "parameters" / name for name in ("ludzie.yaml", "contracts/ludzie.yaml"))
+    assert check(load([parameters]))["encoding"] == "cp1250"
+    assert "Łukasz 3" in agreed.read_text(encoding="utf-8")
+    assert main(["contract", "check", "--params", str(parameters)]) == 0
+    assert main(["contract", "check", "--params", str(parameters), "-p", "encoding="]) == 3
+    assert "imię: must be there" in capsys.readouterr().err

@@ -79,3 +79,10 @@ def test_what_cannot_be_is_told(with_champion, tmp_path, capsys, out, more):
     table().to_csv(tmp_path / "new.csv", index=False)
     assert score(with_champion, tmp_path / "new.csv", tmp_path / out, *more) == 2
     assert capsys.readouterr().err.startswith("run_all.py: ")
+
+
+def test_an_encoding_that_is_asked_for_is_taken(with_champion, tmp_path):
+    data, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    data.write_bytes(table(rows=20, seed=5).assign(miasto="Łódź").to_csv(index=False).encode("cp1250"))
+    assert score(with_champion, data, out, "-p", "encoding=cp1250") == 0
+    assert (pd.read_csv(out)["miasto"] == "Łódź").all()

@@ -1,8 +1,10 @@
 """Tables that are not in UTF-8: read in the encoding that makes sense of them, or refused by their line."""
 
+import gzip
+
 import pytest
 
-from lib.data import tables
+from lib.data import batches, tables
 from lib.data.encodings import NAMES
 from lib.errors import DataError
 
@@ -69,3 +71,69 @@ def test_a_byte_that_is_no_sign_is_refused_by_its_line(tmp_path):
     table.write_bytes("name,y\nMüller,1\nJäger,0\nKöhler,1\n".encode("cp1252") + b"\x81,1\n")
     with pytest.raises(DataError, match="neither UTF-8 nor Windows' Latin-1: line 5 has the byte 0x81"):
         tables.read(table)
+
+
+GIVEN = {
+    "cp1250": "imię;miasto;v\nŁukasz;Łódź;1,5\nZdeněk;Plzeň;2,5\n",
+    "cp1254": "ad;şehir;v\nÇağrı;İstanbul;1,5\n",
+    "cp1255": "שם;v\nשלום;1,5\n",
+    "cp1256": "اسم;v\nمحمد;1,5\n",
+    "iso-8859-2": "imię;v\nŁódź;1,5\n",
+    "mac_roman": "nom;v\nÉlodie œuvre;1,5\n",
+    "utf-16-le": "nom;v\nŁódź;1,5\n",
+    "utf-16-be": "nom;v\nŁódź;1,5\n",
+    "cp500": "nom;v\nÉlodie;1,5\n",
+    "iso2022_jp": "名前;v\n日本語;1,5\n",
+    "utf-8": "nom;v\nŁódź;1,5\n",
+}
+
+
+@pytest.mark.parametrize("encoding", GIVEN)
+def test_an_encoding_that_is_asked_for_is_taken(tmp_path, encoding):
+    file = written(tmp_path / "table.csv", GIVEN[encoding], encoding)
+    packed = tmp_path / "table.csv.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    wanted = [line.replace(",", ".").split(";") for line in GIVEN[encoding].splitlines()]
+    for path in (file, [file, file], packed):
+        frame = tables.read(path, encoding=encoding)
+        rows = wanted[1:] * (2 if isinstance(path, list) else 1)
+        assert [list(frame), *frame.astype(str).to_numpy().tolist()] == [wanted[0], *rows]
+    dialect = batches.dialect_of(file, encoding)
+    (part,) = batches.read(file, dialect, 100)
+    assert part.iloc[:, 0].tolist() == [row[0] for row in wanted[1:]]
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "said"),
+    [
+        (b"\xef\xbb\xbfa,b\n1,2\n", "cp1250", "begins with the byte order mark of UTF-8, so it is not in cp1250"),
+        ("a,b\nü,2\n".encode("utf-16"), "cp1250", "begins with the byte order mark of UTF-16"),
+        (b"a,b\nx,1\ny\x81,2\n", "cp1252", "t.csv is not in cp1252: line 3 has the byte 0x81, which is none of it"),
+        (b"a,b\nx,1\ny\x81,2\n", "utf-8", "t.csv is not in utf-8: line 3 has the byte 0x81"),
+        (
+            "a,b\nx,1\n".encode("utf-16-le"),
+            "",
+            "line 1 has a NUL byte, .* in utf-16-le without .* Say so: encoding: utf-16-le",
+        ),
+        ("a,b\nx,1\n".encode("utf-16-be"), "", "Say so: encoding: utf-16-be"),
+        ("a,b\nПетя,1\n".encode("utf-16-le") * 3, "", "encoding: utf-16-le"),
+    ],
+)
+def test_an_encoding_that_does_not_fit_is_refused(tmp_path, content, encoding, said):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        tables.read(tmp_path / "t.csv", encoding=encoding)
+
+
+def test_a_guess_is_told_with_a_word_in_it(tmp_path):
+    file = written(tmp_path / "t.csv", GIVEN["cp1250"], "cp1250")
+    assert "line 1 has 'imiê': if that is wrong, encoding decides" in tables.read(file).attrs["notes"][-1]
+
+
+def test_utf_8_that_is_called_something_else_is_told(tmp_path):
+    frame = tables.read(written(tmp_path / "t.csv", "a,b\nürgen,1\n", "utf-8"), encoding="cp1252")
+    assert "All its bytes are UTF-8, though encoding is cp1252" in frame.attrs["notes"][-1]
+
+
+def test_utf_32_is_not_taken_for_utf_16(tmp_path):
+    assert tables.read(written(tmp_path / "t.csv", "a,b\nü,1\n", "utf-32"))["a"].tolist() == ["ü"]

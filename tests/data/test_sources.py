@@ -63,6 +63,16 @@ class TestFiles:
         with pytest.raises(DataError, match=said):
             sources.read(f"{tmp_path}/{asked}")
 
+    def test_what_is_no_part_of_a_table_is_passed_over(self, tmp_path):
+        for name, text in {
+            "README.txt": "what this is",
+            "part-0.csv": "a,b\n1,x\n",
+            "part-1.csv": "",
+            "_SUCCESS": "",
+        }.items():
+            (tmp_path / name).write_text(text)
+        assert sources.read(str(tmp_path)).to_dict("list") == {"a": [1], "b": ["x"]}
+
     def test_texts_may_stay_in_arrow(self, tmp_path):
         FRAME.to_csv(tmp_path / "t.csv", index=False)
         assert sources.read(str(tmp_path / "t.csv"), arrow_texts=True)["b"].dtype == "str"
@@ -110,6 +120,16 @@ class TestAddresses:
             sources.read(server + "/t.csv?key=${MILLRACE_KEY}")
         assert "hush" not in str(error.value)
 
+    @pytest.mark.parametrize(("write", "name"), [("to_csv", "export"), ("to_parquet", "table.of?format=x")])
+    def test_an_address_without_an_ending_is_read_as_what_is_there(self, server, tmp_path, write, name):
+        getattr(FRAME, write)(tmp_path / name.partition("?")[0], index=False)
+        pd.testing.assert_frame_equal(sources.read(f"{server}/{name}"), FRAME)
+
+    def test_messages_name_the_address(self, server, tmp_path):
+        (tmp_path / "login.csv").write_text("<!DOCTYPE html><html>")
+        with pytest.raises(DataError, match=f"^{server}/login.csv is no table of text but a page of HTML"):
+            sources.read(f"{server}/login.csv")
+
     def test_an_unknown_kind_of_address(self):
         pytest.importorskip("fsspec")
         with pytest.raises(DataError, match="nosuch://a/b cannot be read: ValueError: Protocol not known"):
@@ -123,6 +143,22 @@ class TestDatabases:
         FRAME.to_sql("customers", connection, index=False)
         connection.close()
         return f"sqlite:///{tmp_path}/shop.db"
+
+    def test_a_file_that_is_not_there_is_told_and_not_made(self, tmp_path):
+        with pytest.raises(DataError, match="There is no file .*none.db"):
+            sources.read(f"sqlite:///{tmp_path}/none.db#customers")
+        assert not (tmp_path / "none.db").exists()
+
+    def test_a_column_twice_is_there_twice(self, shop):
+        assert list(sources.read(f"{shop}#SELECT a, a, b FROM customers")) == ["a", "a", "b"]
+
+    def test_bytes_are_texts_or_left_out(self, tmp_path):
+        with sqlite3.connect(tmp_path / "b.db") as connection:
+            connection.execute("CREATE TABLE t (a, b BLOB, c BLOB)")
+            connection.execute("INSERT INTO t VALUES (1, ?, ?)", (b"word", b"\xff"))
+        frame = sources.read(f"sqlite:///{tmp_path}/b.db#t")
+        assert frame.to_dict("list") == {"a": [1], "b": ["word"]}
+        assert frame.attrs["notes"] == ["c is left out: its cells hold bytes that are no text."]
 
     def test_a_table_and_a_query(self, shop):
         pd.testing.assert_frame_equal(sources.read(f"{shop}#customers"), FRAME)

@@ -30,6 +30,23 @@ class TestGroups:
         train, test = Split(("customer",), 0.3, 1).apply(table)
         assert not set(train["customer"]) & set(test["customer"]) and len(train) + len(test) == ROWS
 
+    def test_too_few_groups_are_counted(self, table):
+        with pytest.raises(DataError, match="1000 rows, 1 different customer, test_fraction=0.3"):
+            Split(("customer",), 0.3, 1).apply(table.assign(customer=7))
+
+
+class TestMissingTimes:
+    @pytest.mark.parametrize("name", ["when", "iso"])
+    def test_rows_without_one_train(self, table, name):
+        table.loc[::4, name] = None
+        rule = TimeSplit.of(table, name, "", 0.2)
+        train, test = rule.apply(table)
+        assert len(test) == pytest.approx(0.2 * 0.75 * ROWS, abs=2) and train[name].isna().sum() == ROWS / 4
+
+    def test_a_column_without_any_is_refused(self, table):
+        with pytest.raises(DataError, match="time_column: when holds no dates or times: all its values are missing"):
+            TimeSplit.of(table.assign(when=np.nan), "when", "", 0.2)
+
 
 class TestRareClasses:
     rule = Split(("amount", "customer", "iso", "label", "when"), 0.25, 42)

@@ -128,3 +128,19 @@ def test_a_text_that_is_missing_among_categories_is_told_as_any_other():
 def test_infinite_numbers_count_as_missing_and_break_no_range():
     frame = pd.DataFrame({"ratio": [*np.linspace(0, 1, 30), np.inf, -np.inf]})
     assert violations.find(frame, contract.of_table(profile.describe(frame))).table.empty
+
+
+def test_a_word_among_true_and_false_is_told_alone():
+    agreed = contract.of_table(profile.describe(pd.DataFrame({"ok": [True, False] * 10})))
+    texts = pd.Series(["True", "False"] * 10)
+    texts[3] = "maybe"
+    found = violations.find(pd.DataFrame({"ok": texts}), agreed).table
+    assert found[["rule", "rows"]].to_numpy().tolist()[-1] == ["must be a boolean", 1]
+
+
+def test_the_order_of_categories_is_no_difference():
+    one, other = (
+        contract.Contract({"y": contract.ColumnRules(type="text", categories=levels)})
+        for levels in (["no", "yes"], ["yes", "no"])
+    )
+    assert contract.difference(one, other) == []

@@ -148,11 +148,6 @@ REFUSED = [
     ("a.parquet", CSV, "no whole Parquet file"),
     ("a.parquet", parquet(FRAME)[:400], "no whole Parquet file"),
     ("a.parquet", parquet(FRAME[:0]), "a header of 3 columns and no row"),
-    (
-        "a.parquet",
-        parquet(pd.DataFrame({"x": [1], "tags": [["a", "b"]]})),
-        "a cell of tags holds several values",
-    ),
 ]
 
 

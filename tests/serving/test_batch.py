@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib.data import marks
-from lib.data.numerals import Mark
+from lib.data.counts import Mark
 from lib.serving import batch
 from lib.serving.model import load
 from lib.serving.scorer import Scorer

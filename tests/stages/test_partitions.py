@@ -136,6 +136,11 @@ class TestParts:
         found = parts(str(tmp_path / "shop.csv"), tmp_path / "scratch")
         pd.testing.assert_frame_equal(found[0].read(["luck"]), table(50).drop(columns="luck"))
 
+    def test_an_encoding_that_is_asked_for_is_taken(self, tmp_path):
+        (tmp_path / "shop.csv").write_bytes("miasto,n\nŁódź,1\n".encode("cp1250"))
+        found = parts(str(tmp_path / "shop.csv"), tmp_path / "scratch", "cp1250")
+        assert found[0].read()["miasto"].tolist() == ["Łódź"]
+
     def test_codes_in_text_are_refused(self, tmp_path):
         (tmp_path / "shop.csv").write_text("zip,n\n10501,1\n00501,2\n")
         with pytest.raises(DataError, match="zip hold codes such as 00501"):

@@ -31,6 +31,23 @@ class TestWhatItHandsOn:
         assert done.sizes.loc["dropped columns", "what"] == "price"
         assert done.sizes.loc["train", "what"] == "by a hash of the whole row"
 
+    def test_a_column_that_tells_the_target_is_told_and_kept(self, workspace):
+        frame = table()
+        write(workspace, frame.assign(paid=(frame["bought"] == "yes") * 9.5 + frame["luck"].fillna(0) * 0.1))
+        done = preprocess(pipeline_in(workspace))
+        assert list(done.sizes.index)[-2:] == ["test", "leak"] and "paid" in done.columns.index
+        assert "paid by itself tells bought (AUC 1.000)." in done.sizes.loc["leak", "what"]
+
+    def test_columns_that_add_up_to_the_target_are_told(self, workspace):
+        frame = table()
+        write(workspace, frame.assign(a=frame["price"] - frame["size"] * 7, b=frame["size"] * 7).drop(columns="size"))
+        done = preprocess(
+            pipeline_in(
+                workspace, target_column="price", task="regression", primary_metric="r2", drop_columns=["bought"]
+            )
+        )
+        assert "a, b add up to price." in done.sizes.loc["leak", "what"]
+
     def test_columns_show_type_missing_values_and_a_sample(self, workspace):
         pipeline = pipeline_in(workspace)
         done = preprocess(pipeline)

@@ -92,16 +92,18 @@ class AzureBackend:
         ]
         return checks + [self._clusters.check(name, self._store.keyless) for name in self._clusters.names()]
 
-    def find_table(self, uri: str) -> str:
+    def find_table(self, uri: str, encoding: str = "") -> str:
         """Dataset and size of a table; one on this machine is uploaded and registered now."""
-        return self._tables.find(uri)
+        return self._tables.find(uri, encoding)
 
-    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+    def read_table(
+        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+    ) -> pd.DataFrame:
         """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or one of this machine.
 
         Datasets come with texts as pandas has them, so that `arrow_texts` changes nothing.
         """
-        return self._tables.read(uri, without)
+        return self._tables.read(uri, without, encoding)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet, and register it as a dataset."""

@@ -55,14 +55,21 @@ class Tables:
     def __init__(self, connection: Connection, store: DataStore, name: str):
         self._connection, self._store, self._name = connection, store, name
 
-    def find(self, uri: str) -> str:
+    def find(self, uri: str, encoding: str = "") -> str:
         """Where a table is, for people; one on this machine is uploaded and registered now."""
-        dataset = self._dataset(self.registered(uri))
+        dataset = self._dataset(self.registered(uri, encoding))
         rows = f", {int(dataset.tags['rows']):,} rows" if "rows" in dataset.tags else ""
         return f"dataset {dataset.name}, version {dataset.version}{rows}"
 
-    def registered(self, uri: str) -> str:
-        """Address ``azureml:<dataset>:<version>`` of a table, which is registered where it is not yet."""
+    def registered(self, uri: str, encoding: str = "") -> str:
+        """Address ``azureml:<dataset>:<version>`` of a table, which is registered where it is not yet.
+
+        Parameters
+        ----------
+        uri : str
+        encoding : str
+            Of a text file; empty: found by looking.
+        """
         if DATASET.fullmatch(uri):
             return uri
         stem = re.sub(r"[^\w-]", "-", Path(uri).name.split(".")[0])
@@ -71,14 +78,15 @@ class Tables:
         else:
             file = existing(uri)
             content, suffix = file.read_bytes(), "".join(file.suffixes[-2:])
-        sha256, name = hashlib.sha256(content).hexdigest(), f"{self._name}-{stem}"
+        # Read in another encoding, the same bytes are another table.
+        sha256, name = hashlib.sha256(content + encoding.encode()).hexdigest(), f"{self._name}-{stem}"
         known = self._version_of(name, sha256)
         if known is not None:
             return known
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(scratch) / f"{stem}{suffix}"
             copy.write_bytes(content)
-            frame = tables.read(copy)
+            frame = tables.read(copy, encoding=encoding)
         path = f"{self._name}/tables/{sha256[:16]}/{stem}.parquet"
         return self._register(frame, name, path, sha256, described=f"{uri}, {len(frame):,} rows")
 
@@ -87,9 +95,9 @@ class Tables:
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", described=path)
 
-    def read(self, uri: str, without: Collection[str] = ()) -> pd.DataFrame:
+    def read(self, uri: str, without: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
         """Table of an address of any kind; see `lib.data.tables.read`."""
-        dataset = self._dataset(self.registered(uri))
+        dataset = self._dataset(self.registered(uri, encoding))
         # It prints its telemetry, and which identity it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
         with _engine, silence, explaining(f"read the dataset {dataset.name}, version {dataset.version}"):

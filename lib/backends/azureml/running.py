@@ -151,14 +151,14 @@ class ClusterExecutor:
         """Parameters as the job needs them: a table on this machine is named by its address in the store."""
         resolved = dict(parameters)
         if "data" in resolved:
-            resolved["data"] = self._address(resolved["data"])
+            resolved["data"] = self._address(resolved["data"], resolved.get("encoding") or "")
         if "options" in resolved:
             resolved["options"] = {name: self._address(value) for name, value in resolved["options"].items()}
         return resolved
 
-    def _address(self, value: Any) -> Any:
+    def _address(self, value: Any, encoding: str = "") -> Any:
         is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
-        return self._tables.registered(value) if is_table and resolve(value).is_file() else value
+        return self._tables.registered(value, encoding) if is_table and resolve(value).is_file() else value
 
     def followed(self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]) -> str:
         """Status that a job ended with; whatever has to end it before is raised."""

@@ -77,17 +77,19 @@ class LocalBackend:
             Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
         ]
 
-    def find_table(self, uri: str) -> str:
+    def find_table(self, uri: str, encoding: str = "") -> str:
         """Path and size of a table's file."""
         from lib.data import sources
 
         return sources.found(uri)
 
-    def read_table(self, uri: str, without: Collection[str] = (), arrow_texts: bool = False) -> pd.DataFrame:
+    def read_table(
+        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+    ) -> pd.DataFrame:
         """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` knows."""
         from lib.data import sources
 
-        return sources.read(uri, without, arrow_texts)
+        return sources.read(uri, without, arrow_texts, encoding)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""
