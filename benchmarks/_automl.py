@@ -12,31 +12,45 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from lib import automl, cores, metrics, training
 from lib.training import TrainingRequest
 
 METRICS = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
 HELD_OUT, SEED, MEMORY_BYTES, ROWS_TIMED = 0.25, 7, 8 * 2**30, 7
+# Of a smaller table a quarter is so few rows that luck decides: the part that is held out rotates.
+MANY_ROWS = 2_000
 
 
-def rows_of(name):
-    """Training and held-out rows of a table of the folder, its task, and its target."""
-    folder = Path(os.environ["MILLRACE_TABLES"])
-    with (folder / "INDEX.tsv").open(encoding="utf-8") as file:
+def entry_of(name):
+    """What the index of the folder says of a table."""
+    with (Path(os.environ["MILLRACE_TABLES"]) / "INDEX.tsv").open(encoding="utf-8") as file:
         (entry,) = [one for one in csv.DictReader(file, delimiter="\t") if one["name"] == name]
-    frame = pd.read_csv(folder / entry["file"], sep=entry["separator"])
+    return entry
+
+
+def rotations(name):
+    """How many splits of a table a contender is judged on."""
+    return 1 if int(entry_of(name)["rows"]) >= MANY_ROWS else int(os.environ.get("MILLRACE_AUTOML_ROTATIONS", "4"))
+
+
+def rows_of(name, rotation=0):
+    """Training and held-out rows of a table of the folder, and of its target, and its task."""
+    entry = entry_of(name)
+    frame = pd.read_csv(Path(os.environ["MILLRACE_TABLES"]) / entry["file"], sep=entry["separator"])
     ids = entry["id_or_leak_columns"].replace("'", "").split()
     frame = frame.drop(columns=[one for one in ids if one in frame])
     y, classes = frame[entry["target"]], entry["task"] != "regression"
-    parts = train_test_split(
-        frame.drop(columns=entry["target"]),
-        y,
-        test_size=HELD_OUT,
-        random_state=SEED,
-        stratify=y if classes else None,
-    )
+    X = frame.drop(columns=entry["target"])
+    if len(X) >= MANY_ROWS:
+        parts = train_test_split(X, y, test_size=HELD_OUT, random_state=SEED, stratify=y if classes else None)
+    else:
+        whole, place = divmod(rotation, round(1 / HELD_OUT))  # over a whole one each row is held out once
+        splitter = StratifiedKFold if classes else KFold
+        splits = splitter(round(1 / HELD_OUT), shuffle=True, random_state=SEED + whole).split(X, y)
+        learnt, held_out = list(splits)[place]
+        parts = X.iloc[learnt], X.iloc[held_out], y.iloc[learnt], y.iloc[held_out]
     return [one.reset_index(drop=True) for one in parts], entry["task"]
 
 
@@ -109,10 +123,10 @@ def functions(X, X_test, y, y_test, task):
     return {name: metric.score(y_test, metrics.predict(model, X_test, task)) for name, model in models.items()}
 
 
-def run(who, table, seconds, answer):
-    """Send what a contender did with a table, as a dictionary."""
+def run(who, table, rotation, seconds, answer):
+    """Send what a contender did with a split of a table, as a dictionary."""
     warnings.simplefilter("ignore")
-    (X, X_test, y, y_test), task = rows_of(table)
+    (X, X_test, y, y_test), task = rows_of(table, rotation)
     if who == "functions":
         answer.send(functions(X, X_test, y, y_test, task))
         return

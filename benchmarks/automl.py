@@ -1,7 +1,8 @@
 """AutoML: ours beside FLAML's and AutoGluon's own defaults, given the same time, and the best training function.
 
 ``MILLRACE_TABLES`` names a folder of tables with an index; ``MILLRACE_AUTOML_SECONDS`` what each may search;
-``MILLRACE_AUTOML_LANES`` how many tables are worked on side by side, on a machine with cores to spare or none to lose.
+``MILLRACE_AUTOML_LANES`` how many tables are worked on side by side, on a machine with cores to spare or none to lose;
+``MILLRACE_AUTOML_ROTATIONS`` on how many splits a small table is judged: means are shown, and how far scores spread.
 """
 
 import multiprocessing
@@ -28,14 +29,15 @@ TABLES = (
     "letter",
 )
 OURS, RIVALS = "portfolio", ("FLAML", "AutoGluon")
+FIGURES = {"spread": 3, "seconds": 0, "row_ms": 0, "megabytes": 1, "memory_megabytes": 0}
 MOST_BELOW = 0.005
 SEVERAL_TIMES = 5
 
 
-def measured(who, table, seconds):
+def measured(who, table, rotation, seconds):
     """What a contender did in a process of its own, forked where all imports are done; None where it failed."""
     receiver, sender = forks.Pipe(duplex=False)
-    process = forks.Process(target=_automl.run, args=(who, table, seconds, sender))
+    process = forks.Process(target=_automl.run, args=(who, table, rotation, seconds, sender))
     process.start()
     sender.close()
     try:
@@ -52,8 +54,23 @@ def measured(who, table, seconds):
 
 def compared(table, seconds):
     """What each contender did on a table, and the score of each training function."""
-    found = {who: measured(who, table, seconds) for who in (OURS, *RIVALS)}
-    return found, measured("functions", table, seconds) or {"failed": float("-inf")}
+    splits = [
+        {who: measured(who, table, rotation, seconds) for who in (OURS, *RIVALS, "functions")}
+        for rotation in range(_automl.rotations(table))
+    ]
+    found = {who: averaged([split[who] for split in splits]) for who in splits[0]}
+    functions = found.pop("functions") or {"failed": float("-inf")}
+    return found, functions
+
+
+def averaged(splits):
+    """Mean of each figure over the splits, and how far their scores spread; None where one of them failed."""
+    if not all(splits):
+        return None
+    means = {key: statistics.mean(one[key] for one in splits) for key in splits[0]}
+    if "score" in means:
+        means["spread"] = statistics.pstdev(one["score"] for one in splits)
+    return means
 
 
 def shown(found, key="score", digits=4):
@@ -68,8 +85,8 @@ def main():
     seconds = float(os.environ.get("MILLRACE_AUTOML_SECONDS", "60"))
     tables = os.environ.get("MILLRACE_AUTOML_TABLES", ",".join(TABLES)).split(",")
     contenders = (OURS, *RIVALS)
-    print(f"| table | {' | '.join(contenders)} | best function | seconds | row, ms | MB | memory, MB |")
-    print("| --- " * 9 + "|")
+    print(f"| table | {' | '.join(contenders)} | spread | best function | seconds | row, ms | MB | memory, MB |")
+    print("| --- " * 10 + "|")
     results, ranks = [], {who: [] for who in contenders}
     with ThreadPoolExecutor(int(os.environ.get("MILLRACE_AUTOML_LANES", "1"))) as lanes:
         done = lanes.map(lambda table: compared(table, seconds), tables)
@@ -80,14 +97,11 @@ def main():
             for who, score in scores.items():
                 ahead = sum(other > score for other in scores.values())
                 ranks[who].append(1 + ahead + (sum(other == score for other in scores.values()) - 1) / 2)
-            kept = [
-                " / ".join(shown(found[who], key, digits) for who in contenders)
-                for key, digits in (("seconds", 0), ("row_ms", 0), ("megabytes", 1), ("memory_megabytes", 0))
-            ]
-            cells = [*(shown(found[who]) for who in contenders), f"{functions[name]:.4f} ({name})", *kept]
+            kept = [" / ".join(shown(found[who], key, digits) for who in contenders) for key, digits in FIGURES.items()]
+            cells = [*(shown(found[who]) for who in contenders), kept[0], f"{functions[name]:.4f} ({name})", *kept[1:]]
             print(f"| {table} | {' | '.join(cells)} |", flush=True)
     means = " | ".join(f"{statistics.mean(ranks[who]):.2f}" for who in contenders)
-    print(f"| mean rank | {means} | | | | | |\n")
+    print(f"| mean rank | {means} | | | | | | |\n")
     tell(results)
 
 
