@@ -22,6 +22,7 @@ _CURRENCIES = (*"$€£¥₹₽₺₪₩₴", "R$", "US$", "USD", "EUR", "GBP", 
 _MARK = "(?:" + "|".join(map(re.escape, (*_CURRENCIES, "%"))) + ")"
 _LENGTH = "(?:[cdkm]?m|ft|in|yd)"
 _UNIT = r"[\pLµμΩ°²³/€$%‰₽₺₪₩₴]{1,12}"
+_BEGUN = rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?[\d.,]"
 _MARKED = (
     rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
     rf"(?:\s?{_UNIT}\.?)?-?\)?$"
@@ -161,7 +162,7 @@ def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
     that the numbers are of several kinds: of two currencies, in kg and in g, or some of them percent.
     """
     signed = _spelt_alike(trimmed)
-    marked = pc.fill_null(pc.match_substring_regex(signed, _MARKED), False)
+    marked = _are_marked(signed)
     if not _any(marked):
         return trimmed
     marks = _marks(signed.filter(marked))
@@ -171,6 +172,13 @@ def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
     is_negative = pc.match_substring_regex(signed, r"^\(.*\)$|-")
     digits = pc.utf8_rtrim(pc.replace_substring_regex(signed, r"[^\d.,]", ""), ".")
     return pc.if_else(marked, pc.if_else(is_negative, pc.binary_join_element_wise("-", digits, ""), digits), trimmed)
+
+
+def _are_marked(signed: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whether each text is a number with what may stand around one."""
+    begun = pc.fill_null(pc.match_substring_regex(signed, _BEGUN), False)
+    # To compile the whole pattern takes longer than to hold it against a thousand texts.
+    return pc.fill_null(pc.match_substring_regex(signed, _MARKED), False) if _any(begun) else begun
 
 
 def _spelt_alike(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -195,7 +203,7 @@ def _marks(numbers: pa.ChunkedArray) -> set[str]:
 
 def _several(signed: pa.ChunkedArray, name: str) -> str:
     """A note on a column of numbers in several units, which stays text."""
-    marked = pc.fill_null(pc.match_substring_regex(signed, _MARKED), False)
+    marked = _are_marked(signed)
     if _count(marked) < MOSTLY * (len(signed) - signed.null_count) or pc.count_distinct(signed).as_py() <= _MOST_LEVELS:
         return ""
     marks = sorted(one or "none" for one in _marks(signed.filter(marked)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ def read(
         there is no row.
     """
     size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
+    # A look has many short steps, at each of which two threads would wait for Python's lock; reading has none.
+    one_at_a_time = threading.Lock()
     with path.open("rb") as file:
 
         def part(bounds: tuple[int, int]) -> tuple[pa.Table, Scan]:
@@ -57,7 +60,8 @@ def read(
             if start // size % _RANGES_PER_RELEASE == 0:
                 pa.default_memory_pool().release_unused()  # what the text itself took
             text = os.pread(file.fileno(), end - start, start)
-            scan = plain(text)
+            with one_at_a_time:
+                scan = plain(text)
             if scan is None:
                 raise pa.ArrowInvalid("These lines are not plain.")
             return _part(pa.py_buffer(text), dialect, places, types), scan

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lib import cores
 from lib.data.tables import is_encoded
 
-_BLOCK_ROWS, _ROWS_PER_CORE = 2**15, 2**17
+_BLOCK_ROWS, _ROWS_PER_CORE = 2**16, 2**17
 # Whole numbers that lie as close as that are hashed once each.
 _MOST_LEVELS = 2**13
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
