@@ -57,7 +57,7 @@ def read_ahead(
     files, found = [], {}
     for path in paths:
         dialect = None
-        if types and len(types) == len(places) and _begins_as(path, begun):
+        if types and len(types) == len(places) and (path is paths[0] or _begins_as(path, begun)):
             with contextlib.suppress(pa.ArrowInvalid):  # its other rows are not as its first ones
                 found[path], scanned = ranges.read(path, begun, places, types)
                 dialect = replace(begun, scan=scanned)

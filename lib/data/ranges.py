@@ -18,9 +18,9 @@ from lib.data.numerals import NULLS
 from lib.data.scan import Scan, plain
 
 # A reader of many columns takes long to start, whatever there is to read.
-_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**20, 2**15
+_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**21, 2**15
 _SAMPLES, _SAMPLE_BYTES, _MOST_SAMPLED_COLUMNS = 4, 2**18, 200
-_RANGES_PER_RELEASE = 12
+_RANGES_PER_RELEASE = 6
 
 
 def may_be_cut(path: Path, dialect: Dialect) -> bool:

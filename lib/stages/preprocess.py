@@ -122,9 +122,6 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         ),
     ]
 
-    if leak := leaks.told(train, target, parameters.task):
-        notes.append(("leak", len(train), train.shape[1], leak))
-
     folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
     with ThreadPoolExecutor(1) as writer:  # which Arrow does on the one core, while the other counts
         sides = {"train": train, "test": test}
@@ -134,6 +131,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         baseline = {**hooks.baseline(train), "split": rule.described() if rule_holds else None}
         columns = charts.Table(_sides.columns(train))
         balance = charts.target_balance(train[target], parameters.task)
+        if leak := leaks.told(train, target, parameters.task):
+            notes.append(("leak", len(train), train.shape[1], leak))
     # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
     baseline["test_keys"] = backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None
     return Preprocessed(
