@@ -44,8 +44,7 @@ def dialect_of(path: Path, encoding: str = "") -> Dialect | None:
         raise DataError(f"{path} is no file. Give the path of a {' or '.join(tables.PARQUET[:1] + tables.TEXT)} file.")
     suffix = path.suffix.lower()
     if suffix not in tables.PARQUET + tables.TEXT:
-        known = ", ".join(tables.PARQUET + tables.TEXT)
-        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {known}.")
+        raise DataError(tables.unknown_ending(path))
     if suffix in tables.PARQUET:
         return None
     with _readable(path):

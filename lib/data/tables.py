@@ -24,6 +24,14 @@ PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 # What is told beside a table: attributes of its frame.
 NOTES, UNREAD = "notes", "unread"
+_HINTS = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "Save its sheet as CSV UTF-8."),
+    **dict.fromkeys((".bz2", ".xz", ".zst", ".7z", ".rar", ".tar"), "Unpack it, or pack it as .gz."),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "Name a table of it: sqlite:///shop.db#customers."),
+    **dict.fromkeys(
+        (".json", ".jsonl", ".xml", ".feather", ".orc", ".avro", ".sav", ".dta", ".rds"), "Save it as CSV."
+    ),
+}
 ROWS_PER_WRITE = 2**18
 _BYTES_AT_ONCE = 2**23
 # A longer dictionary, of Python's objects, takes more than it spares.
@@ -168,6 +176,11 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     DataError
         Where two columns bear it.
     """
+    if name not in frame.columns and frame.shape[1] == 1:
+        raise DataError(
+            f"{where} has no column {name!r} but one alone, {frame.columns[0]!r}. Is it separated by something else than "
+            "commas, semicolons, tabs, bars or blanks?"
+        )
     if name not in frame.columns:
         raise NameNotFound("column", name, frame.columns, where=where)
     found = frame[name]
@@ -277,6 +290,13 @@ def _is_beyond_floats(values: pa.ChunkedArray) -> bool:
     return any(abs(end.as_py() or 0) >= LARGEST_EXACT for end in (ends["min"], ends["max"]))
 
 
+def unknown_ending(path: Path) -> str:
+    """Why a file cannot be read whose name says nothing that is known, and what to do."""
+    suffix = path.suffix.lower()
+    hint = _HINTS.get(suffix, "Where it is text, whatever separates its values, give it the ending .csv.")
+    return f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}. {hint}"
+
+
 def _check_file(path: Path) -> None:
     if not path.is_file():
         raise DataError(f"{path} is no file. Give the path of a {' or '.join(PARQUET[:1] + TEXT)} file.")
@@ -284,4 +304,4 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{path} is empty (0 bytes). Give a table with a header and rows.")
     suffix = path.suffix.lower()
     if suffix not in PARQUET + TEXT:
-        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}.")
+        raise DataError(unknown_ending(path))
