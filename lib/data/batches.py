@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.data import marks, tables
+from lib.data import marks
 from lib.data.counts import Mark
 from lib.data.dialect import Dialect, look, opened
+from lib.data.endings import PARQUET, TEXT, unknown_ending
 from lib.data.layout import visible
 from lib.data.numerals import NULLS
 from lib.errors import DataError
@@ -41,12 +42,11 @@ def dialect_of(path: Path, encoding: str = "") -> Dialect | None:
         Naming the file and what is wrong with it.
     """
     if not path.is_file():
-        raise DataError(f"{path} is no file. Give the path of a {' or '.join(tables.PARQUET[:1] + tables.TEXT)} file.")
+        raise DataError(f"{path} is no file. Give the path of a {' or '.join(PARQUET[:1] + TEXT)} file.")
     suffix = path.suffix.lower()
-    if suffix not in tables.PARQUET + tables.TEXT:
-        known = ", ".join(tables.PARQUET + tables.TEXT)
-        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {known}.")
-    if suffix in tables.PARQUET:
+    if suffix not in PARQUET + TEXT:
+        raise DataError(unknown_ending(path))
+    if suffix in PARQUET:
         return None
     with _readable(path):
         return look(path, encoding=encoding)

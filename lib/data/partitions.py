@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from lib.data import guessing, numerals, sources, tables
 from lib.data.dialect import Dialect, look
+from lib.data.endings import PARQUET
 from lib.errors import DataError
 
 
@@ -58,7 +59,7 @@ def parts(uri: str, folder: Path, encoding: str = "") -> list[Part]:
     if sources.is_remote(uri):
         raise DataError(f"{uri}: engine dask reads files that all workers see. Copy the table to a shared folder.")
     paths = sources.files(uri)
-    if paths[0].suffix.lower() not in tables.PARQUET:
+    if paths[0].suffix.lower() not in PARQUET:
         paths = [_as_parquet(path, folder / f"{place:04d}.parquet", encoding) for place, path in enumerate(paths)]
     return [Part(str(path), group) for path in paths for group in range(_groups(path))]
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
+from lib.data.endings import PARQUET, TEXT
 from lib.errors import DataError
 from lib.paths import existing, resolve, shown
 
@@ -117,8 +118,6 @@ def found(uri: str) -> str:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    from lib.data.tables import PARQUET, TEXT
-
     parts = [one for one in sorted(folder.rglob("*")) if one.is_file() and one.suffix.lower() in PARQUET + TEXT]
     # As Spark and pyarrow do: names with a dot or an underscore before them are not data.
     parts = [one for one in parts if not any(part[0] in "._" for part in one.relative_to(folder).parts)]
@@ -129,8 +128,6 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _of_one_kind(uri: str, paths: list[Path]) -> list[Path]:
-    from lib.data.tables import PARQUET
-
     if len(paths) > 1:  # what Spark writes for a part without rows
         paths = [path for path in paths if path.suffix.lower() in PARQUET or path.stat().st_size] or paths
 
@@ -185,8 +182,6 @@ def _called(folder: str, uri: str) -> Iterator[None]:
 
 def _with_ending(copy: Path) -> Path:
     """Copy whose name says what it is, where the address does not, as one that ends with ``export?format=csv``."""
-    from lib.data.tables import PARQUET, TEXT
-
     if copy.suffix.lower() in PARQUET + TEXT:
         return copy
     with copy.open("rb") as file:

@@ -17,11 +17,10 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.data import parquet, plain, text
 from lib.data.dictionaries import ENCODED, comes_again, is_text, levels
+from lib.data.endings import PARQUET, check_file
 from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
 
-PARQUET = (".parquet", ".pq")
-TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
 # What is told beside a table: attributes of its frame.
 NOTES, UNREAD = "notes", "unread"
 ROWS_PER_WRITE = 2**18
@@ -66,7 +65,7 @@ def read(
     """
     paths = [path] if isinstance(path, Path) else list(path)
     for one in paths:
-        _check_file(one)
+        check_file(one)
     if paths[0].suffix.lower() in PARQUET:
         table, known, notes = parquet.read(paths, without)
         declared = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
@@ -168,6 +167,11 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     DataError
         Where two columns bear it.
     """
+    if name not in frame.columns and frame.shape[1] == 1 and name in str(frame.columns[0]):
+        raise DataError(
+            f"{where} has no column {name!r} but one alone, {frame.columns[0]!r}. Is it separated by something else "
+            "than commas, semicolons, tabs, bars or blanks?"
+        )
     if name not in frame.columns:
         raise NameNotFound("column", name, frame.columns, where=where)
     found = frame[name]
@@ -275,13 +279,3 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
 def _is_beyond_floats(values: pa.ChunkedArray) -> bool:
     ends = pc.min_max(values)
     return any(abs(end.as_py() or 0) >= LARGEST_EXACT for end in (ends["min"], ends["max"]))
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise DataError(f"{path} is no file. Give the path of a {' or '.join(PARQUET[:1] + TEXT)} file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty (0 bytes). Give a table with a header and rows.")
-    suffix = path.suffix.lower()
-    if suffix not in PARQUET + TEXT:
-        raise DataError(f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}.")

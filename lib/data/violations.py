@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,33 +88,39 @@ def find(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) 
     return Violations(pd.DataFrame([*of_table, *rows], columns=list(COLUMNS)), broken, bool(of_table), found)
 
 
-def _checks(rules: Mapping[str, ColumnRules], present: Collection[str]) -> dict[str, list[Any]]:
-    """Pandera's checks of what can be seen row by row."""
-    import pandera.pandas as pandera
+@dataclass(frozen=True)
+class _Check:
+    """What is seen row by row: a function of values, the rule in words, and whether missing values are passed over."""
 
-    columns = {}
+    fits: Callable[[pd.Series], pd.Series]
+    words: str
+    ignore_missing: bool = True
+
+    def holds(self, values: pd.Series) -> bool:
+        return bool(np.all(self.fits(values.dropna() if self.ignore_missing else values)))
+
+
+def _checks(rules: Mapping[str, ColumnRules], present: Collection[str]) -> dict[str, list[_Check]]:
+    columns: dict[str, list[_Check]] = {}
     for name, one in rules.items():
         if name not in present:
             continue
         checks = columns[name] = []
         if one.type in _FITS and not one.others_at_most:
-            checks.append(pandera.Check(_FITS[one.type], error=f"must be a {one.type}", ignore_na=True))
+            checks.append(_Check(_FITS[one.type], f"must be a {one.type}"))
         if one.minimum is not None or one.maximum is not None:
-            words = f"must be {_range(one)}"
-            checks.append(pandera.Check(_within(one.minimum, one.maximum), error=words, ignore_na=True))
+            checks.append(_Check(_within(one.minimum, one.maximum), f"must be {_range(one)}"))
         if one.categories is not None:
             allowed = {str(level) for level in one.categories}
-            words = f"must be one of {', '.join(map(str, one.categories))}"
-            checks.append(pandera.Check(_among(allowed), error=words, ignore_na=True))
+            checks.append(_Check(_among(allowed), f"must be one of {', '.join(map(str, one.categories))}"))
         if not one.nullable:
-            checks.append(pandera.Check(_is_there, error="must not be missing", ignore_na=False))
+            checks.append(_Check(_is_there, "must not be missing", ignore_missing=False))
     return columns
 
 
-def _collect(checks: Mapping[str, list[Any]], part: pd.DataFrame, start: int, found: dict, broken: np.ndarray) -> None:
-    import pandera.errors
-    import pandera.pandas as pandera
-
+def _collect(
+    checks: Mapping[str, list[_Check]], part: pd.DataFrame, start: int, found: dict, broken: np.ndarray
+) -> None:
     # Of categories pandera cannot name those that are missing.
     plain = {
         name: tables.decoded(values) if tables.is_encoded(values) else values.astype(object)
@@ -123,13 +129,21 @@ def _collect(checks: Mapping[str, list[Any]], part: pd.DataFrame, start: int, fo
     }
     part = part.assign(**plain) if plain else part
     # What pandera does around a check takes longer than most checks, and most columns keep their rules.
-    columns = {
-        name: pandera.Column(None, some, nullable=True, required=False)
-        for name, some in checks.items()
-        if not all(_holds(one, part[name]) for one in some)
-    }
-    if not columns:
+    suspects = {name: some for name, some in checks.items() if not all(one.holds(part[name]) for one in some)}
+    if not suspects:
         return
+    import pandera.errors
+    import pandera.pandas as pandera
+
+    columns = {
+        name: pandera.Column(
+            None,
+            [pandera.Check(one.fits, error=one.words, ignore_na=one.ignore_missing) for one in some],
+            nullable=True,
+            required=False,
+        )
+        for name, some in suspects.items()
+    }
     part = part[list(columns)].set_axis(np.arange(start, start + len(part)))
     with contextlib.suppress(pandera.errors.SchemaErrors):  # what it found is in `failed`
         failed = pd.DataFrame()
@@ -143,11 +157,6 @@ def _collect(checks: Mapping[str, list[Any]], part: pd.DataFrame, start: int, fo
                 places = sorted(rows["index"].astype(int))
                 found.setdefault((column, rule), []).extend(places)
                 broken[places] = True
-
-
-def _holds(check: Any, values: pd.Series) -> bool:
-    values = values.dropna() if check.ignore_na else values
-    return bool(np.all(check._check_fn(values)))
 
 
 def _find_twice(

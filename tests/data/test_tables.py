@@ -144,7 +144,8 @@ REFUSED = [
     ("a.zip", zipped(), "holds 0 files; expected one"),
     ("a.zip", zipped(a=CSV, b=CSV), "holds 2 files; expected one. Unpack it"),
     ("a.xlsx", "PK", "a .xlsx file cannot be read; known are .parquet, .pq, .csv"),
-    ("table", CSV, "a nameless file cannot be read"),
+    ("table", CSV, "a nameless file cannot be read.*Where it is text.*give it the ending .csv"),
+    ("shop.db", CSV, "a .db file cannot be read.*Name a table of it: sqlite:///shop.db#customers"),
     ("a.parquet", CSV, "no whole Parquet file"),
     ("a.parquet", parquet(FRAME)[:400], "no whole Parquet file"),
     ("a.parquet", parquet(FRAME[:0]), "a header of 3 columns and no row"),
@@ -186,6 +187,10 @@ class TestColumn:
     def test_that_is_there_twice_is_refused_with_its_places(self):
         with pytest.raises(DataError, match="t.csv has 2 columns 'a' .columns 1 and 3.. Rename all but one"):
             tables.column(self.frame, "a", "t.csv")
+
+    def test_that_is_not_there_beside_a_single_one_may_be_for_its_separator(self):
+        with pytest.raises(DataError, match="t.csv has no column 'b' but one alone, 'a:b'. Is it separated by"):
+            tables.column(pd.DataFrame({"a:b": ["1:2"]}), "b", "t.csv")
 
     def test_that_is_not_there_is_told_with_the_nearest(self):
         with pytest.raises(NameNotFound, match="no column 'B' in t.csv. Did you mean 'b'"):

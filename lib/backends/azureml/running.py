@@ -19,7 +19,7 @@ from lib.backends.azureml.explain import explaining, explanation, patiently
 from lib.backends.azureml.job import FAILURE, OUTPUTS
 from lib.backends.azureml.logs import Follower
 from lib.backends.azureml.snapshot import pack
-from lib.data.tables import PARQUET, TEXT
+from lib.data.endings import PARQUET, TEXT
 from lib.errors import MillraceError, StageError
 from lib.paths import resolve, shown
 
