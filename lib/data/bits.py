@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_ONE, _LAST = np.uint64(1), np.uint64(63)
+_LAST = np.uint64(63)
 
 
 def words(places: np.ndarray) -> np.ndarray:
@@ -22,14 +22,6 @@ def words(places: np.ndarray) -> np.ndarray:
 def count(bits: np.ndarray) -> int:
     """How many are set."""
     return int(np.bitwise_count(bits).sum())
-
-
-def following(bits: np.ndarray, first: bool = False) -> np.ndarray:
-    """Places that follow those that are set; `first` says whether the first place does."""
-    moved = bits << _ONE
-    moved[1:] |= bits[:-1] >> _LAST
-    moved[:1] |= np.uint64(first)
-    return moved
 
 
 def between(marks: np.ndarray) -> np.ndarray:

@@ -15,11 +15,12 @@ from lib.data.encodings import LATIN, Strange
 from lib.errors import DataError
 
 # Some arrays of that size fit a core's cache.
-_BLOCK_BYTES = 2**17
+_BLOCK_BYTES = 2**18
 _STRANGE_BYTES = 2**16
 # Up to the comma there are blanks, quotes, the plus and rarer signs, but no decimal mark, hyphen, colon, digit or
 # letter, behind which a zero begins no value.
 _LAST_BEFORE_CODES = ord(",")
+_CODE = re.compile(rb"0[0-9xX]")
 # Letters and typographic signs in UTF-8, which in Latin-1 would be two or three signs that never meet in words.
 _UTF8_SIGN = re.compile(rb"\xc3[\x80-\xbf]|\xc5[\x80-\xbf]|\xe2\x80[\x90-\xa6]|\xe2\x82\xac")
 
@@ -61,10 +62,10 @@ class _Found:
 
 def plain(text: bytes) -> Scan | None:
     """What whole lines tell that are UTF-8 and have no line break in quotes; None of others."""
-    may_have_codes, start = False, 0
+    may_have_codes, start, look = False, 0, _Look()
     while start < len(text):
         end = text.find(b"\n", start + _BLOCK_BYTES) + 1 or len(text)
-        found = _look(text[start:end])
+        found = look(text[start:end])
         if found.nul >= 0 or found.not_utf8 >= 0 or found.has_breaks or found.quotes % 2:
             return None
         may_have_codes = may_have_codes or found.may_have_codes
@@ -85,8 +86,9 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     stranger: tuple[int, int] | None = None
     undefined: tuple[int, int] | None = None
     strange, of_utf8, of_others = b"", 0, 0  # lines beyond ASCII
+    look = _Look()
     for block in _blocks(file):
-        found = _look(block)
+        found = look(block)
         if found.nul >= 0:  # what stands before it would be taken for the whole value
             line += block.count(b"\n", 0, found.nul)
             raise DataError(
@@ -133,35 +135,53 @@ def _after_sign(last: bytes, end: int) -> int:
     return end - len(last) + len(last.rstrip(bytes(range(0x80, 0x100)))) if last[-1] >= 0x80 and last[0] < 0x80 else end
 
 
-def _look(block: bytes) -> _Found:
-    signs = np.frombuffer(block, dtype=np.uint8)
-    ends = bits.words(signs == ord("\n"))
-    lines = bits.count(ends)
-    quotes, has_breaks = 0, False
-    if b'"' in block:
-        marks = bits.words(signs == ord('"'))
-        ends |= bits.words(signs == ord("\r")) if b"\r" in block else ends
-        quotes, has_breaks = bits.count(marks), bool((bits.between(marks) & ends).any())
-    is_ascii, not_utf8 = block.isascii(), -1
-    if not is_ascii:
-        try:
-            block.decode()
-        except UnicodeDecodeError as error:
-            not_utf8 = error.start
-    return _Found(lines, quotes, has_breaks, _may_have_codes(block, signs), block.find(0), is_ascii, not_utf8)
+class _Look:
+    """Looks at blocks, in memory that it keeps: to get some for each step takes longer than the step."""
 
+    def __init__(self):
+        self._truths, self._others, self._signs = (np.empty(0, dtype=kind) for kind in (bool, bool, np.uint8))
 
-def _may_have_codes(block: bytes, signs: np.ndarray) -> bool:
-    before = signs <= _LAST_BEFORE_CODES
-    behind = signs - np.uint8(ord("0")) < 10
-    for sign in b";|":
-        if sign in block:
-            before |= signs == sign
-    for sign in b"xX":
-        if sign in block:
-            behind |= signs == sign
-    zeros = bits.words(signs == ord("0")) & bits.following(bits.words(before), first=True)
-    return bool((bits.following(zeros) & bits.words(behind)).any())
+    def __call__(self, block: bytes) -> _Found:
+        signs = np.frombuffer(block, dtype=np.uint8)
+        if len(signs) > len(self._signs):
+            for kept in (self._truths, self._others, self._signs):
+                kept.resize(len(signs) + _BLOCK_BYTES // 8, refcheck=False)
+        ends = self._places(signs, "\n")
+        lines = bits.count(ends)
+        quotes, has_breaks = 0, False
+        if b'"' in block:
+            marks = self._places(signs, '"')
+            ends |= self._places(signs, "\r") if b"\r" in block else ends
+            quotes, has_breaks = bits.count(marks), bool((bits.between(marks) & ends).any())
+        is_ascii, not_utf8 = block.isascii(), -1
+        if not is_ascii:
+            try:
+                block.decode()
+            except UnicodeDecodeError as error:
+                not_utf8 = error.start
+        return _Found(lines, quotes, has_breaks, self._may_have_codes(block, signs), block.find(0), is_ascii, not_utf8)
+
+    def _places(self, signs: np.ndarray, sign: str) -> np.ndarray:
+        return bits.words(np.equal(signs, np.uint8(ord(sign)), out=self._truths[: len(signs)]))
+
+    def _may_have_codes(self, block: bytes, signs: np.ndarray) -> bool:
+        """Whether a zero with a digit behind it begins the block, or stands behind what is before a value."""
+        if _CODE.match(block):
+            return True
+        count = max(0, len(signs) - 2)
+        zeros, others, digits = self._truths[:count], self._others[:count], self._signs[:count]
+        np.equal(signs[1:-1], np.uint8(ord("0")), out=zeros)
+        np.less_equal(signs[:-2], np.uint8(_LAST_BEFORE_CODES), out=others)
+        for sign in b";|":
+            if sign in block:
+                others |= signs[:-2] == sign
+        zeros &= others
+        np.less(np.subtract(signs[2:], np.uint8(ord("0")), out=digits), np.uint8(10), out=others)
+        for sign in b"xX":
+            if sign in block:
+                others |= signs[2:] == sign
+        zeros &= others
+        return bool(zeros.any())
 
 
 def _is_utf8(line: bytes) -> bool:

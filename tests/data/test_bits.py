@@ -21,14 +21,6 @@ def test_words_hold_each_place_and_nothing_behind_the_last(length):
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("first", [False, True])
-def test_following_is_one_place_on(length, first):
-    places = np.random.default_rng(length).random(length) < 0.3
-    expected = np.concatenate([[first], places[:-1]])
-    assert (unpacked(bits.following(bits.words(places), first), length) == expected).all()
-
-
-@pytest.mark.parametrize("length", LENGTHS)
 def test_between_marks_is_where_an_odd_number_has_come(length):
     marks = np.random.default_rng(length).random(length) < 0.1
     assert (unpacked(bits.between(bits.words(marks)), length) == np.cumsum(marks) % 2).all()
