@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from lib.data import cleaning, marks, mending, parquet
 from lib.data.counts import Mark
 from lib.data.dialect import Dialect, look, opened
-from lib.data.endings import PARQUET, TEXT, unknown_ending
+from lib.data.endings import PARQUET, check_file
 from lib.data.numerals import NULLS
 from lib.errors import DataError
 
@@ -43,12 +43,8 @@ def dialect_of(path: Path, encoding: str = "") -> Dialect | None:
     DataError
         Naming the file and what is wrong with it.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is no file. Give the path of a {' or '.join(PARQUET[:1] + TEXT)} file.")
-    suffix = path.suffix.lower()
-    if suffix not in PARQUET + TEXT:
-        raise DataError(unknown_ending(path))
-    if suffix in PARQUET:
+    check_file(path)
+    if path.suffix.lower() in PARQUET:
         return None
     with _readable(path):
         return look(path, encoding=encoding)

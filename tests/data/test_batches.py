@@ -59,7 +59,7 @@ def test_missing_cells_are_missing(tmp_path):
     ("name", "content", "said"),
     [
         ("a.csv", "a,b\n", "has no row"),
-        ("a.csv", "", "has no header"),
+        ("a.csv", "", "is empty"),
         ("a.csv", "a,b\n1,2\n1,2,3\n", "line 3"),
         ("a.xlsx", "x", "known are"),
         ("a.parquet", "PAR1", "no whole Parquet file"),
