@@ -7,20 +7,22 @@ and not to some of its rows. Those of a Parquet file come in its types.
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.data import marks
+from lib.data import cleaning, marks, mending, parquet
 from lib.data.counts import Mark
 from lib.data.dialect import Dialect, look, opened
-from lib.data.endings import PARQUET, TEXT, unknown_ending
-from lib.data.layout import visible
+from lib.data.endings import PARQUET, check_file
 from lib.data.numerals import NULLS
 from lib.errors import DataError
 
@@ -41,12 +43,8 @@ def dialect_of(path: Path, encoding: str = "") -> Dialect | None:
     DataError
         Naming the file and what is wrong with it.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is no file. Give the path of a {' or '.join(PARQUET[:1] + TEXT)} file.")
-    suffix = path.suffix.lower()
-    if suffix not in PARQUET + TEXT:
-        raise DataError(unknown_ending(path))
-    if suffix in PARQUET:
+    check_file(path)
+    if path.suffix.lower() in PARQUET:
         return None
     with _readable(path):
         return look(path, encoding=encoding)
@@ -80,7 +78,6 @@ def read(
     """
     count = 0
     for part in _parquet(path, rows, progress) if dialect is None else _text(path, dialect, rows, progress):
-        part.columns = [visible(str(name)) for name in part.columns]
         part.index = range(count, count + len(part))
         count += len(part)
         yield part
@@ -116,40 +113,85 @@ def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iter
     try:
         file = pq.ParquetFile(path)
         done, total = 0, max(1, file.metadata.num_rows)
+        texts = [
+            field.name for field in file.schema_arrow if parquet.is_of_bytes(field.type) and _are_texts(file, field)
+        ]
         for batch in file.iter_batches(batch_size=rows):
             progress(done / total)
+            for name in texts:
+                batch = batch.set_column(batch.schema.names.index(name), name, parquet.as_texts(batch[name]))
             frame = batch.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
             # An index with a name was a column once; one without is the row number.
             named = [name for name in frame.index.names if name is not None]
-            yield frame.reset_index(level=named).reset_index(drop=True)
+            frame = frame.reset_index(level=named).reset_index(drop=True)
+            yield frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
             done += len(batch)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
+def _are_texts(file: pq.ParquetFile, field: pa.Field) -> bool:
+    """Whether all of a column's bytes are texts, so that it is one of texts in every part."""
+    return all(parquet.as_texts(batch[field.name]) is not None for batch in file.iter_batches(columns=[field.name]))
+
+
 def _text(path: Path, dialect: Dialect, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
-    size = max(1, path.stat().st_size)
-    names: dict[str, Any] = {"skiprows": dialect.lines_before}
-    if dialect.has_row_names:
-        names = {"skiprows": dialect.lines_before + 1, "header": None, "names": dialect.header}
-    with _readable(path), path.open("rb") as raw, opened(path, raw) as content:
-        parts = pd.read_csv(
-            content,
-            sep=dialect.separator,
-            skipinitialspace=dialect.is_padded,
-            escapechar=dialect.escape or None,
-            **names,
-            encoding="utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding,
-            index_col=False,
-            dtype=str,
-            keep_default_na=False,
-            na_values=NULLS,
-            chunksize=rows,
-            on_bad_lines="error",
-        )
-        for part in parts:
-            progress(raw.tell() / size)
-            yield part
+    with _readable(path):
+        if dialect.is_for_python:
+            with mending.mended(path, dialect) as (content, _):
+                yield from _parts(content, content, mending.anew(dialect), rows, progress)
+            return
+        try:
+            with path.open("rb") as raw, opened(path, raw) as content:
+                yield from _parts(raw, content, dialect, rows, progress)
+        except pd.errors.ParserError:
+            mending.check_lengths(path, dialect)  # which names the lines
+            raise
+
+
+def _parts(
+    raw: BinaryIO, content: BinaryIO, dialect: Dialect, rows: int, progress: Callable[[float], object]
+) -> Iterator[pd.DataFrame]:
+    size = max(1, os.fstat(raw.fileno()).st_size)
+    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    names = cleaning.apart(dialect.header)
+    parts = pd.read_csv(
+        _Numbered(io.TextIOWrapper(content, encoding=encoding, newline=""), dialect),
+        sep=dialect.separator,
+        index_col=False,
+        dtype=str,
+        keep_default_na=False,
+        na_values=NULLS,
+        chunksize=rows,
+        on_bad_lines="error",
+    )
+    for part in parts:
+        if part.iloc[:, len(names) :].notna().any(axis=None):
+            raise pd.errors.ParserError("a row has more fields than the header has names")
+        progress(raw.tell() / size)
+        yield part.iloc[:, : len(names)].set_axis(names, axis=1)
+
+
+class _Numbered:
+    """A text whose header is the places of its columns, and of one more.
+
+    In the first row of a part pandas passes over what is behind the last name; and of lines above the header it counts
+    two in quotes as one.
+    """
+
+    def __init__(self, text: io.TextIOWrapper, dialect: Dialect):
+        for _ in range(dialect.lines_before):
+            next(text)
+        next(filter(None, csv.reader(text, **dialect.for_csv)))
+        self._header = dialect.separator.join(map(str, range(len(dialect.header) + 1))) + "\n"
+        self._text = text
+
+    def read(self, size: int = -1) -> str:
+        header, self._header = self._header, ""
+        return header or self._text.read(size)
+
+    def __iter__(self) -> Iterator[str]:  # pandas asks for it, and reads
+        return iter(self._text)
 
 
 @contextlib.contextmanager

@@ -43,20 +43,28 @@ def named_apart(frame: pd.DataFrame, asked: Sequence[str]) -> tuple[pd.DataFrame
     for name in asked:
         if name in frame.columns:
             tables.column(frame, name, where="the table")
-    names, notes = [], []
-    for name in frame.columns:
-        number = 2
-        new = name
-        while new in names or (new != name and new in frame.columns):
-            new = f"{name}.{number}"
-            number += 1
-        if new != name:
-            notes.append(f"Column {len(names) + 1} is a second {name!r} and is called {new!r}.")
-        names.append(new)
+    names = apart(list(frame.columns))
+    notes = [
+        f"Column {place + 1} is a second {name!r} and is called {new!r}."
+        for place, (name, new) in enumerate(zip(frame.columns, names, strict=True))
+        if new != name
+    ]
     attrs = frame.attrs
     frame = frame.set_axis(names, axis=1)
     frame.attrs.update(attrs)
     return frame, notes
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """Names that differ: the second of one name has a number behind it."""
+    there, found = set(names), dict[str, None]()
+    for name in names:
+        number, new = 2, name
+        while new in found or (new != name and new in there):
+            new = f"{name}.{number}"
+            number += 1
+        found[new] = None
+    return list(found)
 
 
 def without(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:

@@ -18,13 +18,6 @@ _HINTS = {
 }
 
 
-def unknown_ending(path: Path) -> str:
-    """Why a file cannot be read whose name says nothing that is known, and what to do."""
-    suffix = path.suffix.lower()
-    hint = _HINTS.get(suffix, "Where it is text, whatever separates its values, give it the ending .csv.")
-    return f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}. {hint}"
-
-
 def check_file(path: Path) -> None:
     """Refuse what is no file, is empty, or has a name that says nothing known.
 
@@ -39,4 +32,11 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path} is empty (0 bytes). Give a table with a header and rows.")
     suffix = path.suffix.lower()
     if suffix not in PARQUET + TEXT:
-        raise DataError(unknown_ending(path))
+        raise DataError(_unknown(path))
+
+
+def _unknown(path: Path) -> str:
+    """Why a file cannot be read whose name says nothing that is known, and what to do."""
+    suffix = path.suffix.lower()
+    hint = _HINTS.get(suffix, "Where it is text, whatever separates its values, give it the ending .csv.")
+    return f"{path}: a {suffix or 'nameless'} file cannot be read; known are {', '.join(PARQUET + TEXT)}. {hint}"

@@ -138,9 +138,7 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
     with mending.mended(path, dialect) as (file, rows):
         if rows == 0:
             return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
-        quoted = replace(dialect.scan, has_breaks=True)
-        mended = Dialect("utf-8", ",", dialect.header, 0, 0, quoted)
-        return arrow_csv.read_csv(file, **_options(mended, places, types))
+        return arrow_csv.read_csv(file, **_options(mending.anew(dialect), places, types))
 
 
 def batches(path: Path, dialect: Dialect, texts: Collection[str] = ()) -> Iterator[pa.RecordBatch]:

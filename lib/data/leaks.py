@@ -89,7 +89,9 @@ class Trial:
         self._kind = "continuous" if self._is_number else "multiclass" if classes > 2 else "binary"
         self._scoring = "r2" if self._is_number else "roc_auc_ovr" if classes > 2 else "roc_auc"
         read = {name: _as_floats(frame.loc[sample.index, name], profile[name]) for name in frame.columns}
-        self._columns = {name: one for name, one in read.items() if one is not None} if classes > 1 else {}
+        self._columns = {name: one for name, one in read.items() if one is not None}
+        if classes < 2 or len(self._y) < _FOLDS:
+            self._columns = {}
         self._best = list(self._columns)
 
     @functools.cached_property
@@ -181,8 +183,9 @@ def sums(frame: pd.DataFrame, target: pd.Series, profile: Mapping[str, Column], 
     names = [name for name in frame.columns if profile[name].kind in NUMBERS and profile[name].distinct > 1]
     rows = target.sample(min(len(target), MOST_ROWS), random_state=seed).index
     X = frame.loc[rows, names].astype(float)
-    X, y = X[X.notna().all(axis=1)], target.loc[rows].astype(float)
-    y = y.loc[X.index].to_numpy()
+    y = target.loc[rows].astype(float).to_numpy()
+    is_whole = np.isfinite(X.to_numpy()).all(axis=1) & np.isfinite(y)
+    X, y = X[is_whole], y[is_whole]
     if not names or len(X) < _FEWEST_ROWS_PER_COLUMN * len(names) or np.ptp(y) == 0:
         return []
     deviations = X.std(ddof=0).replace(0, 1.0).to_numpy()

@@ -6,8 +6,9 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,7 +38,7 @@ def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, in
         text = io.TextIOWrapper(raw, encoding=encoding, newline="")
         for _ in range(dialect.lines_before):
             next(text)
-        lines = csv.reader(text, **dialect.for_csv)
+        lines = csv.reader(_with_nulls(text, dialect), **dialect.for_csv)
         next(filter(None, lines))
         line = dialect.lines_before + lines.line_num
         for row in filter(None, lines):
@@ -57,6 +58,32 @@ def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, in
         out.flush()
         file.seek(0)
         yield file, rows
+
+
+def check_lengths(path: Path, dialect: Dialect) -> None:
+    """Refuse a file with rows that are longer than its header.
+
+    Raises
+    ------
+    DataError
+        Naming their lines.
+    """
+    with mended(path, dialect):
+        pass
+
+
+def anew(dialect: Dialect) -> Dialect:
+    """Dialect of what `mended` writes."""
+    return Dialect("utf-8", ",", dialect.header, 0, 0, replace(dialect.scan, has_breaks=True))
+
+
+def _with_nulls(lines: Iterable[str], dialect: Dialect) -> Iterable[str]:
+    r"""Lines with nothing where MySQL writes ``\N`` for a missing value, of which its escape would leave an N."""
+    if not dialect.escape:
+        return lines
+    separator = re.escape(dialect.separator)
+    null = re.compile(rf"(^|{separator})\\N(?=[{separator}\r\n]|$)")
+    return (null.sub(r"\1", line) for line in lines)
 
 
 def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None:

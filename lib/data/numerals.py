@@ -47,11 +47,7 @@ def has_codes(texts: pa.ChunkedArray) -> bool:
     Leading zeros, whole numbers too long for a float, or the plus before a telephone number.
     """
     trimmed = pc.utf8_trim_whitespace(texts)
-    return (
-        _are_phones(trimmed)
-        or _any(pc.match_substring_regex(trimmed, _CODE))
-        or _any(pc.match_substring_regex(trimmed, r"^[+-]?\d{17,}$"))
-    )
+    return _are_phones(trimmed) or any(_any(pc.match_substring_regex(trimmed, one)) for one in (_CODE, _LONG))
 
 
 def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.ChunkedArray | None, Mark, str]:
@@ -217,7 +213,7 @@ def thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
     trimmed = pc.utf8_trim_whitespace(texts)
     if not _counts(trimmed).are_thousands:
         return None
-    return pc.cast(pc.replace_substring(trimmed, ".", ""), pa.int64())
+    return pc.cast(pc.replace_substring_regex(trimmed, r"^\+|\.", ""), pa.int64())
 
 
 def _counted(sample: pa.ChunkedArray) -> int:

@@ -18,8 +18,6 @@ _MISSING_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 # Two digits are a month or a day, zero before them or not.
 _WHOLE = re.compile(r"\d\d?|-?[1-9]\d{0,17}")
 
-_OF_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
-
 
 def read(paths: Sequence[Path], without: Collection[str] = ()) -> tuple[pa.Table, list[str], list[str]]:
     """Rows of all files, one below the other; the names of all their columns; and what was left out, as sentences.
@@ -70,6 +68,19 @@ def folder_values(paths: Sequence[Path]) -> dict[str, pa.Array]:
     return columns
 
 
+def is_of_bytes(kind: pa.DataType) -> bool:
+    """Whether values of a type are bytes, as some programs write texts."""
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+
+
+def as_texts(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Texts that a column holds as bytes; None where these are no UTF-8."""
+    try:
+        return pc.cast(pc.cast(column, pa.binary()), pa.string())
+    except pa.ArrowInvalid:
+        return None
+
+
 def _names(path: Path) -> list[str]:
     try:
         names = pq.read_schema(path).names
@@ -94,12 +105,12 @@ def _of_plain_cells(table: pa.Table) -> tuple[pa.Table, list[str]]:
         why = ""
         if pa.types.is_nested(field.type):
             why = "its cells hold several values"
-        elif any(is_of_bytes(field.type) for is_of_bytes in _OF_BYTES):
-            try:
-                texts = pc.cast(pc.cast(table[field.name], pa.binary()), pa.string())
-                table = table.set_column(table.column_names.index(field.name), field.name, texts)
-            except pa.ArrowInvalid:
+        elif is_of_bytes(field.type):
+            texts = as_texts(table[field.name])
+            if texts is None:
                 why = "its cells hold bytes that are no text"
+            else:
+                table = table.set_column(table.column_names.index(field.name), field.name, texts)
         if why:
             table = table.drop_columns([field.name])
             notes.append(f"{field.name} is left out: {why}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib.data import guessing, numerals, sources, tables
@@ -82,7 +83,7 @@ def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
             "engine: memory."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    writer, rows = None, []
+    writer, rows, has_long = None, [], False
     try:
         for batch in guessing.batches(path, dialect):
             if writer is None:
@@ -90,6 +91,7 @@ def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
                     _refuse_codes(path, dialect, batch.schema)
                 writer = pq.ParquetWriter(target, batch.schema, compression="lz4")
             rows.append(batch)
+            has_long = has_long or any(map(_is_long, batch.columns))
             if sum(one.num_rows for one in rows) >= tables.ROWS_PER_WRITE:
                 writer.write_table(pa.Table.from_batches(rows))
                 rows = []
@@ -105,7 +107,16 @@ def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
             writer.close()
     if writer is None:
         raise DataError(f"{path} has a header of {len(dialect.header)} columns and no row. Give a table with rows.")
+    if has_long and not dialect.scan.may_have_codes:
+        _refuse_codes(path, dialect, batch.schema)
     return target
+
+
+def _is_long(column: pa.Array) -> bool:
+    """Whether some value is a number that may have had more digits than a float keeps."""
+    return pa.types.is_floating(column.type) and any(
+        abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in pc.min_max(column).values()
+    )
 
 
 def _refuse_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
@@ -115,6 +126,6 @@ def _refuse_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
         kept |= {name for name in numbers if numerals.has_codes(pa.chunked_array([batch[name]]))}
     if kept:
         raise DataError(
-            f"{path}: {', '.join(sorted(kept))} hold codes such as 00501, whose zeros are lost in numbers. Write the "
-            "table as Parquet with these columns as text."
+            f"{path}: {', '.join(sorted(kept))} hold codes such as 00501, or numbers of many digits, which would lose "
+            "some as numbers. Write the table as Parquet with these columns as text."
         )

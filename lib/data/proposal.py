@@ -15,47 +15,8 @@ from lib.data.profile import DATE, NUMBERS, TEXT, WHOLE, Column
 from lib.errors import DataError
 
 _ID = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
-_YES = (
-    "true",
-    "yes",
-    "y",
-    "t",
-    "1",
-    "1.0",
-    "positive",
-    "pos",
-    "ja",
-    "j",
-    "oui",
-    "o",
-    "si",
-    "sí",
-    "s",
-    "sim",
-    "wahr",
-    "tak",
-    "ano",
-    "да",
-)
-_NO = (
-    "false",
-    "no",
-    "n",
-    "f",
-    "0",
-    "0.0",
-    "negative",
-    "neg",
-    "nein",
-    "non",
-    "nee",
-    "não",
-    "nao",
-    "falsch",
-    "-1",
-    "nie",
-    "нет",
-)
+_YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
+_NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
 # What a thing may be called by over several rows; a number or an index only counts.
 _NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|pid)$|[a-z](Id|ID)$")
 # A whole number of more values is an amount; of fewer, counted from 0 or 1, the number of a class.

@@ -23,6 +23,7 @@ _LAST_BEFORE_CODES = ord(",")
 _CODE = re.compile(rb"0[0-9xX]")
 # Letters and typographic signs in UTF-8, which in Latin-1 would be two or three signs that never meet in words.
 _UTF8_SIGN = re.compile(rb"\xc3[\x80-\xbf]|\xc5[\x80-\xbf]|\xe2\x80[\x90-\xa6]|\xe2\x82\xac")
+_LAST_SIGN = re.compile(rb"[\xc0-\xff][\x80-\xbf]*\Z")
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,9 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _after_sign(last: bytes, end: int) -> int:
-    """Where a block without the end of a line ends, not in the middle of a sign: before the bytes beyond ASCII."""
-    return end - len(last) + len(last.rstrip(bytes(range(0x80, 0x100)))) if last[-1] >= 0x80 and last[0] < 0x80 else end
+    """Where a block without the end of a line ends, not in the middle of a sign: before the last of several bytes."""
+    sign = _LAST_SIGN.search(last)
+    return (end - len(last) + sign.start() if sign else end) or end
 
 
 class _Look:

@@ -39,8 +39,7 @@ def read(
     ----------
     path : Path or sequence of Path
         Parquet files, or text files (``.csv``, ``.tsv``, ``.txt``, plain, ``.gz`` or ``.zip`` with one file in it)
-        whose separator is found by looking, in UTF-8, UTF-16 or, where it is neither, in Windows' Latin-1 (cp1252).
-        Where a comma does not separate, it may be the decimal mark.
+        whose separator, encoding and decimal mark are found by looking.
     without : collection of str
         Columns that are not read.
     arrow_texts : bool

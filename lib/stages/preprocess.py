@@ -103,7 +103,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
 
     rule = _rule(prepared, parameters)
     rows = len(prepared)
-    undecided = sum(int(prepared[name].isna().sum()) for name in deciding if name in prepared.columns)
+    keys = [name for name in deciding if name in prepared.columns]
+    undecided = int(prepared[keys].isna().any(axis=1).sum())
     train, test = hooks.split_data(prepared, rule)
     del prepared
     # A pipeline may split by something else than the rule; then the rule tells nothing about its rows.
@@ -231,7 +232,7 @@ def _how(rule: Rule, rule_holds: bool, parameters: Parameters, undecided: int = 
         return f"by time: {rule.column} before {rule.cut}{without}"
     keys = ", ".join(parameters.key_columns)
     if parameters.split == "group":
-        without = f"; {undecided:,} rows without one count as one group" if undecided else ""
+        without = f"; {undecided:,} rows lack one, which counts as a value of its own" if undecided else ""
         return f"by group: all rows of one {keys} are on one side{without}"
     dealt = f"; rare classes dealt out: {', '.join(rule.strata)}" if isinstance(rule, Split) and rule.strata else ""
     return f"by a hash of {keys or 'the whole row'}{dealt}"

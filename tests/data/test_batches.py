@@ -5,9 +5,11 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from lib.data import batches, tables
+from lib.data import batches, cleaning, tables
 from lib.errors import DataError
 
 FRAME = pd.DataFrame({"number": np.arange(25) / 4, "word": [f"Straße {at}" for at in range(25)], "code": "00501"})
@@ -57,7 +59,7 @@ def test_missing_cells_are_missing(tmp_path):
     ("name", "content", "said"),
     [
         ("a.csv", "a,b\n", "has no row"),
-        ("a.csv", "", "has no header"),
+        ("a.csv", "", "is empty"),
         ("a.csv", "a,b\n1,2\n1,2,3\n", "line 3"),
         ("a.xlsx", "x", "known are"),
         ("a.parquet", "PAR1", "no whole Parquet file"),
@@ -73,3 +75,29 @@ def test_what_cannot_be_read_is_told(tmp_path, name, content, said):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="is no file"):
         read(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize("before", [0, 9, 10, 11])
+def test_a_row_too_long_is_refused_wherever_a_part_begins(tmp_path, before):
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * before + "1,2,3\n" + "1,2\n" * 20)
+    with pytest.raises(DataError, match=f"line {before + 2}"):
+        read(tmp_path / "a.csv")
+
+
+def test_separators_too_many_at_the_ends_of_rows_hold_nothing(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2,,\n" * 20)
+    assert [len(part.columns) for part in read(tmp_path / "a.csv")] == [2, 2]
+
+
+def test_the_second_column_of_a_name_is_called_as_in_training(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b,a,a\n1,2,3,4\n")
+    (part,) = read(tmp_path / "a.csv")
+    named, _ = cleaning.named_apart(tables.read(tmp_path / "a.csv"), ["b"])
+    assert list(part.columns) == list(named.columns) == ["a", "b", "a.2", "a.3"]
+
+
+def test_bytes_of_a_parquet_file_are_texts_where_all_of_them_are(tmp_path):
+    pq.write_table(pa.table({"word": [b"red"] * 25, "picture": [b"png"] * 24 + [b"\xff"]}), tmp_path / "a.parquet")
+    parts = read(tmp_path / "a.parquet")
+    assert {word for part in parts for word in part["word"]} == {"red"}
+    assert parts[0]["picture"][0] == b"png"

@@ -48,3 +48,9 @@ def test_plain_is_what_needs_no_care():
     assert plain(b'a\n"1"\n' * 100_000 + b"01\n").may_have_codes is True
     for late in (b'"1\n2"\n', b'"1\n', b"\xff\n", b"\0\n"):
         assert plain(b"a\n1\n" * 100_000 + late + b"1\n" * 100_000) is None
+
+
+@pytest.mark.parametrize("before", range(3))
+def test_a_line_longer_than_a_block_is_not_cut_in_the_midst_of_a_sign(before):
+    assert looked_at("a\n" + "x" * before + "中" * 500_000 + "\n").strange is None
+    assert looked_at("é").strange is None

@@ -31,6 +31,14 @@ class TestWhatItHandsOn:
         assert done.sizes.loc["dropped columns", "what"] == "price"
         assert done.sizes.loc["train", "what"] == "by a hash of the whole row"
 
+    def test_rows_that_lack_one_of_several_keys_are_counted_once(self, workspace):
+        frame = table().assign(shop=1.0, street="a")
+        frame.loc[[3, 5], ["shop", "street"]] = None
+        frame["street"] = frame["street"].where(frame.index % 7 > 0, frame.index.astype(str))
+        write(workspace, frame)
+        done = preprocess(pipeline_in(workspace, split="group", key_columns=["shop", "street"]))
+        assert done.sizes.loc["train", "what"].endswith("; 2 rows lack one, which counts as a value of its own")
+
     def test_a_column_that_tells_the_target_is_told_and_kept(self, workspace):
         frame = table()
         write(workspace, frame.assign(paid=(frame["bought"] == "yes") * 9.5 + frame["luck"].fillna(0) * 0.1))

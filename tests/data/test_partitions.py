@@ -1,0 +1,19 @@
+"""Parts of a text file: none is read otherwise than the whole."""
+
+import pytest
+
+from lib.data.partitions import parts
+from lib.errors import DataError
+
+
+@pytest.mark.parametrize("code", ["00501", "12345678901234567890"])
+def test_what_would_lose_digits_as_a_number_is_refused(tmp_path, code):
+    (tmp_path / "a.csv").write_text("x,code\n" + f"1,{code}\n2,4\n" * 9)
+    with pytest.raises(DataError, match="a.csv: code hold codes such as 00501, or numbers of many digits"):
+        parts(str(tmp_path / "a.csv"), tmp_path / "parts")
+
+
+def test_large_decimals_are_numbers(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1e300\n0.5\n")
+    (part,) = parts(str(tmp_path / "a.csv"), tmp_path / "parts")
+    assert part.read()["x"].tolist() == [1e300, 0.5]
