@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from lib.data.dictionaries import ENCODED, comes_again, is_text
 from lib.data.numerals import NULLS
 
 _FORESEEN_BYTES = 2**20
-_BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 16
+_BLOCK_BYTES, _LARGEST_BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 2**31 - 1, 16
 
 
 def read_ahead(
@@ -138,7 +139,13 @@ def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[s
     with mending.mended(path, dialect) as (file, rows):
         if rows == 0:
             return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
-        return arrow_csv.read_csv(file, **_options(mending.anew(dialect), places, types))
+        options = _options(mending.anew(dialect), places, types)
+        try:
+            return arrow_csv.read_csv(file, **options)
+        except pa.ArrowInvalid:  # as of a value that is longer than a block
+            options["read_options"].block_size = min(file.seek(0, os.SEEK_END), _LARGEST_BLOCK_BYTES)
+            file.seek(0)
+            return arrow_csv.read_csv(file, **options)
 
 
 def batches(path: Path, dialect: Dialect, texts: Collection[str] = ()) -> Iterator[pa.RecordBatch]:

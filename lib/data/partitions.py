@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from lib.data import guessing, numerals, sources, tables
 from lib.data.dialect import Dialect, look
+from lib.data.dictionaries import is_text
 from lib.data.endings import PARQUET
 from lib.errors import DataError
 
@@ -89,6 +90,7 @@ def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
             if writer is None:
                 if dialect.scan.may_have_codes:
                     _refuse_codes(path, dialect, batch.schema)
+                _refuse_marks(path, batch)
                 writer = pq.ParquetWriter(target, batch.schema, compression="lz4")
             rows.append(batch)
             has_long = has_long or any(map(_is_long, batch.columns))
@@ -117,6 +119,21 @@ def _is_long(column: pa.Array) -> bool:
     return pa.types.is_floating(column.type) and any(
         abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in pc.min_max(column).values()
     )
+
+
+def _refuse_marks(path: Path, batch: pa.RecordBatch) -> None:
+    """Refuse numbers with marks that only who sees the whole column can tell."""
+    marked = [
+        name
+        for name, values in zip(batch.schema.names, batch.columns, strict=True)
+        if is_text(values.type) and numerals.as_numbers(pa.chunked_array([values]), name, comma=True)[0] is not None
+    ]
+    if marked:
+        raise DataError(
+            f"{path}: {', '.join(marked)} hold numbers with marks around them or among them, as in 5 %, 1,5 or n.a., "
+            "which engine dask would take for texts. Write plain numbers, write the table as Parquet, or say engine: "
+            "memory."
+        )
 
 
 def _refuse_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:

@@ -50,23 +50,25 @@ def read(
         there is no row.
     """
     size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
+    with path.open("rb") as file:
+        bounds = list(_bounds(file, _begin(file, dialect), size))
+    if not bounds:
+        raise pa.ArrowInvalid("There is no row.")
     # A look has many short steps, at each of which two threads would wait for Python's lock; reading has none.
     one_at_a_time = threading.Lock()
-    with path.open("rb") as file:
 
-        def part(bounds: tuple[int, int]) -> tuple[pa.Table, Scan]:
-            start, end = bounds
-            text = os.pread(file.fileno(), end - start, start)
-            with one_at_a_time:
-                scan = plain(text)
-            if scan is None:
-                raise pa.ArrowInvalid("These lines are not plain.")
-            return _part(pa.py_buffer(text), dialect, places, types), scan
+    def part(bounds: tuple[int, int]) -> tuple[pa.Table, Scan]:
+        start, end = bounds
+        with path.open("rb") as file:
+            file.seek(start)
+            text = file.read(end - start)
+        with one_at_a_time:
+            scan = plain(text)
+        if scan is None:
+            raise pa.ArrowInvalid("These lines are not plain.")
+        return _part(pa.py_buffer(text), dialect, places, types), scan
 
-        bounds = list(_bounds(file, _begin(file, dialect), size))
-        if not bounds:
-            raise pa.ArrowInvalid("There is no row.")
-        tables, scans = zip(*cores.each(part, bounds), strict=True)
+    tables, scans = zip(*cores.each(part, bounds), strict=True)
     may_have_codes = any(one.may_have_codes for one in (dialect.scan, *scans))
     return pa.concat_tables(tables), replace(dialect.scan, may_have_codes=may_have_codes)
 
@@ -77,7 +79,8 @@ def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> Iterator[pa.
         begin, length = _begin(file, dialect), os.fstat(file.fileno()).st_size
         step = (length - begin) // (_SAMPLES if len(places) <= _MOST_SAMPLED_COLUMNS else 1)
         for place in range(begin, length, max(step, _SAMPLE_BYTES)):
-            text = os.pread(file.fileno(), _SAMPLE_BYTES, place)
+            file.seek(place)
+            text = file.read(_SAMPLE_BYTES)
             text = text[0 if place == begin else text.find(b"\n") + 1 : text.rfind(b"\n") + 1]
             if text:
                 yield _part(pa.py_buffer(text), dialect, places, {})

@@ -67,3 +67,11 @@ def test_a_file_of_a_header_alone_adds_no_row(frame, order, tmp_path):
     frame.head(0).to_csv(tmp_path / "empty.csv", index=False)
     read = tables.read([tmp_path / f"{name}.csv" for name in order])
     pd.testing.assert_frame_equal(read, frame, check_dtype=False)
+
+
+@pytest.mark.parametrize("row", ["3\n", '3,"one\nline"\n'])
+def test_a_value_may_be_longer_than_a_block(row, tmp_path):
+    long = "x" * 3_000_000
+    (tmp_path / "table.csv").write_text(f"number,word\n1,{long}\n2,short\n{row}")
+    read = tables.read(tmp_path / "table.csv")
+    assert read["number"].tolist() == [1, 2, 3] and read["word"].tolist()[:2] == [long, "short"]

@@ -17,3 +17,17 @@ def test_large_decimals_are_numbers(tmp_path):
     (tmp_path / "a.csv").write_text("x\n1e300\n0.5\n")
     (part,) = parts(str(tmp_path / "a.csv"), tmp_path / "parts")
     assert part.read()["x"].tolist() == [1e300, 0.5]
+
+
+@pytest.mark.parametrize("values", ["5%,7%", '"1,5","0,25"', "n.a.,5"])
+def test_numbers_with_marks_are_refused_and_no_texts(tmp_path, values):
+    one, other = ('"1,5"', '"0,25"') if '"' in values else values.split(",")
+    (tmp_path / "a.csv").write_text("x,rate\n" + f"1,{other}\n" * 19 + f"2,{one}\n")
+    with pytest.raises(DataError, match="a.csv: rate hold numbers with marks"):
+        parts(str(tmp_path / "a.csv"), tmp_path / "parts")
+
+
+def test_words_and_codes_stay_texts(tmp_path):
+    (tmp_path / "a.csv").write_text("x,word,day\n" + "1,red 5,2021-05-01\n2,blue,2021-05-02\n" * 9)
+    (part,) = parts(str(tmp_path / "a.csv"), tmp_path / "parts")
+    assert part.read().dtypes.astype(str).tolist() == ["int64", "object", "object"]
