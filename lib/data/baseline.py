@@ -41,7 +41,7 @@ def _column(values: pd.Series) -> dict[str, Any]:
     described: dict[str, Any] = {"missing": np.count_nonzero(values.isna()) / max(1, len(values))}
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "number", **described, **_numbers(values)}
-    present = values.dropna()
+    present = values if tables.is_encoded(values) else values.dropna()  # of codes missing ones are not counted
     if pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "boolean", **described, **_categories(present)}
     if pd.api.types.is_datetime64_any_dtype(values.dtype):

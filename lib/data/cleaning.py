@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lib import cores
 from lib.data import tables
 from lib.errors import DataError, NameNotFound
 
@@ -162,11 +163,15 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Frame with infinite numbers as missing ones, and a note for each column that had some."""
     notes, changed = [], {}
-    for name in frame.columns[[kind.kind == "f" for kind in frame.dtypes]]:  # select_dtypes would copy them
-        infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
-        if infinite.any():
-            notes.append(f"{infinite.sum():,} infinite values of {name} count as missing.")
-            changed[name] = frame[name].mask(infinite)
+    names = frame.columns[[kind.kind == "f" for kind in frame.dtypes]]  # select_dtypes would copy them
+
+    def infinite(name: str) -> np.ndarray:
+        return np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
+
+    for name, count in zip(names, cores.each(lambda name: np.count_nonzero(infinite(name)), names), strict=True):
+        if count:
+            notes.append(f"{count:,} infinite values of {name} count as missing.")
+            changed[name] = frame[name].mask(infinite(name))
     return _with(frame, {**frame, **changed}) if changed else frame, notes
 
 
