@@ -66,13 +66,12 @@ def _numbers(values: pd.Series) -> dict[str, Any]:
     def unscaled(value: float) -> float:
         return float(np.ldexp(value, exponent))
 
-    told = {**ends, "mean": unscaled(scaled.mean()), "deviation": unscaled(scaled.std())}
+    mean = scaled.mean()
     scaled.sort()  # in a fifth of the time that NumPy's quantile takes to part them, which parts what is sorted too
-    quantiles = zip(_QUANTILES, _between(scaled, np.array(_QUANTILES)), strict=True)
-    return {
-        **told,
-        "quantiles": {str(share): unscaled(value) for share, value in quantiles},
-    }
+    quantiles = dict(zip(map(str, _QUANTILES), map(unscaled, _between(scaled, np.array(_QUANTILES))), strict=True))
+    scaled -= mean  # in place: to get memory for a copy takes as long
+    scaled *= scaled
+    return {**ends, "mean": unscaled(mean), "deviation": unscaled(np.sqrt(scaled.mean())), "quantiles": quantiles}
 
 
 def _between(ordered: np.ndarray, shares: np.ndarray) -> np.ndarray:
