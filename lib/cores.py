@@ -1,8 +1,7 @@
 """How many cores there are for us, and work on all of them."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,16 +20,3 @@ def each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Resu
         return [function(one) for one in items]
     with ThreadPoolExecutor(available()) as threads:
         return list(threads.map(function, items))
-
-
-def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
-    """Each item with what a function gives for it; the next items are made meanwhile, and few are there at a time."""
-    with ThreadPoolExecutor(available()) as threads:
-        waiting = deque()
-        for item in items:
-            waiting.append((item, threads.submit(function, item)))
-            if len(waiting) > 2 * available():
-                first, given = waiting.popleft()
-                yield first, given.result()
-        for item, given in waiting:
-            yield item, given.result()
