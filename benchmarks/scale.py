@@ -111,7 +111,10 @@ def _arrow(file):
 
 
 def _preprocess(file):
+    import pyarrow.pandas_compat  # noqa: F401 - a notebook has imported it, and what describes a table, before
+
     from lib import backends
+    from lib.data import baseline  # noqa: F401
     from lib.parameters import Parameters, check_given, load
     from lib.pipelines.base import BasePipeline
     from lib.stages import preprocess

@@ -34,6 +34,8 @@ from lib.training.features import plain_target
 
 # Kept for the blend, and for putting its models together.
 _RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
+# Where others have the cores that takes longer: by what share of one a worker has had, up to a share of the time.
+_USUAL_CORE, _MOST_RESERVE = 0.75, 0.25
 # Of the time of all cores, what one configuration may take.
 _SHARE = 0.22
 _NO_TIME = "the time was up before it was done"
@@ -64,9 +66,8 @@ class _Search:
     def __init__(self, X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, say: Callable):
         self._started = time.monotonic()
         self._X, self._X_test, self._request, self._say = X, X_test, request, say
-        reserve = min(max(_RESERVE * request.budget_seconds, _LEAST_RESERVE_SECONDS), _MOST_RESERVE_SECONDS)
         self._end = self._started + request.budget_seconds
-        self._last = self._end - reserve
+        self._last = self._end - reserved(request.budget_seconds)
         self._y = plain_target(y, request.is_classification)
         self._classes, self._positive = None, None
         self._labels = self._y
@@ -86,6 +87,7 @@ class _Search:
             found = encoded[0][1]
             if isinstance(found, str):
                 raise StageError(f"The search could not encode the training rows: {found}")
+            self._last = self._end - reserved(self._request.budget_seconds, found.core)
             core_seconds = (self._last - time.monotonic()) * self._request.threads * found.core
             self._folds = folds.of_rows(self._labels, found.features, core_seconds, self._request)
             np.save(pool.folder / "folds.npy", self._folds)
@@ -266,6 +268,12 @@ class _Search:
 
     def _predictions(self, answers: np.ndarray) -> metrics.Predictions:
         return blend.predictions(answers, self._classes, self._positive)
+
+
+def reserved(budget_seconds: float, core: float = 1.0) -> float:
+    """Seconds of the budget that are kept for the end, where `core` is the share of a core that a worker has had."""
+    usual = min(max(_RESERVE * budget_seconds, _LEAST_RESERVE_SECONDS), _MOST_RESERVE_SECONDS)
+    return max(usual, min(usual * _USUAL_CORE / max(core, 1e-3), _MOST_RESERVE * budget_seconds))
 
 
 def _configurations(request: SearchRequest) -> list[tuple[str, str, dict[str, Any]]]:

@@ -29,12 +29,14 @@ FIRST = (
     "scrapbook",
 )
 REST = (
+    "lib.data.baseline",
     "lib.stages.automl",
     "lib.stages.deploy",
     "lib.stages.evaluate",
     "lib.stages.preprocess",
     "lib.stages.train",
     "mlflow.sklearn",
+    "pyarrow.pandas_compat",
     "sklearn.ensemble",
     "sklearn.inspection",
     "sklearn.linear_model",

@@ -199,8 +199,10 @@ def _marks(numbers: pa.ChunkedArray) -> set[str]:
 
 def _several(signed: pa.ChunkedArray, name: str) -> str:
     """A note on a column of numbers in several units, which stays text."""
+    if pc.count_distinct(signed).as_py() <= _MOST_LEVELS:
+        return ""
     marked = _are_marked(signed)
-    if _count(marked) < MOSTLY * (len(signed) - signed.null_count) or pc.count_distinct(signed).as_py() <= _MOST_LEVELS:
+    if _count(marked) < MOSTLY * (len(signed) - signed.null_count):
         return ""
     marks = sorted(one or "none" for one in _marks(signed.filter(marked)))
     if not 1 < len(marks) <= _MOST_TOLD or _any(pc.match_substring_regex(signed, r"^0\d")):

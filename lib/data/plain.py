@@ -1,7 +1,7 @@
 """Columns of numbers, and places in dictionaries, from Arrow to NumPy, some rows at a time.
 
-What a reader has made of some rows lies side by side in memory, so that it goes back to the system when all columns of
-these rows are gone; column by column, all of it would stay until the last is made.
+What a reader has made of some rows lies side by side in memory, so that it is free again when all columns of these
+rows are gone; column by column, all of it would stay until the last is made.
 """
 
 from __future__ import annotations
@@ -14,21 +14,106 @@ import pyarrow as pa
 from lib.data.dictionaries import levels
 
 _BYTES_PER_RELEASE = 2**24
+# Rows to have memory for, beyond those that are expected; what is never written to takes none.
+_SPARE_SHARE, _SPARE_ROWS = 1.05, 1_024
 
 
-def empty(table: pa.Table, encoded: Collection[int] = ()) -> dict[int, np.ndarray]:
+class Gathered:
+    """Rows as they come from a reader, which can make the next ones in the memory of these: numbers are copied."""
+
+    def __init__(self) -> None:
+        self._rows, self._capacity = 0, 0
+        self._numbers: dict[str, np.ndarray] = {}
+        self._present: dict[str, np.ndarray] = {}  # of columns with a missing number
+        self._kinds: dict[str, pa.DataType] = {}
+        self._others: list[pa.Table] = []
+
+    def add(self, rows: pa.Table, share: float) -> None:
+        """Add rows of the same columns as all before.
+
+        Parameters
+        ----------
+        rows : Table
+        share : float
+            Of all that will come, about what has come with these.
+        """
+        if not self._others:
+            self._kinds = dict(zip(rows.schema.names, rows.schema.types, strict=True))
+            numbers = {name: kind for name, kind in self._kinds.items() if _is_number(kind)}
+            self._numbers = {name: np.empty(0, dtype=kind.to_pandas_dtype()) for name, kind in numbers.items()}
+        start, self._rows = self._rows, self._rows + len(rows)
+        if self._rows > self._capacity:
+            self._capacity = int(self._rows / share * _SPARE_SHARE) + _SPARE_ROWS
+            for arrays in (self._numbers, self._present):
+                arrays |= {name: self._grown(array[:start]) for name, array in arrays.items()}
+        for name, array in self._numbers.items():
+            values = rows[name]
+            if values.null_count and name not in self._present:
+                self._present[name] = self._grown(np.ones(start, dtype=bool))
+            if name in self._present:
+                self._present[name][start : self._rows] = values.is_valid()
+            if values.null_count:
+                values = values.fill_null(np.nan if array.dtype.kind == "f" else 0)
+            array[start : self._rows] = values
+        self._others.append(rows.drop_columns(list(self._numbers)))
+
+    def _grown(self, array: np.ndarray) -> np.ndarray:
+        larger = np.empty(self._capacity, dtype=array.dtype)
+        larger[: len(array)] = array
+        return larger
+
+    def table(self) -> pa.Table:
+        """All rows; each column of numbers in one piece."""
+        others = pa.concat_tables(self._others)
+        columns = {}
+        for name, kind in self._kinds.items():
+            if name not in self._numbers:
+                columns[name] = others[name]
+                continue
+            present = self._present.get(name)
+            bits = None if present is None else pa.py_buffer(np.packbits(present[: self._rows], bitorder="little"))
+            columns[name] = pa.Array.from_buffers(kind, self._rows, [bits, pa.py_buffer(self._numbers[name])])
+        return pa.table(columns)
+
+
+def taken_over(table: pa.Table) -> dict[int, np.ndarray]:
+    """Arrays in the very memory of columns of numbers, by their places, for who has the table alone.
+
+    Of those that lie in one piece, and of whole numbers only where none is missing; a missing decimal becomes NaN.
+    """
+    arrays = {}
+    for place, field in enumerate(table.schema):
+        chunks = table.column(place).chunks
+        if len(chunks) != 1 or not _is_number(field.type) or pa.types.is_float16(field.type):
+            continue
+        (values,) = chunks
+        memory = values.buffers()[1]
+        if not memory.is_mutable or (values.null_count and pa.types.is_integer(field.type)):
+            continue
+        array = np.frombuffer(memory, field.type.to_pandas_dtype())[values.offset : values.offset + len(values)]
+        if values.null_count:
+            array[values.is_null()] = np.nan
+        arrays[place] = array
+    return arrays
+
+
+def empty(table: pa.Table, without: Collection[int], encoded: Collection[int]) -> dict[int, np.ndarray]:
     """Arrays for the columns of numbers, by their places; whole numbers beside missing ones become decimals.
 
     Parameters
     ----------
     table : Table
+    without : collection of int
+        Places of columns that need none.
     encoded : collection of int
         Places of columns that are dictionaries, the same in all their rows: of these, arrays for places in it.
     """
     arrays = {}
     for place, field in enumerate(table.schema):
-        is_whole = pa.types.is_integer(field.type)
-        if is_whole or pa.types.is_floating(field.type):
+        if place in without:
+            continue
+        if _is_number(field.type):
+            is_whole = pa.types.is_integer(field.type)
             kind = np.float64 if is_whole and table.column(place).null_count else field.type.to_pandas_dtype()
             arrays[place] = np.empty(len(table), dtype=kind)
         elif place in encoded:
@@ -61,3 +146,7 @@ def fill(arrays: Mapping[int, np.ndarray], batches: list[pa.RecordBatch]) -> Non
         if copied > _BYTES_PER_RELEASE:
             pa.default_memory_pool().release_unused()
             copied = 0
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from pyarrow import csv as arrow_csv
 from lib import cores
 from lib.data.dialect import Dialect
 from lib.data.numerals import NULLS
+from lib.data.plain import Gathered
 from lib.data.scan import Scan, plain
 
 # A reader of many columns takes long to start, whatever there is to read.
@@ -55,22 +57,30 @@ def read(
     if not bounds:
         raise pa.ArrowInvalid("There is no row.")
     # A look has many short steps, at each of which two threads would wait for Python's lock; reading has none.
-    one_at_a_time = threading.Lock()
+    one_at_a_time, kept = threading.Lock(), threading.local()
+    longest = max(end - start for start, end in bounds)
 
     def part(bounds: tuple[int, int]) -> tuple[pa.Table, Scan]:
         start, end = bounds
+        if not hasattr(kept, "memory"):  # new memory for every range would take longer than to read it
+            kept.memory = bytearray(longest)
+        text = memoryview(kept.memory)[: end - start]
         with path.open("rb") as file:
             file.seek(start)
-            text = file.read(end - start)
+            file.readinto(text)
         with one_at_a_time:
             scan = plain(text)
         if scan is None:
             raise pa.ArrowInvalid("These lines are not plain.")
         return _part(pa.py_buffer(text), dialect, places, types), scan
 
-    tables, scans = zip(*cores.each(part, bounds), strict=True)
-    may_have_codes = any(one.may_have_codes for one in (dialect.scan, *scans))
-    return pa.concat_tables(tables), replace(dialect.scan, may_have_codes=may_have_codes)
+    gathered, may_have_codes, (_, length) = Gathered(), dialect.scan.may_have_codes, bounds[-1]
+    with ThreadPoolExecutor(cores.available()) as threads:
+        for (_, end), (rows, scan) in zip(bounds, threads.map(part, bounds), strict=True):
+            with one_at_a_time:
+                gathered.add(rows, share=end / length)
+            may_have_codes = may_have_codes or scan.may_have_codes
+    return gathered.table(), replace(dialect.scan, may_have_codes=may_have_codes)
 
 
 def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> Iterator[pa.Table]:

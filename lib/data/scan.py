@@ -50,7 +50,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class _Found:
-    """What one block tells; places are those of its bytes, -1 where there is none."""
+    """What one block tells; places are those of its bytes, -1 where there is none; lines are 0 if not counted."""
 
     lines: int
     quotes: int
@@ -61,16 +61,18 @@ class _Found:
     not_utf8: int
 
 
-def plain(text: bytes) -> Scan | None:
+def plain(text: bytes | memoryview) -> Scan | None:
     """What whole lines tell that are UTF-8 and have no line break in quotes; None of others."""
-    may_have_codes, start, look = False, 0, _Look()
+    may_have_codes, start, look = False, 0, _Look(counts_lines=False)
     while start < len(text):
-        end = text.find(b"\n", start + _BLOCK_BYTES) + 1 or len(text)
-        found = look(text[start:end])
+        block = bytes(text[start : start + _BLOCK_BYTES])
+        if start + len(block) < len(text):
+            block = block[: block.rfind(b"\n") + 1] or bytes(text[start:])
+        found = look(block)
         if found.nul >= 0 or found.not_utf8 >= 0 or found.has_breaks or found.quotes % 2:
             return None
         may_have_codes = may_have_codes or found.may_have_codes
-        start = end
+        start += len(block)
     return Scan(strange=None, is_balanced=True, has_breaks=False, may_have_codes=may_have_codes)
 
 
@@ -87,7 +89,7 @@ def scan(file: BinaryIO, path: Path) -> Scan:
     stranger: tuple[int, int] | None = None
     undefined: tuple[int, int] | None = None
     strange, of_utf8, of_others = b"", 0, 0  # lines beyond ASCII
-    look = _Look()
+    look = _Look(counts_lines=True)
     for block in _blocks(file):
         found = look(block)
         if found.nul >= 0:  # what stands before it would be taken for the whole value
@@ -140,7 +142,8 @@ def _after_sign(last: bytes, end: int) -> int:
 class _Look:
     """Looks at blocks, in memory that it keeps: to get some for each step takes longer than the step."""
 
-    def __init__(self):
+    def __init__(self, counts_lines: bool):
+        self._counts_lines = counts_lines
         self._truths, self._others, self._signs = (np.empty(0, dtype=kind) for kind in (bool, bool, np.uint8))
 
     def __call__(self, block: bytes) -> _Found:
@@ -148,10 +151,12 @@ class _Look:
         if len(signs) > len(self._signs):
             for kept in (self._truths, self._others, self._signs):
                 kept.resize(len(signs) + _BLOCK_BYTES // 8, refcheck=False)
-        ends = self._places(signs, "\n")
-        lines = bits.count(ends)
-        quotes, has_breaks = 0, False
-        if b'"' in block:
+        lines, quotes, has_breaks = 0, 0, False
+        has_quotes = b'"' in block
+        if has_quotes or self._counts_lines:
+            ends = self._places(signs, "\n")
+            lines = bits.count(ends)
+        if has_quotes:
             marks = self._places(signs, '"')
             ends |= self._places(signs, "\r") if b"\r" in block else ends
             quotes, has_breaks = bits.count(marks), bool((bits.between(marks) & ends).any())

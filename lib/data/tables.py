@@ -190,9 +190,10 @@ def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
 
 
 def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[str] = ()) -> pd.DataFrame:
-    """Table in pandas; where nobody else holds it, what is made is gone from it before the next is made.
+    """Table in pandas, for who has it alone: some of its memory becomes the frame's, which may be written to.
 
-    Dictionaries become categories; of those that are not `declared` to be some, the levels are texts of Arrow.
+    What is made is gone from it before the next is made. Dictionaries become categories; of those that are not
+    `declared` to be some, the levels are texts of Arrow.
     """
     types = {pa.string(): ARROW_TEXT}.get if arrow_texts else None
     texts = [
@@ -220,11 +221,13 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
             frame.isetitem(place, values.cat.rename_categories(values.cat.categories.astype(ARROW_TEXT)))
     else:
         categories = {place: levels(table.column(place)) for place in encoded}
-        columns = plain.empty(table, encoded)
+        numbers = plain.taken_over(table)
+        columns = plain.empty(table, numbers, encoded)
         batches = table.select(list(columns)).to_batches() if columns else []
-        others = [place for place in range(len(names)) if place not in columns]
+        others = [place for place in range(len(names)) if place not in columns and place not in numbers]
         table = table.select(others)
         plain.fill(columns, batches)
+        columns |= numbers
         for place, found in categories.items():
             kinds = pd.Index(found.to_pandas(types_mapper=types))
             columns[place] = pd.Categorical.from_codes(columns[place], kinds, validate=False)

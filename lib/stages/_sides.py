@@ -91,15 +91,19 @@ def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
 
 
 def _digest(values: pd.Series) -> bytes:
-    """Digest of a column; of numbers, by sums that every bit of them changes, which take a tenth of the time."""
+    """Digest of a column; of what NumPy holds, by sums that every bit of it changes, which take a tenth of the time."""
     state = hashlib.blake2b(repr((values.name, str(values.dtype), len(values))).encode())
+    held = None
     if tables.is_encoded(values):
-        state.update(repr(list(values.cat.categories)).encode())
-    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf" and values.dtype.itemsize == 8:
-        bits = np.ascontiguousarray(values.to_numpy()).view(np.uint64)
-        whole = len(bits) // len(_WEIGHTS) * len(_WEIGHTS)
-        state.update((bits[:whole].reshape(-1, len(_WEIGHTS)) @ _WEIGHTS).tobytes())
-        state.update(bits[whole:].tobytes())
+        state.update(repr(values.cat.categories.tolist()).encode())
+        held = values.cat.codes.to_numpy()
+    elif isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
+        held = values.to_numpy()
+    if held is not None:
+        octets = np.ascontiguousarray(held).view(np.uint8)
+        whole = len(octets) // _WEIGHTS.nbytes * _WEIGHTS.nbytes
+        state.update((octets[:whole].view(np.uint64).reshape(-1, len(_WEIGHTS)) @ _WEIGHTS).tobytes())
+        state.update(octets[whole:].tobytes())
         return state.digest()
     for chunk in tables.as_arrow(values.to_frame()).combine_chunks().column(0).chunks:
         for buffer in chunk.buffers():

@@ -124,7 +124,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     ]
 
     folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
-    with ThreadPoolExecutor(1) as writer:  # which Arrow does on the one core, while the other counts
+    with ThreadPoolExecutor(2) as writer:  # which Arrow does outside Python's lock, while columns are counted
         sides = {"train": train, "test": test}
         written = {
             side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
