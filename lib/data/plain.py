@@ -45,7 +45,8 @@ class Gathered:
         if self._rows > self._capacity:
             self._capacity = int(self._rows / share * _SPARE_SHARE) + _SPARE_ROWS
             for arrays in (self._numbers, self._present):
-                arrays |= {name: self._grown(array[:start]) for name, array in arrays.items()}
+                for name in arrays:  # one by one, so that no moment holds all twice
+                    arrays[name] = self._grown(arrays[name][:start])
         for name, array in self._numbers.items():
             values = rows[name]
             if values.null_count and name not in self._present:
