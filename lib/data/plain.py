@@ -25,7 +25,7 @@ class Gathered:
         self._rows, self._capacity = 0, 0
         self._numbers: dict[str, np.ndarray] = {}
         self._present: dict[str, np.ndarray] = {}  # of columns with a missing number
-        self._kinds: dict[str, pa.DataType] = {}
+        self._names: list[str] = []
         self._others: list[pa.Table] = []
 
     def add(self, rows: pa.Table, share: float) -> None:
@@ -38,9 +38,9 @@ class Gathered:
             Of all that will come, about what has come with these.
         """
         if not self._others:
-            self._kinds = dict(zip(rows.schema.names, rows.schema.types, strict=True))
-            numbers = {name: kind for name, kind in self._kinds.items() if _is_number(kind)}
-            self._numbers = {name: np.empty(0, dtype=kind.to_pandas_dtype()) for name, kind in numbers.items()}
+            self._names = rows.column_names
+            kinds = {field.name: field.type.to_pandas_dtype() for field in rows.schema if _is_number(field.type)}
+            self._numbers = {name: np.empty(0, dtype=kind) for name, kind in kinds.items()}
         start, self._rows = self._rows, self._rows + len(rows)
         if self._rows > self._capacity:
             self._capacity = int(self._rows / share * _SPARE_SHARE) + _SPARE_ROWS
@@ -67,14 +67,30 @@ class Gathered:
         """All rows; each column of numbers in one piece."""
         others = pa.concat_tables(self._others)
         columns = {}
-        for name, kind in self._kinds.items():
+        for name in self._names:
             if name not in self._numbers:
                 columns[name] = others[name]
                 continue
             present = self._present.get(name)
-            bits = None if present is None else pa.py_buffer(np.packbits(present[: self._rows], bitorder="little"))
-            columns[name] = pa.Array.from_buffers(kind, self._rows, [bits, pa.py_buffer(self._numbers[name])])
+            columns[name] = arrow_array(
+                self._numbers[name][: self._rows], None if present is None else present[: self._rows]
+            )
         return pa.table(columns)
+
+
+def arrow_array(numbers: np.ndarray, present: np.ndarray | None) -> pa.Array:
+    """Column in Arrow of numbers that stay where they are.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (rows,), contiguous
+    present : ndarray of bool, of shape (rows,), or None
+        Which of them are no missing ones; None: all.
+    """
+    bits = None
+    if present is not None and not present.all():
+        bits = pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [bits, pa.py_buffer(numbers)])
 
 
 def taken_over(table: pa.Table) -> dict[int, np.ndarray]:

@@ -19,8 +19,10 @@ from lib.data.numerals import NULLS
 from lib.data.plain import Gathered
 from lib.data.scan import Scan, plain
 
+# Each range has steps for which threads wait for each other: the fewer the better, but some for each core.
+_LARGEST_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 4
 # A reader of many columns takes long to start, whatever there is to read.
-_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**21, 2**15
+_LEAST_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**19, 2**15
 _SAMPLES, _SAMPLE_BYTES, _MOST_SAMPLED_COLUMNS = 4, 2**18, 200
 
 
@@ -51,7 +53,9 @@ def read(
         Where a value is of another type, a row is too long or too short, a range is not as plain as the beginning, or
         there is no row.
     """
-    size = max(_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
+    even = path.stat().st_size // (_RANGES_PER_CORE * cores.available())
+    least = max(_LEAST_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
+    size = max(least, min(even, _LARGEST_RANGE_BYTES))
     with path.open("rb") as file:
         bounds = list(_bounds(file, _begin(file, dialect), size))
     if not bounds:
