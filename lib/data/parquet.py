@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -37,15 +37,13 @@ def read(paths: Sequence[Path], without: Collection[str] = ()) -> tuple[pa.Table
     known: dict[str, None] = {}
     tables, notes = [], {}
     for place, path in enumerate(paths):
-        names = _names(path)
+        names = names_in(path)
         known |= dict.fromkeys([*names, *folders])
         table = _table(path, [name for name in names if name not in without])
-        table, said = _of_plain_cells(table)
+        table, said = of_plain_cells(table)
         notes |= dict.fromkeys(said)
-        for name, values in folders.items():
-            if name not in (*names, *without):
-                table = table.append_column(name, pa.repeat(values[place], len(table)))
-        tables.append(table)
+        values = {name: column[place] for name, column in folders.items()}
+        tables.append(with_folders(table, values, without=[*names, *without]))
     return _joined(paths, tables), list(known), list(notes)
 
 
@@ -68,6 +66,14 @@ def folder_values(paths: Sequence[Path]) -> dict[str, pa.Array]:
     return columns
 
 
+def with_folders(table: pa.Table, values: Mapping[str, pa.Scalar], without: Collection[str]) -> pa.Table:
+    """Table with what the folders of its file are named by, less some columns."""
+    for name, value in values.items():
+        if name not in without:
+            table = table.append_column(name, pa.repeat(value, len(table)))
+    return table
+
+
 def is_of_bytes(kind: pa.DataType) -> bool:
     """Whether values of a type are bytes, as some programs write texts."""
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
@@ -81,7 +87,8 @@ def as_texts(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray |
         return None
 
 
-def _names(path: Path) -> list[str]:
+def names_in(path: Path) -> list[str]:
+    """Names of a file's columns, each of which must be there once."""
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowException, OSError) as error:
@@ -98,7 +105,7 @@ def _table(path: Path, names: Sequence[str]) -> pa.Table:
         raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def _of_plain_cells(table: pa.Table) -> tuple[pa.Table, list[str]]:
+def of_plain_cells(table: pa.Table) -> tuple[pa.Table, list[str]]:
     """Table without columns whose cells are no single value, and a note on each."""
     notes = []
     for field in table.schema:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib.data import guessing, numerals, sources, tables
+from lib.data import guessing, numerals, parquet, sources, tables
 from lib.data.dialect import Dialect, look
 from lib.data.dictionaries import is_text
 from lib.data.endings import PARQUET
@@ -27,17 +27,25 @@ class Part:
     path : str
     group : int
         Of its row groups.
+    folders : mapping of str to Scalar
+        What its folders are named by.
     """
 
     path: str
     group: int
+    folders: Mapping[str, pa.Scalar] = field(default_factory=dict)
 
     def read(self, without: Collection[str] = ()) -> pd.DataFrame:
-        """The rows, less some columns."""
-        file = pq.ParquetFile(self.path)
-        names = [name for name in file.schema_arrow.names if name not in without]
-        frame = tables.as_pandas(file.read_row_group(self.group, columns=names))
+        """The rows, less some columns; ``attrs["notes"]`` are sentences on others that are left out."""
+        names = parquet.names_in(Path(self.path))
+        read = pq.ParquetFile(self.path).read_row_group(
+            self.group, columns=[one for one in names if one not in without]
+        )
+        table, notes = parquet.of_plain_cells(read)
+        del read
+        frame = tables.as_pandas(parquet.with_folders(table, self.folders, without=[*names, *without]))
         frame.columns = [str(name).strip() for name in frame.columns]
+        frame.attrs[tables.NOTES] = notes
         return frame
 
 
@@ -63,7 +71,13 @@ def parts(uri: str, folder: Path, encoding: str = "") -> list[Part]:
     paths = sources.files(uri)
     if paths[0].suffix.lower() not in PARQUET:
         paths = [_as_parquet(path, folder / f"{place:04d}.parquet", encoding) for place, path in enumerate(paths)]
-    return [Part(str(path), group) for path in paths for group in range(_groups(path))]
+        return [Part(str(path), group) for path in paths for group in range(_groups(path))]
+    named = parquet.folder_values(paths)
+    return [
+        Part(str(path), group, {name: values[place] for name, values in named.items()})
+        for place, path in enumerate(paths)
+        for group in range(_groups(path))
+    ]
 
 
 def _groups(path: Path) -> int:

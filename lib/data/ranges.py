@@ -71,7 +71,8 @@ def read(
         text = memoryview(kept.memory)[: end - start]
         with path.open("rb") as file:
             file.seek(start)
-            file.readinto(text)
+            if file.readinto(text) < len(text):
+                raise OSError(f"{path} has become shorter while it was read")
         with one_at_a_time:
             scan = plain(text)
         if scan is None:

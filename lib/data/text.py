@@ -163,8 +163,8 @@ def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]])
 def _ends(column: pa.ChunkedArray) -> tuple[float, float]:
     """Least and largest number, in a fraction of Arrow's time; 0 where there is none."""
     present = [chunk.drop_null().to_numpy() for chunk in column.chunks if chunk.null_count < len(chunk)]
-    ends = [(np.fmin.reduce(one), np.fmax.reduce(one)) for one in present]
-    return (float(min(least for least, _ in ends)), float(max(most for _, most in ends))) if ends else (0.0, 0.0)
+    least, most = [np.fmin.reduce(one) for one in present], [np.fmax.reduce(one) for one in present]
+    return (float(np.fmin.reduce(least)), float(np.fmax.reduce(most))) if present else (0.0, 0.0)
 
 
 def _shown(paths: Sequence[Path]) -> str:

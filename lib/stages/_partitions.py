@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lib import charts
-from lib.data import cleaning, contract, violations
+from lib.data import cleaning, contract, tables, violations
 from lib.data.partitions import Part, parts
 from lib.data.row_hash import row_hash
 from lib.data.split import Rule, Split, TimeSplit, restored
@@ -83,6 +83,7 @@ def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]
     """Read, check, prepare, split and write one part; runs on a worker."""
     parameters, hooks, backend = _here(plan)
     raw, read = _raw(part, parameters)
+    left_out = raw.attrs[tables.NOTES]
     told = {"columns": raw.shape[1], "broken": None, "keys": {}}
     aside = 0
     if parameters.contract:
@@ -111,7 +112,7 @@ def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]
     told["types"] = {name: str(kind) for name, kind in sides["train"].dtypes.items()} if len(train) else {}
     told["sample"] = sides["train"].sample(min(len(train), plan["sample"]), random_state=number)
     told["rows"] = {"read": read, "aside": aside, "train": len(train), "test": len(test)}
-    return {**told, "notes": notes}
+    return {**told, "notes": [*left_out, *notes]}
 
 
 def _here(plan: dict[str, Any]) -> tuple[Parameters, Any, Backend]:
