@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor
     from lib.chain.reuse import Earlier, Reuse
 
+_TICK_SECONDS = 0.5
+
 
 def run(
     executions: Sequence[Execution],
@@ -117,7 +119,7 @@ class _Runner:
                 for one in together:
                     futures.append(pool.submit(self._one, one, executor, share))
                 self._prepare(together, following)
-                wait(futures)
+                _wait(futures)
             except KeyboardInterrupt:
                 self._stop(futures)
                 raise Interrupted from None
@@ -234,9 +236,15 @@ class _Runner:
         self._cancelled.set()
         while not all(future.done() for future in futures):
             try:
-                wait(futures)
+                _wait(futures)
             except KeyboardInterrupt:
                 self._cancelled.at_once = True
+
+
+def _wait(futures: Sequence[Future]) -> None:
+    """Wait until all are done, and look about meanwhile: of a signal just before a wait, Python hears when it ends."""
+    while wait(futures, timeout=_TICK_SECONDS).not_done:
+        pass
 
 
 def _together(failed: Sequence[BaseException]) -> BaseException:
