@@ -242,7 +242,7 @@ class _Runner:
 
 
 def _wait(futures: Sequence[Future]) -> None:
-    """Wait until all are done, and look about meanwhile: of a signal just before a wait, Python hears when it ends."""
+    """Wait until all are done, a moment at a time: Python may hear of a signal only when a wait ends."""
     while wait(futures, timeout=_TICK_SECONDS).not_done:
         pass
 

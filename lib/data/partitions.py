@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib.data import guessing, numerals, parquet, sources, tables
+from lib.data import guessing, numerals, parquet, plain, sources, tables
 from lib.data.dialect import Dialect, look
 from lib.data.dictionaries import is_text
 from lib.data.endings import PARQUET
@@ -37,13 +36,13 @@ class Part:
 
     def read(self, without: Collection[str] = ()) -> pd.DataFrame:
         """The rows, less some columns; ``attrs["notes"]`` are sentences on others that are left out."""
-        names = parquet.names_in(Path(self.path))
-        read = pq.ParquetFile(self.path).read_row_group(
-            self.group, columns=[one for one in names if one not in without]
-        )
-        table, notes = parquet.of_plain_cells(read)
-        del read
-        frame = tables.as_pandas(parquet.with_folders(table, self.folders, without=[*names, *without]))
+        file = pq.ParquetFile(self.path)
+        names = file.schema_arrow.names
+        table = file.read_row_group(self.group, columns=[name for name in names if name not in without])
+        table, notes = parquet.of_plain_cells(table)
+        only = [parquet.with_folders(table, self.folders, without=[*names, *without])]
+        del table  # as_pandas has it alone
+        frame = tables.as_pandas(only.pop())
         frame.columns = [str(name).strip() for name in frame.columns]
         frame.attrs[tables.NOTES] = notes
         return frame
@@ -81,10 +80,8 @@ def parts(uri: str, folder: Path, encoding: str = "") -> list[Part]:
 
 
 def _groups(path: Path) -> int:
-    try:
-        return pq.ParquetFile(path).num_row_groups
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+    parquet.names_in(path)  # which refuses what cannot be read
+    return pq.ParquetFile(path).num_row_groups
 
 
 def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
@@ -130,9 +127,10 @@ def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
 
 def _is_long(column: pa.Array) -> bool:
     """Whether some value is a number that may have had more digits than a float keeps."""
-    return pa.types.is_floating(column.type) and any(
-        abs(end.as_py() or 0) >= numerals.LARGEST_EXACT for end in pc.min_max(column).values()
-    )
+    if not pa.types.is_floating(column.type):
+        return False
+    least, most = plain.ends(pa.chunked_array([column]))
+    return max(-least, most) >= numerals.LARGEST_EXACT
 
 
 def _refuse_marks(path: Path, batch: pa.RecordBatch) -> None:
@@ -151,7 +149,7 @@ def _refuse_marks(path: Path, batch: pa.RecordBatch) -> None:
 
 
 def _refuse_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
-    numbers = [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
+    numbers = [field.name for field in schema if plain.is_number(field.type)]
     kept = set()
     for batch in guessing.batches(path, dialect, numbers):
         kept |= {name for name in numbers if numerals.has_codes(pa.chunked_array([batch[name]]))}

@@ -79,11 +79,11 @@ def read(
             raise pa.ArrowInvalid("These lines are not plain.")
         return _part(pa.py_buffer(text), dialect, places, types), scan
 
-    gathered, may_have_codes, (_, length) = Gathered(), dialect.scan.may_have_codes, bounds[-1]
+    gathered, may_have_codes = Gathered(), dialect.scan.may_have_codes
     with ThreadPoolExecutor(cores.available()) as threads:
         for (_, end), (rows, scan) in zip(bounds, threads.map(part, bounds), strict=True):
             with one_at_a_time:
-                gathered.add(rows, share=end / length)
+                gathered.add(rows, share=end / bounds[-1][1])
             may_have_codes = may_have_codes or scan.may_have_codes
     return gathered.table(), replace(dialect.scan, may_have_codes=may_have_codes)
 

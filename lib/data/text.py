@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.data import guessing, mending, numerals, totals
+from lib.data import guessing, mending, numerals, plain, totals
 from lib.data.counts import Mark
 from lib.data.dialect import UNREADABLE, Dialect
 from lib.data.dictionaries import is_text
@@ -146,25 +145,18 @@ def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]])
     kind = column.type
     if pa.types.is_temporal(kind):
         return True
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    if not plain.is_number(kind):
         return False
     if any(dialect.scan.may_have_codes for _, dialect in files):
         return True
     if pa.types.is_integer(kind) and not column.null_count:
         return False
-    least, most = _ends(column)
+    least, most = plain.ends(column)
     if max(-least, most) >= numerals.LARGEST_EXACT:
         return True
     # As +49301234567, which pyarrow takes for a decimal number.
     is_float = pa.types.is_floating(kind) and least >= numerals.SHORTEST_PHONE
     return is_float and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
-
-
-def _ends(column: pa.ChunkedArray) -> tuple[float, float]:
-    """Least and largest number, in a fraction of Arrow's time; 0 where there is none."""
-    present = [chunk.drop_null().to_numpy() for chunk in column.chunks if chunk.null_count < len(chunk)]
-    least, most = [np.fmin.reduce(one) for one in present], [np.fmax.reduce(one) for one in present]
-    return (float(np.fmin.reduce(least)), float(np.fmax.reduce(most))) if present else (0.0, 0.0)
 
 
 def _shown(paths: Sequence[Path]) -> str:

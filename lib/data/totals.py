@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from lib.data.dictionaries import is_text
 from lib.data.numerals import MISSING
+from lib.data.plain import is_number
 
 _TOTAL = re.compile(
     r"((grand|sub|column)[ -]?)?totals?( g[eé]n[eé]ral)?|sum|summe|(gesamt|zwischen)(summe)?|insgesamt|totale|totaal|"
@@ -78,11 +79,6 @@ def without_total(guessed: pa.Table, table: pa.Table, names: list[str], line: in
     if not summed:
         return table, f"{told}: where it sums up the rows above, delete it."
     return table[:-1], f"{told} and the sum of the rows above in {names[int(summed[0])]}: it was left out."
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether values of a type are numbers."""
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def _is_sum(column: pa.ChunkedArray) -> bool:

@@ -19,6 +19,28 @@ from tests.chain.small_notebooks import errors_of, meet, once, touch, touch_and_
 from tests.processes import has_ended
 
 TRAINED = 'training_function: str = ""  # which'
+# Another thread gets the signal once the main one is in its wait, from which nothing but time then wakes it.
+WAITING = """
+import signal, sys, threading
+from concurrent.futures import Future
+from lib.chain import running
+
+main = threading.main_thread().ident
+
+def interrupt():
+    frame = None
+    while getattr(frame, "f_code", None) is not running.wait.__code__:
+        frame = sys._current_frames()[main]
+        while frame and frame.f_code is not running.wait.__code__:
+            frame = frame.f_back
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    running._wait([Future()])
+except KeyboardInterrupt:
+    print("heard")
+"""
 
 
 def counting(path):
@@ -470,3 +492,8 @@ def test_nothing_is_left_of_a_run_but_the_fork_server(chain):
     chain.run()
     assert not forking.kernels._spares
     assert not [one for one in threading.enumerate() if one.name.startswith(("end of kernel", "notebook", "watch"))]
+
+
+def test_an_interrupt_that_does_not_wake_the_main_thread_is_heard():
+    done = subprocess.run([sys.executable, "-c", WAITING], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "heard", done.stderr

@@ -1,4 +1,4 @@
-"""Parts of a text file: none is read otherwise than the whole."""
+"""Parts of a table: none is read otherwise than the whole."""
 
 import pandas as pd
 import pyarrow as pa
