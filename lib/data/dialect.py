@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from lib.data import encodings, layout
 from lib.data.layout import SEPARATORS, SNIFFED_BYTES
-from lib.data.scan import Scan, plain, scan
+from lib.data.scan import Scan, scan
 from lib.errors import DataError
 
 _LOOKED_AT = 4_000
@@ -175,8 +175,10 @@ def look(path: Path, encoding: str = "") -> Dialect:
 def foresee(path: Path) -> Dialect | None:
     """Dialect of a text file where all of it is as plain as its beginning; None where that is not."""
     start = _start(path)
-    scanned = plain(start[: start.rfind(b"\n") + 1])
-    if scanned is None or encodings.of_mark(start) not in ("", "utf-8"):
+    if encodings.of_mark(start) not in ("", "utf-8"):
+        return None
+    scanned = scan(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
+    if scanned.strange or scanned.has_breaks or not scanned.is_balanced:
         return None
     return _dialect(path, start, "utf-8", scanned)
 
@@ -232,15 +234,16 @@ def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
     has_row_names = layout.has_row_names(layout.rows_of(rest, separator, is_padded, escape)[titles:])
     row = ["", *row] if has_row_names else row
     before = len(beginning[: len(beginning) - len(rest)].splitlines()) + begun
+    above = "".join(beginning.splitlines(keepends=True)[: before + 1])
     return Dialect(
-        encoding,
-        separator,
-        [layout.visible(name) or f"Unnamed: {place}" for place, name in enumerate(row)],
-        before,
-        titles,
-        scanned,
-        is_padded,
-        escape,
-        has_row_names,
-        bool(_OLD_BREAK.search("".join(beginning.splitlines(keepends=True)[: before + 1]))),
+        encoding=encoding,
+        separator=separator,
+        header=[layout.visible(name) or f"Unnamed: {place}" for place, name in enumerate(row)],
+        lines_before=before,
+        titles=titles,
+        scan=scanned,
+        is_padded=is_padded,
+        escape=escape,
+        has_row_names=has_row_names,
+        has_old_breaks=bool(_OLD_BREAK.search(above)),
     )

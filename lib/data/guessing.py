@@ -213,7 +213,7 @@ def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool
         return {}
     is_cut = ranges.may_be_cut(path, dialect)
     try:
-        some = list(ranges.samples(path, dialect, places)) if is_cut else [_first_rows(path, dialect, places)]
+        some = ranges.samples(path, dialect, places) if is_cut else [_first_rows(path, dialect, places)]
     except (pa.ArrowInvalid, *UNREADABLE):  # whoever reads all of it says where and why
         return {}
     types = {}

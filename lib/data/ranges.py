@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +19,13 @@ from lib import cores
 from lib.data.dialect import Dialect
 from lib.data.numerals import NULLS
 from lib.data.plain import Gathered
-from lib.data.scan import Scan, plain
+from lib.data.scan import Look, Scan
 
 # Each range has steps for which threads wait for each other: the fewer the better, but some for each core.
 _LARGEST_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 4
 # A reader of many columns takes long to start, whatever there is to read.
 _LEAST_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**19, 2**15
+_EMPTY_LINE = re.compile(rb"(?:\A|\n)(?=\r?\n)")
 _SAMPLES, _SAMPLE_BYTES, _MOST_SAMPLED_COLUMNS = 4, 2**18, 200
 
 
@@ -61,10 +64,10 @@ def read(
     if not bounds:
         raise pa.ArrowInvalid("There is no row.")
     # A look has many short steps, at each of which two threads would wait for Python's lock; reading has none.
-    one_at_a_time, kept = threading.Lock(), threading.local()
+    one_at_a_time, look, kept = threading.Lock(), Look(), threading.local()
     longest = max(end - start for start, end in bounds)
 
-    def part(bounds: tuple[int, int]) -> tuple[pa.Table, Scan]:
+    def part(bounds: tuple[int, int]) -> tuple[pa.Table, bool]:
         start, end = bounds
         if not hasattr(kept, "memory"):  # new memory for every range would take longer than to read it
             kept.memory = bytearray(longest)
@@ -74,31 +77,45 @@ def read(
             if file.readinto(text) < len(text):
                 raise OSError(f"{path} has become shorter while it was read")
         with one_at_a_time:
-            scan = plain(text)
-        if scan is None:
-            raise pa.ArrowInvalid("These lines are not plain.")
-        return _part(pa.py_buffer(text), dialect, places, types), scan
+            has_codes = look.may_have_codes(text)
+        if has_codes is None:
+            raise pa.ArrowInvalid("These lines are no UTF-8.")
+        rows = _part(pa.py_buffer(text), dialect, places, types)
+        if _goes_on(kept.memory, len(text), len(rows), dialect):
+            raise pa.ArrowInvalid("A value holds a line break.")
+        return rows, has_codes
 
-    gathered, may_have_codes = Gathered(), dialect.scan.may_have_codes
+    gathered, codes = Gathered(), dialect.scan.may_have_codes
     with ThreadPoolExecutor(cores.available()) as threads:
-        for (_, end), (rows, scan) in zip(bounds, threads.map(part, bounds), strict=True):
+        for (_, end), (rows, has_some) in zip(bounds, threads.map(part, bounds), strict=True):
             with one_at_a_time:
                 gathered.add(rows, share=end / bounds[-1][1])
-            may_have_codes = may_have_codes or scan.may_have_codes
-    return gathered.table(), replace(dialect.scan, may_have_codes=may_have_codes)
+            codes = codes or has_some
+    return gathered.table(), replace(dialect.scan, may_have_codes=codes)
 
 
-def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> Iterator[pa.Table]:
+def _goes_on(memory: bytearray, length: int, rows: int, dialect: Dialect) -> bool:
+    """Whether some row of a text goes on in a next line, which for the last one may be in the next range."""
+    last = memory[memory.rfind(b"\n", 0, length - 1) + 1 : length]
+    lines = memory.count(b"\n", 0, length) + (not last.endswith(b"\n"))
+    if rows != lines and rows != lines - len(_EMPTY_LINE.findall(memory, 0, length)):
+        return True
+    reader = csv.reader([last.decode(), ""], **dialect.for_csv)
+    next(reader)
+    return reader.line_num > 1
+
+
+def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> list[pa.Table]:
     """Some rows from several places of the file, in the types that each of them shows."""
+    texts = []
     with path.open("rb") as file:
         begin, length = _begin(file, dialect), os.fstat(file.fileno()).st_size
         step = (length - begin) // (_SAMPLES if len(places) <= _MOST_SAMPLED_COLUMNS else 1)
         for place in range(begin, length, max(step, _SAMPLE_BYTES)):
             file.seek(place)
             text = file.read(_SAMPLE_BYTES)
-            text = text[0 if place == begin else text.find(b"\n") + 1 : text.rfind(b"\n") + 1]
-            if text:
-                yield _part(pa.py_buffer(text), dialect, places, {})
+            texts.append(text[0 if place == begin else text.find(b"\n") + 1 : text.rfind(b"\n") + 1])
+    return cores.each(lambda text: _part(pa.py_buffer(text), dialect, places, {}), filter(None, texts))
 
 
 def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lib.data.scan import plain, scan
+from lib.data.scan import Look, scan
 
 CODE = re.compile(r"(^|[,;\t|\n\r\"' +])0[0-9xX]")
 
@@ -43,11 +43,12 @@ def test_quotes_in_quotes_and_an_open_one():
     assert not looked_at('a\n"one\n').is_balanced
 
 
-def test_plain_is_what_needs_no_care():
-    assert plain(b"a\n1\n" * 100_000).may_have_codes is False
-    assert plain(b'a\n"1"\n' * 100_000 + b"01\n").may_have_codes is True
-    for late in (b'"1\n2"\n', b'"1\n', b"\xff\n", b"\0\n"):
-        assert plain(b"a\n1\n" * 100_000 + late + b"1\n" * 100_000) is None
+def test_codes_are_seen_in_every_block_and_what_is_no_utf8_is_refused():
+    look = Look()
+    assert look.may_have_codes(memoryview(b"a\n1\n" * 100_000)) is False
+    assert look.may_have_codes(memoryview(b'a\n"1"\n' * 100_000 + b"01\n")) is True
+    for late in (b"\xff\n", b"\0\n"):
+        assert look.may_have_codes(memoryview(b"a\n1\n" * 100_000 + late + b"1\n" * 100_000)) is None
 
 
 @pytest.mark.parametrize("before", range(3))
