@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lib.data.tables import counted
 from lib.metrics import Metric, Predictions, confusion_matrix
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
@@ -68,8 +69,7 @@ def target_balance(target: pd.Series, task: str) -> Chart:
         _histogram(axes, target)
         axes.set(xlabel=_short(target.name), ylabel="rows")
         return chart
-    counts = target.value_counts()
-    counts = counts[counts > 0]  # a category may have levels that no row has
+    counts = counted(target)
     shown = counts.head(_MOST_BARS)[::-1]
     bars = axes.barh(range(len(shown)), shown.to_numpy(), color=_BLUE)
     axes.set_yticks(range(len(shown)), [_short(one) for one in shown.index])

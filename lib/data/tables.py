@@ -27,6 +27,7 @@ ROWS_PER_WRITE = 2**18
 _BYTES_AT_ONCE = 2**23
 # A longer dictionary, of Python's objects, takes more than it spares.
 _MOST_LEVELS, _ROWS_PER_LEVEL = 10_000, 20
+_FEW_LEVELS = 20
 ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
@@ -157,7 +158,12 @@ def decoded(values: pd.Series) -> pd.Series:
 
 def counted(values: pd.Series) -> pd.Series:
     """How often each value comes, the most frequent first; levels of a category that no row has are left out."""
-    counts = values.value_counts()
+    if is_encoded(values) and len(values.cat.categories) <= _FEW_LEVELS:  # one by one in a fraction of the time
+        codes, levels = values.array.codes, values.cat.categories
+        counts = pd.Series([np.count_nonzero(codes == code) for code in range(len(levels))], index=levels, dtype=int)
+        counts = counts.sort_values(ascending=False, kind="stable")
+    else:
+        counts = values.value_counts()
     return counts[counts > 0]
 
 

@@ -31,7 +31,7 @@ def check(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> No
     if task == "regression":
         return
     for side, rows in (("training", train), ("test", test)):
-        classes = rows[target].unique()
+        classes = tables.counted(rows[target]).index
         if len(classes) < 2:
             raise DataError(
                 f"The {len(rows)} {side} rows are all {target} = {classes[0]!r}. Give more rows, or another "
@@ -42,11 +42,8 @@ def check(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> No
 def told_of_few(train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters) -> str:
     """A warning of scores that so few rows cannot bear."""
     if parameters.task != "regression":
-        counts = (
-            test[parameters.target_column]
-            .value_counts()
-            .reindex(train[parameters.target_column].unique(), fill_value=0)
-        )
+        in_training, counts = (tables.counted(rows[parameters.target_column]) for rows in (train, test))
+        counts = counts.reindex(in_training.index, fill_value=0)
         few = counts[counts < _FEW_TEST_ROWS]
         if len(few):
             named = ", ".join(f"{name!r} ({count})" for name, count in few.head(5).items())
