@@ -21,7 +21,8 @@ _SURE_AMOUNT = rf"^[+-]?({_GROUPED}\.\d+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d?
 _CURRENCIES = (*"$€£¥₹₽₺₪₩₴", "R$", "US$", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "PLN", "zł", "Kč", "kr")
 _MARK = "(?:" + "|".join(map(re.escape, (*_CURRENCIES, "%"))) + ")"
 _LENGTH = "(?:[cdkm]?m|ft|in|yd)"
-_UNIT = r"[\pLµμΩ°²³/€$%‰₽₺₪₩₴]{1,12}"
+# How long a unit may be is no part of it: to compile so many of a class of all letters takes milliseconds.
+_UNIT = r"[\pLµμΩ°²³/€$%‰₽₺₪₩₴]+"
 _BEGUN = rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?[\d.,]"
 _MARKED = (
     rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
@@ -33,6 +34,7 @@ _CODE = r"^[+-]?0(\d+([eE]\d+)?|[xX][\da-fA-F]+)$"
 _LONG = r"^[+-]?\d{17,}$"
 _PHONE = r"^\+[1-9]\d{6,14}$"
 _SAMPLE = 1_000
+_LONGEST_MARK = 12
 # Few different values are names, whatever they begin with: 1Story and 1.5Fin.
 _MOST_LEVELS = 30
 _MOST_TOLD, _FEWEST_LETTERS_OF_A_PLURAL = 5, 4
@@ -174,7 +176,10 @@ def _are_marked(signed: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whether each text is a number with what may stand around one."""
     begun = pc.fill_null(pc.match_substring_regex(signed, _BEGUN), False)
     # To compile the whole pattern takes longer than to hold it against a thousand texts.
-    return pc.fill_null(pc.match_substring_regex(signed, _MARKED), False) if _any(begun) else begun
+    if not _any(begun):
+        return begun
+    marked = pc.match_substring_regex(signed, _MARKED)
+    return pc.fill_null(pc.and_(marked, pc.less_equal(pc.utf8_length(_around(signed)), _LONGEST_MARK)), False)
 
 
 def _spelt_alike(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -191,9 +196,14 @@ def _spelt_alike(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
     return trimmed
 
 
+def _around(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What stands around each number."""
+    return pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")
+
+
 def _marks(numbers: pa.ChunkedArray) -> set[str]:
     """What stands around numbers, in the singular."""
-    found = set(pc.unique(pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")).to_pylist())
+    found = set(pc.unique(_around(numbers)).to_pylist())
     return {one[:-1] if len(one) >= _FEWEST_LETTERS_OF_A_PLURAL and one.endswith("s") else one for one in found}
 
 
