@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lib import cores
 from lib.data.tables import is_encoded
 
-_BLOCK_ROWS, _ROWS_PER_CORE = 2**16, 2**17
+_BLOCK_ROWS, _LEVELS_BLOCK_ROWS, _LEAST_ROWS = 2**15, 2**18, 2**17
 # Whole numbers that lie as close as that are hashed once each.
 _MOST_LEVELS = 2**13
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -37,7 +37,6 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
     ndarray of uint64, of shape (rows,)
         Mixed by splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
     """
-    total = np.zeros(len(frame), dtype=np.uint64)
     names = {
         column: np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
         for column in columns
@@ -47,18 +46,33 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
         for column, name in names.items()
         if is_encoded(frame[column])
     }
+    # Hashes of decimals have many short steps, at each of which two threads would wait for Python's lock; those of
+    # other columns have few. So one thread has the decimals of some rows, and another one has the rest.
+    decimals = [column for column in columns if frame[column].dtype.kind == "f"]
+    groups = decimals, [column for column in columns if column not in decimals]
+    totals = np.zeros((len(groups), len(frame)), dtype=np.uint64)
+    rows = max(_LEAST_ROWS, -(-len(frame) * len(groups) // cores.available()))
 
-    def add_up(start: int) -> None:
-        some = slice(start, start + _ROWS_PER_CORE)
-        for column in columns:
+    def add_up(part: tuple[np.ndarray, Sequence[str], int]) -> None:
+        total, group, start = part
+        some = slice(start, start + rows)
+        for column in group:
             values = frame[column].iloc[some]
             if column in encoded:
-                total[some] += encoded[column][values.cat.codes.to_numpy()]
+                _add_levels(total[some], values.cat.codes.to_numpy(), encoded[column])
             else:
                 _add(total[some], values, names[column])
-        total[some] = _mixed(total[some] + _mixed(np.array([seed], dtype=np.uint64)))
 
-    cores.each(add_up, range(0, len(frame), _ROWS_PER_CORE))
+    parts = [(*pair, start) for start in range(0, len(frame), rows) for pair in zip(totals, groups, strict=True)]
+    cores.each(add_up, [part for part in parts if part[1]])
+    total, other = totals
+    seeded = _mixed(np.array([seed], dtype=np.uint64)) + _MIX[0]
+    spare = np.empty(min(_BLOCK_ROWS, len(frame)), dtype=np.uint64)
+    for start in range(0, len(frame), _BLOCK_ROWS):
+        block = total[start : start + _BLOCK_ROWS]
+        block += other[start : start + _BLOCK_ROWS]
+        block += seeded
+        _scattered(block, spare[: len(block)])
     return total
 
 
@@ -73,8 +87,7 @@ def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
         return _add_numbers(total, floats, name)
     if values.dtype == bool:  # as the texts True and False
         of_texts = pd.util.hash_array(np.array(["False", "True"], dtype=object), categorize=False)
-        total += _mixed(of_texts ^ name)[values.to_numpy().astype(np.intp)]
-        return None
+        return _add_levels(total, values.to_numpy(), _mixed(of_texts ^ name))
     if pd.api.types.is_bool_dtype(values.dtype):
         values = values.astype(object)
     elif pd.api.types.is_numeric_dtype(values.dtype):
@@ -82,15 +95,13 @@ def _add(total: np.ndarray, values: pd.Series, name: np.uint64) -> None:
             low, high = int(values.min()), int(values.max())
             if high - low < min(_MOST_LEVELS, len(values)):
                 levels = _number_hash(np.arange(low, high + 1).astype(float))
-                total += _mixed(levels ^ name)[values.to_numpy() - low]
-                return None
+                return _add_levels(total, values.to_numpy(), _mixed(levels ^ name), low)
         return _add_numbers(total, values.to_numpy(dtype="float64", na_value=np.nan), name)
     if not isinstance(values.dtype, pd.StringDtype) and pd.api.types.infer_dtype(values) != "string":
         # As texts first: for Python True is 1, and the first of the two would stand for both.
         values = values.map(str, na_action="ignore")
     codes, distinct = pd.factorize(values, use_na_sentinel=True)
-    total += _of_texts(distinct, name)[codes]
-    return None
+    return _add_levels(total, codes, _of_texts(distinct, name))
 
 
 def _of_texts(distinct: ArrayLike, name: np.uint64) -> np.ndarray:
@@ -103,6 +114,19 @@ def _of_texts(distinct: ArrayLike, name: np.uint64) -> np.ndarray:
     of_texts = pd.util.hash_array(texts.to_numpy(object), categorize=False)
     hashed = np.where(read, _number_hash(numbers.to_numpy()), of_texts)
     return np.append(_mixed(hashed ^ name), np.uint64(0))
+
+
+def _add_levels(total: np.ndarray, values: np.ndarray, hashes: np.ndarray, low: int = 0) -> None:
+    """Add to each row the hash of its value, of which `low` has the first; that of -1, a missing one, is the last."""
+    rows = min(_LEVELS_BLOCK_ROWS, len(values))
+    places, found = np.empty(rows, dtype=np.intp), np.empty(rows, dtype=np.uint64)
+    for start in range(0, len(values), _LEVELS_BLOCK_ROWS):
+        block = values[start : start + _LEVELS_BLOCK_ROWS]
+        np.subtract(block, low, out=places[: len(block)])
+        # Places are right; by this mode NumPy writes at once to where it is told to.
+        total[start : start + _LEVELS_BLOCK_ROWS] += np.take(
+            hashes, places[: len(block)], out=found[: len(block)], mode="wrap"
+        )
 
 
 def _add_numbers(total: np.ndarray, floats: np.ndarray, name: np.uint64) -> None:
