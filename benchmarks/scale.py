@@ -1,8 +1,8 @@
 """Rows against time and memory: read and preprocess, train, and the same steps in plain pandas, each in a process.
 
 ``python -m benchmarks.scale 10000 1000000`` names other sizes. Memory is the peak of a process above what it held when
-its packages were imported, as a multiple of the table in Arrow. Times are medians of three, of large
-sizes a single one.
+it had done the same with some rows, all packages loaded, as a multiple of the table in Arrow. Times are medians, of
+preprocess and of pandas of nine pairs taken in turns, of the training three; of large sizes single ones.
 """
 
 import json
@@ -16,6 +16,8 @@ from pathlib import Path
 ROWS = (10_000, 100_000, 1_000_000)
 _CHUNK = 250_000
 _LARGE = 2_000_000
+_PAIRS, _FITS = 9, 3
+_FEW = 1_000
 _MEGABYTE = 2**20
 _TARGET = "bought"
 
@@ -28,15 +30,18 @@ def main(sizes):
     print("| ---: " * 9 + "|")
     for rows in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "table.csv"
-            # By another process: on Linux the peak of a process begins with what its parent holds.
-            subprocess.run([sys.executable, "-m", "benchmarks.scale", "--make", str(rows), str(file)], check=True)
+            file, few = Path(folder) / "table.csv", Path(folder) / "few" / "table.csv"
+            few.parent.mkdir()
+            for one, count in ((file, rows), (few, _FEW)):
+                # By another process: on Linux the peak of a process begins with what its parent holds.
+                subprocess.run([sys.executable, "-m", "benchmarks.scale", "--make", str(count), str(one)], check=True)
             arrow = measured("arrow", file)["bytes"]
-            repeats = 1 if rows > _LARGE else 3
+            measured("preprocess", few)
+            pairs, fits = (1, 1) if rows > _LARGE else (_PAIRS, _FITS)
             # Taken in turns, so that what else the machine does meets both.
-            pairs = [(measured("preprocess", file), measured("pandas", file)) for _ in range(repeats)]
+            pairs = [(measured("preprocess", file, few), measured("pandas", file, few)) for _ in range(pairs)]
             ours, plain = ([pair[side] for pair in pairs] for side in (0, 1))
-            trained = [measured("train", file) for _ in range(repeats)]
+            trained = [measured("train", file, few) for _ in range(fits)]
         seconds, others, fits = (statistics.median(one["seconds"] for one in each) for each in (ours, plain, trained))
         faster = statistics.median(other["seconds"] / one["seconds"] for one, other in pairs)
         peaks = [max(one["peak"] for one in each) / arrow for each in (ours, plain, trained)]
@@ -80,22 +85,24 @@ def make(file, rows):
             header = False
 
 
-def measured(part, file):
-    """What a process of its own says about one part."""
-    command = [sys.executable, "-m", "benchmarks.scale", "--part", part, str(file)]
+def measured(part, file, few=None):
+    """What a process of its own says about one part, done with a few rows before."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--part", part, *map(str, filter(None, (file, few)))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{part} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_part(part, file):
+def run_part(part, file, few=None):
     """Do one part and print its seconds and its peak."""
     import resource
 
     import psutil
 
     work = PARTS[part](file)
+    if few:
+        PARTS[part](few)()
     before = psutil.Process().memory_info().rss
     started = time.perf_counter()
     told = work()
@@ -111,10 +118,7 @@ def _arrow(file):
 
 
 def _preprocess(file):
-    import pyarrow.pandas_compat  # noqa: F401 - a notebook has imported it, and what describes a table, before
-
     from lib import backends
-    from lib.data import baseline  # noqa: F401
     from lib.parameters import Parameters, check_given, load
     from lib.pipelines.base import BasePipeline
     from lib.stages import preprocess
@@ -167,7 +171,7 @@ PARTS = {"arrow": _arrow, "preprocess": _preprocess, "pandas": _pandas, "train":
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--part"]:
-        run_part(sys.argv[2], Path(sys.argv[3]))
+        run_part(sys.argv[2], *map(Path, sys.argv[3:]))
     elif sys.argv[1:2] == ["--make"]:
         make(Path(sys.argv[3]), int(sys.argv[2]))
     else:

@@ -22,7 +22,7 @@ from lib.data.plain import Gathered
 from lib.data.scan import Look, Scan
 
 # Each range has steps for which threads wait for each other: the fewer the better, but some for each core.
-_LARGEST_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 4
+_LARGEST_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 12
 # A reader of many columns takes long to start, whatever there is to read.
 _LEAST_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**19, 2**15
 _EMPTY_LINE = re.compile(rb"(?:\A|\n)(?=\r?\n)")
