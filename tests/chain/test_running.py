@@ -35,6 +35,7 @@ def interrupt():
             frame = frame.f_back
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job lacks
 threading.Thread(target=interrupt, daemon=True).start()
 try:
     running._wait([Future()])
