@@ -32,16 +32,16 @@ def main(sizes):
         with tempfile.TemporaryDirectory() as folder:
             file, few = Path(folder) / "table.csv", Path(folder) / "few" / "table.csv"
             few.parent.mkdir()
+            # By another process: on Linux the peak of a process begins with what its parent holds.
             for one, count in ((file, rows), (few, _FEW)):
-                # By another process: on Linux the peak of a process begins with what its parent holds.
                 subprocess.run([sys.executable, "-m", "benchmarks.scale", "--make", str(count), str(one)], check=True)
             arrow = measured("arrow", file)["bytes"]
-            measured("preprocess", few)
-            pairs, fits = (1, 1) if rows > _LARGE else (_PAIRS, _FITS)
+            measured("preprocess", few)  # whose rows are trained on before others
+            repeats, trainings = (1, 1) if rows > _LARGE else (_PAIRS, _FITS)
             # Taken in turns, so that what else the machine does meets both.
-            pairs = [(measured("preprocess", file, few), measured("pandas", file, few)) for _ in range(pairs)]
+            pairs = [(measured("preprocess", file, few), measured("pandas", file, few)) for _ in range(repeats)]
             ours, plain = ([pair[side] for pair in pairs] for side in (0, 1))
-            trained = [measured("train", file, few) for _ in range(fits)]
+            trained = [measured("train", file, few) for _ in range(trainings)]
         seconds, others, fits = (statistics.median(one["seconds"] for one in each) for each in (ours, plain, trained))
         faster = statistics.median(other["seconds"] / one["seconds"] for one, other in pairs)
         peaks = [max(one["peak"] for one in each) / arrow for each in (ours, plain, trained)]

@@ -48,8 +48,10 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
     }
     # Hashes of decimals have many short steps, at each of which two threads would wait for Python's lock; those of
     # other columns have few. So one thread has the decimals of some rows, and another one has the rest.
-    decimals = [column for column in columns if frame[column].dtype.kind == "f"]
-    groups = decimals, [column for column in columns if column not in decimals]
+    groups = [
+        [column for column in columns if (frame[column].dtype.kind == "f") is are_decimals]
+        for are_decimals in (True, False)
+    ]
     totals = np.zeros((len(groups), len(frame)), dtype=np.uint64)
     rows = max(_LEAST_ROWS, -(-len(frame) * len(groups) // cores.available()))
 
