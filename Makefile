@@ -1,4 +1,4 @@
-# Each target sets up what it needs; only git, make and Python 3.10 or 3.11 are taken for granted.
+# Each target sets up what it needs; only git, make and Python 3.11 are taken for granted.
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: run test test-all bench lint infra-check infra-schema install gpu kernel lock clean help
 
 # The Python of a new environment: make run PYTHON=/path/to/python3.11 (make clean removes the old one).
-PYTHON ?= python3.11 python3.10 python3 python
+PYTHON ?= python3.11 python3 python
 
 run: .venv/.core ## The chain on a table: make run ARGS="--params parameters/my.yaml"
 	.venv/bin/python run_all.py $(ARGS)
@@ -29,17 +29,18 @@ bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) 
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 	  .venv/bin/python -m benchmarks.$$bench || exit 1; done
 
-lint: .venv/.dev ## Style, format, and who may import whom
+lint: .venv/.dev ## Style, format, import contracts and types
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/lint-imports --no-logo
+	.venv/bin/python -m mypy
 
 infra-check: .venv/.dev .venv/.checkov ## infra/ and the pipeline: Terraform's tests, rules with their mutants, checkov
 	$(pytest) -m "" tests/infra tests/azure_pipelines/test_pipeline.py $(ARGS)
 
 infra-schema: .venv/.dev ## What the stand-in for azurerm knows, after infra/ uses a new type of resource
 	@.venv/bin/python -m pip download --quiet --no-deps --dest .venv/azurerm cdktn-provider-azurerm==18.9.0
-	.venv/bin/python tests/infra/schema_of_wheel.py .venv/azurerm/cdktn_provider_azurerm-18.9.0-py3-none-any.whl
+	.venv/bin/python -m tests.infra.schema_of_wheel .venv/azurerm/cdktn_provider_azurerm-18.9.0-py3-none-any.whl
 
 install: $(patsubst %,.venv/.%,core $(GROUPS)) ## More packages: make install GROUPS="azure automl monitor scale"
 
@@ -49,7 +50,7 @@ kernel: .venv/.core ## This environment as the kernel "millrace" of your Jupyter
 	.venv/bin/python -m ipykernel install --user --name millrace --display-name Millrace
 
 lock: .venv/.made ## requirements.lock and environment.yml from pyproject.toml: make lock ARGS=--upgrade
-	@$(uv) compile --quiet --universal --python-version 3.10 --all-extras pyproject.toml --generate-hashes \
+	@$(uv) compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml --generate-hashes \
 	  --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
 	@$(uv) compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra azure pyproject.toml \
 	  --constraints requirements.lock --no-header --no-annotate --output-file .venv/azure.txt
@@ -105,8 +106,8 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 
 # The first Python that runs (a pyenv shim may not), is neither too old nor too new, and can make an environment.
 usable_python = $(shell for python in $$(type -aP $(PYTHON)); do $$python -c \
-  'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 12))' 2> /dev/null \
+  'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 12))' 2> /dev/null \
   && echo $$python && break; done)
-no_python = no Python 3.10 or 3.11 with its venv module found, and azureml-train-automl-client needs Python < 3.12. \
+no_python = no Python 3.11 with its venv module found, and azureml-train-automl-client needs Python < 3.12. \
 Get one by `pyenv install 3.11`, `brew install python@3.11`, `apt install python3.11-venv` or `conda create -n py311 \
 python=3.11`, then add PYTHON=/path/to/python3.11 to this command
