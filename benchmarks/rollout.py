@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks._steady import Steady
 from benchmarks.serving import rows_of, train
-from lib.serving.endpoint import Keeping, LocalEndpoint
+from lib.serving.deploying.endpoint import Keeping, LocalEndpoint
 from lib.serving.rollout import Rollout
 
 

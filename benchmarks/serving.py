@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks._load import ROOT, Load, load
-from lib.serving.endpoint import LocalEndpoint
-from lib.serving.model import read
+from lib.scoring.model import read
+from lib.serving.deploying.endpoint import LocalEndpoint
 
 ROUNDS = 3
 SECONDS = 3.0
@@ -50,7 +50,7 @@ def run(raw):
 DEPLOY = """
 import sys
 
-from lib.serving.endpoint import Keeping, LocalEndpoint
+from lib.serving.deploying.endpoint import Keeping, LocalEndpoint
 
 LocalEndpoint(sys.argv[1], "flights").deploy(sys.argv[2], "1", keeping=Keeping())
 """
@@ -120,8 +120,8 @@ def bare_call(model: Path) -> float:
     """Milliseconds of the model's own predict on one row that is a DataFrame already."""
     script = f"""
 import statistics, time
-from lib.serving.model import load
-from lib.serving.plain import frame, use_one_thread
+from lib.scoring.model import load
+from lib.scoring.sklearn_model import frame, use_one_thread
 model = load({str(model)!r})
 use_one_thread(model.estimator)
 row = frame({{name: [value] for name, value in model.example.items()}}, model.columns)

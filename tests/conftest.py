@@ -6,7 +6,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from once import made_once
+
+from tests.once import made_once
+
+pytest_plugins = ["tests.served_models"]
 
 hypothesis.settings.register_profile("thorough", max_examples=1000)
 # Files whose tests take longest: begun first, so that at the end no worker is left alone with one of them.

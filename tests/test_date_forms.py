@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import date_forms
 from lib.data import moments
+from lib.schema import date_formats
 from lib.training.features import TableEncoder
 
 DAYS = pd.Series(pd.date_range("2023-01-01 14:05:06", periods=300, freq="33h"))
@@ -31,7 +31,7 @@ def test_the_form_is_found_by_the_look_and_by_the_training(form):
     assert (found.form, found.is_ambiguous, found.unread) == (form, False, 0)
     column = TableEncoder().fit(pd.DataFrame({"when": words}), np.arange(300) % 2).columns_["when"]
     assert column.kind == "date" and column.form == form
-    assert (date_forms.parse(words, form).dt.day == DAYS.dt.day).all()
+    assert (date_formats.parse(words, form).dt.day == DAYS.dt.day).all()
 
 
 @pytest.mark.parametrize("month_first", [False, True])
@@ -71,4 +71,4 @@ def test_a_split_by_time_keeps_the_form_of_the_whole_table():
 
 
 def test_forms_in_words():
-    assert date_forms.in_words("%d/%m/%y") == "dd/mm/yy" and date_forms.in_words(date_forms.ISO) == "yyyy-mm-dd"
+    assert date_formats.in_words("%d/%m/%y") == "dd/mm/yy" and date_formats.in_words(date_formats.ISO) == "yyyy-mm-dd"

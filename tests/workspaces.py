@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from once import made_once
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -18,6 +17,7 @@ from lib import backends
 from lib.charts import Chart
 from lib.parameters import Parameters, check_given, load
 from lib.pipelines import get_pipeline
+from tests.once import made_once
 
 NAME = "small-shop"
 ROWS = 240

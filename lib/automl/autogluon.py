@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from lib.automl import Result, SearchRequest, Trial
 
 if TYPE_CHECKING:
-    from lib.automl.trials.alone import Encoded
+    from lib.automl.trials.isolated_search import Encoded
 
 _NAMES = {
     "linear": "LR",
@@ -54,13 +54,13 @@ def search(
     StageError
         Where AutoGluon fails.
     """
-    from lib.automl.trials import alone
+    from lib.automl.trials import isolated_search
 
-    return alone.search(__name__, X, y, X_test, request, say)
+    return isolated_search.search(__name__, X, y, X_test, request, say)
 
 
 def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -> tuple[list[Trial], Any, str]:
-    """What `lib.automl.trials.alone` calls in the process of the search."""
+    """What `lib.automl.trials.isolated_search` calls in the process of the search."""
     from autogluon.tabular import TabularPredictor
 
     from lib.automl.trials.blend import predictions

@@ -23,12 +23,12 @@ from sklearn.pipeline import Pipeline
 
 from lib import metrics
 from lib.automl import DONE, Result, SearchRequest, Trial
-from lib.automl.trials import blend, folds, selection, simple
+from lib.automl.trials import blend, fallback, folds, selection
 from lib.automl.trials.configurations import PORTFOLIO
 from lib.automl.trials.families import BAGGED
 from lib.automl.trials.latency import row_milliseconds
-from lib.automl.trials.pool import Pool
 from lib.automl.trials.worker import Encode, FitFold, Fitted
+from lib.automl.trials.worker_pool import Pool
 from lib.errors import StageError
 from lib.training.features import plain_target
 
@@ -264,7 +264,7 @@ class _Search:
     def _simplest(self, why: str) -> Result:
         trials = [tried.trial for tried in self._tried.values()]
         seconds = time.monotonic() - self._started
-        return simple.prior(self._X, self._y, self._X_test, self._request, trials, seconds, why)
+        return fallback.prior(self._X, self._y, self._X_test, self._request, trials, seconds, why)
 
     def _predictions(self, answers: np.ndarray) -> metrics.Predictions:
         return blend.predictions(answers, self._classes, self._positive)

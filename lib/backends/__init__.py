@@ -57,9 +57,9 @@ def connect(parameters: Parameters) -> Backend:
 
 def fallen(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
     """What a stage of an earlier run left behind, and what is not so any more: a clause each."""
-    from lib.backends import standing
+    from lib.backends import artifact_check
 
-    return standing.fallen(parameters, stage, name, run_name)
+    return artifact_check.fallen(parameters, stage, name, run_name)
 
 
 def _module(parameters: Parameters) -> ModuleType:

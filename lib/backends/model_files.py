@@ -61,13 +61,13 @@ def add_compiled(model: Any, folder: Path) -> None:
     folder : Path
         As `save` wrote it, and with the baseline, of which rows are drawn to compare both.
     """
-    from lib.serving import compiled_file
-    from lib.serving.compiled import NotCompiled
-    from lib.serving.model import read
-    from lib.serving.model_folder import ModelRefused
+    from lib.scoring.fast_model import file
+    from lib.scoring.fast_model.form import NotCompiled
+    from lib.scoring.model import read
+    from lib.scoring.model_folder import ModelRefused
 
     try:
-        compiled_file.keep(folder, dataclasses.replace(read(folder), estimator=model))
+        file.keep(folder, dataclasses.replace(read(folder), estimator=model))
     except (NotCompiled, ModelRefused) as reason:
         log.info("No compiled form is kept: %s.", reason)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lib.automl import DONE
 from lib.backends import model_files
 from lib.errors import DataError, StageError
-from lib.serving.model_folder import BASELINE_FILE, digest
+from lib.scoring.model_folder import BASELINE_FILE, digest
 
 if TYPE_CHECKING:
     import pandas as pd

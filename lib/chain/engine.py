@@ -78,7 +78,7 @@ class MillraceClient(PapermillNotebookClient):
         self.kc.start_channels()
         try:
             await asyncio.wait_for(self._answer(), self.startup_timeout)
-        except (asyncio.TimeoutError, RuntimeError) as error:
+        except (TimeoutError, RuntimeError) as error:
             await self._async_cleanup_kernel()
             raise KernelNotReady(str(error) or f"no answer in {self.startup_timeout} s") from error
         self.kc.allow_stdin = False

@@ -18,8 +18,8 @@ from lib.paths import resolve, shown
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lib.serving.batch import Scored
-    from lib.serving.scorer import Scorer
+    from lib.scoring.batch import Scored
+    from lib.scoring.scorer import Scorer
 
 _ROWS = 5_000
 _TOLD_FAULTS = 10
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Score row by row, in bounded memory; what cannot be scored is reported with its number."""
     from lib.data import batches, marks
-    from lib.serving import batch
+    from lib.scoring import batch
 
     parameters = Parameters(check(_parameters.layers(options)))
     out = resolve(options.out)
@@ -70,7 +70,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _scorer(backend: Any, name: str, version: str | None) -> Scorer:
     """The model of a version, loaded as the endpoint loads it."""
-    from lib.serving.scorer import Scorer
+    from lib.scoring.scorer import Scorer
 
     registry = backend.models(name)
     if version is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lib import date_forms
+from lib.schema import date_formats
 
 _MOSTLY = 0.9
 _SAMPLE = 1_000
@@ -19,7 +19,7 @@ class DateForm:
     Attributes
     ----------
     form : str
-        As `date_forms.possible` gives it.
+        As `date_formats.possible` gives it.
     is_ambiguous : bool
         Whether every date can be read with day and month in each other's place, and is another one then.
     unread : int
@@ -57,7 +57,7 @@ def as_moments(values: pd.Series, form: str = "") -> pd.Series | None:
     if not form and pd.api.types.infer_dtype(values, skipna=True) in ("date", "datetime"):
         return pd.to_datetime(values, errors="coerce", utc=True).dt.tz_localize(None)
     form = form or date_format(values) or ""
-    return None if not form else date_forms.parse(values, form).dt.tz_localize(None)
+    return None if not form else date_formats.parse(values, form).dt.tz_localize(None)
 
 
 def date_format(values: pd.Series, month_first: bool = False) -> str | None:
@@ -67,17 +67,17 @@ def date_format(values: pd.Series, month_first: bool = False) -> str | None:
     sample = words.sample(min(len(words), _SAMPLE), random_state=0)
     if sample.empty or sample.str.isdigit().all() or sample.str.contains(r"\d").mean() < _MOSTLY:
         return None
-    forms = date_forms.possible(sample, month_first)
-    shares = {form: date_forms.parse(sample, form).notna().mean() for form in forms}
+    forms = date_formats.possible(sample, month_first)
+    shares = {form: date_formats.parse(sample, form).notna().mean() for form in forms}
     best = max(shares, key=shares.get)
     if shares[best] < _MOSTLY:
         return None
-    other = date_forms.swapped(best)
+    other = date_formats.swapped(best)
     # A sample may lack the one row that tells day from month.
     if other == best or shares[other] < shares[best] or len(sample) == len(words):
         return best
     distinct = pd.Series(words.unique())
-    reads = {form: date_forms.parse(distinct, form).notna().mean() for form in (best, other)}
+    reads = {form: date_formats.parse(distinct, form).notna().mean() for form in (best, other)}
     return max(reads, key=reads.get)
 
 
@@ -88,9 +88,9 @@ def date_form(values: pd.Series, month_first: bool = False) -> DateForm | None:
         return None
     counts = _words(values).value_counts()
     words = pd.Series(counts.index, dtype=object)
-    read = date_forms.parse(words, form)
-    other = date_forms.swapped(form)
-    swapped = read if other == form else date_forms.parse(words, other)
+    read = date_formats.parse(words, form)
+    other = date_formats.swapped(form)
+    swapped = read if other == form else date_formats.parse(words, other)
     is_ambiguous = bool((swapped.notna() == read.notna()).all() and (swapped != read)[read.notna()].any())
     missing = read.isna().to_numpy()
     telling = ~missing & ((swapped != read) if is_ambiguous else swapped.isna())
@@ -104,7 +104,7 @@ def mixed_forms(values: pd.Series) -> list[str]:
     sample = words.sample(min(len(words), _SAMPLE), random_state=0)
     if sample.empty or sample.str.isdigit().all():
         return []
-    reads = {form: date_forms.parse(sample, form).notna() for form in date_forms.possible(sample)}
+    reads = {form: date_formats.parse(sample, form).notna() for form in date_formats.possible(sample)}
     reads = {form: read for form, read in reads.items() if read.any()}
     return list(reads) if reads and pd.DataFrame(reads).any(axis=1).mean() >= _MOSTLY else []
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from lib import date_forms
 from lib.data import cleaning, leaks, moments, profile, tables
 from lib.data.profile import DATE, NUMBERS, TEXT, WHOLE, Column
 from lib.errors import DataError
+from lib.schema import date_formats
 
 _ID = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
 _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
@@ -187,7 +187,7 @@ def _decide_dropped(made: Proposal, frame: pd.DataFrame, target: str) -> dict[st
         elif column.kind == WHOLE and column.is_unique and (is_named_id or _counts_rows(column)):
             dropped[name] = "an id: another number in every row"
         elif column.kind == TEXT and column.distinct >= _UNIQUE_SHARE * present and (column.words < _WORDS_PER_TEXT):
-            forms = ", ".join(map(date_forms.in_words, moments.mixed_forms(frame[name])))
+            forms = ", ".join(map(date_formats.in_words, moments.mixed_forms(frame[name])))
             dropped[name] = (
                 f"dates in several forms ({forms}): write them in one"
                 if forms
@@ -211,15 +211,15 @@ def _decide_dates(made: Proposal, frame: pd.DataFrame, columns: Mapping[str, Col
         made.parameters["month_first"] = True
         made.reasons["month_first"] = f"as in {american[0]}, e.g. {forms[american[0]].example}"
     for name, one in forms.items():
-        form = date_forms.swapped(one.form) if one.is_ambiguous and american else one.form
+        form = date_formats.swapped(one.form) if one.is_ambiguous and american else one.form
         if one.is_ambiguous:
             said = "month first, as elsewhere" if american else "day first; if the month is: month_first: true"
             made.find("ambiguous", f"{name}, e.g. {one.example}: no row tells day from month", said)
         if one.unread:
-            found = f"{name}: {one.unread:,} values are not like the others, {date_forms.in_words(form)}"
+            found = f"{name}: {one.unread:,} values are not like the others, {date_formats.in_words(form)}"
             made.find("other dates", found, "they count as missing")
         if "%y" in form:
-            found = f"{name}, e.g. {one.example} ({date_forms.in_words(form)})"
+            found = f"{name}, e.g. {one.example} ({date_formats.in_words(form)})"
             made.find("two digits", found, "00 to 68 are 2000 to 2068; write years in full if not so")
 
 

@@ -227,7 +227,7 @@ def compare(answer: dict[str, Any], expected: Predictions, tolerance: float = 0)
 def _own_answers(model: Any, rows: pd.DataFrame, parameters: Parameters) -> Predictions:
     """What the model itself says, in one thread as at the endpoint: their number can change the last digits."""
     if hasattr(model, "get_params"):  # it is here, and not asked on a cluster
-        from lib.serving.plain import use_one_job  # scikit-learn is there already, with the model
+        from lib.scoring.sklearn_model import use_one_job  # scikit-learn is there already, with the model
 
         use_one_job(model)
     with threadpoolctl.threadpool_limits(1):

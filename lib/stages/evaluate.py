@@ -15,7 +15,7 @@ from lib.backends.models import ModelVersion, ProductionMoved
 from lib.data import split, tables
 from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
-from lib.serving.model_folder import BASELINE_FILE
+from lib.scoring.model_folder import BASELINE_FILE
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend

@@ -14,7 +14,7 @@ from lib.data import cleaning, leaks, tables
 from lib.data.split import Rule, Split, TimeSplit
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
-from lib.stages import _sides
+from lib.stages import _train_test
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -112,25 +112,25 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     hidden = [name for name in deciding if name in dropped]
     test_keys = test[hidden]
     train, test = (cleaning.without(side, hidden, where="the prepared table") for side in (train, test))
-    _sides.check(train, test, target, parameters.task)
+    _train_test.check(train, test, target, parameters.task)
     notes += [
         ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters, undecided)),
         (
             "test",
             len(test),
             test.shape[1],
-            f"{len(test) / rows:.1%} of the rows. {_sides.told_of_few(train, test, parameters)}".strip(),
+            f"{len(test) / rows:.1%} of the rows. {_train_test.told_of_few(train, test, parameters)}".strip(),
         ),
     ]
 
-    folder = f"{parameters.name}/{_sides.fingerprint(train, test)}"
+    folder = f"{parameters.name}/{_train_test.fingerprint(train, test)}"
     with ThreadPoolExecutor(2) as writer:  # which Arrow does outside Python's lock, while columns are counted
         sides = {"train": train, "test": test}
         written = {
             side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
         }
         baseline = {**hooks.baseline(train), "split": rule.described() if rule_holds else None}
-        columns = charts.Table(_sides.columns(train))
+        columns = charts.Table(_train_test.columns(train))
         balance = charts.target_balance(train[target], parameters.task)
         if leak := leaks.told(train, target, parameters.task):
             notes.append(("leak", len(train), train.shape[1], leak))
@@ -187,7 +187,7 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
             columns=["point", "rows", "columns", "what"],
         ).set_index("point"),
         violations=done["violations"],
-        columns=charts.Table(_sides.columns(sample)),
+        columns=charts.Table(_train_test.columns(sample)),
         balance=charts.target_balance(sample[parameters.target_column], parameters.task),
     )
 

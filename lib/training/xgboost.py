@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 
 from lib import gpu
-from lib.training import TrainingRequest, _on_parts
+from lib.training import TrainingRequest, _external_memory
 from lib.training.features import TableEncoder, plain_target
 
 
@@ -123,7 +123,9 @@ def train_on_parts(
     plain = {name: value for name, value in given.items() if value is not None}
     rounds = estimator.get_num_boosting_rounds()
     encoded = functools.partial(_encoded, target=y.name, encoder=encoder, labels=labels)
-    estimator.load_model(bytearray(_on_parts.boosted(client, parts, _on_parts.Fit(encoded, plain, rounds))))
+    estimator.load_model(
+        bytearray(_external_memory.boosted(client, parts, _external_memory.Fit(encoded, plain, rounds)))
+    )
     if request.is_classification:
         model.estimator_, model.classes_ = estimator, labels.classes_
     _serve_from_cpu(estimator)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from nasty_tables import nasty_table
-from test_blend import request
 
 from lib import automl, metrics
 from lib.automl import DONE, LEADERBOARD, portfolio
 from lib.errors import StageError
+from tests.automl.test_blend import request
+from tests.nasty_tables import nasty_table
 
 for package in ("lightgbm", "catboost", "flaml", "autogluon.tabular"):
     pytest.importorskip(package, reason='needs make install GROUPS="automl"')

@@ -34,7 +34,7 @@ def azurite():
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory):
     """One Azure for all tests of a process: what starts it takes longer than most of them."""
-    from loopback import LoopbackAzure
+    from tests.azure.loopback import LoopbackAzure
 
     with LoopbackAzure(tmp_path_factory.mktemp("loopback")) as cloud:
         yield cloud
@@ -57,7 +57,7 @@ class Session:
 
     @property
     def environment(self):
-        from loopback import names
+        from tests.azure.loopback import names
 
         return self.cloud.environment(self.home) | {
             "LOOPBACK_WORKSPACE": names.WORKSPACE, "LOOPBACK_SUBSCRIPTION": names.SUBSCRIPTION,
@@ -123,7 +123,7 @@ class Session:
 
     def keeps_contract(self, scenario):
         """Compare what was called with contracts/<scenario>.txt."""
-        from loopback import contract
+        from tests.azure.loopback import contract
 
         differences = "\n".join(contract.differences(self.calls, scenario))
         assert not differences, f"contracts/{scenario}.txt (write it anew with {contract.WRITE}=1):\n{differences}"

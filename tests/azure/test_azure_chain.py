@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
-from use_cases import SECONDS, Chain
+from tests.azure.use_cases import SECONDS, Chain
 
 # Three chains in one test take minutes on a quiet machine, and several times as long on a busy one.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite"), pytest.mark.timeout(5400)]

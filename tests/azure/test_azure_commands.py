@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
-from use_cases import Chain, asked
+from tests.azure.use_cases import Chain, asked
 
 WRONG_SECRET = b'{"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}'
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite")]

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
-from use_cases import asked
+from tests.azure.use_cases import asked
 
 # A deployment copies a model, starts a server and asks it: half a minute, and several times as long on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite"), pytest.mark.timeout(3600)]

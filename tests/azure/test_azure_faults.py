@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
-from loopback import names
-from use_cases import asked
+from tests.azure.loopback import names
+from tests.azure.use_cases import asked
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite")]
 BLOBS = rf"PUT {names.STORAGE_ACCOUNT}\.blob\.core\.windows\.net.*faults"

@@ -10,16 +10,17 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import requests
-from loopback import contract, names
-from loopback.faults import Fault, Faults
-from loopback.journal import Entry, Journal
-from loopback.messages import Call, Refused
-from loopback.routes import router
-from loopback.routes.history import passes
-from loopback.routes.online_endpoints import see_to_traffic
-from loopback.routes.scoring import Split
-from loopback.routing import Router, Routes
-from loopback.store import Cluster, Deployment, Endpoint, Run
+
+from tests.azure.loopback import contract, names
+from tests.azure.loopback.faults import Fault, Faults
+from tests.azure.loopback.journal import Entry, Journal
+from tests.azure.loopback.messages import Call, Refused
+from tests.azure.loopback.routes import router
+from tests.azure.loopback.routes.history import passes
+from tests.azure.loopback.routes.online_endpoints import see_to_traffic
+from tests.azure.loopback.routes.scoring import Split
+from tests.azure.loopback.routing import Router, Routes
+from tests.azure.loopback.store import Cluster, Deployment, Endpoint, Run
 
 WORKSPACE = f"https://{names.ARM_HOST}{names.WORKSPACE_PATH}"
 

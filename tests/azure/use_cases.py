@@ -4,9 +4,9 @@ import io
 import json
 
 import pandas as pd
-from loopback import names
 
 from lib.paths import ROOT
+from tests.azure.loopback import names
 
 SECONDS = 1400
 IDENTITY = f"{names.PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/id-millrace"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from expansion import RUNTIME, PipelineError, Template, functions_of
+from tests.azure_pipelines.expansion import RUNTIME, PipelineError, Template, functions_of
 
 # https://github.com/actions/runner-images, and what Azure Pipelines offers of it
 IMAGES = {"ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "windows-latest", "windows-2025", "windows-2022"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lint import command_of, expanded, faults, jobs_of, steps_of
+
+from tests.azure_pipelines.lint import command_of, expanded, faults, jobs_of, steps_of
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "azure-pipelines.yml", *sorted((ROOT / "pipelines").rglob("*.yml"))]

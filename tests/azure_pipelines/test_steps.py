@@ -12,7 +12,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lint import command_of, expanded, jobs_of, steps_of
+
+from tests.azure_pipelines.lint import command_of, expanded, jobs_of, steps_of
 
 ROOT = Path(__file__).parents[2]
 INSIDE = "MILLRACE_INSIDE_A_STEP"  # the step `make test` must not run the steps again

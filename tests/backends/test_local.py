@@ -6,7 +6,6 @@ import types
 
 import pandas as pd
 import pytest
-from workspaces import NAME, parameters_for, table
 
 from lib import backends
 from lib.backends.local.backend import LocalBackend
@@ -14,6 +13,7 @@ from lib.backends.local.files import local_path
 from lib.errors import DataError, EndpointError, NameNotFound
 from lib.parameters import Parameters
 from lib.paths import ROOT
+from tests.workspaces import NAME, parameters_for, table
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from workspaces import model_of, quick_logging, table
 
 from lib.backends.tracking import Tracking
 from lib.errors import DataError, StageError
 from lib.paths import ROOT
-from lib.serving.model_folder import BASELINE_FILE
+from lib.scoring.model_folder import BASELINE_FILE
+from tests.workspaces import model_of, quick_logging, table
 
 
 def tracking_in(workspace):

@@ -37,7 +37,7 @@ MAY = {
     "lib.pipelines.base": set(),  # every notebook imports it, so that it brings no stage of another notebook
     "lib.backends": set(),
     "lib.backends.tracking": set(),
-    "lib.backends.standing": set(),
+    "lib.backends.artifact_check": set(),
     "lib.outputs": set(),
     "lib.training": set(),
     "lib.metrics": set(),

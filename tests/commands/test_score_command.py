@@ -4,11 +4,11 @@ import sys
 
 import pandas as pd
 import pytest
-import workspaces
-from workspaces import NAME, pipeline_in, table
 
 import lib
 from lib.commands import main
+from tests import workspaces
+from tests.workspaces import NAME, pipeline_in, table
 
 # Fixtures.
 copy_after = workspaces.copy_after

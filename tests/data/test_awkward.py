@@ -5,14 +5,14 @@ import os
 from pathlib import Path
 
 import pytest
-from awkward import kinds
-from workspaces import parameters_for
 
 from lib import backends
 from lib.errors import InputError
 from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
 from lib.stages import preprocess
+from tests.data.awkward import kinds
+from tests.workspaces import parameters_for
 
 FOLDER = os.environ.get("MILLRACE_TABLES")
 METRICS = {"binary": "roc_auc", "multiclass": "f1_macro", "regression": "r2"}

@@ -4,8 +4,9 @@ import re
 import subprocess
 
 import pytest
-import stand_in
-import terraform as tf
+
+from tests.infra import stand_in
+from tests.infra import terraform as tf
 
 
 @pytest.fixture(scope="session")

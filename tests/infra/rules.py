@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from planned import Plan
+from tests.infra.planned import Plan
 
 RULES: dict[str, Callable[[Plan], Iterator[str]]] = {}
 GLOBAL_LIMITS = {"azurerm_storage_account": 24, "azurerm_key_vault": 24, "azurerm_container_registry": 50}

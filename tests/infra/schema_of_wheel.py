@@ -14,7 +14,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from stand_in import ADDRESS, SCHEMA
+from tests.infra.stand_in import ADDRESS, SCHEMA
 
 INFRA = Path(__file__).parents[2] / "infra"
 

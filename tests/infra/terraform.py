@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from stand_in import ADDRESS
+from tests.infra.stand_in import ADDRESS
 
 INFRA = Path(__file__).parents[2] / "infra"
 ENVIRONMENTS = ("dev", "test", "prod")

@@ -5,7 +5,8 @@ import re
 import subprocess
 
 import pytest
-import terraform as tf
+
+from tests.infra import terraform as tf
 
 CHECKOV = tf.INFRA.parent / ".venv/checkov/bin/checkov"
 # Of a public environment: what a private network, a Premium registry or a second region would mend.

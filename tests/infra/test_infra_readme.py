@@ -3,7 +3,8 @@
 import re
 
 import pytest
-import terraform as tf
+
+from tests.infra import terraform as tf
 
 README = (tf.INFRA / "README.md").read_text()
 ROOT = tf.INFRA.parent

@@ -6,7 +6,8 @@ import subprocess
 import zipfile
 
 import pytest
-import terraform as tf
+
+from tests.infra import terraform as tf
 
 FAKES = {
     "terraform": 'echo "$@" >> said; env | grep ^ARM_ > environment; [ "$1" = output ] && echo "{}"; exit ${CODE:-0}',

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-import terraform as tf
 
 from lib.commands import main
 from lib.errors import ParameterError
 from lib.parameters import SPECS, check, load
+from tests.infra import terraform as tf
 
 RECORDED = Path(__file__).with_name("outputs.json")
 USE_CASE = tf.INFRA.parent / "parameters/penguins.yaml"

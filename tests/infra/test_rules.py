@@ -1,9 +1,10 @@
 """The rules of rules.py hold for every environment, and each of them fails on a mutant that breaks it."""
 
 import pytest
-import terraform as tf
-from planned import Plan
-from rules import RULES
+
+from tests.infra import terraform as tf
+from tests.infra.planned import Plan
+from tests.infra.rules import RULES
 
 # For each rule: where the mutant differs, what stands there, what the mutant has.
 MUTANTS = {

@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from schema_of_wheel import schema_of, used
-from stand_in import ADDRESS, SCHEMA
+
+from tests.infra.schema_of_wheel import schema_of, used
+from tests.infra.stand_in import ADDRESS, SCHEMA
 
 MAKEFILE = (SCHEMA.parents[2] / "Makefile").read_text()
 

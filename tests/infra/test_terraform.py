@@ -3,7 +3,8 @@
 import re
 
 import pytest
-import terraform as tf
+
+from tests.infra import terraform as tf
 
 pytestmark = pytest.mark.timeout(tf.SECONDS)
 RUNS = {".": 62, "bootstrap": 10}

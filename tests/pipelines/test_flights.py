@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 import yaml
-from workspaces import parameters_for
 
 from lib.errors import NameNotFound
 from lib.paths import ROOT
 from lib.pipelines import get_pipeline
+from tests.workspaces import parameters_for
 
 GIVEN = yaml.safe_load((ROOT / "parameters" / "flights.yaml").read_text())
 LEAKS = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"}

@@ -6,8 +6,13 @@ import shutil
 
 import pandas as pd
 import pytest
-import workspaces
-from workspaces import (
+
+from lib import pipelines
+from lib.errors import DataError, NameNotFound, OutputError, ParameterError, StageError
+from lib.pipelines import get_pipeline
+from lib.pipelines.base import BasePipeline
+from tests import workspaces
+from tests.workspaces import (
     NAME,
     ROWS,
     hand_on,
@@ -18,11 +23,6 @@ from workspaces import (
     table,
     versions_of,
 )
-
-from lib import pipelines
-from lib.errors import DataError, NameNotFound, OutputError, ParameterError, StageError
-from lib.pipelines import get_pipeline
-from lib.pipelines.base import BasePipeline
 
 # Fixtures.
 copy_after = workspaces.copy_after

@@ -17,17 +17,17 @@ import pytest
 
 import lib
 from lib.errors import EndpointError
-from lib.serving.endpoint import LocalEndpoint
-from lib.serving.model_folder import digest
+from lib.scoring.model_folder import digest
+from lib.serving.deploying.endpoint import LocalEndpoint
 from tests.processes import has_ended
-from tests.serving.conftest import Client
+from tests.served_models import Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
 
 ROOT = Path(lib.__file__).parents[1]
 DEPLOY = """
 import os, signal, sys
-from lib.serving.endpoint import LocalEndpoint
+from lib.serving.deploying.endpoint import LocalEndpoint
 
 endpoint = LocalEndpoint(sys.argv[1], "flights")
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.serving.conftest import Client
+from tests.served_models import Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.served_models import ROW
 from tests.serving import browser
-from tests.serving.conftest import ROW
 
 # The models are saved once for all files of this folder, so these stay on one worker.
 

@@ -15,12 +15,12 @@ from sklearn.preprocessing import FunctionTransformer
 from benchmarks._steady import Steady
 from benchmarks.rollout import through_everything
 from lib.errors import EndpointError
+from lib.scoring.model import load
 from lib.serving import process
-from lib.serving.endpoint import Keeping, LocalEndpoint
-from lib.serving.model import load
+from lib.serving.deploying.endpoint import Keeping, LocalEndpoint
 from lib.serving.rollout import Rollout, Watch
 from tests.processes import has_ended
-from tests.serving.conftest import ROW, Client
+from tests.served_models import ROW, Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
 

@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from tests.serving.bad_bodies import bodies
-from tests.serving.conftest import ROW, Client
+from tests.bad_bodies import bodies
+from tests.served_models import ROW, Client
 
 # The models are saved once for all files of this folder, so these stay on one worker.
 

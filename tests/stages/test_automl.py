@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-import workspaces
-from workspaces import NAME, hand_on, model_of, pipeline_in
 
 from lib import metrics
 from lib.automl import LEADERBOARD, Found
 from lib.backends.local.backend import LocalBackend
+from tests import workspaces
+from tests.workspaces import NAME, hand_on, model_of, pipeline_in
 
 # Fixtures.
 copy_after = workspaces.copy_after

@@ -1,12 +1,12 @@
 """Nothing in production, nothing deployed; the endpoint itself is really called by the test of the chain."""
 
 import pytest
-import workspaces
-from workspaces import NAME, hand_on, log_candidate, pipeline_in, versions_of
 
 from lib.errors import GateError
 from lib.pipelines.base import BasePipeline
 from lib.stages import deploy
+from tests import workspaces
+from tests.workspaces import NAME, hand_on, log_candidate, pipeline_in, versions_of
 
 # Fixtures.
 copy_after = workspaces.copy_after

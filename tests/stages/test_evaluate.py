@@ -2,18 +2,18 @@
 
 import numpy as np
 import pytest
-import workspaces
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from workspaces import NAME, RIVALS, log_candidate, pipeline_in, preprocess, versions_of
 
 from lib import metrics
 from lib.backends.models import ModelRegistry
 from lib.errors import DataError
 from lib.pipelines.base import BasePipeline
-from lib.serving.model_folder import BASELINE_FILE
+from lib.scoring.model_folder import BASELINE_FILE
 from lib.stages import evaluate
+from tests import workspaces
+from tests.workspaces import NAME, RIVALS, log_candidate, pipeline_in, preprocess, versions_of
 
 # Fixtures.
 copy_after = workspaces.copy_after

@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from workspaces import parameters_for, table
 
 from lib import backends, metrics, training
 from lib.data import contract, profile
@@ -21,6 +20,7 @@ from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
 from lib.stages import _cluster, preprocess, train
 from lib.training import TrainingRequest
+from tests.workspaces import parameters_for, table
 
 distributed = pytest.importorskip("distributed", reason='needs make install GROUPS="scale"')
 

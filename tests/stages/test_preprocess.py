@@ -4,10 +4,10 @@ import json
 
 import pandas as pd
 import pytest
-from workspaces import NAME, ROWS, pipeline_in, preprocess, table, versions_of
 
 from lib.errors import DataError, NameNotFound, StageError
 from lib.pipelines.base import BasePipeline
+from tests.workspaces import NAME, ROWS, pipeline_in, preprocess, table, versions_of
 
 
 def rows_of(pipeline, done):

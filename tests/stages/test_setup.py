@@ -3,11 +3,11 @@
 import re
 
 import pytest
-import workspaces
-from workspaces import NAME, pipeline_in, versions_of
 
 from lib.errors import DataError, StageError
 from lib.stages import setup
+from tests import workspaces
+from tests.workspaces import NAME, pipeline_in, versions_of
 
 # Fixtures.
 copy_after = workspaces.copy_after

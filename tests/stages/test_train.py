@@ -3,16 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-import workspaces
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from workspaces import NAME, hand_on, log_candidate, model_of, pipeline_in, preprocess
 
 from lib import metrics
 from lib.errors import InputError
 from lib.parameters import Parameters
 from lib.pipelines.base import BasePipeline
 from lib.stages import train
+from tests import workspaces
+from tests.workspaces import NAME, hand_on, log_candidate, model_of, pipeline_in, preprocess
 
 # Fixtures.
 copy_after = workspaces.copy_after

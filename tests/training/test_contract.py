@@ -9,13 +9,13 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
-from nasty_tables import LABELS, as_request_rows, nasty_table, request_for
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.pipeline import Pipeline
 
 from lib import training
 from lib.errors import InputError
+from tests.nasty_tables import LABELS, as_request_rows, nasty_table, request_for
 
 TASKS = ("binary", "multiclass", "regression")
 NAMES = training.available()

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from nasty_tables import as_request_rows, nasty_table
 
 from lib.errors import DataError
 from lib.training.features import TableEncoder
 from lib.training.features import encoder as encoder_module
 from lib.training.features.dates import PARTS, calendar_parts
 from lib.training.features.numbers import LARGEST, read_numbers
+from tests.nasty_tables import as_request_rows, nasty_table
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_th
 from lib.backends.azureml.explain import explaining, explanation, patiently
 from lib.backends.azureml.remote_model import MARK
 from lib.errors import MillraceError, StageError
-from lib.serving.model_folder import digest
+from lib.scoring.model_folder import digest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OF, VERSION, SHA256, SINCE = "millrace", "version", "sha256", "since"
 _LOG_LINES = 40
-_ENTRY = "lib/serving/score.py"
+_ENTRY = "lib/scoring/score.py"
 
 
 class EndpointResources:
@@ -116,7 +116,7 @@ class EndpointResources:
         workspace = self._connection.workspace
         own = is_remote(model_folder)
         surroundings = environment.of_model(workspace, model_folder) if own else environment.registered(workspace)
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
             pack_serving(Path(folder))
             asked = ManagedOnlineDeployment(

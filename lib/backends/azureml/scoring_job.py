@@ -15,7 +15,7 @@ def main() -> None:
     """Ask the model in `MODEL` about the rows in `ROWS`."""
     import pandas as pd
 
-    from lib.serving.model import load
+    from lib.scoring.model import load
 
     model, rows = load(MODEL).estimator, pd.read_parquet(ROWS)
     answer = {"predictions": model.predict(rows).tolist()}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError
 from lib.paths import shown
-from lib.serving import endpoint as serving
+from lib.serving.deploying import endpoint as serving
+from lib.serving.deploying.status import EndpointStatus as ServingStatus
 from lib.serving.rollout import Rollout
-from lib.serving.status import EndpointStatus as ServingStatus
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from lib.errors import DataError
+from lib.training.features.array_encoder import DirectEncoder
 from lib.training.features.branches import linear_branches, target_encoder, tree_branches
-from lib.training.features.direct import DirectEncoder
 from lib.training.features.kinds import LeftOut, recognise
 
 # A column with fewer values than this is sure to be all missing in some sample of the rows, and

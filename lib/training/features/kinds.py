@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lib.training.features.categories import LevelColumn, factorize
 from lib.training.features.dates import DateColumn, find_format
-from lib.training.features.levels import LevelColumn, factorize
 from lib.training.features.numbers import NumberColumn, read_numbers
 from lib.training.features.text import TextColumn
 

@@ -8,7 +8,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
-from lib.training.features.levels import as_word
+from lib.training.features.categories import as_word
 
 # Vocabulary and topics settle long before a million rows, and splitting text into words is slow.
 SAMPLE_ROWS = 50_000

@@ -134,4 +134,4 @@ class Blobs:
 
 
 def in_an_hour() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)

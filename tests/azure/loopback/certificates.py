@@ -27,7 +27,7 @@ HOSTS = [
 
 def make(folder: Path) -> tuple[Path, ssl.SSLContext]:
     """The authority's certificate, for clients to trust, and the server's side of TLS."""
-    start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = name("Loopback Azure")
 

@@ -53,7 +53,7 @@ def full(azure, call: Call, run_id: str) -> Reply:
 def scalar(azure, run: Run, name: str) -> dict[str, Any]:
     values = []
     for metric in azure.tracking.history(run, name):
-        moment = datetime.datetime.fromtimestamp(metric["timestamp"] / 1000, datetime.timezone.utc)
+        moment = datetime.datetime.fromtimestamp(metric["timestamp"] / 1000, datetime.UTC)
         values.append({
             "metricId": str(uuid.uuid4()), "createdUtc": moment.isoformat(), "step": metric.get("step", 0),
             "data": {name: metric["value"]},

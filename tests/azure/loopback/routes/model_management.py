@@ -66,7 +66,7 @@ def note_artifacts(azure, prefix: str) -> None:
 
 def written(azure, model: ModelVersion) -> dict[str, Any]:
     """Every key that the client reads; many of them are always empty."""
-    created = datetime.datetime.fromtimestamp(model.created_ms / 1000, datetime.timezone.utc).isoformat()
+    created = datetime.datetime.fromtimestamp(model.created_ms / 1000, datetime.UTC).isoformat()
     kept = ("framework", "frameworkVersion", "mimeType", "experimentName", "parentModelId", "sampleInputData",
             "sampleOutputData", "resourceRequirements")  # fmt: skip
     details = {key: model.details.get(key) for key in kept}

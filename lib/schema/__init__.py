@@ -1,0 +1,1 @@
+"""How a table is read, and the parsers of its values; travels with the model."""

@@ -1,0 +1,1 @@
+"""Deploying to the local endpoint: versions, rollout and status."""

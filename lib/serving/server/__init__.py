@@ -1,0 +1,1 @@
+"""The endpoint's server: router, workers, keys, pages and the request log."""

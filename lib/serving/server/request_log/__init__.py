@@ -1,0 +1,1 @@
+"""The request log: requests and answers kept for monitoring."""

@@ -1,0 +1,68 @@
+"""A table's rows, scored: the same answers as the endpoint's, and the rows that have none named."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.data import marks
+from lib.data.counts import Mark
+from lib.scoring import batch
+from lib.scoring.model import load
+from lib.scoring.scorer import Scorer
+from tests.served_models import ROW
+
+
+@pytest.fixture(scope="module")
+def scorer(models):
+    return Scorer(load(models / "classifier", "flights", "3"))
+
+
+@pytest.fixture
+def rows():
+    return pd.DataFrame([{**ROW, "age": age} for age in (20, 80, 25, 85)])
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_answers_are_those_of_the_endpoint_whatever_the_file_s_types(scorer, rows, as_text):
+    own = scorer.score(json.dumps({"data": rows.to_dict("records")}))
+    table = (
+        marks.read_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
+        if as_text
+        else rows.assign(when=pd.to_datetime(rows["when"]))
+    )
+    scored = batch.score(scorer, table)
+    assert scored.predictions == own["predictions"] and not scored.faults
+    assert np.array(scored.probabilities).T.tolist() == own["probabilities"]
+
+
+def test_a_bad_row_is_told_and_the_rest_are_scored(scorer, rows):
+    table = rows.astype({"age": object, "member": object})
+    table.loc[1, "age"] = "forty"
+    table.loc[3, ["age", "member"]] = [None, 7]
+    scored = batch.score(scorer, table)
+    assert scored.predictions == ["on time", None, "on time", None]
+    assert scored.faults[1] == "column 'age': got the text \"forty\", expected a whole number"
+    assert "'age': got null" in scored.faults[3] and "'member': got the number 7" in scored.faults[3]
+    assert scored.values["age"] == [20, None, 25, None]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_a_row_that_the_model_cannot_score_is_found_among_others(scorer, rows):
+    table = pd.concat([rows] * 10, ignore_index=True)
+    table.loc[[3, 17], "fare"] = 1e300
+    scored = batch.score(scorer, table)
+    assert sorted(scored.faults) == [3, 17] and "cannot score it" in scored.faults[17]
+    assert [place for place, one in enumerate(scored.predictions) if one is None] == [3, 17]
+
+
+def test_a_column_that_may_be_missing_may_be_left_out(scorer, rows):
+    without = batch.score(scorer, rows.drop(columns=["fare", "note"]))
+    assert not without.faults and without.values["fare"] == [None] * 4
+
+
+def test_decimal_commas_and_codes_of_text(scorer, rows):
+    table = rows.assign(fare="12,5", city="00501")
+    scored = batch.score(scorer, marks.read_numbers(table, ["fare"], {"fare": Mark.DECIMAL_COMMA}))
+    assert scored.values["fare"] == [12.5] * 4 and scored.values["city"] == ["00501"] * 4

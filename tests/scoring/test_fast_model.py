@@ -1,0 +1,113 @@
+"""The compiled form answers as the model does, or is not used."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.pipeline import Pipeline
+
+from lib.scoring.columns import Column
+from lib.scoring.fast_model.boosting import LINKS
+from lib.scoring.fast_model.trees import NoMasks, Trees
+from lib.scoring.model import Model
+from lib.scoring.scorer import Scorer
+from lib.training.features import TableEncoder
+
+random = np.random.default_rng(0)
+ROWS = 700
+TABLE = pd.DataFrame(
+    {
+        "size": np.where(random.random(ROWS) < 0.1, np.nan, random.normal(size=ROWS)),
+        "place": random.choice([f"p{at}" for at in range(40)], ROWS),
+        "when": pd.date_range("2024-01-01", periods=ROWS, freq="h"),
+    }
+)
+COLUMNS = (
+    Column.of({"name": "size", "type": "double", "required": False}, {}),
+    Column.of({"name": "place", "type": "string"}, {}),
+    Column.of({"name": "when", "type": "datetime"}, {}),
+)
+BASELINE = {"size": {"minimum": -3.0, "maximum": 3.0}, "place": {"categories": {"p1": 3, "p2": 4}}}
+
+
+def fitted(classes, **settings):
+    """Pipeline on the table."""
+    target = random.integers(0, classes, ROWS) if classes else TABLE["size"].fillna(9) ** 2
+    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    model = kind(max_iter=12, random_state=0, **settings)
+    return Pipeline([("encoder", TableEncoder("trees", bool(classes), 0)), ("model", model)]).fit(TABLE, target)
+
+
+def model_of(pipeline):
+    rows = TABLE.head(30).assign(when=TABLE["when"].map(pd.Timestamp.isoformat)).replace({np.nan: None})
+    return Model(pipeline, COLUMNS, rows.to_dict("records"), BASELINE, "flights", "1")
+
+
+def table_of(rows):
+    return {
+        "size": [None if np.isnan(one) else one for one in rows["size"]],
+        "place": rows["place"].tolist(),
+        "when": [one.isoformat() for one in rows["when"]],
+    }
+
+
+@pytest.mark.parametrize("classes", [0, 2, 4, 12])
+@pytest.mark.parametrize("rows", [1, 2, 50, ROWS])
+def test_answers_are_the_model_s_to_the_last_bit(classes, rows):
+    pipeline = fitted(classes)
+    scorer = Scorer(model_of(pipeline))
+    assert scorer.form == "compiled"
+    labels, chances = scorer.predict(table_of(TABLE.tail(rows)))
+    assert labels.tolist() == pipeline.predict(TABLE.tail(rows)).tolist()
+    if classes:
+        assert chances.tolist() == pipeline.predict_proba(TABLE.tail(rows)).tolist()
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"max_leaf_nodes": 32}, {"max_leaf_nodes": 64}, {"max_depth": 1}, {"max_iter": 1}]
+)
+def test_sums_are_scikit_learn_s_for_any_shape_of_tree(settings):
+    values = np.round(random.normal(size=(ROWS, 3)), 1)
+    values[random.random(values.shape) < 0.2] = np.nan
+    model = HistGradientBoostingRegressor(**{"max_iter": 15, **settings}).fit(values, random.normal(size=ROWS))
+    # On the thresholds themselves, beyond them, and missing.
+    asked = np.vstack([values, [[np.inf, -np.inf, np.nan]], np.full((1, 3), np.nan)])
+    trees = Trees.of(model)
+    assert np.array_equal(trees(asked), model._raw_predict(asked))
+    assert np.array_equal(np.vstack([trees(one[None]) for one in asked[-40:]]), model._raw_predict(asked[-40:]))
+
+
+def test_probabilities_are_scipy_s_at_all_sizes_of_a_sum():
+    for sums in (np.array([[-1e4], [-709.9], [0.0], [1e4]]), np.linspace(-40, 40, 999)[:, None]):
+        assert np.array_equal(LINKS["LogitLink"](sums)[:, 1], expit(sums[:, 0]))
+
+
+def test_a_target_that_never_changes_makes_trees_of_one_leaf():
+    values = random.normal(size=(50, 2))
+    model = HistGradientBoostingRegressor(max_iter=3).fit(values, np.ones(50))
+    assert np.array_equal(Trees.of(model)(values), model._raw_predict(values))
+
+
+def test_trees_that_do_not_fit_a_word_are_walked_by_scikit_learn():
+    pipeline = fitted(0, max_leaf_nodes=200, min_samples_leaf=1)
+    with pytest.raises(NoMasks, match="more than 64 leaves"):
+        Trees.of(pipeline[-1])
+    scorer = Scorer(model_of(pipeline))
+    assert scorer.form == "compiled"
+    assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
+
+
+def test_a_form_that_answers_otherwise_is_not_used_and_it_is_said(monkeypatch, caplog):
+    pipeline = fitted(2)
+    monkeypatch.setattr(Trees, "_sums", lambda self, masks: np.zeros((len(masks), 1)))
+    caplog.set_level("INFO")
+    scorer = Scorer(model_of(pipeline))
+    assert scorer.form == "plain: no compiled form, as it does not answer as the model itself does"
+    assert scorer.form in caplog.text
+    assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
+
+
+def test_a_form_that_fails_is_not_used(monkeypatch):
+    monkeypatch.setattr(Trees, "__call__", lambda self, rows: 1 / 0)
+    assert "failed on rows that the model answers" in Scorer(model_of(fitted(2))).form

@@ -1,0 +1,197 @@
+"""What the model gets to see, and what the client hears instead."""
+
+import datetime
+import json
+
+import hypothesis
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import strategies
+
+from lib.schema.datetimes import MOMENT, is_moment, moments
+from lib.scoring.model import load
+from lib.scoring.records import Records
+from lib.scoring.request_error import MOST_FAULTS, Refusal
+from lib.scoring.requests import Limits, Reader, read_table
+from lib.scoring.scorer import Scorer
+from lib.scoring.sklearn_model import frame
+from tests.bad_bodies import NAMES, VALUES, WRONG_VALUES, bodies
+from tests.served_models import ROW
+
+# The models are saved once for all files of this folder, so these stay on one worker.
+
+BODIES = bodies()
+
+
+@pytest.fixture(scope="module")
+def scorer(models):
+    return Scorer(load(models / "classifier", "flights", "3"))
+
+
+def refused(scorer, payload):
+    with pytest.raises(Refusal) as caught:
+        scorer.score(payload if isinstance(payload, bytes | str) else json.dumps(payload))
+    return caught.value
+
+
+def test_there_are_200_bad_bodies():
+    assert len(BODIES) >= 200
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.parametrize("name", BODIES)
+def test_bad_body_is_refused_before_the_model(scorer, name, monkeypatch):
+    body, status = BODIES[name]
+    seen = []
+    if "1e300" not in name and "-1e308" not in name and "400 digits" not in name:
+        monkeypatch.setattr(scorer, "answer", seen.append)
+    refusal = refused(scorer, body)
+    assert (refusal.status, seen) == (status, [])
+    assert refusal.message and len(json.dumps(refusal.content(), allow_nan=False)) < 20_000
+
+
+@pytest.mark.parametrize("column", WRONG_VALUES)
+def test_refusal_names_row_and_column_and_both_sides(scorer, column):
+    refusal = refused(scorer, {"data": [ROW, {**ROW, column: ["x"]}]})
+    (fault,) = refusal.faults
+    assert (fault["row"], fault["column"], fault["got"]) == (1, column, "a list of 1")
+    assert fault["expected"] and str(fault["expected"]) in refusal.message
+
+
+def test_all_faults_come_at_once_up_to_a_limit(scorer):
+    both = refused(scorer, {"data": [{**ROW, "age": "x", "member": 1}]})
+    assert [fault["column"] for fault in both.faults] == ["age", "member"]
+    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).faults) == MOST_FAULTS
+
+
+def test_unknown_column_gets_the_nearest_name(scorer):
+    refusal = refused(scorer, {"data": [{**ROW, "farre": 1}]})
+    assert "did you mean 'fare'" in refusal.message
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"data": [ROW, ROW]},
+        {"input_data": [ROW, ROW]},
+        {"dataframe_records": [ROW, ROW]},
+        {"input_data": {"columns": NAMES, "index": ["a", "b"], "data": [VALUES, VALUES]}},
+        {"dataframe_split": {"columns": NAMES[::-1], "data": [VALUES[::-1]] * 2}},
+    ],
+)
+def test_every_shape_gets_the_answer_of_the_model(scorer, payload):
+    answer = scorer.score(json.dumps(payload))
+    rows = pd.DataFrame([ROW, ROW]).astype({"when": "datetime64[ns]"})
+    assert answer["predictions"] == scorer.model.estimator.predict(rows).tolist()
+    assert answer["probabilities"] == scorer.model.estimator.predict_proba(rows).tolist()
+    assert answer["classes"] == ["late", "on time"]
+    assert answer["model"] == {"name": "flights", "version": "3"}
+
+
+def test_answers_are_in_the_order_of_the_rows(scorer):
+    ages = [20, 80, 25, 85]
+    answer = scorer.score(json.dumps({"data": [{**ROW, "age": age} for age in ages]}))
+    assert answer["predictions"] == ["on time", "late", "on time", "late"]
+
+
+def test_regression_has_no_probabilities(models):
+    answer = Scorer(load(models / "regressor")).score(json.dumps({"data": [ROW]}))
+    assert answer["predictions"] == pytest.approx([ROW["age"] / 7])
+    assert answer.keys() == {"predictions", "model"}
+
+
+def test_unseen_category_is_an_answer(scorer):
+    assert scorer.score(json.dumps({"data": [{**ROW, "city": "Tromsø"}]}))["predictions"]
+
+
+def test_null_is_a_value_where_training_had_missing_ones(scorer):
+    # fare and city by the signature, note by the baseline alone
+    nulls = {**ROW, "fare": None, "city": None, "note": None}
+    without = {key: value for key, value in nulls.items() if value is not None}
+    assert scorer.score(json.dumps({"data": [nulls]})) == scorer.score(json.dumps({"data": [without]}))
+
+
+def test_values_arrive_as_in_training(scorer):
+    table = {name: [value, None if name in ("fare", "city", "note") else value] for name, value in ROW.items()}
+    rows = frame(table, scorer.model.columns)
+    assert [str(kind) for kind in rows.dtypes] == ["int64", "float64", "object", "bool", "datetime64[ns]", "object"]
+    assert np.isnan(rows["fare"][1]) and rows["city"][1] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2024-03-01", "2024-03-01"),
+        ("2024-03-01 10:00", "2024-03-01T10:00"),
+        ("2024-03-01T10:00:00.123456789", "2024-03-01T10:00:00.123456789"),
+        ("2024-03-01T10:00:00Z", "2024-03-01T10:00"),
+        ("2024-03-01T10:00+02:00", "2024-03-01T08:00"),
+    ],
+)
+def test_dates_are_iso_and_zones_become_utc(scorer, said, meant):
+    column = next(column for column in scorer.model.columns if column.name == "when")
+    assert not list(column.misfits([said]))
+    assert column.kind.array([said])[0] == np.datetime64(meant)
+
+
+def test_example_of_the_model_is_an_answer(scorer):
+    assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]
+
+
+MOMENTS = strategies.from_regex(MOMENT, fullmatch=True) | strategies.datetimes(
+    datetime.datetime(1677, 1, 1), datetime.datetime(2263, 1, 1), timezones=strategies.none() | strategies.timezones()
+).map(datetime.datetime.isoformat)
+
+
+@hypothesis.given(MOMENTS)
+@hypothesis.settings(deadline=None)
+def test_moments_are_those_of_pandas(text):
+    try:
+        expected = pd.Timestamp(text).as_unit("ns")
+    except ValueError:
+        assert not is_moment(text)
+        return
+    expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
+    assert is_moment(text) and moments([text, None]).tolist() == [expected.value, None]
+
+
+def outcome(columns, read, *arguments):
+    """What the model gets, or what is said instead."""
+    try:
+        table = read(*arguments)
+        return {column.name: column.kind.array(table[column.name]).tolist() for column in columns}
+    except Refusal as refusal:
+        return refusal.status, refusal.content()
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("shape", ["data", "dataframe_records"])
+def test_what_is_read_in_one_go_is_what_care_reads(scorer, shape, rows):
+    columns, limits = scorer.model.columns, Limits()
+    body = json.dumps({shape: [{**ROW, "fare": 7, "city": None}, ROW, {**ROW, "age": 5}][:rows]}).encode()
+    quick = Records(columns).read(body, limits.rows)
+    assert quick == read_table(body, columns, limits) and list(quick) == list(ROW)
+    # With white space anywhere, and never where a key comes twice.
+    assert Records(columns).read(json.dumps(json.loads(body), indent=3).encode(), limits.rows) == quick
+    for twice in (b'"age": 41, "age"', b'"age" :41,\n"age"', b'"city": "x", "age"'):
+        doubled = body.replace(b'"age"', twice, 1)
+        assert Records(columns).read(doubled, limits.rows) is None
+        assert outcome(columns, Reader(columns, limits).read, doubled)[1]["error"]["code"] == "duplicate_key"
+    both = body[:-1] + b", " + json.dumps({"data": [ROW]})[1:].encode()
+    assert outcome(columns, Reader(columns, limits).read, both)[0] == 400
+
+
+@hypothesis.given(strategies.data())
+@hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+def test_both_ways_of_reading_agree_on_whatever_comes(scorer, data):
+    strange = strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats()
+    strange |= strategies.text()
+    value = strategies.sampled_from([*ROW.values(), 1e300, 2**63, -(2**63), 5.0, "2024-03-01", ""]) | strange
+    row = strategies.dictionaries(strategies.sampled_from([*ROW, "other"]), value) | strategies.just(ROW)
+    row |= strategies.fixed_dictionaries({name: strategies.just(of_row) | value for name, of_row in ROW.items()})
+    body = json.dumps({"data": data.draw(strategies.lists(row, max_size=3))}).encode()
+    columns, limits = scorer.model.columns, Limits()
+    quick, careful = Reader(columns, limits).read, read_table
+    # As text, since a missing number is not equal to itself.
+    assert repr(outcome(columns, quick, body)) == repr(outcome(columns, careful, body, columns, limits))

@@ -1,0 +1,66 @@
+"""The entry script under Azure ML's own server, in a process of its own: that server changes what it is loaded into."""
+
+import base64
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.scoring import score
+from lib.scoring.request_error import Refusal
+from tests.bad_bodies import bodies
+from tests.served_models import ROW
+
+# The models are saved once for all files of this folder, so these stay on one worker.
+
+SCRIPT = """
+import base64, json, sys
+from azureml_inference_server_http.server.create_app import create
+
+client = create().test_client()
+answers = []
+for body in json.load(sys.stdin):
+    answer = client.post("/score", data=base64.b64decode(body), content_type="application/json")
+    answers.append([answer.status_code, answer.get_json()])
+print("ANSWERS" + json.dumps(answers))
+"""
+has_server = importlib.util.find_spec("azureml_inference_server_http") is not None
+
+
+def test_init_and_run(models, monkeypatch):
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(models / "classifier"))
+    score.init()
+    assert score.run(json.dumps({"data": [ROW]}))["predictions"] == ["on time"]
+    if not has_server:
+        with pytest.raises(Refusal, match="no rows"):
+            score.run('{"data": []}')
+
+
+@pytest.mark.skipif(not has_server, reason="azureml-inference-server-http is not installed")
+def test_same_answers_under_azure_mls_server(models, tmp_path):
+    mounted = tmp_path / "flights" / "12"
+    mounted.mkdir(parents=True)
+    (mounted / "model").symlink_to(models / "classifier")
+    root = Path(score.__file__).parents[2]
+    variables = {
+        "AML_APP_ROOT": str(root),
+        "AZUREML_ENTRY_SCRIPT": "lib/scoring/score.py",
+        "AZUREML_MODEL_DIR": str(mounted),
+        "AML_APP_INSIGHTS_ENABLED": "false",
+    }
+    corpus = {**bodies(), "good": (json.dumps({"data": [ROW]}).encode(), 200)}
+    asked = json.dumps([base64.b64encode(body).decode() for body, _ in corpus.values()])
+    command = [sys.executable, "-c", SCRIPT]
+    ran = subprocess.run(
+        command, input=asked, capture_output=True, text=True, check=False, env={**os.environ, **variables}, cwd=tmp_path
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    answers = json.loads(ran.stdout.partition("ANSWERS")[2].splitlines()[0])
+    for (name, (_, expected)), (status, _) in zip(corpus.items(), answers, strict=True):
+        assert (name, status) == (name, expected)
+    good = answers[-1][1]
+    assert good["predictions"] == ["on time"] and good["model"] == {"name": "flights", "version": "12"}
