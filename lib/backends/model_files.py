@@ -52,7 +52,7 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
     (folder / "requirements.txt").write_text("\n".join(_pins()) + "\n", encoding="utf-8")
 
 
-def add_compiled(model: Any, folder: Path) -> None:
+def add_fast_model(model: Any, folder: Path) -> None:
     """Add the form of a pipeline in which an endpoint starts and answers faster, where it has one.
 
     Parameters
@@ -62,13 +62,13 @@ def add_compiled(model: Any, folder: Path) -> None:
         As `save` wrote it, and with the baseline, of which rows are drawn to compare both.
     """
     from lib.scoring.fast_model import file
-    from lib.scoring.fast_model.form import NotCompiled
+    from lib.scoring.fast_model.form import NoFastModel
     from lib.scoring.model import read
-    from lib.scoring.model_folder import ModelRefused
+    from lib.scoring.model_folder import ModelError
 
     try:
         file.keep(folder, dataclasses.replace(read(folder), estimator=model))
-    except (NotCompiled, ModelRefused) as reason:
+    except (NoFastModel, ModelError) as reason:
         log.info("No compiled form is kept: %s.", reason)
 
 

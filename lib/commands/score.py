@@ -83,7 +83,7 @@ def _scorer(backend: Any, name: str, version: str | None) -> Scorer:
             raise NameNotFound("version", version, known, where=f"the model {name}")
         found = known[version]
     folder = backend.tracking.model_folder(found.source, found.sha256)
-    return Scorer.of(folder, name, found.version, found.sha256)
+    return Scorer.from_folder(folder, name, found.version, found.sha256)
 
 
 def _check_columns(names: Any, scorer: Scorer, where: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lib import metrics, outputs, training
+from lib import outputs, training
 from lib.errors import DataError
 from lib.parameters import Parameters
 
@@ -161,7 +161,7 @@ class BasePipeline:
         Return why the best may not go to production, or an empty text to let it go. By default it must reach
         ``min_score`` and beat the champion by the primary metric.
         """
-        metric = metrics.get(self.parameters.primary_metric, self.parameters.task)
+        metric = self.parameters.metric
         score, floor = best.scores[metric.name], self.parameters.min_score
         if score != score:
             return f"its {metric.name} is not defined on these test rows"

@@ -141,7 +141,7 @@ class Column:
     nullable: bool
 
     @classmethod
-    def of(cls, signature: dict, statistics: dict) -> Column:
+    def from_signature(cls, signature: dict, statistics: dict) -> Column:
         """Column from its entries in the signature and in the baseline."""
         missing = not signature.get("required", True) or (statistics.get("missing") or 0) > 0
         return cls(signature["name"], KINDS[signature["type"]], missing)

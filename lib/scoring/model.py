@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from lib.scoring.columns import KINDS, Column
-from lib.scoring.model_folder import BASELINE_FILE, ModelRefused, digest, find, use_code
+from lib.scoring.model_folder import BASELINE_FILE, ModelError, digest, find, use_code
 
 # The reader in C is not in every build of PyYAML.
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -66,7 +66,7 @@ def load(folder: str | Path, name: str | None = None, version: str | None = None
 
     Raises
     ------
-    ModelRefused
+    ModelError
         With the reason.
     """
     model = read(folder, name, version, sha256)
@@ -99,7 +99,7 @@ def read(folder: str | Path, name: str | None = None, version: str | None = None
     """
     folder = find(folder)
     if sha256 is not None and digest(folder) != sha256:
-        raise ModelRefused(
+        raise ModelError(
             f"The model in {folder} is not the one that was registered: its SHA-256 is {digest(folder)}, the "
             f"registry says {sha256}. Nothing of it was loaded; register the model again."
         )
@@ -113,16 +113,16 @@ def _columns(described: dict, baseline: dict[str, dict]) -> tuple[Column, ...]:
     signature = described.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
     if not inputs or any("name" not in one for one in inputs):
-        raise ModelRefused(
+        raise ModelError(
             "The model's signature names no columns, so requests could not be checked. "
             "Save it with a signature inferred from a DataFrame: mlflow.models.infer_signature(rows, predictions)."
         )
     strange = [f"{one['name']} ({one['type']})" for one in inputs if one["type"] not in KINDS]
     if strange:
-        raise ModelRefused(
+        raise ModelError(
             f"Columns of these types cannot be asked for: {', '.join(strange)}. Known: {', '.join(KINDS)}."
         )
-    return tuple(Column.of(one, baseline.get(one["name"], {})) for one in inputs)
+    return tuple(Column.from_signature(one, baseline.get(one["name"], {})) for one in inputs)
 
 
 def _described(folder: Path) -> dict:
@@ -132,7 +132,7 @@ def _described(folder: Path) -> dict:
 def _flavor(described: dict) -> dict:
     flavors = described.get("flavors", {})
     if "sklearn" not in flavors:
-        raise ModelRefused(f"Only scikit-learn models are served; this one has the flavors {', '.join(flavors)}.")
+        raise ModelError(f"Only scikit-learn models are served; this one has the flavors {', '.join(flavors)}.")
     return flavors["sklearn"]
 
 

@@ -15,7 +15,7 @@ NOT_HASHED = ("__pycache__", "registered_model_meta")
 BASELINE_FILE = "baseline.json"
 
 
-class ModelRefused(Exception):
+class ModelError(Exception):
     """The model folder cannot be served; the message says why and what to do."""
 
 
@@ -47,16 +47,16 @@ def find(folder: str | Path) -> Path:
 
     Raises
     ------
-    ModelRefused
+    ModelError
         Where there is none, or two and nothing to choose by.
     """
     folder = Path(folder)
     patterns = ("MLmodel", "*/MLmodel", "*/*/MLmodel")
     found = next(filter(None, (sorted(folder.glob(pattern)) for pattern in patterns)), [])
     if not found:
-        raise ModelRefused(f"There is no MLflow model in {folder}: no file named MLmodel in it or below it.")
+        raise ModelError(f"There is no MLflow model in {folder}: no file named MLmodel in it or below it.")
     if len(found) > 1:
-        raise ModelRefused(f"There are several models in {folder}: {', '.join(str(path.parent) for path in found)}.")
+        raise ModelError(f"There are several models in {folder}: {', '.join(str(path.parent) for path in found)}.")
     return found[0].parent
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-MOST_FAULTS = 20
+MAX_DETAILS = 20
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """A request that never reaches the model.
 
     Parameters

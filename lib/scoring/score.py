@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lib.scoring.model import load
-from lib.scoring.model_folder import ModelRefused, digest
-from lib.scoring.request_error import Refusal
+from lib.scoring.model_folder import ModelError, digest
+from lib.scoring.request_error import RequestError
 from lib.scoring.scorer import Scorer
 
-__all__ = ["ModelRefused", "Refusal", "Scorer", "digest", "init", "load", "run"]
+__all__ = ["ModelError", "RequestError", "Scorer", "digest", "init", "load", "run"]
 
 scorer: Scorer | None = None
 
@@ -26,13 +26,13 @@ def init() -> None:
 
     Raises
     ------
-    ModelRefused
+    ModelError
         With the reason, for the deployment's log.
     """
     global scorer
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
     name, version = (folder.parent.name, folder.name) if folder.name.isdigit() else (folder.name, None)
-    scorer = Scorer.of(folder, name, version, os.environ.get("MILLRACE_MODEL_SHA256"))
+    scorer = Scorer.from_folder(folder, name, version, os.environ.get("MILLRACE_MODEL_SHA256"))
     scorer.warm_up()
 
 
@@ -51,13 +51,13 @@ def run(raw: str | bytes) -> Any:
 
     Raises
     ------
-    Refusal
+    RequestError
         Where there is no such server.
     """
     assert scorer is not None, "init() comes first"
     try:
         return scorer.score(raw)
-    except Refusal as refusal:
+    except RequestError as refusal:
         try:
             from azureml_inference_server_http.api.aml_response import AMLResponse
         except ImportError:

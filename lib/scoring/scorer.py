@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib.scoring.fast_model import file
-from lib.scoring.fast_model.form import Compiled, NotCompiled
+from lib.scoring.fast_model.form import FastModel, NoFastModel
 from lib.scoring.model import Model, read, with_estimator
 from lib.scoring.model_folder import find, use_code
-from lib.scoring.request_error import Refusal
+from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits, Reader
 
 if TYPE_CHECKING:
-    from lib.scoring.sklearn_model import Plain
+    from lib.scoring.sklearn_model import SklearnModel
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Scorer:
         A loaded model; with `form`, what its folder says of it.
     limits : Limits, optional
         How much one request may hold.
-    form : Compiled, optional
+    form : FastModel, optional
         The model's compiled form; by default one is made of the model, if it can be.
 
     Attributes
@@ -43,7 +43,7 @@ class Scorer:
         ``"compiled"``, or ``"plain"`` and why.
     """
 
-    def __init__(self, model: Model, limits: Limits | None = None, form: Compiled | None = None):
+    def __init__(self, model: Model, limits: Limits | None = None, form: FastModel | None = None):
         self.model = model
         self._read = Reader(model.columns, limits or Limits()).read
         self.predict, self.form = (form, "compiled") if form is not None else _fastest(model)
@@ -51,7 +51,9 @@ class Scorer:
         log.info("Model %s, version %s, is served in its form %s.", model.name, model.version, self.form)
 
     @classmethod
-    def of(cls, folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None):
+    def from_folder(
+        cls, folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None
+    ):
         """Scorer of a model's folder.
 
         The model itself is not loaded where its compiled form is kept beside it: to import scikit-learn and pandas
@@ -73,7 +75,7 @@ class Scorer:
 
         Raises
         ------
-        Refusal
+        RequestError
             Where the request cannot be answered.
         """
         return self.answer(self._read(body))
@@ -86,7 +88,7 @@ class Scorer:
             # Each value is of its column's type, and the model still cannot take these: 1e300 where
             # it computes in 32 bits, a date out of its range. That is the request's fault and it is told so.
             log.warning("The model raised on rows that had passed the checks.", exc_info=True)
-            raise Refusal(422, "not_scored", f"The model cannot score these rows: {str(error)[:300]}") from error
+            raise RequestError(422, "not_scored", f"The model cannot score these rows: {str(error)[:300]}") from error
         answer = {"predictions": _finite(labels)}
         if probabilities is not None:
             answer |= {"probabilities": _finite(probabilities), "classes": self.classes}
@@ -99,18 +101,18 @@ class Scorer:
                 self.answer({column.name: [row[column.name] for row in rows] for column in self.model.columns})
 
 
-def _fastest(model: Model) -> tuple[Compiled | Plain, str]:
+def _fastest(model: Model) -> tuple[FastModel | SklearnModel, str]:
     """A loaded model's form, and what it is: compiled, or plain and why."""
     # Here, since a kept form does without scikit-learn and pandas.
-    from lib.scoring.fast_model.build import compare, made_of
-    from lib.scoring.sklearn_model import Plain, use_one_thread
+    from lib.scoring.fast_model.build import build, compare
+    from lib.scoring.sklearn_model import SklearnModel, use_one_thread
 
     use_one_thread(model.estimator)
-    plain = Plain(model.estimator, model.columns)
+    plain = SklearnModel(model.estimator, model.columns)
     try:
-        form = made_of(model)
+        form = build(model)
         compare(form, plain, model)
-    except NotCompiled as reason:
+    except NoFastModel as reason:
         return plain, f"plain: no compiled form, as {reason}"
     return form, "compiled"
 
@@ -119,5 +121,5 @@ def _finite(array: np.ndarray) -> list:
     """Array as plain values, once it is seen that JSON has them all."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-        raise Refusal(422, "not_scored", f"row {row}: the model's answer is {array[row]}, which is no number.")
+        raise RequestError(422, "not_scored", f"row {row}: the model's answer is {array[row]}, which is no number.")
     return array.tolist()

@@ -14,7 +14,7 @@ from lib.scoring.columns import Column
 from lib.scoring.fast_model.form import Answers
 
 
-class Plain:
+class SklearnModel:
     """Answers to checked values by column.
 
     Parameters

@@ -27,8 +27,8 @@ from pathlib import Path
 import msgspec
 
 from lib.scoring import wire_protocol
-from lib.scoring.model_folder import ModelRefused
-from lib.scoring.request_error import Refusal
+from lib.scoring.model_folder import ModelError
+from lib.scoring.request_error import RequestError
 from lib.scoring.scorer import Scorer
 
 log = logging.getLogger("lib.serving")
@@ -47,11 +47,11 @@ def answer(scorer: Scorer, body: bytes) -> wire_protocol.Answer:
         return wire_protocol.Answer(
             200, False, msgspec.json.encode(scorer.score(body))
         )  # finite: the scorer has looked
-    except Refusal as refusal:
+    except RequestError as refusal:
         return wire_protocol.Answer(refusal.status, refusal.code == "not_scored", _json(refusal.content()))
     except Exception:
         log.exception("The model failed.")
-        refusal = Refusal(500, "failed", "The model failed on this request; the endpoint's log says how.")
+        refusal = RequestError(500, "failed", "The model failed on this request; the endpoint's log says how.")
         return wire_protocol.Answer(500, True, _json(refusal.content()))
 
 
@@ -117,9 +117,9 @@ def main() -> None:
     channel = socket.socket(fileno=given.channel)
     channel.set_inheritable(False)  # else what the model may start would hold it open
     try:
-        scorer = Scorer.of(given.folder / "model", given.name, given.version, given.sha256)
+        scorer = Scorer.from_folder(given.folder / "model", given.name, given.version, given.sha256)
         scorer.warm_up()
-    except ModelRefused as refused:
+    except ModelError as refused:
         sys.exit(str(refused))
     run(channel, scorer)
 

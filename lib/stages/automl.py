@@ -82,7 +82,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     import mlflow
 
     task, target = parameters.task, parameters.target_column
-    metric = metrics.get(parameters.primary_metric, task)
+    metric = parameters.metric
     found = backend.search().run(parameters.train_data, parameters.test_data, say=print)
     if found.warning:
         print(f"Warning: {found.warning}")

@@ -105,7 +105,7 @@ def _compared(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) ->
     """One comparison with the version in production, and what follows from it."""
     import mlflow
 
-    metric = metrics.get(parameters.primary_metric, parameters.task)
+    metric = parameters.metric
     registry = backend.models(parameters.name)
     notes = [registry.repair()]
     version = registry.production()

@@ -78,7 +78,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     import mlflow
 
     task, target, name = parameters.task, parameters.target_column, parameters.training_function
-    metric = metrics.get(parameters.primary_metric, task)
+    metric = parameters.metric
     on_parts = parameters.engine == "dask"
     read = _sampled if on_parts else backend.read_table
     train, test = read(parameters.train_data), read(parameters.test_data)

@@ -10,7 +10,7 @@ import types
 import pytest
 
 from lib.scoring.model import load
-from lib.scoring.model_folder import ModelRefused, digest, find
+from lib.scoring.model_folder import ModelError, digest, find
 
 # The models are saved once for all files of this folder, so these stay on one worker.
 
@@ -44,16 +44,16 @@ def test_model_is_found_here_or_below(models, tmp_path):
     assert find(models / "classifier") == models / "classifier"
     shutil.copytree(models / "classifier", tmp_path / "7" / "model")
     assert find(tmp_path) == tmp_path / "7" / "model"
-    with pytest.raises(ModelRefused, match="several models"):
+    with pytest.raises(ModelError, match="several models"):
         find(models)
-    with pytest.raises(ModelRefused, match="no file named MLmodel"):
+    with pytest.raises(ModelError, match="no file named MLmodel"):
         find(tmp_path / "nothing")
 
 
 def test_other_hash_is_refused_before_anything_is_loaded(models, tmp_path):
     shutil.copytree(models / "classifier", tmp_path / "model")
     (tmp_path / "model" / "model.pkl").write_bytes(b"no pickle, and nobody should notice")
-    with pytest.raises(ModelRefused, match="not the one that was registered"):
+    with pytest.raises(ModelError, match="not the one that was registered"):
         load(tmp_path / "model", sha256=digest(models / "classifier"))
 
 
@@ -61,7 +61,7 @@ def test_model_without_a_signature_is_refused(models, tmp_path):
     shutil.copytree(models / "classifier", tmp_path / "model")
     lines = (tmp_path / "model" / "MLmodel").read_text().split("\nsignature:")[0]
     (tmp_path / "model" / "MLmodel").write_text(lines + "\n")
-    with pytest.raises(ModelRefused, match="infer_signature"):
+    with pytest.raises(ModelError, match="infer_signature"):
         load(tmp_path / "model")
 
 

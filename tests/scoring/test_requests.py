@@ -12,7 +12,7 @@ from hypothesis import strategies
 from lib.schema.datetimes import MOMENT, is_moment, moments
 from lib.scoring.model import load
 from lib.scoring.records import Records
-from lib.scoring.request_error import MOST_FAULTS, Refusal
+from lib.scoring.request_error import MAX_DETAILS, RequestError
 from lib.scoring.requests import Limits, Reader, read_table
 from lib.scoring.scorer import Scorer
 from lib.scoring.sklearn_model import frame
@@ -30,7 +30,7 @@ def scorer(models):
 
 
 def refused(scorer, payload):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         scorer.score(payload if isinstance(payload, bytes | str) else json.dumps(payload))
     return caught.value
 
@@ -62,7 +62,7 @@ def test_refusal_names_row_and_column_and_both_sides(scorer, column):
 def test_all_faults_come_at_once_up_to_a_limit(scorer):
     both = refused(scorer, {"data": [{**ROW, "age": "x", "member": 1}]})
     assert [fault["column"] for fault in both.faults] == ["age", "member"]
-    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).faults) == MOST_FAULTS
+    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).faults) == MAX_DETAILS
 
 
 def test_unknown_column_gets_the_nearest_name(scorer):
@@ -161,7 +161,7 @@ def outcome(columns, read, *arguments):
     try:
         table = read(*arguments)
         return {column.name: column.kind.array(table[column.name]).tolist() for column in columns}
-    except Refusal as refusal:
+    except RequestError as refusal:
         return refusal.status, refusal.content()
 
 

@@ -66,7 +66,7 @@ def faults(parameters: Parameters) -> list[str]:
 
 def automl_metric(parameters: Parameters) -> str:
     """AutoML's name of the primary metric; ParameterError where it does not optimise it."""
-    metric = metrics.get(parameters.primary_metric, parameters.task)
+    metric = parameters.metric
     if metric.automl_name is None:
         known = [one.name for one in metrics.of_task(parameters.task) if one.automl_name]
         raise ParameterError(

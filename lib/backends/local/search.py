@@ -73,7 +73,7 @@ class LocalSearch:
         free = psutil.virtual_memory().available * _MEMORY_SHARE
         return SearchRequest(
             task=given.task,
-            metric=metrics.get(given.primary_metric, given.task),
+            metric=given.metric,
             positive_class=given.positive_class,
             seed=given.seed,
             threads=given.threads or cores.available(),
@@ -91,7 +91,7 @@ class LocalSearch:
 
 def leaderboard(result: Result, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
     """Trials by name, the best first: columns `LEADERBOARD`, then each metric on validation and on test rows."""
-    scored = [metrics.get(request.metric.name, request.task)]
+    scored = [request.metric]
     scored += [one for one in metrics.of_task(request.task) if one.name != request.metric.name]
     rows = {trial.name: _row(trial, y, y_test, scored) for trial in result.trials}
     ranked = request.metric.ranked({name: row["score"] for name, row in rows.items()})

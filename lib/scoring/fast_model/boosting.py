@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.scoring.fast_model.form import Answers, NotCompiled
+from lib.scoring.fast_model.form import Answers, NoFastModel
 from lib.scoring.fast_model.trees import Trees
 
 MOST_EXPONENT = math.log(sys.float_info.max)
@@ -29,19 +29,19 @@ class Boosting:
 
     def __init__(self, trees: Trees, link: str, classes: np.ndarray | None):
         if link not in LINKS:
-            raise NotCompiled(f"its link is a {link}; known are {', '.join(LINKS)}")
+            raise NoFastModel(f"its link is a {link}; known are {', '.join(LINKS)}")
         self.trees, self.link, self.classes = trees, link, classes
         self._inverse = LINKS[link]
 
     @classmethod
-    def of(cls, model: Any) -> Boosting:
+    def from_sklearn(cls, model: Any) -> Boosting:
         """The same of a HistGradientBoostingClassifier or HistGradientBoostingRegressor.
 
         Raises
         ------
-        NoMasks, NotCompiled
+        NoBitMasks, NoFastModel
         """
-        return cls(Trees.of(model), type(model._loss.link).__name__, getattr(model, "classes_", None))
+        return cls(Trees.from_sklearn(model), type(model._loss.link).__name__, getattr(model, "classes_", None))
 
     def __call__(self, rows: np.ndarray) -> Answers:
         """Labels and, of a classifier, probabilities."""

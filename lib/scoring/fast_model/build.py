@@ -21,8 +21,8 @@ from sklearn.pipeline import Pipeline
 
 from lib.scoring import synthetic_rows
 from lib.scoring.fast_model.boosting import Boosting
-from lib.scoring.fast_model.form import Answers, Compiled, NotCompiled, Predict, plain_step
-from lib.scoring.fast_model.trees import NoMasks
+from lib.scoring.fast_model.form import Answers, FastModel, NoFastModel, Predict, sklearn_step
+from lib.scoring.fast_model.trees import NoBitMasks
 
 if TYPE_CHECKING:
     from lib.scoring.model import Model
@@ -31,22 +31,22 @@ log = logging.getLogger(__name__)
 ROWS_ASKED_ALONE = 25
 
 
-def made_of(model: Model) -> Compiled:
+def build(model: Model) -> FastModel:
     """The faster form of a loaded model; it has yet to show that it answers as the model.
 
     Raises
     ------
-    NotCompiled
+    NoFastModel
         Where there is none.
     """
     steps = model.estimator
     if not isinstance(steps, Pipeline) or len(steps) != 2 or not hasattr(steps[0], "direct"):
-        raise NotCompiled("it is no pipeline of an encoder with a direct form and a model")
+        raise NoFastModel("it is no pipeline of an encoder with a direct form and a model")
     try:
         encode, last = steps[0].direct(), _last(steps[-1])
     except Exception as error:  # whatever a library's private parts have become
-        raise NotCompiled(f"making it failed: {error!r}") from error
-    return Compiled(model.columns, encode, last, getattr(steps[-1], "classes_", None))
+        raise NoFastModel(f"making it failed: {error!r}") from error
+    return FastModel(model.columns, encode, last, getattr(steps[-1], "classes_", None))
 
 
 def compare(form: Predict, plain: Predict, model: Model) -> None:
@@ -61,7 +61,7 @@ def compare(form: Predict, plain: Predict, model: Model) -> None:
 
     Raises
     ------
-    NotCompiled
+    NoFastModel
         Where it does not.
     """
     examples = [{one.name: [row[one.name] for row in model.examples] for one in model.columns}]
@@ -70,19 +70,19 @@ def compare(form: Predict, plain: Predict, model: Model) -> None:
             try:
                 same = _same(form(asked), own)
             except Exception as error:
-                raise NotCompiled(f"it failed on rows that the model answers: {error!r}") from error
+                raise NoFastModel(f"it failed on rows that the model answers: {error!r}") from error
             if not same:
-                raise NotCompiled("it does not answer as the model itself does")
+                raise NoFastModel("it does not answer as the model itself does")
 
 
 def _last(model: Any) -> Callable[[np.ndarray], Answers]:
     if type(model) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
-        return plain_step(model)
+        return sklearn_step(model)
     try:
-        return Boosting.of(model)
-    except (NoMasks, NotCompiled) as reason:
+        return Boosting.from_sklearn(model)
+    except (NoBitMasks, NoFastModel) as reason:
         log.info("The trees are walked by scikit-learn: %s.", reason)
-        return plain_step(model)
+        return sklearn_step(model)
 
 
 def _own_answers(plain: Predict, table: dict[str, list]) -> Iterator[tuple[dict[str, list], Answers]]:

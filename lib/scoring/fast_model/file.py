@@ -25,8 +25,8 @@ import numpy as np
 
 from lib.scoring.columns import Column
 from lib.scoring.fast_model.boosting import Boosting
-from lib.scoring.fast_model.form import Compiled, NotCompiled
-from lib.scoring.fast_model.trees import NoMasks, Trees
+from lib.scoring.fast_model.form import FastModel, NoFastModel
+from lib.scoring.fast_model.trees import NoBitMasks, Trees
 from lib.scoring.model import Model, pickled
 
 log = logging.getLogger(__name__)
@@ -48,23 +48,23 @@ def keep(folder: Path, model: Model) -> None:
 
     Raises
     ------
-    NotCompiled
+    NoFastModel
         Where there is none to keep; then nothing is written.
     """
-    from lib.scoring.fast_model.build import compare, made_of
-    from lib.scoring.sklearn_model import Plain
+    from lib.scoring.fast_model.build import build, compare
+    from lib.scoring.sklearn_model import SklearnModel
 
-    form = made_of(model)
+    form = build(model)
     if not isinstance(form.last, Boosting):
-        raise NotCompiled("its last step is the model's own, which has to be loaded")
+        raise NoFastModel("its last step is the model's own, which has to be loaded")
     content = _dumped(form)
     # What is read again, not what was written.
-    compare(_loaded(content, model.columns), Plain(model.estimator, model.columns), model)
+    compare(_loaded(content, model.columns), SklearnModel(model.estimator, model.columns), model)
     (folder / FORM).write_bytes(content)
     (folder / DESCRIPTION).write_text(json.dumps(_described(folder), indent=1) + "\n", encoding="utf-8")
 
 
-def read(folder: Path, columns: tuple[Column, ...]) -> Compiled | None:
+def read(folder: Path, columns: tuple[Column, ...]) -> FastModel | None:
     """The form that is kept in a model's folder; None where there is none that was made of this model with the same."""
     if not (folder / DESCRIPTION).is_file():
         return None
@@ -75,7 +75,7 @@ def read(folder: Path, columns: tuple[Column, ...]) -> Compiled | None:
         return None
     try:
         return _loaded((folder / FORM).read_bytes(), columns)
-    except (NotCompiled, NoMasks) as reason:
+    except (NoFastModel, NoBitMasks) as reason:
         log.info("The compiled form beside the model is not used: %s.", reason)
         return None
 
@@ -86,17 +86,17 @@ def _described(folder: Path) -> dict[str, Any]:
     return {"layout": LAYOUT, "python": python, "numpy": np.__version__, "model": model}
 
 
-def _dumped(form: Compiled) -> bytes:
+def _dumped(form: FastModel) -> bytes:
     last = form.last
     try:
         return pickle.dumps((form.encode, last.trees.plain, last.link, last.classes))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise NotCompiled(f"its encoder cannot be written: {error}") from error
+        raise NoFastModel(f"its encoder cannot be written: {error}") from error
 
 
-def _loaded(content: bytes, columns: tuple[Column, ...]) -> Compiled:
+def _loaded(content: bytes, columns: tuple[Column, ...]) -> FastModel:
     encode, trees, link, classes = _Light(io.BytesIO(content)).load()
-    return Compiled(columns, encode, Boosting(Trees(*trees), link, classes), classes)
+    return FastModel(columns, encode, Boosting(Trees(*trees), link, classes), classes)
 
 
 class _Light(pickle.Unpickler):
@@ -104,5 +104,5 @@ class _Light(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] not in LIGHT:
-            raise NotCompiled(f"its encoder needs {module}, which takes as long to import as the model")
+            raise NoFastModel(f"its encoder needs {module}, which takes as long to import as the model")
         return super().find_class(module, name)

@@ -16,12 +16,12 @@ Answers = tuple[np.ndarray, np.ndarray | None]
 Predict = Callable[[Mapping[str, list]], Answers]
 
 
-class NotCompiled(Exception):
+class NoFastModel(Exception):
     """There is no faster form of this model; the message says why, for people."""
 
 
 @dataclass(frozen=True)
-class Compiled:
+class FastModel:
     """Answers to checked values by column.
 
     Attributes
@@ -46,7 +46,7 @@ class Compiled:
         return self.last(self.encode({one.name: one.kind.array(table[one.name]) for one in self.columns}))
 
 
-def plain_step(model: Any) -> Callable[[np.ndarray], Answers]:
+def sklearn_step(model: Any) -> Callable[[np.ndarray], Answers]:
     """The last step as scikit-learn has it."""
     if hasattr(model, "predict_proba"):
         return lambda rows: (model.predict(rows), model.predict_proba(rows))

@@ -43,7 +43,7 @@ QUESTION = np.dtype(
 )
 
 
-class NoMasks(Exception):
+class NoBitMasks(Exception):
     """A model cannot be put into masks; the message says why."""
 
 
@@ -85,7 +85,7 @@ class Trees:
 
     Raises
     ------
-    NoMasks
+    NoBitMasks
         A tree has more leaves than a word has bits, or the tables would be too large.
     """
 
@@ -93,7 +93,7 @@ class Trees:
         trees, width = leaves.shape
         bits = next((bits for bits in WORDS if width <= bits), 0)
         if not bits:
-            raise NoMasks(f"a tree has more than {max(WORDS)} leaves")
+            raise NoBitMasks(f"a tree has more than {max(WORDS)} leaves")
         self.plain = (questions, leaves, baseline)
         self._word, *self._exponent, one = WORDS[bits]
         self._baseline, self._outputs = baseline, baseline.shape[1]
@@ -107,7 +107,7 @@ class Trees:
         rows = sum(len(thresholds) + 1 for thresholds in in_order)
         size = rows * trees * bits // 8
         if size > MOST_TABLE_BYTES:
-            raise NoMasks(f"its tables would take {size / 2**20:.0f} MB")
+            raise NoBitMasks(f"its tables would take {size / 2**20:.0f} MB")
         self._table = np.full((rows, trees), np.iinfo(self._word).max, self._word)
         self._asked: list[_Asked] = []
         first = 0
@@ -118,20 +118,20 @@ class Trees:
             first += len(table)
 
     @classmethod
-    def of(cls, model: Any) -> Trees:
+    def from_sklearn(cls, model: Any) -> Trees:
         """Trees of a HistGradientBoostingClassifier or HistGradientBoostingRegressor.
 
         Raises
         ------
-        NoMasks
+        NoBitMasks
             Likewise, or where a node asks for categories.
         """
         if model._preprocessor is not None or model.is_categorical_ is not None:
-            raise NoMasks("it asks for categories")
+            raise NoBitMasks("it asks for categories")
         nodes = [one.nodes for iteration in model._predictors for one in iteration]
         leaves = np.zeros((len(nodes), max(int(of_tree["is_leaf"].sum()) for of_tree in nodes)))
         if leaves.shape[1] > max(WORDS):
-            raise NoMasks(f"a tree has more than {max(WORDS)} leaves")
+            raise NoBitMasks(f"a tree has more than {max(WORDS)} leaves")
         questions = [one for tree, of_tree in enumerate(nodes) for one in _questions(of_tree, tree, leaves[tree])]
         baseline = np.reshape(model._baseline_prediction, (1, model.n_trees_per_iteration_))
         return cls(np.array(questions, dtype=QUESTION), leaves, baseline)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lib.scoring import wire_protocol
 from lib.scoring.model import Model, read
-from lib.scoring.request_error import Refusal
+from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
 from lib.serving.server.loader import Loader, PoolFailed
 
@@ -150,11 +150,11 @@ class Pool:
 
         Raises
         ------
-        Refusal
+        RequestError
             429 where too many wait already.
         """
         if len(self._waiting) >= MOST_WAITING:
-            raise Refusal(429, "too_busy", f"{MOST_WAITING} requests wait already. Try again in a moment.")
+            raise RequestError(429, "too_busy", f"{MOST_WAITING} requests wait already. Try again in a moment.")
         request = Request(body, asyncio.get_running_loop().create_future(), time.monotonic())
         self._waiting.append(request)
         self.pump()
@@ -278,5 +278,5 @@ def _load_of(worker: Worker) -> int:
 
 def _give_up(request: Request, status: int, code: str, message: str, failed: bool) -> None:
     if not request.answer.done():
-        content = json.dumps(Refusal(status, code, message).content()).encode()
+        content = json.dumps(RequestError(status, code, message).content()).encode()
         request.answer.set_result(Answer(status, failed, content))
