@@ -222,7 +222,7 @@ class TimeSplit(SplitRule):
     def from_table(
         cls, frame: pd.DataFrame, column: str, cut: str, test_fraction: float, month_first: bool = False
     ) -> TimeSplit:
-        """SplitRule with the cut that is given or, where that is empty, the one that leaves `test_fraction` of the rows.
+        """Rule with the cut that is given or, where that is empty, the one that leaves `test_fraction` of the rows.
 
         Raises
         ------
