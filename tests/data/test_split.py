@@ -202,5 +202,5 @@ class TestTheRule:
 
     @pytest.mark.parametrize(("fraction", "side"), [(0.0, "test"), (1.0, "training")])
     def test_a_side_without_a_row_is_refused(self, table, fraction, side):
-        with pytest.raises(DataError, match=f"No row is left on the {side} side: {ROWS} rows"):
+        with pytest.raises(DataError, match=f"The {side} side of the split has no rows: {ROWS} rows"):
             HashSplit(("text",), fraction, 1).apply(table)

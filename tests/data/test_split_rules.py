@@ -31,7 +31,7 @@ class TestGroups:
         assert not set(train["customer"]) & set(test["customer"]) and len(train) + len(test) == ROWS
 
     def test_too_few_groups_are_counted(self, table):
-        with pytest.raises(DataError, match="1000 rows, 1 different customer, test_fraction=0.3"):
+        with pytest.raises(DataError, match="1000 rows, 1 distinct values of customer, test_fraction=0.3"):
             HashSplit(("customer",), 0.3, 1).apply(table.assign(customer=7))
 
 
@@ -44,7 +44,7 @@ class TestMissingTimes:
         assert len(test) == pytest.approx(0.2 * 0.75 * ROWS, abs=2) and train[name].isna().sum() == ROWS / 4
 
     def test_a_column_without_any_is_refused(self, table):
-        with pytest.raises(DataError, match="time_column: when holds no dates or times: all its values are missing"):
+        with pytest.raises(DataError, match="time_column: when contains no dates or times: all its values are missing"):
             TimeSplit.from_table(table.assign(when=np.nan), "when", "", 0.2)
 
 
@@ -101,13 +101,13 @@ class TestTime:
         assert rule_from_dict(rule.to_dict()) == rule
 
     def test_what_is_no_time(self, table):
-        with pytest.raises(DataError, match="time_column: label holds no dates or times, e.g. 'fraud'"):
+        with pytest.raises(DataError, match="time_column: label contains no dates or times, e.g. 'fraud'"):
             TimeSplit.from_table(table, "label", "", 0.2)
         with pytest.raises(DataError, match="time_cut: 'soon' cannot be compared with iso"):
             TimeSplit.from_table(table, "iso", "soon", 0.2)
         with pytest.raises(NameNotFound, match="no column 'wehn' .*time_column.*Did you mean 'when'"):
             TimeSplit.from_table(table, "wehn", "", 0.2)
-        with pytest.raises(DataError, match="No row is left on the test side: 1000 rows, iso from 2099-01-01 on"):
+        with pytest.raises(DataError, match="has no rows: 1000 rows, iso from 2099-01-01 on"):
             TimeSplit.from_table(table, "iso", "2099-01-01", 0.2).apply(table)
 
 
