@@ -89,7 +89,7 @@ class TestEveryMetric:
             perfect = Predictions(truth)
         else:
             exact = (truth[:, None] == predictions.classes).astype(float)
-            perfect = Predictions(truth, exact, predictions.classes, predictions.positive)
+            perfect = Predictions(truth, exact, predictions.classes, predictions.positive_class)
         assert metric.beats(metric.score(truth, perfect), metric.score(truth, predictions))
 
     @pytest.mark.parametrize(("metric", "task"), EVERY_METRIC)
@@ -102,7 +102,7 @@ class TestEveryMetric:
 
     @pytest.mark.parametrize("task", TASKS)
     def test_is_found_by_its_name(self, task):
-        assert [metrics.get(name, task) for name in metrics.names(task)] == metrics.of_task(task)
+        assert [metrics.get(name, task) for name in metrics.names(task)] == metrics.for_task(task)
 
     def test_of_another_task_is_not_found_and_the_nearest_is_named(self):
         with pytest.raises(
@@ -128,13 +128,13 @@ class TestDirection:
 
     def test_the_best_is_ranked_first(self):
         scores = {"a": 0.2, "b": 0.9, "c": 0.5}
-        assert self.up.ranked(scores) == ["b", "c", "a"]
-        assert self.down.ranked(scores) == ["a", "c", "b"]
+        assert self.up.rank(scores) == ["b", "c", "a"]
+        assert self.down.rank(scores) == ["a", "c", "b"]
 
     @pytest.mark.parametrize("metric", [up, down])
     def test_no_number_is_ranked_last_and_equals_keep_their_order(self, metric):
         scores = {"first nan": math.nan, "one": 1.0, "second nan": math.nan, "another one": 1.0}
-        assert metric.ranked(scores) == ["one", "another one", "first nan", "second nan"]
+        assert metric.rank(scores) == ["one", "another one", "first nan", "second nan"]
 
     def test_errors_are_better_lower(self):
         lower = {metric.name for metric in METRICS if metric.direction == "lower is better"}
@@ -143,19 +143,19 @@ class TestDirection:
 
 class TestPositiveClass:
     def test_is_the_second_where_none_is_asked_for(self):
-        assert metrics.positive_of(["no", "yes"]) == "yes"
-        assert metrics.positive_of(["no", "yes"], "") == "yes"
+        assert metrics.find_positive_class(["no", "yes"]) == "yes"
+        assert metrics.find_positive_class(["no", "yes"], "") == "yes"
 
     @pytest.mark.parametrize(
         ("classes", "asked", "found"),
         [([0, 1], 0, 0), (["0", "1"], 0, "0"), ([False, True], "false", False), (["No", "Yes"], "no", "No")],
     )
     def test_is_found_by_its_text(self, classes, asked, found):
-        assert metrics.positive_of(np.array(classes), asked) == found
+        assert metrics.find_positive_class(np.array(classes), asked) == found
 
     def test_that_is_no_class_is_refused_with_the_nearest(self):
         with pytest.raises(ParameterError, match="positive_class: 'yess'.*Did you mean 'yes'"):
-            metrics.positive_of(["no", "yes"], "yess")
+            metrics.find_positive_class(["no", "yes"], "yess")
 
     def test_changes_what_recall_speaks_of(self):
         model = types.SimpleNamespace(
@@ -194,7 +194,7 @@ class TestClassesThatComeAndGo:
         assert self.score("log_loss", truth) > 5
 
     @pytest.mark.parametrize("truth", [["a", "b", "a", "b"], ["a", "z", "a", "b"], ["a", "b", "c", "c"]])
-    @pytest.mark.parametrize("metric", metrics.of_task("multiclass"), ids=lambda metric: metric.name)
+    @pytest.mark.parametrize("metric", metrics.for_task("multiclass"), ids=lambda metric: metric.name)
     def test_no_metric_warns(self, metric, truth):
         assert math.isfinite(metric.score(pd.Series(truth), self.predictions))
 
@@ -220,7 +220,7 @@ class TestClassesThatComeAndGo:
 
 class TestPlainTypes:
     @pytest.mark.parametrize("labels", [[False, True], [0, 1], [1, 2], ["a", "b"]], ids=str)
-    @pytest.mark.parametrize("metric", metrics.of_task("binary"), ids=lambda metric: metric.name)
+    @pytest.mark.parametrize("metric", metrics.for_task("binary"), ids=lambda metric: metric.name)
     def test_any_label_can_be_scored(self, metric, labels):
         classes = np.array(labels)
         probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -243,12 +243,16 @@ class TestPlainTypes:
     def test_a_regression_is_numbers_without_classes(self):
         model = types.SimpleNamespace(predict=lambda X: np.array([1, 2], dtype="float32"))
         predictions = metrics.predict(model, None, "regression")
-        assert predictions.labels.dtype == float and predictions.probabilities is None and predictions.positive is None
+        assert (
+            predictions.labels.dtype == float
+            and predictions.probabilities is None
+            and predictions.positive_class is None
+        )
 
     def test_r2_of_one_row_is_not_defined(self):
         assert math.isnan(metrics.get("r2", "regression").score([1.0], Predictions(np.array([1.0]))))
 
 
 def test_the_positive_class_is_the_one_written_before_one_written_otherwise():
-    assert metrics.positive_of(["A", "a"], "a") == "a"
-    assert metrics.positive_of([False, True], "true") is True
+    assert metrics.find_positive_class(["A", "a"], "a") == "a"
+    assert metrics.find_positive_class([False, True], "true") is True

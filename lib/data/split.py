@@ -19,7 +19,7 @@ import pyarrow as pa
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from lib import cores
-from lib.data.moments import as_moments, date_format
+from lib.data.moments import infer_date_format, to_datetimes
 from lib.data.row_hash import row_hash
 from lib.data.tables import as_texts, counted
 from lib.errors import DataError, NameNotFound
@@ -30,7 +30,7 @@ _VALUES_AT_ONCE = 2**20
 _MOST_TOLD_KEYS = 3
 
 
-class Rule:
+class SplitRule:
     """A rule that says of each row whether it tests or trains; it reads `columns` of a table."""
 
     columns: tuple[str, ...]
@@ -45,11 +45,11 @@ class Rule:
         """
         raise NotImplementedError
 
-    def described(self) -> dict[str, Any]:
-        """The rule as plain JSON, which `restored` reads."""
+    def to_dict(self) -> dict[str, Any]:
+        """The rule as plain JSON, which `rule_from_dict` reads."""
         raise NotImplementedError
 
-    def apply(self, frame: pd.DataFrame, keep: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def apply(self, frame: pd.DataFrame, keep_frame: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Training rows and test rows, each numbered from 0.
 
         Parameters
@@ -71,7 +71,7 @@ class Rule:
                 f"No row is left on the {side} side: {len(frame)} rows, {self._how_many(frame)}. "
                 "Give more rows, or another test_fraction or seed."
             )
-        if keep or not frame.columns.is_unique:
+        if keep_frame or not frame.columns.is_unique:
             return self._noted(frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True))
         sides: tuple[dict, dict] = ({}, {})
         train, test = np.flatnonzero(~test), np.flatnonzero(test)
@@ -87,7 +87,7 @@ class Rule:
             pa.default_memory_pool().release_unused()
         return self._noted(pd.DataFrame(sides[0], copy=False), pd.DataFrame(sides[1], copy=False))
 
-    def holds(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+    def matches(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
         """Whether the rule would part the rows of these two so; what it has parted itself is not hashed again."""
         made = self.__dict__.get("_made", ())
         if [side() for side in made] and made[0]() is train and made[1]() is test:
@@ -102,12 +102,12 @@ class Rule:
         raise NotImplementedError
 
 
-def restored(described: Mapping[str, Any]) -> Rule:
-    """Rule that `Rule.described` told."""
+def rule_from_dict(described: Mapping[str, Any]) -> SplitRule:
+    """SplitRule that `SplitRule.described` told."""
     if "cut" in described:
         return TimeSplit(described["columns"][0], described["cut"], described.get("form", ""))
     strata = {name: dict(described["strata"]) for name in ("strata",) if "strata" in described}
-    return Split(
+    return HashSplit(
         tuple(described["columns"]),
         described["test_fraction"],
         described["seed"],
@@ -127,7 +127,7 @@ def _has_type(values: pd.Series) -> bool:
 
 
 @dataclass(frozen=True)
-class Split(Rule):
+class HashSplit(SplitRule):
     """By a hash of each row.
 
     Attributes
@@ -160,12 +160,12 @@ class Split(Rule):
         limits = as_texts(_column(frame, self.target_column, "target_column")).map(self.strata)
         return share < limits.astype(float).fillna(self.test_fraction).to_numpy()
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The rule as plain JSON."""
         told = {"columns": list(self.columns), "test_fraction": self.test_fraction, "seed": self.seed}
         return {**told, "target_column": self.target_column, "strata": dict(self.strata)} if self.strata else told
 
-    def stratified(self, frame: pd.DataFrame, target_column: str) -> Split:
+    def stratify(self, frame: pd.DataFrame, target_column: str) -> HashSplit:
         """The rule with each class that is too rare for luck shared out: one row in training before any in the test."""
         classes = as_texts(frame[target_column])
         counts = counted(classes)
@@ -196,7 +196,7 @@ class Split(Rule):
 
 
 @dataclass(frozen=True)
-class TimeSplit(Rule):
+class TimeSplit(SplitRule):
     """By time: the rows from a moment on test, those before it train, and so do those without a time.
 
     Attributes
@@ -219,7 +219,7 @@ class TimeSplit(Rule):
         return (self.column,)
 
     @classmethod
-    def of(
+    def from_table(
         cls, frame: pd.DataFrame, column: str, cut: str, test_fraction: float, month_first: bool = False
     ) -> TimeSplit:
         """Rule with the cut that is given or, where that is empty, the one that leaves `test_fraction` of the rows.
@@ -230,14 +230,14 @@ class TimeSplit(Rule):
             Where the column holds no times, or the cut is none.
         """
         values = _column(frame, column, "time_column")
-        form = (date_format(values, month_first) or "") if not _has_type(values) else ""
-        times = as_moments(values, form)
+        form = (infer_date_format(values, month_first) or "") if not _has_type(values) else ""
+        times = to_datetimes(values, form)
         if times is None or times.isna().all():
             present = frame[column].dropna()
             said = f", e.g. {present.iloc[0]!r}" if len(present) else ": all its values are missing"
             raise DataError(f"time_column: {column} holds no dates or times{said}.")
         if cut != "":
-            read = as_moments(pd.Series([cut]).astype(float if times.dtype.kind == "f" else object))
+            read = to_datetimes(pd.Series([cut]).astype(float if times.dtype.kind == "f" else object))
             if read is None or read.isna().any():
                 raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Give a date such as 2024-07-01.")
             return cls(column, cut, form)
@@ -247,13 +247,13 @@ class TimeSplit(Rule):
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
         """Whether each row tests, of shape (rows,)."""
-        times = as_moments(_column(frame, self.column, "time_column"), self.form)
+        times = to_datetimes(_column(frame, self.column, "time_column"), self.form)
         if times is None:
             return np.zeros(len(frame), dtype=bool)
         cut = float(self.cut) if times.dtype.kind == "f" else pd.Timestamp(self.cut)
         return (times >= cut).to_numpy()
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The rule as plain JSON."""
         told = {"columns": [self.column], "cut": self.cut}
         return {**told, "form": self.form} if self.form else told

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.errors import NameNotFound
 from lib.metrics import scorers
-from lib.metrics.predictions import Predictions, positive_of, predict
+from lib.metrics.predictions import Predictions, find_positive_class, predict
 from lib.metrics.scorers import confusion_matrix
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ __all__ = [
     "confusion_matrix",
     "get",
     "names",
-    "of_task",
-    "positive_of",
+    "for_task",
+    "find_positive_class",
     "predict",
 ]
 
@@ -75,7 +75,7 @@ class Metric:
         """Whether `score` is at least as good as `threshold`; what is not a number reaches nothing."""
         return score >= threshold if self.greater_is_better else score <= threshold
 
-    def ranked(self, scores: Mapping[str, float]) -> list[str]:
+    def rank(self, scores: Mapping[str, float]) -> list[str]:
         """Names of `scores`, best first; of equals the one named first, and no number comes last."""
         sign = -1 if self.greater_is_better else 1
         return sorted(scores, key=lambda name: (scores[name] != scores[name], sign * scores[name]))
@@ -88,7 +88,7 @@ class Metric:
 
 def names(task: str) -> list[str]:
     """Names of the metrics of a task, in the order in which tables show them."""
-    return [metric.name for metric in of_task(task)]
+    return [metric.name for metric in for_task(task)]
 
 
 def get(name: str, task: str) -> Metric:
@@ -105,7 +105,7 @@ def get(name: str, task: str) -> Metric:
     raise NameNotFound(f"metric for a {task} task", name, names(task))
 
 
-def of_task(task: str) -> list[Metric]:
+def for_task(task: str) -> list[Metric]:
     """Every metric of a task, in the order in which tables show them."""
     return [metric for metric in METRICS if task in metric.tasks]
 

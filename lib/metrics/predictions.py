@@ -31,12 +31,12 @@ class Predictions:
     labels: np.ndarray
     probabilities: np.ndarray | None = None
     classes: np.ndarray | None = None
-    positive: Any = None
+    positive_class: Any = None
 
     @property
     def positive_probability(self) -> np.ndarray:
         """Probability of the positive class, of shape (rows,)."""
-        return self.probabilities[:, list(self.classes).index(self.positive)]
+        return self.probabilities[:, list(self.classes).index(self.positive_class)]
 
 
 def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) -> Predictions:
@@ -63,11 +63,11 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
         return Predictions(np.asarray(model.predict(X), dtype=float))
     probabilities = np.asarray(model.predict_proba(X), dtype=float)
     classes = np.asarray(model.classes_)
-    positive = positive_of(classes, positive_class) if task == "binary" else None
+    positive = find_positive_class(classes, positive_class) if task == "binary" else None
     return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive)
 
 
-def positive_of(classes: Any, positive_class: Any = None) -> Any:
+def find_positive_class(classes: Any, positive_class: Any = None) -> Any:
     """Which of two classes is the positive one.
 
     Parameters

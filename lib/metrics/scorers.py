@@ -48,7 +48,7 @@ def of_positive(function: str) -> Callable[[Any, Predictions], float]:
     def scorer(truth, predictions):
         from sklearn import metrics as sk
 
-        positive = predictions.positive
+        positive = predictions.positive_class
         return getattr(sk, function)(truth == positive, predictions.labels == positive, zero_division=0)
 
     return scorer
@@ -61,7 +61,7 @@ def of_positive_probability(function: str) -> Callable[[Any, Predictions], float
         from sklearn import metrics as sk
 
         _need_two_classes(truth, function)
-        return getattr(sk, function)(truth == predictions.positive, predictions.positive_probability)
+        return getattr(sk, function)(truth == predictions.positive_class, predictions.positive_probability)
 
     return scorer
 
