@@ -96,7 +96,7 @@ def _of_spreadsheets(plain, text):
     unsure = text + b"Adelie,Total:,40,,,\n"
     yield Awkward("perhaps a total.csv", unsure, rows=ROWS + 1, told="'Total' in island: where it sums up the rows")
     spelt = plain["species"].where(np.arange(ROWS) % 7 > 0, plain["species"].str.upper() + " ")
-    yield Awkward("spelt otherwise.csv", as_csv(plain.assign(species=spelt)), told="'ADELIE ' counts as 'Adelie'")
+    yield Awkward("spelt otherwise.csv", as_csv(plain.assign(species=spelt)), told="'ADELIE ' into 'Adelie'")
 
 
 def _of_other_kinds(text):
@@ -173,7 +173,7 @@ def kinds():
     yield Awkward(
         "header twice.csv",
         text.replace(b"culmen,flipper", b"culmen,culmen"),
-        told="Column 4 is a second 'culmen' and is called 'culmen.2'",
+        told="Column 4 is another 'culmen' and was renamed to 'culmen.2'",
     )
     yield Awkward(
         "target twice.csv", text.replace(b"island,", b"species,", 1), "has 2 columns 'species' .columns 1 and 2"
@@ -214,10 +214,10 @@ def kinds():
     once = pd.concat([plain, plain[:1].assign(species="Emperor")])
     yield Awkward("class seen once.csv", as_csv(once), rows=ROWS + 1, told="'Emperor' (0)")
     some = plain.assign(species=plain["species"].where(np.arange(ROWS) % 20 > 0))
-    yield Awkward("target missing.csv", as_csv(some), rows=ROWS - 16, told="16 rows without a species were left out")
-    yield Awkward("one class.csv", as_csv(plain.assign(species="Adelie")), "has one class only")
+    yield Awkward("target missing.csv", as_csv(some), rows=ROWS - 16, told="Dropped 16 rows without a value of species")
+    yield Awkward("one class.csv", as_csv(plain.assign(species="Adelie")), "has only one class")
     yield Awkward("class numbers.csv", as_csv(plain.assign(species=plain["species"].factorize()[0])))
-    yield Awkward("number with words.csv", as_csv(plain), "must be numbers", target="sex", task="regression")
+    yield Awkward("number with words.csv", as_csv(plain), "must contain numbers", target="sex", task="regression")
     yield Awkward("packed.csv.gz", gzip.compress(text))
     yield Awkward("packed.zip", zipped({"inside.csv": text}))
     yield Awkward("table.parquet", parquet.getvalue(), columns=7)
