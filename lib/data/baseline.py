@@ -32,7 +32,7 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
         ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts the
         most frequent ``categories`` with their counts, and ``distinct``, how many there are.
     """
-    columns = dict(zip(train.columns, cores.each(_column, [train[name] for name in train.columns]), strict=True))
+    columns = dict(zip(train.columns, cores.map_threads(_column, [train[name] for name in train.columns]), strict=True))
     target = {"name": target_column, **columns.pop(target_column)}
     return {"rows": len(train), "columns": columns, "target": target}
 

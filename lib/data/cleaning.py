@@ -168,7 +168,7 @@ def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     def infinite(name: str) -> np.ndarray:
         return np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
 
-    for name, count in zip(names, cores.each(lambda name: np.count_nonzero(infinite(name)), names), strict=True):
+    for name, count in zip(names, cores.map_threads(lambda name: np.count_nonzero(infinite(name)), names), strict=True):
         if count:
             notes.append(f"{count:,} infinite values of {name} count as missing.")
             changed[name] = frame[name].mask(infinite(name))

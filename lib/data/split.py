@@ -80,7 +80,7 @@ class Rule:
         for place in range(0, len(names), at_once):
             some = names[place : place + at_once]
             values = [frame.pop(name).array for name in some]
-            parted = cores.each(lambda one: (one.take(train), one.take(test)), values)
+            parted = cores.map_threads(lambda one: (one.take(train), one.take(test)), values)
             for name, (of_train, of_test) in zip(some, parted, strict=True):
                 sides[0][name], sides[1][name] = of_train, of_test
             del values, parted, of_train, of_test
