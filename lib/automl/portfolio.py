@@ -74,7 +74,7 @@ class _Search:
         if request.is_classification:
             self._classes, self._labels = np.unique(self._y, return_inverse=True)
             if request.task == "binary":
-                self._positive = metrics.positive_of(self._classes, request.positive_class)
+                self._positive = metrics.find_positive_class(self._classes, request.positive_class)
         self._tried: dict[str, _Tried] = {}
 
     def run(self) -> Result:
@@ -216,7 +216,7 @@ class _Search:
                 self._request.seed,
             )
         else:
-            chosen = {self._request.metric.ranked({name: self._tried[name].trial.score for name in quick})[0]: 1.0}
+            chosen = {self._request.metric.rank({name: self._tried[name].trial.score for name in quick})[0]: 1.0}
         model, row_ms = self._assembled(pool, chosen)
         while 0 < self._request.max_latency_ms < row_ms and len(chosen) > 1:  # together they are slower than apart
             chosen.pop(max(chosen, key=lambda name: latency[name]))

@@ -78,7 +78,8 @@ def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
             for name in notebook.outputs:
                 if name not in later:
                     faults.append(
-                        f"{display_path(notebook.path)} hands on {name}, which no later notebook reads. {suggest(name, later)}"
+                        f"{display_path(notebook.path)} hands on {name}, which no later notebook reads. "
+                        f"{suggest(name, later)}"
                     )
         handed_on |= set(notebook.outputs)
     return faults

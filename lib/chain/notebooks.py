@@ -80,8 +80,8 @@ def read(path: Path) -> Notebook:
             name, value = line.target.id, ast.literal_eval(line.value)
         except (AttributeError, ValueError) as error:
             raise DataError(
-                f"{display_path(path)}, parameters cell, line {line.lineno}: expected 'name: type = literal'. A value worked "
-                "out here would keep its default, since the chain's values come after it."
+                f"{display_path(path)}, parameters cell, line {line.lineno}: expected 'name: type = literal'. A value "
+                "worked out here would keep its default, since the chain's values come after it."
             ) from error
         parameters[name], types[name] = value, ast.unparse(line.annotation)
     return Notebook(_FILE_NAME.fullmatch(path.name)[1], path, parameters, types, _outputs(sources[-1], path))

@@ -173,8 +173,8 @@ def _locked(folder: Path) -> FileLock:
     except Timeout:
         pid = read(folder).get("pid", "unknown")
         raise DataError(
-            f"{display_path(folder)} belongs to a run that goes on: process {pid} writes it. Wait for it, or stop it with "
-            f"kill {pid}."
+            f"{display_path(folder)} belongs to a run that goes on: process {pid} writes it. Wait for it, or stop it "
+            f"with kill {pid}."
         ) from None
     return lock
 

@@ -54,10 +54,10 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     from lib.data import contract, profile
 
     frame = _table(parameters)
-    new = contract.of_table(profile.describe(frame))
+    new = contract.from_profile(profile.describe(frame))
     old = contract.load(path) if path.is_file() else contract.Contract({})
     if path.is_file():  # what nobody can see in a table stays as it was written
-        new = replace(new, key=old.key, other_columns=old.other_columns, max_drift=old.max_drift)
+        new = replace(new, key=old.key, allow_extra_columns=old.allow_extra_columns, max_drift=old.max_drift)
     changed = contract.difference(old, new)
     for column, rule, before, after in changed:
         print(f"{column or 'the table'}: {rule}: {before} -> {after}")
@@ -73,5 +73,5 @@ def _table(parameters: Parameters) -> pd.DataFrame:
     from lib.data import cleaning, sources
 
     read = sources.read(parameters.data, encoding=parameters.encoding)
-    frame, _ = cleaning.named_apart(read, [parameters.target_column])
+    frame, _ = cleaning.deduplicate_columns(read, [parameters.target_column])
     return frame

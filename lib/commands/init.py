@@ -70,7 +70,7 @@ def execute(options: argparse.Namespace) -> int:
     data = _data(options.data)
     frame = sources.read(data, encoding=options.encoding)
     made = proposal.propose(frame, options.target, options.task or "", where=data)
-    contract.write(contract.of_table(made.columns), files["contract"], data, len(frame))
+    contract.write(contract.from_profile(made.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
         **({"pipeline": files["child"].stem} if options.child else {}),

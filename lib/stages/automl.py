@@ -93,17 +93,17 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     is_here = found.folder is None
     model = found.model if is_here else backend.tracking.load_model(found.folder)
     on_test = metrics.predict(model, X_test, task, parameters.positive_class)
-    scores = charts.Table([(one.name, one.score(y_test, on_test)) for one in metrics.of_task(task)])
+    scores = charts.Table([(one.name, one.score(y_test, on_test)) for one in metrics.for_task(task)])
     scores.columns = ["metric", "test rows"]
     scores = scores.set_index("metric")
     if is_here:
         on_train = metrics.predict(model, X, task, parameters.positive_class)
-        scores["training rows"] = [one.score(y, on_train) for one in metrics.of_task(task)]
+        scores["training rows"] = [one.score(y, on_train) for one in metrics.for_task(task)]
     else:  # its own search scores no test rows
         found.leaderboard.loc[found.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
-    scores["direction"] = [one.direction for one in metrics.of_task(task)]
+    scores["direction"] = [one.direction for one in metrics.for_task(task)]
     pictures = drawn(model, X_test, y_test, on_test, metric, parameters, shuffled=is_here)
-    pictures["progress"] = charts.progress(found.leaderboard, metric)
+    pictures["progress"] = charts.search_progress(found.leaderboard, metric)
 
     given = {name: parameters[name] for name in _LOGGED}
     mlflow.log_params({"training_function": "automl", "model": found.best, **given})

@@ -176,7 +176,7 @@ def _encoded(
     classes, positive, labels = None, None, target
     if request.is_classification:
         classes, labels = np.unique(target, return_inverse=True)
-        positive = metrics.positive_of(classes, request.positive_class) if request.task == "binary" else None
+        positive = metrics.find_positive_class(classes, request.positive_class) if request.task == "binary" else None
     features = F, encoder.transform(X_test)
     return Encoded(*features, places, labels, classes, positive, began), encoder
 

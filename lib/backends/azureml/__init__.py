@@ -68,7 +68,7 @@ def automl_metric(parameters: Parameters) -> str:
     """AutoML's name of the primary metric; ParameterError where it does not optimise it."""
     metric = parameters.metric
     if metric.automl_name is None:
-        known = [one.name for one in metrics.of_task(parameters.task) if one.automl_name]
+        known = [one.name for one in metrics.for_task(parameters.task) if one.automl_name]
         raise ParameterError(
             f"primary_metric: AutoML on Azure does not optimise {metric.name}. It knows: {', '.join(known)}."
         )

@@ -107,7 +107,7 @@ class Tables:
                 f"The dataset {dataset.name}, version {dataset.version}, has no row. Register one with rows."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
-        kept = cleaning.without(frame, list(without), where=uri)
+        kept = cleaning.drop_columns(frame, list(without), where=uri)
         kept.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
         return kept
 

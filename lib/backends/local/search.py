@@ -92,9 +92,9 @@ class LocalSearch:
 def leaderboard(result: Result, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
     """Trials by name, the best first: columns `LEADERBOARD`, then each metric on validation and on test rows."""
     scored = [request.metric]
-    scored += [one for one in metrics.of_task(request.task) if one.name != request.metric.name]
+    scored += [one for one in metrics.for_task(request.task) if one.name != request.metric.name]
     rows = {trial.name: _row(trial, y, y_test, scored) for trial in result.trials}
-    ranked = request.metric.ranked({name: row["score"] for name, row in rows.items()})
+    ranked = request.metric.rank({name: row["score"] for name, row in rows.items()})
     columns = [*LEADERBOARD, *(f"{kind} {one.name}" for one in scored for kind in ("validation", "test"))]
     return pd.DataFrame([rows[name] for name in ranked], index=pd.Index(ranked, name="model"), columns=columns)
 
