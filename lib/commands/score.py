@@ -13,7 +13,7 @@ from lib.commands import _parameters
 from lib.commands._bar import Bar
 from lib.errors import DataError, GateError, NameNotFound
 from lib.parameters import Parameters, check
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,9 +62,9 @@ def execute(options: argparse.Namespace) -> int:
         bar.show(1, rows)
         bar.end()
     if faults > _TOLD_FAULTS:
-        print(f"... and {faults - _TOLD_FAULTS:,} more; each is told in the column fault of {shown(out)}.")
+        print(f"... and {faults - _TOLD_FAULTS:,} more; each is told in the column fault of {display_path(out)}.")
     model = f"{parameters.name}, version {scorer.model.version}"
-    print(f"{rows - faults:,} of {rows:,} rows scored by {model}: {shown(out)}")
+    print(f"{rows - faults:,} of {rows:,} rows scored by {model}: {display_path(out)}")
     return 0
 
 
