@@ -15,7 +15,7 @@ from lib.commands._bar import Bar
 from lib.errors import DataError, GateError, NameNotFound, StageError
 from lib.forkserver import PID
 from lib.parameters import Parameters, check
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,9 +65,11 @@ def execute(options: argparse.Namespace) -> int:
         bar.show(1, rows)
         bar.end()
     if faults > _MAX_PRINTED_FAULTS:
-        print(f"... and {faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {shown(out)} has all of them.")
+        print(
+            f"... and {faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {display_path(out)} has all of them."
+        )
     name = f"{parameters.name}, version {chosen.model.version}"
-    print(f"{rows - faults:,} of {rows:,} rows scored by {name}: {shown(out)}")
+    print(f"{rows - faults:,} of {rows:,} rows scored by {name}: {display_path(out)}")
     return 0
 
 

@@ -154,7 +154,7 @@ def _parts(
 ) -> Iterator[pd.DataFrame]:
     size = max(1, os.fstat(raw.fileno()).st_size)
     encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
-    names = cleaning.apart(dialect.header)
+    names = cleaning.deduplicate_names(dialect.header)
     parts = pd.read_csv(
         _Numbered(io.TextIOWrapper(content, encoding=encoding, newline=""), dialect),
         sep=dialect.separator,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import strategies
 
-from lib.schema.datetimes import MOMENT, is_moment, moments
+from lib.schema.datetimes import DATETIME_PATTERN, is_datetime, to_datetime64
 from lib.scoring.model import load
 from lib.scoring.records import Records
 from lib.scoring.request_error import MAX_DETAILS, RequestError
@@ -139,7 +139,7 @@ def test_example_of_the_model_is_an_answer(scorer):
     assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]
 
 
-MOMENTS = strategies.from_regex(MOMENT, fullmatch=True) | strategies.datetimes(
+MOMENTS = strategies.from_regex(DATETIME_PATTERN, fullmatch=True) | strategies.datetimes(
     datetime.datetime(1677, 1, 1), datetime.datetime(2263, 1, 1), timezones=strategies.none() | strategies.timezones()
 ).map(datetime.datetime.isoformat)
 
@@ -150,10 +150,10 @@ def test_moments_are_those_of_pandas(text):
     try:
         expected = pd.Timestamp(text).as_unit("ns")
     except ValueError:
-        assert not is_moment(text)
+        assert not is_datetime(text)
         return
     expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
-    assert is_moment(text) and moments([text, None]).tolist() == [expected.value, None]
+    assert is_datetime(text) and to_datetime64([text, None]).tolist() == [expected.value, None]
 
 
 def outcome(columns, read, *arguments):

@@ -51,7 +51,7 @@ def test_it_stands_where_an_estimator_would_and_asks_once_for_the_same_rows(fold
     jobs = Jobs()
     model = RemoteModel(folder, jobs)
     found = metrics.predict(model, ROWS, "binary", "yes")
-    assert list(found.labels) == ["no"] * 4 and found.probabilities.shape == (4, 2) and found.positive == "yes"
+    assert list(found.labels) == ["no"] * 4 and found.probabilities.shape == (4, 2) and found.positive_class == "yes"
     assert jobs.asked == 1
     model.predict(ROWS.head(2))
     assert jobs.asked == 2
