@@ -30,7 +30,7 @@ from lib.automl.trials.latency import row_milliseconds
 from lib.automl.trials.worker import Encode, FitFold, Fitted
 from lib.automl.trials.worker_pool import Pool
 from lib.errors import StageError
-from lib.training.features import plain_target
+from lib.training.features import target_array
 
 # Kept for the blend, and for putting its models together.
 _RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
@@ -68,7 +68,7 @@ class _Search:
         self._X, self._X_test, self._request, self._say = X, X_test, request, say
         self._end = self._started + request.budget_seconds
         self._last = self._end - reserved(request.budget_seconds)
-        self._y = plain_target(y, request.is_classification)
+        self._y = target_array(y, request.is_classification)
         self._classes, self._positive = None, None
         self._labels = self._y
         if request.is_classification:

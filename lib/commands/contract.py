@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lib.commands import _parameters
 from lib.errors import GateError, ParameterError
 from lib.parameters import Parameters, check
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +43,8 @@ def execute(options: argparse.Namespace) -> int:
     found = violations.find(frame, contract.load(path), parameters.drop_columns)
     if len(found.table):
         read = " ".join(["\nIt was read so:", *frame.attrs[tables.NOTES]]) if frame.attrs.get(tables.NOTES) else ""
-        raise GateError(f"{parameters.data} breaks its contract {shown(path)}:\n{found}{read}")
-    print(f"{parameters.data} keeps its contract {shown(path)}.")
+        raise GateError(f"{parameters.data} breaks its contract {display_path(path)}:\n{found}{read}")
+    print(f"{parameters.data} keeps its contract {display_path(path)}.")
     return 0
 
 
@@ -62,10 +62,10 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     for column, rule, before, after in changed:
         print(f"{column or 'the table'}: {rule}: {before} -> {after}")
     if not changed:
-        print(f"{shown(path)} says the same already.")
+        print(f"{display_path(path)} says the same already.")
     elif not dry_run:
         contract.write(new, path, parameters.data, len(frame))
-        print(f"Written: {shown(path)}")
+        print(f"Written: {display_path(path)}")
     return 0
 
 

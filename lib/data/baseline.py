@@ -40,7 +40,7 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
     >>> describe(train, "bought")["columns"]
     {'member': {'kind': 'boolean', 'missing': 0.0, 'distinct': 2, 'categories': {'True': 2, 'False': 1}}}
     """
-    statistics = cores.each(_describe_column, [train[name] for name in train.columns])
+    statistics = cores.map_threads(_describe_column, [train[name] for name in train.columns])
     columns = dict(zip(train.columns, statistics, strict=True))
     target = {"name": target_column, **columns.pop(target_column)}
     return {"rows": len(train), "columns": columns, "target": target}

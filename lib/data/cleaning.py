@@ -214,7 +214,7 @@ def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     def is_infinite(name: str) -> np.ndarray:
         return np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
 
-    counts = cores.each(lambda name: np.count_nonzero(is_infinite(name)), float_columns)
+    counts = cores.map_threads(lambda name: np.count_nonzero(is_infinite(name)), float_columns)
     for name, count in zip(float_columns, counts, strict=True):
         if count:
             notes.append(f"{count:,} infinite values of {name} count as missing.")

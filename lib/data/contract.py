@@ -13,7 +13,7 @@ import yaml
 
 from lib.data.profile import BOOLEAN, KINDS, NUMBERS, TEXT, WHOLE, Column
 from lib.errors import DataError, suggest
-from lib.paths import shown
+from lib.paths import display_path
 
 # In C where PyYAML was built with it: of a table of thousands of columns the other takes ten seconds.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -166,9 +166,9 @@ def load(path: Path) -> Contract:
     try:
         told = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from error
+        raise DataError(f"{display_path(path)} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(told, dict) or not isinstance(told.get("columns"), dict):
-        raise DataError(f"{shown(path)} is no contract: expected a mapping with 'columns'.")
+        raise DataError(f"{display_path(path)} is no contract: expected a mapping with 'columns'.")
     faults = _unknown(told, Contract, "") + [
         fault
         for name, rules in told["columns"].items()
@@ -187,7 +187,9 @@ def load(path: Path) -> Contract:
         if name not in told["columns"]
     ]
     if faults:
-        raise DataError(f"{shown(path)} cannot be used as a contract:\n" + "\n".join(f"  - {one}" for one in faults))
+        raise DataError(
+            f"{display_path(path)} cannot be used as a contract:\n" + "\n".join(f"  - {one}" for one in faults)
+        )
     columns = {str(name): ColumnRules(**rules) for name, rules in told["columns"].items()}
     return Contract(
         **{**{key: value for key, value in told.items() if value is not None or key == "max_drift"}, "columns": columns}

@@ -81,7 +81,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
         for group_sums, group in zip(sums, groups, strict=True)
         if group
     ]
-    cores.each(add_part, parts)
+    cores.map_threads(add_part, parts)
     return _finalize(sums[0], sums[1], seed)
 
 

@@ -126,7 +126,7 @@ def _move_columns(frame: pd.DataFrame, is_test: np.ndarray) -> tuple[pd.DataFram
     for start in range(0, len(names), columns_per_batch):
         batch = names[start : start + columns_per_batch]
         arrays = [frame.pop(name).array for name in batch]
-        halves = cores.each(lambda array: (array.take(train_rows), array.take(test_rows)), arrays)
+        halves = cores.map_threads(lambda array: (array.take(train_rows), array.take(test_rows)), arrays)
         for name, (train_values, test_values) in zip(batch, halves, strict=True):
             train[name], test[name] = train_values, test_values
         del arrays, halves, train_values, test_values

@@ -212,7 +212,7 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
         for place, field in enumerate(table.schema)
         if arrow_texts and is_text(field.type) and field.name not in declared
     ]
-    columns: dict[int, Any] = dict(zip(texts, cores.each(_encoded, map(table.column, texts)), strict=True))
+    columns: dict[int, Any] = dict(zip(texts, cores.map_threads(_encoded, map(table.column, texts)), strict=True))
     encoded = {place for place in texts if columns[place].type == ENCODED_TEXT}
     for place, field in enumerate(table.schema):
         values = table.column(place)
@@ -245,7 +245,7 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
         while others:
             some = table.columns[: max(cores.available(), _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
             table = table.select(range(len(some), table.num_columns))
-            made = cores.each(lambda one: one.to_pandas(types_mapper=types), some)
+            made = cores.map_threads(lambda one: one.to_pandas(types_mapper=types), some)
             columns |= zip(others[: len(some)], made, strict=True)
             others = others[len(some) :]
             del some, made

@@ -10,7 +10,7 @@ import pandas as pd
 from lib import charts
 from lib.data import contract, tables, violations
 from lib.errors import DataError
-from lib.paths import existing
+from lib.paths import resolve_existing
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -29,7 +29,7 @@ def apply(frame: pd.DataFrame, backend: Backend, parameters: Parameters) -> tupl
     """
     if not parameters.contract:
         return frame, charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS), ""
-    found = violations.find(frame, contract.load(existing(parameters.contract)), _not_asked(frame, parameters))
+    found = violations.find(frame, contract.load(resolve_existing(parameters.contract)), _not_asked(frame, parameters))
     table = charts.Table(found.table)
     if found.table.empty:
         table.loc[0] = ("", f"{parameters.contract} is kept", 0, "")

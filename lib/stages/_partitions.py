@@ -20,7 +20,7 @@ from lib.data.partitions import Part, parts
 from lib.data.row_hash import row_hash
 from lib.data.split import HashSplit, SplitRule, TimeSplit, rule_from_dict
 from lib.errors import DataError
-from lib.paths import existing, resolve
+from lib.paths import resolve, resolve_existing
 from lib.stages import _cluster
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]
     told = {"columns": raw.shape[1], "broken": None, "keys": {}}
     aside = 0
     if parameters.contract:
-        agreed = contract.load(existing(parameters.contract))
+        agreed = contract.load(resolve_existing(parameters.contract))
         found = violations.find(raw, _of_part(agreed), parameters.drop_columns)
         told["broken"], rows = found.table, found.broken_rows
         kept = raw[~rows]
@@ -182,7 +182,7 @@ def _violations(done: list[dict[str, Any]], parameters: Parameters) -> charts.Ta
     """
     if not parameters.contract:
         return charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS)
-    agreed = contract.load(existing(parameters.contract))
+    agreed = contract.load(resolve_existing(parameters.contract))
     broken = pd.concat([one["broken"] for one in done], ignore_index=True)
     rows = broken.groupby(["column", "rule"], sort=False).agg({"rows": "sum", "examples": "first"}).reset_index()
     whole = violations.find_in_sample(pd.concat([one["raw"] for one in done]), agreed, parameters.drop_columns)

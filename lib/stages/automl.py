@@ -13,7 +13,7 @@ from lib.data import tables
 from lib.stages.train import EXAMPLE_ROWS, drawn
 
 if TYPE_CHECKING:
-    from lib.automl import Found
+    from lib.automl import SearchResult
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
@@ -83,7 +83,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
 
     task, target = parameters.task, parameters.target_column
     metric = parameters.metric
-    found = backend.search().run(parameters.train_data, parameters.test_data, say=print)
+    found = backend.search().run(parameters.train_data, parameters.test_data, report=print)
     if found.warning:
         print(f"Warning: {found.warning}")
     train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
@@ -128,7 +128,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     return Winner(run_id, board, pictures["progress"], scores, pictures.get("importance", _NOT_SHUFFLED))
 
 
-def _log_trials(backend: Backend, found: Found, run_id: str) -> None:
+def _log_trials(backend: Backend, found: SearchResult, run_id: str) -> None:
     """A child run for each model that was tried."""
     for name, row in found.leaderboard.iterrows():
         numbers = {
