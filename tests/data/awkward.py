@@ -181,7 +181,7 @@ def kinds():
     yield Awkward("blanks in header.csv", text.replace(b"species,island", b" species , is land/($)?"))
     yield Awkward("empty.csv", b"", "is empty .0 bytes")
     yield Awkward("header only.csv", text.split(b"\n")[0] + b"\n", "a header of 6 columns and no row")
-    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "1 rows have a species; at least 20 are needed")
+    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "Only 1 rows have a value of species")
     yield Awkward("saved index.csv", plain.to_csv().encode(), told="Unnamed: 0")
     yield Awkward("constant.csv", as_csv(plain.assign(same=1, nothing=None)), columns=8)
     yield Awkward(
