@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import backends
-from lib.commands import _parameters
+from lib.commands import _arguments
 from lib.commands._bar import Bar
 from lib.errors import DataError, GateError, NameNotFound
 from lib.parameters import Parameters, check
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="FILE", help="the table; it needs the model's columns")
     parser.add_argument("--out", required=True, metavar="FILE", help="where the scored rows go: .csv or .parquet")
     parser.add_argument("--version", help="of the model; by default the one in production")
-    _parameters.add(parser)
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def execute(options: argparse.Namespace) -> int:
     from lib.data import batches, marks
     from lib.scoring import batch
 
-    parameters = Parameters(check(_parameters.layers(options)))
+    parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
     if out.suffix.lower() not in (".csv", ".parquet"):
         raise DataError(f"--out: a {out.suffix or 'nameless'} file cannot be written; known are .csv and .parquet.")
