@@ -38,7 +38,8 @@ lint: .venv/.dev ## Check style, format, import contracts and types
 
 docs: .venv/.docs ## Build the documentation site in site/, with a gallery of executed notebooks
 	.venv/bin/python -m docs.scripts.gallery
-	.venv/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+	@echo "Open site/index.html"
 
 docs-images: .venv/.core ## Recreate the pictures in docs/images from a real run (needs Chromium)
 	.venv/bin/python -m docs.scripts.images

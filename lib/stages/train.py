@@ -16,9 +16,10 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
 from lib.data import cleaning, sources, tables
-from lib.errors import ParameterError
+from lib.errors import DataError, ParameterError
 from lib.metrics import Metric, Predictions
 from lib.training import TrainingRequest
+from lib.training.features import FeatureError
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -98,6 +99,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
             model = function(X, y, request, **hyperparameters)
     except InvalidParameterError as error:
         raise ParameterError(f"hyperparameters: {name}: {error}") from error
+    except FeatureError as error:
+        raise DataError(f"{parameters.train_data}: {error}") from error
     seconds = time.perf_counter() - started
 
     on_test = metrics.predict(model, X_test, task, parameters.positive_class)

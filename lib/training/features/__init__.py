@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lib.training.features.encoder import TableEncoder
+    from lib.training.features.errors import FeatureError
     from lib.training.features.target import plain_target
 
-__all__ = ["TableEncoder", "plain_target"]
-_HOMES = {"TableEncoder": "encoder", "plain_target": "target"}
+__all__ = ["FeatureError", "TableEncoder", "plain_target"]
+_HOMES = {"FeatureError": "errors", "TableEncoder": "encoder", "plain_target": "target"}
 
 
 def __getattr__(name: str) -> Any:
