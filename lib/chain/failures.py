@@ -91,9 +91,7 @@ def from_dead_kernel(executed: Path, exit_code: int | None, memory_kills: int) -
     if exit_code == -signal.SIGKILL and memory_kills:
         return from_cause(executed, "OutOfMemory", "the kernel ran out of memory, and the system killed it")
     if exit_code is None or exit_code == -signal.SIGKILL:
-        return from_cause(
-            executed, "KernelDied", "the kernel was killed, by another program or because memory ran out"
-        )
+        return from_cause(executed, "KernelDied", "the kernel was killed, by another program or because memory ran out")
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         return from_cause(

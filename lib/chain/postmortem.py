@@ -50,9 +50,9 @@ def write(executed: Path, name: str, cause: str) -> str:
 
 
 def format_cell(number: int, source: str) -> str:
-    """Return a cell as messages show it: its number and its first line.
+    r"""Return a cell as messages show it: its number and its first line.
 
-    >>> format_cell(4, "candidate = pipeline.train()\\ncandidate.scores")
+    >>> format_cell(4, "candidate = pipeline.train()\ncandidate.scores")
     'Cell [4]: candidate = pipeline.train() ...'
     """
     lines = source.strip().splitlines() or [""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import signal
@@ -139,8 +138,10 @@ class _Runner:
         errors = [error for future in futures if (error := future.exception())]
         if errors:
             raise _combine(errors)
-        no_outputs: dict[str, Any] = {}
-        self.values |= functools.reduce(plan.merge_outputs, [future.result() for future in futures], no_outputs)
+        outputs: dict[str, Any] = {}
+        for future in futures:
+            outputs = plan.merge_outputs(outputs, future.result())
+        self.values |= outputs
 
     def _run_unless_failed(
         self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]

@@ -75,9 +75,10 @@ def _execute(arguments: list[str]) -> int:
         epilog=_epilog() if name == _DEFAULT else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"Millrace {version()}")
-    if not is_named and arguments and not arguments[0].startswith("-"):
-        parser.error(f"there is no command {arguments[0]!r}. {suggest(arguments[0], available())}")
+    if not is_named:
+        parser.add_argument("--version", action="version", version=f"Millrace {version()}")
+        if arguments and not arguments[0].startswith("-"):
+            parser.error(f"there is no command {arguments[0]!r}. {suggest(arguments[0], available())}")
     command.add_arguments(parser)
     return command.execute(parser.parse_command(arguments))
 

@@ -62,7 +62,7 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="FILE",
-        help=f"parameter files; each overrides parameters/base.yaml and the files before it (default: {shown(EXAMPLE)})",
+        help=f"parameter files; each overrides base.yaml and the files before it (default: {shown(EXAMPLE)})",
     )
     parser.add_argument(
         "-p",

@@ -20,7 +20,7 @@ def execute(options: argparse.Namespace) -> int:
     executions = plan.executions(chain, parameters)
     outputs = sum(len(notebook.outputs) for notebook in chain)
     print(
-        f"{parameters.name}: all checks passed: {len(parameters)} parameters, {len(chain)} notebooks, {outputs} outputs "
-        f"passed between them. A run executes {len(executions)} notebooks."
+        f"{parameters.name}: all checks passed: {len(parameters)} parameters, {len(chain)} notebooks, {outputs} "
+        f"outputs passed between them. A run executes {len(executions)} notebooks."
     )
     return 0

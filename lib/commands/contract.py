@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lib.commands import _arguments
 from lib.errors import GateError, ParameterError
-from lib.parameters import Parameters, check
+from lib.parameters import Parameters
 from lib.paths import resolve, shown
 
 if TYPE_CHECKING:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib import backends
 from lib.commands import _arguments
-from lib.commands._bar import Bar
 from lib.errors import DataError, GateError, NameNotFound
-from lib.parameters import Parameters, check
 from lib.paths import resolve, shown
 
 if TYPE_CHECKING:
@@ -35,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Score row by row, in bounded memory; what cannot be scored is reported with its number."""
+    from tqdm import tqdm
+
     from lib.data import batches, marks
     from lib.scoring import batch
 
@@ -48,10 +48,10 @@ def execute(options: argparse.Namespace) -> int:
     numbers = [one.name for one in scorer.model.columns if one.kind.schema["type"] in ("number", "integer")]
     dialect = batches.dialect_of(data, parameters.encoding)
     commas = batches.marks_of(data, dialect, _ROWS)
-    bar, rows, faults, share = Bar("rows"), 0, 0, [0.0]
-    with _written(out) as write:
-        for part in batches.read(data, dialect, _ROWS, lambda read: share.__setitem__(0, read)):
-            bar.show(share[0], rows)
+    rows, faults = 0, 0
+    bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
+    with _written(out) as write, bar:
+        for part in batches.read(data, dialect, _ROWS, lambda share: setattr(bar, "n", share)):
             if not rows:
                 _check_columns(part.columns, scorer, options.data)
             scored = batch.score(scorer, marks.read_numbers(part, numbers, commas))
@@ -59,8 +59,7 @@ def execute(options: argparse.Namespace) -> int:
             for place, why in list(scored.faults.items())[: max(0, _TOLD_FAULTS - faults)]:
                 print(f"row {part.index[place] + 1}: {why}")
             rows, faults = rows + len(part), faults + len(scored.faults)
-        bar.show(1, rows)
-        bar.end()
+            bar.set_postfix_str(f"{rows:,} rows")
     if faults > _TOLD_FAULTS:
         print(f"... and {faults - _TOLD_FAULTS:,} more; each is told in the column fault of {shown(out)}.")
     model = f"{parameters.name}, version {scorer.model.version}"
