@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.once import made_once
+from tests.once import build_once
 
 pytest_plugins = ["tests.served_models"]
 
@@ -29,7 +29,7 @@ def empty_workspace(tmp_path_factory):
         folder.mkdir()
         Tracking(f"sqlite:///{folder / 'mlflow.db'}").client.search_experiments()
 
-    return made_once(tmp_path_factory, "empty", make)
+    return build_once(tmp_path_factory, "empty", make)
 
 
 @pytest.fixture

@@ -4,6 +4,6 @@ All values of a run live in one dictionary. Each notebook gets the entries that 
 outputs are merged into the dictionary for the notebooks after it.
 """
 
-from lib.deferred import defer_grammar
+from lib.deferred import defer_rfc3987
 
-defer_grammar()  # before papermill is imported, which imports jsonschema
+defer_rfc3987()  # before papermill is imported, which imports jsonschema

@@ -9,7 +9,7 @@ from typing import Any
 from lib import errors
 from lib.chain import postmortem
 from lib.chain import record as records
-from lib.paths import shown
+from lib.paths import display_path
 
 _VMSTAT = Path("/proc/vmstat")
 
@@ -110,4 +110,4 @@ def count_memory_kills() -> int:
 
 
 def _compose(message: str, executed: Path, cell: str) -> str:
-    return "\n".join(filter(None, [message, f"Notebook: {shown(executed)}", cell]))
+    return "\n".join(filter(None, [message, f"Notebook: {display_path(executed)}", cell]))

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlparse
 
 from lib.chain.contracts import RUN_NAME
 from lib.chain.notebooks import Notebook
-from lib.paths import ROOT, resolve, shown
+from lib.paths import ROOT, display_path, resolve
 
 _LOCK_FILE = ROOT / "requirements.lock"
 _LIBRARY = ROOT / "lib"
@@ -55,10 +55,10 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
         By names that a person understands, such as ``"lib/metrics.py"``, ``"seed"`` or ``"the content of data"``: the
         value of a parameter, or the SHA-256 of a file.
     """
-    parts = {shown(notebook.path): _hash_notebook(notebook.path), "Python": platform.python_version()}
-    parts |= {shown(file): hash_file(file) for file in sorted(_LIBRARY.rglob("*.py"))}
+    parts = {display_path(notebook.path): _hash_notebook(notebook.path), "Python": platform.python_version()}
+    parts |= {display_path(file): hash_file(file) for file in sorted(_LIBRARY.rglob("*.py"))}
     if _LOCK_FILE.exists():
-        parts[shown(_LOCK_FILE)] = hash_file(_LOCK_FILE)
+        parts[display_path(_LOCK_FILE)] = hash_file(_LOCK_FILE)
     for name, value in values.items():
         if name in _OUTPUT_FOLDERS:
             parts[name] = json.dumps(value)

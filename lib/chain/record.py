@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from lib.errors import DataError, ParameterError
-from lib.paths import shown
+from lib.paths import display_path
 
 RUNNING, SUCCEEDED, FAILED, HELD, INTERRUPTED = "running", "succeeded", "failed", "held", "interrupted"
 REUSED, KILLED = "reused", "killed"
@@ -154,13 +154,13 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         state = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{shown(folder)} is not the folder of a run: it has no {RECORD}.") from None
+        raise DataError(f"{display_path(folder)} is not the folder of a run: it has no {RECORD}.") from None
     except OSError as error:
-        raise DataError(f"{shown(folder / RECORD)} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{display_path(folder / RECORD)} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise DataError(f"{shown(folder / RECORD)} is damaged: {error}.") from error
+        raise DataError(f"{display_path(folder / RECORD)} is damaged: {error}.") from error
     if not isinstance(state, dict) or not isinstance(state.get("stages"), list):
-        raise DataError(f"{shown(folder / RECORD)} is not the record of a run.")
+        raise DataError(f"{display_path(folder / RECORD)} is not the record of a run.")
     return state
 
 
@@ -200,8 +200,8 @@ def _acquire_lock(folder: Path) -> FileLock:
     except Timeout:
         pid = read(folder).get("pid", "unknown")
         raise DataError(
-            f"{shown(folder)} is in use: the run is still going on in process {pid}. Wait for it, or stop it with "
-            f"kill {pid}."
+            f"{display_path(folder)} is in use: the run is still going on in process {pid}. Wait for it, or stop it "
+            f"with kill {pid}."
         ) from None
     return lock
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from lib.errors import suggest
 from lib.parameters import Layers, Parameters, check, load
-from lib.paths import ROOT, shown
+from lib.paths import ROOT, display_path
 
 EXAMPLE = ROOT / "parameters" / "flights.yaml"
 
@@ -62,7 +62,7 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="FILE",
-        help=f"parameter files; each overrides base.yaml and the files before it (default: {shown(EXAMPLE)})",
+        help=f"parameter files; each overrides base.yaml and the files before it (default: {display_path(EXAMPLE)})",
     )
     parser.add_argument(
         "-p",
@@ -86,7 +86,9 @@ def load_layers(options: argparse.Namespace, announce: bool = True) -> Layers:
     """
     layers = load(options.params or [EXAMPLE], options.assignments)
     if announce and not options.params:
-        print(f"No --params given: using {shown(EXAMPLE)} (use case {layers.values.get('name')}).", file=sys.stderr)
+        print(
+            f"No --params given: using {display_path(EXAMPLE)} (use case {layers.values.get('name')}).", file=sys.stderr
+        )
     return layers
 
 

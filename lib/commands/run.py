@@ -18,7 +18,7 @@ from lib.commands import _arguments
 from lib.errors import DataError, ParameterError
 from lib.invocation import PROGRAM, command
 from lib.parameters import BASE, Parameters, load
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 _INTERRUPTED = 130
 _MAX_LISTED_RUNS = 5
@@ -74,12 +74,16 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _no_run_message(folder: Path) -> str:
     """Return the message for a folder that holds no run, with the newest unfinished runs beside it."""
-    problem = f"{shown(folder)} is not the folder of a run" if folder.exists() else f"There is no run {shown(folder)}"
+    problem = (
+        f"{display_path(folder)} is not the folder of a run"
+        if folder.exists()
+        else f"There is no run {display_path(folder)}"
+    )
     runs_folder = folder.parent if folder.parent.is_dir() else resolve(load([]).values["runs_folder"])
     unfinished = records.unfinished(runs_folder)[:_MAX_LISTED_RUNS]
     if not unfinished:
-        return f"{problem}, and {shown(runs_folder)} holds no run that can be resumed."
-    listed = [f"  {shown(run)}  ({status})" for run, status in unfinished]
+        return f"{problem}, and {display_path(runs_folder)} holds no run that can be resumed."
+    listed = [f"  {display_path(run)}  ({status})" for run, status in unfinished]
     return "\n".join([f"{problem}. The newest runs that can be resumed:", *listed])
 
 
@@ -99,7 +103,7 @@ def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRec
         return error.exit_code
     except KeyboardInterrupt:
         record.close(records.INTERRUPTED)
-        print(f"{PROGRAM}: interrupted. Finished notebooks: {shown(record.folder)}", file=sys.stderr)
+        print(f"{PROGRAM}: interrupted. Finished notebooks: {display_path(record.folder)}", file=sys.stderr)
         _show_how_to_resume(record)
         return _INTERRUPTED
     except BaseException as error:
@@ -134,18 +138,18 @@ def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:
         raise ParameterError(faults)
     defaults = load([]).values
     changed = {name for name, value in parameters.items() if (value or None) != (defaults.get(name) or None)}
-    print(f"Different from {shown(BASE)}:")
+    print(f"Different from {display_path(BASE)}:")
     for name in parameters:
         if name in changed:
             default = f"  (default: {defaults[name]!r})" if defaults.get(name) else ""
             print(f"  {name}: {parameters[name]!r}{default}")
-    print(f"\nAs in {shown(BASE)}:")
+    print(f"\nAs in {display_path(BASE)}:")
     for name in parameters:
         if name not in changed:
             print(f"  {name}: {parameters[name]!r}")
     print(f"\nNotebooks to execute: {len(executions)}")
     for execution in executions:
-        print(f"  {execution.label:<28} {shown(execution.notebook.path)}")
+        print(f"  {execution.label:<28} {display_path(execution.notebook.path)}")
     return 0
 
 
@@ -154,13 +158,13 @@ def _show_result(values: Mapping[str, Any], record: RunRecord) -> None:
     print()
     if values.get("decision"):
         print(values["decision"])
-    print(f"Executed notebooks: {shown(record.folder)}")
+    print(f"Executed notebooks: {display_path(record.folder)}")
     url = values.get("endpoint_url")
     if not url:
         return
     workspace = _workspace_options(values, record)
     key = command("endpoint", "key", values["name"], *workspace)
-    request = shown(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
+    request = display_path(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
     print(f"Endpoint: {url}")
     print("\nSend it a request:")
     print(

@@ -9,7 +9,7 @@ from typing import Any
 from lib.chain import record as records
 from lib.commands import _arguments
 from lib.errors import DataError
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,5 +52,5 @@ def format_summary(run: dict[str, Any]) -> str:
 def _newest_run(runs_folder: Path) -> Path:
     folders = records.newest_first(runs_folder)
     if not folders:
-        raise DataError(f"There is no run in {shown(runs_folder)}.")
+        raise DataError(f"There is no run in {display_path(runs_folder)}.")
     return max(folders, key=lambda folder: (folder / records.RECORD).stat().st_mtime_ns)

@@ -10,7 +10,7 @@ import pandas as pd
 from lib import cores
 from lib.data import tables
 
-MOST_CATEGORIES = 50
+MAX_CATEGORIES = 50
 _LARGE_EXPONENT = 300
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -32,7 +32,7 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
         ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts the
         most frequent ``categories`` with their counts, and ``distinct``, how many there are.
     """
-    columns = dict(zip(train.columns, cores.each(_column, [train[name] for name in train.columns]), strict=True))
+    columns = dict(zip(train.columns, cores.map_threads(_column, [train[name] for name in train.columns]), strict=True))
     target = {"name": target_column, **columns.pop(target_column)}
     return {"rows": len(train), "columns": columns, "target": target}
 
@@ -48,7 +48,7 @@ def _column(values: pd.Series) -> dict[str, Any]:
         ends = {"minimum": present.min().isoformat(), "maximum": present.max().isoformat()} if len(present) else {}
         return {"kind": "date", **described, **ends}
     categories = _categories(present)
-    return {"kind": "category" if categories["distinct"] <= MOST_CATEGORIES else "text", **described, **categories}
+    return {"kind": "category" if categories["distinct"] <= MAX_CATEGORIES else "text", **described, **categories}
 
 
 def _numbers(values: pd.Series) -> dict[str, Any]:
@@ -90,5 +90,5 @@ def _categories(present: pd.Series) -> dict[str, Any]:
     counts = tables.counted(present)
     return {
         "distinct": int(len(counts)),
-        "categories": {str(one): int(count) for one, count in counts.head(MOST_CATEGORIES).items()},
+        "categories": {str(one): int(count) for one, count in counts.head(MAX_CATEGORIES).items()},
     }

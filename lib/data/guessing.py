@@ -15,7 +15,7 @@ from pyarrow import csv as arrow_csv
 
 from lib.data import mending, ranges
 from lib.data.dialect import UNREADABLE, Dialect, foresee, look, opened
-from lib.data.dictionaries import ENCODED, comes_again, is_text
+from lib.data.dictionaries import ENCODED_TEXT, is_repetitive, is_text
 from lib.data.numerals import NULLS
 
 _FORESEEN_BYTES = 2**20
@@ -221,7 +221,7 @@ def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool
         kind = _common([table.schema.field(place).type for table in some])
         if is_text(kind) or pa.types.is_temporal(kind):
             texts = pa.chunked_array([pc.cast(chunk, pa.string()) for table in some for chunk in table[place].chunks])
-            types[place] = ENCODED if encoded and comes_again(texts) else pa.string()
+            types[place] = ENCODED_TEXT if encoded and is_repetitive(texts) else pa.string()
         elif is_cut:
             types[place] = kind
     return types

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pyarrow as pa
 
-from lib.data.dictionaries import levels
+from lib.data.dictionaries import dictionary_values
 
 _BYTES_PER_RELEASE = 2**24
 # Rows to have memory for, beyond those that are expected; what is never written to takes none.
@@ -146,7 +146,9 @@ def empty(table: pa.Table, without: Collection[int], encoded: Collection[int]) -
             kind = np.float64 if is_whole and table.column(place).null_count else field.type.to_pandas_dtype()
             arrays[place] = np.empty(len(table), dtype=kind)
         elif place in encoded:
-            arrays[place] = np.empty(len(table), dtype=np.min_scalar_type(-max(1, len(levels(table.column(place))))))
+            arrays[place] = np.empty(
+                len(table), dtype=np.min_scalar_type(-max(1, len(dictionary_values(table.column(place)))))
+            )
     return arrays
 
 

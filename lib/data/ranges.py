@@ -115,7 +115,7 @@ def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> list[pa.Tabl
             file.seek(place)
             text = file.read(_SAMPLE_BYTES)
             texts.append(text[0 if place == begin else text.find(b"\n") + 1 : text.rfind(b"\n") + 1])
-    return cores.each(lambda text: _part(pa.py_buffer(text), dialect, places, {}), filter(None, texts))
+    return cores.map_threads(lambda text: _part(pa.py_buffer(text), dialect, places, {}), filter(None, texts))
 
 
 def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:

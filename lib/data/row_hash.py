@@ -66,7 +66,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
                 _add(total[some], values, names[column])
 
     parts = [(*pair, start) for start in range(0, len(frame), rows) for pair in zip(totals, groups, strict=True)]
-    cores.each(add_up, [part for part in parts if part[1]])
+    cores.map_threads(add_up, [part for part in parts if part[1]])
     total, other = totals
     seeded = _mixed(np.array([seed], dtype=np.uint64)) + _MIX[0]
     spare = np.empty(min(_BLOCK_ROWS, len(frame)), dtype=np.uint64)

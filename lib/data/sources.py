@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlparse
 
 from lib.data.endings import PARQUET, TEXT
 from lib.errors import DataError
-from lib.paths import existing, resolve, shown
+from lib.paths import display_path, resolve, resolve_existing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def files(uri: str) -> list[Path]:
         if not found:
             raise DataError(f"No file matches {uri} (looked for {whole}).")
         return _of_one_kind(uri, found)
-    found = existing(path)
+    found = resolve_existing(path)
     return _of_one_kind(uri, _in_folder(found)) if found.is_dir() else [found]
 
 
@@ -114,7 +114,7 @@ def found(uri: str) -> str:
         return uri
     paths = files(uri)
     size = f"{sum(path.stat().st_size for path in paths) / _MEGABYTE:.1f} MB"
-    return f"{shown(paths[0])}, {size}" if len(paths) == 1 else f"{len(paths)} files of {uri}, {size}"
+    return f"{display_path(paths[0])}, {size}" if len(paths) == 1 else f"{len(paths)} files of {uri}, {size}"
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -256,7 +256,7 @@ def _absolute(address: str) -> str:
     scheme, separator, path = address.partition(":///")
     if scheme.partition("+")[0] != "sqlite" or not separator or not path or path == ":memory:":
         return address
-    return f"{scheme}:///{existing(path)}"
+    return f"{scheme}:///{resolve_existing(path)}"
 
 
 def _with_secrets(uri: str) -> str:

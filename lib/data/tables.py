@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from lib import cores
 from lib.data import parquet, plain, text
-from lib.data.dictionaries import ENCODED, comes_again, is_text, levels
+from lib.data.dictionaries import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.data.endings import PARQUET, check_file
 from lib.data.numerals import LARGEST_EXACT
 from lib.errors import DataError, NameNotFound
@@ -212,8 +212,8 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
         for place, field in enumerate(table.schema)
         if arrow_texts and is_text(field.type) and field.name not in declared
     ]
-    columns: dict[int, Any] = dict(zip(texts, cores.each(_encoded, map(table.column, texts)), strict=True))
-    encoded = {place for place in texts if columns[place].type == ENCODED}
+    columns: dict[int, Any] = dict(zip(texts, cores.map_threads(_encoded, map(table.column, texts)), strict=True))
+    encoded = {place for place in texts if columns[place].type == ENCODED_TEXT}
     for place, field in enumerate(table.schema):
         values = table.column(place)
         if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
@@ -231,7 +231,7 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
             values = frame.iloc[:, place]
             frame.isetitem(place, values.cat.rename_categories(values.cat.categories.astype(ARROW_TEXT)))
     else:
-        categories = {place: levels(table.column(place)) for place in encoded}
+        categories = {place: dictionary_values(table.column(place)) for place in encoded}
         numbers = plain.taken_over(table)
         columns = plain.empty(table, numbers, encoded)
         batches = table.select(list(columns)).to_batches() if columns else []
@@ -245,7 +245,7 @@ def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[s
         while others:
             some = table.columns[: max(cores.available(), _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
             table = table.select(range(len(some), table.num_columns))
-            made = cores.each(lambda one: one.to_pandas(types_mapper=types), some)
+            made = cores.map_threads(lambda one: one.to_pandas(types_mapper=types), some)
             columns |= zip(others[: len(some)], made, strict=True)
             others = others[len(some) :]
             del some, made
@@ -271,12 +271,12 @@ def _of_common_types(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _encoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts as a dictionary, the same in all chunks, where that is small, and else as they are."""
-    if values.type != ENCODED:
-        return values.dictionary_encode() if pa.types.is_string(values.type) and comes_again(values) else values
+    if values.type != ENCODED_TEXT:
+        return values.dictionary_encode() if pa.types.is_string(values.type) and is_repetitive(values) else values
     values = values.unify_dictionaries()
     return (
         pc.cast(values, pa.string())
-        if len(levels(values)) > max(_MOST_LEVELS, len(values) // _ROWS_PER_LEVEL)
+        if len(dictionary_values(values)) > max(_MOST_LEVELS, len(values) // _ROWS_PER_LEVEL)
         else values
     )
 

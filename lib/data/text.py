@@ -100,7 +100,7 @@ def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.T
     """Table with codes and dates as text, amounts and decimal commas as numbers."""
     header, comma = files[0][1].header, files[0][1].separator != ","
     places = table.column_names
-    misleading = cores.each(lambda place: _may_mislead(table[place], files), places)
+    misleading = cores.map_threads(lambda place: _may_mislead(table[place], files), places)
     suspects = [place for place, may_mislead in zip(places, misleading, strict=True) if may_mislead]
     if suspects:
         texts = guessing.as_texts(files, suspects)
@@ -109,7 +109,7 @@ def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.T
                 table = guessing.with_columns(table, texts.select([place]))
     notes, commas = [], False
     words = [field.name for field in table.schema if is_text(field.type)]
-    found = cores.each(lambda place: numerals.as_numbers(table[place], header[int(place)], comma), words)
+    found = cores.map_threads(lambda place: numerals.as_numbers(table[place], header[int(place)], comma), words)
     for place, (numbers, mark, note) in zip(words, found, strict=True):
         if numbers is not None:
             commas = commas or mark is Mark.DECIMAL_COMMA

@@ -57,7 +57,9 @@ def columns(train: pd.DataFrame) -> pd.DataFrame:
     # How many values differ takes longest to count, and a hundred thousand rows show it.
     some = train.head(_COUNTED_ROWS)
     more = "" if len(some) == len(train) else f" in {len(some):,}"
-    counts = cores.each(lambda name: (np.count_nonzero(train[name].isna()), _distinct(some[name])), train.columns)
+    counts = cores.map_threads(
+        lambda name: (np.count_nonzero(train[name].isna()), _distinct(some[name])), train.columns
+    )
     described = pd.DataFrame(
         {
             "type": train.dtypes.astype(str),
@@ -82,7 +84,7 @@ def _distinct(values: pd.Series) -> int:
 def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
     """Name of a folder by what is in it, so that the same rows are kept once."""
     state = hashlib.blake2b(digest_size=8)
-    for digest in cores.each(_digest, [values for side in (train, test) for _, values in side.items()]):
+    for digest in cores.map_threads(_digest, [values for side in (train, test) for _, values in side.items()]):
         state.update(digest)
     return state.hexdigest()
 

@@ -84,7 +84,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     read = _sampled if on_parts else backend.read_table
     train, test = read(parameters.train_data), read(parameters.test_data)
     y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
-    X, X_test = (cleaning.without(rows, [target], where="the preprocessed rows") for rows in (train, test))
+    X, X_test = (cleaning.drop_columns(rows, [target], where="the preprocessed rows") for rows in (train, test))
     del train, test
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
@@ -106,7 +106,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     on_test = metrics.predict(model, X_test, task, parameters.positive_class)
     on_train = metrics.predict(model, X, task, parameters.positive_class)
     rows = [
-        (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.of_task(task)
+        (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.for_task(task)
     ]
     scores = charts.Table(rows, columns=["metric", "test rows", "training rows", "direction"]).set_index("metric")
     baseline = backend.read_json(parameters.baseline)
@@ -201,7 +201,7 @@ def _cross_validated(
         train = np.setdiff1d(rows, test)
         model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
         predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
-        found.append({one.name: one.score(y.iloc[test], predictions) for one in metrics.of_task(parameters.task)})
+        found.append({one.name: one.score(y.iloc[test], predictions) for one in metrics.for_task(parameters.task)})
     return pd.DataFrame(found)
 
 
@@ -247,12 +247,14 @@ def drawn(
     """Charts of a model on test rows, by name; without the importance of columns where none is to be shuffled."""
     of_columns = {}
     if shuffled:
-        of_columns["importance"] = charts.importance(permutation_importance(model, X, y, metric, parameters), metric)
+        of_columns["importance"] = charts.column_importance(
+            permutation_importance(model, X, y, metric, parameters), metric
+        )
     if parameters.task == "regression":
         return {"residuals": charts.residuals(y, predictions), **of_columns}
     return {
         "curves": charts.roc_and_precision_recall(y, predictions),
-        "confusion_matrix": charts.confusion(y, predictions),
+        "confusion_matrix": charts.confusion_matrix(y, predictions),
         **of_columns,
     }
 

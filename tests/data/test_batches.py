@@ -92,7 +92,7 @@ def test_separators_too_many_at_the_ends_of_rows_hold_nothing(tmp_path):
 def test_the_second_column_of_a_name_is_called_as_in_training(tmp_path):
     (tmp_path / "a.csv").write_text("a,b,a,a\n1,2,3,4\n")
     (part,) = read(tmp_path / "a.csv")
-    named, _ = cleaning.named_apart(tables.read(tmp_path / "a.csv"), ["b"])
+    named, _ = cleaning.deduplicate_columns(tables.read(tmp_path / "a.csv"), ["b"])
     assert list(part.columns) == list(named.columns) == ["a", "b", "a.2", "a.3"]
 
 

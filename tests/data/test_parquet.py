@@ -66,14 +66,14 @@ def test_a_table_keeps_the_contract_that_is_made_of_it(tmp_path, kind):
     pq.write_table(table(n=ODD[kind]), tmp_path / "t.parquet")
     frame = tables.read(tmp_path / "t.parquet")
     proposal.propose(frame, "y")
-    contract.write(contract.of_table(profile.describe(frame)), tmp_path / "c.yaml", "t.parquet", ROWS)
+    contract.write(contract.from_profile(profile.describe(frame)), tmp_path / "c.yaml", "t.parquet", ROWS)
     assert violations.find(frame, contract.load(tmp_path / "c.yaml")).table.empty
 
 
 def test_more_that_are_no_dates_break_it():
     dates = pd.Series([*["2024-03-01 10:00", "2024-03-02 11:00"] * 30, "2024-03-05 24:00"])
-    agreed = contract.of_table(profile.describe(pd.DataFrame({"when": dates})))
-    assert agreed.columns["when"].others_at_most == pytest.approx(0.083, abs=0.001)
+    agreed = contract.from_profile(profile.describe(pd.DataFrame({"when": dates})))
+    assert agreed.columns["when"].max_invalid_share == pytest.approx(0.083, abs=0.001)
     worse = pd.concat([dates, pd.Series(["soon"] * 5)], ignore_index=True)
     (rule,) = violations.find(pd.DataFrame({"when": worse}), agreed).table["rule"]
     assert rule == "must be a date but for 8.3%"

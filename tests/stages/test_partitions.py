@@ -104,7 +104,7 @@ def test_both_engines_split_alike_and_hold_the_same_contract(tmp_path):
     rows = table(4_000)
     rows.to_parquet(tmp_path / "shop.parquet", row_group_size=500)
     agreed = tmp_path / "shop.contract.yaml"
-    contract.write(contract.of_table(profile.describe(rows)), agreed, "shop", len(rows))
+    contract.write(contract.from_profile(profile.describe(rows)), agreed, "shop", len(rows))
     given = {"data": str(tmp_path / "shop.parquet"), "contract": str(agreed)}
     sides = {}
     with two_workers() as cluster:

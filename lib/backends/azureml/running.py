@@ -21,7 +21,7 @@ from lib.backends.azureml.logs import Follower
 from lib.backends.azureml.snapshot import pack
 from lib.data.endings import PARQUET, TEXT
 from lib.errors import MillraceError, StageError
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
@@ -223,7 +223,7 @@ class ClusterExecutor:
         self, run: Any, status: str, failure: dict[str, Any] | None, said: str, executed: Path
     ) -> MillraceError:
         """What a person needs of a job that did not complete."""
-        where = f"Notebook: {shown(executed)}" if executed.is_file() else f"The job: {run.get_portal_url()}"
+        where = f"Notebook: {display_path(executed)}" if executed.is_file() else f"The job: {run.get_portal_url()}"
         if failure is not None:
             kind = getattr(errors, failure["name"], None)
             on_purpose = isinstance(kind, type) and issubclass(kind, MillraceError)

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from lib.training.features.array_encoder import DirectEncoder
+from lib.training.features.array_encoder import ArrayEncoder
 from lib.training.features.branches import linear_branches, target_encoder, tree_branches
 from lib.training.features.errors import FeatureError
 from lib.training.features.kinds import LeftOut, recognise
@@ -112,10 +112,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             raise FeatureError(f"These columns are needed for a prediction and are missing: {', '.join(missing)}.")
         return self._branches.transform(self._read(X)[0])
 
-    def direct(self) -> DirectEncoder:
+    def direct(self) -> ArrayEncoder:
         """The same transformation for plain arrays of checked values, without what pandas and checks cost a row."""
         check_is_fitted(self, "_branches")
-        return DirectEncoder(self)
+        return ArrayEncoder(self)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the features, made of the columns' names."""
