@@ -1,7 +1,7 @@
 """The compiled form of a model, made, and taken only where it gives the answers of the model itself.
 
 What a single row costs is pandas and scikit-learn looking at its input, not the model. Where the model is a pipeline
-whose first step offers a `direct` form of itself (`lib.training.features` does), rows go through that as plain
+whose first step offers an `array_encoder` of itself (`lib.training.features` does), rows go through that as plain
 arrays; where its last step is a gradient boosting, through `trees` instead of its own `predict`.
 
 Both forms answer the model's example rows, which are rows of the test set, and rows drawn from what the baseline says
@@ -40,10 +40,10 @@ def build(model: Model) -> FastModel:
         Where there is none.
     """
     steps = model.estimator
-    if not isinstance(steps, Pipeline) or len(steps) != 2 or not hasattr(steps[0], "direct"):
+    if not isinstance(steps, Pipeline) or len(steps) != 2 or not hasattr(steps[0], "array_encoder"):
         raise NoFastModel("it is no pipeline of an encoder with a direct form and a model")
     try:
-        encode, last = steps[0].direct(), _last(steps[-1])
+        encode, last = steps[0].array_encoder(), _last(steps[-1])
     except Exception as error:  # whatever a library's private parts have become
         raise NoFastModel(f"making it failed: {error!r}") from error
     return FastModel(model.columns, encode, last, getattr(steps[-1], "classes_", None))
