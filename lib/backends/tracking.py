@@ -214,6 +214,7 @@ class Tracking:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / MODEL
             shutil.copytree(files, folder)
+            model_files.add_code(folder)
             _add_baseline(folder, baseline)
             return _logged(folder)
 

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
 from lib import metrics
+from lib.backends import model_files
 from lib.backends.azureml import environment, scoring_job, snapshot
 from lib.backends.azureml.remote_model import MARK, RemoteModel, is_remote
 
@@ -30,6 +31,7 @@ def folder(tmp_path):
         model, str(tmp_path / "model"), signature=signature, serialization_format="cloudpickle", pip_requirements=[]
     )
     (tmp_path / "model" / MARK).write_text("{}")
+    model_files.add_code(tmp_path / "model")
     return tmp_path / "model"
 
 
