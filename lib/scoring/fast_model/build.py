@@ -1,7 +1,7 @@
 """A fast model, built from a model and used only if it gives exactly the same answers.
 
 Most of the time of a single row is spent in the input checks of pandas and scikit-learn, not in the model. If the first
-step of a pipeline has an ``array_encoder``, as `lib.training.features` does, rows go through that as plain arrays; if the
+step of a pipeline offers an ``array_encoder``, rows go through that (see `lib.training.features`); if the
 last step is a histogram gradient boosting, they go through `trees` instead of its own ``predict``.
 
 Both models answer the example rows, which come from the test set, and synthetic rows drawn from the baseline: missing
