@@ -34,7 +34,7 @@ _RENAMED = {
 _HEADER = """\
 # Data contract of {data} ({rows:,} rows), written on {day}.
 # Preprocessing checks the table against it; the parameter on_violation decides what happens if a rule is broken.
-# Edit it freely, or run `run_all.py contract accept` to accept the current table as it is.
+# Edit it freely, or accept the current table with the command `contract accept`.
 #
 # Rules of the table:
 #   key                  columns that together identify a row

@@ -266,7 +266,9 @@ def _decide_split(
             proposal.parameters |= {"key_columns": [name], "split": "group"}
             proposal.reasons["split"] = f"keeps all rows of one {name} together, so that no test row is known already"
             dropped[name] = "ID: needed to split, not to predict"
-            proposal.add_finding("groups", f"{column.distinct:,} {name} in {column.rows:,} rows", "split by group")
+            proposal.add_finding(
+                "groups", f"{name} has {column.distinct:,} distinct values in {column.rows:,} rows", "split by group"
+            )
             return
     dates = [column.name for column in candidates if column.kind == DATE]
     if dates:
@@ -329,7 +331,7 @@ def _summarize_columns(
         proposal.add_finding("dropped", _join_reasons(others), "not used by any model")
     features = [column for name, column in columns.items() if name not in dropped and name != target]
     counts = {kind: sum(column.kind == kind for column in features) for kind in profile.KINDS}
-    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items() if count)
     proposal.add_finding("features", kinds, "encoded according to their kind")
     incomplete = sorted((column for column in features if column.missing), key=lambda column: -column.missing)
     if incomplete:
