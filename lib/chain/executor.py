@@ -32,14 +32,14 @@ class KernelExecutor:
 
     Parameters
     ----------
-    places : int
+    slots : int
         How many at once.
     fork : bool
         Whether their kernels are forked.
     """
 
-    def __init__(self, places: int, fork: bool):
-        self.places = places
+    def __init__(self, slots: int, fork: bool):
+        self.slots = slots
         self._fork = fork
 
     def execute(
@@ -50,12 +50,12 @@ class KernelExecutor:
         *,
         timeout_minutes: float | None,
         cancelled: threading.Event,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         """Execute a notebook; see `backends.base.NotebookExecutor`.
 
         Once cancelled, or out of time, the cell that runs is interrupted, and killed where that does not help. A
-        kernel's own outputs are in the notebook, so there is nothing to `say`.
+        kernel's own outputs are in the notebook, so there is nothing to report.
 
         Raises
         ------

@@ -92,4 +92,4 @@ class Reuse:
         if found:
             return found
         stage, _, name = label.partition(" ")
-        return backends.fallen(self._parameters, stage, name or stage, earlier.run)
+        return backends.missing_artifacts(self._parameters, stage, name or stage, earlier.run)

@@ -113,7 +113,7 @@ class _Runner:
         """
         executor = self._executor(together)
         share = self._threads(together, executor)
-        with ThreadPoolExecutor(executor.places, thread_name_prefix="notebook") as pool:
+        with ThreadPoolExecutor(executor.slots, thread_name_prefix="notebook") as pool:
             futures: list[Future] = []
             try:  # an interrupt may come before the wait, and has to end what has begun
                 for one in together:
@@ -143,7 +143,7 @@ class _Runner:
 
     def _threads(self, together: Sequence[Execution], executor: NotebookExecutor) -> dict[str, int]:
         """Threads that each may use, so that those which run side by side here do not fight for the cores."""
-        at_once = min(executor.places, len(together))
+        at_once = min(executor.slots, len(together))
         if executor is not self._here or at_once == 1:
             return {}
         return {"threads": max(1, (self._parameters.threads or cores.available()) // at_once)}
@@ -153,8 +153,8 @@ class _Runner:
         if self._fork:
             from lib.chain import forking
 
-            waiting = len(together) - self._here.places
-            forking.kernels.prepare(1 if waiting > 0 else min(len(following), self._here.places))
+            waiting = len(together) - self._here.slots
+            forking.kernels.prepare(1 if waiting > 0 else min(len(following), self._here.slots))
 
     def _handed_on(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any]:
         """What an execution hands on: earlier in this run, in another run, or now."""
@@ -210,7 +210,7 @@ class _Runner:
                     given,
                     timeout_minutes=self._parameters.timeout_minutes.get(stage),
                     cancelled=self._cancelled,
-                    say=lambda text: self._progress.say(label, text),
+                    report=lambda text: self._progress.say(label, text),
                 )
                 handed_on = read(str(executed))
                 contracts.check_outputs(execution.notebook, executed, handed_on)

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Print a line for each thing; 1 where one is not as it should be."""
     parameters = Parameters(check(_parameters.layers(options)))
-    found = backends.diagnosis(parameters)
-    width = max(len(one.what) for one in found)
+    found = backends.diagnose(parameters)
+    width = max(len(one.name) for one in found)
     for one in found:
-        print(f"{'ok' if one.ok else 'NOT OK':<7} {one.what:<{width}}  {one.found}")
+        print(f"{'ok' if one.ok else 'NOT OK':<7} {one.name:<{width}}  {one.result}")
     return 0 if all(one.ok for one in found) else 1

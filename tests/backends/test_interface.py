@@ -60,7 +60,7 @@ def test_every_method_is_there_with_the_same_parameters(name, file):
 def test_it_can_be_asked_for_faults_and_a_connection(name):
     module = importlib.import_module(f"lib.backends.{name}")
     assert list(inspect.signature(module.faults).parameters) == ["parameters"]
-    assert list(inspect.signature(module.diagnosis).parameters) == ["parameters"]
+    assert list(inspect.signature(module.diagnose).parameters) == ["parameters"]
     assert list(inspect.signature(module.connect).parameters) == ["parameters"]
 
 

@@ -12,7 +12,7 @@ from lib.errors import GateError, ParameterError, StageError, suggest
 if TYPE_CHECKING:
     from lib.parameters import Parameters
 
-LONGEST_MINUTES = 24 * 60  # of a job whose stage has no timeout_minutes
+MAX_JOB_MINUTES = 24 * 60  # of a job whose stage has no timeout_minutes
 _SECONDS_AN_HOUR = 3600
 _ENDPOINT, _SEARCH = "deploy", "automl"
 
@@ -34,7 +34,7 @@ def faults(parameters: Parameters) -> list[str]:
     return found
 
 
-def price(machine: str, prices: Mapping[str, float]) -> float:
+def hourly_price(machine: str, prices: Mapping[str, float]) -> float:
     """US dollars an hour of a machine.
 
     Raises
@@ -73,7 +73,7 @@ def estimated(
     idle_minutes = parameters.idle_seconds / 60
     if _SEARCH in stages:
         machine = machine_for("train")
-        hourly = price(machine, parameters.prices)
+        hourly = hourly_price(machine, parameters.prices)
         minutes, machines = parameters.automl_budget_minutes, parameters.max_nodes
         usual = machines * (minutes + idle_minutes) / 60 * hourly
         lines.append(
@@ -84,7 +84,7 @@ def estimated(
         if stage not in parameters.cluster_stages:
             continue
         machine, count = machine_for(stage), stages.count(stage)
-        hourly = price(machine, parameters.prices)
+        hourly = hourly_price(machine, parameters.prices)
         # Each machine idles once before it is given back; there are at most as many as notebooks.
         machines = min(count, parameters.max_nodes)
         usual = (count * parameters.expected_minutes + machines * idle_minutes) / 60 * hourly
@@ -95,7 +95,7 @@ def estimated(
         )
         expected, at_most = expected + usual, at_most + longest
     if _ENDPOINT in stages:
-        hourly = price(parameters.endpoint_instance_type, parameters.prices)
+        hourly = hourly_price(parameters.endpoint_instance_type, parameters.prices)
         lines.append(
             f"endpoint: {parameters.endpoint_instance_type} at {hourly:g} $/h: {24 * hourly:.2f} $ for each day it "
             "is left running, beside the run's cost; run_all.py endpoint stop ends it"

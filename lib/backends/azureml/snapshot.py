@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.backends.azureml import scoring_job
-from lib.backends.azureml.job import ASKED
+from lib.backends.azureml.notebook_job import ASKED
 from lib.errors import StageError
 from lib.paths import ROOT
 from lib.scoring.model_folder import ModelError, code_folder, find

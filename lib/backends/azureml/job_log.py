@@ -7,13 +7,13 @@ from typing import Any
 
 import requests
 
-from lib.backends.azureml.explain import patiently
+from lib.backends.azureml.error_translation import retry
 
 _LOG = "std_log.txt"
 _SECONDS = 30
 
 
-class Follower:
+class LogReader:
     """Reads on in a job's log where it stopped.
 
     Parameters
@@ -29,7 +29,7 @@ class Follower:
 
     def read(self) -> None:
         """Tell what is new."""
-        logs = patiently(self._run.get_details, f"read the log of job {self._run.id}").get("logFiles") or {}
+        logs = retry(self._run.get_details, f"read the log of job {self._run.id}").get("logFiles") or {}
         uri = next((uri for name, uri in sorted(logs.items()) if name.endswith(_LOG)), None)
         if uri is None:
             return

@@ -1,6 +1,6 @@
 """The entry of a job: it executes the one notebook that ``job.json`` names, as papermill does on a laptop.
 
-It travels in the job's snapshot and runs as ``python -m lib.backends.azureml.job`` in the snapshot's folder. What it
+It travels in the job's snapshot and runs as ``python -m lib.backends.azureml.notebook_job`` in the snapshot's folder. What it
 leaves in ``outputs/`` comes back: the executed notebook and, where a cell failed, what it raised.
 """
 
