@@ -191,7 +191,7 @@ class ModelRegistry:
         if self._aliases and aliased != (current or ""):
             self._set_alias(current)
             return (
-                f"The alias {PRODUCTION} moved from version {aliased or 'none'} to {current or 'none'}, to match the tag."
+                f"The alias {PRODUCTION} was moved from {aliased or 'none'} to {current or 'none'}, where the tag is."
             )
         return ""
 

@@ -216,11 +216,11 @@ class Tracking:
             folder = Path(parent) / MODEL
             model_files.save(model, folder, sample, features)
             _write_baseline(folder, baseline)
-            model_files.add_compiled(model, folder)
+            model_files.add_fast_model(model, folder)
             return _log_folder(folder)
 
     def log_model_folder(self, files: Path, baseline: Any) -> str:
-        """Log an existing model folder and a baseline to the active run, without loading the model.
+        """Log an existing model folder with code and a baseline to the active run, without loading the model.
 
         Returns
         -------
@@ -230,6 +230,7 @@ class Tracking:
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent) / MODEL
             shutil.copytree(files, folder)
+            model_files.add_code(folder)
             _write_baseline(folder, baseline)
             return _log_folder(folder)
 

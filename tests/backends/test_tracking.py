@@ -179,8 +179,8 @@ class TestModels:
         folder, _ = copy
         assert json.loads((folder / BASELINE_FILE).read_text()) == {"rows": 240}
         assert (folder / "input_example.json").is_file()
-        assert (folder / "code" / "lib" / "training" / "linear.py").read_bytes() == (
-            ROOT / "lib" / "training" / "linear.py"
+        assert (folder / "code" / "lib" / "scoring" / "model.py").read_bytes() == (
+            ROOT / "lib" / "scoring" / "model.py"
         ).read_bytes()
         assert "scikit-learn==" in (folder / "conda.yaml").read_text()
 
@@ -193,7 +193,7 @@ class TestModels:
         assert printed.out + printed.err == ""
         assert not recwarn.list
 
-    @pytest.mark.parametrize("file", ["model.pkl", "MLmodel", BASELINE_FILE, "code/lib/training/linear.py"])
+    @pytest.mark.parametrize("file", ["model.pkl", "MLmodel", BASELINE_FILE, "code/lib/scoring/model.py"])
     def test_a_changed_file_is_refused(self, logged, copy, file):
         folder, sha256 = copy
         altered = bytearray((folder / file).read_bytes())

@@ -73,7 +73,7 @@ class AzureBackend:
             download = functools.partial(downloaded, self.connection.workspace)
             return WorkspaceTracking(self.connection.tracking_uri, download, self._scoring_jobs)
 
-    def checks(self) -> list[Check]:
+    def prepare(self) -> list[Check]:
         """Workspace, stores, clusters and environment; what is missing of them is made."""
         workspace = self.connection.workspace
         with translate_errors("reach MLflow on the workspace"):

@@ -22,7 +22,7 @@ _CANCEL_MINUTES = 5
 _JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")
 
 
-def cancel_job(run: Any, say: Callable[[str], None]) -> None:
+def cancel_job(run: Any, report: Callable[[str], None]) -> None:
     """Cancel a job, and wait until it has ended: nothing is left running."""
     deadline = time.monotonic() + _CANCEL_MINUTES * 60
     pause = threading.Event()
@@ -30,16 +30,16 @@ def cancel_job(run: Any, say: Callable[[str], None]) -> None:
     while time.monotonic() < deadline:
         try:
             if retry(run.get_status, f"ask how job {run.id} is") in TERMINAL_STATUSES:
-                say(f"job {run.id} has ended")
+                report(f"job {run.id} has ended")
                 return
             if not asked:
                 retry(run.cancel, f"cancel job {run.id}")
                 asked = True
         except MillraceError as error:
-            say(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
+            report(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
             return
         pause.wait(_POLL_SECONDS)
-    say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
+    report(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
 
 
 def cancel_jobs(connection: Connection, client: MlflowClient, name: str) -> list[str]:

@@ -69,7 +69,7 @@ def estimated(
     GateError
         Where more than ``max_cost`` is to be expected.
     """
-    lines, expected, at_most = [], 0.0, 0.0
+    lines, expected, maximum = [], 0.0, 0.0
     idle_minutes = parameters.idle_seconds / 60
     if _SEARCH in stages:
         machine = machine_for("train")
@@ -79,7 +79,7 @@ def estimated(
         lines.append(
             f"{_SEARCH}: {minutes:g} minutes on at most {machines} x {machine} at {hourly:g} $/h: at most {usual:.2f} $"
         )
-        expected, at_most = expected + usual, at_most + usual
+        expected, maximum = expected + usual, maximum + usual
     for stage in dict.fromkeys(stages):
         if stage not in parameters.cluster_stages:
             continue
@@ -93,7 +93,7 @@ def estimated(
             f"{stage}: {count} x {parameters.expected_minutes:g} minutes on {machine} at {hourly:g} $/h: about "
             f"{usual:.2f} $, at most {longest:.2f} $"
         )
-        expected, at_most = expected + usual, at_most + longest
+        expected, maximum = expected + usual, maximum + longest
     if _ENDPOINT in stages:
         hourly = hourly_price(parameters.endpoint_instance_type, parameters.prices)
         lines.append(
@@ -111,7 +111,7 @@ def estimated(
                 ]
             )
         )
-    return Estimate(tuple(lines), expected, at_most)
+    return Estimate(tuple(lines), expected, maximum)
 
 
 class Meter:

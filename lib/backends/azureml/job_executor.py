@@ -77,7 +77,7 @@ class ClusterExecutor:
     ):
         self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
         self._parameters, self._stage = parameters, stage
-        self.places = clusters.places(stage)
+        self.slots = clusters.places(stage)
 
     def execute(
         self,
@@ -87,7 +87,7 @@ class ClusterExecutor:
         *,
         timeout_minutes: float | None,
         cancelled: threading.Event,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         """Execute a notebook as a job, and wait for it; see `backends.base.NotebookExecutor`.
 
@@ -96,15 +96,15 @@ class ClusterExecutor:
         timeout_minutes = timeout_minutes or cost.MAX_JOB_MINUTES
         for attempt in range(1, _ATTEMPTS + 1):
             run = self._submitted(notebook, executed, parameters, timeout_minutes)
-            say(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
+            report(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
             try:
-                status = self.followed(run, timeout_minutes, cancelled, say)
+                status = self.followed(run, timeout_minutes, cancelled, report)
             except BaseException:
-                cancel_job(run, say)
+                cancel_job(run, report)
                 try:
                     self._bring_back(run, executed)
                 except MillraceError as error:  # why it ended counts more than what it left
-                    say(str(error))
+                    report(str(error))
                 raise
             failure = self._bring_back(run, executed)
             if status == "Completed":
@@ -115,7 +115,7 @@ class ClusterExecutor:
             passes = said and not _OWN_FAULT.search(said) and identify_error(StageError(said)).again
             if not passes or attempt == _ATTEMPTS:
                 raise error
-            say(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
+            report(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
 
     @property
     def cluster(self) -> Any:
@@ -160,9 +160,11 @@ class ClusterExecutor:
         is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
         return self._tables.registered(value, encoding) if is_table and resolve(value).is_file() else value
 
-    def followed(self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]) -> str:
+    def followed(
+        self, run: Any, timeout_minutes: float, cancelled: threading.Event, report: Callable[[str], None]
+    ) -> str:
         """Status that a job ended with; whatever has to end it before is raised."""
-        log, seen, queued_polls = LogReader(run, say), "", 0
+        log, seen, queued_polls = LogReader(run, report), "", 0
         submitted, started = time.monotonic(), None
         hourly = (
             cost.hourly_price(self._clusters.machine_for(self._stage), self._parameters.prices)
@@ -172,7 +174,7 @@ class ClusterExecutor:
         while True:
             status = retry(run.get_status, f"ask how job {run.id} is")
             if status != seen:
-                say(f"{status.lower()}")
+                report(f"{status.lower()}")
                 seen = status
             if status in ("Running", "Finalizing") or status in TERMINAL_STATUSES:
                 started = started or time.monotonic()
@@ -182,7 +184,7 @@ class ClusterExecutor:
                 return status
             queued_polls = queued_polls + 1 if status in ("Queued", "NotStarted", "Preparing", "Starting") else 0
             if queued_polls and queued_polls % _QUOTA_POLLS == 0:
-                self._see_why_it_waits(run, submitted, say)
+                self._see_why_it_waits(run, submitted, report)
             if started and time.monotonic() - started > timeout_minutes * 60:
                 raise StageError(
                     f"The notebook did not end within {timeout_minutes:g} minutes, so job {run.id} is cancelled. "
@@ -194,7 +196,7 @@ class ClusterExecutor:
     def _priced(self) -> bool:
         return self._clusters.machine_for(self._stage) in (self._parameters.prices or {})
 
-    def _see_why_it_waits(self, run: Any, submitted: float, say: Callable[[str], None]) -> None:
+    def _see_why_it_waits(self, run: Any, submitted: float, report: Callable[[str], None]) -> None:
         name = self._clusters.name_for(self._stage)
         trouble, minutes = self._clusters.trouble(name), (time.monotonic() - submitted) / 60
         if trouble:
@@ -205,7 +207,7 @@ class ClusterExecutor:
                 f"Job {run.id} has waited {minutes:.0f} minutes for a machine of {name}, so it is cancelled. Choose "
                 "another gpu_vm_size, or vm_priority: dedicated."
             )
-        say(f"waits for a machine of {name} since {minutes:.0f} minutes")
+        report(f"waits for a machine of {name} since {minutes:.0f} minutes")
 
     def _bring_back(self, run: Any, executed: Path) -> dict[str, Any] | None:
         """Bring the executed notebook and the log; what a cell raised, where one did."""

@@ -19,12 +19,12 @@ class LogReader:
     Parameters
     ----------
     run : azureml.core.Run
-    say : callable
+    report : callable
         Gets each whole line once.
     """
 
-    def __init__(self, run: Any, say: Callable[[str], None]):
-        self._run, self._say = run, say
+    def __init__(self, run: Any, report: Callable[[str], None]):
+        self._run, self._report = run, report
         self._told = 0
 
     def read(self) -> None:
@@ -41,4 +41,4 @@ class LogReader:
         self._told += len(whole)
         for line in whole.decode("utf-8", "replace").splitlines():
             if line.strip():
-                self._say(line)
+                self._report(line)

@@ -65,7 +65,7 @@ def job(backend, code="note", cancel=False):
     try:
         backend.executor("train").execute(
             Path("notebook.ipynb"), Path("executed.ipynb"), {"stage": "train"}, timeout_minutes=20,
-            cancelled=cancelled, say=watch,
+            cancelled=cancelled, report=watch,
         )  # fmt: skip
     finally:
         log = Path("executed.log").read_text() if Path("executed.log").exists() else ""

@@ -65,7 +65,10 @@ class TestAutoML:
 
 class TestEnvironment:
     def test_a_machine_with_a_gpu_gets_the_wheel_with_cuda(self):
-        plain, gpu = environment.conda_specification("Standard_DS3_v2"), environment.conda_specification("Standard_NC4as_T4_v3")
+        plain, gpu = (
+            environment.conda_specification("Standard_DS3_v2"),
+            environment.conda_specification("Standard_NC4as_T4_v3"),
+        )
         assert plain == (ROOT / "environment.yml").read_text()
         on_cpu, on_gpu = (set(yaml.safe_load(text)["dependencies"][2]["pip"]) for text in (plain, gpu))
         (cpu_only,), (gpu_only,) = on_cpu - on_gpu, on_gpu - on_cpu
@@ -77,7 +80,10 @@ class TestEnvironment:
         assert environment.content_version(text) != environment.content_version(text + "\n")
 
     def test_the_python_is_that_of_the_file(self):
-        assert f"python={environment.python_version(environment.conda_specification())}" in environment.conda_specification()
+        assert (
+            f"python={environment.python_version(environment.conda_specification())}"
+            in environment.conda_specification()
+        )
 
 
 class TestEndpointName:
