@@ -54,7 +54,7 @@ class KernelExecutor:
     ) -> None:
         """Execute a notebook; see `backends.base.NotebookExecutor`.
 
-        On cancellation or timeout the running cell is interrupted, and killed if it does not stop. `report` is not used:
+        On cancellation or timeout the running cell is interrupted, and killed if it does not stop. `report` is unused:
         all output of a local kernel is in the notebook.
 
         Raises

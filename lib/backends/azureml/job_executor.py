@@ -17,7 +17,7 @@ from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STA
 from lib.backends.azureml.datasets import DATASET
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
 from lib.backends.azureml.job_log import LogReader
-from lib.backends.azureml.notebook_job import FAILURE, OUTPUTS
+from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
 from lib.backends.azureml.snapshot import pack
 from lib.data.endings import PARQUET, TEXT
 from lib.errors import MillraceError, StageError
@@ -214,15 +214,15 @@ class ClusterExecutor:
         with translate_errors(f"bring the outputs of job {run.id}"):
             there = run.get_file_names()
             for name in there:
-                if name == f"{OUTPUTS}/{executed.name}":
+                if name == f"{OUTPUTS_FOLDER}/{executed.name}":
                     run.download_file(name, str(executed))
                 elif name.endswith("std_log.txt"):
                     run.download_file(name, str(executed.with_suffix(".log")))
-            if f"{OUTPUTS}/{FAILURE}" not in there:
+            if f"{OUTPUTS_FOLDER}/{FAILURE_FILE}" not in there:
                 return None
             with tempfile.TemporaryDirectory() as scratch:
-                file = Path(scratch) / FAILURE
-                run.download_file(f"{OUTPUTS}/{FAILURE}", str(file))
+                file = Path(scratch) / FAILURE_FILE
+                run.download_file(f"{OUTPUTS_FOLDER}/{FAILURE_FILE}", str(file))
                 return json.loads(file.read_text(encoding="utf-8"))
 
     def _failure(

@@ -1,7 +1,7 @@
-"""The entry of a job: it executes the one notebook that ``job.json`` names, as papermill does on a laptop.
+"""The entry point of a job, which executes the notebook that ``job.json`` names with papermill.
 
-It travels in the job's snapshot and runs as ``python -m lib.backends.azureml.notebook_job`` in the snapshot's folder. What it
-leaves in ``outputs/`` comes back: the executed notebook and, where a cell failed, what it raised.
+It is part of the job's snapshot and runs in the snapshot's folder as ``python -m lib.backends.azureml.notebook_job``.
+The files in ``outputs/`` are uploaded: the executed notebook and, after a failure, the exception of the cell.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-ASKED, OUTPUTS, FAILURE = "job.json", "outputs", "failure.json"
-_START_SECONDS = 300
+JOB_FILE, OUTPUTS_FOLDER, FAILURE_FILE = "job.json", "outputs", "failure.json"
+_KERNEL_START_TIMEOUT_SECONDS = 300
 
 
 def main() -> int:
@@ -23,39 +23,39 @@ def main() -> int:
     Returns
     -------
     int
-        0, or 1 where a cell raised.
+        Exit code: 1 if a cell raised an exception, otherwise 0.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
     root = Path.cwd()
-    asked = json.loads((root / ASKED).read_text(encoding="utf-8"))
-    executed = root / OUTPUTS / asked["executed"]
-    executed.parent.mkdir(exist_ok=True)
-    # A kernel starts in the notebook's folder and is a process of its own.
+    job = json.loads((root / JOB_FILE).read_text(encoding="utf-8"))
+    outputs = root / OUTPUTS_FOLDER
+    outputs.mkdir(exist_ok=True)
+    # The kernel is a process of its own, so it needs the import path in its environment.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    # papermill tells its log which cell runs and what it prints; whoever follows the job reads it.
+    # papermill logs the current cell and its output. The orchestrator reads this log.
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.INFO)
     started = time.perf_counter()
-    print(f"{asked['notebook']} starts on {os.uname().nodename}, Python {sys.version.split()[0]}", flush=True)
+    print(f"{job['notebook']} starts on {os.uname().nodename}, Python {sys.version.split()[0]}", flush=True)
     try:
         papermill.execute_notebook(
-            asked["notebook"],
-            str(executed),
-            asked["parameters"],
+            job["notebook"],
+            str(outputs / job["executed"]),
+            job["parameters"],
             kernel_name="python3",
             cwd=str(root),
             progress_bar=False,
             log_output=True,
-            start_timeout=_START_SECONDS,
+            start_timeout=_KERNEL_START_TIMEOUT_SECONDS,
         )
     except PapermillExecutionError as error:
         failure = {"name": error.ename, "text": error.evalue, "cell": error.exec_count, "source": error.source}
-        (root / OUTPUTS / FAILURE).write_text(json.dumps(failure), encoding="utf-8")
+        (outputs / FAILURE_FILE).write_text(json.dumps(failure), encoding="utf-8")
         print(f"cell {error.exec_count} failed: {error.ename}: {error.evalue}", flush=True)
         return 1
-    print(f"{asked['notebook']} took {time.perf_counter() - started:.1f} seconds", flush=True)
+    print(f"{job['notebook']} took {time.perf_counter() - started:.1f} seconds", flush=True)
     return 0
 
 

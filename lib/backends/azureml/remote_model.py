@@ -104,7 +104,7 @@ class ScoringJobs:
         if status != "Completed":
             said = ending(run, status)
             raise StageError(
-                f"Job {run.id}, which was to ask the model, {status.lower()}. {identify_error(StageError(said)).meaning} "
+                f"The scoring job {run.id} {status.lower()}. {identify_error(StageError(said)).meaning} "
                 f"Azure says: {said}\nThe job: {run.get_portal_url()}"
             )
         with tempfile.TemporaryDirectory() as scratch:
