@@ -26,10 +26,10 @@ _SHARE_FACTOR, _SHARE_MARGIN = 2, 0.05
 _MAX_VALUE_LENGTH = 60
 # Names that earlier versions wrote; they are accepted with a warning.
 _RENAMED = {
-    "max_missing_share": "max_missing_share",
-    "max_invalid_share": "max_invalid_share",
-    "min_rows": "min_rows",
-    "allow_extra_columns": "allow_extra_columns",
+    "missing_at_most": "max_missing_share",
+    "others_at_most": "max_invalid_share",
+    "rows_at_least": "min_rows",
+    "other_columns": "allow_extra_columns",
 }
 _HEADER = """\
 # Data contract of {data} ({rows:,} rows), written on {day}.

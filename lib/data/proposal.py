@@ -192,12 +192,12 @@ def _infer_positive_class(counts: pd.Series) -> Any:
 
 def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str) -> dict[str, str]:
     """Return the columns that no model should learn from, with reasons."""
-    find_index_columns = cleaning.find_index_columns(frame)
-    if find_index_columns:
-        proposal.add_finding("saved index", ", ".join(find_index_columns), "dropped in every run")
+    index_columns = cleaning.find_index_columns(frame)
+    if index_columns:
+        proposal.add_finding("saved index", ", ".join(index_columns), "dropped in every run")
     dropped = {}
     for name in frame.columns:
-        if name == target or name in find_index_columns:
+        if name == target or name in index_columns:
             continue
         reason = _reason_to_drop(proposal.columns[name], frame[name])
         if reason:

@@ -118,8 +118,8 @@ def test_order_of_categories_is_no_change():
 
 
 def test_former_rule_names_are_accepted_with_a_warning(tmp_path):
-    (tmp_path / "c.yaml").write_text("min_rows: 7\ncolumns: {a: {max_missing_share: 0.5}}")
-    with pytest.warns(FutureWarning, match="min_rows was renamed to min_rows|max_missing_share was renamed"):
+    (tmp_path / "c.yaml").write_text("rows_at_least: 7\ncolumns: {a: {missing_at_most: 0.5}}")
+    with pytest.warns(FutureWarning, match="rows_at_least was renamed to min_rows|missing_at_most was renamed"):
         loaded = contract.load(tmp_path / "c.yaml")
     assert loaded.min_rows == 7 and loaded.columns["a"].max_missing_share == 0.5
 
