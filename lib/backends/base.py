@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lib.serving.deploying.status import EndpointStatus
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,33 +35,6 @@ class Check:
     what: str
     found: str
     ok: bool = True
-
-
-@dataclass(frozen=True)
-class EndpointStatus:
-    """How an endpoint is.
-
-    Attributes
-    ----------
-    name : str
-    state : str
-        In words: ``"running"``, ``"stopped"``, ``"died"`` and the like.
-    url : str
-        To POST rows to; empty unless it runs.
-    version : str
-        Version of the model it serves, or served last.
-    sha256 : str
-        Of that model's files.
-    detail : str
-        Process, start, log: whatever helps a person.
-    """
-
-    name: str
-    state: str
-    url: str = ""
-    version: str = ""
-    sha256: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +105,9 @@ class Endpoint(Protocol):
 
         Where the address alone does not say which version is asked, ``check`` gets the ``headers`` that do, too.
         """
+
+    def exists(self) -> bool:
+        """Return whether there is an endpoint."""
 
     def status(self) -> EndpointStatus:
         """How it is now."""

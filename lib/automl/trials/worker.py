@@ -157,12 +157,12 @@ def work(connection: Connection, folder: Path) -> None:
 
 def encode(task: Encode, folder: Path) -> Encoded:
     """Write the features of a table, and the fitted encoder."""
-    from lib.training.features import TableEncoder, plain_target
+    from lib.training.features import TableEncoder, target_array
 
     started, cpu_started = time.perf_counter(), time.process_time()
     X, y, X_test = pickle.loads((folder / "table.pkl").read_bytes())
     encoder = TableEncoder("trees", task.is_classification, task.seed, month_first=task.month_first)
-    features = np.ascontiguousarray(encoder.fit_transform(X, plain_target(y, task.is_classification)))
+    features = np.ascontiguousarray(encoder.fit_transform(X, target_array(y, task.is_classification)))
     test_features = np.ascontiguousarray(encoder.transform(X_test))
     np.save(folder / "train.npy", features)
     np.save(folder / "test.npy", test_features)

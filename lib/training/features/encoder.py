@@ -137,7 +137,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             for name, values in X.items()
         }
         self.left_out_ = {name: column.reason for name, column in found.items() if isinstance(column, LeftOut)}
-        self.columns_ = {name: column for name, column in found.items() if name not in self.left_out_}
+        self.columns_ = {name: column for name, column in found.items() if not isinstance(column, LeftOut)}
         floats, empty = self._read(X, _nothing_to_learn)
         self.left_out_ |= empty
         self.columns_ = {name: column for name, column in self.columns_.items() if name not in empty}
