@@ -38,36 +38,6 @@ class Check:
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
-=======
-class EndpointStatus:
-    """The state of an endpoint.
-
-    Attributes
-    ----------
-    name : str
-    state : str
-        ``"running"``, ``"stopped"``, ``"died"`` or another word for the user.
-    url : str
-        The address that accepts rows by POST; empty unless the endpoint is running.
-    version : str
-        The model version that the endpoint serves, or served last.
-    sha256 : str
-        SHA-256 of that version's files.
-    detail : str
-        Further facts for the user, such as the process, the start time and the log file.
-    """
-
-    name: str
-    state: str
-    url: str = ""
-    version: str = ""
-    sha256: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True)
->>>>>>> main
 class Estimate:
     """The estimated cost of a run.
 
