@@ -1,55 +1,64 @@
-# Each target sets up what it needs; only git, make and Python 3.11 are taken for granted.
+# Each target installs what it needs. The only prerequisites are git, make and Python 3.11.
 
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-# A run starts many Pythons; where bytecode is not kept, each compiles its imports anew, which doubles its start.
+# A run starts many Python processes. Without cached bytecode each of them takes twice as long to start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test test-all bench lint infra-check infra-schema install gpu kernel lock clean help
+.PHONY: run test test-all bench lint docs docs-images infra-check infra-schema install gpu kernel lock clean help
 
-# The Python of a new environment: make run PYTHON=/path/to/python3.11 (make clean removes the old one).
+# The Python for a new environment: make run PYTHON=/path/to/python3.11 (`make clean` removes the old environment).
 PYTHON ?= python3.11 python3 python
 
-run: .venv/.core ## The chain on a table: make run ARGS="--params parameters/my.yaml"
+run: .venv/.core ## Run the pipeline on a table: make run ARGS="--params parameters/my.yaml"
 	.venv/bin/python run_all.py $(ARGS)
 
-# loadfile: the tests of a file share its costly fixtures, and stay on one worker.
+# loadfile keeps the tests of one file on one worker, because they share expensive fixtures.
 pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: .venv/.dev ## The tests: make test ARGS="-k metrics"
+test: .venv/.dev ## Run the tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
-# The page is tried in Debian's Chromium: installed where this user may and the system can, else said.
-test-all: .venv/.dev .venv/.azure .venv/.automl ## The tests, the slow ones too, Azure among them (npm installs its storage)
+# The tests of the endpoint's form need Chromium. They are skipped if it cannot be installed.
+test-all: .venv/.dev .venv/.azure .venv/.automl .venv/.docs ## Run all tests, including slow and Azure ones (npm installs Azurite)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
-	  || echo "No Chromium, and none could be installed: the tests of the page will be skipped."
+	  || echo "Chromium is missing and could not be installed; the tests of the form will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
 
-bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## The measurements: make bench ARGS=chain
+bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## Run the benchmarks: make bench ARGS=chain
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 	  .venv/bin/python -m benchmarks.$$bench || exit 1; done
 
-lint: .venv/.dev ## Style, format, import contracts and types
+# Tools are started with `python -m`, because the scripts in .venv/bin contain the absolute path of the original checkout.
+lint: .venv/.dev ## Check style, format, import contracts and types
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
-	.venv/bin/lint-imports --no-logo
+	.venv/bin/python -c 'from importlinter.cli import lint_imports_command as main; main(["--no-logo"])'
 	.venv/bin/python -m mypy
 
-infra-check: .venv/.dev .venv/.checkov ## infra/ and the pipeline: Terraform's tests, rules with their mutants, checkov
+docs: .venv/.docs ## Build the documentation site in site/, with a gallery of executed notebooks
+	.venv/bin/python -m docs.scripts.gallery
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
+docs-images: .venv/.core ## Recreate the pictures in docs/images from a real run (needs Chromium)
+	.venv/bin/python -m docs.scripts.images
+
+infra-check: .venv/.dev .venv/.checkov ## Check infra/ and the pipeline: Terraform tests, rules, checkov
 	$(pytest) -m "" tests/infra tests/azure_pipelines/test_pipeline.py $(ARGS)
 
-infra-schema: .venv/.dev ## What the stand-in for azurerm knows, after infra/ uses a new type of resource
+infra-schema: .venv/.dev ## Update the provider schema used by the tests, after adding a new resource type
 	@.venv/bin/python -m pip download --quiet --no-deps --dest .venv/azurerm cdktn-provider-azurerm==18.9.0
 	.venv/bin/python -m tests.infra.schema_of_wheel .venv/azurerm/cdktn_provider_azurerm-18.9.0-py3-none-any.whl
 
-install: $(patsubst %,.venv/.%,core $(GROUPS)) ## More packages: make install GROUPS="azure automl monitor scale"
+install: $(patsubst %,.venv/.%,core $(GROUPS)) ## Install optional packages: make install GROUPS="azure automl sources scale"
 
-gpu: .venv/.gpu ## The xgboost that trains on an NVIDIA GPU, in place of xgboost-cpu
+gpu: .venv/.gpu ## Replace xgboost-cpu with the xgboost that trains on an NVIDIA GPU
 
-kernel: .venv/.core ## This environment as the kernel "millrace" of your Jupyter or Azure ML studio
+kernel: .venv/.core ## Register this environment as the kernel "Millrace" in Jupyter or Azure ML studio
 	.venv/bin/python -m ipykernel install --user --name millrace --display-name Millrace
 
-lock: .venv/.made ## requirements.lock and environment.yml from pyproject.toml: make lock ARGS=--upgrade
+lock: .venv/.made ## Write requirements.lock and environment.yml from pyproject.toml: make lock ARGS=--upgrade
 	@$(uv) compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml --generate-hashes \
 	  --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
 	@$(uv) compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra azure pyproject.toml \
@@ -57,34 +66,37 @@ lock: .venv/.made ## requirements.lock and environment.yml from pyproject.toml: 
 	@{ sed '/- pip:/q' environment.yml && sed 's/^/      - /' .venv/azure.txt; } > .venv/environment.yml
 	@mv .venv/environment.yml environment.yml
 
-clean: ## Remove the environment and the caches; runs/ and workspace/ stay
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
+clean: ## Remove the environment, caches and built documentation; keep runs/ and workspace/
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build site
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.* ## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-# The environment. An empty file .venv/.<group> says that a group is installed; being written last, it is missing after
-# a failure. Names come from pyproject.toml, versions and hashes from the lock; what has no hash there is refused.
+# The environment. An empty file .venv/.<group> marks an installed group; it is written last, so it is missing after a
+# failure. Names come from pyproject.toml, versions and hashes from the lock. A package without a hash is refused.
 
-# uv trusts the system's certificates, as pip does. It reads no pip.conf, so a mirror named there is handed on.
+# uv trusts the system's certificates, as pip does. It does not read pip.conf, so a mirror configured there is passed on.
 uv = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(.venv/bin/python -m pip config get \
   global.index-url 2> /dev/null)}} .venv/bin/uv pip
 
-# xgboost and xgboost-cpu own one folder, so where the first is wanted the second is kept out.
+# xgboost and xgboost-cpu install into the same folder, so only one of them can be present.
 swap = $(wildcard .venv/.gpu)
 sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-hashes --requirements pyproject.toml \
   --constraints requirements.lock $(if $(swap),--extra gpu --excludes /dev/stdin)
 
+# The editable install registers the entry points for papermill and jupyter_client. It also writes the absolute path of
+# this folder into lib.pth; a relative path replaces it, so that a copied or moved checkout imports its own code.
 .venv/.core: .venv/.made pyproject.toml requirements.lock
 	@$(sync)
 	@.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation --offline --editable .
+	@cd .venv/lib/python3.*/site-packages && rm -f lib.pth millrace.pth && echo ../../../.. > lib.pth
 	@touch $@
 
 .venv/.%: .venv/.core
 	@$(sync) --extra $*
 	@touch $@
 
-# An environment of its own: checkov pins what others need newer.
+# checkov gets a separate environment, because it pins old versions of shared dependencies.
 .venv/.checkov: .venv/.made
 	@.venv/bin/python -m venv --clear .venv/checkov
 	@$(uv) install --quiet --python .venv/checkov checkov==3.3.30
@@ -95,16 +107,14 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 	@.venv/bin/uv pip uninstall --python .venv xgboost-cpu
 	@$(MAKE) --no-print-directory .venv/.core
 
-# uv comes from its own lines of the lock. `lib` is made importable by a .pth file: no build, nothing fetched, and being
-# relative it survives a moved checkout. papermill and jupyter_client find entry points by the editable install above.
+# uv itself is installed from its own lines of the lock.
 .venv/.made:
 	$(or $(usable_python),$(error $(no_python))) -m venv --clear .venv
 	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
-	@for folder in .venv/lib/python3.*/site-packages; do echo ../../../.. > $$folder/millrace.pth; done
 	@touch $@
 
-# The first Python that runs (a pyenv shim may not), is neither too old nor too new, and can make an environment.
+# The first Python 3.11 that runs (a pyenv shim may fail) and can create an environment.
 usable_python = $(shell for python in $$(type -aP $(PYTHON)); do $$python -c \
   'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 12))' 2> /dev/null \
   && echo $$python && break; done)

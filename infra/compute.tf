@@ -5,7 +5,7 @@ locals {
   }
 }
 
-# Nearly every change of a cluster makes a new one; jobs on the old one are lost.
+# Nearly every change replaces the cluster, and jobs on the old one are lost.
 resource "azurerm_machine_learning_compute_cluster" "this" {
   for_each = local.clusters
 
@@ -25,7 +25,7 @@ resource "azurerm_machine_learning_compute_cluster" "this" {
     scale_down_nodes_after_idle_duration = "PT${var.idle_seconds}S"
   }
 
-  # User-assigned alone: the provider takes a system-assigned one beside it, the service refuses the two together.
+  # User-assigned only: the provider accepts an additional system-assigned identity, but Azure refuses the combination.
   identity {
     type         = "UserAssigned"
     identity_ids = [azurerm_user_assigned_identity.cluster.id]

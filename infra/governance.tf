@@ -24,7 +24,7 @@ resource "azurerm_consumption_budget_resource_group" "this" {
   }
 }
 
-# On what holds data, not on the group or the workspace: under a lock on those, idle nodes of a cluster are not given back
+# Lock the resources that hold data, not the group or the workspace: a lock on those would keep idle nodes from being released
 # (learn.microsoft.com, "Lock your resources to protect your infrastructure").
 resource "azurerm_management_lock" "this" {
   for_each = !var.lock ? {} : {

@@ -1,4 +1,4 @@
-# Two identities: the workspace's own, and the one that jobs have. Every role is given on one resource, never on the group.
+# Two identities: one for the workspace, one for jobs. Every role is assigned on one resource, never on the resource group.
 
 resource "azurerm_user_assigned_identity" "workspace" {
   name                = "id-${local.stem}-workspace"
@@ -15,8 +15,8 @@ resource "azurerm_user_assigned_identity" "cluster" {
 }
 
 locals {
-  # What Microsoft asks for a workspace with an identity of one's own (how-to-identity-based-service-authentication):
-  # Contributor on each of its four resources, and the data of two of them. Less, and the workspace is not made.
+  # Roles required for a workspace with a user-assigned identity (how-to-identity-based-service-authentication):
+  # Contributor on each of its four resources, and data access to two of them. With less, creating the workspace fails.
   workspace_roles = {
     storage      = { role = "Contributor", scope = azurerm_storage_account.this.id }
     storage_data = { role = "Storage Blob Data Contributor", scope = azurerm_storage_account.this.id }
@@ -26,7 +26,7 @@ locals {
     insights     = { role = "Contributor", scope = azurerm_application_insights.this.id }
   }
 
-  # The managed network puts private endpoints of its own on these, and the workspace approves them.
+  # The managed network creates private endpoints on these resources, and the workspace approves them.
   approver_scopes = !var.private ? {} : {
     storage_endpoint  = azurerm_storage_account.this.id
     vault_endpoint    = azurerm_key_vault.this.id
@@ -44,7 +44,7 @@ locals {
     registry     = { role = "AcrPull", scope = azurerm_container_registry.this.id }
   }
 
-  # With identity-based storage the studio reads blobs and notebooks as the person who looks at them.
+  # With identity-based storage, the studio reads blobs and notebooks as the signed-in user.
   data_scientist_roles = {
     workspace     = { role = "AzureML Data Scientist", scope = azurerm_machine_learning_workspace.this.id }
     storage_data  = { role = "Storage Blob Data Contributor", scope = azurerm_storage_account.this.id }
@@ -67,7 +67,7 @@ resource "azurerm_role_assignment" "workspace" {
   principal_type       = "ServicePrincipal"
 }
 
-# Apart from the others, since the workspace has to be there first.
+# Separate from the other roles, because the workspace must exist first.
 resource "azurerm_role_assignment" "workspace_itself" {
   scope                = azurerm_machine_learning_workspace.this.id
   role_definition_name = "Contributor"

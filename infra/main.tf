@@ -2,10 +2,10 @@ locals {
   stem   = "${var.name}-${var.environment}"
   suffix = coalesce(var.suffix, substr(sha256(data.azurerm_client_config.current.subscription_id), 0, 5))
 
-  # Storage accounts and registries take no hyphens.
+  # Names of storage accounts and registries cannot contain hyphens.
   compact = "${var.name}${var.environment}${local.suffix}"
 
-  # Not `!var.private`: checkov reads a conditional, and takes a negation for true.
+  # Not `!var.private`: checkov evaluates a conditional, but treats a negation as true.
   public = var.private ? false : true
 
   tags = merge(var.tags, { project = var.name, environment = var.environment, managed_by = "terraform" })

@@ -9,7 +9,7 @@ resource "azurerm_log_analytics_workspace" "this" {
   tags                         = local.tags
 }
 
-# Local authentication stays on: endpoints and jobs of Azure ML send with the connection string.
+# Local authentication stays on: Azure ML's endpoints and jobs send telemetry with the connection string.
 resource "azurerm_application_insights" "this" {
   name                                 = "appi-${local.stem}"
   resource_group_name                  = azurerm_resource_group.this.name
@@ -23,7 +23,7 @@ resource "azurerm_application_insights" "this" {
 }
 
 locals {
-  # Application Insights takes certain numbers of days only: the smallest that is enough.
+  # Application Insights accepts only certain retention periods; choose the shortest sufficient one.
   insights_retention_days = min([for days in [30, 60, 90, 120, 180, 270, 365, 550, 730] : days if days >= var.retention_days]...)
 
   logged = {

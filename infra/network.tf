@@ -1,8 +1,8 @@
-# The network of a private environment: one subnet with the five endpoints by which people and agents get in. Jobs run in
-# the workspace's managed network, which has endpoints of its own.
+# The network of a private environment: one subnet with the five private endpoints for people and agents. Jobs run in the
+# workspace's managed network, which has its own endpoints.
 
 locals {
-  # Six zones for five endpoints: that of the workspace has two.
+  # Six zones for five endpoints: the workspace's endpoint needs two.
   zones = !var.private ? {} : {
     api       = "privatelink.api.azureml.ms"
     notebooks = "privatelink.notebooks.azure.net"

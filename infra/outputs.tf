@@ -1,5 +1,5 @@
-# Each output is a parameter of run_all.py by the same name, and there is no other: `terraform output -json` is laid over
-# the parameters as it is. None is a secret.
+# Each output is a parameter of run_all.py with the same name, so that `terraform output -json` can be passed as a
+# parameter file. No output is a secret.
 
 output "subscription_id" {
   description = "Subscription that holds the workspace."
@@ -22,17 +22,17 @@ output "location" {
 }
 
 output "datastore" {
-  description = "Name of the registered data store."
+  description = "Name of the registered datastore."
   value       = azurerm_machine_learning_datastore_blobstorage.this.name
 }
 
 output "storage_account" {
-  description = "Storage account behind the data store."
+  description = "Storage account behind the datastore."
   value       = azurerm_storage_account.this.name
 }
 
 output "container" {
-  description = "Blob container behind the data store."
+  description = "Blob container behind the datastore."
   value       = azurerm_storage_container.this.name
 }
 
@@ -42,7 +42,7 @@ output "gpu_cluster" {
 }
 
 output "gpu_vm_size" {
-  description = "Size of a node of the GPU cluster."
+  description = "VM size of the GPU cluster's nodes."
   value       = azurerm_machine_learning_compute_cluster.this[var.gpu_cluster].vm_size
 }
 
@@ -52,7 +52,7 @@ output "cpu_cluster" {
 }
 
 output "max_nodes" {
-  description = "Most nodes of the GPU cluster."
+  description = "Maximum number of GPU nodes."
   value       = azurerm_machine_learning_compute_cluster.this[var.gpu_cluster].scale_settings[0].max_node_count
 }
 
@@ -62,11 +62,11 @@ output "vm_priority" {
 }
 
 output "idle_seconds" {
-  description = "Seconds after which an idle node is given back."
+  description = "Seconds a node may idle before the cluster releases it."
   value       = var.idle_seconds
 }
 
 output "managed_identity" {
-  description = "Resource id of the identity that jobs on the clusters have."
+  description = "Resource id of the identity that jobs on the clusters use."
   value       = azurerm_user_assigned_identity.cluster.id
 }

@@ -1,8 +1,8 @@
-# Private endpoints, zone redundancy and retention are had with Premium only, which costs ten times Basic.
+# Only Premium has private endpoints, zone redundancy and retention; it costs ten times as much as Basic.
 resource "azurerm_container_registry" "this" {
-  #checkov:skip=CKV_AZURE_164:trust_policy_enabled was removed in azurerm 5.0, since Azure retires content trust
-  #checkov:skip=CKV_AZURE_165:a second region only pays where images are pulled there
-  #checkov:skip=CKV_AZURE_166:quarantine holds every image back until a scanner of one's own lets it go
+  #checkov:skip=CKV_AZURE_164:trust_policy_enabled was removed in azurerm 5.0, because Azure retires content trust
+  #checkov:skip=CKV_AZURE_165:a second region is useful only if images are pulled there
+  #checkov:skip=CKV_AZURE_166:quarantine blocks every image until a custom scanner releases it
   name                          = "cr${local.compact}"
   resource_group_name           = azurerm_resource_group.this.name
   location                      = var.location

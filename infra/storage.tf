@@ -1,7 +1,7 @@
 resource "azurerm_storage_account" "this" {
   #checkov:skip=CKV_AZURE_33:queue_properties was removed in azurerm 5.0, and nothing uses queues
-  #checkov:skip=CKV_AZURE_43:the name ends in a hash that checkov cannot work out; tests/operations.tftest.hcl holds it to the rules
-  #checkov:skip=CKV2_AZURE_1:Microsoft's keys encrypt; a customer-managed key is a choice for life that brings a key to lose
+  #checkov:skip=CKV_AZURE_43:checkov cannot evaluate the hash at the end of the name; tests/operations.tftest.hcl checks the naming rules
+  #checkov:skip=CKV2_AZURE_1:Microsoft-managed keys encrypt the data; a customer-managed key cannot be given up later and can be lost
   name                             = "st${local.compact}"
   resource_group_name              = azurerm_resource_group.this.name
   location                         = var.location
@@ -18,7 +18,7 @@ resource "azurerm_storage_account" "this" {
   public_network_access_enabled    = local.public
   tags                             = local.tags
 
-  # The workspace writes through Azure's trusted services where the public way is closed.
+  # With public access off, the workspace writes through Azure's trusted services.
   network_rules {
     default_action = var.private ? "Deny" : "Allow"
     bypass         = ["AzureServices"]
@@ -36,7 +36,7 @@ resource "azurerm_storage_account" "this" {
     }
   }
 
-  # A signature needs a key, and there is none in use; the policy holds should that ever change.
+  # A SAS token needs an account key, and keys are disabled; the policy applies if that ever changes.
   sas_policy {
     expiration_period = "00.01:00:00"
     expiration_action = "Block"
@@ -44,13 +44,13 @@ resource "azurerm_storage_account" "this" {
 }
 
 resource "azurerm_storage_container" "this" {
-  #checkov:skip=CKV2_AZURE_21:reads are logged, by azurerm_monitor_diagnostic_setting, which the check does not know
+  #checkov:skip=CKV2_AZURE_21:azurerm_monitor_diagnostic_setting logs reads, which this check does not recognise
   name                  = var.container
   storage_account_id    = azurerm_storage_account.this.id
   container_access_type = "private"
 }
 
-# Without this, every model overwritten is kept, and paid for, for ever.
+# Without this rule, every overwritten model version is stored, and billed, forever.
 resource "azurerm_storage_management_policy" "this" {
   storage_account_id = azurerm_storage_account.this.id
 

@@ -1,5 +1,5 @@
-# The provider checks nothing of a cluster but its name and priority, so every wrong value would be found by Azure, after
-# half an hour. What it refuses is refused here.
+# The provider validates only a cluster's name and priority. Azure would reject other wrong values after half an hour, so
+# they are validated here.
 
 variable "gpu_cluster" {
   description = "Name of the GPU cluster."
@@ -9,12 +9,12 @@ variable "gpu_cluster" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,22}[a-z0-9]$", var.gpu_cluster))
-    error_message = "gpu_cluster must be 2 to 24 small letters, digits and hyphens, starting with a letter and not ending with a hyphen."
+    error_message = "gpu_cluster must have 2 to 24 lowercase letters, digits and hyphens, start with a letter and not end with a hyphen."
   }
 }
 
 variable "gpu_vm_size" {
-  description = "Size of a node of the GPU cluster; its family needs Azure ML quota in the region."
+  description = "VM size of the GPU cluster's nodes. Its VM family needs Azure ML quota in the region."
   type        = string
   default     = "Standard_NC4as_T4_v3"
   nullable    = false
@@ -35,7 +35,7 @@ variable "gpu_vm_size" {
 }
 
 variable "max_nodes" {
-  description = "Most nodes of the GPU cluster; it always shrinks to 0."
+  description = "Maximum number of GPU nodes. The cluster always scales down to 0."
   type        = number
   default     = 2
   nullable    = false
@@ -47,19 +47,19 @@ variable "max_nodes" {
 }
 
 variable "idle_seconds" {
-  description = "Seconds a node may idle before it is given back."
+  description = "Seconds a node may idle before the cluster releases it."
   type        = number
   default     = 300
   nullable    = false
 
   validation {
     condition     = var.idle_seconds >= 60 && var.idle_seconds <= 1800 && floor(var.idle_seconds) == var.idle_seconds
-    error_message = "idle_seconds must be a whole number from 60 to 1800: an idle GPU costs what a busy one does."
+    error_message = "idle_seconds must be a whole number from 60 to 1800: an idle GPU costs as much as a busy one."
   }
 }
 
 variable "vm_priority" {
-  description = "Priority of the GPU nodes: dedicated, or low_priority, which costs less and may be taken away in the middle of a job."
+  description = "Priority of the GPU nodes: dedicated, or low_priority, which costs less but can be evicted in the middle of a job."
   type        = string
   default     = "dedicated"
   nullable    = false
@@ -71,31 +71,31 @@ variable "vm_priority" {
 }
 
 variable "cpu_cluster" {
-  description = "Name of the CPU cluster, which runs jobs without a GPU and, where the registry is private, builds images."
+  description = "Name of the CPU cluster. It runs jobs that need no GPU, and builds images if the registry is private."
   type        = string
   default     = "cpu-cluster"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,22}[a-z0-9]$", var.cpu_cluster)) && var.cpu_cluster != var.gpu_cluster
-    error_message = "cpu_cluster must be 2 to 24 small letters, digits and hyphens, starting with a letter and not ending with a hyphen, and not the name of gpu_cluster."
+    error_message = "cpu_cluster must have 2 to 24 lowercase letters, digits and hyphens, start with a letter and not end with a hyphen, and differ from gpu_cluster."
   }
 }
 
 variable "cpu_vm_size" {
-  description = "Size of a node of the CPU cluster."
+  description = "VM size of the CPU cluster's nodes."
   type        = string
   default     = "Standard_D4ds_v5"
   nullable    = false
 
   validation {
     condition     = can(regex("^Standard_[DE](2|4|8|16|32|48|64|96)a?ds_v[56]$", var.cpu_vm_size))
-    error_message = "cpu_vm_size must be a Dds, Dads, Eds or Eads size of v5 or v6, e.g. Standard_D4ds_v5: images are built on the local disk that the d stands for."
+    error_message = "cpu_vm_size must be a Dds, Dads, Eds or Eads size of v5 or v6, e.g. Standard_D4ds_v5: image builds need the local disk, which the d stands for."
   }
 }
 
 variable "cpu_max_nodes" {
-  description = "Most nodes of the CPU cluster; it always shrinks to 0."
+  description = "Maximum number of CPU nodes. The cluster always scales down to 0."
   type        = number
   default     = 2
   nullable    = false

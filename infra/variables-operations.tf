@@ -1,5 +1,5 @@
 variable "storage_replication" {
-  description = "Copies of the data: LRS in one data centre, ZRS in three of the region, GRS and GZRS also in a second region."
+  description = "Replication of the data: LRS in one data centre, ZRS across three zones of the region, GRS and GZRS also in a second region."
   type        = string
   default     = "LRS"
   nullable    = false
@@ -11,19 +11,19 @@ variable "storage_replication" {
 }
 
 variable "soft_delete_days" {
-  description = "Days for which deleted blobs, containers and vault entries can be brought back."
+  description = "Days during which deleted blobs, containers and vault entries can be restored."
   type        = number
   default     = 14
   nullable    = false
 
   validation {
     condition     = var.soft_delete_days >= 7 && var.soft_delete_days <= 90 && floor(var.soft_delete_days) == var.soft_delete_days
-    error_message = "soft_delete_days must be a whole number from 7 to 90, the range that a key vault takes."
+    error_message = "soft_delete_days must be a whole number from 7 to 90, the range that a key vault accepts."
   }
 }
 
 variable "retention_days" {
-  description = "Days for which logs are kept."
+  description = "Retention of the logs, in days."
   type        = number
   default     = 30
   nullable    = false
@@ -35,30 +35,30 @@ variable "retention_days" {
 }
 
 variable "daily_quota_gb" {
-  description = "Gigabytes of logs a day after which no more are taken in."
+  description = "Daily cap on log ingestion, in gigabytes."
   type        = number
   default     = 1
   nullable    = false
 
   validation {
     condition     = var.daily_quota_gb >= 0.1 && var.daily_quota_gb <= 100
-    error_message = "daily_quota_gb must be 0.1 to 100: without a cap, one job in a loop is a bill."
+    error_message = "daily_quota_gb must be 0.1 to 100: without a cap, one job that logs in a loop is expensive."
   }
 }
 
 variable "budget_amount" {
-  description = "Budget a month, in the currency of the subscription."
+  description = "Monthly budget, in the subscription's currency."
   type        = number
   nullable    = false
 
   validation {
     condition     = var.budget_amount > 0
-    error_message = "budget_amount must be more than 0."
+    error_message = "budget_amount must be greater than 0."
   }
 }
 
 variable "budget_start" {
-  description = "First day of the first month of the budget. Azure takes none in the past for a new budget, and a change makes a new one."
+  description = "First day of the budget's first month. It cannot be in the past for a new budget, and changing it creates a new budget."
   type        = string
   nullable    = false
 
@@ -69,18 +69,18 @@ variable "budget_start" {
 }
 
 variable "alert_emails" {
-  description = "Who is told when the budget is nearly spent, or will be."
+  description = "Email addresses that receive the budget alerts."
   type        = set(string)
   nullable    = false
 
   validation {
     condition     = length(var.alert_emails) > 0 && alltrue([for address in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
-    error_message = "alert_emails must hold at least one address, e.g. ml-team@example.com."
+    error_message = "alert_emails must contain at least one address, e.g. ml-team@example.com."
   }
 }
 
 variable "lock" {
-  description = "Whether what holds data is locked against deletion."
+  description = "Whether resources that hold data are locked against deletion."
   type        = bool
   default     = false
   nullable    = false

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # env/<environment>.tfbackend adds the account and the container. Entra ID opens it; the account has no usable keys.
+  # env/<environment>.tfbackend adds the account and the container. Access is through Entra ID; account keys are disabled.
   backend "azurerm" {
     key              = "millrace.tfstate"
     use_azuread_auth = true

@@ -9,7 +9,7 @@ resource "azurerm_machine_learning_workspace" "this" {
   storage_account_access_type    = "Identity"
   public_network_access_enabled  = local.public
   primary_user_assigned_identity = azurerm_user_assigned_identity.workspace.id
-  # A private registry is out of reach of Azure's own image builder. By name: the cluster needs the workspace first.
+  # Azure's image builder cannot reach a private registry. Refer to the cluster by name: it is created after the workspace.
   image_build_compute_name = var.private ? var.cpu_cluster : null
   tags                     = local.tags
 
@@ -26,7 +26,7 @@ resource "azurerm_machine_learning_workspace" "this" {
     provision_on_creation_enabled = var.private # else the first job waits half an hour for it
   }
 
-  # The service checks the identity's rights while it makes the workspace.
+  # Azure checks the identity's permissions while it creates the workspace.
   depends_on = [azurerm_role_assignment.workspace]
 }
 
@@ -38,7 +38,7 @@ resource "azurerm_machine_learning_workspace_network_outbound_rule_fqdn" "this" 
   destination_fqdn = each.value
 }
 
-# No account key: the workspace reads as its own identity, a job as that of its cluster.
+# No account key: the workspace reads with its own identity, a job with its cluster's identity.
 resource "azurerm_machine_learning_datastore_blobstorage" "this" {
   name                       = var.datastore
   workspace_id               = azurerm_machine_learning_workspace.this.id

@@ -2,6 +2,7 @@
 
 import os
 
-# OpenMP's threads spin while they wait for one another. On cores that others use too, a histogram model of 120 trees
-# then takes 3 s for an answer that takes 0.04 s when they sleep. It is read once, when scikit-learn is first imported.
+# OpenMP's threads spin while they wait for each other. On cores that are shared with other processes, a histogram
+# model of 120 trees then needs 3 s for a prediction, and 0.04 s when its threads sleep instead. scikit-learn reads the
+# variable once, when it is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,7 +1,7 @@
-"""A folder as a catalogue: each of its modules is one entry, known by its file name.
+"""Catalogues: packages in which each module is one entry, known by its file name.
 
-Training functions, pipelines and backends are all found this way, so that a file dropped into the
-folder is offered by name at once. Listing names imports nothing.
+Training functions, pipelines and backends are catalogues. A file added to the folder can be used by name
+at once. Listing the names imports no entry.
 """
 
 from __future__ import annotations
@@ -14,19 +14,24 @@ from lib.errors import NameNotFound
 
 
 def names(package: str, folders: bool = False) -> list[str]:
-    """Names of the entries of a package.
+    """Return the names of a package's entries.
 
     Parameters
     ----------
     package : str
         E.g. ``"lib.training"``.
     folders : bool
-        Whether the entries are sub-packages (backends) instead of modules.
+        Whether the entries are subpackages, as backends are, instead of modules.
 
     Returns
     -------
     list of str
-        Sorted; names with a leading underscore are no entries.
+        Sorted, without names that start with an underscore.
+
+    Examples
+    --------
+    >>> "linear" in names("lib.training")
+    True
     """
     path = importlib.import_module(package).__path__
     return sorted(
@@ -39,10 +44,25 @@ def names(package: str, folders: bool = False) -> list[str]:
 def load(package: str, name: str, kind: str, folders: bool = False) -> ModuleType:
     """Import one entry of a package.
 
+    Parameters
+    ----------
+    package : str
+        E.g. ``"lib.training"``.
+    name : str
+        The entry's name.
+    kind : str
+        What an entry is called in the error message, e.g. ``"training function"``.
+    folders : bool
+        Whether the entries are subpackages instead of modules.
+
+    Returns
+    -------
+    module
+
     Raises
     ------
     NameNotFound
-        With the nearest name, where there is no such entry.
+        If there is no such entry.
     """
     known = names(package, folders)
     if name not in known:

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.data.tables import counted
-from lib.metrics import Metric, Predictions, confusion_matrix
+from lib import metrics
+from lib.data.tables import count_values
+from lib.metrics import Metric, Predictions
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
 _MOST_CLASSES = 12
@@ -61,7 +62,7 @@ class Table(pd.DataFrame):
         return style.set_properties(subset=texts, **{"text-align": "left"}).to_html()
 
 
-def target_balance(target: pd.Series, task: str) -> Chart:
+def target_distribution(target: pd.Series, task: str) -> Chart:
     """Bars of the classes' shares, or a histogram of a regression's target."""
     chart = Chart(height=3.2)
     axes = _axes(chart)
@@ -69,7 +70,7 @@ def target_balance(target: pd.Series, task: str) -> Chart:
         _histogram(axes, target)
         axes.set(xlabel=_short(target.name), ylabel="rows")
         return chart
-    counts = counted(target)
+    counts = count_values(target)
     shown = counts.head(_MOST_BARS)[::-1]
     bars = axes.barh(range(len(shown)), shown.to_numpy(), color=_BLUE)
     axes.set_yticks(range(len(shown)), [_short(one) for one in shown.index])
@@ -79,9 +80,9 @@ def target_balance(target: pd.Series, task: str) -> Chart:
     return chart
 
 
-def confusion(y_true: Any, predictions: Predictions) -> Chart:
+def confusion_matrix(y_true: Any, predictions: Predictions) -> Chart:
     """Confusion matrix, counts and shares of the actual class; of many classes the most frequent."""
-    counts = confusion_matrix(y_true, predictions)
+    counts = metrics.confusion_matrix(y_true, predictions)
     if len(counts) > _MOST_CLASSES:
         frequent = counts.sum(axis=1).to_numpy().argsort()[::-1][:_MOST_CLASSES]
         counts = counts.iloc[sorted(frequent), sorted(frequent)]
@@ -111,8 +112,8 @@ def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
     chart = Chart(9.6, 4.2)
     left, right = chart.subplots(1, 2)
     truth = np.asarray(y_true)
-    if predictions.positive is not None:
-        curves = {predictions.positive: predictions.positive_probability}
+    if predictions.positive_class is not None:
+        curves = {predictions.positive_class: predictions.positive_probability}
     else:
         frequent = [one for one in pd.Series(truth).value_counts().index if one in set(predictions.classes.tolist())]
         columns = predictions.classes.tolist()
@@ -129,7 +130,7 @@ def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
     left.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     right.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
-    title = None if predictions.positive is None else "positive class"
+    title = None if predictions.positive_class is None else "positive class"
     for axes in (left, right):
         if curves:
             axes.legend(fontsize=8, loc="best", title=title, title_fontsize=8)
@@ -154,7 +155,7 @@ def residuals(y_true: Any, predictions: Predictions) -> Chart:
     return chart
 
 
-def importance(importances: pd.DataFrame, metric: Metric) -> Chart:
+def column_importance(importances: pd.DataFrame, metric: Metric) -> Chart:
     """Bars of permutation importance: how much worse the score gets when a column is shuffled."""
     shown = importances.head(_MOST_BARS)[::-1]
     chart = Chart(height=1.2 + 0.26 * len(shown))
@@ -165,9 +166,9 @@ def importance(importances: pd.DataFrame, metric: Metric) -> Chart:
     return chart
 
 
-def candidates(scores: Mapping[str, float], metric: Metric, chosen: str, threshold: float | None) -> Chart:
+def candidate_scores(scores: Mapping[str, float], metric: Metric, chosen: str, threshold: float | None) -> Chart:
     """The primary metric of every candidate and the champion, best on top."""
-    names = [one for one in metric.ranked(scores)[::-1] if np.isfinite(scores[one])]
+    names = [one for one in metric.rank(scores)[::-1] if np.isfinite(scores[one])]
     chart = Chart(height=1.2 + 0.4 * len(names))
     axes = _axes(chart)
     values = [scores[one] for one in names]
@@ -182,7 +183,7 @@ def candidates(scores: Mapping[str, float], metric: Metric, chosen: str, thresho
     return chart
 
 
-def progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
+def search_progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
     """Score on validation rows by when a model was done, and the best so far."""
     done = leaderboard.dropna(subset=["score", "done_seconds"]).sort_values("done_seconds")
     chart = Chart(9.6, 4.2)

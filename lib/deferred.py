@@ -1,7 +1,7 @@
-"""What others import at their start, and we let them import at its first use.
+"""Deferred import of rfc3987-syntax, which compiles a grammar when it is imported.
 
-rfc3987-syntax compiles a grammar when it is imported: 4 s of CPU, a third of all that a notebook imports. jsonschema
-imports it wherever it is installed, for the formats ``iri`` and ``iri-reference``, which no notebook's schema has.
+That takes 4 s of CPU, a third of a notebook's import time. If the package is installed, jsonschema imports it for
+the formats ``iri`` and ``iri-reference``, which the notebook schema does not use.
 """
 
 from __future__ import annotations
@@ -12,28 +12,30 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-_GRAMMAR = "rfc3987_syntax"
+_NAME = "rfc3987_syntax"
 
 
-def defer_grammar() -> None:
-    """Put a module in the place of rfc3987_syntax that imports it when it is asked something."""
-    if _GRAMMAR not in sys.modules and find_spec(_GRAMMAR) is not None:
-        sys.modules[_GRAMMAR] = _Deferred(_GRAMMAR)
+def defer_rfc3987() -> None:
+    """Replace rfc3987_syntax by a module that imports the real one on first use."""
+    if _NAME not in sys.modules and find_spec(_NAME) is not None:
+        sys.modules[_NAME] = _DeferredModule(_NAME)
 
 
-class _Deferred(ModuleType):
+class _DeferredModule(ModuleType):
+    """A stand-in for rfc3987_syntax."""
+
     @staticmethod
     def is_valid_syntax(term: str, syntax: str) -> bool:
-        """What rfc3987_syntax says of a text; the first call imports it."""
-        return _imported().is_valid_syntax(term, syntax)
+        """Call the real function of this name."""
+        return _import_real_module().is_valid_syntax(term, syntax)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # importlib and inspect look for some that a module need not have
+        if name.startswith("__"):  # importlib and inspect probe for optional attributes; do not import for them
             raise AttributeError(name)
-        return getattr(_imported(), name)
+        return getattr(_import_real_module(), name)
 
 
-def _imported() -> ModuleType:
-    if isinstance(sys.modules.get(_GRAMMAR), _Deferred):
-        del sys.modules[_GRAMMAR]
-    return importlib.import_module(_GRAMMAR)
+def _import_real_module() -> ModuleType:
+    if isinstance(sys.modules.get(_NAME), _DeferredModule):
+        del sys.modules[_NAME]
+    return importlib.import_module(_NAME)

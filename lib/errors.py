@@ -1,128 +1,137 @@
-"""Every error Millrace raises on purpose, each with its way out in the message.
+"""Every error that Millrace raises on purpose; each message says how to fix the problem.
 
 ::
 
-    MillraceError                 anything below; its text is meant for a person
-    ├── InputError                the user can mend it: parameters, files, columns    (exit code 2)
-    │   ├── ParameterError        a parameter is unknown, of the wrong type, out of range
-    │   ├── DataError             a file or table is missing, unreadable or breaks the contract
-    │   └── NameNotFound          a name that is not one of the known ones
-    ├── GateError                 a check held the chain back                         (exit code 3)
-    ├── StageError                a stage went wrong while it ran                     (exit code 1)
-    │   └── OutputError           a stage hands on something that is not plain JSON
-    └── EndpointError             the endpoint did not start, answer or agree         (exit code 1)
+    MillraceError                 base class; the message is written for a person
+    ├── InputError                the user can fix it: parameters, files, columns     (exit code 2)
+    │   ├── ParameterError        a parameter is unknown, out of range or of the wrong type
+    │   ├── DataError             a file or table is missing, unreadable or breaks its contract
+    │   └── NameNotFound          a name is not one of the known names
+    ├── GateError                 a check blocked the chain                           (exit code 3)
+    ├── StageError                a stage failed while it ran                         (exit code 1)
+    │   └── OutputError           a stage's outputs are not plain JSON
+    └── EndpointError             the endpoint did not start, answer or match         (exit code 1)
 """
 
 from __future__ import annotations
 
 import copyreg
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class MillraceError(Exception):
-    """Base of all errors raised on purpose.
+    """Base class of all errors raised on purpose.
 
     Attributes
     ----------
     exit_code : int
-        What ``run_all.py`` exits with when this error ends the run.
+        The exit code of ``run_all.py`` when this error ends the run.
     """
 
     exit_code = 1
 
 
 class InputError(MillraceError):
-    """Something the user gave cannot be used, and the message says what to change."""
+    """An input that cannot be used; the message says what to change."""
 
     exit_code = 2
 
 
 class ParameterError(InputError):
-    """One or more parameters cannot be used.
+    """One or more parameters that cannot be used.
 
     Parameters
     ----------
-    faults : iterable of str
-        One sentence a fault; all of them are shown together.
+    faults : str or iterable of str
+        One sentence per fault; the message lists them all.
     """
 
     def __init__(self, faults: str | Iterable[str]):
         self.faults = [faults] if isinstance(faults, str) else list(faults)
         if len(self.faults) == 1:
-            text = self.faults[0]
+            message = self.faults[0]
         else:
             lines = "\n".join(f"  - {fault}" for fault in self.faults)
-            text = f"{len(self.faults)} parameters cannot be used:\n{lines}"
-        super().__init__(text)
+            message = f"{len(self.faults)} parameters cannot be used:\n{lines}"
+        super().__init__(message)
 
 
 class DataError(InputError):
-    """A file or table is missing, unreadable or not what the parameters say."""
+    """A file or table that is missing, unreadable or different from what the parameters say."""
 
 
 class NameNotFound(InputError):
-    """A name is not one of the known ones; the message has the nearest and all of them.
+    """A name that is not known; the message gives the nearest name and lists the known ones.
 
     Parameters
     ----------
     kind : str
-        What the name stands for, e.g. ``"column"``.
+        What the name refers to, e.g. ``"column"``.
     name : str
-        The name that was asked for.
+        The unknown name.
     known : iterable of str
-        The names there are.
+        The known names.
     where : str, optional
-        Where it was looked for, e.g. ``"data/flights.csv"``.
+        Where the name was looked up, e.g. ``"data/flights.csv"``.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = ""):
         place = f" in {where}" if where else ""
         super().__init__(f"There is no {kind} {name!r}{place}. {suggest(name, known)}")
 
-    def __reduce__(self):
-        # A pickle, as between processes, would call __init__ with the message alone.
-        return copyreg.__newobj__, (type(self), *self.args)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # By default, unpickling calls __init__ with the message as its only argument, which fails here.
+        return copyreg.__newobj__, (type(self), *self.args)  # type: ignore[attr-defined]
 
 
 class GateError(MillraceError):
-    """A gate held the chain back: everything worked, and nothing is fit to go on with."""
+    """A gate that blocked the chain: every stage worked, but the result is not good enough to continue."""
 
     exit_code = 3
 
 
 class StageError(MillraceError):
-    """A stage could not do its work."""
+    """A stage that failed while it ran."""
 
 
 class OutputError(StageError):
-    """A stage hands on something that is not plain, finite JSON."""
+    """Outputs of a stage that are not plain, finite JSON."""
 
 
 class EndpointError(MillraceError):
-    """The endpoint did not start, did not answer, or answered something else than the model."""
+    """An endpoint that did not start, did not answer, or answered differently from the model."""
 
 
-def suggest(name: str, known: Iterable[str], most: int = 30) -> str:
-    """Sentence with the nearest known name, if any is near, and the known names.
+def suggest(name: object, known: Iterable[object], max_names: int = 30) -> str:
+    """Return a sentence with the nearest known name, if one is near, and the list of known names.
 
     Parameters
     ----------
-    name : str
-        The name that was not found.
-    known : iterable of str
-        The names there are.
-    most : int
-        How many of them are listed at the most.
+    name : object
+        The unknown name, usually a string.
+    known : iterable
+        The known names.
+    max_names : int
+        How many known names to list.
 
     Returns
     -------
     str
-        E.g. ``"Did you mean 'roc_auc'? Known: accuracy, f1, roc_auc."``
+
+    Examples
+    --------
+    >>> suggest("roc_auk", ["accuracy", "f1", "roc_auc"])
+    "Did you mean 'roc_auc'? Known: accuracy, f1, roc_auc."
+    >>> suggest("zebra", ["accuracy", "f1", "roc_auc"], max_names=2)
+    'Known: accuracy, f1 and 1 more.'
     """
-    names = [str(one) for one in known]
-    lowered = {one.lower(): one for one in names}
-    near = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
-    listed = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-    meant = f"Did you mean {lowered[near[0]]!r}? " if near else ""
-    return f"{meant}Known: {listed or 'none'}."
+    names = [str(known_name) for known_name in known]
+    name_by_lowercase = {known_name.lower(): known_name for known_name in names}
+    nearest = difflib.get_close_matches(str(name).lower(), name_by_lowercase, n=1, cutoff=0.5)
+    question = f"Did you mean {name_by_lowercase[nearest[0]]!r}? " if nearest else ""
+    listed = ", ".join(names[:max_names]) or "none"
+    if len(names) > max_names:
+        listed += f" and {len(names) - max_names} more"
+    return f"{question}Known: {listed}."

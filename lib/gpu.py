@@ -1,6 +1,6 @@
-"""GPUs of this machine, one training on each at a time.
+"""The GPUs of this machine, reserved for one training at a time.
 
-Trainings that run side by side would otherwise share a GPU's memory, and both fail where it is not enough for two.
+Trainings that share a GPU also share its memory, and both fail if it is too small for the two of them.
 """
 
 from __future__ import annotations
@@ -16,42 +16,46 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 _DEVICES = Path("/dev")
-_LOOK_AGAIN_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
-def visible() -> list[str]:
-    """Ids of the NVIDIA GPUs that this process may use, in the order in which CUDA counts them."""
+def visible_ids() -> list[str]:
+    """Return the ids of the NVIDIA GPUs that this process may use, in CUDA's order."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return [one.strip() for one in chosen.split(",") if one.strip() not in ("", "-1")]
-    names = [re.fullmatch(r"nvidia(\d+)", one.name) for one in _DEVICES.glob("nvidia*")]
-    return sorted((name[1] for name in names if name), key=int)
+        ids = [gpu_id.strip() for gpu_id in chosen.split(",")]
+        return [gpu_id for gpu_id in ids if gpu_id not in ("", "-1")]
+    matches = [re.fullmatch(r"nvidia(\d+)", path.name) for path in _DEVICES.glob("nvidia*")]
+    return sorted((match[1] for match in matches if match), key=int)
 
 
 @contextlib.contextmanager
-def one() -> Iterator[str]:
-    """Wait for a GPU that no other training uses, and have it alone.
+def reserve() -> Iterator[str]:
+    """Wait for a free GPU, and reserve it until the ``with`` block ends.
+
+    The reservation is a file lock, so it also holds between processes and ends with the process.
 
     Yields
     ------
     str
-        As XGBoost and PyTorch call it: ``"cuda:0"``.
+        The device's name for XGBoost and PyTorch, e.g. ``"cuda:0"``.
     """
-    ids = visible() or ["0"]  # under WSL there is no file for each
-    locks = [FileLock(Path(tempfile.gettempdir()) / f"millrace-gpu-{_user()}-{one}.lock") for one in ids]
+    ids = visible_ids() or ["0"]  # WSL has no device files
+    locks = [FileLock(Path(tempfile.gettempdir()) / f"millrace-gpu-{_user()}-{gpu_id}.lock") for gpu_id in ids]
     while True:
-        for number, lock in enumerate(locks):
+        for index, lock in enumerate(locks):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
             try:
-                yield f"cuda:{number}"
+                yield f"cuda:{index}"
             finally:
                 lock.release()
             return
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _user() -> str:
+    """Return the user's id, which keeps one user's lock files apart from another's."""
     return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "")

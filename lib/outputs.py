@@ -1,8 +1,7 @@
-"""What a stage hands on: plain JSON, finite numbers, glued once and last.
+"""Outputs of a stage: plain JSON, checked in full and then written into the executed notebook as scraps.
 
-scrapbook takes much that cannot be trusted on the way back: NaN comes back as the text ``'nan'`` and a
-number of NumPy's raises from deep inside. So everything is checked before the first scrap is written, and
-a notebook that fails half-way has handed on nothing.
+scrapbook alone is not safe: it reads NaN back as the text ``'nan'`` and fails on NumPy's numbers. Therefore
+all outputs are checked before the first scrap is written, and a failed notebook leaves no outputs.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lib.deferred import defer_grammar
+from lib.deferred import defer_rfc3987
 from lib.errors import OutputError
 
-defer_grammar()  # before scrapbook is imported, which imports jsonschema
+defer_rfc3987()  # before scrapbook is imported, which imports jsonschema
 
 
 def glue(outputs: Mapping[str, Any]) -> None:
@@ -22,25 +21,25 @@ def glue(outputs: Mapping[str, Any]) -> None:
 
     Parameters
     ----------
-    outputs : mapping
-        By the name of the parameter that reads it.
+    outputs : mapping of str to JSON value
+        Values by name. The name is that of the parameter that reads the value in a later stage.
 
     Raises
     ------
     OutputError
-        Where one is not plain, finite JSON; then none is written.
+        If any value is not plain, finite JSON; nothing is written then.
     """
-    if found := faults(outputs):
-        raise OutputError("A stage hands on plain JSON only: " + "; ".join(found) + ".")
+    if problems := faults(outputs):
+        raise OutputError(f"The outputs of a stage must be plain JSON: {'; '.join(problems)}.")
     import scrapbook
 
     for name, value in outputs.items():
-        # Its encoder "json" takes a text for JSON that is encoded already.
+        # scrapbook's "json" encoder takes a string for JSON that is already encoded.
         scrapbook.glue(name, value, encoder="text" if isinstance(value, str) else "json")
 
 
 def read(notebook: str) -> dict[str, Any]:
-    """Outputs of an executed notebook, by name.
+    """Return the outputs of an executed notebook, by name.
 
     Parameters
     ----------
@@ -53,22 +52,37 @@ def read(notebook: str) -> dict[str, Any]:
 
 
 def faults(outputs: Mapping[str, Any]) -> list[str]:
-    """What is not plain, finite JSON among outputs: a clause each."""
-    found = [fault for name, value in outputs.items() for fault in _faults(name, value)]
-    # Inside of a list or mapping it is plain JSON; by itself scrapbook refuses it.
-    return found + [
-        f"{name} is None; leave it out or hand on an empty text" for name, value in outputs.items() if value is None
+    """Return one clause for each value that is not plain, finite JSON.
+
+    Parameters
+    ----------
+    outputs : mapping of str to object
+        Values by name.
+
+    Examples
+    --------
+    >>> faults({"rows": 3, "scores": [0.5, float("nan")]})
+    ['scores[1] is nan; expected a finite number']
+    """
+    problems = [problem for name, value in outputs.items() for problem in _value_faults(name, value)]
+    # scrapbook accepts None inside a list or mapping, but not as a whole output.
+    problems += [
+        f"{name} is None; leave it out or use an empty string" for name, value in outputs.items() if value is None
     ]
+    return problems
 
 
-def _faults(place: str, value: Any) -> list[str]:
+def _value_faults(path: str, value: Any) -> list[str]:
+    """Return the faults of a value and everything inside it; `path` locates the value in the messages."""
     if isinstance(value, float):
-        return [] if math.isfinite(value) else [f"{place} is {value}, which is no finite number"]
+        return [] if math.isfinite(value) else [f"{path} is {value}; expected a finite number"]
     if value is None or type(value) in (str, int, bool):
         return []
     if isinstance(value, list):
-        return [fault for index, one in enumerate(value) for fault in _faults(f"{place}[{index}]", one)]
+        return [problem for index, item in enumerate(value) for problem in _value_faults(f"{path}[{index}]", item)]
     if isinstance(value, dict):
-        wrong = [f"{place} has the key {key!r}, which is no text" for key in value if not isinstance(key, str)]
-        return wrong + [fault for key, one in value.items() for fault in _faults(f"{place}.{key}", one)]
-    return [f"{place} is of type {type(value).__name__}; make it a str, int, float, bool, list or dict"]
+        problems = [f"{path} has the key {key!r}; expected a string" for key in value if not isinstance(key, str)]
+        for key, item in value.items():
+            problems += _value_faults(f"{path}.{key}", item)
+        return problems
+    return [f"{path} is of type {type(value).__name__}; expected str, int, float, bool, list or dict"]

@@ -1,4 +1,4 @@
-"""Where files are: a relative path starts at the project's folder, wherever a notebook runs."""
+"""Paths relative to the project's folder, independent of the working directory."""
 
 from __future__ import annotations
 
@@ -10,28 +10,40 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def resolve(path: str | Path) -> Path:
-    """Absolute path of what a parameter names."""
+    """Return an absolute path; a relative path starts at the project's folder.
+
+    Examples
+    --------
+    >>> resolve("data/flights.csv") == ROOT / "data" / "flights.csv"
+    True
+    """
     path = Path(path).expanduser()
     return path if path.is_absolute() else ROOT / path
 
 
-def existing(path: str | Path) -> Path:
-    """Path that `resolve` gives, which must be there.
+def resolve_existing(path: str | Path) -> Path:
+    """Return the absolute path of a file or folder that must exist.
 
     Raises
     ------
     DataError
-        With the nearest name in its folder.
+        If the file or folder does not exist; the message gives the nearest name in its folder.
     """
-    found = resolve(path)
-    if found.exists():
-        return found
-    folder = next(parent for parent in found.parents if parent.is_dir())
-    near = suggest(found.name, sorted(one.name for one in folder.iterdir()))
-    raise DataError(f"There is no file {path} (looked for {found}). {near}")
+    resolved = resolve(path)
+    if resolved.exists():
+        return resolved
+    folder = next(parent for parent in resolved.parents if parent.is_dir())
+    names = sorted(entry.name for entry in folder.iterdir())
+    raise DataError(f"There is no file {path} (looked for {resolved}). {suggest(resolved.name, names)}")
 
 
-def shown(path: str | Path) -> str:
-    """Path as a message shows it: below the project's folder without that folder."""
+def display_path(path: str | Path) -> str:
+    """Return a path as messages show it: relative to the project's folder if it is inside.
+
+    Examples
+    --------
+    >>> display_path(ROOT / "data" / "flights.csv")
+    'data/flights.csv'
+    """
     path = Path(path).resolve()
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Fixtures and settings shared by all tests."""
 
 import json
 import shutil
@@ -7,12 +7,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.once import made_once
+from tests.once import build_once
 
 pytest_plugins = ["tests.served_models"]
 
 hypothesis.settings.register_profile("thorough", max_examples=1000)
-# Files whose tests take longest: begun first, so that at the end no worker is left alone with one of them.
+# The slowest files start first, so that no worker is left running one of them alone at the end.
 LONGEST = ("test_chain.py", "test_engine.py", "test_rollout.py", "test_running.py", "test_terraform.py")
 
 
@@ -22,19 +22,19 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def empty_workspace(tmp_path_factory):
-    """A workspace whose MLflow database is made and empty: its migrations take seconds, a copy takes none."""
+    """A workspace with an empty MLflow database, whose migrations take seconds and therefore run once."""
     from lib.backends.tracking import Tracking
 
     def make(folder):
         folder.mkdir()
         Tracking(f"sqlite:///{folder / 'mlflow.db'}").client.search_experiments()
 
-    return made_once(tmp_path_factory, "empty", make)
+    return build_once(tmp_path_factory, "empty", make)
 
 
 @pytest.fixture
 def workspace(empty_workspace, tmp_path):
-    """A workspace of the test's own."""
+    """A separate workspace for one test."""
     folder = tmp_path / "workspace"
     folder.mkdir()
     shutil.copy(empty_workspace / "mlflow.db", folder)
@@ -43,7 +43,7 @@ def workspace(empty_workspace, tmp_path):
 
 @pytest.fixture
 def record_of():
-    """Record of the newest run in a runs folder."""
+    """A function that returns the record and the folder of the newest run in a runs folder."""
 
     def read(runs_folder):
         newest = max(Path(runs_folder).iterdir(), key=lambda folder: folder.stat().st_mtime_ns)

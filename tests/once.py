@@ -1,4 +1,4 @@
-"""What is costly to make is made by one of the test processes; the others wait for it and use it too."""
+"""Expensive test folders, built by one test process and shared by all of them."""
 
 import fcntl
 import os
@@ -6,15 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
-    """Folder of a name that `make` fills; it is the same one for all processes of pytest-xdist."""
+def build_once(tmp_path_factory, name: str, build: Callable[[Path], None]) -> Path:
+    """Return the folder of this name; the first process that asks fills it with `build`.
+
+    All processes of pytest-xdist get the same folder. The other processes wait until it is complete.
+    """
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # each worker has a folder of its own below that of the session
+        root = root.parent  # each worker's folder is inside that of the session
     folder, done = root / f"template-{name}", root / f"template-{name}.done"
     with open(root / f"template-{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            make(folder)
+            build(folder)
             done.touch()
     return folder

@@ -1,10 +1,10 @@
-"""Processes that tests look at."""
+"""The state of other processes."""
 
 import psutil
 
 
 def has_ended(pid):
-    """Whether a process has ended; nobody may have waited for it yet."""
+    """Whether a process has ended, including a zombie whose parent has not yet collected its exit code."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -46,12 +46,12 @@ def texts(axis):
 class TestOfClasses:
     def test_target_balance_has_a_bar_for_each(self, kind):
         truth, _ = guessed(kind)
-        chart = drawn(charts.target_balance(truth, "multiclass"))
+        chart = drawn(charts.target_distribution(truth, "multiclass"))
         assert len(chart.axes[0].patches) == len(NAMES[kind])
         assert len({bar.get_y() for bar in chart.axes[0].patches}) == len(NAMES[kind])
 
     def test_confusion_names_the_classes_on_both_sides(self, kind):
-        axes = drawn(charts.confusion(*guessed(kind))).axes[0]
+        axes = drawn(charts.confusion_matrix(*guessed(kind))).axes[0]
         assert texts(axes.xaxis) == texts(axes.yaxis)
         assert len(texts(axes.xaxis)) == min(len(NAMES[kind]), 12)
 
@@ -64,8 +64,8 @@ class TestOfClasses:
 @pytest.mark.parametrize("kind", ["binary", "15 classes"])
 def test_a_single_row_of_classes_is_enough(kind):
     truth, predictions = guessed(kind, rows=1)
-    drawn(charts.target_balance(truth, "multiclass"))
-    drawn(charts.confusion(truth, predictions))
+    drawn(charts.target_distribution(truth, "multiclass"))
+    drawn(charts.confusion_matrix(truth, predictions))
     left, right = drawn(charts.roc_and_precision_recall(truth, predictions)).axes
     assert len(left.lines) == 1 and not right.lines  # no curve through one point
 
@@ -74,7 +74,7 @@ class TestOfNumbers:
     truth = pd.Series(np.linspace(0, 9, 40), name="$a$_{")
 
     def test_target_balance_is_a_histogram_of_all_rows(self):
-        axes = drawn(charts.target_balance(self.truth, "regression")).axes[0]
+        axes = drawn(charts.target_distribution(self.truth, "regression")).axes[0]
         assert sum(bar.get_height() for bar in axes.patches) == 40
 
     def test_residuals_show_every_row(self):
@@ -83,7 +83,7 @@ class TestOfNumbers:
 
     def test_a_single_row_and_equal_rows_are_enough(self):
         drawn(charts.residuals([1.0], Predictions(np.array([1.0]))))
-        drawn(charts.target_balance(self.truth * 0, "regression"))
+        drawn(charts.target_distribution(self.truth * 0, "regression"))
 
 
 class TestOfScores:
@@ -92,14 +92,14 @@ class TestOfScores:
     def test_importance_shows_the_first_twenty_columns_from_the_top(self):
         columns = [*ODD, *map(str, range(20))]
         importances = pd.DataFrame({"mean": np.arange(30)[::-1] / 30, "deviation": 0.01}, index=columns)
-        axes = drawn(charts.importance(importances, self.metric)).axes[0]
+        axes = drawn(charts.column_importance(importances, self.metric)).axes[0]
         assert len(axes.patches) == 20
         assert texts(axes.yaxis)[-3:] == ["%", r"\$7.25 and \$8", r"\$\frac{\$"]
         assert axes.patches[-1].get_width() == max(bar.get_width() for bar in axes.patches)
 
     def test_candidates_have_the_best_on_top_and_the_chosen_in_its_own_colour(self):
         scores = {"linear": 0.5, "not defined": np.nan, "champion v3": 0.6, LONG + "1": 0.2, LONG + "2": 0.3}
-        axes = drawn(charts.candidates(scores, self.metric, "linear", threshold=0.7)).axes[0]
+        axes = drawn(charts.candidate_scores(scores, self.metric, "linear", threshold=0.7)).axes[0]
         assert [bar.get_width() for bar in axes.patches] == [0.2, 0.3, 0.5, 0.6]
         assert texts(axes.yaxis)[-2:] == ["linear", "champion v3"]
         colours = [bar.get_facecolor() for bar in axes.patches]
@@ -107,7 +107,7 @@ class TestOfScores:
         assert "min_score 0.7" in axes.get_title(loc="right")
 
     def test_candidates_without_any_score_are_an_empty_chart(self):
-        assert not drawn(charts.candidates({"a": np.nan}, self.metric, "a", None)).axes[0].patches
+        assert not drawn(charts.candidate_scores({"a": np.nan}, self.metric, "a", None)).axes[0].patches
 
 
 class TestTable:

@@ -1,4 +1,4 @@
-"""What a stage hands on: plain JSON that comes back as it went, or nothing at all."""
+"""Outputs of a stage: plain JSON that survives the notebook unchanged, or no outputs at all."""
 
 import datetime
 import math
@@ -15,7 +15,7 @@ import scrapbook
 from lib import outputs
 from lib.errors import OutputError
 
-HANDED_ON = {
+VALID_OUTPUTS = {
     "text": "a text",
     "text of JSON": '{"a": 1}',
     "text of a number": "7",
@@ -33,8 +33,8 @@ HANDED_ON = {
 
 
 @pytest.fixture
-def through_a_notebook(monkeypatch, tmp_path):
-    """Glue outputs in what scrapbook takes for a kernel, write the notebook, read it."""
+def roundtrip(monkeypatch, tmp_path):
+    """Glue outputs as in a kernel, write the notebook, and read the outputs back."""
     displayed = []
 
     def display(data, metadata, raw):
@@ -43,39 +43,39 @@ def through_a_notebook(monkeypatch, tmp_path):
     monkeypatch.setattr("scrapbook.utils.is_kernel", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
 
-    def handed_on(values):
+    def glue_and_read(values):
         outputs.glue(values)
         cell = nbformat.v4.new_code_cell("", outputs=displayed)
         nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "executed.ipynb")
         return outputs.read(tmp_path / "executed.ipynb")
 
-    return handed_on
+    return glue_and_read
 
 
 @pytest.fixture
-def glued(monkeypatch):
-    """Names that were glued, in their order."""
+def glued_names(monkeypatch):
+    """Record the names of glued outputs, in order."""
     names = []
     monkeypatch.setattr(scrapbook, "glue", lambda name, value, encoder: names.append(name))
     return names
 
 
-def test_everything_comes_back_from_a_notebook_as_it_went(through_a_notebook):
-    back = through_a_notebook(HANDED_ON)
-    assert back == HANDED_ON
+def test_outputs_survive_the_notebook(roundtrip):
+    restored = roundtrip(VALID_OUTPUTS)
+    assert restored == VALID_OUTPUTS
     # 1 == True == 1.0, so equality is not enough.
-    plain = {name: value for name, value in HANDED_ON.items() if not isinstance(value, dict)}
-    assert {name: type(back[name]) for name in plain} == {name: type(value) for name, value in plain.items()}
+    scalars = {name: value for name, value in VALID_OUTPUTS.items() if not isinstance(value, dict)}
+    assert {name: type(restored[name]) for name in scalars} == {name: type(value) for name, value in scalars.items()}
 
 
-def test_a_notebook_that_handed_on_nothing_is_read_as_nothing(tmp_path):
+def test_notebook_without_outputs_reads_as_empty(tmp_path):
     path = tmp_path / "empty.ipynb"
     nbformat.write(nbformat.v4.new_notebook(), path)
     assert outputs.read(str(path)) == {}
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (np.int64(1), "x is of type int64"),
         (np.float32(1), "x is of type float32"),
@@ -88,37 +88,37 @@ def test_a_notebook_that_handed_on_nothing_is_read_as_nothing(tmp_path):
         ((1, 2), "x is of type tuple"),
         ({1, 2}, "x is of type set"),
         (None, "x is None"),
-        (math.nan, "x is nan, which is no finite number"),
-        (np.float64("nan"), "x is nan, which is no finite number"),
+        (math.nan, "x is nan; expected a finite number"),
+        (np.float64("nan"), "x is nan; expected a finite number"),
         (-math.inf, "x is -inf"),
         ([1, [math.nan]], r"x\[1\]\[0\] is nan"),
         ({"a": {"b": [Path("c")]}}, r"x.a.b\[0\] is of type PosixPath"),
-        ({1: "a"}, "x has the key 1, which is no text"),
+        ({1: "a"}, "x has the key 1; expected a string"),
         ({"a": {None: 1}}, "x.a has the key None"),
     ],
     ids=str,
 )
-def test_what_is_no_plain_finite_json_is_refused_by_its_place(glued, value, said):
-    with pytest.raises(OutputError, match=said):
+def test_invalid_value_is_refused_with_its_location(glued_names, value, message):
+    with pytest.raises(OutputError, match=message):
         outputs.glue({"x": value})
 
 
-def test_none_is_glued_when_one_is_wrong_and_all_faults_are_told(glued):
+def test_one_invalid_value_stops_all_outputs(glued_names):
     with pytest.raises(OutputError, match=r"wrong is nan.*; path is of type"):
         outputs.glue({"right": 1, "wrong": math.nan, "path": Path("a"), "right too": 2})
-    assert glued == []
+    assert glued_names == []
 
 
-def test_all_are_glued_in_their_order(glued):
+def test_outputs_are_glued_in_order(glued_names):
     outputs.glue({"b": 1, "a": "x", "c": [1]})
-    assert glued == ["b", "a", "c"]
+    assert glued_names == ["b", "a", "c"]
 
 
-def test_a_float_of_numpy_is_a_float(through_a_notebook):
-    assert through_a_notebook({"score": np.float64(0.25)}) == {"score": 0.25}
+def test_numpy_float64_is_glued_as_a_float(roundtrip):
+    assert roundtrip({"score": np.float64(0.25)}) == {"score": 0.25}
 
 
-def test_importing_it_does_not_import_scrapbook():
+def test_importing_outputs_does_not_import_scrapbook():
     # scrapbook takes over a second to import, and only kernels need it.
     code = "import sys, lib.outputs; sys.exit('scrapbook' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(outputs.__file__).parents[1]).returncode == 0

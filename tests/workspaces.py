@@ -17,7 +17,7 @@ from lib import backends
 from lib.charts import Chart
 from lib.parameters import Parameters, check_given, load
 from lib.pipelines import get_pipeline
-from tests.once import made_once
+from tests.once import build_once
 
 NAME = "small-shop"
 ROWS = 240
@@ -170,7 +170,7 @@ class _Templates:
 
     def after(self, stage):
         """Workspace after a stage."""
-        return made_once(self._factory, stage, getattr(self, f"_{stage}"))
+        return build_once(self._factory, stage, getattr(self, f"_{stage}"))
 
     def _preprocess(self, folder):
         shutil.copytree(self._request.getfixturevalue("empty_workspace"), folder)

@@ -1,5 +1,5 @@
-# Three identities for each environment, so that a pull request, which may plan, can change nothing, and the chain, which
-# runs data scientists' code, can touch no infrastructure. Azure DevOps proves to be them: there is no secret.
+# Three identities for each environment: a pull request can plan but change nothing, and the chain, which runs data
+# scientists' code, cannot touch infrastructure. Azure DevOps uses them by workload identity federation, without secrets.
 
 locals {
   environments = ["dev", "test", "prod"]

@@ -1,7 +1,7 @@
 locals {
   roles = merge([
     for environment in local.environments : {
-      # Plans read, and take no lock on the state, since that would be to write.
+      # Plans only read. They take no lock on the state, because that would be a write.
       "${environment}-plan" = { identity = "${environment}-plan", role = "Reader", scope = local.subscriptions[environment] }
       "${environment}-plan-state" = {
         identity = "${environment}-plan", role = "Storage Blob Data Reader", scope = azurerm_storage_container.state[environment].id
@@ -12,7 +12,7 @@ locals {
     }
   ]...)
 
-  # Roles that infra/ gives; whoever applies may give these and no others.
+  # Roles that infra/ assigns. The applying identity may assign these roles only.
   given_roles = {
     "Contributor"                                     = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     "Storage Blob Data Contributor"                   = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
@@ -33,12 +33,12 @@ resource "azurerm_role_assignment" "this" {
   principal_type       = "ServicePrincipal"
 }
 
-# What applying infra/ takes, and nothing else of the subscription.
+# The permissions needed to apply infra/, and nothing else in the subscription.
 resource "azurerm_role_definition" "apply" {
   for_each = local.subscriptions
 
   name        = "${var.name}-${each.key}-apply"
-  description = "Makes and changes what infra/ of ${var.name} describes."
+  description = "Creates and changes the resources that infra/ of ${var.name} describes."
   scope       = each.value
 
   permissions {

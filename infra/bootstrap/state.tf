@@ -4,14 +4,14 @@ resource "azurerm_resource_group" "this" {
   tags     = local.tags
 }
 
-# Whoever holds the state holds the environments: no keys, every version kept, a lock. Microsoft's agents have no fixed
-# addresses, so the way to it is open to the internet and Entra ID is the door.
+# The state gives control over the environments: no account keys, every version kept, a lock. Microsoft-hosted agents have no
+# fixed addresses, so the account is reachable from the internet and protected by Entra ID.
 resource "azurerm_storage_account" "state" {
-  #checkov:skip=CKV_AZURE_59:Microsoft-hosted agents have no fixed addresses; Entra ID opens the account, keys are off
+  #checkov:skip=CKV_AZURE_59:Microsoft-hosted agents have no fixed addresses; access is through Entra ID, keys are disabled
   #checkov:skip=CKV_AZURE_35:as above
   #checkov:skip=CKV_AZURE_33:queue_properties was removed in azurerm 5.0, and nothing uses queues
-  #checkov:skip=CKV2_AZURE_33:a private endpoint needs agents inside the network, which are made after the state
-  #checkov:skip=CKV2_AZURE_1:Microsoft's keys encrypt; the key of the state would have to stand outside of the state
+  #checkov:skip=CKV2_AZURE_33:a private endpoint needs agents inside the network, which are created after the state
+  #checkov:skip=CKV2_AZURE_1:Microsoft's keys encrypt; the key of the state would have to be managed outside the state
   name                             = var.state_account
   resource_group_name              = azurerm_resource_group.this.name
   location                         = var.location
@@ -46,7 +46,7 @@ resource "azurerm_storage_account" "state" {
 }
 
 resource "azurerm_storage_container" "state" {
-  #checkov:skip=CKV2_AZURE_21:there is no Log Analytics yet; the versions say what was written
+  #checkov:skip=CKV2_AZURE_21:Log Analytics does not exist yet; blob versions record what was written
   for_each = toset(concat(local.environments, ["bootstrap"]))
 
   name                  = each.key

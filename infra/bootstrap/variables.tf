@@ -6,7 +6,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.name))
-    error_message = "name must be 2 to 10 small letters and digits and start with a letter."
+    error_message = "name must have 2 to 10 lowercase letters and digits and start with a letter."
   }
 }
 
@@ -30,29 +30,29 @@ variable "state_account" {
 
   validation {
     condition     = can(regex("^[a-z0-9]{3,24}$", var.state_account))
-    error_message = "state_account must be 3 to 24 small letters and digits."
+    error_message = "state_account must have 3 to 24 lowercase letters and digits."
   }
 }
 
 variable "subscription_ids" {
-  description = "Subscription of each environment; the one that bootstrap is applied to where none is given."
+  description = "Subscription of each environment; by default, the one that bootstrap is applied to."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
     condition     = length(setsubtract(keys(var.subscription_ids), ["dev", "test", "prod"])) == 0
-    error_message = "subscription_ids may have dev, test and prod."
+    error_message = "subscription_ids can have the keys dev, test and prod."
   }
 
   validation {
     condition     = alltrue([for id in var.subscription_ids : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", id))])
-    error_message = "subscription_ids must be UUIDs in small letters."
+    error_message = "subscription_ids must be lowercase UUIDs."
   }
 }
 
 variable "service_connections" {
-  description = "Issuer and subject that Azure DevOps shows for each service connection, by environment and stage, e.g. dev-plan."
+  description = "Issuer and subject of each service connection, as shown by Azure DevOps, by environment and stage, e.g. dev-plan."
   type = map(object({
     issuer  = string
     subject = string

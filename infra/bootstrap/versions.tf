@@ -9,7 +9,7 @@ terraform {
   }
 }
 
-# State stays beside these files until the account is there to take it; infra/README.md moves it then.
+# The state is local until its storage account exists; infra/README.md explains how to move it.
 provider "azurerm" {
   storage_use_azuread             = true
   resource_provider_registrations = "none"

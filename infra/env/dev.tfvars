@@ -1,4 +1,4 @@
-# Where people try things: cheap, public endpoints behind Entra ID, nothing locked.
+# For experiments: cheap, public endpoints protected by Entra ID, no locks.
 environment         = "dev"
 max_nodes           = 1
 vm_priority         = "low_priority"

@@ -1,4 +1,4 @@
-# Private, locked, kept longer, copied to a second region.
+# Private and locked, with longer retention and a copy in a second region.
 environment         = "prod"
 private             = true
 lock                = true

@@ -1,4 +1,4 @@
-# Where a commit proves itself before prod: as dev, with dedicated nodes, so that a nightly run is not taken away.
+# Verifies a commit before prod: like dev, but with dedicated nodes, so that the nightly run is not evicted.
 environment         = "test"
 max_nodes           = 2
 storage_replication = "LRS"

@@ -1,4 +1,4 @@
-# Every validation of a variable, refused once for each way it can be wrong.
+# Every validation of every variable, with one case per kind of invalid value.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"

@@ -2,13 +2,13 @@
 
 An engine is a module here with a function ``search``::
 
-    def search(X, y, X_test, request, say):
+    def search(X, y, X_test, request, report):
         ...
         return Result(trials, model, best)
 
 It tries models within ``request.budget_seconds``, by its own means, and never sees the test rows' target. What the
 engines share, models in processes of their own and their blend, is in ``trials/``. A backend turns a result into a
-leaderboard, or searches somewhere else altogether; both end in `Found`.
+leaderboard, or searches somewhere else altogether; both end in `SearchResult`.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search on a backend found.
 
     Attributes
@@ -206,7 +206,7 @@ def get(name: str) -> Callable[..., Result]:
     return catalogue.load(__name__, name, kind="automl_engine").search
 
 
-def families(parameters: Parameters) -> tuple[str, ...]:
+def allowed_families(parameters: Parameters) -> tuple[str, ...]:
     """Families that are allowed and not blocked."""
     allowed = parameters.allowed_models or FAMILIES
     return tuple(name for name in FAMILIES if name in allowed and name not in parameters.blocked_models)
@@ -225,10 +225,10 @@ def faults(parameters: Parameters) -> list[str]:
         )
     if parameters.get("engine") == "dask":
         found.append("engine: AutoML learns in memory. Set it to memory, or automl to false.")
-    return found + faults_of_search(parameters)
+    return found + search_faults(parameters)
 
 
-def faults_of_search(parameters: Parameters) -> list[str]:
+def search_faults(parameters: Parameters) -> list[str]:
     """What makes a search impossible wherever it runs: a sentence each."""
     from lib.errors import suggest
 
@@ -237,7 +237,7 @@ def faults_of_search(parameters: Parameters) -> list[str]:
         for one in parameters[name]:
             if one not in FAMILIES:
                 found.append(f"{name}: there is no family of models {one!r}. {suggest(one, FAMILIES)}")
-    if not families(parameters):
+    if not allowed_families(parameters):
         found.append("blocked_models: no family of models is left to try. Block fewer, or allow others.")
     if parameters.n_cross_validations == 1:
         found.append("n_cross_validations: one fold leaves no rows to learn from. Give 2 or more, or 0 for a choice.")

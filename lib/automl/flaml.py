@@ -95,7 +95,7 @@ def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -
         mine = [one for one in trials if one.settings.get("learner") == name and one.score == one.score]
         if best is None or not mine:
             continue
-        trial = mine[request.metric.ranked({place: one.score for place, one in enumerate(mine)})[0]]
+        trial = mine[request.metric.rank({place: one.score for place, one in enumerate(mine)})[0]]
         trial.test = predictions(member(best).answer(table.F_test), table.classes, table.positive)
         trial.row_ms = row_milliseconds(lambda best=best: best.predict(table.F_test[:1]))
         trial.megabytes = len(pickle.dumps(best)) / 1e6

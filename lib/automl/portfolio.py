@@ -30,7 +30,7 @@ from lib.automl.trials.latency import row_milliseconds
 from lib.automl.trials.worker import Encode, FitFold, Fitted
 from lib.automl.trials.worker_pool import Pool
 from lib.errors import StageError
-from lib.training.features import plain_target
+from lib.training.features import target_array
 
 # Kept for the blend, and for putting its models together.
 _RESERVE, _LEAST_RESERVE_SECONDS, _MOST_RESERVE_SECONDS = 0.08, 1.0, 60.0
@@ -68,13 +68,13 @@ class _Search:
         self._X, self._X_test, self._request, self._say = X, X_test, request, say
         self._end = self._started + request.budget_seconds
         self._last = self._end - reserved(request.budget_seconds)
-        self._y = plain_target(y, request.is_classification)
+        self._y = target_array(y, request.is_classification)
         self._classes, self._positive = None, None
         self._labels = self._y
         if request.is_classification:
             self._classes, self._labels = np.unique(self._y, return_inverse=True)
             if request.task == "binary":
-                self._positive = metrics.positive_of(self._classes, request.positive_class)
+                self._positive = metrics.find_positive_class(self._classes, request.positive_class)
         self._tried: dict[str, _Tried] = {}
 
     def run(self) -> Result:
@@ -216,7 +216,7 @@ class _Search:
                 self._request.seed,
             )
         else:
-            chosen = {self._request.metric.ranked({name: self._tried[name].trial.score for name in quick})[0]: 1.0}
+            chosen = {self._request.metric.rank({name: self._tried[name].trial.score for name in quick})[0]: 1.0}
         model, row_ms = self._assembled(pool, chosen)
         while 0 < self._request.max_latency_ms < row_ms and len(chosen) > 1:  # together they are slower than apart
             chosen.pop(max(chosen, key=lambda name: latency[name]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lib.automl import Found
+    from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
 
@@ -156,7 +156,7 @@ class Endpoint(Protocol):
 class ModelSearch(Protocol):
     """A search over many models."""
 
-    def run(self, train_data: str, test_data: str, say: Callable[[str], None]) -> Found:
+    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
         """Search within ``automl_budget_minutes``.
 
         Parameters
@@ -164,7 +164,7 @@ class ModelSearch(Protocol):
         train_data, test_data : str
             URIs of the rows. What is searched never sees the target of the test rows; the leaderboard may tell
             metrics of them.
-        say : callable
+        report : callable
             Gets a line for each model that is done.
         """
 

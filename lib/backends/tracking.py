@@ -200,7 +200,7 @@ class Tracking:
             folder = Path(scratch) / MODEL
             model_files.save(model, folder, sample, features)
             _add_baseline(folder, baseline)
-            model_files.add_compiled(model, folder)
+            model_files.add_fast_model(model, folder)
             return _logged(folder)
 
     def log_model_folder(self, files: Path, baseline: Any) -> str:
@@ -214,6 +214,7 @@ class Tracking:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / MODEL
             shutil.copytree(files, folder)
+            model_files.add_code(folder)
             _add_baseline(folder, baseline)
             return _logged(folder)
 

@@ -4,6 +4,6 @@ Its heart is a dictionary: a notebook gets those entries that its parameters cel
 is laid over the dictionary for the notebooks after it.
 """
 
-from lib.deferred import defer_grammar
+from lib.deferred import defer_rfc3987
 
-defer_grammar()  # before papermill is imported, which imports jsonschema
+defer_rfc3987()  # before papermill is imported, which imports jsonschema

@@ -17,7 +17,7 @@ from lib.chain import failures
 from lib.chain.notebooks import Notebook
 from lib.errors import ParameterError, suggest
 from lib.parameters import SPECS, Layers, Parameters, check
-from lib.paths import ROOT, shown
+from lib.paths import ROOT, display_path
 
 TRAINING_FUNCTION, RUN_NAME = "training_function", "run_name"
 _FROM_CHAIN = (TRAINING_FUNCTION, RUN_NAME)
@@ -60,23 +60,26 @@ def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
         known = {*SPECS, *_FROM_CHAIN, *handed_on}
         for name in notebook.parameters:
             if name not in known:
-                faults.append(f"{shown(notebook.path)}: nothing gives the parameter {name}. {suggest(name, known)}")
+                faults.append(
+                    f"{display_path(notebook.path)}: nothing gives the parameter {name}. {suggest(name, known)}"
+                )
             elif name in SPECS and notebook.types[name] != (kind := SPECS[name].type.__name__):
-                faults.append(f"{shown(notebook.path)}: {name} is of type {kind}, not {notebook.types[name]}.")
+                faults.append(f"{display_path(notebook.path)}: {name} is of type {kind}, not {notebook.types[name]}.")
         for name, value in notebook.parameters.items():
             if (kind := notebook.types[name]) in _CHECKED_TYPES and value is not None and not _is(value, kind):
-                faults.append(f"{shown(notebook.path)}: the default of {name} is {value!r}, which is no {kind}.")
+                faults.append(f"{display_path(notebook.path)}: the default of {name} is {value!r}, which is no {kind}.")
         later = {name for one in notebooks[position + 1 :] for name in one.parameters}
         for name, kind in notebook.outputs.items():
             others = {one.types[name] for one in notebooks[position + 1 :] if name in one.types} - {kind}
             if others:
                 kinds = " and ".join([kind, *sorted(others)])
-                faults.append(f"{shown(notebook.path)} hands on {name}, which its readers take for {kinds}.")
+                faults.append(f"{display_path(notebook.path)} hands on {name}, which its readers take for {kinds}.")
         if later:  # what the last one hands on is the chain's own result
             for name in notebook.outputs:
                 if name not in later:
                     faults.append(
-                        f"{shown(notebook.path)} hands on {name}, which no later notebook reads. {suggest(name, later)}"
+                        f"{display_path(notebook.path)} hands on {name}, which no later notebook reads. "
+                        f"{suggest(name, later)}"
                     )
         handed_on |= set(notebook.outputs)
     return faults
@@ -91,7 +94,7 @@ def check_outputs(notebook: Notebook, executed: Path, handed_on: Mapping[str, An
         With every fault, which is written into the executed notebook too.
     """
     missing = [name for name in notebook.outputs if name not in handed_on]
-    where = shown(notebook.path)
+    where = display_path(notebook.path)
     if missing and not handed_on:  # a cell that calls sys.exit ends a notebook without an error
         cause = f"{where}: it ended without handing on {', '.join(missing)}: a cell left early (sys.exit?)"
         raise failures.of_cause(executed, "LeftEarly", cause)
@@ -115,11 +118,15 @@ def _option_faults(values: Mapping[str, Any]) -> list[str]:
     file = ROOT / "lib" / "pipelines" / f"{name}.py"
     asked = _class_options(file)
     faults = [
-        f"options: {one} is no option of {shown(file)}. {suggest(one, asked)}" for one in options if one not in asked
+        f"options: {one} is no option of {display_path(file)}. {suggest(one, asked)}"
+        for one in options
+        if one not in asked
     ]
     for one, kind in asked.items():
         if one not in options:
-            faults.append(f"options: {shown(file)} needs {one} ({kind}). Add it under options in your parameter file.")
+            faults.append(
+                f"options: {display_path(file)} needs {one} ({kind}). Add it under options in your parameter file."
+            )
         elif kind in _CHECKED_TYPES and not _is(options[one], kind):
             faults.append(f"options: {one} is {options[one]!r}; expected {kind}.")
     return faults
@@ -141,7 +148,7 @@ def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
         known = _keyword_arguments(file)
         for one, value in given.items():
             if one not in known:
-                faults.append(f"hyperparameters: {shown(file)} takes no {one}. {suggest(one, known)}")
+                faults.append(f"hyperparameters: {display_path(file)} takes no {one}. {suggest(one, known)}")
             elif known[one] in _CHECKED_TYPES and not _is(value, known[one]):
                 faults.append(f"hyperparameters: {name}.{one} is {value!r}; expected {known[one]}.")
     return faults

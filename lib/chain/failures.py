@@ -9,7 +9,7 @@ from typing import Any
 from lib import errors
 from lib.chain import postmortem
 from lib.chain import record as records
-from lib.paths import shown
+from lib.paths import display_path
 
 _VMSTAT = Path("/proc/vmstat")
 
@@ -100,4 +100,4 @@ def memory_kills() -> int:
 
 
 def _message(what: str, executed: Path, cell: str) -> str:
-    return "\n".join(filter(None, [what, f"Notebook: {shown(executed)}", cell]))
+    return "\n".join(filter(None, [what, f"Notebook: {display_path(executed)}", cell]))

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlparse
 
 from lib.chain.contracts import RUN_NAME
 from lib.chain.notebooks import Notebook
-from lib.paths import ROOT, resolve, shown
+from lib.paths import ROOT, display_path, resolve
 
 _LOCK_FILE = ROOT / "requirements.lock"
 _LIBRARY = ROOT / "lib"
@@ -54,10 +54,10 @@ def of(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, str]:
         By what a person calls it: ``"lib/metrics.py"``, ``"seed"``, ``"the content of data"``; the value of a
         parameter, or the SHA-256 of a file.
     """
-    found = {shown(notebook.path): _of_notebook(notebook.path), "Python": platform.python_version()}
-    found |= {shown(file): sha256(file) for file in sorted(_LIBRARY.rglob("*.py"))}
+    found = {display_path(notebook.path): _of_notebook(notebook.path), "Python": platform.python_version()}
+    found |= {display_path(file): sha256(file) for file in sorted(_LIBRARY.rglob("*.py"))}
     if _LOCK_FILE.exists():
-        found[shown(_LOCK_FILE)] = sha256(_LOCK_FILE)
+        found[display_path(_LOCK_FILE)] = sha256(_LOCK_FILE)
     for name, value in given.items():
         if name in _PLACES:
             found[name] = json.dumps(value)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import DataError
-from lib.paths import ROOT, shown
+from lib.paths import ROOT, display_path
 
 FOLDER = ROOT / "notebooks"
 _FILE_NAME = re.compile(r"\d\d_([a-z_]+)\.ipynb")
@@ -68,11 +68,11 @@ def read(path: Path) -> Notebook:
         sources = ["".join(cell["source"]) for cell in code]
         tags = [cell["metadata"].get("tags", []) for cell in code]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{shown(path)} is no notebook ({error}). Restore it from git.") from error
+        raise DataError(f"{display_path(path)} is no notebook ({error}). Restore it from git.") from error
     tagged = [source for source, its in zip(sources, tags, strict=True) if "parameters" in its]
     if len(tagged) != 1:
         raise DataError(
-            f"{shown(path)} has {len(tagged)} cells tagged 'parameters'; expected one. Restore it from git."
+            f"{display_path(path)} has {len(tagged)} cells tagged 'parameters'; expected one. Restore it from git."
         )
     parameters, types = {}, {}
     for line in _parsed(tagged[0], path):
@@ -80,8 +80,8 @@ def read(path: Path) -> Notebook:
             name, value = line.target.id, ast.literal_eval(line.value)
         except (AttributeError, ValueError) as error:
             raise DataError(
-                f"{shown(path)}, parameters cell, line {line.lineno}: expected 'name: type = literal'. A value worked "
-                "out here would keep its default, since the chain's values come after it."
+                f"{display_path(path)}, parameters cell, line {line.lineno}: expected 'name: type = literal'. A value "
+                "worked out here would keep its default, since the chain's values come after it."
             ) from error
         parameters[name], types[name] = value, ast.unparse(line.annotation)
     return Notebook(_FILE_NAME.fullmatch(path.name)[1], path, parameters, types, _outputs(sources[-1], path))
@@ -92,7 +92,7 @@ def _outputs(source: str, path: Path) -> dict[str, str]:
     handed = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == _HAND_ON]
     if len(handed) != 1:
         raise DataError(
-            f"{shown(path)}: the last code cell must call {_HAND_ON}(...) once; it does {len(handed)} times."
+            f"{display_path(path)}: the last code cell must call {_HAND_ON}(...) once; it does {len(handed)} times."
         )
     return {keyword.arg: "" for keyword in handed[0].keywords}
 
@@ -101,4 +101,6 @@ def _parsed(source: str, path: Path) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
     except SyntaxError as error:
-        raise DataError(f"{shown(path)} holds a cell that is not Python: {error.msg} in {error.text!r}.") from error
+        raise DataError(
+            f"{display_path(path)} holds a cell that is not Python: {error.msg} in {error.text!r}."
+        ) from error

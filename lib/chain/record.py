@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from lib.errors import DataError, ParameterError
-from lib.paths import shown
+from lib.paths import display_path
 
 RUNNING, SUCCEEDED, FAILED, HELD, INTERRUPTED = "running", "succeeded", "failed", "held", "interrupted"
 REUSED, KILLED = "reused", "killed"
@@ -155,9 +155,9 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         state = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{shown(folder)} is no folder of a run: {RECORD} cannot be read ({error}).") from error
+        raise DataError(f"{display_path(folder)} is no folder of a run: {RECORD} cannot be read ({error}).") from error
     if not isinstance(state, dict) or not isinstance(state.get("stages"), list):
-        raise DataError(f"{shown(folder)} is no folder of a run: {RECORD} is not the record of one.")
+        raise DataError(f"{display_path(folder)} is no folder of a run: {RECORD} is not the record of one.")
     return state
 
 
@@ -173,8 +173,8 @@ def _locked(folder: Path) -> FileLock:
     except Timeout:
         pid = read(folder).get("pid", "unknown")
         raise DataError(
-            f"{shown(folder)} belongs to a run that goes on: process {pid} writes it. Wait for it, or stop it with "
-            f"kill {pid}."
+            f"{display_path(folder)} belongs to a run that goes on: process {pid} writes it. Wait for it, or stop it "
+            f"with kill {pid}."
         ) from None
     return lock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lib.parameters import Layers, load
-from lib.paths import ROOT, shown
+from lib.paths import ROOT, display_path
 
 EXAMPLE = ROOT / "parameters" / "flights.yaml"
 
@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="FILE",
-        help=f"parameter files, laid over parameters/base.yaml in their order ({shown(EXAMPLE)})",
+        help=f"parameter files, laid over parameters/base.yaml in their order ({display_path(EXAMPLE)})",
     )
     parser.add_argument(
         "-p",

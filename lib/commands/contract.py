@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lib.commands import _parameters
 from lib.errors import GateError, ParameterError
 from lib.parameters import Parameters, check
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +43,8 @@ def execute(options: argparse.Namespace) -> int:
     found = violations.find(frame, contract.load(path), parameters.drop_columns)
     if len(found.table):
         read = " ".join(["\nIt was read so:", *frame.attrs[tables.NOTES]]) if frame.attrs.get(tables.NOTES) else ""
-        raise GateError(f"{parameters.data} breaks its contract {shown(path)}:\n{found}{read}")
-    print(f"{parameters.data} keeps its contract {shown(path)}.")
+        raise GateError(f"{parameters.data} breaks its contract {display_path(path)}:\n{found}{read}")
+    print(f"{parameters.data} keeps its contract {display_path(path)}.")
     return 0
 
 
@@ -54,18 +54,18 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     from lib.data import contract, profile
 
     frame = _table(parameters)
-    new = contract.of_table(profile.describe(frame))
+    new = contract.from_profile(profile.describe(frame))
     old = contract.load(path) if path.is_file() else contract.Contract({})
     if path.is_file():  # what nobody can see in a table stays as it was written
-        new = replace(new, key=old.key, other_columns=old.other_columns, max_drift=old.max_drift)
+        new = replace(new, key=old.key, allow_extra_columns=old.allow_extra_columns, max_drift=old.max_drift)
     changed = contract.difference(old, new)
     for column, rule, before, after in changed:
         print(f"{column or 'the table'}: {rule}: {before} -> {after}")
     if not changed:
-        print(f"{shown(path)} says the same already.")
+        print(f"{display_path(path)} says the same already.")
     elif not dry_run:
         contract.write(new, path, parameters.data, len(frame))
-        print(f"Written: {shown(path)}")
+        print(f"Written: {display_path(path)}")
     return 0
 
 
@@ -73,5 +73,5 @@ def _table(parameters: Parameters) -> pd.DataFrame:
     from lib.data import cleaning, sources
 
     read = sources.read(parameters.data, encoding=parameters.encoding)
-    frame, _ = cleaning.named_apart(read, [parameters.target_column])
+    frame, _ = cleaning.deduplicate_columns(read, [parameters.target_column])
     return frame

@@ -14,7 +14,7 @@ from lib.errors import ParameterError
 from lib.metrics import TASKS
 from lib.parameters import SPECS
 from lib.parameters.checks import unknown_encoding
-from lib.paths import ROOT, shown
+from lib.paths import ROOT, display_path
 
 if TYPE_CHECKING:
     from lib.data.proposal import Proposal
@@ -61,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
     }
     if options.child:
         files["child"] = ROOT / "lib" / "pipelines" / f"{name.replace('-', '_')}.py"
-    there = [shown(file) for file in files.values() if file.exists()]
+    there = [display_path(file) for file in files.values() if file.exists()]
     if there and not options.force:
         raise ParameterError(f"There already: {', '.join(there)}. Give another --name, or --force to write over it.")
 
@@ -70,13 +70,13 @@ def execute(options: argparse.Namespace) -> int:
     data = _data(options.data)
     frame = sources.read(data, encoding=options.encoding)
     made = proposal.propose(frame, options.target, options.task or "", where=data)
-    contract.write(contract.of_table(made.columns), files["contract"], data, len(frame))
+    contract.write(contract.from_profile(made.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
         **({"pipeline": files["child"].stem} if options.child else {}),
         "data": data,
         **({"encoding": options.encoding} if options.encoding else {}),
-        "contract": shown(files["contract"]),
+        "contract": display_path(files["contract"]),
         "target_column": options.target,
         **{one: made.parameters[one] for one in SPECS if one in made.parameters},
     }
@@ -86,8 +86,8 @@ def execute(options: argparse.Namespace) -> int:
         class_name = "".join(part.capitalize() for part in name.split("-"))
         files["child"].write_text(_CHILD.format(title=title, class_name=class_name), encoding="utf-8")
     _show(made)
-    print(f"\nWritten: {', '.join(shown(file) for file in files.values())}")
-    print(f"Run it:  python run_all.py --params {quote(shown(files['parameters']))}")
+    print(f"\nWritten: {', '.join(display_path(file) for file in files.values())}")
+    print(f"Run it:  python run_all.py --params {quote(display_path(files['parameters']))}")
     return 0
 
 

@@ -15,7 +15,7 @@ from lib.chain.record import RunRecord
 from lib.commands import _parameters
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
-from lib.paths import ROOT, resolve, shown
+from lib.paths import ROOT, display_path, resolve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def _run(executions: Sequence[plan.Execution], parameters: Parameters, record: R
         return error.exit_code
     except KeyboardInterrupt:
         record.close(records.INTERRUPTED)
-        print(f"run_all.py: interrupted. What is done so far: {shown(record.folder)}", file=sys.stderr)
+        print(f"run_all.py: interrupted. What is done so far: {display_path(record.folder)}", file=sys.stderr)
         _say_how_to_resume(record)
         return 130
     except BaseException as error:
@@ -90,7 +90,7 @@ def _run(executions: Sequence[plan.Execution], parameters: Parameters, record: R
 
 
 def _say_how_to_resume(record: RunRecord) -> None:
-    print(f"Go on from there: {_python()} run_all.py --resume {quote(shown(record.folder))}", file=sys.stderr)
+    print(f"Go on from there: {_python()} run_all.py --resume {quote(display_path(record.folder))}", file=sys.stderr)
 
 
 def _show_cost(executions: Sequence[plan.Execution], parameters: Parameters) -> None:
@@ -105,19 +105,19 @@ def _show_plan(executions: Sequence[plan.Execution], parameters: Parameters) -> 
         print(f"{name}: {value!r}")
     print()
     for one in executions:
-        print(f"{one.label:<28} {shown(one.notebook.path)}")
+        print(f"{one.label:<28} {display_path(one.notebook.path)}")
     return 0
 
 
 def _show_result(values: dict, record: RunRecord) -> None:
     if values.get("decision"):
         print(values["decision"])
-    print(f"Executed notebooks: {shown(record.folder)}")
+    print(f"Executed notebooks: {display_path(record.folder)}")
     if not values.get("endpoint_url"):
         return
     program = f"{_python()} run_all.py endpoint"
     where = _where(values, record)
-    request = shown(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
+    request = display_path(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
     print(f"Endpoint: {values['endpoint_url']}")
     print("Ask it:")
     print(
@@ -131,7 +131,7 @@ def _where(values: dict, record: RunRecord) -> str:
     """Options by which another command finds what this run left: none where the defaults lead there."""
     defaults = load([]).values
     if values["backend"] != defaults["backend"]:
-        return f" --params {quote(shown(record.folder / records.PARAMETERS))}"
+        return f" --params {quote(display_path(record.folder / records.PARAMETERS))}"
     workspace = values["workspace"]
     return "" if workspace == defaults["workspace"] else f" -p {quote(f'workspace={workspace}')}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.chain import record as records
 from lib.commands import _parameters
 from lib.errors import DataError
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,5 +48,5 @@ def markdown(run: dict) -> str:
 def _newest(runs_folder: Path) -> Path:
     folders = records.newest_first(runs_folder)
     if not folders:
-        raise DataError(f"There is no run in {shown(runs_folder)}.")
+        raise DataError(f"There is no run in {display_path(runs_folder)}.")
     return max(folders, key=lambda folder: (folder / records.RECORD).stat().st_mtime_ns)

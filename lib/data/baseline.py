@@ -10,7 +10,7 @@ import pandas as pd
 from lib import cores
 from lib.data import tables
 
-MOST_CATEGORIES = 50
+MAX_CATEGORIES = 50
 _LARGE_EXPONENT = 300
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -32,7 +32,7 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
         ``deviation`` and ``quantiles``; of dates ``minimum`` and ``maximum`` in ISO 8601; of classes and texts the
         most frequent ``categories`` with their counts, and ``distinct``, how many there are.
     """
-    columns = dict(zip(train.columns, cores.each(_column, [train[name] for name in train.columns]), strict=True))
+    columns = dict(zip(train.columns, cores.map_threads(_column, [train[name] for name in train.columns]), strict=True))
     target = {"name": target_column, **columns.pop(target_column)}
     return {"rows": len(train), "columns": columns, "target": target}
 
@@ -41,14 +41,16 @@ def _column(values: pd.Series) -> dict[str, Any]:
     described: dict[str, Any] = {"missing": np.count_nonzero(values.isna()) / max(1, len(values))}
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "number", **described, **_numbers(values)}
-    present = values if tables.is_encoded(values) else values.dropna()  # of codes missing ones are not counted
+    present = (
+        values if tables.is_dictionary_encoded(values) else values.dropna()
+    )  # of codes missing ones are not counted
     if pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "boolean", **described, **_categories(present)}
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         ends = {"minimum": present.min().isoformat(), "maximum": present.max().isoformat()} if len(present) else {}
         return {"kind": "date", **described, **ends}
     categories = _categories(present)
-    return {"kind": "category" if categories["distinct"] <= MOST_CATEGORIES else "text", **described, **categories}
+    return {"kind": "category" if categories["distinct"] <= MAX_CATEGORIES else "text", **described, **categories}
 
 
 def _numbers(values: pd.Series) -> dict[str, Any]:
@@ -87,8 +89,8 @@ def _between(ordered: np.ndarray, shares: np.ndarray) -> np.ndarray:
 def _categories(present: pd.Series) -> dict[str, Any]:
     if present.dtype == object and pd.api.types.infer_dtype(present) != "string":
         present = present.astype(str)  # or 1, True and 1.0 would be one
-    counts = tables.counted(present)
+    counts = tables.count_values(present)
     return {
         "distinct": int(len(counts)),
-        "categories": {str(one): int(count) for one, count in counts.head(MOST_CATEGORIES).items()},
+        "categories": {str(one): int(count) for one, count in counts.head(MAX_CATEGORIES).items()},
     }

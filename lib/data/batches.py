@@ -158,24 +158,24 @@ def _parse_parts(
 ) -> Iterator[pd.DataFrame]:
     """Parse decompressed content in parts. The position in the raw file measures the progress."""
     raw_bytes = max(1, os.fstat(raw.fileno()).st_size)
-    names = cleaning.apart(dialect.header)
-    text = io.TextIOWrapper(content, encoding=dialect.text_encoding, newline="")
-    source: Any = _ReplacedHeader(text, dialect)
-    parts = pd.read_csv(
-        source,
-        sep=dialect.separator,
-        index_col=False,
-        dtype=str,
-        keep_default_na=False,
-        na_values=NULL_STRINGS,
-        chunksize=rows,
-        on_bad_lines="error",
-    )
-    for part in parts:
-        if part.iloc[:, len(names) :].notna().any(axis=None):
-            raise pd.errors.ParserError("a row has more fields than the header has names")
-        progress(raw.tell() / raw_bytes)
-        yield part.iloc[:, : len(names)].set_axis(names, axis=1)
+    names = cleaning.deduplicate_names(dialect.header)
+    with io.TextIOWrapper(content, encoding=dialect.text_encoding, newline="") as text:
+        source: Any = _ReplacedHeader(text, dialect)
+        parts = pd.read_csv(
+            source,
+            sep=dialect.separator,
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            na_values=NULL_STRINGS,
+            chunksize=rows,
+            on_bad_lines="error",
+        )
+        for part in parts:
+            if part.iloc[:, len(names) :].notna().any(axis=None):
+                raise pd.errors.ParserError("a row has more fields than the header has names")
+            progress(raw.tell() / raw_bytes)
+            yield part.iloc[:, : len(names)].set_axis(names, axis=1)
 
 
 class _ReplacedHeader:

@@ -13,11 +13,11 @@ from lib.data import tables
 from lib.errors import DataError, NameNotFound
 
 _INDEX_NAMES = re.compile(r"(unnamed: \d+|index|level_0|)", re.IGNORECASE)
-MINIMUM_ROWS = 20
+MIN_ROWS = 20
 _SHOWN_SPELLINGS = 5
 
 
-def index_columns(frame: pd.DataFrame) -> list[str]:
+def find_index_columns(frame: pd.DataFrame) -> list[str]:
     """Columns that are a saved index: named as one and counting the rows by one from where they start."""
     found = []
     for position, name in enumerate(frame.columns):
@@ -31,7 +31,7 @@ def index_columns(frame: pd.DataFrame) -> list[str]:
     return found
 
 
-def named_apart(frame: pd.DataFrame, asked: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+def deduplicate_columns(frame: pd.DataFrame, asked: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """Frame whose names differ: the second column of a name has a number behind it, and a note says so.
 
     Raises
@@ -43,8 +43,8 @@ def named_apart(frame: pd.DataFrame, asked: Sequence[str]) -> tuple[pd.DataFrame
         return frame, []
     for name in asked:
         if name in frame.columns:
-            tables.column(frame, name, where="the table")
-    names = apart(list(frame.columns))
+            tables.get_column(frame, name, where="the table")
+    names = deduplicate_names(list(frame.columns))
     notes = [
         f"Column {place + 1} is a second {name!r} and is called {new!r}."
         for place, (name, new) in enumerate(zip(frame.columns, names, strict=True))
@@ -56,7 +56,7 @@ def named_apart(frame: pd.DataFrame, asked: Sequence[str]) -> tuple[pd.DataFrame
     return frame, notes
 
 
-def apart(names: Sequence[str]) -> list[str]:
+def deduplicate_names(names: Sequence[str]) -> list[str]:
     """Names that differ: the second of one name has a number behind it."""
     there, found = set(names), dict[str, None]()
     for name in names:
@@ -68,7 +68,7 @@ def apart(names: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def without(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:
+def drop_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:
     """Frame without some columns; the others are not copied.
 
     Raises
@@ -87,7 +87,7 @@ def _with(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
-def with_usable_target(
+def prepare_target(
     frame: pd.DataFrame, target_column: str, task: str, is_part: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
     """Rows whose target can be learnt, the target in a plain type.
@@ -113,7 +113,7 @@ def with_usable_target(
     DataError
         Where the target does not fit the task, or too few rows are left.
     """
-    target = tables.column(frame, target_column, where="the prepared table")
+    target = tables.get_column(frame, target_column, where="the prepared table")
     notes = []
     if task == "regression":
         target = _as_numbers(target, target_column)
@@ -123,12 +123,10 @@ def with_usable_target(
     if missing.any():
         notes.append(f"{missing.sum():,} rows without a {target_column} were left out.")
         frame, target = frame[~missing], target[~missing]
-    if len(frame) < MINIMUM_ROWS and not is_part:
-        raise DataError(
-            f"{len(frame)} rows have a {target_column}; at least {MINIMUM_ROWS} are needed to train and test."
-        )
+    if len(frame) < MIN_ROWS and not is_part:
+        raise DataError(f"{len(frame)} rows have a {target_column}; at least {MIN_ROWS} are needed to train and test.")
     if task != "regression":
-        target, merged = spelt_alike(_as_classes(target), target_column)
+        target, merged = normalize_labels(_as_classes(target), target_column)
         notes += merged
         if not is_part:
             _check_classes(target, target_column, task)
@@ -137,7 +135,7 @@ def with_usable_target(
     return frame.set_axis(pd.RangeIndex(len(frame)), axis=0, copy=False), notes
 
 
-def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Frame with columns that JSON can carry, since every one is a field of a request.
 
     Decimals and spans of time (in seconds) become floats; times of day and bytes become texts.
@@ -160,7 +158,7 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return _with(frame, {**frame, **changed}) if changed else frame, notes
 
 
-def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Frame with infinite numbers as missing ones, and a note for each column that had some."""
     notes, changed = [], {}
     names = frame.columns[[kind.kind == "f" for kind in frame.dtypes]]  # select_dtypes would copy them
@@ -168,7 +166,7 @@ def finite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     def infinite(name: str) -> np.ndarray:
         return np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
 
-    for name, count in zip(names, cores.each(lambda name: np.count_nonzero(infinite(name)), names), strict=True):
+    for name, count in zip(names, cores.map_threads(lambda name: np.count_nonzero(infinite(name)), names), strict=True):
         if count:
             notes.append(f"{count:,} infinite values of {name} count as missing.")
             changed[name] = frame[name].mask(infinite(name))
@@ -188,7 +186,7 @@ def _as_numbers(target: pd.Series, name: str) -> pd.Series:
 
 def _as_classes(target: pd.Series) -> pd.Series:
     """Classes in a plain type; 0.0 and 1.0, which whole numbers become beside a missing one, are 0 and 1 again."""
-    if isinstance(target.dtype, pd.StringDtype) or tables.is_encoded(target):
+    if isinstance(target.dtype, pd.StringDtype) or tables.is_dictionary_encoded(target):
         return target
     if pd.api.types.infer_dtype(target) == "boolean":  # beside a missing one they were objects
         return target.astype(bool)
@@ -200,7 +198,7 @@ def _as_classes(target: pd.Series) -> pd.Series:
     return target.astype(str)
 
 
-def spelt_alike(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
+def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
     """Classes as they are learnt, and a note on those that count as another, more frequent one.
 
     They differ from it by blanks at their ends or, where they are words, by small and capital letters.
@@ -208,7 +206,7 @@ def spelt_alike(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
     if pd.api.types.is_numeric_dtype(target.dtype):
         return target, []
     spellings: dict[str, list[str]] = {}
-    for one in tables.counted(target).index:
+    for one in tables.count_values(target).index:
         word = " ".join(one.split())
         spellings.setdefault(word.casefold() if len(word) > 1 else word, []).append(one)
     changed = {other: same[0].strip() for same in spellings.values() for other in same if other != same[0].strip()}
@@ -216,12 +214,12 @@ def spelt_alike(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
         return target, []
     said = ", ".join(f"{before!r} counts as {after!r}" for before, after in list(changed.items())[:_SHOWN_SPELLINGS])
     more = f" and {len(changed) - _SHOWN_SPELLINGS} more" if len(changed) > _SHOWN_SPELLINGS else ""
-    words = tables.decoded(target) if tables.is_encoded(target) else target
+    words = tables.decode_dictionary(target) if tables.is_dictionary_encoded(target) else target
     return words.replace(changed), [f"Of the classes of {name}, {said}{more}."]
 
 
 def _check_classes(target: pd.Series, name: str, task: str) -> None:
-    counts = tables.counted(target)
+    counts = tables.count_values(target)
     shown = ", ".join(repr(one) for one in counts.index[:8]) + (", ..." if len(counts) > 8 else "")
     if len(counts) < 2:
         raise DataError(f"The target {name} has one class only ({shown}); a {task} task needs at least two.")

@@ -13,7 +13,7 @@ import yaml
 
 from lib.data.profile import BOOLEAN, KINDS, NUMBERS, TEXT, WHOLE, Column
 from lib.errors import DataError, suggest
-from lib.paths import shown
+from lib.paths import display_path
 
 # In C where PyYAML was built with it: of a table of thousands of columns the other takes ten seconds.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -24,7 +24,7 @@ _HEAD = """\
 # Written from {data} ({rows:,} rows, {day}).
 # Edit it freely; `run_all.py contract accept` takes the present table as the new one.
 #
-# Of a column: type ({kinds}), nullable, missing_at_most and others_at_most
+# Of a column: type ({kinds}), nullable, max_missing_share and max_invalid_share
 # (shares of missing values, and of those of another type), minimum, maximum, categories, unique. bins and shares say
 # how the column was spread; max_drift is how far it may move from there, as a population stability index (0.1 is
 # little, 0.25 much; null: as far as it likes).
@@ -40,8 +40,8 @@ class ColumnRules:
     type : str or None
         One of ``boolean``, ``whole number``, ``number``, ``date``, ``text``.
     nullable : bool
-        Whether values may be missing, and no larger a share than `missing_at_most`.
-    others_at_most : float or None
+        Whether values may be missing, and no larger a share than `max_missing_share`.
+    max_invalid_share : float or None
         Share of the values that may be of another type, as dates that are none (``2024-03-08 24:00``).
     minimum, maximum : float or None
         Range, both ends included.
@@ -57,8 +57,8 @@ class ColumnRules:
 
     type: str | None = None
     nullable: bool = True
-    missing_at_most: float | None = None
-    others_at_most: float | None = None
+    max_missing_share: float | None = None
+    max_invalid_share: float | None = None
     minimum: float | None = None
     maximum: float | None = None
     categories: list[str] | None = None
@@ -76,8 +76,8 @@ class Contract:
     columns : dict of str to ColumnRules
     key : list of str
         Columns that together name a row: no two rows agree in all of them.
-    rows_at_least : int
-    other_columns : bool
+    min_rows : int
+    allow_extra_columns : bool
         Whether there may be columns that the contract does not name.
     max_drift : float or None
         Population stability index that no column may exceed.
@@ -85,12 +85,12 @@ class Contract:
 
     columns: dict[str, ColumnRules]
     key: list[str] = field(default_factory=list)
-    rows_at_least: int = 1
-    other_columns: bool = False
+    min_rows: int = 1
+    allow_extra_columns: bool = False
     max_drift: float | None = 0.25
 
 
-def of_table(profile: Mapping[str, Column], key: list[str] | None = None) -> Contract:
+def from_profile(profile: Mapping[str, Column], key: list[str] | None = None) -> Contract:
     """Contract that a table keeps, with room for the next one like it."""
     rows = max((column.rows for column in profile.values()), default=0)
     columns = {name: _rules(column) for name, column in profile.items()}
@@ -101,9 +101,9 @@ def _rules(column: Column) -> ColumnRules:
     share = column.missing / column.rows if column.rows else 0.0
     rules: dict[str, Any] = {"type": column.kind, "nullable": column.missing > 0}
     if 0 < column.missing < column.rows:
-        rules["missing_at_most"] = round(min(1.0, 2 * share + 0.05), 3)
+        rules["max_missing_share"] = round(min(1.0, 2 * share + 0.05), 3)
     if column.others:
-        rules["others_at_most"] = round(min(1.0, 2 * column.others / column.rows + 0.05), 3)
+        rules["max_invalid_share"] = round(min(1.0, 2 * column.others / column.rows + 0.05), 3)
     is_number = column.kind in NUMBERS and column.minimum is not None
     if is_number and not (column.is_unique and column.kind == WHOLE):  # one that counts rows grows with the table
         room = _MARGIN * (column.maximum - column.minimum)
@@ -166,9 +166,9 @@ def load(path: Path) -> Contract:
     try:
         told = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from error
+        raise DataError(f"{display_path(path)} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(told, dict) or not isinstance(told.get("columns"), dict):
-        raise DataError(f"{shown(path)} is no contract: expected a mapping with 'columns'.")
+        raise DataError(f"{display_path(path)} is no contract: expected a mapping with 'columns'.")
     faults = _unknown(told, Contract, "") + [
         fault
         for name, rules in told["columns"].items()
@@ -187,7 +187,9 @@ def load(path: Path) -> Contract:
         if name not in told["columns"]
     ]
     if faults:
-        raise DataError(f"{shown(path)} cannot be used as a contract:\n" + "\n".join(f"  - {one}" for one in faults))
+        raise DataError(
+            f"{display_path(path)} cannot be used as a contract:\n" + "\n".join(f"  - {one}" for one in faults)
+        )
     columns = {str(name): ColumnRules(**rules) for name, rules in told["columns"].items()}
     return Contract(
         **{**{key: value for key, value in told.items() if value is not None or key == "max_drift"}, "columns": columns}

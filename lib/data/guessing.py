@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from lib.data import mending, ranges
 from lib.data.dialect import READ_ERRORS, Dialect, detect_dialect, detect_prefix, open_binary
-from lib.data.dictionaries import ENCODED, comes_again, is_text
+from lib.data.dictionaries import ENCODED_TEXT, is_repetitive, is_text
 from lib.data.numerals import NULL_STRINGS
 
 _SAMPLE_BYTES = 2**20
@@ -252,7 +252,7 @@ def _infer_types(path: Path, dialect: Dialect, keys: Sequence[str], encoded: boo
         arrow_type = _common_type([sample.schema.field(key).type for sample in samples])
         if is_text(arrow_type) or pa.types.is_temporal(arrow_type):
             chunks = [pc.cast(chunk, pa.string()) for sample in samples for chunk in sample[key].chunks]
-            types[key] = ENCODED if encoded and comes_again(pa.chunked_array(chunks)) else pa.string()
+            types[key] = ENCODED_TEXT if encoded and is_repetitive(pa.chunked_array(chunks)) else pa.string()
         elif can_split:
             types[key] = arrow_type
     return types

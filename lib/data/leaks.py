@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from lib.data.moments import as_moments
+from lib.data.moments import to_datetimes
 from lib.data.profile import BOOLEAN, DATE, NUMBER, NUMBERS, TEXT, Column
 
 MOST_ROWS = 20_000
@@ -32,7 +32,7 @@ def limit(task: str) -> tuple[str, float]:
     return ("R2", 0.99) if task == "regression" else ("AUC", 0.995)
 
 
-def told(frame: pd.DataFrame, target_column: str, task: str) -> str:
+def describe_leaks(frame: pd.DataFrame, target_column: str, task: str) -> str:
     """A sentence on columns that tell the target by themselves or add up to it; empty where none does.
 
     Of a few thousand rows, so that it takes no time worth speaking of.
@@ -205,7 +205,7 @@ def _as_floats(values: pd.Series, column: Column) -> tuple[np.ndarray, bool] | N
         floats = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         return np.where(np.isfinite(floats), np.clip(floats, -1e30, 1e30), np.nan)[:, None], False
     if column.kind == DATE:
-        moments = as_moments(values)
+        moments = to_datetimes(values)
         if moments is not None and moments.notna().any():
             seconds = moments.to_numpy().astype("datetime64[s]")  # finer ones end in 2262
             days = np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64) / 86400)

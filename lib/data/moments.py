@@ -1,4 +1,4 @@
-"""Dates and times of a column, whatever they came as."""
+"""Datetimes of a table's column, whatever its type, and the date format of a text column."""
 
 from __future__ import annotations
 
@@ -6,45 +6,49 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lib.schema import date_formats
+from lib.schema import datetimes
 
-_MOSTLY = 0.9
-_SAMPLE = 1_000
+# A column contains dates if at least this share of its texts can be read as one.
+_MIN_DATE_SHARE = 0.9
+_SAMPLE_ROWS = 1_000
 
 
 @dataclass(frozen=True)
-class DateForm:
-    """How the dates of a column of texts are written.
+class DateFormat:
+    """The date format of a text column.
 
     Attributes
     ----------
-    form : str
-        As `date_formats.possible` gives it.
+    format : str
+        A format listed by `datetimes.candidate_formats`.
     is_ambiguous : bool
-        Whether every date can be read with day and month in each other's place, and is another one then.
-    unread : int
-        Texts that have another form.
+        Whether no text tells the day from the month: swapping them gives other, equally valid dates.
+    unreadable : int
+        Number of texts that are not dates of this format.
     example : str
+        A text that tells the day from the month, if there is one.
     """
 
-    form: str
+    format: str
     is_ambiguous: bool
-    unread: int
+    unreadable: int
     example: str
 
 
-def as_moments(values: pd.Series, form: str = "") -> pd.Series | None:
-    """Moments without a zone (those with one in UTC), or floats of a column of numbers; None of anything else.
+def to_datetimes(values: pd.Series, date_format: str = "") -> pd.Series | None:
+    """Convert a column to datetimes without a time zone; keep numbers, which may also grow with time.
 
     Parameters
     ----------
     values : Series of shape (rows,)
-    form : str
-        Of dates that come as text; empty: found by looking.
+        Values with a time zone are converted to UTC.
+    date_format : str
+        Format of dates that are text; inferred if empty.
 
     Returns
     -------
-    Series of datetime64 or of float, of shape (rows,), or None
+    Series of datetime64 or float, of shape (rows,), or None
+        None if the column contains neither dates nor numbers.
     """
     if pd.api.types.is_bool_dtype(values.dtype):
         return None
@@ -54,61 +58,76 @@ def as_moments(values: pd.Series, form: str = "") -> pd.Series | None:
         return values if values.dt.tz is None else values.dt.tz_convert("UTC").dt.tz_localize(None)
     if isinstance(values.dtype, pd.PeriodDtype):
         return values.dt.to_timestamp()
-    if not form and pd.api.types.infer_dtype(values, skipna=True) in ("date", "datetime"):
+    if not date_format and pd.api.types.infer_dtype(values, skipna=True) in ("date", "datetime"):
         return pd.to_datetime(values, errors="coerce", utc=True).dt.tz_localize(None)
-    form = form or date_format(values) or ""
-    return None if not form else date_formats.parse(values, form).dt.tz_localize(None)
+    date_format = date_format or infer_date_format(values) or ""
+    return datetimes.parse_column(values, date_format).dt.tz_localize(None) if date_format else None
 
 
-def date_format(values: pd.Series, month_first: bool = False) -> str | None:
-    """The form that reads nearly all texts of a column as dates; None where none does."""
-    words = _words(values)
-    # Digits alone are a number or a code, though ISO 8601 has years of four digits.
-    sample = words.sample(min(len(words), _SAMPLE), random_state=0)
-    if sample.empty or sample.str.isdigit().all() or sample.str.contains(r"\d").mean() < _MOSTLY:
+def infer_date_format(values: pd.Series, month_first: bool = False) -> str | None:
+    """Return the format that reads nearly all texts of a column as dates, or None.
+
+    Parameters
+    ----------
+    values : Series of shape (rows,)
+    month_first : bool
+        Whether the month comes first if no text tells it from the day.
+    """
+    texts = _present_texts(values)
+    sample = texts.sample(min(len(texts), _SAMPLE_ROWS), random_state=0)
+    # Digits alone are a number or a code, even though ISO 8601 allows a bare year.
+    if sample.empty or sample.str.isdigit().all() or sample.str.contains(r"\d").mean() < _MIN_DATE_SHARE:
         return None
-    forms = date_formats.possible(sample, month_first)
-    shares = {form: date_formats.parse(sample, form).notna().mean() for form in forms}
-    best = max(shares, key=shares.get)
-    if shares[best] < _MOSTLY:
+    shares = _date_shares(sample, datetimes.candidate_formats(sample.tolist(), month_first))
+    best = max(shares, key=shares.__getitem__)
+    if shares[best] < _MIN_DATE_SHARE:
         return None
-    other = date_formats.swapped(best)
-    # A sample may lack the one row that tells day from month.
-    if other == best or shares[other] < shares[best] or len(sample) == len(words):
+    swapped = datetimes.swap_day_and_month(best)
+    if swapped == best or shares[swapped] < shares[best] or len(sample) == len(texts):
         return best
-    distinct = pd.Series(words.unique())
-    reads = {form: date_formats.parse(distinct, form).notna().mean() for form in (best, other)}
-    return max(reads, key=reads.get)
+    # The sample may lack the one row that tells the day from the month.
+    shares = _date_shares(pd.Series(texts.unique()), [best, swapped])
+    return max(shares, key=shares.__getitem__)
 
 
-def date_form(values: pd.Series, month_first: bool = False) -> DateForm | None:
-    """How the dates of a column of texts are written, seen from all of them; None where they are none."""
-    form = date_format(values, month_first)
-    if form is None:
+def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFormat | None:
+    """Return the date format of a text column and how well it fits all rows, or None if it has no dates."""
+    date_format = infer_date_format(values, month_first)
+    if date_format is None:
         return None
-    counts = _words(values).value_counts()
-    words = pd.Series(counts.index, dtype=object)
-    read = date_formats.parse(words, form)
-    other = date_formats.swapped(form)
-    swapped = read if other == form else date_formats.parse(words, other)
-    is_ambiguous = bool((swapped.notna() == read.notna()).all() and (swapped != read)[read.notna()].any())
-    missing = read.isna().to_numpy()
-    telling = ~missing & ((swapped != read) if is_ambiguous else swapped.isna())
-    example = words[telling].iloc[0] if telling.any() else words[~missing].iloc[0]
-    return DateForm(form, is_ambiguous, int(counts[missing].sum()), example)
+    counts = _present_texts(values).value_counts()
+    texts = pd.Series(counts.index, dtype=object)
+    dates = datetimes.parse_column(texts, date_format)
+    swapped_format = datetimes.swap_day_and_month(date_format)
+    swapped = dates if swapped_format == date_format else datetimes.parse_column(texts, swapped_format)
+    is_ambiguous = bool((swapped.notna() == dates.notna()).all() and (swapped != dates)[dates.notna()].any())
+    is_unreadable = dates.isna().to_numpy()
+    is_telling = ~is_unreadable & ((swapped != dates) if is_ambiguous else swapped.isna())
+    example = texts[is_telling].iloc[0] if is_telling.any() else texts[~is_unreadable].iloc[0]
+    return DateFormat(date_format, is_ambiguous, int(counts[is_unreadable].sum()), example)
 
 
-def mixed_forms(values: pd.Series) -> list[str]:
-    """Forms that only together read nearly all texts of a column as dates; empty where they do not."""
-    words = _words(values)
-    sample = words.sample(min(len(words), _SAMPLE), random_state=0)
+def find_mixed_formats(values: pd.Series) -> list[str]:
+    """List formats that read nearly all texts of a column as dates only in combination; empty if they do not."""
+    texts = _present_texts(values)
+    sample = texts.sample(min(len(texts), _SAMPLE_ROWS), random_state=0)
     if sample.empty or sample.str.isdigit().all():
         return []
-    reads = {form: date_formats.parse(sample, form).notna() for form in date_formats.possible(sample)}
-    reads = {form: read for form, read in reads.items() if read.any()}
-    return list(reads) if reads and pd.DataFrame(reads).any(axis=1).mean() >= _MOSTLY else []
+    is_date = {
+        date_format: datetimes.parse_column(sample, date_format).notna()
+        for date_format in datetimes.candidate_formats(sample.tolist())
+    }
+    is_date = {date_format: matches for date_format, matches in is_date.items() if matches.any()}
+    if not is_date or pd.DataFrame(is_date).any(axis=1).mean() < _MIN_DATE_SHARE:
+        return []
+    return list(is_date)
 
 
-def _words(values: pd.Series) -> pd.Series:
-    words = values.dropna().astype(str).str.strip()
-    return words[words != ""]
+def _date_shares(texts: pd.Series, formats: list[str]) -> dict[str, float]:
+    """Return the share of the texts that each format reads as dates."""
+    return {date_format: float(datetimes.parse_column(texts, date_format).notna().mean()) for date_format in formats}
+
+
+def _present_texts(values: pd.Series) -> pd.Series:
+    texts = values.dropna().astype(str).str.strip()
+    return texts[texts != ""]

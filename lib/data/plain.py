@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pyarrow as pa
 
-from lib.data.dictionaries import levels
+from lib.data.dictionaries import dictionary_values
 
 _BYTES_PER_RELEASE = 2**24
 # Reserve for a wrong estimate of the number of rows. The operating system provides only memory that is written to.
@@ -168,7 +168,7 @@ def allocate_arrays(table: pa.Table, exclude: Collection[int], encoded: Collecti
             needs_nan = pa.types.is_integer(field.type) and column.null_count
             arrays[index] = np.empty(len(table), dtype=np.float64 if needs_nan else field.type.to_pandas_dtype())
         elif index in encoded:
-            code_dtype = np.min_scalar_type(-max(1, len(levels(column))))
+            code_dtype = np.min_scalar_type(-max(1, len(dictionary_values(column))))
             arrays[index] = np.empty(len(table), dtype=code_dtype)
     return arrays
 

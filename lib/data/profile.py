@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.data.moments import as_moments, date_format
+from lib.data.moments import infer_date_format, to_datetimes
 
 BOOLEAN, WHOLE, NUMBER, DATE, TEXT = KINDS = ("boolean", "whole number", "number", "date", "text")
 NUMBERS = (WHOLE, NUMBER)
@@ -62,10 +62,10 @@ class Column:
 
 def describe(frame: pd.DataFrame) -> dict[str, Column]:
     """Profile of each column, by its name."""
-    return {str(name): column(frame[name]) for name in frame.columns}
+    return {str(name): describe_column(frame[name]) for name in frame.columns}
 
 
-def column(values: pd.Series) -> Column:
+def describe_column(values: pd.Series) -> Column:
     """Profile of one column."""
     kind = kind_of(values)
     present = values.dropna()
@@ -90,7 +90,7 @@ def _unread(present: pd.Series, counts: pd.Series) -> int:
     if present.dtype.kind == "M":
         return 0
     is_text = pd.api.types.infer_dtype(counts.index) == "string"
-    moments = as_moments(pd.Series(counts.index), date_format(present) or "" if is_text else "")
+    moments = to_datetimes(pd.Series(counts.index), infer_date_format(present) or "" if is_text else "")
     return 0 if moments is None else int(counts[moments.isna().to_numpy()].sum())
 
 
@@ -111,7 +111,7 @@ def kind_of(values: pd.Series) -> str:
         return DATE
     if isinstance(values.dtype, pd.CategoricalDtype):
         return TEXT
-    return DATE if date_format(values) else TEXT
+    return DATE if infer_date_format(values) else TEXT
 
 
 def _are_whole(values: pd.Series) -> bool:

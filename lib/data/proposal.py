@@ -12,7 +12,7 @@ import pandas as pd
 from lib.data import cleaning, leaks, moments, profile, tables
 from lib.data.profile import DATE, NUMBERS, TEXT, WHOLE, Column
 from lib.errors import DataError
-from lib.schema import date_formats
+from lib.schema import datetimes
 
 _ID = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
 _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
@@ -75,14 +75,14 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     """
     made = Proposal()
     read = frame.attrs.get(tables.NOTES, [])
-    tables.column(frame, target_column, where)
-    frame, renamed = cleaning.named_apart(frame, [target_column])
+    tables.get_column(frame, target_column, where)
+    frame, renamed = cleaning.deduplicate_columns(frame, [target_column])
     made.find("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(read) or "read")
     for note in renamed:
         made.find("header", note)
     columns = made.columns = profile.describe(frame)
     _decide_task(made, _as_learnt(frame[target_column], columns[target_column]), task)
-    usable, notes = cleaning.with_usable_target(frame, target_column, made.parameters["task"])
+    usable, notes = cleaning.prepare_target(frame, target_column, made.parameters["task"])
     for note in notes:
         made.find("target", note, "they are left out at every run")
     _decide_metric(made, usable[target_column])
@@ -104,7 +104,7 @@ def _as_learnt(values: pd.Series, column: Column) -> Column:
     if column.kind != TEXT:
         return column
     words = values.dropna().astype(str)
-    return profile.column(cleaning.spelt_alike(words[words.str.strip() != ""], column.name)[0])
+    return profile.describe_column(cleaning.normalize_labels(words[words.str.strip() != ""], column.name)[0])
 
 
 def _decide_task(made: Proposal, target: Column, task: str) -> None:
@@ -173,7 +173,7 @@ def _decide_metric(made: Proposal, target: pd.Series) -> None:
 def _decide_dropped(made: Proposal, frame: pd.DataFrame, target: str) -> dict[str, str]:
     """Columns that no model should see, each with its reason."""
     dropped = {}
-    index = cleaning.index_columns(frame)
+    index = cleaning.find_index_columns(frame)
     for name in frame.columns:
         column = made.columns[name]
         if name == target or name in index:
@@ -187,7 +187,7 @@ def _decide_dropped(made: Proposal, frame: pd.DataFrame, target: str) -> dict[st
         elif column.kind == WHOLE and column.is_unique and (is_named_id or _counts_rows(column)):
             dropped[name] = "an id: another number in every row"
         elif column.kind == TEXT and column.distinct >= _UNIQUE_SHARE * present and (column.words < _WORDS_PER_TEXT):
-            forms = ", ".join(map(date_formats.in_words, moments.mixed_forms(frame[name])))
+            forms = ", ".join(map(datetimes.describe_format, moments.find_mixed_formats(frame[name])))
             dropped[name] = (
                 f"dates in several forms ({forms}): write them in one"
                 if forms
@@ -205,21 +205,21 @@ def _counts_rows(column: Column) -> bool:
 def _decide_dates(made: Proposal, frame: pd.DataFrame, columns: Mapping[str, Column], unseen: Sequence[str]) -> None:
     """Which comes first, day or month; and what else of the dates is read in a way that has to be told."""
     names = [name for name, column in columns.items() if column.kind == DATE and name not in unseen]
-    forms = {name: form for name in names if (form := moments.date_form(frame[name]))}
-    american = [name for name, one in forms.items() if one.form.startswith("%m") and not one.is_ambiguous]
+    forms = {name: form for name in names if (form := moments.inspect_date_format(frame[name]))}
+    american = [name for name, one in forms.items() if one.format.startswith("%m") and not one.is_ambiguous]
     if american:
         made.parameters["month_first"] = True
         made.reasons["month_first"] = f"as in {american[0]}, e.g. {forms[american[0]].example}"
     for name, one in forms.items():
-        form = date_formats.swapped(one.form) if one.is_ambiguous and american else one.form
+        form = datetimes.swap_day_and_month(one.format) if one.is_ambiguous and american else one.format
         if one.is_ambiguous:
             said = "month first, as elsewhere" if american else "day first; if the month is: month_first: true"
             made.find("ambiguous", f"{name}, e.g. {one.example}: no row tells day from month", said)
-        if one.unread:
-            found = f"{name}: {one.unread:,} values are not like the others, {date_formats.in_words(form)}"
+        if one.unreadable:
+            found = f"{name}: {one.unreadable:,} values are not like the others, {datetimes.describe_format(form)}"
             made.find("other dates", found, "they count as missing")
         if "%y" in form:
-            found = f"{name}, e.g. {one.example} ({date_formats.in_words(form)})"
+            found = f"{name}, e.g. {one.example} ({datetimes.describe_format(form)})"
             made.find("two digits", found, "00 to 68 are 2000 to 2068; write years in full if not so")
 
 
@@ -245,7 +245,7 @@ def _decide_split(made: Proposal, columns: Mapping[str, Column], dropped: dict[s
 def _look_for_leaks(made: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:
     task = made.parameters["task"]
     X = frame.drop(columns=[target, *[name for name in dropped if name in frame.columns]])
-    X = X.drop(columns=cleaning.index_columns(X))
+    X = X.drop(columns=cleaning.find_index_columns(X))
     parts = leaks.sums(X, frame[target], made.columns) if task == "regression" else []
     if 1 < len(parts):
         for name in parts:

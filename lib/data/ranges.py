@@ -144,7 +144,7 @@ def read_samples(path: Path, dialect: Dialect, keys: Sequence[str]) -> list[pa.T
             text = file.read(_SAMPLE_BYTES)
             first_line = 0 if offset == begin else text.find(b"\n") + 1
             texts.append(text[first_line : text.rfind(b"\n") + 1])
-    return cores.each(lambda text: _parse(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))
+    return cores.map_threads(lambda text: _parse(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))
 
 
 def _parse(text: pa.Buffer, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:

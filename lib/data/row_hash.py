@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib import cores
-from lib.data.tables import is_encoded
+from lib.data.tables import is_dictionary_encoded
 
 _BLOCK_ROWS, _LEVELS_BLOCK_ROWS, _LEAST_ROWS = 2**15, 2**18, 2**17
 # Whole numbers that lie as close as that are hashed once each.
@@ -44,7 +44,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
     encoded = {
         column: _of_texts(frame[column].cat.categories, name)
         for column, name in names.items()
-        if is_encoded(frame[column])
+        if is_dictionary_encoded(frame[column])
     }
     # Hashes of decimals have many short steps, at each of which two threads would wait for Python's lock; those of
     # other columns have few. So one thread has the decimals of some rows, and another one has the rest.
@@ -66,7 +66,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
                 _add(total[some], values, names[column])
 
     parts = [(*pair, start) for start in range(0, len(frame), rows) for pair in zip(totals, groups, strict=True)]
-    cores.each(add_up, [part for part in parts if part[1]])
+    cores.map_threads(add_up, [part for part in parts if part[1]])
     total, other = totals
     seeded = _mixed(np.array([seed], dtype=np.uint64)) + _MIX[0]
     spare = np.empty(min(_BLOCK_ROWS, len(frame)), dtype=np.uint64)

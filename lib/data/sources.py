@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlparse
 
 from lib.data.endings import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from lib.errors import DataError, NameNotFound
-from lib.paths import existing, resolve, shown
+from lib.paths import display_path, resolve, resolve_existing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ def list_files(uri: str) -> list[Path]:
         if not matches:
             raise DataError(f"No file matches {uri} (looked for {absolute_path}).")
         return _check_one_format(uri, matches)
-    absolute_path = existing(path)
+    absolute_path = resolve_existing(path)
     return _check_one_format(uri, _list_folder(absolute_path)) if absolute_path.is_dir() else [absolute_path]
 
 
@@ -126,7 +126,7 @@ def describe(uri: str) -> str:
         return uri
     paths = list_files(uri)
     size = f"{sum(path.stat().st_size for path in paths) / _BYTES_PER_MEGABYTE:.1f} MB"
-    return f"{shown(paths[0])}, {size}" if len(paths) == 1 else f"{len(paths)} files of {uri}, {size}"
+    return f"{display_path(paths[0])}, {size}" if len(paths) == 1 else f"{len(paths)} files of {uri}, {size}"
 
 
 def _list_folder(folder: Path) -> list[Path]:
@@ -286,7 +286,7 @@ def _resolve_sqlite_path(address: str) -> str:
     scheme, separator, path = address.partition(":///")
     if scheme.partition("+")[0] != "sqlite" or not separator or not path or path == ":memory:":
         return address
-    return f"{scheme}:///{existing(path)}"
+    return f"{scheme}:///{resolve_existing(path)}"
 
 
 def _substitute_secrets(uri: str) -> str:

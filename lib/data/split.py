@@ -1,9 +1,11 @@
-"""The split: which rows test and which train, by a rule that can be told and kept.
+"""HashSplit rules: deterministic, reproducible decisions about which rows train and which rows test.
 
-By default a hash of what a row says decides, so it keeps its side for ever. Appending rows, reordering rows or columns,
-or a column that turns from whole numbers into decimals (as one does when its first value goes missing) moves no row
-from one side to the other. No later model can therefore have been trained on a row that tests an earlier one, and equal
-rows are on the same side. The rows of a class that is too rare for luck are dealt out in the order of their hashes.
+`HashSplit`, the default, hashes each row's content, so a row stays on its side forever. Appending rows, reordering
+rows or columns, and integers that become floats (as happens when a value goes missing) move no row. A later model
+can therefore never train on a row that tested an earlier one, and equal rows are always on the same side. In classes
+too rare to be split evenly by chance, rows are assigned in the order of their hashes.
+
+`TimeSplit` tests on the latest rows.
 """
 
 from __future__ import annotations
@@ -19,244 +21,283 @@ import pyarrow as pa
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from lib import cores
-from lib.data.moments import as_moments, date_format
+from lib.data.moments import infer_date_format, to_datetimes
 from lib.data.row_hash import row_hash
-from lib.data.tables import as_texts, counted
+from lib.data.tables import count_values, to_strings
 from lib.errors import DataError, NameNotFound
 
-# Of a class with fewer test rows to expect, luck may leave none.
-_EXPECTED_TEST_ROWS = 10
-_VALUES_AT_ONCE = 2**20
-_MOST_TOLD_KEYS = 3
+# A class is rare if chance might leave its training or test rows empty: fewer rows than this are expected there.
+_MIN_EXPECTED_ROWS = 10
+_MAX_VALUES_PER_BATCH = 2**20
+_MAX_COUNTED_KEYS = 3
 
 
-class Rule:
-    """A rule that says of each row whether it tests or trains; it reads `columns` of a table."""
+class SplitRule:
+    """A rule that assigns each row to training or test; it reads only `columns` of a table.
 
-    columns: tuple[str, ...]
+    Subclasses implement `is_test`, `to_dict` and `_describe_sizes`.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that decide a row's side."""
+        raise NotImplementedError
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
-        """Whether each row tests, of shape (rows,).
+        """Return whether each row is a test row, as a boolean array of shape (rows,).
 
         Raises
         ------
         NameNotFound
-            Where the frame lacks one of the columns.
+            If the frame lacks one of the columns.
         """
         raise NotImplementedError
 
-    def described(self) -> dict[str, Any]:
-        """The rule as plain JSON, which `restored` reads."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule in plain JSON types; `rule_from_dict` restores it."""
         raise NotImplementedError
 
-    def apply(self, frame: pd.DataFrame, keep: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Training rows and test rows, each numbered from 0.
+    def apply(self, frame: pd.DataFrame, keep_frame: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return training rows and test rows, each with a new index from 0.
 
         Parameters
         ----------
         frame : DataFrame
-        keep : bool
-            Whether the frame is needed afterwards. If not, its columns are taken out one by one, so that no moment
-            holds the table twice.
+        keep_frame : bool
+            False saves memory by moving the columns out of the frame, which is empty afterwards.
 
         Raises
         ------
         DataError
-            Where one side gets no row.
+            If one side has no rows.
         """
-        test = self.is_test(frame)
-        if test.all() or not test.any():
-            side = "training" if test.all() else "test"
+        is_test = self.is_test(frame)
+        if is_test.all() or not is_test.any():
+            empty_side = "training" if is_test.all() else "test"
             raise DataError(
-                f"No row is left on the {side} side: {len(frame)} rows, {self._how_many(frame)}. "
-                "Give more rows, or another test_fraction or seed."
+                f"The {empty_side} side of the split has no rows: {len(frame)} rows, {self._describe_sizes(frame)}. "
+                "Provide more rows, or change test_fraction or seed."
             )
-        if keep or not frame.columns.is_unique:
-            return self._noted(frame[~test].reset_index(drop=True), frame[test].reset_index(drop=True))
-        sides: tuple[dict, dict] = ({}, {})
-        train, test = np.flatnonzero(~test), np.flatnonzero(test)
-        names = list(frame.columns)
-        at_once = max(cores.available(), _VALUES_AT_ONCE // (len(frame) + 1))
-        for place in range(0, len(names), at_once):
-            some = names[place : place + at_once]
-            values = [frame.pop(name).array for name in some]
-            parted = cores.each(lambda one: (one.take(train), one.take(test)), values)
-            for name, (of_train, of_test) in zip(some, parted, strict=True):
-                sides[0][name], sides[1][name] = of_train, of_test
-            del values, parted, of_train, of_test
-            pa.default_memory_pool().release_unused()
-        return self._noted(pd.DataFrame(sides[0], copy=False), pd.DataFrame(sides[1], copy=False))
+        if keep_frame or not frame.columns.is_unique:
+            train, test = frame[~is_test].reset_index(drop=True), frame[is_test].reset_index(drop=True)
+        else:
+            train, test = _move_columns(frame, is_test)
+        self._remember(train, test)
+        return train, test
 
-    def holds(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
-        """Whether the rule would part the rows of these two so; what it has parted itself is not hashed again."""
-        made = self.__dict__.get("_made", ())
-        if [side() for side in made] and made[0]() is train and made[1]() is test:
+    def matches(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Return whether the rule assigns the rows of both frames this way.
+
+        Frames returned by `apply` match without being hashed again.
+        """
+        last_split = self.__dict__.get("_last_split")
+        if last_split and last_split[0]() is train and last_split[1]() is test:
             return True
         return bool(self.is_test(test).all() and not self.is_test(train).any())
 
-    def _noted(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        self.__dict__["_made"] = (weakref.ref(train), weakref.ref(test))
-        return train, test
+    def _remember(self, train: pd.DataFrame, test: pd.DataFrame) -> None:
+        self.__dict__["_last_split"] = (weakref.ref(train), weakref.ref(test))  # the subclasses are frozen
 
-    def _how_many(self, frame: pd.DataFrame) -> str:
+    def _describe_sizes(self, frame: pd.DataFrame) -> str:
+        """Describe the rule's settings for the message about an empty side."""
         raise NotImplementedError
 
 
-def restored(described: Mapping[str, Any]) -> Rule:
-    """Rule that `Rule.described` told."""
-    if "cut" in described:
-        return TimeSplit(described["columns"][0], described["cut"], described.get("form", ""))
-    strata = {name: dict(described["strata"]) for name in ("strata",) if "strata" in described}
-    return Split(
-        tuple(described["columns"]),
-        described["test_fraction"],
-        described["seed"],
-        target_column=described.get("target_column", ""),
-        **strata,
+def rule_from_dict(values: Mapping[str, Any]) -> SplitRule:
+    """Restore the rule that `SplitRule.to_dict` returned."""
+    if "cut" in values:
+        return TimeSplit(values["columns"][0], values["cut"], values.get("form", ""))
+    return HashSplit(
+        tuple(values["columns"]),
+        values["test_fraction"],
+        values["seed"],
+        target_column=values.get("target_column", ""),
+        strata=dict(values["strata"]) if "strata" in values else None,
     )
 
 
-def _column(frame: pd.DataFrame, name: str, parameter: str) -> pd.Series:
+def _move_columns(frame: pd.DataFrame, is_test: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """HashSplit a frame a few columns at a time and empty it on the way, so that memory never holds the table twice."""
+    train_rows, test_rows = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    train: dict[str, Any] = {}
+    test: dict[str, Any] = {}
+    names = list(frame.columns)
+    columns_per_batch = max(cores.available(), _MAX_VALUES_PER_BATCH // (len(frame) + 1))
+    for start in range(0, len(names), columns_per_batch):
+        batch = names[start : start + columns_per_batch]
+        arrays = [frame.pop(name).array for name in batch]
+        halves = cores.map_threads(lambda array: (array.take(train_rows), array.take(test_rows)), arrays)
+        for name, (train_values, test_values) in zip(batch, halves, strict=True):
+            train[name], test[name] = train_values, test_values
+        del arrays, halves, train_values, test_values
+        pa.default_memory_pool().release_unused()
+    return pd.DataFrame(train, copy=False), pd.DataFrame(test, copy=False)
+
+
+def _get_column(frame: pd.DataFrame, name: str, parameter: str) -> pd.Series:
     if name not in frame.columns:
         raise NameNotFound("column", name, frame.columns, where=f"the prepared table, to split it by ({parameter})")
     return frame[name]
 
 
-def _has_type(values: pd.Series) -> bool:
-    return is_numeric_dtype(values.dtype) or is_datetime64_any_dtype(values.dtype)
-
-
 @dataclass(frozen=True)
-class Split(Rule):
-    """By a hash of each row.
+class HashSplit(SplitRule):
+    """HashSplit by a hash of each row.
 
     Attributes
     ----------
-    columns : tuple of str
-        The columns whose content is hashed: the keys, or all. Rows that agree in them are on the same side.
+    hashed_columns : tuple of str
+        The columns to hash: the key columns, or all columns. Rows with equal values there are on the same side.
     test_fraction : float
-        Share of rows that test, expected over many rows.
+        Expected share of test rows.
     seed : int
-        Another seed is another split.
+        Seed of the hash; another seed gives another split.
     target_column : str
-        Where `strata` are, the column that holds the class.
+        The column of classes, needed only with `strata`.
     strata : dict of str to float or None
-        Of each rare class, the share of all hashes below which its rows test, in place of `test_fraction`.
+        For each rare class, the hash threshold (between 0 and 1) that replaces `test_fraction`.
     """
 
-    columns: tuple[str, ...]
+    hashed_columns: tuple[str, ...]
     test_fraction: float
     seed: int
     target_column: str = ""
     strata: Mapping[str, float] | None = None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that decide a row's side, except for the target column of rare classes."""
+        return self.hashed_columns
+
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
-        """Whether each row tests, of shape (rows,)."""
+        """Return whether each row is a test row, as a boolean array of shape (rows,)."""
         for column in self.columns:
-            _column(frame, column, "key_columns")
-        share = self._share(frame)
+            _get_column(frame, column, "key_columns")
+        hashes = self._unit_hash(frame)
         if not self.strata:
-            return share < self.test_fraction
-        limits = as_texts(_column(frame, self.target_column, "target_column")).map(self.strata)
-        return share < limits.astype(float).fillna(self.test_fraction).to_numpy()
+            return hashes < self.test_fraction
+        thresholds = to_strings(_get_column(frame, self.target_column, "target_column")).map(self.strata)
+        return hashes < thresholds.astype(float).fillna(self.test_fraction).to_numpy()
 
-    def described(self) -> dict[str, Any]:
-        """The rule as plain JSON."""
-        told = {"columns": list(self.columns), "test_fraction": self.test_fraction, "seed": self.seed}
-        return {**told, "target_column": self.target_column, "strata": dict(self.strata)} if self.strata else told
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule in plain JSON types."""
+        values = {"columns": list(self.columns), "test_fraction": self.test_fraction, "seed": self.seed}
+        if not self.strata:
+            return values
+        return {**values, "target_column": self.target_column, "strata": dict(self.strata)}
 
-    def stratified(self, frame: pd.DataFrame, target_column: str) -> Split:
-        """The rule with each class that is too rare for luck shared out: one row in training before any in the test."""
-        classes = as_texts(frame[target_column])
-        counts = counted(classes)
-        rare = counts.index[counts * min(self.test_fraction, 1 - self.test_fraction) < _EXPECTED_TEST_ROWS]
-        if rare.empty:
+    def stratify(self, frame: pd.DataFrame, target_column: str) -> HashSplit:
+        """Return the rule with a threshold for each rare class, so that both sides contain the class.
+
+        A class with a single row trains.
+        """
+        labels = to_strings(frame[target_column])
+        counts = count_values(labels)
+        smaller_fraction = min(self.test_fraction, 1 - self.test_fraction)
+        rare_classes = counts.index[counts * smaller_fraction < _MIN_EXPECTED_ROWS]
+        if rare_classes.empty:
             return self
-        rows = frame[classes.isin(rare)]
-        shares = pd.Series(self._share(rows)).groupby(rows[target_column].astype(str).to_numpy())
-        strata = {str(name): self._limit(np.sort(one.to_numpy())) for name, one in shares}
+        rare_rows = frame[labels.isin(rare_classes)]
+        hashes = pd.Series(self._unit_hash(rare_rows)).groupby(rare_rows[target_column].astype(str).to_numpy())
+        strata = {str(label): self._threshold(np.sort(group.to_numpy())) for label, group in hashes}
         return replace(self, target_column=target_column, strata=strata)
 
-    def _limit(self, shares: np.ndarray) -> float:
-        """Share below which the wanted number of a class's rows are; ties stay together."""
-        if len(shares) < 2:
+    def _threshold(self, sorted_hashes: np.ndarray) -> float:
+        """Return the threshold below which a class has `test_fraction` of its rows; equal hashes stay together."""
+        rows = len(sorted_hashes)
+        if rows < 2:
             return 0.0
-        wanted = min(max(1, round(len(shares) * self.test_fraction)), len(shares) - 1)
-        return float(shares[wanted])
+        test_rows = min(max(1, round(rows * self.test_fraction)), rows - 1)
+        return float(sorted_hashes[test_rows])
 
-    def _share(self, frame: pd.DataFrame) -> np.ndarray:
+    def _unit_hash(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return each row's hash, scaled to the range from 0 to 1."""
         return row_hash(frame, self.columns, self.seed) / np.float64(2**64)
 
-    def _how_many(self, frame: pd.DataFrame) -> str:
-        told = f"test_fraction={self.test_fraction}"
-        if len(self.columns) > _MOST_TOLD_KEYS:
-            return told
-        groups = len(frame[list(self.columns)].drop_duplicates())
-        return f"{groups} different {' and '.join(self.columns)}, {told}"
+    def _describe_sizes(self, frame: pd.DataFrame) -> str:
+        fraction = f"test_fraction={self.test_fraction}"
+        if len(self.columns) > _MAX_COUNTED_KEYS:
+            return fraction
+        keys = len(frame[list(self.columns)].drop_duplicates())
+        return f"{keys} distinct values of {' and '.join(self.columns)}, {fraction}"
 
 
 @dataclass(frozen=True)
-class TimeSplit(Rule):
-    """By time: the rows from a moment on test, those before it train, and so do those without a time.
+class TimeSplit(SplitRule):
+    """HashSplit by time: rows from the cut on test, earlier rows and rows without a time train.
 
     Attributes
     ----------
     column : str
-        Dates, times or numbers that grow with time.
+        Column of dates, times, or numbers that grow with time.
     cut : str or float
-        The first moment of the test, in ISO 8601, or a number.
-    form : str
-        Of dates that come as text, how they are written in the whole table: some of its rows may not tell.
+        The first test time, in ISO 8601, or a number.
+    date_format : str
+        Format of dates that are text. It is inferred from the whole table, because some rows alone can be ambiguous.
     """
 
     column: str
     cut: str | float
-    form: str = ""
+    date_format: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The column that decides."""
+        """Columns that decide a row's side."""
         return (self.column,)
 
     @classmethod
-    def of(
+    def from_table(
         cls, frame: pd.DataFrame, column: str, cut: str, test_fraction: float, month_first: bool = False
     ) -> TimeSplit:
-        """Rule with the cut that is given or, where that is empty, the one that leaves `test_fraction` of the rows.
+        """Return the rule for a table.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        column : str
+        cut : str
+            The first test time; if empty, the time that leaves `test_fraction` of the rows for the test.
+        test_fraction : float
+        month_first : bool
+            Whether the month comes first in dates that do not tell it from the day.
 
         Raises
         ------
         DataError
-            Where the column holds no times, or the cut is none.
+            If the column contains no times, or the cut cannot be compared with them.
         """
-        values = _column(frame, column, "time_column")
-        form = (date_format(values, month_first) or "") if not _has_type(values) else ""
-        times = as_moments(values, form)
+        values = _get_column(frame, column, "time_column")
+        is_typed = is_numeric_dtype(values.dtype) or is_datetime64_any_dtype(values.dtype)
+        date_format = "" if is_typed else infer_date_format(values, month_first) or ""
+        times = to_datetimes(values, date_format)
         if times is None or times.isna().all():
-            present = frame[column].dropna()
-            said = f", e.g. {present.iloc[0]!r}" if len(present) else ": all its values are missing"
-            raise DataError(f"time_column: {column} holds no dates or times{said}.")
+            present = values.dropna()
+            example = f", e.g. {present.iloc[0]!r}" if len(present) else ": all its values are missing"
+            raise DataError(f"time_column: {column} contains no dates or times{example}.")
+        is_number = times.dtype.kind == "f"
         if cut != "":
-            read = as_moments(pd.Series([cut]).astype(float if times.dtype.kind == "f" else object))
-            if read is None or read.isna().any():
-                raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Give a date such as 2024-07-01.")
-            return cls(column, cut, form)
+            parsed = to_datetimes(pd.Series([cut]).astype(float if is_number else object))
+            if parsed is None or parsed.isna().any():
+                raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Use a date such as 2024-07-01.")
+            return cls(column, cut, date_format)
         ordered = times.dropna().sort_values()
-        found = ordered.iloc[min(int(np.ceil(len(ordered) * (1 - test_fraction))), len(ordered) - 1)]
-        return cls(column, float(found) if times.dtype.kind == "f" else found.isoformat(), form)
+        first_test_row = min(int(np.ceil(len(ordered) * (1 - test_fraction))), len(ordered) - 1)
+        first_test_time = ordered.iloc[first_test_row]
+        return cls(column, float(first_test_time) if is_number else first_test_time.isoformat(), date_format)
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
-        """Whether each row tests, of shape (rows,)."""
-        times = as_moments(_column(frame, self.column, "time_column"), self.form)
+        """Return whether each row is a test row, as a boolean array of shape (rows,)."""
+        times = to_datetimes(_get_column(frame, self.column, "time_column"), self.date_format)
         if times is None:
             return np.zeros(len(frame), dtype=bool)
         cut = float(self.cut) if times.dtype.kind == "f" else pd.Timestamp(self.cut)
         return (times >= cut).to_numpy()
 
-    def described(self) -> dict[str, Any]:
-        """The rule as plain JSON."""
-        told = {"columns": [self.column], "cut": self.cut}
-        return {**told, "form": self.form} if self.form else told
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule in plain JSON types."""
+        values: dict[str, Any] = {"columns": [self.column], "cut": self.cut}
+        # Stored under its original name, so that rules saved with earlier models still compare equal.
+        return {**values, "form": self.date_format} if self.date_format else values
 
-    def _how_many(self, frame: pd.DataFrame) -> str:
+    def _describe_sizes(self, frame: pd.DataFrame) -> str:
         return f"{self.column} from {self.cut} on"

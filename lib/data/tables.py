@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from lib import cores
 from lib.data import parquet, plain, text
-from lib.data.dictionaries import ENCODED, comes_again, is_text, levels
+from lib.data.dictionaries import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.data.endings import PARQUET_SUFFIXES, check_file
 from lib.data.numerals import MAX_EXACT_INTEGER
 from lib.errors import DataError, NameNotFound
@@ -259,8 +259,8 @@ def _encode_texts(table: pa.Table, user_categories: Collection[str]) -> tuple[pa
     indices = [
         index for index, field in enumerate(table.schema) if is_text(field.type) and field.name not in user_categories
     ]
-    columns = dict(zip(indices, cores.each(_encode_if_repetitive, map(table.column, indices)), strict=True))
-    encoded = {index for index in indices if columns[index].type == ENCODED}
+    columns = dict(zip(indices, cores.map_threads(_encode_if_repetitive, map(table.column, indices)), strict=True))
+    encoded = {index for index in indices if columns[index].type == ENCODED_TEXT}
     for index in indices:
         table = table.set_column(index, table.schema.field(index).name, columns.pop(index))
     return table, encoded
@@ -268,11 +268,11 @@ def _encode_texts(table: pa.Table, user_categories: Collection[str]) -> tuple[pa
 
 def _encode_if_repetitive(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a text column with one dictionary for all chunks if that is small, else as plain strings."""
-    if values.type != ENCODED:
-        return values.dictionary_encode() if pa.types.is_string(values.type) and comes_again(values) else values
+    if values.type != ENCODED_TEXT:
+        return values.dictionary_encode() if pa.types.is_string(values.type) and is_repetitive(values) else values
     values = values.unify_dictionaries()
     max_size = max(_MAX_DICTIONARY_SIZE, len(values) // _MIN_ROWS_PER_ENTRY)
-    return pc.cast(values, pa.string()) if len(levels(values)) > max_size else values
+    return pc.cast(values, pa.string()) if len(dictionary_values(values)) > max_size else values
 
 
 def _stringify_inexact_integers(table: pa.Table) -> pa.Table:
@@ -318,7 +318,7 @@ def _convert_piecewise(only_reference: list[pa.Table], encoded: Collection[int],
     """
     table = only_reference.pop()
     names = table.column_names
-    dictionaries = {index: levels(table.column(index)) for index in encoded}
+    dictionaries = {index: dictionary_values(table.column(index)) for index in encoded}
     shared = plain.zero_copy_arrays(table)
     columns: dict[int, Any] = dict(plain.allocate_arrays(table, exclude=shared, encoded=encoded))
     batches = table.select(list(columns)).to_batches() if columns else []
@@ -333,7 +333,7 @@ def _convert_piecewise(only_reference: list[pa.Table], encoded: Collection[int],
         count = max(cores.available(), _CONVERSION_BYTES // (8 * table.num_rows + 1))
         arrow_columns = table.columns[:count]
         table = table.select(range(len(arrow_columns), table.num_columns))
-        converted = cores.each(lambda column: column.to_pandas(types_mapper=types_mapper), arrow_columns)
+        converted = cores.map_threads(lambda column: column.to_pandas(types_mapper=types_mapper), arrow_columns)
         columns |= zip(other_indices, converted, strict=False)
         other_indices = other_indices[len(converted) :]
         del arrow_columns, converted

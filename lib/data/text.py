@@ -133,7 +133,9 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, 
 
     notes, uses_decimal_comma = [], False
     text_keys = [field.name for field in table.schema if is_text(field.type)]
-    results = cores.each(lambda key: numerals.parse_column(table[key], header[int(key)], comma_separated), text_keys)
+    results = cores.map_threads(
+        lambda key: numerals.parse_column(table[key], header[int(key)], comma_separated), text_keys
+    )
     for key, parsed in zip(text_keys, results, strict=True):
         if parsed.numbers is not None:
             uses_decimal_comma = uses_decimal_comma or parsed.number_format is NumberFormat.DECIMAL_COMMA
@@ -153,7 +155,7 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, 
 def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
     """Replace codes and dates that pyarrow converted by their text."""
     keys = table.column_names
-    is_suspect = cores.each(lambda key: _may_have_changed(table[key], files), keys)
+    is_suspect = cores.map_threads(lambda key: _may_have_changed(table[key], files), keys)
     suspects = [key for key, suspect in zip(keys, is_suspect, strict=True) if suspect]
     if not suspects:
         return table

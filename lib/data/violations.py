@@ -12,7 +12,7 @@ import pandas as pd
 
 from lib.data import tables
 from lib.data.contract import ColumnRules, Contract
-from lib.data.moments import as_moments
+from lib.data.moments import to_datetimes
 from lib.data.profile import BOOLEAN, DATE, NUMBER, WHOLE
 
 _SHOWN = 3
@@ -40,13 +40,13 @@ class Violations:
     """
 
     table: pd.DataFrame
-    rows: np.ndarray
-    of_table: bool
+    broken_rows: np.ndarray
+    breaks_table_rule: bool
     places: Mapping[tuple[str, str], Sequence[int]]
 
     def reasons(self) -> list[str]:
         """Of each row that breaks one, the rules that it breaks."""
-        said: dict[int, list[str]] = {place: [] for place in np.flatnonzero(self.rows)}
+        said: dict[int, list[str]] = {place: [] for place in np.flatnonzero(self.broken_rows)}
         for (column, rule), places in self.places.items():
             for place in places:
                 said[place].append(f"{column}: {rule}")
@@ -106,7 +106,7 @@ def _checks(rules: Mapping[str, ColumnRules], present: Collection[str]) -> dict[
         if name not in present:
             continue
         checks = columns[name] = []
-        if one.type in _FITS and not one.others_at_most:
+        if one.type in _FITS and not one.max_invalid_share:
             checks.append(_Check(_FITS[one.type], f"must be a {one.type}"))
         if one.minimum is not None or one.maximum is not None:
             checks.append(_Check(_within(one.minimum, one.maximum), f"must be {_range(one)}"))
@@ -123,7 +123,7 @@ def _collect(
 ) -> None:
     # Of categories pandera cannot name those that are missing.
     plain = {
-        name: tables.decoded(values) if tables.is_encoded(values) else values.astype(object)
+        name: tables.decode_dictionary(values) if tables.is_dictionary_encoded(values) else values.astype(object)
         for name, values in part.items()
         if isinstance(values.dtype, pd.CategoricalDtype)
     }
@@ -179,21 +179,23 @@ def _of_table(
 ) -> list[tuple[str, str, int, str]]:
     """Broken rules of the table as a whole."""
     found = []
-    if len(frame) < contract.rows_at_least:
-        found.append(("", f"must have {contract.rows_at_least:,} rows or more", 0, f"it has {len(frame):,}"))
+    if len(frame) < contract.min_rows:
+        found.append(("", f"must have {contract.min_rows:,} rows or more", 0, f"it has {len(frame):,}"))
     found += [(name, "must be there", 0, "it is not") for name in rules if name not in frame.columns]
-    if not contract.other_columns:
+    if not contract.allow_extra_columns:
         others = [str(name) for name in frame.columns if name not in contract.columns and name not in unread]
         found += [(name, "must not be there", 0, "the contract does not name it") for name in others]
     for name, one in rules.items():
         if name not in frame.columns:
             continue
         missing = float(frame[name].isna().mean())
-        if one.missing_at_most is not None and missing > one.missing_at_most:
-            found.append((name, f"must be missing in {one.missing_at_most:.1%} at most", 0, f"it is in {missing:.1%}"))
+        if one.max_missing_share is not None and missing > one.max_missing_share:
+            found.append(
+                (name, f"must be missing in {one.max_missing_share:.1%} at most", 0, f"it is in {missing:.1%}")
+            )
         others = _others(frame[name], one)
-        if one.others_at_most and others > one.others_at_most:
-            words = f"must be a {one.type} but for {one.others_at_most:.1%}"
+        if one.max_invalid_share and others > one.max_invalid_share:
+            words = f"must be a {one.type} but for {one.max_invalid_share:.1%}"
             found.append((name, words, 0, f"{others:.1%} are none"))
         moved = drift(frame[name], one)
         if contract.max_drift is not None and moved > contract.max_drift:
@@ -204,15 +206,17 @@ def _of_table(
 def _others(values: pd.Series, rules: ColumnRules) -> float:
     """Share of the values that are not of the type; where the contract allows none, each is told by its row."""
     present = values.dropna()
-    if not rules.others_at_most or rules.type not in _FITS or present.empty:
+    if not rules.max_invalid_share or rules.type not in _FITS or present.empty:
         return 0.0
     return 1 - float(_FITS[rules.type](present).mean())
 
 
-def of_sample(frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()) -> list[tuple[str, str, int, str]]:
+def find_in_sample(
+    frame: pd.DataFrame, contract: Contract, unread: Collection[str] = ()
+) -> list[tuple[str, str, int, str]]:
     """Broken rules of a table as a whole, seen from a sample of its rows; those on how many there are, are not."""
     rules = {name: one for name, one in contract.columns.items() if name not in unread}
-    found = _of_table(frame, rules, replace(contract, rows_at_least=0), unread)
+    found = _of_table(frame, rules, replace(contract, min_rows=0), unread)
     return [one for one in found if one[1] not in ("must be there", "must not be there")]
 
 
@@ -249,7 +253,7 @@ def _is_whole(values: pd.Series) -> pd.Series:
 
 
 def _is_date(values: pd.Series) -> pd.Series:
-    moments = as_moments(values)
+    moments = to_datetimes(values)
     return pd.Series(False, index=values.index) if moments is None else moments.notna()
 
 

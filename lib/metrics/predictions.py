@@ -1,7 +1,8 @@
-"""What a model says of some rows, in one form for every task."""
+"""Predictions of a model, in one form for every task."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of some rows.
+    """Predictions of a model for some rows.
 
     Attributes
     ----------
@@ -23,35 +24,47 @@ class Predictions:
     probabilities : ndarray of shape (rows, classes) or None
         Probability of each class; None for a regression.
     classes : ndarray of shape (classes,) or None
-        What the columns of `probabilities` stand for.
-    positive : object or None
-        The positive class, for two classes only.
+        Class of each column of `probabilities`; None for a regression.
+    positive_class : object or None
+        The positive class of a binary task.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray | None = None
     classes: np.ndarray | None = None
-    positive: Any = None
+    positive_class: Any = None
 
     @property
     def positive_probability(self) -> np.ndarray:
         """Probability of the positive class, of shape (rows,)."""
-        return self.probabilities[:, list(self.classes).index(self.positive)]
+        return self.class_probabilities[:, self.class_names.index(self.positive_class)]
+
+    @property
+    def class_probabilities(self) -> np.ndarray:
+        """The `probabilities` of a classification, which always has them."""
+        assert self.probabilities is not None, "a regression has no probabilities"
+        return self.probabilities
+
+    @property
+    def class_names(self) -> list[Any]:
+        """The `classes` of a classification, as a list of Python objects."""
+        assert self.classes is not None, "a regression has no classes"
+        return self.classes.tolist()
 
 
 def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) -> Predictions:
-    """Predictions of a fitted scikit-learn estimator.
+    """Return the predictions of a fitted scikit-learn estimator.
 
     Parameters
     ----------
     model : estimator
-        With ``predict`` and, for classes, ``predict_proba`` and ``classes_``.
+        Has ``predict`` and, for a classification, ``predict_proba`` and ``classes_``.
     X : DataFrame of shape (rows, columns)
         Raw columns.
     task : str
         ``"binary"``, ``"multiclass"`` or ``"regression"``.
     positive_class : object, optional
-        The positive of two classes; empty means the second in sorted order, as in scikit-learn.
+        The positive class of a binary task; by default the second one in sorted order, as in scikit-learn.
 
     Returns
     -------
@@ -63,32 +76,40 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
         return Predictions(np.asarray(model.predict(X), dtype=float))
     probabilities = np.asarray(model.predict_proba(X), dtype=float)
     classes = np.asarray(model.classes_)
-    positive = positive_of(classes, positive_class) if task == "binary" else None
+    positive = find_positive_class(classes, positive_class) if task == "binary" else None
     return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive)
 
 
-def positive_of(classes: Any, positive_class: Any = None) -> Any:
-    """Which of two classes is the positive one.
+def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any = None) -> Any:
+    """Return the positive one of two classes.
 
     Parameters
     ----------
-    classes : sequence
-        The classes there are, sorted.
+    classes : sequence of length 2
+        The classes, sorted.
     positive_class : object, optional
-        The one that was asked for: itself or its text, so that YAML's ``1`` finds ``"1"``. Empty
-        means the second.
+        The wanted class or its text: YAML's ``1`` matches the class ``"1"``, and ``true`` the class ``"True"``. By
+        default, the second class is positive.
 
     Raises
     ------
     ParameterError
-        Where it is none of the classes.
+        If there is no such class.
+
+    Examples
+    --------
+    >>> find_positive_class(["no", "yes"])
+    'yes'
+    >>> find_positive_class(["0", "1"], 0)
+    '0'
     """
     if positive_class is None or positive_class == "":
         return classes[-1]
-    for same in (str, lambda one: str(one).lower()):  # as it is written, and then as YAML may have written it
-        found = [one for one in classes if same(one) == same(positive_class)]
-        if len(found) == 1:
-            return found[0]
+    normalizations: list[Callable[[Any], str]] = [str, lambda label: str(label).lower()]
+    for normalize in normalizations:  # an exact match wins over one that ignores case
+        matches = [label for label in classes if normalize(label) == normalize(positive_class)]
+        if len(matches) == 1:
+            return matches[0]
     raise ParameterError(
-        f"positive_class: {positive_class!r} is no class of the target. {suggest(positive_class, classes)}"
+        f"positive_class: {positive_class!r} is not a class of the target. {suggest(positive_class, classes)}"
     )

@@ -1,7 +1,4 @@
-"""Scorers: what scikit-learn says of predictions.
-
-It is imported when one is called, so that checking a metric's name costs nothing.
-"""
+"""Scorers built on scikit-learn, which is imported on the first call so that checking a metric's name stays fast."""
 
 from __future__ import annotations
 
@@ -17,24 +14,24 @@ if TYPE_CHECKING:
 
 
 def confusion_matrix(y_true: Any, predictions: Predictions) -> pd.DataFrame:
-    """Counts of rows by actual class (index) and predicted class (columns)."""
+    """Count the rows by actual class (index) and predicted class (columns)."""
     import pandas as pd
     from sklearn import metrics as sk
 
-    truth = values(y_true)
+    truth = to_array(y_true)
     classes = _all_classes(truth, predictions)
     counts = sk.confusion_matrix(truth, predictions.labels, labels=classes)
     return pd.DataFrame(
         counts,
         index=pd.Index(classes, name="actual"),
-        columns=pd.Index([str(one) for one in classes], name="predicted"),
+        columns=pd.Index([str(label) for label in classes], name="predicted"),
     )
 
 
-def by_label(function: str, **options: Any) -> Callable[[Any, Predictions], float]:
-    """Scorer that calls scikit-learn with the predicted labels."""
+def from_labels(function: str, **options: Any) -> Callable[[Any, Predictions], float]:
+    """Return a scorer that passes the predicted labels to a scikit-learn function."""
 
-    def scorer(truth, predictions):
+    def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk
 
         return getattr(sk, function)(truth, predictions.labels, **options)
@@ -42,107 +39,106 @@ def by_label(function: str, **options: Any) -> Callable[[Any, Predictions], floa
     return scorer
 
 
-def of_positive(function: str) -> Callable[[Any, Predictions], float]:
-    """Scorer that calls scikit-learn with the predicted labels, the positive class as True."""
+def from_positive_class(function: str) -> Callable[[Any, Predictions], float]:
+    """Return a scorer that tells scikit-learn for each row whether the label is the positive class."""
 
-    def scorer(truth, predictions):
+    def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk
 
-        positive = predictions.positive
+        positive = predictions.positive_class
         return getattr(sk, function)(truth == positive, predictions.labels == positive, zero_division=0)
 
     return scorer
 
 
-def of_positive_probability(function: str) -> Callable[[Any, Predictions], float]:
-    """Scorer that calls scikit-learn with the probability of the positive class."""
+def from_positive_probability(function: str) -> Callable[[Any, Predictions], float]:
+    """Return a scorer that passes the probability of the positive class to a scikit-learn function."""
 
-    def scorer(truth, predictions):
+    def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk
 
-        _need_two_classes(truth, function)
-        return getattr(sk, function)(truth == predictions.positive, predictions.positive_probability)
+        _check_class_count(truth, function)
+        return getattr(sk, function)(truth == predictions.positive_class, predictions.positive_probability)
 
     return scorer
 
 
-def over_classes(function: str) -> Callable[[Any, Predictions], float]:
-    """Scorer that averages scikit-learn's binary one over the classes that the truth has, each against the rest."""
+def averaged_over_classes(function: str) -> Callable[[Any, Predictions], float]:
+    """Return a scorer that averages a binary scikit-learn function over the true classes, each against the rest."""
 
-    def scorer(truth, predictions):
+    def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         import numpy as np
         from sklearn import metrics as sk
 
-        _need_two_classes(truth, function)
-        probabilities = _aligned(truth, predictions)
-        classes = _all_classes(truth, predictions)
-        present = set(truth.tolist())
-        return np.mean(
-            [
-                getattr(sk, function)(truth == one, probabilities[:, column])
-                for column, one in enumerate(classes)
-                if one in present
-            ]
-        )
+        _check_class_count(truth, function)
+        probabilities = _probabilities_of_all_classes(truth, predictions)
+        true_classes = set(truth.tolist())
+        scores = [
+            getattr(sk, function)(truth == label, probabilities[:, column])
+            for column, label in enumerate(_all_classes(truth, predictions))
+            if label in true_classes
+        ]
+        return float(np.mean(scores))
 
     return scorer
 
 
-def log_loss(truth: Any, predictions: Predictions) -> float:
-    """Log loss over all classes; one that the model never saw has probability 0."""
+def log_loss(truth: np.ndarray, predictions: Predictions) -> float:
+    """Return the log loss over all classes; classes unknown to the model have probability 0."""
     from sklearn import metrics as sk
 
-    aligned = _aligned(truth, predictions)
-    # Those of a model that computes in 32 bits sum to one too loosely for scikit-learn, which warns.
-    aligned = aligned / aligned.sum(axis=1, keepdims=True)
-    return sk.log_loss(truth, aligned, labels=_all_classes(truth, predictions))
+    probabilities = _probabilities_of_all_classes(truth, predictions)
+    # 32-bit probabilities do not sum to 1 exactly enough for scikit-learn, which would warn.
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return sk.log_loss(truth, probabilities, labels=_all_classes(truth, predictions))
 
 
-def balanced_accuracy(truth: Any, predictions: Predictions) -> float:
-    """Mean recall of the classes that the truth has: balanced_accuracy_score, which warns of any other class."""
+def balanced_accuracy(truth: np.ndarray, predictions: Predictions) -> float:
+    """Return the mean recall of the true classes.
+
+    This equals ``balanced_accuracy_score``, which warns if the model predicts any other class.
+    """
     import numpy as np
     from sklearn import metrics as sk
 
     return sk.recall_score(truth, predictions.labels, labels=np.unique(truth), average="macro", zero_division=0)
 
 
-def r2(truth: Any, predictions: Predictions) -> float:
-    """Coefficient of determination; not a number for one row."""
+def r2(truth: np.ndarray, predictions: Predictions) -> float:
+    """Return the coefficient of determination, or NaN for a single row, where it is undefined."""
     from sklearn import metrics as sk
 
-    # Of one row it is not defined, and scikit-learn warns.
     return sk.r2_score(truth, predictions.labels) if len(truth) > 1 else float("nan")
 
 
-def values(y_true: Any) -> np.ndarray:
-    """The truth as an array, in the order of its rows."""
+def to_array(y_true: Any) -> np.ndarray:
+    """Convert the true values to an array, ignoring the index of a Series."""
     import numpy as np
 
     return np.asarray(y_true)
 
 
-def _all_classes(truth: np.ndarray, predictions: Predictions) -> list:
-    """Classes the model knows and those only the truth has, sorted."""
-    return sorted(set(predictions.classes.tolist()) | set(truth.tolist()))
+def _all_classes(truth: np.ndarray, predictions: Predictions) -> list[Any]:
+    """Return the classes known to the model and the true classes, sorted."""
+    return sorted({*predictions.class_names, *truth.tolist()})
 
 
-def _aligned(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
-    """Probabilities with a column for every class; one that the model never saw has probability 0."""
+def _probabilities_of_all_classes(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Return probabilities with a column for each of `_all_classes`; classes unknown to the model have 0."""
     import numpy as np
 
-    known = predictions.classes.tolist()
     classes = _all_classes(truth, predictions)
-    if classes == known:
-        return predictions.probabilities
-    aligned = np.zeros((len(truth), len(classes)))
-    aligned[:, [classes.index(one) for one in known]] = predictions.probabilities
-    return aligned
+    if classes == predictions.class_names:
+        return predictions.class_probabilities
+    probabilities = np.zeros((len(truth), len(classes)))
+    probabilities[:, [classes.index(label) for label in predictions.class_names]] = predictions.class_probabilities
+    return probabilities
 
 
-def _need_two_classes(truth: np.ndarray, function: str) -> None:
-    present = sorted(set(truth.tolist()))
-    if len(present) < 2:
+def _check_class_count(truth: np.ndarray, function: str) -> None:
+    classes = sorted(set(truth.tolist()))
+    if len(classes) < 2:
         raise DataError(
-            f"{function} needs rows of at least two classes, and the rows to score are all {present[0]!r}. "
-            "Raise test_fraction, or give more rows."
+            f"{function} needs rows of at least two classes, but all {len(truth)} rows have the class {classes[0]!r}. "
+            "Increase test_fraction, or provide more rows."
         )

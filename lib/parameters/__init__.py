@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lib import metrics
 from lib.errors import NameNotFound
+from lib.metrics import Metric
 from lib.parameters.checks import check, check_given
 from lib.parameters.layers import BASE, Layers, load
 from lib.parameters.specs import SPECS, Spec
@@ -43,6 +45,11 @@ class Parameters(Mapping[str, Any]):
         if name.startswith("_"):
             raise AttributeError(name)
         return self[name]
+
+    @property
+    def metric(self) -> Metric:
+        """The task's metric named by ``primary_metric``."""
+        return metrics.get(self.primary_metric, self.task)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Value of a name, or the default where it is not there; the one of Mapping expects a KeyError."""

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from lib.errors import ParameterError, suggest
-from lib.paths import ROOT, shown
+from lib.paths import ROOT, display_path
 
 BASE = ROOT / "parameters" / "base.yaml"
 COMMAND_LINE = "-p"
@@ -61,7 +61,7 @@ def load(files: Sequence[str | Path], assignments: Sequence[str] = (), base: Pat
     layers = Layers({}, {}, [])
     for file in [base, *files]:
         for name, value in _read(Path(file)).items():
-            _lay(layers, str(name), value, source=shown(file))
+            _lay(layers, str(name), value, source=display_path(file))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip(" ."):
@@ -115,19 +115,21 @@ _Loader.add_constructor(
 
 def _read(file: Path) -> dict:
     if not file.is_file():
-        near = [shown(one) for one in sorted((ROOT / "parameters").glob("*.yaml"))]
+        near = [display_path(one) for one in sorted((ROOT / "parameters").glob("*.yaml"))]
         raise ParameterError(f"There is no parameter file {file}. {suggest(str(file), near)}")
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ParameterError(f"{shown(file)} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
-    content = _parsed(text, shown(file))
+        raise ParameterError(
+            f"{display_path(file)} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from error
+    content = _parsed(text, display_path(file))
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ParameterError(f"{shown(file)} holds {content!r:.60}; expected lines of the form 'name: value'.")
+        raise ParameterError(f"{display_path(file)} holds {content!r:.60}; expected lines of the form 'name: value'.")
     if content and all(isinstance(one, dict) and one.keys() == TERRAFORM_OUTPUT for one in content.values()):
-        return _outputs(content, shown(file))
+        return _outputs(content, display_path(file))
     return content
 
 

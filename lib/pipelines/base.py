@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lib import metrics, outputs, training
+from lib import outputs, training
 from lib.errors import DataError
 from lib.parameters import Parameters
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.backends.base import Backend
-    from lib.data.split import Rule
+    from lib.data.split import SplitRule
     from lib.stages import automl, deploy, evaluate, preprocess, setup, train
 
 
@@ -131,12 +131,12 @@ class BasePipeline:
         """
         return frame
 
-    def split_data(self, frame: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Called by preprocess with the prepared table and the rule that the parameters describe.
 
         Return training rows and test rows. By default the rule decides, and the frame is empty afterwards.
         """
-        return rule.apply(frame, keep=False)
+        return rule.apply(frame, keep_frame=False)
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
         """Called by preprocess with the training rows.
@@ -161,7 +161,7 @@ class BasePipeline:
         Return why the best may not go to production, or an empty text to let it go. By default it must reach
         ``min_score`` and beat the champion by the primary metric.
         """
-        metric = metrics.get(self.parameters.primary_metric, self.parameters.task)
+        metric = self.parameters.metric
         score, floor = best.scores[metric.name], self.parameters.min_score
         if score != score:
             return f"its {metric.name} is not defined on these test rows"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.schema.datetimes import MOMENT, are_moments, is_moment, moments
+from lib.schema.datetimes import DATETIME_PATTERN, are_datetimes, is_datetime, to_datetime64
 
 LARGEST = float(np.finfo(float).max)
 
@@ -112,11 +112,11 @@ KINDS = {
     "datetime": Kind(
         'a date or time such as "2026-11-22" or "2026-11-22T09:30:00" (one with a zone is turned into UTC)',
         # Neither of JSON schema's formats "date" and "date-time" takes both, so the pattern says it.
-        {"type": "string", "pattern": f"^{MOMENT.pattern}$"},
-        is_moment,
-        moments,
+        {"type": "string", "pattern": f"^{DATETIME_PATTERN.pattern}$"},
+        is_datetime,
+        to_datetime64,
         frozenset({str}),
-        are_moments,
+        are_datetimes,
     ),
 }
 
@@ -141,7 +141,7 @@ class Column:
     nullable: bool
 
     @classmethod
-    def of(cls, signature: dict, statistics: dict) -> Column:
+    def from_signature(cls, signature: dict, statistics: dict) -> Column:
         """Column from its entries in the signature and in the baseline."""
         missing = not signature.get("required", True) or (statistics.get("missing") or 0) > 0
         return cls(signature["name"], KINDS[signature["type"]], missing)

@@ -10,7 +10,7 @@ import pandas as pd
 from lib import charts
 from lib.data import contract, tables, violations
 from lib.errors import DataError
-from lib.paths import existing
+from lib.paths import resolve_existing
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -29,19 +29,19 @@ def apply(frame: pd.DataFrame, backend: Backend, parameters: Parameters) -> tupl
     """
     if not parameters.contract:
         return frame, charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS), ""
-    found = violations.find(frame, contract.load(existing(parameters.contract)), _not_asked(frame, parameters))
+    found = violations.find(frame, contract.load(resolve_existing(parameters.contract)), _not_asked(frame, parameters))
     table = charts.Table(found.table)
     if found.table.empty:
         table.loc[0] = ("", f"{parameters.contract} is kept", 0, "")
         return frame, table, ""
     if parameters.on_violation == "warn":
         return frame, table, ""
-    if parameters.on_violation == "fail" or found.of_table or found.rows.all():
+    if parameters.on_violation == "fail" or found.breaks_table_rule or found.broken_rows.all():
         raise DataError(_refusal(found, frame, parameters))
-    aside = frame[found.rows].assign(**{REASON: found.reasons()})
+    aside = frame[found.broken_rows].assign(**{REASON: found.reasons()})
     name = hashlib.sha256(pd.util.hash_pandas_object(aside.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
     uri = backend.write_table(aside, f"{parameters.name}/quarantine/{name}.parquet")
-    kept = frame[~found.rows].reset_index(drop=True)
+    kept = frame[~found.broken_rows].reset_index(drop=True)
     kept.attrs.update(frame.attrs)
     return kept, table, uri
 
@@ -53,7 +53,7 @@ def _not_asked(frame: pd.DataFrame, parameters: Parameters) -> list[str]:
 
 def _refusal(found: violations.Violations, frame: pd.DataFrame, parameters: Parameters) -> str:
     way_out = "Mend the table, or take it as it is: run_all.py contract accept."
-    if parameters.on_violation == "fail" and not found.of_table:
+    if parameters.on_violation == "fail" and not found.breaks_table_rule:
         way_out = "Mend the table, set on_violation to quarantine, or take it as it is: run_all.py contract accept."
     # A word among numbers is missing there.
     read = " ".join(["It was read so:", *frame.attrs[tables.NOTES]]) + "\n" if frame.attrs.get(tables.NOTES) else ""

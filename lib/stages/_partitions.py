@@ -16,11 +16,11 @@ import pandas as pd
 
 from lib import charts
 from lib.data import cleaning, contract, tables, violations
-from lib.data.partitions import Part, parts
+from lib.data.partitions import Partition, list_partitions
 from lib.data.row_hash import row_hash
-from lib.data.split import Rule, Split, TimeSplit, restored
+from lib.data.split import HashSplit, SplitRule, TimeSplit, rule_from_dict
 from lib.errors import DataError
-from lib.paths import existing, resolve
+from lib.paths import resolve, resolve_existing
 from lib.stages import _cluster
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ def run(hooks: Any, backend: Backend, parameters: Parameters) -> dict[str, Any]:
         As the engine in memory does, and where parts differ in their columns or types.
     """
     scratch = resolve(parameters.workspace) / "data" / parameters.name / "parts"
-    found = parts(parameters.data, scratch, parameters.get("encoding") or "")
+    found = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
     folder = f"{parameters.name}/{_fingerprint(found, parameters)}"
     plan = {"kind": type(hooks), "parameters": dict(parameters), "folder": folder}
     with _cluster.connected(parameters) as client:
         looked = client.submit(_look, plan, found[0], retries=_RETRIES).result()
         rule = _rule(looked, parameters)
-        plan |= {"rule": rule.described(), "sample": math.ceil(_SAMPLED_ROWS / len(found))}
+        plan |= {"rule": rule.to_dict(), "sample": math.ceil(_SAMPLED_ROWS / len(found))}
         tasks = client.map(
             _preprocess, range(len(found)), found, plan=plan, retries=_RETRIES, pure=False, key="preprocess"
         )
@@ -72,14 +72,14 @@ def run(hooks: Any, backend: Backend, parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def _look(plan: dict[str, Any], part: Part) -> pd.DataFrame:
+def _look(plan: dict[str, Any], part: Partition) -> pd.DataFrame:
     """The first rows of a part, prepared."""
     parameters, hooks, _ = _here(plan)
     frame, _ = _raw(part, parameters)
     return _prepared(hooks, frame, parameters)[0].head(_LOOK_ROWS)
 
 
-def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]:
+def _preprocess(number: int, part: Partition, plan: dict[str, Any]) -> dict[str, Any]:
     """Read, check, prepare, split and write one part; runs on a worker."""
     parameters, hooks, backend = _here(plan)
     raw, read = _raw(part, parameters)
@@ -87,9 +87,9 @@ def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]
     told = {"columns": raw.shape[1], "broken": None, "keys": {}}
     aside = 0
     if parameters.contract:
-        agreed = contract.load(existing(parameters.contract))
+        agreed = contract.load(resolve_existing(parameters.contract))
         found = violations.find(raw, _of_part(agreed), parameters.drop_columns)
-        told["broken"], rows = found.table, found.rows
+        told["broken"], rows = found.table, found.broken_rows
         kept = raw[~rows]
         told["raw"] = kept.sample(min(len(kept), plan["sample"]), random_state=number)
         told["keys"] = {name: row_hash(raw, names) for name, names in _keys(agreed, raw).items()}
@@ -99,7 +99,7 @@ def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]
                 backend.write_table(raw[rows], f"{plan['folder']}/quarantine/part-{number:05d}.parquet")
                 raw = kept.reset_index(drop=True)
     frame, notes = _prepared(hooks, raw, parameters)
-    train, test = _split(hooks, frame, restored(plan["rule"]))
+    train, test = _split(hooks, frame, rule_from_dict(plan["rule"]))
     deciding = [parameters.time_column] if parameters.split == "time" else parameters.key_columns
     hidden = [name for name in deciding if name in parameters.drop_columns]
     sides = {"test_keys": test[hidden]} if hidden else {}
@@ -125,9 +125,9 @@ def _here(plan: dict[str, Any]) -> tuple[Parameters, Any, Backend]:
     return parameters, plan["kind"](parameters, backend), backend
 
 
-def _raw(part: Part, parameters: Parameters) -> tuple[pd.DataFrame, int]:
+def _raw(part: Partition, parameters: Parameters) -> tuple[pd.DataFrame, int]:
     deciding = [parameters.time_column, *parameters.key_columns]
-    frame = part.read(without=[name for name in parameters.drop_columns if name not in deciding])
+    frame = part.read(exclude=[name for name in parameters.drop_columns if name not in deciding])
     return frame, len(frame)
 
 
@@ -135,34 +135,34 @@ def _prepared(hooks: Any, frame: pd.DataFrame, parameters: Parameters) -> tuple[
     prepared = hooks.prepare_data(frame)
     if not isinstance(prepared, pd.DataFrame):
         raise DataError(f"prepare_data returned {type(prepared).__name__}; expected a DataFrame.")
-    prepared, target = cleaning.with_usable_target(prepared, parameters.target_column, parameters.task, is_part=True)
-    prepared, plain = cleaning.plain(prepared)
-    prepared, finite = cleaning.finite(prepared)
+    prepared, target = cleaning.prepare_target(prepared, parameters.target_column, parameters.task, is_part=True)
+    prepared, plain = cleaning.to_json_types(prepared)
+    prepared, finite = cleaning.replace_infinite(prepared)
     return prepared, [*target, *plain, *finite]
 
 
-def _split(hooks: Any, frame: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _split(hooks: Any, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
     test = rule.is_test(frame)
     if test.all() or not test.any():  # of a part one side may well be empty
         return frame[~test], frame[test]
     return hooks.split_data(frame, rule)
 
 
-def _rule(looked: pd.DataFrame, parameters: Parameters) -> Rule:
+def _rule(looked: pd.DataFrame, parameters: Parameters) -> SplitRule:
     if parameters.split == "time":
         if not parameters.time_cut:
             raise DataError("time_cut: engine dask needs the date from which rows test; no part knows the others'.")
-        return TimeSplit.of(
+        return TimeSplit.from_table(
             looked, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
         )
     columns = tuple(sorted(parameters.key_columns or looked.columns))
-    return Split(columns, parameters.test_fraction, parameters.seed)
+    return HashSplit(columns, parameters.test_fraction, parameters.seed)
 
 
 def _of_part(agreed: contract.Contract) -> contract.Contract:
     """What of a contract can be seen in a part."""
-    columns = {name: replace(one, unique=False, missing_at_most=None) for name, one in agreed.columns.items()}
-    return replace(agreed, columns=columns, key=[], rows_at_least=0, max_drift=None)
+    columns = {name: replace(one, unique=False, max_missing_share=None) for name, one in agreed.columns.items()}
+    return replace(agreed, columns=columns, key=[], min_rows=0, max_drift=None)
 
 
 def _keys(agreed: contract.Contract, frame: pd.DataFrame) -> dict[str, list[str]]:
@@ -182,13 +182,13 @@ def _violations(done: list[dict[str, Any]], parameters: Parameters) -> charts.Ta
     """
     if not parameters.contract:
         return charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS)
-    agreed = contract.load(existing(parameters.contract))
+    agreed = contract.load(resolve_existing(parameters.contract))
     broken = pd.concat([one["broken"] for one in done], ignore_index=True)
     rows = broken.groupby(["column", "rule"], sort=False).agg({"rows": "sum", "examples": "first"}).reset_index()
-    whole = violations.of_sample(pd.concat([one["raw"] for one in done]), agreed, parameters.drop_columns)
+    whole = violations.find_in_sample(pd.concat([one["raw"] for one in done]), agreed, parameters.drop_columns)
     read = sum(one["rows"]["read"] for one in done)
-    if read < agreed.rows_at_least:
-        whole.append(("", f"must have {agreed.rows_at_least:,} rows or more", 0, f"it has {read:,}"))
+    if read < agreed.min_rows:
+        whole.append(("", f"must have {agreed.min_rows:,} rows or more", 0, f"it has {read:,}"))
     for name in done[0]["keys"]:
         hashes = np.concatenate([one["keys"][name] for one in done])
         twice = len(hashes) - len(np.unique(hashes))
@@ -216,7 +216,7 @@ def _check_sides(rows: dict[str, int], sample: pd.DataFrame, parameters: Paramet
     for side in ("train", "test"):
         if not rows[side]:
             raise DataError(f"No row is left on the {side} side: {rows['read']:,} rows, split by {parameters.split}.")
-    cleaning.with_usable_target(sample, parameters.target_column, parameters.task)
+    cleaning.prepare_target(sample, parameters.target_column, parameters.task)
 
 
 def _summed(done: list[dict[str, Any]]) -> list[str]:
@@ -235,7 +235,7 @@ def _folder(done: list[dict[str, Any]], side: str) -> str | None:
     return uris[0].rpartition("/")[0] if uris else None
 
 
-def _fingerprint(found: list[Part], parameters: Parameters) -> str:
+def _fingerprint(found: list[Partition], parameters: Parameters) -> str:
     state = hashlib.blake2b(
         repr(sorted((name, value) for name, value in parameters.items() if name != "run_name")).encode(), digest_size=8
     )

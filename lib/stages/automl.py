@@ -13,7 +13,7 @@ from lib.data import tables
 from lib.stages.train import EXAMPLE_ROWS, drawn
 
 if TYPE_CHECKING:
-    from lib.automl import Found
+    from lib.automl import SearchResult
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
@@ -82,28 +82,28 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     import mlflow
 
     task, target = parameters.task, parameters.target_column
-    metric = metrics.get(parameters.primary_metric, task)
-    found = backend.search().run(parameters.train_data, parameters.test_data, say=print)
+    metric = parameters.metric
+    found = backend.search().run(parameters.train_data, parameters.test_data, report=print)
     if found.warning:
         print(f"Warning: {found.warning}")
     train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
-    y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
     X, X_test = train.drop(columns=target), test.drop(columns=target)
 
     is_here = found.folder is None
     model = found.model if is_here else backend.tracking.load_model(found.folder)
     on_test = metrics.predict(model, X_test, task, parameters.positive_class)
-    scores = charts.Table([(one.name, one.score(y_test, on_test)) for one in metrics.of_task(task)])
+    scores = charts.Table([(one.name, one.score(y_test, on_test)) for one in metrics.for_task(task)])
     scores.columns = ["metric", "test rows"]
     scores = scores.set_index("metric")
     if is_here:
         on_train = metrics.predict(model, X, task, parameters.positive_class)
-        scores["training rows"] = [one.score(y, on_train) for one in metrics.of_task(task)]
+        scores["training rows"] = [one.score(y, on_train) for one in metrics.for_task(task)]
     else:  # its own search scores no test rows
         found.leaderboard.loc[found.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
-    scores["direction"] = [one.direction for one in metrics.of_task(task)]
+    scores["direction"] = [one.direction for one in metrics.for_task(task)]
     pictures = drawn(model, X_test, y_test, on_test, metric, parameters, shuffled=is_here)
-    pictures["progress"] = charts.progress(found.leaderboard, metric)
+    pictures["progress"] = charts.search_progress(found.leaderboard, metric)
 
     given = {name: parameters[name] for name in _LOGGED}
     mlflow.log_params({"training_function": "automl", "model": found.best, **given})
@@ -128,7 +128,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     return Winner(run_id, board, pictures["progress"], scores, pictures.get("importance", _NOT_SHUFFLED))
 
 
-def _log_trials(backend: Backend, found: Found, run_id: str) -> None:
+def _log_trials(backend: Backend, found: SearchResult, run_id: str) -> None:
     """A child run for each model that was tried."""
     for name, row in found.leaderboard.iterrows():
         numbers = {

@@ -105,7 +105,7 @@ def _compared(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) ->
     """One comparison with the version in production, and what follows from it."""
     import mlflow
 
-    metric = metrics.get(parameters.primary_metric, parameters.task)
+    metric = parameters.metric
     registry = backend.models(parameters.name)
     notes = [registry.repair()]
     version = registry.production()
@@ -123,18 +123,18 @@ def _compared(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) ->
         notes.append(note)
 
     best = {one.name: one for one in candidates}[
-        metric.ranked({one.name: one.scores[metric.name] for one in candidates})[0]
+        metric.rank({one.name: one.scores[metric.name] for one in candidates})[0]
     ]
     refusal = hooks.accept(best, champion)
     if not isinstance(refusal, str):  # a forgotten return must not let anything through
         raise StageError(f"accept returned {refusal!r}; expected a text that says why not, or an empty one.")
     contenders = [*candidates, *([champion] if champion else [])]
     table = _table(contenders, metric, parameters.task)
-    side_by_side = charts.candidates(
+    side_by_side = charts.candidate_scores(
         {one.name: one.scores[metric.name] for one in contenders}, metric, best.name, parameters.min_score
     )
     truth = test[parameters.target_column]
-    chart = charts.residuals if parameters.task == "regression" else charts.confusion
+    chart = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
     of_best = chart(truth, best.predictions)
 
     # Last of what can fail: after an error nothing has moved.
@@ -191,9 +191,9 @@ def _champion(
 
 def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
     target = parameters.target_column
-    truth = tables.column(test, target, where="the test rows")
+    truth = tables.get_column(test, target, where="the test rows")
     predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
-    scores = {one.name: one.score(truth, predictions) for one in metrics.of_task(parameters.task)}
+    scores = {one.name: one.score(truth, predictions) for one in metrics.for_task(parameters.task)}
     return Contender(name, run_id, scores, predictions)
 
 
@@ -215,7 +215,7 @@ def _rows_new_to(
     needed = {*rule["columns"], *filter(None, [rule.get("target_column")])} if rule else set()
     if rule is None or not needed <= set(identified.columns):
         return test, unsure
-    new = split.restored(rule).is_test(identified)
+    new = split.rule_from_dict(rule).is_test(identified)
     if new.sum() < min(_FEWEST_ROWS, len(test) / 2):
         raise DataError(
             f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, "
@@ -262,7 +262,7 @@ def _decide(
 
 def _table(contenders: list[Contender], metric: Metric, task: str) -> charts.Table:
     by_name = {one.name: one for one in contenders}
-    order = metric.ranked({one.name: one.scores[metric.name] for one in contenders})
+    order = metric.rank({one.name: one.scores[metric.name] for one in contenders})
     columns = [metric.name, *[name for name in metrics.names(task) if name != metric.name]]
     rows = {name: [by_name[name].scores[column] for column in columns] for name in order}
     return charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lib import charts
 from lib.data import cleaning, leaks, tables
-from lib.data.split import Rule, Split, TimeSplit
+from lib.data.split import HashSplit, SplitRule, TimeSplit
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
 from lib.stages import _train_test
@@ -30,7 +30,7 @@ class PreprocessHooks(Protocol):
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The table to learn from, target included."""
 
-    def split_data(self, frame: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Training rows and test rows."""
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         return _on_cluster(hooks, backend, parameters)
     target, dropped = parameters.target_column, parameters.drop_columns
     deciding = deciding_columns(parameters)
-    raw, name_notes = cleaning.named_apart(_loaded(hooks), [target, *dropped, *deciding])
+    raw, name_notes = cleaning.deduplicate_columns(_loaded(hooks), [target, *dropped, *deciding])
     unread = raw.attrs.get(tables.UNREAD, [])
     told = " ".join([f"{parameters.data}.", *raw.attrs.get(tables.NOTES, []), *name_notes])
     notes = [("read", len(raw), raw.shape[1] + len(unread), told)]
@@ -91,9 +91,11 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         notes.append(("quarantined", aside, raw.shape[1], f"They break the contract, and are kept at {uri}"))
 
     # A column that no model may see stays until the rows are split by it.
-    index = [name for name in cleaning.index_columns(raw) if name not in deciding]
-    frame = cleaning.without(raw, [name for name in dropped if name not in (*deciding, *unread)], where=parameters.data)
-    frame = cleaning.without(frame, [name for name in index if name in frame.columns], where=parameters.data)
+    index = [name for name in cleaning.find_index_columns(raw) if name not in deciding]
+    frame = cleaning.drop_columns(
+        raw, [name for name in dropped if name not in (*deciding, *unread)], where=parameters.data
+    )
+    frame = cleaning.drop_columns(frame, [name for name in index if name in frame.columns], where=parameters.data)
     del raw
     notes.append(("dropped columns", len(frame), frame.shape[1], ", ".join([*dropped, *index]) or "none"))
 
@@ -108,10 +110,10 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     train, test = hooks.split_data(prepared, rule)
     del prepared
     # A pipeline may split by something else than the rule; then the rule tells nothing about its rows.
-    rule_holds = rule.holds(train, test)
+    rule_holds = rule.matches(train, test)
     hidden = [name for name in deciding if name in dropped]
     test_keys = test[hidden]
-    train, test = (cleaning.without(side, hidden, where="the prepared table") for side in (train, test))
+    train, test = (cleaning.drop_columns(side, hidden, where="the prepared table") for side in (train, test))
     _train_test.check(train, test, target, parameters.task)
     notes += [
         ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters, undecided)),
@@ -129,10 +131,10 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         written = {
             side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
         }
-        baseline = {**hooks.baseline(train), "split": rule.described() if rule_holds else None}
+        baseline = {**hooks.baseline(train), "split": rule.to_dict() if rule_holds else None}
         columns = charts.Table(_train_test.columns(train))
-        balance = charts.target_balance(train[target], parameters.task)
-        if leak := leaks.told(train, target, parameters.task):
+        balance = charts.target_distribution(train[target], parameters.task)
+        if leak := leaks.describe_leaks(train, target, parameters.task):
             notes.append(("leak", len(train), train.shape[1], leak))
     # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
     baseline["test_keys"] = backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None
@@ -170,12 +172,12 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
         ("train", rows["train"], columns["train"], _how(rule, True, parameters)),
         ("test", rows["test"], columns["train"], f"{rows['test'] / (rows['train'] + rows['test']):.1%} of the rows."),
     ]
-    if leak := leaks.told(sample, parameters.target_column, parameters.task):
+    if leak := leaks.describe_leaks(sample, parameters.target_column, parameters.task):
         notes.append(("leak", rows["train"], columns["train"], leak))
     baseline = {
         **hooks.baseline(sample),
         "rows": rows["train"],
-        "split": rule.described(),
+        "split": rule.to_dict(),
         "test_keys": done["test_keys"],
     }
     return Preprocessed(
@@ -188,7 +190,7 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
         ).set_index("point"),
         violations=done["violations"],
         columns=charts.Table(_train_test.columns(sample)),
-        balance=charts.target_balance(sample[parameters.target_column], parameters.task),
+        balance=charts.target_distribution(sample[parameters.target_column], parameters.task),
     )
 
 
@@ -200,9 +202,9 @@ def deciding_columns(parameters: Parameters) -> list[str]:
 def clean(prepared: Any, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
     """Rows to learn from, in types that a request can carry, and what was changed for that."""
     _check_prepared(prepared)
-    prepared, target_notes = cleaning.with_usable_target(prepared, parameters.target_column, parameters.task)
-    prepared, plain_notes = cleaning.plain(prepared)
-    prepared, finite_notes = cleaning.finite(prepared)
+    prepared, target_notes = cleaning.prepare_target(prepared, parameters.target_column, parameters.task)
+    prepared, plain_notes = cleaning.to_json_types(prepared)
+    prepared, finite_notes = cleaning.replace_infinite(prepared)
     return prepared, [*target_notes, *plain_notes, *finite_notes]
 
 
@@ -213,18 +215,18 @@ def _loaded(hooks: PreprocessHooks) -> pd.DataFrame:
     return raw
 
 
-def _rule(prepared: pd.DataFrame, parameters: Parameters) -> Rule:
+def _rule(prepared: pd.DataFrame, parameters: Parameters) -> SplitRule:
     if parameters.split == "time":
-        return TimeSplit.of(
+        return TimeSplit.from_table(
             prepared, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
         )
     keys = parameters.key_columns
-    rule = Split(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
+    rule = HashSplit(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
     # Rows of one key stay together, whatever their classes.
-    return rule if keys or parameters.task == "regression" else rule.stratified(prepared, parameters.target_column)
+    return rule if keys or parameters.task == "regression" else rule.stratify(prepared, parameters.target_column)
 
 
-def _how(rule: Rule, rule_holds: bool, parameters: Parameters, undecided: int = 0) -> str:
+def _how(rule: SplitRule, rule_holds: bool, parameters: Parameters, undecided: int = 0) -> str:
     if not rule_holds:
         return "by the pipeline's split_data"
     if isinstance(rule, TimeSplit):
@@ -234,7 +236,7 @@ def _how(rule: Rule, rule_holds: bool, parameters: Parameters, undecided: int = 
     if parameters.split == "group":
         without = f"; {undecided:,} rows lack one, which counts as a value of its own" if undecided else ""
         return f"by group: all rows of one {keys} are on one side{without}"
-    dealt = f"; rare classes dealt out: {', '.join(rule.strata)}" if isinstance(rule, Split) and rule.strata else ""
+    dealt = f"; rare classes dealt out: {', '.join(rule.strata)}" if isinstance(rule, HashSplit) and rule.strata else ""
     return f"by a hash of {keys or 'the whole row'}{dealt}"
 
 

@@ -16,9 +16,10 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
 from lib.data import cleaning, sources, tables
-from lib.errors import ParameterError
+from lib.errors import DataError, ParameterError
 from lib.metrics import Metric, Predictions
 from lib.training import TrainingRequest
+from lib.training.features import FeatureError
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -78,12 +79,12 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     import mlflow
 
     task, target, name = parameters.task, parameters.target_column, parameters.training_function
-    metric = metrics.get(parameters.primary_metric, task)
+    metric = parameters.metric
     on_parts = parameters.engine == "dask"
     read = _sampled if on_parts else backend.read_table
     train, test = read(parameters.train_data), read(parameters.test_data)
-    y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
-    X, X_test = (cleaning.without(rows, [target], where="the preprocessed rows") for rows in (train, test))
+    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    X, X_test = (cleaning.drop_columns(rows, [target], where="the preprocessed rows") for rows in (train, test))
     del train, test
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
@@ -98,12 +99,14 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
             model = function(X, y, request, **hyperparameters)
     except InvalidParameterError as error:
         raise ParameterError(f"hyperparameters: {name}: {error}") from error
+    except FeatureError as error:
+        raise DataError(f"{parameters.train_data}: {error}") from error
     seconds = time.perf_counter() - started
 
     on_test = metrics.predict(model, X_test, task, parameters.positive_class)
     on_train = metrics.predict(model, X, task, parameters.positive_class)
     rows = [
-        (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.of_task(task)
+        (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.for_task(task)
     ]
     scores = charts.Table(rows, columns=["metric", "test rows", "training rows", "direction"]).set_index("metric")
     baseline = backend.read_json(parameters.baseline)
@@ -153,7 +156,7 @@ def _trained_on_parts(
     """Model of a training function that learns from all parts, through its own ``train_on_parts``."""
     from lib.stages import _cluster
 
-    paths = [str(path) for path in sources.files(parameters.train_data)]
+    paths = [str(path) for path in sources.list_files(parameters.train_data)]
     train_on_parts = sys.modules[function.__module__].train_on_parts
     with _cluster.connected(parameters) as client:
         return train_on_parts(X, y, request, client, paths, **given)
@@ -161,7 +164,7 @@ def _trained_on_parts(
 
 def _sampled(uri: str) -> pd.DataFrame:
     """Some rows of every part of a table: what functions that learn in memory learn from, and what scores."""
-    paths = sources.files(uri)
+    paths = sources.list_files(uri)
     most = -(-_SAMPLED_ROWS // len(paths))
     parts = []
     for number, path in enumerate(paths):
@@ -198,7 +201,7 @@ def _cross_validated(
         train = np.setdiff1d(rows, test)
         model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
         predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
-        found.append({one.name: one.score(y.iloc[test], predictions) for one in metrics.of_task(parameters.task)})
+        found.append({one.name: one.score(y.iloc[test], predictions) for one in metrics.for_task(parameters.task)})
     return pd.DataFrame(found)
 
 
@@ -244,12 +247,14 @@ def drawn(
     """Charts of a model on test rows, by name; without the importance of columns where none is to be shuffled."""
     of_columns = {}
     if shuffled:
-        of_columns["importance"] = charts.importance(permutation_importance(model, X, y, metric, parameters), metric)
+        of_columns["importance"] = charts.column_importance(
+            permutation_importance(model, X, y, metric, parameters), metric
+        )
     if parameters.task == "regression":
         return {"residuals": charts.residuals(y, predictions), **of_columns}
     return {
         "curves": charts.roc_and_precision_recall(y, predictions),
-        "confusion_matrix": charts.confusion(y, predictions),
+        "confusion_matrix": charts.confusion_matrix(y, predictions),
         **of_columns,
     }
 

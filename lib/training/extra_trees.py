@@ -22,7 +22,7 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.pipeline import Pipeline
 
 from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, plain_target
+from lib.training.features import TableEncoder, target_array
 from lib.training.random_forest import ROWS_PER_TREE, leaf_limit
 
 
@@ -61,7 +61,7 @@ def train(
     ----------
     Geurts, Ernst and Wehenkel (2006), Extremely randomized trees. Machine Learning 63(1).
     """
-    target = plain_target(y, request.is_classification)
+    target = target_array(y, request.is_classification)
     is_large = len(X) > ROWS_PER_TREE
     model = (ExtraTreesClassifier if request.is_classification else ExtraTreesRegressor)(
         n_estimators=n_estimators,

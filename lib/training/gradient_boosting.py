@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, plain_target
+from lib.training.features import TableEncoder, target_array
 
 # Below, rows held back for stopping early are worth more as training rows.
 LARGE_TABLE_ROWS = 10_000
@@ -65,7 +65,7 @@ def train(
     sklearn.pipeline.Pipeline
         Fitted; takes the raw columns.
     """
-    target = plain_target(y, request.is_classification)
+    target = target_array(y, request.is_classification)
     can_stop_early = _can_stop_early(target, request.is_classification)
     rounds = max_iter if can_stop_early else max_iter_small
     if request.task == "multiclass":

@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, plain_target
+from lib.training.features import TableEncoder, target_array
 
 
 def train(X: pd.DataFrame, y: pd.Series, request: TrainingRequest, *, regularisation: float = 1.0) -> Pipeline:
@@ -41,4 +41,4 @@ def train(X: pd.DataFrame, y: pd.Series, request: TrainingRequest, *, regularisa
     pipeline = Pipeline([("encoder", encoder), ("model", model)])
     # One thread, whatever is allowed: more would change the last digits from one machine to another.
     with threadpool_limits(1, user_api="blas"):
-        return pipeline.fit(X, plain_target(y, request.is_classification))
+        return pipeline.fit(X, target_array(y, request.is_classification))

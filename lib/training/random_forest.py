@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.pipeline import Pipeline
 
 from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, plain_target
+from lib.training.features import TableEncoder, target_array
 
 # A tree needs no more rows than this to be a good vote, and takes far longer with a million.
 ROWS_PER_TREE = 40_000
@@ -51,7 +51,7 @@ def train(
     sklearn.pipeline.Pipeline
         Fitted; takes the raw columns.
     """
-    target = plain_target(y, request.is_classification)
+    target = target_array(y, request.is_classification)
     model = (RandomForestClassifier if request.is_classification else RandomForestRegressor)(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,

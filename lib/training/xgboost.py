@@ -18,7 +18,7 @@ from sklearn.preprocessing import LabelEncoder
 
 from lib import gpu
 from lib.training import TrainingRequest, _external_memory
-from lib.training.features import TableEncoder, plain_target
+from lib.training.features import TableEncoder, target_array
 
 
 def train(
@@ -70,10 +70,10 @@ def train(
         reg_lambda=reg_lambda,
     )
     encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
-    with gpu.one() if best_device() == "cuda" else contextlib.nullcontext("cpu") as device:
+    with gpu.reserve() if best_device() == "cuda" else contextlib.nullcontext("cpu") as device:
         model = _estimator(request, device, **hyperparameters)
         pipeline = Pipeline([("encoder", encoder), ("model", model)])
-        pipeline.fit(X, plain_target(y, request.is_classification))
+        pipeline.fit(X, target_array(y, request.is_classification))
     _serve_from_cpu(model.estimator_ if request.is_classification else model)
     return pipeline
 
@@ -110,7 +110,7 @@ def train_on_parts(
         Where workers die again and again.
     """
     encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
-    encoder.fit(X, plain_target(y, request.is_classification))
+    encoder.fit(X, target_array(y, request.is_classification))
     labels = None
     if request.is_classification:
         seen = client.gather(client.map(_labels, parts, name=y.name, pure=False))
@@ -150,7 +150,7 @@ def _objective(request: TrainingRequest) -> str:
 
 
 def _labels(path: str, name: str) -> np.ndarray:
-    return plain_target(pd.Series(pd.read_parquet(path, columns=[name])[name].unique()), is_classification=True)
+    return target_array(pd.Series(pd.read_parquet(path, columns=[name])[name].unique()), is_classification=True)
 
 
 def _encoded(
@@ -158,7 +158,7 @@ def _encoded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features and labels of a part, in the precision that XGBoost computes in."""
     rows = pd.read_parquet(path)
-    y = plain_target(rows.pop(target), labels is not None)
+    y = target_array(rows.pop(target), labels is not None)
     features = encoder.transform(rows).astype(np.float32, order="C")
     return features, (labels.transform(y) if labels is not None else y).astype(np.float32)
 

@@ -119,7 +119,7 @@ def test_the_leaderboard_has_every_model_and_every_metric_of_both_sides():
     _, y = nasty_table("binary")
     board = leaderboard(result, y[:TRAINED_ROWS], y_test, given)
     assert list(board.columns[: len(LEADERBOARD)]) == list(LEADERBOARD)
-    for one in metrics.of_task("binary"):
+    for one in metrics.for_task("binary"):
         assert {f"validation {one.name}", f"test {one.name}"} <= set(board.columns)
     assert board["score"].is_monotonic_decreasing
     np.testing.assert_allclose(board["validation accuracy"], board["score"])

@@ -24,7 +24,7 @@ def installed(monkeypatch):
 
 def test_the_defaults_have_none_and_allow_every_family():
     assert faults() == []
-    assert automl.families(Parameters(GIVEN)) == automl.FAMILIES
+    assert automl.allowed_families(Parameters(GIVEN)) == automl.FAMILIES
 
 
 def test_what_is_not_installed_is_named_with_the_command(monkeypatch):

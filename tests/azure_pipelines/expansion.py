@@ -1,4 +1,4 @@
-"""A pipeline as Azure DevOps expands it: templates put in, `${{ }}` worked out, and every mistake on the way refused.
+"""Expand a pipeline as Azure DevOps does: insert templates, evaluate `${{ }}`, and refuse every mistake.
 
 https://learn.microsoft.com/azure/devops/pipelines/process/template-expressions
 """
@@ -17,45 +17,47 @@ FUNCTIONS = {
     "and": lambda *values: all(values),
     "or": lambda *values: any(values),
     "not": lambda value: not value,
-    "in": lambda value, *others: str(value).lower() in [str(one).lower() for one in others],
+    "in": lambda value, *others: str(value).lower() in [str(other).lower() for other in others],
 }
-# Of conditions, which are worked out when a stage is due: names alone are checked.
+# Functions of runtime conditions. Conditions are evaluated when a stage is due, so only the names are checked.
 RUNTIME = {*FUNCTIONS, "succeeded", "failed", "canceled", "always", "succeededOrFailed", "contains", "startsWith"}
 TYPES = {"string": str, "object": (dict, list), "boolean": bool, "number": (int, float), "stepList": list}
 
 
 class PipelineError(Exception):
-    """What Azure DevOps would refuse, and in which file."""
+    """A mistake that Azure DevOps would refuse, with its file."""
 
 
 class Template:
-    """One file with its parameters."""
+    """One pipeline file with its parameters."""
 
     def __init__(self, file: Path, given: dict | None = None, variables: dict | None = None):
         self.file = file
         if not file.is_file():
-            raise PipelineError(f"{file.name}: there is no such template")
+            raise PipelineError(f"{file.name}: template not found")
         self.content = yaml.safe_load(file.read_text())
-        declared = {one["name"]: one for one in self.content.pop("parameters", [])}
-        self.variables = {one["name"]: one["value"] for one in self.content.get("variables", [])} | (variables or {})
+        declared = {declaration["name"]: declaration for declaration in self.content.pop("parameters", [])}
+        self.variables = {
+            declaration["name"]: declaration["value"] for declaration in self.content.get("variables", [])
+        } | (variables or {})
         self.values = {"parameters": self._parameters(declared, given or {}), "variables": self.variables}
 
     def _parameters(self, declared: dict, given: dict) -> dict:
         for name in given.keys() - declared.keys():
             self._refuse(f"parameter {name} is not declared")
         values = {}
-        for name, one in declared.items():
-            if name not in given and "default" not in one:
+        for name, declaration in declared.items():
+            if name not in given and "default" not in declaration:
                 self._refuse(f"parameter {name} is not given")
-            values[name] = given.get(name, one.get("default"))
-            if not isinstance(values[name], TYPES[one["type"]]):
-                self._refuse(f"parameter {name} is no {one['type']}")
-            if "values" in one and values[name] not in one["values"]:
-                self._refuse(f"parameter {name} may not be {values[name]}")
+            values[name] = given.get(name, declaration.get("default"))
+            if not isinstance(values[name], TYPES[declaration["type"]]):
+                self._refuse(f"parameter {name} is not of type {declaration['type']}")
+            if "values" in declaration and values[name] not in declaration["values"]:
+                self._refuse(f"parameter {name} cannot be {values[name]}")
         return values
 
     def expanded(self) -> dict:
-        """Content with every expression and template worked out."""
+        """Return the content with all templates inserted and expressions evaluated."""
         return self._expand(self.content, self.values)
 
     def _refuse(self, what: str):
@@ -65,13 +67,13 @@ class Template:
         if isinstance(node, str):
             return self._text(node, scope)
         if isinstance(node, list):
-            return [one for item in self._unwrapped(node, scope) for one in self._item(*item)]
+            return [expanded for item in self._expand_items(node, scope) for expanded in self._item(*item)]
         if isinstance(node, dict):
             return {name: self._expand(value, scope) for name, value in node.items()}
         return node
 
-    def _unwrapped(self, items: list, scope: dict):
-        """Items of a list with the scope of each; those under if, else and each in their place."""
+    def _expand_items(self, items: list, scope: dict):
+        """Yield each item of a list with its scope; expand if, else and each."""
         taken = False
         for item in items:
             key = next(iter(item), "") if isinstance(item, dict) else ""
@@ -83,14 +85,14 @@ class Template:
             if word == "each":
                 name, _, source = rest.partition(" in ")
                 for value in self._value(source, scope):
-                    yield from self._unwrapped(item[key], {**scope, name: value})
+                    yield from self._expand_items(item[key], {**scope, name: value})
                 continue
             if word not in ("if", "elseif", "else"):
-                self._refuse(f"{word} is no directive")
+                self._refuse(f"{word} is not a directive")
             taken = False if word == "if" else taken
             if not taken and (word == "else" or self._value(rest, scope)):
                 taken = True
-                yield from self._unwrapped(item[key], scope)
+                yield from self._expand_items(item[key], scope)
 
     def _item(self, item: Any, scope: dict) -> list:
         if not isinstance(item, dict) or "template" not in item:
@@ -104,21 +106,21 @@ class Template:
         whole = EXPRESSION.fullmatch(text)
         if whole:
             return self._value(whole[1], scope)
-        return EXPRESSION.sub(lambda found: str(self._value(found[1], scope)), text)
+        return EXPRESSION.sub(lambda match: str(self._value(match[1], scope)), text)
 
     def _value(self, source: str, scope: dict) -> Any:
-        tokens = tokens_of(source)
-        value = self._parsed(tokens, scope)
+        tokens = tokenize(source)
+        value = self._parse(tokens, scope)
         if tokens:
-            self._refuse(f"{source} is no expression")
+            self._refuse(f"{source} is not an expression")
         return value
 
-    def _parsed(self, tokens: list, scope: dict) -> Any:
+    def _parse(self, tokens: list, scope: dict) -> Any:
         kind, token = tokens.pop(0)
         if kind != "name":
             return token
         if tokens and tokens[0][1] == "(":
-            return self._called(token, tokens, scope)
+            return self._call(token, tokens, scope)
         value: Any = scope
         for part in token.split("."):
             if part not in value:
@@ -126,31 +128,31 @@ class Template:
             value = value[part]
         return value
 
-    def _called(self, function: str, tokens: list, scope: dict) -> Any:
+    def _call(self, function: str, tokens: list, scope: dict) -> Any:
         if function not in FUNCTIONS:
-            self._refuse(f"{function} is no function of template expressions")
+            self._refuse(f"{function} is not a function of template expressions")
         arguments = []
-        while tokens.pop(0)[1] != ")":  # an opening bracket, or a comma
-            arguments.append(self._parsed(tokens, scope))
+        while tokens.pop(0)[1] != ")":  # skip the opening parenthesis or a comma
+            arguments.append(self._parse(tokens, scope))
         return FUNCTIONS[function](*arguments)
 
 
-def tokens_of(source: str) -> list[tuple[str, Any]]:
-    """Kind and value of each token of an expression."""
+def tokenize(source: str) -> list[tuple[str, Any]]:
+    """Return the kind and value of each token of an expression."""
     tokens, position = [], 0
     while source[position:].strip():
-        found = TOKEN.match(source, position)
-        if not found:
-            raise PipelineError(f"{source} is no expression")
-        text, name, number, sign = found.groups()
-        one = [("text", text), ("name", name), ("number", number), ("sign", sign)]
-        tokens.append(next(pair for pair in one if pair[1] is not None))
-        position = found.end()
+        match = TOKEN.match(source, position)
+        if not match:
+            raise PipelineError(f"{source} is not an expression")
+        text, name, number, symbol = match.groups()
+        kinds = [("text", text), ("name", name), ("number", number), ("symbol", symbol)]
+        tokens.append(next(pair for pair in kinds if pair[1] is not None))
+        position = match.end()
     return tokens
 
 
-def functions_of(condition: str) -> set[str]:
-    """Names that a condition calls."""
-    tokens = [*tokens_of(condition), ("sign", "")]
+def function_names(condition: str) -> set[str]:
+    """Return the names of the functions that a condition calls."""
+    tokens = [*tokenize(condition), ("symbol", "")]
     pairs = zip(tokens, tokens[1:], strict=False)
     return {name for (kind, name), (_, after) in pairs if kind == "name" and after == "("}

@@ -1,12 +1,12 @@
-"""What neither the schema nor the language service sees in a pipeline, found before Azure DevOps refuses it."""
+"""Lint a pipeline for mistakes that the schema does not find and Azure DevOps would refuse."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.azure_pipelines.expansion import RUNTIME, PipelineError, Template, functions_of
+from tests.azure_pipelines.expansion import RUNTIME, PipelineError, Template, function_names
 
-# https://github.com/actions/runner-images, and what Azure Pipelines offers of it
+# Images of Azure Pipelines; see https://github.com/actions/runner-images
 IMAGES = {"ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "windows-latest", "windows-2025", "windows-2022"}
 IMAGES |= {"macOS-latest", "macOS-15", "macOS-14"}
 POOL_KEYS = {"vmImage", "name", "demands"}
@@ -17,73 +17,73 @@ COMMAND = re.compile(r"make (-C infra )?([a-z-]+)|\.venv/bin/python run_all\.py|
 
 
 def expanded(root: Path) -> dict:
-    """The pipeline of a folder with its templates put in."""
+    """Return the expanded pipeline of a folder."""
     return Template(root / "azure-pipelines.yml").expanded()
 
 
 def jobs_of(pipeline: dict) -> Iterator[tuple[str, dict]]:
-    """Stage and content of each job."""
+    """Yield the stage name and the content of each job."""
     for stage in pipeline["stages"]:
         for job in stage["jobs"]:
             yield stage["stage"], job
 
 
 def steps_of(job: dict) -> list[dict]:
-    """Steps of a job or of a deployment."""
+    """Return the steps of a job or deployment."""
     return job["steps"] if "steps" in job else job["strategy"]["runOnce"]["deploy"]["steps"]
 
 
 def command_of(step: dict) -> str:
-    """What a step runs, if it runs something."""
+    """Return the command that a step runs; empty if it runs none."""
     return step.get("script") or step.get("inputs", {}).get("inlineScript", "")
 
 
 def faults(root: Path) -> list[str]:
-    """What is wrong with the pipeline of a folder, a sentence each."""
+    """Return one sentence for each mistake in the pipeline of a folder."""
     try:
         pipeline = expanded(root)
     except PipelineError as error:
         return [str(error)]
-    found = [*_stages(pipeline), *_variables(pipeline)]
+    messages = [*_stages(pipeline), *_variables(pipeline)]
     for stage, job in jobs_of(pipeline):
-        found += [f"{stage}: {fault}" for fault in [*_job(job, pipeline["pool"]), *_steps(steps_of(job), root)]]
-    return found + _artifacts(pipeline)
+        messages += [f"{stage}: {fault}" for fault in [*_job(job, pipeline["pool"]), *_steps(steps_of(job), root)]]
+    return messages + _artifacts(pipeline)
 
 
 def _stages(pipeline: dict) -> Iterator[str]:
     names = [stage["stage"] for stage in pipeline["stages"]]
     if len(names) != len(set(names)):
-        yield "two stages have one name"
+        yield "two stages have the same name"
     for position, stage in enumerate(pipeline["stages"]):
         after = stage.get("dependsOn", names[position - 1 : position])
         after = [after] if isinstance(after, str) else after
         for name in set(after) - set(names):
-            yield f"{stage['stage']} depends on {name}, which is no stage"
+            yield f"{stage['stage']} depends on {name}, which is not a stage"
         yield from _condition(stage)
         for name in re.findall(r"dependencies\.(\w+)\.", stage.get("condition", "")):
             if name not in after:
-                yield f"{stage['stage']} asks for the result of {name} and does not depend on it"
+                yield f"{stage['stage']} uses the result of {name} but does not depend on it"
 
 
 def _condition(node: dict) -> Iterator[str]:
-    for name in functions_of(node.get("condition", "")) - RUNTIME:
-        yield f"{name} in a condition is no function"
+    for name in function_names(node.get("condition", "")) - RUNTIME:
+        yield f"{name} in a condition is not a function"
 
 
 def _variables(pipeline: dict) -> Iterator[str]:
-    for one in pipeline["variables"]:
-        if SECRET.search(one["name"]):
-            yield f"variable {one['name']} sounds like a secret"
+    for variable in pipeline["variables"]:
+        if SECRET.search(variable["name"]):
+            yield f"variable {variable['name']} sounds like a secret"
 
 
 def _job(job: dict, default_pool: dict) -> Iterator[str]:
     pool = job.get("pool", default_pool)
     for key in pool.keys() - POOL_KEYS:
-        yield f"{key} is no key of a pool"
+        yield f"{key} is not a key of a pool"
     if "vmImage" in pool and pool["vmImage"] not in IMAGES:
-        yield f"{pool['vmImage']} is no image of Azure Pipelines"
+        yield f"{pool['vmImage']} is not an image of Azure Pipelines"
     if "deployment" in job and not job.get("environment"):
-        yield f"deployment {job['deployment']} has no environment, and so no approval"
+        yield f"deployment {job['deployment']} has no environment, so it needs no approval"
 
 
 def _steps(steps: list[dict], root: Path) -> Iterator[str]:
@@ -96,17 +96,17 @@ def _steps(steps: list[dict], root: Path) -> Iterator[str]:
         if not step.keys() & STEP_KINDS:
             yield f"a step with {', '.join(step)} runs nothing"
         if "continueOnError" in step:
-            yield f"{step.get('displayName')} goes on after an error"
+            yield f"{step.get('displayName')} continues after an error"
         if "task" in step and step["task"].partition("@")[0] not in BUILT_IN:
-            yield f"{step['task']} is not built in"
+            yield f"{step['task']} is not a built-in task"
         command = command_of(step)
         known = COMMAND.match(command)
         if command and not known:
-            yield f"{command} is no command of the repository"
+            yield f"{command} is not a command of the repository"
         if known and known[2] and known[2] not in targets[known[1] or ""]:
             yield f"make {known[1] or ''}has no target {known[2]}"
         if re.search(r"\n|;|&&|\|\||\bif\b|\bfor\b", command):
-            yield f"{command} holds logic"
+            yield f"{command} contains shell logic"
         connection = step.get("inputs", {}).get("azureSubscription", "set")
         if not connection or "$(" in connection:
             yield f"the service connection {connection!r} is not known when the run is authorised"

@@ -1,4 +1,4 @@
-"""azure-pipelines.yml and its templates: the schema of Azure Pipelines, and a lint for what the schema does not see."""
+"""azure-pipelines.yml and its templates: checked by the Azure Pipelines schema and a lint of our own."""
 
 import shutil
 import subprocess
@@ -23,102 +23,102 @@ def pipeline():
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the pipeline to change."""
+    """A copy of the pipeline that the test can change."""
     for file in [*FILES, ROOT / "Makefile", ROOT / "infra/Makefile"]:
         (tmp_path / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, tmp_path / file.relative_to(ROOT))
     return tmp_path
 
 
-def held_against_the_schema(*files):
-    """Run check-jsonschema; nonunicode, since its own regular expressions refuse the schema's otherwise."""
+def check_schema(*files):
+    """Run check-jsonschema; its default regex variant rejects the schema's regular expressions."""
     options = ["--builtin-schema", "vendor.azure-pipelines", "--data-transform", "azure-pipelines"]
     options += ["--regex-variant", "nonunicode"]
     program = Path(sys.executable).with_name("check-jsonschema")
     return subprocess.run([program, *options, *files], capture_output=True, text=True, timeout=240)
 
 
-def test_every_file_is_what_the_schema_takes():
-    held = held_against_the_schema(*FILES)
-    assert held.returncode == 0, held.stdout[-2000:]
+def test_every_file_matches_the_schema():
+    result = check_schema(*FILES)
+    assert result.returncode == 0, result.stdout[-2000:]
 
 
-def test_the_schema_refuses_a_key_that_there_is_not(copy):
+def test_schema_refuses_an_unknown_key(copy):
     file = copy / "pipelines/check.yml"
     file.write_text(file.read_text().replace("displayName: Check", "displayNam: Check"))
-    assert held_against_the_schema(file).returncode == 1
+    assert check_schema(file).returncode == 1
 
 
-def test_the_lint_finds_nothing():
+def test_lint_finds_no_mistakes():
     assert faults(ROOT) == []
 
 
-# What the lint finds, and a mutant that has it: the file, what stands there, what the mutant has.
+# Mutants by the message that must report them: the file, the original text, the mutated text.
 MUTANTS = {
-    "depends on chk, which is no stage": ("environment.yml", "dependsOn: check", "dependsOn: chk"),
-    "two stages have one name": ("environment.yml", "stage: drift_${{", "stage: plan_${{"),
-    "does not depend on it": ("environment.yml", "      - drift_${{ parameters.name }}\n", ""),
-    "suceeded in a condition is no function": ("environment.yml", "and(succeeded(), eq", "and(suceeded(), eq"),
-    "eqal is no function of template": ("steps/chain.yml", "if eq(", "if eqal("),
+    "depends on chk, which is not a stage": ("environment.yml", "dependsOn: check", "dependsOn: chk"),
+    "two stages have the same name": ("environment.yml", "stage: drift_${{", "stage: plan_${{"),
+    "but does not depend on it": ("environment.yml", "      - drift_${{ parameters.name }}\n", ""),
+    "suceeded in a condition is not a function": ("environment.yml", "and(succeeded(), eq", "and(suceeded(), eq"),
+    "eqal is not a function of template": ("steps/chain.yml", "if eq(", "if eqal("),
     "parameter conection is not declared": ("environment.yml", "connection: ${{", "conection: ${{"),
     "parameter after is not given": ("../azure-pipelines.yml", "          after: ${{ environment.after }}\n", ""),
-    "parameter name may not be staging": ("../azure-pipelines.yml", "name: test", "name: staging"),
+    "parameter name cannot be staging": ("../azure-pipelines.yml", "name: test", "name: staging"),
     "parameters.nam is not known here": (
         "environment.yml",
         "plan_${{ parameters.name }}",
         "plan_${{ parameters.nam }}",
     ),
-    "there is no such template": ("check.yml", "steps/python.yml", "steps/pyton.yml"),
-    "vmimage is no key of a pool": ("../azure-pipelines.yml", "vmImage", "vmimage"),
-    "ubuntu-20.04 is no image": ("../azure-pipelines.yml", "ubuntu-24.04", "ubuntu-20.04"),
-    "has no environment, and so no approval": (
+    "template not found": ("check.yml", "steps/python.yml", "steps/pyton.yml"),
+    "vmimage is not a key of a pool": ("../azure-pipelines.yml", "vmImage", "vmimage"),
+    "ubuntu-20.04 is not an image": ("../azure-pipelines.yml", "ubuntu-24.04", "ubuntu-20.04"),
+    "has no environment, so it needs no approval": (
         "environment.yml",
         "        environment: ${{ variables.project }}-${{ parameters.name }}\n",
         "",
     ),
     "sounds like a secret": ("../azure-pipelines.yml", "name: useCase", "name: clientSecret"),
-    "goes on after an error": (
+    "continues after an error": (
         "check.yml",
         "displayName: Tests",
         'continueOnError: "true"\n            displayName: Tests',
     ),
-    "TerraformTask@5 is not built in": ("steps/azure.yml", "AzureCLI@2", "TerraformTask@5"),
-    "is no command of the repository": ("check.yml", "make lint", "ruff check"),
+    "TerraformTask@5 is not a built-in task": ("steps/azure.yml", "AzureCLI@2", "TerraformTask@5"),
+    "is not a command of the repository": ("check.yml", "make lint", "ruff check"),
     "make has no target lnt": ("check.yml", "make lint", "make lnt"),
     "make -C infra has no target aply": ("environment.yml", "make -C infra apply", "make -C infra aply"),
-    "holds logic": ("check.yml", "make lint", "make lint || true"),
+    "contains shell logic": ("check.yml", "make lint", "make lint || true"),
     "is not known when the run is authorised": ("environment.yml", "${{ variables.project }}-", "$(project)-"),
     "nothing publishes the artifact plan-dev": ("environment.yml", "publish: infra/plan", "checkout: self"),
     "runs nothing": ("check.yml", "- script: make lint", "- skript: make lint"),
 }
 
 
-@pytest.mark.parametrize("said", MUTANTS)
-def test_the_lint_catches_the_mutant(copy, said):
-    name, right, wrong = MUTANTS[said]
+@pytest.mark.parametrize("message", MUTANTS)
+def test_lint_catches_the_mutant(copy, message):
+    name, right, wrong = MUTANTS[message]
     file = copy / "pipelines" / name
     assert right in file.read_text()
     file.write_text(file.read_text().replace(right, wrong))
-    assert any(said in fault for fault in faults(copy)), faults(copy)
+    assert any(message in fault for fault in faults(copy)), faults(copy)
 
 
-class TestWhatItDoes:
-    def test_when(self, pipeline):
+class TestPipeline:
+    def test_triggers(self, pipeline):
         assert pipeline["trigger"]["branches"]["include"] == ["master", "main"]
         assert pipeline["pr"]["branches"]["include"] == ["master", "main"]
         (nightly,) = pipeline["schedules"]
         assert nightly["cron"].split()[2:] == ["*", "*", "*"] and nightly["always"] == "true"
 
-    def test_the_stages(self, pipeline):
+    def test_stages_in_order(self, pipeline):
         kinds = ("plan", "apply", "drift", "chain", "publish")
         of_each = [f"{kind}_{environment}" for environment in ENVIRONMENTS for kind in kinds]
         assert [stage["stage"] for stage in pipeline["stages"]] == ["check", *of_each]
 
-    def test_one_environment_after_the_other(self, pipeline):
+    def test_environments_run_one_after_another(self, pipeline):
         after = {stage["stage"]: stage["dependsOn"] for stage in pipeline["stages"]}
         assert [after[f"plan_{one}"] for one in ENVIRONMENTS] == ["check", "chain_dev", "chain_test"]
 
-    def test_every_apply_waits_for_approval_and_takes_the_plan_that_was_made(self, pipeline):
+    def test_apply_needs_approval_and_uses_the_saved_plan(self, pipeline):
         applies = {stage: job for stage, job in jobs_of(pipeline) if stage.startswith("apply")}
         for environment in ENVIRONMENTS:
             job = applies[f"apply_{environment}"]
@@ -126,7 +126,7 @@ class TestWhatItDoes:
             (taken,) = [step["artifact"] for step in steps_of(job) if "download" in step]
             assert taken == f"plan-{environment}"
 
-    def test_who_plans_cannot_apply_and_who_runs_the_chain_can_do_neither(self, pipeline):
+    def test_plan_apply_and_chain_have_separate_identities(self, pipeline):
         for stage, job in jobs_of(pipeline):
             tasks = [step for step in steps_of(job) if step.get("task") == "AzureCLI@2"]
             kind, _, environment = stage.partition("_")
@@ -134,13 +134,13 @@ class TestWhatItDoes:
             expected = {f"millrace-{environment}-{identity}"} if identity else set()
             assert {step["inputs"]["azureSubscription"] for step in tasks} == expected
 
-    def test_what_the_chain_left_is_kept_when_it_failed(self, pipeline):
+    def test_chain_outputs_are_published_after_failure(self, pipeline):
         for stage, job in jobs_of(pipeline):
             for step in steps_of(job):
                 if step.get("publish") in ("runs", "reports"):
                     assert step["condition"] == "succeededOrFailed()", stage
 
-    def test_the_chain_is_the_same_everywhere(self, pipeline):
+    def test_chain_command_is_the_same_in_all_environments(self, pipeline):
         chains = {
             stage: command_of(step)
             for stage, job in jobs_of(pipeline)
@@ -153,7 +153,7 @@ class TestWhatItDoes:
             assert chains.pop(f"chain_{environment}") == f'make run ARGS="--params $(useCase) $(profile) {outputs}"'
         assert not chains
 
-    def test_the_files_of_its_variables_are_there(self, pipeline):
+    def test_files_named_by_variables_exist(self, pipeline):
         variables = {one["name"]: one["value"] for one in pipeline["variables"]}
         assert (ROOT / variables["useCase"]).is_file()
         assert yaml.safe_load((ROOT / variables["profile"]).read_text())["backend"] == "azureml"

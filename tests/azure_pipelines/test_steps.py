@@ -1,7 +1,7 @@
 """The script steps of the check stage and of the chain stage, run as they are in a copy of the repository.
 
-Each job starts where an agent would: with the files of the repository, and whatever its own steps install. The chain
-stage runs with a profile of a laptop in place of Azure's, and the recorded outputs of Terraform.
+Each job starts like on an agent: with the files of the repository and the packages that its own steps install. The
+chain stage runs with a laptop profile instead of Azure's, and with the recorded Terraform outputs.
 """
 
 import os
@@ -16,13 +16,13 @@ import pytest
 from tests.azure_pipelines.lint import command_of, expanded, jobs_of, steps_of
 
 ROOT = Path(__file__).parents[2]
-INSIDE = "MILLRACE_INSIDE_A_STEP"  # the step `make test` must not run the steps again
+INSIDE = "MILLRACE_INSIDE_A_STEP"  # keeps the `make test` step from running the steps recursively
 MINUTES = 90
 PIPELINE = expanded(ROOT)
 JOBS = {
     f"{stage}-{job['job']}": job
     for stage, job in jobs_of(PIPELINE)
-    if stage in ("check", "chain_dev")  # the chain stages of the others differ in names alone
+    if stage in ("check", "chain_dev")  # the chain stages of other environments differ only in names
 }
 VARIABLES = {one["name"]: one["value"] for one in PIPELINE["variables"]}
 
@@ -35,15 +35,15 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    """Folder of an agent: a copy of the repository, and beside it the artifacts that the job takes."""
+    """Working folder of an agent: a copy of the repository and the artifacts that the job downloads."""
     folder = tmp_path_factory.mktemp("agent")
-    kept = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(kept, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for file in filter(None, files):
-        if (ROOT / file).is_file():  # a file deleted and not yet committed is listed too
+        if (ROOT / file).is_file():  # git also lists files whose deletion is not committed yet
             (folder / "s" / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, folder / "s" / file)
-    if terraform := shutil.which("terraform"):  # the download is the one thing that is not tried
+    if terraform := shutil.which("terraform"):  # only the download is not tested
         (folder / "s/infra/.bin").mkdir()
         shutil.copy(terraform, folder / "s/infra/.bin/terraform")
     (folder / "outputs-dev").mkdir()
@@ -54,14 +54,14 @@ def agent(tmp_path_factory):
     subprocess.run([program, "run_all.py", "endpoint", "stop"], cwd=folder / "s", capture_output=True, timeout=60)
 
 
-def filled(command, agent):
-    """A command with its variables, as the agent fills them in."""
+def substitute_variables(command, agent):
+    """Return a command with its variables replaced, as the agent does."""
     values = {**VARIABLES, "profile": str(agent / "laptop.yaml"), "Pipeline.Workspace": str(agent)}
-    return re.sub(r"\$\(([\w.]+)\)", lambda found: values[found[1]], command)
+    return re.sub(r"\$\(([\w.]+)\)", lambda match: values[match[1]], command)
 
 
 def run(command, folder):
-    """Run a step in a process group of its own; whatever it left when its time is over is ended."""
+    """Run a step in its own process group; kill the group after the time-out."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "MAKE", "COV_"))}
     step = subprocess.Popen(
         ["bash", "-c", command],
@@ -81,11 +81,11 @@ def run(command, folder):
 
 @pytest.mark.parametrize("name", JOBS)
 def test_every_step_of_the_job_works(agent, name):
-    commands = [filled(command_of(step), agent) for step in steps_of(JOBS[name]) if command_of(step)]
+    commands = [substitute_variables(command_of(step), agent) for step in steps_of(JOBS[name]) if command_of(step)]
     assert commands
     for command in commands:
-        said, code = run(command, agent / "s")
-        assert code == 0, f"{command}\n{said[-6000:]}"
-        print(f"$ {command}\n{said[-300:]}")
-    kept = [step["publish"] for step in steps_of(JOBS[name]) if "publish" in step]
-    assert all(any((agent / "s" / folder).iterdir()) for folder in kept)
+        output, code = run(command, agent / "s")
+        assert code == 0, f"{command}\n{output[-6000:]}"
+        print(f"$ {command}\n{output[-300:]}")
+    published = [step["publish"] for step in steps_of(JOBS[name]) if "publish" in step]
+    assert all(any((agent / "s" / folder).iterdir()) for folder in published)

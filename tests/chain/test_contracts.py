@@ -217,10 +217,10 @@ class TestOutputs:
             ({"answer": 42.0}, "answer is 42.0, and its reader expects int"),
             ({"answer": True}, "answer is True, and its reader expects int"),
             ({"rows": {"a": 1}}, "rows is {'a': 1}, and its reader expects list"),
-            ({"rate": float("nan")}, "rate is nan, which is no finite number"),
-            ({"rate": float("inf")}, "rate is inf, which is no finite number"),
+            ({"rate": float("nan")}, "rate is nan; expected a finite number"),
+            ({"rate": float("inf")}, "rate is inf; expected a finite number"),
             ({"rate": "nan"}, "rate is 'nan', and its reader expects float"),  # how scrapbook brings NaN back
-            ({"rows": [1, [float("-inf")]]}, "rows[1][0] is -inf, which is no finite number"),
+            ({"rows": [1, [float("-inf")]]}, "rows[1][0] is -inf; expected a finite number"),
             ({"answer": None}, "answer is None"),
             ({"answre": 1}, "answre is none of its outputs. Did you mean 'answer'?"),
         ],

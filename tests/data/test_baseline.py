@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.data.baseline import MOST_CATEGORIES, describe
+from lib.data.baseline import MAX_CATEGORIES, describe
 
 
 def of(values):
@@ -89,9 +89,9 @@ def test_truths_are_counted(kind):
 def test_few_texts_are_categories_and_many_are_text_of_which_the_most_frequent_are_kept():
     few = of(["a", "b", "a", None])
     assert (few["kind"], few["distinct"], few["categories"]) == ("category", 2, {"a": 2, "b": 1})
-    many = of([f"id {number}" for number in range(MOST_CATEGORIES + 1)] + ["id 7"])
-    assert (many["kind"], many["distinct"]) == ("text", MOST_CATEGORIES + 1)
-    assert len(many["categories"]) == MOST_CATEGORIES and many["categories"]["id 7"] == 2
+    many = of([f"id {number}" for number in range(MAX_CATEGORIES + 1)] + ["id 7"])
+    assert (many["kind"], many["distinct"]) == ("text", MAX_CATEGORIES + 1)
+    assert len(many["categories"]) == MAX_CATEGORIES and many["categories"]["id 7"] == 2
 
 
 def test_categories_may_be_of_any_type():

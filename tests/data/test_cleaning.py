@@ -11,7 +11,7 @@ from lib.errors import DataError, NameNotFound
 def usable(target, task):
     """The target as it is learnt, and the notes."""
     frame = pd.DataFrame({"x": range(len(target)), "target": target})
-    cleaned, notes = cleaning.with_usable_target(frame, "target", task)
+    cleaned, notes = cleaning.prepare_target(frame, "target", task)
     assert list(cleaned.index) == list(range(len(cleaned)))
     return cleaned["target"], notes
 
@@ -19,25 +19,25 @@ def usable(target, task):
 class TestIndexColumns:
     @pytest.mark.parametrize("name", ["Unnamed: 0", "Unnamed: 3", "index", "Index", "level_0", ""])
     def test_a_saved_index_is_found_by_name_and_content(self, name):
-        assert cleaning.index_columns(pd.DataFrame({"a": [1, 2, 9], name: [5, 6, 7]})) == [name]
+        assert cleaning.find_index_columns(pd.DataFrame({"a": [1, 2, 9], name: [5, 6, 7]})) == [name]
 
     @pytest.mark.parametrize(
         ("name", "values"),
         [("id", [0, 1, 2]), ("index", [0, 2, 1]), ("index", [0.0, 1.0, 2.0]), ("index", ["0", "1", "2"])],
     )
     def test_a_column_that_only_looks_like_one_stays(self, name, values):
-        assert cleaning.index_columns(pd.DataFrame({name: values})) == []
+        assert cleaning.find_index_columns(pd.DataFrame({name: values})) == []
 
 
 class TestWithout:
     frame = pd.DataFrame({"a": [1], "b": [2], "late minutes": [3]})
 
     def test_columns_are_left_out(self):
-        assert list(cleaning.without(self.frame, ["b"], "t.csv")) == ["a", "late minutes"]
+        assert list(cleaning.drop_columns(self.frame, ["b"], "t.csv")) == ["a", "late minutes"]
 
     def test_a_misspelt_one_does_not_stay_in_unnoticed(self):
         with pytest.raises(NameNotFound, match=r"'late_minutes' in t.csv \(drop_columns\).*'late minutes'"):
-            cleaning.without(self.frame, ["a", "late_minutes"], "t.csv")
+            cleaning.drop_columns(self.frame, ["a", "late_minutes"], "t.csv")
 
 
 class TestTarget:
@@ -92,18 +92,18 @@ class TestTarget:
 
     def test_that_is_not_there_is_told_with_the_nearest(self):
         with pytest.raises(NameNotFound, match="no column 'Target' in the prepared table. Did you mean 'target'"):
-            cleaning.with_usable_target(pd.DataFrame({"target": [1]}), "Target", "binary")
+            cleaning.prepare_target(pd.DataFrame({"target": [1]}), "Target", "binary")
 
     def test_that_is_there_twice_is_refused_with_both_places(self):
         frame = pd.DataFrame([[1, 2, 3]] * 30, columns=["y", "x", "y"])
         with pytest.raises(DataError, match="2 columns 'y' .columns 1 and 3."):
-            cleaning.with_usable_target(frame, "y", "regression")
+            cleaning.prepare_target(frame, "y", "regression")
 
 
 def test_infinite_values_count_as_missing_and_are_told():
     frame = pd.DataFrame({"a": [1.0, np.inf, -np.inf, np.nan], "b": [1.0, 2, 3, 4], "c": ["inf"] * 4})
     frame["d"] = pd.array([1.5, np.inf, None, 2.0], dtype="Float64")
-    cleaned, notes = cleaning.finite(frame)
+    cleaned, notes = cleaning.replace_infinite(frame)
     assert cleaned["a"].isna().tolist() == [False, True, True, True]
     assert cleaned["d"].isna().tolist() == [False, True, True, False]
     assert cleaned[["b", "c"]].equals(frame[["b", "c"]])
@@ -122,7 +122,7 @@ def test_columns_that_json_cannot_carry_become_numbers_or_texts_and_are_named():
             "fine": ["a", "b"],
         }
     )
-    plain, notes = cleaning.plain(frame)
+    plain, notes = cleaning.to_json_types(frame)
     assert (
         plain["price"].tolist()[0] == 1.5
         and plain["span"].tolist()[0] == 90.0
@@ -134,5 +134,5 @@ def test_columns_that_json_cannot_carry_become_numbers_or_texts_and_are_named():
 
 def test_true_and_false_beside_a_missing_target_stay_booleans():
     frame = pd.DataFrame({"y": [True, False, None] * 10, "x": range(30)})
-    usable, _ = cleaning.with_usable_target(frame, "y", "binary")
+    usable, _ = cleaning.prepare_target(frame, "y", "binary")
     assert usable["y"].dtype == bool and len(usable) == 20

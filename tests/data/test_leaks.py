@@ -14,8 +14,8 @@ def table(rows=500):
 
 def test_columns_add_up_whatever_a_column_holds_that_is_no_finite_number():
     frame = table().assign(c=np.where(np.arange(500) % 9, 1.0, np.inf))
-    assert leaks.told(frame, "total", "regression").startswith("a, b add up to total.")
+    assert leaks.describe_leaks(frame, "total", "regression").startswith("a, b add up to total.")
 
 
 def test_of_fewer_rows_than_folds_nothing_is_told():
-    assert leaks.told(table(2), "total", "regression") == ""
+    assert leaks.describe_leaks(table(2), "total", "regression") == ""

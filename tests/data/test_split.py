@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.data import tables
-from lib.data.split import Split, row_hash
+from lib.data.split import HashSplit, row_hash
 from lib.errors import DataError, NameNotFound
 
 ROWS = 2000
@@ -32,7 +32,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def rule(table):
-    return Split(tuple(table.columns), 0.25, 42)
+    return HashSplit(tuple(table.columns), 0.25, 42)
 
 
 def same_hash(one, other):
@@ -87,18 +87,18 @@ class TestARowKeepsItsSide:
         assert sides == list(rule.is_test(table)[:20])
 
     def test_when_columns_are_reordered(self, table, rule):
-        other = Split(rule.columns[::-1], rule.test_fraction, rule.seed)
+        other = HashSplit(rule.columns[::-1], rule.test_fraction, rule.seed)
         assert (other.is_test(table[table.columns[::-1]]) == rule.is_test(table)).all()
 
     def test_when_a_column_is_added_that_is_empty_in_it(self, table, rule):
-        wider = Split((*rule.columns, "new"), rule.test_fraction, rule.seed)
+        wider = HashSplit((*rule.columns, "new"), rule.test_fraction, rule.seed)
         assert (wider.is_test(table.assign(new=None)) == rule.is_test(table)).all()
 
     def test_when_the_table_is_written_and_read(self, table, rule, tmp_path):
         tables.write(table, tmp_path / "t.parquet")
         table.to_csv(tmp_path / "t.csv", index=False)
         assert (rule.is_test(tables.read(tmp_path / "t.parquet")) == rule.is_test(table)).all()
-        undated = Split(("whole", "decimal", "text", "flag"), 0.25, 42)
+        undated = HashSplit(("whole", "decimal", "text", "flag"), 0.25, 42)
         assert (undated.is_test(tables.read(tmp_path / "t.csv")) == undated.is_test(table)).all()
 
     @pytest.mark.parametrize("kind", ["float64", "int8", "Int64", "str", "category", "object", "string"])
@@ -121,9 +121,9 @@ class TestARowKeepsItsSide:
         assert same_hash(texts, texts.astype("category")) and same_hash(texts, texts.astype("string"))
 
     def test_when_texts_are_encoded_in_Arrow(self):
-        texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=tables.ARROW_TEXT)
+        texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=tables.ARROW_STRING)
         encoded = texts.astype("category")
-        assert tables.is_encoded(encoded) and tables.is_encoded(encoded[4:6])
+        assert tables.is_dictionary_encoded(encoded) and tables.is_dictionary_encoded(encoded[4:6])
         assert same_hash(texts, encoded) and same_hash(texts[4:6], encoded[4:6])
 
     def test_when_whole_numbers_lie_close(self):
@@ -169,25 +169,25 @@ class TestEqualAndDifferentRows:
 class TestTheRule:
     @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.9])
     def test_the_share_is_near_the_fraction(self, table, fraction):
-        share = Split(tuple(table.columns), fraction, 3).is_test(table).mean()
+        share = HashSplit(tuple(table.columns), fraction, 3).is_test(table).mean()
         assert share == pytest.approx(fraction, abs=4 * np.sqrt(fraction * (1 - fraction) / ROWS))
 
     def test_a_larger_fraction_only_adds_test_rows(self, table, rule):
-        larger = Split(rule.columns, 0.4, rule.seed).is_test(table)
+        larger = HashSplit(rule.columns, 0.4, rule.seed).is_test(table)
         assert larger[rule.is_test(table)].all()
 
     def test_consecutive_numbers_are_spread_evenly(self):
         frame = pd.DataFrame({"id": np.arange(20_000)})
-        sides = Split(("id",), 0.2, 42).is_test(frame)
+        sides = HashSplit(("id",), 0.2, 42).is_test(frame)
         assert np.abs(sides.reshape(20, 1000).mean(axis=1) - 0.2).max() < 0.06
 
     def test_another_seed_is_another_split(self, table, rule):
-        other = Split(rule.columns, rule.test_fraction, rule.seed + 1).is_test(table)
+        other = HashSplit(rule.columns, rule.test_fraction, rule.seed + 1).is_test(table)
         both = (other & rule.is_test(table)).mean()
         assert both == pytest.approx(0.25**2, abs=0.02)  # as of two independent draws
 
     def test_rows_of_one_key_are_on_one_side(self, table):
-        train, test = Split(("whole",), 0.25, 42).apply(table)
+        train, test = HashSplit(("whole",), 0.25, 42).apply(table)
         assert not set(train["whole"]) & set(test["whole"])
 
     def test_every_row_is_on_exactly_one_side_numbered_anew(self, table, rule):
@@ -198,9 +198,9 @@ class TestTheRule:
 
     def test_a_key_that_is_not_there_is_told_with_the_nearest(self, table):
         with pytest.raises(NameNotFound, match="no column 'txet'.*key_columns.*Did you mean 'text'"):
-            Split(("txet",), 0.2, 1).apply(table)
+            HashSplit(("txet",), 0.2, 1).apply(table)
 
     @pytest.mark.parametrize(("fraction", "side"), [(0.0, "test"), (1.0, "training")])
     def test_a_side_without_a_row_is_refused(self, table, fraction, side):
-        with pytest.raises(DataError, match=f"No row is left on the {side} side: {ROWS} rows"):
-            Split(("text",), fraction, 1).apply(table)
+        with pytest.raises(DataError, match=f"The {side} side of the split has no rows: {ROWS} rows"):
+            HashSplit(("text",), fraction, 1).apply(table)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.data.split import Split, TimeSplit, restored
+from lib.data.split import HashSplit, TimeSplit, rule_from_dict
 from lib.errors import DataError, NameNotFound
 
 ROWS = 1_000
@@ -27,94 +27,94 @@ def table():
 
 class TestGroups:
     def test_no_customer_is_on_both_sides(self, table):
-        train, test = Split(("customer",), 0.3, 1).apply(table)
+        train, test = HashSplit(("customer",), 0.3, 1).apply(table)
         assert not set(train["customer"]) & set(test["customer"]) and len(train) + len(test) == ROWS
 
     def test_too_few_groups_are_counted(self, table):
-        with pytest.raises(DataError, match="1000 rows, 1 different customer, test_fraction=0.3"):
-            Split(("customer",), 0.3, 1).apply(table.assign(customer=7))
+        with pytest.raises(DataError, match="1000 rows, 1 distinct values of customer, test_fraction=0.3"):
+            HashSplit(("customer",), 0.3, 1).apply(table.assign(customer=7))
 
 
 class TestMissingTimes:
     @pytest.mark.parametrize("name", ["when", "iso"])
     def test_rows_without_one_train(self, table, name):
         table.loc[::4, name] = None
-        rule = TimeSplit.of(table, name, "", 0.2)
+        rule = TimeSplit.from_table(table, name, "", 0.2)
         train, test = rule.apply(table)
         assert len(test) == pytest.approx(0.2 * 0.75 * ROWS, abs=2) and train[name].isna().sum() == ROWS / 4
 
     def test_a_column_without_any_is_refused(self, table):
-        with pytest.raises(DataError, match="time_column: when holds no dates or times: all its values are missing"):
-            TimeSplit.of(table.assign(when=np.nan), "when", "", 0.2)
+        with pytest.raises(DataError, match="time_column: when contains no dates or times: all its values are missing"):
+            TimeSplit.from_table(table.assign(when=np.nan), "when", "", 0.2)
 
 
 class TestRareClasses:
-    rule = Split(("amount", "customer", "iso", "label", "when"), 0.25, 42)
+    rule = HashSplit(("amount", "customer", "iso", "label", "when"), 0.25, 42)
 
     @pytest.mark.parametrize("seed", range(20))
     def test_of_eight_rows_two_test_whatever_the_seed(self, table, seed):
-        rule = Split(self.rule.columns, 0.25, seed).stratified(table, "label")
+        rule = HashSplit(self.rule.columns, 0.25, seed).stratify(table, "label")
         train, test = rule.apply(table)
         assert (test["label"] == "fraud").sum() == 2 and (train["label"] == "fraud").sum() == 6
 
     def test_rows_of_frequent_classes_stay_where_their_hash_puts_them(self, table):
         honest = (table["label"] == "honest").to_numpy()
-        dealt = self.rule.stratified(table, "label").is_test(table)
+        dealt = self.rule.stratify(table, "label").is_test(table)
         assert (dealt[honest] == self.rule.is_test(table)[honest]).all()
 
     def test_a_class_seen_once_trains(self, table):
         table.loc[8:, "label"] = "honest"
         table.loc[0, "label"] = "lonely"
-        train, _ = self.rule.stratified(table, "label").apply(table)
+        train, _ = self.rule.stratify(table, "label").apply(table)
         assert "lonely" in set(train["label"])
 
     def test_frequent_classes_are_left_alone(self, table):
         table["label"] = np.where(np.arange(ROWS) % 2, "a", "b")
-        assert self.rule.stratified(table, "label") is self.rule
+        assert self.rule.stratify(table, "label") is self.rule
 
     def test_the_rule_comes_back_from_json_the_same(self, table):
-        rule = self.rule.stratified(table, "label")
-        assert (restored(rule.described()).is_test(table) == rule.is_test(table)).all()
+        rule = self.rule.stratify(table, "label")
+        assert (rule_from_dict(rule.to_dict()).is_test(table) == rule.is_test(table)).all()
 
 
 class TestTime:
     @pytest.mark.parametrize("column", ["when", "iso"])
     def test_the_latest_rows_test(self, table, column):
-        rule = TimeSplit.of(table, column, "", 0.2)
+        rule = TimeSplit.from_table(table, column, "", 0.2)
         train, test = rule.apply(table)
         assert len(test) == 200 and train["iso"].max() < test["iso"].min()
 
     def test_a_date_cuts(self, table):
-        train, test = TimeSplit.of(table, "iso", "2023-06-01", 0.2).apply(table)
+        train, test = TimeSplit.from_table(table, "iso", "2023-06-01", 0.2).apply(table)
         assert test["iso"].min() == pd.Timestamp("2023-06-01") and train["iso"].max() < pd.Timestamp("2023-06-01")
 
     def test_rows_without_a_time_train(self, table):
         table.loc[[3, 900], "iso"] = pd.NaT
-        assert not TimeSplit.of(table, "iso", "2023-06-01", 0.2).is_test(table)[[3, 900]].any()
+        assert not TimeSplit.from_table(table, "iso", "2023-06-01", 0.2).is_test(table)[[3, 900]].any()
 
     def test_numbers_that_grow_with_time_will_do(self, table):
         table["year"] = 2000 + np.arange(ROWS) // 100
-        assert TimeSplit.of(table, "year", "2008", 0.2).is_test(table).sum() == 200
+        assert TimeSplit.from_table(table, "year", "2008", 0.2).is_test(table).sum() == 200
 
     def test_the_rule_comes_back_from_json_the_same(self, table):
-        rule = TimeSplit.of(table, "when", "", 0.2)
-        assert restored(rule.described()) == rule
+        rule = TimeSplit.from_table(table, "when", "", 0.2)
+        assert rule_from_dict(rule.to_dict()) == rule
 
     def test_what_is_no_time(self, table):
-        with pytest.raises(DataError, match="time_column: label holds no dates or times, e.g. 'fraud'"):
-            TimeSplit.of(table, "label", "", 0.2)
+        with pytest.raises(DataError, match="time_column: label contains no dates or times, e.g. 'fraud'"):
+            TimeSplit.from_table(table, "label", "", 0.2)
         with pytest.raises(DataError, match="time_cut: 'soon' cannot be compared with iso"):
-            TimeSplit.of(table, "iso", "soon", 0.2)
+            TimeSplit.from_table(table, "iso", "soon", 0.2)
         with pytest.raises(NameNotFound, match="no column 'wehn' .*time_column.*Did you mean 'when'"):
-            TimeSplit.of(table, "wehn", "", 0.2)
-        with pytest.raises(DataError, match="No row is left on the test side: 1000 rows, iso from 2099-01-01 on"):
-            TimeSplit.of(table, "iso", "2099-01-01", 0.2).apply(table)
+            TimeSplit.from_table(table, "wehn", "", 0.2)
+        with pytest.raises(DataError, match="has no rows: 1000 rows, iso from 2099-01-01 on"):
+            TimeSplit.from_table(table, "iso", "2099-01-01", 0.2).apply(table)
 
 
 def test_columns_move_out_of_a_frame_that_is_not_kept(table):
-    rule = Split(("amount",), 0.2, 1)
-    train, test = rule.apply(table.copy(), keep=True)
-    other = rule.apply(table, keep=False)
+    rule = HashSplit(("amount",), 0.2, 1)
+    train, test = rule.apply(table.copy(), keep_frame=True)
+    other = rule.apply(table, keep_frame=False)
     pd.testing.assert_frame_equal(train, other[0])
     pd.testing.assert_frame_equal(test, other[1])
-    assert table.shape[1] == 0 and rule.holds(*other) and not rule.holds(test, train)
+    assert table.shape[1] == 0 and rule.matches(*other) and not rule.matches(test, train)

@@ -29,7 +29,7 @@ def table():
 
 @pytest.fixture
 def agreed(table):
-    return contract.of_table(profile.describe(table))
+    return contract.from_profile(profile.describe(table))
 
 
 def broken(table, agreed, **options):
@@ -60,7 +60,7 @@ def test_every_broken_rule_is_told_with_its_rows(table, agreed):
         ("colour", "must be one of green, red"): 4,
         ("when", "must not be missing"): 1,
     } | {key: rows for key, rows in rules.items() if key[0] == "age" and "to" in key[1]}
-    assert np.flatnonzero(found.rows).tolist() == [3, 5, 7, 8, 9, 10, 11] and not found.of_table
+    assert np.flatnonzero(found.broken_rows).tolist() == [3, 5, 7, 8, 9, 10, 11] and not found.breaks_table_rule
     assert found.table.set_index("column").loc["colour", "examples"] == "row 8: 'blue'; row 9: 'blue'; row 10: 'blue'"
     assert found.reasons()[2] == "colour: must be one of green, red"
 
@@ -69,7 +69,7 @@ def test_rules_of_the_table_as_a_whole(table, agreed):
     half = table[:100].drop(columns="age").assign(new=1)
     rules, found = broken(half, agreed)
     assert {("", "must have 200 rows or more"), ("age", "must be there"), ("new", "must not be there")} <= set(rules)
-    assert found.of_table and not found.rows.any()
+    assert found.breaks_table_rule and not found.broken_rows.any()
     assert "  - age: must be there (it is not)" in str(found)
 
 
@@ -89,11 +89,11 @@ def test_a_key_must_not_come_twice(table, agreed):
     twice = pd.concat([table, table[:2]], ignore_index=True)
     rules, found = broken(twice, keyed)
     assert rules["colour and when", "must not come twice: it is the key"] == 2
-    assert np.flatnonzero(found.rows).tolist() == [ROWS, ROWS + 1]
+    assert np.flatnonzero(found.broken_rows).tolist() == [ROWS, ROWS + 1]
 
 
 def test_the_difference_names_column_rule_and_both_values(agreed, table):
-    other = contract.of_table(profile.describe(table.rename(columns={"member": "paying"}).assign(colour="green")))
+    other = contract.from_profile(profile.describe(table.rename(columns={"member": "paying"}).assign(colour="green")))
     found = contract.difference(agreed, other)
     assert ("member", "column", "there", "gone") in found and ("paying", "column", "not there", "new") in found
     assert ("colour", "categories", str(agreed.columns["colour"].categories), "['green']") in found
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_contract(tmp_path, text, said):
 
 def test_a_text_that_is_missing_among_categories_is_told_as_any_other():
     texts = pd.Series(["a", "b"] * 10)
-    agreed = contract.of_table(profile.describe(pd.DataFrame({"level": texts})))
+    agreed = contract.from_profile(profile.describe(pd.DataFrame({"level": texts})))
     levels = texts.astype("category")
     levels[3] = None
     found = violations.find(pd.DataFrame({"level": levels}), agreed)
@@ -127,11 +127,11 @@ def test_a_text_that_is_missing_among_categories_is_told_as_any_other():
 
 def test_infinite_numbers_count_as_missing_and_break_no_range():
     frame = pd.DataFrame({"ratio": [*np.linspace(0, 1, 30), np.inf, -np.inf]})
-    assert violations.find(frame, contract.of_table(profile.describe(frame))).table.empty
+    assert violations.find(frame, contract.from_profile(profile.describe(frame))).table.empty
 
 
 def test_a_word_among_true_and_false_is_told_alone():
-    agreed = contract.of_table(profile.describe(pd.DataFrame({"ok": [True, False] * 10})))
+    agreed = contract.from_profile(profile.describe(pd.DataFrame({"ok": [True, False] * 10})))
     texts = pd.Series(["True", "False"] * 10)
     texts[3] = "maybe"
     found = violations.find(pd.DataFrame({"ok": texts}), agreed).table

@@ -11,13 +11,13 @@ from tests.infra import terraform as tf
 
 @pytest.fixture(scope="session")
 def provider():
-    """Environment in which Terraform finds azurerm: the real one where it is installed, else the stand-in."""
+    """Environment variables with which Terraform finds azurerm: the installed provider, or else the stand-in."""
     if tf.BINARY is None:
-        pytest.skip("terraform is not installed: `make -C infra install` brings it")
+        pytest.skip("terraform is not installed: run `make -C infra install`")
     version = re.search(r"v(\d+)\.(\d+)", subprocess.run([tf.BINARY, "version"], capture_output=True, text=True).stdout)
     if tuple(map(int, version.groups())) < (1, 11):
         pytest.skip(
-            f"terraform is {version[0]}, older than 1.11: `make -C infra install` brings the one that is pinned"
+            f"terraform is {version[0]}, older than 1.11: run `make -C infra install` to get the pinned version"
         )
     if tf.installed():
         yield {}
@@ -28,26 +28,28 @@ def provider():
 
 @pytest.fixture
 def copy(provider, tmp_path):
-    """A copy of infra/ of the test's own, to change."""
+    """A copy of infra/ that the test can change."""
     return initialised(tf.copied(tmp_path / "infra", provider))
 
 
 @pytest.fixture(scope="session")
 def infra(provider, tmp_path_factory):
-    """A copy of infra/ that no test changes."""
+    """A read-only copy of infra/, shared by the tests."""
     return initialised(tf.copied(tmp_path_factory.mktemp("infra") / "infra", provider))
 
 
 def initialised(terraform):
-    """Let Terraform find the provider. The stand-in needs nothing of it, and leaves nothing in the folder."""
-    place = tf.installed()
+    """Run `terraform init` in both modules, and return the Terraform object."""
+    plugin_folder = tf.installed()
     for module in (".", "bootstrap"):
-        made = terraform.inside(module)("init", "-backend=false", *([f"-plugin-dir={place}"] if place else []))
-        assert made.returncode == 0, made.stderr
+        result = terraform.inside(module)(
+            "init", "-backend=false", *([f"-plugin-dir={plugin_folder}"] if plugin_folder else [])
+        )
+        assert result.returncode == 0, result.stderr
     return terraform
 
 
 @pytest.fixture(scope="session")
 def plans(infra):
-    """Plan of each environment as its file says."""
+    """The plan of each environment's .tfvars file, by environment."""
     return {environment: infra.plan(environment) for environment in tf.ENVIRONMENTS}

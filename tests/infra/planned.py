@@ -1,36 +1,36 @@
-"""A plan of Terraform, as rules read it."""
+"""A Terraform plan in the form that the rules need."""
 
 from collections.abc import Iterator
 
 
 class Plan:
-    """Resources of a plan, by type: the values that each would have."""
+    """The managed resources of a plan, with their planned values."""
 
     def __init__(self, document: dict):
-        self.resources = [one for one in document["resource_changes"] if one["mode"] == "managed"]
+        self.resources = [resource for resource in document["resource_changes"] if resource["mode"] == "managed"]
         self.outputs = document.get("output_changes", {})
 
     def of(self, *types: str) -> Iterator[tuple[str, dict]]:
-        """Address and values of each resource of some types."""
-        for one in self.resources:
-            if one["type"] in types:
-                yield one["address"], one["change"]["after"]
+        """Yield the address and the planned values of each resource of the given types."""
+        for resource in self.resources:
+            if resource["type"] in types:
+                yield resource["address"], resource["change"]["after"]
 
     def only(self, kind: str) -> dict:
-        """Values of the one resource of a type."""
+        """Return the values of the only resource of a type."""
         ((_, values),) = self.of(kind)
         return values
 
     def id(self, kind: str) -> str:
-        """Id that the resources of a type have in the mocks."""
+        """Return the id that the mocks give to resources of a type."""
         return next(values["id"] for _, values in self.of(kind))
 
     @property
     def environment(self) -> str:
-        """Which environment this is."""
+        """Name of the environment."""
         return self.only("azurerm_resource_group")["tags"]["environment"]
 
     @property
     def private(self) -> bool:
-        """Whether it is closed to the internet."""
+        """True if the environment has no public access."""
         return self.environment == "prod" or not self.only("azurerm_key_vault")["public_network_access_enabled"]

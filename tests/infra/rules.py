@@ -1,4 +1,4 @@
-"""Rules that the plan of every environment must keep. Each says by address what breaks it."""
+"""Rules for the plan of every environment. Each yields the addresses of the resources that break it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,32 +13,32 @@ REACHABLE = HOLDS_DATA | {"azurerm_machine_learning_workspace"}
 
 
 def rule(check):
-    """Add a rule by its function's name."""
+    """Register a rule under its function's name."""
     RULES[check.__name__] = check
     return check
 
 
 @rule
-def storage_takes_no_key(plan):
-    for address, one in plan.of("azurerm_storage_account"):
-        if one["shared_access_key_enabled"] is not False or one["local_user_enabled"] is not False:
+def storage_keys_are_disabled(plan):
+    for address, resource in plan.of("azurerm_storage_account"):
+        if resource["shared_access_key_enabled"] is not False or resource["local_user_enabled"] is not False:
             yield address
 
 
 @rule
 def no_blob_is_public(plan):
-    for address, one in plan.of("azurerm_storage_account"):
-        if one["allow_nested_items_to_be_public"] is not False or one["min_tls_version"] != "TLS1_2":
+    for address, resource in plan.of("azurerm_storage_account"):
+        if resource["allow_nested_items_to_be_public"] is not False or resource["min_tls_version"] != "TLS1_2":
             yield address
-    for address, one in plan.of("azurerm_storage_container"):
-        if one["container_access_type"] != "private":
+    for address, resource in plan.of("azurerm_storage_container"):
+        if resource["container_access_type"] != "private":
             yield address
 
 
 @rule
-def blobs_can_be_brought_back(plan):
-    for address, one in plan.of("azurerm_storage_account"):
-        kept = one["blob_properties"][0]
+def deleted_blobs_can_be_restored(plan):
+    for address, resource in plan.of("azurerm_storage_account"):
+        kept = resource["blob_properties"][0]
         if (
             not kept["versioning_enabled"]
             or not kept["delete_retention_policy"]
@@ -49,99 +49,111 @@ def blobs_can_be_brought_back(plan):
 
 @rule
 def workspace_reads_storage_as_an_identity(plan):
-    for address, one in plan.of("azurerm_machine_learning_workspace"):
-        if one["storage_account_access_type"] != "Identity" or one["identity"][0]["type"] != "UserAssigned":
+    for address, resource in plan.of("azurerm_machine_learning_workspace"):
+        if resource["storage_account_access_type"] != "Identity" or resource["identity"][0]["type"] != "UserAssigned":
             yield address
 
 
 @rule
 def datastores_hold_no_key(plan):
-    for address, one in plan.of("azurerm_machine_learning_datastore_blobstorage"):
-        if one["account_key"] or one["shared_access_signature"] or one["service_data_auth_identity"] in (None, "None"):
+    for address, resource in plan.of("azurerm_machine_learning_datastore_blobstorage"):
+        if (
+            resource["account_key"]
+            or resource["shared_access_signature"]
+            or resource["service_data_auth_identity"] in (None, "None")
+        ):
             yield address
 
 
 @rule
-def clusters_shrink_to_nothing(plan):
-    for address, one in plan.of("azurerm_machine_learning_compute_cluster"):
-        scale = one["scale_settings"][0]
+def clusters_scale_down_to_zero(plan):
+    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+        scale = resource["scale_settings"][0]
         seconds = re.fullmatch(r"PT(\d+)S", scale["scale_down_nodes_after_idle_duration"])
         if scale["min_node_count"] != 0 or not seconds or int(seconds[1]) > 1800:
             yield address
 
 
 @rule
-def clusters_have_user_assigned_identities_alone(plan):
-    for address, one in plan.of("azurerm_machine_learning_compute_cluster"):
-        if not one["identity"] or one["identity"][0]["type"] != "UserAssigned":
+def clusters_have_only_user_assigned_identities(plan):
+    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+        if not resource["identity"] or resource["identity"][0]["type"] != "UserAssigned":
             yield address
 
 
 @rule
 def nobody_logs_in_to_a_node(plan):
-    for address, one in plan.of("azurerm_machine_learning_compute_cluster"):
-        if one["ssh"] or one["ssh_public_access_enabled"] is not False or one["local_auth_enabled"] is not False:
+    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+        if (
+            resource["ssh"]
+            or resource["ssh_public_access_enabled"] is not False
+            or resource["local_auth_enabled"] is not False
+        ):
             yield address
 
 
 @rule
 def low_priority_is_never_for_prod_or_images(plan):
-    for address, one in plan.of("azurerm_machine_learning_compute_cluster"):
-        builds_images = one["name"] == plan.only("azurerm_machine_learning_workspace")["image_build_compute_name"]
-        if one["vm_priority"] != "Dedicated" and (builds_images or plan.environment == "prod"):
+    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+        builds_images = resource["name"] == plan.only("azurerm_machine_learning_workspace")["image_build_compute_name"]
+        if resource["vm_priority"] != "Dedicated" and (builds_images or plan.environment == "prod"):
             yield address
 
 
 @rule
-def roles_are_given_on_one_resource(plan):
-    for address, one in plan.of("azurerm_role_assignment"):
-        if "/providers/" not in one["scope"] or not one["principal_type"]:
+def roles_are_assigned_on_single_resources(plan):
+    for address, resource in plan.of("azurerm_role_assignment"):
+        if "/providers/" not in resource["scope"] or not resource["principal_type"]:
             yield address
 
 
 @rule
-def nobody_owns(plan):
-    """Contributor is the workspace's on its own resources, as Microsoft asks; nobody else's."""
+def nobody_is_owner(plan):
+    """Only the workspace is Contributor, on its own resources, as Microsoft requires."""
     workspace = {
         f"azurerm_role_assignment.workspace[{name}]" for name in ('"storage"', '"vault"', '"registry"', '"insights"')
     }
     workspace.add("azurerm_role_assignment.workspace_itself")
-    for address, one in plan.of("azurerm_role_assignment"):
-        role = one["role_definition_name"]
+    for address, resource in plan.of("azurerm_role_assignment"):
+        role = resource["role_definition_name"]
         if role in ("Owner", "User Access Administrator") or (role == "Contributor" and address not in workspace):
             yield address
 
 
 @rule
-def vault_is_opened_by_roles_and_never_purged(plan):
-    for address, one in plan.of("azurerm_key_vault"):
-        if not one["rbac_authorization_enabled"] or not one["purge_protection_enabled"] or one["access_policy"]:
+def vault_uses_roles_and_purge_protection(plan):
+    for address, resource in plan.of("azurerm_key_vault"):
+        if (
+            not resource["rbac_authorization_enabled"]
+            or not resource["purge_protection_enabled"]
+            or resource["access_policy"]
+        ):
             yield address
 
 
 @rule
 def registry_has_no_admin(plan):
-    for address, one in plan.of("azurerm_container_registry"):
-        if one["admin_enabled"] is not False or one["anonymous_pull_enabled"] is not False:
+    for address, resource in plan.of("azurerm_container_registry"):
+        if resource["admin_enabled"] is not False or resource["anonymous_pull_enabled"] is not False:
             yield address
 
 
 @rule
-def private_closes_every_public_way(plan):
+def private_disables_all_public_access(plan):
     if plan.private:
-        for address, one in plan.of(*REACHABLE):
-            if one["public_network_access_enabled"] is not False:
+        for address, resource in plan.of(*REACHABLE):
+            if resource["public_network_access_enabled"] is not False:
                 yield address
-        for address, one in plan.of("azurerm_machine_learning_compute_cluster"):
-            if one["node_public_ip_enabled"] is not False:
+        for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+            if resource["node_public_ip_enabled"] is not False:
                 yield address
 
 
 @rule
-def firewalls_deny_where_private(plan):
+def private_firewalls_deny_by_default(plan):
     if plan.private:
-        for address, one in plan.of("azurerm_storage_account", "azurerm_key_vault"):
-            if (one.get("network_rules") or one.get("network_acls"))[0]["default_action"] != "Deny":
+        for address, resource in plan.of("azurerm_storage_account", "azurerm_key_vault"):
+            if (resource.get("network_rules") or resource.get("network_acls"))[0]["default_action"] != "Deny":
                 yield address
 
 
@@ -156,42 +168,48 @@ def private_has_five_endpoints_and_six_zones(plan):
     endpoints, zones = [list(plan.of(f"azurerm_private_{kind}")) for kind in ("endpoint", "dns_zone")]
     if (len(endpoints), len(zones)) != ((5, 6) if plan.private else (0, 0)):
         yield f"{len(endpoints)} endpoints, {len(zones)} zones"
-    for address, one in endpoints:
-        if not one["private_dns_zone_group"]:
+    for address, resource in endpoints:
+        if not resource["private_dns_zone_group"]:
             yield address
 
 
 @rule
 def every_zone_is_linked(plan):
-    linked = {one["name"] for _, one in plan.of("azurerm_private_dns_zone_virtual_network_link")}
+    linked = {resource["name"] for _, resource in plan.of("azurerm_private_dns_zone_virtual_network_link")}
     if len(linked) != len(list(plan.of("azurerm_private_dns_zone"))):
         yield "azurerm_private_dns_zone_virtual_network_link.this"
 
 
 @rule
 def every_subnet_has_a_security_group(plan):
-    guarded = {one["subnet_id"] for _, one in plan.of("azurerm_subnet_network_security_group_association")}
-    for address, one in plan.of("azurerm_subnet"):
-        if one["id"] not in guarded or one["private_endpoint_network_policies"] != "Enabled":
+    guarded = {resource["subnet_id"] for _, resource in plan.of("azurerm_subnet_network_security_group_association")}
+    for address, resource in plan.of("azurerm_subnet"):
+        if resource["id"] not in guarded or resource["private_endpoint_network_policies"] != "Enabled":
             yield address
-    for address, one in plan.of("azurerm_network_security_group"):
-        if not any(entry["access"] == "Deny" and entry["direction"] == "Inbound" for entry in one["security_rule"]):
+    for address, resource in plan.of("azurerm_network_security_group"):
+        if not any(
+            entry["access"] == "Deny" and entry["direction"] == "Inbound" for entry in resource["security_rule"]
+        ):
             yield address
 
 
 @rule
 def private_jobs_run_in_the_managed_network(plan):
-    for address, one in plan.of("azurerm_machine_learning_workspace"):
-        network = one["managed_network"][0]
+    for address, resource in plan.of("azurerm_machine_learning_workspace"):
+        network = resource["managed_network"][0]
         ready = network["isolation_mode"] != "Disabled" and network["provision_on_creation_enabled"]
-        if plan.private and not (ready and one["image_build_compute_name"]):
+        if plan.private and not (ready and resource["image_build_compute_name"]):
             yield address
 
 
 @rule
 def the_workspace_approves_its_endpoints(plan):
     role = "Azure AI Enterprise Network Connection Approver"
-    approved = {one["scope"] for _, one in plan.of("azurerm_role_assignment") if one["role_definition_name"] == role}
+    approved = {
+        resource["scope"]
+        for _, resource in plan.of("azurerm_role_assignment")
+        if resource["role_definition_name"] == role
+    }
     if plan.private and approved != {plan.id(kind) for kind in HOLDS_DATA}:
         yield "azurerm_role_assignment.workspace"
 
@@ -199,9 +217,9 @@ def the_workspace_approves_its_endpoints(plan):
 @rule
 def logs_go_to_log_analytics(plan):
     logged = {
-        one["target_resource_id"]
-        for _, one in plan.of("azurerm_monitor_diagnostic_setting")
-        if any(entry["category_group"] == "allLogs" for entry in one["enabled_log"])
+        resource["target_resource_id"]
+        for _, resource in plan.of("azurerm_monitor_diagnostic_setting")
+        if any(entry["category_group"] == "allLogs" for entry in resource["enabled_log"])
     }
     wanted = {plan.id(kind) for kind in REACHABLE - {"azurerm_storage_account"}}
     wanted.add(plan.id("azurerm_storage_account") + "/blobServices/default")
@@ -209,65 +227,70 @@ def logs_go_to_log_analytics(plan):
 
 
 @rule
-def insights_stand_on_log_analytics_under_a_cap(plan):
-    for address, one in plan.of("azurerm_application_insights"):
-        if one["workspace_id"] != plan.id("azurerm_log_analytics_workspace") or not one["daily_data_cap_in_gb"]:
+def insights_use_log_analytics_with_a_cap(plan):
+    for address, resource in plan.of("azurerm_application_insights"):
+        if (
+            resource["workspace_id"] != plan.id("azurerm_log_analytics_workspace")
+            or not resource["daily_data_cap_in_gb"]
+        ):
             yield address
-    for address, one in plan.of("azurerm_log_analytics_workspace"):
-        if not 0 < one["daily_quota_gb"] or one["retention_in_days"] < (90 if plan.environment == "prod" else 30):
+    for address, resource in plan.of("azurerm_log_analytics_workspace"):
+        if not 0 < resource["daily_quota_gb"] or resource["retention_in_days"] < (
+            90 if plan.environment == "prod" else 30
+        ):
             yield address
 
 
 @rule
-def the_budget_tells_before_and_after(plan):
-    for address, one in plan.of("azurerm_consumption_budget_resource_group"):
-        told = {entry["threshold_type"] for entry in one["notification"] if entry["contact_emails"]}
-        if told != {"Actual", "Forecasted"}:
+def budget_alerts_on_actual_and_forecast(plan):
+    for address, resource in plan.of("azurerm_consumption_budget_resource_group"):
+        thresholds = {entry["threshold_type"] for entry in resource["notification"] if entry["contact_emails"]}
+        if thresholds != {"Actual", "Forecasted"}:
             yield address
     if not list(plan.of("azurerm_consumption_budget_resource_group")):
         yield "no budget"
 
 
 @rule
-def everything_that_takes_tags_has_them(plan):
-    for one in plan.resources:
-        values = one["change"]["after"]
+def taggable_resources_have_tags(plan):
+    for resource in plan.resources:
+        values = resource["change"]["after"]
         if "tags" in values and not {"project", "environment", "managed_by"} <= (values["tags"] or {}).keys():
-            yield one["address"]
+            yield resource["address"]
 
 
 @rule
-def prod_is_locked_where_data_is(plan):
-    """Under a lock on the group or the workspace, clusters would not shrink."""
-    locked = {one["scope"] for _, one in plan.of("azurerm_management_lock")}
+def prod_locks_only_resources_with_data(plan):
+    """A lock on the group or the workspace would keep clusters from scaling down."""
+    locked = {resource["scope"] for _, resource in plan.of("azurerm_management_lock")}
     allowed = {plan.id(kind) for kind in HOLDS_DATA}
     if locked - allowed or (plan.environment == "prod" and locked != allowed):
         yield "azurerm_management_lock.this"
 
 
 @rule
-def prod_outlives_a_region(plan):
-    for address, one in plan.of("azurerm_storage_account"):
-        if plan.environment == "prod" and one["account_replication_type"] not in ("GRS", "GZRS"):
+def prod_storage_survives_a_region_outage(plan):
+    for address, resource in plan.of("azurerm_storage_account"):
+        if plan.environment == "prod" and resource["account_replication_type"] not in ("GRS", "GZRS"):
             yield address
 
 
 @rule
-def names_fit(plan):
+def names_respect_length_limits(plan):
     limits = GLOBAL_LIMITS | NAMED_LIMITS
-    for address, one in plan.of(*limits):
-        if len(one["name"]) > limits[address.split(".")[0]]:
+    for address, resource in plan.of(*limits):
+        if len(resource["name"]) > limits[address.split(".")[0]]:
             yield address
 
 
 @rule
-def outputs_are_no_secrets(plan):
+def outputs_contain_no_secrets(plan):
     secrets = {
         value
-        for one in plan.resources
-        for name, value in one["change"]["after"].items()
+        for resource in plan.resources
+        for name, value in resource["change"]["after"].items()
         if re.search(r"key$|password|connection_string|signature", name) and isinstance(value, str)
     }
-    for name, one in plan.outputs.items():
-        if one["after"] in secrets or one.get("after_sensitive"):
+    for name, resource in plan.outputs.items():
+        if resource["after"] in secrets or resource.get("after_sensitive"):
             yield f"output.{name}"

@@ -1,4 +1,4 @@
-"""infra/Makefile: what Terraform is told by it, seen by a program in Terraform's place that writes down what it got."""
+"""Commands that infra/Makefile passes to Terraform, recorded by a fake terraform program."""
 
 import os
 import shutil
@@ -10,7 +10,9 @@ import pytest
 from tests.infra import terraform as tf
 
 FAKES = {
-    "terraform": 'echo "$@" >> said; env | grep ^ARM_ > environment; [ "$1" = output ] && echo "{}"; exit ${CODE:-0}',
+    "terraform": (
+        'echo "$@" >> commands; env | grep ^ARM_ > environment; [ "$1" = output ] && echo "{}"; exit ${CODE:-0}'
+    ),
     "az": "echo 11111111-1111-1111-1111-111111111111",
     "curl": 'while [ "$1" != --output ]; do shift; done; cp download.zip "$2"',
 }
@@ -18,7 +20,7 @@ FAKES = {
 
 @pytest.fixture
 def make(tmp_path):
-    """Run a target in a folder with the Makefile and nothing else, and the programs above on the path."""
+    """Function that runs a make target in an empty folder, with the fake programs on the PATH."""
     shutil.copy(tf.INFRA / "Makefile", tmp_path)
     (tmp_path / "bin").mkdir()
     for name, script in FAKES.items():
@@ -34,30 +36,30 @@ def make(tmp_path):
         return subprocess.run(["make", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     run.folder = tmp_path
-    run.said = lambda: (tmp_path / "said").read_text().splitlines()
+    run.commands = lambda: (tmp_path / "commands").read_text().splitlines()
     run.environment = lambda: dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().splitlines())
     return run
 
 
-def test_a_plan_is_saved_and_takes_no_lock(make):
+def test_plan_is_saved_and_takes_no_lock(make):
     assert make("plan", "ENV=test").returncode == 0
-    init, plan = make.said()
+    init, plan = make.commands()
     assert init == "init -reconfigure -backend-config=env/test.tfbackend"
     assert plan == "plan -lock=false -var-file=env/test.tfvars -out=plan/test.tfplan"
     assert (make.folder / "plan").is_dir()
 
 
-def test_the_subscription_is_that_of_the_azure_cli(make):
+def test_subscription_comes_from_the_azure_cli(make):
     make("plan")
     assert make.environment() == {"ARM_SUBSCRIPTION_ID": "11111111-1111-1111-1111-111111111111"}
 
 
-def test_a_subscription_that_is_given_counts(make):
+def test_given_subscription_takes_precedence(make):
     make("plan", ARM_SUBSCRIPTION_ID="22222222-2222-2222-2222-222222222222")
     assert make.environment() == {"ARM_SUBSCRIPTION_ID": "22222222-2222-2222-2222-222222222222"}
 
 
-def test_in_azure_pipelines_the_service_connection_federates(make):
+def test_azure_pipelines_uses_workload_identity_federation(make):
     given = {"SERVICE_CONNECTION_ID": "connection", "CLIENT_ID": "client", "TENANT_ID": "tenant"}
     make("plan", **{f"AZURESUBSCRIPTION_{name}": value for name, value in given.items()})
     assert make.environment() == {
@@ -69,29 +71,29 @@ def test_in_azure_pipelines_the_service_connection_federates(make):
     }
 
 
-def test_once_the_lock_file_is_there_its_providers_are_taken(make):
+def test_lock_file_makes_init_readonly(make):
     (make.folder / ".terraform.lock.hcl").touch()
     make("init")
-    assert make.said() == ["init -reconfigure -backend-config=env/dev.tfbackend -lockfile=readonly"]
+    assert make.commands() == ["init -reconfigure -backend-config=env/dev.tfbackend -lockfile=readonly"]
 
 
-def test_apply_carries_out_the_plan_that_was_saved_and_writes_the_outputs(make):
+def test_apply_uses_the_saved_plan_and_writes_outputs(make):
     assert make("apply", "ENV=prod", "PLAN=/artifacts/plan-prod").returncode == 0
-    assert make.said()[1:] == ["apply /artifacts/plan-prod/prod.tfplan", "output -json"]
+    assert make.commands()[1:] == ["apply /artifacts/plan-prod/prod.tfplan", "output -json"]
     assert (make.folder / "outputs/prod.json").read_text() == "{}\n"
 
 
-def test_drift_is_a_failure(make):
+def test_drift_fails(make):
     assert make("drift").returncode == 0
-    assert "-detailed-exitcode" in make.said()[1]
+    assert "-detailed-exitcode" in make.commands()[1]
     assert make("drift", CODE="2").returncode != 0
 
 
-def test_outputs_that_cannot_be_had_are_a_failure(make):
+def test_missing_outputs_fail(make):
     assert make("outputs", CODE="1").returncode != 0
 
 
-def test_a_download_of_another_checksum_is_refused(make):
+def test_install_refuses_a_wrong_checksum(make):
     with zipfile.ZipFile(make.folder / "download.zip", "w") as archive:
         archive.writestr("terraform", "another program")
     refused = make("install")
@@ -99,7 +101,7 @@ def test_a_download_of_another_checksum_is_refused(make):
     assert not (make.folder / ".bin/terraform").exists()
 
 
-def test_a_download_of_the_right_checksum_is_installed(make):
+def test_install_accepts_the_right_checksum(make):
     version = tf.BINARY and subprocess.run([tf.BINARY, "version"], capture_output=True, text=True).stdout
     pinned = next(line for line in (make.folder / "Makefile").read_text().splitlines() if line.startswith("VERSION"))
     if not version or f"v{pinned.split()[-1]}\n" not in version or "linux_amd64" not in version:

@@ -1,4 +1,4 @@
-"""What Terraform hands to run_all.py: each output is a parameter, and `terraform output -json` is laid over them."""
+"""Terraform outputs as parameters: each output is a parameter, and `terraform output -json` is a parameter file."""
 
 import json
 import re
@@ -21,23 +21,23 @@ def test_every_output_is_a_parameter():
     assert not set(NAMES) - SPECS.keys()
 
 
-def test_the_recorded_outputs_are_those_of_outputs_tf():
+def test_recorded_outputs_match_outputs_tf():
     assert sorted(json.loads(RECORDED.read_text())) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("environment", tf.ENVIRONMENTS)
-def test_every_environment_gives_what_the_parameters_take(plans, tmp_path, environment):
+def test_outputs_of_every_environment_are_valid(plans, tmp_path, environment):
     given = {
-        name: {"sensitive": False, "type": "string", "value": one["after"]}
-        for name, one in plans[environment]["output_changes"].items()
+        name: {"sensitive": False, "type": "string", "value": change["after"]}
+        for name, change in plans[environment]["output_changes"].items()
     }
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(given))
     values = check(load([USE_CASE, file]))
-    assert {name: values[name] for name in NAMES} == {name: one["value"] for name, one in given.items()}
+    assert {name: values[name] for name in NAMES} == {name: change["value"] for name, change in given.items()}
 
 
-def test_the_recorded_outputs_are_laid_over_the_parameters():
+def test_recorded_outputs_override_parameters():
     layers = load([USE_CASE, RECORDED])
     values = check(layers)
     assert values["workspace_name"] == "mlw-millrace-dev"
@@ -46,19 +46,19 @@ def test_the_recorded_outputs_are_laid_over_the_parameters():
     assert layers.sources["workspace_name"] == "tests/infra/outputs.json"
 
 
-def test_they_go_over_the_profile_of_azure():
+def test_outputs_override_the_azure_profile():
     values = check(load([USE_CASE, tf.INFRA.parent / "parameters/azureml.yaml", RECORDED]))
     assert {name: values["azure"][name] for name in NAMES} == {
-        name: one["value"] for name, one in json.loads(RECORDED.read_text()).items()
+        name: change["value"] for name, change in json.loads(RECORDED.read_text()).items()
     }
 
 
-def test_the_chain_takes_them_as_they_are(capsys):
+def test_chain_accepts_the_outputs_file(capsys):
     assert main(["--params", str(USE_CASE), str(RECORDED), "--dry-run"]) == 0
     assert "workspace_name: 'mlw-millrace-dev'" in capsys.readouterr().out
 
 
-def test_an_output_that_is_no_parameter_is_named(tmp_path):
+def test_unknown_output_is_named(tmp_path):
     outputs = json.loads(RECORDED.read_text())
     outputs["workspace_nam"] = outputs.pop("workspace_name")
     file = tmp_path / "outputs.json"
@@ -76,13 +76,13 @@ def test_a_sensitive_output_is_refused(tmp_path):
         load([USE_CASE, file])
 
 
-def test_a_mapping_with_such_names_among_others_stays_a_mapping(tmp_path):
+def test_ordinary_mapping_is_not_taken_for_outputs(tmp_path):
     file = tmp_path / "my.yaml"
     file.write_text("options: {value: 1, type: a, sensitive: false}\nseed: 3\n")
     assert load([USE_CASE, file]).values["options"] == {"value": 1, "type": "a", "sensitive": False}
 
 
-def test_no_outputs_at_all_change_nothing(tmp_path):
+def test_empty_outputs_change_nothing(tmp_path):
     file = tmp_path / "outputs.json"
     file.write_text("{}\n")
     assert load([USE_CASE, file]).values == load([USE_CASE]).values

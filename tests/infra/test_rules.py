@@ -8,37 +8,37 @@ from tests.infra.rules import RULES
 
 # For each rule: where the mutant differs, what stands there, what the mutant has.
 MUTANTS = {
-    "storage_takes_no_key": (
+    "storage_keys_are_disabled": (
         "storage.tf",
         "shared_access_key_enabled        = false",
         "shared_access_key_enabled = true",
     ),
     "no_blob_is_public": ("storage.tf", 'container_access_type = "private"', 'container_access_type = "blob"'),
-    "blobs_can_be_brought_back": ("storage.tf", "versioning_enabled = true", "versioning_enabled = false"),
+    "deleted_blobs_can_be_restored": ("storage.tf", "versioning_enabled = true", "versioning_enabled = false"),
     "workspace_reads_storage_as_an_identity": ("workspace.tf", '= "Identity"', '= "AccessKey"'),
     "datastores_hold_no_key": ("workspace.tf", '= "WorkspaceUserAssignedIdentity"', '= "None"'),
-    "clusters_shrink_to_nothing": ("compute.tf", "min_node_count                       = 0", "min_node_count = 1"),
-    "clusters_have_user_assigned_identities_alone": (
+    "clusters_scale_down_to_zero": ("compute.tf", "min_node_count                       = 0", "min_node_count = 1"),
+    "clusters_have_only_user_assigned_identities": (
         "compute.tf",
         'type         = "UserAssigned"',
         'type = "SystemAssigned, UserAssigned"',
     ),
     "nobody_logs_in_to_a_node": ("compute.tf", "local_auth_enabled            = false", "local_auth_enabled = true"),
     "low_priority_is_never_for_prod_or_images": ("compute.tf", 'priority = "dedicated"', 'priority = "low_priority"'),
-    "roles_are_given_on_one_resource": (
+    "roles_are_assigned_on_single_resources": (
         "identity.tf",
         'role = "AcrPull", scope = azurerm_container_registry.this.id',
         'role = "AcrPull", scope = azurerm_resource_group.this.id',
     ),
-    "nobody_owns": ("identity.tf", 'role = "AcrPull"', 'role = "Contributor"'),
-    "vault_is_opened_by_roles_and_never_purged": (
+    "nobody_is_owner": ("identity.tf", 'role = "AcrPull"', 'role = "Contributor"'),
+    "vault_uses_roles_and_purge_protection": (
         "vault.tf",
         "purge_protection_enabled      = true",
         "purge_protection_enabled = false",
     ),
     "registry_has_no_admin": ("registry.tf", "admin_enabled                 = false", "admin_enabled = true"),
-    "private_closes_every_public_way": ("registry.tf", "= local.public\n  network", "= true\n  network"),
-    "firewalls_deny_where_private": ("vault.tf", 'var.private ? "Deny" : "Allow"', '"Allow"'),
+    "private_disables_all_public_access": ("registry.tf", "= local.public\n  network", "= true\n  network"),
+    "private_firewalls_deny_by_default": ("vault.tf", 'var.private ? "Deny" : "Allow"', '"Allow"'),
     "prod_is_private": ("main.tf", "var.private ? false : true", "true"),
     "private_has_five_endpoints_and_six_zones": ("network.tf", "    file      = { target", "    #file      = { target"),
     "every_zone_is_linked": (
@@ -54,21 +54,21 @@ MUTANTS = {
     ),
     "the_workspace_approves_its_endpoints": ("identity.tf", "    vault_endpoint    =", "    #vault_endpoint    ="),
     "logs_go_to_log_analytics": ("monitoring.tf", "/blobServices/default", ""),
-    "insights_stand_on_log_analytics_under_a_cap": (
+    "insights_use_log_analytics_with_a_cap": (
         "monitoring.tf",
         "workspace_id                         = azurerm_log_analytics_workspace.this.id\n",
         "",
     ),
-    "the_budget_tells_before_and_after": ("governance.tf", '{ type = "Forecasted", percent = 100 },', ""),
-    "everything_that_takes_tags_has_them": ("vault.tf", "  tags                          = local.tags\n", ""),
-    "prod_is_locked_where_data_is": (
+    "budget_alerts_on_actual_and_forecast": ("governance.tf", '{ type = "Forecasted", percent = 100 },', ""),
+    "taggable_resources_have_tags": ("vault.tf", "  tags                          = local.tags\n", ""),
+    "prod_locks_only_resources_with_data": (
         "governance.tf",
         "storage  = azurerm_storage_account.this.id",
         "storage  = azurerm_machine_learning_workspace.this.id",
     ),
-    "prod_outlives_a_region": ("env/prod.tfvars", '"GZRS"', '"ZRS"'),
-    "names_fit": ("vault.tf", '"kv-${local.stem}', '"key-vault-${local.stem}'),
-    "outputs_are_no_secrets": (
+    "prod_storage_survives_a_region_outage": ("env/prod.tfvars", '"GZRS"', '"ZRS"'),
+    "names_respect_length_limits": ("vault.tf", '"kv-${local.stem}', '"key-vault-${local.stem}'),
+    "outputs_contain_no_secrets": (
         "outputs.tf",
         "value       = azurerm_storage_account.this.name",
         "value = azurerm_storage_account.this.primary_access_key",

@@ -1,4 +1,4 @@
-"""Terraform's own word on infra/: its format, its validity, and the tests under infra/tests."""
+"""Terraform's own checks of infra/: format, validation, and the tests under infra/tests."""
 
 import re
 
@@ -10,19 +10,19 @@ pytestmark = pytest.mark.timeout(tf.SECONDS)
 RUNS = {".": 62, "bootstrap": 10}
 
 
-def test_which_provider_the_tests_ran_on():
+def test_real_provider_is_installed():
     if not tf.installed():
         pytest.skip(f"the tests of infra/ ran on {tf.provider_in_use()}; the real azurerm is not installed")
 
 
-def test_every_file_has_terraforms_format(infra):
+def test_every_file_is_formatted(infra):
     assert infra("fmt", "-check", "-recursive", "-list=true").stdout == ""
 
 
 @pytest.mark.parametrize("module", RUNS)
 def test_every_module_is_valid(infra, module):
-    said = infra.inside(module)("validate", "-no-color")
-    assert said.returncode == 0, said.stderr
+    message = infra.inside(module)("validate", "-no-color")
+    assert message.returncode == 0, message.stderr
 
 
 @pytest.mark.parametrize("module", RUNS)
@@ -35,7 +35,7 @@ def test_every_run_passes(infra, module):
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @pytest.mark.parametrize("environment", tf.ENVIRONMENTS)
-def test_every_environment_can_be_planned_private_and_not(infra, environment, private):
+def test_every_environment_plans_private_and_public(infra, environment, private):
     if environment == "prod" and not private:
         with pytest.raises(tf.Refused, match="private must be true in prod"):
             infra.plan(environment, private)
@@ -43,8 +43,8 @@ def test_every_environment_can_be_planned_private_and_not(infra, environment, pr
         assert infra.plan(environment, private)["resource_changes"]
 
 
-def written(folder, pattern):
-    """Text of the files of a folder."""
+def concatenated_text(folder, pattern):
+    """Return the concatenated text of a folder's files."""
     return "\n".join(file.read_text() for file in sorted(folder.glob(pattern)))
 
 
@@ -52,50 +52,50 @@ VARIABLES = {
     f"{module}/{name}": body
     for module in RUNS
     for name, body in re.findall(
-        r'^variable "(\w+)" \{\n(.*?)^\}', written(tf.INFRA / module, "variables*.tf"), re.M | re.S
+        r'^variable "(\w+)" \{\n(.*?)^\}', concatenated_text(tf.INFRA / module, "variables*.tf"), re.M | re.S
     )
 }
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
 class TestVariables:
-    def test_it_has_a_type_and_a_description(self, variable):
+    def test_has_a_type_and_a_description(self, variable):
         assert re.search(r"^  type += ", VARIABLES[variable], re.M)
         assert re.search(r'^  description = "\w.*\."$', VARIABLES[variable], re.M)
 
-    def test_it_is_validated_and_the_message_names_it(self, variable):
+    def test_validation_message_names_the_variable(self, variable):
         messages = re.findall(r'error_message = "(.*)"', VARIABLES[variable])
         assert messages and all(message.startswith(variable.split("/")[1]) for message in messages)
 
-    def test_every_validation_has_a_run_that_it_refuses(self, variable):
+    def test_every_validation_has_a_failing_run(self, variable):
         module, name = variable.split("/")
-        runs = written(tf.INFRA / module / "tests", "*.tftest.hcl").count(f"expect_failures = [var.{name}]")
+        runs = concatenated_text(tf.INFRA / module / "tests", "*.tftest.hcl").count(f"expect_failures = [var.{name}]")
         assert runs >= VARIABLES[variable].count("validation {")
 
 
-class TestWhoAppliesMay:
-    """The rights that bootstrap/ gives are those that infra/ needs."""
+class TestApplyPermissions:
+    """bootstrap/ grants exactly the permissions that infra/ needs."""
 
     roles = (tf.INFRA / "bootstrap/roles.tf").read_text()
-    infra = written(tf.INFRA, "*.tf")
+    infra = concatenated_text(tf.INFRA, "*.tf")
 
-    def test_give_the_roles_of_infra_and_no_others(self):
+    def test_only_roles_used_by_infra_can_be_assigned(self):
         given = re.search(r"given_roles = \{(.*?)\n  \}", self.roles, re.S)[1]
         asked = re.findall(r'\brole(?:_definition_name)? *= "([A-Z][^"]+)"', self.infra)
         assert set(re.findall(r'"([A-Z][^"]+)" +=', given)) == set(asked)
 
-    def test_make_every_resource_of_infra(self):
+    def test_every_resource_type_of_infra_is_allowed(self):
         mocks = (tf.INFRA / "tests/mocks/azurerm.tfmock.hcl").read_text()
         needed = set(re.findall(r"/providers/(Microsoft\.\w+/\w+)", mocks))
         allowed = set(re.findall(r'"(Microsoft\.\w+/\w+)/\*"', self.roles))
         assert needed <= allowed
 
 
-class TestTheStandIn:
-    """What Terraform sees with the schema alone: a mistake of each kind is found."""
+class TestStandIn:
+    """The schema-only stand-in lets Terraform find each kind of mistake."""
 
     @pytest.mark.parametrize(
-        ("file", "right", "wrong", "said"),
+        ("file", "right", "wrong", "message"),
         [
             ("vault.tf", "sku_name ", "sku ", 'An argument named "sku" is not expected here'),
             ("vault.tf", '  sku_name                      = "standard"\n', "", 'The argument "sku_name" is required'),
@@ -111,15 +111,15 @@ class TestTheStandIn:
             ("compute.tf", "  scale_settings {", "  scale {", 'Blocks of type "scale" are not expected here'),
         ],
     )
-    def test_a_mistake_is_found(self, copy, file, right, wrong, said):
+    def test_a_mistake_is_found(self, copy, file, right, wrong, message):
         path = copy.folder / file
         assert right in path.read_text()
         path.write_text(path.read_text().replace(right, wrong, 1))
         result = copy("validate", "-no-color")
         assert result.returncode == 1
-        assert said in " ".join(re.sub(r"[│╷╵]", " ", result.stderr).split())
+        assert message in " ".join(re.sub(r"[│╷╵]", " ", result.stderr).split())
 
-    def test_it_refuses_what_it_cannot_know(self, copy):
+    def test_plan_is_refused_by_the_schema_only_stand_in(self, copy):
         if tf.installed():
             pytest.skip(f"the tests of infra/ ran on {tf.provider_in_use()}")
         for backend in copy.folder.glob("versions.tf"):

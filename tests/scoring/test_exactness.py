@@ -16,7 +16,7 @@ from lib.errors import EndpointError
 from lib.metrics import predict
 from lib.scoring.model import load
 from lib.scoring.scorer import Scorer
-from lib.scoring.sklearn_model import Plain
+from lib.scoring.sklearn_model import SklearnModel
 from lib.serving.deploying.endpoint import LocalEndpoint
 from lib.stages import deploy
 from lib.training import TrainingRequest
@@ -42,7 +42,7 @@ def test_both_forms_of_each_training_function_s_model_answer_as_it_does_offline(
     scorer = Scorer(model_of(model))
     body = json.dumps(deploy.as_request(asked)).encode()
     deploy.compare(scorer.score(body), own)
-    scorer.predict = Plain(model, COLUMNS)
+    scorer.predict = SklearnModel(model, COLUMNS)
     deploy.compare(scorer.score(body), own)
 
 

@@ -25,7 +25,7 @@ SCRIPT = """
 import json, sys
 from lib.scoring.scorer import Scorer
 
-scorer = Scorer.of(sys.argv[1])
+scorer = Scorer.from_folder(sys.argv[1])
 print(json.dumps([scorer.form, scorer.score(sys.stdin.read()), sorted(sys.modules)]))
 """
 
@@ -46,7 +46,7 @@ def saved(folder, last):
     pipeline = Pipeline([("encoder", TableEncoder("trees", True, 0)), ("model", last)])
     pipeline.fit(rows, np.where(rows["size"].fillna(1) > 0, "late", "on time"))
     model_files.save(pipeline, folder, rows.head(20), rows)
-    model_files.add_compiled(pipeline, folder)
+    model_files.add_fast_model(pipeline, folder)
     return pipeline
 
 
@@ -77,30 +77,30 @@ def test_a_start_needs_neither_scikit_learn_nor_pandas_and_answers_are_the_model
     assert ran.returncode == 0, ran.stderr
     form, answer, modules = json.loads(ran.stdout)
     own = model_files.load(folder)
-    assert form == "compiled" and not {"sklearn", "pandas", "scipy"} & set(modules)
+    assert form == "fast" and not {"sklearn", "pandas", "scipy"} & set(modules)
     assert answer["predictions"] == own.predict(table()).tolist()
     assert answer["probabilities"] == own.predict_proba(table()).tolist()
 
 
 def test_a_form_of_another_model_is_not_used(without_code):
-    columns = Scorer.of(without_code).model.columns
+    columns = Scorer.from_folder(without_code).model.columns
     assert file.read(without_code, columns) is not None
     same = pickle.dumps(model_files.load(without_code), protocol=2)
     (without_code / "model.pkl").write_bytes(same)
     assert file.read(without_code, columns) is None
-    assert Scorer.of(without_code).score(asked(table()))["predictions"]  # by the model
+    assert Scorer.from_folder(without_code).score(asked(table()))["predictions"]  # by the model
 
 
 def test_a_form_made_with_another_numpy_is_not_used_and_it_is_said(without_code, caplog):
     caplog.set_level("INFO")
-    said = json.loads((without_code / "compiled.json").read_text())
-    (without_code / "compiled.json").write_text(json.dumps({**said, "numpy": "1.0"}))
-    assert Scorer.of(without_code).form == "compiled"  # made anew, of the model
+    said = json.loads((without_code / "fast_model.json").read_text())
+    (without_code / "fast_model.json").write_text(json.dumps({**said, "numpy": "1.0"}))
+    assert Scorer.from_folder(without_code).form == "fast"  # made anew, of the model
     assert "is not used" in caplog.text and "numpy 1.0 instead of" in caplog.text
 
 
 def test_what_starts_no_faster_is_not_kept(tmp_path, caplog):
     caplog.set_level("INFO")
     saved(tmp_path / "model", RandomForestClassifier(5))
-    assert not list((tmp_path / "model").glob("compiled*"))
-    assert "No compiled form is kept: its last step is the model's own" in caplog.text
+    assert not list((tmp_path / "model").glob("fast_model*"))
+    assert "No fast model is saved: its last step is run by scikit-learn" in caplog.text

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import strategies
 
-from lib.schema.datetimes import MOMENT, is_moment, moments
+from lib.schema.datetimes import DATETIME_PATTERN, is_datetime, to_datetime64
 from lib.scoring.model import load
 from lib.scoring.records import Records
-from lib.scoring.request_error import MOST_FAULTS, Refusal
+from lib.scoring.request_error import MAX_DETAILS, RequestError
 from lib.scoring.requests import Limits, Reader, read_table
 from lib.scoring.scorer import Scorer
 from lib.scoring.sklearn_model import frame
@@ -30,7 +30,7 @@ def scorer(models):
 
 
 def refused(scorer, payload):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         scorer.score(payload if isinstance(payload, bytes | str) else json.dumps(payload))
     return caught.value
 
@@ -54,15 +54,15 @@ def test_bad_body_is_refused_before_the_model(scorer, name, monkeypatch):
 @pytest.mark.parametrize("column", WRONG_VALUES)
 def test_refusal_names_row_and_column_and_both_sides(scorer, column):
     refusal = refused(scorer, {"data": [ROW, {**ROW, column: ["x"]}]})
-    (fault,) = refusal.faults
+    (fault,) = refusal.details
     assert (fault["row"], fault["column"], fault["got"]) == (1, column, "a list of 1")
     assert fault["expected"] and str(fault["expected"]) in refusal.message
 
 
 def test_all_faults_come_at_once_up_to_a_limit(scorer):
     both = refused(scorer, {"data": [{**ROW, "age": "x", "member": 1}]})
-    assert [fault["column"] for fault in both.faults] == ["age", "member"]
-    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).faults) == MOST_FAULTS
+    assert [fault["column"] for fault in both.details] == ["age", "member"]
+    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).details) == MAX_DETAILS
 
 
 def test_unknown_column_gets_the_nearest_name(scorer):
@@ -139,7 +139,7 @@ def test_example_of_the_model_is_an_answer(scorer):
     assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]
 
 
-MOMENTS = strategies.from_regex(MOMENT, fullmatch=True) | strategies.datetimes(
+MOMENTS = strategies.from_regex(DATETIME_PATTERN, fullmatch=True) | strategies.datetimes(
     datetime.datetime(1677, 1, 1), datetime.datetime(2263, 1, 1), timezones=strategies.none() | strategies.timezones()
 ).map(datetime.datetime.isoformat)
 
@@ -150,10 +150,10 @@ def test_moments_are_those_of_pandas(text):
     try:
         expected = pd.Timestamp(text).as_unit("ns")
     except ValueError:
-        assert not is_moment(text)
+        assert not is_datetime(text)
         return
     expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
-    assert is_moment(text) and moments([text, None]).tolist() == [expected.value, None]
+    assert is_datetime(text) and to_datetime64([text, None]).tolist() == [expected.value, None]
 
 
 def outcome(columns, read, *arguments):
@@ -161,7 +161,7 @@ def outcome(columns, read, *arguments):
     try:
         table = read(*arguments)
         return {column.name: column.kind.array(table[column.name]).tolist() for column in columns}
-    except Refusal as refusal:
+    except RequestError as refusal:
         return refusal.status, refusal.content()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lib.scoring import score
-from lib.scoring.request_error import Refusal
+from lib.scoring.request_error import RequestError
 from tests.bad_bodies import bodies
 from tests.served_models import ROW
 
@@ -36,7 +36,7 @@ def test_init_and_run(models, monkeypatch):
     score.init()
     assert score.run(json.dumps({"data": [ROW]}))["predictions"] == ["on time"]
     if not has_server:
-        with pytest.raises(Refusal, match="no rows"):
+        with pytest.raises(RequestError, match="no rows"):
             score.run('{"data": []}')
 
 

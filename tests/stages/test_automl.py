@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib import metrics
-from lib.automl import LEADERBOARD, Found
+from lib.automl import LEADERBOARD, SearchResult
 from lib.backends.local.backend import LocalBackend
 from tests import workspaces
 from tests.workspaces import NAME, hand_on, model_of, pipeline_in
@@ -23,7 +23,7 @@ class FoundBefore:
     def __init__(self, backend, warning):
         self._backend, self._warning = backend, warning
 
-    def run(self, train_data, test_data, say):
+    def run(self, train_data, test_data, report):
         train = self._backend.read_table(train_data)
         X, y = train.drop(columns="bought"), train["bought"]
         rows = [
@@ -34,7 +34,9 @@ class FoundBefore:
         names = pd.Index(["linear_1", "prior_1", "lightgbm_1"], name="model")
         board = pd.DataFrame(rows, index=names, columns=[*LEADERBOARD, "validation roc_auc", "test roc_auc"])
         settings = {"linear_1": {"C": 1.0}}
-        return Found(board, "linear_1", 3.0, model_of("size").fit(X, y), settings=settings, warning=self._warning)
+        return SearchResult(
+            board, "linear_1", 3.0, model_of("size").fit(X, y), settings=settings, warning=self._warning
+        )
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ class TestGates:
     def test_a_score_that_is_not_defined_passes_no_gate(self, trained, monkeypatch):
         undefined = metrics.Metric("roc_auc", ("binary",), lambda truth, predictions: float("nan"))
         monkeypatch.setattr(metrics, "get", lambda name, task: undefined)
-        monkeypatch.setattr(metrics, "of_task", lambda task: [undefined])
+        monkeypatch.setattr(metrics, "for_task", lambda task: [undefined])
         monkeypatch.setattr(metrics, "names", lambda task: ["roc_auc"])
         pipeline = pipeline_in(trained)
         assert "roc_auc is not defined on these test rows" in pipeline.evaluate().decision
@@ -315,7 +315,7 @@ class TestNothingMoves:
             pipeline_in(trained, candidates=candidates).evaluate()
         assert versions_of(pipeline) == ([], None)
 
-    @pytest.mark.parametrize("drawing", ["confusion", "candidates"])
+    @pytest.mark.parametrize("drawing", ["confusion_matrix", "candidate_scores"])
     def test_a_chart_that_fails(self, trained, monkeypatch, drawing):
         monkeypatch.setattr(evaluate.charts, drawing, lambda *anything: 1 / 0)
         pipeline = pipeline_in(trained)

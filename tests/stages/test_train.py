@@ -78,7 +78,7 @@ def test_a_training_function_that_is_none_is_named_with_the_nearest_one(prepared
 
 def test_a_positive_class_that_is_none_logs_no_model(prepared):
     pipeline = pipeline_in(prepared, Quick, positive_class="oui")
-    with pytest.raises(InputError, match="positive_class: 'oui' is no class of the target"):
+    with pytest.raises(InputError, match="positive_class: 'oui' is not a class of the target"):
         pipeline.train()
     with pytest.raises(InputError, match="candidates is empty"):
         pipeline_in(prepared).evaluate()

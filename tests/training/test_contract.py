@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from lib import training
 from lib.errors import InputError
+from lib.training.features import FeatureError
 from tests.nasty_tables import LABELS, as_request_rows, nasty_table, request_for
 
 TASKS = ("binary", "multiclass", "regression")
@@ -132,7 +133,7 @@ class TestOnANastyTable:
 
     def test_a_missing_column_is_named(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
-        with pytest.raises(InputError, match=re.escape("Temperature(°C)")):
+        with pytest.raises(FeatureError, match=re.escape("Temperature(°C)")):
             pipeline.predict(X.drop(columns="Temperature(°C)"))
 
     def test_a_column_without_content_is_not_asked_for(self, trained, name, task):

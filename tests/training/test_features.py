@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.errors import DataError
-from lib.training.features import TableEncoder
+from lib.training.features import FeatureError, TableEncoder
 from lib.training.features import encoder as encoder_module
 from lib.training.features.dates import PARTS, calendar_parts
 from lib.training.features.numbers import LARGEST, read_numbers
@@ -190,9 +189,9 @@ def test_few_rows_are_read_as_many_are(encoder):
 
 
 def test_nothing_to_learn_from_and_names_twice_are_clear_errors():
-    with pytest.raises(DataError, match="a: always the same value"):
+    with pytest.raises(FeatureError, match="a: always the same value"):
         TableEncoder().fit(pd.DataFrame({"a": [1, 1, 1]}), np.array([0, 1, 0]))
-    with pytest.raises(DataError, match="same name: a"):
+    with pytest.raises(FeatureError, match="same name: a"):
         TableEncoder().fit(pd.DataFrame([[1, 2], [2, 3]], columns=["a", "a"]), np.array([0, 1]))
 
 

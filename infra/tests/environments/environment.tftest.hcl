@@ -1,4 +1,4 @@
-# An environment as its file describes it. infra/Makefile runs this for each of them, private and not:
+# An environment as described by its .tfvars file. infra/Makefile runs this for every environment, private and public:
 #   terraform test -test-directory=tests/environments -var-file=env/dev.tfvars -var=private=true
 
 mock_provider "azurerm" {

@@ -1,4 +1,4 @@
-# Ids in the shape that Azure Resource Manager gives them: the real provider reads them before anything is planned.
+# Ids in Azure Resource Manager's format: the real provider parses them before it plans.
 
 mock_data "azurerm_client_config" {
   defaults = {

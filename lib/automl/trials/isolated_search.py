@@ -34,7 +34,7 @@ from lib.automl import Result, SearchRequest, Trial
 from lib.automl.trials import fallback
 from lib.automl.trials.worker_pool import LOOK_SECONDS, environment
 from lib.errors import StageError
-from lib.training.features import TableEncoder, plain_target
+from lib.training.features import TableEncoder, target_array
 
 _GIVEN, _FOUND, _SIMPLE, _FAILED, _LOG = "given.pkl", "found.pkl", "simple.pkl", "failed.txt", "log.txt"
 # Of the time: what the simple model may take, and what is kept for bringing the best one over.
@@ -97,7 +97,7 @@ def search(
                 result = pickle.loads((folder / name).read_bytes())
                 say(f"{len(result.trials)} models after {time.monotonic() - began:.0f} s")
                 return Result(result.trials, result.model, result.best, result.warning or warning)
-        plain = plain_target(y, request.is_classification)
+        plain = target_array(y, request.is_classification)
         return fallback.prior(X, plain, X_test, request, [], time.monotonic() - began, why)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -169,14 +169,14 @@ def _encoded(
     X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, began: float
 ) -> tuple[Encoded, TableEncoder]:
     encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
-    target = plain_target(y, request.is_classification)
+    target = target_array(y, request.is_classification)
     F = encoder.fit_transform(X, target)
     kinds = [column.kind for column in encoder.columns_.values() for _ in column.parts]
     places = [place for place, kind in enumerate(kind for kind in kinds if kind != "code") if kind == "category"]
     classes, positive, labels = None, None, target
     if request.is_classification:
         classes, labels = np.unique(target, return_inverse=True)
-        positive = metrics.positive_of(classes, request.positive_class) if request.task == "binary" else None
+        positive = metrics.find_positive_class(classes, request.positive_class) if request.task == "binary" else None
     features = F, encoder.transform(X_test)
     return Encoded(*features, places, labels, classes, positive, began), encoder
 

@@ -86,12 +86,12 @@ def encode(task: Encode, folder: Path) -> Encoded:
     """Write the features of a table, and the encoder."""
     import numpy as np
 
-    from lib.training.features import TableEncoder, plain_target
+    from lib.training.features import TableEncoder, target_array
 
     begun, worked = time.perf_counter(), time.process_time()
     X, y, X_test = pickle.loads((folder / "table.pkl").read_bytes())
     encoder = TableEncoder("trees", task.is_classification, task.seed, month_first=task.month_first)
-    target = plain_target(y, task.is_classification)
+    target = target_array(y, task.is_classification)
     F = np.ascontiguousarray(encoder.fit_transform(X, target))
     F_test = np.ascontiguousarray(encoder.transform(X_test))
     np.save(folder / "train.npy", F)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lib import metrics
-from lib.automl import families, faults_of_search
+from lib.automl import allowed_families, search_faults
 from lib.backends.base import Check, Estimate, NotebookExecutor
 from lib.errors import DataError, ParameterError
-from lib.paths import existing
+from lib.paths import resolve_existing
 
 if TYPE_CHECKING:
     from lib.backends.azureml.backend import AzureBackend
@@ -38,7 +38,7 @@ def faults(parameters: Parameters) -> list[str]:
         found += error.faults
     if not parameters.data.startswith("azureml:"):
         try:
-            existing(parameters.data)
+            resolve_existing(parameters.data)
         except DataError as error:
             found.append(f"data: {error}")
     if parameters.cluster_stages and not (parameters.gpu_cluster or parameters.cpu_cluster):
@@ -50,8 +50,8 @@ def faults(parameters: Parameters) -> list[str]:
             found += error.faults
         if not (parameters.gpu_cluster or parameters.cpu_cluster):
             found.append("automl: neither gpu_cluster nor cpu_cluster is named, and it searches on one. Name one.")
-        found += faults_of_search(parameters)
-        if families(parameters) == ("catboost",):
+        found += search_faults(parameters)
+        if allowed_families(parameters) == ("catboost",):
             found.append("allowed_models: AutoML on Azure has no catboost. Allow another family.")
         if parameters.max_latency_ms:
             found.append("max_latency_ms: AutoML on Azure knows no such limit. Leave it at 0.")
@@ -66,9 +66,9 @@ def faults(parameters: Parameters) -> list[str]:
 
 def automl_metric(parameters: Parameters) -> str:
     """AutoML's name of the primary metric; ParameterError where it does not optimise it."""
-    metric = metrics.get(parameters.primary_metric, parameters.task)
+    metric = parameters.metric
     if metric.automl_name is None:
-        known = [one.name for one in metrics.of_task(parameters.task) if one.automl_name]
+        known = [one.name for one in metrics.for_task(parameters.task) if one.automl_name]
         raise ParameterError(
             f"primary_metric: AutoML on Azure does not optimise {metric.name}. It knows: {', '.join(known)}."
         )

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.automl import DONE, LEADERBOARD, Found
+from lib.automl import DONE, LEADERBOARD, SearchResult
 from lib.backends.azureml import automl_metric, cost
 from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_there
 from lib.backends.azureml.explain import explaining, explanation, patiently
@@ -101,7 +101,7 @@ class Search:
         self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
         self._parameters = parameters
 
-    def run(self, train_data: str, test_data: str, say: Callable[[str], None]) -> Found:
+    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
         """Search, and bring the best model as files; see `backends.base.ModelSearch`.
 
         Interrupted here, the search is cancelled there.
@@ -113,11 +113,11 @@ class Search:
         """
         started = time.monotonic()
         run = self._submitted(train_data)
-        say(f"AutoML {run.id} on {self._clusters.name_for(_STAGE)}: {run.get_portal_url()}")
+        report(f"AutoML {run.id} on {self._clusters.name_for(_STAGE)}: {run.get_portal_url()}")
         try:
-            status = self._followed(run, say)
+            status = self._followed(run, report)
         except BaseException:
-            cancelled_there(run, say)
+            cancelled_there(run, report)
             raise
         if status != "Completed":
             raise self._failure(run, status)
@@ -128,10 +128,10 @@ class Search:
         board.loc[best, "weight"] = 1.0
         runs = board.pop("run")
         folder = self._brought(runs[best])
-        return Found(board, best, time.monotonic() - started, folder=folder, sha256=digest(folder))
+        return SearchResult(board, best, time.monotonic() - started, folder=folder, sha256=digest(folder))
 
     def leaderboard(self, run: Any) -> pd.DataFrame:
-        """Models of a search by AutoML's own score, the best first, as `lib.automl.Found` has them, and their runs."""
+        """Models of a search by AutoML's own score, the best first, as `SearchResult` has them, and their runs."""
         import pandas as pd
 
         lower = settings(self._parameters)["primary_metric"].endswith(_LOWER_IS_BETTER)
@@ -178,7 +178,7 @@ class Search:
             experiment = Experiment(self._connection.workspace, self._parameters.name)
             return experiment.submit(config, show_output=False)
 
-    def _followed(self, run: Any, say: Callable[[str], None]) -> str:
+    def _followed(self, run: Any, report: Callable[[str], None]) -> str:
         name = settings(self._parameters)["primary_metric"]
         machine, started, told, pause = self._clusters.machine_for(_STAGE), None, set(), threading.Event()
         hourly = cost.price(machine, self._parameters.prices) if machine in self._parameters.prices else 0.0
@@ -192,7 +192,7 @@ class Search:
                     score = _number(child.properties.get("score"))
                     if score == score and child.id not in told:
                         told.add(child.id)
-                        say(f"{child.properties.get('run_algorithm', child.id)}: {name} {score:.4g}")
+                        report(f"{child.properties.get('run_algorithm', child.id)}: {name} {score:.4g}")
             if status in ENDED:
                 return status
             pause.wait(_POLL_SECONDS)

@@ -20,7 +20,7 @@ from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.backends.azureml.store import FILE
 from lib.data import cleaning, tables
 from lib.errors import DataError
-from lib.paths import existing
+from lib.paths import resolve_existing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ class Tables:
         if FILE.fullmatch(uri):
             content, suffix = self._store.download(uri), "".join(Path(uri).suffixes[-2:])
         else:
-            file = existing(uri)
+            file = resolve_existing(uri)
             content, suffix = file.read_bytes(), "".join(file.suffixes[-2:])
         # Read in another encoding, the same bytes are another table.
         sha256, name = hashlib.sha256(content + encoding.encode()).hexdigest(), f"{self._name}-{stem}"
@@ -107,7 +107,7 @@ class Tables:
                 f"The dataset {dataset.name}, version {dataset.version}, has no row. Register one with rows."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
-        kept = cleaning.without(frame, list(without), where=uri)
+        kept = cleaning.drop_columns(frame, list(without), where=uri)
         kept.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
         return kept
 
@@ -140,7 +140,7 @@ class Tables:
         import pyarrow.parquet as pq
         from azureml.core import Dataset
 
-        arrow = plain(tables.as_arrow(frame))
+        arrow = plain(tables.pandas_to_arrow(frame))
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "table.parquet"
             pq.write_table(arrow, file)

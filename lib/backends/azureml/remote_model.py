@@ -121,7 +121,7 @@ class ScoringJobs:
 
         with tempfile.TemporaryDirectory(prefix="scoring-") as place:
             snapshot.pack_scoring(Path(place), folder, MODEL)
-            pq.write_table(plain(tables.as_arrow(X)), Path(place) / ROWS)
+            pq.write_table(plain(tables.pandas_to_arrow(X)), Path(place) / ROWS)
             with explaining("submit the job that asks the model"):
                 config = ScriptRunConfig(
                     source_directory=place,

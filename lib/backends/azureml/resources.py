@@ -118,7 +118,7 @@ class EndpointResources:
         surroundings = environment.of_model(workspace, model_folder) if own else environment.registered(workspace)
         now = datetime.datetime.now(datetime.UTC)
         with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
-            pack_serving(Path(folder))
+            pack_serving(Path(folder), model_folder)
             asked = ManagedOnlineDeployment(
                 name=deployment,
                 endpoint_name=self.name,

@@ -19,9 +19,9 @@ from lib.backends.azureml.explain import explaining, explanation, patiently
 from lib.backends.azureml.job import FAILURE, OUTPUTS
 from lib.backends.azureml.logs import Follower
 from lib.backends.azureml.snapshot import pack
-from lib.data.endings import PARQUET, TEXT
+from lib.data.endings import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from lib.errors import MillraceError, StageError
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
@@ -157,7 +157,7 @@ class ClusterExecutor:
         return resolved
 
     def _address(self, value: Any, encoding: str = "") -> Any:
-        is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
+        is_table = isinstance(value, str) and value.lower().endswith(TEXT_SUFFIXES + PARQUET_SUFFIXES)
         return self._tables.registered(value, encoding) if is_table and resolve(value).is_file() else value
 
     def followed(self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]) -> str:
@@ -223,7 +223,7 @@ class ClusterExecutor:
         self, run: Any, status: str, failure: dict[str, Any] | None, said: str, executed: Path
     ) -> MillraceError:
         """What a person needs of a job that did not complete."""
-        where = f"Notebook: {shown(executed)}" if executed.is_file() else f"The job: {run.get_portal_url()}"
+        where = f"Notebook: {display_path(executed)}" if executed.is_file() else f"The job: {run.get_portal_url()}"
         if failure is not None:
             kind = getattr(errors, failure["name"], None)
             on_purpose = isinstance(kind, type) and issubclass(kind, MillraceError)

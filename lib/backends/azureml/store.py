@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lib.backends.azureml.explain import explaining, is_absent, patiently
 from lib.backends.azureml.lease import lease
 from lib.errors import DataError
-from lib.paths import existing, resolve
+from lib.paths import resolve, resolve_existing
 
 if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
@@ -153,13 +153,13 @@ class DataStore:
 
     def read_json(self, uri: str) -> Any:
         """JSON in a file of the store, or of this machine."""
-        content = self.download(uri) if FILE.fullmatch(uri) else existing(uri).read_bytes()
+        content = self.download(uri) if FILE.fullmatch(uri) else resolve_existing(uri).read_bytes()
         return json.loads(content)
 
     def local_copy(self, uri: str) -> Path:
         """Copy on this machine of a file in the store; a file that is here stays where it is."""
         if not FILE.fullmatch(uri):
-            return existing(uri)
+            return resolve_existing(uri)
         file = self._copies / self._path(uri)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(self.download(uri))

@@ -21,7 +21,7 @@ from lib.backends.local.search import LocalSearch
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
 from lib.errors import DataError
-from lib.paths import resolve, shown
+from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,12 +68,13 @@ class LocalBackend:
         data.mkdir(exist_ok=True)
         models = len(self.tracking.client.search_registered_models())
         return [
-            Check("workspace", f"{shown(self.workspace)}, {'made' if self._made else 'found'}"),
+            Check("workspace", f"{display_path(self.workspace)}, {'made' if self._made else 'found'}"),
             Check(
-                "tracking store", f"MLflow on SQLite, {shown(self.workspace / 'mlflow.db')}, {experiments} experiments"
+                "tracking store",
+                f"MLflow on SQLite, {display_path(self.workspace / 'mlflow.db')}, {experiments} experiments",
             ),
             Check("model registry", f"in the tracking store, {models} models"),
-            Check("data store", f"{shown(data)}, {free:.0f} GB free", ok=free > _LOW_SPACE_GIGABYTES),
+            Check("data store", f"{display_path(data)}, {free:.0f} GB free", ok=free > _LOW_SPACE_GIGABYTES),
             Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
         ]
 
@@ -81,7 +82,7 @@ class LocalBackend:
         """Path and size of a table's file."""
         from lib.data import sources
 
-        return sources.found(uri)
+        return sources.describe(uri)
 
     def read_table(
         self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError
-from lib.paths import shown
+from lib.paths import display_path
 from lib.serving.deploying import endpoint as serving
 from lib.serving.deploying.status import EndpointStatus as ServingStatus
 from lib.serving.rollout import Rollout
@@ -98,7 +98,13 @@ def _as_known(status: ServingStatus) -> EndpointStatus:
     since = f"{datetime.datetime.fromtimestamp(status.started):%Y-%m-%d %H:%M:%S}" if status.started else ""
     detail = ""
     if status.state == _RUNNING:
-        told = [status.beside, status.form or "", f"process {status.pid}", f"since {since}", f"log {shown(status.log)}"]
+        told = [
+            status.beside,
+            status.form or "",
+            f"process {status.pid}",
+            f"since {since}",
+            f"log {display_path(status.log)}",
+        ]
         detail = ", ".join(filter(None, told))
     url = status.url if status.state == _RUNNING else ""
     return EndpointStatus(status.name, status.state, url or "", status.version or "", status.sha256 or "", detail)

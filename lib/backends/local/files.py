@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from lib.errors import DataError
-from lib.paths import existing
+from lib.paths import resolve_existing
 
 
 def local_path(uri: str) -> Path:
@@ -19,9 +19,9 @@ def local_path(uri: str) -> Path:
     """
     parsed = urlparse(uri)
     if parsed.scheme == "file":
-        return existing(unquote(parsed.path))
+        return resolve_existing(unquote(parsed.path))
     if len(parsed.scheme) > 1:  # one letter is a drive of Windows
         raise DataError(
             f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or name a path."
         )
-    return existing(uri)
+    return resolve_existing(uri)

@@ -10,7 +10,7 @@ import pandas as pd
 import psutil
 
 from lib import automl, cores, metrics
-from lib.automl import LEADERBOARD, Found, Result, SearchRequest, Trial
+from lib.automl import LEADERBOARD, Result, SearchRequest, SearchResult, Trial
 from lib.data import sources, tables
 from lib.errors import ParameterError
 
@@ -40,26 +40,26 @@ class LocalSearch:
             raise ParameterError(found)
         self._parameters = parameters
 
-    def run(self, train_data: str, test_data: str, say: Callable[[str], None]) -> Found:
+    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
         """Search, and score what was tried.
 
         Parameters
         ----------
         train_data, test_data : str
             URIs of the rows. The target of the test rows is only looked at when the search is over.
-        say : callable
+        report : callable
             Gets a line for each model that is done.
         """
         target = self._parameters.target_column
         train, test = sources.read(train_data), sources.read(test_data)
-        y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
+        y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
         request = self._request()
         started = time.monotonic()
         result = automl.get(self._parameters.automl_engine)(
-            train.drop(columns=target), y, test.drop(columns=target), request, say
+            train.drop(columns=target), y, test.drop(columns=target), request, report
         )
         seconds = time.monotonic() - started
-        return Found(
+        return SearchResult(
             leaderboard(result, y, y_test, request),
             result.best,
             seconds,
@@ -73,13 +73,13 @@ class LocalSearch:
         free = psutil.virtual_memory().available * _MEMORY_SHARE
         return SearchRequest(
             task=given.task,
-            metric=metrics.get(given.primary_metric, given.task),
+            metric=given.metric,
             positive_class=given.positive_class,
             seed=given.seed,
             threads=given.threads or cores.available(),
             budget_seconds=given.automl_budget_minutes * 60,
             max_trials=given.max_trials,
-            families=automl.families(given),
+            families=automl.allowed_families(given),
             folds=given.n_cross_validations,
             validation_fraction=given.validation_fraction,
             ensemble=given.ensemble,
@@ -91,10 +91,10 @@ class LocalSearch:
 
 def leaderboard(result: Result, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
     """Trials by name, the best first: columns `LEADERBOARD`, then each metric on validation and on test rows."""
-    scored = [metrics.get(request.metric.name, request.task)]
-    scored += [one for one in metrics.of_task(request.task) if one.name != request.metric.name]
+    scored = [request.metric]
+    scored += [one for one in metrics.for_task(request.task) if one.name != request.metric.name]
     rows = {trial.name: _row(trial, y, y_test, scored) for trial in result.trials}
-    ranked = request.metric.ranked({name: row["score"] for name, row in rows.items()})
+    ranked = request.metric.rank({name: row["score"] for name, row in rows.items()})
     columns = [*LEADERBOARD, *(f"{kind} {one.name}" for one in scored for kind in ("validation", "test"))]
     return pd.DataFrame([rows[name] for name in ranked], index=pd.Index(ranked, name="model"), columns=columns)
 

@@ -13,7 +13,7 @@ from lib.errors import EndpointError
 LONGEST_LINE = 2**20
 
 
-class Line:
+class ControlClient:
     """The side of whoever deploys: a connection to a router.
 
     Parameters
@@ -34,7 +34,7 @@ class Line:
             raise EndpointError(f"the endpoint's process cannot be reached: {error}") from None
         self._file = self._connection.makefile("rb")
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> ControlClient:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from lib.errors import EndpointError
 from lib.serving import keys, process
 from lib.serving.deploying import deployments, lock, routers, status
-from lib.serving.deploying.control_client import Line
+from lib.serving.deploying.control_client import ControlClient
 from lib.serving.deploying.listener import open_listener
 from lib.serving.rollout import Rollout
 
@@ -147,7 +147,7 @@ class LocalEndpoint:
                     listener.close()
                 if not is_live:
                     shutil.rmtree(folder, ignore_errors=True)
-            deployments.sweep(self._deployments, self._record())
+            deployments.remove_unused(self._deployments, self._record())
             return self.status()
 
     def shift(self, percent: float, mirror: float = 0) -> status.EndpointStatus:
@@ -221,13 +221,13 @@ class LocalEndpoint:
             yield
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[Line]:
+    def _told(self) -> Iterator[ControlClient]:
         """Line to the router, for what needs one that runs."""
         with self._alone():
             record = self._record()
             if self._router(record) is None:
                 raise EndpointError(f"The endpoint {self.name} does not run, so nothing of its traffic can be changed.")
-            with Line(record["control"], 120) as line:
+            with ControlClient(record["control"], 120) as line:
                 yield line
 
     def _router(self, record: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from lib.errors import EndpointError
 from lib.paths import ROOT
 from lib.serving import process
 from lib.serving.deploying import status
-from lib.serving.deploying.control_client import Line, listen
+from lib.serving.deploying.control_client import ControlClient, listen
 
 LOG = "endpoint.log"
 LOG_LINES = 15
@@ -29,7 +29,7 @@ def line_to(
     router: psutil.Process | None,
     listener: socket.socket | None,
     said: Mapping[str, Any],
-) -> Iterator[Line]:
+) -> Iterator[ControlClient]:
     """Line to the router that is to have a new version.
 
     A router of older code gives way to one of today's, which takes over its versions and its port; so does one whose
@@ -50,14 +50,14 @@ def line_to(
     """
     patience = said["timeout_seconds"] + 30
     if router is not None and listener is None and record["code"] == process.code_digest():
-        with Line(record["control"], patience) as line:
+        with ControlClient(record["control"], patience) as line:
             yield line
         return
     with contextlib.ExitStack() as stack:
-        before = stack.enter_context(Line(record["control"], 30)) if router is not None else None
+        before = stack.enter_context(ControlClient(record["control"], 30)) if router is not None else None
         if listener is None:
             listener = stack.enter_context(before.take_listener())
-        line = stack.enter_context(Line(_start(folder, name, listener), patience))
+        line = stack.enter_context(ControlClient(_start(folder, name, listener), patience))
         if before is not None:
             leading = status.leading(record)
             line.say("start", **{**said, **{key: leading[key] for key in status.IDENTITY}})
@@ -66,7 +66,7 @@ def line_to(
         yield line
 
 
-def bring_up(line: Line, said: Mapping[str, Any], log: Path) -> str:
+def bring_up(line: ControlClient, said: Mapping[str, Any], log: Path) -> str:
     """URL of a version that was started, without traffic yet.
 
     Raises

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from lib.errors import EndpointError
-from lib.serving.deploying.control_client import Line
+from lib.serving.deploying.control_client import ControlClient
 
 # What tells one deployed version from another.
 IDENTITY = ("deployment", "model_name", "version", "sha256")
@@ -81,7 +81,7 @@ def of(name: str, log: Path, record: dict[str, Any], router: psutil.Process | No
         Its living router.
     """
     if router is not None:
-        with contextlib.suppress(EndpointError), Line(record["control"], 5) as line:
+        with contextlib.suppress(EndpointError), ControlClient(record["control"], 5) as line:
             record = line.say("state")["state"]
     if not record:
         state = "never deployed"

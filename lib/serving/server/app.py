@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from lib.scoring.request_error import Refusal
+from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits
 from lib.serving.keys import KeyFile
 from lib.serving.server import openapi, pages
@@ -71,7 +71,7 @@ class Service:
             Route("/score", self.ready, methods=["POST"]),
             Route("/deployments/{name}/score", self.ready, methods=["POST"]),
         ]
-        handlers = {HTTPException: self.not_served, Refusal: self.refused, Exception: self.failed}
+        handlers = {HTTPException: self.not_served, RequestError: self.refused, Exception: self.failed}
         # The pages say under which address they were reached, which a proxy on this machine knows better.
         self._others = ProxyHeadersMiddleware(Starlette(routes=routes, exception_handlers=handlers))
 
@@ -92,7 +92,7 @@ class Service:
         """GET /ready: a model is loaded and has answered once."""
         pool = self._pool()
         if not pool.is_up:
-            raise Refusal(503, "not_ready", "No worker is up right now.")
+            raise RequestError(503, "not_ready", "No worker is up right now.")
         return self.reply(request, 200, {"status": "ready", "model": {"name": pool.name, "version": pool.version}})
 
     async def description(self, request: Request) -> Response:
@@ -111,17 +111,17 @@ class Service:
     async def not_served(self, request: Request, error: Exception) -> Response:
         """Paths and methods that are not there."""
         assert isinstance(error, HTTPException)
-        refusal = Refusal(error.status_code, "not_served", str(error.detail))
+        refusal = RequestError(error.status_code, "not_served", str(error.detail))
         return self.reply(request, refusal.status, refusal.content(), dict(error.headers or {}))
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """A refusal in JSON."""
-        assert isinstance(error, Refusal)
+        assert isinstance(error, RequestError)
         return self.reply(request, error.status, error.content())
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """A fault of ours; the log has the traceback."""
-        refusal = Refusal(500, "failed", "The endpoint failed on this request; its log says how.")
+        refusal = RequestError(500, "failed", "The endpoint failed on this request; its log says how.")
         return self.reply(request, refusal.status, refusal.content())
 
     def reply(self, request: Request, status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
@@ -139,7 +139,7 @@ class Service:
     def _pool(self) -> Pool:
         pool = self.traffic.leading
         if pool is None:
-            raise Refusal(503, "not_ready", "No version of the model is ready.")
+            raise RequestError(503, "not_ready", "No version of the model is ready.")
         return pool
 
     def _document(self, pool: Pool) -> dict[str, Any]:
@@ -163,17 +163,19 @@ class Service:
             body = await self._body(receive, keep=admitted)
             if not admitted:
                 more = [(b"www-authenticate", b"Bearer")]
-                raise Refusal(401, "no_key", "This endpoint needs a key: send the header Authorization: Bearer <key>.")
+                raise RequestError(
+                    401, "no_key", "This endpoint needs a key: send the header Authorization: Bearer <key>."
+                )
             _check_type(given)
             if named is None and DEPLOYMENT in given:
                 named = given[DEPLOYMENT].decode("latin-1")
             answered = await self.traffic.score(body, named)
             pool, status, content = answered.pool, answered.answer.status, answered.answer.content
-        except Refusal as refusal:
+        except RequestError as refusal:
             status, content = refusal.status, _json(refusal.content())
         except Exception:
             log.exception("A request could not be answered.")
-            refusal = Refusal(500, "failed", "The endpoint failed on this request; its log says how.")
+            refusal = RequestError(500, "failed", "The endpoint failed on this request; its log says how.")
             status, content = refusal.status, _json(refusal.content())
         headers = [JSON, (b"content-length", b"%d" % len(content)), *more]
         headers += self._headers(given, pool or self.traffic.leading)
@@ -193,7 +195,7 @@ class Service:
         while is_more and size <= most + LARGEST_BODY_READ_IN_VAIN:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refusal(400, "not_whole", "The connection closed before the request was whole.")
+                raise RequestError(400, "not_whole", "The connection closed before the request was whole.")
             chunk, is_more = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
             if keep and size <= most:
@@ -201,7 +203,7 @@ class Service:
             elif size > most:
                 chunks.clear()
         if keep and size > most:
-            raise Refusal(413, "too_large", f"The request has more than the {most} bytes that are taken at once.")
+            raise RequestError(413, "too_large", f"The request has more than the {most} bytes that are taken at once.")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -211,9 +213,9 @@ def _check_type(given: dict[bytes, bytes]) -> None:
         kind, _, parameters = said.decode("latin-1").partition(";")
         charset = re.search(r"charset\s*=\s*\"?([\w-]+)", parameters, re.IGNORECASE)
         if kind.strip().lower() != "application/json" or (charset and charset[1].lower() not in ("utf-8", "utf8")):
-            raise Refusal(415, "not_json", "Send JSON in UTF-8, with the header Content-Type: application/json.")
+            raise RequestError(415, "not_json", "Send JSON in UTF-8, with the header Content-Type: application/json.")
     if given.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise Refusal(415, "encoded", "Send the JSON as it is, without a Content-Encoding.")
+        raise RequestError(415, "encoded", "Send the JSON as it is, without a Content-Encoding.")
 
 
 def _json(content: Any) -> bytes:

@@ -64,7 +64,7 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
         },
         "responses": {
             "200": _answer("The predictions", _schema("Answer")),
-            **{status: _answer(words, _schema("Refusal")) for status, words in REFUSALS.items()},
+            **{status: _answer(words, _schema("RequestError")) for status, words in REFUSALS.items()},
         },
     }
     plain = {"type": "object"}
@@ -99,7 +99,7 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
                 "Rows": rows,
                 "Table": table,
                 "Answer": _prediction(has_probabilities),
-                "Refusal": _refusal(),
+                "RequestError": _refusal(),
             },
         },
     }

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from lib.scoring.request_error import Refusal
+from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
 from lib.serving.rollout import Rollout, Watch
 from lib.serving.server.pool import Pool
@@ -78,13 +78,13 @@ class Traffic:
 
         Raises
         ------
-        Refusal
+        RequestError
             404 where there is none.
         """
         for pool in (self.new, self.stable):
             if pool is not None and pool.folder.name == deployment:
                 return pool
-        raise Refusal(404, "no_deployment", f"There is no deployment {deployment[:100]!r} of this endpoint.")
+        raise RequestError(404, "no_deployment", f"There is no deployment {deployment[:100]!r} of this endpoint.")
 
     async def score(self, body: bytes, deployment: str | None = None) -> Answered:
         """Answer a request, by the version that is named or the one whose turn it is."""
@@ -97,7 +97,7 @@ class Traffic:
             if not (answered.answer.model_failed and self.stable is not None):
                 return answered
         if self.stable is None:
-            raise Refusal(503, "not_ready", "No version of the model is ready.")
+            raise RequestError(503, "not_ready", "No version of the model is ready.")
         answered = await _ask(self.stable, body)
         if new is not None and rollout.mirror and 100 * random.random() < rollout.mirror:
             self._mirror(new, body, answered.answer)
@@ -108,7 +108,7 @@ class Traffic:
 
         Raises
         ------
-        PoolFailed
+        LoadError
         """
         if self.new is not None and self.rollout.percent >= 100:
             await self._settle()
@@ -128,7 +128,7 @@ class Traffic:
     async def shift(self, rollout: Rollout) -> None:
         """Give the new version its share."""
         if self.new is None:
-            raise Refusal(409, "no_new_version", "There is no new version that traffic could go to. Deploy one.")
+            raise RequestError(409, "no_new_version", "There is no new version that traffic could go to. Deploy one.")
         if self.stable is None:
             self.stable, self.new, rollout = self.new, None, replace(rollout, percent=0, mirror=0)
             self._say(f"version {self.stable.version} is live")
@@ -148,7 +148,7 @@ class Traffic:
             self._say(f"version {left.version} was rolled back to version {pool.version}: {why}")
             await left.end()
         else:
-            raise Refusal(409, "no_version_before", "There is no version before this one to go back to.")
+            raise RequestError(409, "no_version_before", "There is no version before this one to go back to.")
         self._changed()
 
     async def look_after(self) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lib.training.features.encoder import TableEncoder
-    from lib.training.features.target import plain_target
+    from lib.training.features.errors import FeatureError
+    from lib.training.features.target import target_array
 
-__all__ = ["TableEncoder", "plain_target"]
-_HOMES = {"TableEncoder": "encoder", "plain_target": "target"}
+__all__ = ["FeatureError", "TableEncoder", "target_array"]
+_HOMES = {"FeatureError": "errors", "TableEncoder": "encoder", "target_array": "target"}
 
 
 def __getattr__(name: str) -> Any:

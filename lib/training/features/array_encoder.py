@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.training.features.categories import FEW_ROWS, UNSEEN, LevelColumn, as_word
+from lib.training.features.categories import FEW_ROWS, UNSEEN, CategoryColumn, as_word
 from lib.training.features.dates import DateColumn, calendar_parts, moment_parts
 from lib.training.features.numbers import LARGEST, NumberColumn
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lib.training.features.encoder import TableEncoder
 
 
-class DirectEncoder:
+class ArrayEncoder:
     """A fitted `TableEncoder` for arrays; its features are the same to the last bit.
 
     Parameters
@@ -50,7 +50,7 @@ class DirectEncoder:
             else:
                 place = len(others) + codes.index(begin) * len(table)
                 end = place + len(table)
-            reader = _Levels(column, table) if type(column) is LevelColumn else column
+            reader = _Levels(column, table) if type(column) is CategoryColumn else column
             self._plan.append((name, reader, slice(place, end)))
             begin += width
 
@@ -80,12 +80,12 @@ class _Levels(dict):
 
     Parameters
     ----------
-    column : LevelColumn
+    column : CategoryColumn
     table : numpy.ndarray of shape (features, levels + 2), optional
         Features of the levels in order, of one never seen, and of a missing one; by default the levels' numbers.
     """
 
-    def __init__(self, column: LevelColumn, table: np.ndarray | None = None):
+    def __init__(self, column: CategoryColumn, table: np.ndarray | None = None):
         self._unseen, self._missing = len(column.levels), len(column.levels) + 1
         numbers = column._numbers.items()
         super().__init__({word: self._missing if np.isnan(number) else int(number) for word, number in numbers})

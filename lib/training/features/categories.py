@@ -46,7 +46,7 @@ def factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
     return codes, [as_word(value) for value in found]
 
 
-class LevelColumn:
+class CategoryColumn:
     """A column of categories or codes, read as the number of the level.
 
     Parameters

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.schema import date_formats
+from lib.schema import datetimes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +39,9 @@ def find_format(counts: pd.Series, month_first: bool = False) -> tuple[str, floa
     # Digits alone are a number or a code, though ISO 8601 has years of four digits.
     candidates = counts[[bool(_DIGIT.search(word)) and not word.isdigit() for word in counts.index]]
     words = pd.Series(candidates.index, dtype=object)
-    best, most = date_formats.ISO, 0
-    for form in date_formats.possible(words, month_first) if len(candidates) else ():
-        rows = int(candidates[date_formats.parse(words, form).notna().to_numpy()].sum())
+    best, most = datetimes.ISO_FORMAT, 0
+    for form in datetimes.candidate_formats(words, month_first) if len(candidates) else ():
+        rows = int(candidates[datetimes.parse_column(words, form).notna().to_numpy()].sum())
         if rows > most:
             best, most = form, rows
         if most == candidates.sum():
@@ -128,12 +128,12 @@ class DateColumn:
     values : pandas.Series
         The training column.
     form : str
-        As `date_formats.possible` gives it, for dates that come as text.
+        As `datetimes.candidate_formats` gives it, for dates that come as text.
     """
 
     kind = "date"
 
-    def __init__(self, values: pd.Series, form: str = date_formats.ISO):
+    def __init__(self, values: pd.Series, form: str = datetimes.ISO_FORMAT):
         self.form = form
         self.zone = values.dt.tz if values.dtype.kind == "M" else None
         self.parts = PARTS
@@ -157,7 +157,7 @@ class DateColumn:
             moments = pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce", utc=True))
             return moments.tz_convert(self.zone or "UTC").tz_localize(None)
         values = values.astype(object)
-        moments = pd.DatetimeIndex(date_formats.parse(values, self.form))
+        moments = pd.DatetimeIndex(datetimes.parse_column(values, self.form))
         naive = moments.tz_localize(None)
         if self.zone is None:
             return naive

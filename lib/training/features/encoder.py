@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from lib.errors import DataError
-from lib.training.features.array_encoder import DirectEncoder
+from lib.training.features.array_encoder import ArrayEncoder
 from lib.training.features.branches import linear_branches, target_encoder, tree_branches
+from lib.training.features.errors import FeatureError
 from lib.training.features.kinds import LeftOut, recognise
 
 # A column with fewer values than this is sure to be all missing in some sample of the rows, and
@@ -82,7 +82,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        DataError
+        FeatureError
             If two columns have one name, or no column has anything to learn from.
         """
         floats = self._recognise(X)
@@ -103,19 +103,19 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        DataError
+        FeatureError
             If a column that the model uses is missing.
         """
         check_is_fitted(self, "_branches")
         missing = [str(name) for name in self.columns_ if name not in X.columns]
         if missing:
-            raise DataError(f"These columns are needed for a prediction and are missing: {', '.join(missing)}.")
+            raise FeatureError(f"These columns are needed for a prediction and are missing: {', '.join(missing)}.")
         return self._branches.transform(self._read(X)[0])
 
-    def direct(self) -> DirectEncoder:
+    def direct(self) -> ArrayEncoder:
         """The same transformation for plain arrays of checked values, without what pandas and checks cost a row."""
         check_is_fitted(self, "_branches")
-        return DirectEncoder(self)
+        return ArrayEncoder(self)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the features, made of the columns' names."""
@@ -129,7 +129,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """Set ``columns_`` and ``left_out_``; the columns as floats."""
         if not X.columns.is_unique:
             twice = sorted({str(name) for name in X.columns[X.columns.duplicated()]})
-            raise DataError(f"Two columns have the same name: {', '.join(twice)}.")
+            raise FeatureError(f"Two columns have the same name: {', '.join(twice)}.")
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
         found = {
@@ -143,7 +143,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.columns_ = {name: column for name, column in self.columns_.items() if name not in empty}
         if not self.columns_:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.left_out_.items())
-            raise DataError(f"No column has anything to learn from ({reasons or 'there is none'}).")
+            raise FeatureError(f"No column has anything to learn from ({reasons or 'there is none'}).")
         return floats
 
     def _read(

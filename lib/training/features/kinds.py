@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.training.features.categories import LevelColumn, factorize
+from lib.training.features.categories import CategoryColumn, factorize
 from lib.training.features.dates import DateColumn, find_format
 from lib.training.features.numbers import NumberColumn, read_numbers
 from lib.training.features.text import TextColumn
@@ -31,7 +31,7 @@ class LeftOut:
     reason: str
 
 
-Column = NumberColumn | LevelColumn | DateColumn | TextColumn
+Column = NumberColumn | CategoryColumn | DateColumn | TextColumn
 
 
 def recognise(values: pd.Series, max_levels: int, topics: int, seed: int, month_first: bool) -> Column | LeftOut:
@@ -86,7 +86,7 @@ def _recognise_words(
         if share >= MOSTLY:
             return DateColumn(values, form)
     if len(words) <= max_levels:
-        return LevelColumn("category", words)
+        return CategoryColumn("category", words)
     words_per_value = np.mean([len(word.split()) for word in words])
     if words_per_value >= WORDS_PER_TEXT and len(words) > DISTINCT_PER_TEXT * present:
         try:
@@ -95,7 +95,7 @@ def _recognise_words(
             return LeftOut("free text without a word that is in two rows")
     if len(words) > DISTINCT_PER_ID * present:
         return LeftOut("a different value in nearly every row")
-    return LevelColumn("code", words)
+    return CategoryColumn("code", words)
 
 
 def _is_empty(word: str) -> bool:

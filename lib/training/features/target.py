@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 
-def plain_target(y: pd.Series, is_classification: bool) -> np.ndarray:
+def target_array(y: pd.Series, is_classification: bool) -> np.ndarray:
     """Target without pandas' own types, which scikit-learn takes for an unknown kind of label.
 
     Parameters

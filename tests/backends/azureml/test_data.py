@@ -43,7 +43,7 @@ def test_what_datasets_do_not_know_becomes_what_they_do():
             "number": [1.5, np.nan],
         }
     )
-    plain = data.plain(tables.as_arrow(frame))
+    plain = data.plain(tables.pandas_to_arrow(frame))
     assert {field.name: str(field.type) for field in plain.schema} == {
         "category": "string",
         "day": "timestamp[us]",

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
 from lib import metrics
+from lib.backends import model_files
 from lib.backends.azureml import environment, scoring_job, snapshot
 from lib.backends.azureml.remote_model import MARK, RemoteModel, is_remote
 
@@ -30,6 +31,7 @@ def folder(tmp_path):
         model, str(tmp_path / "model"), signature=signature, serialization_format="cloudpickle", pip_requirements=[]
     )
     (tmp_path / "model" / MARK).write_text("{}")
+    model_files.add_code(tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -49,7 +51,7 @@ def test_it_stands_where_an_estimator_would_and_asks_once_for_the_same_rows(fold
     jobs = Jobs()
     model = RemoteModel(folder, jobs)
     found = metrics.predict(model, ROWS, "binary", "yes")
-    assert list(found.labels) == ["no"] * 4 and found.probabilities.shape == (4, 2) and found.positive == "yes"
+    assert list(found.labels) == ["no"] * 4 and found.probabilities.shape == (4, 2) and found.positive_class == "yes"
     assert jobs.asked == 1
     model.predict(ROWS.head(2))
     assert jobs.asked == 2

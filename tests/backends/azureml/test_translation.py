@@ -54,7 +54,7 @@ class TestAutoML:
 
     @pytest.mark.parametrize("task", metrics.TASKS)
     def test_every_metric_with_a_name_there_can_be_asked_for(self, task):
-        for metric in metrics.of_task(task):
+        for metric in metrics.for_task(task):
             asked = parameters(task=task, primary_metric=metric.name)
             if metric.automl_name is None:
                 with pytest.raises(ParameterError, match=f"does not optimise {metric.name}"):
