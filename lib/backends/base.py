@@ -84,11 +84,11 @@ class NotebookExecutor(Protocol):
 
     Attributes
     ----------
-    places : int
+    slots : int
         How many it can execute at once.
     """
 
-    places: int
+    slots: int
 
     def execute(
         self,

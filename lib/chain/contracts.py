@@ -97,7 +97,7 @@ def check_outputs(notebook: Notebook, executed: Path, handed_on: Mapping[str, An
     where = display_path(notebook.path)
     if missing and not handed_on:  # a cell that calls sys.exit ends a notebook without an error
         cause = f"{where}: it ended without handing on {', '.join(missing)}: a cell left early (sys.exit?)"
-        raise failures.of_cause(executed, "LeftEarly", cause)
+        raise failures.from_cause(executed, "LeftEarly", cause)
     found = [f"{name} is missing" for name in missing]
     for name, value in handed_on.items():
         kind = notebook.outputs.get(name, "")
@@ -107,7 +107,7 @@ def check_outputs(notebook: Notebook, executed: Path, handed_on: Mapping[str, An
             found.append(f"{name} is {value!r}, and its reader expects {kind}")
     found += outputs.faults(handed_on)
     if found:
-        raise failures.of_cause(executed, "WrongOutput", f"{where} handed on what it should not: {'; '.join(found)}")
+        raise failures.from_cause(executed, "WrongOutput", f"{where} handed on what it should not: {'; '.join(found)}")
 
 
 def _option_faults(values: Mapping[str, Any]) -> list[str]:

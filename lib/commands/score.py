@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lib import backends
-from lib.commands import _parameters
-from lib.commands._bar import Bar
+from lib.commands import _arguments
 from lib.errors import DataError, GateError, NameNotFound, StageError
 from lib.forkserver import PID
-from lib.parameters import Parameters, check
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
@@ -33,14 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="FILE", help="the table; it needs the model's columns")
     parser.add_argument("--out", required=True, metavar="FILE", help="file for the scored rows: .csv or .parquet")
     parser.add_argument("--version", help="version of the model; by default the one in production")
-    _parameters.add(parser)
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Score row by row, in bounded memory; rows that cannot be scored are printed with their number."""
+    from tqdm import tqdm
+
     from lib.data import batches, marks
 
-    parameters = Parameters(check(_parameters.layers(options)))
+    parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
     if out.suffix.lower() not in (".csv", ".parquet"):
         raise DataError(f"--out: cannot write a {out.suffix or 'nameless'} file. Use .csv or .parquet.")
@@ -50,10 +50,10 @@ def execute(options: argparse.Namespace) -> int:
     numbers = [column.name for column in chosen.model.columns if column.kind.schema["type"] in ("number", "integer")]
     dialect = batches.detect_dialect(data, parameters.encoding)
     formats = batches.infer_number_formats(data, dialect, _PART_ROWS)
-    bar, rows, faults, share = Bar("rows"), 0, 0, [0.0]
-    with _model_process(chosen) as score, _writer(out) as write:
-        for part in batches.read(data, dialect, _PART_ROWS, lambda read: share.__setitem__(0, read)):
-            bar.show(share[0], rows)
+    rows, faults = 0, 0
+    bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
+    with _model_process(chosen) as score, _writer(out) as write, bar:
+        for part in batches.read(data, dialect, _PART_ROWS, lambda share: setattr(bar, "n", share)):
             if not rows:
                 _check_columns(list(part.columns), chosen.model, options.data)
             scored = score(marks.parse_numbers(part, numbers, formats))
@@ -62,8 +62,7 @@ def execute(options: argparse.Namespace) -> int:
             for row, fault in faulty[: max(0, _MAX_PRINTED_FAULTS - faults)]:
                 print(f"row {part.index[row] + 1}: {fault}")
             rows, faults = rows + len(part), faults + len(faulty)
-        bar.show(1, rows)
-        bar.end()
+            bar.set_postfix_str(f"{rows:,} rows")
     if faults > _MAX_PRINTED_FAULTS:
         print(
             f"... and {faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {display_path(out)} has all of them."

@@ -97,7 +97,7 @@ def _from_spreadsheets(frame, text):
     uncertain = text + b"Adelie,Total:,40,,,\n"
     yield Awkward("perhaps a total.csv", uncertain, rows=ROWS + 1, note="'Total' in island: if it sums up the rows")
     labels = frame["species"].where(np.arange(ROWS) % 7 > 0, frame["species"].str.upper() + " ")
-    yield Awkward("inconsistent labels.csv", as_csv(frame.assign(species=labels)), note="'ADELIE ' counts as 'Adelie'")
+    yield Awkward("inconsistent labels.csv", as_csv(frame.assign(species=labels)), note="'ADELIE ' into 'Adelie'")
 
 
 def _of_other_types(text):
@@ -183,7 +183,7 @@ def awkward_files():
     yield Awkward(
         "header twice.csv",
         text.replace(b"culmen,flipper", b"culmen,culmen"),
-        note="Column 4 is a second 'culmen' and is called 'culmen.2'",
+        note="Column 4 is another 'culmen' and was renamed to 'culmen.2'",
     )
     yield Awkward(
         "target twice.csv", text.replace(b"island,", b"species,", 1), "has 2 columns 'species' .columns 1 and 2"
@@ -191,7 +191,7 @@ def awkward_files():
     yield Awkward("spaces in header.csv", text.replace(b"species,island", b" species , is land/($)?"))
     yield Awkward("empty.csv", b"", "is empty .0 bytes")
     yield Awkward("header only.csv", text.split(b"\n")[0] + b"\n", "a header of 6 columns and no rows")
-    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "1 rows have a species; at least 20 are needed")
+    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "Only 1 rows have a value of species")
     yield Awkward("saved index.csv", frame.to_csv().encode(), note="Unnamed: 0")
     yield Awkward("constant.csv", as_csv(frame.assign(same=1, nothing=None)), columns=8)
     yield Awkward(
@@ -227,10 +227,10 @@ def awkward_files():
     once = pd.concat([frame, frame[:1].assign(species="Emperor")])
     yield Awkward("class seen once.csv", as_csv(once), rows=ROWS + 1, note="'Emperor' (0)")
     some = frame.assign(species=frame["species"].where(np.arange(ROWS) % 20 > 0))
-    yield Awkward("target missing.csv", as_csv(some), rows=ROWS - 16, note="16 rows without a species were left out")
-    yield Awkward("one class.csv", as_csv(frame.assign(species="Adelie")), "has one class only")
+    yield Awkward("target missing.csv", as_csv(some), rows=ROWS - 16, note="Dropped 16 rows without a value of species")
+    yield Awkward("one class.csv", as_csv(frame.assign(species="Adelie")), "has only one class")
     yield Awkward("class numbers.csv", as_csv(frame.assign(species=frame["species"].factorize()[0])))
-    yield Awkward("number with words.csv", as_csv(frame), "must be numbers", target="sex", task="regression")
+    yield Awkward("number with words.csv", as_csv(frame), "must contain numbers", target="sex", task="regression")
     yield Awkward("compressed.csv.gz", gzip.compress(text))
     yield Awkward("compressed.zip", zipped({"inside.csv": text}))
     yield Awkward("table.parquet", parquet.getvalue(), columns=7)

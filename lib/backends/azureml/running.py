@@ -77,7 +77,7 @@ class ClusterExecutor:
     ):
         self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
         self._parameters, self._stage = parameters, stage
-        self.places = clusters.places(stage)
+        self.slots = clusters.places(stage)
 
     def execute(
         self,
