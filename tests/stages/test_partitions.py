@@ -147,5 +147,5 @@ class TestParts:
             list_partitions(str(tmp_path / "shop.csv"), tmp_path / "scratch")
 
     def test_an_address_is_refused(self, tmp_path):
-        with pytest.raises(DataError, match="engine dask reads files that all workers see"):
+        with pytest.raises(DataError, match="engine dask reads files that all workers can access"):
             list_partitions("https://example.com/shop.csv", tmp_path)
