@@ -85,7 +85,7 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     """
     proposal = Proposal()
     notes = frame.attrs.get(tables.NOTES, [])
-    tables.column(frame, target_column, where)
+    tables.get_column(frame, target_column, where)
     frame, renamed = cleaning.deduplicate_columns(frame, [target_column])
     proposal.add_finding("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(notes))
     for note in renamed:

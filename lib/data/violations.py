@@ -153,7 +153,7 @@ def _run_checks(
 def _without_categoricals(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert categorical columns, because pandera cannot list missing values among categories."""
     converted = {
-        name: tables.decoded(values) if tables.is_encoded(values) else values.astype(object)
+        name: tables.decode_dictionary(values) if tables.is_dictionary_encoded(values) else values.astype(object)
         for name, values in frame.items()
         if isinstance(values.dtype, pd.CategoricalDtype)
     }
