@@ -98,13 +98,13 @@ class AzureBackend:
         return self._datasets.describe(uri, encoding)
 
     def read_table(
-        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
         """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or a local file.
 
-        `arrow_texts` has no effect, because datasets are always read with pandas strings.
+        `arrow_strings` has no effect, because datasets are always read with pandas strings.
         """
-        return self._datasets.read(uri, without, encoding)
+        return self._datasets.read(uri, exclude, encoding)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet and register it as a dataset."""

@@ -101,7 +101,7 @@ class Datasets:
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", description=path)
 
-    def read(self, uri: str, without: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
+    def read(self, uri: str, exclude: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
         """Read a table by an address of any kind; see `lib.data.tables.read`."""
         dataset = self._get(self.ensure_registered(uri, encoding))
         # The engine prints telemetry messages and the identity that it uses.
@@ -114,8 +114,8 @@ class Datasets:
                 "and set data to it."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
-        remaining = cleaning.drop_columns(frame, list(without), where=uri)
-        remaining.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
+        remaining = cleaning.drop_columns(frame, list(exclude), where=uri)
+        remaining.attrs.update({tables.NOTES: [], tables.UNREAD: list(exclude)})
         return remaining
 
     def get(self, uri: str) -> Any:

@@ -41,7 +41,7 @@ def tables(backend):
 def omit_columns(backend, *names):
     """Read a table without some columns; return the other columns and the attributes that record the omission."""
     uri = backend.write_table(TABLE, f"faults/{time.monotonic_ns()}.parquet")
-    frame = backend.read_table(uri, without=names)
+    frame = backend.read_table(uri, exclude=names)
     return {"columns": list(frame.columns), "attributes": frame.attrs}
 
 
