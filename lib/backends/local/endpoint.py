@@ -51,8 +51,8 @@ class LocalBackendEndpoint:
             rollout=Rollout(
                 percent=self._parameters.endpoint_traffic,
                 mirror=self._parameters.endpoint_mirror,
-                most_errors=self._parameters.endpoint_most_errors,
-                most_latency_ms=self._parameters.endpoint_most_latency_ms,
+                max_error_rate=self._parameters.endpoint_most_errors,
+                p95_latency_ms=self._parameters.endpoint_most_latency_ms,
                 watch_minutes=self._parameters.endpoint_watch_minutes,
             ),
             keeping=serving.Keeping(

@@ -141,7 +141,7 @@ class LocalEndpoint:
                     finally:
                         if not is_live:
                             line.say("take_down")
-                    line.say("keep", **dataclasses.asdict(keeping or Keeping(on=False)))
+                    line.say("log_requests", **dataclasses.asdict(keeping or Keeping(on=False)))
             finally:
                 if listener is not None:
                     listener.close()

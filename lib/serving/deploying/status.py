@@ -99,7 +99,7 @@ def of(name: str, log: Path, record: dict[str, Any], router: psutil.Process | No
         started=record.get("started"),
         beside=_beside(record) if record.get("new") else "",
         workers=tuple(pid for role in ("stable", "new") for pid in record.get(role, {}).get("workers", ()) if router),
-        kept=record.get("kept", {}),
+        kept=record.get("request_log", {}),
         events=tuple(record.get("events", ())),
         log=log,
     )
