@@ -8,6 +8,7 @@ has its own environment and starts its kernels in this one.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -21,6 +22,7 @@ from pathlib import Path
 from lib.paths import ROOT
 
 _PLOOMBER = ROOT / "benchmarks" / "ploomber.txt"
+Contender = Callable[[str, Path], None]  # runs a use case in a folder
 _CONTENDERS = ("plain functions", "run_all.py", "papermill, one after the other", "Ploomber")
 
 
@@ -32,22 +34,15 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=[], choices=_CONTENDERS, help="contenders to leave out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-chain-") as folder:
-        contenders = {
-            "plain functions": lambda workspace_folder: _run_module(
-                "benchmarks._plain_functions", options.params, workspace_folder
-            ),
-            "run_all.py": lambda workspace_folder: _run(
-                [sys.executable, "run_all.py", *_arguments(options.params, workspace_folder)]
-            ),
-            "papermill, one after the other": lambda workspace_folder: _run_module(
-                "benchmarks._papermill", options.params, workspace_folder
-            ),
+        contenders: dict[str, Contender] = {
+            "plain functions": functools.partial(_run_module, "benchmarks._plain_functions"),
+            "run_all.py": _run_chain,
+            "papermill, one after the other": functools.partial(_run_module, "benchmarks._papermill"),
         }
         if "Ploomber" not in options.without:
-            ploomber = _ploomber(Path(folder))
-            contenders["Ploomber"] = lambda workspace_folder: _run_ploomber(ploomber, options.params, workspace_folder)
+            contenders["Ploomber"] = functools.partial(_run_ploomber, _make_ploomber_environment(Path(folder)))
         contenders = {name: run for name, run in contenders.items() if name not in options.without}
-        seconds = _rounds(contenders, options.rounds, Path(folder))
+        seconds = _measure(contenders, options.params, options.rounds, Path(folder))
         overheads = _idle_notebooks(Path(folder))
     _print_chain(seconds, options)
     print(
@@ -56,18 +51,18 @@ def main() -> None:
     )
 
 
-def _rounds(contenders: dict[str, Callable[[Path], None]], rounds: int, folder: Path) -> dict[str, list[float]]:
+def _measure(contenders: dict[str, Contender], params: str, rounds: int, folder: Path) -> dict[str, list[float]]:
     """Return the seconds of each contender in each round; the order rotates, so that none is always first."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     names = list(contenders)
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            workspace_folder = Path(tempfile.mkdtemp(dir=folder))
+            run_folder = Path(tempfile.mkdtemp(dir=folder))
             started = time.perf_counter()
-            contenders[name](workspace_folder)
+            contenders[name](params, run_folder)
             seconds[name].append(time.perf_counter() - started)
             print(f"round {number + 1}: {name} {seconds[name][-1]:.1f} s", file=sys.stderr)
-            _stop_endpoints(workspace_folder)
+            _stop_endpoints(run_folder)
     return seconds
 
 
@@ -128,6 +123,10 @@ def _arguments(params: str, folder: Path) -> list[str]:
     return ["--params", params, "-p", f"workspace={folder / 'workspace'}", "-p", f"runs_folder={folder / 'runs'}"]
 
 
+def _run_chain(params: str, folder: Path) -> None:
+    _run([sys.executable, "run_all.py", *_arguments(params, folder)])
+
+
 def _run_module(module: str, params: str, folder: Path) -> None:
     _run([sys.executable, "-m", module, params, str(folder)])
 
@@ -146,7 +145,7 @@ def _stop_endpoints(folder: Path) -> None:
         _run([sys.executable, *stop])
 
 
-def _ploomber(folder: Path) -> Path:
+def _make_ploomber_environment(folder: Path) -> Path:
     """Make an environment with Ploomber and return its Python."""
     uv = [str(Path(sys.executable).with_name("uv"))]
     index = subprocess.run(
