@@ -1,7 +1,7 @@
 """A fast model, built from a model and used only if it gives exactly the same answers.
 
 Most of the time of a single row is spent in the input checks of pandas and scikit-learn, not in the model. If the first
-step of a pipeline has a ``direct`` form, as `lib.training.features` does, rows go through that as plain arrays; if the
+step of a pipeline offers an ``array_encoder``, rows go through that (see `lib.training.features`); if the
 last step is a histogram gradient boosting, they go through `trees` instead of its own ``predict``.
 
 Both models answer the example rows, which come from the test set, and synthetic rows drawn from the baseline: missing
@@ -41,10 +41,10 @@ def build(model: Model) -> FastModel:
         If the model has no fast form.
     """
     pipeline = model.estimator
-    if not isinstance(pipeline, Pipeline) or len(pipeline) != 2 or not hasattr(pipeline[0], "direct"):
+    if not isinstance(pipeline, Pipeline) or len(pipeline) != 2 or not hasattr(pipeline[0], "array_encoder"):
         raise NoFastModel("it is not a pipeline of a table encoder and a model")
     try:
-        encode, last = pipeline[0].direct(), _last_step(pipeline[-1])
+        encode, last = pipeline[0].array_encoder(), _last_step(pipeline[-1])
     except Exception as error:  # private attributes of a library may have changed
         raise NoFastModel(f"building it failed: {error!r}") from error
     return FastModel(model.columns, encode, last, getattr(pipeline[-1], "classes_", None))
