@@ -54,6 +54,14 @@ def test_parameters_are_saved_and_can_be_loaded(run):
     assert run.parameters == PARAMETERS
 
 
+def test_saved_parameters_have_no_aliases(tmp_path):
+    prices = {"small": 1.5}
+    run = RunRecord.new(tmp_path, "shop", {"prices": prices, "azure": {"prices": prices}})
+    text = (run.folder / record.PARAMETERS).read_text()
+    assert "&" not in text and "*" not in text
+    assert yaml.safe_load(text)["azure"]["prices"] == prices
+
+
 def test_stage_is_recorded_at_its_start_and_end(run):
     entry = run.begin("train linear", "03_train-linear.ipynb")
     (stage,) = read(run)["stages"]
