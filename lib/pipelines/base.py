@@ -104,7 +104,7 @@ class BasePipeline:
         """
         outputs.glue(values)
         if self._run_id:
-            self.backend.tracking.keep_outputs(self._run_id, values)
+            self.backend.tracking.log_outputs(self._run_id, values)
 
     # Hooks
 

@@ -15,7 +15,7 @@ SAME = {"seed": "42", "lib/metrics.py": "a" * 64}
 @pytest.fixture
 def past(tmp_path, monkeypatch):
     """Finished runs, without artifacts of a backend."""
-    monkeypatch.setattr(backends, "fallen", lambda *anything: [])
+    monkeypatch.setattr(backends, "missing_artifacts", lambda *anything: [])
     return Past(tmp_path)
 
 
@@ -104,11 +104,11 @@ class TestMissingResults:
     def test_backend_reports_missing_artifacts(self, past, kept, monkeypatch):
         asked = []
 
-        def fallen(parameters, *about):
+        def missing_artifacts(parameters, *about):
             asked.append(about)
             return ["its MLflow run is gone"]
 
-        monkeypatch.setattr(backends, "fallen", fallen)
+        monkeypatch.setattr(backends, "missing_artifacts", missing_artifacts)
         assert past.reuse.find("train one", SAME) is None
         assert past.reuse.reasons_to_run("train one", SAME) == ["its MLflow run is gone"]
         assert asked[0] == ("train", "one", kept.name)

@@ -408,7 +408,7 @@ class TestReuse:
     @pytest.fixture(autouse=True)
     def without_mlflow(self, monkeypatch):
         """The small notebooks have no MLflow runs that could be missing."""
-        monkeypatch.setattr(backends, "fallen", lambda parameters, stage, name, run_name: [])
+        monkeypatch.setattr(backends, "missing_artifacts", lambda parameters, stage, name, run_name: [])
 
     @pytest.fixture
     def two(self, chain, tmp_path):

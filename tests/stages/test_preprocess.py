@@ -173,7 +173,7 @@ class TestWhatItRefuses:
         assert versions_of(pipeline) == ([], None)
         assert not list(workspace.rglob("*.parquet"))
         assert pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data") is None
-        runs = pipeline.backend.tracking.client.search_runs([pipeline.backend.tracking.experiment(NAME)])
+        runs = pipeline.backend.tracking.client.search_runs([pipeline.backend.tracking.experiment_id(NAME)])
         assert [run.info.status for run in runs] == ["FAILED"]
 
     def test_too_few_rows(self, workspace):
