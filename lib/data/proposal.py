@@ -75,7 +75,7 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     """
     made = Proposal()
     read = frame.attrs.get(tables.NOTES, [])
-    tables.column(frame, target_column, where)
+    tables.get_column(frame, target_column, where)
     frame, renamed = cleaning.deduplicate_columns(frame, [target_column])
     made.find("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(read) or "read")
     for note in renamed:

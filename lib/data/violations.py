@@ -123,7 +123,7 @@ def _collect(
 ) -> None:
     # Of categories pandera cannot name those that are missing.
     plain = {
-        name: tables.decoded(values) if tables.is_encoded(values) else values.astype(object)
+        name: tables.decode_dictionary(values) if tables.is_dictionary_encoded(values) else values.astype(object)
         for name, values in part.items()
         if isinstance(values.dtype, pd.CategoricalDtype)
     }

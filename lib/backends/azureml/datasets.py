@@ -140,7 +140,7 @@ class Tables:
         import pyarrow.parquet as pq
         from azureml.core import Dataset
 
-        arrow = to_dataset_types(tables.as_arrow(frame))
+        arrow = to_dataset_types(tables.pandas_to_arrow(frame))
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "table.parquet"
             pq.write_table(arrow, file)

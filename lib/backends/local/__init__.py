@@ -23,7 +23,7 @@ def faults(parameters: Parameters) -> list[str]:
     """What can be seen to be wrong before anything is started: a sentence each."""
     found = []
     try:
-        sources.found(parameters.data)
+        sources.describe(parameters.data)
     except InputError as error:
         found.append(f"data: {error}")
     return found + (automl.faults(parameters) if parameters.automl else []) + _port_faults(parameters)

@@ -82,7 +82,7 @@ class LocalBackend:
         """Path and size of a table's file."""
         from lib.data import sources
 
-        return sources.found(uri)
+        return sources.describe(uri)
 
     def read_table(
         self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
