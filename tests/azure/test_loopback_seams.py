@@ -1,11 +1,11 @@
-"""The real SDKs, a process for each seam: what they get from the loopback Azure, and the calls they make for it."""
+"""The real SDKs on the loopback Azure, one process for each part: their results and their calls."""
 
 import pytest
 
 pytestmark = pytest.mark.usefixtures("azurite")
 
 
-def test_a_table_is_uploaded_registered_twice_and_read_with_its_types(azure):
+def test_a_table_is_registered_and_read_with_its_types(azure):
     assert azure.client("data") == {
         "types": {"day": "object", "late": "int64", "name": "object"},
         "rows": [{"day": "2026-01-01", "late": 0, "name": "a"}, {"day": "2026-01-02", "late": 1, "name": "b"}],
@@ -14,7 +14,7 @@ def test_a_table_is_uploaded_registered_twice_and_read_with_its_types(azure):
     azure.assert_matches_contract("data")
 
 
-def test_mlflow_and_the_sdk_see_the_same_runs_and_the_same_model_versions(azure):
+def test_mlflow_and_the_sdk_share_runs_and_model_versions(azure):
     found = azure.client("registry")
     tags = {"1": {"stage": "candidate"}, "2": {"stage": "production"}, "3": {"stage": "v1", "more": "yes"}}
     assert found["found"] == found["with_mlflow"] == tags
@@ -26,7 +26,7 @@ def test_mlflow_and_the_sdk_see_the_same_runs_and_the_same_model_versions(azure)
 
 
 @pytest.mark.slow
-def test_a_job_runs_what_was_uploaded_and_leaves_its_files_metrics_and_log(azure):
+def test_a_job_leaves_files_metrics_and_a_log(azure):
     found = azure.client("job")
     assert found["status"] == "Completed" and found["state"] == "Succeeded"
     assert found["metrics"] == {"rows": 12, "score": 0.75} and found["tags"] == {"colour": "blue", "by": "mlflow"}
@@ -36,7 +36,7 @@ def test_a_job_runs_what_was_uploaded_and_leaves_its_files_metrics_and_log(azure
 
 
 @pytest.mark.slow
-def test_automl_trains_children_and_its_model_opens_in_its_own_image_alone(azure):
+def test_automl_models_load_only_in_automls_image(azure):
     found = azure.client("automl")
     assert found["status"] == "Completed" and found["children"] == 3
     assert found["best"] == found["auc"][-1] > 0.9
@@ -46,11 +46,11 @@ def test_automl_trains_children_and_its_model_opens_in_its_own_image_alone(azure
 
 
 @pytest.mark.slow
-def test_an_endpoint_serves_the_deployments_own_code_blue_and_green(azure):
+def test_an_endpoint_serves_blue_and_green_deployments(azure):
     found = azure.client("endpoint_v2")
     assert found["live"] == ["blue"] * 4 and found["named"] == {"text": "w1", "colour": "green"}
     assert found["both"] == ["blue", "blue", "green", "green"]
-    # Half of the four were mirrored, one named it, two were its share; the one that fails may be either's.
+    # Of four requests, half were mirrored; one named green, two were its share; the failing one may be either's.
     assert found["green_asked"] in (5, 6)
     assert found["failure"] == [424, "500"]
     assert found["left"] == ["blue"] and found["endpoints"] == []
@@ -59,7 +59,7 @@ def test_an_endpoint_serves_the_deployments_own_code_blue_and_green(azure):
 
 
 @pytest.mark.slow
-def test_an_endpoint_serves_an_mlflow_model_without_code(azure):
+def test_an_endpoint_serves_an_mlflow_model(azure):
     found = azure.client("endpoint_mlflow")
     assert found == {"predicted": [0, 2, 4], "names": ["blue"], "endpoints": []}
     azure.assert_matches_contract("endpoint_mlflow")

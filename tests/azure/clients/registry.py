@@ -1,4 +1,4 @@
-"""A run of MLflow on the workspace, its model registered by MLflow, and the same version and run by the SDK."""
+"""Log a run and register a model with MLflow, and read both with the SDK."""
 
 import json
 import tempfile

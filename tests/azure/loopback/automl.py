@@ -1,4 +1,4 @@
-"""An AutoML run: models really trained, in the image of AutoML's jobs, each a child run as soon as it is there."""
+"""AutoML runs: models trained in the image of AutoML's jobs, each recorded as a child run when it is finished."""
 
 import json
 import traceback
@@ -15,7 +15,7 @@ LOWER_IS_BETTER = ("log_loss", "error")
 
 
 def execute(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any]) -> None:
-    """See an AutoML run through to its end."""
+    """Execute an AutoML run to its end."""
     cluster = azure.store.computes[run.dto["target"]]
     try:
         prepare_image(azure, run, {})
@@ -25,12 +25,12 @@ def execute(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any
                 azure.tracking.set_status(run, "Running")
                 train(azure, run, definition, settings)
             finally:
-                cluster.give_node_back(run)
+                cluster.release_node(run)
         azure.tracking.set_status(run, "Canceled" if run.cancelled.is_set() else "Completed")
     except JobFailed as failure:
         azure.tracking.set_status(run, "Failed", failure.error)
     except Exception:
-        azure.broken(traceback.format_exc())
+        azure.record_failure(traceback.format_exc())
         azure.tracking.set_status(run, "Failed", {"code": "LoopbackError", "message": traceback.format_exc()})
 
 
@@ -54,7 +54,7 @@ def train(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any])
             return
     azure.put_artifact(run, "user_logs/std_log.txt", (folder / "log.txt").read_bytes())
     if run.process.popen.returncode:
-        last = run.process.text()[-2000:]
+        last = run.process.read_log()[-2000:]
         raise JobFailed("UserError", f"AutoML failed: exit code {run.process.popen.returncode}.\n{last}")
     lower = settings["primary_metric"].endswith(LOWER_IS_BETTER)
     best = (min if lower else max)(scores, key=lambda child: scores[child])
