@@ -15,51 +15,51 @@ def test_a_table_is_registered_and_read_with_its_types(azure):
 
 
 def test_mlflow_and_the_sdk_share_runs_and_model_versions(azure):
-    found = azure.client("registry")
+    result = azure.client("registry")
     tags = {"1": {"stage": "candidate"}, "2": {"stage": "production"}, "3": {"stage": "v1", "more": "yes"}}
-    assert found["found"] == found["with_mlflow"] == tags
-    assert found["production"] == [2] and {"MLmodel", "conda.yaml"} < set(found["files"])
-    assert found["seen"] == [{"rows": 5.0}, "FINISHED", "sdk"]
-    assert found["other"] == [[1.0, 0.5, pytest.approx(1 / 3)], "Completed", "train"]
-    assert found["loaded"] == [1] and found["logged_models"] == 404
+    assert result["registered"] == result["with_mlflow"] == tags
+    assert result["production"] == [2] and {"MLmodel", "conda.yaml"} < set(result["files"])
+    assert result["seen"] == [{"rows": 5.0}, "FINISHED", "sdk"]
+    assert result["other"] == [[1.0, 0.5, pytest.approx(1 / 3)], "Completed", "train"]
+    assert result["loaded"] == [1] and result["logged_models"] == 404
     azure.assert_matches_contract("registry")
 
 
 @pytest.mark.slow
 def test_a_job_leaves_files_metrics_and_a_log(azure):
-    found = azure.client("job")
-    assert found["status"] == "Completed" and found["state"] == "Succeeded"
-    assert found["metrics"] == {"rows": 12, "score": 0.75} and found["tags"] == {"colour": "blue", "by": "mlflow"}
-    assert found["files"] == ["notes/note.txt", "outputs/model.txt", "user_logs/std_log.txt"]
-    assert found["model"] == "content" and "hello from flights_" in found["log"]
+    result = azure.client("job")
+    assert result["status"] == "Completed" and result["state"] == "Succeeded"
+    assert result["metrics"] == {"rows": 12, "score": 0.75} and result["tags"] == {"colour": "blue", "by": "mlflow"}
+    assert result["files"] == ["notes/note.txt", "outputs/model.txt", "user_logs/std_log.txt"]
+    assert result["model"] == "content" and "hello from flights_" in result["log"]
     azure.assert_matches_contract("job")
 
 
 @pytest.mark.slow
 def test_automl_models_load_only_in_automls_image(azure):
-    found = azure.client("automl")
-    assert found["status"] == "Completed" and found["children"] == 3
-    assert found["best"] == found["auc"][-1] > 0.9
-    assert found["unpickled"] == "loopback_automl"
-    assert found["version"] == 1 and found["cancelled"] == "Canceled"
+    result = azure.client("automl")
+    assert result["status"] == "Completed" and result["children"] == 3
+    assert result["best"] == result["auc"][-1] > 0.9
+    assert result["unpickled"] == "loopback_automl"
+    assert result["version"] == 1 and result["cancelled"] == "Canceled"
     azure.assert_matches_contract("automl")
 
 
 @pytest.mark.slow
 def test_an_endpoint_serves_blue_and_green_deployments(azure):
-    found = azure.client("endpoint_v2")
-    assert found["live"] == ["blue"] * 4 and found["named"] == {"text": "w1", "colour": "green"}
-    assert found["both"] == ["blue", "blue", "green", "green"]
+    result = azure.client("endpoint_v2")
+    assert result["live"] == ["blue"] * 4 and result["named"] == {"text": "w1", "colour": "green"}
+    assert result["both"] == ["blue", "blue", "green", "green"]
     # Of four requests, half were mirrored; one named green, two were its share; the failing one may be either's.
-    assert found["green_asked"] in (5, 6)
-    assert found["failure"] == [424, "500"]
-    assert found["left"] == ["blue"] and found["endpoints"] == []
-    assert found["model"] == ["1", {"stage": "candidate"}]
+    assert result["green_asked"] in (5, 6)
+    assert result["failure"] == [424, "500"]
+    assert result["left"] == ["blue"] and result["endpoints"] == []
+    assert result["model"] == ["1", {"stage": "candidate"}]
     azure.assert_matches_contract("endpoint_v2")
 
 
 @pytest.mark.slow
 def test_an_endpoint_serves_an_mlflow_model(azure):
-    found = azure.client("endpoint_mlflow")
-    assert found == {"predicted": [0, 2, 4], "names": ["blue"], "endpoints": []}
+    result = azure.client("endpoint_mlflow")
+    assert result == {"predicted": [0, 2, 4], "names": ["blue"], "endpoints": []}
     azure.assert_matches_contract("endpoint_mlflow")

@@ -64,17 +64,17 @@ def train(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any])
 
 
 def add_child(azure, parent: Run, settings: dict[str, Any], iteration: int, result: Path) -> Run:
-    found = json.loads(result.read_text())
+    model = json.loads(result.read_text())
     run_id = f"{parent.id}_{iteration}"
     place = f"aml://artifact/ExperimentRun/dcid.{run_id}/outputs"
-    score = found["metrics"][settings["primary_metric"]]
+    score = model["metrics"][settings["primary_metric"]]
     child = azure.tracking.create_run(
         run_id, parent.experiment, parentRunId=parent.id, rootRunId=parent.id, target=parent.dto["target"],
         primaryMetricName=settings["primary_metric"],
         properties={
             "runTemplate": "automl_child", "pipeline_id": uuid.uuid4().hex, "iteration": str(iteration),
             "score": str(score), "primary_metric": settings["primary_metric"], "run_preprocessor": "StandardScaler",
-            "run_algorithm": found["algorithm"], "fit_time": str(found["fit_seconds"]), "training_percent": "100",
+            "run_algorithm": model["algorithm"], "fit_time": str(model["fit_seconds"]), "training_percent": "100",
             "goal": f"{settings['primary_metric']}_{'min' if 'error' in settings['primary_metric'] else 'max'}",
             "predicted_cost": "0", "dependencies_versions": "{}", "model_output_path": "outputs/model.pkl",
             "model_name": f"AutoML{parent.id.removeprefix('AutoML_')[:9]}{iteration}",
@@ -85,7 +85,7 @@ def add_child(azure, parent: Run, settings: dict[str, Any], iteration: int, resu
     )  # fmt: skip
     child.executed = True
     azure.tracking.set_status(child, "Running")
-    log(azure, child, found["metrics"])
+    log(azure, child, model["metrics"])
     for file in sorted((result.parent / "outputs").rglob("*")):
         if file.is_file():
             azure.put_artifact(child, str(file.relative_to(result.parent)), file.read_bytes())

@@ -81,14 +81,14 @@ class Blobs:
 
     def list(self, container: str, prefix: str = "") -> list[str]:
         """Return the names of the blobs with a prefix."""
-        found, marker = [], ""
+        blob_names, marker = [], ""
         while True:
             query = {"restype": "container", "comp": "list", "prefix": prefix, "marker": marker}
             tree = ElementTree.fromstring(self.request("GET", container, query).body.decode("utf-8-sig"))
-            found += [element.text or "" for element in tree.iterfind("Blobs/Blob/Name")]
+            blob_names += [element.text or "" for element in tree.iterfind("Blobs/Blob/Name")]
             marker = tree.findtext("NextMarker") or ""
             if not marker:
-                return found
+                return blob_names
 
     def download(self, container: str, prefix: str, folder: Path) -> None:
         """Download the blob or the folder at a prefix. The last part of the prefix is kept as a name in `folder`."""

@@ -18,11 +18,11 @@ IGNORED_HOSTS = ("services.visualstudio.com", "applicationinsights.azure.com", "
 
 def lines(entries: list[Entry]) -> list[str]:
     """Return the contract lines of calls."""
-    found = set()
+    contract_lines = set()
     for entry in entries:
         if entry.route and not entry.route.split()[1].endswith(IGNORED_HOSTS):
-            found.add(f"{entry.route} {entry.api_version}".rstrip())
-    return sorted(found, key=lambda line: (line.split()[1:], line))
+            contract_lines.add(f"{entry.route} {entry.api_version}".rstrip())
+    return sorted(contract_lines, key=lambda line: (line.split()[1:], line))
 
 
 def differences(entries: list[Entry], scenario: str, folder: Path = FOLDER) -> list[str]:

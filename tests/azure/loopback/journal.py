@@ -82,10 +82,10 @@ class Journal:
     @staticmethod
     def faults(entries: list[Entry]) -> list[str]:
         """Describe the calls without a route, the rejected hosts and the failures of the loopback itself."""
-        found = []
+        problems = []
         for entry in entries:
             if entry.failure:
-                found.append(f"{entry}\n{entry.failure}")
+                problems.append(f"{entry}\n{entry.failure}")
             elif not entry.route:
-                found.append(f"{entry}: no route; User-Agent {entry.client!r}, body {entry.request[:500]!r}")
-        return found
+                problems.append(f"{entry}: no route; User-Agent {entry.client!r}, body {entry.request[:500]!r}")
+        return problems

@@ -74,20 +74,20 @@ class Registry:
 
     def get(self, name: str, version: str) -> ModelVersion:
         try:
-            found = self.tracking.request("GET", "model-versions/get", {"name": name, "version": version})
+            result = self.tracking.request("GET", "model-versions/get", {"name": name, "version": version})
         except MlflowError as error:
             if error.status not in (400, 404):
                 raise
             raise not_found(f"Model with name: {name}, version: {version} could not be found.") from None
-        return self.read(found["model_version"])
+        return self.read(result["model_version"])
 
     def search(self, name: str = "") -> list[ModelVersion]:
         """Return all versions, or those of one model, newest first."""
         query: dict[str, Any] = {"max_results": 10000}
         if name:
             query["filter"] = f"name='{name}'"
-        found = self.tracking.request("GET", "model-versions/search", query).get("model_versions", [])
-        return sorted(map(self.read, found), key=lambda version: (version.created_ms, version.number), reverse=True)
+        result = self.tracking.request("GET", "model-versions/search", query).get("model_versions", [])
+        return sorted(map(self.read, result), key=lambda version: (version.created_ms, version.number), reverse=True)
 
     def set_tags(self, model: ModelVersion, tags: dict[str, str]) -> None:
         """Replace all tags."""
@@ -116,7 +116,7 @@ class Registry:
         for container, prefix in self.blob_locations(model.source):
             self.blobs.download(container, prefix, folder)
         if not any(folder.iterdir()):
-            raise FileNotFoundError(f"nothing stands at {model.source}")
+            raise FileNotFoundError(f"there are no files at {model.source}")
         return folder
 
     def blob_locations(self, source: str) -> list[tuple[str, str]]:

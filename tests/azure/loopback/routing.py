@@ -63,15 +63,15 @@ class Routes:
 def compile_template(template: str) -> re.Pattern[str]:
     """Compile a template to a regular expression with its parameters as named groups."""
     parts = re.split(r"({\w+(?::path)?})", template)
-    found = []
+    expressions = []
     for part in parts:
         if not part.startswith("{"):
-            found.append(re.escape(part))
+            expressions.append(re.escape(part))
         elif part.endswith(":path}"):
-            found.append(f"(?P<{part[1:-6]}>.*)")
+            expressions.append(f"(?P<{part[1:-6]}>.*)")
         else:
-            found.append(f"(?P<{part[1:-1]}>[^/]+)")
-    return re.compile("".join(found), re.IGNORECASE)
+            expressions.append(f"(?P<{part[1:-1]}>[^/]+)")
+    return re.compile("".join(expressions), re.IGNORECASE)
 
 
 class Router:

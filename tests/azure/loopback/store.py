@@ -117,13 +117,13 @@ class Store:
 
     def experiment(self, name_or_id: str) -> dict[str, Any]:
         """Return an experiment by name or id."""
-        found = self.experiments.get(name_or_id)
+        result = self.experiments.get(name_or_id)
         for experiment in self.experiments.values():
             if experiment["experimentId"] == name_or_id:
-                found = experiment
-        if found is None:
+                result = experiment
+        if result is None:
             raise not_found(f"Experiment {name_or_id} not found in the workspace.")
-        return found
+        return result
 
     def run(self, run_id: str) -> Run:
         if run_id not in self.runs:

@@ -184,8 +184,8 @@ class Tracking:
         return next((run.id for run in self.store.runs.values() if run.mlflow_id == mlflow_id), mlflow_id)
 
     def azure_experiment_id(self, mlflow_id: str) -> str:
-        found = (azure for azure, mlflow in self.mlflow_experiments.items() if mlflow == mlflow_id)
-        identifier = next(found, None)
+        matches = (azure for azure, mlflow in self.mlflow_experiments.items() if mlflow == mlflow_id)
+        identifier = next(matches, None)
         if identifier is None:  # created by a client that has not read it yet
             name = self.request("GET", "experiments/get", {"experiment_id": mlflow_id})["experiment"]["name"]
             self.add_experiment(name, mlflow_id)

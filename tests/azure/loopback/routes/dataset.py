@@ -92,12 +92,12 @@ def by_name(azure, call: Call, name: str) -> Reply:
 
 @routes.on("GET", BASE + "/datasets/query/savedDatasetId={identifier}")
 def by_saved(azure, call: Call, identifier: str) -> Reply:
-    found = []
+    versions = []
     for dataset in azure.store.datasets.values():
         for version in dataset["versions"]:
             if version["savedDatasetId"] == identifier:
-                found.append(version_of(dataset, version["versionId"]))
-    return page(found)
+                versions.append(version_of(dataset, version["versionId"]))
+    return page(versions)
 
 
 @routes.on("GET", BASE + "/datasets/{identifier}")
