@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import textwrap
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
 _MOST_CLASSES = 12
 _MOST_BARS = 20
 _LABEL_LENGTH = 28
+MARKED = "marked"  # key of a table's ``attrs``: the rows or columns to emphasize
 
 
 class Chart(Figure):
@@ -47,19 +49,27 @@ class Chart(Figure):
 
 
 class Table(pd.DataFrame):
-    """Table that shows itself in a notebook whole: no text cut off, no row left out, texts at the left."""
+    """Table that Jupyter shows in full: nothing is cut, text is left-aligned, marked rows and columns are bold."""
 
     @property
     def _constructor(self) -> type:
-        return Table  # or set_index and the like would give a plain table
+        return Table  # otherwise set_index and the like would return a plain DataFrame
 
     def _repr_html_(self) -> str:
         texts = self.select_dtypes(object).columns
         left = [{"selector": "th", "props": [("text-align", "left")]}]
         style = self.style.format(precision=4, thousands=",", escape="html").set_table_styles(left)
+        marked = {str(name) for name in self.attrs.get(MARKED, [])}
         for axis in (0, 1):
-            style = style.format_index(escape="html", axis=axis)
-        return style.set_properties(subset=texts, **{"text-align": "left"}).to_html()
+            style = style.format_index(lambda label: _star(label, marked), escape="html", axis=axis)
+        style = style.set_properties(subset=texts, **{"text-align": "left"})
+        for rows, columns in ((self.index.isin(marked), slice(None)), (slice(None), self.columns.isin(marked))):
+            style = style.set_properties(subset=(rows, columns), **{"font-weight": "bold"})
+        return style.to_html()
+
+
+def _star(label: Any, marked: set[str]) -> str:
+    return f"{label} ★" if str(label) in marked else str(label)
 
 
 def target_distribution(target: pd.Series, task: str) -> Chart:
@@ -68,14 +78,14 @@ def target_distribution(target: pd.Series, task: str) -> Chart:
     axes = _axes(chart)
     if task == "regression":
         _histogram(axes, target)
-        axes.set(xlabel=_short(target.name), ylabel="rows")
+        axes.set(xlabel=_label(target.name), ylabel="rows")
         return chart
     counts = counted(target)
     shown = counts.head(_MOST_BARS)[::-1]
     bars = axes.barh(range(len(shown)), shown.to_numpy(), color=_BLUE)
-    axes.set_yticks(range(len(shown)), [_short(one) for one in shown.index])
+    axes.set_yticks(range(len(shown)), [_label(one) for one in shown.index])
     axes.bar_label(bars, [f"{count:,} ({count / len(target):.1%})" for count in shown], padding=4)
-    axes.set(xlabel="rows", ylabel=_short(target.name))
+    axes.set(xlabel="rows", ylabel=_label(target.name))
     axes.margins(x=0.2)
     return chart
 
@@ -96,12 +106,13 @@ def confusion_matrix(y_true: Any, predictions: Predictions) -> Chart:
         colour = "white" if shares[row, column] > 0.5 else "black"
         text = f"{values[row, column]:,}" + (f"\n{shares[row, column]:.0%}" if len(counts) <= 5 else "")
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    names = [_short(one) for one in counts.index]
+    names = [_label(one) for one in counts.index]
     axes.set_xticks(
         range(len(names)), names, rotation=30 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center"
     )
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted", ylabel="actual")
+    target = getattr(y_true, "name", None) or ""
+    axes.set(xlabel=f"predicted {_label(target)}".strip(), ylabel=f"actual {_label(target)}".strip())
     return chart
 
 
@@ -123,9 +134,9 @@ def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
     for one, probability in curves.items():
         false, true, _ = sk.roc_curve(truth == one, probability)
         precision, recall, _ = sk.precision_recall_curve(truth == one, probability)
-        left.plot(false, true, label=f"{_short(one)} (area {sk.auc(false, true):.3f})")
+        left.plot(false, true, label=f"{_label(one)} (area {sk.auc(false, true):.3f})")
         right.plot(
-            recall, precision, label=f"{_short(one)} (mean {sk.average_precision_score(truth == one, probability):.3f})"
+            recall, precision, label=f"{_label(one)} (mean {sk.average_precision_score(truth == one, probability):.3f})"
         )
     left.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
@@ -161,7 +172,7 @@ def column_importance(importances: pd.DataFrame, metric: Metric) -> Chart:
     chart = Chart(height=1.2 + 0.26 * len(shown))
     axes = _axes(chart)
     axes.barh(range(len(shown)), shown["mean"], xerr=shown["deviation"], color=_BLUE, ecolor=_GREY)
-    axes.set_yticks(range(len(shown)), [_short(one) for one in shown.index])
+    axes.set_yticks(range(len(shown)), [_label(one) for one in shown.index])
     axes.set(xlabel=f"{metric.name} lost when shuffled")
     return chart
 
@@ -173,7 +184,7 @@ def candidate_scores(scores: Mapping[str, float], metric: Metric, chosen: str, t
     axes = _axes(chart)
     values = [scores[one] for one in names]
     bars = axes.barh(range(len(names)), values, color=[_ORANGE if one == chosen else _BLUE for one in names])
-    axes.set_yticks(range(len(names)), [_short(one) for one in names])
+    axes.set_yticks(range(len(names)), [_label(one) for one in names])
     axes.bar_label(bars, [f"{value:.4g}" for value in values], padding=4)
     if threshold is not None:
         axes.axvline(threshold, color=_GREY, linestyle="--", linewidth=1)
@@ -189,7 +200,7 @@ def search_progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
     chart = Chart(9.6, 4.2)
     axes = _axes(chart)
     for family, rows in done.groupby("family", sort=True):
-        axes.scatter(rows["done_seconds"], rows["score"], s=28, label=_short(family))
+        axes.scatter(rows["done_seconds"], rows["score"], s=28, label=_label(family))
     best = done["score"].cummax() if metric.greater_is_better else done["score"].cummin()
     axes.step(done["done_seconds"], best, where="post", color=_GREY, linewidth=1, label="best so far")
     axes.set(xlabel="seconds since the search began", ylabel=f"{metric.name} ({metric.direction})")
@@ -212,7 +223,7 @@ def _tidy(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _short(label: Any) -> str:
-    text = str(label)
-    text = text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 1] + "…"
-    return text.replace("$", r"\$")  # matplotlib would set what stands between two as a formula
+def _label(text: Any) -> str:
+    """Return a name as a chart shows it: whole, a long one on several lines."""
+    lines = textwrap.wrap(str(text), _LABEL_LENGTH, break_on_hyphens=False) or [""]
+    return "\n".join(lines).replace("$", r"\$")  # matplotlib typesets text between two $ as a formula

@@ -46,7 +46,7 @@ def of(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, str]:
     ----------
     notebook : Notebook
     given : mapping
-        Its parameters.
+        The values that its results depend on; see `Execution.depends_on`.
 
     Returns
     -------

@@ -58,7 +58,7 @@ class RunRecord:
         """
         folder = _new_folder(runs_folder, name)
         lock = _locked(folder)
-        text = yaml.safe_dump(dict(parameters), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump({**parameters, "run_name": folder.name}, sort_keys=False, allow_unicode=True)
         (folder / PARAMETERS).write_text(text, encoding="utf-8")
         record = cls(
             folder, {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}, lock

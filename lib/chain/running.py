@@ -13,16 +13,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
-from lib.chain import contracts, fingerprint, plan
+from lib.chain import contracts, fingerprint, pages, plan
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
 from lib.chain.failures import Interrupted, StageFailed
+from lib.chain.notebooks import OVERRIDES, USE_CASE
 from lib.chain.plan import Execution
 from lib.chain.progress import Progress
 from lib.chain.record import RunRecord
 from lib.errors import MillraceError
 from lib.parameters import Parameters
-from lib.paths import ROOT
+from lib.paths import ROOT, display_path
 
 if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor
@@ -72,7 +73,7 @@ def run(
                 forking.kernels.prepare(1)  # its imports overlap ours
             parameters = Parameters({**values, RUN_NAME: record.name})
             elsewhere = backends.executors(parameters, [one.notebook.stage for one in executions])
-            runner = _Runner(parameters, elsewhere, record, progress, fork, reuse)
+            runner = _Runner(executions, parameters, elsewhere, record, progress, fork, reuse)
             for together, following in zip(rounds, [*rounds[1:], []], strict=True):
                 runner.round(together, following)
             return runner.values
@@ -85,6 +86,7 @@ class _Runner:
 
     def __init__(
         self,
+        executions: Sequence[Execution],
         values: Parameters,
         elsewhere: Mapping[str, NotebookExecutor],
         record: RunRecord,
@@ -94,7 +96,10 @@ class _Runner:
     ):
         from lib.chain.executor import Cancelled, KernelExecutor
 
-        self.values: dict[str, Any] = dict(values)
+        # A notebook loads what was checked here: the file of resolved parameters in the run folder.
+        use_case = display_path(record.folder / records.PARAMETERS)
+        self.values: dict[str, Any] = {**values, USE_CASE: use_case, OVERRIDES: {}}
+        self._executions = executions
         self._parameters = values
         self._record = record
         self._progress = progress
@@ -163,10 +168,12 @@ class _Runner:
             self._progress.skip(execution.label, "done before")
             return done
         given = execution.given(self.values)
-        depends_on = self._fingerprints.begin(execution.notebook, given)
+        depends_on = self._fingerprints.begin(execution.notebook, execution.depends_on(self.values))
         if self._reuse and (earlier := self._reuse.find(execution.label, depends_on.result())):
             return self._take(execution, earlier)
         given |= {name: value for name, value in share.items() if name in given}
+        if OVERRIDES in given:
+            given[OVERRIDES] = {name: value for name, value in share.items() if name in execution.notebook.reads}
         attempts = 1 + self._parameters.retries.get(execution.notebook.stage, 0)
         while True:
             if self._cancelled.is_set():
@@ -182,7 +189,9 @@ class _Runner:
     def _take(self, execution: Execution, earlier: Earlier) -> dict[str, Any]:
         """Take over what an earlier run has done, its executed notebook included."""
         entry = self._record.begin(execution.label, execution.file_name)
-        shutil.copyfile(earlier.notebook, self._record.folder / execution.file_name)
+        executed = self._record.folder / execution.file_name
+        shutil.copyfile(earlier.notebook, executed)
+        pages.finish(execution.notebook.path, executed, self._executions)
         facts = {"outputs": earlier.outputs, "depends_on": earlier.depends_on, "kept": earlier.kept}
         self._record.end(entry, records.REUSED, reused_from=earlier.run, **facts)
         self._progress.skip(execution.label, f"as in {earlier.run}")
@@ -218,6 +227,8 @@ class _Runner:
                 failure = self._as_failure(error)
                 end(getattr(failure, "status", records.FAILED), error=str(failure) or type(failure).__name__)
                 raise failure from error.__cause__
+            finally:
+                pages.finish(execution.notebook.path, executed, self._executions)
         kept = fingerprint.contents(handed_on)
         end(records.SUCCEEDED, outputs=handed_on, depends_on=depends_on.result(), kept=kept)
         return handed_on

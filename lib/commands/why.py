@@ -40,7 +40,7 @@ def execute(options: argparse.Namespace) -> int:
 def _judge(execution: Execution, values: dict[str, Any], made_anew: dict[str, str], reuse: Reuse) -> tuple:
     """Why an execution would run, or the earlier one in its place."""
     known = {name: value for name, value in values.items() if name not in made_anew}
-    now = fingerprint.of(execution.notebook, execution.given(known))
+    now = fingerprint.of(execution.notebook, execution.depends_on(known))
     unknown = [name for name in execution.notebook.parameters if name in made_anew]
     if not unknown:
         earlier = reuse.find(execution.label, now)

@@ -67,13 +67,13 @@ class Watch:
         if failed and count >= FEWEST and sum(self._failed) > self._rollout.most_errors * count:
             return (
                 f"{sum(self._failed)} of its last {count} answers failed; {self._rollout.most_errors:.2%} may "
-                "(endpoint_most_errors)"
+                "(endpoint_max_error_rate)"
             )
         if count >= FEWEST and self.answers % FEWEST == 0:  # not each time: it sorts
             slow = 1000 * sorted(self._seconds)[int(0.95 * (count - 1))]
             if slow > self._rollout.most_latency_ms:
                 return (
                     f"5 % of its last {count} answers took {slow:.0f} ms or more; {self._rollout.most_latency_ms:g} "
-                    "may be (endpoint_most_latency_ms)"
+                    "may be (endpoint_p95_latency_ms)"
                 )
         return None

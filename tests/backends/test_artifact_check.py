@@ -5,7 +5,7 @@ import pytest
 from lib import backends
 from lib.parameters import Parameters
 from tests import workspaces
-from tests.workspaces import hand_on, log_candidate, parameters_for, pipeline_in, preprocess, quick_logging
+from tests.workspaces import log_candidate, parameters_for, pipeline_in, preprocess, publish, quick_logging
 
 copy_after = workspaces.copy_after
 prepared = workspaces.prepared
@@ -69,7 +69,7 @@ class TestEvaluate:
         """Version 1 is in production, by an evaluation of the run."""
         pipeline = pipeline_in(with_rivals, run_name=RUN)
         with quick_logging():
-            hand_on(pipeline, decision=pipeline.evaluate().decision)
+            publish(pipeline, decision=pipeline.evaluate().decision)
         return with_rivals
 
     def test_it_stands_as_long_as_the_version_that_it_left_is_in_production(self, evaluated):

@@ -8,15 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lib.backends.azureml import scoring_job
 from lib.backends.azureml.job import ASKED
 from lib.paths import ROOT
 
 _NOT_CODE = shutil.ignore_patterns("__pycache__")
 _TRAVELS = ("lib", "parameters", "environment.yml")
+USE_CASE = "parameters.yaml"
 
 
-def pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, Any]) -> None:
+def pack(
+    folder: Path,
+    notebook: Path,
+    executed: str,
+    parameters: Mapping[str, Any],
+    use_case: Mapping[str, Any] | None = None,
+) -> None:
     """Fill the folder of a job.
 
     Parameters
@@ -27,7 +36,9 @@ def pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, A
     executed : str
         File name of the executed notebook.
     parameters : mapping
-        Of the notebook.
+        The values of the notebook's parameters cell.
+    use_case : mapping, optional
+        The resolved parameters of the use case, for a notebook that loads them from a file.
     """
     for name in _TRAVELS:
         source = ROOT / name
@@ -37,7 +48,12 @@ def pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, A
             shutil.copy(source, folder / name)
     (folder / "notebooks").mkdir()
     shutil.copy(notebook, folder / "notebooks" / notebook.name)
-    asked = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": dict(parameters)}
+    values = dict(parameters)
+    if use_case is not None:
+        text = yaml.safe_dump(dict(use_case), sort_keys=False, allow_unicode=True)
+        (folder / USE_CASE).write_text(text, encoding="utf-8")
+        values["use_case"] = USE_CASE
+    asked = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": values}
     (folder / ASKED).write_text(json.dumps(asked, indent=1), encoding="utf-8")
 
 

@@ -51,12 +51,14 @@ class LocalBackendEndpoint:
             rollout=Rollout(
                 percent=self._parameters.endpoint_traffic,
                 mirror=self._parameters.endpoint_mirror,
-                most_errors=self._parameters.endpoint_most_errors,
-                most_latency_ms=self._parameters.endpoint_most_latency_ms,
+                most_errors=self._parameters.endpoint_max_error_rate,
+                most_latency_ms=self._parameters.endpoint_p95_latency_ms,
                 watch_minutes=self._parameters.endpoint_watch_minutes,
             ),
             keeping=serving.Keeping(
-                self._parameters.keep_requests, tuple(self._parameters.keep_columns), self._parameters.keep_megabytes
+                self._parameters.request_log,
+                tuple(self._parameters.request_log_columns),
+                self._parameters.request_log_megabytes,
             ),
         )
         return _as_known(deployed)
