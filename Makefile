@@ -20,7 +20,7 @@ test: .venv/.dev ## Run the tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
 # The tests of the endpoint's form need Chromium. They are skipped if it cannot be installed.
-test-all: .venv/.dev .venv/.azure .venv/.automl ## Run all tests, including slow and Azure ones (npm installs Azurite)
+test-all: .venv/.dev .venv/.azure .venv/.automl .venv/.docs ## Run all tests, including slow and Azure ones (npm installs Azurite)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "Chromium is missing and could not be installed; the tests of the form will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)

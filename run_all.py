@@ -1,8 +1,41 @@
-"""Run the chain: ``python run_all.py --params parameters/my.yaml``; ``--help`` says the rest."""
+"""The command line of Millrace: ``run_all.py --params parameters/my.yaml``; see ``run_all.py --help``."""
 
+import os
 import sys
 
-from lib.commands import main
+OLDEST_PYTHON = (3, 11)
+
+
+def advise(problem):
+    """Return one line that says what this Python lacks and which one to use."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    python = os.path.join(".venv", "Scripts" if os.name == "nt" else "bin", "python")
+    has_environment = os.path.exists(os.path.join(folder, python)) and sys.prefix != os.path.join(folder, ".venv")
+    advice = f"use {python} instead" if has_environment else f"run `make install`, then use {python}"
+    return f"run_all.py: {sys.executable} {problem}: {advice}."
+
+
+def run():
+    """Run the command line, or return one line that says why this Python cannot.
+
+    Old Pythons come this far, so this file keeps to the syntax of Python 3.6.
+    """
+    if sys.version_info < OLDEST_PYTHON:
+        return advise(f"is Python {sys.version_info[0]}.{sys.version_info[1]}, and Millrace needs 3.11 or newer")
+    try:
+        from lib.commands import main
+
+        return main()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "lib", "custom"):
+            raise
+        return advise(f"lacks the package {package}")
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    result = run()
+    if isinstance(result, str):
+        print(result, file=sys.stderr)
+        result = 2
+    sys.exit(result)

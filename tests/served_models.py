@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from lib.backends import model_files
 from lib.serving.deploying.endpoint import LocalEndpoint
 
 ROW = {
@@ -89,6 +90,7 @@ def models(tmp_path_factory):
                 serialization_format="cloudpickle",
                 pip_requirements=[],
             )
+        model_files.add_code(folder / name)
         (folder / name / "baseline.json").write_text(json.dumps(BASELINE))
     return folder
 

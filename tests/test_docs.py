@@ -173,3 +173,13 @@ def test_help_lists_every_documented_option():
         help_command = [sys.executable, "run_all.py", *filter(None, [command]), "--help"]
         shown = subprocess.run(help_command, cwd=ROOT, capture_output=True, text=True).stdout
         assert set(re.findall(r"--[a-z][a-z-]+", arguments)) <= set(re.findall(r"--[a-z][a-z-]+", shown)), command
+
+
+def test_site_loads_nothing_from_other_servers(tmp_path):
+    pytest.importorskip("mkdocs", reason='needs make install GROUPS="docs"')
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    for page in tmp_path.glob("*.html"):
+        loaded = re.findall(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="(https?://[^"]*)', page.read_text())
+        assert loaded == [], page.name

@@ -59,6 +59,11 @@ def on_post_page(output: str, **_: object) -> str:
     return output.replace("https://unpkg.com/iframe-worker/shim", "assets/iframe-worker.js")
 
 
+def on_post_template(output_content: str, **_: object) -> str:
+    """Do the same for pages without a Markdown source, such as 404.html."""
+    return on_post_page(output_content)
+
+
 def list_notebooks() -> str:
     """Return the executed notebooks in docs/gallery as a Markdown list."""
     names = [file.name for file in sorted((ROOT / "docs" / "gallery").glob("*.html"))]

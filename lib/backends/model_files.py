@@ -1,4 +1,4 @@
-"""A scikit-learn pipeline as MLflow's folder of files, written and read."""
+"""A scikit-learn pipeline as an MLflow model folder: written and read."""
 
 from __future__ import annotations
 
@@ -7,37 +7,43 @@ import dataclasses
 import logging
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lib.backends import model_code
 from lib.paths import ROOT
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.models import ModelSignature
 
 log = logging.getLogger(__name__)
 _ENVIRONMENT = ROOT / "environment.yml"
 
 
 def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame) -> None:
-    """Write a pipeline with its signature, an example and the code.
+    """Write a pipeline with its signature, an input example and its code.
 
     Parameters
     ----------
     model : Pipeline
+        The fitted pipeline.
     folder : Path
-        Made by this.
+        The model folder, which must not exist.
     sample : DataFrame of shape (few rows, columns)
         Raw columns; the input example.
     features : DataFrame of shape (rows, columns)
-        All rows there are. They tell a column's type, and whether a request may leave it out.
+        All rows. They decide a column's type, and whether a request may leave the column out.
     """
     import mlflow
 
-    with _quiet():
+    with _quiet(), tempfile.TemporaryDirectory() as scratch:
+        code = Path(scratch) / "lib"
+        code.mkdir()  # MLflow notes in MLmodel that there is code; which code depends on the pickle
         mlflow.sklearn.save_model(
             model,
             str(folder),
@@ -45,21 +51,30 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
             input_example=sample,
             serialization_format="cloudpickle",
             pip_requirements=[],
-            code_paths=[str(ROOT / "lib")],
+            code_paths=[str(code)],
         )
-    # The environment of clusters and endpoints. Given to save_model, each of its pins would be looked up: 3 s.
+    add_code(folder)
+    # The environment of clusters and endpoints. MLflow would look up each of its pins, which takes 3 s.
     shutil.copy(_ENVIRONMENT, folder / "conda.yaml")
     (folder / "requirements.txt").write_text("\n".join(_pins()) + "\n", encoding="utf-8")
 
 
+def add_code(folder: Path) -> None:
+    """Add the code that serves a model to its folder."""
+    from lib.scoring.model import estimator_file
+
+    model_code.write(folder, estimator_file(folder))
+
+
 def add_fast_model(model: Any, folder: Path) -> None:
-    """Add the form of a pipeline in which an endpoint starts and answers faster, where it has one.
+    """Add the fast form of a pipeline to its folder, if it has one.
 
     Parameters
     ----------
     model : Pipeline
+        The fitted pipeline.
     folder : Path
-        As `save` wrote it, and with the baseline, of which rows are drawn to compare both.
+        The folder that `save` wrote, together with the baseline, from which rows for the comparison are drawn.
     """
     from lib.scoring.fast_model import file
     from lib.scoring.fast_model.form import NoFastModel
@@ -67,13 +82,13 @@ def add_fast_model(model: Any, folder: Path) -> None:
     from lib.scoring.model_folder import ModelError
 
     try:
-        file.keep(folder, dataclasses.replace(read(folder), estimator=model))
+        file.write(folder, dataclasses.replace(read(folder), estimator=model))
     except (NoFastModel, ModelError) as reason:
-        log.info("No compiled form is kept: %s.", reason)
+        log.info("No fast model is saved: %s.", reason)
 
 
 def load(folder: Path) -> Any:
-    """Read the pipeline of a folder, which runs what is in it: compare its SHA-256 first."""
+    """Read the pipeline of a folder. This runs code from the folder: verify its SHA-256 first."""
     import mlflow
 
     path = list(sys.path)
@@ -86,43 +101,45 @@ def load(folder: Path) -> Any:
 
 
 def _pins() -> list[str]:
-    """Pinned packages of the environment, as pip takes them."""
+    """Return the pinned packages of the environment as pip requirements."""
     dependencies = yaml.safe_load(_ENVIRONMENT.read_text(encoding="utf-8"))["dependencies"]
-    return next(one["pip"] for one in dependencies if isinstance(one, dict))
+    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
 
 
-def _signature(features: pd.DataFrame, sample: pd.DataFrame, answers: Any) -> Any:
-    """Signature with whole numbers as doubles: a column of them cannot say that one is missing."""
+def _signature(features: pd.DataFrame, sample: pd.DataFrame, predictions: Any) -> ModelSignature:
+    """Return the signature, with integers as doubles, since an integer column cannot have missing values."""
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types import ColSpec, Schema
     from pandas.api import types
 
-    def kind(values: pd.Series) -> str:
-        # Booleans of which some are missing come back from Parquet as objects.
+    def column_type(values: pd.Series) -> str:
+        # Booleans with missing values come back from Parquet as objects.
         if types.infer_dtype(values, skipna=True) == "boolean":
             return "boolean"
         if types.is_numeric_dtype(values.dtype):
             return "double"
         return "datetime" if types.is_datetime64_any_dtype(values.dtype) else "string"
 
-    optional = features.isna().any()
-    inputs = Schema([ColSpec(kind(values), name, required=not optional[name]) for name, values in features.items()])
+    has_missing = features.isna().any()
+    inputs = Schema(
+        [ColSpec(column_type(values), name, required=not has_missing[name]) for name, values in features.items()]
+    )
     with _quiet():
-        outputs = infer_signature(sample, answers).outputs
+        outputs = infer_signature(sample, predictions).outputs
     return ModelSignature(inputs=inputs, outputs=outputs)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Errors only, for calls whose warnings are known: pickles are guarded by their SHA-256."""
+    """Silence MLflow's warnings, which are known: pickles are protected by their SHA-256."""
     import warnings
 
-    of_mlflow = logging.getLogger("mlflow")
-    level = of_mlflow.level
-    of_mlflow.setLevel(logging.ERROR)
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        of_mlflow.setLevel(level)
+        logger.setLevel(level)

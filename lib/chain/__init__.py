@@ -1,7 +1,7 @@
-"""The chain: notebooks checked, executed by papermill in their order, and recorded.
+"""The chain: checks the notebooks, executes them in order with papermill, and records the run.
 
-Its heart is a dictionary: a notebook gets those entries that its parameters cell names, and what it hands on
-is laid over the dictionary for the notebooks after it.
+All values of a run live in one dictionary. Each notebook gets the entries that its parameters cell names, and its
+outputs are merged into the dictionary for the notebooks after it.
 """
 
 from lib.deferred import defer_rfc3987

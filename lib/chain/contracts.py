@@ -79,7 +79,7 @@ def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, An
     path = display_path(notebook.path)
     if missing and not published:  # a cell that calls sys.exit ends a notebook without an error
         cause = f"{path}: it ended without publishing {', '.join(missing)}: did a cell call sys.exit?"
-        raise failures.of_cause(executed, "LeftEarly", cause)
+        raise failures.from_cause(executed, "LeftEarly", cause)
     faults = [f"{name} is missing" for name in missing]
     for name, value in published.items():
         kind = notebook.outputs.get(name, "")
@@ -89,7 +89,7 @@ def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, An
             faults.append(f"{name} is {value!r}, and its reader expects {kind}")
     faults += outputs.faults(published)
     if faults:
-        raise failures.of_cause(executed, "WrongOutput", f"{path} published wrong outputs: {'; '.join(faults)}")
+        raise failures.from_cause(executed, "WrongOutput", f"{path} published wrong outputs: {'; '.join(faults)}")
 
 
 def _parameter_faults(notebook: Notebook, published: set[str]) -> list[str]:

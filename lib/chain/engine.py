@@ -1,4 +1,4 @@
-"""A papermill engine on forked kernels: ``papermill --engine millrace in.ipynb out.ipynb``."""
+"""A papermill engine with forked kernels: ``papermill --engine millrace in.ipynb out.ipynb``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from lib.chain import forking
 from lib.chain.forking import ForkedKernel, ForkProvisioner
 
 NAME = "millrace"
-_LONG_LINE = 80
-_START_SECONDS = 90  # on a loaded machine
+_MAX_LIST_LENGTH = 80  # characters on one line
+_START_SECONDS = 90  # enough on a busy machine
 _IOPUB_SECONDS = 0.05
 
 
@@ -35,14 +35,24 @@ class KernelNotReady(RuntimeError):
 
 
 class MillraceClient(PapermillNotebookClient):
-    """papermill's client; its kernel is forked, and need not be waited for when it ends."""
+    """papermill's client with a forked kernel.
+
+    Attributes
+    ----------
+    fork : bool
+        Whether to fork the kernel.
+    exit_code : int or None
+        Exit code of a kernel that died, negative for a signal.
+    started_cells : int
+        Number of cells that the kernel has started to execute.
+    """
 
     fork = True
-    exit_code: int | None = None  # of a kernel that has died: negative for a signal
-    begun = 0  # cells that the kernel has begun, and not only been asked for
+    exit_code: int | None = None
+    started_cells = 0
 
     def create_kernel_manager(self) -> Any:
-        """Manager of a kernel that `ForkProvisioner` starts, unless the notebook's own kernel asks for another."""
+        """Create a manager that starts the kernel with `ForkProvisioner`, unless its kernel spec names another."""
         manager = super().create_kernel_manager()
         if self.fork and not isinstance(manager.kernel_spec.metadata.get("kernel_provisioner"), Mapping):
             manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": forking.NAME}
@@ -50,44 +60,48 @@ class MillraceClient(PapermillNotebookClient):
 
     @property
     def provisioner(self) -> Any:
-        """What started the kernel; None before."""
+        """The object that started the kernel, or None before the start."""
         return getattr(self.km, "provisioner", None)
 
     def signal_kernel(self, signum: int) -> None:
-        """Send a signal to the kernel; SIGKILL reaches whatever the kernel has started too."""
+        """Send a signal to the kernel, if it runs; SIGKILL also reaches its child processes."""
         pid = getattr(self.provisioner, "pid", None)
         if pid is None:
-            return  # it has not started yet, or has ended
+            return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signum) if signum == signal.SIGKILL else os.kill(pid, signum)
+            if signum == signal.SIGKILL:
+                os.killpg(pid, signum)
+            else:
+                os.kill(pid, signum)
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        """Take a message of the kernel's about a cell."""
-        self.begun += msg["msg_type"] == "execute_input"
+        """Process a message from the kernel about a cell."""
+        if msg["msg_type"] == "execute_input":
+            self.started_cells += 1
         return super().process_message(msg, cell, cell_index)
 
     async def async_start_new_kernel_client(self) -> Any:
-        """Connect to the kernel, and wait until it answers.
+        """Connect to the kernel and wait until it answers.
 
-        jupyter_client's own wait ends with 0.2 s of listening for what is left at IOPub. Here nothing need be flushed:
-        nbclient takes a message for the cell whose request it answers.
+        jupyter_client's own method then listens for another 0.2 s to flush old IOPub messages. That is not needed
+        here: nbclient matches each message to the request of its cell.
         """
         if not isinstance(self.provisioner, ForkProvisioner):
             return await super().async_start_new_kernel_client()
         self.kc = self.km.client()
         self.kc.start_channels()
         try:
-            await asyncio.wait_for(self._answer(), self.startup_timeout)
+            await asyncio.wait_for(self._wait_for_answer(), self.startup_timeout)
         except (TimeoutError, RuntimeError) as error:
             await self._async_cleanup_kernel()
-            raise KernelNotReady(str(error) or f"no answer in {self.startup_timeout} s") from error
+            raise KernelNotReady(str(error) or f"no answer within {self.startup_timeout} s") from error
         self.kc.allow_stdin = False
         return self.kc
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
-    async def _answer(self) -> None:
-        """An answer, and a message at IOPub with it: before, what a cell prints could be lost."""
+    async def _wait_for_answer(self) -> None:
+        """Wait for a reply and an IOPub message; before the latter, output of cells could be lost."""
         while True:
             self.kc.kernel_info()
             with contextlib.suppress(Empty):
@@ -109,7 +123,7 @@ class MillraceClient(PapermillNotebookClient):
 
 
 class MillraceEngine(NBClientEngine):
-    """papermill's own engine with `MillraceClient`."""
+    """papermill's engine with `MillraceClient`."""
 
     @classmethod
     def execute_managed_notebook(
@@ -123,20 +137,22 @@ class MillraceEngine(NBClientEngine):
         on_client: Callable[[MillraceClient], None] | None = None,
         **options: Any,
     ) -> None:
-        """Execute a notebook; papermill calls this.
+        """Execute a notebook; called by papermill.
 
         Parameters
         ----------
-        nb_man, kernel_name, start_timeout, execution_timeout
-            As papermill has them; the seconds for the start and for a cell.
+        nb_man, kernel_name
+            As in papermill.
+        start_timeout, execution_timeout : int
+            Seconds for the kernel's start and for each cell.
         fork : bool
-            Whether the kernel is forked, where that is possible.
+            Whether to fork the kernel where the system allows it.
         folder : str
-            The kernel's; papermill's own ``cwd`` changes that of every thread.
+            Working folder of the kernel. papermill's own ``cwd`` changes that of every thread.
         on_client : callable, optional
-            Gets the client before the kernel starts, so that it can send a signal to the kernel.
+            Gets the client before the kernel starts, so that it can send signals to the kernel.
         **options
-            Of `PapermillNotebookClient`.
+            Options of `PapermillNotebookClient`.
         """
         forking.register()
         options = {name: value for name, value in options.items() if name not in ("input_path", "timeout")}
@@ -158,19 +174,19 @@ class MillraceEngine(NBClientEngine):
 
 
 class WrappingTranslator(PythonTranslator):
-    """papermill's translator of parameters to Python, but a long list has a line an element: pages cut long lines."""
+    """papermill's translator of parameters to Python, with long lists on several lines: pages cut long lines."""
 
     @classmethod
     def translate_list(cls, val: list) -> str:
-        """Python text of a list."""
+        """Return the Python code of a list."""
         line = super().translate_list(val)
-        if len(line) < _LONG_LINE:
+        if len(line) < _MAX_LIST_LENGTH:
             return line
-        return "[\n" + "".join(f"    {cls.translate(one)},\n" for one in val) + "]"
+        return "[\n" + "".join(f"    {cls.translate(item)},\n" for item in val) + "]"
 
 
-class WholeFiles(LocalHandler):
-    """Writes a file whole or not at all: papermill writes a notebook after each cell, and may be killed meanwhile."""
+class AtomicFileHandler(LocalHandler):
+    """File handler that replaces a notebook in one step: papermill writes it after each cell and may be killed."""
 
     def write(self, buf: str, path: str) -> None:
         """Write a text to a file."""
@@ -187,25 +203,25 @@ def execute(
     fork: bool = True,
     on_client: Callable[[MillraceClient], None] | None = None,
 ) -> None:
-    """Execute a notebook by papermill with this engine.
+    """Execute a notebook with papermill and this engine.
 
     Parameters
     ----------
     notebook, executed : Path
-        The notebook, and its copy with outputs.
+        The notebook and its executed copy.
     parameters : mapping
-        Those that its parameters cell names.
+        Values for its parameters cell.
     folder : Path
-        The kernel's.
+        Working folder of the kernel.
     fork : bool
-        Whether its kernel is forked.
+        Whether to fork the kernel. If a forked kernel does not start, a new process is started instead.
     on_client : callable, optional
         Gets the client before the kernel starts.
 
     Raises
     ------
     PapermillExecutionError
-        Where a cell did.
+        If a cell fails.
     """
     _register()
 
@@ -227,14 +243,14 @@ def execute(
     except (KernelNotReady, ConnectionError, EOFError) as error:
         if not fork:
             raise
-        print(f"A forked kernel did not get ready ({error}); a cold one is started instead.", file=sys.stderr)
+        print(f"A forked kernel did not start ({error}). Starting a new process instead.", file=sys.stderr)
         attempt(fork=False)
 
 
 def _register() -> None:
-    """Make engine, translator and handler known to papermill; it keeps one of each name."""
+    """Register engine, translator and file handler with papermill."""
     papermill_engines.register(NAME, MillraceEngine)
     papermill_translators.register("python", WrappingTranslator)
-    if not any(isinstance(handler, WholeFiles) for _, handler in papermill_io._handlers):
-        papermill_io.register(os.sep, WholeFiles())
+    if not any(isinstance(handler, AtomicFileHandler) for _, handler in papermill_io._handlers):
+        papermill_io.register(os.sep, AtomicFileHandler())
     logging.getLogger("papermill").setLevel(logging.ERROR)

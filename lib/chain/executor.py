@@ -1,4 +1,4 @@
-"""Execute a notebook in a kernel of this machine: in time, until it is cancelled, and with a truthful record."""
+"""Execution of a notebook in a local kernel, with a time limit, cancellation and a truthful record of failures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lib.paths import ROOT
 if TYPE_CHECKING:
     from lib.chain.engine import MillraceClient
 
-_GRACE_SECONDS = 15
-_TICK_SECONDS, _ASK_SECONDS = 0.1, 1
+_GRACE_SECONDS = 15  # between the first interrupt and SIGKILL
+_POLL_SECONDS, _INTERRUPT_SECONDS = 0.1, 1
 
 
-class Cancelled(threading.Event):
-    """Set when a run is to stop; `at_once` where there is no time to clean up."""
+class Cancellation(threading.Event):
+    """An event that is set when a run is to stop; `at_once` skips the time to clean up."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,18 +28,18 @@ class Cancelled(threading.Event):
 
 
 class KernelExecutor:
-    """Executes notebooks in kernels of this machine.
+    """Executor of notebooks in kernels on this machine.
 
     Parameters
     ----------
-    places : int
-        How many at once.
+    slots : int
+        Number of notebooks that may run at the same time.
     fork : bool
-        Whether their kernels are forked.
+        Whether kernels are forked from a prepared process.
     """
 
-    def __init__(self, places: int, fork: bool):
-        self.places = places
+    def __init__(self, slots: int, fork: bool):
+        self.slots = slots
         self._fork = fork
 
     def execute(
@@ -50,63 +50,64 @@ class KernelExecutor:
         *,
         timeout_minutes: float | None,
         cancelled: threading.Event,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         """Execute a notebook; see `backends.base.NotebookExecutor`.
 
-        Once cancelled, or out of time, the cell that runs is interrupted, and killed where that does not help. A
-        kernel's own outputs are in the notebook, so there is nothing to `say`.
+        On cancellation or timeout the running cell is interrupted, and killed if it does not stop. `report` is unused:
+        all output of a local kernel is in the notebook.
 
         Raises
         ------
         StageFailed
-            Where the notebook did not run to its end; its file says why.
+            If the notebook did not run to its end; the executed notebook says why, too.
         Interrupted
-            Where it was cancelled.
+            If it was cancelled.
         """
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
-        kills_before = failures.memory_kills()
-        with _Watch(cancelled, timeout_minutes) as watch:
-            error: Exception | None = None
+        kills_before = failures.count_memory_kills()
+        error: Exception | None = None
+        with _Watchdog(cancelled, timeout_minutes) as watchdog:
             try:
-                engine.execute(notebook, executed, parameters, ROOT, self._fork, watch.begin)
+                engine.execute(notebook, executed, parameters, ROOT, self._fork, watchdog.watch)
             except Exception as raised:
                 error = raised
-        if watch.cause == _Watch.CANCELLED:
+        if watchdog.cause == _Watchdog.CANCELLED:
             postmortem.write(executed, "KeyboardInterrupt", "the run was interrupted")
             raise failures.Interrupted
-        if watch.cause == _Watch.TIMED_OUT:
-            cause = f"it ran longer than the {timeout_minutes:g} minutes that timeout_minutes lets it"
-            raise failures.of_cause(executed, "TimedOut", cause) from error
+        if watchdog.cause == _Watchdog.TIMED_OUT:
+            cause = f"it was stopped after {timeout_minutes:g} minutes, the limit that timeout_minutes sets"
+            raise failures.from_cause(executed, "TimedOut", cause) from error
         if isinstance(error, PapermillExecutionError):
-            raise failures.of_cell(executed, error) from error
+            raise failures.from_cell(executed, error) from error
         if isinstance(error, DeadKernelError):
-            kills = failures.memory_kills() - kills_before
-            raise failures.of_dead_kernel(executed, watch.client.exit_code, kills) from error
+            kills = failures.count_memory_kills() - kills_before
+            exit_code = watchdog.client.exit_code if watchdog.client else None
+            raise failures.from_dead_kernel(executed, exit_code, kills) from error
         if error is not None:
-            raise failures.of_cause(executed, type(error).__name__, f"{type(error).__name__}: {error}") from error
+            raise failures.from_cause(executed, type(error).__name__, f"{type(error).__name__}: {error}") from error
 
 
-class _Watch(threading.Thread):
-    """Stops a kernel that is cancelled or takes too long: first so that the notebook can say so, then for good."""
+class _Watchdog(threading.Thread):
+    """Thread that stops a kernel on cancellation or timeout: first with an interrupt, then with SIGKILL."""
 
     CANCELLED, TIMED_OUT = "cancelled", "timed out"
 
     def __init__(self, cancelled: threading.Event, timeout_minutes: float | None):
-        super().__init__(name="watch", daemon=True)
+        super().__init__(name="watchdog", daemon=True)
         self.cause = ""
         self.client: MillraceClient | None = None
         self._cancelled = cancelled
         self._deadline = time.monotonic() + 60 * timeout_minutes if timeout_minutes else None
         self._ended = threading.Event()
 
-    def begin(self, client: MillraceClient) -> None:
-        """Know the client whose kernel this is; there is a second one where the first did not start."""
+    def watch(self, client: MillraceClient) -> None:
+        """Set the client whose kernel is watched; called again if a second kernel replaces the first."""
         self.client = client
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> _Watchdog:
         self.start()
         return self
 
@@ -115,21 +116,24 @@ class _Watch(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Wait for a reason to stop the kernel, and stop it."""
+        """Wait for a cause to stop the kernel, then stop it; ends with the notebook."""
         while not self.cause:
-            if self._ended.wait(_TICK_SECONDS):
+            if self._ended.wait(_POLL_SECONDS):
                 return
             if self._cancelled.is_set():
                 self.cause = self.CANCELLED
             elif self._deadline and time.monotonic() > self._deadline:
                 self.cause = self.TIMED_OUT
-        give_up, asked_in = time.monotonic() + _GRACE_SECONDS, 0
+        self._stop_kernel()
+
+    def _stop_kernel(self) -> None:
+        kill_time, interrupted_cell = time.monotonic() + _GRACE_SECONDS, 0
         while not self._ended.is_set():
-            hard = time.monotonic() > give_up or getattr(self._cancelled, "at_once", False)
-            begun = self.client.begun if self.client else 0
-            # A kernel that is only just starting, or between two cells, hears nothing, so it is asked until it does. A
-            # cell is asked once: a second interrupt would end its cleaning up.
-            if self.client and (hard or not begun or begun != asked_in):
-                self.client.signal_kernel(signal.SIGKILL if hard else signal.SIGINT)
-                asked_in = begun
-            self._ended.wait(_ASK_SECONDS)
+            is_over = time.monotonic() > kill_time or getattr(self._cancelled, "at_once", False)
+            cell = self.client.started_cells if self.client else 0
+            # A kernel that is starting, or between two cells, ignores interrupts, so they are repeated. A cell is
+            # interrupted only once: a second interrupt would break off its clean-up.
+            if self.client and (is_over or not cell or cell != interrupted_cell):
+                self.client.signal_kernel(signal.SIGKILL if is_over else signal.SIGINT)
+                interrupted_cell = cell
+            self._ended.wait(_INTERRUPT_SECONDS)

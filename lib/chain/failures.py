@@ -1,4 +1,4 @@
-"""How a notebook can end badly, and what a person is told."""
+"""The ways in which a notebook can fail, and the message for each."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class StageFailed(errors.StageError):
     Attributes
     ----------
     status : str
-        What the record says of it.
+        Status in the run's record.
     exit_code : int
-        That of the error which the notebook raised, where it was raised on purpose.
+        Exit code of the Millrace error that the notebook raised; 1 for any other error.
     """
 
     def __init__(self, message: str, status: str = records.FAILED, exit_code: int = 1):
@@ -31,67 +31,77 @@ class StageFailed(errors.StageError):
         self.exit_code = exit_code
 
     @property
-    def may_pass(self) -> bool:
-        """Whether trying again may help: not where an input is wrong or a gate holds."""
+    def is_retryable(self) -> bool:
+        """Whether another attempt may succeed; wrong inputs and blocking gates stay as they are."""
         return self.exit_code == errors.MillraceError.exit_code
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, or SIGTERM, reached the chain."""
+    """Ctrl-C or SIGTERM stopped the chain."""
 
     status = records.INTERRUPTED
 
 
-def of_cell(executed: Path, error: Any) -> StageFailed:
-    """Failure of a cell, from papermill's error: the message, the cell, where to look."""
-    kind = getattr(errors, error.ename, None)
-    on_purpose = isinstance(kind, type) and issubclass(kind, errors.MillraceError)
-    what = error.evalue if on_purpose else f"{error.ename}: {error.evalue}"
-    exit_code = kind.exit_code if on_purpose else errors.MillraceError.exit_code
-    status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED
-    return StageFailed(
-        _message(what, executed, postmortem.shown_cell(error.exec_count, error.source)), status, exit_code
-    )
-
-
-def of_cause(executed: Path, name: str, cause: str) -> StageFailed:
-    """Failure that papermill does not tell; it is written into the notebook.
+def from_cell(executed: Path, error: Any) -> StageFailed:
+    """Return the failure of a cell.
 
     Parameters
     ----------
     executed : Path
+        The executed notebook.
+    error : papermill.exceptions.PapermillExecutionError
+    """
+    kind = getattr(errors, error.ename, None)
+    message, exit_code = f"{error.ename}: {error.evalue}", errors.MillraceError.exit_code
+    if isinstance(kind, type) and issubclass(kind, errors.MillraceError):
+        message, exit_code = error.evalue, kind.exit_code
+    status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED
+    cell = postmortem.format_cell(error.exec_count, error.source)
+    return StageFailed(_compose(message, executed, cell), status, exit_code)
+
+
+def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
+    """Return a failure that papermill does not see, and write it into the executed notebook.
+
+    Parameters
+    ----------
+    executed : Path
+        The executed notebook.
     name : str
-        As of an exception: ``"TimedOut"``.
+        Like that of an exception: ``"TimedOut"``.
     cause : str
-        A sentence.
+        A sentence without its full stop.
     """
     cell = postmortem.write(executed, name, cause)
-    return StageFailed(_message(cause[0].upper() + cause[1:] + ".", executed, cell))
+    return StageFailed(_compose(cause[0].upper() + cause[1:] + ".", executed, cell))
 
 
-def of_dead_kernel(executed: Path, exit_code: int | None, memory_kills: int) -> StageFailed:
-    """Failure of a kernel that has died.
+def from_dead_kernel(executed: Path, exit_code: int | None, memory_kills: int) -> StageFailed:
+    """Return the failure of a kernel that died, and write it into the executed notebook.
 
     Parameters
     ----------
     executed : Path
+        The executed notebook.
     exit_code : int or None
-        Of the kernel, negative for a signal.
+        Exit code of the kernel, negative for a signal.
     memory_kills : int
-        How many processes the system has killed for want of memory while the notebook ran.
+        Number of processes that the system killed for lack of memory while the notebook ran.
     """
     if exit_code == -signal.SIGKILL and memory_kills:
-        return of_cause(executed, "OutOfMemory", "the kernel ran out of memory, and the system killed it")
-    if exit_code in (None, -signal.SIGKILL):
-        return of_cause(executed, "KernelDied", "the kernel died: killed from outside, or for want of memory")
+        return from_cause(executed, "OutOfMemory", "the kernel ran out of memory, and the system killed it")
+    if exit_code is None or exit_code == -signal.SIGKILL:
+        return from_cause(executed, "KernelDied", "the kernel was killed, by another program or because memory ran out")
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
-        return of_cause(executed, "KernelDied", f"the kernel died of {name}: a fault in compiled code, or a kill")
-    return of_cause(executed, "KernelDied", f"the kernel ended by itself with exit code {exit_code} (os._exit?)")
+        return from_cause(
+            executed, "KernelDied", f"the kernel died of {name}: compiled code crashed, or another program killed it"
+        )
+    return from_cause(executed, "KernelDied", f"the kernel exited with code {exit_code} (did a cell call os._exit?)")
 
 
-def memory_kills() -> int:
-    """Processes that Linux has killed for want of memory since it started; 0 where it does not tell."""
+def count_memory_kills() -> int:
+    """Return how many processes Linux has killed for lack of memory since it booted; 0 if unknown."""
     try:
         lines = _VMSTAT.read_text().splitlines()
     except OSError:
@@ -99,5 +109,5 @@ def memory_kills() -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
-def _message(what: str, executed: Path, cell: str) -> str:
-    return "\n".join(filter(None, [what, f"Notebook: {display_path(executed)}", cell]))
+def _compose(message: str, executed: Path, cell: str) -> str:
+    return "\n".join(filter(None, [message, f"Notebook: {display_path(executed)}", cell]))

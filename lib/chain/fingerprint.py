@@ -1,7 +1,7 @@
-"""What the result of a notebook depends on, by name: its text, the library, the lock file, parameters, files.
+"""Fingerprints: everything the result of a notebook depends on, by name.
 
-Two runs with the same fingerprint do the same. A file counts by its content, wherever it lies: a parameter that names
-one is represented by the SHA-256 of what is in it.
+A fingerprint holds the notebook's code, the library, the lock file, parameters and input files. Executions with equal
+fingerprints give equal results. Files count by content: a parameter that names a file is represented by its SHA-256.
 """
 
 from __future__ import annotations
@@ -22,106 +22,116 @@ from lib.paths import ROOT, display_path, resolve
 
 _LOCK_FILE = ROOT / "requirements.lock"
 _LIBRARY = ROOT / "lib"
-# Of the run, or of the machine; results do not depend on them. Places are folders that runs write into.
-_NOT_COUNTED = (RUN_NAME, "threads")
-_PLACES = ("workspace", "runs_folder")
+_IGNORED = (RUN_NAME, "threads")  # results do not depend on these
+_OUTPUT_FOLDERS = ("workspace", "runs_folder")  # compared by path, since runs change their content
 _BLOCK_BYTES = 1024**2
+_MAX_PATH_LENGTH = 4096
+_SHA256_LENGTH = 64
 
 
 class Fingerprints:
-    """Fingerprints, made beside the notebooks: a large table takes a while to read."""
+    """Fingerprints computed in the background while notebooks run: reading a large table takes a while."""
 
     def __init__(self) -> None:
-        self._side = ThreadPoolExecutor(1, thread_name_prefix="fingerprint")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="fingerprint")
 
-    def begin(self, notebook: Notebook, given: Mapping[str, Any]) -> Future[dict[str, str]]:
-        """Start to make one; see `of`."""
-        return self._side.submit(of, notebook, given)
+    def start(self, notebook: Notebook, values: Mapping[str, Any]) -> Future[dict[str, str]]:
+        """Start to compute a fingerprint; see `compute`."""
+        return self._executor.submit(compute, notebook, values)
 
 
-def of(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, str]:
-    """Fingerprint of an execution.
+def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fingerprint of an execution.
 
     Parameters
     ----------
     notebook : Notebook
-    given : mapping
+    values : mapping
         The values that its results depend on; see `Execution.depends_on`.
 
     Returns
     -------
     dict of str
-        By what a person calls it: ``"lib/metrics.py"``, ``"seed"``, ``"the content of data"``; the value of a
-        parameter, or the SHA-256 of a file.
+        By names that a person understands, such as ``"lib/metrics.py"``, ``"seed"`` or ``"the content of data"``: the
+        value of a parameter, or the SHA-256 of a file.
     """
-    found = {display_path(notebook.path): _of_notebook(notebook.path), "Python": platform.python_version()}
-    found |= {display_path(file): sha256(file) for file in sorted(_LIBRARY.rglob("*.py"))}
+    parts = {display_path(notebook.path): _hash_notebook(notebook.path), "Python": platform.python_version()}
+    parts |= {display_path(file): hash_file(file) for file in sorted(_LIBRARY.rglob("*.py"))}
     if _LOCK_FILE.exists():
-        found[display_path(_LOCK_FILE)] = sha256(_LOCK_FILE)
-    for name, value in given.items():
-        if name in _PLACES:
-            found[name] = json.dumps(value)
-        elif name not in _NOT_COUNTED:
-            found |= _parts(name, value)
-    return found
+        parts[display_path(_LOCK_FILE)] = hash_file(_LOCK_FILE)
+    for name, value in values.items():
+        if name in _OUTPUT_FOLDERS:
+            parts[name] = json.dumps(value)
+        elif name not in _IGNORED:
+            parts |= _parameter_parts(name, value)
+    return parts
 
 
-def _parts(place: str, value: Any) -> Iterator[tuple[str, str]]:
-    """What a value consists of, each with its place in it: ``options.weather_data``."""
+def _parameter_parts(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Split a parameter into named parts, such as ``options.weather_data``, so that files in it are hashed."""
     if isinstance(value, Mapping) and value:
-        for key, one in value.items():
-            yield from _parts(f"{place}.{key}", one)
-    elif isinstance(value, list) and any(files(value)):
-        for number, one in enumerate(value):
-            yield from _parts(f"{place}[{number}]", one)
-    elif isinstance(value, str) and any(files(value)):
-        yield f"the content of {place}", _content(value)
+        for key, item in value.items():
+            yield from _parameter_parts(f"{name}.{key}", item)
+    elif isinstance(value, list) and any(find_files(value)):
+        for index, item in enumerate(value):
+            yield from _parameter_parts(f"{name}[{index}]", item)
+    elif isinstance(value, str) and (path := _existing_path(value)) is not None:
+        yield f"the content of {name}", _hash_path(path)
     else:
-        yield place, json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-
-
-def contents(outputs: Any) -> dict[str, str]:
-    """SHA-256 of each file that outputs name."""
-    return {text: _content(text) for text in files(outputs)}
+        yield name, json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What differs between two fingerprints: a clause each."""
-    found = []
+    """Return what differs between two fingerprints, a clause each.
+
+    >>> differences({"seed": "42", "task": '"binary"'}, {"seed": "7"})
+    ['seed: 42 is now 7', 'task is gone']
+    """
+    clauses = []
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
         if old == new:
             continue
         if old is None or new is None:
-            found.append(f"{name} is {'new' if old is None else 'gone'}")
-        elif len(old) == len(new) == 64:
-            found.append(f"{name} has changed")
+            clauses.append(f"{name} is {'new' if old is None else 'gone'}")
+        elif len(old) == len(new) == _SHA256_LENGTH:
+            clauses.append(f"{name} has changed")
         else:
-            found.append(f"{name}: {old} is now {new}")
-    return found
+            clauses.append(f"{name}: {old} is now {new}")
+    return clauses
 
 
-def files(value: Any) -> Iterator[str]:
-    """Texts within a value that name a file or folder that is there."""
+def find_files(value: Any) -> Iterator[str]:
+    """Yield the strings within a value that name an existing file or folder."""
     if isinstance(value, str):
-        if value and _path(value) is not None:
+        if _existing_path(value) is not None:
             yield value
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from files(one)
+        for item in value.values():
+            yield from find_files(item)
     elif isinstance(value, list):
-        for one in value:
-            yield from files(one)
+        for item in value:
+            yield from find_files(item)
 
 
-def sha256(file: Path) -> str:
-    """SHA-256 of a file, which is read again only when it has changed."""
+def hash_files(value: Any) -> dict[str, str]:
+    """Return the SHA-256 of each existing file or folder that a value names, by the string that names it."""
+    hashes = {}
+    for address in find_files(value):
+        path = _existing_path(address)
+        if path is not None:
+            hashes[address] = _hash_path(path)
+    return hashes
+
+
+def hash_file(file: Path) -> str:
+    """Return the SHA-256 of a file, cached until its size or modification time changes."""
     state = file.stat()
-    return _sha256(file, state.st_size, state.st_mtime_ns)
+    return _hash_file(file, state.st_size, state.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=4096)
-def _sha256(file: Path, size: int, changed: int) -> str:
+def _hash_file(file: Path, size: int, modified: int) -> str:
     digest = hashlib.sha256()
     with file.open("rb") as opened:
         while block := opened.read(_BLOCK_BYTES):
@@ -129,35 +139,34 @@ def _sha256(file: Path, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def _content(text: str) -> str:
-    """SHA-256 of a file, or of a folder's files with their names."""
-    path = _path(text)
+def _hash_path(path: Path) -> str:
+    """Return the SHA-256 of a file, or that of the names and contents of a folder's files."""
     if path.is_file():
-        return sha256(path)
-    inside = [f"{file.relative_to(path)} {sha256(file)}" for file in sorted(path.rglob("*")) if file.is_file()]
-    return hashlib.sha256("\n".join(inside).encode()).hexdigest()
+        return hash_file(path)
+    files = [f"{file.relative_to(path)} {hash_file(file)}" for file in sorted(path.rglob("*")) if file.is_file()]
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()
 
 
-def _path(text: str) -> Path | None:
-    """Path that a text names, by itself or as a ``file:`` URI."""
-    if "\n" in text or len(text) > 4096:
+def _hash_notebook(path: Path) -> str:
+    """Return the SHA-256 of a notebook's code and cell tags; outputs, text and other metadata do not count."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [
+        ["".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells if cell["cell_type"] == "code"
+    ]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+
+
+def _existing_path(text: str) -> Path | None:
+    """Return the existing file or folder that a string names as a path or ``file:`` URI, or None."""
+    if not text or "\n" in text or len(text) > _MAX_PATH_LENGTH:
         return None
     parsed = urlparse(text)
     if parsed.scheme not in ("", "file"):
         return None
     try:
         path = resolve(unquote(parsed.path) if parsed.scheme else text)
-        # A bare word is a value, even where a folder happens to bear it; a path has a separator or an ending.
-        names_one = path.is_file() or (path.is_dir() and ("/" in text or parsed.scheme == "file"))
+        # "linear" is a value even if a folder has that name; a folder's path contains a slash.
+        exists = path.is_file() or (path.is_dir() and ("/" in text or parsed.scheme == "file"))
     except (OSError, ValueError):
         return None
-    return path if names_one else None
-
-
-def _of_notebook(path: Path) -> str:
-    """SHA-256 of what a notebook does: its code, not its outputs, texts or metadata."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = [
-        ["".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells if cell["cell_type"] == "code"
-    ]
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+    return path if exists else None

@@ -1,6 +1,6 @@
-"""What papermill loads as the engine ``millrace``.
+"""The entry point through which papermill finds the engine ``millrace``.
 
-papermill loads its entry points while it is imported itself, so that nothing here may import it at the top.
+papermill loads entry points while it is itself being imported, so this module must not import papermill at the top.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from typing import Any
 
 
 class Engine:
-    """`lib.chain.engine.MillraceEngine`, imported when it is first used."""
+    """`lib.chain.engine.MillraceEngine`, imported on first use."""
 
     @staticmethod
     def execute_notebook(*arguments: Any, **options: Any) -> Any:
-        """Execute a notebook; papermill calls this."""
-        return _engine().execute_notebook(*arguments, **options)
+        """Execute a notebook; called by papermill."""
+        return _load_engine().execute_notebook(*arguments, **options)
 
     @staticmethod
     def nb_kernel_name(*arguments: Any, **options: Any) -> str:
-        """Name of a notebook's kernel."""
-        return _engine().nb_kernel_name(*arguments, **options)
+        """Return the name of a notebook's kernel."""
+        return _load_engine().nb_kernel_name(*arguments, **options)
 
     @staticmethod
     def nb_language(*arguments: Any, **options: Any) -> str:
-        """Language of a notebook."""
-        return _engine().nb_language(*arguments, **options)
+        """Return the language of a notebook."""
+        return _load_engine().nb_language(*arguments, **options)
 
 
-def _engine() -> Any:
+def _load_engine() -> Any:
     from lib.chain.engine import MillraceEngine
 
     return MillraceEngine

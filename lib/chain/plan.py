@@ -1,4 +1,4 @@
-"""Which notebooks run, how often, and in which order."""
+"""The plan of a run: which notebooks are executed, how often, and in which order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Execution:
     ----------
     notebook : Notebook
     training_function : str
-        Of a notebook that is executed once for each of them; else empty.
+        For a notebook that is executed once per training function; otherwise empty.
     """
 
     notebook: Notebook
@@ -29,23 +29,25 @@ class Execution:
 
     @property
     def label(self) -> str:
-        """Stage and, where there is one, training function: ``"train linear"``."""
+        """Stage and, if any, training function: ``"train linear"``."""
         return f"{self.notebook.stage} {self.training_function}".strip()
 
     @property
     def file_name(self) -> str:
-        """Of the executed notebook: ``"03_train-linear.ipynb"``."""
+        """File name of the executed notebook: ``"03_train-linear.ipynb"``."""
         stem = self.notebook.path.stem
         return f"{stem}-{self.training_function}.ipynb" if self.training_function else f"{stem}.ipynb"
 
-    def given(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters of this execution, out of all there are."""
-        found = {name: values[name] for name in self.notebook.parameters if name in values}
-        return {**found, TRAINING_FUNCTION: self.training_function} if self.training_function else found
+    def select_parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that this execution's parameters cell names."""
+        selected = {name: values[name] for name in self.notebook.parameters if name in values}
+        if self.training_function:
+            selected[TRAINING_FUNCTION] = self.training_function
+        return selected
 
     def depends_on(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that its results depend on: its inputs, and the parameters that its stage reads."""
-        inputs = {name: value for name, value in self.given(values).items() if name not in (USE_CASE, OVERRIDES)}
+        inputs = {name: value for name, value in self.select_parameters(values).items() if name not in (USE_CASE, OVERRIDES)}
         if USE_CASE not in self.notebook.parameters:
             return inputs
         azure = AZURE if values.get("backend") == "azureml" else ()
@@ -60,40 +62,39 @@ def executions(
     last: str | None = None,
     only: str | None = None,
 ) -> list[Execution]:
-    """Executions of a run.
+    """Return the executions of a run, in order.
 
     Parameters
     ----------
     notebooks : sequence of Notebook
-        All of the chain, in their order.
+        All notebooks of the chain, in order.
     parameters : Parameters
     first, last, only : str, optional
-        Stages to start at, to stop after, or to run alone.
+        Stage to start at, to stop after, or to run alone.
 
     Raises
     ------
     NameNotFound
-        Where one of them is no stage.
+        If one of them is not a stage.
     ParameterError
-        Where they leave nothing to run.
+        If they leave nothing to run.
     """
-    # Candidates come from one of the two.
-    other = "train" if parameters.automl else "automl"
-    notebooks = [one for one in notebooks if one.stage != other]
-    stages = [one.stage for one in notebooks]
+    skipped = "train" if parameters.automl else "automl"  # either stage makes the candidates
+    notebooks = [notebook for notebook in notebooks if notebook.stage != skipped]
+    stages = [notebook.stage for notebook in notebooks]
     for option, stage in (("--from", first), ("--to", last), ("--only", only)):
         if stage is not None and stage not in stages:
             raise NameNotFound("stage", stage, stages, where=f"the chain ({option})")
     if only is not None and (first is not None or last is not None):
-        raise ParameterError("--only runs one stage alone; give it without --from and --to.")
-    begin = stages.index(only or first or stages[0])
-    end = stages.index(only or last or stages[-1])
-    if begin > end:
+        raise ParameterError("--only runs one stage alone; it cannot be combined with --from or --to.")
+    start = stages.index(only or first or stages[0])
+    stop = stages.index(only or last or stages[-1])
+    if start > stop:
         raise ParameterError(
             f"--from {first} comes after --to {last}, so nothing is left to run. The order is: {', '.join(stages)}."
         )
     planned = []
-    for notebook in notebooks[begin : end + 1]:
+    for notebook in notebooks[start : stop + 1]:
         if TRAINING_FUNCTION in notebook.parameters:
             planned += [Execution(notebook, name) for name in parameters.training_functions]
         else:
@@ -101,12 +102,16 @@ def executions(
     return planned
 
 
-def rounds(planned: Sequence[Execution]) -> list[list[Execution]]:
-    """Executions that may run side by side, those of one notebook; one round after the other."""
-    return [list(together) for _, together in itertools.groupby(planned, key=lambda one: one.notebook.stage)]
+def group_by_stage(planned: Sequence[Execution]) -> list[list[Execution]]:
+    """Group executions by stage, in order; those of one stage may run at the same time."""
+    return [list(group) for _, group in itertools.groupby(planned, key=lambda execution: execution.notebook.stage)]
 
 
-def joined(before: Mapping[str, Any], handed_on: Mapping[str, Any]) -> dict[str, Any]:
-    """Outputs of one more execution of a notebook laid over those before it; lists grow."""
-    grown = {name: [*before.get(name, []), *value] for name, value in handed_on.items() if isinstance(value, list)}
-    return {**before, **handed_on, **grown}
+def merge_outputs(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge the outputs of two executions of one stage: lists are concatenated, other values are replaced.
+
+    >>> merge_outputs({"candidates": ["linear"], "rows": 10}, {"candidates": ["xgboost"], "rows": 12})
+    {'candidates': ['linear', 'xgboost'], 'rows': 12}
+    """
+    lists = {name: [*earlier.get(name, []), *value] for name, value in later.items() if isinstance(value, list)}
+    return {**earlier, **later, **lists}

@@ -1,7 +1,7 @@
-"""What papermill cannot say: a notebook whose kernel died, or that left early, is written as if all went well.
+"""Failures that papermill does not see, written into the executed notebook.
 
-papermill marks every cell "completed" then, and notes no exception. Here the executed notebook is made to tell
-which cell ran, why it ended, and which cells never ran.
+If a kernel dies, or a cell ends it with ``sys.exit``, papermill marks every cell as completed and records no exception.
+This module corrects the notebook: which cell ran last, why it ended, and which cells never ran.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ _NEVER_RAN, _FAILED = "pending", "failed"
 
 
 def write(executed: Path, name: str, cause: str) -> str:
-    """Write the cause of the end into an executed notebook.
+    """Write the cause of a failure into an executed notebook.
 
     Parameters
     ----------
     executed : Path
-        The notebook that papermill wrote; where it wrote none, nothing is done.
+        The notebook that papermill wrote; nothing happens if there is none.
     name : str
-        Short name of the cause, as of an exception: ``"KernelDied"``.
+        Short name of the cause, like that of an exception: ``"KernelDied"``.
     cause : str
-        The cause in a sentence.
+        The cause as a sentence.
 
     Returns
     -------
     str
-        The cell that ran, ``"Cell [4]: candidate = ..."``; empty where none did.
+        The last cell that ran, as ``"Cell [4]: candidate = ..."``; empty if none ran.
     """
     if not executed.is_file():
         return ""
     notebook = json.loads(executed.read_text(encoding="utf-8"))
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    ran = [cell for cell in code if cell["metadata"].get("papermill", {}).get("start_time")]
-    for cell in code[len(ran) :]:
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    started = [cell for cell in cells if cell["metadata"].get("papermill", {}).get("start_time")]
+    for cell in cells[len(started) :]:
         cell["metadata"].setdefault("papermill", {})["status"] = _NEVER_RAN
-    if ran:
-        last = ran[-1]
+    if started:
+        last = started[-1]
         last["metadata"]["papermill"].update(status=_FAILED, exception=True)
         if not any(output["output_type"] == "error" and output["ename"] == name for output in last["outputs"]):
             error = {"output_type": "error", "ename": name, "evalue": cause, "traceback": [f"{name}: {cause}"]}
@@ -46,10 +46,14 @@ def write(executed: Path, name: str, cause: str) -> str:
     part = executed.with_name(executed.name + ".part")
     part.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(executed)
-    return shown_cell(len(ran), "".join(ran[-1]["source"])) if ran else ""
+    return format_cell(len(started), "".join(started[-1]["source"])) if started else ""
 
 
-def shown_cell(count: int, source: str) -> str:
-    """A cell as a message shows it: its number and its first line."""
+def format_cell(number: int, source: str) -> str:
+    r"""Return a cell as messages show it: its number and its first line.
+
+    >>> format_cell(4, "candidate = pipeline.train()\ncandidate.scores")
+    'Cell [4]: candidate = pipeline.train() ...'
+    """
     lines = source.strip().splitlines() or [""]
-    return f"Cell [{count}]: {lines[0]}{' ...' if len(lines) > 1 else ''}"
+    return f"Cell [{number}]: {lines[0]}{' ...' if len(lines) > 1 else ''}"

@@ -1,4 +1,4 @@
-"""What a person sees while the chain runs: a line for each notebook that has ended, and on a terminal what runs."""
+"""Progress of a run in the terminal: a line for each finished notebook and a live line for those that run."""
 
 from __future__ import annotations
 
@@ -9,77 +9,78 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-_TICK_SECONDS = 0.5
+_REFRESH_SECONDS = 0.5
 _CLEAR_LINE = "\r\x1b[2K"
 
 
 class Progress:
-    """Lines of a run.
+    """Progress lines of a run.
 
     Parameters
     ----------
     total : int
-        How many notebooks there will be.
-    stream : TextIO
-        Where to.
+        Number of executions.
+    stream : TextIO, optional
+        By default stderr. The live line appears on terminals only.
     """
 
     def __init__(self, total: int, stream: TextIO | None = None):
         self._total = total
-        self._done = 0
+        self._finished = 0
         self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
-        self._running: dict[str, float] = {}
-        self._ticking: threading.Thread | None = None
+        self._is_live = self._stream.isatty()
+        self._start_times: dict[str, float] = {}  # of the running notebooks, by label
+        self._refresher: threading.Thread | None = None
         self._lock = threading.Lock()
 
     @contextmanager
-    def line(self, label: str) -> Iterator[None]:
-        """Show a notebook while it runs, and leave a line with the time it took."""
+    def running(self, label: str) -> Iterator[None]:
+        """Show a notebook as running inside a ``with`` block; afterwards print its result and duration."""
         started = time.monotonic()
         with self._lock:
-            self._running[label] = started
-            if self._live and self._ticking is None:
-                self._ticking = threading.Thread(target=self._tick, name="progress", daemon=True)
-                self._ticking.start()
+            self._start_times[label] = started
+            if self._is_live and self._refresher is None:
+                self._refresher = threading.Thread(target=self._refresh, name="progress", daemon=True)
+                self._refresher.start()
         mark = "✗"
         try:
             yield
             mark = "✓"
         finally:
             with self._lock:
-                del self._running[label]
-                self._done += mark == "✓"
-                self._write(f"{mark} [{self._done}/{self._total}] {label:<28} {time.monotonic() - started:6.1f} s")
+                del self._start_times[label]
+                self._finished += mark == "✓"
+                self._write(f"{mark} [{self._finished}/{self._total}] {label:<28} {time.monotonic() - started:6.1f} s")
 
-    def say(self, label: str, text: str) -> None:
-        """Show a line about a notebook."""
+    def note(self, label: str, text: str) -> None:
+        """Print a line about a notebook."""
         with self._lock:
             self._write(f"  {label}: {text}")
 
-    def skip(self, label: str, text: str) -> None:
-        """Leave a line for a notebook that need not run."""
+    def skip(self, label: str, reason: str) -> None:
+        """Print the line of a notebook that need not run."""
         with self._lock:
-            self._done += 1
-            self._write(f"✓ [{self._done}/{self._total}] {label:<28} {text}")
+            self._finished += 1
+            self._write(f"✓ [{self._finished}/{self._total}] {label:<28} {reason}")
 
-    def _tick(self) -> None:
+    def _refresh(self) -> None:
+        """Redraw the live line until nothing runs; the thread's loop."""
         while True:
             with self._lock:
-                if not self._running:
-                    self._ticking = None
+                if not self._start_times:
+                    self._refresher = None
                     return
-                self._show_running()
-            time.sleep(_TICK_SECONDS)
+                self._draw_live_line()
+            time.sleep(_REFRESH_SECONDS)
 
     def _write(self, line: str) -> None:
-        self._stream.write(f"{_CLEAR_LINE if self._live else ''}{line}\n")
-        if self._live and self._running:
-            self._show_running()
+        self._stream.write(f"{_CLEAR_LINE if self._is_live else ''}{line}\n")
+        if self._is_live and self._start_times:
+            self._draw_live_line()
         self._stream.flush()
 
-    def _show_running(self) -> None:
-        seconds = time.monotonic() - min(self._running.values())
-        line = f"… [{self._done}/{self._total}] {', '.join(self._running):<28} {seconds:6.1f} s"
+    def _draw_live_line(self) -> None:
+        seconds = time.monotonic() - min(self._start_times.values())
+        line = f"… [{self._finished}/{self._total}] {', '.join(self._start_times):<28} {seconds:6.1f} s"
         self._stream.write(f"{_CLEAR_LINE}{line}")
         self._stream.flush()

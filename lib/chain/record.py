@@ -1,4 +1,4 @@
-"""The record of a run, on disk at every moment: ``runs/<time>-<name>/run.json`` says how far it came."""
+"""The record of a run, always up to date on disk: ``runs/<time>-<name>/run.json``."""
 
 from __future__ import annotations
 
@@ -20,188 +20,217 @@ RUNNING, SUCCEEDED, FAILED, HELD, INTERRUPTED = "running", "succeeded", "failed"
 REUSED, KILLED = "reused", "killed"
 DONE = (SUCCEEDED, REUSED)
 RECORD, PARAMETERS, LOCK = "run.json", "parameters.yaml", "run.lock"
+_MAX_RUNS_PER_SECOND = 1000
 
 
 class RunRecord:
-    """Folder of one run: its resolved parameters, its state, its executed notebooks.
+    """Folder of one run: its resolved parameters, its state and its executed notebooks.
 
-    It holds a lock for as long as its process lives, so that nobody else writes into the folder.
+    The process that writes the folder holds a lock on it until the run is closed.
 
     Parameters
     ----------
     folder : Path
-        Of the run.
+        The run's folder.
     state : dict
-        What `RECORD` holds.
+        The content of `RECORD`.
     lock : FileLock
-        Held.
+        The folder's lock, acquired.
     """
 
     def __init__(self, folder: Path, state: dict[str, Any], lock: FileLock):
         self.folder = folder
         self._state = state
         self._file_lock = lock
-        self._writing = threading.Lock()
+        self._state_lock = threading.Lock()
 
     @classmethod
     def new(cls, runs_folder: Path, name: str, parameters: Mapping[str, Any]) -> RunRecord:
-        """Record of a run that begins.
+        """Start the record of a new run.
 
         Parameters
         ----------
         runs_folder : Path
-            Where run folders are.
+            Parent of all run folders.
         name : str
-            Of the use case.
+            Name of the use case.
         parameters : mapping
-            All of them, as resolved.
+            All parameters, resolved.
         """
-        folder = _new_folder(runs_folder, name)
-        lock = _locked(folder)
-        text = yaml.safe_dump({**parameters, "run_name": folder.name}, sort_keys=False, allow_unicode=True)
-        (folder / PARAMETERS).write_text(text, encoding="utf-8")
-        record = cls(
-            folder, {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}, lock
-        )
+        folder = _make_folder(runs_folder, name)
+        lock = _acquire_lock(folder)
+        (folder / PARAMETERS).write_text(_to_yaml({**parameters, "run_name": folder.name}), encoding="utf-8")
+        state = {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}
+        record = cls(folder, state, lock)
         record._save()
         return record
 
     @classmethod
     def reopen(cls, folder: Path) -> RunRecord:
-        """Record of a run that goes on; what was running when it ended is marked as killed.
+        """Continue the record of an earlier run; stages that were still running are marked as killed.
 
         Raises
         ------
         DataError
-            Where there is no such record, or another process is writing it.
+            If there is no such record, or another process is writing it.
         """
-        read(folder)  # says so where it is no run's
-        lock = _locked(folder)
+        read(folder)  # raises if it is not the folder of a run
+        lock = _acquire_lock(folder)
         state = read(folder)
         record = cls(folder, state, lock)
         state.pop("ended", None)
         for stage in state["stages"]:
             if stage["status"] == RUNNING:
-                stage |= {"status": KILLED, "error": "the chain was killed while it ran"}
+                stage |= {"status": KILLED, "error": "the chain was killed while this stage ran"}
         record.note(status=RUNNING, pid=os.getpid(), resumed=[*state.get("resumed", []), _now()])
         return record
 
     @property
     def name(self) -> str:
-        """Name of the run's folder, which its MLflow runs bear as a tag."""
+        """Name of the run's folder, also a tag of its MLflow runs."""
         return self.folder.name
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Parameters of the run, as they were resolved when it began."""
+        """Resolved parameters of the run, read from its folder."""
         return yaml.safe_load((self.folder / PARAMETERS).read_text(encoding="utf-8"))
 
     def outputs(self, label: str) -> dict[str, Any] | None:
-        """What an execution that is done handed on; None where it is not done."""
-        done = [one for one in self._state["stages"] if one["stage"] == label and one["status"] in DONE]
-        return done[-1].get("outputs", {}) if done else None
+        """Return the outputs of a finished execution, or None if it has not finished."""
+        finished = [stage for stage in self._state["stages"] if stage["stage"] == label and stage["status"] in DONE]
+        return finished[-1].get("outputs", {}) if finished else None
 
     def begin(self, label: str, file_name: str) -> dict[str, Any]:
-        """Note that a notebook starts, and return its entry.
+        """Record the start of an execution and return its entry.
 
-        The executed notebook of an earlier attempt is kept under a name of its own.
+        The executed notebook of an earlier attempt is renamed, not overwritten.
         """
-        with self._writing:
-            before = [one for one in self._state["stages"] if one["stage"] == label]
-            for number, one in enumerate(before, start=1):
-                if one["notebook"] == file_name:
-                    one["notebook"] = _set_aside(self.folder / file_name, number)
-            entry = {"stage": label, "notebook": file_name, "status": RUNNING, "started": _now()}
-            if before:
-                entry["attempt"] = len(before) + 1
+        with self._state_lock:
+            attempts = [stage for stage in self._state["stages"] if stage["stage"] == label]
+            for number, attempt in enumerate(attempts, start=1):
+                if attempt["notebook"] == file_name:
+                    attempt["notebook"] = _rename_attempt(self.folder / file_name, number)
+            entry: dict[str, Any] = {"stage": label, "notebook": file_name, "status": RUNNING, "started": _now()}
+            if attempts:
+                entry["attempt"] = len(attempts) + 1
             self._state["stages"].append(entry)
             self._save()
         return entry
 
     def end(self, entry: dict[str, Any], status: str, **facts: Any) -> None:
-        """Note how a notebook has ended; facts that are empty are left out."""
-        with self._writing:
+        """Record the end of an execution; empty facts are left out."""
+        with self._state_lock:
             entry |= {"status": status, **{name: fact for name, fact in facts.items() if fact or fact == 0}}
             self._save()
 
     def close(self, status: str, error: str = "") -> None:
-        """Note how the run has ended, and let go of the folder."""
+        """Record the end of the run and release the folder."""
         self.note(status=status, ended=_now(), **({"error": error} if error else {}))
         self._file_lock.release()
 
     def note(self, **facts: Any) -> None:
-        """Note something about the run as a whole; an error of the time before is not one of now."""
-        with self._writing:
+        """Record facts about the run as a whole; the error of an earlier attempt is removed."""
+        with self._state_lock:
             self._state |= facts
             if "error" not in facts:
                 self._state.pop("error", None)
             self._save()
 
     def _save(self) -> None:
-        """Write whole or not at all: whoever reads it meanwhile sees the state before or after."""
+        """Replace the file in one step, so that readers see the state before or after, never half of it."""
         part = self.folder / f"{RECORD}.part"
         part.write_text(json.dumps(self._state, indent=1, ensure_ascii=False), encoding="utf-8")
         part.replace(self.folder / RECORD)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """State of a run, without touching it.
+    """Return the state of a run.
 
     Raises
     ------
     DataError
-        Where the folder holds none.
+        If the folder is not that of a run.
     """
     try:
         state = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{display_path(folder)} is no folder of a run: {RECORD} cannot be read ({error}).") from error
+    except FileNotFoundError:
+        raise DataError(f"{display_path(folder)} is not the folder of a run: it has no {RECORD}.") from None
+    except OSError as error:
+        raise DataError(f"{display_path(folder / RECORD)} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{display_path(folder / RECORD)} is damaged: {error}.") from error
     if not isinstance(state, dict) or not isinstance(state.get("stages"), list):
-        raise DataError(f"{display_path(folder)} is no folder of a run: {RECORD} is not the record of one.")
+        raise DataError(f"{display_path(folder / RECORD)} is not the record of a run.")
     return state
 
 
 def newest_first(runs_folder: Path) -> list[Path]:
-    """Folders of the runs there are."""
-    return sorted((one.parent for one in runs_folder.glob(f"*/{RECORD}")), reverse=True)
+    """Return the folders of all runs, newest first."""
+    return sorted((record.parent for record in runs_folder.glob(f"*/{RECORD}")), reverse=True)
 
 
-def _locked(folder: Path) -> FileLock:
+def unfinished(runs_folder: Path) -> list[tuple[Path, str]]:
+    """Return folder and status of each run that has not succeeded, newest first."""
+    runs = []
+    for folder in newest_first(runs_folder):
+        try:
+            status = read(folder).get("status", KILLED)
+        except DataError:
+            continue
+        if status != SUCCEEDED:
+            runs.append((folder, status))
+    return runs
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without anchors and aliases (``&id001``), which PyYAML writes for values that occur twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _to_yaml(parameters: Mapping[str, Any]) -> str:
+    return yaml.dump(dict(parameters), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _acquire_lock(folder: Path) -> FileLock:
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         pid = read(folder).get("pid", "unknown")
         raise DataError(
-            f"{display_path(folder)} belongs to a run that goes on: process {pid} writes it. Wait for it, or stop it "
+            f"{display_path(folder)} is in use: the run is still going on in process {pid}. Wait for it, or stop it "
             f"with kill {pid}."
         ) from None
     return lock
 
 
-def _set_aside(executed: Path, number: int) -> str:
-    """Keep the notebook of an attempt under a name of its own, and return that."""
-    kept = executed.with_name(f"{executed.stem}.attempt-{number}{executed.suffix}")
+def _rename_attempt(executed: Path, number: int) -> str:
+    """Rename the notebook of an earlier attempt and return its new name."""
+    renamed = executed.with_name(f"{executed.stem}.attempt-{number}{executed.suffix}")
     if executed.exists():
-        executed.replace(kept)
-    return kept.name
+        executed.replace(renamed)
+    return renamed.name
 
 
-def _new_folder(runs_folder: Path, name: str) -> Path:
-    """Folder that no other run has; two runs may start in the same second."""
+def _make_folder(runs_folder: Path, name: str) -> Path:
+    """Make a folder for a new run; runs that start in the same second get a number."""
     try:
         runs_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ParameterError(f"runs_folder: {runs_folder} cannot be made ({error.strerror}). Name another.") from error
+        raise ParameterError(
+            f"runs_folder: cannot create {runs_folder} ({error.strerror}). Give another folder."
+        ) from error
     stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{name}"
-    for attempt in range(1000):
+    for attempt in range(_MAX_RUNS_PER_SECOND):
         folder = runs_folder / (f"{stem}-{attempt + 1}" if attempt else stem)
         try:
             folder.mkdir()
         except FileExistsError:
             continue
         return folder
-    raise FileExistsError(f"{runs_folder / stem}: a thousand runs have this name already.")
+    raise FileExistsError(f"{runs_folder / stem}: {_MAX_RUNS_PER_SECOND} runs have this name already.")
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""What earlier runs have done already, and what has changed since."""
+"""Reuse of earlier executions whose inputs, code and results have not changed."""
 
 from __future__ import annotations
 
@@ -16,80 +16,88 @@ from lib.paths import resolve
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """An execution that an earlier run has done.
+class EarlierExecution:
+    """A successful execution in an earlier run.
 
     Attributes
     ----------
     run : str
-        Name of the run that did it.
+        Name of the run that executed the notebook.
     notebook : Path
         The executed notebook.
     outputs : dict
-        What it handed on.
-    depends_on : dict of str
-        Its fingerprint.
-    kept : dict of str
+        Its outputs.
+    fingerprint : dict of str
+        Its fingerprint, see `fingerprint.compute`.
+    file_hashes : dict of str
         SHA-256 of each file that its outputs name.
     """
 
     run: str
     notebook: Path
     outputs: dict[str, Any]
-    depends_on: dict[str, str]
-    kept: dict[str, str]
+    fingerprint: dict[str, str]
+    file_hashes: dict[str, str]
 
 
 class Reuse:
-    """Earlier successes of a use case.
+    """The successful executions of a use case's earlier runs.
 
     Parameters
     ----------
     parameters : Parameters
-        ``name``, ``runs_folder``, and what the backend needs.
+        ``name``, ``runs_folder``, and those of the backend.
     """
 
     def __init__(self, parameters: Parameters):
         self._parameters = parameters
-        self._earlier: dict[str, list[Earlier]] = {}
+        self._executions: dict[str, list[EarlierExecution]] = {}  # by label, newest first
         for folder in records.newest_first(resolve(parameters.runs_folder)):
             try:
                 state = records.read(folder)
             except DataError:
-                continue  # a run that was killed before its record was whole
+                continue  # the run was killed while it wrote its first record
             if state.get("name") == parameters.name:
-                self._remember(folder, state)
+                self._add_run(folder, state)
 
-    def _remember(self, folder: Path, state: Mapping[str, Any]) -> None:
-        for one in state["stages"]:
-            if one["status"] in records.DONE and "depends_on" in one:
-                run, notebook = one.get("reused_from", folder.name), folder / one["notebook"]
-                done = Earlier(run, notebook, one.get("outputs", {}), one["depends_on"], one.get("kept", {}))
-                self._earlier.setdefault(one["stage"], []).append(done)
+    def _add_run(self, folder: Path, state: Mapping[str, Any]) -> None:
+        for stage in state["stages"]:
+            if stage["status"] in records.DONE and "fingerprint" in stage:
+                execution = EarlierExecution(
+                    run=stage.get("reused_from", folder.name),
+                    notebook=folder / stage["notebook"],
+                    outputs=stage.get("outputs", {}),
+                    fingerprint=stage["fingerprint"],
+                    file_hashes=stage.get("file_hashes", {}),
+                )
+                self._executions.setdefault(stage["stage"], []).append(execution)
 
-    def find(self, label: str, now: Mapping[str, str]) -> Earlier | None:
-        """The newest success with the same fingerprint, whose results still stand; None where there is none."""
-        for earlier in self._earlier.get(label, []):
-            if earlier.depends_on == now and not self._fallen(label, earlier):
-                return earlier
+    def find(self, label: str, now: Mapping[str, str]) -> EarlierExecution | None:
+        """Return the newest execution with this fingerprint whose results still exist unchanged, or None."""
+        for execution in self._executions.get(label, []):
+            if execution.fingerprint == now and not self._missing_results(label, execution):
+                return execution
         return None
 
-    def why_not(self, label: str, now: Mapping[str, str]) -> list[str]:
-        """Why an execution would not be skipped, against its newest success: a clause each."""
-        if not self._earlier.get(label):
-            return ["no earlier run has done it"]
-        newest = self._earlier[label][0]
-        return fingerprint.differences(newest.depends_on, now) or self._fallen(label, newest)
+    def reasons_to_run(self, label: str, now: Mapping[str, str]) -> list[str]:
+        """Return why an execution cannot be skipped: what changed since its newest success, a clause each."""
+        if not self._executions.get(label):
+            return ["no earlier run has finished it"]
+        newest = self._executions[label][0]
+        return fingerprint.differences(newest.fingerprint, now) or self._missing_results(label, newest)
 
-    def _fallen(self, label: str, earlier: Earlier) -> list[str]:
-        """What an earlier execution made and is not there any more."""
-        found = [] if earlier.notebook.exists() else [f"its executed notebook {earlier.notebook.name} is gone"]
-        for text, before in earlier.kept.items():
-            if text not in fingerprint.files(text):
-                found.append(f"{text} is gone")
-            elif fingerprint.contents(text)[text] != before:
-                found.append(f"{text} has changed since it was made")
-        if found:
-            return found
+    def _missing_results(self, label: str, execution: EarlierExecution) -> list[str]:
+        """Return which results of an execution are gone or have changed, a clause each."""
+        missing = []
+        if not execution.notebook.exists():
+            missing.append(f"its executed notebook {execution.notebook.name} is gone")
+        for address, sha256 in execution.file_hashes.items():
+            current = fingerprint.hash_files(address).get(address)
+            if current is None:
+                missing.append(f"{address} is gone")
+            elif current != sha256:
+                missing.append(f"{address} has changed since it was made")
+        if missing:
+            return missing
         stage, _, name = label.partition(" ")
-        return backends.fallen(self._parameters, stage, name or stage, earlier.run)
+        return backends.missing_artifacts(self._parameters, stage, name or stage, execution.run)

@@ -1,8 +1,7 @@
-"""Run what a plan says: round by round, side by side within a round, tried again where that is asked for."""
+"""Execution of a plan: stage by stage, the executions of one stage in parallel, with retries where requested."""
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import signal
@@ -27,9 +26,9 @@ from lib.paths import ROOT, display_path
 
 if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor
-    from lib.chain.reuse import Earlier, Reuse
+    from lib.chain.reuse import EarlierExecution, Reuse
 
-_TICK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 def run(
@@ -39,168 +38,193 @@ def run(
     progress: Progress,
     reuse: Reuse | None = None,
 ) -> dict[str, Any]:
-    """Execute notebooks; what the record says is done is not done again.
+    """Execute notebooks, except those that the record shows as finished.
 
     Parameters
     ----------
     executions : sequence of Execution
     values : mapping
-        The parameters; what notebooks hand on is laid over them.
+        The parameters; outputs of notebooks are merged into a copy.
     record : RunRecord
     progress : Progress
     reuse : Reuse, optional
-        Gives what an earlier run has done already.
+        Earlier runs whose results may be reused.
 
     Returns
     -------
     dict
-        Parameters and everything that was handed on.
+        Parameters and all outputs.
 
     Raises
     ------
     StageFailed
-        Where a notebook did.
+        If a notebook fails.
     Interrupted
-        After the kernels have ended.
+        On Ctrl-C or SIGTERM, after all kernels have ended.
     """
     from lib.chain import forking
 
     fork = values["fork_kernels"] and forking.available()
-    rounds = plan.rounds(executions)
-    with _interruptible():
+    stages = plan.group_by_stage(executions)
+    with _chain_environment():
         try:
             if fork:
-                forking.kernels.prepare(1)  # its imports overlap ours
+                forking.kernels.prepare(1)  # imports while this process imports
             parameters = Parameters({**values, RUN_NAME: record.name})
-            elsewhere = backends.executors(parameters, [one.notebook.stage for one in executions])
-            runner = _Runner(executions, parameters, elsewhere, record, progress, fork, reuse)
-            for together, following in zip(rounds, [*rounds[1:], []], strict=True):
-                runner.round(together, following)
+            executors = backends.executors(parameters, [execution.notebook.stage for execution in executions])
+            runner = _Runner(executions, parameters, executors, record, progress, fork, reuse)
+            for stage, next_stage in zip(stages, [*stages[1:], []], strict=True):
+                runner.run_stage(stage, next_stage)
             return runner.values
         finally:
             forking.kernels.close()
 
 
 class _Runner:
-    """State of a run: what is known so far, and whether it is to stop."""
+    """State of a run: the values known so far, and whether the run is to stop.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    executors : mapping
+        By stage, for those that the backend executes elsewhere.
+    record : RunRecord
+    progress : Progress
+    fork : bool
+        Whether to fork kernels.
+    reuse : Reuse or None
+    """
 
     def __init__(
         self,
         executions: Sequence[Execution],
-        values: Parameters,
-        elsewhere: Mapping[str, NotebookExecutor],
+        parameters: Parameters,
+        executors: Mapping[str, NotebookExecutor],
         record: RunRecord,
         progress: Progress,
         fork: bool,
         reuse: Reuse | None,
     ):
-        from lib.chain.executor import Cancelled, KernelExecutor
+        from lib.chain.executor import Cancellation, KernelExecutor
 
-        # A notebook loads what was checked here: the file of resolved parameters in the run folder.
+        # A notebook loads exactly what was checked: the resolved parameters in the run folder.
         use_case = display_path(record.folder / records.PARAMETERS)
-        self.values: dict[str, Any] = {**values, USE_CASE: use_case, OVERRIDES: {}}
+        self.values: dict[str, Any] = {**parameters, USE_CASE: use_case, OVERRIDES: {}}
         self._executions = executions
-        self._parameters = values
+        self._parameters = parameters
         self._record = record
         self._progress = progress
         self._reuse = reuse
         self._fork = fork
         self._fingerprints = fingerprint.Fingerprints()
-        self._elsewhere = elsewhere
-        self._here = KernelExecutor(values.max_parallel or cores.available(), fork)
-        self._cancelled = Cancelled()
-        self._failed = False
+        self._remote_executors = executors
+        self._local_executor = KernelExecutor(parameters.max_parallel or cores.available(), fork)
+        self._cancelled = Cancellation()
+        self._has_failed = False
 
-    def round(self, together: Sequence[Execution], following: Sequence[Execution]) -> None:
-        """Run the executions of one notebook, and take over what they hand on.
+    def run_stage(self, executions: Sequence[Execution], next_executions: Sequence[Execution]) -> None:
+        """Run the executions of one stage and merge their outputs.
 
-        Once one fails, no other begins; those that run already run to their end, so that nothing they did is lost.
+        After a failure no further execution starts; those that run already continue to their end, so that their work
+        is not lost.
         """
-        executor = self._executor(together)
-        share = self._threads(together, executor)
-        with ThreadPoolExecutor(executor.places, thread_name_prefix="notebook") as pool:
-            futures: list[Future] = []
-            try:  # an interrupt may come before the wait, and has to end what has begun
-                for one in together:
-                    futures.append(pool.submit(self._one, one, executor, share))
-                self._prepare(together, following)
+        executor = self._remote_executors.get(executions[0].notebook.stage, self._local_executor)
+        threads = self._thread_limit(executions, executor)
+        with ThreadPoolExecutor(executor.slots, thread_name_prefix="notebook") as pool:
+            futures: list[Future[dict[str, Any]]] = []
+            try:  # an interrupt while executions are submitted has to stop them, too
+                for execution in executions:
+                    futures.append(pool.submit(self._run_unless_failed, execution, executor, threads))
+                self._prepare_kernels(executions, next_executions)
                 _wait(futures)
             except KeyboardInterrupt:
                 self._stop(futures)
                 raise Interrupted from None
-        failed = [error for future in futures if (error := future.exception())]
-        if failed:
-            raise _together(failed)
-        self.values |= functools.reduce(plan.joined, [future.result() for future in futures], {})
+        errors = [error for future in futures if (error := future.exception())]
+        if errors:
+            raise _combine(errors)
+        outputs: dict[str, Any] = {}
+        for future in futures:
+            outputs = plan.merge_outputs(outputs, future.result())
+        self.values |= outputs
 
-    def _one(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any]:
-        """What an execution hands on; nothing where another one failed before it began."""
-        if self._failed:
+    def _run_unless_failed(
+        self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]
+    ) -> dict[str, Any]:
+        if self._has_failed:
             return {}
         try:
-            return self._handed_on(execution, executor, share)
+            return self._outputs(execution, executor, threads)
         except BaseException:
-            self._failed = True
+            self._has_failed = True
             raise
 
-    def _executor(self, together: Sequence[Execution]) -> NotebookExecutor:
-        return self._elsewhere.get(together[0].notebook.stage, self._here)
-
-    def _threads(self, together: Sequence[Execution], executor: NotebookExecutor) -> dict[str, int]:
-        """Threads that each may use, so that those which run side by side here do not fight for the cores."""
-        at_once = min(executor.places, len(together))
-        if executor is not self._here or at_once == 1:
+    def _thread_limit(self, executions: Sequence[Execution], executor: NotebookExecutor) -> dict[str, int]:
+        """Return ``threads`` for executions that share this machine's cores; empty if the limit stays as it is."""
+        parallel = min(executor.slots, len(executions))
+        if executor is not self._local_executor or parallel == 1:
             return {}
-        return {"threads": max(1, (self._parameters.threads or cores.available()) // at_once)}
+        return {"threads": max(1, (self._parameters.threads or cores.available()) // parallel)}
 
-    def _prepare(self, together: Sequence[Execution], following: Sequence[Execution]) -> None:
-        """Fork kernels ahead while these run: for those of this round that wait for a place, or for the next round."""
+    def _prepare_kernels(self, executions: Sequence[Execution], next_executions: Sequence[Execution]) -> None:
+        """Fork kernels ahead of time: for executions that wait for a slot, otherwise for the next stage."""
         if self._fork:
             from lib.chain import forking
 
-            waiting = len(together) - self._here.places
-            forking.kernels.prepare(1 if waiting > 0 else min(len(following), self._here.places))
+            slots = self._local_executor.slots
+            is_waiting = len(executions) > slots
+            forking.kernels.prepare(1 if is_waiting else min(len(next_executions), slots))
 
-    def _handed_on(self, execution: Execution, executor: NotebookExecutor, share: Mapping[str, int]) -> dict[str, Any]:
-        """What an execution hands on: earlier in this run, in another run, or now."""
-        done = self._record.outputs(execution.label)
-        if done is not None:
-            self._progress.skip(execution.label, "done before")
-            return done
-        given = execution.given(self.values)
-        depends_on = self._fingerprints.begin(execution.notebook, execution.depends_on(self.values))
-        if self._reuse and (earlier := self._reuse.find(execution.label, depends_on.result())):
-            return self._take(execution, earlier)
-        given |= {name: value for name, value in share.items() if name in given}
-        if OVERRIDES in given:
-            given[OVERRIDES] = {name: value for name, value in share.items() if name in execution.notebook.reads}
-        attempts = 1 + self._parameters.retries.get(execution.notebook.stage, 0)
+    def _outputs(self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]) -> dict[str, Any]:
+        """Return the outputs of an execution: from this run's record, from an earlier run, or by executing it."""
+        finished = self._record.outputs(execution.label)
+        if finished is not None:
+            self._progress.skip(execution.label, "finished before")
+            return finished
+        values = execution.select_parameters(self.values)
+        current = self._fingerprints.start(execution.notebook, execution.depends_on(self.values))
+        if self._reuse and (earlier := self._reuse.find(execution.label, current.result())):
+            return self._copy(execution, earlier)
+        values |= {name: value for name, value in threads.items() if name in values}
+        if OVERRIDES in values:
+            values[OVERRIDES] = {name: value for name, value in threads.items() if name in execution.notebook.reads}
+        retries = self._parameters.retries.get(execution.notebook.stage, 0)
         while True:
             if self._cancelled.is_set():
                 raise Interrupted
-            attempts -= 1
             try:
-                return self._execute(execution, given, executor, depends_on)
+                return self._execute(execution, values, executor, current)
             except StageFailed as error:
-                if not attempts or not error.may_pass:
+                if not retries or not error.is_retryable:
                     raise
-                self._progress.say(execution.label, f"{str(error).splitlines()[0]} It is tried again.")
+                retries -= 1
+                self._progress.note(execution.label, f"{str(error).splitlines()[0]} Trying again.")
 
-    def _take(self, execution: Execution, earlier: Earlier) -> dict[str, Any]:
-        """Take over what an earlier run has done, its executed notebook included."""
+    def _copy(self, execution: Execution, earlier: EarlierExecution) -> dict[str, Any]:
+        """Copy an earlier execution, with its executed notebook, into this run."""
         entry = self._record.begin(execution.label, execution.file_name)
         executed = self._record.folder / execution.file_name
         shutil.copyfile(earlier.notebook, executed)
         pages.finish(execution.notebook.path, executed, self._executions)
-        facts = {"outputs": earlier.outputs, "depends_on": earlier.depends_on, "kept": earlier.kept}
-        self._record.end(entry, records.REUSED, reused_from=earlier.run, **facts)
-        self._progress.skip(execution.label, f"as in {earlier.run}")
+        self._record.end(
+            entry,
+            records.REUSED,
+            reused_from=earlier.run,
+            outputs=earlier.outputs,
+            fingerprint=earlier.fingerprint,
+            file_hashes=earlier.file_hashes,
+        )
+        self._progress.skip(execution.label, f"same as in {earlier.run}")
         return earlier.outputs
 
     def _execute(
-        self, execution: Execution, given: Mapping[str, Any], executor: NotebookExecutor, depends_on: Future
+        self,
+        execution: Execution,
+        values: Mapping[str, Any],
+        executor: NotebookExecutor,
+        current: Future[dict[str, str]],
     ) -> dict[str, Any]:
-        """One attempt, and its entry in the record."""
+        """Execute a notebook once, record it, and return its outputs."""
         from lib.outputs import read
 
         stage, label = execution.notebook.stage, execution.label
@@ -211,30 +235,30 @@ class _Runner:
         def end(status: str, **facts: Any) -> None:
             self._record.end(entry, status, seconds=round(time.perf_counter() - started, 3), **facts)
 
-        with self._progress.line(label):
+        with self._progress.running(label):
             try:
                 executor.execute(
                     execution.notebook.path,
                     executed,
-                    given,
+                    values,
                     timeout_minutes=self._parameters.timeout_minutes.get(stage),
                     cancelled=self._cancelled,
-                    say=lambda text: self._progress.say(label, text),
+                    report=lambda text: self._progress.note(label, text),
                 )
-                handed_on = read(str(executed))
-                contracts.check_outputs(execution.notebook, executed, handed_on)
+                outputs = read(str(executed))
+                contracts.check_outputs(execution.notebook, executed, outputs)
             except BaseException as error:
                 failure = self._as_failure(error)
                 end(getattr(failure, "status", records.FAILED), error=str(failure) or type(failure).__name__)
                 raise failure from error.__cause__
             finally:
                 pages.finish(execution.notebook.path, executed, self._executions)
-        kept = fingerprint.contents(handed_on)
-        end(records.SUCCEEDED, outputs=handed_on, depends_on=depends_on.result(), kept=kept)
-        return handed_on
+        hashes = fingerprint.hash_files(outputs)
+        end(records.SUCCEEDED, outputs=outputs, fingerprint=current.result(), file_hashes=hashes)
+        return outputs
 
     def _as_failure(self, error: BaseException) -> BaseException:
-        """What an execution ended by, as the chain tells it; an executor elsewhere has errors of its own."""
+        """Return the error in the chain's own terms: Interrupted, StageFailed, or unchanged."""
         if self._cancelled.is_set():
             return Interrupted()
         if isinstance(error, MillraceError) and not isinstance(error, StageFailed):
@@ -242,8 +266,8 @@ class _Runner:
         return error
 
     def _stop(self, futures: Sequence[Future]) -> None:
-        """End what runs: so that each notebook can say so, or, at a second Ctrl-C, at once."""
-        self._failed = True
+        """Stop all executions; a second Ctrl-C skips the time in which they may clean up."""
+        self._has_failed = True
         self._cancelled.set()
         while not all(future.done() for future in futures):
             try:
@@ -253,35 +277,35 @@ class _Runner:
 
 
 def _wait(futures: Sequence[Future]) -> None:
-    """Wait until all are done, a moment at a time: Python may hear of a signal only when a wait ends."""
-    while wait(futures, timeout=_TICK_SECONDS).not_done:
+    """Wait until all are done, in short steps: Python handles a signal only when a wait ends."""
+    while wait(futures, timeout=_POLL_SECONDS).not_done:
         pass
 
 
-def _together(failed: Sequence[BaseException]) -> BaseException:
-    """The first failure, with what else failed at the same time."""
-    first, *others = failed
+def _combine(errors: Sequence[BaseException]) -> BaseException:
+    """Return the first error, with the messages of those that happened at the same time."""
+    first, *others = errors
     if others and isinstance(first, StageFailed):
-        return StageFailed("\n\n".join(str(one) for one in failed), first.status, first.exit_code)
+        return StageFailed("\n\n".join(str(error) for error in errors), first.status, first.exit_code)
     return first
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM counts as Ctrl-C meanwhile, and kernels find ``lib`` whatever folder they start in.
+def _chain_environment() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C and let kernels find ``lib`` from any folder, inside a ``with`` block.
 
-    SIGINT is set too: a shell starts what it puts into the background with SIGINT ignored.
+    SIGINT is set as well: shells start background jobs with SIGINT ignored.
     """
 
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    before = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM)}
     path = os.environ.get("PYTHONPATH", "")
     if str(ROOT) not in path.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), path]))
     try:
         yield
     finally:
-        for signum, handler in before.items():
+        for signum, handler in handlers.items():
             signal.signal(signum, handler)

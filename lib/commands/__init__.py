@@ -1,80 +1,104 @@
-"""Commands of ``run_all.py``: one file each, and this folder is their catalogue.
+"""Commands of ``run_all.py``, one module each.
 
-A command is a module here whose docstring's first line is its help, with two functions::
+The first line of a command's docstring is its help text. A command has two functions::
 
     def add_arguments(parser): ...
     def execute(options): ...        # returns the exit code
 
-``run_all.py <command> ...`` calls it; without the name of one, ``run`` is meant. It imports what is heavy only where it
-needs it, so that whoever asks for help or makes a mistake does not wait.
+``run_all.py NAME ...`` runs the command of that name; without a name, the default is ``run``. Commands import heavy
+packages inside functions, so that ``--help`` and error messages appear at once.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from lib import catalogue
-from lib.errors import MillraceError
+from lib.errors import MillraceError, suggest
+from lib.invocation import PROGRAM
+from lib.paths import ROOT
 
 EXIT_CODES = {
-    0: "done: every stage that was asked for went through",
-    1: "a stage failed: the message names the executed notebook and the cell",
-    2: "something you gave cannot be used: a parameter, a file, a column; the message says what to change",
-    3: "a gate held: everything worked, and no version is fit for production",
+    0: "success: every requested stage finished",
+    1: "a stage failed; the message names the executed notebook and the cell",
+    2: "an input cannot be used (parameter, file, column, option); the message says what to change",
+    3: "a gate blocked: everything worked, but no model version may go to production",
     130: "interrupted by Ctrl-C or SIGTERM; no process is left behind",
 }
 _DEFAULT = "run"
+_INTERRUPTED = 130
 
 
 def available() -> list[str]:
-    """Names of the commands there are."""
+    """Return the names of all commands."""
     return catalogue.names(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for.
+    """Run a command.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; by default those of the process.
+        The command line without the program's name; by default that of this process.
 
     Returns
     -------
     int
-        Exit code; `EXIT_CODES` says what each means.
+        Exit code, see `EXIT_CODES`.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    named = arguments[:1] and arguments[0] in available()
-    name = arguments.pop(0) if named else _DEFAULT
+    try:
+        return _execute(arguments)
+    except MillraceError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted.", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _execute(arguments: list[str]) -> int:
+    """Parse the arguments of a command and execute it."""
+    import argparse
+
+    from lib.commands._arguments import ArgumentParser
+
+    is_named = bool(arguments) and arguments[0] in available()
+    name = arguments.pop(0) if is_named else _DEFAULT
     command = catalogue.load(__name__, name, kind="command")
-    parser = argparse.ArgumentParser(
-        prog=f"run_all.py {name}" if named else "run_all.py",
+    parser = ArgumentParser(
+        prog=f"{PROGRAM} {name}" if is_named else PROGRAM,
         description=_help(command),
         epilog=_epilog() if name == _DEFAULT else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if not is_named:
+        parser.add_argument("--version", action="version", version=f"Millrace {version()}")
+        if arguments and not arguments[0].startswith("-"):
+            parser.error(f"there is no command {arguments[0]!r}. {suggest(arguments[0], available())}")
     command.add_arguments(parser)
-    try:
-        return command.execute(parser.parse_args(arguments))
-    except MillraceError as error:
-        print(f"run_all.py: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("run_all.py: interrupted.", file=sys.stderr)
-        return 130
+    return command.execute(parser.parse_command(arguments))
+
+
+def version() -> str:
+    """Return the version of Millrace that ``pyproject.toml`` states."""
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)["project"]["version"]
 
 
 def _epilog() -> str:
-    """What else there is: the other commands, and the exit codes."""
+    """Return the part of ``--help`` that lists the other commands and the exit codes."""
     others = [name for name in available() if name != _DEFAULT]
     width = max(map(len, others))
     commands = [f"  {name:<{width}}  {_help(catalogue.load(__name__, name, 'command'))}" for name in others]
     codes = [f"  {code:<{width}}  {meaning}" for code, meaning in EXIT_CODES.items()]
-    return "\n".join(["commands (run_all.py COMMAND --help):", *commands, "", "exit codes:", *codes])
+    return "\n".join([f"commands ({PROGRAM} COMMAND --help):", *commands, "", "exit codes:", *codes])
 
 
-def _help(command: object) -> str:
+def _help(command: ModuleType) -> str:
     return (command.__doc__ or "").splitlines()[0]

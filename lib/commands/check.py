@@ -1,26 +1,26 @@
-"""Check parameters and notebooks against one another; nothing is started."""
+"""Check parameters and notebooks against each other without running anything."""
 
 from __future__ import annotations
 
 import argparse
 
 from lib.chain import contracts, notebooks, plan
-from lib.commands import _parameters
+from lib.commands import _arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which parameters."""
-    _parameters.add(parser)
+    """Add the options of this command."""
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Check, and say what was checked."""
+    """Check the use case and print what was checked."""
     chain = notebooks.all_of()
-    parameters = contracts.checked(_parameters.layers(options), chain)
+    parameters = contracts.checked(_arguments.load_layers(options), chain)
     executions = plan.executions(chain, parameters)
     outputs = sum(len(notebook.outputs) for notebook in chain)
     print(
-        f"{parameters.name}: {len(parameters)} parameters, {len(chain)} notebooks and the {outputs} outputs they hand "
-        f"on fit together; a run executes {len(executions)} notebooks."
+        f"{parameters.name}: all checks passed: {len(parameters)} parameters, {len(chain)} notebooks, {outputs} "
+        f"outputs passed between them. A run executes {len(executions)} notebooks."
     )
     return 0

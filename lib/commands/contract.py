@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lib.commands import _parameters
+from lib.commands import _arguments
 from lib.errors import GateError, ParameterError
-from lib.parameters import Parameters, check
+from lib.parameters import Parameters
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "action", choices=_ACTIONS, help="check: say what the table breaks; accept: take the table as the new contract"
     )
     parser.add_argument("--dry-run", action="store_true", help="show what accept would change; write nothing")
-    _parameters.add(parser)
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Check, or accept and show the difference."""
-    parameters = Parameters(check(_parameters.layers(options)))
+    parameters = _arguments.load_parameters(options)
     if not parameters.contract:
         raise ParameterError("contract is empty. Name a file, e.g. contract: parameters/contracts/churn.yaml.")
     path = resolve(parameters.contract)

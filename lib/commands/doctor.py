@@ -1,24 +1,26 @@
-"""Look at everything a run needs, and say what to do about what is missing."""
+"""Check everything a run needs and say how to fix what is missing."""
 
 from __future__ import annotations
 
 import argparse
 
 from lib import backends
-from lib.commands import _parameters
-from lib.parameters import Parameters, check
+from lib.backends.base import Check
+from lib.chain import header
+from lib.commands import _arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which parameters."""
-    _parameters.add(parser)
+    """Add the options of this command."""
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print a line for each thing; 1 where one is not as it should be."""
-    parameters = Parameters(check(_parameters.layers(options)))
-    found = backends.diagnosis(parameters)
-    width = max(len(one.what) for one in found)
-    for one in found:
-        print(f"{'ok' if one.ok else 'NOT OK':<7} {one.what:<{width}}  {one.found}")
-    return 0 if all(one.ok for one in found) else 1
+    """Print one line for each check; return 1 if any fails."""
+    parameters = _arguments.load_parameters(options)
+    checks = list(backends.diagnose(parameters))
+    checks += [Check("columns", fault, ok=False) for fault in header.column_faults(parameters)]
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        print(f"{'ok' if check.ok else 'NOT OK':<7} {check.name:<{width}}  {check.result}")
+    return 0 if all(check.ok for check in checks) else 1

@@ -1,56 +1,90 @@
-"""Look after the endpoint of a use case."""
+"""Show or change a use case's endpoint."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 
 from lib import backends
 from lib.backends.base import Endpoint, EndpointStatus
-from lib.commands import _parameters
+from lib.commands import _arguments
 from lib.errors import NameNotFound, ParameterError
-from lib.parameters import Parameters, check
+from lib.invocation import command
+from lib.parameters import Parameters
 
 _ACTIONS = {
-    "status": "of all, or of one",
-    "stop": "end it",
-    "logs": "its last log lines",
-    "key": "print its key; with --renew, make a new one first",
-    "traffic": "give a new version --percent of the requests, and --mirror of the others for comparison",
-    "rollback": "give all traffic back to the version before",
+    "status": "show one endpoint, or all",
+    "stop": "stop it",
+    "logs": "print the last lines of its log",
+    "key": "print its key; with --renew, replace the key first",
+    "traffic": "send --percent of the requests to the new version, and copies of --mirror percent of the others",
+    "rollback": "send all requests to the previous version again",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to do with which endpoint."""
+    """Add the arguments of this command."""
     meanings = "; ".join(f"{action}: {meaning}" for action, meaning in _ACTIONS.items())
-    parser.add_argument("action", choices=_ACTIONS, help=meanings.replace("%", "%%"))
-    parser.add_argument("name", nargs="?", help="of the use case; by default the one of the parameters")
-    parser.add_argument("--lines", type=int, default=50, help="how many log lines (50)")
-    parser.add_argument("--percent", type=float, help="of the requests, that the new version answers")
-    parser.add_argument("--mirror", type=float, default=0, help="percent of the others that it is asked as well (0)")
-    parser.add_argument("--renew", choices=("primary", "secondary"), help="the key to replace; the other stays valid")
-    _parameters.add(parser)
+    parser.add_argument(
+        "action",
+        type=_arguments.one_of("action", _ACTIONS),
+        metavar=f"{{{','.join(_ACTIONS)}}}",
+        help=meanings,
+    )
+    parser.add_argument("name", nargs="?", help="name of the endpoint; not needed if there is only one")
+    parser.add_argument("--lines", type=int, default=50, help="number of log lines (default: 50)")
+    parser.add_argument("--percent", type=float, help="share of the requests that the new version answers")
+    parser.add_argument(
+        "--mirror", type=float, default=0, help="percent of the other requests copied to the new version (default: 0)"
+    )
+    parser.add_argument("--renew", choices=("primary", "secondary"), help="key to replace; the other one stays valid")
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Find the endpoint, and do it."""
-    parameters = Parameters(check(_parameters.layers(options)))
+    """Find the endpoint and execute the action."""
+    parameters = _arguments.load_parameters(options, announce=False)
     backend = backends.connect(parameters)
     known = backend.endpoints()
-    name = options.name or parameters.name
-    if not (options.name or options.params) and len(known) == 1:
-        name = known[0]
-    if name not in known and (options.name or options.action != "status"):
-        raise NameNotFound("endpoint", name, known, where=f"the workspace {parameters.workspace}")
     if options.action == "status" and not (options.name or options.params):
-        for one in known or [name]:
-            _show_status(backend.endpoint(one).status())
+        for name in known:
+            _show_status(backend.endpoint(name).status())
+        if not known:
+            print(f"There is no endpoint in the workspace {parameters.workspace} yet.")
         return 0
-    _do(options, backend.endpoint(name))
+    _act(options, backend.endpoint(_choose(options, parameters, known)))
     return 0
 
 
-def _do(options: argparse.Namespace, endpoint: Endpoint) -> None:
+def _choose(options: argparse.Namespace, parameters: Parameters, known: Sequence[str]) -> str:
+    """Return the endpoint that the command line means, and say so where it does not name it.
+
+    Raises
+    ------
+    NameNotFound
+        If there is no such endpoint.
+    ParameterError
+        If nothing says which of several endpoints is meant.
+    """
+    workspace = f"the workspace {parameters.workspace}"
+    if options.name or options.params:
+        name = options.name or parameters.name
+        if name not in known and (options.name or options.action != "status"):
+            raise NameNotFound("endpoint", name, known, where=workspace)
+        return name
+    if not known:
+        raise ParameterError(f"There is no endpoint in {workspace}. Deploy one first: {command()}")
+    if len(known) > 1:
+        raise ParameterError(
+            f"There are {len(known)} endpoints in {workspace}: {', '.join(known)}. Name the one you mean, e.g. "
+            f"{command('endpoint', options.action, known[0])}"
+        )
+    print(f"No name given: using the only endpoint, {known[0]}.", file=sys.stderr)
+    return known[0]
+
+
+def _act(options: argparse.Namespace, endpoint: Endpoint) -> None:
     if options.action == "logs":
         print(endpoint.logs(options.lines))
     elif options.action == "key":
@@ -61,8 +95,8 @@ def _do(options: argparse.Namespace, endpoint: Endpoint) -> None:
                 raise ParameterError(f"{option}: expected a number from 0 to 100, got {value}.")
         _show_status(endpoint.shift_traffic(options.percent, options.mirror))
     else:
-        act = {"stop": endpoint.stop, "rollback": endpoint.roll_back, "status": endpoint.status}[options.action]
-        _show_status(act())
+        actions = {"stop": endpoint.stop, "rollback": endpoint.roll_back, "status": endpoint.status}
+        _show_status(actions[options.action]())
 
 
 def _show_status(status: EndpointStatus) -> None:

@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from lib import backends
-from lib.chain import contracts, notebooks, plan
+from lib.chain import contracts, header, notebooks, plan
 from lib.chain import record as records
+from lib.chain.plan import Execution
 from lib.chain.record import RunRecord
-from lib.commands import _parameters
-from lib.errors import ParameterError
-from lib.parameters import Parameters, load
-from lib.paths import ROOT, display_path, resolve
+from lib.commands import _arguments
+from lib.errors import DataError, ParameterError
+from lib.invocation import PROGRAM, command
+from lib.parameters import BASE, Parameters, load
+from lib.paths import display_path, resolve
+
+_INTERRUPTED = 130
+_MAX_LISTED_RUNS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which parameters, and which part of the chain."""
-    _parameters.add(parser)
+    """Add the options of this command."""
+    _arguments.add_parameter_options(parser)
     parser.add_argument(
-        "--from", dest="first", metavar="STAGE", help="start at this stage, with the newest outputs of those before it"
+        "--from", dest="first", metavar="STAGE", help="start at this stage, with the newest outputs of earlier stages"
     )
     parser.add_argument("--to", dest="last", metavar="STAGE", help="stop after this stage")
     parser.add_argument("--only", metavar="STAGE", help="run this stage alone")
-    parser.add_argument("--dry-run", action="store_true", help="check everything and show what would run; run nothing")
-    parser.add_argument("--reuse", action="store_true", help="skip what an earlier run did with the same of everything")
-    parser.add_argument("--resume", metavar="RUN", help="go on with the run of this folder at the first stage not done")
+    parser.add_argument("--dry-run", action="store_true", help="check everything and show what would run")
+    parser.add_argument("--reuse", action="store_true", help="skip executions whose inputs and code have not changed")
+    parser.add_argument("--resume", metavar="RUN", help="continue the run in this folder at its first unfinished stage")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Check everything, then run."""
+    """Check everything, then run the chain."""
     if options.resume:
         return _resume(options)
     chain = notebooks.all_of()
-    parameters = contracts.checked(_parameters.layers(options), chain)
+    parameters = contracts.checked(_arguments.load_layers(options), chain)
     executions = plan.executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
         return _show_plan(executions, parameters)
@@ -48,11 +54,15 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    """Go on with a run, with its own parameters and its own part of the chain."""
-    others = [options.params, options.assignments, options.first, options.last, options.only]
-    if any(others):
-        raise ParameterError("--resume takes parameters and stages from the run itself; give it without others.")
+    """Continue a run with its own parameters and its own stages."""
+    if any([options.params, options.assignments, options.first, options.last, options.only]):
+        raise ParameterError(
+            "--resume continues a run with that run's own parameters and stages; it cannot be combined with --params, "
+            "-p, --from, --to or --only."
+        )
     folder = resolve(options.resume)
+    if not (folder / records.RECORD).is_file():
+        raise DataError(_no_run_message(folder))
     state = records.read(folder)
     chain = notebooks.all_of()
     parameters = contracts.checked(load([folder / records.PARAMETERS]), chain)
@@ -62,25 +72,40 @@ def _resume(options: argparse.Namespace) -> int:
     return _run(executions, parameters, RunRecord.reopen(folder), options.reuse)
 
 
-def _run(executions: Sequence[plan.Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
+def _no_run_message(folder: Path) -> str:
+    """Return the message for a folder that holds no run, with the newest unfinished runs beside it."""
+    problem = (
+        f"{display_path(folder)} is not the folder of a run"
+        if folder.exists()
+        else f"There is no run {display_path(folder)}"
+    )
+    runs_folder = folder.parent if folder.parent.is_dir() else resolve(load([]).values["runs_folder"])
+    unfinished = records.unfinished(runs_folder)[:_MAX_LISTED_RUNS]
+    if not unfinished:
+        return f"{problem}, and {display_path(runs_folder)} holds no run that can be resumed."
+    listed = [f"  {display_path(run)}  ({status})" for run, status in unfinished]
+    return "\n".join([f"{problem}. The newest runs that can be resumed:", *listed])
+
+
+def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
     from lib.chain import running
     from lib.chain.failures import StageFailed
     from lib.chain.progress import Progress
     from lib.chain.reuse import Reuse
 
     try:
-        earlier = Reuse(parameters) if reuse else None
-        values = running.run(executions, parameters, record, Progress(len(executions)), earlier)
+        earlier_runs = Reuse(parameters) if reuse else None
+        values = running.run(executions, parameters, record, Progress(len(executions)), earlier_runs)
     except StageFailed as error:
         record.close(error.status, str(error))
-        print(f"run_all.py: {error}", file=sys.stderr)
-        _say_how_to_resume(record)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        _show_how_to_resume(record)
         return error.exit_code
     except KeyboardInterrupt:
         record.close(records.INTERRUPTED)
-        print(f"run_all.py: interrupted. What is done so far: {display_path(record.folder)}", file=sys.stderr)
-        _say_how_to_resume(record)
-        return 130
+        print(f"{PROGRAM}: interrupted. Finished notebooks: {display_path(record.folder)}", file=sys.stderr)
+        _show_how_to_resume(record)
+        return _INTERRUPTED
     except BaseException as error:
         record.close(records.FAILED, f"{type(error).__name__}: {error}")
         raise
@@ -89,54 +114,72 @@ def _run(executions: Sequence[plan.Execution], parameters: Parameters, record: R
     return 0
 
 
-def _say_how_to_resume(record: RunRecord) -> None:
-    print(f"Go on from there: {_python()} run_all.py --resume {quote(display_path(record.folder))}", file=sys.stderr)
+def _show_how_to_resume(record: RunRecord) -> None:
+    print(f"Continue from there: {command('--resume', record.folder)}", file=sys.stderr)
 
 
-def _show_cost(executions: Sequence[plan.Execution], parameters: Parameters) -> None:
-    """What a run will cost, where it costs something; it ends here where that is more than ``max_cost``."""
-    estimate = backends.estimate(parameters, [one.notebook.stage for one in executions])
+def _show_cost(executions: Sequence[Execution], parameters: Parameters) -> None:
+    """Print what the run will cost, if anything; a GateError ends the program if that exceeds ``max_cost``."""
+    estimate = backends.estimate(parameters, [execution.notebook.stage for execution in executions])
     if estimate:
         print(*estimate.lines, sep="\n", file=sys.stderr)
 
 
-def _show_plan(executions: Sequence[plan.Execution], parameters: Parameters) -> int:
-    for name, value in parameters.items():
-        print(f"{name}: {value!r}")
-    print()
-    for one in executions:
-        print(f"{one.label:<28} {display_path(one.notebook.path)}")
+def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:
+    """Print the parameters, those that differ from the defaults first, and the notebooks that would run.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter names a column that the table does not have.
+    """
+    faults = header.column_faults(parameters)
+    if faults:
+        raise ParameterError(faults)
+    defaults = load([]).values
+    changed = {name for name, value in parameters.items() if (value or None) != (defaults.get(name) or None)}
+    print(f"Different from {display_path(BASE)}:")
+    for name in parameters:
+        if name in changed:
+            default = f"  (default: {defaults[name]!r})" if defaults.get(name) else ""
+            print(f"  {name}: {parameters[name]!r}{default}")
+    print(f"\nAs in {display_path(BASE)}:")
+    for name in parameters:
+        if name not in changed:
+            print(f"  {name}: {parameters[name]!r}")
+    print(f"\nNotebooks to execute: {len(executions)}")
+    for execution in executions:
+        print(f"  {execution.label:<28} {display_path(execution.notebook.path)}")
     return 0
 
 
-def _show_result(values: dict, record: RunRecord) -> None:
+def _show_result(values: Mapping[str, Any], record: RunRecord) -> None:
+    """Print the decision and where to find the notebooks and the endpoint."""
+    print()
     if values.get("decision"):
         print(values["decision"])
     print(f"Executed notebooks: {display_path(record.folder)}")
-    if not values.get("endpoint_url"):
+    url = values.get("endpoint_url")
+    if not url:
         return
-    program = f"{_python()} run_all.py endpoint"
-    where = _where(values, record)
+    workspace = _workspace_options(values, record)
+    key = command("endpoint", "key", values["name"], *workspace)
     request = display_path(backends.connect(Parameters(values)).local_copy(values["sample_request"]))
-    print(f"Endpoint: {values['endpoint_url']}")
-    print("Ask it:")
+    print(f"Endpoint: {url}")
+    print("\nSend it a request:")
     print(
-        f'  curl -s {values["endpoint_url"]} -H "Authorization: Bearer $({program} key {values["name"]}{where})" '
+        f'  curl -s {url} -H "Authorization: Bearer $({key})" '
         f"-H 'Content-Type: application/json' -d {quote(f'@{request}')}"
     )
-    print(f"Stop it: {program} stop {values['name']}{where}")
+    print("Stop it:")
+    print(f"  {command('endpoint', 'stop', values['name'], *workspace)}")
 
 
-def _where(values: dict, record: RunRecord) -> str:
-    """Options by which another command finds what this run left: none where the defaults lead there."""
+def _workspace_options(values: Mapping[str, Any], record: RunRecord) -> list[str | Path]:
+    """Return the options with which another command finds this run's workspace; none if it is the default one."""
     defaults = load([]).values
     if values["backend"] != defaults["backend"]:
-        return f" --params {quote(display_path(record.folder / records.PARAMETERS))}"
-    workspace = values["workspace"]
-    return "" if workspace == defaults["workspace"] else f" -p {quote(f'workspace={workspace}')}"
-
-
-def _python() -> str:
-    """Path of Python as a person would type it: the environment's link, not what that points to."""
-    program = Path(sys.executable)
-    return str(program.relative_to(ROOT)) if program.is_relative_to(ROOT) else str(program)
+        return ["--params", record.folder / records.PARAMETERS]
+    if values["workspace"] != defaults["workspace"]:
+        return ["-p", f"workspace={values['workspace']}"]
+    return []

@@ -4,130 +4,185 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lib import backends
-from lib.commands import _parameters
-from lib.commands._bar import Bar
-from lib.errors import DataError, GateError, NameNotFound
-from lib.parameters import Parameters, check
+from lib.commands import _arguments
+from lib.errors import DataError, GateError, NameNotFound, StageError
+from lib.forkserver import PID
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
-    from lib.scoring.batch import Scored
-    from lib.scoring.scorer import Scorer
+    from lib.backends.base import Backend
+    from lib.scoring.model import Model
 
-_ROWS = 5_000
-_TOLD_FAULTS = 10
+_PART_ROWS = 5_000
+_MAX_PRINTED_FAULTS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which rows, where to, and by which model."""
+    """Add the options for the rows, the output and the model."""
     parser.add_argument("--data", required=True, metavar="FILE", help="the table; it needs the model's columns")
-    parser.add_argument("--out", required=True, metavar="FILE", help="where the scored rows go: .csv or .parquet")
-    parser.add_argument("--version", help="of the model; by default the one in production")
-    _parameters.add(parser)
+    parser.add_argument("--out", required=True, metavar="FILE", help="file for the scored rows: .csv or .parquet")
+    parser.add_argument("--version", help="version of the model; by default the one in production")
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Score row by row, in bounded memory; what cannot be scored is reported with its number."""
-    from lib.data import batches, marks
-    from lib.scoring import batch
+    """Score row by row, in bounded memory; rows that cannot be scored are printed with their number."""
+    from tqdm import tqdm
 
-    parameters = Parameters(check(_parameters.layers(options)))
+    from lib.data import batches, marks
+
+    parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
     if out.suffix.lower() not in (".csv", ".parquet"):
-        raise DataError(f"--out: a {out.suffix or 'nameless'} file cannot be written; known are .csv and .parquet.")
+        raise DataError(f"--out: cannot write a {out.suffix or 'nameless'} file. Use .csv or .parquet.")
     backend = backends.connect(parameters)
     data = backend.local_copy(options.data)
-    scorer = _scorer(backend, parameters.name, options.version)
-    numbers = [one.name for one in scorer.model.columns if one.kind.schema["type"] in ("number", "integer")]
+    chosen = _choose_model(backend, parameters.name, options.version)
+    numbers = [column.name for column in chosen.model.columns if column.kind.schema["type"] in ("number", "integer")]
     dialect = batches.dialect_of(data, parameters.encoding)
-    commas = batches.marks_of(data, dialect, _ROWS)
-    bar, rows, faults, share = Bar("rows"), 0, 0, [0.0]
-    with _written(out) as write:
-        for part in batches.read(data, dialect, _ROWS, lambda read: share.__setitem__(0, read)):
-            bar.show(share[0], rows)
+    formats = batches.marks_of(data, dialect, _PART_ROWS)
+    rows, faults = 0, 0
+    bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
+    with _model_process(chosen) as score, _writer(out) as write, bar:
+        for part in batches.read(data, dialect, _PART_ROWS, lambda share: setattr(bar, "n", share)):
             if not rows:
-                _check_columns(part.columns, scorer, options.data)
-            scored = batch.score(scorer, marks.read_numbers(part, numbers, commas))
-            write(_table(part, scored, scorer))
-            for place, why in list(scored.faults.items())[: max(0, _TOLD_FAULTS - faults)]:
-                print(f"row {part.index[place] + 1}: {why}")
-            rows, faults = rows + len(part), faults + len(scored.faults)
-        bar.show(1, rows)
-        bar.end()
-    if faults > _TOLD_FAULTS:
-        print(f"... and {faults - _TOLD_FAULTS:,} more; each is told in the column fault of {display_path(out)}.")
-    model = f"{parameters.name}, version {scorer.model.version}"
-    print(f"{rows - faults:,} of {rows:,} rows scored by {model}: {display_path(out)}")
+                _check_columns(list(part.columns), chosen.model, options.data)
+            scored = score(marks.read_numbers(part, numbers, formats))
+            write(_merge(part, scored, chosen.model))
+            faulty = [(row, fault) for row, fault in enumerate(scored.column(-1).to_pylist()) if fault is not None]
+            for row, fault in faulty[: max(0, _MAX_PRINTED_FAULTS - faults)]:
+                print(f"row {part.index[row] + 1}: {fault}")
+            rows, faults = rows + len(part), faults + len(faulty)
+            bar.set_postfix_str(f"{rows:,} rows")
+    if faults > _MAX_PRINTED_FAULTS:
+        print(
+            f"... and {faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {display_path(out)} has all of them."
+        )
+    name = f"{parameters.name}, version {chosen.model.version}"
+    print(f"{rows - faults:,} of {rows:,} rows scored by {name}: {display_path(out)}")
     return 0
 
 
-def _scorer(backend: Any, name: str, version: str | None) -> Scorer:
-    """The model of a version, loaded as the endpoint loads it."""
-    from lib.scoring.scorer import Scorer
+class _ChosenModel(NamedTuple):
+    """A verified model folder and its description."""
+
+    folder: Path
+    model: Model
+
+
+def _choose_model(backend: Backend, name: str, version: str | None) -> _ChosenModel:
+    """Return the model of a version, by default of the one in production."""
+    from lib.scoring.model import read
+    from lib.scoring.model_folder import ModelError, code_folder, find
 
     registry = backend.models(name)
     if version is None:
         found = registry.production()
         if found is None:
-            raise GateError(f"No version of {name} bears the tag production. Run the chain, or give --version.")
+            raise GateError(f"No version of {name} has the tag production. Run the chain, or give --version.")
     else:
-        known = {one.version: one for one in registry.versions()}
+        known = {known_version.version: known_version for known_version in registry.versions()}
         if version not in known:
             raise NameNotFound("version", version, known, where=f"the model {name}")
         found = known[version]
     folder = backend.tracking.model_folder(found.source, found.sha256)
-    return Scorer.from_folder(folder, name, found.version, found.sha256)
+    try:
+        code_folder(find(folder))
+        return _ChosenModel(folder, read(folder, name, found.version))
+    except ModelError as error:
+        raise StageError(str(error)) from None
 
 
-def _check_columns(names: Any, scorer: Scorer, where: str) -> None:
-    twice = sorted({name for name in names if list(names).count(name) > 1})
-    if twice:
-        raise DataError(f"{where} has several columns {twice[0]!r}. Rename all but one.")
-    for column in scorer.model.columns:
+@contextlib.contextmanager
+def _model_process(chosen: _ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
+    """Start a process on the model's own code, and yield a function that scores rows there.
+
+    The function returns the columns that `lib.scoring.batch.as_arrow` documents.
+    """
+    import pyarrow as pa
+
+    from lib.scoring import wire_protocol
+    from lib.scoring.model_folder import ModelError
+    from lib.serving import model_process
+
+    model = chosen.model
+    died = f"The process of {model.name}, version {model.version}, died; the lines above say why."
+    server = model_process.start(chosen.folder, "lib.scoring.batch", str(model.name), str(model.version))
+    try:
+        ready = server.wait_until_ready()
+        if ready is None:
+            raise StageError(died)
+        try:
+            model_process.check_protocol(ready.facts)
+        except ModelError as error:
+            raise StageError(str(error)) from None
+        connection, _ = server.fork()
+        with connection, connection.makefile("rb") as file:
+            file.read(PID.size)
+
+            def score(rows: pd.DataFrame) -> pa.Table:
+                known = [column.name for column in model.columns if column.name in rows.columns]
+                try:
+                    connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[known])))
+                    content = wire_protocol.read_part(file)
+                except ConnectionError:
+                    content = None
+                if content is None:
+                    raise StageError(died)
+                return pa.ipc.open_stream(content).read_all()
+
+            yield score
+    finally:
+        server.terminate()
+
+
+def _check_columns(names: list[str], model: Model, where: str) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{where} has several columns {repeated[0]!r}. Rename all but one.")
+    for column in model.columns:
         if column.name not in names and not column.nullable:
             raise NameNotFound("column", column.name, names, where=f"{where}, and the model needs it")
 
 
-def _table(part: Any, scored: Scored, scorer: Scorer) -> pa.Table:
-    """The rows as they came, the model's columns in their types, and what was found; names that clash get a `_`."""
+def _merge(part: pd.DataFrame, scored: pa.Table, model: Model) -> pa.Table:
+    """Return the rows with the model's columns in their types, its answers and the faults.
+
+    A name that the table has already gets a ``_`` appended.
+    """
     import pyarrow as pa
 
     from lib.data import tables
 
-    known = {column.name: column for column in scorer.model.columns}
-    arrays = {"row": pa.array([number + 1 for number in part.index], type=pa.int64())}
-    others = tables.as_arrow(part[[name for name in part.columns if name not in known]])
+    inputs = {column.name: position for position, column in enumerate(model.columns)}
+    arrays: dict[str, Any] = {"row": pa.array([number + 1 for number in part.index], type=pa.int64())}
+    others = tables.as_arrow(part[[name for name in part.columns if name not in inputs]])
     for name in part.columns:
-        array = known[name].arrow(scored.values[name]) if name in known else others.column(name)
-        arrays[_free(name, arrays)] = array
-    if scorer.classes is None:
-        arrays[_free("prediction", arrays)] = pa.array(scored.predictions, type=pa.float64())
-    else:
-        kind = pa.array(scorer.classes).type
-        arrays[_free("prediction", arrays)] = pa.array(scored.predictions, type=kind)
-        for one, chances in zip(scorer.classes, scored.probabilities, strict=True):
-            arrays[_free(f"probability_{one}", arrays)] = pa.array(chances, type=pa.float64())
-    faults = [scored.faults.get(place) for place in range(len(part))]
-    arrays[_free("fault", arrays)] = pa.array(faults, type=pa.string())
+        array = scored.column(inputs[name]) if name in inputs else others.column(name)
+        arrays[_free_name(name, arrays)] = array
+    for position in range(len(inputs), scored.num_columns):
+        arrays[_free_name(scored.field(position).name, arrays)] = scored.column(position)
     return pa.table(arrays)
 
 
-def _free(name: str, taken: Any) -> str:
+def _free_name(name: str, taken: dict[str, Any]) -> str:
     while name in taken:
         name += "_"
     return name
 
 
 @contextlib.contextmanager
-def _written(out: Path) -> Iterator[Any]:
-    """Function that appends a table to a file, which is there whole or not at all."""
+def _writer(out: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """Yield a function that appends a table to a file; after an error, there is no file."""
     import pyarrow.parquet as pq
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +190,7 @@ def _written(out: Path) -> Iterator[Any]:
     try:
         if out.suffix.lower() == ".csv":
             with part.open("w", encoding="utf-8", newline="") as file:
-                yield lambda table: table.to_pandas(types_mapper=_nullable).to_csv(
+                yield lambda table: table.to_pandas(types_mapper=_nullable_type).to_csv(
                     file, index=False, header=file.tell() == 0
                 )
         else:
@@ -156,9 +211,9 @@ def _written(out: Path) -> Iterator[Any]:
         part.unlink(missing_ok=True)
 
 
-def _nullable(kind: pa.DataType) -> Any:
-    """Whole numbers and truths stay what they are beside a missing one."""
+def _nullable_type(arrow_type: pa.DataType) -> Any:
+    """Return the pandas type in which integers and booleans stay what they are beside missing values."""
     import pandas as pd
     import pyarrow as pa
 
-    return {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}.get(kind)
+    return {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}.get(arrow_type)

@@ -1,43 +1,47 @@
-"""Say in Markdown how a run went: the verdict, and each stage."""
+"""Print a Markdown summary of a run: the verdict and each stage."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from lib.chain import record as records
-from lib.commands import _parameters
+from lib.commands import _arguments
 from lib.errors import DataError
 from lib.paths import display_path, resolve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run; by default the newest."""
-    parser.add_argument("run", nargs="?", help="its folder; by default the newest in runs_folder")
-    _parameters.add(parser)
+    """Add the arguments of this command."""
+    parser.add_argument("run", nargs="?", help="the run's folder; by default the newest run in runs_folder")
+    _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Read the record, and print it."""
-    folder = Path(options.run) if options.run else _newest(resolve(_parameters.layers(options).values["runs_folder"]))
-    print(markdown(records.read(folder)))
+    """Read the run's record and print its summary."""
+    if options.run:
+        folder = Path(options.run)
+    else:
+        folder = _newest_run(resolve(_arguments.load_layers(options, announce=False).values["runs_folder"]))
+    print(format_summary(records.read(folder)))
     return 0
 
 
-def markdown(run: dict) -> str:
-    """Text for a page that shows how a run went, such as the summary of a build.
+def format_summary(run: dict[str, Any]) -> str:
+    """Return a run's summary in Markdown, for instance for the page of a build.
 
     Parameters
     ----------
     run : dict
-        Content of its ``run.json``.
+        The content of its ``run.json``.
     """
-    handed_on = {name: value for stage in run["stages"] for name, value in stage.get("outputs", {}).items()}
+    outputs = {name: value for stage in run["stages"] for name, value in stage.get("outputs", {}).items()}
     lines = [f"## {run['name']}: {run['status']}", ""]
-    if handed_on.get("decision"):
-        lines += [handed_on["decision"], ""]
-    if handed_on.get("endpoint_url"):
-        lines += [f"Endpoint: {handed_on['endpoint_url']}", ""]
+    if outputs.get("decision"):
+        lines += [outputs["decision"], ""]
+    if outputs.get("endpoint_url"):
+        lines += [f"Endpoint: {outputs['endpoint_url']}", ""]
     if run.get("error"):
         lines += ["```", run["error"], "```", ""]
     lines += ["| stage | status | seconds |", "| --- | --- | ---: |"]
@@ -45,7 +49,7 @@ def markdown(run: dict) -> str:
     return "\n".join(lines)
 
 
-def _newest(runs_folder: Path) -> Path:
+def _newest_run(runs_folder: Path) -> Path:
     folders = records.newest_first(runs_folder)
     if not folders:
         raise DataError(f"There is no run in {display_path(runs_folder)}.")

@@ -155,21 +155,22 @@ def _parts(
     size = max(1, os.fstat(raw.fileno()).st_size)
     encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
     names = cleaning.deduplicate_names(dialect.header)
-    parts = pd.read_csv(
-        _Numbered(io.TextIOWrapper(content, encoding=encoding, newline=""), dialect),
-        sep=dialect.separator,
-        index_col=False,
-        dtype=str,
-        keep_default_na=False,
-        na_values=NULLS,
-        chunksize=rows,
-        on_bad_lines="error",
-    )
-    for part in parts:
-        if part.iloc[:, len(names) :].notna().any(axis=None):
-            raise pd.errors.ParserError("a row has more fields than the header has names")
-        progress(raw.tell() / size)
-        yield part.iloc[:, : len(names)].set_axis(names, axis=1)
+    with io.TextIOWrapper(content, encoding=encoding, newline="") as text:
+        parts = pd.read_csv(
+            _Numbered(text, dialect),
+            sep=dialect.separator,
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            na_values=NULLS,
+            chunksize=rows,
+            on_bad_lines="error",
+        )
+        for part in parts:
+            if part.iloc[:, len(names) :].notna().any(axis=None):
+                raise pd.errors.ParserError("a row has more fields than the header has names")
+            progress(raw.tell() / size)
+            yield part.iloc[:, : len(names)].set_axis(names, axis=1)
 
 
 class _Numbered:

@@ -1,4 +1,4 @@
-"""Texts that come again and again, kept once each: Arrow's dictionaries, in a fraction of the memory."""
+"""Arrow dictionary arrays: each distinct text of a column is stored once, and rows refer to it by position."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 ENCODED_TEXT = pa.dictionary(pa.int32(), pa.string())
-_SAMPLE, _FEWEST_ENCODED, _ENCODED_SHARE = 20_000, 1_000, 0.5
+_SAMPLE_ROWS = 20_000
+_MIN_ROWS = 1_000
+_MAX_DISTINCT_SHARE = 0.5
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether values of a type are texts, each in full or as its place in a dictionary."""
-    return pa.types.is_string(kind) or kind == ENCODED_TEXT
+def is_text(arrow_type: pa.DataType) -> bool:
+    """Return whether values of a type are text, stored directly or in a dictionary.
+
+    Examples
+    --------
+    >>> is_text(pa.string()), is_text(ENCODED_TEXT), is_text(pa.int64())
+    (True, True, False)
+    """
+    return pa.types.is_string(arrow_type) or arrow_type == ENCODED_TEXT
 
 
 def is_repetitive(column: pa.Array | pa.ChunkedArray) -> bool:
-    """Whether the first rows of a column have few different values, so that a dictionary of them is small."""
-    some = column[:_SAMPLE]
-    return len(some) >= _FEWEST_ENCODED and pc.count_distinct(some).as_py() <= _ENCODED_SHARE * len(some)
+    """Return whether few of a column's first values are distinct, so that a dictionary saves memory."""
+    sample = column[:_SAMPLE_ROWS]
+    return len(sample) >= _MIN_ROWS and pc.count_distinct(sample).as_py() <= _MAX_DISTINCT_SHARE * len(sample)
 
 
 def dictionary_values(column: pa.ChunkedArray) -> pa.Array:
-    """The texts of a dictionary that is the same in all chunks."""
+    """Return the distinct texts of a column whose chunks share one dictionary."""
     return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())

@@ -1,4 +1,4 @@
-"""HashSplit rules: deterministic, reproducible decisions about which rows train and which rows test.
+"""Split rules: deterministic, reproducible decisions about which rows train and which rows test.
 
 `HashSplit`, the default, hashes each row's content, so a row stays on its side forever. Appending rows, reordering
 rows or columns, and integers that become floats (as happens when a value goes missing) move no row. A later model
@@ -117,7 +117,7 @@ def rule_from_dict(values: Mapping[str, Any]) -> SplitRule:
 
 
 def _move_columns(frame: pd.DataFrame, is_test: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """HashSplit a frame a few columns at a time and empty it on the way, so that memory never holds the table twice."""
+    """Split a frame a few columns at a time and empty it on the way, so that memory never holds the table twice."""
     train_rows, test_rows = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     train: dict[str, Any] = {}
     test: dict[str, Any] = {}
@@ -142,7 +142,7 @@ def _get_column(frame: pd.DataFrame, name: str, parameter: str) -> pd.Series:
 
 @dataclass(frozen=True)
 class HashSplit(SplitRule):
-    """HashSplit by a hash of each row.
+    """Split by a hash of each row.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ class HashSplit(SplitRule):
 
 @dataclass(frozen=True)
 class TimeSplit(SplitRule):
-    """HashSplit by time: rows from the cut on test, earlier rows and rows without a time train.
+    """Split by time: rows from the cut on test, earlier rows and rows without a time train.
 
     Attributes
     ----------

@@ -155,7 +155,7 @@ class BasePipeline:
 
         outputs.glue(values)
         if self._run_id:
-            self.backend.tracking.keep_outputs(self._run_id, values)
+            self.backend.tracking.log_outputs(self._run_id, values)
         return parameter_table(self._stage_parameters)
 
     # Hooks

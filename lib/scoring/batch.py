@@ -1,38 +1,48 @@
-"""A table's rows through the endpoint's own checks and model: what cannot be scored is told, the rest is scored."""
+"""The rows of a table through the endpoint's own checks and model: invalid rows are reported, the others scored.
+
+Run in a process of its own, which ``lib/forkserver.py`` starts from the model's code: see `load` and `wire_protocol`.
+"""
 
 from __future__ import annotations
 
 import datetime
 import decimal
+import pickle
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from lib.scoring import wire_protocol
 from lib.scoring.columns import Column
 from lib.scoring.fast_model.form import Answers
-from lib.scoring.request_error import shown
+from lib.scoring.request_error import describe_value
 from lib.scoring.scorer import Scorer
+from lib.scoring.worker import facts_of, load_scorer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _TRUTH = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows of a table, scored.
+    """Scored rows of a table.
 
     Attributes
     ----------
     values : dict of str to list
-        The model's columns; null where a value is none of its column.
+        The model's input columns; null where a value was invalid.
     predictions : list
-        Null for the rows that were not scored.
+        Null for rows that could not be scored.
     probabilities : list of list or None
-        Of a classifier: by class, null likewise.
+        For a classifier, a list per class; null for rows that could not be scored.
     faults : dict of int to str
-        By place among these rows: why it was not scored.
+        Why a row could not be scored, by its position among these rows.
     """
 
     values: dict[str, list]
@@ -41,69 +51,136 @@ class Scored:
     faults: dict[int, str]
 
 
-def score(scorer: Scorer, rows: pd.DataFrame) -> Scored:
-    """Score the rows of a table that has the model's columns, and maybe others.
+class BatchProcess:
+    """The target of a fork server that scores parts of a table; see `lib.forkserver.Target`.
 
     Parameters
     ----------
     scorer : Scorer
-    rows : DataFrame
-        As `lib.data.batches` gives them, with numbers where the model has numbers.
     """
-    values, faults = {}, {}
+
+    forks = False  # one command asks, over one connection
+
+    def __init__(self, scorer: Scorer):
+        self._scorer = scorer
+        self.facts = facts_of(scorer)
+
+    def before_fork(self) -> None:
+        """Do nothing: this process does not fork."""
+
+    def serve(self, connection: socket.socket) -> None:
+        """Score the parts of a table until the command closes the connection."""
+        with connection.makefile("rb") as file:
+            while (part := wire_protocol.read_part(file)) is not None:
+                # The command pickled its own rows.
+                table = as_arrow(score(self._scorer, pickle.loads(part)), self._scorer)
+                connection.sendall(wire_protocol.pack_part(_arrow_bytes(table)))
+
+
+def load(folder: str, name: str, version: str) -> BatchProcess:
+    """Load the model of a folder; a fork server calls this once. Parameters are those of `worker.load`."""
+    return BatchProcess(load_scorer(folder, name, version))
+
+
+def score(scorer: Scorer, rows: pd.DataFrame) -> Scored:
+    """Score the rows of a table.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    rows : DataFrame of shape (rows, columns)
+        Rows with the model's columns; other columns are ignored. A missing column is all null.
+    """
+    values: dict[str, list] = {}
+    faults: dict[int, str] = {}
     for column in scorer.model.columns:
-        if column.name in rows.columns:
-            values[column.name] = _plain(column, rows[column.name])
-        else:
-            values[column.name] = [None] * len(rows)
-        for place, value in column.misfits(values[column.name]):
-            said = f"column {column.name!r}: got {shown(value)}, expected {column.expected}"
-            faults[place] = f"{faults[place]}; {said}" if place in faults else said
-            values[column.name][place] = None
-    good = [place for place in range(len(rows)) if place not in faults]
+        name = column.name
+        values[name] = _as_request_values(column, rows[name]) if name in rows.columns else [None] * len(rows)
+        for position, value in column.misfits(values[name]):
+            fault = f"column {name!r}: got {describe_value(value)}, expected {column.expected}"
+            faults[position] = f"{faults[position]}; {fault}" if position in faults else fault
+            values[name][position] = None
+    valid = [position for position in range(len(rows)) if position not in faults]
     predictions: list = [None] * len(rows)
-    probabilities = None if scorer.classes is None else [[None] * len(rows) for _ in scorer.classes]
-    for places, (labels, chances) in _answered(scorer, values, good, faults):
-        for at, place in enumerate(places):
-            predictions[place] = labels[at].item() if isinstance(labels[at], np.generic) else labels[at]
-            for number, of_class in enumerate(probabilities or ()):
-                of_class[place] = float(chances[at, number])
+    probabilities: list[list] | None = None
+    if scorer.classes is not None:
+        probabilities = [[None] * len(rows) for _ in scorer.classes]
+    for positions, (labels, class_probabilities) in _predict(scorer, values, valid, faults):
+        for row, position in enumerate(positions):
+            predictions[position] = labels[row].item() if isinstance(labels[row], np.generic) else labels[row]
+            if probabilities is not None and class_probabilities is not None:
+                for number, of_class in enumerate(probabilities):
+                    of_class[position] = float(class_probabilities[row, number])
     return Scored(values, predictions, probabilities, faults)
 
 
-def _answered(
-    scorer: Scorer, values: dict[str, list], places: list[int], faults: dict[int, str]
+def as_arrow(scored: Scored, scorer: Scorer) -> pa.Table:
+    """Return scored rows as an Arrow table.
+
+    The columns are the model's inputs in order, ``prediction``, a column per class with its probability, and ``fault``
+    with the reason for a row that could not be scored. Names are not unique; the order counts.
+    """
+    import pyarrow as pa
+
+    names = [column.name for column in scorer.model.columns]
+    arrays = [column.arrow(scored.values[column.name]) for column in scorer.model.columns]
+    if scorer.classes is None:
+        names.append("prediction")
+        arrays.append(pa.array(scored.predictions, type=pa.float64()))
+    else:
+        names += ["prediction", *(f"probability_{label}" for label in scorer.classes)]
+        arrays.append(pa.array(scored.predictions, type=pa.array(scorer.classes).type))
+        arrays += [pa.array(of_class, type=pa.float64()) for of_class in scored.probabilities or ()]
+    names.append("fault")
+    arrays.append(pa.array([scored.faults.get(row) for row in range(len(scored.predictions))], type=pa.string()))
+    return pa.Table.from_arrays(arrays, names=names)
+
+
+def _arrow_bytes(table: pa.Table) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _predict(
+    scorer: Scorer, values: dict[str, list], positions: list[int], faults: dict[int, str]
 ) -> Iterator[tuple[list[int], Answers]]:
-    """Groups of rows with the model's answers; rows that it does not answer are found by halves, and become faults."""
-    if not places:
+    """Yield groups of rows with the model's answers.
+
+    If the model fails on a group, both halves are tried separately, down to single rows, which are added to `faults`.
+    """
+    if not positions:
         return
+    rows = {name: [column[position] for position in positions] for name, column in values.items()}
     try:
-        labels, chances = scorer.predict({name: [column[place] for place in places] for name, column in values.items()})
-        numbers = labels if chances is None else chances
-        if np.isfinite(numbers).all():
-            yield places, (labels, chances)
+        labels, probabilities = scorer.predict(rows)
+        if np.isfinite(labels if probabilities is None else probabilities).all():
+            yield positions, (labels, probabilities)
             return
-        why = "the model's answer is no number"
+        reason = "the model's answer is not a finite number"
     except (ValueError, ArithmeticError) as error:
-        why = f"the model cannot score it: {str(error)[:300]}"
-    if len(places) == 1:
-        faults[places[0]] = why
+        reason = f"the model cannot score it: {str(error)[:300]}"
+    if len(positions) == 1:
+        faults[positions[0]] = reason
         return
-    half = len(places) // 2
-    yield from _answered(scorer, values, places[:half], faults)
-    yield from _answered(scorer, values, places[half:], faults)
+    half = len(positions) // 2
+    yield from _predict(scorer, values, positions[:half], faults)
+    yield from _predict(scorer, values, positions[half:], faults)
 
 
-def _plain(column: Column, cells: pd.Series) -> list:
-    """Cells as a request would bring them."""
-    plain = [None if pd.isna(cell) is True else _value(cell) for cell in cells.tolist()]
+def _as_request_values(column: Column, cells: pd.Series) -> list:
+    """Return a table's cells as the values that a JSON request would contain."""
+    values = [None if pd.isna(cell) is True else _json_value(cell) for cell in cells.tolist()]
     if column.kind.schema["type"] == "boolean":
-        return [_TRUTH.get(value.strip().lower(), value) if isinstance(value, str) else value for value in plain]
-    return plain
+        return [_TRUTH.get(value.strip().lower(), value) if isinstance(value, str) else value for value in values]
+    return values
 
 
-def _value(cell: Any) -> Any:
-    if isinstance(cell, datetime.date):  # a Timestamp is one as well
+def _json_value(cell: Any) -> Any:
+    if isinstance(cell, datetime.date):  # a pandas Timestamp is a date, too
         return cell.isoformat()
     if isinstance(cell, decimal.Decimal):
         return float(cell)

@@ -1,7 +1,7 @@
-"""The model of a folder, loaded without importing mlflow.
+"""The model of a folder, loaded without importing MLflow.
 
-Importing mlflow takes longer than everything else a start does, and of all it offers a scikit-learn
-model needs one line, so the folder's own file ``MLmodel`` is read here.
+Importing MLflow takes longer than everything else in a start, and serving needs only two of its files: ``MLmodel``, the
+description, and the pickled estimator. So they are read here.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import Any
 import yaml
 
 from lib.scoring.columns import KINDS, Column
-from lib.scoring.model_folder import BASELINE_FILE, ModelError, digest, find, use_code
+from lib.scoring.model_folder import BASELINE_FILE, ModelError, digest, find
 
-# The reader in C is not in every build of PyYAML.
+# PyYAML may be built without its reader in C.
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model and what its folder says about it.
+    """A model and its folder's description of it.
 
     Attributes
     ----------
     estimator : sklearn.base.BaseEstimator or None
-        Takes the raw columns as a DataFrame. None where only the folder was read.
+        The fitted pipeline, which takes the raw columns as a DataFrame; None if only the description was read.
     columns : tuple of Column
         The inputs, in the order of the signature.
     examples : list of dict
-        Real rows of the test set, by column, as they would stand in a request.
+        Real rows of the test set, by column, as a request would contain them.
     baseline : dict
-        Training statistics by column; empty where the folder has none.
+        Training statistics by column; empty if the folder has none.
     name, version : str or None
-        Under which the registry knows the model.
+        Name and version in the registry.
     """
 
     estimator: Any
@@ -48,37 +48,34 @@ class Model:
 
     @property
     def example(self) -> dict[str, Any] | None:
-        """One real row."""
+        """One real row, if there is any."""
         return self.examples[0] if self.examples else None
 
 
 def load(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
-    """Load the model of a folder.
+    """Load the model of a folder. Its classes are imported from ``sys.path``.
 
     Parameters
     ----------
     folder : path
         The model folder, or one above it.
     name, version : str, optional
-        Said in every answer.
+        Repeated in every answer.
     sha256 : str, optional
-        What :func:`digest` must say; otherwise nothing of the folder is unpickled or imported.
+        The expected :func:`digest`; a folder with another one is not unpickled.
 
     Raises
     ------
     ModelError
-        With the reason.
+        If the folder cannot be served, with the reason.
     """
-    model = read(folder, name, version, sha256)
-    folder = find(folder)
-    use_code(folder)
-    return with_estimator(model, folder)
+    return with_estimator(read(folder, name, version, sha256), find(folder))
 
 
 def with_estimator(model: Model, folder: Path) -> Model:
-    """The model of which `read` has read the folder, unpickled."""
-    flavor = _flavor(_described(folder))
-    path = folder / _file(flavor)
+    """Return a model that was only read, with its estimator loaded."""
+    flavor = _sklearn_flavor(_description(folder))
+    path = folder / _estimator_name(flavor)
     if flavor.get("serialization_format") == "skops":
         import skops.io
 
@@ -87,69 +84,69 @@ def with_estimator(model: Model, folder: Path) -> Model:
         return replace(model, estimator=pickle.load(file))
 
 
-def pickled(folder: Path) -> Path:
-    """File that holds the estimator of a model folder."""
-    return folder / _file(_flavor(_described(folder)))
+def estimator_file(folder: Path) -> Path:
+    """Return the file that holds the estimator of a model folder."""
+    return folder / _estimator_name(_sklearn_flavor(_description(folder)))
 
 
 def read(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
-    """What a model's folder says about it; nothing of it is unpickled or imported.
+    """Read a model's description; nothing in the folder is unpickled or imported.
 
     Parameters and errors are those of `load`.
     """
     folder = find(folder)
-    if sha256 is not None and digest(folder) != sha256:
+    if sha256 is not None and (actual := digest(folder)) != sha256:
         raise ModelError(
-            f"The model in {folder} is not the one that was registered: its SHA-256 is {digest(folder)}, the "
-            f"registry says {sha256}. Nothing of it was loaded; register the model again."
+            f"The model in {folder} is not the one that was registered: its SHA-256 is {actual}, the registry's is "
+            f"{sha256}. Nothing was loaded; register the model again."
         )
-    described = _described(folder)
+    description = _description(folder)
     baseline = _baseline(folder)
-    columns = _columns(described, baseline)
-    return Model(None, columns, _examples(folder, described, columns), baseline, name, version)
+    columns = _columns(description, baseline)
+    return Model(None, columns, _examples(folder, description, columns), baseline, name, version)
 
 
-def _columns(described: dict, baseline: dict[str, dict]) -> tuple[Column, ...]:
-    signature = described.get("signature") or {}
+def _columns(description: dict, baseline: dict[str, dict]) -> tuple[Column, ...]:
+    signature = description.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
-    if not inputs or any("name" not in one for one in inputs):
+    if not inputs or any("name" not in entry for entry in inputs):
         raise ModelError(
             "The model's signature names no columns, so requests could not be checked. "
             "Save it with a signature inferred from a DataFrame: mlflow.models.infer_signature(rows, predictions)."
         )
-    strange = [f"{one['name']} ({one['type']})" for one in inputs if one["type"] not in KINDS]
-    if strange:
+    unsupported = [f"{entry['name']} ({entry['type']})" for entry in inputs if entry["type"] not in KINDS]
+    if unsupported:
         raise ModelError(
-            f"Columns of these types cannot be asked for: {', '.join(strange)}. Known: {', '.join(KINDS)}."
+            f"Requests cannot contain columns of these types: {', '.join(unsupported)}. Known: {', '.join(KINDS)}."
         )
-    return tuple(Column.from_signature(one, baseline.get(one["name"], {})) for one in inputs)
+    return tuple(Column.from_signature(entry, baseline.get(entry["name"], {})) for entry in inputs)
 
 
-def _described(folder: Path) -> dict:
+def _description(folder: Path) -> dict:
     return yaml.load((folder / "MLmodel").read_text(encoding="utf-8"), _YAML)
 
 
-def _flavor(described: dict) -> dict:
-    flavors = described.get("flavors", {})
+def _sklearn_flavor(description: dict) -> dict:
+    flavors = description.get("flavors", {})
     if "sklearn" not in flavors:
-        raise ModelError(f"Only scikit-learn models are served; this one has the flavors {', '.join(flavors)}.")
+        raise ModelError(f"Only scikit-learn models can be served; this one has the flavors {', '.join(flavors)}.")
     return flavors["sklearn"]
 
 
-def _file(flavor: dict) -> str:
+def _estimator_name(flavor: dict) -> str:
     return flavor.get("pickled_model", "model.pkl")
 
 
-def _examples(folder: Path, described: dict, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
-    said = described.get("saved_input_example_info") or {}
-    path = folder / said.get("artifact_path", "input_example.json")
-    if said.get("pandas_orient", "split") != "split" or not path.is_file():
+def _examples(folder: Path, description: dict, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+    info = description.get("saved_input_example_info") or {}
+    path = folder / info.get("artifact_path", "input_example.json")
+    if info.get("pandas_orient", "split") != "split" or not path.is_file():
         return []
-    # MLflow writes missing numbers as NaN, which is no JSON.
+    # MLflow writes missing numbers as NaN, which is not valid JSON.
     table = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     rows = [dict(zip(table["columns"], values, strict=True)) for values in table.get("data") or []]
     rows = [{column.name: row.get(column.name) for column in columns} for row in rows]
-    # Of a column of mixed types, a row may hold what no request may send.
+    # A column of mixed types can contain values that a request must not.
     return [row for row in rows if not any(list(column.misfits([row[column.name]])) for column in columns)]
 
 

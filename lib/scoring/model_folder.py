@@ -1,31 +1,27 @@
-"""The MLflow model folder as files: found, told apart by its hash, and the source of the code to run."""
+"""An MLflow model folder as files: its location, its SHA-256 and its code."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
 from pathlib import Path
 
-import lib
-
-# Neither is part of the model: the first is written by whoever imports its code, the second by MLflow's
-# registry client into what it downloads.
+# Not part of the model: Python's bytecode cache, and a file that MLflow's registry client adds to a download.
 NOT_HASHED = ("__pycache__", "registered_model_meta")
 # Statistics of the training rows, written beside the model when it is logged.
 BASELINE_FILE = "baseline.json"
 
 
 class ModelError(Exception):
-    """The model folder cannot be served; the message says why and what to do."""
+    """A model folder that cannot be served; the message says why and what to do."""
 
 
 def digest(folder: str | Path) -> str:
-    """SHA-256 of a model folder: of its files' names and contents, in the order of their names.
+    """Return the SHA-256 of a model folder: of its files' names and contents, ordered by name.
 
     Parameters
     ----------
     folder : path
-        The folder that holds ``MLmodel``. Bytecode caches do not count.
+        The folder that contains ``MLmodel``. Bytecode caches are ignored.
 
     Returns
     -------
@@ -43,34 +39,41 @@ def digest(folder: str | Path) -> str:
 
 
 def find(folder: str | Path) -> Path:
-    """The folder with ``MLmodel``: this one or, as Azure ML mounts models, one below it.
+    """Return the folder that contains ``MLmodel``: this one, or one up to two levels below, as Azure ML mounts models.
 
     Raises
     ------
     ModelError
-        Where there is none, or two and nothing to choose by.
+        If there is no such folder, or more than one.
     """
     folder = Path(folder)
     patterns = ("MLmodel", "*/MLmodel", "*/*/MLmodel")
-    found = next(filter(None, (sorted(folder.glob(pattern)) for pattern in patterns)), [])
-    if not found:
+    matches = next(filter(None, (sorted(folder.glob(pattern)) for pattern in patterns)), [])
+    if not matches:
         raise ModelError(f"There is no MLflow model in {folder}: no file named MLmodel in it or below it.")
-    if len(found) > 1:
-        raise ModelError(f"There are several models in {folder}: {', '.join(str(path.parent) for path in found)}.")
-    return found[0].parent
+    if len(matches) > 1:
+        folders = ", ".join(str(path.parent) for path in matches)
+        raise ModelError(f"There are several models in {folder}: {folders}.")
+    return matches[0].parent
 
 
-def use_code(folder: Path) -> None:
-    """Let the model run with the code it was trained with, from the folder ``code`` beside it.
+def code_folder(folder: Path) -> Path:
+    """Return the folder with the code that serves a model: the one to put on ``PYTHONPATH``.
 
-    A model's pickle names classes in `lib.training`, and the work tree may hold other ones by now; the
-    server, on the other hand, should be today's, with today's checks and locks, whatever the age of the
-    model. Both are named `lib`. So from here on `lib` looks for its modules in the model's code alone;
-    `lib.serving`, already imported and with a search path of its own, stays as it is.
+    Parameters
+    ----------
+    folder : Path
+        The folder that contains ``MLmodel``.
+
+    Raises
+    ------
+    ModelError
+        If the model was saved by a release that did not save `lib.scoring` with it.
     """
     code = folder / "code"
-    if not code.is_dir():
-        return
-    sys.path.insert(0, str(code))
-    if (code / "lib").is_dir():
-        lib.__path__[:] = [str(code / "lib")]
+    if not (code / "lib" / "scoring" / "wire_protocol.py").is_file():
+        raise ModelError(
+            f"The model in {folder} was saved by an earlier release: its code/ folder has no lib/scoring, which "
+            "answers requests. Run the chain again, so that the model is trained and registered anew."
+        )
+    return code

@@ -1,4 +1,4 @@
-"""What a client gets for a request that cannot be answered: a status, a code and the faults, row by row."""
+"""The error that a client gets for a request that cannot be answered: a status, a code, and details by row."""
 
 from __future__ import annotations
 
@@ -6,54 +6,63 @@ import json
 from typing import Any
 
 MAX_DETAILS = 20
+_MAX_TEXT = 60
 
 
 class RequestError(Exception):
-    """A request that never reaches the model.
+    """A request that cannot be answered.
 
     Parameters
     ----------
     status : int
-        400 the body is not such a request, 413 it is too large, 422 its rows do not fit the model; the
+        HTTP status: 400 the body is not a scoring request, 413 it is too large, 422 its rows do not fit the model. The
         server adds 401, 404, 405 and 415.
     code : str
-        The same in one word, for programs.
+        The reason in one word, for programs.
     message : str
-        The same in a sentence, for people.
-    faults : list of dict, optional
-        Each with ``row`` (from 0) and ``column`` where they apply, ``got`` and ``expected``.
+        The reason in a sentence, for people.
+    details : list of dict, optional
+        The single faults, as `detail` makes them.
     """
 
-    def __init__(self, status: int, code: str, message: str, faults: list[dict[str, Any]] | None = None):
+    def __init__(self, status: int, code: str, message: str, details: list[dict[str, Any]] | None = None):
         super().__init__(message)
-        self.status, self.code, self.message, self.faults = status, code, message, faults or []
+        self.status, self.code, self.message, self.details = status, code, message, details or []
 
     def content(self) -> dict[str, Any]:
-        """The JSON of the answer."""
+        """Return the JSON of the answer."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
-        if self.faults:
-            error["faults"] = self.faults
+        if self.details:
+            error["faults"] = self.details
         return {"error": error}
 
 
-def fault(got: Any, expected: str, row: int | None = None, column: str | None = None) -> dict[str, Any]:
-    """One fault, as it stands in the answer."""
-    place = {"row": row, "column": column}
-    return {**{key: value for key, value in place.items() if value is not None}, "got": got, "expected": expected}
+def detail(got: str, expected: str, row: int | None = None, column: str | None = None) -> dict[str, Any]:
+    """Return one fault of a request, as it appears in the answer.
+
+    >>> detail("null", "a number", row=3, column="age")
+    {'row': 3, 'column': 'age', 'got': 'null', 'expected': 'a number'}
+    """
+    position = {key: value for key, value in (("row", row), ("column", column)) if value is not None}
+    return {**position, "got": got, "expected": expected}
 
 
-def shown(value: Any) -> str:
-    """A value in a few words: what JSON calls it, and the value itself as far as it is short."""
+def describe_value(value: Any) -> str:
+    """Return a JSON value in a few words, shortened if it is long.
+
+    >>> describe_value("yes"), describe_value(2.5), describe_value([1, 2])
+    ('the text "yes"', 'the number 2.5', 'a list of 2')
+    """
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, dict):
         return f"an object with {len(value)} keys"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    # The text of an integer of thousands of digits takes long to make, and is of use to nobody.
+    if isinstance(value, str):
+        shortened = f" (its first {_MAX_TEXT} of {len(value)} characters)" if len(value) > _MAX_TEXT else ""
+        return f"the text {json.dumps(value[:_MAX_TEXT])}{shortened}"
+    # Converting an integer of thousands of digits to text takes long.
     if isinstance(value, int) and value.bit_length() > 200:
         return f"a number of {value.bit_length()} bits"
-    text = json.dumps(value[:60] if isinstance(value, str) else value)
-    if isinstance(value, str):
-        return f"the text {text}" + (f" (its first 60 of {len(value)} characters)" if len(value) > 60 else "")
-    return f"the number {text}"
+    return f"the number {json.dumps(value)}"

@@ -19,7 +19,7 @@ import msgspec
 
 from lib.scoring.columns import Column
 from lib.scoring.records import Records
-from lib.scoring.request_error import MAX_DETAILS, RequestError, fault, shown
+from lib.scoring.request_error import MAX_DETAILS, RequestError, describe_value, detail
 
 # What the clients in use send: Azure ML's and MLflow's tables, and lists of records.
 SHAPES = ("input_data", "dataframe_split", "dataframe_records", "data")
@@ -80,7 +80,7 @@ def read_table(body: bytes | str, columns: Sequence[Column], limits: Limits) -> 
         )
     table = _from_records(rows, columns) if names is None else _from_lists(names, rows, columns)
     misfits = (
-        fault(shown(value), column.expected, row, column.name)
+        detail(describe_value(value), column.expected, row, column.name)
         for column in columns
         for row, value in column.misfits(table[column.name])
     )
@@ -149,7 +149,7 @@ def _no_constant(name: str) -> NoReturn:
 def _object(payload: Any) -> tuple[str, Any]:
     """The one key of the request that holds the rows, and its content."""
     if not isinstance(payload, dict):
-        raise RequestError(400, "wrong_shape", f"The request is {shown(payload)}, not an object. {USAGE}")
+        raise RequestError(400, "wrong_shape", f"The request is {describe_value(payload)}, not an object. {USAGE}")
     keys = list(payload)
     if len(keys) != 1 or keys[0] not in SHAPES:
         listed = ", ".join(json.dumps(key[:60]) for key in keys[:10]) or "none"
@@ -165,11 +165,13 @@ def _rows(named: tuple[str, Any]) -> tuple[list[str] | None, list]:
     if isinstance(content, list) and shape != "dataframe_split":
         return None, content
     if not isinstance(content, dict) or shape == "dataframe_records":
-        raise RequestError(400, "wrong_shape", f'"{shape}" is {shown(content)}. {USAGE}')
+        raise RequestError(400, "wrong_shape", f'"{shape}" is {describe_value(content)}. {USAGE}')
     unknown = [key for key in content if key not in ("columns", "index", "data")]
     names, rows, index = content.get("columns"), content.get("data"), content.get("index")
     if unknown or not isinstance(names, list) or not isinstance(rows, list):
-        found = ", ".join(f"{json.dumps(key[:60])}: {shown(value)}" for key, value in list(content.items())[:10])
+        found = ", ".join(
+            f"{json.dumps(key[:60])}: {describe_value(value)}" for key, value in list(content.items())[:10]
+        )
         raise RequestError(
             400,
             "wrong_shape",
@@ -177,17 +179,19 @@ def _rows(named: tuple[str, Any]) -> tuple[list[str] | None, list]:
         )
     if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
         raise RequestError(
-            422, "wrong_index", f'"index" is {shown(index)}; expected one entry for each of the {len(rows)} rows.'
+            422,
+            "wrong_index",
+            f'"index" is {describe_value(index)}; expected one entry for each of the {len(rows)} rows.',
         )
     return names, rows
 
 
 def _from_lists(names: list, rows: list, columns: Sequence[Column]) -> dict[str, list]:
-    faults = [fault(shown(name), "the name of a column") for name in names if not isinstance(name, str)]
+    faults = [detail(describe_value(name), "the name of a column") for name in names if not isinstance(name, str)]
     if not faults:
         seen: set[str] = set()
         faults = [
-            fault("the column twice", "each column once", column=name)
+            detail("the column twice", "each column once", column=name)
             for name in names
             if name in seen or seen.add(name)
         ]
@@ -197,8 +201,8 @@ def _from_lists(names: list, rows: list, columns: Sequence[Column]) -> dict[str,
         _refuse("wrong_columns", faults[:MAX_DETAILS])
     width = len(names)
     faults = [
-        fault(
-            f"{len(row)} values" if isinstance(row, list) else shown(row),
+        detail(
+            f"{len(row)} values" if isinstance(row, list) else describe_value(row),
             f"a list of {width} values, one for each column",
             at,
         )
@@ -222,7 +226,7 @@ def _from_records(rows: list, columns: Sequence[Column]) -> dict[str, list]:
     faults = []
     for at, row in enumerate(rows):
         if not isinstance(row, dict):
-            faults.append(fault(shown(row), "an object with a value for each column", at))
+            faults.append(detail(describe_value(row), "an object with a value for each column", at))
         elif row.keys() != known and (not row.keys() <= known or any(column.name not in row for column in needed)):
             faults += [{"row": at, **one} for one in _unknown(row, columns)]
             faults += [{"row": at, **_missing(column)} for column in needed if column.name not in row]
@@ -239,12 +243,12 @@ def _unknown(names: Any, columns: Sequence[Column]) -> list[dict[str, Any]]:
     for name in [name for name in names if name not in known][:MAX_DETAILS]:
         near = difflib.get_close_matches(name[:100], known, n=1)
         words = f"no such column; did you mean {near[0]!r}?" if near else f"one of the columns {', '.join(known[:30])}"
-        faults.append(fault("a column the model does not know", words, column=name[:100]))
+        faults.append(detail("a column the model does not know", words, column=name[:100]))
     return faults
 
 
 def _missing(column: Column) -> dict[str, Any]:
-    return fault("nothing", column.expected, column=column.name)
+    return detail("nothing", column.expected, column=column.name)
 
 
 def _refuse(code: str, faults: list[dict[str, Any]]) -> NoReturn:

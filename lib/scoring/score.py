@@ -1,8 +1,8 @@
-"""The entry script, as Azure ML calls it: ``init()`` once, then ``run(raw)`` for each request.
+"""The entry script for Azure ML: ``init()`` is called once, then ``run(raw)`` for each request.
 
-Azure ML mounts the model under ``AZUREML_MODEL_DIR``, by convention ``.../<name>/<version>``, with the model's
-folder in it or below it. The local endpoint uses the same parts behind its own server, so both give the
-same answers and the same refusals.
+A deployment's code folder is the ``code/`` folder of its model, so that this script, like the local endpoint's workers,
+is as old as the model. Azure ML mounts the model under ``AZUREML_MODEL_DIR``, by convention ``.../<name>/<version>``,
+with the model folder in it or below it.
 """
 
 from __future__ import annotations
@@ -11,23 +11,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lib.scoring.model import load
-from lib.scoring.model_folder import ModelError, digest
 from lib.scoring.request_error import RequestError
 from lib.scoring.scorer import Scorer
-
-__all__ = ["ModelError", "RequestError", "Scorer", "digest", "init", "load", "run"]
 
 scorer: Scorer | None = None
 
 
 def init() -> None:
-    """Load the model; the environment variable ``MILLRACE_MODEL_SHA256``, where set, must match its digest.
+    """Load the model; its digest has to match the environment variable ``MILLRACE_MODEL_SHA256``, if that is set.
 
     Raises
     ------
     ModelError
-        With the reason, for the deployment's log.
+        If the model cannot be served, with the reason, for the deployment's log.
     """
     global scorer
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
@@ -47,19 +43,19 @@ def run(raw: str | bytes) -> Any:
     Returns
     -------
     dict or AMLResponse
-        The answer; a refusal with its status where Azure ML's server is there to carry it.
+        The answer; under Azure ML's server, an AMLResponse with the status of an invalid request.
 
     Raises
     ------
     RequestError
-        Where there is no such server.
+        If the request is invalid and Azure ML's server is not installed.
     """
-    assert scorer is not None, "init() comes first"
+    assert scorer is not None, "init() has to be called first"
     try:
         return scorer.score(raw)
-    except RequestError as refusal:
+    except RequestError as error:
         try:
             from azureml_inference_server_http.api.aml_response import AMLResponse
         except ImportError:
-            raise refusal from None
-        return AMLResponse(refusal.content(), refusal.status, json_str=True)
+            raise error from None
+        return AMLResponse(error.content(), error.status, json_str=True)

@@ -1,4 +1,4 @@
-"""The model itself, as scikit-learn and pandas run it."""
+"""The model as scikit-learn and pandas run it."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from lib.scoring.fast_model.form import Answers
 
 
 class SklearnModel:
-    """Answers to checked values by column.
+    """Predicts from checked values by column.
 
     Parameters
     ----------
     estimator : sklearn.base.BaseEstimator
         Takes the raw columns as a DataFrame.
     columns : tuple of Column
-        Of the model.
+        The model's inputs.
     """
 
     def __init__(self, estimator: Any, columns: tuple[Column, ...]):
         self._columns = columns
         self.classes = np.asarray(estimator.classes_) if hasattr(estimator, "predict_proba") else None
-        # The steps before the last are run once for both predictions and probabilities; they are most of the time.
+        # Run the steps before the last once for both labels and probabilities: they take most of the time.
         steps = estimator if isinstance(estimator, Pipeline) and len(estimator) > 1 else None
-        self._before = steps[:-1].transform if steps is not None else lambda rows: rows
+        self._transform = steps[:-1].transform if steps is not None else lambda rows: rows
         self._last = steps[-1] if steps is not None else estimator
 
     def __call__(self, table: Mapping[str, list]) -> Answers:
-        """Labels, and probabilities where it has them."""
-        features = self._before(frame(table, self._columns))
+        """Return labels and, for a classifier, probabilities."""
+        features = self._transform(frame(table, self._columns))
         labels = np.asarray(self._last.predict(features))
         return labels, None if self.classes is None else np.asarray(self._last.predict_proba(features))
 
 
 def frame(table: Mapping[str, list], columns: tuple[Column, ...]) -> pd.DataFrame:
-    """Checked values as the DataFrame the model takes."""
+    """Return checked values as the DataFrame that the model takes."""
     return pd.DataFrame({column.name: column.kind.array(table[column.name]) for column in columns}, copy=False)
 
 
 def use_one_thread(estimator: Any) -> None:
-    """Score in one thread: to wake several takes longer than to score a row, far longer on a busy machine."""
+    """Make an estimator score in one thread: waking several takes longer than scoring a row."""
     threadpoolctl.threadpool_limits(limits=1)
     use_one_job(estimator)
 
 
 def use_one_job(estimator: Any) -> None:
-    """Let no step of an estimator start threads or processes of its own."""
+    """Prevent every step of an estimator from starting threads or processes of its own."""
     names = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
     estimator.set_params(**dict.fromkeys(names, 1))

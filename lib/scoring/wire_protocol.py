@@ -1,17 +1,30 @@
-"""What the router and its processes say to one another over a socket: pieces of bytes, each behind its length."""
+"""Messages over the sockets between a router or command and the processes it starts.
+
+This module is the contract between a router of today and a worker whose code was saved with a model long ago, so a
+change to `REQUEST`, `ANSWER` or `PART`, or to the module functions below, must increase `VERSION`. Whoever starts a
+process compares the version in the process's facts with its own.
+
+- A fork server (``lib/forkserver.py``) imports ``lib.scoring.worker`` or ``lib.scoring.batch`` from the model's code
+  and calls ``load(folder, name, version)``. The facts that come back are ``protocol`` (this `VERSION`), ``classes`` (a
+  list, or null for a regression) and ``form`` (how the model is run, for people).
+- A worker reads `REQUEST` frames, each the body of an HTTP request, and answers each with an `ANSWER` frame, in order.
+- A batch process reads `PART` frames, each a pickled DataFrame, and answers each with a `PART` frame that holds an
+  Arrow table; see `lib.scoring.batch`.
+"""
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
-# Of a request: its length. Of an answer: its length, its status, and whether the model itself failed on the rows.
+VERSION = 1
+# A request: its length.
 REQUEST = struct.Struct("!I")
+# An answer: its length, its status, and whether the model itself failed on the rows.
 ANSWER = struct.Struct("!IH?")
-# Of a request that is kept, the lengths of: when, by whom and how fast; the body; the answer.
-KEPT = struct.Struct("!III")
+# A part of a table: its length.
+PART = struct.Struct("!Q")
 
 
 class Answer(NamedTuple):
@@ -20,9 +33,9 @@ class Answer(NamedTuple):
     Attributes
     ----------
     status : int
-        As in HTTP.
+        HTTP status.
     model_failed : bool
-        Whether the rows passed the checks and the model raised on them: another version may well answer them.
+        Whether the rows were valid but the model raised on them, so that another version may still answer.
     content : bytes
         JSON.
     """
@@ -32,41 +45,42 @@ class Answer(NamedTuple):
     content: bytes
 
 
-def request(body: bytes) -> bytes:
-    """Frame of a request."""
+def pack_request(body: bytes) -> bytes:
+    """Return the frame of a request."""
     return REQUEST.pack(len(body)) + body
 
 
-def answer(given: Answer) -> bytes:
-    """Frame of an answer."""
-    return ANSWER.pack(len(given.content), given.status, given.model_failed) + given.content
+def pack_answer(answer: Answer) -> bytes:
+    """Return the frame of an answer."""
+    return ANSWER.pack(len(answer.content), answer.status, answer.model_failed) + answer.content
 
 
-def read_request(file: BinaryIO) -> bytes | None:
-    """The next request, or None where the other side has hung up."""
-    head = file.read(REQUEST.size)
-    return file.read(*REQUEST.unpack(head)) if len(head) == REQUEST.size else None
+def pack_part(content: bytes) -> bytes:
+    """Return the frame of a part of a table."""
+    return PART.pack(len(content)) + content
 
 
-def kept(about: bytes, body: bytes, content: bytes) -> bytes:
-    """Frame of a request that is kept."""
-    return b"".join([KEPT.pack(len(about), len(body), len(content)), about, body, content])
+def read_request(file: IO[bytes]) -> bytes | None:
+    """Read the next request; None once the other side has closed the connection."""
+    return _read_frame(file, REQUEST)
 
 
-def take_kept(buffer: bytearray) -> Iterator[list[bytes]]:
-    """Requests to be kept that have arrived whole, each in its three pieces, taken out of the buffer."""
-    begin = 0
-    while len(buffer) >= begin + KEPT.size:
-        ends = list(itertools.accumulate(KEPT.unpack_from(buffer, begin), initial=begin + KEPT.size))
-        if len(buffer) < ends[-1]:
-            break
-        yield [bytes(memoryview(buffer)[one:other]) for one, other in itertools.pairwise(ends)]
-        begin = ends[-1]
-    del buffer[:begin]
+def read_part(file: IO[bytes]) -> bytes | None:
+    """Read the next part of a table; None once the other side has closed the connection."""
+    return _read_frame(file, PART)
+
+
+def _read_frame(file: IO[bytes], header: struct.Struct) -> bytes | None:
+    head = file.read(header.size)
+    if len(head) < header.size:
+        return None
+    (length,) = header.unpack(head)
+    content = file.read(length)
+    return content if len(content) == length else None
 
 
 def take_answers(buffer: bytearray) -> Iterator[Answer]:
-    """Answers that have arrived whole, taken out of the buffer."""
+    """Remove the complete answers from a buffer, and yield them."""
     while len(buffer) >= ANSWER.size:
         length, status, model_failed = ANSWER.unpack_from(buffer)
         end = ANSWER.size + length

@@ -1,28 +1,22 @@
-"""The process of one model version, and the workers that are forked from it.
+"""A worker of the local endpoint: a process that answers requests with one model version.
 
-::
+``lib/forkserver.py`` calls `load` once and then forks a worker for each connection, so that a worker that died is
+replaced in milliseconds, and the model is in memory only once. If the model has started threads, or on other systems
+than Linux, forking is not safe; then that process is itself the only worker.
 
-    python -m lib.scoring.worker <deployment folder> --name ... --version ... --channel <descriptor>
-
-It loads the model once. For each socket it is then sent on the channel it forks a worker, which answers on that
-socket one request after the other: so a worker that died is replaced in milliseconds, and the model is in memory
-once. A fork of a process with threads may hang, so where the model has started some, and where there is no Linux,
-this process is the one worker itself.
-
-Each ends when its socket is closed, as happens when the router ends, however it does.
+A worker ends when its connection is closed, as happens when the router ends for whatever reason.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -30,99 +24,82 @@ from lib.scoring import wire_protocol
 from lib.scoring.model_folder import ModelError
 from lib.scoring.request_error import RequestError
 from lib.scoring.scorer import Scorer
+from lib.scoring.wire_protocol import Answer
 
 log = logging.getLogger("lib.serving")
-# A request is mostly there whole, and is then read in one go.
-READ_BYTES = 2**18
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
-def can_fork() -> bool:
-    """Whether this process is Linux' and has one thread."""
+class Worker:
+    """The target of a fork server; see `lib.forkserver.Target`.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    """
+
+    def __init__(self, scorer: Scorer):
+        self._scorer = scorer
+        self.forks = is_single_threaded()
+        self.facts = facts_of(scorer)
+
+    def before_fork(self) -> None:
+        """Do nothing: the model is loaded."""
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer requests until the router closes the connection."""
+        with connection.makefile("rb") as file:
+            while (body := wire_protocol.read_request(file)) is not None:
+                connection.sendall(wire_protocol.pack_answer(answer(self._scorer, body)))
+
+
+def load(folder: str, name: str, version: str) -> Worker:
+    """Load the model of a folder; a fork server calls this once.
+
+    Parameters
+    ----------
+    folder : str
+        The model folder.
+    name, version : str
+        Name and version of the model, repeated in every answer.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    worker = Worker(load_scorer(folder, name, version))
+    gc.collect()
+    return worker
+
+
+def load_scorer(folder: str, name: str, version: str) -> Scorer:
+    """Return the scorer of a model folder once it has answered the model's examples; exit if there is no such model."""
+    try:
+        scorer = Scorer.from_folder(Path(folder), name, version)
+    except ModelError as error:
+        sys.exit(str(error))
+    scorer.warm_up()
+    return scorer
+
+
+def facts_of(scorer: Scorer) -> dict[str, Any]:
+    """Return what a process that answers with a model tells whoever started it; see `wire_protocol`."""
+    return {"protocol": wire_protocol.VERSION, "classes": scorer.classes, "form": scorer.form}
+
+
+def is_single_threaded() -> bool:
+    """Return whether this is a Linux process with one thread, which may fork."""
     return sys.platform.startswith("linux") and len(os.listdir("/proc/self/task")) == 1
 
 
-def answer(scorer: Scorer, body: bytes) -> wire_protocol.Answer:
-    """Answer one request; the log has what the client is not told."""
+def answer(scorer: Scorer, body: bytes) -> Answer:
+    """Answer one request; unexpected errors are logged and hidden from the client."""
     try:
-        return wire_protocol.Answer(
-            200, False, msgspec.json.encode(scorer.score(body))
-        )  # finite: the scorer has looked
-    except RequestError as refusal:
-        return wire_protocol.Answer(refusal.status, refusal.code == "not_scored", _json(refusal.content()))
+        return Answer(200, False, msgspec.json.encode(scorer.score(body)))  # all numbers are finite: the scorer checks
+    except RequestError as error:
+        return Answer(error.status, error.code == "not_scored", _json(error.content()))
     except Exception:
         log.exception("The model failed.")
-        refusal = RequestError(500, "failed", "The model failed on this request; the endpoint's log says how.")
-        return wire_protocol.Answer(500, True, _json(refusal.content()))
-
-
-def serve(connection: socket.socket, scorer: Scorer) -> None:
-    """Answer requests until the other side hangs up; the first frame is this process's id."""
-    with connection, connection.makefile("rb", READ_BYTES) as file:
-        connection.sendall(wire_protocol.answer(wire_protocol.Answer(0, False, str(os.getpid()).encode())))
-        while (body := wire_protocol.read_request(file)) is not None:
-            connection.sendall(wire_protocol.answer(answer(scorer, body)))
-
-
-def run(channel: socket.socket, scorer: Scorer) -> None:
-    """Fork a worker for each socket that comes, or be the worker."""
-    gc.collect()
-    gc.freeze()  # what is loaded stays: no collection looks through it again, in no fork either
-    forks = can_fork()
-    if forks:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not waited for
-    channel.sendall(_json({"classes": scorer.classes, "form": scorer.form, "forks": forks}) + b"\n")
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
-        if not data:
-            return
-        connection = socket.socket(fileno=descriptors[0])
-        if not forks:
-            serve(connection, scorer)
-        elif os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            channel.close()
-            _serve_and_end(connection, scorer)
-        connection.close()
-
-
-def _serve_and_end(connection: socket.socket, scorer: Scorer) -> None:
-    """As a fork: nothing of the process that was forked is run on, or cleaned up, here."""
-    try:
-        serve(connection, scorer)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the router hung up while an answer was on its way
-    except BaseException:
-        log.exception("A worker ended.")
-    finally:
-        os._exit(0)
-
-
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+        failure = RequestError(500, "failed", "The model failed on this request; the endpoint's log has the details.")
+        return Answer(500, True, _json(failure.content()))
 
 
 def _json(content: object) -> bytes:
     return _encode(content).encode()
-
-
-def main() -> None:
-    """Load the model of a deployment folder, and answer."""
-    parser = argparse.ArgumentParser(prog="python -m lib.scoring.worker")
-    parser.add_argument("folder", type=Path, help="holds the folder `model`")
-    parser.add_argument("--name", required=True, help="of the model, said in answers")
-    parser.add_argument("--version", required=True, help="of the model, said in answers")
-    parser.add_argument("--sha256", help="what the digest of the model must be")
-    parser.add_argument("--channel", type=int, required=True, help="descriptor of the socket to the router")
-    given = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    channel = socket.socket(fileno=given.channel)
-    channel.set_inheritable(False)  # else what the model may start would hold it open
-    try:
-        scorer = Scorer.from_folder(given.folder / "model", given.name, given.version, given.sha256)
-        scorer.warm_up()
-    except ModelError as refused:
-        sys.exit(str(refused))
-    run(channel, scorer)
-
-
-if __name__ == "__main__":
-    main()

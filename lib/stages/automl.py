@@ -186,4 +186,4 @@ def _log_trials(backend: Backend, found: SearchResult, run_id: str) -> None:
             if isinstance(value, float) and value == value
         }
         settings = {"training_function": f"automl {name}", "family": row["family"], **found.settings.get(name, {})}
-        backend.tracking.log_child(run_id, name, settings, numbers, row["outcome"])
+        backend.tracking.log_child_run(run_id, name, settings, numbers, row["outcome"])

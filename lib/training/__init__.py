@@ -1,43 +1,46 @@
-"""Training functions: one file each, and this folder is their catalogue.
+"""Training functions: this package is their catalogue, one module each.
 
-A training function is a module here with a function ``train``::
+A training function is a function ``train`` in a module of its own::
 
     def train(X, y, request, *, some_hyperparameter=100):
         ...
         return pipeline        # a fitted sklearn.pipeline.Pipeline that takes the raw columns
 
-Its hyperparameters are the keyword-only arguments, and can be set under ``hyperparameters:`` in the
-parameters. What the functions share, the encoding of raw columns, is in ``features/``.
+Its hyperparameters are its keyword-only arguments; users set them under ``hyperparameters:`` in their parameter file.
+``extra_trees.py`` is the example to copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lib import catalogue
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
     from lib.metrics import Metric
+    from lib.training.features import TableEncoder
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a training function is asked for.
+    """What a training function needs to know besides the rows and its hyperparameters.
 
     Attributes
     ----------
-    task : str
-        ``"binary"``, ``"multiclass"`` or ``"regression"``.
+    task : {"binary", "multiclass", "regression"}
     metric : Metric
-        The primary metric, for functions that tune or stop early by it.
+        The primary metric, for functions that use it to tune or to stop early.
     seed : int
-        Makes the result repeatable.
+        Seed for repeatable results.
     threads : int
-        How many threads the fit may use, at least 1.
+        Maximum number of threads for the fit, at least 1.
     month_first : bool
-        Whether ``03/04/2005`` is the fourth of March, in a column where no row tells day from month.
+        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
     """
 
     task: str
@@ -53,16 +56,59 @@ class TrainingRequest:
 
 
 def available() -> list[str]:
-    """Names of the training functions there are."""
+    """Return the names of all training functions."""
     return catalogue.names(__name__)
 
 
-def get(name: str) -> Callable:
-    """Training function of that name.
+def get(name: str) -> Callable[..., Pipeline]:
+    """Return the training function with this name.
 
     Raises
     ------
     NameNotFound
-        With the nearest name, where there is none.
+        If there is none; the message gives the nearest name.
     """
     return catalogue.load(__name__, name, kind="training function").train
+
+
+def make_encoder(request: TrainingRequest, style: str = "trees") -> TableEncoder:
+    """Return an unfitted encoder from raw columns to features.
+
+    Parameters
+    ----------
+    request : TrainingRequest
+    style : {"trees", "linear"}
+        ``"trees"`` keeps missing values and replaces categories by their index. ``"linear"`` imputes and marks missing
+        values, scales numbers, and encodes categories one-hot.
+    """
+    from lib.training.features import TableEncoder
+
+    return TableEncoder(style, request.is_classification, request.seed, month_first=request.month_first)
+
+
+def fit_pipeline(model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingRequest, style: str = "trees") -> Pipeline:
+    """Fit an encoder and a model, the usual frame of a training function.
+
+    Parameters
+    ----------
+    model : scikit-learn estimator
+        Unfitted.
+    X : pandas.DataFrame of shape (rows, columns)
+        Raw columns, without the target.
+    y : pandas.Series of shape (rows,)
+        Target, without missing values.
+    request : TrainingRequest
+    style : {"trees", "linear"}
+        Style of the encoder; see `make_encoder`.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Fitted, with the steps ``encoder`` and ``model``; takes the raw columns.
+    """
+    from sklearn.pipeline import Pipeline
+
+    from lib.training.features import target_array
+
+    pipeline = Pipeline([("encoder", make_encoder(request, style)), ("model", model)])
+    return pipeline.fit(X, target_array(y, request.is_classification))

@@ -1,18 +1,17 @@
-"""Extremely randomised trees: the example to copy for a training function of your own.
+"""Extremely randomized trees; copy this file to write a training function of your own.
 
-Three things make one, and there is nothing to register:
+A training function needs no registration:
 
-1. A file in this folder; its name is what ``training_functions:`` in your parameters asks for.
-2. In it ``train(X, y, request, *, ...)``. `X` has your raw columns: names as they stand in the table,
-   text, dates and missing values included. Each argument after ``*`` is a hyperparameter, which
-   ``hyperparameters:`` can set; give it a type and a plain default.
-3. It returns a fitted scikit-learn Pipeline that takes the same raw columns. ``TableEncoder`` does that
-   part for most models: style ``"trees"`` leaves missing values in and numbers the levels, style
-   ``"linear"`` fills, scales and has a feature for each level. A transformation of your own is one
-   more step of the pipeline, so that the endpoint repeats it without being told.
+1. Create a file in this folder. Its name is what ``training_functions:`` in the parameter file refers to.
+2. Define ``train(X, y, request, *, ...)`` in it. `X` contains the raw columns: the table's column names, text, dates
+   and missing values included. Each argument after ``*`` is a hyperparameter that users can set under
+   ``hyperparameters:``. Give it a type and a literal default.
+3. Return a fitted scikit-learn Pipeline that takes the same raw columns. ``fit_pipeline`` does this for most models.
+   Its style ``"trees"`` keeps missing values and replaces categories by their index; its style ``"linear"`` imputes,
+   scales and encodes one-hot. To transform the columns yourself, add a step to the pipeline: the endpoint then repeats
+   the transformation.
 
-The tests of this folder run over whatever is in it: ``pytest tests/training`` says whether yours keeps
-the contract.
+Run ``pytest tests/training`` to check your function: the tests run over every file of this folder.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.pipeline import Pipeline
 
-from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, target_array
-from lib.training.random_forest import ROWS_PER_TREE, leaf_limit
+from lib.training import TrainingRequest, fit_pipeline
+from lib.training.random_forest import ROWS_PER_TREE, max_leaves
 
 
 def train(
@@ -35,22 +33,22 @@ def train(
     min_samples_leaf: int = 3,
     max_megabytes: int = 40,
 ) -> Pipeline:
-    """Fit extremely randomised trees: a forest whose splits are drawn, which smooths noisy tables.
+    """Fit extremely randomized trees: a forest with random split thresholds, which smooths noisy tables.
 
     Parameters
     ----------
-    X : pandas.DataFrame
+    X : pandas.DataFrame of shape (rows, columns)
         Raw columns, without the target.
-    y : pandas.Series
-        Target, none missing.
+    y : pandas.Series of shape (rows,)
+        Target, without missing values.
     request : TrainingRequest
         Task, seed and threads.
     n_estimators : int
         Number of trees.
     min_samples_leaf : int
-        Rows in a leaf, at the least.
+        Minimum number of rows in a leaf.
     max_megabytes : int
-        Size of all trees at the most: an endpoint loads them.
+        Maximum size of all trees, which the endpoint loads into memory.
 
     Returns
     -------
@@ -61,18 +59,18 @@ def train(
     ----------
     Geurts, Ernst and Wehenkel (2006), Extremely randomized trees. Machine Learning 63(1).
     """
-    target = target_array(y, request.is_classification)
+    estimator = ExtraTreesClassifier if request.is_classification else ExtraTreesRegressor
     is_large = len(X) > ROWS_PER_TREE
-    model = (ExtraTreesClassifier if request.is_classification else ExtraTreesRegressor)(
+    model = estimator(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,
-        max_leaf_nodes=leaf_limit(target, request.is_classification, n_estimators, max_megabytes),
+        max_leaf_nodes=max_leaves(y, request.is_classification, n_estimators, max_megabytes),
         max_features=0.5,
         bootstrap=is_large,
         max_samples=ROWS_PER_TREE / len(X) if is_large else None,
         n_jobs=request.threads,
         random_state=request.seed,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
-    pipeline = Pipeline([("encoder", encoder), ("model", model)]).fit(X, target)
-    return pipeline.set_params(model__n_jobs=1)  # one row at a time is served faster without threads
+    pipeline = fit_pipeline(model, X, y, request)
+    # The endpoint predicts single rows, for which starting threads takes longer than the trees.
+    return pipeline.set_params(model__n_jobs=1)

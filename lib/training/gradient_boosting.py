@@ -9,19 +9,17 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, target_array
+from lib.training import TrainingRequest, make_encoder
+from lib.training.features import target_array
 
-# Below, rows held back for stopping early are worth more as training rows.
-LARGE_TABLE_ROWS = 10_000
-HELD_BACK_SHARE = 0.1  # scikit-learn's own
-# The inner split is stratified and fails on a class with one row; some margin lets a fold of the rows pass too.
-EARLY_STOPPING_ROWS_PER_CLASS = 20
-
-_ROWS_AT_ONCE = 2**14
-
-# A round has a tree for each class; with many classes, fewer rounds keep fit and model within bounds.
-MOST_TREES = 5_000
+# In smaller tables, all rows are needed for training: none are held out for early stopping.
+MIN_EARLY_STOPPING_ROWS = 10_000
+VALIDATION_SHARE = 0.1  # scikit-learn's default
+# The validation split is stratified, which fails on a class with a single row. The margin covers cross-validation.
+MIN_EARLY_STOPPING_ROWS_PER_CLASS = 20
+# Each round fits one tree per class; with many classes, fewer rounds limit training time and model size.
+MAX_TREES = 5_000
+_CHUNK_ROWS = 2**14
 
 
 def train(
@@ -41,24 +39,26 @@ def train(
 
     Parameters
     ----------
-    X : pandas.DataFrame
+    X : pandas.DataFrame of shape (rows, columns)
         Raw columns, without the target.
-    y : pandas.Series
-        Target, none missing.
+    y : pandas.Series of shape (rows,)
+        Target, without missing values.
     request : TrainingRequest
         Task, seed and threads.
     learning_rate : float
-        Share of each tree's step that is taken.
+        Factor applied to each tree's contribution.
     max_iter : int
-        Rounds at the most; fewer when held-back rows gain no more.
+        Maximum number of rounds; training stops earlier if the score on held-out rows no longer improves.
     max_iter_small : int
-        Rounds up to 10,000 rows and where a class is rare: there, no rows are held back.
-    max_leaf_nodes, min_samples_leaf : int
-        Size of a tree, and rows in its leaves.
+        Number of rounds without early stopping: up to 10,000 rows, or if a class is rare.
+    max_leaf_nodes : int
+        Maximum number of leaves per tree.
+    min_samples_leaf : int
+        Minimum number of rows in a leaf.
     max_features : float
-        Share of the features that are tried at each split; fewer make a steadier model.
+        Share of the features considered at each split; a smaller share gives a more stable model.
     l2_regularization : float
-        Keep it above 0: without it, boosting diverges where classes are rare.
+        Strength of the L2 penalty on the leaves. Keep it above 0: boosting diverges on rare classes without it.
 
     Returns
     -------
@@ -66,50 +66,60 @@ def train(
         Fitted; takes the raw columns.
     """
     target = target_array(y, request.is_classification)
-    can_stop_early = _can_stop_early(target, request.is_classification)
-    rounds = max_iter if can_stop_early else max_iter_small
+    stops_early = _can_stop_early(target, request.is_classification)
+    rounds = max_iter if stops_early else max_iter_small
     if request.task == "multiclass":
-        rounds = max(1, min(rounds, MOST_TREES // len(np.unique(target))))
-    model = (HistGradientBoostingClassifier if request.is_classification else HistGradientBoostingRegressor)(
+        rounds = max(1, min(rounds, MAX_TREES // len(np.unique(target))))
+    estimator = HistGradientBoostingClassifier if request.is_classification else HistGradientBoostingRegressor
+    model = estimator(
         learning_rate=learning_rate,
         max_iter=rounds,
         max_leaf_nodes=max_leaf_nodes,
         min_samples_leaf=min_samples_leaf,
         max_features=max_features,
         l2_regularization=l2_regularization,
-        early_stopping=can_stop_early,
+        early_stopping=stops_early,
         random_state=request.seed,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
-    # On small tables threads wait for one another longer than they work.
-    threads = request.threads if len(X) > LARGE_TABLE_ROWS else 1
+    encoder = make_encoder(request)
+    # On small tables, threads spend more time waiting for each other than computing.
+    threads = request.threads if len(X) > MIN_EARLY_STOPPING_ROWS else 1
     with threadpool_limits(threads, user_api="openmp"):
         features = encoder.fit_transform(X, target)
-        if can_stop_early:
-            features, target, *held_back = _held_back(features, target, request)
-            model.fit(features, target, X_val=held_back[0], y_val=held_back[1])
+        if stops_early:
+            features, target, validation_features, validation_target = _split_validation_rows(features, target, request)
+            model.fit(features, target, X_val=validation_features, y_val=validation_target)
         else:
             model.fit(features, target)
     return Pipeline([("encoder", encoder), ("model", model)])
 
 
-def _held_back(features: np.ndarray, target: np.ndarray, request: TrainingRequest) -> tuple[np.ndarray, ...]:
-    """Rows to learn from, and rows that say when to stop; the former move up in place, for a copy is as large again."""
-    train, held = train_test_split(
+def _can_stop_early(target: np.ndarray, is_classification: bool) -> bool:
+    """Return whether there are enough rows, and enough of each class, to hold some out."""
+    if len(target) <= MIN_EARLY_STOPPING_ROWS:
+        return False
+    if not is_classification:
+        return True
+    rows_per_class = np.unique(target, return_counts=True)[1]
+    return rows_per_class.min() >= MIN_EARLY_STOPPING_ROWS_PER_CLASS
+
+
+def _split_validation_rows(
+    features: np.ndarray, target: np.ndarray, request: TrainingRequest
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return training features, training target, validation features and validation target.
+
+    The training rows move within `features`, because a copy would double the memory of a large table.
+    """
+    train_rows, validation_rows = train_test_split(
         np.arange(len(target)),
-        test_size=HELD_BACK_SHARE,
+        test_size=VALIDATION_SHARE,
         stratify=target if request.is_classification else None,
         random_state=request.seed,
     )
-    train.sort()
-    unseen = features[held]
-    for start in range(0, len(train), _ROWS_AT_ONCE):
-        some = train[start : start + _ROWS_AT_ONCE]
-        features[start : start + len(some)] = features[some]
-    return features[: len(train)], target[train], unseen, target[held]
-
-
-def _can_stop_early(target: np.ndarray, is_classification: bool) -> bool:
-    if len(target) <= LARGE_TABLE_ROWS:
-        return False
-    return not is_classification or np.unique(target, return_counts=True)[1].min() >= EARLY_STOPPING_ROWS_PER_CLASS
+    train_rows.sort()
+    validation_features = features[validation_rows]
+    for start in range(0, len(train_rows), _CHUNK_ROWS):
+        chunk = train_rows[start : start + _CHUNK_ROWS]
+        features[start : start + len(chunk)] = features[chunk]
+    return features[: len(train_rows)], target[train_rows], validation_features, target[validation_rows]

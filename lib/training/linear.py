@@ -1,4 +1,4 @@
-"""Logistic or ridge regression: fast, small, and the yardstick the others have to beat."""
+"""Logistic or ridge regression: fast, small, and a reference for the other models."""
 
 from __future__ import annotations
 
@@ -7,38 +7,35 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, target_array
+from lib.training import TrainingRequest, fit_pipeline
 
 
 def train(X: pd.DataFrame, y: pd.Series, request: TrainingRequest, *, regularisation: float = 1.0) -> Pipeline:
     """Fit a linear model.
 
-    It does not extrapolate: a number beyond those of the training table counts as the nearest of them.
+    It does not extrapolate: numbers outside the range of the training table are clipped to the range.
 
     Parameters
     ----------
-    X : pandas.DataFrame
+    X : pandas.DataFrame of shape (rows, columns)
         Raw columns, without the target.
-    y : pandas.Series
-        Target, none missing.
+    y : pandas.Series of shape (rows,)
+        Target, without missing values.
     request : TrainingRequest
-        Task, seed and threads.
+        Task and seed.
     regularisation : float
-        Strength of the L2 penalty on features of unit variance: more makes smaller coefficients.
+        Strength of the L2 penalty on features of unit variance; higher values shrink the coefficients.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
         Fitted; takes the raw columns.
     """
-    encoder = TableEncoder("linear", request.is_classification, request.seed, month_first=request.month_first)
     if request.is_classification:
-        # Scaled features converge in some hundred iterations; the limit is there for those that do not.
+        # Scaled features usually converge in some hundred iterations.
         model = LogisticRegression(C=1 / regularisation, max_iter=5000)
     else:
         model = Ridge(alpha=regularisation)
-    pipeline = Pipeline([("encoder", encoder), ("model", model)])
-    # One thread, whatever is allowed: more would change the last digits from one machine to another.
+    # The number of threads changes the last digits, so that machines would give different models.
     with threadpool_limits(1, user_api="blas"):
-        return pipeline.fit(X, target_array(y, request.is_classification))
+        return fit_pipeline(model, X, y, request, style="linear")

@@ -1,18 +1,16 @@
-"""Random forest: hard to get wrong, and honest about its uncertainty."""
+"""Random forest: robust, with reliable probabilities."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.pipeline import Pipeline
 
-from lib.training import TrainingRequest
-from lib.training.features import TableEncoder, target_array
+from lib.training import TrainingRequest, fit_pipeline
 
-# A tree needs no more rows than this to be a good vote, and takes far longer with a million.
+# With more rows, a tree takes far longer to fit and hardly improves.
 ROWS_PER_TREE = 40_000
-# scikit-learn's node, beside one float64 for each class.
+# Size of a node in scikit-learn, without its outputs: one float64 for each class.
 NODE_BYTES = 64
 
 
@@ -30,56 +28,68 @@ def train(
 
     Parameters
     ----------
-    X : pandas.DataFrame
+    X : pandas.DataFrame of shape (rows, columns)
         Raw columns, without the target.
-    y : pandas.Series
-        Target, none missing.
+    y : pandas.Series of shape (rows,)
+        Target, without missing values.
     request : TrainingRequest
         Task, seed and threads.
     n_estimators : int
         Number of trees.
     min_samples_leaf : int
-        Rows in a leaf, at the least.
+        Minimum number of rows in a leaf.
     max_features : float
-        Share of the features that are tried at each split.
+        Share of the features considered at each split.
     max_megabytes : int
-        Size of the forest at the most: an endpoint loads all of it. On large tables it is this that
-        limits the leaves of a tree.
+        Maximum size of the forest, which the endpoint loads into memory. It limits the number of leaves on large
+        tables.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
         Fitted; takes the raw columns.
     """
-    target = target_array(y, request.is_classification)
-    model = (RandomForestClassifier if request.is_classification else RandomForestRegressor)(
+    estimator = RandomForestClassifier if request.is_classification else RandomForestRegressor
+    model = estimator(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,
         max_features=max_features,
-        max_leaf_nodes=leaf_limit(target, request.is_classification, n_estimators, max_megabytes),
+        max_leaf_nodes=max_leaves(y, request.is_classification, n_estimators, max_megabytes),
         max_samples=ROWS_PER_TREE / len(X) if len(X) > ROWS_PER_TREE else None,
         n_jobs=request.threads,
         random_state=request.seed,
     )
-    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
-    pipeline = Pipeline([("encoder", encoder), ("model", model)]).fit(X, target)
-    # Serving asks for a row at a time, where starting threads costs more than all the trees.
+    pipeline = fit_pipeline(model, X, y, request)
+    # The endpoint predicts single rows, for which starting threads takes longer than the trees.
     return pipeline.set_params(model__n_jobs=1)
 
 
-def leaf_limit(target: np.ndarray, is_classification: bool, n_estimators: int, max_megabytes: int) -> int | None:
-    """Leaves a tree may have for the forest to stay within its size; None where it cannot get larger.
+def max_leaves(y: pd.Series, is_classification: bool, n_estimators: int, max_megabytes: int) -> int | None:
+    """Return the maximum number of leaves per tree that keeps a forest within its size.
 
     Parameters
     ----------
-    target : numpy.ndarray
-        Its rows and classes.
+    y : pandas.Series of shape (rows,)
+        Target.
     is_classification : bool
-        Whether a leaf holds a share for each class, or one mean.
-    n_estimators, max_megabytes : int
-        Trees, and size of them all.
+        Whether a leaf stores a share per class instead of one mean.
+    n_estimators : int
+        Number of trees.
+    max_megabytes : int
+        Maximum size of the forest.
+
+    Returns
+    -------
+    int or None
+        None if the forest is within its size anyway: a tree has at most one leaf per row.
+
+    Examples
+    --------
+    >>> max_leaves(pd.Series(range(10_000)), is_classification=False, n_estimators=100, max_megabytes=40)
+    2777
+    >>> max_leaves(pd.Series(range(100)), is_classification=False, n_estimators=100, max_megabytes=40)
     """
-    outputs = len(pd.unique(target)) if is_classification else 1
-    # A binary tree has twice as many nodes as leaves.
-    leaves = int(max_megabytes * 1e6 / (2 * n_estimators * (NODE_BYTES + 8 * outputs)))
-    return max(2, leaves) if leaves < len(target) else None
+    outputs = y.nunique() if is_classification else 1
+    nodes = max_megabytes * 1e6 / (n_estimators * (NODE_BYTES + 8 * outputs))
+    leaves = int(nodes / 2)  # a binary tree has about two nodes per leaf
+    return max(2, leaves) if leaves < len(y) else None

@@ -1,4 +1,4 @@
-"""XGBoost: gradient boosting that uses a GPU where there is one, and is served without."""
+"""XGBoost: gradient boosting that trains on a GPU if there is one, and predicts on the CPU."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 
 from lib import gpu
-from lib.training import TrainingRequest, _external_memory
+from lib.training import TrainingRequest, _distributed_xgboost, fit_pipeline, make_encoder
 from lib.training.features import TableEncoder, target_array
+
+_OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
 
 
 def train(
@@ -38,43 +40,46 @@ def train(
 
     Parameters
     ----------
-    X : pandas.DataFrame
+    X : pandas.DataFrame of shape (rows, columns)
         Raw columns, without the target.
-    y : pandas.Series
-        Target, none missing.
+    y : pandas.Series of shape (rows,)
+        Target, without missing values.
     request : TrainingRequest
         Task, seed and threads.
     n_estimators : int
-        Rounds of boosting.
+        Number of boosting rounds.
     learning_rate : float
-        Share of each tree's step that is taken.
-    max_depth, min_child_weight : int, float
-        Depth of a tree, and weight (rows, for a regression) in its leaves.
-    subsample, colsample_bytree : float
-        Share of rows and of features that each tree sees.
+        Factor applied to each tree's contribution.
+    max_depth : int
+        Maximum depth of a tree.
+    min_child_weight : float
+        Minimum weight of a leaf; for a regression, its number of rows.
+    subsample : float
+        Share of the rows sampled for each tree.
+    colsample_bytree : float
+        Share of the features sampled for each tree.
     reg_lambda : float
         Strength of the L2 penalty on the leaves.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Fitted; takes the raw columns, and predicts on the CPU wherever it was trained.
+        Fitted; takes the raw columns, and predicts on the CPU.
     """
-    hyperparameters = dict(
-        n_estimators=n_estimators,
-        learning_rate=learning_rate,
-        max_depth=max_depth,
-        min_child_weight=min_child_weight,
-        subsample=subsample,
-        colsample_bytree=colsample_bytree,
-        reg_lambda=reg_lambda,
-    )
-    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     with gpu.reserve() if best_device() == "cuda" else contextlib.nullcontext("cpu") as device:
-        model = _estimator(request, device, **hyperparameters)
-        pipeline = Pipeline([("encoder", encoder), ("model", model)])
-        pipeline.fit(X, target_array(y, request.is_classification))
-    _serve_from_cpu(model.estimator_ if request.is_classification else model)
+        model = _make_model(
+            request,
+            device,
+            n_estimators=n_estimators,
+            learning_rate=learning_rate,
+            max_depth=max_depth,
+            min_child_weight=min_child_weight,
+            subsample=subsample,
+            colsample_bytree=colsample_bytree,
+            reg_lambda=reg_lambda,
+        )
+        pipeline = fit_pipeline(model, X, y, request)
+    _predict_on_cpu(model.estimator_ if request.is_classification else model)
     return pipeline
 
 
@@ -86,90 +91,99 @@ def train_on_parts(
     parts: Sequence[str],
     **hyperparameters: Any,
 ) -> Pipeline:
-    """Fit XGBoost on parts that workers of a Dask cluster read and encode, all of them together.
+    """Fit XGBoost on a table in parts, which the workers of a Dask cluster read and encode.
 
     Parameters
     ----------
-    X, y : pandas.DataFrame, pandas.Series
-        A sample of the rows, from which the encoder learns what each column holds.
+    X : pandas.DataFrame of shape (rows, columns)
+        Raw columns of a sample of the rows, on which the encoder is fitted.
+    y : pandas.Series of shape (rows,)
+        Target of the sample.
     request : TrainingRequest
+        Task, seed and threads.
     client : distributed.Client
     parts : sequence of str
-        Parquet files with the columns of X and y; all workers can read them.
+        Parquet files with the columns of `X` and `y`, readable by all workers.
     **hyperparameters
-        Of `train`.
+        Those of `train`.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        As `train` returns.
+        Fitted; takes the raw columns, and predicts on the CPU.
 
     Raises
     ------
     StageError
-        Where workers die again and again.
+        If workers keep dying.
     """
-    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
+    encoder = make_encoder(request)
     encoder.fit(X, target_array(y, request.is_classification))
-    labels = None
-    if request.is_classification:
-        seen = client.gather(client.map(_labels, parts, name=y.name, pure=False))
-        labels = LabelEncoder().fit(np.unique(np.concatenate(seen)))
-    model = _estimator(request, best_device(), **{**_defaults(), **hyperparameters})
+    model = _make_model(request, best_device(), **{**_default_hyperparameters(), **hyperparameters})
     estimator = model.estimator if request.is_classification else model
-    given = estimator.get_xgb_params() | {"n_jobs": None, "objective": _objective(request)}
-    if request.task == "multiclass":
-        given["num_class"] = len(labels.classes_)
-    plain = {name: value for name, value in given.items() if value is not None}
-    rounds = estimator.get_num_boosting_rounds()
-    encoded = functools.partial(_encoded, target=y.name, encoder=encoder, labels=labels)
-    estimator.load_model(
-        bytearray(_external_memory.boosted(client, parts, _external_memory.Fit(encoded, plain, rounds)))
+    settings = estimator.get_xgb_params() | {"n_jobs": None, "objective": _OBJECTIVES[request.task]}
+    label_encoder = _fit_label_encoder(client, parts, str(y.name)) if request.is_classification else None
+    if label_encoder is not None and request.task == "multiclass":
+        settings["num_class"] = len(label_encoder.classes_)
+    training = _distributed_xgboost.Training(
+        functools.partial(_encode_part, target=y.name, encoder=encoder, label_encoder=label_encoder),
+        {name: value for name, value in settings.items() if value is not None},
+        estimator.get_num_boosting_rounds(),
     )
-    if request.is_classification:
-        model.estimator_, model.classes_ = estimator, labels.classes_
-    _serve_from_cpu(estimator)
+    estimator.load_model(bytearray(_distributed_xgboost.train_booster(client, parts, training)))
+    if label_encoder is not None:
+        model.estimator_, model.classes_ = estimator, label_encoder.classes_
+    _predict_on_cpu(estimator)
     return Pipeline([("encoder", encoder), ("model", model)])
 
 
-def _estimator(request: TrainingRequest, device: str, **hyperparameters: Any) -> Any:
-    fixed = {"tree_method": "hist", "device": device, "n_jobs": request.threads, "random_state": request.seed}
-    if request.is_classification:
-        return AnyLabelClassifier(xgboost.XGBClassifier(**hyperparameters, **fixed))
-    return xgboost.XGBRegressor(**hyperparameters, **fixed)
-
-
-def _defaults() -> dict[str, Any]:
-    return {
-        one.name: one.default for one in inspect.signature(train).parameters.values() if one.kind is one.KEYWORD_ONLY
+def _make_model(request: TrainingRequest, device: str, **hyperparameters: Any) -> Any:
+    settings = {
+        "tree_method": "hist",
+        "device": device,
+        "n_jobs": request.threads,
+        "random_state": request.seed,
+        **hyperparameters,
     }
+    if request.is_classification:
+        return AnyLabelClassifier(xgboost.XGBClassifier(**settings))
+    return xgboost.XGBRegressor(**settings)
 
 
-def _objective(request: TrainingRequest) -> str:
-    return {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}[request.task]
+def _default_hyperparameters() -> dict[str, Any]:
+    parameters = inspect.signature(train).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
-def _labels(path: str, name: str) -> np.ndarray:
-    return target_array(pd.Series(pd.read_parquet(path, columns=[name])[name].unique()), is_classification=True)
+def _fit_label_encoder(client: Any, parts: Sequence[str], target: str) -> LabelEncoder:
+    """Return an encoder of the labels in all parts."""
+    labels = client.gather(client.map(_read_labels, parts, target=target, pure=False))
+    return LabelEncoder().fit(np.unique(np.concatenate(labels)))
 
 
-def _encoded(
-    path: str, target: str, encoder: TableEncoder, labels: LabelEncoder | None
+def _read_labels(path: str, target: str) -> np.ndarray:
+    """Return the distinct labels of a part."""
+    labels = pd.read_parquet(path, columns=[target])[target].unique()
+    return target_array(pd.Series(labels), is_classification=True)
+
+
+def _encode_part(
+    path: str, target: str, encoder: TableEncoder, label_encoder: LabelEncoder | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features and labels of a part, in the precision that XGBoost computes in."""
+    """Return features and target of a part as float32, the precision of XGBoost."""
     rows = pd.read_parquet(path)
-    y = target_array(rows.pop(target), labels is not None)
+    y = target_array(rows.pop(target), label_encoder is not None)
     features = encoder.transform(rows).astype(np.float32, order="C")
-    return features, (labels.transform(y) if labels is not None else y).astype(np.float32)
+    return features, (y if label_encoder is None else label_encoder.transform(y)).astype(np.float32)
 
 
 class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
-    """XGBoost's classifier for labels of any type; its own takes 0, 1, 2, ... only.
+    """XGBoost classifier for labels of any type; XGBoost's own takes only 0, 1, 2, ...
 
     Parameters
     ----------
     estimator : xgboost.XGBClassifier
-        Cloned and fitted on the numbers of the labels.
+        Cloned, and fitted on the indices of the labels.
     """
 
     def __init__(self, estimator: xgboost.XGBClassifier):
@@ -177,27 +191,27 @@ class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> AnyLabelClassifier:
         """Fit on labels of any type."""
-        labels = LabelEncoder().fit(y)
-        self.classes_ = labels.classes_
-        self.estimator_ = clone(self.estimator).fit(X, labels.transform(y))
+        label_encoder = LabelEncoder().fit(y)
+        self.classes_ = label_encoder.classes_
+        self.estimator_ = clone(self.estimator).fit(X, label_encoder.transform(y))
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Labels, of the type they had in training."""
+        """Return labels of the type in training."""
         return self.classes_[self.estimator_.predict(X)]
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Probabilities, one column for each of ``classes_``, in double precision so that they sum to one."""
+        """Return probabilities of shape (rows, classes), in double precision so that they sum to one."""
         probabilities = self.estimator_.predict_proba(X).astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
 @functools.cache
 def best_device() -> str:
-    """``"cuda"`` where XGBoost really trains on a GPU, else ``"cpu"``.
+    """Return ``"cuda"`` if XGBoost can train on a GPU, else ``"cpu"``.
 
-    A build for CUDA falls back to the CPU with a warning where no GPU can be used, so that only one
-    round of training tells.
+    Without a usable GPU, a CUDA build falls back to the CPU with no more than a warning. Only a round of training
+    reveals the device.
     """
     if not xgboost.build_info().get("USE_CUDA"):
         return "cpu"
@@ -206,10 +220,10 @@ def best_device() -> str:
         booster = xgboost.train({"device": "cuda", "verbosity": 0}, table, num_boost_round=1)
     except xgboost.core.XGBoostError:
         return "cpu"
-    used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
-    return "cuda" if used.startswith("cuda") else "cpu"
+    device = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    return "cuda" if device.startswith("cuda") else "cpu"
 
 
-def _serve_from_cpu(model: xgboost.XGBModel) -> None:
+def _predict_on_cpu(model: xgboost.XGBModel) -> None:
     model.set_params(device="cpu", n_jobs=1)
     model.get_booster().set_param({"device": "cpu", "nthread": 1})

@@ -15,7 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from lib import outputs
 from lib.chain import engine, forking
-from lib.chain.engine import WholeFiles, WrappingTranslator
+from lib.chain.engine import AtomicFileHandler, WrappingTranslator
 from lib.paths import ROOT
 from tests.chain.small_notebooks import code_of, errors_of, notebook
 
@@ -60,7 +60,7 @@ class TestExecute:
         monkeypatch.setattr(forking.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
         engine.execute(written(hand_on="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
         assert outputs.read(str(tmp_path / "out.ipynb")) == {"answer": 42}
-        assert "a cold one is started instead" in capfd.readouterr().err
+        assert "Starting a new process instead" in capfd.readouterr().err
 
     def test_a_kernel_that_dies_in_a_cell_is_not_replaced(self, written, tmp_path, capfd):
         ran = tmp_path / "ran"
@@ -122,9 +122,9 @@ class TestPlainPapermill:
         assert done.returncode == 0, done.stderr
 
 
-class TestWholeFiles:
+class TestAtomicFileHandler:
     def test_a_file_is_there_whole(self, tmp_path):
-        WholeFiles().write("all of it", str(tmp_path / "out.ipynb"))
+        AtomicFileHandler().write("all of it", str(tmp_path / "out.ipynb"))
         assert (tmp_path / "out.ipynb").read_text() == "all of it"
         assert [one.name for one in tmp_path.iterdir()] == ["out.ipynb"]
 
@@ -133,14 +133,14 @@ class TestWholeFiles:
         out.write_text("before")
         monkeypatch.setattr(os, "replace", lambda part, path: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            WholeFiles().write("after", str(out))
+            AtomicFileHandler().write("after", str(out))
         assert out.read_text() == "before"
 
     def test_a_write_that_fails_leaves_what_was_there(self, tmp_path, monkeypatch):
         out = tmp_path / "out.ipynb"
         out.write_text("before")
         with pytest.raises(UnicodeEncodeError):
-            WholeFiles().write("half \ud800", str(out))
+            AtomicFileHandler().write("half \ud800", str(out))
         assert out.read_text() == "before"
 
     def test_every_state_of_a_notebook_that_runs_can_be_read(self, written, tmp_path):
@@ -163,7 +163,7 @@ class TestWholeFiles:
         engine.execute(written("1"), tmp_path / "out.ipynb", {}, ROOT)
         from papermill.iorw import papermill_io
 
-        assert isinstance(papermill_io.get_handler(str(tmp_path / "out.ipynb")), WholeFiles)
+        assert isinstance(papermill_io.get_handler(str(tmp_path / "out.ipynb")), AtomicFileHandler)
 
 
 class TestTranslator:

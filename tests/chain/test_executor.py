@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from lib.chain import executor, failures
-from lib.chain.executor import Cancelled, KernelExecutor
+from lib.chain.executor import Cancellation, KernelExecutor
 from tests.chain.small_notebooks import (
     code_of,
     errors_of,
@@ -26,7 +26,7 @@ class Execution:
     """One notebook, executed in a forked kernel."""
 
     def __init__(self, folder):
-        self.folder, self.executed, self.cancelled = folder, folder / "executed.ipynb", Cancelled()
+        self.folder, self.executed, self.cancelled = folder, folder / "executed.ipynb", Cancellation()
 
     def run(self, *cells, timeout_minutes=None, fork=True, **contract):
         notebook(self.folder, "01_setup.ipynb", *cells, **contract)
@@ -36,7 +36,7 @@ class Execution:
             {},
             timeout_minutes=timeout_minutes,
             cancelled=self.cancelled,
-            say=print,
+            report=print,
         )
 
     @property
@@ -75,8 +75,8 @@ class TestTimeout:
         started = tmp_path / "started"
         with pytest.raises(failures.StageFailed) as failed:
             execution.run(touch_and_sleep(started), "after = 1", timeout_minutes=0.1)
-        assert "It ran longer than the 0.1 minutes that timeout_minutes lets it." in str(failed.value)
-        assert failed.value.status == "failed" and failed.value.may_pass
+        assert "It was stopped after 0.1 minutes, the limit that timeout_minutes sets." in str(failed.value)
+        assert failed.value.status == "failed" and failed.value.is_retryable
         if started.exists():  # on a very slow machine the kernel itself may not have been there in time
             assert papermill_says(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
             assert "TimedOut" in [error["ename"] for error in errors_of(execution.cells)]
@@ -86,7 +86,7 @@ class TestTimeout:
     def test_one_that_ignores_being_asked_is_killed_after_the_grace(self, execution, tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "_GRACE_SECONDS", 1)
         started = tmp_path / "started"
-        with pytest.raises(failures.StageFailed, match="It ran longer than the 0.1 minutes"):
+        with pytest.raises(failures.StageFailed, match="It was stopped after 0.1 minutes"):
             execution.run(DEAF + touch_and_sleep(started), timeout_minutes=0.1)
         if started.exists():
             assert ended(started)
@@ -124,7 +124,7 @@ class TestCancelling:
 
     def test_a_finally_that_takes_its_time_is_not_interrupted(self, execution, tmp_path):
         sleep = "\n".join(f"    {line}" for line in touch_and_sleep(tmp_path / "started").splitlines())
-        seconds = 3 * executor._ASK_SECONDS
+        seconds = 3 * executor._INTERRUPT_SECONDS
         touch = f"pathlib.Path({str(tmp_path / 'tidied')!r}).touch()"
         tidy = f"try:\n{sleep}\nfinally:\n    time.sleep({seconds})\n    {touch}"
         once((tmp_path / "started").exists, execution.cancelled.set)
@@ -157,15 +157,18 @@ class TestDying:
     @pytest.mark.parametrize(
         ("last_words", "said"),
         [
-            ("os.kill(os.getpid(), signal.SIGSEGV)", "died of SIGSEGV: a fault in compiled code, or a kill"),
+            (
+                "os.kill(os.getpid(), signal.SIGSEGV)",
+                "died of SIGSEGV: compiled code crashed, or",
+            ),
             ("os.kill(os.getpid(), signal.SIGABRT)", "died of SIGABRT"),
-            ("os._exit(3)", r"ended by itself with exit code 3 \(os._exit\?\)"),
-            ("os._exit(0)", r"ended by itself with exit code 0"),
-            ("os.kill(os.getpid(), signal.SIGKILL)", "died: killed from outside, or for want of memory"),
+            ("os._exit(3)", r"exited with code 3 \(did a cell call os._exit\?\)"),
+            ("os._exit(0)", r"exited with code 0"),
+            ("os.kill(os.getpid(), signal.SIGKILL)", "was killed, by another program or because memory ran out"),
         ],
     )
     def test_the_cause(self, execution, monkeypatch, last_words, said, fork):
-        monkeypatch.setattr(failures, "memory_kills", lambda: 7)  # another process's, while ours ran or before
+        monkeypatch.setattr(failures, "count_memory_kills", lambda: 7)  # another process's, while ours ran or before
         with pytest.raises(failures.StageFailed, match=said) as failed:
             execution.run(f"import os, signal\n{last_words}", "after = 1", fork=fork)
         assert re.search(said, execution.error["evalue"])
@@ -177,7 +180,7 @@ class TestDying:
 
     def test_one_killed_while_the_system_wanted_memory(self, execution, monkeypatch):
         kills = iter([7, 8])
-        monkeypatch.setattr(failures, "memory_kills", lambda: next(kills))
+        monkeypatch.setattr(failures, "count_memory_kills", lambda: next(kills))
         with pytest.raises(failures.StageFailed, match="ran out of memory, and the system killed it"):
             execution.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
         assert execution.error["ename"] == "OutOfMemory"
@@ -185,7 +188,7 @@ class TestDying:
     def test_one_that_is_killed_from_outside_while_a_cell_sleeps(self, execution, tmp_path):
         started = tmp_path / "started"
         once(started.exists, lambda: os.kill(int(started.read_text()), signal.SIGKILL))
-        with pytest.raises(failures.StageFailed, match="killed from outside"):
+        with pytest.raises(failures.StageFailed, match="killed, by another program"):
             execution.run(touch_and_sleep(started))
 
     def test_what_the_notebook_printed_before_is_kept(self, execution):
@@ -196,9 +199,9 @@ class TestDying:
 
 def test_memory_kills_are_those_that_the_system_counts(monkeypatch, tmp_path):
     monkeypatch.setattr(failures, "_VMSTAT", tmp_path / "vmstat")
-    assert failures.memory_kills() == 0
+    assert failures.count_memory_kills() == 0
     (tmp_path / "vmstat").write_text("pgfault 12\noom_kill 3\noom_kill_other 9\n")
-    assert failures.memory_kills() == 3
+    assert failures.count_memory_kills() == 3
 
 
 class TestLeaving:
@@ -210,7 +213,7 @@ class TestLeaving:
 
     def test_no_watch_is_left(self, execution):
         execution.run("answer = 42", timeout_minutes=30)
-        assert not [one for one in threading.enumerate() if one.name == "watch"]
+        assert not [one for one in threading.enumerate() if one.name == "watchdog"]
 
 
 def test_a_notebook_that_is_none_is_told_by_name(execution, tmp_path):
@@ -222,6 +225,6 @@ def test_a_notebook_that_is_none_is_told_by_name(execution, tmp_path):
             {},
             timeout_minutes=None,
             cancelled=execution.cancelled,
-            say=print,
+            report=print,
         )
     assert str(execution.executed) in str(failed.value)

@@ -55,7 +55,7 @@ class Work:
 
     def fingerprint(self, **changes):
         (found,) = notebooks.all_of(self.folder)
-        return fingerprint.of(found, {**self.given, **changes})
+        return fingerprint.compute(found, {**self.given, **changes})
 
 
 @pytest.fixture
@@ -187,49 +187,49 @@ class TestWhatDoesNotCount:
 class TestFiles:
     def test_those_that_a_value_names_at_any_depth(self, table):
         value = {"a": [str(table), {"b": table.as_uri()}], "c": "no file", "d": 7, "e": None}
-        assert list(fingerprint.files(value)) == [str(table), table.as_uri()]
+        assert list(fingerprint.find_files(value)) == [str(table), table.as_uri()]
 
     def test_a_file_with_a_blank_and_an_umlaut_in_its_name(self, tmp_path):
         file = tmp_path / "zwei Räume.csv"
         file.write_text("1")
-        assert list(fingerprint.files(file.as_uri())) == [file.as_uri()]
-        assert fingerprint.contents(file.as_uri()) == {file.as_uri(): fingerprint.sha256(file)}
+        assert list(fingerprint.find_files(file.as_uri())) == [file.as_uri()]
+        assert fingerprint.hash_files(file.as_uri()) == {file.as_uri(): fingerprint.hash_file(file)}
 
     @pytest.mark.parametrize(
         "text", ["", "a\nb", "x" * 5000, "http://example.org/data", "azureml://x/y", "\x00", "lib"]
     )
     def test_a_text_that_names_none(self, text):
-        assert list(fingerprint.files(text)) == []
+        assert list(fingerprint.find_files(text)) == []
 
     def test_a_relative_path_starts_at_the_project(self, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
-        assert list(fingerprint.files("data/README.md")) == ["data/README.md"]
+        assert list(fingerprint.find_files("data/README.md")) == ["data/README.md"]
 
     def test_a_folder_counts_by_all_that_is_in_it(self, tmp_path):
         folder = tmp_path / "parts"
         (folder / "deep").mkdir(parents=True)
         (folder / "deep" / "1.csv").write_text("1")
-        before = fingerprint.contents(str(folder))
+        before = fingerprint.hash_files(str(folder))
         (folder / "deep" / "1.csv").rename(folder / "deep" / "2.csv")
-        renamed = fingerprint.contents(str(folder))
+        renamed = fingerprint.hash_files(str(folder))
         (folder / "3.csv").write_text("3")
-        assert len({*before.values(), *renamed.values(), *fingerprint.contents(str(folder)).values()}) == 3
+        assert len({*before.values(), *renamed.values(), *fingerprint.hash_files(str(folder)).values()}) == 3
 
     def test_a_large_file_is_read_to_its_end(self, tmp_path, monkeypatch):
         monkeypatch.setattr(fingerprint, "_BLOCK_BYTES", 4)
         one, other = tmp_path / "one", tmp_path / "other"
         one.write_text("0123456789a")
         other.write_text("0123456789b")
-        assert fingerprint.sha256(one) != fingerprint.sha256(other)
+        assert fingerprint.hash_file(one) != fingerprint.hash_file(other)
 
     def test_one_that_is_replaced_while_it_is_known_is_read_again(self, tmp_path):
         file = tmp_path / "file"
         file.write_text("1")
-        before = fingerprint.sha256(file)
+        before = fingerprint.hash_file(file)
         file.write_text("12")
-        assert fingerprint.sha256(file) != before
+        assert fingerprint.hash_file(file) != before
 
 
 def test_made_beside_the_notebooks_it_is_the_same(work):
     (found,) = notebooks.all_of(work.folder)
-    assert fingerprint.Fingerprints().begin(found, work.given).result(timeout=60) == work.fingerprint()
+    assert fingerprint.Fingerprints().start(found, work.given).result(timeout=60) == work.fingerprint()

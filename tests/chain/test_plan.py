@@ -61,5 +61,5 @@ def test_only_goes_with_neither_of_the_others(other):
 
 
 def test_rounds_hold_what_may_run_side_by_side():
-    together = [[one.label for one in some] for some in plan.rounds(plan.executions(CHAIN, PARAMETERS))]
+    together = [[one.label for one in some] for some in plan.group_by_stage(plan.executions(CHAIN, PARAMETERS))]
     assert together == [["setup"], ["preprocess"], ["train linear", "train xgboost"], ["evaluate"], ["deploy"]]

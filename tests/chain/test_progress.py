@@ -47,7 +47,7 @@ def shown_without_a_terminal(use, total=2):
 
 def test_without_a_terminal_there_are_the_lines_and_nothing_that_moves():
     stream = io.StringIO()
-    with Progress(2, stream).line("setup"):
+    with Progress(2, stream).running("setup"):
         assert stream.getvalue() == ""
     assert re.fullmatch(r"✓ \[1/2\] setup {24}\s+\d+\.\d s\n", stream.getvalue())
 
@@ -59,7 +59,7 @@ def test_what_need_not_run_counts_as_done():
 
 def test_what_is_said_of_a_notebook_bears_its_name_and_counts_for_nothing():
     def use(progress):
-        progress.say("train", "ValueError: no. It is tried again.")
+        progress.note("train", "ValueError: no. It is tried again.")
         progress.skip("train", "done before")
 
     said, skipped = shown_without_a_terminal(use).splitlines()
@@ -71,7 +71,7 @@ def test_on_a_terminal_each_stage_leaves_a_line_with_its_time():
     terminal = Terminal()
     shown = Progress(2, terminal.stream)
     for label in ("setup", "train gradient_boosting"):
-        with shown.line(label):
+        with shown.running(label):
             pass
     lines = terminal.lines()
     assert len(lines) == 2
@@ -81,20 +81,20 @@ def test_on_a_terminal_each_stage_leaves_a_line_with_its_time():
 
 def test_a_stage_that_fails_is_marked_and_its_error_goes_on():
     terminal = Terminal()
-    with pytest.raises(ZeroDivisionError), Progress(1, terminal.stream).line("setup"):
+    with pytest.raises(ZeroDivisionError), Progress(1, terminal.stream).running("setup"):
         raise ZeroDivisionError
     assert terminal.lines()[0].startswith("✗ [0/1] setup")
 
 
 def test_an_interrupt_leaves_a_line_too():
     terminal = Terminal()
-    with pytest.raises(KeyboardInterrupt), Progress(1, terminal.stream).line("setup"):
+    with pytest.raises(KeyboardInterrupt), Progress(1, terminal.stream).running("setup"):
         raise KeyboardInterrupt
     assert terminal.lines()[0].startswith("✗ [0/1] setup")
 
 
 def test_the_time_goes_on_while_a_stage_runs(monkeypatch):
-    monkeypatch.setattr(progress, "_TICK_SECONDS", 0.001)
+    monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.001)
     ticked = threading.Event()
 
     class Counting(io.StringIO):
@@ -106,7 +106,7 @@ def test_the_time_goes_on_while_a_stage_runs(monkeypatch):
                 ticked.set()
             return super().write(text)
 
-    with Progress(1, Counting()).line("setup"):
+    with Progress(1, Counting()).running("setup"):
         assert ticked.wait(timeout=30)
 
 
@@ -115,9 +115,9 @@ def ticking():
 
 
 def test_nothing_ticks_after_the_last_notebook(monkeypatch):
-    monkeypatch.setattr(progress, "_TICK_SECONDS", 0.001)
+    monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.001)
     terminal, before = Terminal(), ticking()
-    with Progress(1, terminal.stream).line("setup"):
+    with Progress(1, terminal.stream).running("setup"):
         (mine,) = ticking() - before
     mine.join(timeout=60)
     assert not mine.is_alive()
@@ -125,11 +125,11 @@ def test_nothing_ticks_after_the_last_notebook(monkeypatch):
 
 
 def test_notebooks_that_follow_at_once_do_not_each_leave_a_thread_that_ticks(monkeypatch):
-    monkeypatch.setattr(progress, "_TICK_SECONDS", 1)
+    monkeypatch.setattr(progress, "_REFRESH_SECONDS", 1)
     terminal, before = Terminal(), ticking()
     shown = Progress(5, terminal.stream)
     for label in ("setup", "preprocess", "train", "evaluate", "deploy"):
-        with shown.line(label):
+        with shown.running(label):
             assert len(ticking() - before) == 1
     for one in ticking() - before:
         one.join(timeout=60)
@@ -137,20 +137,20 @@ def test_notebooks_that_follow_at_once_do_not_each_leave_a_thread_that_ticks(mon
 
 
 def test_those_that_run_side_by_side_stand_in_one_line_and_each_leaves_its_own(monkeypatch):
-    monkeypatch.setattr(progress, "_TICK_SECONDS", 0.001)
+    monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.001)
     terminal, together, before = Terminal(), threading.Barrier(2), ticking()
     shown = Progress(2, terminal.stream)
 
     def run(label):
-        with shown.line(label):
+        with shown.running(label):
             together.wait(timeout=60)
             together.wait(timeout=60)
 
     other = threading.Thread(target=run, args=("train linear",))
     other.start()
-    with shown.line("train xgboost"):
+    with shown.running("train xgboost"):
         together.wait(timeout=60)
-        shown.say("train linear", "a word")  # written while both run, and what runs is shown again after it
+        shown.note("train linear", "a word")  # written while both run, and what runs is shown again after it
         together.wait(timeout=60)
     other.join()
     for one in ticking() - before:

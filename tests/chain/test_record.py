@@ -59,10 +59,10 @@ def test_a_stage_is_there_from_its_beginning_to_its_end(run):
     (stage,) = read(run)["stages"]
     assert (stage["stage"], stage["notebook"]) == ("train linear", "03_train-linear.ipynb")
     assert (stage["status"], "seconds" in stage) == (record.RUNNING, False)
-    run.end(entry, record.SUCCEEDED, seconds=1.235, outputs={"candidates": ["abc"]}, kept={})
+    run.end(entry, record.SUCCEEDED, seconds=1.235, outputs={"candidates": ["abc"]}, file_hashes={})
     (stage,) = read(run)["stages"]
     assert (stage["status"], stage["seconds"], stage["outputs"]) == (record.SUCCEEDED, 1.235, {"candidates": ["abc"]})
-    assert "error" not in stage and "kept" not in stage and "attempt" not in stage
+    assert "error" not in stage and "file_hashes" not in stage and "attempt" not in stage
 
 
 def test_no_seconds_at_all_are_a_fact_too(run):
@@ -108,7 +108,7 @@ def test_notebooks_that_run_side_by_side_each_have_an_entry(run):
 
 def test_a_folder_that_cannot_be_made_is_a_mistake_in_its_parameter(tmp_path):
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(ParameterError, match="runs_folder: .*runs cannot be made"):
+    with pytest.raises(ParameterError, match="runs_folder: cannot create .*runs"):
         RunRecord.new(tmp_path / "runs", "shop", PARAMETERS)
 
 
@@ -234,14 +234,14 @@ class TestReopen:
     def test_a_folder_without_a_record_is_no_run(self, tmp_path, content):
         if content is not None:
             (tmp_path / record.RECORD).write_text(content)
-        with pytest.raises(DataError, match="is no folder of a run: run.json cannot be read"):
+        with pytest.raises(DataError, match="is not the folder of a run|is damaged"):
             RunRecord.reopen(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["null", "[]", "{}", '{"status": "running"}'])
 def test_json_that_is_no_record_is_refused_too(tmp_path, content):
     (tmp_path / record.RECORD).write_text(content)
-    with pytest.raises(DataError, match="is no folder of a run"):
+    with pytest.raises(DataError, match="is not the record of a run"):
         record.read(tmp_path)
 
 
@@ -267,7 +267,7 @@ class TestOneWriter:
         before = (folder / record.RECORD).read_text()
         with pytest.raises(DataError) as refused:
             RunRecord.reopen(folder)
-        assert f"process {process.pid} writes it" in str(refused.value) and f"kill {process.pid}" in str(refused.value)
+        assert f"in process {process.pid}." in str(refused.value) and f"kill {process.pid}" in str(refused.value)
         assert (folder / record.RECORD).read_text() == before
 
     def test_what_a_killed_one_left_can_be_gone_on_with(self, holder):

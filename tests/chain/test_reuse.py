@@ -15,7 +15,7 @@ SAME = {"seed": "42", "lib/metrics.py": "a" * 64}
 @pytest.fixture
 def past(tmp_path, monkeypatch):
     """Runs that have ended, without anything that a backend would know of them."""
-    monkeypatch.setattr(backends, "fallen", lambda *anything: [])
+    monkeypatch.setattr(backends, "missing_artifacts", lambda *anything: [])
     return Past(tmp_path)
 
 
@@ -25,12 +25,12 @@ class Past:
         self.output = folder / "output.parquet"
         self.output.write_text("rows")
 
-    def run(self, label="train one", status="succeeded", depends_on=SAME, name="example", **facts):
+    def run(self, label="train one", status="succeeded", same=SAME, name="example", **facts):
         """A run that has done something."""
         record = RunRecord.new(self.chain.runs, name, {"seed": 42})
         entry = record.begin(label, "03_train.ipynb")
         (record.folder / "03_train.ipynb").write_text("{}")
-        record.end(entry, status, **{"outputs": {"rows": str(self.output)}, "depends_on": depends_on, **facts})
+        record.end(entry, status, **{"outputs": {"rows": str(self.output)}, "fingerprint": same, **facts})
         record.close("succeeded")
         return record
 
@@ -40,7 +40,7 @@ class Past:
 
 
 def test_the_newest_of_those_that_are_the_same(past):
-    past.run(depends_on={**SAME, "seed": "7"})
+    past.run(same={**SAME, "seed": "7"})
     past.run()
     newest = past.run()
     found = past.reuse.find("train one", SAME)
@@ -52,7 +52,7 @@ def test_the_newest_of_those_that_are_the_same(past):
 def test_what_did_not_succeed_is_no_help(past, status):
     past.run(status=status)
     assert past.reuse.find("train one", SAME) is None
-    assert past.reuse.why_not("train one", SAME) == ["no earlier run has done it"]
+    assert past.reuse.reasons_to_run("train one", SAME) == ["no earlier run has finished it"]
 
 
 def test_that_of_another_training_function_or_of_another_use_case_is_another_thing(past):
@@ -75,26 +75,26 @@ class TestFallen:
     def kept(self, past):
         from lib.chain import fingerprint
 
-        return past.run(kept=fingerprint.contents({"rows": str(past.output)}))
+        return past.run(file_hashes=fingerprint.hash_files({"rows": str(past.output)}))
 
     def test_an_output_that_is_as_it_was_left(self, past, kept):
         assert past.reuse.find("train one", SAME).run == kept.name
-        assert past.reuse.why_not("train one", SAME) == []
+        assert past.reuse.reasons_to_run("train one", SAME) == []
 
     def test_an_output_that_is_gone(self, past, kept):
         past.output.unlink()
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.why_not("train one", SAME) == [f"{past.output} is gone"]
+        assert past.reuse.reasons_to_run("train one", SAME) == [f"{past.output} is gone"]
 
     def test_an_output_that_was_altered(self, past, kept):
         past.output.write_text("other rows")
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.why_not("train one", SAME) == [f"{past.output} has changed since it was made"]
+        assert past.reuse.reasons_to_run("train one", SAME) == [f"{past.output} has changed since it was made"]
 
     def test_an_executed_notebook_that_is_gone(self, past, kept):
         (kept.folder / "03_train.ipynb").unlink()
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.why_not("train one", SAME) == ["its executed notebook 03_train.ipynb is gone"]
+        assert past.reuse.reasons_to_run("train one", SAME) == ["its executed notebook 03_train.ipynb is gone"]
 
     def test_where_the_newest_has_fallen_the_one_before_it_may_stand(self, past, kept):
         newest = past.run()
@@ -108,17 +108,17 @@ class TestFallen:
             asked.append(about)
             return ["its MLflow run is gone"]
 
-        monkeypatch.setattr(backends, "fallen", fallen)
+        monkeypatch.setattr(backends, "missing_artifacts", fallen)
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.why_not("train one", SAME) == ["its MLflow run is gone"]
+        assert past.reuse.reasons_to_run("train one", SAME) == ["its MLflow run is gone"]
         assert asked[0] == ("train", "one", kept.name)
 
 
 def test_what_changed_is_named_against_the_newest_success(past):
-    past.run(depends_on={**SAME, "seed": "1"})
-    past.run(depends_on={**SAME, "seed": "7"})
+    past.run(same={**SAME, "seed": "1"})
+    past.run(same={**SAME, "seed": "7"})
     changed = {**SAME, "lib/metrics.py": "b" * 64}
-    assert past.reuse.why_not("train one", changed) == ["lib/metrics.py has changed", "seed: 7 is now 42"]
+    assert past.reuse.reasons_to_run("train one", changed) == ["lib/metrics.py has changed", "seed: 7 is now 42"]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,6 @@ def test_a_record_that_cannot_be_read_is_passed_over(past, content):
 def test_a_record_of_an_older_kind_without_fingerprints_is_passed_over(past):
     record = past.run()
     state = json.loads((record.folder / "run.json").read_text())
-    del state["stages"][0]["depends_on"]
+    del state["stages"][0]["fingerprint"]
     (record.folder / "run.json").write_text(json.dumps(state))
     assert past.reuse.find("train one", SAME) is None

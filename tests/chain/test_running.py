@@ -228,7 +228,7 @@ class TestInterrupting:
             wait_for(started.exists)
             os.kill(os.getpid(), signal.SIGINT)
 
-        monkeypatch.setattr(running._Runner, "_prepare", prepare)
+        monkeypatch.setattr(running._Runner, "_prepare_kernels", prepare)
         with pytest.raises(failures.Interrupted):
             chain.run()
         assert chain.statuses == [("setup", "interrupted")]
@@ -255,7 +255,7 @@ class TestInterrupting:
 
         def twice():
             os.kill(os.getpid(), signal.SIGINT)
-            wait_for(lambda: any(one.name == "watch" for one in threading.enumerate()))
+            wait_for(lambda: any(one.name == "watchdog" for one in threading.enumerate()))
             threading.Event().wait(0.5)  # the main thread has to be waiting again
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -283,7 +283,7 @@ class TestRetrying:
         assert chain.error("01_setup.attempt-1.ipynb")["evalue"] == "no network"
         assert errors_of(chain.cells("01_setup.ipynb")) == []
         assert chain.stages[1]["attempt"] == 2
-        assert "setup: ConnectionError: no network It is tried again." in capsys.readouterr().err
+        assert "setup: ConnectionError: no network Trying again." in capsys.readouterr().err
 
     def test_what_goes_on_failing_fails_after_as_many_attempts_as_were_given(self, chain, tmp_path):
         chain.write("01_setup.ipynb", counting(tmp_path / "tries"), "raise ConnectionError('no network')")
@@ -403,7 +403,7 @@ class TestResuming:
     def test_a_run_that_another_process_is_at_is_refused(self, chain, second_sleeps, other_process):
         process = other_process(second_sleeps)
         (folder,) = chain.runs.iterdir()
-        with pytest.raises(DataError, match=f"belongs to a run that goes on: process {process.pid} writes it"):
+        with pytest.raises(DataError, match=f"is in use: the run is still going on in process {process.pid}"):
             RunRecord.reopen(folder)
         assert json.loads((folder / "run.json").read_text())["status"] == "running"
 
@@ -412,7 +412,7 @@ class TestReusing:
     @pytest.fixture(autouse=True)
     def without_mlflow(self, monkeypatch):
         """The small notebooks have no MLflow run that could be gone."""
-        monkeypatch.setattr(backends, "fallen", lambda parameters, stage, name, run_name: [])
+        monkeypatch.setattr(backends, "missing_artifacts", lambda parameters, stage, name, run_name: [])
 
     @pytest.fixture
     def two(self, chain, tmp_path):
@@ -433,7 +433,7 @@ class TestReusing:
         assert chain.statuses == [("setup", "reused"), ("train", "reused")]
         assert [one["reused_from"] for one in chain.stages] == [first.name] * 2
         assert (chain.folder / "02_train.ipynb").read_text() == (first / "02_train.ipynb").read_text()
-        assert f"as in {first.name}" in capsys.readouterr().err
+        assert f"same as in {first.name}" in capsys.readouterr().err
 
     def test_without_being_asked_for_everything_is_done_again(self, chain, two):
         chain.run(seed=6)

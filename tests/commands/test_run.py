@@ -1,4 +1,4 @@
-"""The command line: what it shows, what it refuses, how fast, and with which exit code."""
+"""The command line and the command ``run``: output, refusals, speed and exit codes."""
 
 import json
 import os
@@ -8,42 +8,45 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from lib import errors
 from lib.chain import contracts, notebooks, running
 from lib.chain.failures import StageFailed
 from lib.chain.record import RunRecord
-from lib.commands import EXIT_CODES, main, run
+from lib.commands import EXIT_CODES, _arguments, main, version
+from lib.invocation import python_program
 from lib.parameters import load
 from lib.paths import ROOT
 
-HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "papermill", "scrapbook", "matplotlib", "pyarrow", "nbformat")
+HEAVY = ("pandas", "sklearn", "mlflow", "papermill", "scrapbook", "matplotlib", "pyarrow", "nbformat")
 CPU_SECONDS = 2
+FLIGHTS = ["--params", "parameters/flights.yaml"]
 
 
 @pytest.fixture
-def given(tmp_path):
-    """Arguments that let nothing be written outside the test's folder."""
+def folders(tmp_path):
+    """Arguments that keep workspace and runs inside the test's folder."""
     return ["-p", f"workspace={tmp_path / 'workspace'}", "-p", f"runs_folder={tmp_path / 'runs'}"]
 
 
-class TestAsAProgram:
+class TestProgram:
     @staticmethod
     def run(*arguments):
-        """Run it, and return its exit code, output, errors and seconds of processor time."""
+        """Run the program; return its exit code, output, errors and CPU seconds."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        ran = subprocess.run(
+        finished = subprocess.run(
             [sys.executable, str(ROOT / "run_all.py"), *arguments], capture_output=True, text=True, timeout=60
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return ran.returncode, ran.stdout, ran.stderr, seconds
+        return finished.returncode, finished.stdout, finished.stderr, seconds
 
-    def test_a_dry_run_shows_parameters_and_steps_at_once(self, given):
-        code, out, err, seconds = self.run("--dry-run", *given)
+    def test_dry_run_shows_parameters_and_notebooks_at_once(self, folders):
+        code, out, err, seconds = self.run(*FLIGHTS, "--dry-run", *folders)
         assert (code, err) == (0, "")
         assert "target_column: 'late'" in out
-        assert [line.split("  ")[0] for line in out.strip().splitlines()[-8:]] == [
+        assert [line.strip().split("  ")[0] for line in out.strip().splitlines()[-8:]] == [
             "setup",
             "preprocess",
             "train linear",
@@ -55,13 +58,13 @@ class TestAsAProgram:
         ]
         assert seconds < CPU_SECONDS
 
-    def test_a_bad_parameter_ends_it_at_once_with_all_faults_in_one_message(self, given):
+    def test_all_parameter_faults_are_reported_at_once(self, folders):
         wrong = ["-p", "seed=one", "-p", "test_fraction=7", "-p", "trask=binary", "-p", "data=nowhere.csv"]
-        code, out, err, seconds = self.run(*given, *wrong)
+        code, out, err, seconds = self.run(*FLIGHTS, *folders, *wrong)
         assert (code, out) == (2, "")
         assert err.startswith("run_all.py: 3 parameters cannot be used:\n")
-        for said in ("seed (-p): got text ('one')", "test_fraction (-p): 7.0 is out", "Did you mean 'task'?"):
-            assert said in err
+        for message in ("seed (-p): got text ('one')", "test_fraction (-p): 7.0 is out", "Did you mean 'task'?"):
+            assert message in err
         assert seconds < CPU_SECONDS
 
 
@@ -71,24 +74,55 @@ def test_checking_imports_nothing_heavy(tmp_path):
         f"codes = main(['--dry-run']), main(['-p', 'seed=one'])\n"
         f"print(codes, [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert ran.stderr.splitlines()[-1] == "(0, 2) []"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert finished.stderr.splitlines()[-1] == "(0, 2) []"
+
+
+class TestOutsideTheEnvironment:
+    """``python run_all.py`` without the project's packages."""
+
+    @staticmethod
+    def run(code):
+        program = f"{code}\nimport runpy\nrunpy.run_path({str(ROOT / 'run_all.py')!r}, run_name='__main__')"
+        # -S hides the installed packages, as a Python without them would.
+        return subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, timeout=60)
+
+    def test_missing_packages_are_explained_in_one_line(self):
+        finished = self.run("import sys\nsys.argv = ['run_all.py', '--dry-run']")
+        assert (finished.returncode, finished.stdout) == (2, "")
+        (line,) = finished.stderr.splitlines()
+        assert line.startswith("run_all.py: ") and "lacks the package yaml" in line
+        assert ".venv/bin/python" in line
+
+    def test_old_python_is_explained_in_one_line(self):
+        finished = self.run("import sys\nsys.version_info = (3, 9, 1)")
+        assert (finished.returncode, finished.stdout) == (2, "")
+        (line,) = finished.stderr.splitlines()
+        assert "is Python 3.9, and Millrace needs 3.11 or newer" in line
+
+
+def test_version_is_the_one_of_the_project(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"Millrace {version()}\n"
+    assert version()[0].isdigit()
 
 
 @pytest.fixture
 def nothing_runs(monkeypatch):
-    """A run that would start a notebook fails instead."""
+    """Make the test fail if a notebook would be started."""
 
-    def run(*anything):
+    def run(*arguments):
         pytest.fail("a notebook was started")
 
     monkeypatch.setattr(running, "run", run)
 
 
 @pytest.mark.usefixtures("nothing_runs")
-class TestRefusing:
+class TestRefusals:
     @pytest.mark.parametrize(
-        ("wrong", "said"),
+        ("wrong", "message"),
         [
             (
                 ["--params", "parameters/flihgts.yaml"],
@@ -99,63 +133,116 @@ class TestRefusing:
             (["--from", "trian"], "Did you mean 'train'?"),
             (["--only", "train", "--to", "deploy"], "--only runs one stage alone"),
             (["--from", "deploy", "--to", "setup"], "nothing is left to run"),
-            (["--resume", "runs/20260101-000000-none"], "give it without others"),
+            (["--resume", "runs/20260101-000000-none"], "cannot be combined with"),
         ],
     )
-    def test_what_cannot_be_used_ends_with_code_2_and_makes_nothing(self, given, tmp_path, capsys, wrong, said):
-        assert main([*given, *wrong]) == 2
-        shown = capsys.readouterr()
-        assert said in shown.err
-        assert shown.err.startswith("run_all.py: ") and "Traceback" not in shown.err
+    def test_unusable_input_exits_with_2_and_writes_nothing(self, folders, tmp_path, capsys, wrong, message):
+        assert main([*folders, *wrong]) == 2
+        err = capsys.readouterr().err
+        assert message in err
+        assert "run_all.py: " in err and "Traceback" not in err
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("arguments", [["--unknown"], ["extra"], ["endpoint"], ["endpoint", "start"]])
-    def test_what_the_command_line_does_not_know_ends_with_code_2(self, arguments, capsys):
-        with pytest.raises(SystemExit) as left:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--unknown"], "unknown option --unknown"),
+            (["--dryrun"], "unknown option --dryrun. Did you mean --dry-run?"),
+            (["--resme=runs/x"], "unknown option --resme. Did you mean --resume?"),
+            (["doktor"], "there is no command 'doktor'. Did you mean 'doctor'?"),
+            (["--dry-run", "extra"], "unexpected argument 'extra'. A command comes first"),
+            (["endpoint"], "the following arguments are required: {status,stop,"),
+            (["endpoint", "stauts"], "there is no action 'stauts'. Did you mean 'status'?"),
+            (["endpoint", "stop", "--percnet", "5"], "unknown option --percnet. Did you mean --percent?"),
+        ],
+    )
+    def test_unknown_arguments_get_a_suggestion(self, arguments, message, capsys):
+        with pytest.raises(SystemExit) as exit_:
             main(arguments)
-        assert left.value.code == 2
-        assert "usage: run_all.py" in capsys.readouterr().err
+        assert exit_.value.code == 2
+        err = capsys.readouterr().err
+        assert "usage: run_all.py" in err and message in err
 
-    def test_a_dry_run_makes_nothing(self, given, tmp_path, capsys):
-        assert main([*given, "--dry-run", "--only", "train"]) == 0
+    def test_dry_run_writes_nothing(self, folders, tmp_path, capsys):
+        assert main([*folders, "--dry-run", "--only", "train"]) == 0
         assert "train linear" in capsys.readouterr().out
         assert list(tmp_path.iterdir()) == []
 
 
+class TestUseCaseNotice:
+    NOTICE = "No --params given: using parameters/flights.yaml (use case flights)."
+
+    @pytest.mark.parametrize("arguments", [["--dry-run"], ["check"], ["why"]])
+    def test_commands_name_the_example_they_use(self, folders, capsys, arguments):
+        assert main([*arguments, *folders]) == 0
+        assert capsys.readouterr().err.splitlines()[0] == self.NOTICE
+
+    def test_no_notice_if_params_names_the_use_case(self, folders, capsys):
+        assert main(["check", *FLIGHTS, *folders]) == 0
+        assert capsys.readouterr().err == ""
+
+
+class TestDryRun:
+    def test_changed_parameters_come_before_defaults(self, folders, capsys):
+        assert main([*FLIGHTS, "-p", "seed=7", *folders, "--dry-run"]) == 0
+        changed, defaults, notebooks_ = capsys.readouterr().out.split("\n\n")
+        assert changed.startswith("Different from parameters/base.yaml:\n  name: 'flights'\n")
+        assert "  seed: 7  (default: 42)\n" in changed and "  target_column: 'late'\n" in changed
+        assert defaults.startswith("As in parameters/base.yaml:\n")
+        assert "  smoke_rows: 20\n" in defaults and "\n  seed:" not in defaults and "'late'" not in defaults
+        assert notebooks_.startswith("Notebooks to execute: 8\n")
+
+    @pytest.mark.parametrize("command", [["--dry-run"], ["doctor"]])
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ("target_column=Specie", "target_column: data/penguins_raw.csv has no column 'Specie'. Did you mean 'Spec"),
+            ("drop_columns=[Comment]", "drop_columns: data/penguins_raw.csv has no column 'Comment'. Did you mean 'C"),
+            ("key_columns=[studyname]", "key_columns: data/penguins_raw.csv has no column 'studyname'. Did you mean"),
+        ],
+    )
+    def test_column_names_are_checked_against_the_header(self, folders, capsys, command, wrong, message):
+        code = main([*command, "--params", "parameters/penguins.yaml", "-p", wrong, *folders])
+        output = capsys.readouterr()
+        assert message in output.out + output.err
+        assert code == (1 if command == ["doctor"] else 2)
+
+
 class TestRunning:
-    """The notebooks themselves are another test's; here a run ends as it is told to."""
+    """The end of a run; the notebooks are replaced by a function."""
 
     @pytest.fixture
-    def ending(self, monkeypatch, given, tmp_path):
-        """Run with an end, and return exit code and record."""
+    def run_with(self, monkeypatch, folders, tmp_path):
+        """Run with a replacement for the notebooks; return exit code and record."""
 
-        def run(end):
-            monkeypatch.setattr(running, "run", lambda executions, values, record, progress, reuse: end(values))
-            code = main([*given, "--only", "setup"])
+        def run(replacement):
+            monkeypatch.setattr(running, "run", lambda executions, values, record, progress, reuse: replacement(values))
+            code = main([*FLIGHTS, *folders, "--only", "setup"])
             (folder,) = (tmp_path / "runs").iterdir()
             return code, json.loads((folder / "run.json").read_text())
 
         return run
 
-    def test_a_run_that_went_well(self, ending, capsys):
-        code, record = ending(lambda values: {**values, "decision": "linear goes to production."})
+    def test_success_shows_decision_and_notebooks(self, run_with, capsys):
+        code, record = run_with(lambda values: {**values, "decision": "linear goes to production."})
         assert (code, record["status"]) == (0, "succeeded")
-        shown = capsys.readouterr().out
-        assert "linear goes to production." in shown
-        assert "Executed notebooks: " in shown
-        assert "curl" not in shown
+        out = capsys.readouterr().out
+        assert "linear goes to production." in out
+        assert "Executed notebooks: " in out
+        assert "curl" not in out
 
-    def test_the_end_has_a_curl_line_and_how_to_stop(self, ending, capsys, tmp_path):
+    def test_success_shows_how_to_call_and_stop_the_endpoint(self, run_with, capsys, tmp_path):
         sample = tmp_path / "sample.json"
         sample.write_text("{}")
         served = {"endpoint_url": "http://127.0.0.1:5001/score", "sample_request": sample.as_uri()}
-        ending(lambda values: {**values, **served})
-        shown = capsys.readouterr().out
+        run_with(lambda values: {**values, **served})
+        out = capsys.readouterr().out
         where = f"flights -p workspace={tmp_path / 'workspace'}"
-        assert "curl -s http://127.0.0.1:5001/score" in shown
-        assert f"run_all.py endpoint key {where})" in shown
-        assert f"-d @{sample}" in shown
-        assert f"Stop it: {run._python()} run_all.py endpoint stop {where}" in shown
+        assert "Endpoint: http://127.0.0.1:5001/score\n" in out
+        assert "curl -s http://127.0.0.1:5001/score" in out
+        assert f"run_all.py endpoint key {where})" in out
+        assert f"-d @{sample}" in out
+        assert f"Stop it:\n  {python_program()} run_all.py endpoint stop {where}\n" in out
 
     @pytest.mark.parametrize(
         ("error", "code", "status"),
@@ -166,72 +253,78 @@ class TestRunning:
             (errors.DataError("no such table"), 2, "failed"),
         ],
     )
-    def test_a_failure_is_told_recorded_and_has_its_code(self, ending, capsys, error, code, status):
+    def test_failure_is_printed_and_recorded(self, run_with, capsys, error, code, status):
         def fail(values):
             raise error
 
-        ended, record = ending(fail)
-        assert (ended, record["status"]) == (code, status)
+        exit_code, record = run_with(fail)
+        assert (exit_code, record["status"]) == (code, status)
         assert str(error) in record["error"]
-        told, *resume = capsys.readouterr().err.split("Go on from there: ")
-        assert told == f"run_all.py: {error}\n"
-        assert [error for _ in resume] == [error] * isinstance(error, StageFailed)
+        message, *resume = capsys.readouterr().err.split("Continue from there: ")
+        assert message == f"run_all.py: {error}\n"
+        assert len(resume) == isinstance(error, StageFailed)
 
-    def test_ctrl_c_is_recorded(self, ending, capsys):
+    def test_ctrl_c_is_recorded(self, run_with, capsys):
         def interrupt(values):
             raise KeyboardInterrupt
 
-        code, record = ending(interrupt)
+        code, record = run_with(interrupt)
         assert (code, record["status"]) == (130, "interrupted")
-        assert "interrupted. What is done so far: " in capsys.readouterr().err
+        assert "interrupted. Finished notebooks: " in capsys.readouterr().err
 
     @pytest.mark.parametrize("error", [StageFailed("ValueError: no"), KeyboardInterrupt()])
-    def test_the_last_line_after_a_failure_or_ctrl_c_is_the_command_that_resumes(
-        self, ending, given, tmp_path, capsys, monkeypatch, error
-    ):
+    def test_last_line_after_a_failure_is_the_command_to_resume(self, run_with, tmp_path, capsys, monkeypatch, error):
         def fail(values):
             raise error
 
-        ending(fail)
+        run_with(fail)
         last = capsys.readouterr().err.splitlines()[-1]
-        said, command = last.split(": ", 1)
+        intro, command = last.split(": ", 1)
         program, *arguments = shlex.split(command)
-        assert said == "Go on from there" and (ROOT / program).exists()
+        assert intro == "Continue from there" and (ROOT / program).exists()
         assert [ROOT / arguments[0], arguments[1]] == [ROOT / "run_all.py", "--resume"]
-        asked = []
+        labels = []
 
-        def go_on(executions, values, record, progress, reuse):
-            asked.append([one.label for one in executions])
+        def resume(executions, values, record, progress, reuse):
+            labels.append([execution.label for execution in executions])
             return dict(values)
 
-        monkeypatch.setattr(running, "run", go_on)
+        monkeypatch.setattr(running, "run", resume)
         assert main(arguments[1:]) == 0
-        assert asked == [["setup"]]  # the part of the chain that was asked for the first time
+        assert labels == [["setup"]]  # the stages of the first call
         (folder,) = (tmp_path / "runs").iterdir()
         state = json.loads((folder / "run.json").read_text())
         assert state["status"] == "succeeded" and "error" not in state and len(state["resumed"]) == 1
 
-    def test_a_fault_of_the_program_itself_is_recorded_and_goes_on(self, ending, given, tmp_path):
+    def test_unexpected_errors_are_recorded_and_raised(self, run_with, folders, tmp_path):
         with pytest.raises(ZeroDivisionError):
-            ending(lambda values: 1 / 0)
+            run_with(lambda values: 1 / 0)
         (folder,) = (tmp_path / "runs").iterdir()
         record = json.loads((folder / "run.json").read_text())
         assert (record["status"], record["error"]) == ("failed", "ZeroDivisionError: division by zero")
 
-    def test_every_code_there_is_has_a_meaning(self):
-        def below(kind):
-            return {kind.exit_code}.union(*map(below, kind.__subclasses__()))
+    def test_parameters_are_saved_without_yaml_aliases(self, run_with, tmp_path):
+        run_with(dict)
+        (folder,) = (tmp_path / "runs").iterdir()
+        text = (folder / "parameters.yaml").read_text()
+        assert "&id" not in text and "*id" not in text
+        assert yaml.safe_load(text)["name"] == "flights"
 
-        assert below(errors.MillraceError) | {0, 130} == EXIT_CODES.keys()
+    def test_every_exit_code_has_a_description(self):
+        def codes(error):
+            return {error.exit_code}.union(*map(codes, error.__subclasses__()))
+
+        assert codes(errors.MillraceError) | {0, 130} == EXIT_CODES.keys()
 
 
 @pytest.mark.usefixtures("nothing_runs")
-class TestResumeRefusing:
+class TestResume:
     @pytest.fixture
-    def record(self, given, tmp_path, capsys):
-        """A run that has failed at its first stage."""
-        assert main([*given, "--dry-run"]) == 0
-        values = contracts.checked(load([run._parameters.EXAMPLE], given[1::2]), notebooks.all_of())
+    def record(self, folders, tmp_path, capsys):
+        """Record of a run, still open."""
+        assert main([*folders, "--dry-run"]) == 0
+        values = contracts.checked(load([_arguments.EXAMPLE], folders[1::2]), notebooks.all_of())
+        capsys.readouterr()
         return RunRecord.new(tmp_path / "runs", "flights", values)
 
     @pytest.mark.parametrize(
@@ -244,73 +337,64 @@ class TestResumeRefusing:
             ["--only", "train"],
         ],
     )
-    def test_other_options_beside_it(self, record, capsys, other):
+    def test_other_options_are_refused(self, record, capsys, other):
         record.close("failed")
         before = (record.folder / "run.json").read_text()
         assert main(["--resume", str(record.folder), *other]) == 2
-        assert "--resume takes parameters and stages from the run itself" in capsys.readouterr().err
+        assert "--resume continues a run with that run's own parameters" in capsys.readouterr().err
         assert (record.folder / "run.json").read_text() == before
 
-    def test_a_folder_that_is_no_run(self, tmp_path, capsys):
+    def test_folder_without_a_run_is_refused(self, tmp_path, capsys):
         assert main(["--resume", str(tmp_path)]) == 2
-        assert "is no folder of a run" in capsys.readouterr().err
+        assert f"{tmp_path} is not the folder of a run" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_run_that_goes_on(self, record, capsys):
-        """Another process's lock is another file's test; here it is held by this one."""
-        assert main(["--resume", str(record.folder)]) == 2
-        assert f"process {os.getpid()} writes it" in capsys.readouterr().err
+    def test_missing_run_lists_the_newest_that_can_be_resumed(self, record, tmp_path, capsys):
+        record.close("failed")
+        RunRecord.new(tmp_path / "runs", "done", {}).close("succeeded")
+        missing = tmp_path / "runs" / "nosuch"
+        assert main(["--resume", str(missing)]) == 2
+        err = capsys.readouterr().err
+        assert f"There is no run {missing}. The newest runs that can be resumed:\n  {record.folder}  (failed)\n" in err
+        assert "Errno" not in err and "done" not in err
 
-    def test_a_dry_run_of_it_shows_the_rest_and_changes_nothing(self, record, capsys):
+    def test_missing_run_beside_no_other_says_so(self, tmp_path, capsys):
+        assert main(["--resume", str(tmp_path / "nosuch")]) == 2
+        assert f"{tmp_path} holds no run that can be resumed." in capsys.readouterr().err
+
+    def test_run_that_is_still_going_on_is_refused(self, record, capsys):
+        assert main(["--resume", str(record.folder)]) == 2
+        assert f"still going on in process {os.getpid()}" in capsys.readouterr().err
+
+    def test_dry_run_shows_the_rest_and_changes_nothing(self, record, capsys):
         record.note(plan={"first": "evaluate"})
         record.close("failed")
         before = (record.folder / "run.json").read_text()
-        capsys.readouterr()
         assert main(["--resume", str(record.folder), "--dry-run"]) == 0
         lines = capsys.readouterr().out.strip().splitlines()
         assert [line.split()[0] for line in lines[-2:]] == ["evaluate", "deploy"]
         assert (record.folder / "run.json").read_text() == before
 
 
-class TestReuse:
-    def test_it_is_made_only_where_it_is_asked_for(self, monkeypatch, given, capsys):
-        got = []
+def test_reuse_is_used_only_if_requested(monkeypatch, folders, capsys):
+    received = []
 
-        def note(executions, values, record, progress, reuse):
-            got.append(reuse)
-            return dict(values)
+    def run(executions, values, record, progress, reuse):
+        received.append(reuse)
+        return dict(values)
 
-        monkeypatch.setattr(running, "run", note)
-        assert main([*given, "--only", "setup"]) == main([*given, "--only", "setup", "--reuse"]) == 0
-        assert got[0] is None and got[1].find("setup", {}) is None
+    monkeypatch.setattr(running, "run", run)
+    assert main([*folders, "--only", "setup"]) == main([*folders, "--only", "setup", "--reuse"]) == 0
+    assert received[0] is None and received[1].find("setup", {}) is None
 
 
-class TestEndpoint:
-    def test_status_of_one_that_was_never_deployed(self, given, capsys):
-        assert main(["endpoint", "status", *given]) == 0
-        assert capsys.readouterr().out.startswith("flights: ")
-
-    def test_stopping_what_was_never_deployed_says_so_and_makes_nothing(self, given, capsys, tmp_path):
-        assert main(["endpoint", "stop", *given]) == 2
-        assert "There is no endpoint 'flights'" in capsys.readouterr().err
-        assert not (tmp_path / "workspace" / "endpoints").exists()
-
-    def test_the_only_one_there_is_need_not_be_named(self, given, capsys, tmp_path):
-        os.makedirs(tmp_path / "workspace" / "endpoints" / "shop")
-        assert main(["endpoint", "stop", *given]) == 0
-        assert capsys.readouterr().out.startswith("shop: ")
-
-    def test_status_names_every_one_of_the_workspace(self, given, capsys, tmp_path):
-        for name in ("shop", "bank"):
-            os.makedirs(tmp_path / "workspace" / "endpoints" / name)
-        assert main(["endpoint", "status", *given]) == 0
-        assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["bank", "shop"]
-
-    @pytest.mark.parametrize("arguments", [["key"], ["logs"], ["stop", "flihgts"], ["status", "flihgts"]])
-    def test_one_that_is_not_there_is_named_with_those_that_are(self, given, capsys, tmp_path, arguments):
-        for name in ("flights-2", "shop"):
-            os.makedirs(tmp_path / "workspace" / "endpoints" / name)
-        assert main(["endpoint", *arguments, *given]) == 2
-        said = capsys.readouterr().err
-        assert f"There is no endpoint '{(arguments + ['flights'])[1]}' in the workspace" in said
-        assert "Did you mean 'flights-2'?" in said
+def test_tables_of_users_in_data_are_ignored_by_git():
+    ignored = subprocess.run(
+        ["git", "check-ignore", "data/mine.csv", "data/mine/part.parquet", "data/flights.csv.gz", "data/README.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if ignored.returncode > 1:
+        pytest.skip("not a git checkout")
+    assert ignored.stdout.splitlines() == ["data/mine.csv", "data/mine/part.parquet"]

@@ -1,11 +1,8 @@
 """`run_all.py score`: a table in, the same rows with what the model in production says of them out."""
 
-import sys
-
 import pandas as pd
 import pytest
 
-import lib
 from lib.commands import main
 from tests import workspaces
 from tests.workspaces import NAME, pipeline_in, table
@@ -16,13 +13,6 @@ quick = workspaces.quick
 with_champion = workspaces.with_champion
 trained = workspaces.trained
 pytestmark = pytest.mark.usefixtures("quick")
-
-
-@pytest.fixture(autouse=True)
-def own_code(monkeypatch):
-    """A model brings its code along, and the process of a command ends with it; this one goes on."""
-    monkeypatch.setattr(lib, "__path__", list(lib.__path__))
-    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 def score(workspace, data, out, *more):
@@ -65,7 +55,7 @@ def test_rows_are_scored_as_the_model_itself_scores_them(with_champion, tmp_path
 def test_without_production_it_says_so(trained, tmp_path, capsys):
     table().to_csv(tmp_path / "new.csv", index=False)
     assert score(trained, tmp_path / "new.csv", tmp_path / "out.csv") == 3
-    assert "bears the tag production" in capsys.readouterr().err and not (tmp_path / "out.csv").exists()
+    assert "has the tag production" in capsys.readouterr().err and not (tmp_path / "out.csv").exists()
 
 
 def test_a_column_that_the_model_needs_is_named(with_champion, tmp_path, capsys):

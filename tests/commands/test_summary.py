@@ -72,4 +72,4 @@ def test_no_run_at_all_is_said(runs, capsys):
 
 def test_a_folder_that_is_none_of_a_run_is_said(runs, capsys):
     code, _, err = summary(capsys, runs.folder)
-    assert code == 2 and "is no folder of a run" in err
+    assert code == 2 and "is not the folder of a run" in err

@@ -20,7 +20,7 @@ def chain(tmp_path, monkeypatch):
     small.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='yes'")
     own = notebooks.all_of
     monkeypatch.setattr(notebooks, "all_of", lambda: own(small.notebooks))
-    monkeypatch.setattr(backends, "fallen", lambda *anything: [])  # they have no MLflow run
+    monkeypatch.setattr(backends, "missing_artifacts", lambda *anything: [])  # they have no MLflow run
     return small
 
 
@@ -60,9 +60,9 @@ def newest(chain):
 
 def test_before_the_first_run_nothing_could_be_skipped(command):
     why = command("why")
-    assert why["setup"] == "runs: no earlier run has done it"
-    assert why["train linear"] == "runs: no earlier run has done it; rows is made anew by setup"
-    assert why["evaluate"] == "runs: no earlier run has done it; candidates is made anew by train"
+    assert why["setup"] == "runs: no earlier run has finished it"
+    assert why["train linear"] == "runs: no earlier run has finished it; setup makes rows again"
+    assert why["evaluate"] == "runs: no earlier run has finished it; train makes candidates again"
 
 
 def test_it_writes_nothing(command, chain):
@@ -77,7 +77,7 @@ class TestAfterARun:
         return newest(chain)
 
     def test_with_the_same_of_everything_all_is_skipped_and_so_it_is(self, command, chain, first):
-        assert set(command("why").values()) == {f"skipped, as in {first.name}"}
+        assert set(command("why").values()) == {f"is skipped: same as in {first.name}"}
         command("run", "--reuse")
         chain.folder = newest(chain)
         assert chain.folder != first and {status for _, status in chain.statuses} == {"reused"}
@@ -85,13 +85,13 @@ class TestAfterARun:
     def test_what_changed_is_named_and_so_is_what_depends_on_it(self, command, chain, first):
         why = command("why", seed=7)
         assert why["setup"] == "runs: seed: 42 is now 7"
-        assert why["train linear"] == why["train xgboost"] == "runs: rows is made anew by setup"
-        assert why["evaluate"] == "runs: candidates is made anew by train"
+        assert why["train linear"] == why["train xgboost"] == "runs: setup makes rows again"
+        assert why["evaluate"] == "runs: train makes candidates again"
 
     def test_a_notebook_that_changed(self, command, chain, first):
         chain.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='no'")
         why = command("why")
-        assert why["train xgboost"] == f"skipped, as in {first.name}"
+        assert why["train xgboost"] == f"is skipped: same as in {first.name}"
         assert why["evaluate"] == f"runs: {chain.notebooks / '04_evaluate.ipynb'} has changed"
         command("run", "--reuse")
         chain.folder = newest(chain)
@@ -99,8 +99,10 @@ class TestAfterARun:
 
     def test_a_training_function_more(self, command, first):
         why = command("why", training_functions="[linear, xgboost, random_forest]")
-        assert why["train linear"].startswith("skipped") and why["train random_forest"].startswith("runs: no earlier")
-        assert why["evaluate"] == "runs: candidates is made anew by train"
+        assert why["train linear"].startswith("is skipped") and why["train random_forest"].startswith(
+            "runs: no earlier"
+        )
+        assert why["evaluate"] == "runs: train makes candidates again"
 
     def test_a_result_that_is_gone(self, command, first):
         (first / "01_setup.ipynb").unlink()
@@ -108,10 +110,12 @@ class TestAfterARun:
 
     def test_what_the_backend_says(self, command, first, monkeypatch):
         monkeypatch.setattr(
-            backends, "fallen", lambda parameters, stage, *more: ["it is gone"] if stage == "evaluate" else []
+            backends,
+            "missing_artifacts",
+            lambda parameters, stage, *more: ["it is gone"] if stage == "evaluate" else [],
         )
         why = command("why")
-        assert why["evaluate"] == "runs: it is gone" and why["setup"].startswith("skipped")
+        assert why["evaluate"] == "runs: it is gone" and why["setup"].startswith("is skipped")
 
 
 def test_a_mistake_in_a_parameter_is_told_as_by_every_command(capsys):

@@ -96,7 +96,7 @@ def _of_spreadsheets(plain, text):
     unsure = text + b"Adelie,Total:,40,,,\n"
     yield Awkward("perhaps a total.csv", unsure, rows=ROWS + 1, told="'Total' in island: where it sums up the rows")
     spelt = plain["species"].where(np.arange(ROWS) % 7 > 0, plain["species"].str.upper() + " ")
-    yield Awkward("spelt otherwise.csv", as_csv(plain.assign(species=spelt)), told="'ADELIE ' counts as 'Adelie'")
+    yield Awkward("spelt otherwise.csv", as_csv(plain.assign(species=spelt)), told="'ADELIE ' into 'Adelie'")
 
 
 def _of_other_kinds(text):
@@ -173,7 +173,7 @@ def kinds():
     yield Awkward(
         "header twice.csv",
         text.replace(b"culmen,flipper", b"culmen,culmen"),
-        told="Column 4 is a second 'culmen' and is called 'culmen.2'",
+        told="Column 4 is another 'culmen' and was renamed to 'culmen.2'",
     )
     yield Awkward(
         "target twice.csv", text.replace(b"island,", b"species,", 1), "has 2 columns 'species' .columns 1 and 2"
@@ -181,7 +181,7 @@ def kinds():
     yield Awkward("blanks in header.csv", text.replace(b"species,island", b" species , is land/($)?"))
     yield Awkward("empty.csv", b"", "is empty .0 bytes")
     yield Awkward("header only.csv", text.split(b"\n")[0] + b"\n", "a header of 6 columns and no row")
-    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "1 rows have a species; at least 20 are needed")
+    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "Only 1 rows have a value of species")
     yield Awkward("saved index.csv", plain.to_csv().encode(), told="Unnamed: 0")
     yield Awkward("constant.csv", as_csv(plain.assign(same=1, nothing=None)), columns=8)
     yield Awkward(
@@ -214,10 +214,10 @@ def kinds():
     once = pd.concat([plain, plain[:1].assign(species="Emperor")])
     yield Awkward("class seen once.csv", as_csv(once), rows=ROWS + 1, told="'Emperor' (0)")
     some = plain.assign(species=plain["species"].where(np.arange(ROWS) % 20 > 0))
-    yield Awkward("target missing.csv", as_csv(some), rows=ROWS - 16, told="16 rows without a species were left out")
-    yield Awkward("one class.csv", as_csv(plain.assign(species="Adelie")), "has one class only")
+    yield Awkward("target missing.csv", as_csv(some), rows=ROWS - 16, told="Dropped 16 rows without a value of species")
+    yield Awkward("one class.csv", as_csv(plain.assign(species="Adelie")), "has only one class")
     yield Awkward("class numbers.csv", as_csv(plain.assign(species=plain["species"].factorize()[0])))
-    yield Awkward("number with words.csv", as_csv(plain), "must be numbers", target="sex", task="regression")
+    yield Awkward("number with words.csv", as_csv(plain), "must contain numbers", target="sex", task="regression")
     yield Awkward("packed.csv.gz", gzip.compress(text))
     yield Awkward("packed.zip", zipped({"inside.csv": text}))
     yield Awkward("table.parquet", parquet.getvalue(), columns=7)

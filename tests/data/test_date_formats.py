@@ -31,7 +31,7 @@ def test_profiling_and_training_infer_the_same_format(date_format):
     inspected = moments.inspect_date_format(texts)
     assert (inspected.format, inspected.is_ambiguous, inspected.unreadable) == (date_format, False, 0)
     column = TableEncoder().fit(pd.DataFrame({"when": texts}), np.arange(300) % 2).columns_["when"]
-    assert column.kind == "date" and column.form == date_format
+    assert column.kind == "date" and column.date_format == date_format
     assert (datetimes.parse_column(texts, date_format).dt.day == DAYS.dt.day).all()
 
 
@@ -41,7 +41,7 @@ def test_month_first_decides_ambiguous_dates(month_first):
     inspected = moments.inspect_date_format(texts, month_first)
     assert inspected.is_ambiguous and inspected.format == ("%m/%d/%y" if month_first else "%d/%m/%y")
     encoder = TableEncoder(month_first=month_first).fit(pd.DataFrame({"when": texts}), np.arange(144) % 2)
-    assert encoder.columns_["when"].form == inspected.format
+    assert encoder.columns_["when"].date_format == inspected.format
 
 
 def test_one_unambiguous_row_decides_for_the_column():

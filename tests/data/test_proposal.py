@@ -99,7 +99,7 @@ def test_classes_that_differ_in_their_spelling_alone_are_one(table):
     frame.loc[::5, "bought"] = frame.loc[::5, "bought"].str.capitalize() + " "
     made = proposal.propose(frame, "bought")
     assert (made.parameters["task"], made.parameters["positive_class"]) == ("binary", "yes")
-    assert any("'Yes ' counts as 'yes'" in found for _, found, _ in made.findings)
+    assert any("'Yes ' into 'yes'" in found for _, found, _ in made.findings)
 
 
 def test_yes_and_no_in_several_words_are_refused(table):

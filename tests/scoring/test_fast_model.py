@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline
 
 from lib.scoring.columns import Column
-from lib.scoring.fast_model.boosting import LINKS
+from lib.scoring.fast_model.boosting import INVERSE_LINKS
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
 from lib.scoring.model import Model
 from lib.scoring.scorer import Scorer
@@ -57,7 +57,7 @@ def table_of(rows):
 def test_answers_are_the_model_s_to_the_last_bit(classes, rows):
     pipeline = fitted(classes)
     scorer = Scorer(model_of(pipeline))
-    assert scorer.form == "compiled"
+    assert scorer.form == "fast"
     labels, chances = scorer.predict(table_of(TABLE.tail(rows)))
     assert labels.tolist() == pipeline.predict(TABLE.tail(rows)).tolist()
     if classes:
@@ -80,7 +80,7 @@ def test_sums_are_scikit_learn_s_for_any_shape_of_tree(settings):
 
 def test_probabilities_are_scipy_s_at_all_sizes_of_a_sum():
     for sums in (np.array([[-1e4], [-709.9], [0.0], [1e4]]), np.linspace(-40, 40, 999)[:, None]):
-        assert np.array_equal(LINKS["LogitLink"](sums)[:, 1], expit(sums[:, 0]))
+        assert np.array_equal(INVERSE_LINKS["LogitLink"](sums)[:, 1], expit(sums[:, 0]))
 
 
 def test_a_target_that_never_changes_makes_trees_of_one_leaf():
@@ -94,16 +94,16 @@ def test_trees_that_do_not_fit_a_word_are_walked_by_scikit_learn():
     with pytest.raises(NoBitMasks, match="more than 64 leaves"):
         Trees.from_sklearn(pipeline[-1])
     scorer = Scorer(model_of(pipeline))
-    assert scorer.form == "compiled"
+    assert scorer.form == "fast"
     assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
 
 
 def test_a_form_that_answers_otherwise_is_not_used_and_it_is_said(monkeypatch, caplog):
     pipeline = fitted(2)
-    monkeypatch.setattr(Trees, "_sums", lambda self, masks: np.zeros((len(masks), 1)))
+    monkeypatch.setattr(Trees, "_sum_leaves", lambda self, masks: np.zeros((len(masks), 1)))
     caplog.set_level("INFO")
     scorer = Scorer(model_of(pipeline))
-    assert scorer.form == "plain: no compiled form, as it does not answer as the model itself does"
+    assert scorer.form == "scikit-learn: there is no fast model, because its answers differ from the model's"
     assert scorer.form in caplog.text
     assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
 

@@ -77,7 +77,7 @@ def test_a_start_needs_neither_scikit_learn_nor_pandas_and_answers_are_the_model
     assert ran.returncode == 0, ran.stderr
     form, answer, modules = json.loads(ran.stdout)
     own = model_files.load(folder)
-    assert form == "compiled" and not {"sklearn", "pandas", "scipy"} & set(modules)
+    assert form == "fast" and not {"sklearn", "pandas", "scipy"} & set(modules)
     assert answer["predictions"] == own.predict(table()).tolist()
     assert answer["probabilities"] == own.predict_proba(table()).tolist()
 
@@ -93,14 +93,14 @@ def test_a_form_of_another_model_is_not_used(without_code):
 
 def test_a_form_made_with_another_numpy_is_not_used_and_it_is_said(without_code, caplog):
     caplog.set_level("INFO")
-    said = json.loads((without_code / "compiled.json").read_text())
-    (without_code / "compiled.json").write_text(json.dumps({**said, "numpy": "1.0"}))
-    assert Scorer.from_folder(without_code).form == "compiled"  # made anew, of the model
+    said = json.loads((without_code / "fast_model.json").read_text())
+    (without_code / "fast_model.json").write_text(json.dumps({**said, "numpy": "1.0"}))
+    assert Scorer.from_folder(without_code).form == "fast"  # made anew, of the model
     assert "is not used" in caplog.text and "numpy 1.0 instead of" in caplog.text
 
 
 def test_what_starts_no_faster_is_not_kept(tmp_path, caplog):
     caplog.set_level("INFO")
     saved(tmp_path / "model", RandomForestClassifier(5))
-    assert not list((tmp_path / "model").glob("compiled*"))
-    assert "No compiled form is kept: its last step is the model's own" in caplog.text
+    assert not list((tmp_path / "model").glob("fast_model*"))
+    assert "No fast model is saved: its last step is run by scikit-learn" in caplog.text

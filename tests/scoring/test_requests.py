@@ -54,15 +54,15 @@ def test_bad_body_is_refused_before_the_model(scorer, name, monkeypatch):
 @pytest.mark.parametrize("column", WRONG_VALUES)
 def test_refusal_names_row_and_column_and_both_sides(scorer, column):
     refusal = refused(scorer, {"data": [ROW, {**ROW, column: ["x"]}]})
-    (fault,) = refusal.faults
+    (fault,) = refusal.details
     assert (fault["row"], fault["column"], fault["got"]) == (1, column, "a list of 1")
     assert fault["expected"] and str(fault["expected"]) in refusal.message
 
 
 def test_all_faults_come_at_once_up_to_a_limit(scorer):
     both = refused(scorer, {"data": [{**ROW, "age": "x", "member": 1}]})
-    assert [fault["column"] for fault in both.faults] == ["age", "member"]
-    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).faults) == MAX_DETAILS
+    assert [fault["column"] for fault in both.details] == ["age", "member"]
+    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).details) == MAX_DETAILS
 
 
 def test_unknown_column_gets_the_nearest_name(scorer):

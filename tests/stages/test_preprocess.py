@@ -132,7 +132,7 @@ class TestWhatItHandsOn:
         pipeline = pipeline_in(workspace)
         done = preprocess(pipeline)
         assert list(rows_of(pipeline, done)[0].columns) == ["size", "size.2", "colour", "bought"]
-        assert "Column 2 is a second 'size' and is called 'size.2'." in done.sizes.loc["read", "what"]
+        assert "Column 2 is another 'size' and was renamed to 'size.2'." in done.sizes.loc["read", "what"]
 
     def test_rows_without_a_target_and_infinite_numbers_are_told(self, workspace):
         frame = table()
@@ -140,7 +140,7 @@ class TestWhatItHandsOn:
         frame.loc[20:21, "size"] = float("inf")
         write(workspace, frame)
         told = preprocess(pipeline_in(workspace)).sizes.loc["prepared", "what"]
-        assert "10 rows without a bought were left out." in told
+        assert "Dropped 10 rows without a value of bought." in told
         assert "2 infinite values of size count as missing." in told
 
     def test_a_regression_keeps_numbers(self, workspace):
@@ -173,12 +173,12 @@ class TestWhatItRefuses:
         assert versions_of(pipeline) == ([], None)
         assert not list(workspace.rglob("*.parquet"))
         assert pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data") is None
-        runs = pipeline.backend.tracking.client.search_runs([pipeline.backend.tracking.experiment(NAME)])
+        runs = pipeline.backend.tracking.client.search_runs([pipeline.backend.tracking.experiment_id(NAME)])
         assert [run.info.status for run in runs] == ["FAILED"]
 
     def test_too_few_rows(self, workspace):
         write(workspace, table(rows=19))
-        with pytest.raises(DataError, match="19 rows have a bought; at least 20 are needed"):
+        with pytest.raises(DataError, match="Only 19 rows have a value of bought; .* at least 20"):
             preprocess(pipeline_in(workspace))
 
     def test_a_missing_target_column(self, workspace):
@@ -187,7 +187,7 @@ class TestWhatItRefuses:
 
     def test_a_target_with_one_class(self, workspace):
         write(workspace, table().assign(bought="yes"))
-        with pytest.raises(DataError, match=r"The target bought has one class only \('yes'\)"):
+        with pytest.raises(DataError, match=r"The target bought has only one class \('yes'\)"):
             preprocess(pipeline_in(workspace))
 
     def test_a_target_with_three_classes_for_two(self, workspace):
@@ -196,7 +196,7 @@ class TestWhatItRefuses:
             preprocess(pipeline_in(workspace))
 
     def test_a_regression_of_texts(self, workspace):
-        with pytest.raises(DataError, match="target bought of a regression must be numbers"):
+        with pytest.raises(DataError, match="target bought of a regression must contain numbers"):
             preprocess(pipeline_in(workspace, task="regression", primary_metric="r2"))
 
     def test_a_misspelt_name_in_drop_columns(self, workspace):

@@ -1,4 +1,4 @@
-"""The contract of a training function, tested over whatever is in lib/training."""
+"""The contract of training functions, tested over every function in lib/training."""
 
 import ast
 import inspect
@@ -21,12 +21,12 @@ from tests.nasty_tables import LABELS, as_request_rows, nasty_table, request_for
 TASKS = ("binary", "multiclass", "regression")
 NAMES = training.available()
 TRAINED_ROWS = 180
-# Fewer trees and rounds say as much about the contract, and sooner.
+# Fewer trees and rounds are enough to test the contract.
 QUICK = {"n_estimators": 25, "max_iter": 40, "max_iter_small": 40, "learning_rate": 0.2}
 
 
 def train_quickly(name, X, y, request):
-    """Train with the hyperparameters of ``QUICK`` that the function has."""
+    """Train with those hyperparameters of ``QUICK`` that the function takes."""
     function = training.get(name)
     known = inspect.signature(function).parameters
     return function(X, y, request, **{key: value for key, value in QUICK.items() if key in known})
@@ -34,7 +34,7 @@ def train_quickly(name, X, y, request):
 
 @pytest.fixture(scope="module")
 def trained():
-    """Pipeline of a function and task on the nasty table, fitted once, any warning being an error."""
+    """Train each function once per task on the nasty table, with warnings as errors."""
     fitted = {}
 
     def train(name, task):
@@ -51,23 +51,23 @@ def trained():
 
 @pytest.fixture(autouse=True)
 def no_warnings():
-    """A warning would stand in an executed notebook, for people to wonder at."""
+    """Turn warnings into errors: they would appear in executed notebooks."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
 
 
-def answers(pipeline, X):
-    """Probabilities, or the numbers of a regression."""
+def predict_numbers(pipeline, X):
+    """Return probabilities, or the predictions of a regression."""
     return pipeline.predict_proba(X) if hasattr(pipeline, "predict_proba") else pipeline.predict(X)
 
 
-def test_the_folder_has_the_functions_of_the_documents():
+def test_documented_functions_exist():
     assert {"linear", "random_forest", "gradient_boosting", "xgboost", "extra_trees"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hyperparameters_are_keyword_only_with_literal_defaults_and_types(name):
+def test_hyperparameters_have_types_and_literal_defaults(name):
     parameters = list(inspect.signature(training.get(name)).parameters.values())
     assert [parameter.name for parameter in parameters[:3]] == ["X", "y", "request"]
     for parameter in parameters[3:]:
@@ -78,8 +78,8 @@ def test_hyperparameters_are_keyword_only_with_literal_defaults_and_types(name):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", NAMES)
-class TestOnANastyTable:
-    def test_learns(self, trained, name, task):
+class TestNastyTable:
+    def test_function_learns(self, trained, name, task):
         pipeline, X, y = trained(name, task)
         assert isinstance(pipeline, Pipeline)
         predicted = pipeline.predict(X)
@@ -88,7 +88,7 @@ class TestOnANastyTable:
         else:
             assert accuracy_score(y, predicted) > {"binary": 0.75, "multiclass": 0.6}[task]
 
-    def test_labels_and_probabilities_follow_classes(self, trained, name, task):
+    def test_labels_and_probabilities_match_the_classes(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
         predicted = pipeline.predict(X)
         assert predicted.shape == (len(X),)
@@ -101,24 +101,24 @@ class TestOnANastyTable:
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
         assert list(pipeline.classes_[probabilities.argmax(axis=1)]) == list(predicted)
 
-    def test_request_rows_get_the_answers_of_table_rows(self, trained, name, task):
+    def test_request_rows_get_the_predictions_of_table_rows(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
         rows = as_request_rows(X)
         assert rows["when"].map(type).eq(str).all()
-        np.testing.assert_allclose(answers(pipeline, rows), answers(pipeline, X), rtol=1e-9)
-        single = np.concatenate([answers(pipeline, as_request_rows(X.iloc[[place]])) for place in range(3)])
-        np.testing.assert_allclose(single, answers(pipeline, X[:3]), rtol=1e-6)
+        np.testing.assert_allclose(predict_numbers(pipeline, rows), predict_numbers(pipeline, X), rtol=1e-9)
+        single = np.concatenate([predict_numbers(pipeline, as_request_rows(X.iloc[[row]])) for row in range(3)])
+        np.testing.assert_allclose(single, predict_numbers(pipeline, X[:3]), rtol=1e-6)
 
-    def test_order_of_columns_and_extra_columns_change_nothing(self, trained, name, task):
+    def test_column_order_and_extra_columns_are_ignored(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
         shuffled = X[X.columns[::-1]].assign(extra="never seen")
-        np.testing.assert_array_equal(answers(pipeline, shuffled), answers(pipeline, X))
+        np.testing.assert_array_equal(predict_numbers(pipeline, shuffled), predict_numbers(pipeline, X))
 
-    def test_anything_may_be_missing_or_unseen(self, trained, name, task):
+    def test_missing_and_unseen_values_are_accepted(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
         all_none = pd.DataFrame([dict.fromkeys(X.columns)])
-        assert np.isfinite(answers(pipeline, all_none)).all()
-        words = X[:3].assign(
+        assert np.isfinite(predict_numbers(pipeline, all_none)).all()
+        unseen = X[:3].assign(
             **{
                 "colour": "ultraviolet",
                 "zip": "99999",
@@ -128,35 +128,36 @@ class TestOnANastyTable:
                 "day": "?",
             }
         )
-        assert np.isfinite(answers(pipeline, words)).all()
-        assert np.isfinite(answers(pipeline, X[:3].assign(size=np.inf, flag=None))).all()
+        assert np.isfinite(predict_numbers(pipeline, unseen)).all()
+        assert np.isfinite(predict_numbers(pipeline, X[:3].assign(size=np.inf, flag=None))).all()
 
-    def test_a_missing_column_is_named(self, trained, name, task):
+    def test_missing_column_is_named(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
         with pytest.raises(FeatureError, match=re.escape("Temperature(°C)")):
             pipeline.predict(X.drop(columns="Temperature(°C)"))
 
-    def test_a_column_without_content_is_not_asked_for(self, trained, name, task):
+    def test_columns_without_information_are_not_needed(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
-        useless = ["constant", "constant text", "all missing", "all None"]
-        np.testing.assert_array_equal(answers(pipeline, X.drop(columns=useless)), answers(pipeline, X))
+        uninformative = ["constant", "constant text", "all missing", "all None"]
+        np.testing.assert_array_equal(
+            predict_numbers(pipeline, X.drop(columns=uninformative)), predict_numbers(pipeline, X)
+        )
 
-    def test_same_seed_same_answers_whatever_the_threads(self, trained, name, task):
+    def test_same_seed_gives_the_same_model_on_more_threads(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
-        again, y = nasty_table(task)
-        twin = train_quickly(name, again[:TRAINED_ROWS], y[:TRAINED_ROWS], request_for(task, threads=2))
-        np.testing.assert_array_equal(answers(twin, X), answers(pipeline, X))
+        X_again, y = nasty_table(task)
+        twin = train_quickly(name, X_again[:TRAINED_ROWS], y[:TRAINED_ROWS], request_for(task, threads=2))
+        np.testing.assert_array_equal(predict_numbers(twin, X), predict_numbers(pipeline, X))
 
-    def test_pickle_and_clone(self, trained, name, task):
+    def test_pipeline_can_be_pickled_and_cloned(self, trained, name, task):
         pipeline, X, _ = trained(name, task)
         restored = cloudpickle.loads(cloudpickle.dumps(pipeline))
-        np.testing.assert_array_equal(answers(restored, X), answers(pipeline, X))
-        again, y = nasty_table(task)
-        again, y = again[:TRAINED_ROWS], y[:TRAINED_ROWS]
-        refitted = clone(pipeline).fit(again, y)
-        np.testing.assert_allclose(answers(refitted, X), answers(pipeline, X), rtol=1e-6)
+        np.testing.assert_array_equal(predict_numbers(restored, X), predict_numbers(pipeline, X))
+        X_again, y = nasty_table(task)
+        refitted = clone(pipeline).fit(X_again[:TRAINED_ROWS], y[:TRAINED_ROWS])
+        np.testing.assert_allclose(predict_numbers(refitted, X), predict_numbers(pipeline, X), rtol=1e-6)
 
-    def test_the_caller_keeps_the_table_as_it_was(self, name, task):
+    def test_training_does_not_change_the_table(self, name, task):
         X, y = nasty_table(task, rows=60)
         before = X.copy(deep=True)
         train_quickly(name, X, y, request_for(task)).predict(X)
@@ -187,7 +188,7 @@ def test_labels_keep_their_type(name, labels):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_class_seen_once_is_a_class(name):
+def test_class_with_one_row_is_learned(name):
     X, y = nasty_table("multiclass", rows=120)
     y = y.copy()
     y.iloc[17] = "superb"
@@ -197,14 +198,14 @@ def test_a_class_seen_once_is_a_class(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_more_columns_than_rows(name):
+def test_more_columns_than_rows_are_accepted(name):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(60, 100))).add_prefix("x")
     y = pd.Series(np.where(X["x0"] > 0, "up", "down"))
     assert set(training.get(name)(X, y, request_for("binary")).predict(X)) == {"up", "down"}
 
 
-def test_a_file_dropped_into_the_folder_is_found(tmp_path, monkeypatch):
+def test_new_file_in_the_folder_is_found(tmp_path, monkeypatch):
     (tmp_path / "my_own.py").write_text(
         "from sklearn.dummy import DummyClassifier\n"
         "from sklearn.pipeline import make_pipeline\n"

@@ -1,4 +1,4 @@
-"""What the encoder takes a column for, and how it reads it."""
+"""The encoder detects what a column contains, and reads it into features."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 from lib.training.features import FeatureError, TableEncoder
 from lib.training.features import encoder as encoder_module
 from lib.training.features.dates import PARTS, calendar_parts
-from lib.training.features.numbers import LARGEST, read_numbers
+from lib.training.features.numbers import MAX_MAGNITUDE, parse_numbers
 from tests.nasty_tables import as_request_rows, nasty_table
 
 
@@ -34,7 +34,7 @@ def encoder():
         ("day", "date"),
     ],
 )
-def test_kinds(encoder, column, kind):
+def test_column_kind_is_detected(encoder, column, kind):
     assert encoder.columns_[column].kind == kind
 
 
@@ -49,12 +49,12 @@ def test_kinds(encoder, column, kind):
         ("id", "a different value in nearly every row"),
     ],
 )
-def test_what_is_left_out_has_a_reason(encoder, column, reason):
-    assert encoder.left_out_[column] == reason
+def test_excluded_column_has_a_reason(encoder, column, reason):
+    assert encoder.excluded_[column] == reason
 
 
 @pytest.mark.parametrize("style", ["trees", "linear"])
-def test_feature_names_fit_the_features(style):
+def test_feature_names_match_the_features(style):
     X, y = nasty_table("multiclass")
     encoder = TableEncoder(style)
     features = encoder.fit_transform(X, y)
@@ -65,36 +65,38 @@ def test_feature_names_fit_the_features(style):
 
 
 @pytest.mark.parametrize("classes", ["binary", "multiclass"])
-def test_features_are_row_by_row_in_memory_whatever_is_left_out(classes):
+def test_features_are_in_c_order_despite_exclusions(classes):
     X, y = nasty_table(classes)
     encoder = TableEncoder()
     features = encoder.fit_transform(X, y)
-    assert features.flags.c_contiguous and encoder.left_out_
-    kept = X[list(encoder.columns_)]
-    alone = TableEncoder()
-    assert np.array_equal(alone.fit_transform(kept, y), features, equal_nan=True) and not alone.left_out_
+    assert features.flags.c_contiguous
+    assert encoder.excluded_
+    used_columns = X[list(encoder.columns_)]
+    reference = TableEncoder()
+    assert np.array_equal(reference.fit_transform(used_columns, y), features, equal_nan=True)
+    assert not reference.excluded_
 
 
-def test_columns_left_out_of_many_rows_leave_no_gap():
-    rows = 2 * encoder_module._ROWS_AT_ONCE + 5
+def test_excluded_columns_leave_no_gap():
+    rows = 2 * encoder_module._CHUNK_ROWS + 5
     X = pd.DataFrame({"a": np.arange(rows) / 7, "same": 1, "b": np.arange(rows)[::-1] / 3})
     features = TableEncoder().fit_transform(X, np.arange(rows) % 2)
     assert np.array_equal(features, X[["a", "b"]].to_numpy())
 
 
-def test_codes_are_encoded_by_folds():
+def test_codes_are_target_encoded_fold_features():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"code": [f"c{number}" for number in rng.integers(0, 200, 400)]})
     y = rng.integers(0, 2, 400)
     encoder = TableEncoder()
-    by_folds = encoder.fit_transform(X, y)[:, 0]
-    by_all = encoder.transform(X)[:, 0]
-    # The target is noise: by folds nothing is to be seen of it, while by all rows each sees itself.
-    assert abs(np.corrcoef(by_folds, y)[0, 1]) < 0.2
-    assert np.corrcoef(by_all, y)[0, 1] > 0.5
+    fold_features = encoder.fit_transform(X, y)[:, 0]
+    full_features = encoder.transform(X)[:, 0]
+    # The target is noise. Features encoded by folds do not reveal it; those encoded by all rows do.
+    assert abs(np.corrcoef(fold_features, y)[0, 1]) < 0.2
+    assert np.corrcoef(full_features, y)[0, 1] > 0.5
 
 
-def test_an_unseen_code_gets_the_mean_of_all():
+def test_unseen_code_gets_the_overall_mean():
     X = pd.DataFrame({"code": [f"c{number % 40}" for number in range(400)]})
     y = np.where(np.arange(400) % 40 < 20, 10.0, 20.0)
     encoder = TableEncoder(is_classification=False).fit(X, y)
@@ -102,8 +104,8 @@ def test_an_unseen_code_gets_the_mean_of_all():
     assert encoder.transform(pd.DataFrame({"code": ["c1"]}))[0, 0] == pytest.approx(10, abs=0.5)
 
 
-def test_numbers():
-    words = [
+def test_numbers_are_parsed():
+    values = [
         1,
         "2",
         " 3 ",
@@ -121,16 +123,16 @@ def test_numbers():
         "1e400",
         1e300,
     ]
-    expected = [1, 2, 3, 1000, 7.25, 1024.5, -5, *[np.nan] * 4, 1, 0, np.nan, np.nan, LARGEST]
-    np.testing.assert_array_equal(read_numbers(pd.Series(words, dtype=object)), expected)
+    expected = [1, 2, 3, 1000, 7.25, 1024.5, -5, *[np.nan] * 4, 1, 0, np.nan, np.nan, MAX_MAGNITUDE]
+    np.testing.assert_array_equal(parse_numbers(pd.Series(values, dtype=object)), expected)
 
 
-def test_calendar_parts_are_those_of_pandas():
-    moments = pd.date_range("1678-01-01 23:10", "2261-12-30", freq="1237h")
-    parts = dict(zip(PARTS, calendar_parts(moments.to_numpy()), strict=True))
+def test_calendar_parts_match_pandas():
+    times = pd.date_range("1678-01-01 23:10", "2261-12-30", freq="1237h")
+    parts = dict(zip(PARTS, calendar_parts(times.to_numpy()), strict=True))
     for part in set(PARTS) - {"days"}:
-        np.testing.assert_array_equal(parts[part], getattr(moments, part))
-    np.testing.assert_allclose(parts["days"], (moments - pd.Timestamp(0)) / pd.Timedelta(days=1))
+        np.testing.assert_array_equal(parts[part], getattr(times, part))
+    np.testing.assert_allclose(parts["days"], (times - pd.Timestamp(0)) / pd.Timedelta(days=1))
     assert np.isnan(calendar_parts(np.array(["NaT"], dtype="datetime64[ns]"))).all()
 
 
@@ -146,10 +148,10 @@ def test_calendar_parts_are_those_of_pandas():
         ("when in Berlin", 1685962800000),
     ],
 )
-def test_one_moment_in_its_many_spellings(encoder, column, text):
+def test_datetime_is_read_from_many_formats(encoder, column, text):
     reader = encoder.columns_[column]
     values = pd.Series([text], dtype=object if isinstance(text, str) else None)
-    parts = dict(zip(reader.parts, reader.read(values)[0], strict=True))
+    parts = dict(zip(reader.parts, reader.to_floats(values)[0], strict=True))
     assert {part: parts[part] for part in ("year", "month", "day", "weekday", "hour")} == {
         "year": 2023,
         "month": 6,
@@ -168,36 +170,39 @@ def test_one_moment_in_its_many_spellings(encoder, column, text):
         (["20240325T000000", "20240102T000000"] * 5, 1, 2),
     ],
 )
-def test_formats_of_dates(words, month, day):
+def test_date_format_is_detected(words, month, day):
     if "00/00/0000" in words:
         words = [*words, *["25/03/2024"] * 40]
     reader = TableEncoder().fit(pd.DataFrame({"day": words}), np.arange(len(words)) % 2).columns_["day"]
-    parts = dict(zip(reader.parts, reader.read(pd.Series([words[1]]))[0], strict=True))
+    parts = dict(zip(reader.parts, reader.to_floats(pd.Series([words[1]]))[0], strict=True))
     assert (parts["month"], parts["day"]) == (month, day)
 
 
-def test_a_leading_zero_makes_a_code():
+def test_leading_zero_prevents_a_number():
     X = pd.DataFrame({"zip": ["00501", "10001", "94103", "02134"] * 10})
     assert TableEncoder().fit(X, np.arange(40) % 2).columns_["zip"].kind == "category"
 
 
-def test_few_rows_are_read_as_many_are(encoder):
+def test_few_rows_get_the_features_of_many_rows(encoder):
     X, _ = nasty_table("binary", seed=1)
-    many = encoder.transform(X)
-    few = np.vstack([encoder.transform(as_request_rows(X.iloc[start : start + 5])) for start in range(0, 25, 5)])
-    np.testing.assert_allclose(few, many[:25])
+    expected = encoder.transform(X)
+    features = np.vstack([encoder.transform(as_request_rows(X.iloc[start : start + 5])) for start in range(0, 25, 5)])
+    np.testing.assert_allclose(features, expected[:25])
 
 
-def test_nothing_to_learn_from_and_names_twice_are_clear_errors():
+def test_table_without_usable_column_is_an_error():
     with pytest.raises(FeatureError, match="a: always the same value"):
         TableEncoder().fit(pd.DataFrame({"a": [1, 1, 1]}), np.array([0, 1, 0]))
+
+
+def test_duplicate_column_is_an_error():
     with pytest.raises(FeatureError, match="same name: a"):
         TableEncoder().fit(pd.DataFrame([[1, 2], [2, 3]], columns=["a", "a"]), np.array([0, 1]))
 
 
-def test_arrow_types():
+def test_arrow_columns_give_the_same_features():
     X, y = nasty_table("binary", rows=60)
     X = X[["size", "a[b]<c", "flag", "colour", "when", "day"]]
-    plain = TableEncoder().fit_transform(X, y)
-    arrow = TableEncoder().fit_transform(X.convert_dtypes(dtype_backend="pyarrow"), y)
-    np.testing.assert_allclose(arrow, plain)
+    expected = TableEncoder().fit_transform(X, y)
+    features = TableEncoder().fit_transform(X.convert_dtypes(dtype_backend="pyarrow"), y)
+    np.testing.assert_allclose(features, expected)

@@ -252,9 +252,9 @@ BAGGED: dict[str, Callable[[np.ndarray, np.ndarray, Fit], tuple[Any, np.ndarray]
 
 def _scaled(F: np.ndarray, fit: Fit) -> Any:
     """What `TableEncoder` does for linear models, on features it has encoded for trees."""
-    from lib.training.features.branches import linear_branches
+    from lib.training.features.transformers import make_linear_transformer
 
-    return linear_branches(fit.kinds, "passthrough", F, {})
+    return make_linear_transformer(fit.kinds, "passthrough", F, {})
 
 
 def _settled(model: Any, X: np.ndarray, y: np.ndarray) -> Any:

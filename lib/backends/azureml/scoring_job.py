@@ -1,6 +1,7 @@
-"""The entry of a job that asks a model: it runs in the model's own environment, as the endpoint's ``score.py`` does.
+"""The entry script of a job that scores rows with a model, in the model's own environment and on its own code.
 
-It travels beside ``lib/serving`` and imports nothing else of this project.
+The job's folder holds the model's ``code/`` folder, so that this script imports nothing of this project but what was
+saved with the model.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ MODEL, ROWS, OUTPUT = "model", "rows.parquet", "outputs/answer.json"
 
 
 def main() -> None:
-    """Ask the model in `MODEL` about the rows in `ROWS`."""
+    """Score the rows in `ROWS` with the model in `MODEL`, and write the answer to `OUTPUT`."""
     import pandas as pd
 
     from lib.scoring.model import load
@@ -20,10 +21,10 @@ def main() -> None:
     model, rows = load(MODEL).estimator, pd.read_parquet(ROWS)
     answer = {"predictions": model.predict(rows).tolist()}
     if hasattr(model, "predict_proba"):
-        answer |= {"probabilities": model.predict_proba(rows).tolist(), "classes": list(model.classes_.tolist())}
+        answer |= {"probabilities": model.predict_proba(rows).tolist(), "classes": model.classes_.tolist()}
     Path(OUTPUT).parent.mkdir(exist_ok=True)
     Path(OUTPUT).write_text(json.dumps(answer), encoding="utf-8")
-    print(f"{len(rows):,} rows asked", flush=True)
+    print(f"{len(rows):,} rows scored", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Snapshot: the folder that goes to a job, with all it needs of this project and nothing else."""
+"""Folders that are sent to Azure ML: what a job or deployment needs of this project, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 import yaml
 
 from lib.backends.azureml import scoring_job
-from lib.backends.azureml.job import ASKED
+from lib.backends.azureml.notebook_job import JOB_FILE
+from lib.errors import StageError
 from lib.paths import ROOT
+from lib.scoring.model_folder import ModelError, code_folder, find
 
-_NOT_CODE = shutil.ignore_patterns("__pycache__")
-_TRAVELS = ("lib", "parameters", "environment.yml")
-USE_CASE = "parameters.yaml"
+_IGNORED = shutil.ignore_patterns("__pycache__")
+_SNAPSHOT = ("lib", "parameters", "environment.yml")
+_USE_CASE = "parameters.yaml"
 
 
 def pack(
@@ -26,24 +28,25 @@ def pack(
     parameters: Mapping[str, Any],
     use_case: Mapping[str, Any] | None = None,
 ) -> None:
-    """Fill the folder of a job.
+    """Fill the folder of a job that executes a notebook.
 
     Parameters
     ----------
     folder : Path
-        Empty.
+        An empty folder.
     notebook : Path
+        The notebook.
     executed : str
         File name of the executed notebook.
     parameters : mapping
-        The values of the notebook's parameters cell.
+        Values for the notebook's parameters cell.
     use_case : mapping, optional
-        The resolved parameters of the use case, for a notebook that loads them from a file.
+        Resolved parameters of the use case, for a notebook that loads them from a file.
     """
-    for name in _TRAVELS:
+    for name in _SNAPSHOT:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=_NOT_CODE)
+            shutil.copytree(source, folder / name, ignore=_IGNORED)
         else:
             shutil.copy(source, folder / name)
     (folder / "notebooks").mkdir()
@@ -51,21 +54,36 @@ def pack(
     values = dict(parameters)
     if use_case is not None:
         text = yaml.safe_dump(dict(use_case), sort_keys=False, allow_unicode=True)
-        (folder / USE_CASE).write_text(text, encoding="utf-8")
-        values["use_case"] = USE_CASE
-    asked = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": values}
-    (folder / ASKED).write_text(json.dumps(asked, indent=1), encoding="utf-8")
+        (folder / _USE_CASE).write_text(text, encoding="utf-8")
+        values["use_case"] = _USE_CASE
+    request = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": values}
+    (folder / JOB_FILE).write_text(json.dumps(request, indent=1), encoding="utf-8")
 
 
-def pack_serving(folder: Path) -> None:
-    """Fill a folder with what answers requests: ``lib/serving`` and what it imports."""
-    shutil.copytree(ROOT / "lib" / "serving", folder / "lib" / "serving", ignore=_NOT_CODE)
-    for file in ("__init__.py", "errors.py"):
-        shutil.copy(ROOT / "lib" / file, folder / "lib" / file)
+def pack_serving(folder: Path, model: Path) -> None:
+    """Fill the code folder of a deployment: the code that was saved with its model.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder.
+    model : Path
+        A verified model folder.
+
+    Raises
+    ------
+    StageError
+        If the model was saved without the code that serves it.
+    """
+    try:
+        code = code_folder(find(model))
+    except ModelError as error:
+        raise StageError(str(error)) from None
+    shutil.copytree(code, folder, ignore=_IGNORED, dirs_exist_ok=True)
 
 
 def pack_scoring(folder: Path, model: Path, name: str) -> None:
-    """Fill the folder of a job that asks a model, whose files go below a name."""
-    pack_serving(folder)
+    """Fill the folder of a job that scores rows with a model; the model's files go below `name`."""
+    pack_serving(folder, model)
     shutil.copy(Path(scoring_job.__file__), folder / "scoring_job.py")
-    shutil.copytree(model, folder / name)
+    shutil.copytree(model, folder / name, ignore=_IGNORED)

@@ -59,9 +59,9 @@ def estimate(parameters: Parameters, stages: Sequence[str]) -> None:
     """None: this machine is there anyway."""
 
 
-def diagnosis(parameters: Parameters) -> list[Check]:
+def diagnose(parameters: Parameters) -> list[Check]:
     """Stores, table and space on this machine."""
-    found = connect(parameters).checks()
+    found = connect(parameters).prepare()
     return found + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 
 

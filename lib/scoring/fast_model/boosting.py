@@ -1,4 +1,4 @@
-"""A histogram gradient boosting without scikit-learn: its trees, its link, and its classes."""
+"""A histogram gradient boosting without scikit-learn: its trees, its link function and its classes."""
 
 from __future__ import annotations
 
@@ -12,74 +12,75 @@ import numpy as np
 from lib.scoring.fast_model.form import Answers, NoFastModel
 from lib.scoring.fast_model.trees import Trees
 
-MOST_EXPONENT = math.log(sys.float_info.max)
+MAX_EXPONENT = math.log(sys.float_info.max)
 
 
 class Boosting:
-    """Answers to rows of features.
+    """Predicts from rows of features.
 
     Parameters
     ----------
     trees : Trees
     link : str
-        Of `LINKS`, by scikit-learn's name.
+        Name of scikit-learn's link class, a key of `INVERSE_LINKS`.
     classes : numpy.ndarray or None
-        Of a classifier.
+        The labels of a classifier.
     """
 
     def __init__(self, trees: Trees, link: str, classes: np.ndarray | None):
-        if link not in LINKS:
-            raise NoFastModel(f"its link is a {link}; known are {', '.join(LINKS)}")
+        if link not in INVERSE_LINKS:
+            raise NoFastModel(f"its link function is {link}; known are {', '.join(INVERSE_LINKS)}")
         self.trees, self.link, self.classes = trees, link, classes
-        self._inverse = LINKS[link]
+        self._inverse_link = INVERSE_LINKS[link]
 
     @classmethod
     def from_sklearn(cls, model: Any) -> Boosting:
-        """The same of a HistGradientBoostingClassifier or HistGradientBoostingRegressor.
+        """Convert a HistGradientBoostingClassifier or HistGradientBoostingRegressor.
 
         Raises
         ------
         NoBitMasks, NoFastModel
+            If it cannot be converted.
         """
         return cls(Trees.from_sklearn(model), type(model._loss.link).__name__, getattr(model, "classes_", None))
 
     def __call__(self, rows: np.ndarray) -> Answers:
-        """Labels and, of a classifier, probabilities."""
+        """Return labels and, for a classifier, probabilities of shape (rows, classes)."""
         sums = self.trees(rows)
         if self.classes is None:
-            return self._inverse(sums.ravel()), None
+            return self._inverse_link(sums.ravel()), None
         numbers = sums[:, 0] > 0 if sums.shape[1] == 1 else sums.argmax(axis=1)
-        return self.classes.take(numbers), self._inverse(sums)
+        return self.classes.take(numbers), self._inverse_link(sums)
 
 
-def _of_two(sums: np.ndarray) -> np.ndarray:
-    # By the exponential of C, as in scipy.special.expit: NumPy's own rounds otherwise.
-    against = (-sums[:, 0]).tolist()
+def _binary_probabilities(sums: np.ndarray) -> np.ndarray:
+    # math.exp is C's, as in scipy.special.expit; np.exp rounds differently in the last bit.
+    negative = (-sums[:, 0]).tolist()
     try:
-        raised = np.fromiter(map(math.exp, against), float, len(sums))
+        powers = np.fromiter(map(math.exp, negative), float, len(sums))
     except OverflowError:
-        raised = np.array([math.exp(one) if one < MOST_EXPONENT else math.inf for one in against])
-    answers = np.empty((len(sums), 2))
-    np.divide(1, 1 + raised, answers[:, 1])
-    np.subtract(1, answers[:, 1], answers[:, 0])
-    return answers
+        powers = np.array([math.exp(value) if value < MAX_EXPONENT else math.inf for value in negative])
+    probabilities = np.empty((len(sums), 2))
+    np.divide(1, 1 + powers, probabilities[:, 1])
+    np.subtract(1, probabilities[:, 1], probabilities[:, 0])
+    return probabilities
 
 
-def _of_several(sums: np.ndarray) -> np.ndarray:
-    # By column in memory, which decides in which order NumPy adds, as scikit-learn has them.
-    raised = np.asfortranarray(sums)
-    raised = np.exp(raised - raised.max(axis=1)[:, None])
-    raised /= raised.sum(axis=1)[:, None]
-    return raised
+def _multiclass_probabilities(sums: np.ndarray) -> np.ndarray:
+    # In scikit-learn's memory order, which decides the order of NumPy's additions and so the last bit.
+    powers = np.asfortranarray(sums)
+    powers = np.exp(powers - powers.max(axis=1)[:, None])
+    powers /= powers.sum(axis=1)[:, None]
+    return powers
 
 
-def _as_it_is(sums: np.ndarray) -> np.ndarray:
+def _identity(sums: np.ndarray) -> np.ndarray:
     return sums
 
 
-LINKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "LogitLink": _of_two,
-    "MultinomialLogit": _of_several,
-    "IdentityLink": _as_it_is,
+INVERSE_LINKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "LogitLink": _binary_probabilities,
+    "MultinomialLogit": _multiclass_probabilities,
+    "IdentityLink": _identity,
     "LogLink": np.exp,
 }

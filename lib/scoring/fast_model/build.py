@@ -1,12 +1,12 @@
-"""The compiled form of a model, made, and taken only where it gives the answers of the model itself.
+"""A fast model, built from a model and used only if it gives exactly the same answers.
 
-What a single row costs is pandas and scikit-learn looking at its input, not the model. Where the model is a pipeline
-whose first step offers a `direct` form of itself (`lib.training.features` does), rows go through that as plain
-arrays; where its last step is a gradient boosting, through `trees` instead of its own `predict`.
+Most of the time of a single row is spent in the input checks of pandas and scikit-learn, not in the model. If the first
+step of a pipeline offers an ``array_encoder``, rows go through that (see `lib.training.features`); if the
+last step is a histogram gradient boosting, they go through `trees` instead of its own ``predict``.
 
-Both forms answer the model's example rows, which are rows of the test set, and rows drawn from what the baseline says
-of each column: missing values, unseen categories, the ends of each range. Where one answer differs in one bit, the
-plain model serves, and the log and the endpoint's status say why.
+Both models answer the example rows, which come from the test set, and synthetic rows drawn from the baseline: missing
+values, unseen categories, the ends of each range. If a single answer differs in a single bit, the model itself serves,
+and the log and the endpoint's status say why.
 """
 
 from __future__ import annotations
@@ -28,77 +28,84 @@ if TYPE_CHECKING:
     from lib.scoring.model import Model
 
 log = logging.getLogger(__name__)
-ROWS_ASKED_ALONE = 25
+# How many rows are also compared as requests of one row.
+SINGLE_ROWS = 25
 
 
 def build(model: Model) -> FastModel:
-    """The faster form of a loaded model; it has yet to show that it answers as the model.
+    """Build the fast form of a loaded model; `compare` has yet to show that it is exact.
 
     Raises
     ------
     NoFastModel
-        Where there is none.
+        If the model has no fast form.
     """
-    steps = model.estimator
-    if not isinstance(steps, Pipeline) or len(steps) != 2 or not hasattr(steps[0], "direct"):
-        raise NoFastModel("it is no pipeline of an encoder with a direct form and a model")
+    pipeline = model.estimator
+    if not isinstance(pipeline, Pipeline) or len(pipeline) != 2 or not hasattr(pipeline[0], "array_encoder"):
+        raise NoFastModel("it is not a pipeline of a table encoder and a model")
     try:
-        encode, last = steps[0].direct(), _last(steps[-1])
-    except Exception as error:  # whatever a library's private parts have become
-        raise NoFastModel(f"making it failed: {error!r}") from error
-    return FastModel(model.columns, encode, last, getattr(steps[-1], "classes_", None))
+        encode, last = pipeline[0].array_encoder(), _last_step(pipeline[-1])
+    except Exception as error:  # private attributes of a library may have changed
+        raise NoFastModel(f"building it failed: {error!r}") from error
+    return FastModel(model.columns, encode, last, getattr(pipeline[-1], "classes_", None))
 
 
-def compare(form: Predict, plain: Predict, model: Model) -> None:
-    """See whether a form answers as the model itself.
+def compare(fast: Predict, reference: Predict, model: Model) -> None:
+    """Compare a fast form with the model itself on example rows and synthetic rows.
 
     Parameters
     ----------
-    form, plain : callable
-        Its predictions, and the model's own, for checked values by column.
+    fast, reference : callable
+        Their predictions for checked values by column.
     model : Model
-        With the columns, examples and statistics of which rows are made.
+        Source of the columns, examples and statistics from which the rows are made.
 
     Raises
     ------
     NoFastModel
-        Where it does not.
+        If an answer differs.
     """
-    examples = [{one.name: [row[one.name] for row in model.examples] for one in model.columns}]
-    for table in (*(examples if model.examples else []), synthetic_rows.table(model)):
-        for asked, own in _own_answers(plain, table):
+    tables = [synthetic_rows.table(model)]
+    if model.examples:
+        tables.insert(0, {column.name: [row[column.name] for row in model.examples] for column in model.columns})
+    for table in tables:
+        for rows, expected in _reference_answers(reference, table):
             try:
-                same = _same(form(asked), own)
+                is_same = _is_same(fast(rows), expected)
             except Exception as error:
                 raise NoFastModel(f"it failed on rows that the model answers: {error!r}") from error
-            if not same:
-                raise NoFastModel("it does not answer as the model itself does")
+            if not is_same:
+                raise NoFastModel("its answers differ from the model's")
 
 
-def _last(model: Any) -> Callable[[np.ndarray], Answers]:
-    if type(model) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
-        return sklearn_step(model)
+def _last_step(estimator: Any) -> Callable[[np.ndarray], Answers]:
+    if type(estimator) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
+        return sklearn_step(estimator)
     try:
-        return Boosting.from_sklearn(model)
+        return Boosting.from_sklearn(estimator)
     except (NoBitMasks, NoFastModel) as reason:
-        log.info("The trees are walked by scikit-learn: %s.", reason)
-        return sklearn_step(model)
+        log.info("The gradient boosting is run by scikit-learn, because %s.", reason)
+        return sklearn_step(estimator)
 
 
-def _own_answers(plain: Predict, table: dict[str, list]) -> Iterator[tuple[dict[str, list], Answers]]:
-    """What the model itself says of all rows, and of the first ones alone."""
-    rows = len(next(iter(table.values())))
-    alone = [{name: values[at : at + 1] for name, values in table.items()} for at in range(rows)][:ROWS_ASKED_ALONE]
-    for asked in (table, *alone):
+def _reference_answers(reference: Predict, table: dict[str, list]) -> Iterator[tuple[dict[str, list], Answers]]:
+    """Yield the whole table and its first rows one by one, each with the model's own answers."""
+    count = min(len(next(iter(table.values()))), SINGLE_ROWS)
+    single_rows = [{name: values[row : row + 1] for name, values in table.items()} for row in range(count)]
+    for rows in (table, *single_rows):
         try:
-            own = plain(asked)
+            expected = reference(rows)
         except (ValueError, ArithmeticError):
-            continue  # it cannot answer one of them
-        yield asked, own
+            continue  # the model cannot score one of the rows
+        yield rows, expected
 
 
-def _same(answers: Answers, own: Answers) -> bool:
-    (labels, probabilities), (own_labels, own_probabilities) = answers, own
-    if own_probabilities is None:
-        return np.array_equal(labels, own_labels, equal_nan=True)
-    return np.array_equal(labels, own_labels) and np.array_equal(probabilities, own_probabilities, equal_nan=True)
+def _is_same(answers: Answers, expected: Answers) -> bool:
+    (labels, probabilities), (expected_labels, expected_probabilities) = answers, expected
+    if expected_probabilities is None:
+        return np.array_equal(labels, expected_labels, equal_nan=True)
+    if probabilities is None:
+        return False
+    return np.array_equal(labels, expected_labels) and np.array_equal(
+        probabilities, expected_probabilities, equal_nan=True
+    )

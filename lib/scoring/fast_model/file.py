@@ -1,13 +1,13 @@
-"""The compiled form of a model, kept beside it: made and compared when the model is saved, and no start waits for it.
+"""A fast model in the folder of the model it was built from, so that no start has to build it.
 
 ::
 
-    compiled.json      what it was made with, and of which model file
-    compiled.pickle    the encoder, and the trees as arrays
+    fast_model.json      the versions it was made with, and the hash of the model's file
+    fast_model.pickle    the encoder, and the trees as arrays
 
-Only a form that needs nothing but NumPy and the model's own code is kept, which a gradient boosting's is: to load
-another takes as long as to load the model. Being in the model's folder it is under the folder's SHA-256, which is
-compared before it is unpickled.
+Only a fast model that needs nothing but NumPy and the model's own code is written, that is, a gradient boosting's:
+loading any other takes as long as loading the model. The files are part of the folder's SHA-256, which is verified
+before they are unpickled.
 """
 
 from __future__ import annotations
@@ -27,80 +27,85 @@ from lib.scoring.columns import Column
 from lib.scoring.fast_model.boosting import Boosting
 from lib.scoring.fast_model.form import FastModel, NoFastModel
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
-from lib.scoring.model import Model, pickled
+from lib.scoring.model import Model, estimator_file
 
 log = logging.getLogger(__name__)
-DESCRIPTION, FORM = "compiled.json", "compiled.pickle"
-# Changes with what stands in the files.
-LAYOUT = 1
+DESCRIPTION, PICKLE = "fast_model.json", "fast_model.pickle"
+# To be increased when the contents of the files change.
+LAYOUT = 2
+# Packages that import quickly; a fast model that needs others would not start faster.
 LIGHT = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
 
 
-def keep(folder: Path, model: Model) -> None:
-    """Write the compiled form of a model beside it, once it has answered as the model itself.
+def write(folder: Path, model: Model) -> None:
+    """Write the fast form of a model into its folder, after comparing it with the model.
 
     Parameters
     ----------
     folder : Path
-        Of the model, with all that it will hold.
+        The model folder, with all its other files.
     model : Model
-        Loaded.
+        The loaded model.
 
     Raises
     ------
     NoFastModel
-        Where there is none to keep; then nothing is written.
+        If there is none worth writing; then nothing is written.
     """
     from lib.scoring.fast_model.build import build, compare
     from lib.scoring.sklearn_model import SklearnModel
 
-    form = build(model)
-    if not isinstance(form.last, Boosting):
-        raise NoFastModel("its last step is the model's own, which has to be loaded")
-    content = _dumped(form)
-    # What is read again, not what was written.
-    compare(_loaded(content, model.columns), SklearnModel(model.estimator, model.columns), model)
-    (folder / FORM).write_bytes(content)
-    (folder / DESCRIPTION).write_text(json.dumps(_described(folder), indent=1) + "\n", encoding="utf-8")
+    fast_model = build(model)
+    content = _dump(fast_model)
+    # Compare what will be read, not what was written.
+    compare(_load(content, model.columns), SklearnModel(model.estimator, model.columns), model)
+    (folder / PICKLE).write_bytes(content)
+    (folder / DESCRIPTION).write_text(json.dumps(_description(folder), indent=1) + "\n", encoding="utf-8")
 
 
 def read(folder: Path, columns: tuple[Column, ...]) -> FastModel | None:
-    """The form that is kept in a model's folder; None where there is none that was made of this model with the same."""
+    """Read the fast model of a folder; None if there is none, or if it was made from or with something else."""
     if not (folder / DESCRIPTION).is_file():
         return None
-    said, here = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")), _described(folder)
-    differs = [f"{key} {said.get(key)} instead of {own}" for key, own in here.items() if said.get(key) != own]
-    if differs:
-        log.info("The compiled form beside the model is not used, being of %s.", ", ".join(differs))
+    written = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    differences = [
+        f"{key} {written.get(key)} instead of {value}"
+        for key, value in _description(folder).items()
+        if written.get(key) != value
+    ]
+    if differences:
+        log.info("The fast model beside the model is not used: it was made with %s.", ", ".join(differences))
         return None
     try:
-        return _loaded((folder / FORM).read_bytes(), columns)
+        return _load((folder / PICKLE).read_bytes(), columns)
     except (NoFastModel, NoBitMasks) as reason:
-        log.info("The compiled form beside the model is not used: %s.", reason)
+        log.info("The fast model beside the model is not used: %s.", reason)
         return None
 
 
-def _described(folder: Path) -> dict[str, Any]:
-    model = hashlib.sha256(pickled(folder).read_bytes()).hexdigest()
+def _description(folder: Path) -> dict[str, Any]:
+    model = hashlib.sha256(estimator_file(folder).read_bytes()).hexdigest()
     python = "{}.{}".format(*sys.version_info)
     return {"layout": LAYOUT, "python": python, "numpy": np.__version__, "model": model}
 
 
-def _dumped(form: FastModel) -> bytes:
-    last = form.last
+def _dump(fast_model: FastModel) -> bytes:
+    last = fast_model.last
+    if not isinstance(last, Boosting):
+        raise NoFastModel("its last step is run by scikit-learn, which takes as long to import as the model")
     try:
-        return pickle.dumps((form.encode, last.trees.plain, last.link, last.classes))
+        return pickle.dumps((fast_model.encode, last.trees.arrays, last.link, last.classes))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise NoFastModel(f"its encoder cannot be written: {error}") from error
+        raise NoFastModel(f"its encoder cannot be pickled: {error}") from error
 
 
-def _loaded(content: bytes, columns: tuple[Column, ...]) -> FastModel:
-    encode, trees, link, classes = _Light(io.BytesIO(content)).load()
-    return FastModel(columns, encode, Boosting(Trees(*trees), link, classes), classes)
+def _load(content: bytes, columns: tuple[Column, ...]) -> FastModel:
+    encode, arrays, link, classes = _LightUnpickler(io.BytesIO(content)).load()
+    return FastModel(columns, encode, Boosting(Trees(*arrays), link, classes), classes)
 
 
-class _Light(pickle.Unpickler):
-    """Refuses what would import more than a start has time for."""
+class _LightUnpickler(pickle.Unpickler):
+    """An unpickler that refuses to import slow packages."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] not in LIGHT:

@@ -1,4 +1,4 @@
-"""A faster form of a model: its encoder on plain arrays, then its last step; no DataFrame, and no checks."""
+"""The fast form of a model: its encoder on plain arrays, then its last step, without a DataFrame or input checks."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Predict = Callable[[Mapping[str, list]], Answers]
 
 
 class NoFastModel(Exception):
-    """There is no faster form of this model; the message says why, for people."""
+    """A model has no fast form; the message completes "there is no fast model, because ..."."""
 
 
 @dataclass(frozen=True)
 class FastModel:
-    """Answers to checked values by column.
+    """Predicts from checked values by column, exactly as the model it was built from.
 
     Attributes
     ----------
     columns : tuple of Column
-        Of the model.
+        The model's inputs.
     encode : callable
-        From an array for each column, by name, to the matrix of features.
+        Turns an array for each column, by name, into the matrix of features.
     last : callable
-        From features to labels and, for classifiers, probabilities.
+        Turns features into labels and, for classifiers, probabilities.
     classes : numpy.ndarray or None
-        Of a classifier.
+        The labels of a classifier.
     """
 
     columns: tuple[Column, ...]
@@ -42,12 +42,12 @@ class FastModel:
     classes: np.ndarray | None
 
     def __call__(self, table: Mapping[str, list]) -> Answers:
-        """What it says of the rows of a table."""
-        return self.last(self.encode({one.name: one.kind.array(table[one.name]) for one in self.columns}))
+        """Return labels and, for classifiers, probabilities."""
+        return self.last(self.encode({column.name: column.kind.array(table[column.name]) for column in self.columns}))
 
 
-def sklearn_step(model: Any) -> Callable[[np.ndarray], Answers]:
-    """The last step as scikit-learn has it."""
-    if hasattr(model, "predict_proba"):
-        return lambda rows: (model.predict(rows), model.predict_proba(rows))
-    return lambda rows: (model.predict(rows), None)
+def sklearn_step(estimator: Any) -> Callable[[np.ndarray], Answers]:
+    """Return a last step that is run by scikit-learn itself."""
+    if hasattr(estimator, "predict_proba"):
+        return lambda rows: (estimator.predict(rows), estimator.predict_proba(rows))
+    return lambda rows: (estimator.predict(rows), None)

@@ -1,18 +1,18 @@
-"""A gradient boosting's trees as bit masks, for answers in microseconds.
+"""The trees of a gradient boosting as bit masks, evaluated in microseconds.
 
-scikit-learn walks from node to node in compiled code, but calls it once a tree and checks its input before: for a few
-rows that is nearly all of the time. Here nothing is walked. The leaves of a tree are bits, in their order from left
-to right, and a node whose question is answered by no rules out the leaves on its left. The questions on one feature
-are ordered by their thresholds, so those answered by no are a beginning of that order, found by one bisection; what
-they rule out together, in all trees, is one row of a table made beforehand. Rows of these tables, one a feature, are
-combined by `and`; the lowest bit that is left in each tree is the leaf.
+scikit-learn walks from node to node in compiled code, but it calls that code once per tree and checks its input first;
+for a few rows this overhead takes nearly all of the time. Here no tree is walked. Each leaf of a tree is a bit, ordered
+from left to right. If the condition of an inner node is false, the leaves of its left subtree are impossible. Sort all
+conditions on one feature by their thresholds: the false ones are a prefix, which one bisection finds. A lookup table
+made in advance holds, for each prefix, the leaves that remain possible in every tree. The rows of all features' tables
+are combined by ``and``; the lowest bit that remains in each tree is its leaf.
 
-Leaves are added up in the order in which scikit-learn adds them, so that sums are the same to the last bit.
+Leaf values are added in the same order as in scikit-learn, so that sums are equal to the last bit.
 
 References
 ----------
 Lucchese et al.: QuickScorer: a fast algorithm to rank documents with additive ensembles of regression trees. SIGIR
-2015. (There thresholds are scanned; the table of what a scan gives is possible where a feature has few of them.)
+2015. (It scans the thresholds; tables of the results are possible here because a feature has few thresholds.)
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Bits of a word, and how a power of two in it is read off a float: the float's type, the same bits as an integer,
-# where its exponent begins, and the exponent of one.
-WORDS = {
+# By the bits of a mask: its type, and how to read the position of a single bit from the exponent of a float: the float
+# type, the integer type of the same size, the bits before the exponent, and the exponent of 1.0.
+WORDS: dict[int, tuple[type, type, type, int, int]] = {
     32: (np.uint32, np.float32, np.int32, 23, 127),
     64: (np.uint64, np.float64, np.int64, 52, 1023),
 }
-MOST_TABLE_BYTES = 256 * 2**20
-# Rows at a time, so that what is in between stays in the processor's cache.
-ROWS = 128
-# A node that asks: about what, in which tree, the leaves that are left after a no, and where missing values go.
-QUESTION = np.dtype(
+MAX_TABLE_BYTES = 256 * 2**20
+# Rows that are evaluated at a time, so that intermediate arrays fit the processor's cache.
+BLOCK_ROWS = 128
+# An inner node: its feature, its tree, its threshold, the leaves that remain if it is false, and whether missing values
+# go to the left.
+CONDITION = np.dtype(
     [
         ("feature", np.int32),
         ("tree", np.int32),
@@ -44,178 +45,189 @@ QUESTION = np.dtype(
 
 
 class NoBitMasks(Exception):
-    """A model cannot be put into masks; the message says why."""
+    """A model that cannot be expressed as bit masks; the message says why."""
 
 
-class _Asked(NamedTuple):
-    """A feature that is asked about.
+class _Feature(NamedTuple):
+    """All conditions on one feature.
 
     Attributes
     ----------
-    feature : int
-        Its place.
+    number : int
+        The feature's column.
     thresholds : numpy.ndarray
-        In order, and infinity: NumPy sorts a missing value behind it, and so finds the last row of the table.
-    listed : list of float
-        The same.
+        Sorted, with infinity at the end: NumPy sorts NaN behind it, which selects the last row of the table.
+    threshold_list : list of float
+        The same as a list, which `bisect` searches faster for a single row.
     table : numpy.ndarray of shape (thresholds + 1, trees)
-        What is left over of all leaves: row k for a value above the first k thresholds, the last for a missing one.
+        The leaves that remain: row k for a value above the first k thresholds, the last row for a missing value.
     first : int
-        Its first row in the table of all features.
+        Index of this table's first row in the table of all features.
     """
 
-    feature: int
+    number: int
     thresholds: np.ndarray
-    listed: list[float]
+    threshold_list: list[float]
     table: np.ndarray
     first: int
 
 
 class Trees:
-    """Sums of a histogram gradient boosting, before its link.
+    """The sums of a histogram gradient boosting's trees, before the inverse link function.
 
     Parameters
     ----------
-    questions : numpy.ndarray of QUESTION
-        Of all trees.
+    conditions : numpy.ndarray of CONDITION
+        The inner nodes of all trees.
     leaves : numpy.ndarray of shape (trees, leaves)
-        Values, from left to right; as wide as the largest tree.
+        Leaf values from left to right, padded to the largest tree.
     baseline : numpy.ndarray of shape (1, outputs)
-        What trees add to. Those of one iteration stand together, one an output.
+        The initial value of each output. The trees of one iteration, one per output, are adjacent.
 
     Raises
     ------
     NoBitMasks
-        A tree has more leaves than a word has bits, or the tables would be too large.
+        If a tree has more leaves than a mask has bits, or the tables would be too large.
     """
 
-    def __init__(self, questions: np.ndarray, leaves: np.ndarray, baseline: np.ndarray):
+    def __init__(self, conditions: np.ndarray, leaves: np.ndarray, baseline: np.ndarray):
         trees, width = leaves.shape
         bits = next((bits for bits in WORDS if width <= bits), 0)
         if not bits:
             raise NoBitMasks(f"a tree has more than {max(WORDS)} leaves")
-        self.plain = (questions, leaves, baseline)
-        self._word, *self._exponent, one = WORDS[bits]
+        self.arrays = (conditions, leaves, baseline)
+        self._mask, self._float, self._integer, self._fraction_bits, exponent_of_one = WORDS[bits]
         self._baseline, self._outputs = baseline, baseline.shape[1]
-        # Where each tree's leaves begin, less the exponent of one, which the first leaf's bit has.
+        # The index of each tree's first leaf, less the exponent of 1.0, which is what the first leaf's bit has.
         self._leaves = leaves.ravel()
-        self._firsts = (np.arange(trees) * width - one).astype(self._exponent[1])
-        if not len(questions):  # one that rules nothing out, where no tree asks any
-            questions = np.array([(0, 0, np.inf, 2**64 - 1, True)], dtype=QUESTION)
-        of_feature = [questions[questions["feature"] == feature] for feature in np.unique(questions["feature"])]
-        in_order = [np.append(np.unique(asked["threshold"]), np.inf) for asked in of_feature]
-        rows = sum(len(thresholds) + 1 for thresholds in in_order)
+        self._first_leaves = (np.arange(trees) * width - exponent_of_one).astype(self._integer)
+        if not len(conditions):  # trees of a single leaf: add a condition that is always true
+            conditions = np.array([(0, 0, np.inf, 2**64 - 1, True)], dtype=CONDITION)
+        self._table = np.empty((0, trees), self._mask)
+        self._features = self._make_tables(conditions, bits)
+
+    def _make_tables(self, conditions: np.ndarray, bits: int) -> list[_Feature]:
+        numbers = np.unique(conditions["feature"])
+        by_feature = [conditions[conditions["feature"] == number] for number in numbers]
+        thresholds = [np.append(np.unique(group["threshold"]), np.inf) for group in by_feature]
+        rows, trees = sum(len(values) + 1 for values in thresholds), len(self._first_leaves)
         size = rows * trees * bits // 8
-        if size > MOST_TABLE_BYTES:
+        if size > MAX_TABLE_BYTES:
             raise NoBitMasks(f"its tables would take {size / 2**20:.0f} MB")
-        self._table = np.full((rows, trees), np.iinfo(self._word).max, self._word)
-        self._asked: list[_Asked] = []
+        self._table = np.full((rows, trees), np.iinfo(self._mask).max, self._mask)
+        features: list[_Feature] = []
         first = 0
-        for asked, thresholds in zip(of_feature, in_order, strict=True):
-            table = self._table[first : first + len(thresholds) + 1]
-            _fill(table, thresholds, asked)
-            self._asked.append(_Asked(int(asked["feature"][0]), thresholds, thresholds.tolist(), table, first))
+        for number, group, values in zip(numbers.tolist(), by_feature, thresholds, strict=True):
+            table = self._table[first : first + len(values) + 1]
+            _fill(table, values, group)
+            features.append(_Feature(number, values, values.tolist(), table, first))
             first += len(table)
+        return features
 
     @classmethod
     def from_sklearn(cls, model: Any) -> Trees:
-        """Trees of a HistGradientBoostingClassifier or HistGradientBoostingRegressor.
+        """Convert the trees of a HistGradientBoostingClassifier or HistGradientBoostingRegressor.
 
         Raises
         ------
         NoBitMasks
-            Likewise, or where a node asks for categories.
+            As above, or if a node splits by category.
         """
         if model._preprocessor is not None or model.is_categorical_ is not None:
-            raise NoBitMasks("it asks for categories")
-        nodes = [one.nodes for iteration in model._predictors for one in iteration]
-        leaves = np.zeros((len(nodes), max(int(of_tree["is_leaf"].sum()) for of_tree in nodes)))
+            raise NoBitMasks("it splits by categories")
+        nodes = [predictor.nodes for iteration in model._predictors for predictor in iteration]
+        leaves = np.zeros((len(nodes), max(int(tree_nodes["is_leaf"].sum()) for tree_nodes in nodes)))
         if leaves.shape[1] > max(WORDS):
             raise NoBitMasks(f"a tree has more than {max(WORDS)} leaves")
-        questions = [one for tree, of_tree in enumerate(nodes) for one in _questions(of_tree, tree, leaves[tree])]
+        conditions = [
+            condition
+            for tree, tree_nodes in enumerate(nodes)
+            for condition in _conditions(tree_nodes, tree, leaves[tree])
+        ]
         baseline = np.reshape(model._baseline_prediction, (1, model.n_trees_per_iteration_))
-        return cls(np.array(questions, dtype=QUESTION), leaves, baseline)
+        return cls(np.array(conditions, dtype=CONDITION), leaves, baseline)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Sums for rows.
+        """Return the sums for rows.
 
         Parameters
         ----------
         rows : numpy.ndarray of shape (rows, features)
-            Floats; NaN where missing.
+            Floats; NaN if missing.
 
         Returns
         -------
         numpy.ndarray of shape (rows, outputs)
         """
         if len(rows) == 1:
-            return self._sums(self._masks_of_one(rows[0].tolist()))
-        parts = [self._sums(self._masks(rows[at : at + ROWS])) for at in range(0, len(rows), ROWS)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return self._sum_leaves(self._masks_of_row(rows[0].tolist()))
+        blocks = [self._sum_leaves(self._masks(rows[at : at + BLOCK_ROWS])) for at in range(0, len(rows), BLOCK_ROWS)]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def _masks(self, rows: np.ndarray) -> np.ndarray:
-        masks = np.empty((len(rows), len(self._firsts)), self._word)
+        masks = np.empty((len(rows), len(self._first_leaves)), self._mask)
         looked_up, columns = np.empty_like(masks), np.ascontiguousarray(rows.T)
-        for at, (feature, thresholds, _, table, _) in enumerate(self._asked):
-            # "clip" for its speed: no place is out of the table.
-            table.take(thresholds.searchsorted(columns[feature]), 0, looked_up if at else masks, "clip")
-            if at:
+        for position, feature in enumerate(self._features):
+            indices = feature.thresholds.searchsorted(columns[feature.number])
+            # No index is out of range; "clip" skips the check for it.
+            feature.table.take(indices, 0, looked_up if position else masks, "clip")
+            if position:
                 np.bitwise_and(masks, looked_up, masks)
         return masks
 
-    def _masks_of_one(self, row: list[float]) -> np.ndarray:
-        """The same for one row, whose values are looked up faster without NumPy."""
-        places = []
-        for feature, _, thresholds, _, first in self._asked:
-            value = row[feature]
-            places.append(first + (bisect_left(thresholds, value) if value == value else len(thresholds)))
-        return np.bitwise_and.reduce(self._table.take(places, 0, None, "clip"), 0)[None, :]
+    def _masks_of_row(self, row: list[float]) -> np.ndarray:
+        """Return the masks of one row, whose values are looked up faster without NumPy."""
+        indices = []
+        for number, _, thresholds, _, first in self._features:
+            value = row[number]
+            is_missing = value != value
+            indices.append(first + (len(thresholds) if is_missing else bisect_left(thresholds, value)))
+        return np.bitwise_and.reduce(self._table.take(indices, 0, None, "clip"), 0)[None, :]
 
-    def _sums(self, masks: np.ndarray) -> np.ndarray:
-        as_float, as_integer, fraction = self._exponent
+    def _sum_leaves(self, masks: np.ndarray) -> np.ndarray:
         lowest = np.negative(masks)
         lowest &= masks
-        # The same as a float, and its exponent, in one and the same memory.
+        # Convert the lowest bit to a float and read its exponent, in the same memory.
         leaves = np.empty_like(masks)
-        leaves.view(as_float)[...] = lowest
-        leaves = leaves.view(as_integer)
-        leaves >>= fraction
-        leaves += self._firsts
-        added = np.empty((len(self._firsts) // self._outputs + 1, self._outputs, len(masks)))
-        added[0] = self._baseline.T
-        places = leaves.T.astype(np.intp, order="C").reshape(added[1:].shape)
-        self._leaves.take(places, None, added[1:], "clip")
-        # One tree after the other, as scikit-learn does it. So does NumPy where it adds rows of several numbers;
-        # single numbers it adds in pairs, which rounds otherwise.
-        return (np.add.reduce(added) if added[0].size > 1 else np.add.accumulate(added)[-1]).T
+        leaves.view(self._float)[...] = lowest
+        leaves = leaves.view(self._integer)
+        leaves >>= self._fraction_bits
+        leaves += self._first_leaves
+        terms = np.empty((len(self._first_leaves) // self._outputs + 1, self._outputs, len(masks)))
+        terms[0] = self._baseline.T
+        indices = leaves.T.astype(np.intp, order="C").reshape(terms[1:].shape)
+        self._leaves.take(indices, None, terms[1:], "clip")
+        # Add one tree after the other, as scikit-learn does. NumPy's add.reduce does so for rows of several numbers,
+        # but adds single numbers in pairs, which rounds differently.
+        return (np.add.reduce(terms) if terms[0].size > 1 else np.add.accumulate(terms)[-1]).T
 
 
-def _fill(table: np.ndarray, thresholds: np.ndarray, asked: np.ndarray) -> None:
-    """Write the table of a feature, where every leaf is left as yet."""
-    place, right = thresholds.searchsorted(asked["threshold"]), ~asked["missing_left"]
-    masks = asked["mask"].astype(table.dtype)
-    np.bitwise_and.at(table, (place + 1, asked["tree"]), masks)
-    np.bitwise_and.at(table[-1], asked["tree"][right], masks[right])
+def _fill(table: np.ndarray, thresholds: np.ndarray, conditions: np.ndarray) -> None:
+    """Fill the table of a feature, in which all leaves are still possible."""
+    positions, missing_right = thresholds.searchsorted(conditions["threshold"]), ~conditions["missing_left"]
+    masks = conditions["mask"].astype(table.dtype)
+    np.bitwise_and.at(table, (positions + 1, conditions["tree"]), masks)
+    np.bitwise_and.at(table[-1], conditions["tree"][missing_right], masks[missing_right])
     np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
 
 
-def _questions(nodes: np.ndarray, tree: int, values: np.ndarray) -> list[tuple[int, int, float, int, bool]]:
-    """Of each node that asks: a QUESTION. The value of each leaf is written into `values`."""
+def _conditions(nodes: np.ndarray, tree: int, values: np.ndarray) -> list[tuple[int, int, float, int, bool]]:
+    """Return the CONDITION of each inner node of a tree, and write the value of each leaf into `values`."""
     left, right, is_leaf = (nodes[field].tolist() for field in ("left", "right", "is_leaf"))
     features, thresholds = nodes["feature_idx"].tolist(), nodes["num_threshold"].tolist()
     missing_left, leaf_values = nodes["missing_go_to_left"].tolist(), nodes["value"].tolist()
-    found, leaves = [], 0
-    # Depth first, left before right: a node is opened, and once its left side is done its mask is known.
-    stack: list[tuple[int, int]] = [(0, -1)]
+    conditions, leaves = [], 0
+    # Depth first, left before right. An inner node is visited twice: the second time, its left subtree is complete.
+    stack: list[tuple[int, int]] = [(0, -1)]  # the node, and on the second visit its first leaf
     while stack:
-        node, first = stack.pop()
+        node, first_leaf = stack.pop()
         if is_leaf[node]:
             values[leaves] = leaf_values[node]
             leaves += 1
-        elif first < 0:
+        elif first_leaf < 0:
             stack += [(right[node], -1), (node, leaves), (left[node], -1)]
         else:
-            ruled_out = (1 << leaves) - (1 << first)
-            mask = ~ruled_out & (2**64 - 1)
-            found.append((features[node], tree, thresholds[node], mask, missing_left[node]))
-    return found
+            left_subtree = (1 << leaves) - (1 << first_leaf)
+            mask = ~left_subtree & (2**64 - 1)
+            conditions.append((features[node], tree, thresholds[node], mask, missing_left[node]))
+    return conditions

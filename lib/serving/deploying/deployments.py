@@ -1,4 +1,4 @@
-"""The folders of an endpoint's versions, each with a copy of its model."""
+"""The folders of an endpoint's deployed versions, each with a copy of its model."""
 
 from __future__ import annotations
 
@@ -10,51 +10,59 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import EndpointError
-from lib.scoring.model_folder import NOT_HASHED, digest, find
+from lib.scoring.model_folder import NOT_HASHED, ModelError, code_folder, digest, find
 
 
 def copy(model_folder: Path, deployments: Path, version: str, sha256: str | None) -> Path:
-    """Folder of a new deployment with a copy of the model, and the copy checked.
+    """Copy a model into the folder of a new deployment, and verify the copy.
 
-    The copy is what gets served, so nobody can change the model between the check and the loading, and
-    the endpoint lives on when the original is deleted.
+    The copy is what is served, so that nobody can change the model between the check and the loading, and the endpoint
+    does not depend on the original.
 
     Parameters
     ----------
     model_folder : Path
         An MLflow model folder.
     deployments : Path
-        Folder of the folders.
+        The parent of the deployments' folders.
     version : str
-        Of the model.
+        Version of the model.
     sha256 : str or None
-        What `lib.scoring.model_folder.digest` must say of the copy.
+        The expected `lib.scoring.model_folder.digest` of the copy.
+
+    Returns
+    -------
+    Path
+        The new deployment's folder.
 
     Raises
     ------
     EndpointError
-        The model is another one. No folder is left.
+        If it is another model, or one without the code that serves it; no folder is left.
     """
     name = re.sub(r"[^\w.-]", "-", version)[:40]
     folder = deployments / f"{name}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True, mode=0o700)
     try:
         shutil.copytree(find(model_folder), folder / "model", ignore=shutil.ignore_patterns(*NOT_HASHED))
-        found = digest(folder / "model")
-        if sha256 is not None and found != sha256:
+        if sha256 is not None and (actual := digest(folder / "model")) != sha256:
             raise EndpointError(
                 f"Version {version} was not deployed: the model in {model_folder} is not the one that was "
-                f"registered (its SHA-256 is {found}, the registry says {sha256}). Register the model again."
+                f"registered (its SHA-256 is {actual}, the registry's is {sha256}). Register the model again."
             )
+        try:
+            code_folder(folder / "model")
+        except ModelError as error:
+            raise EndpointError(f"Version {version} was not deployed. {error}") from None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
 
 
-def sweep(deployments: Path, record: Mapping[str, Any]) -> None:
-    """Delete the folders of versions that nobody can go back to any more, as the endpoint's record tells."""
-    kept = {(record.get(role) or {}).get("deployment") for role in ("stable", "new", "previous")}
+def remove_unused(deployments: Path, state: Mapping[str, Any]) -> None:
+    """Delete the folders of versions to which the endpoint can no longer go back, according to its state."""
+    used = {(state.get(role) or {}).get("deployment") for role in ("stable", "new", "previous")}
     for path in deployments.glob("*"):
-        if path.name not in kept:
+        if path.name not in used:
             shutil.rmtree(path, ignore_errors=True)

@@ -147,7 +147,7 @@ class LocalEndpoint:
                     listener.close()
                 if not is_live:
                     shutil.rmtree(folder, ignore_errors=True)
-            deployments.sweep(self._deployments, self._record())
+            deployments.remove_unused(self._deployments, self._record())
             return self.status()
 
     def shift(self, percent: float, mirror: float = 0) -> status.EndpointStatus:

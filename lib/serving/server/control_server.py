@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from lib.scoring.request_error import RequestError
 from lib.serving.deploying.control_client import LONGEST_LINE
 from lib.serving.rollout import Rollout
-from lib.serving.server.loader import PoolFailed
+from lib.serving.server.loader import LoadError
 from lib.serving.server.pool import Pool
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Control:
                 said = json.loads(line)
                 try:
                     answer = await self._do(said, started, writer)
-                except (RequestError, PoolFailed) as error:
+                except (RequestError, LoadError) as error:
                     answer = {"error": str(error)}
                 except Exception as error:
                     log.exception("%s failed.", said.get("do"))

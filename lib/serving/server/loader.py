@@ -1,45 +1,45 @@
-"""The process that has loaded a model version, as the router starts it and speaks to it."""
+"""The process that has loaded a model version, and forks its workers."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import socket
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.paths import ROOT
+from lib.forkserver import ForkServer
+from lib.scoring.model_folder import ModelError, digest
+from lib.serving import model_process
 
 
-class PoolFailed(Exception):
-    """The process of a model version did not come up; the message says why."""
+class LoadError(Exception):
+    """The process of a model version did not start; the message says why."""
 
 
 class Loader:
-    """One process of `lib.scoring.worker`; it forks a worker for each socket that it is sent.
+    """The process of one model version, as the router sees it.
 
     Parameters
     ----------
     folder : Path
-        Of the deployment; holds the folder ``model``.
-    arguments : sequence of str
-        What else the process is told.
+        The deployment's folder, which contains the folder ``model``.
+    name, version : str
+        Name and version of the model.
+    sha256 : str or None
+        The expected digest of the model folder.
     log_path : Path
-        Where it and its workers write.
+        Log of the process and its workers.
     """
 
-    def __init__(self, folder: Path, arguments: Sequence[str], log_path: Path):
-        self._folder, self._arguments, self._log_path = folder, arguments, log_path
-        self._channel: socket.socket | None = None
-        self._process: asyncio.subprocess.Process | None = None
+    def __init__(self, folder: Path, name: str, version: str, sha256: str | None, log_path: Path):
+        self._folder, self._name, self._version, self._sha256 = folder, name, version, sha256
+        self._log_path = log_path
+        self._server: ForkServer | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process was started and is gone."""
-        return self._process is not None and self._process.returncode is not None
+        """Whether the process was started and has ended."""
+        return self._server is not None and self._server.has_ended
 
     async def start(self) -> dict[str, Any]:
         """Start the process, and wait until the model is loaded.
@@ -47,57 +47,44 @@ class Loader:
         Returns
         -------
         dict
-            ``classes``, ``form``, and ``forks``: whether it takes more than one socket.
+            ``classes`` and ``form`` of the model, and ``forks``: whether the process can have several workers.
 
         Raises
         ------
-        PoolFailed
-            Where it ended before; the log says why.
+        LoadError
+            If the folder cannot be served, or the process ended, in which case its log says why.
         """
-        self._hang_up()
-        self._channel, theirs = socket.socketpair()
-        self._channel.setblocking(False)
-        command = [sys.executable, "-m", "lib.scoring.worker", str(self._folder), *self._arguments]
-        # A row at a time is too little work to share among threads; and a process with threads cannot be forked.
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        # pandas imports Arrow, and its allocator starts one.
-        threads["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
-        with theirs, self._log_path.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                "--channel",
-                str(theirs.fileno()),
-                cwd=self._folder,
-                env={**os.environ, **threads, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[theirs.fileno()],
-            )
-        line = await asyncio.get_running_loop().sock_recv(self._channel, 2**20)
-        if not line:
-            raise PoolFailed("its process ended while it started")
-        return json.loads(line)
+        await self.end()  # of an earlier process, if it has not ended
+        try:
+            self._server = await asyncio.to_thread(self._start)
+            ready = await asyncio.to_thread(self._server.wait_until_ready)
+            if ready is None:
+                raise LoadError("its process ended while it started")
+            model_process.check_protocol(ready.facts)
+        except ModelError as error:
+            raise LoadError(str(error)) from None
+        return {**ready.facts, "forks": ready.forks}
+
+    def _start(self) -> ForkServer:
+        model = self._folder / "model"
+        if self._sha256 is not None and (actual := digest(model)) != self._sha256:
+            raise ModelError(f"the files in {model} have changed: their SHA-256 is {actual}, not {self._sha256}")
+        return model_process.start(
+            model, "lib.scoring.worker", self._name, self._version, folder=self._folder, log=self._log_path
+        )
 
     def fork(self) -> socket.socket | None:
-        """Socket of a new worker, which may yet have to come up; None where the process is gone."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                socket.send_fds(self._channel, [b"w"], [theirs.fileno()])
-            except OSError:
-                ours.close()
-                return None
-        ours.setblocking(False)
-        return ours
+        """Return the connection to a new worker, which may still be starting; None if the process has ended."""
+        if self._server is None:
+            return None
+        try:
+            connection, _ = self._server.fork()
+        except OSError:
+            return None
+        connection.setblocking(False)
+        return connection
 
     async def end(self) -> None:
-        """End the process; its workers end as their sockets are closed."""
-        self._hang_up()
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-            await self._process.wait()
-
-    def _hang_up(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
+        """End the process; its workers end when their connections are closed."""
+        if self._server is not None:
+            await asyncio.to_thread(self._server.terminate)

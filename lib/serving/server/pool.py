@@ -1,4 +1,4 @@
-"""The workers of one model version as the router sees them: who answers next, and what becomes of a death."""
+"""The workers of one model version: requests are given to the least busy one, and dead workers are replaced."""
 
 from __future__ import annotations
 
@@ -8,71 +8,84 @@ import json
 import logging
 import os
 import signal
+import socket
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
+from lib.forkserver import PID
 from lib.scoring import wire_protocol
 from lib.scoring.model import Model, read
 from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
-from lib.serving.server.loader import Loader, PoolFailed
+from lib.serving.server.loader import Loader, LoadError
 
 log = logging.getLogger("lib.serving")
-# One request is being answered and the next is there already, so that a worker never waits for the router.
-ASKED_AT_ONCE = 2
-MOST_WAITING = 1000
-# A request that was under way when two workers died is what kills them.
-MOST_DEATHS = 2
-LOOKS_SECONDS = 0.5
+# One request is answered while the next is waiting in the worker's socket, so that a worker never waits for the router.
+MAX_REQUESTS_PER_WORKER = 2
+MAX_WAITING = 1000
+# A request during which two workers died is taken to be the cause.
+MAX_DEATHS = 2
+CHECK_INTERVAL_SECONDS = 0.5
+MAX_RESTART_PAUSE_SECONDS = 30
 
 
 @dataclass(eq=False)
 class Request:
-    """A request until it is answered."""
+    """A request that is waiting for its answer."""
 
     body: bytes
-    answer: asyncio.Future
+    answer: asyncio.Future[Answer]
     since: float
     deaths: int = 0
 
 
 class Worker(asyncio.Protocol):
-    """The connection to one worker; its answers come in the order of its requests."""
+    """The connection to one worker, which answers requests in their order."""
 
     def __init__(self, pool: Pool):
         self.pool = pool
         self.pid: int | None = None
-        self.asked: collections.deque[Request] = collections.deque()
+        self.requests: collections.deque[Request] = collections.deque()
         self.transport: asyncio.Transport | None = None
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A process may answer at the other end, or not yet."""
-        self.transport = transport
+        """Keep the transport; the worker's process may still be starting."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
-        """An answer, or a piece of one."""
+        """Take the process id that a worker sends first, then its answers."""
         self._buffer += data
-        for given in wire_protocol.take_answers(self._buffer):
-            if self.pid is None:
-                self.pid = int(given.content)
-                self.pool.came_up(self)
-            else:
-                request = self.asked.popleft()
-                if not request.answer.done():
-                    request.answer.set_result(given)
-        self.pool.pump()
+        if self.pid is None:
+            if len(self._buffer) < PID.size:
+                return
+            (self.pid,) = PID.unpack_from(self._buffer)
+            del self._buffer[: PID.size]
+            self.pool.came_up(self)
+        for answer in wire_protocol.take_answers(self._buffer):
+            request = self.requests.popleft()
+            if not request.answer.done():
+                request.answer.set_result(answer)
+        self.pool.distribute()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has died, or was told to end."""
+        """Report to the pool that the worker died or was ended."""
         self.pool.lost(self)
 
-    def ask(self, request: Request) -> None:
-        """Send a request."""
+    def send(self, request: Request) -> None:
+        """Send a request to the worker."""
+        assert self.transport is not None
         request.since = time.monotonic()
-        self.asked.append(request)
-        self.transport.write(wire_protocol.request(request.body))
+        self.requests.append(request)
+        self.transport.write(wire_protocol.pack_request(request.body))
+
+    def close(self) -> None:
+        """Close the connection, which ends the worker."""
+        if self.transport is not None:
+            self.transport.close()
 
 
 class Pool:
@@ -81,26 +94,28 @@ class Pool:
     Parameters
     ----------
     folder : Path
-        Of the deployment; holds the folder ``model``.
+        The deployment's folder, which contains the folder ``model``.
     name, version : str
-        Of the model, said in answers.
+        Name and version of the model, repeated in its answers.
     sha256 : str or None
-        What the digest of the model must be.
+        The expected digest of the model folder.
     workers : int
-        How many answer at the same time.
+        Number of workers.
     timeout_seconds : float
-        How long one request, and the start, may take.
+        Time limit of a request, and of the start.
     log_path : Path
-        Where its processes write.
+        Log of the processes.
 
     Attributes
     ----------
-    model : Model
-        What the folder says about the model.
+    model : Model or None
+        The description in the model folder; None before the start.
     classes : list or None
-        Of a classifier.
+        The labels of a classifier.
     form : str
-        ``"compiled"``, or ``"plain"`` and why.
+        How the model is run: ``"fast"``, or ``"scikit-learn"`` with the reason.
+    deaths : int
+        Number of workers that died.
     """
 
     def __init__(
@@ -119,164 +134,170 @@ class Pool:
         self.form = ""
         self.deaths = 0
         self._wanted, self._timeout = workers, timeout_seconds
-        arguments = ["--name", name, "--version", version, *(["--sha256", sha256] if sha256 else [])]
-        self._loader = Loader(folder, arguments, log_path)
+        self._loader = Loader(folder, name, version, sha256, log_path)
         self._workers: list[Worker] = []
-        self._coming: set[Worker] = set()
+        self._starting: set[Worker] = set()
         self._waiting: collections.deque[Request] = collections.deque()
         self._tasks: set[asyncio.Task] = set()
         self._ended = False
 
     async def start(self) -> None:
-        """Start its processes, and wait until one can answer.
+        """Start the processes, and wait until one worker can answer.
 
         Raises
         ------
-        PoolFailed
+        LoadError
+            If they did not start, or not in time.
         """
         try:
             await asyncio.wait_for(self._load(), self._timeout)
             self.model = await asyncio.to_thread(read, self.folder, self.name, self.version)
             while not self._workers:
                 if self._loader.has_ended:
-                    raise PoolFailed("its process ended")
+                    raise LoadError("its process ended")
                 await asyncio.sleep(0.005)
         except TimeoutError:
-            raise PoolFailed(f"it did not answer within {self._timeout:g} seconds") from None
-        self._spawn(self._look_after())
+            raise LoadError(f"it did not answer within {self._timeout:g} seconds") from None
+        self._start_task(self._watch())
 
     def ask(self, body: bytes) -> asyncio.Future[Answer]:
-        """The answer to a request, once a worker has given it.
+        """Return the future answer to a request.
 
         Raises
         ------
         RequestError
-            429 where too many wait already.
+            With status 429 if too many requests are waiting.
         """
-        if len(self._waiting) >= MOST_WAITING:
-            raise RequestError(429, "too_busy", f"{MOST_WAITING} requests wait already. Try again in a moment.")
+        if len(self._waiting) >= MAX_WAITING:
+            raise RequestError(429, "too_busy", f"{MAX_WAITING} requests are waiting already. Try again in a moment.")
         request = Request(body, asyncio.get_running_loop().create_future(), time.monotonic())
         self._waiting.append(request)
-        self.pump()
+        self.distribute()
         return request.answer
 
-    def pump(self) -> None:
-        """Give what waits to whoever has the least to do."""
+    def distribute(self) -> None:
+        """Give waiting requests to the least busy workers."""
         while self._waiting and self._workers:
-            idlest = min(self._workers, key=_load_of)
-            if len(idlest.asked) >= ASKED_AT_ONCE:
+            worker = min(self._workers, key=_number_of_requests)
+            if len(worker.requests) >= MAX_REQUESTS_PER_WORKER:
                 return
-            idlest.ask(self._waiting.popleft())
+            worker.send(self._waiting.popleft())
 
     def came_up(self, worker: Worker) -> None:
-        """A worker is there."""
-        self._coming.discard(worker)
+        """Add a worker whose process is running."""
+        self._starting.discard(worker)
         self._workers.append(worker)
 
     def lost(self, worker: Worker) -> None:
-        """A worker is gone: what it was asked is asked again, and another takes its place."""
-        self._coming.discard(worker)
+        """Remove a worker; its requests are repeated, and another takes its place."""
+        self._starting.discard(worker)
         if worker in self._workers:
             self._workers.remove(worker)
         if self._ended:
             return
         self.deaths += 1
         log.warning("A worker of version %s died (process %s).", self.version, worker.pid)
-        if worker.asked:
-            worker.asked[0].deaths += 1
-        for request in reversed(worker.asked):
-            if request.deaths >= MOST_DEATHS:
-                _give_up(request, 500, "failed", "The model's process died on this request, twice.", True)
+        if worker.requests:
+            worker.requests[0].deaths += 1
+        for request in reversed(worker.requests):
+            if request.deaths >= MAX_DEATHS:
+                _give_up(request, 500, "failed", "The model's process died on this request, twice.")
             elif not request.answer.done():
                 self._waiting.appendleft(request)
-        self.pump()
-        self._spawn(self._grow())
+        self.distribute()
+        self._start_task(self._fork_workers())
 
     @property
     def pids(self) -> list[int]:
-        """Ids of the workers' processes."""
-        return [worker.pid for worker in self._workers]
+        """Process ids of the workers."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
 
     @property
     def is_up(self) -> bool:
-        """Whether somebody can answer now."""
+        """Whether a worker can answer now."""
         return bool(self._workers)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits and nobody works."""
-        return not self._waiting and not any(worker.asked for worker in self._workers)
+        """Whether no request is waiting or being answered."""
+        return not self._waiting and not any(worker.requests for worker in self._workers)
 
     async def end(self, patience_seconds: float = 10) -> None:
-        """End its processes, after the requests under way."""
+        """End the processes, after the requests under way."""
         deadline = time.monotonic() + patience_seconds
         while not self.is_idle and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         self._ended = True
         for task in self._tasks:
             task.cancel()
-        for worker in [*self._workers, *self._coming]:
-            worker.transport.close()
+        for worker in [*self._workers, *self._starting]:
+            worker.close()
         await self._loader.end()
         for request in self._waiting:
-            _give_up(request, 503, "ended", "This version of the model was taken down.", True)
+            _give_up(request, 503, "ended", "This version of the model was taken down.")
 
     async def _load(self) -> None:
-        """Start the process that loads the model, and the workers it forks."""
-        said = await self._loader.start()
-        self.classes, self.form = said["classes"], said["form"]
-        if not said["forks"]:
+        """Start the process that loads the model, and its workers."""
+        facts = await self._loader.start()
+        self.classes, self.form = facts["classes"], facts["form"]
+        if not facts["forks"]:
             self._wanted = 1
-        await self._grow()
+        await self._fork_workers()
 
-    async def _grow(self) -> None:
-        """Ask for as many workers as are wanted."""
-        while len(self._workers) + len(self._coming) < self._wanted and not self._ended:
-            ours = self._loader.fork()
-            if ours is None:
-                return  # _look_after starts it anew
+    async def _fork_workers(self) -> None:
+        """Fork as many workers as are missing."""
+        while len(self._workers) + len(self._starting) < self._wanted and not self._ended:
+            connection = self._loader.fork()
+            if connection is None:
+                return  # `_watch` starts the process again
             worker = Worker(self)
-            self._coming.add(worker)
-            await asyncio.get_running_loop().create_unix_connection(lambda worker=worker: worker, sock=ours)
+            self._starting.add(worker)
+            await self._connect(worker, connection)
 
-    async def _look_after(self) -> None:
-        """Start the process anew where it died, and end what takes too long."""
-        pause = LOOKS_SECONDS
+    @staticmethod
+    async def _connect(worker: Worker, connection: socket.socket) -> None:
+        await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=connection)
+
+    async def _watch(self) -> None:
+        """Restart the process when it has died, and kill workers that take too long."""
+        pause = CHECK_INTERVAL_SECONDS
         while True:
-            await asyncio.sleep(LOOKS_SECONDS)
-            self._end_what_hangs()
+            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+            self._end_late_requests()
             if self._loader.has_ended:
-                log.warning("The process of version %s died; it is started anew.", self.version)
+                log.warning("The process of version %s died; it is started again.", self.version)
                 try:
                     await asyncio.wait_for(self._load(), self._timeout)
-                    pause = LOOKS_SECONDS
-                except (TimeoutError, PoolFailed, OSError) as error:
-                    log.error("Version %s did not come up again: %s", self.version, error)
-                    pause = min(2 * pause, 30)
+                    pause = CHECK_INTERVAL_SECONDS
+                except (TimeoutError, LoadError, OSError) as error:
+                    log.error("Version %s did not start again: %s", self.version, error)
+                    pause = min(2 * pause, MAX_RESTART_PAUSE_SECONDS)
                     await asyncio.sleep(pause)
             else:
-                await self._grow()
+                await self._fork_workers()
 
-    def _end_what_hangs(self) -> None:
-        late = time.monotonic() - self._timeout
+    def _end_late_requests(self) -> None:
+        limit = time.monotonic() - self._timeout
         for worker in self._workers:
-            if worker.asked and worker.asked[0].since < late:
-                _give_up(worker.asked[0], 504, "too_slow", f"The model took more than {self._timeout:g} seconds.", True)
+            if worker.requests and worker.requests[0].since < limit and worker.pid is not None:
+                message = f"The model took more than {self._timeout:g} seconds."
+                _give_up(worker.requests[0], 504, "too_slow", message)
                 os.kill(worker.pid, signal.SIGKILL)
-        while self._waiting and self._waiting[0].since < late:
-            _give_up(self._waiting.popleft(), 503, "too_busy", "No worker was free in time. Try again.", True)
+        while self._waiting and self._waiting[0].since < limit:
+            _give_up(self._waiting.popleft(), 503, "too_busy", "No worker was free in time. Try again.")
 
-    def _spawn(self, work) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _load_of(worker: Worker) -> int:
-    return len(worker.asked)
+def _number_of_requests(worker: Worker) -> int:
+    return len(worker.requests)
 
 
-def _give_up(request: Request, status: int, code: str, message: str, failed: bool) -> None:
+def _give_up(request: Request, status: int, code: str, message: str) -> None:
+    """Answer a request that no worker answered."""
     if not request.answer.done():
         content = json.dumps(RequestError(status, code, message).content()).encode()
-        request.answer.set_result(Answer(status, failed, content))
+        request.answer.set_result(Answer(status, True, content))

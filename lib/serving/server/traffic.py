@@ -108,7 +108,7 @@ class Traffic:
 
         Raises
         ------
-        PoolFailed
+        LoadError
         """
         if self.new is not None and self.rollout.percent >= 100:
             await self._settle()

@@ -1,9 +1,11 @@
-"""Raw columns to what a model can take: read first (what a value means), then encode (what a model likes).
+"""The conversion of raw columns into a model's features.
 
-``kinds`` decides what a column holds; ``numbers``, ``levels``, ``dates`` and ``text`` each read one
-kind into plain floats, in training and at the endpoint alike; ``branches`` sends these floats through
-scikit-learn's encoders; ``TableEncoder`` is the one transformer made of all this, and ``direct`` the same for
-an endpoint's few rows at a time.
+It has two steps. The first reads every column into floats: ``detection`` decides what a column contains, and
+``numbers``, ``categories``, ``dates`` and ``text`` each read one kind of column. The second step, ``transformers``,
+sends the floats through scikit-learn's encoders.
+
+``TableEncoder`` combines both steps into one scikit-learn transformer. ``ArrayEncoder`` computes the same features from
+plain arrays, for the few rows of a request.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
     from lib.training.features.target import target_array
 
 __all__ = ["FeatureError", "TableEncoder", "target_array"]
-_HOMES = {"FeatureError": "errors", "TableEncoder": "encoder", "target_array": "target"}
+_MODULES = {"FeatureError": "errors", "TableEncoder": "encoder", "target_array": "target"}
 
 
 def __getattr__(name: str) -> Any:
-    # An endpoint needs `direct` alone, and not the scikit-learn that the encoder imports.
-    if name not in _HOMES:
+    # Lazy imports: an endpoint needs only `array_encoder`, and not the scikit-learn that `encoder` imports.
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

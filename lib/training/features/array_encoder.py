@@ -1,11 +1,7 @@
-"""The encoder without pandas and without checks, for rows that were checked already: what an endpoint needs.
+"""The encoder for the few rows of a request, which computes features from arrays instead of a DataFrame.
 
-For a single row nearly all of the encoder's time is spent on making Series and on scikit-learn looking at its
-input. Here columns come as plain arrays and go straight into the matrix of features. A code has as many possible
-features as it has levels, so these are asked of the fitted encoder once, and looked up from then on. The matrix lies
-by column in memory, as it is filled.
-
-An endpoint starts with this alone, so neither it nor what it imports imports pandas or scikit-learn.
+For a single row, `TableEncoder` spends nearly all its time on creating Series and on scikit-learn's input checks. An
+endpoint imports this module alone, so neither it nor its imports may import pandas or scikit-learn.
 """
 
 from __future__ import annotations
@@ -15,16 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.training.features.categories import FEW_ROWS, UNSEEN, CategoryColumn, as_word
-from lib.training.features.dates import DateColumn, calendar_parts, moment_parts
-from lib.training.features.numbers import LARGEST, NumberColumn
+from lib.training.features.categories import UNSEEN_INDEX, CategoryColumn, category_name
+from lib.training.features.dates import DateColumn, calendar_parts
+from lib.training.features.numbers import MAX_MAGNITUDE, NumberColumn
 
 if TYPE_CHECKING:
+    from lib.training.features.detection import Column
     from lib.training.features.encoder import TableEncoder
 
 
 class ArrayEncoder:
-    """A fitted `TableEncoder` for arrays; its features are the same to the last bit.
+    """A fitted `TableEncoder` for arrays of valid values; its features are bit-identical.
 
     Parameters
     ----------
@@ -33,112 +30,110 @@ class ArrayEncoder:
     """
 
     def __init__(self, encoder: TableEncoder):
-        self._branches = encoder._branches if encoder.style == "linear" else None
-        columns = list(encoder.columns_.items())
-        widths = [len(column.parts) for _, column in columns]
-        kinds = [column.kind for _, column in columns for _ in column.parts]
-        codes = [place for place, kind in enumerate(kinds) if kind == "code" and self._branches is None]
-        others = [place for place in range(len(kinds)) if place not in codes]
-        # Like the encoder's branches: what passes through comes first, then the codes.
-        self._plan, tables = [], _tables(encoder, codes, len(others), len(kinds))
-        self._width = len(others) + sum(len(table) for table in tables.values())
-        begin = 0
-        for (name, column), width in zip(columns, widths, strict=True):
-            table = tables.get(begin)
-            if table is None:
-                place, end = others.index(begin), others.index(begin) + width
-            else:
-                place = len(others) + codes.index(begin) * len(table)
-                end = place + len(table)
-            reader = _Levels(column, table) if type(column) is CategoryColumn else column
-            self._plan.append((name, reader, slice(place, end)))
-            begin += width
+        is_linear = encoder.style == "linear"
+        self._transformer = encoder.transformer_ if is_linear else None
+        tables = {} if is_linear else _encode_codes(encoder)
+        # With trees, the features of the codes follow those of all other columns.
+        ordered = sorted(encoder.columns_.items(), key=lambda item: item[0] in tables)
+        self._readers: list[tuple[str, Column | _CategoryLookup, slice]] = []
+        self._width = 0
+        for name, column in ordered:
+            reader = _CategoryLookup(column, tables.get(name)) if isinstance(column, CategoryColumn) else column
+            end = self._width + (len(tables[name]) if name in tables else len(column.parts))
+            self._readers.append((name, reader, slice(self._width, end)))
+            self._width = end
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Features of some rows.
+        """Return the features of some rows.
 
         Parameters
         ----------
-        arrays : mapping of str to numpy.ndarray
-            By column: floats, integers, booleans, ``datetime64[ns]`` or objects, each of shape (rows,).
+        arrays : mapping of str to numpy.ndarray of shape (rows,)
+            Values by column: floats, integers, booleans, ``datetime64[ns]`` or objects.
 
         Returns
         -------
         numpy.ndarray of shape (rows, features)
         """
-        features = np.empty((self._width, len(arrays[self._plan[0][0]])))
-        for name, column, place in self._plan:
-            _read(column, arrays[name], features[place])
-        if np.count_nonzero(np.abs(features) > LARGEST):
+        rows = len(arrays[self._readers[0][0]])
+        features = np.empty((self._width, rows))
+        for name, reader, positions in self._readers:
+            features[positions] = _read_array(reader, arrays[name])
+        if np.count_nonzero(np.abs(features) > MAX_MAGNITUDE):
             features[np.isinf(features)] = np.nan
-            np.clip(features, -LARGEST, LARGEST, out=features)
-        return features.T if self._branches is None else self._branches.transform(np.ascontiguousarray(features.T))
+            np.clip(features, -MAX_MAGNITUDE, MAX_MAGNITUDE, out=features)
+        if self._transformer is None:
+            return features.T
+        return self._transformer.transform(np.ascontiguousarray(features.T))
 
 
-class _Levels(dict):
-    """By what a request has in a column of levels, the column's place in a table of features.
+class _CategoryLookup(dict[object, int]):
+    """Lookup of a category's features by its value in a request.
+
+    The dictionary maps a value to its position in a table of features: a category's index, then one position for unseen
+    categories and one for missing values.
 
     Parameters
     ----------
     column : CategoryColumn
-    table : numpy.ndarray of shape (features, levels + 2), optional
-        Features of the levels in order, of one never seen, and of a missing one; by default the levels' numbers.
+    table : numpy.ndarray of shape (features, categories + 2), optional
+        Default: a single feature, the category's index.
     """
 
     def __init__(self, column: CategoryColumn, table: np.ndarray | None = None):
-        self._unseen, self._missing = len(column.levels), len(column.levels) + 1
-        numbers = column._numbers.items()
-        super().__init__({word: self._missing if np.isnan(number) else int(number) for word, number in numbers})
-        alone = [*map(float, range(self._unseen)), UNSEEN[column.kind], np.nan]
-        self._table = np.array([alone]) if table is None else table
+        self._unseen, self._missing = len(column.categories), len(column.categories) + 1
+        super().__init__(
+            {name: self._missing if np.isnan(index) else int(index) for name, index in column.index_by_name.items()}
+        )
+        self._table = _all_indices(column)[None, :] if table is None else table
 
     def __missing__(self, value: object) -> int:
-        """Place of what is no word of a level as it stands."""
+        """Return the position of a value that is not itself the name of a category."""
         if value is None or value != value:
             return self._missing
-        return self.get(as_word(value), self._unseen)
+        return self.get(category_name(value), self._unseen)
 
-    def read(self, values: np.ndarray, floats: np.ndarray) -> None:
-        """Write the features of some values, of shape (features, rows)."""
-        if values.dtype.kind in "mM":  # whose words are pandas'
+    def features(self, values: np.ndarray) -> np.ndarray:
+        """Return the features of some values, of shape (features, rows)."""
+        if values.dtype.kind in "mM":  # pandas determines the names of dates and durations
             import pandas as pd
 
             values = pd.Series(values).astype(object).to_numpy()
-        places = np.fromiter(map(self.__getitem__, values.tolist()), np.intp, len(values))
-        self._table.take(places, 1, floats, "clip")  # "clip" for its speed: no place is out of the table
+        positions = np.fromiter(map(self.__getitem__, values.tolist()), np.intp, len(values))
+        return self._table[:, positions]
 
 
-def _tables(encoder: TableEncoder, codes: list[int], others: int, width: int) -> dict[int, np.ndarray]:
-    """By place of a code: the features of its levels in order, of one never seen, and of a missing one."""
+def _all_indices(column: CategoryColumn) -> np.ndarray:
+    """Return the indices of all categories, of an unseen category and of a missing value."""
+    return np.array([*range(len(column.categories)), UNSEEN_INDEX[column.kind], np.nan])
+
+
+def _encode_codes(encoder: TableEncoder) -> dict[str, np.ndarray]:
+    """Return the features of all categories of each code, of shape (features, categories + 2).
+
+    They are target-encoded once, here, and looked up in every request.
+    """
+    columns = encoder.columns_.items()
+    codes = {name: column for name, column in columns if isinstance(column, CategoryColumn) and column.kind == "code"}
     tables = {}
-    levels = {
-        place: len(column.levels)
-        for place, column in zip(codes, (one for one in encoder.columns_.values() if one.kind == "code"), strict=False)
-    }
-    for number, place in enumerate(codes):
-        probe = np.full((levels[place] + 2, width), np.nan)
-        probe[:, place] = [*range(levels[place]), UNSEEN["code"], np.nan]
-        features = encoder._branches.transform(probe)
-        each = (features.shape[1] - others) // len(codes)
-        first = others + number * each
-        tables[place] = np.ascontiguousarray(features[:, first : first + each].T)
+    for position, (name, column) in enumerate(codes.items()):
+        indices = _all_indices(column)
+        floats = np.full((len(indices), len(codes)), np.nan)
+        floats[:, position] = indices
+        features = encoder.transformer_.target_encoder_.transform(floats)
+        per_code = features.shape[1] // len(codes)
+        tables[name] = np.ascontiguousarray(features[:, position * per_code : (position + 1) * per_code].T)
     return tables
 
 
-def _read(column: object, values: np.ndarray, floats: np.ndarray) -> None:
-    """What `column.read` gives, into `floats` of shape (parts, rows); numbers without its bounds."""
-    kind = values.dtype.kind
-    if type(column) is NumberColumn and kind in "fiub":
-        floats[0] = values
-    elif type(column) is _Levels:
-        column.read(values, floats)
-    elif type(column) is DateColumn and kind == "M":
-        if len(values) <= FEW_ROWS:
-            for row, moment in enumerate(values.astype("datetime64[s]").tolist()):
-                floats[:, row] = moment_parts(moment, column.parts)
-        else:
-            calendar_parts(values, column.parts, floats)
-    else:
-        import pandas as pd
+def _read_array(reader: Column | _CategoryLookup, values: np.ndarray) -> np.ndarray:
+    """Return what the column's ``to_floats`` returns, transposed; numbers are not clipped."""
+    if isinstance(reader, _CategoryLookup):
+        return reader.features(values)
+    if isinstance(reader, NumberColumn) and values.dtype.kind in "fiub":
+        return values[None, :]
+    if isinstance(reader, DateColumn) and values.dtype.kind == "M":
+        return calendar_parts(values, reader.parts)
+    import pandas as pd
 
-        floats[:] = column.read(pd.Series(values)).T
+    return reader.to_floats(pd.Series(values)).T

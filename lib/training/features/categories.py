@@ -1,4 +1,8 @@
-"""Reading of categories and codes: every level becomes its number."""
+"""Category columns: each distinct value, a category, becomes its index.
+
+A column with many categories, such as ZIP codes, has the kind ``"code"``. It is encoded by the target's mean in each
+category instead of category by category.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,20 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-# A level never seen is as good as missing where levels are few. A code never seen is the rule, and
-# says nothing: the encoder by target gives it the mean of all.
-UNSEEN = {"category": np.nan, "code": -1.0}
-
-# A request has few rows, for which pandas takes longer to start than Python to finish.
-FEW_ROWS = 16
+# The index of categories that training did not contain. With few categories they count as missing. New codes are
+# common, and the target encoder gives them the mean of all rows.
+UNSEEN_INDEX = {"category": np.nan, "code": -1.0}
 
 
-def as_word(value: object) -> str:
-    """Text of one level, the same however the level came.
+def category_name(value: object) -> str:
+    """Return the text of a category, independent of the type it is stored in.
 
-    A code 7 is ``7.0`` in a column that also has missing values, and may be ``"7"`` in a request.
+    A whole number is a float in a column with missing values, and may be text in a request.
+
+    Examples
+    --------
+    >>> category_name(7), category_name(7.0), category_name(" 7 ")
+    ('7', '7', '7')
     """
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
@@ -29,44 +35,54 @@ def as_word(value: object) -> str:
 
 
 def factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """Row codes (-1 where missing) and the words they stand for.
+    """Return an index for each row, and the category name for each index.
 
-    Words are made once a distinct value and not once a row, which is what keeps this fast. Two codes
-    may have the same word (``7`` and ``"7"``), and a blank cell has the word ``""``.
+    Different values may have the same name, e.g. ``7`` and ``"7"``. The name of a blank cell is ``""``.
+
+    Returns
+    -------
+    indices : numpy.ndarray of shape (rows,)
+        -1 for a missing value.
+    names : list of str
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> indices, names = factorize(pd.Series(["b", "a", None, "b"]))
+    >>> indices.tolist(), names
+    ([0, 1, -1, 0], ['b', 'a'])
     """
     import pandas as pd
 
-    if len(values) <= FEW_ROWS:
-        codes = np.array([-1 if pd.isna(value) is True else place for place, value in enumerate(values)], dtype=np.intp)
-        return codes, [as_word(value) for value in values]
     try:
-        codes, found = pd.factorize(values)
-    except TypeError:  # lists and dictionaries cannot be hashed
-        codes, found = pd.factorize(values.astype(object).map(str, na_action="ignore"))
-    return codes, [as_word(value) for value in found]
+        indices, distinct = pd.factorize(values)
+    except TypeError:  # lists and dictionaries are not hashable
+        indices, distinct = pd.factorize(values.astype(object).map(str, na_action="ignore"))
+    return indices, [category_name(value) for value in distinct]
 
 
 class CategoryColumn:
-    """A column of categories or codes, read as the number of the level.
+    """Reader of a column of categories or codes.
 
     Parameters
     ----------
-    kind : str
-        ``"category"`` (few levels) or ``"code"`` (many).
-    levels : iterable of str
-        Words known from training, numbered in this order.
+    kind : {"category", "code"}
+        ``"category"`` for few categories, ``"code"`` for many.
+    categories : iterable of str
+        Names of the categories in the training rows; a category's position is its index.
     """
 
     parts = ("",)
 
-    def __init__(self, kind: str, levels: Iterable[str]):
+    def __init__(self, kind: str, categories: Iterable[str]):
         self.kind = kind
-        self.levels = list(levels)
-        self._numbers = {"": np.nan} | {level: float(number) for number, level in enumerate(self.levels)}
+        self.categories = list(categories)
+        self.index_by_name = {"": np.nan} | {name: float(index) for index, name in enumerate(self.categories)}
 
-    def read(self, values: pd.Series) -> np.ndarray:
-        """Level numbers, shape (rows, 1); NaN where missing or blank, ``UNSEEN`` where not known."""
-        codes, words = factorize(values)
-        # The last entry is for code -1: missing.
-        numbers = np.array([self._numbers.get(word, UNSEEN[self.kind]) for word in words] + [np.nan])
-        return numbers[codes][:, None]
+    def to_floats(self, values: pd.Series) -> np.ndarray:
+        """Return the categories' indices, of shape (rows, 1): NaN if missing or blank, ``UNSEEN_INDEX`` if unknown."""
+        rows, names = factorize(values)
+        unseen = UNSEEN_INDEX[self.kind]
+        # Missing values have the index -1, so they take the last entry.
+        indices = np.array([*(self.index_by_name.get(name, unseen) for name in names), np.nan])
+        return indices[rows][:, None]

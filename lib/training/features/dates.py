@@ -1,10 +1,7 @@
-"""Reading of dates and times: dates, timestamps with or without a time zone, and text, to calendar parts."""
+"""Date columns: dates, timestamps with or without a time zone, and text, read into calendar parts."""
 
 from __future__ import annotations
 
-import datetime
-import functools
-import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,150 +13,126 @@ from lib.schema import datetimes
 if TYPE_CHECKING:
     import pandas as pd
 
+# "weekday" counts from Monday as 0; "days" are days since 1970, with the time of day as a fraction.
 PARTS = ("year", "month", "day", "weekday", "hour", "days")
-# Days of 400 years, after which dates and weekdays come again.
-_CYCLE = 146_097
-_EPOCH = datetime.datetime(1970, 1, 1)
 _DIGIT = re.compile(r"\d")
-_OFFSET = r"(?:Z|[+-]\d\d:?\d\d)\s*$"
+_UTC_OFFSET = r"(?:Z|[+-]\d\d:?\d\d)\s*$"
 
 
-def find_format(counts: pd.Series, month_first: bool = False) -> tuple[str, float]:
-    """Format that reads most of the words as dates, and the share of the rows that it reads.
+def detect_format(text_counts: pd.Series, month_first: bool = False) -> tuple[str, float]:
+    """Return the date format that reads the most rows, and its share of all rows.
 
     Parameters
     ----------
-    counts : pandas.Series
-        Rows of each word, indexed by the words.
+    text_counts : pandas.Series
+        Number of rows with each text, indexed by the text.
     month_first : bool
-        Where no word tells day from month.
+        Whether ``03/04/2005`` is March 4th if no text tells the day from the month.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> detect_format(pd.Series({"31/12/2024": 3, "unknown": 1}))
+    ('%d/%m/%Y', 0.75)
     """
     import pandas as pd
 
-    # Digits alone are a number or a code, though ISO 8601 has years of four digits.
-    candidates = counts[[bool(_DIGIT.search(word)) and not word.isdigit() for word in counts.index]]
-    words = pd.Series(candidates.index, dtype=object)
-    best, most = datetimes.ISO_FORMAT, 0
-    for form in datetimes.candidate_formats(words, month_first) if len(candidates) else ():
-        rows = int(candidates[datetimes.parse_column(words, form).notna().to_numpy()].sum())
-        if rows > most:
-            best, most = form, rows
-        if most == candidates.sum():
+    # A text of digits alone is a number or a code, although ISO 8601 allows a year of four digits.
+    is_candidate = [bool(_DIGIT.search(text)) and not text.isdigit() for text in text_counts.index]
+    candidates = text_counts[is_candidate]
+    texts = pd.Series(candidates.index, dtype=object)
+    best_format, most_rows = datetimes.ISO_FORMAT, 0
+    for date_format in datetimes.candidate_formats(texts, month_first) if len(candidates) else ():
+        is_date = datetimes.parse_column(texts, date_format).notna().to_numpy()
+        rows = int(candidates[is_date].sum())
+        if rows > most_rows:
+            best_format, most_rows = date_format, rows
+        if most_rows == candidates.sum():
             break
-    return best, most / counts.sum()
+    return best_format, float(most_rows / text_counts.sum())
 
 
-@functools.cache
-def _calendar() -> dict[str, np.ndarray]:
-    """Of each day of a cycle, from 1970-01-01 on, the parts that are the same at all hours, as floats."""
-    days = np.arange(_CYCLE)
-    months = days.view("datetime64[D]").astype("datetime64[M]")
-    parts = {
-        "year": months.view(np.int64) // 12 + 1970,
-        "month": months.view(np.int64) % 12 + 1,
-        "day": days - months.astype("datetime64[D]").view(np.int64) + 1,
-        "weekday": (days + 3) % 7,
-    }
-    return {name: part.astype(np.float64) for name, part in parts.items()}
-
-
-def calendar_parts(moments: np.ndarray, names: Sequence[str] = PARTS, out: np.ndarray | None = None) -> np.ndarray:
-    """Some of ``PARTS`` by NumPy: pandas takes ten times as long for a single row.
-
-    Monday is weekday 0; ``days`` are those since 1970, with the time of day as a fraction.
+def calendar_parts(values: np.ndarray, names: Sequence[str] = PARTS) -> np.ndarray:
+    """Return calendar parts of datetimes.
 
     Parameters
     ----------
-    moments : numpy.ndarray of shape (rows,)
+    values : numpy.ndarray of shape (rows,)
         Of type ``datetime64``.
     names : sequence of str
-        Of the parts.
-    out : numpy.ndarray of shape (parts, rows), optional
-        Where they are written.
+        Names from ``PARTS``.
 
     Returns
     -------
     numpy.ndarray of shape (parts, rows)
-        Floats; NaN where there is no moment.
+        Floats; NaN for NaT.
+
+    Examples
+    --------
+    >>> calendar_parts(np.array(["2024-03-01T18:00"], dtype="datetime64[s]")).ravel().tolist()
+    [2024.0, 3.0, 1.0, 4.0, 18.0, 19783.75]
     """
-    parts = np.empty((len(names), len(moments))) if out is None else out
-    seconds = moments.astype("datetime64[s]").view(np.int64)
-    days, second = np.divmod(seconds, 86400)
-    cycle, day = np.divmod(days, _CYCLE)
-    calendar = _calendar()
-    for name, part in zip(names, parts, strict=True):
-        if name == "hour":
-            np.floor_divide(second, 3600, part)
-        elif name == "days":
-            np.divide(seconds, 86400, part)
-        else:
-            calendar[name].take(day, None, part, "clip")  # "clip" for its speed: all days are in it
-            if name == "year":
-                part += 400 * cycle
-    missing = np.isnat(moments)
-    if np.count_nonzero(missing):
-        parts[:, missing] = np.nan
-    return parts
-
-
-def moment_parts(moment: datetime.datetime | None, names: Sequence[str]) -> list[float]:
-    """The same of one moment, without NumPy, which takes longer to start than this to finish."""
-    if moment is None:
-        return [math.nan] * len(names)
+    seconds = values.astype("datetime64[s]")
+    days = seconds.astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    seconds_since_1970, days_since_1970, months_since_1970 = (unit.view(np.int64) for unit in (seconds, days, months))
     parts = {
-        "year": moment.year,
-        "month": moment.month,
-        "day": moment.day,
-        "weekday": moment.weekday(),
-        "hour": moment.hour,
-        "days": (moment - _EPOCH).total_seconds() / 86400,
+        "year": months_since_1970 // 12 + 1970,
+        "month": months_since_1970 % 12 + 1,
+        "day": (days - months.astype("datetime64[D]")).view(np.int64) + 1,
+        "weekday": (days_since_1970 + 3) % 7,  # 1970-01-01 was a Thursday
+        "hour": seconds_since_1970 // 3600 % 24,
+        "days": seconds_since_1970 / 86400,
     }
-    return [parts[name] for name in names]
+    floats = np.array([parts[name] for name in names], dtype=np.float64).reshape(len(names), len(values))
+    floats[:, np.isnat(values)] = np.nan
+    return floats
 
 
 class DateColumn:
-    """A column of dates or times, read as the calendar parts that differed in training.
+    """Reader of a column of dates or times; its parts are the calendar parts that vary in the training rows.
 
-    The parts are those of the clock on the wall: a column with a time zone keeps it, and what comes
-    with another offset is converted first. Without a zone, an offset is taken to UTC.
+    The parts are in local time. A column with a time zone keeps it, and values with another UTC offset are converted to
+    it. In a column without a time zone, values with a UTC offset are converted to UTC.
 
     Parameters
     ----------
     values : pandas.Series
         The training column.
-    form : str
-        As `datetimes.candidate_formats` gives it, for dates that come as text.
+    date_format : str
+        Format of dates stored as text, as `lib.schema.datetimes.candidate_formats` returns it.
     """
 
     kind = "date"
 
-    def __init__(self, values: pd.Series, form: str = datetimes.ISO_FORMAT):
-        self.form = form
-        self.zone = values.dt.tz if values.dtype.kind == "M" else None
-        self.parts = PARTS
-        read = self.read(values)
-        present = read[~np.isnan(read[:, 0])]
+    def __init__(self, values: pd.Series, date_format: str = datetimes.ISO_FORMAT):
+        self.date_format = date_format
+        self.time_zone = values.dt.tz if values.dtype.kind == "M" else None
+        self.parts: tuple[str, ...] = PARTS
+        floats = self.to_floats(values)
+        present = floats[~np.isnan(floats[:, 0])]
         if len(present):
             self.parts = tuple(part for part, column in zip(PARTS, present.T, strict=True) if np.ptp(column) > 0)
 
-    def read(self, values: pd.Series) -> np.ndarray:
-        """Calendar parts as floats, shape (rows, parts); NaN where there is no date."""
-        return calendar_parts(self._moments(values).to_numpy(), self.parts).T
+    def to_floats(self, values: pd.Series) -> np.ndarray:
+        """Return the calendar parts, of shape (rows, parts); NaN for values that are no dates."""
+        return calendar_parts(self._local_times(values).to_numpy(), self.parts).T
 
-    def _moments(self, values: pd.Series) -> pd.DatetimeIndex:
-        """Wall clock times."""
+    def _local_times(self, values: pd.Series) -> pd.DatetimeIndex:
+        """Return datetimes in the column's time zone, without the zone."""
         import pandas as pd
 
+        zone = self.time_zone or "UTC"
         if values.dtype.kind == "M":
-            moments = pd.DatetimeIndex(values)
-            return moments if moments.tz is None else moments.tz_convert(self.zone or "UTC").tz_localize(None)
-        if values.dtype.kind in "iuf":  # pandas writes a date into JSON as milliseconds
-            moments = pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce", utc=True))
-            return moments.tz_convert(self.zone or "UTC").tz_localize(None)
+            times = pd.DatetimeIndex(values)
+            return times if times.tz is None else times.tz_convert(zone).tz_localize(None)
+        if values.dtype.kind in "iuf":  # pandas writes dates into JSON as milliseconds
+            times = pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce", utc=True))
+            return times.tz_convert(zone).tz_localize(None)
         values = values.astype(object)
-        moments = pd.DatetimeIndex(datetimes.parse_column(values, self.form))
-        naive = moments.tz_localize(None)
-        if self.zone is None:
-            return naive
-        has_offset = values.astype(str).str.contains(_OFFSET).to_numpy()
-        return naive.where(~has_offset, moments.tz_convert(self.zone).tz_localize(None))
+        times = pd.DatetimeIndex(datetimes.parse_column(values, self.date_format))
+        as_written = times.tz_localize(None)
+        if self.time_zone is None:
+            return as_written
+        has_offset = values.astype(str).str.contains(_UTC_OFFSET).to_numpy()
+        return as_written.where(~has_offset, times.tz_convert(zone).tz_localize(None))

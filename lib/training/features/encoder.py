@@ -1,4 +1,4 @@
-"""The one transformer between a raw table and a model."""
+"""The scikit-learn transformer between a raw table and a model."""
 
 from __future__ import annotations
 
@@ -11,49 +11,60 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from lib.training.features.array_encoder import ArrayEncoder
-from lib.training.features.branches import linear_branches, target_encoder, tree_branches
+from lib.training.features.categories import CategoryColumn
+from lib.training.features.detection import DetectionOptions, ExcludedColumn, detect_column
 from lib.training.features.errors import FeatureError
-from lib.training.features.kinds import LeftOut, recognise
+from lib.training.features.transformers import make_linear_transformer, make_target_encoder, make_tree_transformer
 
-# A column with fewer values than this is sure to be all missing in some sample of the rows, and
-# scikit-learn's histogram boosting fails on a column without a value.
-FEWEST_VALUES = 3
-FEWEST_VALUES_SHARE = 0.001
-_ROWS_AT_ONCE = 2**14
+# Columns with fewer values are excluded: in some sample of the rows all of them would be missing, and scikit-learn's
+# histogram gradient boosting fails on a column without values.
+MIN_VALUES = 3
+MIN_VALUES_SHARE = 0.001
+_CHUNK_ROWS = 2**14
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
-    """Turn raw columns into features, and remember how.
+    """Transformer from raw columns to features.
 
     Parameters
     ----------
     style : {"trees", "linear"}
-        ``"trees"``: missing values stay, levels are numbered. ``"linear"``: missing values are filled
-        and marked, numbers scaled, levels one-hot.
+        ``"trees"`` keeps missing values and replaces categories by their index. ``"linear"`` imputes and marks missing
+        values, scales numbers, and encodes categories one-hot.
     is_classification : bool
-        Whether the target holds classes.
+        Whether the target contains classes.
     seed : int
-        Of the folds for codes and of the topics of texts.
-    max_levels : int
-        Categories with more levels are codes, encoded by what the target was at each level.
-    topics : int
-        Features made of a text, at the most.
+        Seed of the folds for target encoding and of the topics of free text.
+    max_categories : int
+        Columns with more categories are codes, which are encoded by the target's mean in each category.
+    max_topics : int
+        Maximum number of features of a free-text column.
     month_first : bool
-        Whether ``03/04/2005`` is the fourth of March, in a column where no row tells day from month.
+        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
 
     Attributes
     ----------
     columns_ : dict of str to Column
-        How each column that is used is read; its ``kind`` says what it was taken for.
-    left_out_ : dict of str to str
-        Columns that are not used, each with the reason.
+        Reader of each column in use. Its ``kind`` is ``"number"``, ``"category"``, ``"code"``, ``"date"`` or
+        ``"text"``.
+    excluded_ : dict of str to str
+        Columns not in use, each with the reason.
     feature_names_in_ : numpy.ndarray
-        Names of all columns seen in training.
+        Names of all training columns.
 
     Notes
     -----
-    ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)`` where there are codes: training
-    rows are encoded by folds, so that no row's own target is in its features.
+    With codes, ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)``, which encodes the training rows by
+    folds. No row's features contain its own target then.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"age": [20, 30, 40, 50], "city": ["Rome", None, "Oslo", "Rome"]})
+    >>> TableEncoder().fit_transform(X, np.array([0, 1, 1, 0]))
+    array([[20.,  1.],
+           [30., nan],
+           [40.,  0.],
+           [50.,  1.]])
     """
 
     def __init__(
@@ -61,132 +72,169 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         style: str = "trees",
         is_classification: bool = True,
         seed: int = 0,
-        max_levels: int = 30,
-        topics: int = 16,
+        max_categories: int = 30,
+        max_topics: int = 16,
         month_first: bool = False,
     ):
         self.style = style
         self.is_classification = is_classification
         self.seed = seed
-        self.max_levels = max_levels
-        self.topics = topics
+        self.max_categories = max_categories
+        self.max_topics = max_topics
         self.month_first = month_first
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> TableEncoder:
-        """Learn what each column holds."""
+        """Detect the columns' kinds, and fit the encoders."""
         self.fit_transform(X, y)
         return self
 
     def fit_transform(self, X: pd.DataFrame, y: np.ndarray) -> np.ndarray:
-        """Learn what each column holds, and give the features of these rows.
+        """Fit, and return the features of the training rows.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+            Raw columns.
+        y : numpy.ndarray of shape (rows,)
+            Target, as `target_array` returns it.
+
+        Returns
+        -------
+        numpy.ndarray of shape (rows, features)
 
         Raises
         ------
         FeatureError
-            If two columns have one name, or no column has anything to learn from.
+            If two columns have the same name, or if no column can be used.
         """
-        floats = self._recognise(X)
-        kinds = [column.kind for column in self.columns_.values() for _ in column.parts]
-        target = target_encoder(y, self.is_classification, self.seed)
+        floats = self._detect_columns(X)
+        kinds = self._float_kinds()
+        target_encoder = make_target_encoder(y, self.is_classification, self.seed)
         if self.style == "linear":
-            levels = {str(name): column.levels for name, column in self.columns_.items() if column.kind == "category"}
-            self._branches = linear_branches(kinds, target, floats, levels)
+            categories = {
+                str(name): column.categories
+                for name, column in self.columns_.items()
+                if isinstance(column, CategoryColumn) and column.kind == "category"
+            }
+            self.transformer_ = make_linear_transformer(kinds, target_encoder, floats, categories)
         else:
-            self._branches = tree_branches(kinds, target)
+            self.transformer_ = make_tree_transformer(kinds, target_encoder)
         with warnings.catch_warnings():
-            # A class with fewer rows than there are folds is encoded all the same, by the folds it is in.
+            # Classes with fewer rows than folds can still be encoded, by the folds they are in.
             warnings.filterwarnings("ignore", message="The least populated class")
-            return self._branches.fit_transform(floats, y)
+            return self.transformer_.fit_transform(floats, y)
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
-        """Features of rows with the columns known from training, in any order.
+        """Return the features of rows.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+            The columns in ``columns_``, in any order; other columns are ignored.
+
+        Returns
+        -------
+        numpy.ndarray of shape (rows, features)
 
         Raises
         ------
         FeatureError
-            If a column that the model uses is missing.
+            If a column of the model is missing.
         """
-        check_is_fitted(self, "_branches")
+        check_is_fitted(self, "transformer_")
         missing = [str(name) for name in self.columns_ if name not in X.columns]
         if missing:
-            raise FeatureError(f"These columns are needed for a prediction and are missing: {', '.join(missing)}.")
-        return self._branches.transform(self._read(X)[0])
+            raise FeatureError(f"The model needs these columns, which are missing: {', '.join(missing)}.")
+        return self.transformer_.transform(self._read_columns(X)[0])
 
-    def direct(self) -> ArrayEncoder:
-        """The same transformation for plain arrays of checked values, without what pandas and checks cost a row."""
-        check_is_fitted(self, "_branches")
+    def array_encoder(self) -> ArrayEncoder:
+        """Return an encoder that computes the same features from plain arrays of valid values."""
+        check_is_fitted(self, "transformer_")
         return ArrayEncoder(self)
 
+    def feature_kinds(self) -> list[str]:
+        """Return the kind of each feature of the style ``"trees"``; encoded codes are numbers, and come last."""
+        kinds = [kind for kind in self._float_kinds() if kind != "code"]
+        return kinds + ["number"] * (len(self.get_feature_names_out()) - len(kinds))
+
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Names of the features, made of the columns' names."""
-        check_is_fitted(self, "_branches")
+        """Return the names of the features, derived from the names of the columns."""
+        check_is_fitted(self, "transformer_")
         names = [
             f"{name}_{part}" if part else str(name) for name, column in self.columns_.items() for part in column.parts
         ]
-        return self._branches.get_feature_names_out(np.array(names, dtype=object))
+        return self.transformer_.get_feature_names_out(np.array(names, dtype=object))
 
-    def _recognise(self, X: pd.DataFrame) -> np.ndarray:
-        """Set ``columns_`` and ``left_out_``; the columns as floats."""
+    def _float_kinds(self) -> list[str]:
+        """Return the kind of each float column; a date, for example, is read into several of them."""
+        return [column.kind for column in self.columns_.values() for _ in column.parts]
+
+    def _detect_columns(self, X: pd.DataFrame) -> np.ndarray:
+        """Set ``columns_`` and ``excluded_``, and return the columns as floats."""
         if not X.columns.is_unique:
-            twice = sorted({str(name) for name in X.columns[X.columns.duplicated()]})
-            raise FeatureError(f"Two columns have the same name: {', '.join(twice)}.")
+            duplicates = sorted({str(name) for name in X.columns[X.columns.duplicated()]})
+            raise FeatureError(f"Two columns have the same name: {', '.join(duplicates)}. Rename one of them.")
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
-        found = {
-            name: recognise(values, self.max_levels, self.topics, self.seed, self.month_first)
-            for name, values in X.items()
-        }
-        self.left_out_ = {name: column.reason for name, column in found.items() if isinstance(column, LeftOut)}
-        self.columns_ = {name: column for name, column in found.items() if name not in self.left_out_}
-        floats, empty = self._read(X, _nothing_to_learn)
-        self.left_out_ |= empty
-        self.columns_ = {name: column for name, column in self.columns_.items() if name not in empty}
+        options = DetectionOptions(self.max_categories, self.max_topics, self.seed, self.month_first)
+        self.columns_, self.excluded_ = {}, {}
+        for name, values in X.items():
+            column = detect_column(values, options)
+            if isinstance(column, ExcludedColumn):
+                self.excluded_[name] = column.reason
+            else:
+                self.columns_[name] = column
+        floats, uninformative = self._read_columns(X, _find_exclusion_reason)
+        for name, reason in uninformative.items():
+            self.excluded_[name] = reason
+            del self.columns_[name]
         if not self.columns_:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.left_out_.items())
-            raise FeatureError(f"No column has anything to learn from ({reasons or 'there is none'}).")
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.excluded_.items())
+            raise FeatureError(f"No column can be used to learn from ({reasons or 'the table has no columns'}).")
         return floats
 
-    def _read(
-        self, X: pd.DataFrame, refused: Callable[[np.ndarray], str] | None = None
+    def _read_columns(
+        self, X: pd.DataFrame, find_exclusion_reason: Callable[[np.ndarray], str] = lambda floats: ""
     ) -> tuple[np.ndarray, dict[str, str]]:
-        """Columns as floats in one array, and those that are refused.
+        """Return the columns as floats in one array, and the reasons why some are not in it.
 
-        Each is read into its place at once: what is freed between others goes back to no one. The array is row by row
-        in memory, for of any other scikit-learn makes a copy when it draws the rows that it finds its bins from.
+        The array is filled column by column, to hold the table in memory only once. It is in C order, because
+        scikit-learn's histogram gradient boosting copies any other.
         """
         width = sum(len(column.parts) for column in self.columns_.values())
-        floats, end, left_out = np.empty((len(X), width)), 0, {}
+        table, end, excluded = np.empty((len(X), width)), 0, {}
         for name, column in self.columns_.items():
-            read = column.read(X[name])
-            if refused and (reason := refused(read)):
-                left_out[name] = reason
+            floats = column.to_floats(X[name])
+            if reason := find_exclusion_reason(floats):
+                excluded[name] = reason
                 continue
-            floats[:, end : end + read.shape[1]] = read
-            end += read.shape[1]
-        return _narrowed(floats, end), left_out
+            table[:, end : end + floats.shape[1]] = floats
+            end += floats.shape[1]
+        return _keep_first_columns(table, end), excluded
 
 
-def _narrowed(floats: np.ndarray, width: int) -> np.ndarray:
-    """The first columns, row by row in the memory of all."""
-    if width == floats.shape[1]:
-        return floats
-    flat = floats.reshape(-1)
-    for start in range(0, len(floats), _ROWS_AT_ONCE):
-        some = floats[start : start + _ROWS_AT_ONCE, :width].copy()
-        flat[start * width : start * width + some.size] = some.reshape(-1)
-    return flat[: len(floats) * width].reshape(len(floats), width)
+def _keep_first_columns(table: np.ndarray, width: int) -> np.ndarray:
+    """Return the first columns as an array in C order, moved within the memory of `table` instead of copied."""
+    if width == table.shape[1]:
+        return table
+    memory = table.reshape(-1)
+    for start in range(0, len(table), _CHUNK_ROWS):
+        chunk = table[start : start + _CHUNK_ROWS, :width].copy()
+        memory[start * width : start * width + chunk.size] = chunk.reshape(-1)
+    return memory[: len(table) * width].reshape(len(table), width)
 
 
-def _nothing_to_learn(read: np.ndarray) -> str:
-    """Why a column tells nothing, or an empty text."""
-    if read.shape[1] == 0:
+def _find_exclusion_reason(floats: np.ndarray) -> str:
+    """Return why a column of shape (rows, parts) cannot be learned from; empty if it can."""
+    rows, parts = floats.shape
+    if parts == 0:
         return "always the same value"
-    first = read[:, 0]
-    present = first[~np.isnan(first)]
+    values = floats[:, 0]
+    present = values[~np.isnan(values)]
     if len(present) == 0:
         return "all values are missing"
-    if len(present) < max(FEWEST_VALUES, FEWEST_VALUES_SHARE * len(first)) and len(present) < len(first):
+    if len(present) < max(MIN_VALUES, MIN_VALUES_SHARE * rows) and len(present) < rows:
         return "nearly all values are missing"
-    if len(present) == len(first) and read.shape[1] == 1 and present.min() == present.max():
+    if len(present) == rows and parts == 1 and present.min() == present.max():
         return "always the same value"
     return ""

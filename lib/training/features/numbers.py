@@ -1,4 +1,4 @@
-"""Reading of numbers: whatever looks like one becomes a float, the rest is missing."""
+"""Number columns: values that look like a number become floats, all others become NaN."""
 
 from __future__ import annotations
 
@@ -10,62 +10,69 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-# Random forests and xgboost compute in float32, whose largest number is about 3.4e38; a scaler squares.
-LARGEST = 1e30
+# Larger numbers are clipped. Random forests and XGBoost compute in float32, whose largest number is about 3.4e38, and
+# a scaler squares its input.
+MAX_MAGNITUDE = 1e30
 
 _AMOUNT = re.compile(r"(?P<sign>[+-]?)[$€£]?\s?(?P<number>\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?)")
-_TRUTH = {"true": 1.0, "false": 0.0}
+_BOOLEAN_WORDS = {"true": 1.0, "false": 0.0}
 
 
-def read_numbers(values: pd.Series) -> np.ndarray:
-    """Floats of a column, NaN where there is no finite number.
+def parse_numbers(values: pd.Series) -> np.ndarray:
+    """Convert a column to floats, with NaN for anything but a finite number.
 
     Parameters
     ----------
-    values : pandas.Series
+    values : pandas.Series of shape (rows,)
         Numbers of any type, booleans (1 and 0), durations (seconds) or text such as ``"1e3"``,
         ``"$7.25"`` and ``"1,024.50"``.
 
     Returns
     -------
-    numpy.ndarray
-        float64, no larger than ``LARGEST`` either way, and never a view of `values`.
+    numpy.ndarray of shape (rows,)
+        float64, clipped to ``MAX_MAGNITUDE`` in either direction; never a view of `values`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> parse_numbers(pd.Series(["1e3", "-$7.25", "n/a"]))
+    array([1000.  ,   -7.25,     nan])
     """
     if values.dtype.kind in "iufb":
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     elif values.dtype.kind == "m":
         numbers = values.dt.total_seconds().to_numpy(dtype=np.float64, copy=True)
     else:
-        numbers = _read_text(values)
+        numbers = _parse_texts(values)
     numbers[np.isinf(numbers)] = np.nan
-    return np.clip(numbers, -LARGEST, LARGEST, out=numbers)
+    return np.clip(numbers, -MAX_MAGNITUDE, MAX_MAGNITUDE, out=numbers)
 
 
-def _read_text(values: pd.Series) -> np.ndarray:
+def _parse_texts(values: pd.Series) -> np.ndarray:
     import pandas as pd
 
     values = values.astype(object)
     numbers = np.array(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
-    unread = np.isnan(numbers) & values.notna().to_numpy()
-    if unread.any():
-        numbers[unread] = [_read_word(str(value)) for value in values[unread]]
+    not_parsed = np.isnan(numbers) & values.notna().to_numpy()
+    if not_parsed.any():
+        numbers[not_parsed] = [_parse_text(str(value)) for value in values[not_parsed]]
     return numbers
 
 
-def _read_word(word: str) -> float:
-    """A number that pandas does not read: with a currency, with commas between thousands, true or false."""
-    match = _AMOUNT.fullmatch(word.strip())
+def _parse_text(text: str) -> float:
+    """Parse a number that pandas does not: with a currency sign, with thousands separators, true or false."""
+    match = _AMOUNT.fullmatch(text.strip())
     if match:
         return float(match["sign"] + match["number"].replace(",", ""))
-    return _TRUTH.get(word.strip().lower(), np.nan)
+    return _BOOLEAN_WORDS.get(text.strip().lower(), np.nan)
 
 
 class NumberColumn:
-    """A column of numbers, read as one float."""
+    """Reader of a number column."""
 
     kind = "number"
     parts = ("",)
 
-    def read(self, values: pd.Series) -> np.ndarray:
-        """Floats, shape (rows, 1)."""
-        return read_numbers(values)[:, None]
+    def to_floats(self, values: pd.Series) -> np.ndarray:
+        """Return the numbers, of shape (rows, 1)."""
+        return parse_numbers(values)[:, None]

@@ -1,4 +1,4 @@
-"""Reading of free text: the words that matter, and a few topics made of them."""
+"""Free-text columns: the weights of a few topics."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
-from lib.training.features.categories import as_word
+from lib.training.features.categories import category_name
 
-# Vocabulary and topics settle long before a million rows, and splitting text into words is slow.
+# Vocabulary and topics are learned from a sample: they are stable long before a million rows.
 SAMPLE_ROWS = 50_000
-VOCABULARY = 5_000
+MAX_VOCABULARY = 5_000
 
 
 class TextColumn:
-    """A column of free text, read as weights of topics (latent semantic analysis).
+    """Reader of a free-text column: the weights of topics (latent semantic analysis).
 
     Parameters
     ----------
     values : pandas.Series
         The training column.
-    topics : int
-        How many topics at the most.
+    max_topics : int
+        Maximum number of topics.
     seed : int
-        Of the sample and of the decomposition.
+        Seed of the sample and of the decomposition.
 
     Raises
     ------
     ValueError
-        If no word is in two rows.
+        If no word occurs in two rows.
 
     References
     ----------
@@ -39,24 +39,25 @@ class TextColumn:
 
     kind = "text"
 
-    def __init__(self, values: pd.Series, topics: int, seed: int):
-        words = _words(values.sample(min(len(values), SAMPLE_ROWS), random_state=seed))
-        # Single letters and digits count: in "Flat 3 B" they are what differs. A word of one row only
-        # (an order number) is left out: the next row would have another one in its place.
-        self._weights = TfidfVectorizer(
-            token_pattern=r"(?u)\b\w+\b", min_df=2, max_features=VOCABULARY, sublinear_tf=True
+    def __init__(self, values: pd.Series, max_topics: int, seed: int):
+        texts = _to_texts(values.sample(min(len(values), SAMPLE_ROWS), random_state=seed))
+        # The pattern includes single letters and digits: they tell "Flat 3 B" from "Flat 3 C". Words in one row only,
+        # such as order numbers, are dropped, because new rows contain others.
+        self._vectorizer = TfidfVectorizer(
+            token_pattern=r"(?u)\b\w+\b", min_df=2, max_features=MAX_VOCABULARY, sublinear_tf=True
         )
-        weights = self._weights.fit_transform(words)
-        self._topics = TruncatedSVD(min(topics, weights.shape[1]), random_state=seed)
-        # The number of threads would change the last digits, and with them a tree.
+        word_weights = self._vectorizer.fit_transform(texts)
+        self._topics = TruncatedSVD(min(max_topics, word_weights.shape[1]), random_state=seed)
+        # The number of threads would change the last digits, and through them a tree.
         with threadpool_limits(1, user_api="blas"):
-            self._topics.fit(weights)
-        self.parts = tuple(f"topic_{number}" for number in range(self._topics.n_components))
+            self._topics.fit(word_weights)
+        self.parts = tuple(f"topic_{index}" for index in range(self._topics.n_components))
 
-    def read(self, values: pd.Series) -> np.ndarray:
-        """Topic weights, shape (rows, topics); zeros where there is no text."""
-        return self._topics.transform(self._weights.transform(_words(values)))
+    def to_floats(self, values: pd.Series) -> np.ndarray:
+        """Return topic weights, of shape (rows, topics); zeros for missing text."""
+        return self._topics.transform(self._vectorizer.transform(_to_texts(values)))
 
 
-def _words(values: pd.Series) -> list[str]:
-    return ["" if missing else as_word(value) for value, missing in zip(values, values.isna(), strict=True)]
+def _to_texts(values: pd.Series) -> list[str]:
+    is_missing = values.isna()
+    return ["" if missing else category_name(value) for value, missing in zip(values, is_missing, strict=True)]

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
 from lib import metrics
+from lib.backends import model_files
 from lib.backends.azureml import environment, scoring_job, snapshot
 from lib.backends.azureml.remote_model import MARK, RemoteModel, is_remote
 
@@ -30,6 +31,7 @@ def folder(tmp_path):
         model, str(tmp_path / "model"), signature=signature, serialization_format="cloudpickle", pip_requirements=[]
     )
     (tmp_path / "model" / MARK).write_text("{}")
+    model_files.add_code(tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -91,7 +93,7 @@ def test_a_folder_is_known_by_its_mark(folder, tmp_path):
 )
 def test_its_environment_is_its_own_with_a_server(folder, monkeypatch, dependencies, added):
     (folder / "conda.yaml").write_text(yaml.safe_dump({"name": "automl", "dependencies": dependencies}))
-    monkeypatch.setattr(environment, "_registered", lambda workspace, name, text: (name, yaml.safe_load(text)))
-    name, conda = environment.of_model(None, folder)
+    monkeypatch.setattr(environment, "_register_conda", lambda workspace, name, text: (name, yaml.safe_load(text)))
+    name, conda = environment.for_model(None, folder)
     assert name == "millrace-model" and conda["dependencies"][0] == "python=3.10"
     assert ("azureml-inference-server-http" in conda["dependencies"][-1].get("pip", [])) is added

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lib.paths import ROOT
-from lib.scoring import wire_protocol
+from lib.serving.server.request_log import framing
 
 if TYPE_CHECKING:
     from lib.serving.server.traffic import Answered
@@ -68,7 +68,7 @@ class Keeper(asyncio.Protocol):
                 self._starting = asyncio.ensure_future(self._start())
             return
         about = [time.time(), 1000 * answered.seconds, answered.pool.version, answered.pool.folder.name]
-        self._transport.write(wire_protocol.kept(msgspec.json.encode(about), body, answered.answer.content))
+        self._transport.write(framing.pack(msgspec.json.encode(about), body, answered.answer.content))
         self.counts["handed_on"] += 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

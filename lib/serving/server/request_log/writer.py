@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from lib.scoring import wire_protocol
 from lib.scoring.model import Model, read
 from lib.scoring.requests import Limits, Reader
+from lib.serving.server.request_log import framing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -203,7 +203,7 @@ def _read(source: socket.socket, taken: queue.Queue) -> None:
     buffer = bytearray()
     while data := source.recv(READ_BYTES):
         buffer += data
-        taken.put(list(wire_protocol.take_kept(buffer)))
+        taken.put(list(framing.take(buffer)))
         if len(data) < FEW_BYTES:
             time.sleep(NAP_SECONDS)  # to wake for each of many small requests would take a core's time from the workers
     taken.put(None)

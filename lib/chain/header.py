@@ -1,0 +1,99 @@
+"""Column names in parameters, checked against the table's header before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib import pipelines
+from lib.data import sources
+from lib.data.endings import PARQUET
+from lib.errors import InputError, suggest
+from lib.parameters import Parameters
+from lib.paths import ROOT
+
+_DERIVED = ("target_column", "key_columns", "time_column")  # `prepare_data` may make these
+_MAX_SCANNED_BYTES = 64 * 2**20
+
+
+def column_faults(parameters: Parameters) -> list[str]:
+    """Return a sentence for each column that a parameter names and the table does not have.
+
+    Only the header is read. Columns that the pipeline's own code may add, and tables whose header cannot be read
+    cheaply (databases, remote files), are not checked.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        ``data``, ``encoding``, ``pipeline`` and the parameters that name columns.
+    """
+    overridden = _overridden_hooks(parameters.pipeline)
+    if "load_data" in overridden:
+        return []
+    columns = read_header(parameters.data, parameters.get("encoding") or "")
+    if columns is None:
+        return []
+    named = {
+        "target_column": [parameters.target_column],
+        "drop_columns": parameters.drop_columns,
+        "key_columns": parameters.key_columns,
+        "time_column": [parameters.time_column] if parameters.split == "time" else [],
+    }
+    return [
+        f"{parameter}: {parameters.data} has no column {name!r}. {suggest(name, columns)}"
+        for parameter, names in named.items()
+        if not ("prepare_data" in overridden and parameter in _DERIVED)
+        for name in names
+        if name not in columns
+    ]
+
+
+def read_header(data: str, encoding: str = "") -> list[str] | None:
+    """Return the column names of a table, or None if they cannot be read cheaply and for certain.
+
+    Parameters
+    ----------
+    data : str
+        An address as the parameter ``data`` takes it.
+    encoding : str
+        Of a text file; empty: detect it.
+    """
+    if sources.is_remote(data):
+        return None
+    try:
+        paths = sources.files(data)
+        columns = _parquet_columns(paths) if paths[0].suffix.lower() in PARQUET else _text_columns(paths[0], encoding)
+    except InputError:
+        return None  # reading the table reports it, with more detail
+    columns = [column.strip() for column in columns]
+    has_duplicates = len(set(columns)) < len(columns)  # which reading renames
+    return None if has_duplicates else columns or None
+
+
+def _parquet_columns(paths: Sequence[Path]) -> list[str]:
+    from lib.data import parquet
+
+    names = parquet.names_in(paths[0])
+    return [*names, *(name for name in parquet.folder_values(paths) if name not in names)]
+
+
+def _text_columns(path: Path, encoding: str) -> list[str]:
+    """Return the header of a text file, from its beginning unless it is small or its beginning leaves doubts."""
+    from lib.data import dialect
+
+    detected = None if encoding else dialect.foresee(path)
+    if detected is None and path.stat().st_size <= _MAX_SCANNED_BYTES:
+        detected = dialect.look(path, encoding)
+    return detected.header if detected is not None else []
+
+
+def _overridden_hooks(pipeline: str) -> set[str]:
+    """Return the names of the methods that a pipeline's file defines; importing it would import pandas."""
+    if pipeline == "base" or pipeline not in pipelines.available():
+        return set()
+    source = (ROOT / "lib" / "pipelines" / f"{pipeline}.py").read_text(encoding="utf-8")
+    hooks = set(re.findall(r"^    def (\w+)", source, flags=re.MULTILINE))
+    if "(BasePipeline)" not in source:  # its parent, another child class, may override any hook
+        hooks |= {"load_data", "prepare_data"}
+    return hooks

@@ -1,0 +1,51 @@
+"""The command line as messages print it: ready to be pasted into a shell."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from shlex import quote
+
+from lib.paths import ROOT
+
+PROGRAM = "run_all.py"
+
+
+def python_program() -> str:
+    """Return Python as a person would type it: ``.venv/bin/python`` in the project's folder."""
+    program = Path(sys.executable)
+    if program.is_relative_to(ROOT):
+        return format_path(program)
+    # The first Python on the PATH, as in an activated conda environment.
+    return "python" if shutil.which("python") == sys.executable else str(program)
+
+
+def format_path(path: Path) -> str:
+    """Return a path as a command needs it in the current folder: relative to the project's, elsewhere absolute.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute.
+    """
+    in_project = Path.cwd() == ROOT and path.is_relative_to(ROOT)
+    return str(path.relative_to(ROOT) if in_project else path)
+
+
+def command(*arguments: str | Path) -> str:
+    """Return a command of ``run_all.py`` with the Python that runs it.
+
+    Parameters
+    ----------
+    *arguments : str or Path
+        Quoted where the shell needs it; absolute paths in the project are shortened.
+
+    Examples
+    --------
+    >>> command("endpoint", "stop", "my shop").partition(" ")[2]
+    "run_all.py endpoint stop 'my shop'"
+    """
+    words = [python_program(), format_path(ROOT / PROGRAM)]
+    words += [format_path(word) if isinstance(word, Path) else word for word in arguments]
+    return " ".join(map(quote, words))

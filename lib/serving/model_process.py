@@ -1,0 +1,60 @@
+"""A process that answers with a model, on the code that was saved with the model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lib.forkserver import ForkServer
+from lib.scoring import wire_protocol
+from lib.scoring.model_folder import ModelError, code_folder, find
+
+
+def start(
+    model_folder: Path, module: str, name: str, version: str, *, folder: Path | None = None, log: Path | None = None
+) -> ForkServer:
+    """Start a fork server that runs a module of the model's own code, and sees nothing of this checkout.
+
+    Parameters
+    ----------
+    model_folder : Path
+        The model folder, whose digest has been verified: its code is about to run.
+    module : str
+        ``lib.scoring.worker`` or ``lib.scoring.batch``.
+    name, version : str
+        Name and version of the model, repeated in its answers.
+    folder, log : Path, optional
+        Working directory, and file for the output; by default this process's own.
+
+    Raises
+    ------
+    ModelError
+        If the model was saved without the code that serves it.
+    """
+    model_folder = find(model_folder)
+    code = str(code_folder(model_folder).resolve())
+    # Sharing a row among threads costs more than it saves; and a process with threads must not fork.
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    # pandas imports Arrow, whose allocator would start a thread.
+    variables["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+    environment = {**os.environ, **variables, "PYTHONPATH": code, "PYTHONUNBUFFERED": "1"}
+    return ForkServer(
+        module, [str(model_folder.resolve()), name, version], environment=environment, folder=folder, log=log
+    )
+
+
+def check_protocol(facts: dict[str, Any]) -> None:
+    """Check that the code saved with a model speaks this release's protocol.
+
+    Raises
+    ------
+    ModelError
+        If it does not.
+    """
+    if facts.get("protocol") != wire_protocol.VERSION:
+        raise ModelError(
+            f"The model was saved by another release: its code speaks version {facts.get('protocol')} of the worker "
+            f"protocol, and this release version {wire_protocol.VERSION}. Run the chain again, so that the model is "
+            "trained and registered anew."
+        )
