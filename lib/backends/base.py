@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lib.serving.deploying.status import EndpointStatus
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,33 +35,6 @@ class Check:
     name: str
     result: str
     ok: bool = True
-
-
-@dataclass(frozen=True)
-class EndpointStatus:
-    """The state of an endpoint.
-
-    Attributes
-    ----------
-    name : str
-    state : str
-        ``"running"``, ``"stopped"``, ``"died"`` or another word for the user.
-    url : str
-        The address that accepts rows by POST; empty unless the endpoint is running.
-    version : str
-        The model version that the endpoint serves, or served last.
-    sha256 : str
-        SHA-256 of that version's files.
-    detail : str
-        Further facts for the user, such as the process, the start time and the log file.
-    """
-
-    name: str
-    state: str
-    url: str = ""
-    version: str = ""
-    sha256: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,6 +109,9 @@ class Endpoint(Protocol):
         The endpoint calls ``check(url, key)``, or ``check(url, key, headers)`` if a header selects the version.
         """
 
+    def exists(self) -> bool:
+        """Return whether there is an endpoint."""
+
     def status(self) -> EndpointStatus:
         """Return the current state."""
 
@@ -202,7 +180,7 @@ class Backend(Protocol):
         """Describe a table's location for the user; raise DataError if there is no such table."""
 
     def read_table(
-        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
         """Read a table from the data store or from a path, with the options of `lib.data.tables.read`."""
 

@@ -47,7 +47,9 @@ class Execution:
 
     def depends_on(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that its results depend on: its inputs, and the parameters that its stage reads."""
-        inputs = {name: value for name, value in self.select_parameters(values).items() if name not in (USE_CASE, OVERRIDES)}
+        inputs = {
+            name: value for name, value in self.select_parameters(values).items() if name not in (USE_CASE, OVERRIDES)
+        }
         if USE_CASE not in self.notebook.parameters:
             return inputs
         azure = AZURE if values.get("backend") == "azureml" else ()

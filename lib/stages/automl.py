@@ -126,7 +126,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     if found.warning:
         print(f"Warning: {found.warning}")
     train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
-    y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
     X, X_test = train.drop(columns=target), test.drop(columns=target)
 
     is_here = found.folder is None

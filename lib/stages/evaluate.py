@@ -233,7 +233,7 @@ def _champion(
 
 def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
     target = parameters.target_column
-    truth = tables.column(test, target, where="the test rows")
+    truth = tables.get_column(test, target, where="the test rows")
     predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
     scores = {one.name: one.score(truth, predictions) for one in metrics.for_task(parameters.task)}
     return Contender(name, run_id, scores, predictions)

@@ -14,7 +14,7 @@ BASE = load([]).values
 _HAND_ON = """import types
 from lib import outputs
 mine = types.SimpleNamespace(publish_outputs=lambda **values: outputs.glue(values))"""
-_PATIENCE_SECONDS = 240
+_MAX_WAIT_SECONDS = 240
 
 
 def notebook(folder, name, *cells, parameters="", hand_on=""):
@@ -109,7 +109,7 @@ def papermill_says(cells):
 
 def wait_for(true, what="what was waited for"):
     """Wait until a condition holds."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _MAX_WAIT_SECONDS
     while not (found := true()):
         assert time.monotonic() < deadline, f"{what} did not come"
         time.sleep(0.02)
@@ -145,7 +145,7 @@ def meet(folder, mine, other):
     """Source of a cell that goes on only once another notebook's cell is at the same point."""
     return (
         f"import pathlib, time\nfolder = pathlib.Path({str(folder)!r})\n(folder / {mine}).touch()\n"
-        f"deadline = time.monotonic() + {_PATIENCE_SECONDS}\n"
+        f"deadline = time.monotonic() + {_MAX_WAIT_SECONDS}\n"
         f"while not (folder / {other}).exists():\n"
         "    assert time.monotonic() < deadline, 'the other one did not come'\n    time.sleep(0.02)"
     )

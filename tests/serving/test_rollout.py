@@ -17,7 +17,7 @@ from benchmarks.rollout import through_everything
 from lib.errors import EndpointError
 from lib.scoring.model import load
 from lib.serving import process
-from lib.serving.deploying.endpoint import Keeping, LocalEndpoint
+from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout, Watch
 from tests.processes import has_ended
 from tests.served_models import ROW, Client
@@ -27,19 +27,19 @@ from tests.served_models import ROW, Client
 
 class TestWatch:
     def test_few_failures_break_no_limit_and_many_do(self):
-        watch = Watch(Rollout(most_errors=0.1))
-        assert not any(watch.note(0.01, number % 20 == 0) for number in range(100))
-        broken = next(filter(None, (watch.note(0.01, True) for _ in range(20))))
-        assert "may (endpoint_max_error_rate)" in broken
+        watch = Watch(Rollout(max_error_rate=0.1))
+        assert not any(watch.record(0.01, number % 20 == 0) for number in range(100))
+        broken = next(filter(None, (watch.record(0.01, True) for _ in range(20))))
+        assert "(endpoint_max_error_rate)" in broken
 
     def test_one_failure_is_no_share_of_anything(self):
-        watch = Watch(Rollout(most_errors=0))
-        assert not any(watch.note(0.01, True) for _ in range(19)) and watch.note(0.01, True)
+        watch = Watch(Rollout(max_error_rate=0))
+        assert not any(watch.record(0.01, True) for _ in range(19)) and watch.record(0.01, True)
 
     def test_slow_answers(self):
-        watch = Watch(Rollout(most_latency_ms=100))
-        assert not any(watch.note(0.5 if number % 50 == 0 else 0.01, False) for number in range(200))
-        assert "endpoint_p95_latency_ms" in next(filter(None, (watch.note(0.5, False) for _ in range(100))))
+        watch = Watch(Rollout(p95_latency_ms=100))
+        assert not any(watch.record(0.5 if number % 50 == 0 else 0.01, False) for number in range(200))
+        assert "endpoint_p95_latency_ms" in next(filter(None, (watch.record(0.5, False) for _ in range(100))))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def wait_until(true, seconds=60):
 
 def test_share_mirror_all_and_back(models, live):
     status = live.deploy(models / "regressor", "2", rollout=Rollout(percent=0))
-    assert (status.version, set(ask(live, 20))) == ("1", {"1"}) and "gets 0 %" in status.beside
+    assert (status.version, set(ask(live, 20))) == ("1", {"1"}) and "gets 0 %" in status.other_version
     named = next(path.name for path in (live.folder / "deployments").glob("2-*"))
     assert ask(live, azureml_model_deployment=named) == ["2"]
     assert Client(status.url, live.keys()["primary"]).ask(azureml_model_deployment="none")[0] == 404
@@ -102,13 +102,13 @@ def test_share_mirror_all_and_back(models, live):
     live.shift(0, mirror=100)
     assert set(ask(live, 10)) == {"1"}
     # A regressor answers otherwise than a classifier.
-    wait_until(lambda: "0 of 10 answers the same" in live.status().beside)
+    wait_until(lambda: "0 of 10 answers the same" in live.status().other_version)
     live.shift(50)
     assert set(ask(live, 60)) == {"1", "2"}
     assert (live.shift(100).version, set(ask(live, 10))) == ("2", {"2"})
     back = live.roll_back()
-    assert (back.version, back.beside, set(ask(live, 10))) == ("1", "", {"1"})
-    with pytest.raises(EndpointError, match="no version before this one"):
+    assert (back.version, back.other_version, set(ask(live, 10))) == ("1", "", {"1"})
+    with pytest.raises(EndpointError, match="no earlier version to go back to"):
         live.roll_back()
     with pytest.raises(EndpointError, match="no new version"):
         live.shift(10)
@@ -116,7 +116,7 @@ def test_share_mirror_all_and_back(models, live):
 
 def test_the_version_before_comes_up_again_after_it_was_let_go(models, live):
     live.deploy(models / "classifier", "2", rollout=Rollout(watch_minutes=0))
-    wait_until(lambda: not live.status().beside)
+    wait_until(lambda: not live.status().other_version)
     assert ask(live) == ["2"] and live.roll_back().version == "1" and ask(live) == ["1"]
     assert live.roll_back().version == "2" and ask(live) == ["2"]
 
@@ -124,15 +124,15 @@ def test_the_version_before_comes_up_again_after_it_was_let_go(models, live):
 @pytest.mark.parametrize(
     ("note", "limits", "why"),
     [
-        ("fail", {"most_errors": 0.1}, "endpoint_max_error_rate"),
-        ("wait", {"most_latency_ms": 250}, "endpoint_p95_latency_ms"),
+        ("fail", {"max_error_rate": 0.1}, "endpoint_max_error_rate"),
+        ("wait", {"p95_latency_ms": 250}, "endpoint_p95_latency_ms"),
     ],
 )
 def test_a_broken_limit_takes_all_traffic_back_and_no_request_fails(live, flawed, note, limits, why):
     live.deploy(flawed, "2", rollout=Rollout(**limits), check=lambda url, key: Client(url, key).ask())
     assert ask(live) == ["2"]
     ask(live, 45, note=note)
-    wait_until(lambda: live.status().version == "1" and not live.status().beside)
+    wait_until(lambda: live.status().version == "1" and not live.status().other_version)
     assert why in live.status().events[-1] and set(ask(live, 5, note=note)) == {"1"}
 
 
@@ -167,7 +167,7 @@ def test_no_request_fails_through_a_rollout_a_rollback_killed_workers_and_new_ke
 
 
 def test_what_was_asked_is_kept_by_day(models, live):
-    live.deploy(models / "classifier", "2", keeping=Keeping(columns=("age", "city")))
+    live.deploy(models / "classifier", "2", request_log=RequestLogSettings(columns=("age", "city")))
     ask(live, 3)
     Client(live.status().url, live.keys()["primary"]).ask(body='{"data": []}')
     wait_until(lambda: list(live.folder.glob("requests/day=*/v2-*.parquet")))

@@ -32,7 +32,7 @@ from sklearn.pipeline import Pipeline
 from lib import metrics
 from lib.automl import Result, SearchRequest, Trial
 from lib.automl.trials import fallback
-from lib.automl.trials.worker_pool import LOOK_SECONDS, environment
+from lib.automl.trials.worker_pool import CHECK_INTERVAL_SECONDS, environment
 from lib.errors import StageError
 from lib.training.features import TableEncoder, target_array
 
@@ -121,7 +121,7 @@ def _ended(folder: Path, until: float, most_bytes: int) -> str:
                 return "The time was up before the engine was done"
             if _memory(process.pid) > most_bytes:
                 return f"The engine took more than {most_bytes / 2**30:.1f} GB of memory"
-            with_rest = min(LOOK_SECONDS, max(until - time.monotonic(), 0.01))
+            with_rest = min(CHECK_INTERVAL_SECONDS, max(until - time.monotonic(), 0.01))
             try:
                 process.wait(with_rest)
             except subprocess.TimeoutExpired:

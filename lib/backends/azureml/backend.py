@@ -97,13 +97,13 @@ class AzureBackend:
         return self._tables.find(uri, encoding)
 
     def read_table(
-        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
         """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or one of this machine.
 
-        Datasets come with texts as pandas has them, so that `arrow_texts` changes nothing.
+        Datasets come with texts as pandas has them, so that `arrow_strings` changes nothing.
         """
-        return self._tables.read(uri, without, encoding)
+        return self._tables.read(uri, exclude, encoding)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet, and register it as a dataset."""

@@ -95,7 +95,7 @@ class Tables:
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", described=path)
 
-    def read(self, uri: str, without: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
+    def read(self, uri: str, exclude: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
         """Table of an address of any kind; see `lib.data.tables.read`."""
         dataset = self._dataset(self.registered(uri, encoding))
         # It prints its telemetry, and which identity it uses.
@@ -107,8 +107,8 @@ class Tables:
                 f"The dataset {dataset.name}, version {dataset.version}, has no row. Register one with rows."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
-        kept = cleaning.drop_columns(frame, list(without), where=uri)
-        kept.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
+        kept = cleaning.drop_columns(frame, list(exclude), where=uri)
+        kept.attrs.update({tables.NOTES: [], tables.UNREAD: list(exclude)})
         return kept
 
     def dataset(self, uri: str) -> Any:
@@ -140,7 +140,7 @@ class Tables:
         import pyarrow.parquet as pq
         from azureml.core import Dataset
 
-        arrow = to_dataset_types(tables.as_arrow(frame))
+        arrow = to_dataset_types(tables.pandas_to_arrow(frame))
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "table.parquet"
             pq.write_table(arrow, file)

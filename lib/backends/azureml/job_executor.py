@@ -21,7 +21,7 @@ from lib.backends.azureml.error_translation import identify_error, retry, transl
 from lib.backends.azureml.job_log import LogReader
 from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
 from lib.backends.azureml.snapshot import pack
-from lib.data.endings import PARQUET, TEXT
+from lib.data.endings import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from lib.errors import MillraceError, StageError
 from lib.paths import display_path, resolve
 
@@ -163,7 +163,7 @@ class ClusterExecutor:
         return resolved
 
     def _address(self, value: Any, encoding: str = "") -> Any:
-        is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
+        is_table = isinstance(value, str) and value.lower().endswith(TEXT_SUFFIXES + PARQUET_SUFFIXES)
         return self._tables.registered(value, encoding) if is_table and resolve(value).is_file() else value
 
     def followed(

@@ -121,7 +121,7 @@ class ScoringJobs:
 
         with tempfile.TemporaryDirectory(prefix="scoring-") as place:
             snapshot.pack_scoring(Path(place), folder, MODEL)
-            pq.write_table(to_dataset_types(tables.as_arrow(X)), Path(place) / ROWS)
+            pq.write_table(to_dataset_types(tables.pandas_to_arrow(X)), Path(place) / ROWS)
             with translate_errors("submit the job that asks the model"):
                 config = ScriptRunConfig(
                     source_directory=place,

@@ -40,7 +40,7 @@ def tables(backend):
 def left_out(backend, *names):
     """A table read without some columns: what is there, and what the preprocess stage is told."""
     uri = backend.write_table(TABLE, f"faults/{time.monotonic_ns()}.parquet")
-    frame = backend.read_table(uri, without=names)
+    frame = backend.read_table(uri, exclude=names)
     return {"columns": list(frame.columns), "told": frame.attrs}
 
 

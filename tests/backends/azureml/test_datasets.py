@@ -43,7 +43,7 @@ def test_what_datasets_do_not_know_becomes_what_they_do():
             "number": [1.5, np.nan],
         }
     )
-    converted = datasets.to_dataset_types(tables.as_arrow(frame))
+    converted = datasets.to_dataset_types(tables.pandas_to_arrow(frame))
     assert {field.name: str(field.type) for field in converted.schema} == {
         "category": "string",
         "day": "timestamp[us]",
