@@ -48,7 +48,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class FitFold:
-    """Fit a family on the rows outside a fold, or on all where it leaves some out itself.
+    """FitRequest a family on the rows outside a fold, or on all where it leaves some out itself.
 
     Attributes
     ----------
@@ -97,20 +97,17 @@ def encode(task: Encode, folder: Path) -> Encoded:
     np.save(folder / "train.npy", F)
     np.save(folder / "test.npy", F_test)
     (folder / "encoder.pkl").write_bytes(pickle.dumps(encoder))
-    kinds = [column.kind for column in encoder.columns_.values() for _ in column.parts]
-    plain = [kind for kind in kinds if kind != "code"]
-    plain += ["number"] * (F.shape[1] - len(plain))  # what the target was at each level of a code
-    (folder / "kinds.pkl").write_bytes(pickle.dumps(plain))
+    (folder / "kinds.pkl").write_bytes(pickle.dumps(encoder.feature_kinds()))
     return Encoded(F.shape[1], (time.process_time() - worked) / max(time.perf_counter() - begun, 1e-6))
 
 
 def fit(task: FitFold, folder: Path) -> Fitted:
-    """Fit, let the model answer the rows of its fold and the test rows, and measure one row."""
+    """FitRequest, let the model answer the rows of its fold and the test rows, and measure one row."""
     import numpy as np
 
     from lib.automl.trials.blend import Member
-    from lib.automl.trials.families import BAGGED, FITS, Fit
-    from lib.automl.trials.latency import row_milliseconds
+    from lib.automl.trials.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
+    from lib.automl.trials.latency import measure_row_ms
 
     started = time.monotonic()
     F, F_test = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("train", "test"))
@@ -126,7 +123,7 @@ def fit(task: FitFold, folder: Path) -> Fitted:
         watched = unseen[np.isin(labels[unseen], present)]
         classes = int(labels.max()) + 1
     truth = labels[watched] if present is None else np.searchsorted(present, labels[watched])
-    told = Fit(
+    told = FitRequest(
         task.task,
         task.settings,
         len(seen),
@@ -137,18 +134,21 @@ def fit(task: FitFold, folder: Path) -> Fitted:
         started + task.seconds,
     )
     if task.bagged:
-        model, said = BAGGED[task.family](learnt, target, told)
+        model, said = BAGGED_FIT_FUNCTIONS[task.family](learnt, target, told)
     else:
-        model = None if present is not None and len(present) == 1 else FITS[task.family](learnt, target, told)
+        model = None if present is not None and len(present) == 1 else FIT_FUNCTIONS[task.family](learnt, target, told)
     member = Member(model, None if present is None else present.tolist(), classes)
     seconds = time.monotonic() - started
-    answers = {"unseen": member.answer(np.asarray(F[unseen])), "test": member.answer(np.asarray(F_test))}
+    answers = {
+        "unseen": member.predict_outputs(np.asarray(F[unseen])),
+        "test": member.predict_outputs(np.asarray(F_test)),
+    }
     if not all(np.isfinite(answer).all() for answer in answers.values()):
         raise ValueError("its predictions are no numbers")
     if task.bagged:
         answers["unseen"] = said
     row = np.asarray(F_test[:1])
-    row_ms = row_milliseconds(lambda: member.answer(row))
+    row_ms = measure_row_ms(lambda: member.predict_outputs(row))
     pickled = pickle.dumps(member)
     (folder / f"{task.name}-{task.fold}.model").write_bytes(pickled)
     np.savez(folder / f"{task.name}-{task.fold}.npz", **answers)
