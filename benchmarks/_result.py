@@ -14,7 +14,7 @@ if __name__ == "__main__":
     backend = backends.connect(Parameters({**load([]).values, "name": name, "workspace": str(workspace)}))
     registry = backend.models(name)
     production = registry.production()
-    run = backend.tracking.candidate(production.run_id)
+    run = backend.tracking.candidate_run(production.run_id)
     given = run.data.params
     test = backend.read_table(given["test_data"])
     model = backend.tracking.load_model(backend.tracking.model_folder(production.source, production.sha256))

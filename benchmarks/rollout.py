@@ -11,13 +11,13 @@ from pathlib import Path
 
 from benchmarks._steady import Steady
 from benchmarks.serving import rows_of, train
-from lib.serving.deploying.endpoint import Keeping, LocalEndpoint
+from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout
 
 
 def through_everything(endpoint: LocalEndpoint, model: Path, steady: Steady) -> None:
     """Roll a version out, back and out again, kill workers, change both keys, redeploy; count by phase."""
-    new = {"model_folder": model, "version": "2", "keeping": Keeping()}
+    new = {"model_folder": model, "version": "2", "request_log": RequestLogSettings()}
     with steady.running():
         with steady.phase("one version"):
             steady.wait_for(lambda: True, more=100)
@@ -53,7 +53,7 @@ def main() -> None:
         model = train(folder)
         endpoint = LocalEndpoint(folder / "endpoint", "flights")
         try:
-            status = endpoint.deploy(model, "1", keeping=Keeping())
+            status = endpoint.deploy(model, "1", request_log=RequestLogSettings())
             body = json.dumps({"data": rows_of(model, 1)}).encode()
             steady = Steady(status.url, body, lambda name: endpoint.keys()[name])
             through_everything(endpoint, model, steady)

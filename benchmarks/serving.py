@@ -50,9 +50,9 @@ def run(raw):
 DEPLOY = """
 import sys
 
-from lib.serving.deploying.endpoint import Keeping, LocalEndpoint
+from lib.serving.deploying.endpoint import RequestLogSettings, LocalEndpoint
 
-LocalEndpoint(sys.argv[1], "flights").deploy(sys.argv[2], "1", keeping=Keeping())
+LocalEndpoint(sys.argv[1], "flights").deploy(sys.argv[2], "1", request_log=RequestLogSettings())
 """
 Served = tuple[str, Callable[[int], bytes], dict[str, str]]
 

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib import metrics
-from lib.data.tables import counted
+from lib.data.tables import count_values
 from lib.metrics import Metric, Predictions
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
@@ -80,7 +80,7 @@ def target_distribution(target: pd.Series, task: str) -> Chart:
         _draw_histogram(axes, target)
         axes.set(xlabel=_label(target.name), ylabel="rows")
         return chart
-    counts = counted(target)
+    counts = count_values(target)
     shown = counts.head(_MAX_BARS)[::-1]
     labels = [_label(name) for name in shown.index]
     chart = Chart(height=max(3.2, 1.2 + _bar_height(labels)))

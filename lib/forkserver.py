@@ -35,6 +35,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -211,6 +212,7 @@ class ForkedProcess:
 
     def __init__(self, server: ForkServer):
         self.connection, self._status = server.fork(with_status=True)
+        self._lock = threading.Lock()
         self._code: int | None = None
         answer = self.connection.recv(PID.size, socket.MSG_WAITALL)
         if len(answer) < PID.size:
@@ -219,27 +221,30 @@ class ForkedProcess:
         (self.pid,) = PID.unpack(answer)
 
     def close(self) -> None:
-        """Close the connection, and forget the exit status if the process has not ended."""
-        self.connection.close()
-        if self._status >= 0:
-            os.close(self._status)
-            self._status = -1
+        """Close the connection, and stop observing the process."""
+        with self._lock:
+            self.connection.close()
+            if self._status >= 0:
+                os.close(self._status)
+                self._status = -1
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while the process runs."""
-        return self._exit_code(0)
+        with self._lock:
+            if self._code is None and self._has_ended(0):
+                content = os.read(self._status, STATUS.size)
+                self._code = STATUS.unpack(content)[0] if len(content) == STATUS.size else LOST
+            return self._code
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
         """Wait for the end of the process and return its exit code; None after the timeout."""
-        return self._exit_code(timeout_seconds)
+        if self.poll() is None:
+            self._has_ended(timeout_seconds)
+        return self.poll()
 
-    def _exit_code(self, timeout_seconds: float | None) -> int | None:
-        if self._code is None and self._status >= 0 and select.select([self._status], [], [], timeout_seconds)[0]:
-            content = os.read(self._status, STATUS.size)
-            self._code = STATUS.unpack(content)[0] if len(content) == STATUS.size else LOST
-            os.close(self._status)
-            self._status = -1
-        return self._code
+    def _has_ended(self, timeout_seconds: float | None) -> bool:
+        """Wait until the status pipe can be read: there is an exit code, or the server has ended."""
+        return self._status >= 0 and bool(select.select([self._status], [], [], timeout_seconds)[0])
 
     def send_signal(self, signum: int) -> None:
         """Send a signal; SIGKILL goes to the whole process group, and so to processes that the child started."""

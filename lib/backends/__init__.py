@@ -1,4 +1,4 @@
-"""Backends: where stages run and artifacts live. Each folder here is one, all behind `base.Backend`."""
+"""Backends: where stages run and where artifacts live. Each subpackage implements `base.Backend`."""
 
 from __future__ import annotations
 
@@ -14,53 +14,70 @@ if TYPE_CHECKING:
 
 
 def available() -> list[str]:
-    """Names of the backends there are."""
+    """Return the names of all backends.
+
+    Examples
+    --------
+    >>> available()
+    ['azureml', 'local']
+    """
     return catalogue.names(__name__, folders=True)
 
 
 def faults(parameters: Parameters) -> list[str]:
-    """What a backend can see to be wrong before a kernel starts: a sentence each."""
-    return _module(parameters).faults(parameters)
+    """Return one sentence for each problem that the backend can detect before a kernel starts."""
+    return _backend_module(parameters).faults(parameters)
 
 
 def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
-    """What executes the notebooks of each stage elsewhere, without the stages that the chain itself executes."""
-    return _module(parameters).executors(parameters, stages)
+    """Return the remote executor of each stage; stages that run on this machine are omitted."""
+    return _backend_module(parameters).executors(parameters, stages)
 
 
 def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
-    """Estimate what a run costs, given the stage of each of its notebooks; None where it costs nothing.
+    """Estimate the cost of a run.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    stages : sequence of str
+        The stage of each notebook in the run.
+
+    Returns
+    -------
+    Estimate or None
+        None if the backend is free of charge.
 
     Raises
     ------
     GateError
-        Where more than ``max_cost`` is to be expected.
+        If the expected cost exceeds ``max_cost``.
     """
-    return _module(parameters).estimate(parameters, stages)
+    return _backend_module(parameters).estimate(parameters, stages)
 
 
-def diagnosis(parameters: Parameters) -> list[Check]:
-    """What a run needs, looked at and not made: a line each."""
-    return _module(parameters).diagnosis(parameters)
+def diagnose(parameters: Parameters) -> list[Check]:
+    """Check the prerequisites of a run."""
+    return _backend_module(parameters).diagnose(parameters)
 
 
 def connect(parameters: Parameters) -> Backend:
-    """Backend that ``backend`` names, ready to use.
+    """Connect to the backend named by the parameter ``backend``.
 
     Raises
     ------
     NameNotFound
-        With the nearest name, where there is none.
+        If no backend has that name. The message suggests the nearest one.
     """
-    return _module(parameters).connect(parameters)
+    return _backend_module(parameters).connect(parameters)
 
 
-def fallen(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
-    """What a stage of an earlier run left behind, and what is not so any more: a clause each."""
+def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
+    """Check whether the artifacts of an earlier stage still exist; see `artifact_check.missing_artifacts`."""
     from lib.backends import artifact_check
 
-    return artifact_check.fallen(parameters, stage, name, run_name)
+    return artifact_check.missing_artifacts(parameters, stage, name, run_name)
 
 
-def _module(parameters: Parameters) -> ModuleType:
+def _backend_module(parameters: Parameters) -> ModuleType:
     return catalogue.load(__name__, parameters.backend, kind="backend", folders=True)

@@ -1,4 +1,4 @@
-"""Whether what a stage left behind still stands: its MLflow run, the version in production, the endpoint."""
+"""Check whether the artifacts of an earlier stage still exist: its MLflow run, production version and endpoint."""
 
 from __future__ import annotations
 
@@ -7,40 +7,59 @@ from typing import TYPE_CHECKING
 from lib.backends import connect
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from lib.backends.base import Backend
     from lib.parameters import Parameters
 
 
-def fallen(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
-    """What a stage of an earlier run left behind, and what is not so any more.
+def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
+    """Describe the artifacts of an earlier stage that are missing or have changed.
 
     Parameters
     ----------
     parameters : Parameters
-        ``name``, and what the backend needs.
-    stage, name : str
-        The stage, and the name of its MLflow run: of a training, that of the training function.
+        Parameters of the use case and its backend.
+    stage : str
+    name : str
+        Name of the stage's MLflow run: the training function for ``train``, otherwise the stage.
     run_name : str
-        Of the chain's run.
+        Name of the run that executed the stage.
 
     Returns
     -------
     list of str
-        A clause each; empty where all stands.
+        One clause for each difference; empty if nothing changed.
     """
     backend = connect(parameters)
     if stage == "setup":
-        return []  # it has no MLflow run; where the workspace is another one, the stages after it tell
-    run = backend.tracking.run_of(parameters.name, stage, name, run_name)
+        return []  # Setup has no MLflow run. Later stages notice if the workspace is a different one.
+    run = backend.tracking.find_stage_run(parameters.name, stage, name, run_name)
     if run is None:
         return ["its MLflow run is gone"]
     if stage == "evaluate":
-        left, now = run.data.tags.get("production_version", ""), backend.models(parameters.name).production()
-        if left != (now.version if now else ""):
-            return [f"version {now.version if now else 'none'} is in production now, not {left or 'none'}"]
+        return _production_changes(backend, parameters.name, run)
     if stage == "deploy":
-        left, now = run.data.params["version"], backend.endpoint(parameters.name).status()
-        if not now.url:
-            return [f"the endpoint is {now.state}"]
-        if now.version != left:
-            return [f"the endpoint serves version {now.version} now, not {left}"]
+        return _endpoint_changes(backend, parameters.name, run)
+    return []
+
+
+def _production_changes(backend: Backend, use_case: str, run: Run) -> list[str]:
+    """Compare the production version with the one that the evaluate stage recorded."""
+    recorded = run.data.tags.get("production_version", "")
+    production = backend.models(use_case).production()
+    current = production.version if production else ""
+    if current == recorded:
+        return []
+    return [f"version {current or 'none'} is in production now, not {recorded or 'none'}"]
+
+
+def _endpoint_changes(backend: Backend, use_case: str, run: Run) -> list[str]:
+    """Compare the endpoint with the version that the deploy stage recorded."""
+    deployed = run.data.params["version"]
+    status = backend.endpoint(use_case).status()
+    if not status.url:
+        return [f"the endpoint is {status.state}"]
+    if status.version != deployed:
+        return [f"the endpoint serves version {status.version} now, not {deployed}"]
     return []

@@ -1,4 +1,4 @@
-"""What every backend can do, and the small things it answers with."""
+"""The interface of a backend, and the types it returns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from lib.serving.deploying.status import EndpointStatus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,74 +20,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the setup's table.
-
-    Attributes
-    ----------
-    what : str
-        What was looked at.
-    found : str
-        What was found or made.
-    ok : bool
-        Whether a run can go on with it.
-    """
-
-    what: str
-    found: str
-    ok: bool = True
-
-
-@dataclass(frozen=True)
-class EndpointStatus:
-    """How an endpoint is.
+    """The result of checking one prerequisite of a run.
 
     Attributes
     ----------
     name : str
-    state : str
-        In words: ``"running"``, ``"stopped"``, ``"died"`` and the like.
-    url : str
-        To POST rows to; empty unless it runs.
-    version : str
-        Version of the model it serves, or served last.
-    sha256 : str
-        Of that model's files.
-    detail : str
-        Process, start, log: whatever helps a person.
+        The prerequisite.
+    result : str
+        What the check observed or created, and how to fix a failure.
+    ok : bool
+        Whether a run can proceed.
     """
 
     name: str
-    state: str
-    url: str = ""
-    version: str = ""
-    sha256: str = ""
-    detail: str = ""
+    result: str
+    ok: bool = True
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run may cost, before it starts.
+    """The estimated cost of a run.
 
     Attributes
     ----------
     lines : tuple of str
-        How it comes about, for people.
-    expected, at_most : float
-        In US dollars; the second if every notebook ran until its time is up.
+        The calculation, for the user.
+    expected : float
+        Expected cost in US dollars.
+    maximum : float
+        Cost in US dollars if every notebook runs until its timeout.
     """
 
     lines: tuple[str, ...]
     expected: float
-    at_most: float
+    maximum: float
 
 
 class NotebookExecutor(Protocol):
-    """Executes notebooks elsewhere than at the orchestrator.
+    """An executor of notebooks.
 
     Attributes
     ----------
     slots : int
-        How many it can execute at once.
+        Maximum number of notebooks executed at the same time.
     """
 
     slots: int
@@ -98,125 +75,144 @@ class NotebookExecutor(Protocol):
         *,
         timeout_minutes: float | None,
         cancelled: threading.Event,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
-        """Execute a notebook, and wait for it.
+        """Execute a notebook and wait until it ends.
 
         Parameters
         ----------
-        notebook, executed : Path
-            The notebook, and where its copy with outputs goes; after a failure too, as far as it came.
+        notebook : Path
+        executed : Path
+            Destination of the executed copy. A partial copy is written even if the notebook fails.
         parameters : mapping
-            Those that its parameters cell names.
+            Values for the notebook's parameters cell.
         timeout_minutes : float or None
-            After which it is cancelled; None for no limit of the user's.
+            Time limit, after which the notebook is cancelled; None for no limit.
         cancelled : Event
-            Once set, the notebook is cancelled there; the call returns when it has ended.
-        say : callable
-            Gets a line whenever there is progress to tell.
+            Once set, the notebook is cancelled. The call returns when it has ended.
+        report : callable
+            Receives each progress message.
 
         Raises
         ------
         StageError
-            With what went wrong and what to do.
+            If the notebook fails, times out or is cancelled.
         """
 
 
 class Endpoint(Protocol):
-    """A real-time endpoint that serves one model version of a use case."""
+    """A real-time endpoint that serves a use case's model."""
 
     def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
-        """Bring a version up, let ``check(url, key)`` ask it, and only then give it the traffic.
+        """Start a model version, check it, and then route traffic to it.
 
-        Where the address alone does not say which version is asked, ``check`` gets the ``headers`` that do, too.
+        The endpoint calls ``check(url, key)``, or ``check(url, key, headers)`` if a header selects the version.
         """
 
+    def exists(self) -> bool:
+        """Return whether there is an endpoint."""
+
     def status(self) -> EndpointStatus:
-        """How it is now."""
+        """Return the current state."""
 
     def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
-        """Change the share of a new version: of the requests it answers, and of the others it is asked as well."""
-
-    def roll_back(self) -> EndpointStatus:
-        """Give all traffic back to the version before."""
-
-    def renew_key(self, name: str) -> str:
-        """Replace the key of that name, primary or secondary, and return the new one."""
-
-    def stop(self) -> EndpointStatus:
-        """Stop it; what was not running stays so."""
-
-    def logs(self, lines: int) -> str:
-        """The last lines it logged."""
-
-    def key(self) -> str:
-        """The key that its clients send."""
-
-
-class ModelSearch(Protocol):
-    """A search over many models."""
-
-    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
-        """Search within ``automl_budget_minutes``.
+        """Set the new version's share of the traffic.
 
         Parameters
         ----------
-        train_data, test_data : str
-            URIs of the rows. What is searched never sees the target of the test rows; the leaderboard may tell
-            metrics of them.
+        percent : float
+            Percentage of requests that the new version answers.
+        mirror : float
+            Percentage of the other requests that are copied to the new version; its answers are discarded.
+        """
+
+    def roll_back(self) -> EndpointStatus:
+        """Route all traffic to the previous version."""
+
+    def renew_key(self, name: str) -> str:
+        """Replace the ``"primary"`` or ``"secondary"`` key and return the new one."""
+
+    def stop(self) -> EndpointStatus:
+        """Stop the endpoint if it is running."""
+
+    def logs(self, lines: int) -> str:
+        """Return the last lines of the log."""
+
+    def key(self) -> str:
+        """Return the key that authorizes requests."""
+
+
+class ModelSearch(Protocol):
+    """An AutoML search."""
+
+    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
+        """Search for at most ``automl_budget_minutes``.
+
+        Parameters
+        ----------
+        train_data : str
+            URI of the training rows.
+        test_data : str
+            URI of the test rows. Models never see their target; the leaderboard may include test metrics.
         report : callable
-            Gets a line for each model that is done.
+            Receives a message for each finished model.
         """
 
 
 class Backend(Protocol):
-    """Where stages run and artifacts live.
+    """Compute, artifact stores and endpoints for the stages of a pipeline.
 
     Attributes
     ----------
     name : str
-        As in the parameter ``backend``.
+        The value of the parameter ``backend``.
     tracking : Tracking
-        Runs, their metrics and artifacts, in MLflow.
+        MLflow runs with their metrics and artifacts.
     """
 
     name: str
     tracking: Tracking
 
-    def checks(self) -> list[Check]:
-        """Find or make what a run needs: stores, compute; a line for each."""
+    def prepare(self) -> list[Check]:
+        """Find or create the stores and compute that a run needs, and return one check for each."""
 
-    def find_table(self, uri: str, encoding: str = "") -> str:
-        """Where a table is, for people; DataError where it is not."""
+    def describe_table(self, uri: str, encoding: str = "") -> str:
+        """Describe a table's location for the user; raise DataError if there is no such table."""
 
     def read_table(
         self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
-        """Read a table from the data store, or the one that a parameter names, as `lib.data.tables.read` does."""
+        """Read a table from the data store or from a path, with the options of `lib.data.tables.read`."""
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
-        """Write a table to the data store as Parquet, and return its URI."""
+        """Write a table to the data store as Parquet and return its URI."""
 
     def read_json(self, uri: str) -> Any:
-        """Read JSON from the data store."""
+        """Read a JSON file from the data store."""
 
     def write_json(self, value: Any, path: str) -> str:
-        """Write JSON to the data store, and return its URI."""
+        """Write a JSON file to the data store and return its URI."""
 
     def search(self) -> ModelSearch:
-        """AutoML for the parameters of this notebook."""
+        """Return the AutoML search of this use case."""
 
     def models(self, name: str) -> ModelRegistry:
-        """Versions of a use case's model."""
+        """Return the model registry of a use case."""
 
     def endpoint(self, name: str) -> Endpoint:
-        """Endpoint of a use case, whether it runs or not."""
+        """Return the endpoint of a use case, running or not."""
 
     def local_copy(self, uri: str) -> Path:
-        """File on this machine with what the data store holds."""
+        """Return a local copy of a file in the data store."""
 
     def endpoints(self) -> list[str]:
-        """Names of the endpoints there are."""
+        """Return the names of all use cases that have an endpoint."""
 
     def teardown(self, everything: bool) -> list[str]:
-        """End the use case's endpoint and jobs, or those of all, and what runs made for them; a line for each."""
+        """Remove the endpoint, jobs and temporary resources of this use case, or of all use cases.
+
+        Returns
+        -------
+        list of str
+            One line for each removed resource.
+        """

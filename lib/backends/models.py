@@ -1,9 +1,9 @@
-"""The model registry: versions of a use case's model, one of which bears the tag ``production``.
+"""The model registry: the versions of a use case's model, at most one of them tagged ``production``.
 
-The tag, not the alias, says which one: Azure's registry has no aliases. Moving it takes several writes, and a
-crash can fall between any two. So the move is first written down at the registered model (`_MOVING`), then
-the old version loses the tag, then the new one gets it; whoever looks next finishes a move that is still
-written down. At no moment do two versions bear the tag.
+Azure's registry has no aliases, so the tag marks the production version. Moving the tag takes several writes, and a
+process can die between any two of them. Each move is therefore recorded on the registered model first. Then the old
+version loses the tag and the new one receives it. The next reader completes an interrupted move, so two versions never
+have the tag at the same time.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lib.errors import DataError, StageError
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
+
 PRODUCTION = "production"
-_MOVING = "moving_production_to"
+_PENDING_MOVE = "moving_production_to"
 _SHA256 = "model_sha256"
 
 
-class ProductionMoved(StageError):
-    """Another run has put a version into production while this one compared with the one before."""
+class ConcurrentPromotionError(StageError):
+    """Another run promoted a version while this run evaluated its candidates."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,11 @@ class ModelVersion:
     Attributes
     ----------
     version : str
-        A whole number as text, as MLflow has it.
+        A whole number as text, as in MLflow.
     run_id : str
-        The run that trained it.
+        The run that trained the model.
     source : str
-        URI of its files.
+        URI of the model's files.
     tags : dict of str
     """
 
@@ -46,140 +50,163 @@ class ModelVersion:
 
     @property
     def number(self) -> int:
-        """Version as a number: as text, "9" would come after "10"."""
+        """The version as a number, for sorting: as text, "9" would follow "10"."""
         return int(self.version)
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of its files."""
+        """SHA-256 of the model's files."""
         return self.tags[_SHA256]
+
+    @property
+    def is_production(self) -> bool:
+        """Whether this version has the tag ``production``."""
+        return PRODUCTION in self.tags
 
 
 class ModelRegistry:
-    """Versions of one registered model.
+    """The versions of one registered model.
 
     Parameters
     ----------
     client : MlflowClient
     name : str
-        Of the registered model, which is the use case's.
+        Name of the registered model, which is the use case's name.
     aliases : bool
-        Whether this registry has aliases; where it has, ``production`` follows the tag.
-    alone : callable
-        Gives a context in which no other run moves the tag, where the backend can.
+        Whether the registry supports aliases. If so, the alias ``production`` mirrors the tag.
+    lock : callable
+        Returns a context manager that keeps other runs from moving the tag, if the backend has one.
     """
 
     def __init__(
-        self, client: Any, name: str, aliases: bool = True, alone: Callable[[], AbstractContextManager] = nullcontext
+        self,
+        client: MlflowClient,
+        name: str,
+        aliases: bool = True,
+        lock: Callable[[], AbstractContextManager] = nullcontext,
     ):
         self._client = client
         self.name = name
         self._aliases = aliases
-        self._alone = alone
+        self._lock = lock
 
     def versions(self) -> list[ModelVersion]:
-        """All versions, oldest first."""
-        found = self._client.search_model_versions(f"name = '{self.name}'")
-        versions = [ModelVersion(str(one.version), one.run_id, one.source, dict(one.tags)) for one in found]
-        return sorted(versions, key=lambda one: one.number)
+        """Return all versions, oldest first."""
+        results = self._client.search_model_versions(f"name = '{self.name}'")
+        versions = [
+            ModelVersion(str(result.version), result.run_id or "", result.source or "", dict(result.tags))
+            for result in results
+        ]
+        return sorted(versions, key=lambda version: version.number)
 
     def production(self) -> ModelVersion | None:
-        """Version that bears the tag, after finishing a move that was cut off."""
+        """Return the production version, after completing an interrupted move of the tag."""
         self.repair()
-        return next((one for one in self.versions() if PRODUCTION in one.tags), None)
+        return next((version for version in self.versions() if version.is_production), None)
 
     def register(self, run_id: str, source: str, sha256: str, tags: Mapping[str, str]) -> ModelVersion:
-        """Version of a run's model; the same run gives the same version again.
+        """Register a run's model, or return the version that the run registered before.
 
         Parameters
         ----------
-        run_id, source, sha256 : str
-            The run, the URI of the model's files and their SHA-256.
+        run_id : str
+        source : str
+            URI of the model's files.
+        sha256 : str
+            SHA-256 of the model's files.
         tags : mapping of str
         """
-        self._make()
+        self._ensure_registered_model()
         for version in self.versions():
             if version.run_id == run_id:
                 return version
         all_tags = {**tags, _SHA256: sha256}
-        made = self._client.create_model_version(self.name, source=source, run_id=run_id, tags=all_tags)
-        return ModelVersion(str(made.version), run_id, source, all_tags)
+        created = self._client.create_model_version(self.name, source=source, run_id=run_id, tags=all_tags)
+        return ModelVersion(str(created.version), run_id, source, all_tags)
 
-    def promote(self, version: str, instead_of: str | None = "") -> None:
+    def promote(self, version: str, expected_current: str | None = "") -> None:
         """Move the tag ``production`` to a version.
 
         Parameters
         ----------
         version : str
-        instead_of : str or None
-            The version it was compared with, which must still be in production; None where none was, empty
-            where that does not matter.
+        expected_current : str or None
+            The version that must still be in production; None if there was none. An empty string skips this check.
 
         Raises
         ------
-        ProductionMoved
-            Where another run has moved the tag meanwhile.
+        ConcurrentPromotionError
+            If a version other than `expected_current` is in production now.
         DataError
-            Where there is no such version any more.
+            If the version no longer exists.
         """
-        with self._alone():
-            known = self.versions()
-            now = next((one.version for one in known if PRODUCTION in one.tags), None)
-            if instead_of != "" and now not in (instead_of, version):
-                raise ProductionMoved(
-                    f"Another run put version {now or 'none'} of {self.name} into production while this one compared "
-                    f"with version {instead_of or 'none'}. Run evaluate again: run_all.py --from evaluate."
+        with self._lock():
+            versions = self.versions()
+            current = next((known.version for known in versions if known.is_production), None)
+            if expected_current != "" and current not in (expected_current, version):
+                raise ConcurrentPromotionError(
+                    f"{self.name}: version {version} is not promoted, because another run changed the production "
+                    f"version from {expected_current or 'none'} to {current or 'none'} during the evaluation. "
+                    "Evaluate again: run_all.py --from evaluate"
                 )
-            if version not in [one.version for one in known]:
-                raise DataError(f"There is no version {version} of the model {self.name}, so it is not promoted.")
-            self._move(version)
+            if version not in [known.version for known in versions]:
+                raise DataError(
+                    f"{self.name}: version {version} is not promoted, because it no longer exists in the model "
+                    "registry. Evaluate again to register it: run_all.py --from evaluate"
+                )
+            self._move_tag(version)
 
     def repair(self) -> str:
-        """Finish a move that was cut off, and mend what hands have changed.
+        """Complete an interrupted promotion, and fix tags and aliases that were edited by hand.
 
         Returns
         -------
         str
-            What was done, for the record; empty where all was well.
+            A description of the repair; empty if nothing had to be repaired.
         """
-        with self._alone():
-            return self._repair()
+        with self._lock():
+            model = self._find_registered_model()
+            if model is None:
+                return ""
+            return self._complete_pending_move(model) or self._fix_tags_and_alias(model)
 
-    def _repair(self) -> str:
-        model = self._model()
-        if model is None:
+    def _complete_pending_move(self, model: RegisteredModel) -> str:
+        version = model.tags.get(_PENDING_MOVE)
+        if not version:
             return ""
-        moving = model.tags.get(_MOVING)
-        if moving and moving not in [one.version for one in self.versions()]:
-            self._client.delete_registered_model_tag(self.name, _MOVING)
-            return f"An earlier promotion of version {moving} was cut off, and that version is gone since."
-        if moving:
-            self._finish_move(moving)
-            return f"An earlier promotion of version {moving} was cut off; it is finished now."
-        tagged = [one.version for one in self.versions() if PRODUCTION in one.tags]
+        if version not in [known.version for known in self.versions()]:
+            self._client.delete_registered_model_tag(self.name, _PENDING_MOVE)
+            return f"An earlier promotion of version {version} was interrupted, and that version no longer exists."
+        self._apply_pending_move(version)
+        return f"An earlier promotion of version {version} was interrupted. It is complete now."
+
+    def _fix_tags_and_alias(self, model: RegisteredModel) -> str:
+        tagged = [version.version for version in self.versions() if version.is_production]
         aliased = str(model.aliases.get(PRODUCTION, "")) if self._aliases else ""
         if len(tagged) > 1:
             kept = aliased if aliased in tagged else max(tagged, key=int)
-            self._move(kept)
-            return f"Versions {', '.join(tagged)} bore the tag {PRODUCTION}; version {kept} keeps it."
-        if self._aliases and aliased != "".join(tagged):
-            self._set_alias(tagged[0] if tagged else None)
-            now = "".join(tagged) or "none"
-            return f"The alias {PRODUCTION} followed the tag from version {aliased or 'none'} to {now}."
+            self._move_tag(kept)
+            return f"Versions {', '.join(tagged)} all had the tag {PRODUCTION}. Version {kept} keeps it."
+        current = tagged[0] if tagged else None
+        if self._aliases and aliased != (current or ""):
+            self._set_alias(current)
+            return (
+                f"The alias {PRODUCTION} was moved from {aliased or 'none'} to {current or 'none'}, where the tag is."
+            )
         return ""
 
-    def _move(self, version: str) -> None:
-        self._client.set_registered_model_tag(self.name, _MOVING, version)
-        self._finish_move(version)
+    def _move_tag(self, version: str) -> None:
+        self._client.set_registered_model_tag(self.name, _PENDING_MOVE, version)
+        self._apply_pending_move(version)
 
-    def _finish_move(self, version: str) -> None:
-        for one in self.versions():
-            if PRODUCTION in one.tags and one.version != version:
-                self._client.delete_model_version_tag(self.name, one.version, PRODUCTION)
+    def _apply_pending_move(self, version: str) -> None:
+        for known in self.versions():
+            if known.is_production and known.version != version:
+                self._client.delete_model_version_tag(self.name, known.version, PRODUCTION)
         self._client.set_model_version_tag(self.name, version, PRODUCTION, "true")
         if self._aliases:
             self._set_alias(version)
-        self._client.delete_registered_model_tag(self.name, _MOVING)
+        self._client.delete_registered_model_tag(self.name, _PENDING_MOVE)
 
     def _set_alias(self, version: str | None) -> None:
         if version is None:
@@ -187,7 +214,7 @@ class ModelRegistry:
         else:
             self._client.set_registered_model_alias(self.name, PRODUCTION, version)
 
-    def _model(self) -> Any:
+    def _find_registered_model(self) -> RegisteredModel | None:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -197,7 +224,7 @@ class ModelRegistry:
                 return None
             raise
 
-    def _make(self) -> None:
+    def _ensure_registered_model(self) -> None:
         from mlflow.exceptions import MlflowException
 
         try:

@@ -50,11 +50,11 @@ class KernelExecutor:
         *,
         timeout_minutes: float | None,
         cancelled: threading.Event,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         """Execute a notebook; see `backends.base.NotebookExecutor`.
 
-        On cancellation or timeout the running cell is interrupted, and killed if it does not stop. `say` is not used:
+        On cancellation or timeout the running cell is interrupted, and killed if it does not stop. `report` is unused:
         all output of a local kernel is in the notebook.
 
         Raises

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib import pipelines
 from lib.data import sources
-from lib.data.endings import PARQUET
+from lib.data.endings import PARQUET_SUFFIXES
 from lib.errors import InputError, suggest
 from lib.parameters import Parameters
 from lib.paths import ROOT
@@ -62,8 +62,12 @@ def read_header(data: str, encoding: str = "") -> list[str] | None:
     if sources.is_remote(data):
         return None
     try:
-        paths = sources.files(data)
-        columns = _parquet_columns(paths) if paths[0].suffix.lower() in PARQUET else _text_columns(paths[0], encoding)
+        paths = sources.list_files(data)
+        columns = (
+            _parquet_columns(paths)
+            if paths[0].suffix.lower() in PARQUET_SUFFIXES
+            else _text_columns(paths[0], encoding)
+        )
     except InputError:
         return None  # reading the table reports it, with more detail
     columns = [column.strip() for column in columns]
@@ -74,17 +78,17 @@ def read_header(data: str, encoding: str = "") -> list[str] | None:
 def _parquet_columns(paths: Sequence[Path]) -> list[str]:
     from lib.data import parquet
 
-    names = parquet.names_in(paths[0])
-    return [*names, *(name for name in parquet.folder_values(paths) if name not in names)]
+    names = parquet.column_names(paths[0])
+    return [*names, *(name for name in parquet.partition_columns(paths) if name not in names)]
 
 
 def _text_columns(path: Path, encoding: str) -> list[str]:
     """Return the header of a text file, from its beginning unless it is small or its beginning leaves doubts."""
     from lib.data import dialect
 
-    detected = None if encoding else dialect.foresee(path)
+    detected = None if encoding else dialect.detect_prefix(path)
     if detected is None and path.stat().st_size <= _MAX_SCANNED_BYTES:
-        detected = dialect.look(path, encoding)
+        detected = dialect.detect_dialect(path, encoding)
     return detected.header if detected is not None else []
 
 

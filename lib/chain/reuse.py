@@ -100,4 +100,4 @@ class Reuse:
         if missing:
             return missing
         stage, _, name = label.partition(" ")
-        return backends.fallen(self._parameters, stage, name or stage, execution.run)
+        return backends.missing_artifacts(self._parameters, stage, name or stage, execution.run)

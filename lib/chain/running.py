@@ -234,7 +234,7 @@ class _Runner:
                     values,
                     timeout_minutes=self._parameters.timeout_minutes.get(stage),
                     cancelled=self._cancelled,
-                    say=lambda text: self._progress.note(label, text),
+                    report=lambda text: self._progress.note(label, text),
                 )
                 outputs = read(str(executed))
                 contracts.check_outputs(execution.notebook, executed, outputs)

@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Print one line for each check; return 1 if any fails."""
     parameters = _arguments.load_parameters(options)
-    checks = list(backends.diagnosis(parameters))
+    checks = list(backends.diagnose(parameters))
     checks += [Check("columns", fault, ok=False) for fault in header.column_faults(parameters)]
-    width = max(len(check.what) for check in checks)
+    width = max(len(check.name) for check in checks)
     for check in checks:
-        print(f"{'ok' if check.ok else 'NOT OK':<7} {check.what:<{width}}  {check.found}")
+        print(f"{'ok' if check.ok else 'NOT OK':<7} {check.name:<{width}}  {check.result}")
     return 0 if all(check.ok for check in checks) else 1

@@ -48,15 +48,15 @@ def execute(options: argparse.Namespace) -> int:
     data = backend.local_copy(options.data)
     chosen = _choose_model(backend, parameters.name, options.version)
     numbers = [column.name for column in chosen.model.columns if column.kind.schema["type"] in ("number", "integer")]
-    dialect = batches.dialect_of(data, parameters.encoding)
-    formats = batches.marks_of(data, dialect, _PART_ROWS)
+    dialect = batches.detect_dialect(data, parameters.encoding)
+    formats = batches.infer_number_formats(data, dialect, _PART_ROWS)
     rows, faults = 0, 0
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with _model_process(chosen) as score, _writer(out) as write, bar:
         for part in batches.read(data, dialect, _PART_ROWS, lambda share: setattr(bar, "n", share)):
             if not rows:
                 _check_columns(list(part.columns), chosen.model, options.data)
-            scored = score(marks.read_numbers(part, numbers, formats))
+            scored = score(marks.parse_numbers(part, numbers, formats))
             write(_merge(part, scored, chosen.model))
             faulty = [(row, fault) for row, fault in enumerate(scored.column(-1).to_pylist()) if fault is not None]
             for row, fault in faulty[: max(0, _MAX_PRINTED_FAULTS - faults)]:
@@ -165,7 +165,7 @@ def _merge(part: pd.DataFrame, scored: pa.Table, model: Model) -> pa.Table:
 
     inputs = {column.name: position for position, column in enumerate(model.columns)}
     arrays: dict[str, Any] = {"row": pa.array([number + 1 for number in part.index], type=pa.int64())}
-    others = tables.as_arrow(part[[name for name in part.columns if name not in inputs]])
+    others = tables.pandas_to_arrow(part[[name for name in part.columns if name not in inputs]])
     for name in part.columns:
         array = scored.column(inputs[name]) if name in inputs else others.column(name)
         arrays[_free_name(name, arrays)] = array

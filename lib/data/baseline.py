@@ -50,7 +50,7 @@ def _describe_column(values: pd.Series) -> dict[str, Any]:
     missing: dict[str, Any] = {"missing": float(np.count_nonzero(values.isna()) / max(1, len(values)))}
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "number", **missing, **_describe_numbers(values)}
-    present = values if tables.is_encoded(values) else values.dropna()  # missing codes are not counted anyway
+    present = values if tables.is_dictionary_encoded(values) else values.dropna()  # counting skips null codes
     if pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "boolean", **missing, **_count_categories(present)}
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -103,7 +103,7 @@ def _interpolate_quantiles(sorted_numbers: np.ndarray, shares: np.ndarray) -> np
 def _count_categories(present: pd.Series) -> dict[str, Any]:
     if present.dtype == object and pd.api.types.infer_dtype(present) != "string":
         present = present.astype(str)  # keeps 1, 1.0 and True apart, which are equal in Python
-    counts = tables.counted(present)
+    counts = tables.count_values(present)
     return {
         "distinct": int(len(counts)),
         "categories": {str(category): int(count) for category, count in counts.head(MAX_CATEGORIES).items()},

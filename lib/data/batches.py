@@ -1,7 +1,7 @@
-"""Tables some rows at a time, in bounded memory: whatever `tables` reads, however long it is.
+"""Reading of tables in parts, in bounded memory.
 
-Values of a text file come as text, whatever they look like: what a column is to be is known to whoever asks for it
-and not to some of its rows. Those of a Parquet file come in its types.
+Values of text files are yielded as text: the types of a column follow from all of its rows, not from one part. Parquet
+files are yielded in their own types.
 """
 
 from __future__ import annotations
@@ -13,194 +13,199 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.data import cleaning, marks, mending, parquet
-from lib.data.counts import Mark
-from lib.data.dialect import Dialect, look, opened
-from lib.data.endings import PARQUET, check_file
-from lib.data.numerals import NULLS
+from lib.data import dialect as dialects
+from lib.data.counts import NumberFormat
+from lib.data.dialect import Dialect, open_binary
+from lib.data.endings import PARQUET_SUFFIXES, check_file
+from lib.data.numerals import NULL_STRINGS
 from lib.errors import DataError
 
 _BLOCK_BYTES = 2**22
 
+Progress = Callable[[float], object]
 
-def dialect_of(path: Path, encoding: str = "") -> Dialect | None:
-    """How a text file is written; None of a Parquet file.
+
+def detect_dialect(path: Path, encoding: str = "") -> Dialect | None:
+    """Return the dialect of a text file, or None for a Parquet file.
 
     Parameters
     ----------
     path : Path
     encoding : str
-        Of a text file, by its name in Python; empty: found by looking.
+        Python name of the encoding of a text file; detected if empty.
 
     Raises
     ------
     DataError
-        Naming the file and what is wrong with it.
+        If the file cannot be read.
     """
     check_file(path)
-    if path.suffix.lower() in PARQUET:
+    if path.suffix.lower() in PARQUET_SUFFIXES:
         return None
-    with _readable(path):
-        return look(path, encoding=encoding)
+    with _translate_errors(path):
+        return dialects.detect_dialect(path, encoding=encoding)
 
 
-def read(
-    path: Path, dialect: Dialect | None, rows: int, progress: Callable[[float], object] = bool
-) -> Iterator[pd.DataFrame]:
-    """Read a table some rows at a time.
+def read(path: Path, dialect: Dialect | None, rows: int, progress: Progress = bool) -> Iterator[pd.DataFrame]:
+    """Read a table in parts.
 
     Parameters
     ----------
     path : Path
-        As `tables.read` takes it.
+        A file that `tables.read` can read.
     dialect : Dialect or None
-        As `dialect_of` has found it.
+        From `detect_dialect`.
     rows : int
-        Of each part, at the most.
+        Maximum number of rows per part.
     progress : callable
-        Told the share of the file that was read, 0 to 1, before each part.
+        Called before each part with the share of the file that has been read, 0 to 1.
 
     Yields
     ------
     DataFrame
-        With the row numbers of the table, from 0, as its index.
+        Its index is the row number in the table, from 0.
 
     Raises
     ------
     DataError
-        Naming the file and what is wrong with it.
+        If the file cannot be read or has no rows.
     """
+    parts = _read_parquet(path, rows, progress) if dialect is None else _read_text(path, dialect, rows, progress)
     count = 0
-    for part in _parquet(path, rows, progress) if dialect is None else _text(path, dialect, rows, progress):
-        part.index = range(count, count + len(part))
+    for part in parts:
+        part.index = pd.RangeIndex(count, count + len(part))
         count += len(part)
         yield part
     if not count:
-        raise DataError(f"{path} has no row. Give a table with a header and rows.")
+        raise DataError(f"{path} has no rows. Give a table with a header and rows.")
 
 
-def marks_of(path: Path, dialect: Dialect | None, rows: int) -> dict[str, Mark]:
-    """What commas and points are in the numbers of each column, seen in all rows.
+def infer_number_formats(path: Path, dialect: Dialect | None, rows: int) -> dict[str, NumberFormat]:
+    """Infer the number format of each column of a file from all of its rows.
 
     Parameters
     ----------
     path, dialect, rows
-        As of `read`.
+        See `read`.
 
     Returns
     -------
-    dict
-        By column; empty where numbers are typed, or where commas separate and no value is in quotes.
+    dict of str to NumberFormat
+        By column name. Empty if numbers are typed, or if commas separate the columns and no value is quoted.
     """
     if dialect is None:
         return {}
-    comma = dialect.separator != ","
-    return marks.of_columns(read(path, dialect, rows), comma) if comma or _has_quotes(path) else {}
+    comma_separated = dialect.separator == ","
+    if comma_separated and not _contains_quotes(path):
+        return {}
+    return marks.infer_formats(read(path, dialect, rows), comma_separated)
 
 
-def _has_quotes(path: Path) -> bool:
-    with _readable(path), opened(path) as file:
+def _contains_quotes(path: Path) -> bool:
+    with _translate_errors(path), open_binary(path) as file:
         return any(b'"' in block for block in iter(lambda: file.read(_BLOCK_BYTES), b""))
 
 
-def _parquet(path: Path, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
+def _read_parquet(path: Path, rows: int, progress: Progress) -> Iterator[pd.DataFrame]:
     try:
         file = pq.ParquetFile(path)
-        done, total = 0, max(1, file.metadata.num_rows)
-        texts = [
-            field.name for field in file.schema_arrow if parquet.is_of_bytes(field.type) and _are_texts(file, field)
+        rows_read, total_rows = 0, max(1, file.metadata.num_rows)
+        utf8_columns = [
+            field.name for field in file.schema_arrow if parquet.is_binary(field.type) and _is_utf8(file, field.name)
         ]
         for batch in file.iter_batches(batch_size=rows):
-            progress(done / total)
-            for name in texts:
-                batch = batch.set_column(batch.schema.names.index(name), name, parquet.as_texts(batch[name]))
+            progress(rows_read / total_rows)
+            for name in utf8_columns:
+                batch = batch.set_column(batch.schema.names.index(name), name, parquet.decode_utf8(batch[name]))
             frame = batch.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-            # An index with a name was a column once; one without is the row number.
-            named = [name for name in frame.index.names if name is not None]
-            frame = frame.reset_index(level=named).reset_index(drop=True)
+            # A named index was a column of the written table; an unnamed one is the row number.
+            named_levels = [name for name in frame.index.names if name is not None]
+            frame = frame.reset_index(level=named_levels).reset_index(drop=True)
             yield frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
-            done += len(batch)
+            rows_read += len(batch)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+        raise parquet.damaged_file_error(path, error) from error
 
 
-def _are_texts(file: pq.ParquetFile, field: pa.Field) -> bool:
-    """Whether all of a column's bytes are texts, so that it is one of texts in every part."""
-    return all(parquet.as_texts(batch[field.name]) is not None for batch in file.iter_batches(columns=[field.name]))
+def _is_utf8(file: pq.ParquetFile, name: str) -> bool:
+    """Return whether a column of bytes is UTF-8 in every part, so that all parts get the same type."""
+    return all(parquet.decode_utf8(batch[name]) is not None for batch in file.iter_batches(columns=[name]))
 
 
-def _text(path: Path, dialect: Dialect, rows: int, progress: Callable[[float], object]) -> Iterator[pd.DataFrame]:
-    with _readable(path):
-        if dialect.is_for_python:
-            with mending.mended(path, dialect) as (content, _):
-                yield from _parts(content, content, mending.anew(dialect), rows, progress)
+def _read_text(path: Path, dialect: Dialect, rows: int, progress: Progress) -> Iterator[pd.DataFrame]:
+    with _translate_errors(path):
+        if dialect.needs_csv_module:
+            with mending.rewrite_uniform(path, dialect) as (content, _):
+                yield from _parse_parts(content, content, mending.uniform_dialect(dialect), rows, progress)
             return
         try:
-            with path.open("rb") as raw, opened(path, raw) as content:
-                yield from _parts(raw, content, dialect, rows, progress)
+            with path.open("rb") as raw, open_binary(path, raw) as content:
+                yield from _parse_parts(raw, content, dialect, rows, progress)
         except pd.errors.ParserError:
-            mending.check_lengths(path, dialect)  # which names the lines
+            mending.check_row_lengths(path, dialect)  # raises an error that names the lines
             raise
 
 
-def _parts(
-    raw: BinaryIO, content: BinaryIO, dialect: Dialect, rows: int, progress: Callable[[float], object]
+def _parse_parts(
+    raw: BinaryIO, content: BinaryIO, dialect: Dialect, rows: int, progress: Progress
 ) -> Iterator[pd.DataFrame]:
-    size = max(1, os.fstat(raw.fileno()).st_size)
-    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    """Parse decompressed content in parts. The position in the raw file measures the progress."""
+    raw_bytes = max(1, os.fstat(raw.fileno()).st_size)
     names = cleaning.deduplicate_names(dialect.header)
-    with io.TextIOWrapper(content, encoding=encoding, newline="") as text:
+    with io.TextIOWrapper(content, encoding=dialect.text_encoding, newline="") as text:
+        source: Any = _ReplacedHeader(text, dialect)
         parts = pd.read_csv(
-            _Numbered(text, dialect),
+            source,
             sep=dialect.separator,
             index_col=False,
             dtype=str,
             keep_default_na=False,
-            na_values=NULLS,
+            na_values=NULL_STRINGS,
             chunksize=rows,
             on_bad_lines="error",
         )
         for part in parts:
             if part.iloc[:, len(names) :].notna().any(axis=None):
                 raise pd.errors.ParserError("a row has more fields than the header has names")
-            progress(raw.tell() / size)
+            progress(raw.tell() / raw_bytes)
             yield part.iloc[:, : len(names)].set_axis(names, axis=1)
 
 
-class _Numbered:
-    """A text whose header is the places of its columns, and of one more.
+class _ReplacedHeader:
+    """A text stream whose header is replaced by column numbers, plus one more than the header has names.
 
-    In the first row of a part pandas passes over what is behind the last name; and of lines above the header it counts
-    two in quotes as one.
+    pandas silently drops extra fields in the first row of a part. The additional column catches them. Replacing the
+    header also avoids that pandas miscounts quoted line breaks in the lines above it.
     """
 
     def __init__(self, text: io.TextIOWrapper, dialect: Dialect):
-        for _ in range(dialect.lines_before):
+        for _ in range(dialect.lines_before_header):
             next(text)
-        next(filter(None, csv.reader(text, **dialect.for_csv)))
-        self._header = dialect.separator.join(map(str, range(len(dialect.header) + 1))) + "\n"
+        next(filter(None, csv.reader(text, **dialect.csv_options)))  # the header
+        self._header = dialect.separator.join(str(index) for index in range(len(dialect.header) + 1)) + "\n"
         self._text = text
 
     def read(self, size: int = -1) -> str:
         header, self._header = self._header, ""
         return header or self._text.read(size)
 
-    def __iter__(self) -> Iterator[str]:  # pandas asks for it, and reads
+    def __iter__(self) -> Iterator[str]:  # pandas requires the method but calls `read`
         return iter(self._text)
 
 
 @contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Tell what is wrong with a text file in words."""
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Raise a DataError in place of the parsers' exceptions."""
     try:
         yield
     except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path} has no header. Its first line names the columns.") from error
+        raise DataError(f"{path} has no header. Give the column names in its first line.") from error
     except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().rstrip('.')}.") from error

@@ -59,7 +59,7 @@ def deduplicate_columns(frame: pd.DataFrame, required: Sequence[str]) -> tuple[p
         return frame, []
     for name in required:
         if name in frame.columns:
-            tables.column(frame, name, where="the table")
+            tables.get_column(frame, name, where="the table")
     names = deduplicate_names(list(frame.columns))
     notes = [
         f"Column {place} is another {old!r} and was renamed to {new!r}."
@@ -147,7 +147,7 @@ def prepare_target(
     DataError
         If the target does not fit the task, or too few rows have one.
     """
-    target = tables.column(frame, target_column, where="the prepared table")
+    target = tables.get_column(frame, target_column, where="the prepared table")
     notes = []
     if task == "regression":
         target = _to_numbers(target, target_column)
@@ -239,7 +239,7 @@ def _to_labels(target: pd.Series) -> pd.Series:
 
     Missing values turn a column of integers into floats and one of booleans into objects; both are restored.
     """
-    if isinstance(target.dtype, pd.StringDtype) or tables.is_encoded(target):
+    if isinstance(target.dtype, pd.StringDtype) or tables.is_dictionary_encoded(target):
         return target
     if pd.api.types.infer_dtype(target) == "boolean":
         return target.astype(bool)
@@ -278,7 +278,7 @@ def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]
     if pd.api.types.is_numeric_dtype(target.dtype):
         return target, []
     spellings: dict[str, list[str]] = {}  # the most frequent spelling of each label comes first
-    for label in tables.counted(target).index:
+    for label in tables.count_values(target).index:
         normalized = " ".join(label.split())
         key = normalized.casefold() if len(normalized) > 1 else normalized
         spellings.setdefault(key, []).append(label)
@@ -289,12 +289,12 @@ def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]
         return target, []
     listed = ", ".join(f"{label!r} into {kept!r}" for label, kept in list(merged.items())[:_MAX_LISTED_SPELLINGS])
     more = f" and {len(merged) - _MAX_LISTED_SPELLINGS} more" if len(merged) > _MAX_LISTED_SPELLINGS else ""
-    texts = tables.decoded(target) if tables.is_encoded(target) else target
+    texts = tables.decode_dictionary(target) if tables.is_dictionary_encoded(target) else target
     return texts.replace(merged), [f"Labels of {name} were merged: {listed}{more}."]
 
 
 def _check_classes(target: pd.Series, name: str, task: str) -> None:
-    counts = tables.counted(target)
+    counts = tables.count_values(target)
     listed = ", ".join(repr(label) for label in counts.index[:_MAX_LISTED_CLASSES])
     if len(counts) > _MAX_LISTED_CLASSES:
         listed += ", ..."

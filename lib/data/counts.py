@@ -1,71 +1,98 @@
-"""How many values of a column are numbers in which way, from which follows what its commas and points are."""
+"""Number formats, and the per-column tallies they are inferred from."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import astuple, dataclass
 
-# With fewer numbers than that among its values, a column is one of words.
-MOSTLY = 0.9
+# A column is numeric if at least this share of its values are numbers.
+MIN_NUMERIC_SHARE = 0.9
 
 
-class Mark(enum.Enum):
-    """What commas and points in the numbers of a column are."""
+class NumberFormat(enum.Enum):
+    """The meaning of commas and points in the numbers of a column."""
 
-    PLAIN = "a point before decimals"
-    COMMA_THOUSANDS = "a point before decimals, commas between thousands"
-    DECIMAL_COMMA = "a comma before decimals, points between thousands"
+    DECIMAL_POINT = "decimal point, no thousands separator"
+    COMMA_THOUSANDS = "decimal point, comma between thousands"
+    DECIMAL_COMMA = "decimal comma, point between thousands"
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What the commas and points of a column of texts, or of a part of it, may be.
+class NumberTally:
+    """Counts of the values of a text column that are numbers in each format. Tallies of parts of a column add up.
 
     Attributes
     ----------
-    present, numbers, sure : int
-        Values that are not missing; those that are numbers where the comma is the decimal mark; those of them in
-        which it can be nothing else.
-    texts, thousands, points : int
-        Values; those that are whole numbers, maybe with marks between thousands; those with a point.
-    amounts, sure_amounts : int
-        Those that are numbers where commas part thousands; those of them in which they can do nothing else.
+    values : int
+        All values that are not null.
+    present : int
+        Values that are not a missing code such as ``n/a``.
+    decimal_comma : int
+        Values that are numbers if the comma is the decimal separator.
+    certain_decimal_comma : int
+        Values with a comma that cannot separate thousands, e.g. ``1,5``.
+    decimal_point : int
+        Values that are numbers if the point is the decimal separator, with or without commas between thousands.
+    certain_comma_thousands : int
+        Values whose commas can only separate thousands, e.g. ``1,024.50``.
+    integers : int
+        Whole numbers, with or without a comma or point between thousands.
+    with_point : int
+        Values that contain a point.
     """
 
+    values: int = 0
     present: int = 0
-    numbers: int = 0
-    sure: int = 0
-    texts: int = 0
-    thousands: int = 0
-    points: int = 0
-    amounts: int = 0
-    sure_amounts: int = 0
+    decimal_comma: int = 0
+    certain_decimal_comma: int = 0
+    decimal_point: int = 0
+    certain_comma_thousands: int = 0
+    integers: int = 0
+    with_point: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
-
-    @property
-    def are_decimal_commas(self) -> bool:
-        """Whether most are numbers with a comma, and not all could be thousands (``3,750``)."""
-        return self.sure > 0 and self.numbers >= MOSTLY * self.present
+    def __add__(self, other: NumberTally) -> NumberTally:
+        return NumberTally(*(left + right for left, right in zip(astuple(self), astuple(other), strict=True)))
 
     @property
-    def are_comma_thousands(self) -> bool:
-        """Whether most are numbers whose commas part thousands, and some of them can be nothing else (``1,024.50``)."""
-        return self.sure_amounts > 0 and self.amounts >= MOSTLY * self.present
+    def uses_decimal_comma(self) -> bool:
+        """Whether the column is numeric with a decimal comma, and ``3,750``-like values are not the only evidence."""
+        return self.certain_decimal_comma > 0 and self.decimal_comma >= MIN_NUMERIC_SHARE * self.present
 
     @property
-    def are_decimal_points(self) -> bool:
-        """Whether most are numbers, and some have a point before decimals."""
-        return self.points > 0 and not self.are_thousands and self.amounts >= MOSTLY * self.present
-
-    def mark(self, comma: bool) -> Mark:
-        """What commas and points are; `comma`: whether 1,024 may be a bit more than 1, since commas do not separate."""
-        if self.are_decimal_commas:
-            return Mark.DECIMAL_COMMA
-        return Mark.COMMA_THOUSANDS if not comma or self.are_comma_thousands else Mark.PLAIN
+    def uses_comma_thousands(self) -> bool:
+        """Whether the column is numeric, with at least one comma that can only separate thousands."""
+        return self.certain_comma_thousands > 0 and self.decimal_point >= MIN_NUMERIC_SHARE * self.present
 
     @property
-    def are_thousands(self) -> bool:
-        """Whether all points part thousands, once the comma is known to be the decimal mark elsewhere."""
-        return self.points > 0 and self.thousands == self.texts
+    def uses_decimal_point(self) -> bool:
+        """Whether the column is numeric, with at least one decimal point."""
+        return (
+            self.with_point > 0
+            and not self.may_use_point_thousands
+            and self.decimal_point >= MIN_NUMERIC_SHARE * self.present
+        )
+
+    @property
+    def may_use_point_thousands(self) -> bool:
+        """Whether every point may separate thousands. Decisive if other columns of the file use a decimal comma."""
+        return self.with_point > 0 and self.integers == self.values
+
+    def infer_format(self, comma_separated: bool) -> NumberFormat:
+        """Return the number format of the column.
+
+        Parameters
+        ----------
+        comma_separated : bool
+            Whether commas separate the columns of the file. If they do not, ``1,024`` may also be slightly more
+            than 1, so a comma separates thousands only where the column proves it.
+
+        Examples
+        --------
+        >>> NumberTally(values=2, present=2, decimal_comma=2, certain_decimal_comma=1).infer_format(False).name
+        'DECIMAL_COMMA'
+        """
+        if self.uses_decimal_comma:
+            return NumberFormat.DECIMAL_COMMA
+        if comma_separated or self.uses_comma_thousands:
+            return NumberFormat.COMMA_THOUSANDS
+        return NumberFormat.DECIMAL_POINT

@@ -1,4 +1,4 @@
-"""How a text file is written: its compression, encoding and separator, found by looking at every byte of it once."""
+"""The dialect of a text file: its compression, encoding, separator, quoting and header position."""
 
 from __future__ import annotations
 
@@ -9,35 +9,55 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from lib.data import encodings, layout
-from lib.data.layout import SEPARATORS, SNIFFED_BYTES
-from lib.data.scan import Scan, scan
+from lib.data.layout import SAMPLE_BYTES, SEPARATORS
+from lib.data.scan import TextScan, scan_text
 from lib.errors import DataError
 
-_LOOKED_AT = 4_000
-_FEWEST_LINES, _LONGEST_HEADER_BYTES = 3, 2**24
-_TOLD = re.compile(rf'"?sep=([{SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
-_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks", "~": "tildes", "^": "carets"}
-_SIGNS |= {"\x01": "the sign 0x01", "\x1f": "the sign 0x1f"}
-# What a file is that only bears the name of a text file, by its first bytes.
-_MISNAMED = {
+if TYPE_CHECKING:
+    import _csv
+
+_WIDE_ENCODING_SAMPLE_BYTES = 4_000
+_MIN_SAMPLE_LINES, _MAX_SAMPLE_BYTES = 3, 2**24
+# The first line by which Excel is told the separator: `sep=;`
+_SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
+_SEPARATOR_NAMES = {
+    ",": "commas",
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "pipes",
+    " ": "spaces",
+    "~": "tildes",
+    "^": "carets",
+    "\x01": "the character 0x01",
+    "\x1f": "the character 0x1f",
+}
+# The first bytes of other file types that are often saved with the suffix of a text file.
+_MISNAMED_TYPES = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"PAR1": "a Parquet file",
-    b"\x1f\x8b": "packed by gzip",
+    b"\x1f\x8b": "a gzip archive",
     b"%PDF": "a PDF",
     b"SQLite format 3": "a SQLite database",
 }
 _MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
-_OLD_BREAK = re.compile(r"\r(?!\n)")
-_LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
-# What a file that is broken, encrypted or no archive at all raises.
-UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+# Which of four consecutive bytes are mostly NUL if ASCII text is written in an encoding of two or four bytes.
+_WIDE_ENCODINGS = {
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+}
+_CR_LINE_ENDING = re.compile(r"\r(?!\n)")
+_SYSTEM_FILE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
+# Raised by damaged or encrypted files, and by archives that are none.
+READ_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -47,203 +67,266 @@ class Dialect:
     Attributes
     ----------
     encoding : str
-        Of `encodings.NAMES`, or the one that was asked for.
+        One of `encodings.DISPLAY_NAMES`, or the encoding that the user set.
     separator : str
     header : list of str
-        Names of the columns as they stand, less blanks at their ends.
-    lines_before : int
-        Lines before the header: empty ones, the ``sep=;`` that Excel takes for itself, and titles.
-    titles : int
-        Lines before the header that only say what the table is.
-    scan : Scan
-    is_padded : bool
-        Whether blanks stand between a separator and what follows, and are none of it.
-    escape : str
-        Sign before a quote that ends no value, where it is not another quote: a backslash, as MySQL writes; else empty.
+        Column names as written, without surrounding spaces.
+    lines_before_header : int
+        Lines above the header: empty lines, Excel's ``sep=;`` and title rows.
+    title_rows : int
+        Rows above the header that describe the table.
+    scan : TextScan
+    skip_initial_space : bool
+        Whether a space after a separator is padding and not part of the value.
+    escape_character : str
+        A backslash if quotes within values are escaped with it, as MySQL does; else empty: quotes are doubled.
     has_row_names : bool
-        Whether rows begin with their number, for which the header has no name, as R writes them.
-    has_old_breaks : bool
-        Whether a line up to the header ends as on a Mac of old, by a return alone.
-    doubt : str
-        A sentence on an encoding that is not sure; empty where it is.
+        Whether rows start with a row number that the header has no name for, as R writes tables.
+    has_cr_line_endings : bool
+        Whether a line up to the header ends with a carriage return alone, as on a Mac before 2001.
+    encoding_note : str
+        A sentence about an uncertain encoding, else empty.
     """
 
     encoding: str
     separator: str
     header: list[str]
-    lines_before: int
-    titles: int
-    scan: Scan
-    is_padded: bool = False
-    escape: str = ""
+    lines_before_header: int
+    title_rows: int
+    scan: TextScan
+    skip_initial_space: bool = False
+    escape_character: str = ""
     has_row_names: bool = False
-    has_old_breaks: bool = False
-    doubt: str = ""
+    has_cr_line_endings: bool = False
+    encoding_note: str = ""
 
     @property
-    def is_for_python(self) -> bool:
-        """Whether only Python's csv reads it right."""
-        return self.is_padded or bool(self.escape)
+    def needs_csv_module(self) -> bool:
+        """Whether pyarrow's reader lacks an option that the file needs, so that Python's csv module must read it."""
+        return self.skip_initial_space or bool(self.escape_character)
 
     @property
-    def has_plain_breaks(self) -> bool:
-        """Whether its line breaks are those of ASCII."""
-        return encodings.has_plain_breaks(self.encoding)
+    def is_ascii_compatible(self) -> bool:
+        """Whether line breaks, quotes and separators are the same bytes as in ASCII."""
+        return encodings.is_ascii_compatible(self.encoding)
 
     @property
-    def for_csv(self) -> dict[str, Any]:
-        """Arguments of Python's `csv.reader`."""
+    def text_encoding(self) -> str:
+        """Encoding for Python's text readers, which drops a byte order mark."""
+        return "utf-8-sig" if self.encoding == "utf-8" else self.encoding
+
+    @property
+    def csv_options(self) -> dict[str, Any]:
+        """Keyword arguments for `csv.reader`."""
         return {
             "delimiter": self.separator,
-            "skipinitialspace": self.is_padded,
-            "escapechar": self.escape or None,
+            "skipinitialspace": self.skip_initial_space,
+            "escapechar": self.escape_character or None,
         }
 
     def __str__(self) -> str:
-        return f"{encodings.named(self.encoding)}, separated by {_SIGNS[self.separator]}"
+        return f"{encodings.display_name(self.encoding)}, separated by {_SEPARATOR_NAMES[self.separator]}"
 
 
 @contextmanager
-def opened(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
-    """Bytes of a file, or of the one file in a ``.gz`` or ``.zip``; of `raw`, where it is open already.
+def open_binary(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
+    """Open a text file for reading bytes, decompressed if it is a ``.gz`` or ``.zip`` file.
+
+    Parameters
+    ----------
+    path : Path
+    raw : binary file, optional
+        The file at `path` if it is open already. The caller closes it.
 
     Raises
     ------
     DataError
-        Where an archive holds none or several.
+        If a zip archive does not contain exactly one file.
     """
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        with zipfile.ZipFile(raw or path) as archive:
-            members = [one for one in archive.namelist() if not one.endswith("/") and not _LEFT_BY_SYSTEMS.search(one)]
-            if len(members) != 1:
-                raise DataError(f"{path} holds {len(members)} files; expected one. Unpack it and name the table.")
-            with archive.open(members[0]) as file:
-                if members[0].lower().endswith(".gz"):
-                    with gzip.open(file) as unpacked:
-                        yield unpacked
-                else:
-                    yield file
-        return
-    if suffix == ".gz":
+        with zipfile.ZipFile(raw or path) as archive, _open_only_member(archive, path) as member:
+            yield cast(BinaryIO, member)
+    elif suffix == ".gz":
         with gzip.open(raw or path) as file:
+            yield cast(BinaryIO, file)
+    elif raw:
+        yield raw
+    else:
+        with path.open("rb") as file:
             yield file
-        return
-    with nullcontext(raw) if raw else path.open("rb") as file:
-        yield file
 
 
-def look(path: Path, encoding: str = "") -> Dialect:
-    """Dialect of a text file, by every byte of it.
+@contextmanager
+def _open_only_member(archive: zipfile.ZipFile, path: Path) -> Iterator[IO[bytes]]:
+    """Open the only file in a zip archive; files that macOS and Windows add do not count."""
+    names = [name for name in archive.namelist() if not name.endswith("/") and not _SYSTEM_FILE.search(name)]
+    if len(names) != 1:
+        raise DataError(f"{path} contains {len(names)} files; expected one. Unpack it and give the path of the table.")
+    with archive.open(names[0]) as file:
+        if names[0].lower().endswith(".gz"):
+            with gzip.open(file) as unpacked:
+                yield cast(IO[bytes], unpacked)
+        else:
+            yield file
+
+
+def detect_dialect(path: Path, encoding: str = "") -> Dialect:
+    """Detect the dialect of a text file from all of its bytes.
 
     Parameters
     ----------
     path : Path
     encoding : str
-        By its name in Python; empty: found by looking.
+        Python name of the encoding; detected if empty.
 
     Raises
     ------
     DataError
-        Where it is no text, has no header, or is in another encoding.
+        If the file is not text, has no header, or is not in the given encoding.
     """
-    start = _start(path, encoding)
-    found = encodings.given(encoding, start, path) if encoding else encodings.of_mark(start) or "utf-8"
-    doubt, is_beyond_ascii = "", False
-    if encoding and found != "utf-8":
-        with opened(path) as file:
-            is_beyond_ascii = encodings.check(file, path, found)
-    if not encodings.has_plain_breaks(found):  # rare, and read with care in any case
-        scanned = Scan(strange=None, is_balanced=False, has_breaks=True, may_have_codes=True)
-        return _dialect(path, start, found, scanned)
-    with opened(path) as file:
-        scanned = scan(file, path)
-    if encoding and found == "utf-8" and scanned.strange:
-        line, byte = scanned.strange.first
-        raise DataError(
-            f"{path} is not in {encoding}: line {line} has the byte 0x{byte:02x}, which is none of it. Say another "
-            "encoding, or leave it empty."
-        )
-    if encoding and is_beyond_ascii and scanned.strange is None:
-        doubt = f"All its bytes are UTF-8, though encoding is {encoding}: if its letters look wrong, leave it empty."
-    if not encoding and scanned.strange:
-        found = encodings.encoding_of(scanned.strange, path)
-        doubt = encodings.told_of_guess(scanned.strange, found)
-    return replace(_dialect(path, start, found, scanned), doubt=doubt)
+    start = _read_start(path, encoding)
+    if encoding:
+        return _detect_with_encoding(path, start, encoding)
+    detected = encodings.encoding_from_bom(start) or "utf-8"
+    if not encodings.is_ascii_compatible(detected):
+        return _parse_start(path, start, detected, _unknown_scan())
+    scan = _scan_file(path)
+    if scan.non_utf8 is None:
+        return _parse_start(path, start, detected, scan)
+    detected = encodings.detect_encoding(scan.non_utf8, path)
+    dialect = _parse_start(path, start, detected, scan)
+    return replace(dialect, encoding_note=encodings.describe_guess(scan.non_utf8, detected))
 
 
-def foresee(path: Path) -> Dialect | None:
-    """Dialect of a text file where all of it is as plain as its beginning; None where that is not."""
-    start = _start(path)
-    if encodings.of_mark(start) not in ("", "utf-8"):
+def _detect_with_encoding(path: Path, start: bytes, encoding: str) -> Dialect:
+    """Detect the rest of the dialect if the user set the encoding."""
+    resolved = encodings.resolve_encoding(encoding, start, path)
+    has_non_ascii = False
+    if resolved != "utf-8":
+        with open_binary(path) as file:
+            has_non_ascii = encodings.check_encoding(file, path, resolved)
+    if not encodings.is_ascii_compatible(resolved):
+        return _parse_start(path, start, resolved, _unknown_scan())
+    scan = _scan_file(path)
+    if resolved == "utf-8" and scan.non_utf8:
+        raise encodings.invalid_byte_error(path, encoding, *scan.non_utf8.first_invalid)
+    dialect = _parse_start(path, start, resolved, scan)
+    if has_non_ascii and scan.non_utf8 is None:
+        note = f"The whole file is valid UTF-8, but `encoding` is {encoding}. If letters look wrong, leave it empty."
+        return replace(dialect, encoding_note=note)
+    return dialect
+
+
+def _scan_file(path: Path) -> TextScan:
+    with open_binary(path) as file:
+        return scan_text(file, path)
+
+
+def _unknown_scan() -> TextScan:
+    """Return the most cautious scan, for encodings in which the bytes of quotes and digits mean something else."""
+    return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
+
+
+def detect_prefix(path: Path) -> Dialect | None:
+    """Detect the dialect from the first bytes only, assuming that the rest of the file is alike.
+
+    The caller must check that assumption for every byte, as `ranges.read` does.
+
+    Returns
+    -------
+    Dialect or None
+        None if the first bytes are not UTF-8 or contain quoted line breaks.
+    """
+    start = _read_start(path)
+    if encodings.encoding_from_bom(start) not in ("", "utf-8"):
         return None
-    scanned = scan(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
-    if scanned.strange or scanned.has_breaks or not scanned.is_balanced:
+    scan = scan_text(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
+    if scan.non_utf8 or scan.has_quoted_line_breaks or not scan.has_balanced_quotes:
         return None
-    return _dialect(path, start, "utf-8", scanned)
+    return _parse_start(path, start, "utf-8", scan)
 
 
-def _start(path: Path, encoding: str = "") -> bytes:
-    with opened(path) as file:
-        start = file.read(SNIFFED_BYTES)
-        while start.count(b"\n") < _FEWEST_LINES and len(start) < _LONGEST_HEADER_BYTES:
-            if not (more := file.read(SNIFFED_BYTES)):
+def _read_start(path: Path, encoding: str = "") -> bytes:
+    """Return the first bytes of a file, at least some lines, and refuse other file types than text."""
+    with open_binary(path) as file:
+        start = file.read(SAMPLE_BYTES)
+        while start.count(b"\n") < _MIN_SAMPLE_LINES and len(start) < _MAX_SAMPLE_BYTES:
+            if not (data := file.read(SAMPLE_BYTES)):
                 break
-            start += more
-    for magic, kind in _MISNAMED.items():
+            start += data
+    for magic, file_type in _MISNAMED_TYPES.items():
         if start.startswith(magic):
-            raise DataError(f"{path} is no text but {kind}. Save it as CSV, or give it the right ending.")
+            raise DataError(f"{path} is not a text file but {file_type}. Save it as CSV, or correct its suffix.")
     if markup := _MARKUP.match(start):
-        kind = "a page of HTML or XML" if markup[2] else "JSON"
-        raise DataError(f"{path} is no table of text but {kind}. Save it as CSV.")
-    if not encoding and not encodings.of_mark(start) and (wide := _wide(start[:_LOOKED_AT])):
-        raise DataError(
-            f"{path} is no plain text: line 1 has a NUL byte, and so has every sign, as in {wide} without a byte order "
-            f"mark. Say so: encoding: {wide}."
-        )
+        file_type = "an HTML or XML page" if markup[2] else "JSON"
+        raise DataError(f"{path} is not a table but {file_type}. Save it as CSV.")
+    if not encoding and not encodings.encoding_from_bom(start):
+        if wide := _detect_wide_encoding(start[:_WIDE_ENCODING_SAMPLE_BYTES]):
+            raise DataError(
+                f"{path} is not plain text: line 1 contains a NUL byte, and so does every character, as in {wide} "
+                f"without a byte order mark. Set `encoding` to {wide}."
+            )
     return start
 
 
-def _wide(start: bytes) -> str:
-    """Encoding of several bytes a sign, most of which are NUL where a text is in English; empty where it is none."""
-    nuls = [start[place::4].count(0) * 4 > len(start) / 2 for place in range(4)]
-    wide = {(0, 1, 1, 1): "utf-32-le", (1, 1, 1, 0): "utf-32-be", (0, 1, 0, 1): "utf-16-le", (1, 0, 1, 0): "utf-16-be"}
-    return wide.get(tuple(map(int, nuls)), "")
+def _detect_wide_encoding(start: bytes) -> str:
+    """Return the encoding of two or four bytes per character whose NUL bytes fit mostly ASCII text, or ""."""
+    is_mostly_nul = [start[offset::4].count(0) * 4 > len(start) / 2 for offset in range(4)]
+    return next((name for pattern, name in _WIDE_ENCODINGS.items() if list(pattern) == is_mostly_nul), "")
 
 
-def _dialect(path: Path, start: bytes, encoding: str, scanned: Scan) -> Dialect:
-    beginning = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
-    rest = beginning.lstrip("\r\n")
-    told = _TOLD.match(rest)
-    rest = rest[told.end() :].lstrip("\r\n") if told else rest
-    if not rest.strip():
-        raise DataError(f"{path} has no header. Its first line names the columns.")
-    separator = told[1] if told else layout.separator_of(rest)
-    is_padded, escape = layout.is_padded(rest, separator), layout.escape_of(rest, separator)
+def _parse_start(path: Path, start: bytes, encoding: str, scan: TextScan) -> Dialect:
+    """Return the dialect of a file whose encoding is known."""
+    sample = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
+    text = sample.lstrip("\r\n")
+    separator_line = _SEPARATOR_LINE.match(text)
+    if separator_line:
+        text = text[separator_line.end() :].lstrip("\r\n")
+    if not text.strip():
+        raise DataError(f"{path} has no header. Give the column names in its first line.")
+
+    separator = separator_line[1] if separator_line else layout.detect_separator(text)
+    if separator in layout.SEPARATORS_ABOVE_COMMA:
+        scan = replace(scan, may_have_leading_zeros=True)
+    skip_initial_space = layout.skips_initial_space(text, separator)
+    escape_character = layout.detect_escape_character(text, separator)
+    rows = layout.parse_rows(text, separator, skip_initial_space, escape_character)
+    title_rows = layout.count_title_rows(rows)
+    has_row_names = layout.has_row_names(rows[title_rows:])
+
     reader = csv.reader(
-        io.StringIO(rest, newline=None), delimiter=separator, skipinitialspace=is_padded, escapechar=escape or None
+        io.StringIO(text, newline=None),
+        delimiter=separator,
+        skipinitialspace=skip_initial_space,
+        escapechar=escape_character or None,
     )
-    titles = left = layout.titles_of(layout.rows_of(rest, separator, is_padded, escape))
-    begun = 0
-    for row in reader:
-        if row and not left:
-            break
-        left, begun = left - bool(row), reader.line_num
-    if separator in layout.ABOVE_COMMAS:  # behind which the scan looks for no code
-        scanned = replace(scanned, may_have_codes=True)
-    has_row_names = layout.has_row_names(layout.rows_of(rest, separator, is_padded, escape)[titles:])
-    row = ["", *row] if has_row_names else row
-    before = len(beginning[: len(beginning) - len(rest)].splitlines()) + begun
-    above = "".join(beginning.splitlines(keepends=True)[: before + 1])
+    header, lines_above = _read_header(reader, title_rows)
+    if has_row_names:
+        header = ["", *header]
+    lines_before_header = len(sample[: len(sample) - len(text)].splitlines()) + lines_above
+    lines_to_header = "".join(sample.splitlines(keepends=True)[: lines_before_header + 1])
     return Dialect(
         encoding=encoding,
         separator=separator,
-        header=[layout.visible(name) or f"Unnamed: {place}" for place, name in enumerate(row)],
-        lines_before=before,
-        titles=titles,
-        scan=scanned,
-        is_padded=is_padded,
-        escape=escape,
+        header=[layout.clean_name(name) or f"Unnamed: {index}" for index, name in enumerate(header)],
+        lines_before_header=lines_before_header,
+        title_rows=title_rows,
+        scan=scan,
+        skip_initial_space=skip_initial_space,
+        escape_character=escape_character,
         has_row_names=has_row_names,
-        has_old_breaks=bool(_OLD_BREAK.search(above)),
+        has_cr_line_endings=bool(_CR_LINE_ENDING.search(lines_to_header)),
     )
+
+
+def _read_header(reader: _csv._reader, title_rows: int) -> tuple[list[str], int]:
+    """Return the first row below the titles, and the number of lines above it."""
+    row: list[str] = []
+    lines_above, titles_left = 0, title_rows
+    for row in reader:
+        if row and titles_left == 0:
+            break
+        titles_left -= bool(row)
+        lines_above = reader.line_num
+    return row, lines_above

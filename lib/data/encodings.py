@@ -1,8 +1,8 @@
-"""Which encoding the signs beyond ASCII of a text file are in, where they are not UTF-8.
+"""Detection of a text file's encoding if it is not UTF-8.
 
-Windows' Latin-1 reads any bytes but five, and makes nonsense of Russian or Japanese. So charset-normalizer looks at the
-lines in question: it decodes them in each candidate, and weighs how odd the signs stand beside one another (chaos) and
-how much their frequencies are a language's (coherence).
+Every byte but five is a character of Windows Latin-1 (cp1252), so decoding alone cannot tell it from Cyrillic or
+Japanese. charset-normalizer decodes a sample in each candidate encoding and rates the result by ``chaos`` (improbable
+neighbouring characters; 0 is best) and ``coherence`` (letter frequencies of a known language; 1 is best).
 """
 
 from __future__ import annotations
@@ -18,146 +18,162 @@ from lib.errors import DataError
 if TYPE_CHECKING:
     from charset_normalizer import CharsetMatch
 
-LATIN = "cp1252"
-# Of Eastern Europe's and Turkey's none: they are letters like those of Latin-1, and no table tells them for sure.
-NAMES = {
+WINDOWS_LATIN = "cp1252"
+# Central European and Turkish code pages are missing on purpose: they differ from Latin-1 in a few letters only, which
+# no statistics can tell apart reliably.
+DISPLAY_NAMES = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
     "utf-32": "UTF-32",
-    LATIN: "Windows' Latin-1 (cp1252)",
-    "cp1251": "Windows' Cyrillic (cp1251)",
+    WINDOWS_LATIN: "Windows Latin-1 (cp1252)",
+    "cp1251": "Windows Cyrillic (cp1251)",
     "koi8_r": "KOI8-R",
-    "cp1253": "Windows' Greek (cp1253)",
+    "cp1253": "Windows Greek (cp1253)",
     "cp932": "Shift-JIS (cp932)",
     "euc_jp": "EUC-JP",
     "gb18030": "GB 18030",
     "big5": "Big5",
     "cp949": "Korean (cp949)",
 }
-# What a file may begin with; UTF-32's begins as UTF-16's does.
-_MARKS = {
+# UTF-32 comes first: its little-endian byte order mark starts with that of UTF-16.
+_BYTE_ORDER_MARKS = {
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
     "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
     "utf-8": (codecs.BOM_UTF8,),
 }
-# In these the bytes of a comma or a quote may be a part of another sign.
-_SHIFTING = ("iso2022", "hz", "utf-7")
+# Stateful encodings: the byte of a comma or a quote may be part of another character.
+_STATEFUL_PREFIXES = ("iso2022", "hz", "utf-7")
 _BLOCK_BYTES = 2**20
-_WORD = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
-_LONGEST_WORD = 40
-# How much another encoding must be better than Latin-1, or than a third, to be taken for sure.
-_CLEARLY = 0.1
-# Some words of two or three bytes are UTF-8 by chance.
-_BY_CHANCE = 0.2
-_SEVERAL, _MOSTLY = 4, 0.7
+_NON_ASCII_WORD = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
+_MAX_EXAMPLE_LENGTH = 40
+# The margin in chaos and coherence by which one encoding must beat another.
+_CLEAR_MARGIN = 0.1
+# Text in other encodings contains a few byte pairs that happen to be valid UTF-8.
+_MAX_ACCIDENTAL_UTF8_SHARE = 0.2
+_MIN_NON_ASCII_CHARACTERS, _MIN_LETTER_SHARE = 4, 0.7
 
 
 @dataclass(frozen=True)
-class Strange:
-    """What a file that is not UTF-8 holds beyond ASCII.
+class NonUtf8Evidence:
+    """Evidence about the encoding of a file that is not UTF-8, collected from all of its bytes.
 
     Attributes
     ----------
-    lines : bytes
-        Some of the lines that are none of UTF-8.
+    sample : bytes
+        Lines that are not UTF-8, from the start of the file.
     utf8_share : float
-        Of the lines beyond ASCII that were looked at, how many are UTF-8 all the same.
-    first : tuple of (int, int)
-        Line and value of the first byte that is none of UTF-8.
-    utf8_sign : tuple of (int, str) or None
-        Line of a sign that hardly is anything but UTF-8, and the sign.
-    undefined : tuple of (int, int) or None
-        Line and value of the first byte that is none of Latin-1.
+        Share of UTF-8 lines among the examined lines that are not ASCII.
+    first_invalid : tuple of (int, int)
+        Line number and value of the first byte that is not UTF-8.
+    utf8_character : tuple of (int, str) or None
+        Line number and character of the first byte sequence that is almost certainly UTF-8.
+    undefined_in_latin : tuple of (int, int) or None
+        Line number and value of the first byte that Windows Latin-1 does not define.
     """
 
-    lines: bytes
+    sample: bytes
     utf8_share: float
-    first: tuple[int, int]
-    utf8_sign: tuple[int, str] | None
-    undefined: tuple[int, int] | None
+    first_invalid: tuple[int, int]
+    utf8_character: tuple[int, str] | None
+    undefined_in_latin: tuple[int, int] | None
 
 
-def encoding_of(strange: Strange, path: Path) -> str:
-    """Encoding of a file that is not UTF-8.
-
-    Raises
-    ------
-    DataError
-        Where it is none for sure, naming a line.
-    """
-    found = _foreign(strange.lines)
-    line, byte = strange.first
-    listed = " or ".join(NAMES[one] for one in found)
-    if found and strange.utf8_share > _BY_CHANCE:
-        raise DataError(
-            f"{path} is in two encodings: it has lines in UTF-8, and others from line {line} on that may be {listed}. "
-            "Mend these lines, or make the file anew from one source."
-        )
-    if len(found) > 1:
-        raise DataError(
-            f"{path} is not UTF-8 but may be {listed}, first in line {line}. Save it as UTF-8, or say which it is: "
-            f"encoding: {found[0]}, or another of Python's (cp1250, cp1256)."
-        )
-    if found:
-        return found[0]
-    if strange.utf8_sign:
-        utf8_line, sign = strange.utf8_sign
-        raise DataError(
-            f"{path} is in two encodings: line {utf8_line} has {sign!r} in UTF-8, and line {line} the byte "
-            f"0x{byte:02x}, which is none of UTF-8 (in Windows' Latin-1 it is "
-            f"{bytes([byte]).decode(LATIN, 'replace')!r}). Mend these lines, or make the file anew from one source."
-        )
-    if strange.undefined:
-        line, byte = strange.undefined
-        raise DataError(
-            f"{path} is neither UTF-8 nor Windows' Latin-1: line {line} has the byte 0x{byte:02x}. Save it "
-            "as UTF-8, or say what it is with encoding (cp1250 or mac_roman, say)."
-        )
-    return LATIN
-
-
-def named(encoding: str) -> str:
-    """What an encoding is called, for people."""
-    return NAMES.get(encoding, encoding)
-
-
-def of_mark(start: bytes) -> str:
-    """Encoding whose byte order mark a file begins with; empty where it begins with none."""
-    return next((name for name, marks in _MARKS.items() if start.startswith(marks)), "")
-
-
-def given(encoding: str, start: bytes, path: Path) -> str:
-    """Encoding that is asked for, as Python calls it, or that of the byte order mark, which says more.
+def detect_encoding(evidence: NonUtf8Evidence, path: Path) -> str:
+    """Return the Python name of the encoding of a file that is not UTF-8.
 
     Raises
     ------
     DataError
-        Where the mark is of another.
+        If the evidence is ambiguous or the file mixes two encodings. The message names a line.
     """
-    name, marked = codecs.lookup(encoding).name, of_mark(start)
+    candidates = _rank_candidates(evidence.sample)
+    line, byte = evidence.first_invalid
+    candidate_names = " or ".join(DISPLAY_NAMES[name] for name in candidates)
+    if candidates and evidence.utf8_share > _MAX_ACCIDENTAL_UTF8_SHARE:
+        raise DataError(
+            f"{path} mixes two encodings: some lines are UTF-8, others from line {line} on may be {candidate_names}. "
+            "Fix those lines, or export the file again from one source."
+        )
+    if len(candidates) > 1:
+        raise DataError(
+            f"{path} is not UTF-8 but may be {candidate_names}, first in line {line}. Save it as UTF-8, or set "
+            f"`encoding` to {candidates[0]} or another of Python's encodings (cp1250, cp1256)."
+        )
+    if candidates:
+        return candidates[0]
+    if evidence.utf8_character:
+        utf8_line, character = evidence.utf8_character
+        in_latin = bytes([byte]).decode(WINDOWS_LATIN, "replace")
+        raise DataError(
+            f"{path} mixes two encodings: line {utf8_line} contains {character!r} in UTF-8, line {line} contains the "
+            f"byte 0x{byte:02x}, which is not valid UTF-8 ({in_latin!r} in Windows Latin-1). Fix those lines, or "
+            "export the file again from one source."
+        )
+    if evidence.undefined_in_latin:
+        line, byte = evidence.undefined_in_latin
+        raise DataError(
+            f"{path} is neither UTF-8 nor Windows Latin-1: line {line} contains the byte 0x{byte:02x}. Save it as "
+            "UTF-8, or set `encoding`, e.g. to cp1250 or mac_roman."
+        )
+    return WINDOWS_LATIN
+
+
+def display_name(encoding: str) -> str:
+    """Return the name of an encoding as users know it.
+
+    >>> display_name("koi8_r")
+    'KOI8-R'
+    """
+    return DISPLAY_NAMES.get(encoding, encoding)
+
+
+def encoding_from_bom(start: bytes) -> str:
+    r"""Return the encoding of the byte order mark at the start of a file, or "" if there is no mark.
+
+    >>> encoding_from_bom(b"\xef\xbb\xbfname,price")
+    'utf-8'
+    """
+    return next((name for name, marks in _BYTE_ORDER_MARKS.items() if start.startswith(marks)), "")
+
+
+def resolve_encoding(encoding: str, start: bytes, path: Path) -> str:
+    """Return the Python name of the encoding that the user set, checked against the file's byte order mark.
+
+    A byte order mark is more specific than the parameter: ``utf-16-le`` with a mark is read as ``utf-16``.
+
+    Raises
+    ------
+    DataError
+        If the byte order mark belongs to another encoding.
+    """
+    name, marked = codecs.lookup(encoding).name, encoding_from_bom(start)
     if marked and not name.startswith(marked):
         raise DataError(
-            f"{path} begins with the byte order mark of {named(marked)}, so it is not in {encoding}. Leave encoding "
-            "empty."
+            f"{path} starts with the byte order mark of {display_name(marked)}, but `encoding` is "
+            f"{encoding}. Leave `encoding` empty."
         )
     return marked or ("utf-8" if name == "utf-8-sig" else name)
 
 
-def has_plain_breaks(encoding: str) -> bool:
-    """Whether line breaks, quotes and separators are the bytes that they are in ASCII, and these bytes nothing else."""
-    ascii_signs = bytes(range(0x09, 0x7F))
-    if encoding.startswith(_SHIFTING):
+def is_ascii_compatible(encoding: str) -> bool:
+    """Return whether line breaks, quotes and separators are the same bytes as in ASCII, and nothing else is.
+
+    >>> is_ascii_compatible("cp1252"), is_ascii_compatible("utf-16")
+    (True, False)
+    """
+    if encoding.startswith(_STATEFUL_PREFIXES):
         return False
-    return ascii_signs.decode(encoding, "replace").encode("ascii", "replace") == ascii_signs
+    ascii_bytes = bytes(range(0x09, 0x7F))
+    return ascii_bytes.decode(encoding, "replace").encode("ascii", "replace") == ascii_bytes
 
 
-def check(file: BinaryIO, path: Path, encoding: str) -> bool:
-    """Whether a file has signs beyond ASCII, all of them of an encoding that was asked for.
+def check_encoding(file: BinaryIO, path: Path, encoding: str) -> bool:
+    """Check that a whole file is valid in an encoding, and return whether it contains non-ASCII bytes.
 
     Raises
     ------
     DataError
-        Naming the line and the byte that the encoding does not have.
+        If a byte is not valid. The message names its line.
     """
     decoder, line, is_ascii = codecs.getincrementaldecoder(encoding)(), 1, True
     while True:
@@ -167,48 +183,58 @@ def check(file: BinaryIO, path: Path, encoding: str) -> bool:
             line += decoder.decode(block, final=not block).count("\n")
         except UnicodeDecodeError as error:
             line += error.object[: error.start].decode(encoding, "ignore").count("\n")
-            raise DataError(
-                f"{path} is not in {encoding}: line {line} has the byte 0x{error.object[error.start]:02x}, which is "
-                "none of it. Say another encoding, or leave it empty."
-            ) from error
+            raise invalid_byte_error(path, encoding, line, error.object[error.start]) from error
         if not block:
             return not is_ascii
 
 
-def told_of_guess(strange: Strange, encoding: str) -> str:
-    """A sentence on an encoding that was found by looking: how a word reads in it."""
-    word = _WORD.search(strange.lines.decode(encoding, "replace"))
-    said = word[0][:_LONGEST_WORD] if word else ""
-    line = f"line {strange.first[0]:,} has {said!r}"
-    return f"Its encoding is a guess, in which {line}: if that is wrong, encoding decides."
+def invalid_byte_error(path: Path, encoding: str, line: int, byte: int) -> DataError:
+    """Return the error for a byte that the encoding set by the user does not define."""
+    return DataError(
+        f"{path} is not in {encoding}: line {line} contains the byte 0x{byte:02x}, which is not valid in it. Set "
+        "`encoding` to another one, or leave it empty."
+    )
 
 
-def _foreign(lines: bytes) -> list[str]:
-    """Encodings that make sense of lines where Latin-1 does not, the likeliest first."""
-    from charset_normalizer import from_bytes  # here, since most files are UTF-8
+def describe_guess(evidence: NonUtf8Evidence, encoding: str) -> str:
+    """Return a sentence that shows how a word of the file reads in the detected encoding."""
+    word = _NON_ASCII_WORD.search(evidence.sample.decode(encoding, "replace"))
+    example = word[0][:_MAX_EXAMPLE_LENGTH] if word else ""
+    return (
+        f"The encoding is a guess: it reads {example!r} in line {evidence.first_invalid[0]:,}. If that looks wrong, "
+        "set `encoding`."
+    )
 
-    candidates = [one for one in NAMES if not one.startswith("utf")]
-    matches = from_bytes(lines, cp_isolation=candidates, preemptive_behaviour=False)
-    found = [one for one in matches if _is_latin(one) or _is_of_letters(str(one))]
-    latin = next(filter(_is_latin, found), None)
-    best = found[0] if found else None
-    if not best or (latin and latin.chaos <= best.chaos + _CLEARLY and latin.coherence >= best.coherence - _CLEARLY):
+
+def _rank_candidates(sample: bytes) -> list[str]:
+    """Return the encodings that fit a sample clearly better than Windows Latin-1, the best first."""
+    from charset_normalizer import from_bytes  # slow to import, and most files are UTF-8
+
+    candidates = [name for name in DISPLAY_NAMES if not name.startswith("utf")]
+    matches = from_bytes(sample, cp_isolation=candidates, preemptive_behaviour=False)
+    plausible = [match for match in matches if _is_latin(match) or _is_mostly_letters(str(match))]
+    if not plausible:
         return []
-    # Any letters are half-width kana of Shift-JIS, which is hardly written any more.
-    is_kana = all("\uff61" <= sign <= "\uff9f" for sign in str(best) if not sign.isascii())
-    most_chaos = best.chaos + (2 * _CLEARLY if is_kana else _CLEARLY / 4)
+    best = plausible[0]
+    latin = next(filter(_is_latin, plausible), None)
+    if latin and latin.chaos <= best.chaos + _CLEAR_MARGIN and latin.coherence >= best.coherence - _CLEAR_MARGIN:
+        return []
+    # Any bytes decode to half-width katakana in Shift-JIS, which are rarely used today: accept more alternatives.
+    is_kana = all("\uff61" <= character <= "\uff9f" for character in str(best) if not character.isascii())
+    max_chaos = best.chaos + (2 * _CLEAR_MARGIN if is_kana else _CLEAR_MARGIN / 4)
     return [
-        one.encoding
-        for one in found
-        if one is best or (one.chaos < most_chaos and one.coherence > best.coherence - _CLEARLY)
+        match.encoding
+        for match in plausible
+        if match is best or (match.chaos < max_chaos and match.coherence > best.coherence - _CLEAR_MARGIN)
     ]
 
 
 def _is_latin(match: CharsetMatch) -> bool:
-    return LATIN in (match.encoding, *match.could_be_from_charset)
+    return WINDOWS_LATIN in (match.encoding, *match.could_be_from_charset)
 
 
-def _is_of_letters(text: str) -> bool:
-    """Whether the signs beyond ASCII are several and most of them letters, and not lines of boxes."""
-    signs = [sign for sign in text if not sign.isascii()]
-    return len(signs) >= _SEVERAL and sum(map(str.isalpha, signs)) >= _MOSTLY * len(signs)
+def _is_mostly_letters(text: str) -> bool:
+    """Return whether the non-ASCII characters are several and mostly letters, not e.g. box-drawing lines."""
+    characters = [character for character in text if not character.isascii()]
+    letters = sum(map(str.isalpha, characters))
+    return len(characters) >= _MIN_NON_ASCII_CHARACTERS and letters >= _MIN_LETTER_SHARE * len(characters)

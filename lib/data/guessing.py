@@ -1,4 +1,7 @@
-"""Rows of text files in the types that pyarrow guesses, read while all bytes are looked at."""
+"""Reading of text files in the column types that pyarrow infers.
+
+Tables here name their columns by keys: the position in the header as a string, since a header may repeat a name.
+"""
 
 from __future__ import annotations
 
@@ -14,230 +17,260 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from lib.data import mending, ranges
-from lib.data.dialect import UNREADABLE, Dialect, foresee, look, opened
+from lib.data.dialect import READ_ERRORS, Dialect, detect_dialect, detect_prefix, open_binary
 from lib.data.dictionaries import ENCODED_TEXT, is_repetitive, is_text
-from lib.data.numerals import NULLS
+from lib.data.numerals import NULL_STRINGS
 
-_FORESEEN_BYTES = 2**20
-_BLOCK_BYTES, _LARGEST_BLOCK_BYTES, _BATCHES_PER_RELEASE = 2**21, 2**31 - 1, 16
+_SAMPLE_BYTES = 2**20
+_BLOCK_BYTES, _MAX_BLOCK_BYTES = 2**21, 2**31 - 1
+_BATCHES_PER_RELEASE = 16
+
+File = tuple[Path, Dialect]
 
 
-def read_ahead(
-    paths: Sequence[Path], without: Collection[str], encoded: bool, encoding: str = ""
-) -> tuple[list[tuple[Path, Dialect]], dict[Path, pa.Table]]:
-    """Dialect of each file, and the rows of those that were read while all their bytes were looked at.
+def detect_and_read(
+    paths: Sequence[Path], exclude: Collection[str], encoded: bool, encoding: str = ""
+) -> tuple[list[File], dict[Path, pa.Table]]:
+    """Detect the dialect of each file, and read simple files in the same pass over their bytes.
 
-    That is tried where a file's beginning says that it can be cut into ranges; the first that is not as plain ends it.
+    A file is read at once if its start suggests that it can be split into ranges, and every byte confirms it.
 
     Parameters
     ----------
     paths : sequence of Path
-    without : collection of str
-        Columns that are not read.
+    exclude : collection of str
+        Columns not to read.
     encoded : bool
-        Whether texts that come again and again are read as dictionaries.
+        Whether to read repetitive text columns as dictionaries.
     encoding : str
-        Of the files, by its name in Python; empty: found by looking.
+        Python name of the encoding; detected if empty.
 
     Returns
     -------
     files : list of (Path, Dialect)
-    found : dict of Path to Table
-        Columns are named by their places in the header.
+    tables : dict of Path to Table
+        Rows of the files that were read.
 
     Raises
     ------
     DataError
-        Where a file is no text, or has no header.
+        If a file is not text or has no header.
     """
-    begun = None if encoding else foresee(paths[0])
-    places, types = [], {}
-    if begun and ranges.may_be_cut(paths[0], begun):
-        places = places_of(begun, without)
-        types = _foreseen(paths[0], begun, places, encoded)
-    files, found = [], {}
+    prefix = None if encoding else detect_prefix(paths[0])
+    if prefix is None or not ranges.can_split(paths[0], prefix):
+        return [(path, detect_dialect(path, encoding)) for path in paths], {}
+
+    keys = column_keys(prefix, exclude)
+    types = _infer_types(paths[0], prefix, keys, encoded)
+    can_read = bool(types) and len(types) == len(keys)
+    files, tables = [], {}
     for path in paths:
         dialect = None
-        if types and len(types) == len(places) and (path is paths[0] or _begins_as(path, begun)):
-            with contextlib.suppress(pa.ArrowInvalid):  # its other rows are not as its first ones
-                found[path], scanned = ranges.read(path, begun, places, types)
-                dialect = replace(begun, scan=scanned)
-        files.append((path, dialect or look(path, encoding)))
-    return files, found
+        if can_read and (path is paths[0] or _has_same_prefix(path, prefix)):
+            with contextlib.suppress(pa.ArrowInvalid):  # the rest of the file differs from its start
+                tables[path], scan = ranges.read(path, prefix, keys, types)
+                dialect = replace(prefix, scan=scan)
+        files.append((path, dialect or detect_dialect(path, encoding)))
+    return files, tables
 
 
-def _begins_as(path: Path, begun: Dialect) -> bool:
-    other = foresee(path)
-    return other is not None and replace(other, scan=begun.scan) == begun and ranges.may_be_cut(path, other)
+def _has_same_prefix(path: Path, prefix: Dialect) -> bool:
+    other = detect_prefix(path)
+    return other is not None and replace(other, scan=prefix.scan) == prefix and ranges.can_split(path, other)
 
 
-def guess(
-    files: Sequence[tuple[Path, Dialect]], found: Mapping[Path, pa.Table], places: Sequence[str], encoded: bool
+def read_inferred(
+    files: Sequence[File], tables: Mapping[Path, pa.Table], keys: Sequence[str], encoded: bool
 ) -> pa.Table:
-    """All rows, each column in the type that pyarrow finds in every file, or as text.
+    """Read all rows of all files, each column in the type that pyarrow infers from every file, else as text.
 
     Parameters
     ----------
-    files, found
-        As `read_ahead` returns them.
-    places : sequence of str
-        Of the columns to read, in the header.
+    files, tables
+        From `detect_and_read`.
+    keys : sequence of str
+        Columns to read.
     encoded : bool
-        Whether texts that come again and again are read as dictionaries.
+        Whether to read repetitive text columns as dictionaries.
 
     Raises
     ------
     DataError
-        Naming the file and the line of a row that is too long.
+        If a row is too long. The message names the file and the line.
     """
-    texts = {}
-    if len(found) < len(files):
-        foreseen = _foreseen(*files[0], places, encoded)
-        texts = {place: kind for place, kind in foreseen.items() if is_text(kind)}
-    tables = [found[path] if path in found else _table(path, dialect, places, texts) for path, dialect in files]
-    numbers = {pa.int64(), pa.float64(), pa.null()}
-    differing = [
-        place
-        for place in places
-        if len(kinds := {table.schema.field(place).type for table in tables} - {pa.null()}) > 1 and not kinds <= numbers
-    ]
-    if differing:
-        as_text = [_table(*file, differing, _as_text(differing)) for file in files]
-        tables = [with_columns(*pair) for pair in zip(tables, as_text, strict=True)]
-    return pa.concat_tables(tables, promote_options="permissive")
+    text_types: dict[str, pa.DataType] = {}
+    if len(tables) < len(files):
+        types = _infer_types(*files[0], keys, encoded)
+        text_types = {key: arrow_type for key, arrow_type in types.items() if is_text(arrow_type)}
+    parts = [tables[path] if path in tables else _read_file(path, dialect, keys, text_types) for path, dialect in files]
+    conflicting = [key for key in keys if _have_conflicting_types([part.schema.field(key).type for part in parts])]
+    if conflicting:
+        text_parts = [_read_file(path, dialect, conflicting, _text_types(conflicting)) for path, dialect in files]
+        parts = [replace_columns(part, text_part) for part, text_part in zip(parts, text_parts, strict=True)]
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
-def _as_text(places: Sequence[str]) -> dict[str, pa.DataType]:
-    return dict.fromkeys(places, pa.string())
+def _have_conflicting_types(types: Sequence[pa.DataType]) -> bool:
+    """Return whether the types of a column in several files cannot be promoted to one."""
+    present = {*types} - {pa.null()}
+    return len(present) > 1 and not present <= {pa.int64(), pa.float64()}
 
 
-def as_texts(files: Sequence[tuple[Path, Dialect]], places: Sequence[str]) -> pa.Table:
-    """Some columns of all files as the texts that stand there."""
-    return pa.concat_tables([_table(path, dialect, places, _as_text(places)) for path, dialect in files])
+def read_as_text(files: Sequence[File], keys: Sequence[str]) -> pa.Table:
+    """Read some columns of all files as text."""
+    return pa.concat_tables([_read_file(path, dialect, keys, _text_types(keys)) for path, dialect in files])
 
 
-def with_columns(table: pa.Table, columns: pa.Table) -> pa.Table:
-    """Table with other columns in the place of those of the same name."""
-    for place in columns.column_names:
-        table = table.set_column(table.column_names.index(place), place, columns[place])
+def _text_types(keys: Sequence[str]) -> dict[str, pa.DataType]:
+    return dict.fromkeys(keys, pa.string())
+
+
+def replace_columns(table: pa.Table, columns: pa.Table) -> pa.Table:
+    """Return a table with some of its columns replaced by columns of the same name."""
+    for name in columns.column_names:
+        table = table.set_column(table.column_names.index(name), name, columns[name])
     return table
 
 
-def _table(path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
-    options = _options(dialect, places, types)
-    if dialect.scan.is_balanced and not dialect.is_for_python:
-        # Where a row is too long or too short, this fails, and the next way is taken.
-        if ranges.may_be_cut(path, dialect) and set(types) == set(places):
+def _read_file(path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Read a file with the fastest reader that can."""
+    if dialect.scan.has_balanced_quotes and not dialect.needs_csv_module:
+        # Ragged rows raise ArrowInvalid: fall back to the next reader.
+        if ranges.can_split(path, dialect) and set(types) == set(keys):
             with contextlib.suppress(pa.ArrowInvalid):
-                return ranges.read(path, dialect, places, types)[0]
-        for reader in (_streamed, arrow_csv.read_csv):
+                return ranges.read(path, dialect, keys, types)[0]
+        options = _reader_options(dialect, keys, types)
+        for reader in (_read_streaming, arrow_csv.read_csv):  # streaming infers types from the first block only
             with contextlib.suppress(pa.ArrowInvalid):
                 if path.suffix.lower() != ".zip":
                     return reader(str(path), **options)
-                with opened(path) as file:
+                with open_binary(path) as file:
                     return reader(file, **options)
-    with mending.mended(path, dialect) as (file, rows):
+    return _read_rewritten(path, dialect, keys, types)
+
+
+def _read_rewritten(path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Read a file that Python's csv module has rewritten for pyarrow."""
+    with mending.rewrite_uniform(path, dialect) as (file, rows):
         if rows == 0:
-            return pa.table({place: pa.array([], types.get(place, pa.null())) for place in places})
-        options = _options(mending.anew(dialect), places, types)
+            return pa.table({key: pa.array([], types.get(key, pa.null())) for key in keys})
+        options = _reader_options(mending.uniform_dialect(dialect), keys, types)
         try:
             return arrow_csv.read_csv(file, **options)
-        except pa.ArrowInvalid:  # as of a value that is longer than a block
-            options["read_options"].block_size = min(file.seek(0, os.SEEK_END), _LARGEST_BLOCK_BYTES)
+        except pa.ArrowInvalid:  # e.g. a value longer than a block
+            options["read_options"].block_size = min(file.seek(0, os.SEEK_END), _MAX_BLOCK_BYTES)
             file.seek(0)
             return arrow_csv.read_csv(file, **options)
 
 
-def batches(path: Path, dialect: Dialect, texts: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Rows of a file, some thousand at a time, in the types of its first rows; dates and `texts` as text.
+def iter_batches(path: Path, dialect: Dialect, as_text: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file in batches, with column names, in the types of its first rows; dates as text.
+
+    Parameters
+    ----------
+    path : Path
+    dialect : Dialect
+    as_text : collection of str
+        If not empty, yield only these columns, as text.
 
     Raises
     ------
     pyarrow.ArrowInvalid
-        Where a later row does not fit.
+        If a later row has another type.
     """
-    places = [str(place) for place in range(len(dialect.header))]
-    asked = [str(place) for place, name in enumerate(dialect.header) if name in texts]
-    types = _as_text(asked) if asked else _foreseen(path, dialect, places, encoded=False)
-    options = _options(dialect, asked or places, types)
-    names = [dialect.header[int(place)] for place in asked or places]
-    with opened(path) as file, arrow_csv.open_csv(file, **options) as reader:
+    if as_text:
+        keys = [str(index) for index, name in enumerate(dialect.header) if name in as_text]
+        types = _text_types(keys)
+    else:
+        keys = column_keys(dialect, exclude=())
+        types = _infer_types(path, dialect, keys, encoded=False)
+    names = [dialect.header[int(key)] for key in keys]
+    options = _reader_options(dialect, keys, types)
+    with open_binary(path) as file, arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:
             yield batch.rename_columns(names)
 
 
-def _streamed(file: Any, **options: Any) -> pa.Table:
-    found = []
+def _read_streaming(file: Any, **options: Any) -> pa.Table:
+    """Read a file block by block, releasing the memory of the text in between."""
+    batches = []
     with arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:
-            found.append(batch)
-            if len(found) % _BATCHES_PER_RELEASE == 0:
-                pa.default_memory_pool().release_unused()  # what the text itself took
-        return pa.Table.from_batches(found, reader.schema)
+            batches.append(batch)
+            if len(batches) % _BATCHES_PER_RELEASE == 0:
+                pa.default_memory_pool().release_unused()
+        return pa.Table.from_batches(batches, reader.schema)
 
 
-def _options(dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> dict:
-    names = [str(place) for place in range(len(dialect.header))]  # a header may have a name twice
-    encoding = "utf8" if dialect.encoding == "utf-8" else dialect.encoding  # the former spares a pass through Python
+def _reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, Any]:
     return {
         "read_options": arrow_csv.ReadOptions(
             block_size=_BLOCK_BYTES,
-            column_names=names,
-            skip_rows=dialect.lines_before,
+            column_names=[str(index) for index in range(len(dialect.header))],
+            skip_rows=dialect.lines_before_header,
             skip_rows_after_names=1,
-            encoding=encoding,
+            # pyarrow transcodes any name but "utf8" to UTF-8, even "utf-8".
+            encoding="utf8" if dialect.encoding == "utf-8" else dialect.encoding,
         ),
         "parse_options": arrow_csv.ParseOptions(
-            delimiter=dialect.separator, newlines_in_values=dialect.scan.has_breaks
+            delimiter=dialect.separator, newlines_in_values=dialect.scan.has_quoted_line_breaks
         ),
         "convert_options": arrow_csv.ConvertOptions(
             strings_can_be_null=True,
-            null_values=NULLS,
-            include_columns=list(places),
+            null_values=NULL_STRINGS,
+            include_columns=list(keys),
             column_types=dict(types),
         ),
     }
 
 
-def places_of(dialect: Dialect, without: Collection[str]) -> list[str]:
-    """Places in the header of the columns that are read, each as a text, which names it in the tables here."""
-    return [str(place) for place, name in enumerate(dialect.header) if name not in without]
+def column_keys(dialect: Dialect, exclude: Collection[str]) -> list[str]:
+    """Return the keys of the columns to read."""
+    return [str(index) for index, name in enumerate(dialect.header) if name not in exclude]
 
 
-def _foreseen(path: Path, dialect: Dialect, places: Sequence[str], encoded: bool) -> dict[str, pa.DataType]:
-    """Types to ask for, by some of the rows: dates and times as text, which are then not read twice.
+def _infer_types(path: Path, dialect: Dialect, keys: Sequence[str], encoded: bool) -> dict[str, pa.DataType]:
+    """Infer column types from a sample of rows.
 
-    Of every column where the file can be cut into ranges, else of those that are not to be guessed.
+    Returns
+    -------
+    dict of str to DataType
+        Types of the text columns, dates included: those are parsed later. Types of all columns if the file can be
+        split into ranges. Empty if the sample cannot be read.
     """
-    if dialect.is_for_python:
+    if dialect.needs_csv_module:
         return {}
-    is_cut = ranges.may_be_cut(path, dialect)
+    can_split = ranges.can_split(path, dialect)
     try:
-        some = ranges.samples(path, dialect, places) if is_cut else [_first_rows(path, dialect, places)]
-    except (pa.ArrowInvalid, *UNREADABLE):  # whoever reads all of it says where and why
+        samples = ranges.read_samples(path, dialect, keys) if can_split else [_read_first_rows(path, dialect, keys)]
+    except (pa.ArrowInvalid, *READ_ERRORS):  # reading the whole file will raise a precise error
+        return {}
+    if not samples:
         return {}
     types = {}
-    for place in places if some else ():
-        kind = _common([table.schema.field(place).type for table in some])
-        if is_text(kind) or pa.types.is_temporal(kind):
-            texts = pa.chunked_array([pc.cast(chunk, pa.string()) for table in some for chunk in table[place].chunks])
-            types[place] = ENCODED_TEXT if encoded and is_repetitive(texts) else pa.string()
-        elif is_cut:
-            types[place] = kind
+    for key in keys:
+        arrow_type = _common_type([sample.schema.field(key).type for sample in samples])
+        if is_text(arrow_type) or pa.types.is_temporal(arrow_type):
+            chunks = [pc.cast(chunk, pa.string()) for sample in samples for chunk in sample[key].chunks]
+            types[key] = ENCODED_TEXT if encoded and is_repetitive(pa.chunked_array(chunks)) else pa.string()
+        elif can_split:
+            types[key] = arrow_type
     return types
 
 
-def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
-    """Type that all values can have."""
-    found = {kind for kind in kinds if kind != pa.null()}
-    if len(found) > 1:
-        return pa.float64() if found == {pa.int64(), pa.float64()} else pa.string()
-    return found.pop() if found else pa.null()
+def _common_type(types: Sequence[pa.DataType]) -> pa.DataType:
+    """Return the type that all samples of a column fit into."""
+    present = {arrow_type for arrow_type in types if arrow_type != pa.null()}
+    if not present:
+        return pa.null()
+    if len(present) == 1:
+        return present.pop()
+    return pa.float64() if present == {pa.int64(), pa.float64()} else pa.string()
 
 
-def _first_rows(path: Path, dialect: Dialect, places: Sequence[str]) -> pa.Table:
-    with opened(path) as file:
-        start = file.read(_FORESEEN_BYTES)
-    if dialect.has_plain_breaks and len(start) == _FORESEEN_BYTES:
+def _read_first_rows(path: Path, dialect: Dialect, keys: Sequence[str]) -> pa.Table:
+    with open_binary(path) as file:
+        start = file.read(_SAMPLE_BYTES)
+    if dialect.is_ascii_compatible and len(start) == _SAMPLE_BYTES:
         start = start[: start.rfind(b"\n") + 1]
-    return arrow_csv.read_csv(pa.BufferReader(start), **_options(dialect, places, {}))
+    return arrow_csv.read_csv(pa.BufferReader(start), **_reader_options(dialect, keys, {}))

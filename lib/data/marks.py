@@ -1,7 +1,6 @@
-"""Which marks stand in the numbers of a text file that is read in parts: seen once in all of it, then held to.
+"""Number formats of a text file that is read in parts: inferred once from the whole file, then applied to each part.
 
-`1,024` is a thousand and 24, or a bit more than 1. No part of a file can tell, and no two of its parts may be read
-otherwise; so what `numerals` sees in a whole column is counted here over its parts.
+A part alone cannot tell whether ``1,024`` is a thousand and 24 or slightly more than 1, and all parts must agree.
 """
 
 from __future__ import annotations
@@ -12,64 +11,77 @@ import pandas as pd
 import pyarrow as pa
 
 from lib.data import numerals
-from lib.data.counts import Counts, Mark
+from lib.data.counts import NumberFormat, NumberTally
 
 
-def of_columns(parts: Iterable[pd.DataFrame], comma: bool = True) -> dict[str, Mark]:
-    """Marks of each column of a file.
+def infer_formats(parts: Iterable[pd.DataFrame], comma_separated: bool = False) -> dict[str, NumberFormat]:
+    """Infer the number format of each column of a file.
 
     Parameters
     ----------
     parts : iterable of DataFrame
-        All rows, as text.
-    comma : bool
-        Whether commas do not separate, so that they may stand before decimals without quotes.
+        All rows, with values as text.
+    comma_separated : bool
+        Whether commas separate the columns of the file.
+
+    Returns
+    -------
+    dict of str to NumberFormat
+        By column name.
     """
-    seen: dict[str, Counts] = {}
+    tallies: dict[str, NumberTally] = {}
     for part in parts:
         for name in part.columns:
-            seen[name] = seen.get(name, Counts()) + numerals.count(_texts(part[name].tolist()))
-    found = {name: one.mark(comma) for name, one in seen.items()}
-    has_commas = Mark.DECIMAL_COMMA in found.values()
-    if has_commas and (comma or not any(one.are_decimal_points for one in seen.values())):
-        found |= {name: Mark.DECIMAL_COMMA for name, one in seen.items() if one.are_thousands}
-    return found
+            tallies[name] = tallies.get(name, NumberTally()) + numerals.tally(_to_arrow(part[name].tolist()))
+    formats = {name: tally.infer_format(comma_separated) for name, tally in tallies.items()}
+    uses_decimal_comma = NumberFormat.DECIMAL_COMMA in formats.values()
+    mixes_formats = comma_separated and any(tally.uses_decimal_point for tally in tallies.values())
+    if uses_decimal_comma and not mixes_formats:
+        formats |= {
+            name: NumberFormat.DECIMAL_COMMA for name, tally in tallies.items() if tally.may_use_point_thousands
+        }
+    return formats
 
 
-def read_numbers(part: pd.DataFrame, names: Iterable[str], marks: Mapping[str, Mark]) -> pd.DataFrame:
-    """Rows with the numbers of some columns in place of their texts.
+def parse_numbers(part: pd.DataFrame, names: Iterable[str], formats: Mapping[str, NumberFormat]) -> pd.DataFrame:
+    """Parse the numbers in some text columns.
 
     Parameters
     ----------
     part : DataFrame
-        Rows of a file; columns that are no texts stay as they are.
+        Rows of a file. Columns that are not text are unchanged.
     names : iterable of str
-        Columns that are to be numbers; those that the file lacks are passed over.
-    marks : mapping of str to Mark
-        By column, as `of_columns` found them; commas stand between thousands in the others.
+        Columns to parse. Names that the file lacks are ignored.
+    formats : mapping of str to NumberFormat
+        By column, from `infer_formats`. Other columns use commas between thousands.
 
     Returns
     -------
     DataFrame
-        With objects in those columns: a number, None where a cell says that it is missing, its text where it is no
-        number.
+        The parsed columns have dtype object: a number, None for a missing code, or the text if it is not a number.
+
+    Examples
+    --------
+    >>> part = pd.DataFrame({"size": ["1,5", "n/a", "large"]})
+    >>> parse_numbers(part, ["size"], {"size": NumberFormat.DECIMAL_COMMA})["size"].tolist()
+    [1.5, None, 'large']
     """
-    read = {
-        name: pd.Series(_numbers(part[name].tolist(), marks.get(name, Mark.COMMA_THOUSANDS)), part.index, object)
-        for name in names
-        if name in part and pd.api.types.infer_dtype(part[name], skipna=True) == "string"
-    }
-    return part.assign(**read)
+    columns = {}
+    for name in names:
+        if name in part and pd.api.types.infer_dtype(part[name], skipna=True) == "string":
+            number_format = formats.get(name, NumberFormat.COMMA_THOUSANDS)
+            columns[name] = pd.Series(_parse_cells(part[name].tolist(), number_format), part.index, dtype=object)
+    return part.assign(**columns)
 
 
-def _numbers(cells: Sequence[str | None], mark: Mark) -> list[float | str | None]:
-    found, missing = numerals.each(_texts(cells), mark)
-    read = zip(found.to_pylist(), missing.to_pylist(), cells, strict=True)
-    return [
-        number if number is not None else cell if isinstance(cell, str) and not is_missing else None
-        for number, is_missing, cell in read
-    ]
+def _parse_cells(cells: Sequence[str | None], number_format: NumberFormat) -> list[float | str | None]:
+    numbers, is_missing = numerals.parse_values(_to_arrow(cells), number_format)
+    parsed: list[float | str | None] = numbers.to_pylist()
+    for index, (number, missing, cell) in enumerate(zip(parsed, is_missing.to_pylist(), cells, strict=True)):
+        if number is None and isinstance(cell, str) and not missing:
+            parsed[index] = cell
+    return parsed
 
 
-def _texts(cells: Sequence[str | None]) -> pa.ChunkedArray:
+def _to_arrow(cells: Sequence[str | None]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(cells, type=pa.string(), from_pandas=True)])

@@ -1,4 +1,4 @@
-"""A text file whose rows are not all as its header says, written anew by Python's csv, or refused by its lines."""
+"""Text files with ragged rows or unusual quoting: rewritten by Python's csv module, or refused with line numbers."""
 
 from __future__ import annotations
 
@@ -10,76 +10,100 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.data.dialect import Dialect, opened
+from lib.data.dialect import Dialect, open_binary
 from lib.data.dictionaries import is_text
 from lib.errors import DataError
 
-_SHOWN = 3
-# More of one thing a regular expression of RE2 does not count.
-_MOST_REPEATED = 1_000
+_MAX_LISTED_ROWS = 3
+_MAX_RE2_REPETITIONS = 1_000  # https://github.com/google/re2/wiki/Syntax
+
+
+class _LongRow(NamedTuple):
+    line: int
+    fields: int
 
 
 @contextmanager
-def mended(path: Path, dialect: Dialect) -> Iterator[tuple[io.BufferedRandom, int]]:
-    """The file anew, each row as wide as the header, and its number of rows.
+def rewrite_uniform(path: Path, dialect: Dialect) -> Iterator[tuple[BinaryIO, int]]:
+    """Rewrite a file as UTF-8 CSV in which every row is as wide as the header.
 
-    A row too short lacks its last values. One too long is refused, unless all it has too much is empty.
-    """
-    width, rows, long, broken = len(dialect.header), 0, [], (0, 0)
-    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
-    with opened(path) as raw, tempfile.TemporaryFile() as file:
-        out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(out)
-        writer.writerow(dialect.header)
-        text = io.TextIOWrapper(raw, encoding=encoding, newline="")
-        for _ in range(dialect.lines_before):
-            next(text)
-        lines = csv.reader(_with_nulls(text, dialect), **dialect.for_csv)
-        next(filter(None, lines))
-        line = dialect.lines_before + lines.line_num
-        for row in filter(None, lines):
-            start, line = line + 1, dialect.lines_before + lines.line_num
-            rows += 1
-            if any(row[width:]):
-                long.append((start, len(row)))
-            if line > start:
-                broken = (start, line)
-            if dialect.is_padded:
-                row = list(map(str.strip, row))
-            writer.writerow([*row[:width], *[""] * (width - len(row))])
-        if long:
-            raise DataError(_too_long(path, long, rows, width))
-        if not dialect.scan.is_balanced and broken[1] == line:
-            raise DataError(f"{path}: a quote in line {broken[0]} is never closed. Mend that line.")
-        out.flush()
-        file.seek(0)
-        yield file, rows
+    Short rows are padded with empty values. Fields beyond the header are dropped if they are empty.
 
-
-def check_lengths(path: Path, dialect: Dialect) -> None:
-    """Refuse a file with rows that are longer than its header.
+    Yields
+    ------
+    file : binary file
+        Temporary; its dialect is `uniform_dialect(dialect)`.
+    rows : int
 
     Raises
     ------
     DataError
-        Naming their lines.
+        If a row has more values than the header has names, or a quote is never closed.
     """
-    with mended(path, dialect):
+    width, rows, long_rows = len(dialect.header), 0, list[_LongRow]()
+    last_multiline_row = (0, 0)  # first and last line
+    with open_binary(path) as raw, tempfile.TemporaryFile() as file:
+        output = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(output)
+        writer.writerow(dialect.header)
+        text = io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="")
+        for _ in range(dialect.lines_before_header):
+            next(text)
+        reader = csv.reader(_empty_mysql_nulls(text, dialect), **dialect.csv_options)
+        next(filter(None, reader))  # the header
+        last_line = dialect.lines_before_header + reader.line_num
+        for row in filter(None, reader):
+            first_line, last_line = last_line + 1, dialect.lines_before_header + reader.line_num
+            rows += 1
+            if any(row[width:]):
+                long_rows.append(_LongRow(first_line, len(row)))
+            if last_line > first_line:
+                last_multiline_row = first_line, last_line
+            if dialect.skip_initial_space:
+                row = [cell.strip() for cell in row]
+            writer.writerow([*row[:width], *[""] * (width - len(row))])
+        if long_rows:
+            raise DataError(_describe_long_rows(path, long_rows, rows, width))
+        # An unclosed quote turns the rest of the file into one value.
+        if not dialect.scan.has_balanced_quotes and last_multiline_row[1] == last_line:
+            raise DataError(f"{path}: a quote in line {last_multiline_row[0]} is never closed. Fix that line.")
+        output.flush()
+        file.seek(0)
+        yield cast(BinaryIO, file), rows
+
+
+def uniform_dialect(dialect: Dialect) -> Dialect:
+    """Return the dialect of a file that `rewrite_uniform` wrote."""
+    return Dialect(
+        encoding="utf-8",
+        separator=",",
+        header=dialect.header,
+        lines_before_header=0,
+        title_rows=0,
+        scan=replace(dialect.scan, has_quoted_line_breaks=True),
+    )
+
+
+def check_row_lengths(path: Path, dialect: Dialect) -> None:
+    """Check that no row has more values than the header has names.
+
+    Raises
+    ------
+    DataError
+        Naming the lines of longer rows.
+    """
+    with rewrite_uniform(path, dialect):
         pass
 
 
-def anew(dialect: Dialect) -> Dialect:
-    """Dialect of what `mended` writes."""
-    return Dialect("utf-8", ",", dialect.header, 0, 0, replace(dialect.scan, has_breaks=True))
-
-
-def _with_nulls(lines: Iterable[str], dialect: Dialect) -> Iterable[str]:
-    r"""Lines with nothing where MySQL writes ``\N`` for a missing value, of which its escape would leave an N."""
-    if not dialect.escape:
+def _empty_mysql_nulls(lines: Iterable[str], dialect: Dialect) -> Iterable[str]:
+    r"""Replace MySQL's null ``\N`` by an empty value, since unescaping would turn it into an N."""
+    if not dialect.escape_character:
         return lines
     separator = re.escape(dialect.separator)
     null = re.compile(rf"(^|{separator})\\N(?=[{separator}\r\n]|$)")
@@ -87,53 +111,57 @@ def _with_nulls(lines: Iterable[str], dialect: Dialect) -> Iterable[str]:
 
 
 def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None:
-    """Refuse files in which a quote that is never closed has made whole rows a part of a value.
+    """Check that no unclosed quote has swallowed whole rows into one value.
 
     Parameters
     ----------
     files : sequence of (Path, Dialect)
     table : pyarrow.Table
-        Their rows.
+        Rows of the files.
 
     Raises
     ------
     DataError
-        Naming the line.
+        Naming the lines of the quotes.
     """
     for path, dialect in files:
-        if dialect.scan.has_breaks and not dialect.is_for_python and _holds_rows(table, dialect):
-            encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
-            with opened(path) as raw:
-                lines = csv.reader(io.TextIOWrapper(raw, encoding=encoding, newline=""), **dialect.for_csv, strict=True)
-                line = 0
-                try:
-                    for _ in lines:
-                        line = lines.line_num
-                except csv.Error as error:
-                    raise DataError(
-                        f"{path}: a quote in line {line + 1} is not closed before line {lines.line_num}, and there in "
-                        "the midst of a value. Mend these lines."
-                    ) from error
+        if not dialect.scan.has_quoted_line_breaks or dialect.needs_csv_module:
+            continue
+        if not _contains_row_in_value(table, dialect):
+            continue
+        with open_binary(path) as raw:
+            text = io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="")
+            reader = csv.reader(text, **dialect.csv_options, strict=True)
+            last_line = 0
+            try:
+                for _ in reader:
+                    last_line = reader.line_num
+            except csv.Error as error:
+                raise DataError(
+                    f"{path}: a quote in line {last_line + 1} is not closed before line {reader.line_num}, where it "
+                    "ends within a value. Fix these lines."
+                ) from error
 
 
-def _holds_rows(table: pa.Table, dialect: Dialect) -> bool:
-    """Whether a value has a line in it that has as many fields as the header."""
-    more = min(len(dialect.header) - 1, _MOST_REPEATED)
-    other = rf"[^{re.escape(dialect.separator)}\n]*"
-    row = rf"\n({other}{re.escape(dialect.separator)}){{{more}}}{other}(\n|$)"
-    return more > 0 and any(
-        pc.any(pc.match_substring_regex(pc.cast(table[field.name], pa.string()), row)).as_py()
-        for field in table.schema
-        if is_text(field.type)
-    )
+def _contains_row_in_value(table: pa.Table, dialect: Dialect) -> bool:
+    """Return whether a value contains a line with as many fields as the header."""
+    separators = min(len(dialect.header) - 1, _MAX_RE2_REPETITIONS)
+    if separators == 0:
+        return False
+    separator = re.escape(dialect.separator)
+    cell = rf"[^{separator}\n]*"
+    row = rf"\n({cell}{separator}){{{separators}}}{cell}(\n|$)"
+    text_columns = [table[field.name] for field in table.schema if is_text(field.type)]
+    return any(pc.any(pc.match_substring_regex(pc.cast(column, pa.string()), row)).as_py() for column in text_columns)
 
 
-def _too_long(path: Path, long: Sequence[tuple[int, int]], rows: int, width: int) -> str:
-    if len(long) == rows:
+def _describe_long_rows(path: Path, long_rows: Sequence[_LongRow], rows: int, width: int) -> str:
+    if len(long_rows) == rows:
         return (
-            f"{path}: its rows have more fields ({long[0][1]}) than its header has names ({width}). "
-            "Name every column, and put quotes around values that hold what separates them."
+            f"{path}: every row has more fields ({long_rows[0].fields}) than the header has names ({width}). "
+            "Name every column, and put quotes around values that contain the separator."
         )
-    named = "; ".join(f"line {line} has {found}" for line, found in long[:_SHOWN])
-    more = f" and {len(long) - _SHOWN} more rows" if len(long) > _SHOWN else ""
-    return f"{path}: expected {width} fields, but {named}{more}. Mend these lines."
+    listed = "; ".join(f"line {row.line} has {row.fields}" for row in long_rows[:_MAX_LISTED_ROWS])
+    hidden = len(long_rows) - _MAX_LISTED_ROWS
+    more = f" and {hidden} more rows" if hidden > 0 else ""
+    return f"{path}: expected {width} fields, but {listed}{more}. Fix these lines."

@@ -1,263 +1,345 @@
-"""Numbers in texts: amounts, decimal commas, marks of a missing value; and codes, which only look like numbers."""
+"""Parsing of numbers in text columns: units, currencies, decimal commas, missing codes, and numeric codes.
+
+"Unit" below means any text around a number: a currency, a percent sign, or a unit of measure.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from lib.data.counts import MOSTLY, Counts, Mark
+from lib.data.counts import MIN_NUMERIC_SHARE, NumberFormat, NumberTally
 
-# What stands for a missing value in any column: pyarrow's own list, and what MySQL and PostgreSQL write.
-NULLS = (*arrow_csv.ConvertOptions().null_values, r"\N")
-MISSING = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
-_PLAIN = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
-# Thousands as everywhere, or as in India: 12,34,567. 0,143 is none.
-_GROUPED = r"([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3})"
-_AMOUNT = rf"^[+-]?({_GROUPED}|\d+)(\.\d+)?$"
-_SURE_AMOUNT = rf"^[+-]?({_GROUPED}\.\d+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d?(,\d{{2}})+,\d{{3}})$"
+# Read as null in every column: pyarrow's defaults, and what MySQL and PostgreSQL export.
+NULL_STRINGS = (*arrow_csv.ConvertOptions().null_values, r"\N")
+# Read as missing in columns of numbers, in lower case.
+MISSING_CODES = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
+
+_FLOAT = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
+# Thousands separated by commas, also as in India (12,34,567), without a leading zero (0,143).
+_COMMA_GROUPS = r"([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3})"
+_COMMA_THOUSANDS = rf"^[+-]?({_COMMA_GROUPS}|\d+)(\.\d+)?$"
+_CERTAIN_COMMA_THOUSANDS = rf"^[+-]?({_COMMA_GROUPS}\.\d+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d?(,\d{{2}})+,\d{{3}})$"
+_DECIMAL_COMMA = r"(?i)^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
+_INTEGER = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
+
+_LEADING_ZERO = r"^[+-]?0(\d+([eE]\d+)?|[xX][\da-fA-F]+)$"
+_LONG_INTEGER = r"^[+-]?\d{17,}$"
+_PHONE_NUMBER = r"^\+[1-9]\d{6,14}$"
+MIN_PHONE_NUMBER = 10**6
+MAX_EXACT_INTEGER = 2**53  # not all larger integers have an exact float
+
 _CURRENCIES = (*"$€£¥₹₽₺₪₩₴", "R$", "US$", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "PLN", "zł", "Kč", "kr")
-_MARK = "(?:" + "|".join(map(re.escape, (*_CURRENCIES, "%"))) + ")"
-_LENGTH = "(?:[cdkm]?m|ft|in|yd)"
-# How long a unit may be is no part of it: to compile so many of a class of all letters takes milliseconds.
-_UNIT = r"[\pLµμΩ°²³/€$%‰₽₺₪₩₴]+"
-_BEGUN = rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?[\d.,]"
-_MARKED = (
-    rf"^\(?[+-]?\s?(?:{_MARK}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
-    rf"(?:\s?{_UNIT}\.?)?-?\)?$"
+_PREFIX_UNIT = "(?:" + "|".join(map(re.escape, (*_CURRENCIES, "%"))) + ")"
+# The maximum length is checked separately: RE2 compiles a bounded repetition of a large character class slowly.
+_SUFFIX_UNIT = r"[\pLµμΩ°²³/€$%‰₽₺₪₩₴]+"
+_LENGTH_UNIT = "(?:[cdkm]?m|ft|in|yd)"
+_NUMBER_START = rf"^\(?[+-]?\s?(?:{_PREFIX_UNIT}\s?)?[+-]?[\d.,]"
+_NUMBER_WITH_UNIT = (
+    rf"^\(?[+-]?\s?(?:{_PREFIX_UNIT}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
+    rf"(?:\s?{_SUFFIX_UNIT}\.?)?-?\)?$"
 )
-_COMMA = r"(?i)^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
-_THOUSANDS = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
-_CODE = r"^[+-]?0(\d+([eE]\d+)?|[xX][\da-fA-F]+)$"
-_LONG = r"^[+-]?\d{17,}$"
-_PHONE = r"^\+[1-9]\d{6,14}$"
-_SAMPLE = 1_000
-_LONGEST_MARK = 12
-# Few different values are names, whatever they begin with: 1Story and 1.5Fin.
-_MOST_LEVELS = 30
-_MOST_TOLD, _FEWEST_LETTERS_OF_A_PLURAL = 5, 4
-SHORTEST_PHONE = 10**6
-# Whole numbers above are not all floats.
-LARGEST_EXACT = 2**53
+_MAX_UNIT_LENGTH = 12
+_MIN_PLURAL_LENGTH = 4
+# Different characters for the same thing, and their common form.
+_CHARACTER_VARIANTS = (
+    ("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", ""),  # invisible
+    ("[\u00a0\u202f\u2009]", " "),
+    ("\u2019", "'"),
+    ("[\u2212\u2013]", "-"),
+    (rf"(\d ?{_LENGTH_UNIT})2$", r"\1²"),
+    (rf"(\d ?{_LENGTH_UNIT})3$", r"\1³"),
+)
+
+_SAMPLE_ROWS = 1_000
+# A column with at most this many different values is categorical, even if they start with digits (1Story, 1.5Fin).
+_MAX_CATEGORIES = 30
+_MAX_LISTED_UNITS, _MAX_EXAMPLES = 5, 3
 
 
-def has_codes(texts: pa.ChunkedArray) -> bool:
-    """Whether a column holds what would change as a number.
+class ParsedColumn(NamedTuple):
+    """A text column parsed as numbers.
 
-    Leading zeros, whole numbers too long for a float, or the plus before a telephone number.
+    Attributes
+    ----------
+    numbers : ChunkedArray of float64 or None
+        None if the column is not numeric.
+    number_format : NumberFormat
+    note : str
+        A sentence for the user about what was changed or left as text; may be empty.
+    """
+
+    numbers: pa.ChunkedArray | None
+    number_format: NumberFormat
+    note: str
+
+
+def has_numeric_codes(texts: pa.ChunkedArray) -> bool:
+    """Return whether a column contains codes that a conversion to numbers would change.
+
+    These are leading zeros, integers with more digits than a float keeps, and columns of phone numbers.
+
+    >>> has_numeric_codes(pa.chunked_array([["00501", "10001"]]))
+    True
     """
     trimmed = pc.utf8_trim_whitespace(texts)
-    return _are_phones(trimmed) or any(_any(pc.match_substring_regex(trimmed, one)) for one in (_CODE, _LONG))
+    if _are_phone_numbers(trimmed):
+        return True
+    return any(_any(pc.match_substring_regex(trimmed, pattern)) for pattern in (_LEADING_ZERO, _LONG_INTEGER))
 
 
-def as_numbers(texts: pa.ChunkedArray, name: str, comma: bool) -> tuple[pa.ChunkedArray | None, Mark, str]:
-    """Numbers of a column of texts, None where it is one of words, their marks, and a note on what was read into them.
+def parse_column(texts: pa.ChunkedArray, name: str, comma_separated: bool) -> ParsedColumn:
+    """Parse a text column as numbers if nearly all of its values are numbers.
 
     Parameters
     ----------
-    texts : ChunkedArray of string, plain or as a dictionary
+    texts : ChunkedArray of string or dictionary of string
     name : str
-        Of the column, for the note.
-    comma : bool
-        Whether commas do not separate, so that they may stand before decimals without quotes.
+        Column name, for the note.
+    comma_separated : bool
+        Whether commas separate the columns of the file.
+
+    Examples
+    --------
+    >>> parse_column(pa.chunked_array([["1,5 kg", "2,25 kg"]]), "weight", comma_separated=False).numbers.to_pylist()
+    [1.5, 2.25]
     """
-    sample = texts[: 2 * _SAMPLE].drop_null()[:_SAMPLE]
-    sample = pc.cast(sample if len(sample) == _SAMPLE else texts.drop_null()[:_SAMPLE], pa.string())
+    not_numeric = ParsedColumn(None, NumberFormat.DECIMAL_POINT, "")
+    sample = _sample(texts)
     if len(sample) == 0:
-        return None, Mark.PLAIN, ""
-    if _counted(sample) < MOSTLY / 2 * len(sample) - 1:
-        return None, Mark.PLAIN, _several(_spelt_alike(pc.utf8_trim_whitespace(sample)), name)
+        return not_numeric
+    if _count_possible_numbers(sample) < MIN_NUMERIC_SHARE / 2 * len(sample) - 1:
+        return not_numeric._replace(note=_note_on_units(pc.utf8_trim_whitespace(sample), name))
     trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
-    bare = _bare(trimmed)
+    bare = _strip_units(trimmed)
     if bare is None:
-        return None, Mark.PLAIN, _several(_spelt_alike(trimmed), name)
-    if _are_phones(trimmed) or has_codes(bare):
-        return None, Mark.PLAIN, ""
-    mark = _counts(bare).mark(comma)
-    clean, read = _clean(bare, mark)
-    missing = _is_missing(trimmed)
-    found, present = _count(read), len(trimmed) - trimmed.null_count - _count(missing)
-    if found == 0 or found < MOSTLY * present:
-        return None, mark, _words_among(trimmed, read, missing, name)
-    notes = [_stripped(trimmed, bare, name), _note(trimmed, read, missing, name)]
-    return _as_floats(clean, read), mark, " ".join(filter(None, notes))
+        return not_numeric._replace(note=_note_on_units(trimmed, name))
+    if _are_phone_numbers(trimmed) or has_numeric_codes(bare):
+        return not_numeric
+
+    number_format = _tally(bare).infer_format(comma_separated)
+    float_texts, is_number = _to_float_texts(bare, number_format)
+    is_missing = _is_missing(trimmed)
+    numbers = _count(is_number)
+    present = len(trimmed) - trimmed.null_count - _count(is_missing)
+    if numbers == 0 or numbers < MIN_NUMERIC_SHARE * present:
+        return ParsedColumn(None, number_format, _note_on_other_values(trimmed, is_number, is_missing, name))
+    notes = [_note_on_stripped_units(trimmed, bare, name), _note_on_missing(trimmed, is_number, is_missing, name)]
+    return ParsedColumn(_to_floats(float_texts, is_number), number_format, " ".join(filter(None, notes)))
 
 
-def _are_phones(trimmed: pa.ChunkedArray) -> bool:
-    """Whether all texts are a plus and many digits, as nobody writes amounts."""
-    present = trimmed.drop_null()
-    return len(present) > 0 and bool(pc.all(pc.match_substring_regex(present, _PHONE)).as_py())
+def parse_values(texts: pa.ChunkedArray, number_format: NumberFormat) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Parse each value as a number, independent of the others.
 
-
-def _words_among(trimmed: pa.ChunkedArray, read: pa.ChunkedArray, missing: pa.ChunkedArray, name: str) -> str:
-    """A note on a column that stays text though half of it are numbers, as results below a limit: <0.5."""
-    words = pc.and_(pc.invert(read), pc.invert(missing))
-    if 2 * _count(words) > _count(read) + _count(words) or pc.count_distinct(trimmed).as_py() <= _MOST_LEVELS:
-        return ""
-    return f"{name} stays text: {_count(words):,} of its values are no numbers ({_some(trimmed, words)})."
-
-
-def _stripped(trimmed: pa.ChunkedArray, bare: pa.ChunkedArray, name: str) -> str:
-    changed = pc.fill_null(pc.not_equal(trimmed, bare), False)
-    if not _any(changed):
-        return ""
-    before, after = (texts.filter(changed)[0].as_py() for texts in (trimmed, bare))
-    return f"{name} is one of numbers: {before!r} counts as {after}."
-
-
-def count(texts: pa.ChunkedArray) -> Counts:
-    """Counts of a column of texts, or of a part of it."""
-    trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
-    bare = _bare(trimmed)
-    return Counts(present=len(texts) - texts.null_count) if bare is None else _counts(bare)
-
-
-def each(texts: pa.ChunkedArray, mark: Mark) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Numbers of texts, each by itself and null where it is none, and which texts say that one is missing."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    bare = _bare(trimmed)
-    return _as_floats(*_clean(trimmed if bare is None else bare, mark)), _is_missing(trimmed)
-
-
-def _as_floats(clean: pa.ChunkedArray, read: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.cast(pc.if_else(read, clean, pa.scalar(None, pa.string())), pa.float64())
-
-
-def _clean(bare: pa.ChunkedArray, mark: Mark) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Texts as `float` reads them, and which of them are numbers."""
-    if mark is Mark.DECIMAL_COMMA:
-        clean = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
-        return clean, pc.match_substring_regex(bare, _COMMA)
-    plain = pc.match_substring_regex(bare, _PLAIN)
-    if mark is Mark.PLAIN:
-        return bare, plain
-    clean = pc.if_else(plain, bare, pc.replace_substring(bare, ",", ""))
-    return clean, pc.or_(plain, pc.match_substring_regex(bare, _AMOUNT))
-
-
-def _counts(bare: pa.ChunkedArray) -> Counts:
-    values = bare.drop_null()
-    present = values.filter(pc.invert(_is_missing(values)))
-    of_thousands = pc.match_substring_regex(present, _THOUSANDS)
-    return Counts(
-        present=len(present),
-        numbers=_count(pc.match_substring_regex(present, _COMMA)),
-        sure=_count(pc.and_(pc.match_substring(present, ","), pc.invert(of_thousands))),
-        texts=len(values),
-        thousands=_count(of_thousands),
-        points=_count(pc.match_substring(values, ".")),
-        amounts=_count(pc.or_(pc.match_substring_regex(present, _PLAIN), pc.match_substring_regex(present, _AMOUNT))),
-        sure_amounts=_count(pc.match_substring_regex(present, _SURE_AMOUNT)),
-    )
-
-
-def _bare(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Texts less what stands around a number: a currency, a unit, blanks or apostrophes between thousands.
-
-    A minus may also be typographic, stand behind the number, or be a pair of brackets. None where the marks differ, so
-    that the numbers are of several kinds: of two currencies, in kg and in g, or some of them percent.
+    Returns
+    -------
+    numbers : ChunkedArray of float64
+        Null where a value is not a number.
+    is_missing : ChunkedArray of bool
+        Whether each value is a missing code.
     """
-    signed = _spelt_alike(trimmed)
-    marked = _are_marked(signed)
-    if not _any(marked):
-        return trimmed
-    marks = _marks(signed.filter(marked))
-    # A price may well lack its currency; a number without its unit is another.
-    if len(marks - {""}) > 1 or "" in marks and not marks <= {"", *_CURRENCIES}:
-        return None
-    is_negative = pc.match_substring_regex(signed, r"^\(.*\)$|-")
-    digits = pc.utf8_rtrim(pc.replace_substring_regex(signed, r"[^\d.,]", ""), ".")
-    return pc.if_else(marked, pc.if_else(is_negative, pc.binary_join_element_wise("-", digits, ""), digits), trimmed)
-
-
-def _are_marked(signed: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whether each text is a number with what may stand around one."""
-    begun = pc.fill_null(pc.match_substring_regex(signed, _BEGUN), False)
-    # To compile the whole pattern takes longer than to hold it against a thousand texts.
-    if not _any(begun):
-        return begun
-    marked = pc.match_substring_regex(signed, _MARKED)
-    return pc.fill_null(pc.and_(marked, pc.less_equal(pc.utf8_length(_around(signed)), _LONGEST_MARK)), False)
-
-
-def _spelt_alike(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts with the plain one of each sign that has several: blanks, apostrophes, minus; m2 as m²."""
-    for pattern, sign in (
-        ("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", ""),
-        ("[\u00a0\u202f\u2009]", " "),
-        ("\u2019", "'"),
-        ("[\u2212\u2013]", "-"),
-        (rf"(\d ?{_LENGTH})2$", r"\1²"),
-        (rf"(\d ?{_LENGTH})3$", r"\1³"),
-    ):
-        trimmed = pc.replace_substring_regex(trimmed, pattern, sign)
-    return trimmed
-
-
-def _around(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """What stands around each number."""
-    return pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")
-
-
-def _marks(numbers: pa.ChunkedArray) -> set[str]:
-    """What stands around numbers, in the singular."""
-    found = set(pc.unique(_around(numbers)).to_pylist())
-    return {one[:-1] if len(one) >= _FEWEST_LETTERS_OF_A_PLURAL and one.endswith("s") else one for one in found}
-
-
-def _several(signed: pa.ChunkedArray, name: str) -> str:
-    """A note on a column of numbers in several units, which stays text."""
-    if pc.count_distinct(signed).as_py() <= _MOST_LEVELS:
-        return ""
-    marked = _are_marked(signed)
-    if _count(marked) < MOSTLY * (len(signed) - signed.null_count):
-        return ""
-    marks = sorted(one or "none" for one in _marks(signed.filter(marked)))
-    if not 1 < len(marks) <= _MOST_TOLD or _any(pc.match_substring_regex(signed, r"^0\d")):
-        return ""
-    return f"{name} stays text: its numbers are in several units ({', '.join(marks)}). Write them in one."
-
-
-def thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Numbers of a column whose points all part thousands, in a file whose decimal mark is the comma; else None."""
     trimmed = pc.utf8_trim_whitespace(texts)
-    if not _counts(trimmed).are_thousands:
+    bare = _strip_units(trimmed)
+    float_texts, is_number = _to_float_texts(trimmed if bare is None else bare, number_format)
+    return _to_floats(float_texts, is_number), _is_missing(trimmed)
+
+
+def parse_point_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Parse a column in which every point may separate thousands, in a file that uses decimal commas.
+
+    Returns
+    -------
+    ChunkedArray of int64 or None
+        None if a point cannot separate thousands.
+
+    Examples
+    --------
+    >>> parse_point_thousands(pa.chunked_array([["1.024", "12"]])).to_pylist()
+    [1024, 12]
+    """
+    trimmed = pc.utf8_trim_whitespace(texts)
+    if not _tally(trimmed).may_use_point_thousands:
         return None
     return pc.cast(pc.replace_substring_regex(trimmed, r"^\+|\.", ""), pa.int64())
 
 
-def _counted(sample: pa.ChunkedArray) -> int:
-    """Texts that may be numbers, or say that one is missing."""
+def tally(texts: pa.ChunkedArray) -> NumberTally:
+    """Tally the number formats of a text column or a part of it."""
+    trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
+    bare = _strip_units(trimmed)
+    return NumberTally(present=len(texts) - texts.null_count) if bare is None else _tally(bare)
+
+
+def _tally(bare: pa.ChunkedArray) -> NumberTally:
+    values = bare.drop_null()
+    present = values.filter(pc.invert(_is_missing(values)))
+    is_integer = pc.match_substring_regex(present, _INTEGER)
+    is_float = pc.match_substring_regex(present, _FLOAT)
+    return NumberTally(
+        values=len(values),
+        present=len(present),
+        decimal_comma=_count(pc.match_substring_regex(present, _DECIMAL_COMMA)),
+        certain_decimal_comma=_count(pc.and_(pc.match_substring(present, ","), pc.invert(is_integer))),
+        decimal_point=_count(pc.or_(is_float, pc.match_substring_regex(present, _COMMA_THOUSANDS))),
+        certain_comma_thousands=_count(pc.match_substring_regex(present, _CERTAIN_COMMA_THOUSANDS)),
+        integers=_count(is_integer),
+        with_point=_count(pc.match_substring(values, ".")),
+    )
+
+
+def _sample(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the first values that are not null, as strings."""
+    sample = texts[: 2 * _SAMPLE_ROWS].drop_null()[:_SAMPLE_ROWS]
+    if len(sample) < _SAMPLE_ROWS:
+        sample = texts.drop_null()[:_SAMPLE_ROWS]
+    return pc.cast(sample, pa.string())
+
+
+def _count_possible_numbers(sample: pa.ChunkedArray) -> int:
+    """Return how many values are missing codes or numbers in any format."""
     trimmed = pc.utf8_trim_whitespace(sample)
-    bare = _bare(trimmed)
+    bare = _strip_units(trimmed)
     if bare is None:
         return 0
-    read = pc.or_(pc.match_substring_regex(bare, _PLAIN), pc.match_substring_regex(bare, _AMOUNT))
-    read = pc.or_(read, pc.match_substring_regex(bare, _COMMA))
-    return _count(pc.or_(read, _is_missing(trimmed)))
+    matches = _is_missing(trimmed)
+    for pattern in (_FLOAT, _COMMA_THOUSANDS, _DECIMAL_COMMA):
+        matches = pc.or_(matches, pc.match_substring_regex(bare, pattern))
+    return _count(matches)
+
+
+def _are_phone_numbers(trimmed: pa.ChunkedArray) -> bool:
+    """Return whether every value is a plus sign and many digits. Amounts are not written with a plus sign."""
+    present = trimmed.drop_null()
+    return len(present) > 0 and bool(pc.all(pc.match_substring_regex(present, _PHONE_NUMBER)).as_py())
 
 
 def _is_missing(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING))
+    return pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING_CODES))
 
 
-def _note(trimmed: pa.ChunkedArray, read: pa.ChunkedArray, missing: pa.ChunkedArray, name: str) -> str:
-    said = []
-    unread = pc.and_(pc.invert(read), pc.invert(missing))
-    if _any(unread):
-        said.append(
-            f"{_count(unread):,} values of {name} are no numbers and count as missing ({_some(trimmed, unread)})"
-        )
-    marks = pc.and_(missing, pc.not_equal(trimmed, ""))
-    if _any(marks):
-        said.append(f"{_some(trimmed, marks)} in {name} count as missing")
-    return "; ".join(said) + "." if said else ""
+def _to_float_texts(bare: pa.ChunkedArray, number_format: NumberFormat) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Rewrite numbers as `float` reads them, and return which values are numbers."""
+    if number_format is NumberFormat.DECIMAL_COMMA:
+        float_texts = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
+        return float_texts, pc.match_substring_regex(bare, _DECIMAL_COMMA)
+    is_float = pc.match_substring_regex(bare, _FLOAT)
+    if number_format is NumberFormat.DECIMAL_POINT:
+        return bare, is_float
+    float_texts = pc.if_else(is_float, bare, pc.replace_substring(bare, ",", ""))
+    return float_texts, pc.or_(is_float, pc.match_substring_regex(bare, _COMMA_THOUSANDS))
 
 
-def _some(texts: pa.ChunkedArray, where: pa.ChunkedArray) -> str:
-    return ", ".join(repr(one) for one in pc.unique(texts.filter(where))[:3].to_pylist())
+def _to_floats(float_texts: pa.ChunkedArray, is_number: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.cast(pc.if_else(is_number, float_texts, pa.scalar(None, pa.string())), pa.float64())
+
+
+def _strip_units(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Return the values without units, spaces or apostrophes between thousands; other texts are unchanged.
+
+    A minus sign may also be typographic, follow the number, or be a pair of parentheses.
+
+    Returns
+    -------
+    ChunkedArray of string or None
+        None if the numbers have different units, e.g. kg and g, and cannot be compared.
+    """
+    normalized = _normalize_characters(trimmed)
+    has_unit = _match_numbers_with_units(normalized)
+    if not _any(has_unit):
+        return trimmed
+    units = _unique_units(normalized.filter(has_unit))
+    # A price may lack its currency. A number without a unit of measure is a different quantity.
+    is_mixed_with_bare_numbers = "" in units and not units <= {"", *_CURRENCIES}
+    if len(units - {""}) > 1 or is_mixed_with_bare_numbers:
+        return None
+    is_negative = pc.match_substring_regex(normalized, r"^\(.*\)$|-")
+    digits = pc.utf8_rtrim(pc.replace_substring_regex(normalized, r"[^\d.,]", ""), ".")
+    numbers = pc.if_else(is_negative, pc.binary_join_element_wise("-", digits, ""), digits)
+    return pc.if_else(has_unit, numbers, trimmed)
+
+
+def _match_numbers_with_units(normalized: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whether each value is a number, with or without a unit."""
+    starts_as_number = pc.fill_null(pc.match_substring_regex(normalized, _NUMBER_START), False)
+    if not _any(starts_as_number):  # the pattern below takes milliseconds to compile
+        return starts_as_number
+    matches = pc.match_substring_regex(normalized, _NUMBER_WITH_UNIT)
+    has_short_unit = pc.less_equal(pc.utf8_length(_units_of(normalized)), _MAX_UNIT_LENGTH)
+    return pc.fill_null(pc.and_(matches, has_short_unit), False)
+
+
+def _normalize_characters(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace typographic spaces, apostrophes and minus signs by their ASCII forms, and m2 by m²."""
+    for pattern, replacement in _CHARACTER_VARIANTS:
+        trimmed = pc.replace_substring_regex(trimmed, pattern, replacement)
+    return trimmed
+
+
+def _units_of(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")
+
+
+def _unique_units(numbers: pa.ChunkedArray) -> set[str]:
+    """Return the different units, in the singular: "days" and "day" are one unit."""
+    units = set(pc.unique(_units_of(numbers)).to_pylist())
+    return {unit[:-1] if len(unit) >= _MIN_PLURAL_LENGTH and unit.endswith("s") else unit for unit in units}
+
+
+def _note_on_units(trimmed: pa.ChunkedArray, name: str) -> str:
+    """Return a note on a column of numbers with different units, which stays text; empty for other columns."""
+    normalized = _normalize_characters(trimmed)
+    if pc.count_distinct(normalized).as_py() <= _MAX_CATEGORIES:
+        return ""
+    has_unit = _match_numbers_with_units(normalized)
+    if _count(has_unit) < MIN_NUMERIC_SHARE * (len(normalized) - normalized.null_count):
+        return ""
+    units = sorted(unit or "none" for unit in _unique_units(normalized.filter(has_unit)))
+    if not 1 < len(units) <= _MAX_LISTED_UNITS or _any(pc.match_substring_regex(normalized, r"^0\d")):
+        return ""
+    return f"{name} stays text: its numbers have different units ({', '.join(units)}). Convert them to one unit."
+
+
+def _note_on_other_values(
+    trimmed: pa.ChunkedArray, is_number: pa.ChunkedArray, is_missing: pa.ChunkedArray, name: str
+) -> str:
+    """Return a note on a column that stays text though half of it are numbers, e.g. due to limits such as <0.5."""
+    is_other = pc.and_(pc.invert(is_number), pc.invert(is_missing))
+    others = _count(is_other)
+    if 2 * others > _count(is_number) + others or pc.count_distinct(trimmed).as_py() <= _MAX_CATEGORIES:
+        return ""
+    return f"{name} stays text: {others:,} of its values are not numbers ({_list_examples(trimmed, is_other)})."
+
+
+def _note_on_stripped_units(trimmed: pa.ChunkedArray, bare: pa.ChunkedArray, name: str) -> str:
+    is_changed = pc.fill_null(pc.not_equal(trimmed, bare), False)
+    if not _any(is_changed):
+        return ""
+    before, after = (texts.filter(is_changed)[0].as_py() for texts in (trimmed, bare))
+    return f"{name} is numeric: {before!r} is read as {after}."
+
+
+def _note_on_missing(
+    trimmed: pa.ChunkedArray, is_number: pa.ChunkedArray, is_missing: pa.ChunkedArray, name: str
+) -> str:
+    """Return a note on the values of a numeric column that are read as missing."""
+    notes = []
+    is_other = pc.and_(pc.invert(is_number), pc.invert(is_missing))
+    if _any(is_other):
+        examples = _list_examples(trimmed, is_other)
+        notes.append(f"{_count(is_other):,} values of {name} are not numbers and count as missing ({examples})")
+    is_code = pc.and_(is_missing, pc.not_equal(trimmed, ""))
+    if _any(is_code):
+        notes.append(f"{_list_examples(trimmed, is_code)} in {name} count as missing")
+    return "; ".join(notes) + "." if notes else ""
+
+
+def _list_examples(texts: pa.ChunkedArray, mask: pa.ChunkedArray) -> str:
+    examples = pc.unique(texts.filter(mask))[:_MAX_EXAMPLES].to_pylist()
+    return ", ".join(map(repr, examples))
 
 
 def _any(mask: pa.ChunkedArray) -> bool:

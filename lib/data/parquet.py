@@ -1,4 +1,4 @@
-"""Parquet files as one Arrow table: columns by name, in types that all files agree in."""
+"""Parquet files as one Arrow table: columns matched by name, each in a type that fits all files."""
 
 from __future__ import annotations
 
@@ -13,150 +13,187 @@ import pyarrow.parquet as pq
 
 from lib.errors import DataError
 
-# What Hive and Spark call a folder of rows that lack the value.
-_MISSING_FOLDER = "__HIVE_DEFAULT_PARTITION__"
-# Two digits are a month or a day, zero before them or not.
-_WHOLE = re.compile(r"\d\d?|-?[1-9]\d{0,17}")
+# Hive's and Spark's folder name for a null partition value.
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+# One or two digits may be a month or a day, with or without a leading zero. Other leading zeros make a code.
+_INTEGER = re.compile(r"\d\d?|-?[1-9]\d{0,17}")
 
 
-def read(paths: Sequence[Path], without: Collection[str] = ()) -> tuple[pa.Table, list[str], list[str]]:
-    """Rows of all files, one below the other; the names of all their columns; and what was left out, as sentences.
+def read(paths: Sequence[Path], exclude: Collection[str] = ()) -> tuple[pa.Table, list[str], list[str]]:
+    """Read Parquet files as one table.
 
     Parameters
     ----------
     paths : sequence of Path
-    without : collection of str
-        Columns that are not read.
+    exclude : collection of str
+        Columns not to read.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        Columns that a file lacks are null in its rows.
+    column_names : list of str
+        All column names, the excluded ones too.
+    notes : list of str
+        Sentences about columns that cannot be read.
 
     Raises
     ------
     DataError
         Naming the file and the column.
     """
-    folders = folder_values(paths)
-    known: dict[str, None] = {}
-    tables, notes = [], {}
-    for place, path in enumerate(paths):
-        names = names_in(path)
-        known |= dict.fromkeys([*names, *folders])
-        table = _table(path, [name for name in names if name not in without])
-        table, said = of_plain_cells(table)
-        notes |= dict.fromkeys(said)
-        values = {name: column[place] for name, column in folders.items()}
-        tables.append(with_folders(table, values, without=[*names, *without]))
-    return _joined(paths, tables), list(known), list(notes)
+    partitions = partition_columns(paths)
+    all_names: dict[str, None] = {}
+    tables: list[pa.Table] = []
+    notes: dict[str, None] = {}
+    for index, path in enumerate(paths):
+        names = column_names(path)
+        all_names |= dict.fromkeys([*names, *partitions])
+        table, file_notes = keep_scalar_columns(_read_file(path, [name for name in names if name not in exclude]))
+        notes |= dict.fromkeys(file_notes)
+        values = {name: column[index] for name, column in partitions.items()}
+        tables.append(add_partition_columns(table, values, exclude=[*names, *exclude]))
+    return _concatenate(paths, tables), list(all_names), list(notes)
 
 
-def folder_values(paths: Sequence[Path]) -> dict[str, pa.Array]:
-    """Columns that are in no file but in the names of its folders, as ``year=2024/``: Hive's and Spark's way.
+def partition_columns(paths: Sequence[Path]) -> dict[str, pa.Array]:
+    """Return the columns encoded in folder names such as ``year=2024``, as Hive and Spark write them.
 
-    Each with a value for every file; texts where one of them would change as a whole number, as 01067 does.
+    Returns
+    -------
+    dict of str to Array of shape (n_files,)
+        Integers if all values are; strings if one is a code such as 01067.
+
+    Examples
+    --------
+    >>> partition_columns([Path("sales/year=2024/part-0.parquet")])["year"].to_pylist()
+    [2024]
     """
-    found = [
+    folders = [
         {name: unquote(value) for name, equals, value in (part.partition("=") for part in path.parts[-5:-1]) if equals}
         for path in paths
     ]
     columns = {}
-    for name in dict.fromkeys(name for one in found for name in one):
-        values = [one.get(name) for one in found]
-        values = [None if value == _MISSING_FOLDER else value for value in values]
-        are_whole = all(_WHOLE.fullmatch(value) for value in values if value is not None)
-        texts = pa.array(values, pa.string())
-        columns[name] = pc.cast(texts, pa.int64()) if are_whole else texts
+    for name in dict.fromkeys(name for values in folders for name in values):
+        texts = [values.get(name) for values in folders]
+        texts = [None if text == _NULL_PARTITION else text for text in texts]
+        are_integers = all(_INTEGER.fullmatch(text) for text in texts if text is not None)
+        column = pa.array(texts, pa.string())
+        columns[name] = pc.cast(column, pa.int64()) if are_integers else column
     return columns
 
 
-def with_folders(table: pa.Table, values: Mapping[str, pa.Scalar], without: Collection[str]) -> pa.Table:
-    """Table with what the folders of its file are named by, less some columns."""
+def add_partition_columns(table: pa.Table, values: Mapping[str, pa.Scalar], exclude: Collection[str]) -> pa.Table:
+    """Append a constant column for each partition value, but for the excluded columns."""
     for name, value in values.items():
-        if name not in without:
+        if name not in exclude:
             table = table.append_column(name, pa.repeat(value, len(table)))
     return table
 
 
-def is_of_bytes(kind: pa.DataType) -> bool:
-    """Whether values of a type are bytes, as some programs write texts."""
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+def is_binary(arrow_type: pa.DataType) -> bool:
+    """Return whether a type holds bytes, in which some programs store text."""
+    return (
+        pa.types.is_binary(arrow_type)
+        or pa.types.is_large_binary(arrow_type)
+        or pa.types.is_fixed_size_binary(arrow_type)
+    )
 
 
-def as_texts(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """Texts that a column holds as bytes; None where these are no UTF-8."""
+def decode_utf8(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Return a column of bytes as strings, or None if it is not UTF-8."""
     try:
         return pc.cast(pc.cast(column, pa.binary()), pa.string())
     except pa.ArrowInvalid:
         return None
 
 
-def names_in(path: Path) -> list[str]:
-    """Names of a file's columns, each of which must be there once."""
+def damaged_file_error(path: Path, error: Exception) -> DataError:
+    """Return the error for a Parquet file that pyarrow cannot read."""
+    reason = str(error).splitlines()[0]
+    return DataError(f"{path} is not a complete Parquet file: {reason.rstrip('.')}. Export or copy it again.")
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the column names of a file.
+
+    Raises
+    ------
+    DataError
+        If a name is repeated, or the file is damaged.
+    """
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{path} has {names.count(twice[0])} columns {twice[0]!r}. Rename all but one.")
+        raise damaged_file_error(path, error) from error
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path} has {names.count(repeated[0])} columns {repeated[0]!r}. Rename all but one.")
     return names
 
 
-def _table(path: Path, names: Sequence[str]) -> pa.Table:
+def _read_file(path: Path, names: Sequence[str]) -> pa.Table:
     try:
         return pq.read_table(path, columns=list(names), partitioning=None)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
+        raise damaged_file_error(path, error) from error
 
 
-def of_plain_cells(table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Table without columns whose cells are no single value, and a note on each."""
+def keep_scalar_columns(table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Drop columns whose cells are lists, structs or bytes that are not text, and return a note on each."""
     notes = []
     for field in table.schema:
-        why = ""
+        reason = ""
         if pa.types.is_nested(field.type):
-            why = "its cells hold several values"
-        elif is_of_bytes(field.type):
-            texts = as_texts(table[field.name])
+            reason = "its cells contain several values"
+        elif is_binary(field.type):
+            texts = decode_utf8(table[field.name])
             if texts is None:
-                why = "its cells hold bytes that are no text"
+                reason = "its cells contain bytes that are not text"
             else:
                 table = table.set_column(table.column_names.index(field.name), field.name, texts)
-        if why:
+        if reason:
             table = table.drop_columns([field.name])
-            notes.append(f"{field.name} is left out: {why}.")
+            notes.append(f"{field.name} is left out: {reason}.")
     return table, notes
 
 
-def _joined(paths: Sequence[Path], tables: list[pa.Table]) -> pa.Table:
-    """Tables of all files in one, columns that a file lacks missing in its rows."""
+def _concatenate(paths: Sequence[Path], tables: list[pa.Table]) -> pa.Table:
+    """Concatenate the tables of all files, casting columns to common types."""
     for name in dict.fromkeys(name for table in tables for name in table.column_names):
-        kinds = {
+        types = {
             path: table.schema.field(name).type
             for path, table in zip(paths, tables, strict=True)
             if name in table.column_names
         }
-        kind = _common(list(kinds.values()))
-        if kind is None:
-            path, first = next(iter(kinds.items()))
-            other, differing = next((one, other) for one, other in kinds.items() if other != first)
-            raise DataError(f"{name} is {first} in {path} and {differing} in {other}. Write it in one type.")
-        for place, table in enumerate(tables):
-            if name in table.column_names and table.schema.field(name).type != kind:
-                tables[place] = table.set_column(table.column_names.index(name), name, pc.cast(table[name], kind))
+        common_type = _common_type(list(types.values()))
+        if common_type is None:
+            first_path, first_type = next(iter(types.items()))
+            path, other_type = next((path, other) for path, other in types.items() if other != first_type)
+            raise DataError(f"{name} is {first_type} in {first_path} and {other_type} in {path}. Write it in one type.")
+        for index, table in enumerate(tables):
+            if name in table.column_names and table.schema.field(name).type != common_type:
+                column = pc.cast(table[name], common_type)
+                tables[index] = table.set_column(table.column_names.index(name), name, column)
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
-    """Type that the values of all files can have, None where they are of different kinds."""
-    present = [kind for kind in dict.fromkeys(kinds) if not pa.types.is_null(kind)]
+def _common_type(types: Sequence[pa.DataType]) -> pa.DataType | None:
+    """Return the type that fits a column's values in all files, or None if they are of different kinds."""
+    present = [arrow_type for arrow_type in dict.fromkeys(types) if not pa.types.is_null(arrow_type)]
     if len(present) < 2:
-        return present[0] if present else kinds[0]
-    plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in present]
-    if all(map(_is_day_or_moment, plain)):
+        return present[0] if present else types[0]
+    value_types = [
+        arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type for arrow_type in present
+    ]
+    if all(map(_is_date_or_naive_timestamp, value_types)):
         return pa.timestamp("us")
-    fields = [pa.schema([("column", kind)]) for kind in dict.fromkeys(plain)]
+    schemas = [pa.schema([("column", arrow_type)]) for arrow_type in dict.fromkeys(value_types)]
     try:
-        return pa.unify_schemas(fields, promote_options="permissive").field(0).type
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         return None
 
 
-def _is_day_or_moment(kind: pa.DataType) -> bool:
-    return pa.types.is_date(kind) or pa.types.is_timestamp(kind) and kind.tz is None
+def _is_date_or_naive_timestamp(arrow_type: pa.DataType) -> bool:
+    return pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type) and arrow_type.tz is None

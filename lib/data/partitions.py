@@ -1,4 +1,7 @@
-"""Parts of a table that need never be in memory together: row groups of Parquet, or text that is written as such."""
+"""Partitions of a table that never have to be in memory together: row groups of Parquet files.
+
+Text files are converted to Parquet first.
+"""
 
 from __future__ import annotations
 
@@ -11,150 +14,174 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.data import guessing, numerals, parquet, plain, sources, tables
-from lib.data.dialect import Dialect, look
+from lib.data.dialect import Dialect, detect_dialect
 from lib.data.dictionaries import is_text
-from lib.data.endings import PARQUET
+from lib.data.endings import PARQUET_SUFFIXES
 from lib.errors import DataError
 
 
 @dataclass(frozen=True)
-class Part:
-    """Rows of a Parquet file.
+class Partition:
+    """A row group of a Parquet file.
 
     Attributes
     ----------
     path : str
-    group : int
-        Of its row groups.
-    folders : mapping of str to Scalar
-        What its folders are named by.
+    row_group : int
+    folder_values : mapping of str to Scalar
+        Values of the columns that are encoded in folder names.
     """
 
     path: str
-    group: int
-    folders: Mapping[str, pa.Scalar] = field(default_factory=dict)
+    row_group: int
+    folder_values: Mapping[str, pa.Scalar] = field(default_factory=dict)
 
-    def read(self, without: Collection[str] = ()) -> pd.DataFrame:
-        """The rows, less some columns; ``attrs["notes"]`` are sentences on others that are left out."""
+    def read(self, exclude: Collection[str] = ()) -> pd.DataFrame:
+        """Read the rows.
+
+        Parameters
+        ----------
+        exclude : collection of str
+            Columns not to read.
+
+        Returns
+        -------
+        DataFrame
+            ``attrs["notes"]`` are sentences about columns that cannot be read.
+        """
         file = pq.ParquetFile(self.path)
         names = file.schema_arrow.names
-        table = file.read_row_group(self.group, columns=[name for name in names if name not in without])
-        table, notes = parquet.of_plain_cells(table)
-        only = [parquet.with_folders(table, self.folders, without=[*names, *without])]
-        del table  # as_pandas has it alone
-        frame = tables.as_pandas(only.pop())
+        table = file.read_row_group(self.row_group, columns=[name for name in names if name not in exclude])
+        table, notes = parquet.keep_scalar_columns(table)
+        only_reference = [parquet.add_partition_columns(table, self.folder_values, exclude=[*names, *exclude])]
+        del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
+        frame = tables.arrow_to_pandas(only_reference.pop())
         frame.columns = [str(name).strip() for name in frame.columns]
         frame.attrs[tables.NOTES] = notes
         return frame
 
 
-def parts(uri: str, folder: Path, encoding: str = "") -> list[Part]:
-    """Parts of a table on this machine.
+def list_partitions(uri: str, folder: Path, encoding: str = "") -> list[Partition]:
+    """List the partitions of a table in files.
 
     Parameters
     ----------
     uri : str
         A file, folder or pattern.
     folder : Path
-        Where text is written as Parquet, which can be read by parts.
+        Where to write Parquet copies of text files.
     encoding : str
-        Of text files, by its name in Python; empty: found by looking.
+        Python name of the encoding of text files; detected if empty.
 
     Raises
     ------
     DataError
-        Where it is no such table, or text changes its type after the first rows.
+        If the table is remote or cannot be read, or the type of a text column changes after its first rows.
     """
     if sources.is_remote(uri):
-        raise DataError(f"{uri}: engine dask reads files that all workers see. Copy the table to a shared folder.")
-    paths = sources.files(uri)
-    if paths[0].suffix.lower() not in PARQUET:
-        paths = [_as_parquet(path, folder / f"{place:04d}.parquet", encoding) for place, path in enumerate(paths)]
-        return [Part(str(path), group) for path in paths for group in range(_groups(path))]
-    named = parquet.folder_values(paths)
+        raise DataError(
+            f"{uri}: engine dask reads files that all workers can access. Copy the table to a shared folder."
+        )
+    paths = sources.list_files(uri)
+    if paths[0].suffix.lower() not in PARQUET_SUFFIXES:
+        copies = [
+            _convert_to_parquet(path, folder / f"{index:04d}.parquet", encoding) for index, path in enumerate(paths)
+        ]
+        return [Partition(str(path), row_group) for path in copies for row_group in range(_count_row_groups(path))]
+    folder_columns = parquet.partition_columns(paths)
     return [
-        Part(str(path), group, {name: values[place] for name, values in named.items()})
-        for place, path in enumerate(paths)
-        for group in range(_groups(path))
+        Partition(str(path), row_group, {name: column[index] for name, column in folder_columns.items()})
+        for index, path in enumerate(paths)
+        for row_group in range(_count_row_groups(path))
     ]
 
 
-def _groups(path: Path) -> int:
-    parquet.names_in(path)  # which refuses what cannot be read
+def _count_row_groups(path: Path) -> int:
+    parquet.column_names(path)  # raises an error if the file is damaged
     return pq.ParquetFile(path).num_row_groups
 
 
-def _as_parquet(path: Path, target: Path, encoding: str) -> Path:
-    """Text as Parquet, block by block, each column in the type of its first rows."""
-    dialect = look(path, encoding=encoding)
-    if len(set(dialect.header)) < len(dialect.header):
-        raise DataError(f"{path} has a column twice. Rename all but one.")
-    if dialect.is_for_python:
-        raise DataError(
-            f"{path} is {dialect}, in a way that engine dask cannot read. Write the table as Parquet, or say "
-            "engine: memory."
-        )
+def _convert_to_parquet(path: Path, target: Path, encoding: str) -> Path:
+    """Convert a text file block by block, each column in the type of its first rows."""
+    dialect = detect_dialect(path, encoding=encoding)
+    _check_dialect(path, dialect)
     target.parent.mkdir(parents=True, exist_ok=True)
-    writer, rows, has_long = None, [], False
+    writer, batches, has_inexact_numbers, schema = None, list[pa.RecordBatch](), False, None
     try:
-        for batch in guessing.batches(path, dialect):
+        for batch in guessing.iter_batches(path, dialect):
             if writer is None:
-                if dialect.scan.may_have_codes:
-                    _refuse_codes(path, dialect, batch.schema)
-                _refuse_marks(path, batch)
-                writer = pq.ParquetWriter(target, batch.schema, compression="lz4")
-            rows.append(batch)
-            has_long = has_long or any(map(_is_long, batch.columns))
-            if sum(one.num_rows for one in rows) >= tables.ROWS_PER_WRITE:
-                writer.write_table(pa.Table.from_batches(rows))
-                rows = []
-        if writer is not None and rows:
-            writer.write_table(pa.Table.from_batches(rows))
+                schema = batch.schema
+                if dialect.scan.may_have_leading_zeros:
+                    _refuse_numeric_codes(path, dialect, schema)
+                _refuse_formatted_numbers(path, batch)
+                writer = pq.ParquetWriter(target, schema, compression="lz4")
+            batches.append(batch)
+            has_inexact_numbers = has_inexact_numbers or any(map(_may_be_inexact, batch.columns))
+            if sum(waiting.num_rows for waiting in batches) >= tables.ROW_GROUP_ROWS:
+                writer.write_table(pa.Table.from_batches(batches))
+                batches = []
+        if writer is not None and batches:
+            writer.write_table(pa.Table.from_batches(batches))
     except pa.ArrowInvalid as error:
         raise DataError(
-            f"{path}: {str(error).splitlines()[0]}. Engine dask takes types from the first rows; mend the column, or "
-            "write the table as Parquet."
+            f"{path}: {str(error).splitlines()[0]}. Engine dask takes column types from the first rows. Fix the "
+            "column, or write the table as Parquet."
         ) from error
     finally:
         if writer is not None:
             writer.close()
-    if writer is None:
-        raise DataError(f"{path} has a header of {len(dialect.header)} columns and no row. Give a table with rows.")
-    if has_long and not dialect.scan.may_have_codes:
-        _refuse_codes(path, dialect, batch.schema)
+    if schema is None:
+        raise DataError(f"{path} has a header of {len(dialect.header)} columns and no rows. Give a table with rows.")
+    if has_inexact_numbers and not dialect.scan.may_have_leading_zeros:
+        _refuse_numeric_codes(path, dialect, schema)
     return target
 
 
-def _is_long(column: pa.Array) -> bool:
-    """Whether some value is a number that may have had more digits than a float keeps."""
-    if not pa.types.is_floating(column.type):
-        return False
-    least, most = plain.ends(pa.chunked_array([column]))
-    return max(-least, most) >= numerals.LARGEST_EXACT
-
-
-def _refuse_marks(path: Path, batch: pa.RecordBatch) -> None:
-    """Refuse numbers with marks that only who sees the whole column can tell."""
-    marked = [
-        name
-        for name, values in zip(batch.schema.names, batch.columns, strict=True)
-        if is_text(values.type) and numerals.as_numbers(pa.chunked_array([values]), name, comma=True)[0] is not None
-    ]
-    if marked:
+def _check_dialect(path: Path, dialect: Dialect) -> None:
+    """Check that engine dask can read a text file."""
+    repeated = sorted({name for name in dialect.header if dialect.header.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path} has {dialect.header.count(repeated[0])} columns {repeated[0]!r}. Rename all but one.")
+    if dialect.needs_csv_module:
+        reason = "backslashes before quotes" if dialect.escape_character else "spaces around its separators"
         raise DataError(
-            f"{path}: {', '.join(marked)} hold numbers with marks around them or among them, as in 5 %, 1,5 or n.a., "
-            "which engine dask would take for texts. Write plain numbers, write the table as Parquet, or say engine: "
-            "memory."
+            f"{path} ({dialect}) has {reason}, which engine dask cannot read. Write the table as Parquet, or set "
+            "`engine` to memory."
         )
 
 
-def _refuse_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
-    numbers = [field.name for field in schema if plain.is_number(field.type)]
-    kept = set()
-    for batch in guessing.batches(path, dialect, numbers):
-        kept |= {name for name in numbers if numerals.has_codes(pa.chunked_array([batch[name]]))}
-    if kept:
+def _may_be_inexact(column: pa.Array) -> bool:
+    """Return whether a column has floats so large that the file may contain more digits than they keep."""
+    if not pa.types.is_floating(column.type):
+        return False
+    smallest, largest = plain.min_max(pa.chunked_array([column]))
+    return max(-smallest, largest) >= numerals.MAX_EXACT_INTEGER
+
+
+def _refuse_formatted_numbers(path: Path, batch: pa.RecordBatch) -> None:
+    """Refuse numbers with units, decimal commas or missing codes: parsing them takes the whole column."""
+    formatted = [
+        name
+        for name, values in zip(batch.schema.names, batch.columns, strict=True)
+        if is_text(values.type)
+        and numerals.parse_column(pa.chunked_array([values]), name, comma_separated=False).numbers is not None
+    ]
+    if formatted:
         raise DataError(
-            f"{path}: {', '.join(sorted(kept))} hold codes such as 00501, or numbers of many digits, which would lose "
-            "some as numbers. Write the table as Parquet with these columns as text."
+            f"{path}: {', '.join(formatted)} contain numbers with units, decimal commas or missing codes, such as 5 %, "
+            "1,5 or n.a., which engine dask would read as text. Write plain numbers, write the table as Parquet, or "
+            "set `engine` to memory."
+        )
+
+
+def _refuse_numeric_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
+    """Refuse columns of numbers whose text in the file is a code."""
+    number_columns = [column.name for column in schema if plain.is_number(column.type)]
+    code_columns = set()
+    for batch in guessing.iter_batches(path, dialect, number_columns):
+        code_columns |= {name for name in number_columns if numerals.has_numeric_codes(pa.chunked_array([batch[name]]))}
+    if code_columns:
+        raise DataError(
+            f"{path}: {', '.join(sorted(code_columns))} contain codes such as 00501 or numbers with too many digits, "
+            "which would change as numbers. Write the table as Parquet with these columns as text."
         )

@@ -1,7 +1,8 @@
-"""Columns of numbers, and places in dictionaries, from Arrow to NumPy, some rows at a time.
+"""Conversion of numeric and dictionary columns from Arrow to NumPy, with bounded memory.
 
-What a reader has made of some rows lies side by side in memory, so that it is free again when all columns of these
-rows are gone; column by column, all of it would stay until the last is made.
+A reader's record batch holds the columns of some rows in adjacent memory, which is freed only when all of its columns
+are released. Converting column by column would keep every batch alive until the end, so batches are converted one
+after the other instead.
 """
 
 from __future__ import annotations
@@ -14,155 +15,175 @@ import pyarrow as pa
 from lib.data.dictionaries import dictionary_values
 
 _BYTES_PER_RELEASE = 2**24
-# Rows to have memory for, beyond those that are expected; what is never written to takes none.
-_SPARE_SHARE, _SPARE_ROWS = 1.05, 1_024
+# Reserve for a wrong estimate of the number of rows. The operating system provides only memory that is written to.
+_RESERVE_FACTOR, _MIN_RESERVE_ROWS = 1.05, 1_024
 
 
-def is_number(kind: pa.DataType) -> bool:
-    """Whether values of a type are numbers."""
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+def is_number(arrow_type: pa.DataType) -> bool:
+    """Return whether a type is an integer or a floating point type."""
+    return pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type)
 
 
-def ends(column: pa.ChunkedArray) -> tuple[float, float]:
-    """Least and largest number of a column, in a fraction of Arrow's time; 0 where there is none."""
-    present = [chunk.drop_null().to_numpy() for chunk in column.chunks if chunk.null_count < len(chunk)]
-    least, most = [np.fmin.reduce(one) for one in present], [np.fmax.reduce(one) for one in present]
-    return (float(np.fmin.reduce(least)), float(np.fmax.reduce(most))) if present else (0.0, 0.0)
+def min_max(column: pa.ChunkedArray) -> tuple[float, float]:
+    """Return the smallest and largest number of a column, (0, 0) if it is empty. NaN and null are ignored.
+
+    >>> min_max(pa.chunked_array([[3, None], [1, 2]]))
+    (1.0, 3.0)
+    """
+    chunks = [chunk.drop_null().to_numpy() for chunk in column.chunks if chunk.null_count < len(chunk)]
+    if not chunks:
+        return 0.0, 0.0
+    smallest = np.fmin.reduce([np.fmin.reduce(chunk) for chunk in chunks])
+    largest = np.fmax.reduce([np.fmax.reduce(chunk) for chunk in chunks])
+    return float(smallest), float(largest)
 
 
-class Gathered:
-    """Rows as they come from a reader, which can make the next ones in the memory of these: numbers are copied."""
+class RowAccumulator:
+    """A growing table. Numbers are copied, so that a reader may reuse the memory of the rows that it passed on."""
 
     def __init__(self) -> None:
         self._rows, self._capacity = 0, 0
         self._numbers: dict[str, np.ndarray] = {}
-        self._present: dict[str, np.ndarray] = {}  # of columns with a missing number
-        self._names: list[str] = []
-        self._others: list[pa.Table] = []
+        self._validity: dict[str, np.ndarray] = {}  # of number columns that contain a null
+        self._column_names: list[str] = []
+        self._other_columns: list[pa.Table] = []
 
-    def add(self, rows: pa.Table, share: float) -> None:
-        """Add rows of the same columns as all before.
+    def append(self, rows: pa.Table, share: float) -> None:
+        """Append rows with the same columns as the earlier ones.
 
         Parameters
         ----------
         rows : Table
         share : float
-            Of all that will come, about what has come with these.
+            Estimated share of all rows that will have been appended after these, 0 to 1.
         """
-        if not self._others:
-            self._names = rows.column_names
-            kinds = {field.name: field.type.to_pandas_dtype() for field in rows.schema if is_number(field.type)}
-            self._numbers = {name: np.empty(0, dtype=kind) for name, kind in kinds.items()}
+        if not self._other_columns:
+            self._column_names = rows.column_names
+            dtypes = {field.name: field.type.to_pandas_dtype() for field in rows.schema if is_number(field.type)}
+            self._numbers = {name: np.empty(0, dtype=dtype) for name, dtype in dtypes.items()}
         start, self._rows = self._rows, self._rows + len(rows)
         if self._rows > self._capacity:
-            self._capacity = int(self._rows / share * _SPARE_SHARE) + _SPARE_ROWS
-            for arrays in (self._numbers, self._present):
-                for name in arrays:  # one by one, so that no moment holds all twice
-                    arrays[name] = self._grown(arrays[name][:start])
+            self._grow(start, share)
         for name, array in self._numbers.items():
             values = rows[name]
-            if values.null_count and name not in self._present:
-                self._present[name] = self._grown(np.ones(start, dtype=bool))
-            if name in self._present:
-                self._present[name][start : self._rows] = values.is_valid()
+            if values.null_count and name not in self._validity:
+                self._validity[name] = self._enlarge(np.ones(start, dtype=bool))
+            if name in self._validity:
+                self._validity[name][start : self._rows] = values.is_valid()
             if values.null_count:
                 values = values.fill_null(np.nan if array.dtype.kind == "f" else 0)
             array[start : self._rows] = values
-        self._others.append(rows.drop_columns(list(self._numbers)))
+        self._other_columns.append(rows.drop_columns(list(self._numbers)))
 
-    def _grown(self, array: np.ndarray) -> np.ndarray:
+    def _grow(self, used_rows: int, share: float) -> None:
+        """Enlarge all arrays to the expected number of rows."""
+        self._capacity = int(self._rows / share * _RESERVE_FACTOR) + _MIN_RESERVE_ROWS
+        for arrays in (self._numbers, self._validity):
+            for name in arrays:
+                arrays[name] = self._enlarge(arrays[name][:used_rows])
+
+    def _enlarge(self, array: np.ndarray) -> np.ndarray:
         larger = np.empty(self._capacity, dtype=array.dtype)
         larger[: len(array)] = array
         return larger
 
-    def table(self) -> pa.Table:
-        """All rows; each column of numbers in one piece."""
-        others = pa.concat_tables(self._others)
+    def to_table(self) -> pa.Table:
+        """Return all rows. Each column of numbers is one chunk."""
+        others = pa.concat_tables(self._other_columns)
         columns = {}
-        for name in self._names:
-            if name not in self._numbers:
+        for name in self._column_names:
+            if name in self._numbers:
+                validity = self._validity[name][: self._rows] if name in self._validity else None
+                columns[name] = to_arrow_array(self._numbers[name][: self._rows], validity)
+            else:
                 columns[name] = others[name]
-                continue
-            present = self._present.get(name)
-            columns[name] = arrow_array(
-                self._numbers[name][: self._rows], None if present is None else present[: self._rows]
-            )
         return pa.table(columns)
 
 
-def arrow_array(numbers: np.ndarray, present: np.ndarray | None) -> pa.Array:
-    """Column in Arrow of numbers that stay where they are.
+def to_arrow_array(numbers: np.ndarray, validity: np.ndarray | None) -> pa.Array:
+    """Return an Arrow array that shares the memory of a NumPy array.
 
     Parameters
     ----------
-    numbers : ndarray of shape (rows,), contiguous
-    present : ndarray of bool, of shape (rows,), or None
-        Which of them are no missing ones; None: all.
+    numbers : ndarray, shape (n_rows,)
+        Contiguous.
+    validity : ndarray of bool, shape (n_rows,), or None
+        False where a value is null. None means no nulls.
     """
-    bits = None
-    if present is not None and not present.all():
-        bits = pa.py_buffer(np.packbits(present, bitorder="little"))
-    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [bits, pa.py_buffer(numbers)])
+    bitmap = None
+    if validity is not None and not validity.all():
+        bitmap = pa.py_buffer(np.packbits(validity, bitorder="little"))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [bitmap, pa.py_buffer(numbers)])
 
 
-def taken_over(table: pa.Table) -> dict[int, np.ndarray]:
-    """Arrays in the very memory of columns of numbers, by their places, for who has the table alone.
+def zero_copy_arrays(table: pa.Table) -> dict[int, np.ndarray]:
+    """Return NumPy arrays that share the memory of a table, for the number columns that allow it.
 
-    Of those that lie in one piece, and of whole numbers only where none is missing; a missing decimal becomes NaN.
+    Those are columns of one chunk in writable memory; of integers, only those without nulls. Nulls in floats are
+    overwritten by NaN, so the caller must be the table's only owner.
+
+    Returns
+    -------
+    dict of int to ndarray of shape (n_rows,)
+        By column index.
     """
     arrays = {}
-    for place, field in enumerate(table.schema):
-        chunks = table.column(place).chunks
+    for index, field in enumerate(table.schema):
+        chunks = table.column(index).chunks
         if len(chunks) != 1 or not is_number(field.type) or pa.types.is_float16(field.type):
             continue
-        (values,) = chunks
-        memory = values.buffers()[1]
-        if not memory.is_mutable or (values.null_count and pa.types.is_integer(field.type)):
+        values = chunks[0]
+        buffer = values.buffers()[1]
+        if not buffer.is_mutable or (values.null_count and pa.types.is_integer(field.type)):
             continue
-        array = np.frombuffer(memory, field.type.to_pandas_dtype())[values.offset : values.offset + len(values)]
+        array = np.frombuffer(buffer, field.type.to_pandas_dtype())[values.offset : values.offset + len(values)]
         if values.null_count:
             array[values.is_null()] = np.nan
-        arrays[place] = array
+        arrays[index] = array
     return arrays
 
 
-def empty(table: pa.Table, without: Collection[int], encoded: Collection[int]) -> dict[int, np.ndarray]:
-    """Arrays for the columns of numbers, by their places; whole numbers beside missing ones become decimals.
+def allocate_arrays(table: pa.Table, exclude: Collection[int], encoded: Collection[int]) -> dict[int, np.ndarray]:
+    """Return uninitialized arrays for the number and dictionary columns of a table.
 
     Parameters
     ----------
     table : Table
-    without : collection of int
-        Places of columns that need none.
+    exclude : collection of int
+        Indices of columns that need no array.
     encoded : collection of int
-        Places of columns that are dictionaries, the same in all their rows: of these, arrays for places in it.
+        Indices of dictionary columns, each with the same dictionary in all chunks. Their arrays hold the codes.
+
+    Returns
+    -------
+    dict of int to ndarray of shape (n_rows,)
+        By column index. Integers with nulls become float64.
     """
     arrays = {}
-    for place, field in enumerate(table.schema):
-        if place in without:
+    for index, field in enumerate(table.schema):
+        if index in exclude:
             continue
+        column = table.column(index)
         if is_number(field.type):
-            is_whole = pa.types.is_integer(field.type)
-            kind = np.float64 if is_whole and table.column(place).null_count else field.type.to_pandas_dtype()
-            arrays[place] = np.empty(len(table), dtype=kind)
-        elif place in encoded:
-            arrays[place] = np.empty(
-                len(table), dtype=np.min_scalar_type(-max(1, len(dictionary_values(table.column(place)))))
-            )
+            needs_nan = pa.types.is_integer(field.type) and column.null_count
+            arrays[index] = np.empty(len(table), dtype=np.float64 if needs_nan else field.type.to_pandas_dtype())
+        elif index in encoded:
+            code_dtype = np.min_scalar_type(-max(1, len(dictionary_values(column))))
+            arrays[index] = np.empty(len(table), dtype=code_dtype)
     return arrays
 
 
-def fill(arrays: Mapping[int, np.ndarray], batches: list[pa.RecordBatch]) -> None:
-    """Copy rows into arrays; each batch has left the list, and is gone if nobody else holds it, before the next.
+def move_batches(batches: list[pa.RecordBatch], arrays: Mapping[int, np.ndarray]) -> None:
+    """Copy record batches into arrays, releasing each batch before the next one is copied.
 
     Parameters
     ----------
-    arrays : mapping of int to ndarray of shape (rows,)
-        In the order of the batches' columns. A missing value becomes NaN, or -1 as a place in a dictionary.
     batches : list of RecordBatch
-        All rows; empty afterwards.
+        All rows. Empty afterwards.
+    arrays : mapping of int to ndarray of shape (n_rows,)
+        In the order of the batches' columns. Nulls become NaN, or the code -1 in a dictionary column.
     """
-    start = copied = 0
+    start = copied_bytes = 0
     batches.reverse()
     while batches:
         batch = batches.pop()
@@ -171,9 +192,9 @@ def fill(arrays: Mapping[int, np.ndarray], batches: list[pa.RecordBatch]) -> Non
             if isinstance(values, pa.DictionaryArray):
                 values = values.indices.fill_null(-1) if values.null_count else values.indices
             array[start:end] = values.to_numpy(zero_copy_only=False)
-        copied += batch.nbytes
         start = end
+        copied_bytes += batch.nbytes
         del batch, values
-        if copied > _BYTES_PER_RELEASE:
+        if copied_bytes > _BYTES_PER_RELEASE:
             pa.default_memory_pool().release_unused()
-            copied = 0
+            copied_bytes = 0

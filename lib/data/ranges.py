@@ -1,4 +1,4 @@
-"""A plain text file cut at ends of lines, so that every core reads a part of it."""
+"""Parallel reading of a simple text file: it is split into byte ranges at line ends, one range per task."""
 
 from __future__ import annotations
 
@@ -17,135 +17,164 @@ from pyarrow import csv as arrow_csv
 
 from lib import cores
 from lib.data.dialect import Dialect
-from lib.data.numerals import NULLS
-from lib.data.plain import Gathered
-from lib.data.scan import Look, Scan
+from lib.data.numerals import NULL_STRINGS
+from lib.data.plain import RowAccumulator
+from lib.data.scan import ByteScanner, TextScan
 
-# Each range has steps for which threads wait for each other: the fewer the better, but some for each core.
-_LARGEST_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 12
-# A reader of many columns takes long to start, whatever there is to read.
-_LEAST_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN = 2**19, 2**15
+_MAX_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 12
+# The start-up time of a pyarrow reader grows with the number of columns.
+_MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN = 2**19, 2**15
 _EMPTY_LINE = re.compile(rb"(?:\A|\n)(?=\r?\n)")
-_SAMPLES, _SAMPLE_BYTES, _MOST_SAMPLED_COLUMNS = 4, 2**18, 200
+_SAMPLES, _SAMPLE_BYTES, _MAX_COLUMNS_FOR_SAMPLES = 4, 2**18, 200
 
 
-def may_be_cut(path: Path, dialect: Dialect) -> bool:
-    """Whether a line break always ends a row, and the bytes can be read as they stand."""
-    is_plain = not dialect.has_old_breaks and path.suffix.lower() not in (".gz", ".zip") and dialect.encoding == "utf-8"
-    return is_plain and dialect.scan.is_balanced and not dialect.scan.has_breaks and not dialect.is_for_python
+def can_split(path: Path, dialect: Dialect) -> bool:
+    """Return whether a file is uncompressed UTF-8 in which every line break ends a row."""
+    is_plain_utf8 = dialect.encoding == "utf-8" and path.suffix.lower() not in (".gz", ".zip")
+    ends_rows_with_newline = not dialect.has_cr_line_endings and not dialect.scan.has_quoted_line_breaks
+    return (
+        is_plain_utf8 and ends_rows_with_newline and dialect.scan.has_balanced_quotes and not dialect.needs_csv_module
+    )
 
 
 def read(
-    path: Path, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]
-) -> tuple[pa.Table, Scan]:
-    """All rows, and what their bytes tell.
+    path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]
+) -> tuple[pa.Table, TextScan]:
+    """Read all rows in parallel, checking every byte against the assumptions in `dialect`.
 
     Parameters
     ----------
     path : Path
     dialect : Dialect
-        As the file begins.
-    places : sequence of str
-        Of the columns that are read.
+        From `detect_prefix`, i.e. from the first bytes only.
+    keys : sequence of str
+        Columns to read, as in `guessing.column_keys`.
     types : mapping of str to DataType
-        Of every column.
+        Type of every column, by key.
+
+    Returns
+    -------
+    rows : Table
+        Columns are named by their keys.
+    scan : TextScan
+        Properties of the whole file.
 
     Raises
     ------
     pyarrow.ArrowInvalid
-        Where a value is of another type, a row is too long or too short, a range is not as plain as the beginning, or
-        there is no row.
+        If an assumption does not hold: a value has another type, a row another length, a value contains a line break,
+        a line is not UTF-8, or there are no rows.
     """
-    even = path.stat().st_size // (_RANGES_PER_CORE * cores.available())
-    least = max(_LEAST_RANGE_BYTES, _RANGE_BYTES_PER_COLUMN * len(places))
-    size = max(least, min(even, _LARGEST_RANGE_BYTES))
     with path.open("rb") as file:
-        bounds = list(_bounds(file, _begin(file, dialect), size))
-    if not bounds:
-        raise pa.ArrowInvalid("There is no row.")
-    # A look has many short steps, at each of which two threads would wait for Python's lock; reading has none.
-    one_at_a_time, look, kept = threading.Lock(), Look(), threading.local()
-    longest = max(end - start for start, end in bounds)
+        ranges = list(_split(file, _first_row_offset(file, dialect), _range_bytes(path, len(keys))))
+    if not ranges:
+        raise pa.ArrowInvalid("The file has no rows.")
+    reader = _RangeReader(path, dialect, keys, types, buffer_bytes=max(end - start for start, end in ranges))
+    accumulator, may_have_leading_zeros = RowAccumulator(), dialect.scan.may_have_leading_zeros
+    total_bytes = ranges[-1][1]
+    with ThreadPoolExecutor(cores.available()) as threads:
+        for (_, end), (rows, has_zeros) in zip(ranges, threads.map(reader.read, ranges), strict=True):
+            with reader.python_lock:
+                accumulator.append(rows, share=end / total_bytes)
+            may_have_leading_zeros = may_have_leading_zeros or has_zeros
+    return accumulator.to_table(), replace(dialect.scan, may_have_leading_zeros=may_have_leading_zeros)
 
-    def part(bounds: tuple[int, int]) -> tuple[pa.Table, bool]:
-        start, end = bounds
-        if not hasattr(kept, "memory"):  # new memory for every range would take longer than to read it
-            kept.memory = bytearray(longest)
-        text = memoryview(kept.memory)[: end - start]
-        with path.open("rb") as file:
+
+class _RangeReader:
+    """A reader of byte ranges that several threads share. Each thread reuses one buffer for its ranges."""
+
+    def __init__(
+        self, path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType], buffer_bytes: int
+    ):
+        # Scanning consists of many short NumPy calls: in several threads they would only compete for the GIL.
+        self.python_lock = threading.Lock()
+        self._path, self._dialect, self._keys, self._types = path, dialect, keys, types
+        self._buffer_bytes = buffer_bytes
+        self._scanner = ByteScanner()
+        self._thread_local = threading.local()
+
+    def read(self, byte_range: tuple[int, int]) -> tuple[pa.Table, bool]:
+        """Return the rows of a range, and whether a value may have a leading zero."""
+        start, end = byte_range
+        if not hasattr(self._thread_local, "buffer"):
+            self._thread_local.buffer = bytearray(self._buffer_bytes)
+        buffer = self._thread_local.buffer
+        text = memoryview(buffer)[: end - start]
+        with self._path.open("rb") as file:
             file.seek(start)
             if file.readinto(text) < len(text):
-                raise OSError(f"{path} has become shorter while it was read")
-        with one_at_a_time:
-            has_codes = look.may_have_codes(text)
-        if has_codes is None:
-            raise pa.ArrowInvalid("These lines are no UTF-8.")
-        rows = _part(pa.py_buffer(text), dialect, places, types)
-        if _goes_on(kept.memory, len(text), len(rows), dialect):
-            raise pa.ArrowInvalid("A value holds a line break.")
-        return rows, has_codes
-
-    gathered, codes = Gathered(), dialect.scan.may_have_codes
-    with ThreadPoolExecutor(cores.available()) as threads:
-        for (_, end), (rows, has_some) in zip(bounds, threads.map(part, bounds), strict=True):
-            with one_at_a_time:
-                gathered.add(rows, share=end / bounds[-1][1])
-            codes = codes or has_some
-    return gathered.table(), replace(dialect.scan, may_have_codes=codes)
+                raise OSError(f"{self._path} was shortened while it was read")
+        with self.python_lock:
+            may_have_leading_zeros = self._scanner.may_have_leading_zeros(text)
+        if may_have_leading_zeros is None:
+            raise pa.ArrowInvalid("A line is not UTF-8.")
+        rows = _parse(pa.py_buffer(text), self._dialect, self._keys, self._types)
+        if _has_multiline_row(buffer, len(text), len(rows), self._dialect):
+            raise pa.ArrowInvalid("A value contains a line break.")
+        return rows, may_have_leading_zeros
 
 
-def _goes_on(memory: bytearray, length: int, rows: int, dialect: Dialect) -> bool:
-    """Whether some row of a text goes on in a next line, which for the last one may be in the next range."""
-    last = memory[memory.rfind(b"\n", 0, length - 1) + 1 : length]
-    lines = memory.count(b"\n", 0, length) + (not last.endswith(b"\n"))
-    if rows != lines and rows != lines - len(_EMPTY_LINE.findall(memory, 0, length)):
+def _range_bytes(path: Path, columns: int) -> int:
+    """Return the size of a range: few ranges for little overhead, but several per core to balance the load."""
+    balanced = path.stat().st_size // (_RANGES_PER_CORE * cores.available())
+    return max(_MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN * columns, min(balanced, _MAX_RANGE_BYTES))
+
+
+def _has_multiline_row(buffer: bytearray, length: int, rows: int, dialect: Dialect) -> bool:
+    """Return whether a row continues on the next line, which may be in the next range."""
+    last_line = buffer[buffer.rfind(b"\n", 0, length - 1) + 1 : length]
+    lines = buffer.count(b"\n", 0, length) + (not last_line.endswith(b"\n"))
+    # pyarrow ignores empty lines. They are rare, so count them only if the numbers differ.
+    if rows != lines and rows != lines - len(_EMPTY_LINE.findall(buffer, 0, length)):
         return True
-    reader = csv.reader([last.decode(), ""], **dialect.for_csv)
+    reader = csv.reader([last_line.decode(), ""], **dialect.csv_options)
     next(reader)
-    return reader.line_num > 1
+    return reader.line_num > 1  # the csv module asked for another line to complete the row
 
 
-def samples(path: Path, dialect: Dialect, places: Sequence[str]) -> list[pa.Table]:
-    """Some rows from several places of the file, in the types that each of them shows."""
+def read_samples(path: Path, dialect: Dialect, keys: Sequence[str]) -> list[pa.Table]:
+    """Return rows from several positions of the file, each sample in the types that pyarrow infers from it."""
     texts = []
     with path.open("rb") as file:
-        begin, length = _begin(file, dialect), os.fstat(file.fileno()).st_size
-        step = (length - begin) // (_SAMPLES if len(places) <= _MOST_SAMPLED_COLUMNS else 1)
-        for place in range(begin, length, max(step, _SAMPLE_BYTES)):
-            file.seek(place)
+        begin, length = _first_row_offset(file, dialect), os.fstat(file.fileno()).st_size
+        samples = _SAMPLES if len(keys) <= _MAX_COLUMNS_FOR_SAMPLES else 1
+        step = max((length - begin) // samples, _SAMPLE_BYTES)
+        for offset in range(begin, length, step):
+            file.seek(offset)
             text = file.read(_SAMPLE_BYTES)
-            texts.append(text[0 if place == begin else text.find(b"\n") + 1 : text.rfind(b"\n") + 1])
-    return cores.map_threads(lambda text: _part(pa.py_buffer(text), dialect, places, {}), filter(None, texts))
+            first_line = 0 if offset == begin else text.find(b"\n") + 1
+            texts.append(text[first_line : text.rfind(b"\n") + 1])
+    return cores.map_threads(lambda text: _parse(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))
 
 
-def _part(text: pa.Buffer, dialect: Dialect, places: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+def _parse(text: pa.Buffer, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
     return arrow_csv.read_csv(
         pa.BufferReader(text),
         read_options=arrow_csv.ReadOptions(
             use_threads=False,
             block_size=max(text.size, 1),
-            column_names=[str(place) for place in range(len(dialect.header))],
+            column_names=[str(index) for index in range(len(dialect.header))],
         ),
         parse_options=arrow_csv.ParseOptions(delimiter=dialect.separator),
         convert_options=arrow_csv.ConvertOptions(
             check_utf8=False,
             strings_can_be_null=True,
-            null_values=NULLS,
-            include_columns=list(places),
+            null_values=NULL_STRINGS,
+            include_columns=list(keys),
             column_types=dict(types),
         ),
     )
 
 
-def _begin(file: BinaryIO, dialect: Dialect) -> int:
-    """Where the first row begins."""
+def _first_row_offset(file: BinaryIO, dialect: Dialect) -> int:
     file.seek(0)
-    for _ in range(dialect.lines_before + 1):
+    for _ in range(dialect.lines_before_header + 1):
         file.readline()
     return file.tell()
 
 
-def _bounds(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int]]:
+def _split(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield consecutive byte ranges (start, end) of at least `size` bytes, each ending with a line."""
     length = os.fstat(file.fileno()).st_size
     while begin < length:
         file.seek(min(begin + size, length))

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib import cores
-from lib.data.tables import is_encoded
+from lib.data.tables import is_dictionary_encoded
 
 # Blocks are small enough for the processor's cache.
 _BLOCK_ROWS = 2**15
@@ -56,7 +56,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
     dictionary_hashes = {
         column: _hash_texts(frame[column].cat.categories, name_hashes[column])
         for column in columns
-        if is_encoded(frame[column])
+        if is_dictionary_encoded(frame[column])
     }
     # Float columns need many short NumPy calls, between which threads wait for Python's lock. They are therefore
     # summed in a thread of their own, apart from the other columns.

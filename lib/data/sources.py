@@ -1,7 +1,7 @@
-"""Where tables are: a file, a folder, a pattern, an address that fsspec opens, or a table of a database.
+"""Locations of tables: files, folders, patterns, remote addresses that fsspec can open, and database tables.
 
-A password does not belong into a parameter, which is kept with every run: write ``${NAME}`` and set the environment
-variable of that name. It is put in only when the table is read.
+Parameters are stored with every run, so passwords do not belong in them: write ``${NAME}`` for the environment variable
+of that name. It is substituted only while the table is read.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from lib.data.endings import PARQUET, TEXT
-from lib.errors import DataError
+from lib.data.endings import PARQUET_SUFFIXES, TEXT_SUFFIXES
+from lib.errors import DataError, NameNotFound
 from lib.paths import display_path, resolve, resolve_existing
 
 if TYPE_CHECKING:
     import pandas as pd
+    import sqlalchemy
 
 DATABASES = (
     "sqlite",
@@ -34,235 +35,265 @@ DATABASES = (
     "bigquery",
     "duckdb",
 )
-_INSTALL = 'make install GROUPS="sources"'
-_PATTERN = re.compile(r"[*?\[]")
-_MEGABYTE = 1024**2
-# What a file is by its first bytes; without any of them it is text.
-_ENDINGS = {b"PAR1": ".parquet", b"\x1f\x8b": ".gz", b"PK\x03\x04": ".zip"}
-_ABOUT = re.compile(r"(readme|license|licence|changelog|copying)(\.|$)", re.IGNORECASE)
+_INSTALL_COMMAND = 'make install GROUPS="sources"'
+_WILDCARD = re.compile(r"[*?\[]")
+_BYTES_PER_MEGABYTE = 1024**2
+# File types by their first bytes. Anything else is taken for text.
+_SUFFIXES_BY_MAGIC = {b"PAR1": ".parquet", b"\x1f\x8b": ".gz", b"PK\x03\x04": ".zip"}
+_DOCUMENTATION_FILE = re.compile(r"(readme|license|licence|changelog|copying)(\.|$)", re.IGNORECASE)
+_CLIENT_PACKAGES = ("aiohttp", "azure", "botocore", "google")
 
 
-def read(uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = "") -> pd.DataFrame:
-    """Table of an address.
+def read(uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = "") -> pd.DataFrame:
+    """Read a table from any supported location.
 
     Parameters
     ----------
     uri : str
-        A path (relative to the project's folder), a pattern such as ``data/2024-*.csv``, a folder, a ``file:`` URI;
-        an address of any file system that fsspec knows, e.g. ``https://``, ``abfs://``; or a database, its table or
-        query behind a ``#``: ``sqlite:///shop.db#customers``.
-    without : collection of str
-        Columns that are not read.
-    arrow_texts : bool
-    encoding : str
-        As `tables.read` says.
+        One of:
+
+        - a path relative to the project's folder, a folder, a pattern such as ``data/2024-*.csv``, or a ``file:`` URI
+        - an address that fsspec can open, e.g. ``https://`` or ``abfs://``
+        - a database with a table or query after a ``#``: ``sqlite:///shop.db#customers``
+    exclude : collection of str
+        Columns not to read.
+    arrow_strings, encoding
+        See `tables.read`.
 
     Raises
     ------
     DataError
-        Where nothing is there, or it is no table.
+        If there is no table at this location, or it cannot be read.
     """
     from lib.data import tables
 
     if is_database(uri):
-        return _query(uri, without)
+        return _read_database(uri, exclude)
     if is_remote(uri):
-        with _fetched(uri) as paths:
-            return tables.read(paths, without, arrow_texts, encoding)
-    return tables.read(files(uri), without, arrow_texts, encoding)
+        with _download(uri) as paths:
+            return tables.read(paths, exclude, arrow_strings, encoding)
+    return tables.read(list_files(uri), exclude, arrow_strings, encoding)
 
 
-def files(uri: str) -> list[Path]:
-    """Files on this machine that a path, a pattern or a folder stands for, in the order of their names.
+def list_files(uri: str) -> list[Path]:
+    """List the local files of a path, pattern or folder, sorted by name.
 
     Raises
     ------
     DataError
-        Where there is none, or they are of several kinds.
+        If there is no such file, or Parquet and text files are mixed.
     """
     path = unquote(urlparse(uri).path) if uri.startswith("file:") else uri
-    if _PATTERN.search(path) and not resolve(path).exists():
-        whole = resolve(path)
-        found = sorted(one for one in Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))) if one.is_file())
-        if not found:
-            raise DataError(f"No file matches {uri} (looked for {whole}).")
-        return _of_one_kind(uri, found)
-    found = resolve_existing(path)
-    return _of_one_kind(uri, _in_folder(found)) if found.is_dir() else [found]
+    absolute_path = resolve(path)
+    if _WILDCARD.search(path) and not absolute_path.exists():
+        pattern = str(absolute_path.relative_to(absolute_path.anchor))
+        matches = sorted(match for match in Path(absolute_path.anchor).glob(pattern) if match.is_file())
+        if not matches:
+            raise DataError(f"No file matches {uri} (looked for {absolute_path}).")
+        return _check_one_format(uri, matches)
+    absolute_path = resolve_existing(path)
+    return _check_one_format(uri, _list_folder(absolute_path)) if absolute_path.is_dir() else [absolute_path]
 
 
 def is_remote(uri: str) -> bool:
-    """Whether an address is of another machine."""
+    r"""Return whether an address is on another machine.
+
+    >>> is_remote("abfs://sales/2024.csv"), is_remote("C:\\sales.csv")
+    (True, False)
+    """
     scheme = urlparse(uri).scheme
-    return len(scheme) > 1 and scheme != "file"  # one letter is a drive of Windows
+    return len(scheme) > 1 and scheme != "file"  # a scheme of one letter is a Windows drive
 
 
 def is_database(uri: str) -> bool:
-    """Whether an address is of a database."""
+    """Return whether an address is a database.
+
+    >>> is_database("postgresql+psycopg://host/shop#orders")
+    True
+    """
     return urlparse(uri).scheme.partition("+")[0] in DATABASES
 
 
-def found(uri: str) -> str:
-    """Where a table is and how large, for people; of what is on another machine, where only.
+def describe(uri: str) -> str:
+    """Return the location and size of a table for messages; for remote tables, the location only.
 
     Raises
     ------
     DataError
-        Where nothing is there.
+        If a local table does not exist.
     """
     if is_remote(uri):
         return uri
-    paths = files(uri)
-    size = f"{sum(path.stat().st_size for path in paths) / _MEGABYTE:.1f} MB"
+    paths = list_files(uri)
+    size = f"{sum(path.stat().st_size for path in paths) / _BYTES_PER_MEGABYTE:.1f} MB"
     return f"{display_path(paths[0])}, {size}" if len(paths) == 1 else f"{len(paths)} files of {uri}, {size}"
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    parts = [one for one in sorted(folder.rglob("*")) if one.is_file() and one.suffix.lower() in PARQUET + TEXT]
-    # As Spark and pyarrow do: names with a dot or an underscore before them are not data.
-    parts = [one for one in parts if not any(part[0] in "._" for part in one.relative_to(folder).parts)]
-    parts = [one for one in parts if not _ABOUT.match(one.name)]
-    if not parts:
-        raise DataError(f"{folder} is a folder without a table; known are {', '.join(PARQUET + TEXT)}.")
-    return parts
+def _list_folder(folder: Path) -> list[Path]:
+    """List the data files in a folder and its subfolders."""
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix.lower() in PARQUET_SUFFIXES + TEXT_SUFFIXES
+    ]
+    # Like Spark and pyarrow, ignore names that start with a dot or an underscore.
+    paths = [path for path in paths if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
+    paths = [path for path in paths if not _DOCUMENTATION_FILE.match(path.name)]
+    if not paths:
+        supported = ", ".join(PARQUET_SUFFIXES + TEXT_SUFFIXES)
+        raise DataError(f"{folder} is a folder without a table. Supported file types: {supported}.")
+    return paths
 
 
-def _of_one_kind(uri: str, paths: list[Path]) -> list[Path]:
-    if len(paths) > 1:  # what Spark writes for a part without rows
-        paths = [path for path in paths if path.suffix.lower() in PARQUET or path.stat().st_size] or paths
+def _check_one_format(uri: str, paths: list[Path]) -> list[Path]:
+    """Check that files are either all Parquet or all text, and drop empty text files among several.
 
-    parquet = [path for path in paths if path.suffix.lower() in PARQUET]
-    if parquet and len(parquet) < len(paths):
-        other = next(path for path in paths if path not in parquet)
-        raise DataError(f"{uri} holds both Parquet ({parquet[0].name}) and text ({other.name}). Name one kind.")
+    Spark writes an empty text file for a partition without rows.
+    """
+    if len(paths) > 1:
+        paths = [path for path in paths if path.suffix.lower() in PARQUET_SUFFIXES or path.stat().st_size] or paths
+    parquet_files = [path for path in paths if path.suffix.lower() in PARQUET_SUFFIXES]
+    if parquet_files and len(parquet_files) < len(paths):
+        text_file = next(path for path in paths if path not in parquet_files)
+        raise DataError(
+            f"{uri} contains both Parquet files ({parquet_files[0].name}) and text files ({text_file.name}). Give a "
+            "pattern that matches one kind, e.g. *.parquet."
+        )
     return paths
 
 
 @contextmanager
-def _fetched(uri: str) -> Iterator[list[Path]]:
-    """Copies on this machine, for as long as they are read."""
+def _download(uri: str) -> Iterator[list[Path]]:
+    """Download remote files to a temporary folder while the table is read."""
     try:
         import fsspec
 
-        system, path = fsspec.core.url_to_fs(_with_secrets(uri))
-        with tempfile.TemporaryDirectory() as folder, _called(folder, uri):
-            if _PATTERN.search(path) and urlparse(uri).scheme not in ("http", "https"):
-                names = sorted(system.glob(path))
+        file_system, path = fsspec.core.url_to_fs(_substitute_secrets(uri))
+        with tempfile.TemporaryDirectory() as folder, _show_address_in_errors(folder, uri):
+            if _WILDCARD.search(path) and urlparse(uri).scheme not in ("http", "https"):
+                names = sorted(file_system.glob(path))
             else:
-                names = sorted(system.find(path)) if system.isdir(path) else [path]
+                names = sorted(file_system.find(path)) if file_system.isdir(path) else [path]
             copies = []
-            for place, name in enumerate(names):
-                copy = Path(folder) / str(place) / (PurePosixPath(urlparse(name).path).name or "table")
+            for index, name in enumerate(names):
+                copy = Path(folder) / str(index) / (PurePosixPath(urlparse(name).path).name or "table")
                 copy.parent.mkdir()
-                system.get_file(name, str(copy))
-                copies.append(copy)
+                file_system.get_file(name, str(copy))
+                copies.append(_add_missing_suffix(copy))
             if not copies:
                 raise DataError(f"No file matches {uri}.")
-            yield _of_one_kind(uri, list(map(_with_ending, copies)))
+            yield _check_one_format(uri, copies)
     except ImportError as error:
-        raise DataError(f"{uri} needs a package that is not installed ({error}). Install it: {_INSTALL}") from error
+        raise DataError(
+            f"{uri} needs a package that is not installed ({error}). Install it: {_INSTALL_COMMAND}"
+        ) from error
     except FileNotFoundError as error:
-        raise DataError(f"There is nothing at {uri}.") from error
+        raise DataError(f"{uri} does not exist.") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{uri} cannot be read: {type(error).__name__}: {_first_line(error)}") from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] in ("aiohttp", "azure", "botocore", "google"):
+        if type(error).__module__.partition(".")[0] in _CLIENT_PACKAGES:
             raise DataError(f"{uri} cannot be read: {type(error).__name__}: {_first_line(error)}") from error
         raise
 
 
 @contextmanager
-def _called(folder: str, uri: str) -> Iterator[None]:
-    """Copies in a folder are called by their address in messages."""
+def _show_address_in_errors(folder: str, uri: str) -> Iterator[None]:
+    """Replace the paths of temporary copies by the address in error messages."""
     try:
         yield
     except DataError as error:
         raise DataError(re.sub(rf"{re.escape(folder)}/\d+/[^\s:,]+", lambda _: uri, str(error))) from error
 
 
-def _with_ending(copy: Path) -> Path:
-    """Copy whose name says what it is, where the address does not, as one that ends with ``export?format=csv``."""
-    if copy.suffix.lower() in PARQUET + TEXT:
+def _add_missing_suffix(copy: Path) -> Path:
+    """Rename a file by its content if its address has no known suffix, e.g. ends with ``export?format=csv``."""
+    if copy.suffix.lower() in PARQUET_SUFFIXES + TEXT_SUFFIXES:
         return copy
     with copy.open("rb") as file:
         start = file.read(4)
-    ending = next((ending for magic, ending in _ENDINGS.items() if start.startswith(magic)), ".csv")
-    return copy.rename(copy.with_name(copy.name + ending))
+    suffix = next((suffix for magic, suffix in _SUFFIXES_BY_MAGIC.items() if start.startswith(magic)), ".csv")
+    return copy.rename(copy.with_name(copy.name + suffix))
 
 
-def _query(uri: str, without: Collection[str]) -> pd.DataFrame:
+def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
+    """Read a table or the result of a query from a database."""
     import pandas as pd
 
     from lib.data import tables
 
-    address, _, wanted = uri.partition("#")
-    if not wanted:
-        raise DataError(f"{uri} names a database and no table. Put one behind a #, e.g. {address}#customers.")
+    address, _, selection = uri.partition("#")
+    if not selection:
+        raise DataError(f"{uri} names a database but no table. Add the table after a #, e.g. {address}#customers.")
+    selection = unquote(selection)
     try:
         import sqlalchemy
 
-        engine = sqlalchemy.create_engine(_with_secrets(_absolute(address)))
-        wanted = unquote(wanted)
+        engine = sqlalchemy.create_engine(_substitute_secrets(_resolve_sqlite_path(address)))
         with engine.connect() as connection:
-            is_query = re.match(r"\s*(select|with)\b", wanted, re.IGNORECASE)
-            statement = sqlalchemy.text(wanted) if is_query else _table(connection, wanted, uri)
+            is_query = re.match(r"\s*(select|with)\b", selection, re.IGNORECASE)
+            statement = sqlalchemy.text(selection) if is_query else _select_table(connection, selection, uri)
             frame = pd.read_sql(statement, connection)
     except ImportError as error:
         raise DataError(f"{uri} needs a driver that is not installed ({error}). Install it with pip.") from error
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise DataError(f"{uri} cannot be read: {_first_line(error)}") from error
     if frame.empty:
-        raise DataError(f"{uri} gave {frame.shape[1]} columns and no row.")
-    frame = frame.loc[:, [name not in without for name in frame.columns]]
-    frame, notes = _of_texts(frame)
-    frame.attrs.update({tables.NOTES: notes, tables.UNREAD: list(without)})
+        raise DataError(f"{uri} has {frame.shape[1]} columns and no rows. Give a table or query with rows.")
+    frame = frame.loc[:, [name not in exclude for name in frame.columns]]
+    frame, notes = _decode_byte_columns(frame)
+    frame.attrs.update({tables.NOTES: notes, tables.UNREAD: list(exclude)})
     return frame
 
 
-def _of_texts(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Frame with bytes as the texts that they are, or without them, and a note on those."""
+def _decode_byte_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Decode columns of bytes as UTF-8, drop those that are not text, and return a note on each of them."""
     import pandas as pd
 
-    notes, kept = [], []
-    for place, name in enumerate(frame.columns):
-        values = frame.iloc[:, place]
+    notes, kept_indices = [], []
+    for index, name in enumerate(frame.columns):
+        values = frame.iloc[:, index]
         if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "bytes":
             try:
-                frame.isetitem(place, values.str.decode("utf-8"))
+                frame.isetitem(index, values.str.decode("utf-8"))
             except UnicodeDecodeError:
-                notes.append(f"{name} is left out: its cells hold bytes that are no text.")
+                notes.append(f"{name} is left out: its cells contain bytes that are not text.")
                 continue
-        kept.append(place)
-    return frame.iloc[:, kept], notes
+        kept_indices.append(index)
+    return frame.iloc[:, kept_indices], notes
 
 
-def _table(connection: object, name: str, uri: str) -> object:
-    """Statement that selects a whole table."""
+def _select_table(connection: sqlalchemy.Connection, name: str, uri: str) -> sqlalchemy.Select:
+    """Return the statement that selects a whole table or view, given as ``table`` or ``schema.table``."""
     import sqlalchemy
 
-    from lib.errors import NameNotFound
-
-    schema, _, table = name.rpartition(".")
-    known = sqlalchemy.inspect(connection)
-    names = [*known.get_table_names(schema=schema or None), *known.get_view_names(schema=schema or None)]
-    if table not in names:
+    schema, _, table_name = name.rpartition(".")
+    inspector = sqlalchemy.inspect(connection)
+    names = [
+        *inspector.get_table_names(schema=schema or None),
+        *inspector.get_view_names(schema=schema or None),
+    ]
+    if table_name not in names:
         raise NameNotFound("table", name, names, where=uri.partition("#")[0])
-    found = sqlalchemy.Table(table, sqlalchemy.MetaData(), schema=schema or None, autoload_with=connection)
-    return sqlalchemy.select(found)
+    table: sqlalchemy.Table = sqlalchemy.Table(
+        table_name, sqlalchemy.MetaData(), schema=schema or None, autoload_with=connection
+    )
+    return sqlalchemy.select(table)
 
 
-def _absolute(address: str) -> str:
-    """Address of a SQLite file below the project's folder, wherever a notebook runs."""
+def _resolve_sqlite_path(address: str) -> str:
+    """Make the path of a SQLite file absolute, relative to the project's folder."""
     scheme, separator, path = address.partition(":///")
     if scheme.partition("+")[0] != "sqlite" or not separator or not path or path == ":memory:":
         return address
     return f"{scheme}:///{resolve_existing(path)}"
 
 
-def _with_secrets(uri: str) -> str:
+def _substitute_secrets(uri: str) -> str:
+    """Replace each ``${NAME}`` by the environment variable of that name."""
     missing = [name for name in re.findall(r"\$\{(\w+)\}", uri) if name not in os.environ]
     if missing:
-        raise DataError(f"{uri}: the environment variable {missing[0]} is not set.")
+        raise DataError(f"{uri}: the environment variable {missing[0]} is not set. Set it before the run.")
     return os.path.expandvars(uri)
 
 

@@ -23,7 +23,7 @@ from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 from lib import cores
 from lib.data.moments import infer_date_format, to_datetimes
 from lib.data.row_hash import row_hash
-from lib.data.tables import as_texts, counted
+from lib.data.tables import count_values, to_strings
 from lib.errors import DataError, NameNotFound
 
 # A class is rare if chance might leave its training or test rows empty: fewer rows than this are expected there.
@@ -176,7 +176,7 @@ class HashSplit(SplitRule):
         hashes = self._unit_hash(frame)
         if not self.strata:
             return hashes < self.test_fraction
-        thresholds = as_texts(_get_column(frame, self.target_column, "target_column")).map(self.strata)
+        thresholds = to_strings(_get_column(frame, self.target_column, "target_column")).map(self.strata)
         return hashes < thresholds.astype(float).fillna(self.test_fraction).to_numpy()
 
     def to_dict(self) -> dict[str, Any]:
@@ -191,8 +191,8 @@ class HashSplit(SplitRule):
 
         A class with a single row trains.
         """
-        labels = as_texts(frame[target_column])
-        counts = counted(labels)
+        labels = to_strings(frame[target_column])
+        counts = count_values(labels)
         smaller_fraction = min(self.test_fraction, 1 - self.test_fraction)
         rare_classes = counts.index[counts * smaller_fraction < _MIN_EXPECTED_ROWS]
         if rare_classes.empty:

@@ -1,4 +1,4 @@
-"""Tables from and to files: text in its many dialects, and Parquet."""
+"""Reading of text and Parquet files into pandas, and writing of Parquet files."""
 
 from __future__ import annotations
 
@@ -17,285 +17,348 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.data import parquet, plain, text
 from lib.data.dictionaries import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
-from lib.data.endings import PARQUET, check_file
-from lib.data.numerals import LARGEST_EXACT
+from lib.data.endings import PARQUET_SUFFIXES, check_file
+from lib.data.numerals import MAX_EXACT_INTEGER
 from lib.errors import DataError, NameNotFound
 
-# What is told beside a table: attributes of its frame.
+# Keys of a frame's attrs: sentences about how it was read, and the columns that were excluded.
 NOTES, UNREAD = "notes", "unread"
-ROWS_PER_WRITE = 2**18
-_BYTES_AT_ONCE = 2**23
-# A longer dictionary, of Python's objects, takes more than it spares.
-_MOST_LEVELS, _ROWS_PER_LEVEL = 10_000, 20
-_FEW_LEVELS = 20
-ARROW_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
+ROW_GROUP_ROWS = 2**18
+ARROW_STRING = pd.StringDtype("pyarrow", na_value=np.nan)
+_CONVERSION_BYTES = 2**23
+# Larger dictionaries take more memory as Python objects than they save.
+_MAX_DICTIONARY_SIZE, _MIN_ROWS_PER_ENTRY = 10_000, 20
+_FEW_CATEGORIES = 20
 
 
 def read(
-    path: Path | Sequence[Path], without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+    path: Path | Sequence[Path], exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
 ) -> pd.DataFrame:
     """Read a table.
 
     Parameters
     ----------
     path : Path or sequence of Path
-        Parquet files, or text files (``.csv``, ``.tsv``, ``.txt``, plain, ``.gz`` or ``.zip`` with one file in it)
-        whose separator, encoding and decimal mark are found by looking.
-    without : collection of str
-        Columns that are not read.
-    arrow_texts : bool
-        Whether texts stay in Arrow's memory, as pandas' type ``str``, or as categories where they come again and again;
-        else they are objects of Python, which whoever works on them may expect and which take several times the memory
-        and time.
+        Parquet files, or text files (``.csv``, ``.tsv``, ``.txt``, also compressed as ``.gz`` or ``.zip``), whose
+        encoding, separator and number formats are detected.
+    exclude : collection of str
+        Columns not to read.
+    arrow_strings : bool
+        Whether text columns use pandas' Arrow-backed strings, or categories if values repeat, instead of Python
+        objects. Takes a fraction of the memory and time.
     encoding : str
-        Of text files, by its name in Python; empty: found by looking.
+        Python name of the encoding of text files; detected if empty.
 
     Returns
     -------
-    DataFrame of shape (rows, columns)
-        Names of columns are without blanks at their ends. ``attrs["notes"]`` are sentences on how it was read,
-        ``attrs["unread"]`` the columns that were left out.
+    DataFrame of shape (n_rows, n_columns)
+        Column names have no surrounding spaces. ``attrs["notes"]`` are sentences about how the table was read,
+        ``attrs["unread"]`` the excluded columns.
 
     Raises
     ------
     DataError
-        Naming the file and, where it is known, the line.
+        If a file cannot be read. The message names the file and, if possible, the line.
     NameNotFound
-        Where a column to be left out is not there.
+        If an excluded column does not exist.
     """
     paths = [path] if isinstance(path, Path) else list(path)
-    for one in paths:
-        check_file(one)
-    if paths[0].suffix.lower() in PARQUET:
-        table, known, notes = parquet.read(paths, without)
-        declared = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
+    for file in paths:
+        check_file(file)
+    if paths[0].suffix.lower() in PARQUET_SUFFIXES:
+        table, column_names, notes = parquet.read(paths, exclude)
+        user_categories = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
     else:
-        declared = set()
-        table, known, notes = text.read(paths, without, arrow_texts, encoding)
-        if folders := [name for name in parquet.folder_values(paths) if name not in known]:
-            notes.append(f"What folders are named by ({', '.join(folders)}) is a column of Parquet files alone.")
-    for name in without:
-        if name not in known:
-            raise NameNotFound("column", name, known, where=f"{paths[0]} (drop_columns)")
+        table, column_names, notes = text.read(paths, exclude, arrow_strings, encoding)
+        user_categories = set()
+        if folder_names := [name for name in parquet.partition_columns(paths) if name not in column_names]:
+            notes.append(
+                f"Folder names ({', '.join(folder_names)}) become columns of Parquet files only, not of text files."
+            )
+    for name in exclude:
+        if name not in column_names:
+            raise NameNotFound("column", name, column_names, where=f"{paths[0]} (drop_columns)")
     if table.num_rows == 0:
-        raise DataError(f"{paths[0]} has a header of {len(known)} columns and no row. Give a table with rows.")
-    only = [table]
-    del table  # who still held it would keep its columns from going, one by one
-    frame = as_pandas(only.pop(), arrow_texts, declared)
+        raise DataError(f"{paths[0]} has a header of {len(column_names)} columns and no rows. Give a table with rows.")
+    only_reference = [table]
+    del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
+    frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [str(name).strip() for name in frame.columns]
-    frame = _of_common_types(frame)
-    frame.attrs.update({NOTES: notes, UNREAD: list(without)})
+    frame = _convert_periods_and_intervals(frame)
+    frame.attrs.update({NOTES: notes, UNREAD: list(exclude)})
     return frame
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet, whole or not at all."""
+    """Write a table as a Parquet file, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another run may write the same rows
-    table = as_arrow(frame)
-    # Numbers hardly repeat: looking for those that do takes longer than writing them, as does looking for ends.
-    texts = [field.name for field in table.schema if not _is_number_or_moment(field.type)]
-    # Readers are told the types of the frame, for which texts are texts, however they lie in memory here.
-    told = pa.schema(
-        [field.with_type(pa.string()) if is_encoded(frame[field.name]) else field for field in table.schema]
-    )
-    # Decimals hardly shrink either, and whole numbers by their differences, in a third less time.
-    whole = [field.name for field in table.schema if pa.types.is_integer(field.type)]
-    packed = {
-        field.name: "none" if pa.types.is_floating(field.type) or field.name in whole else "lz4"
-        for field in table.schema
-        if not pa.types.is_nested(field.type)
-    }
-    # Of columns without a missing value nothing has to be written on which are there.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # another run may write the same rows
+    table = pandas_to_arrow(frame)
+    # Mark columns without nulls as non-nullable, so that Parquet skips definition levels.
     schema = pa.schema(
         [
             field.with_nullable(table[field.name].null_count > 0 or pa.types.is_null(field.type))
             for field in table.schema
         ]
     )
-    table = pa.Table.from_arrays(table.columns, schema=schema)
-    options = {"use_dictionary": texts, "write_statistics": False, "compression": packed, "store_schema": False}
-    options["column_encoding"] = dict.fromkeys(whole, "DELTA_BINARY_PACKED")
-    with pq.ParquetWriter(part, schema, **options) as writer:
-        writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(told.serialize())})
-        writer.write_table(table, row_group_size=ROWS_PER_WRITE)
-    part.replace(path)
+    with pq.ParquetWriter(temporary, schema, store_schema=False, **_writer_options(schema)) as writer:
+        writer.add_key_value_metadata({"ARROW:schema": _serialize_logical_schema(table.schema, frame)})
+        writer.write_table(pa.Table.from_arrays(table.columns, schema=schema), row_group_size=ROW_GROUP_ROWS)
+    temporary.replace(path)
 
 
-def as_arrow(frame: pd.DataFrame) -> pa.Table:
-    """Table in Arrow; a column of mixed types, or of one that Parquet cannot hold, becomes text."""
+def _writer_options(schema: pa.Schema) -> dict[str, Any]:
+    """Return the encoding and compression of each column.
+
+    Numbers rarely repeat, so only other columns use dictionaries. Integers compress well as differences; floats hardly
+    compress at all.
+    """
+    integers = [field.name for field in schema if pa.types.is_integer(field.type)]
+    return {
+        "use_dictionary": [
+            field.name for field in schema if not plain.is_number(field.type) and not pa.types.is_temporal(field.type)
+        ],
+        "column_encoding": dict.fromkeys(integers, "DELTA_BINARY_PACKED"),
+        "compression": {
+            field.name: "none" if plain.is_number(field.type) else "lz4"
+            for field in schema
+            if not pa.types.is_nested(field.type)
+        },
+        "write_statistics": False,
+    }
+
+
+def _serialize_logical_schema(schema: pa.Schema, frame: pd.DataFrame) -> bytes:
+    """Return the schema for readers: dictionary-encoded text is text, since the encoding only saves memory here."""
+    fields = [field.with_type(pa.string()) if is_dictionary_encoded(frame[field.name]) else field for field in schema]
+    return base64.b64encode(pa.schema(fields).serialize())
+
+
+def pandas_to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """Convert a frame to Arrow. Columns of mixed or unsupported types become text."""
     arrays = {}
     for name in frame.columns:
-        # Of decimals NumPy finds missing ones in a tenth of Arrow's time.
-        if frame[name].dtype in (np.float64, np.float32):
-            numbers = np.ascontiguousarray(frame[name].to_numpy())
-            arrays[name] = plain.arrow_array(numbers, ~np.isnan(numbers))
+        values = frame[name]
+        if values.dtype in (np.float64, np.float32):
+            numbers = np.ascontiguousarray(values.to_numpy())
+            arrays[name] = plain.to_arrow_array(numbers, ~np.isnan(numbers))
             continue
         try:
-            arrays[name] = pa.array(frame[name], from_pandas=True)
+            arrays[name] = pa.array(values, from_pandas=True)
             if isinstance(getattr(arrays[name].type, "value_type", None), pa.BaseExtensionType):
-                raise pa.ArrowTypeError("categories that are intervals, as pandas.cut makes them")
+                raise pa.ArrowTypeError("Parquet does not support categories that are intervals, as from pandas.cut")
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-            texts = frame[name].astype(object).map(str, na_action="ignore")
+            texts = values.astype(object).map(str, na_action="ignore")
             arrays[name] = pa.array(texts, type=pa.string(), from_pandas=True)
     return pa.table(arrays)
 
 
-def _is_number_or_moment(kind: pa.DataType) -> bool:
-    return plain.is_number(kind) or pa.types.is_temporal(kind)
+def is_dictionary_encoded(values: pd.Series) -> bool:
+    """Return whether a column is text that Millrace stores as categories to save memory.
 
-
-def is_encoded(values: pd.Series) -> bool:
-    """Whether a column holds texts as categories, for their size alone: those that a user declared have objects."""
+    The categories of such a column are Arrow-backed strings. Categories that a user declared are objects.
+    """
     return isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.dtype.categories.dtype, pd.StringDtype)
 
 
-def decoded(values: pd.Series) -> pd.Series:
-    """Texts that a column holds as categories, in Arrow's memory."""
+def decode_dictionary(values: pd.Series) -> pd.Series:
+    """Convert a dictionary-encoded column to Arrow-backed strings."""
     texts = pc.cast(pa.array(values, from_pandas=True), pa.string())
-    return texts.to_pandas(types_mapper={pa.string(): ARROW_TEXT}.get).set_axis(values.index).rename(values.name)
+    return texts.to_pandas(types_mapper={pa.string(): ARROW_STRING}.get).set_axis(values.index).rename(values.name)
 
 
-def counted(values: pd.Series) -> pd.Series:
-    """How often each value comes, the most frequent first; levels of a category that no row has are left out."""
-    if is_encoded(values) and len(values.cat.categories) <= _FEW_LEVELS:  # one by one in a fraction of the time
-        codes, levels = values.array.codes, values.cat.categories
-        counts = pd.Series([np.count_nonzero(codes == code) for code in range(len(levels))], index=levels, dtype=int)
-        counts = counts.sort_values(ascending=False, kind="stable")
+def count_values(values: pd.Series) -> pd.Series:
+    """Count each value, the most frequent first. Unused categories and missing values are left out.
+
+    >>> count_values(pd.Series(["a", "b", "a"])).to_dict()
+    {'a': 2, 'b': 1}
+    """
+    if is_dictionary_encoded(values) and len(values.cat.categories) <= _FEW_CATEGORIES:
+        codes, categories = values.array.codes, values.cat.categories
+        counts = pd.Series(
+            [np.count_nonzero(codes == code) for code in range(len(categories))], index=categories, dtype=int
+        ).sort_values(ascending=False, kind="stable")
     else:
         counts = values.value_counts()
     return counts[counts > 0]
 
 
-def as_texts(values: pd.Series) -> pd.Series:
-    """Column as texts, missing ones too; of a column that holds texts already, the column itself."""
-    if isinstance(values.dtype, pd.StringDtype) or is_encoded(values):
+def to_strings(values: pd.Series) -> pd.Series:
+    """Convert a column to strings, missing values included. Text columns are returned unchanged."""
+    if isinstance(values.dtype, pd.StringDtype) or is_dictionary_encoded(values):
         return values
     return values.astype(str)
 
 
-def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
-    """One column, found by its name.
+def get_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
+    """Return a column by its name.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    name : str
+    where : str
+        Description of the table, for messages.
 
     Raises
     ------
     NameNotFound
-        With the nearest name.
+        If there is no such column. The message suggests the nearest name.
     DataError
-        Where two columns bear it.
+        If several columns have the name.
     """
     if name not in frame.columns and frame.shape[1] == 1 and name in str(frame.columns[0]):
         raise DataError(
-            f"{where} has no column {name!r} but one alone, {frame.columns[0]!r}. Is it separated by something else "
-            "than commas, semicolons, tabs, bars or blanks?"
+            f"{where} has no column {name!r}, only the column {frame.columns[0]!r}. Perhaps its separator was not "
+            "recognized: use commas, semicolons, tabs, pipes or spaces."
         )
     if name not in frame.columns:
         raise NameNotFound("column", name, frame.columns, where=where)
-    found = frame[name]
-    if isinstance(found, pd.DataFrame):
-        places = [str(index + 1) for index, one in enumerate(frame.columns) if one == name]
+    values = frame[name]
+    if isinstance(values, pd.DataFrame):
+        positions = [str(index + 1) for index, other in enumerate(frame.columns) if other == name]
         raise DataError(
-            f"{where} has {len(places)} columns {name!r} (columns {' and '.join(places)}). Rename all but one."
+            f"{where} has {len(positions)} columns {name!r} (columns {' and '.join(positions)}). Rename all but one."
         )
-    return found
+    return values
 
 
-def as_pandas(table: pa.Table, arrow_texts: bool = False, declared: Collection[str] = ()) -> pd.DataFrame:
-    """Table in pandas, for who has it alone: some of its memory becomes the frame's, which may be written to.
+def arrow_to_pandas(
+    table: pa.Table, arrow_strings: bool = False, user_categories: Collection[str] = ()
+) -> pd.DataFrame:
+    """Convert a table to pandas, freeing its memory piece by piece.
 
-    What is made is gone from it before the next is made. Dictionaries become categories; of those that are not
-    `declared` to be some, the levels are texts of Arrow.
+    The caller must hold no other reference to the table: the frame takes over some of its memory and may write to it.
+
+    Parameters
+    ----------
+    table : Table
+    arrow_strings : bool
+        Whether text becomes Arrow-backed strings, or categories of them if values repeat.
+    user_categories : collection of str
+        Columns that were written as categories: they keep ordinary objects as categories.
     """
-    types = {pa.string(): ARROW_TEXT}.get if arrow_texts else None
-    texts = [
-        place
-        for place, field in enumerate(table.schema)
-        if arrow_texts and is_text(field.type) and field.name not in declared
-    ]
-    columns: dict[int, Any] = dict(zip(texts, cores.map_threads(_encoded, map(table.column, texts)), strict=True))
-    encoded = {place for place in texts if columns[place].type == ENCODED_TEXT}
-    for place, field in enumerate(table.schema):
-        values = table.column(place)
-        if pa.types.is_integer(field.type) and values.null_count and _is_beyond_floats(values):
-            # Beside missing values pandas makes floats of whole numbers, which would change these.
-            columns[place] = pc.cast(values, pa.string())
-        del values
-    for place in list(columns):
-        table = table.set_column(place, table.schema.field(place).name, columns.pop(place))
-    # By their places: a header may have a name twice.
-    names = table.column_names
-    if b"pandas" in (table.schema.metadata or {}):  # which knows of types and an index
-        table = table.rename_columns(list(map(str, range(len(names))))) if len(set(names)) < len(names) else table
-        frame = table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types)
-        for place in encoded:
-            values = frame.iloc[:, place]
-            frame.isetitem(place, values.cat.rename_categories(values.cat.categories.astype(ARROW_TEXT)))
-    else:
-        categories = {place: dictionary_values(table.column(place)) for place in encoded}
-        numbers = plain.taken_over(table)
-        columns = plain.empty(table, numbers, encoded)
-        batches = table.select(list(columns)).to_batches() if columns else []
-        others = [place for place in range(len(names)) if place not in columns and place not in numbers]
-        table = table.select(others)
-        plain.fill(columns, batches)
-        columns |= numbers
-        for place, found in categories.items():
-            kinds = pd.Index(found.to_pandas(types_mapper=types))
-            columns[place] = pd.Categorical.from_codes(columns[place], kinds, validate=False)
-        while others:
-            some = table.columns[: max(cores.available(), _BYTES_AT_ONCE // (8 * table.num_rows + 1))]
-            table = table.select(range(len(some), table.num_columns))
-            made = cores.map_threads(lambda one: one.to_pandas(types_mapper=types), some)
-            columns |= zip(others[: len(some)], made, strict=True)
-            others = others[len(some) :]
-            del some, made
-            pa.default_memory_pool().release_unused()  # which it would keep for its next table
-        frame = pd.DataFrame({place: columns[place] for place in range(len(names))}, copy=False)
-        frame.columns = names
-    frame = _writeable(frame)
+    types_mapper = {pa.string(): ARROW_STRING}.get if arrow_strings else None
+    table, encoded = _encode_texts(table, user_categories) if arrow_strings else (table, set())
+    table = _stringify_inexact_integers(table)
+    convert = _convert_with_pandas_metadata if b"pandas" in (table.schema.metadata or {}) else _convert_piecewise
+    only_reference = [table]
+    del table  # the converters free each column after its conversion
+    frame = _make_writable(convert(only_reference, encoded, types_mapper))
     pa.default_memory_pool().release_unused()
-    # An index with a name was a column once; one without is the row number.
-    named = [name for name in frame.index.names if name is not None]
-    return frame.reset_index(level=named).reset_index(drop=True) if named else _numbered(frame)
-
-
-def _of_common_types(frame: pd.DataFrame) -> pd.DataFrame:
-    """Frame whose spans of time that are named (``2024-03``) are their first moment, and whose intervals are texts."""
-    for place, kind in enumerate(frame.dtypes):
-        if isinstance(kind, pd.PeriodDtype):
-            frame.isetitem(place, frame.iloc[:, place].dt.to_timestamp())
-        elif isinstance(kind, pd.IntervalDtype):
-            frame.isetitem(place, frame.iloc[:, place].astype(object).map(str, na_action="ignore"))
+    # A named index was a column of the written table; an unnamed one is the row number.
+    named_levels = [name for name in frame.index.names if name is not None]
+    if named_levels:
+        return frame.reset_index(level=named_levels).reset_index(drop=True)
+    frame.index = pd.RangeIndex(len(frame))  # unlike reset_index, this does not copy the table
     return frame
 
 
-def _encoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as a dictionary, the same in all chunks, where that is small, and else as they are."""
+def _encode_texts(table: pa.Table, user_categories: Collection[str]) -> tuple[pa.Table, set[int]]:
+    """Dictionary-encode repetitive text columns, and return the indices of all encoded columns."""
+    indices = [
+        index for index, field in enumerate(table.schema) if is_text(field.type) and field.name not in user_categories
+    ]
+    columns = dict(zip(indices, cores.map_threads(_encode_if_repetitive, map(table.column, indices)), strict=True))
+    encoded = {index for index in indices if columns[index].type == ENCODED_TEXT}
+    for index in indices:
+        table = table.set_column(index, table.schema.field(index).name, columns.pop(index))
+    return table, encoded
+
+
+def _encode_if_repetitive(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a text column with one dictionary for all chunks if that is small, else as plain strings."""
     if values.type != ENCODED_TEXT:
         return values.dictionary_encode() if pa.types.is_string(values.type) and is_repetitive(values) else values
     values = values.unify_dictionaries()
-    return (
-        pc.cast(values, pa.string())
-        if len(dictionary_values(values)) > max(_MOST_LEVELS, len(values) // _ROWS_PER_LEVEL)
-        else values
-    )
+    max_size = max(_MAX_DICTIONARY_SIZE, len(values) // _MIN_ROWS_PER_ENTRY)
+    return pc.cast(values, pa.string()) if len(dictionary_values(values)) > max_size else values
 
 
-def _writeable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Frame whose columns a pipeline may change; where pandas has taken over Arrow's memory, they are read-only."""
-    columns, is_changed = {}, False
-    for place, kind in enumerate(frame.dtypes):
-        columns[place] = values = frame.iloc[:, place]
-        if isinstance(kind, np.dtype) and not values.to_numpy(copy=False).flags.writeable:
-            columns[place], is_changed = values.copy(), True
-    return pd.DataFrame(columns, copy=False).set_axis(frame.columns, axis=1) if is_changed else frame
+def _stringify_inexact_integers(table: pa.Table) -> pa.Table:
+    """Convert integer columns with nulls to text if float64, which pandas would use, cannot represent them."""
+    for index, field in enumerate(table.schema):
+        if not pa.types.is_integer(field.type):
+            continue
+        values = table.column(index)
+        if values.null_count and max(np.abs(plain.min_max(values))) >= MAX_EXACT_INTEGER:
+            table = table.set_column(index, field.name, pc.cast(values, pa.string()))
+    return table
 
 
-def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
-    frame.index = pd.RangeIndex(len(frame))  # reset_index would copy the table
+def _convert_with_pandas_metadata(
+    only_reference: list[pa.Table], encoded: Collection[int], types_mapper: Any
+) -> pd.DataFrame:
+    """Convert a table that pandas wrote, restoring its index and pandas' own types.
+
+    Parameters
+    ----------
+    only_reference : list of one Table
+        Emptied, so that the caller does not keep the table alive.
+    encoded : collection of int
+        Indices of dictionary-encoded text columns.
+    types_mapper : callable or None
+        See `pyarrow.Table.to_pandas`.
+    """
+    table = only_reference.pop()
+    names = table.column_names
+    if len(set(names)) < len(names):
+        table = table.rename_columns([str(index) for index in range(len(names))])
+    frame = table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types_mapper)
+    for index in encoded:
+        values = frame.iloc[:, index]
+        frame.isetitem(index, values.cat.rename_categories(values.cat.categories.astype(ARROW_STRING)))
     return frame
 
 
-def _is_beyond_floats(values: pa.ChunkedArray) -> bool:
-    least, most = plain.ends(values)
-    return max(-least, most) >= LARGEST_EXACT
+def _convert_piecewise(only_reference: list[pa.Table], encoded: Collection[int], types_mapper: Any) -> pd.DataFrame:
+    """Convert a table some rows or columns at a time, freeing them before the next are converted.
+
+    The parameters are those of `_convert_with_pandas_metadata`.
+    """
+    table = only_reference.pop()
+    names = table.column_names
+    dictionaries = {index: dictionary_values(table.column(index)) for index in encoded}
+    shared = plain.zero_copy_arrays(table)
+    columns: dict[int, Any] = dict(plain.allocate_arrays(table, exclude=shared, encoded=encoded))
+    batches = table.select(list(columns)).to_batches() if columns else []
+    other_indices = [index for index in range(len(names)) if index not in columns and index not in shared]
+    table = table.select(other_indices)
+    plain.move_batches(batches, columns)
+    columns |= shared
+    for index, dictionary in dictionaries.items():
+        categories = pd.Index(dictionary.to_pandas(types_mapper=types_mapper))
+        columns[index] = pd.Categorical.from_codes(columns[index], categories, validate=False)
+    while other_indices:
+        count = max(cores.available(), _CONVERSION_BYTES // (8 * table.num_rows + 1))
+        arrow_columns = table.columns[:count]
+        table = table.select(range(len(arrow_columns), table.num_columns))
+        converted = cores.map_threads(lambda column: column.to_pandas(types_mapper=types_mapper), arrow_columns)
+        columns |= zip(other_indices, converted, strict=False)
+        other_indices = other_indices[len(converted) :]
+        del arrow_columns, converted
+        pa.default_memory_pool().release_unused()
+    # A header may repeat a name: build the frame by index, then name its columns.
+    frame = pd.DataFrame({index: columns[index] for index in range(len(names))}, copy=False)
+    frame.columns = names
+    return frame
+
+
+def _convert_periods_and_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert periods (``2024-03``) to their first moment, and intervals to text."""
+    for index, dtype in enumerate(frame.dtypes):
+        if isinstance(dtype, pd.PeriodDtype):
+            frame.isetitem(index, frame.iloc[:, index].dt.to_timestamp())
+        elif isinstance(dtype, pd.IntervalDtype):
+            frame.isetitem(index, frame.iloc[:, index].astype(object).map(str, na_action="ignore"))
+    return frame
+
+
+def _make_writable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Copy read-only columns, which share Arrow's memory, so that a pipeline may change the frame."""
+    columns, is_changed = {}, False
+    for index, dtype in enumerate(frame.dtypes):
+        columns[index] = values = frame.iloc[:, index]
+        if isinstance(dtype, np.dtype) and not values.to_numpy(copy=False).flags.writeable:
+            columns[index], is_changed = values.copy(), True
+    return pd.DataFrame(columns, copy=False).set_axis(frame.columns, axis=1) if is_changed else frame

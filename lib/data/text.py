@@ -1,7 +1,7 @@
-"""Text files as Arrow tables: read by pyarrow on all cores, and by Python's csv where a row is not as the header says.
+"""Text files as Arrow tables.
 
-pyarrow guesses types from what it sees. What it would read into a value is read again as text: the zeros before a code,
-digits beyond a float's, and dates, whose form the training finds.
+pyarrow reads the files on all cores and infers types. Columns in which that would change values are read again as text:
+codes with leading zeros, integers too large for a float, and dates, whose format training infers.
 """
 
 from __future__ import annotations
@@ -14,26 +14,37 @@ import pyarrow.compute as pc
 
 from lib import cores
 from lib.data import guessing, mending, numerals, plain, totals
-from lib.data.counts import Mark
-from lib.data.dialect import UNREADABLE, Dialect
+from lib.data.counts import NumberFormat
+from lib.data.dialect import READ_ERRORS
 from lib.data.dictionaries import is_text
+from lib.data.guessing import File
 from lib.errors import DataError
+
+_MAX_LISTED_COLUMNS = 10
 
 
 def read(
-    paths: Sequence[Path], without: Collection[str] = (), encoded: bool = False, encoding: str = ""
+    paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = ""
 ) -> tuple[pa.Table, list[str], list[str]]:
-    """Rows of all files, one below the other; the names in their header; and what was read into them, as sentences.
+    """Read text files with the same header as one table.
 
     Parameters
     ----------
     paths : sequence of Path
-    without : collection of str
-        Columns that are not read.
+    exclude : collection of str
+        Columns not to read.
     encoded : bool
-        Whether texts that come again and again are read as dictionaries, in a fraction of the memory.
+        Whether to read repetitive text columns as dictionaries.
     encoding : str
-        Of the files, by its name in Python; empty: found by looking.
+        Python name of the encoding; detected if empty.
+
+    Returns
+    -------
+    table : pyarrow.Table
+    header : list of str
+        All column names, the excluded ones too.
+    notes : list of str
+        Sentences about how the files were read.
 
     Raises
     ------
@@ -41,123 +52,153 @@ def read(
         Naming the file and the line.
     """
     try:
-        files, found = guessing.read_ahead(paths, without, encoded, encoding)
-        _check_headers(files)
+        files, tables = guessing.detect_and_read(paths, exclude, encoded, encoding)
+        _check_same_header(files)
         first = files[0][1]
-        places = guessing.places_of(first, without)
-        guessed, repeated = _without_headers(guessing.guess(files, found, places, encoded), first.header)
-        del found
-        mending.check_quotes(files, guessed)
-        table, notes = _typed(files, guessed)
-        if table.num_rows and len(files) == 1:
-            guessed, table, units = totals.without_units(guessed, table, first.lines_before + 2)
-            notes += [units] * bool(units)
-            table, total = totals.without_total(guessed, table, first.header, _last_line(first, guessed))
-            notes += [total] * bool(total)
-        del guessed
-    except UNREADABLE as error:
-        raise DataError(f"{_shown(paths)} cannot be read: {str(error).rstrip('.')}.") from error
+        keys = guessing.column_keys(first, exclude)
+        inferred, header_notes = _drop_repeated_headers(
+            guessing.read_inferred(files, tables, keys, encoded), first.header
+        )
+        del tables  # frees the memory of the tables that were concatenated
+        mending.check_quotes(files, inferred)
+        table, number_notes = _convert_columns(files, inferred)
+        table, row_notes = _drop_units_and_total(files, inferred, table)
+        del inferred
+    except READ_ERRORS as error:
+        raise DataError(f"{_describe_paths(paths)} cannot be read: {str(error).rstrip('.')}.") from error
+    table = table.rename_columns([first.header[int(key)] for key in keys])
+    encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
+    notes = [*_describe_dialects(files), *header_notes, *number_notes, *row_notes, *encoding_notes]
+    return table, first.header, notes
+
+
+def _describe_dialects(files: Sequence[File]) -> list[str]:
+    """Return notes on the dialects and on title rows."""
     dialects = sorted({str(dialect) for _, dialect in files})
-    table = table.rename_columns([first.header[int(place)] for place in places])
-    doubts = dict.fromkeys(dialect.doubt for _, dialect in files if dialect.doubt)
-    titles = max(dialect.titles for _, dialect in files)
-    skipped = [f"{titles} {'line' if titles == 1 else 'lines'} above the header left out."] if titles else []
-    return table, first.header, [" and ".join(dialects) + ".", *skipped, *repeated, *notes, *doubts]
+    notes = [" and ".join(dialects) + "."]
+    title_rows = max(dialect.title_rows for _, dialect in files)
+    if title_rows:
+        notes.append(f"{title_rows} {'line' if title_rows == 1 else 'lines'} above the header left out.")
+    return notes
 
 
-def _without_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
-    """Rows that do not say the header again, as where files were put one behind the other, and a note on those."""
-    if not table.num_rows or not all(is_text(field.type) for field in table.schema):
-        return table, []
-    again = None
-    for place in table.column_names:
-        words = pc.utf8_trim(pc.cast(table[place], pa.string()), characters="\ufeff \t")
-        same = pc.fill_null(pc.equal(words, header[int(place)]), False)
-        again = same if again is None else pc.and_(again, same)
-        if not pc.any(again).as_py():
-            return table, []
-    rows = pc.sum(again).as_py()
-    said = f"{rows:,} {'row says' if rows == 1 else 'rows say'} the header again and {'was' if rows == 1 else 'were'}"
-    return table.filter(pc.invert(again)), [f"{said} left out."]
+def _describe_paths(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more files"
 
 
-def _last_line(dialect: Dialect, table: pa.Table) -> int:
-    """Line of the last row, exact where no value holds a line break and no line is empty."""
-    return dialect.lines_before + 1 + table.num_rows
-
-
-def _check_headers(files: Sequence[tuple[Path, Dialect]]) -> None:
-    path, first = files[0]
-    for other, dialect in files[1:]:
+def _check_same_header(files: Sequence[File]) -> None:
+    first_path, first = files[0]
+    for path, dialect in files[1:]:
         if dialect.header != first.header:
             differing = sorted({*dialect.header} ^ {*first.header}) or ["their order"]
             raise DataError(
-                f"{other} has other columns than {path}: {', '.join(differing[:10])}. Give files of the same columns."
+                f"{path} has other columns than {first_path}: {', '.join(differing[:_MAX_LISTED_COLUMNS])}. "
+                "Give files with the same columns."
             )
 
 
-def _typed(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Table with codes and dates as text, amounts and decimal commas as numbers."""
-    header, comma = files[0][1].header, files[0][1].separator != ","
-    places = table.column_names
-    misleading = cores.map_threads(lambda place: _may_mislead(table[place], files), places)
-    suspects = [place for place, may_mislead in zip(places, misleading, strict=True) if may_mislead]
-    if suspects:
-        texts = guessing.as_texts(files, suspects)
-        for place in suspects:
-            if pa.types.is_temporal(table.schema.field(place).type) or numerals.has_codes(texts[place]):
-                table = guessing.with_columns(table, texts.select([place]))
-    notes, commas = [], False
-    words = [field.name for field in table.schema if is_text(field.type)]
-    found = cores.map_threads(lambda place: numerals.as_numbers(table[place], header[int(place)], comma), words)
-    for place, (numbers, mark, note) in zip(words, found, strict=True):
-        if numbers is not None:
-            commas = commas or mark is Mark.DECIMAL_COMMA
-            table = guessing.with_columns(table, pa.table({place: numbers}))
-        if note:
-            notes.append(note)
+def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """Drop rows that repeat the header, as in concatenated files, and return notes on them."""
+    if not table.num_rows or not all(is_text(field.type) for field in table.schema):
+        return table, []
+    is_header = None
+    for key in table.column_names:
+        cells = pc.utf8_trim(pc.cast(table[key], pa.string()), characters="\ufeff \t")
+        matches = pc.fill_null(pc.equal(cells, header[int(key)]), False)
+        is_header = matches if is_header is None else pc.and_(is_header, matches)
+        if not pc.any(is_header).as_py():
+            return table, []
+    rows = pc.sum(is_header).as_py()
+    description = "1 row repeats the header and was" if rows == 1 else f"{rows:,} rows repeat the header and were"
+    return table.filter(pc.invert(is_header)), [f"{description} left out."]
+
+
+def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Drop a row of units and a row of totals from the table of a single file, and return notes on them."""
+    if not table.num_rows or len(files) > 1:
+        return table, []
+    dialect = files[0][1]
+    first_row_line = dialect.lines_before_header + 2
+    inferred, table, unit_note = totals.drop_unit_row(inferred, table, first_row_line)
+    # Exact only if no value contains a line break and no line is empty.
+    last_row_line = dialect.lines_before_header + 1 + inferred.num_rows
+    table, total_note = totals.drop_total_row(inferred, table, dialect.header, last_row_line)
+    return table, [note for note in (unit_note, total_note) if note]
+
+
+def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Restore the text of codes and dates, parse numbers in text columns, and return notes on the changes."""
+    header, comma_separated = files[0][1].header, files[0][1].separator == ","
+    table = _restore_texts(files, table)
+
+    notes, uses_decimal_comma = [], False
+    text_keys = [field.name for field in table.schema if is_text(field.type)]
+    results = cores.map_threads(
+        lambda key: numerals.parse_column(table[key], header[int(key)], comma_separated), text_keys
+    )
+    for key, parsed in zip(text_keys, results, strict=True):
+        if parsed.numbers is not None:
+            uses_decimal_comma = uses_decimal_comma or parsed.number_format is NumberFormat.DECIMAL_COMMA
+            table = guessing.replace_columns(table, pa.table({key: parsed.numbers}))
+        if parsed.note:
+            notes.append(parsed.note)
     for field in table.schema:
         if pa.types.is_null(field.type):
-            table = guessing.with_columns(table, pa.table({field.name: pc.cast(table[field.name], pa.float64())}))
-    if commas:
-        notes.append("The decimal mark is the comma.")
-        table = _with_thousands(files, table)
+            empty_column = pc.cast(table[field.name], pa.float64())
+            table = guessing.replace_columns(table, pa.table({field.name: empty_column}))
+    if uses_decimal_comma:
+        notes.append("The decimal separator is the comma.")
+        table = _parse_point_thousands(files, table)
     return table, notes
 
 
-def _with_thousands(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> pa.Table:
-    """In a file of decimal commas, 1.024 is a thousand and 24.
-
-    Where commas separate too, these are in quotes, and a file of both marks is no surprise: then 1.024 is what it says.
-    """
-    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    texts = guessing.as_texts(files, floats)
-    if files[0][1].separator == "," and any(numerals.count(texts[place]).are_decimal_points for place in floats):
+def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
+    """Replace codes and dates that pyarrow converted by their text."""
+    keys = table.column_names
+    is_suspect = cores.map_threads(lambda key: _may_have_changed(table[key], files), keys)
+    suspects = [key for key, suspect in zip(keys, is_suspect, strict=True) if suspect]
+    if not suspects:
         return table
-    for place in floats:
-        numbers = numerals.thousands(texts[place])
-        if numbers is not None:
-            table = guessing.with_columns(table, pa.table({place: numbers}))
+    texts = guessing.read_as_text(files, suspects)
+    for key in suspects:
+        if pa.types.is_temporal(table.schema.field(key).type) or numerals.has_numeric_codes(texts[key]):
+            table = guessing.replace_columns(table, texts.select([key]))
     return table
 
 
-def _may_mislead(column: pa.ChunkedArray, files: Sequence[tuple[Path, Dialect]]) -> bool:
-    kind = column.type
-    if pa.types.is_temporal(kind):
+def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
+    """Return whether pyarrow's conversion of a column may have lost information."""
+    arrow_type = column.type
+    if pa.types.is_temporal(arrow_type):
         return True
-    if not plain.is_number(kind):
+    if not plain.is_number(arrow_type):
         return False
-    if any(dialect.scan.may_have_codes for _, dialect in files):
+    if any(dialect.scan.may_have_leading_zeros for _, dialect in files):
         return True
-    if pa.types.is_integer(kind) and not column.null_count:
+    if pa.types.is_integer(arrow_type) and not column.null_count:
         return False
-    least, most = plain.ends(column)
-    if max(-least, most) >= numerals.LARGEST_EXACT:
+    smallest, largest = plain.min_max(column)
+    if max(-smallest, largest) >= numerals.MAX_EXACT_INTEGER:
         return True
-    # As +49301234567, which pyarrow takes for a decimal number.
-    is_float = pa.types.is_floating(kind) and least >= numerals.SHORTEST_PHONE
-    return is_float and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
+    # pyarrow reads the phone number +49301234567 as a float.
+    if pa.types.is_floating(arrow_type) and smallest >= numerals.MIN_PHONE_NUMBER:
+        return bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
+    return False
 
 
-def _shown(paths: Sequence[Path]) -> str:
-    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more files"
+def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> pa.Table:
+    """Parse points as thousands separators, in a file that uses decimal commas.
+
+    If commas also separate the columns, decimal commas are quoted, and a column of unquoted decimal points may well
+    occur in the same file. Then points are left as decimal points.
+    """
+    float_keys = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    texts = guessing.read_as_text(files, float_keys)
+    comma_separated = files[0][1].separator == ","
+    if comma_separated and any(numerals.tally(texts[key]).uses_decimal_point for key in float_keys):
+        return table
+    for key in float_keys:
+        numbers = numerals.parse_point_thousands(texts[key])
+        if numbers is not None:
+            table = guessing.replace_columns(table, pa.table({key: numbers}))
+    return table

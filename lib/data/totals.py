@@ -1,4 +1,4 @@
-"""Lines that are no rows: of units below the header, of totals below a table."""
+"""Detection of rows that are not data: units below the header, and a total below the table."""
 
 from __future__ import annotations
 
@@ -8,81 +8,115 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.data.dictionaries import is_text
-from lib.data.numerals import MISSING
+from lib.data.numerals import MISSING_CODES
 from lib.data.plain import is_number
 
-_TOTAL = re.compile(
+_TOTAL_LABEL = re.compile(
     r"((grand|sub|column)[ -]?)?totals?( g[eé]n[eé]ral)?|sum|summe|(gesamt|zwischen)(summe)?|insgesamt|totale|totaal|"
     r"somme|suma|celkem|итого|всего|合計|总计|小計|합계",
     re.IGNORECASE,
 )
 _UNIT = re.compile(r"[^\W\d]{1,4}([/²³^]\w*)?")
-_NO_VALUE = re.compile(
+# Empty, in brackets, or the name of a type.
+_TYPE_OR_EMPTY = re.compile(
     r"|[-[(<].*|(var)?char(acter)?|str(ing)?|text|int(eger)?|float|double|num(eric|ber)?|bool(ean)?|date|object|category",
     re.IGNORECASE,
 )
-_PRECISION = 1e-6
+_MIN_ROWS = 3
+_RELATIVE_TOLERANCE = 1e-6
 
 
-def without_units(guessed: pa.Table, table: pa.Table, line: int) -> tuple[pa.Table, pa.Table, str]:
-    """Tables without a first row that only says in what the columns are, and a note on it.
-
-    That is one without a number, in which columns of numbers have their only word, a unit or a type; and so has one
-    column alone where all other cells are empty, in brackets, or name a type.
+def drop_unit_row(inferred: pa.Table, parsed: pa.Table, line: int) -> tuple[pa.Table, pa.Table, str]:
+    """Drop the first row if it contains the columns' units or types instead of values.
 
     Parameters
     ----------
-    guessed, table : pyarrow.Table
-        As pyarrow reads it, and with numbers in it.
+    inferred : pyarrow.Table
+        In the types that pyarrow inferred.
+    parsed : pyarrow.Table
+        The same rows with numbers parsed.
     line : int
-        Of the first row in its file.
+        Line number of the first row in the file.
+
+    Returns
+    -------
+    inferred, parsed : pyarrow.Table
+    note : str
+        Empty if nothing was dropped.
     """
-    if table.num_rows < 3:
-        return guessed, table, ""
-    first = {name: str(guessed[name][0].as_py() or "").strip() for name in guessed.column_names}
-    numbers = [name for name in table.column_names if is_number(table.schema.field(name).type)]
-    words = [name for name in numbers if first[name] and not table[name][0].is_valid and is_text(guessed[name].type)]
-    others = [word for name, word in first.items() if name not in numbers]
-    units = [first[name] for name in words if first[name].casefold() not in MISSING]
-    is_of_units = (
-        0 < len(units) == len([name for name in numbers if first[name]])
-        and all(_UNIT.fullmatch(unit) or _NO_VALUE.fullmatch(unit) for unit in units)
-        and (len(units) > 1 or all(map(_NO_VALUE.fullmatch, others)))
-        and all(table[name].null_count - guessed[name].null_count == 1 for name in words)
+    if parsed.num_rows < _MIN_ROWS or not _is_unit_row(inferred, parsed):
+        return inferred, parsed, ""
+    cells = ", ".join(repr(cell) for cell in _row_texts(inferred, 0).values() if cell)
+    return inferred[1:], parsed[1:], f"Line {line:,} contains units or types ({cells}) and was left out."
+
+
+def _is_unit_row(inferred: pa.Table, parsed: pa.Table) -> bool:
+    """Return whether the first row has units or types in the number columns, each the column's only word.
+
+    A unit in a single column could be a value. It counts only if all other cells are empty, in brackets, or types.
+    """
+    first_row = _row_texts(inferred, 0)
+    number_columns = [name for name in parsed.column_names if is_number(parsed.schema.field(name).type)]
+    columns_with_word = [
+        name
+        for name in number_columns
+        if first_row[name] and not parsed[name][0].is_valid and is_text(inferred[name].type)
+    ]
+    units = [first_row[name] for name in columns_with_word if first_row[name].casefold() not in MISSING_CODES]
+    other_cells = [cell for name, cell in first_row.items() if name not in number_columns]
+    return (
+        len(units) > 0
+        and len(units) == sum(bool(first_row[name]) for name in number_columns)
+        and all(_UNIT.fullmatch(unit) or _TYPE_OR_EMPTY.fullmatch(unit) for unit in units)
+        and (len(units) > 1 or all(map(_TYPE_OR_EMPTY.fullmatch, other_cells)))
+        and all(parsed[name].null_count - inferred[name].null_count == 1 for name in columns_with_word)
     )
-    if not is_of_units:
-        return guessed, table, ""
-    said = ", ".join(repr(word) for word in first.values() if word)
-    return guessed[1:], table[1:], f"Line {line:,} says in what the columns are ({said}): it was left out."
 
 
-def without_total(guessed: pa.Table, table: pa.Table, names: list[str], line: int) -> tuple[pa.Table, str]:
-    """Table without a last row that is surely the sum of the others, and a note where it may be one.
+def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line: int) -> tuple[pa.Table, str]:
+    """Drop the last row if it is labelled as a total and sums up the rows above in at least one column.
 
     Parameters
     ----------
-    guessed, table : pyarrow.Table
-        As pyarrow reads it, and with numbers in it.
-    names : list of str
-        Of the columns, by their place in the header.
+    inferred : pyarrow.Table
+        In the types that pyarrow inferred.
+    parsed : pyarrow.Table
+        The same rows with numbers parsed.
+    header : list of str
+        Column names; the tables' columns are named by their positions in it.
     line : int
-        Of the last row in its file.
+        Line number of the last row in the file.
+
+    Returns
+    -------
+    parsed : pyarrow.Table
+    note : str
+        Also given if the row is labelled as a total but sums up nothing, and was kept.
     """
-    last = {name: str(guessed[name][-1].as_py() or "").strip().rstrip(":") for name in guessed.column_names}
-    said = next((name for name, word in last.items() if _TOTAL.fullmatch(word)), None)
-    if said is None or table.num_rows < 3:
-        return table, ""
-    told = f"Line {line:,}, the last, says {last[said]!r} in {names[int(said)]}"
-    if pc.sum(pc.equal(pc.cast(guessed[said], pa.string()), guessed[said][-1].as_py())).as_py() > 1:
-        return table, ""  # a word that comes again is one of the column's own
-    summed = [name for name in table.column_names if _is_sum(table[name])]
-    if not summed:
-        return table, f"{told}: where it sums up the rows above, delete it."
-    return table[:-1], f"{told} and the sum of the rows above in {names[int(summed[0])]}: it was left out."
+    if parsed.num_rows < _MIN_ROWS:
+        return parsed, ""
+    last_row = {name: cell.rstrip(":") for name, cell in _row_texts(inferred, -1).items()}
+    label_column = next((name for name, cell in last_row.items() if _TOTAL_LABEL.fullmatch(cell)), None)
+    if label_column is None:
+        return parsed, ""
+    labels = inferred[label_column]
+    if pc.sum(pc.equal(pc.cast(labels, pa.string()), labels[-1].as_py())).as_py() > 1:
+        return parsed, ""  # the word occurs in other rows too: it is one of the column's values
+    found = f"The last line, {line:,}, contains {last_row[label_column]!r} in {header[int(label_column)]}"
+    sum_columns = [name for name in parsed.column_names if _ends_with_sum(parsed[name])]
+    if not sum_columns:
+        return parsed, f"{found}: if it sums up the rows above, delete it."
+    return parsed[:-1], f"{found} and the sum of the rows above in {header[int(sum_columns[0])]}: it was left out."
 
 
-def _is_sum(column: pa.ChunkedArray) -> bool:
+def _row_texts(table: pa.Table, row: int) -> dict[str, str]:
+    """Return the cells of a row as stripped strings, by column; empty for null."""
+    return {name: str(table[name][row].as_py() or "").strip() for name in table.column_names}
+
+
+def _ends_with_sum(column: pa.ChunkedArray) -> bool:
+    """Return whether the last number of a column is the sum of the others."""
     if not is_number(column.type):
         return False
-    last, above = column[-1].as_py(), pc.sum(pc.cast(column[:-1], pa.float64())).as_py()
-    return bool(last) and above is not None and abs(last - above) <= _PRECISION * abs(above)
+    last, total = column[-1].as_py(), pc.sum(pc.cast(column[:-1], pa.float64())).as_py()
+    return bool(last) and total is not None and abs(last - total) <= _RELATIVE_TOLERANCE * abs(total)

@@ -96,7 +96,7 @@ def score(scorer: Scorer, rows: pd.DataFrame) -> Scored:
     for column in scorer.model.columns:
         name = column.name
         values[name] = _as_request_values(column, rows[name]) if name in rows.columns else [None] * len(rows)
-        for position, value in column.misfits(values[name]):
+        for position, value in column.invalid_values(values[name]):
             fault = f"column {name!r}: got {describe_value(value)}, expected {column.expected}"
             faults[position] = f"{faults[position]}; {fault}" if position in faults else fault
             values[name][position] = None

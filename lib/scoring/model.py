@@ -147,7 +147,7 @@ def _examples(folder: Path, description: dict, columns: tuple[Column, ...]) -> l
     rows = [dict(zip(table["columns"], values, strict=True)) for values in table.get("data") or []]
     rows = [{column.name: row.get(column.name) for column in columns} for row in rows]
     # A column of mixed types can contain values that a request must not.
-    return [row for row in rows if not any(list(column.misfits([row[column.name]])) for column in columns)]
+    return [row for row in rows if not any(list(column.invalid_values([row[column.name]])) for column in columns)]
 
 
 def _baseline(folder: Path) -> dict[str, dict]:

@@ -1,23 +1,25 @@
-"""The request that is usual, read in one go: records, each with every column, in the columns' types.
+"""The usual request, parsed in one go: a list of records, each with all columns, in the columns' types.
 
-A parser that knows the types makes no dictionaries and leaves hardly a value to be checked. It says less of a fault
-than people need, though, and keeps the last of equal keys; so whatever it does not take, and whatever may hold a key
-twice, is read again with care, by `lib.scoring.requests`.
+A parser that knows the types makes no dictionaries, and leaves hardly a value to check. But its errors do not help a
+person, and it accepts a duplicate key. So a request that it rejects, or that may contain a key twice, is parsed again
+by `lib.scoring.requests`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
 from lib.scoring.columns import Column
 
-SHAPES = ("data", "dataframe_records")
-QUOTE = ord('"')
-TYPES = {
+# The keys under which records are sent.
+KEYS = ("data", "dataframe_records")
+_QUOTE = ord('"')
+# The parser's types, by JSON type.
+_TYPES: dict[str, Any] = {
     "number": float,
     "integer": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
     "integer of 32 bits": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
@@ -27,49 +29,62 @@ TYPES = {
 
 
 class Records:
-    """Reads records of some columns.
+    """A parser of records for a model's columns.
 
     Parameters
     ----------
     columns : sequence of Column
-        Of the model.
+        The model's inputs.
+
+    Raises
+    ------
+    ValueError
+        If the name of a column needs escapes in JSON.
     """
 
     def __init__(self, columns: Sequence[Column]):
         self._names = [column.name for column in columns]
-        texts = [column for column in columns if column.kind.schema["type"] == "string"]
-        # The parser has seen to all the types and ranges; of a text it knows nothing more.
-        self._moments = [column for column in texts if "pattern" in column.kind.schema]
-        self._texts, self._nullable_texts = len(texts), [column.name for column in texts if column.nullable]
-        fields = [(f"column_{at}", _type(column)) for at, column in enumerate(columns)]
-        names = dict(zip((name for name, _ in fields), self._names, strict=True))
-        row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
-        unset = (list[row] | msgspec.UnsetType, msgspec.UNSET)
-        request = msgspec.defstruct("Request", [(one, *unset) for one in SHAPES], forbid_unknown_fields=True)
+        strings = [column for column in columns if column.kind.schema["type"] == "string"]
+        # The parser checks types and ranges; only the format of datetimes remains to be checked.
+        self._datetimes = [column for column in strings if "pattern" in column.kind.schema]
+        self._strings = len(strings)
+        self._nullable_strings = [column.name for column in strings if column.nullable]
+        fields = [(f"column_{number}", _parser_type(column)) for number, column in enumerate(columns)]
+        names = dict(zip((field for field, _ in fields), self._names, strict=True))
+        row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
+        optional_rows = (list[row] | msgspec.UnsetType, msgspec.UNSET)
+        request = msgspec.defstruct("Request", [(key, *optional_rows) for key in KEYS], forbid_unknown_fields=True)
         self._decode = msgspec.json.Decoder(request).decode
 
-    def read(self, body: bytes, most_rows: int) -> dict[str, list] | None:
-        """Checked values by column, or None where the request has to be read with care."""
+    def read(self, body: bytes, max_rows: int) -> dict[str, list] | None:
+        """Return checked values by column; None if the request has to be parsed again, with care."""
         if b"\\" in body or not body.isascii():
             return None
         try:
-            found = self._decode(body)
+            request: Any = self._decode(body)
         except (msgspec.DecodeError, RecursionError):
             return None
-        rows = found.data if found.data is not msgspec.UNSET else found.dataframe_records
-        if not rows or rows is msgspec.UNSET or len(rows) > most_rows:
+        rows = request.data if request.data is not msgspec.UNSET else request.dataframe_records
+        if not rows or rows is msgspec.UNSET or len(rows) > max_rows:
             return None
         values = zip(*map(msgspec.structs.astuple, rows), strict=True)
         table = dict(zip(self._names, map(list, values), strict=True))
-        if any(next(column.misfits(table[column.name]), None) is not None for column in self._moments):
+        if any(next(column.invalid_values(table[column.name]), None) is not None for column in self._datetimes):
             return None
-        texts = len(rows) * self._texts - sum(table[name].count(None) for name in self._nullable_texts)
-        # Without escapes a text has two quotes: a key that comes twice, or both shapes at once, has left some over.
-        quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == QUOTE)
-        return table if quotes == 2 * (1 + len(rows) * len(self._names) + texts) else None
+        return table if self._has_no_duplicate_key(body, table, len(rows)) else None
+
+    def _has_no_duplicate_key(self, body: bytes, table: dict[str, list], rows: int) -> bool:
+        """Return whether the body has exactly the quotes of its keys and values.
+
+        Without escapes, each key and each string has two quotes. A duplicate key, or a second list of rows, has more.
+        """
+        nulls = sum(table[name].count(None) for name in self._nullable_strings)
+        keys = 1 + rows * len(self._names)
+        quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
+        return bool(quotes == 2 * (keys + rows * self._strings - nulls))
 
 
-def _type(column: Column) -> object:
-    said = column.kind.schema["type"]
-    kind = TYPES["integer of 32 bits" if "format" in column.kind.schema else said]
-    return kind | None if column.nullable else kind
+def _parser_type(column: Column) -> Any:
+    json_type = column.kind.schema["type"]
+    parser_type = _TYPES["integer of 32 bits" if "format" in column.kind.schema else json_type]
+    return parser_type | None if column.nullable else parser_type

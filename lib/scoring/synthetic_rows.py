@@ -1,4 +1,4 @@
-"""Rows as clients might send them, drawn from what the baseline says of each column."""
+"""Synthetic rows as clients might send them, drawn from the baseline's statistics of each column."""
 
 from __future__ import annotations
 
@@ -11,33 +11,41 @@ if TYPE_CHECKING:
     from lib.scoring.model import Model
 
 ROWS = 200
+_MISSING_SHARE = 0.15
 
 
 def table(model: Model) -> dict[str, list]:
-    """Checked values by column, the same each time: missing ones, unseen categories, ends of ranges and beyond."""
-    chance = random.Random(0)
+    """Return valid values by column, always the same.
+
+    They include missing values, unseen categories, the ends of ranges and values beyond them.
+    """
+    generator = random.Random(0)
     return {
-        column.name: [_value(column, model.baseline.get(column.name, {}), chance) for _ in range(ROWS)]
+        column.name: [_draw(column, model.baseline.get(column.name, {}), generator) for _ in range(ROWS)]
         for column in model.columns
     }
 
 
-def _value(column: Column, statistics: dict[str, Any], chance: random.Random) -> Any:
-    """A value of a column as a client might send it."""
-    if column.nullable and chance.random() < 0.15:
+def _draw(column: Column, statistics: dict[str, Any], generator: random.Random) -> Any:
+    """Draw a value of a column."""
+    if column.nullable and generator.random() < _MISSING_SHARE:
         return None
-    kind = column.kind.schema["type"]
-    low, high = statistics.get("minimum"), statistics.get("maximum")
-    if kind == "boolean":
-        return chance.random() < 0.5
+    json_type = column.kind.schema["type"]
+    minimum, maximum = statistics.get("minimum"), statistics.get("maximum")
+    if json_type == "boolean":
+        return generator.random() < 0.5
     if "pattern" in column.kind.schema:
-        first = datetime.datetime.fromisoformat(low) if low else datetime.datetime(2000, 1, 1)
-        last = datetime.datetime.fromisoformat(high) if high else datetime.datetime(2030, 1, 1)
-        moment = first.replace(tzinfo=None) + chance.random() * (last.replace(tzinfo=None) - first.replace(tzinfo=None))
-        return moment.isoformat(timespec="seconds")
-    if kind == "string":
-        return chance.choice([*(statistics.get("categories") or {}), "never seen in training", ""])
-    ends = [low if low is not None else 0.0, high if high is not None else 1.0]
-    values = [*ends, *statistics.get("quantiles", {}).values(), 2 * ends[1] - ends[0], chance.uniform(*ends)]
-    value = chance.choice(values)
-    return int(value) if kind == "integer" else value
+        return _draw_datetime(minimum, maximum, generator)
+    if json_type == "string":
+        return generator.choice([*(statistics.get("categories") or {}), "never seen in training", ""])
+    low = minimum if minimum is not None else 0.0
+    high = maximum if maximum is not None else 1.0
+    quantiles = statistics.get("quantiles", {}).values()
+    value = generator.choice([low, high, *quantiles, 2 * high - low, generator.uniform(low, high)])
+    return int(value) if json_type == "integer" else value
+
+
+def _draw_datetime(minimum: str | None, maximum: str | None, generator: random.Random) -> str:
+    first = datetime.datetime.fromisoformat(minimum or "2000-01-01").replace(tzinfo=None)
+    last = datetime.datetime.fromisoformat(maximum or "2030-01-01").replace(tzinfo=None)
+    return (first + generator.random() * (last - first)).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""A process that outlives its parent: started, recognised again, ended; and who holds a port."""
+"""Processes that outlive their parent: started, identified later, and ended; and the owner of a port."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import hashlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
+_CODE_SUFFIXES = (".py", ".html", ".js", ".css")
 
-def start(command: Sequence[str], folder: Path, log: Path, variables: dict[str, str], files: Sequence[int]) -> int:
-    """Start a process in a session of its own, so that neither Ctrl-C nor the parent's end reaches it.
+
+def start(command: Sequence[str], folder: Path, log: Path, variables: Mapping[str, str], files: Sequence[int]) -> int:
+    """Start a process in a session of its own, which neither Ctrl-C nor the parent's end reaches.
 
     Parameters
     ----------
     command : sequence of str
-        What to run; visible to everybody on the machine.
+        Command line; visible to every user of the machine.
     folder : Path
-        Its working directory.
+        Working directory.
     log : Path
-        Where its output is appended.
-    variables : dict
-        Laid over this process's environment.
+        File to which its output is appended.
+    variables : mapping
+        Environment variables in addition to this process's.
     files : sequence of int
-        Descriptors it inherits.
+        File descriptors that it inherits.
 
     Returns
     -------
     int
-        Its pid.
+        Its process id.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -45,30 +47,35 @@ def start(command: Sequence[str], folder: Path, log: Path, variables: dict[str, 
             start_new_session=True,
             pass_fds=files,
         )
-    process.returncode = 0  # it is meant to outlive us: without this, Popen warns when it is collected
+    process.returncode = 0  # without it, Popen warns that the process is still running
     return process.pid
 
 
-def find(pid: int | None, mark: str) -> psutil.Process | None:
-    """The living process of that pid if it is the one meant, whatever became of the pid since.
+def find(pid: int | None, word: str) -> psutil.Process | None:
+    """Return the running process with a process id, unless the id now belongs to another process.
 
-    The mark is a word of its command line that no other process has: the folder of its deployment. Start
-    times would do, too, if clocks were never set anew.
+    Parameters
+    ----------
+    pid : int or None
+        The process id.
+    word : str
+        A word of the command line that no other process has, such as the folder of the endpoint. A start time would
+        not do, because clocks can be set.
     """
     try:
         process = psutil.Process(pid) if pid else None
-        if process is None or process.status() == psutil.STATUS_ZOMBIE or mark not in process.cmdline():
+        if process is None or process.status() == psutil.STATUS_ZOMBIE or word not in process.cmdline():
             return None
         return process
     except psutil.Error:
         return None
 
 
-def end(process: psutil.Process, patience_seconds: float) -> None:
-    """Ask a process to finish what it is doing; kill it where it takes longer than that."""
+def end(process: psutil.Process, timeout_seconds: float) -> None:
+    """Ask a process to finish what it is doing, and kill it after a timeout."""
     try:
         process.send_signal(signal.SIGTERM)
-        process.wait(patience_seconds)
+        process.wait(timeout_seconds)
     except psutil.TimeoutExpired:
         process.kill()
         process.wait(5)
@@ -76,8 +83,8 @@ def end(process: psutil.Process, patience_seconds: float) -> None:
         pass
 
 
-def port_holder(port: int) -> str:
-    """Who listens on a TCP port, as far as this user may know."""
+def port_owner(port: int) -> str:
+    """Return name and id of the process that listens on a TCP port, as far as this user may know."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
@@ -89,9 +96,9 @@ def port_holder(port: int) -> str:
 
 @functools.cache
 def code_digest() -> str:
-    """SHA-256 of this package's code as it was when first asked: tells whether a router runs today's."""
+    """Return the SHA-256 of this package's code at the first call, which tells whether a router runs today's code."""
     total = hashlib.sha256()
     folder = Path(__file__).parent
-    for path in sorted(one for one in folder.rglob("*") if one.suffix in (".py", ".html", ".js", ".css")):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _CODE_SUFFIXES):
         total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

@@ -16,7 +16,7 @@ import pandas as pd
 
 from lib import charts
 from lib.data import cleaning, contract, tables, violations
-from lib.data.partitions import Part, parts
+from lib.data.partitions import Partition, list_partitions
 from lib.data.row_hash import row_hash
 from lib.data.split import HashSplit, SplitRule, TimeSplit, rule_from_dict
 from lib.errors import DataError
@@ -41,7 +41,7 @@ def run(hooks: Any, backend: Backend, parameters: Parameters) -> dict[str, Any]:
         As the engine in memory does, and where parts differ in their columns or types.
     """
     scratch = resolve(parameters.workspace) / "data" / parameters.name / "parts"
-    found = parts(parameters.data, scratch, parameters.get("encoding") or "")
+    found = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
     folder = f"{parameters.name}/{_fingerprint(found, parameters)}"
     plan = {"kind": type(hooks), "parameters": dict(parameters), "folder": folder}
     with _cluster.connected(parameters) as client:
@@ -72,14 +72,14 @@ def run(hooks: Any, backend: Backend, parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def _look(plan: dict[str, Any], part: Part) -> pd.DataFrame:
+def _look(plan: dict[str, Any], part: Partition) -> pd.DataFrame:
     """The first rows of a part, prepared."""
     parameters, hooks, _ = _here(plan)
     frame, _ = _raw(part, parameters)
     return _prepared(hooks, frame, parameters)[0].head(_LOOK_ROWS)
 
 
-def _preprocess(number: int, part: Part, plan: dict[str, Any]) -> dict[str, Any]:
+def _preprocess(number: int, part: Partition, plan: dict[str, Any]) -> dict[str, Any]:
     """Read, check, prepare, split and write one part; runs on a worker."""
     parameters, hooks, backend = _here(plan)
     raw, read = _raw(part, parameters)
@@ -125,9 +125,9 @@ def _here(plan: dict[str, Any]) -> tuple[Parameters, Any, Backend]:
     return parameters, plan["kind"](parameters, backend), backend
 
 
-def _raw(part: Part, parameters: Parameters) -> tuple[pd.DataFrame, int]:
+def _raw(part: Partition, parameters: Parameters) -> tuple[pd.DataFrame, int]:
     deciding = [parameters.time_column, *parameters.key_columns]
-    frame = part.read(without=[name for name in parameters.drop_columns if name not in deciding])
+    frame = part.read(exclude=[name for name in parameters.drop_columns if name not in deciding])
     return frame, len(frame)
 
 
@@ -188,12 +188,12 @@ def _violations(done: list[dict[str, Any]], parameters: Parameters) -> charts.Ta
     whole = violations.find_in_sample(pd.concat([one["raw"] for one in done]), agreed, parameters.drop_columns)
     read = sum(one["rows"]["read"] for one in done)
     if read < agreed.min_rows:
-        whole.append(("", f"must have {agreed.min_rows:,} rows or more", 0, f"it has {read:,}"))
+        whole.append(("", f"must have at least {agreed.min_rows:,} rows", 0, f"has {read:,}"))
     for name in done[0]["keys"]:
         hashes = np.concatenate([one["keys"][name] for one in done])
         twice = len(hashes) - len(np.unique(hashes))
         if twice:
-            whole.append((name, "must not come twice", 0, f"{twice:,} rows do"))
+            whole.append((name, "must be unique", 0, f"{twice:,} rows repeat a value"))
     table = charts.Table(pd.concat([pd.DataFrame(whole, columns=list(violations.COLUMNS)), rows], ignore_index=True))
     may_go_on = parameters.on_violation == "warn" or (parameters.on_violation == "quarantine" and not whole)
     if len(table) and not may_go_on:
@@ -235,7 +235,7 @@ def _folder(done: list[dict[str, Any]], side: str) -> str | None:
     return uris[0].rpartition("/")[0] if uris else None
 
 
-def _fingerprint(found: list[Part], parameters: Parameters) -> str:
+def _fingerprint(found: list[Partition], parameters: Parameters) -> str:
     state = hashlib.blake2b(
         repr(sorted((name, value) for name, value in parameters.items() if name != "run_name")).encode(), digest_size=8
     )

@@ -31,7 +31,7 @@ def check(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> No
     if task == "regression":
         return
     for side, rows in (("training", train), ("test", test)):
-        classes = tables.counted(rows[target]).index
+        classes = tables.count_values(rows[target]).index
         if len(classes) < 2:
             raise DataError(
                 f"The {len(rows)} {side} rows are all {target} = {classes[0]!r}. Give more rows, or another "
@@ -42,7 +42,7 @@ def check(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> No
 def told_of_few(train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters) -> str:
     """A warning of scores that so few rows cannot bear."""
     if parameters.task != "regression":
-        in_training, counts = (tables.counted(rows[parameters.target_column]) for rows in (train, test))
+        in_training, counts = (tables.count_values(rows[parameters.target_column]) for rows in (train, test))
         counts = counts.reindex(in_training.index, fill_value=0)
         few = counts[counts < _FEW_TEST_ROWS]
         if len(few):
@@ -93,7 +93,7 @@ def _digest(values: pd.Series) -> bytes:
     """Digest of a column; of what NumPy holds, by sums that every bit of it changes, which take a tenth of the time."""
     state = hashlib.blake2b(repr((values.name, str(values.dtype), len(values))).encode())
     held = None
-    if tables.is_encoded(values):
+    if tables.is_dictionary_encoded(values):
         state.update(repr(values.cat.categories.tolist()).encode())
         held = values.cat.codes.to_numpy()
     elif isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
@@ -104,7 +104,7 @@ def _digest(values: pd.Series) -> bytes:
         state.update((octets[:whole].view(np.uint64).reshape(-1, len(_WEIGHTS)) @ _WEIGHTS).tobytes())
         state.update(octets[whole:].tobytes())
         return state.digest()
-    for chunk in tables.as_arrow(values.to_frame()).combine_chunks().column(0).chunks:
+    for chunk in tables.pandas_to_arrow(values.to_frame()).combine_chunks().column(0).chunks:
         for buffer in chunk.buffers():
             state.update(buffer or b"")
     return state.digest()

@@ -87,7 +87,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     if found.warning:
         print(f"Warning: {found.warning}")
     train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
-    y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
     X, X_test = train.drop(columns=target), test.drop(columns=target)
 
     is_here = found.folder is None
@@ -137,4 +137,4 @@ def _log_trials(backend: Backend, found: SearchResult, run_id: str) -> None:
             if isinstance(value, float) and value == value
         }
         settings = {"training_function": f"automl {name}", "family": row["family"], **found.settings.get(name, {})}
-        backend.tracking.log_child(run_id, name, settings, numbers, row["outcome"])
+        backend.tracking.log_child_run(run_id, name, settings, numbers, row["outcome"])

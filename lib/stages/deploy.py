@@ -78,7 +78,7 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
     import mlflow
 
     rows = backend.read_table(parameters.test_data).head(parameters.smoke_rows)
-    tables.column(rows, parameters.target_column, where="the test rows")
+    tables.get_column(rows, parameters.target_column, where="the test rows")
     rows = rows.drop(columns=parameters.target_column)
     while True:
         version = _production(backend, parameters)

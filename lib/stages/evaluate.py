@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from lib import charts, metrics
-from lib.backends.models import ModelVersion, ProductionMoved
+from lib.backends.models import ConcurrentPromotionError, ModelVersion
 from lib.data import split, tables
 from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
@@ -96,7 +96,7 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
     for _ in range(_MOST_COMPARISONS - 1):
         try:
             return _compared(hooks, backend, parameters)
-        except ProductionMoved:  # by another run, meanwhile: so there is another champion to compare with
+        except ConcurrentPromotionError:  # by another run, meanwhile: so there is another champion to compare with
             continue
     return _compared(hooks, backend, parameters)
 
@@ -156,8 +156,8 @@ def _compared(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) ->
 
 
 def _candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
-    run = backend.tracking.candidate(run_id)
-    source, sha256 = backend.tracking.source_of(run)
+    run = backend.tracking.candidate_run(run_id)
+    source, sha256 = backend.tracking.model_source(run)
     for name in ("test_data", "target_column", "task"):
         if run.data.params.get(name) != parameters[name]:
             raise DataError(
@@ -191,7 +191,7 @@ def _champion(
 
 def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
     target = parameters.target_column
-    truth = tables.column(test, target, where="the test rows")
+    truth = tables.get_column(test, target, where="the test rows")
     predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
     scores = {one.name: one.score(truth, predictions) for one in metrics.for_task(parameters.task)}
     return Contender(name, run_id, scores, predictions)
@@ -243,8 +243,8 @@ def _decide(
         return f"{best.name} ({score}) is version {version.version}, which is in production already."
     if refusal:
         return f"{best.name} ({score}) is not promoted: {refusal}. So {stays}."
-    run = backend.tracking.candidate(best.run_id)
-    source, sha256 = backend.tracking.source_of(run)
+    run = backend.tracking.candidate_run(best.run_id)
+    source, sha256 = backend.tracking.model_source(run)
     tags = {
         "training_function": run.data.params["training_function"],
         "primary_metric": metric.name,
@@ -252,7 +252,7 @@ def _decide(
         "test_data": parameters.test_data,
     }
     made = registry.register(best.run_id, source, sha256, tags)
-    registry.promote(made.version, instead_of=version.version if version else None)
+    registry.promote(made.version, expected_current=version.version if version else None)
     if champion:
         before = f" in place of version {version.version} ({champion.scores[metric.name]:.4g})"
     else:

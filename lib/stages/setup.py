@@ -47,7 +47,7 @@ class SetupReport:
     @property
     def table(self) -> charts.Table:
         """A row for each check."""
-        rows = [(check.what, check.found, "ok" if check.ok else "not ok") for check in self.checks]
+        rows = [(check.name, check.result, "ok" if check.ok else "not ok") for check in self.checks]
         return charts.Table(rows, columns=["check", "found", "state"]).set_index("check")
 
 
@@ -65,12 +65,12 @@ def run(backend: Backend, parameters: Parameters) -> SetupReport:
     StageError
         With every check that failed.
     """
-    checks = [_python(), _packages(), *backend.checks(), _model(backend, parameters), _data(backend, parameters)]
+    checks = [_python(), _packages(), *backend.prepare(), _model(backend, parameters), _data(backend, parameters)]
     status = backend.endpoint(parameters.name).status()
     serving = f"version {status.version} at {status.url}" if status.url else "a deployment makes it"
     checks.append(Check("endpoint", f"{parameters.name}: {status.state}, {serving}"))
     if not all(check.ok for check in checks):
-        lines = [f"{'ok' if check.ok else 'NOT OK':<8}{check.what}: {check.found}" for check in checks]
+        lines = [f"{'ok' if check.ok else 'NOT OK':<8}{check.name}: {check.result}" for check in checks]
         raise StageError("The setup found what a run cannot go on with:\n" + "\n".join(lines))
     return SetupReport(checks)
 
@@ -111,4 +111,4 @@ def _model(backend: Backend, parameters: Parameters) -> Check:
 
 
 def _data(backend: Backend, parameters: Parameters) -> Check:
-    return Check("table", backend.find_table(parameters.data, parameters.get("encoding") or ""))
+    return Check("table", backend.describe_table(parameters.data, parameters.get("encoding") or ""))

@@ -83,7 +83,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     on_parts = parameters.engine == "dask"
     read = _sampled if on_parts else backend.read_table
     train, test = read(parameters.train_data), read(parameters.test_data)
-    y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
     X, X_test = (cleaning.drop_columns(rows, [target], where="the preprocessed rows") for rows in (train, test))
     del train, test
     function = hooks.training_function(name)
@@ -156,7 +156,7 @@ def _trained_on_parts(
     """Model of a training function that learns from all parts, through its own ``train_on_parts``."""
     from lib.stages import _cluster
 
-    paths = [str(path) for path in sources.files(parameters.train_data)]
+    paths = [str(path) for path in sources.list_files(parameters.train_data)]
     train_on_parts = sys.modules[function.__module__].train_on_parts
     with _cluster.connected(parameters) as client:
         return train_on_parts(X, y, request, client, paths, **given)
@@ -164,7 +164,7 @@ def _trained_on_parts(
 
 def _sampled(uri: str) -> pd.DataFrame:
     """Some rows of every part of a table: what functions that learn in memory learn from, and what scores."""
-    paths = sources.files(uri)
+    paths = sources.list_files(uri)
     most = -(-_SAMPLED_ROWS // len(paths))
     parts = []
     for number, path in enumerate(paths):

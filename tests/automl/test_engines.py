@@ -137,7 +137,7 @@ def test_leaderboard_contains_every_metric_of_every_model():
     _, y = nasty_table("binary")
     board = leaderboard(result, y[:TRAINED_ROWS], y_test, request)
     assert list(board.columns[: len(LEADERBOARD)]) == list(LEADERBOARD)
-    for metric in metrics.of_task("binary"):
+    for metric in metrics.for_task("binary"):
         assert {f"validation {metric.name}", f"test {metric.name}"} <= set(board.columns)
     assert board["score"].is_monotonic_decreasing
     np.testing.assert_allclose(board["validation accuracy"], board["score"])

@@ -1,4 +1,4 @@
-"""Every backend there is keeps the interface that stages and chain rely on."""
+"""The interface that stages and the chain rely on, checked for every backend."""
 
 import importlib
 import inspect
@@ -8,90 +8,96 @@ import pytest
 from lib import backends
 from lib.backends import base
 
-KINDS = {"backend": base.Backend, "endpoint": base.Endpoint}
+PROTOCOLS = {"backend": base.Backend, "endpoint": base.Endpoint}
 
 
-def promised(protocol):
-    """Public methods of a protocol."""
-    return {name: one for name, one in vars(protocol).items() if inspect.isfunction(one) and not name.startswith("_")}
+def public_methods(protocol):
+    """Return the public methods of a protocol by name."""
+    return {
+        name: member
+        for name, member in vars(protocol).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    }
 
 
-def written(name, file):
-    """The class of a backend's file that stands for it: the one with the first method of the protocol."""
-    module = importlib.import_module(f"lib.backends.{name}.{file}")
-    first = next(iter(promised(KINDS[file])))
-    (found,) = [
-        one
-        for one in vars(module).values()
-        if inspect.isclass(one) and one.__module__ == module.__name__ and hasattr(one, first)
+def implementation(backend, module_name):
+    """Return the class of a backend's module that implements the module's protocol."""
+    module = importlib.import_module(f"lib.backends.{backend}.{module_name}")
+    first_method = next(iter(public_methods(PROTOCOLS[module_name])))
+    (implementing_class,) = [
+        member
+        for member in vars(module).values()
+        if inspect.isclass(member) and member.__module__ == module.__name__ and hasattr(member, first_method)
     ]
-    return found
+    return implementing_class
 
 
-def parameters_of(function):
-    return [(one.name, one.kind, one.default) for one in inspect.signature(function).parameters.values()]
+def signature_of(function):
+    return [
+        (parameter.name, parameter.kind, parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
 
 
-def missing(kind, protocol):
-    """What a class lacks of a protocol: a text each."""
+def deviations(checked_class, protocol):
+    """Return one sentence for each method that a class lacks or declares differently."""
     faults = []
-    for name, method in promised(protocol).items():
-        own = getattr(kind, name, None)
+    for name, method in public_methods(protocol).items():
+        own = getattr(checked_class, name, None)
         if not inspect.isfunction(own):
-            faults.append(f"{kind.__name__} has no method {name}")
-        elif parameters_of(own) != parameters_of(method):
-            faults.append(f"{kind.__name__}.{name}{inspect.signature(own)} is not {inspect.signature(method)}")
+            faults.append(f"{checked_class.__name__} has no method {name}")
+        elif signature_of(own) != signature_of(method):
+            faults.append(f"{checked_class.__name__}.{name}{inspect.signature(own)} is not {inspect.signature(method)}")
         elif not own.__doc__:
-            faults.append(f"{kind.__name__}.{name} has no docstring")
+            faults.append(f"{checked_class.__name__}.{name} has no docstring")
     return faults
 
 
-def test_the_laptop_is_a_backend():
+def test_the_local_backend_is_available():
     assert "local" in backends.available()
 
 
-@pytest.mark.parametrize("file", KINDS)
-@pytest.mark.parametrize("name", backends.available())
-def test_every_method_is_there_with_the_same_parameters(name, file):
-    assert missing(written(name, file), KINDS[file]) == []
+@pytest.mark.parametrize("module_name", PROTOCOLS)
+@pytest.mark.parametrize("backend", backends.available())
+def test_backends_implement_the_protocols(backend, module_name):
+    assert deviations(implementation(backend, module_name), PROTOCOLS[module_name]) == []
 
 
-@pytest.mark.parametrize("name", backends.available())
-def test_it_can_be_asked_for_faults_and_a_connection(name):
-    module = importlib.import_module(f"lib.backends.{name}")
-    assert list(inspect.signature(module.faults).parameters) == ["parameters"]
-    assert list(inspect.signature(module.diagnosis).parameters) == ["parameters"]
-    assert list(inspect.signature(module.connect).parameters) == ["parameters"]
+@pytest.mark.parametrize("backend", backends.available())
+def test_backend_modules_have_the_required_functions(backend):
+    module = importlib.import_module(f"lib.backends.{backend}")
+    for name in ("faults", "diagnose", "connect"):
+        assert list(inspect.signature(getattr(module, name)).parameters) == ["parameters"]
 
 
-@pytest.mark.parametrize("name", backends.available())
-def test_it_bears_the_name_of_its_folder_and_has_tracking(name):
-    backend = written(name, "backend")
-    assert backend.name == name
-    assert "tracking" in dir(backend) or "tracking" in inspect.get_annotations(backend)
+@pytest.mark.parametrize("backend", backends.available())
+def test_backends_have_a_name_and_tracking(backend):
+    backend_class = implementation(backend, "backend")
+    assert backend_class.name == backend
+    assert "tracking" in dir(backend_class) or "tracking" in inspect.get_annotations(backend_class)
 
 
-def test_the_comparison_sees_a_lost_a_renamed_and_an_optional_parameter():
-    class Half:
+def test_the_check_finds_missing_and_changed_methods():
+    class Incomplete:
         def status(self):
-            """There."""
+            """Match the protocol."""
 
         def stop(self):
             pass
 
         def logs(self, count):
-            """Renamed."""
+            """Have a renamed parameter."""
 
         def key(self, which="primary"):
-            """One too many."""
+            """Have an additional parameter."""
 
-    faults = missing(Half, base.Endpoint)
+    faults = deviations(Incomplete, base.Endpoint)
     assert [fault.split("(")[0] for fault in faults] == [
-        "Half has no method deploy",
-        "Half has no method shift_traffic",
-        "Half has no method roll_back",
-        "Half has no method renew_key",
-        "Half.stop has no docstring",
-        "Half.logs",
-        "Half.key",
+        "Incomplete has no method deploy",
+        "Incomplete has no method shift_traffic",
+        "Incomplete has no method roll_back",
+        "Incomplete has no method renew_key",
+        "Incomplete.stop has no docstring",
+        "Incomplete.logs",
+        "Incomplete.key",
     ]

@@ -85,7 +85,7 @@ class TestStore:
             backend.read_table((tmp_path / "gone.parquet").as_uri())
 
     def test_a_table_is_found_with_its_size(self, backend, tmp_path):
-        assert backend.find_table(str(tmp_path / "shop.csv")).endswith("shop.csv, 0.0 MB")
+        assert backend.describe_table(str(tmp_path / "shop.csv")).endswith("shop.csv, 0.0 MB")
 
     def test_a_workspace_that_cannot_be_made_is_named(self, tmp_path):
         (tmp_path / "file").write_text("")
@@ -97,19 +97,19 @@ class TestChecks:
     def test_each_store_has_a_line_and_a_new_workspace_is_made(self, empty_workspace, tmp_path):
         backend = LocalBackend(Parameters(parameters_for(tmp_path / "new", data="shop.csv")))
         shutil.copy(empty_workspace / "mlflow.db", tmp_path / "new")
-        lines = {one.what: one for one in backend.checks()}
+        lines = {one.name: one for one in backend.prepare()}
         assert list(lines) == ["workspace", "tracking store", "model registry", "data store", "compute"]
         assert all(one.ok for one in lines.values())
-        assert lines["workspace"].found.endswith("new, made")
-        assert "0 experiments" in lines["tracking store"].found
-        assert "0 models" in lines["model registry"].found
-        assert "cores" in lines["compute"].found
+        assert lines["workspace"].result.endswith("new, made")
+        assert "0 experiments" in lines["tracking store"].result
+        assert "0 models" in lines["model registry"].result
+        assert "cores" in lines["compute"].result
 
     def test_a_workspace_is_found_again_with_what_is_in_it(self, workspace):
         backend = LocalBackend(Parameters(parameters_for(workspace)))
-        backend.tracking.experiment(NAME)
+        backend.tracking.experiment_id(NAME)
         backend.models(NAME).register("run-1", "/models/1", "abc", {})
-        lines = {one.what: one.found for one in backend.checks()}
+        lines = {one.name: one.result for one in backend.prepare()}
         assert lines["workspace"].endswith("found")
         assert "1 experiments" in lines["tracking store"]
         assert "1 models" in lines["model registry"]
@@ -118,7 +118,7 @@ class TestChecks:
         usage = types.SimpleNamespace(free=10**8, total=10**12, used=10**12)
         monkeypatch.setattr("lib.backends.local.backend.shutil.disk_usage", lambda path: usage)
         backend = LocalBackend(Parameters(parameters_for(workspace)))
-        assert [one.what for one in backend.checks() if not one.ok] == ["data store"]
+        assert [one.name for one in backend.prepare() if not one.ok] == ["data store"]
 
 
 class TestEndpoints:

@@ -1,4 +1,4 @@
-"""Tracking against a real MLflow: runs, what stages handed on, and models that are what was logged."""
+"""Tracking on a real MLflow: runs, stage outputs, and models verified by their hash."""
 
 import json
 import shutil
@@ -26,24 +26,25 @@ def tracking(workspace):
 
 
 def finished(tracking, stage="preprocess", experiment="shop", **outputs):
-    """Run of a stage that has handed on."""
+    """Create a finished run with outputs."""
     with tracking.run(experiment, stage, stage, {}) as run_id:
         pass
-    tracking.keep_outputs(run_id, outputs)
+    tracking.log_outputs(run_id, outputs)
     return run_id
 
 
 def trained(tracking, training_function, train_data, experiment="shop"):
+    """Create a finished run of a training function."""
     import mlflow
 
     with tracking.run(experiment, "train", training_function, {}) as run_id:
-        learnt = {"target_column": "bought", "task": "binary"}
-        mlflow.log_params({"training_function": training_function, "train_data": train_data, **learnt})
+        problem = {"target_column": "bought", "task": "binary"}
+        mlflow.log_params({"training_function": training_function, "train_data": train_data, **problem})
     return run_id
 
 
 class TestRuns:
-    def test_a_run_bears_its_stage_its_name_and_its_tags(self, tracking):
+    def test_a_run_has_its_stage_name_and_tags(self, tracking):
         with tracking.run("shop", "train", "linear", {"run_name": "today", "empty": ""}) as run_id:
             pass
         run = tracking.client.get_run(run_id)
@@ -53,81 +54,81 @@ class TestRuns:
         assert run.data.tags["run_name"] == "today"
         assert "empty" not in run.data.tags
 
-    def test_a_run_whose_body_raises_ends_as_failed(self, tracking):
+    def test_a_run_fails_if_its_body_raises(self, tracking):
         with pytest.raises(ZeroDivisionError), tracking.run("shop", "train", "linear", {}) as run_id:
             raise ZeroDivisionError
         assert tracking.client.get_run(run_id).info.status == "FAILED"
 
-    def test_artifacts_lie_in_the_workspace(self, tracking, workspace):
+    def test_artifacts_are_stored_in_the_workspace(self, tracking, workspace):
         with tracking.run("shop", "train", "linear", {}):
             tracking.log_table(pd.DataFrame({"a": [1]}), "scores")
         (written,) = (workspace / "artifacts" / "shop").rglob("scores.csv")
         assert written.read_text() == ",a\n0,1\n"
 
-    def test_an_experiment_is_made_once(self, tracking):
-        assert tracking.experiment("shop") == tracking.experiment("shop")
+    def test_an_experiment_is_created_once(self, tracking):
+        assert tracking.experiment_id("shop") == tracking.experiment_id("shop")
 
-    def test_a_deleted_experiment_is_named(self, tracking):
-        tracking.client.delete_experiment(tracking.experiment("shop"))
-        with pytest.raises(StageError, match="experiment shop is deleted"):
-            tracking.experiment("shop")
+    def test_a_deleted_experiment_is_reported(self, tracking):
+        tracking.client.delete_experiment(tracking.experiment_id("shop"))
+        with pytest.raises(StageError, match="experiment shop was deleted"):
+            tracking.experiment_id("shop")
 
 
 class TestNewestOutput:
-    def test_nothing_where_nothing_ran(self, tracking):
+    def test_there_are_no_outputs_before_the_first_run(self, tracking):
         assert tracking.newest_output("shop", "preprocess", "train_data") is None
         assert tracking.newest_candidates("shop", "a.parquet", "bought", "binary") == []
 
-    def test_the_newest_run_counts(self, tracking):
+    def test_the_newest_run_wins(self, tracking):
         for value in ("old", "new"):
             finished(tracking, train_data=value)
         assert tracking.newest_output("shop", "preprocess", "train_data") == "new"
 
     @pytest.mark.parametrize("value", ["text", ["a", "b"], {"a": 1.5}, "ü 'quoted' \"twice\"", ""])
-    def test_what_was_handed_on_comes_back_as_it_was(self, tracking, value):
+    def test_outputs_round_trip(self, tracking, value):
         finished(tracking, decision=value)
         assert tracking.newest_output("shop", "preprocess", "decision") == value
 
-    def test_a_run_that_failed_or_handed_nothing_on_does_not_count(self, tracking):
+    def test_failed_runs_and_runs_without_outputs_do_not_count(self, tracking):
         finished(tracking, train_data="whole")
         finished(tracking)
         with pytest.raises(ZeroDivisionError), tracking.run("shop", "preprocess", "preprocess", {}) as failed:
             raise ZeroDivisionError
-        tracking.keep_outputs(failed, {"train_data": "half"})
+        tracking.log_outputs(failed, {"train_data": "half"})
         assert tracking.newest_output("shop", "preprocess", "train_data") == "whole"
 
-    def test_other_stages_and_other_use_cases_do_not_count(self, tracking):
+    def test_other_stages_and_use_cases_do_not_count(self, tracking):
         finished(tracking, train_data="mine")
-        finished(tracking, stage="train", train_data="of another stage")
-        finished(tracking, experiment="bank", train_data="of another use case")
+        finished(tracking, stage="train", train_data="another stage")
+        finished(tracking, experiment="bank", train_data="another use case")
         assert tracking.newest_output("shop", "preprocess", "train_data") == "mine"
 
 
 class TestNewestCandidates:
-    def test_of_each_training_function_the_newest_in_the_order_of_names(self, tracking):
+    def test_each_function_has_one_candidate_sorted_by_name(self, tracking):
         trained(tracking, "linear", "a.parquet")
         forest = trained(tracking, "random_forest", "a.parquet")
         linear = trained(tracking, "linear", "a.parquet")
         assert tracking.newest_candidates("shop", "a.parquet", "bought", "binary") == [linear, forest]
 
-    def test_those_of_other_training_rows_do_not_count(self, tracking):
+    def test_candidates_of_other_training_data_do_not_count(self, tracking):
         trained(tracking, "linear", "a.parquet")
         newer = trained(tracking, "linear", "b.parquet")
         assert tracking.newest_candidates("shop", "b.parquet", "bought", "binary") == [newer]
 
-    def test_a_candidate_that_is_not_there_is_named(self, tracking):
+    def test_a_missing_candidate_is_reported(self, tracking):
         with pytest.raises(DataError, match="no MLflow run 'nowhere'"):
-            tracking.candidate("nowhere")
+            tracking.candidate_run("nowhere")
 
-    def test_a_run_that_logged_no_model_is_no_candidate(self, tracking):
-        run = tracking.candidate(finished(tracking))
+    def test_a_run_without_a_model_is_not_a_candidate(self, tracking):
+        run = tracking.candidate_run(finished(tracking))
         with pytest.raises(DataError, match="candidates: .* logged no model"):
-            tracking.source_of(run)
+            tracking.model_source(run)
 
 
 @pytest.fixture(scope="module")
 def logged(empty_workspace, tmp_path_factory):
-    """Tracking, run, hash, model and rows of a model that was logged once."""
+    """Log a model once; return the tracking, run id, hash, model and rows."""
     folder = tmp_path_factory.mktemp("models")
     shutil.copy(empty_workspace / "mlflow.db", folder)
     tracking = tracking_in(folder)
@@ -142,58 +143,58 @@ def logged(empty_workspace, tmp_path_factory):
 class TestModels:
     @pytest.fixture
     def copy(self, logged, tmp_path):
-        """The folder of the logged model, to be tampered with, and its hash."""
+        """Copy the logged model folder for tampering; return the copy and the original hash."""
         tracking, run_id, sha256, *_ = logged
-        source, _ = tracking.source_of(tracking.candidate(run_id))
+        source, _ = tracking.model_source(tracking.candidate_run(run_id))
         shutil.copytree(tracking.model_folder(source, sha256), tmp_path / "model")
         return tmp_path / "model", sha256
 
-    def test_a_model_comes_back_with_the_same_answers(self, logged):
+    def test_a_loaded_model_gives_the_same_predictions(self, logged):
         tracking, run_id, sha256, model, rows = logged
-        source, logged_sha256 = tracking.source_of(tracking.candidate(run_id))
+        source, logged_sha256 = tracking.model_source(tracking.candidate_run(run_id))
         assert logged_sha256 == sha256
-        again = tracking.load_model(tracking.model_folder(source, sha256))
-        np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
+        loaded = tracking.load_model(tracking.model_folder(source, sha256))
+        np.testing.assert_array_equal(loaded.predict_proba(rows), model.predict_proba(rows))
 
-    def test_the_hash_does_not_change_by_loading(self, logged):
+    def test_loading_a_model_keeps_its_hash(self, logged):
         tracking, run_id, sha256, *_ = logged
-        source, _ = tracking.source_of(tracking.candidate(run_id))
+        source, _ = tracking.model_source(tracking.candidate_run(run_id))
         for _ in range(2):
             tracking.load_model(tracking.model_folder(source, sha256))
 
-    def test_signature_says_which_columns_may_be_missing_and_of_what_type_they_are(self, copy):
+    def test_the_signature_has_column_types_and_optional_columns(self, copy):
         import mlflow
 
         inputs = mlflow.models.get_model_info(str(copy[0])).signature.inputs.to_dict()
-        assert {one["name"]: (one["type"], one["required"]) for one in inputs} == {
+        assert {column["name"]: (column["type"], column["required"]) for column in inputs} == {
             "size": ("double", True),
             "luck": ("double", False),
             "colour": ("string", True),
             "when": ("datetime", True),
-            "many": ("double", True),  # a column of whole numbers cannot say that one is missing
+            "many": ("double", True),  # integer columns cannot represent missing values
             "sure": ("boolean", True),
         }
 
-    def test_example_baseline_environment_and_code_lie_beside_the_model(self, copy):
+    def test_the_folder_has_example_baseline_environment_and_code(self, copy):
         folder, _ = copy
         assert json.loads((folder / BASELINE_FILE).read_text()) == {"rows": 240}
         assert (folder / "input_example.json").is_file()
-        assert (folder / "code" / "lib" / "training" / "linear.py").read_bytes() == (
-            ROOT / "lib" / "training" / "linear.py"
+        assert (folder / "code" / "lib" / "scoring" / "model.py").read_bytes() == (
+            ROOT / "lib" / "scoring" / "model.py"
         ).read_bytes()
         assert "scikit-learn==" in (folder / "conda.yaml").read_text()
 
-    def test_nothing_is_said_on_the_way(self, logged, capfd, recwarn):
+    def test_logging_and_loading_print_nothing(self, logged, capfd, recwarn):
         tracking, run_id, sha256, model, rows = logged
         with quick_logging(), tracking.run("shop", "train", "again", {}):
             tracking.log_model(model, rows.head(4), rows, {})
-        tracking.load_model(tracking.model_folder(*tracking.source_of(tracking.candidate(run_id))))
-        said = capfd.readouterr()
-        assert said.out + said.err == ""
+        tracking.load_model(tracking.model_folder(*tracking.model_source(tracking.candidate_run(run_id))))
+        printed = capfd.readouterr()
+        assert printed.out + printed.err == ""
         assert not recwarn.list
 
-    @pytest.mark.parametrize("file", ["model.pkl", "MLmodel", BASELINE_FILE, "code/lib/training/linear.py"])
-    def test_an_altered_file_is_refused(self, logged, copy, file):
+    @pytest.mark.parametrize("file", ["model.pkl", "MLmodel", BASELINE_FILE, "code/lib/scoring/model.py"])
+    def test_a_changed_file_is_refused(self, logged, copy, file):
         folder, sha256 = copy
         altered = bytearray((folder / file).read_bytes())
         altered[len(altered) // 2] ^= 1
@@ -201,7 +202,7 @@ class TestModels:
         with pytest.raises(DataError, match="SHA-256 differs"):
             logged[0].model_folder(folder.as_uri(), sha256)
 
-    def test_an_added_and_a_missing_file_are_refused(self, logged, copy):
+    def test_added_and_missing_files_are_refused(self, logged, copy):
         folder, sha256 = copy
         (folder / "code" / "sitecustomize.py").write_text("")
         with pytest.raises(DataError, match="SHA-256 differs"):
@@ -212,7 +213,7 @@ class TestModels:
         with pytest.raises(DataError, match="SHA-256 differs"):
             logged[0].model_folder(folder.as_uri(), sha256)
 
-    def test_an_altered_model_is_never_unpickled(self, logged, copy, tmp_path):
+    def test_a_changed_model_is_never_unpickled(self, logged, copy, tmp_path):
         folder, sha256 = copy
         witness = tmp_path / "it ran"
         (folder / "model.pkl").write_bytes(b"cos\nmkdir\n(V" + str(witness).encode() + b"\ntR.")
@@ -220,12 +221,12 @@ class TestModels:
             logged[0].load_model(logged[0].model_folder(folder.as_uri(), sha256))
         assert not witness.exists()
 
-    def test_a_folder_that_is_gone_is_named(self, logged, tmp_path):
+    def test_a_missing_folder_is_reported(self, logged, tmp_path):
         with pytest.raises(DataError, match="not%20there cannot be read"):
             logged[0].model_folder((tmp_path / "not there").as_uri(), "abc")
 
 
-def test_importing_it_imports_no_mlflow_and_turns_its_telemetry_off():
+def test_import_is_mlflow_free_and_disables_telemetry():
     script = (
         "import os, sys\nos.environ.pop('MLFLOW_DISABLE_TELEMETRY', None)\nimport lib.backends.tracking\n"
         "print('mlflow' in sys.modules, os.environ['MLFLOW_DISABLE_TELEMETRY'])"

@@ -36,7 +36,7 @@ class Execution:
             {},
             timeout_minutes=timeout_minutes,
             cancelled=self.cancelled,
-            say=print,
+            report=print,
         )
 
     @property
@@ -225,6 +225,6 @@ def test_a_notebook_that_is_none_is_told_by_name(execution, tmp_path):
             {},
             timeout_minutes=None,
             cancelled=execution.cancelled,
-            say=print,
+            report=print,
         )
     assert str(execution.executed) in str(failed.value)

@@ -296,9 +296,10 @@ def test_jupyter_client_finds_the_provisioner_by_its_name():
 
 class TestPreload:
     PROGRAM = (
-        "import os, sys, threading\nimport lib.chain.preload as preload\n"
+        "import os, sys, threading\nfrom lib.chain import preload\n"
+        "target = preload.load()\n"
         "print([name for name in preload.FIRST if name not in sys.modules], 'sklearn' in sys.modules)\n"
-        "for _ in range(2):\n    pid = os.fork()\n    if not pid:\n        os._exit(0)\n    os.waitpid(pid, 0)\n"
+        "target.before_fork()\nprint('sklearn' in sys.modules)\ntarget.before_fork()\n"
         "print(threading.active_count(), len(os.listdir('/proc/self/task')))\n"
         "print([name for name in preload.FIRST + preload.REST if name not in sys.modules])\n"
         "print([os.readlink(f'/proc/self/fd/{one}') for one in os.listdir('/proc/self/fd') if int(one) > 2\n"
@@ -317,8 +318,9 @@ class TestPreload:
             stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, done.stderr
-        first, threads, missing, opened = done.stdout.splitlines()
-        assert first == "[] False"  # what takes long, and no first stage needs, waits for the second fork
+        first, at_first_fork, threads, missing, opened = done.stdout.splitlines()
+        # What takes long, and no first stage needs, waits for the second fork.
+        assert (first, at_first_fork) == ("[] False", "False")
         assert threads.split()[0] == "1"
         assert missing == "[]"
         assert not [one for one in eval(opened) if one.startswith("/") and not one.startswith(("/proc", "/dev"))]

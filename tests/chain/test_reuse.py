@@ -15,7 +15,7 @@ SAME = {"seed": "42", "lib/metrics.py": "a" * 64}
 @pytest.fixture
 def past(tmp_path, monkeypatch):
     """Runs that have ended, without anything that a backend would know of them."""
-    monkeypatch.setattr(backends, "fallen", lambda *anything: [])
+    monkeypatch.setattr(backends, "missing_artifacts", lambda *anything: [])
     return Past(tmp_path)
 
 
@@ -108,7 +108,7 @@ class TestFallen:
             asked.append(about)
             return ["its MLflow run is gone"]
 
-        monkeypatch.setattr(backends, "fallen", fallen)
+        monkeypatch.setattr(backends, "missing_artifacts", fallen)
         assert past.reuse.find("train one", SAME) is None
         assert past.reuse.reasons_to_run("train one", SAME) == ["its MLflow run is gone"]
         assert asked[0] == ("train", "one", kept.name)

@@ -412,7 +412,7 @@ class TestReusing:
     @pytest.fixture(autouse=True)
     def without_mlflow(self, monkeypatch):
         """The small notebooks have no MLflow run that could be gone."""
-        monkeypatch.setattr(backends, "fallen", lambda parameters, stage, name, run_name: [])
+        monkeypatch.setattr(backends, "missing_artifacts", lambda parameters, stage, name, run_name: [])
 
     @pytest.fixture
     def two(self, chain, tmp_path):

@@ -20,7 +20,7 @@ def chain(tmp_path, monkeypatch):
     small.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='yes'")
     own = notebooks.all_of
     monkeypatch.setattr(notebooks, "all_of", lambda: own(small.notebooks))
-    monkeypatch.setattr(backends, "fallen", lambda *anything: [])  # they have no MLflow run
+    monkeypatch.setattr(backends, "missing_artifacts", lambda *anything: [])  # they have no MLflow run
     return small
 
 
@@ -110,7 +110,9 @@ class TestAfterARun:
 
     def test_what_the_backend_says(self, command, first, monkeypatch):
         monkeypatch.setattr(
-            backends, "fallen", lambda parameters, stage, *more: ["it is gone"] if stage == "evaluate" else []
+            backends,
+            "missing_artifacts",
+            lambda parameters, stage, *more: ["it is gone"] if stage == "evaluate" else [],
         )
         why = command("why")
         assert why["evaluate"] == "runs: it is gone" and why["setup"].startswith("is skipped")

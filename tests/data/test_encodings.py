@@ -1,17 +1,17 @@
-"""Tables that are not in UTF-8: read in the encoding that makes sense of them, or refused by their line."""
+"""Text files that are not UTF-8: the encoding is detected, or the file is refused with a line number."""
 
 import gzip
 
 import pytest
 
 from lib.data import batches, tables
-from lib.data.encodings import NAMES
+from lib.data.encodings import DISPLAY_NAMES
 from lib.errors import DataError
 
 LATIN = {
     "German": "name,ort\nMüller,Köln\nJäger,Düsseldorf\n",
-    "one sign in the header": "day,temperature (°C)\n1,20\n2,21\n",
-    "signs alone": "text,y\n• one,1\n… and more,0\n© 2020,1\n",
+    "one character in the header": "day,temperature (°C)\n1,20\n2,21\n",
+    "punctuation only": "text,y\n• one,1\n… and more,0\n© 2020,1\n",
     "units": "what,unit\nNO2,µg/m³\narea,m²\nhalf,½\n",
     "prices": "item,price\nbook,£12\npen,3 €\n",
     "Danish": "navn,by\nSøren,København\nÆgir,Århus\n",
@@ -28,52 +28,52 @@ OTHERS = {
 }
 
 
-def written(path, text, encoding):
+def write_text(path, text, encoding):
     path.write_bytes(text.encode(encoding))
     return path
 
 
-def cells(text):
+def split_cells(text):
     return [line.split(",") for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("kind", LATIN)
-def test_latin_stays_latin(tmp_path, kind):
-    frame = tables.read(written(tmp_path / "table.csv", LATIN[kind], "cp1252"))
-    assert [list(frame), *frame.astype(str).to_numpy().tolist()] == cells(LATIN[kind])
-    assert NAMES["cp1252"] in frame.attrs["notes"][0]
+def test_windows_latin_is_detected(tmp_path, kind):
+    frame = tables.read(write_text(tmp_path / "table.csv", LATIN[kind], "cp1252"))
+    assert [list(frame), *frame.astype(str).to_numpy().tolist()] == split_cells(LATIN[kind])
+    assert DISPLAY_NAMES["cp1252"] in frame.attrs["notes"][0]
 
 
 @pytest.mark.parametrize("encoding", OTHERS)
-def test_what_latin_makes_nonsense_of_is_read_as_it_is_meant(tmp_path, encoding):
-    frame = tables.read(written(tmp_path / "table.csv", OTHERS[encoding], encoding))
-    assert [list(frame), *frame.astype(str).to_numpy().tolist()] == cells(OTHERS[encoding])
-    assert NAMES[encoding] in frame.attrs["notes"][0]
+def test_other_encodings_are_detected(tmp_path, encoding):
+    frame = tables.read(write_text(tmp_path / "table.csv", OTHERS[encoding], encoding))
+    assert [list(frame), *frame.astype(str).to_numpy().tolist()] == split_cells(OTHERS[encoding])
+    assert DISPLAY_NAMES[encoding] in frame.attrs["notes"][0]
 
 
-def test_what_may_be_several_is_refused_by_its_line(tmp_path):
-    table = written(tmp_path / "table.csv", "id,y\n1,0\nΠΑΤΡΑ,1\nΑΘΗΝΑ,0\nΘΕΣΣΑΛΟΝΙΚΗ,1\n", "cp1253")
+def test_ambiguous_encodings_are_refused(tmp_path):
+    table = write_text(tmp_path / "table.csv", "id,y\n1,0\nΠΑΤΡΑ,1\nΑΘΗΝΑ,0\nΘΕΣΣΑΛΟΝΙΚΗ,1\n", "cp1253")
     with pytest.raises(DataError, match=r"table.csv is not UTF-8 but may be .*, first in line 3. Save it as UTF-8"):
         tables.read(table)
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "cp932", "cp1251"])
-def test_lines_in_utf_8_among_others_are_refused(tmp_path, encoding):
+def test_files_that_mix_encodings_are_refused(tmp_path, encoding):
     header, *rows = OTHERS[encoding].splitlines(keepends=True)
     table = tmp_path / "table.csv"
     table.write_bytes((header + "".join(rows)).encode(encoding) + "".join(rows).encode())
-    with pytest.raises(DataError, match="table.csv is in two encodings"):
+    with pytest.raises(DataError, match="table.csv mixes two encodings"):
         tables.read(table)
 
 
-def test_a_byte_that_is_no_sign_is_refused_by_its_line(tmp_path):
+def test_an_undefined_byte_is_refused_with_its_line(tmp_path):
     table = tmp_path / "table.csv"
     table.write_bytes("name,y\nMüller,1\nJäger,0\nKöhler,1\n".encode("cp1252") + b"\x81,1\n")
-    with pytest.raises(DataError, match="neither UTF-8 nor Windows' Latin-1: line 5 has the byte 0x81"):
+    with pytest.raises(DataError, match="neither UTF-8 nor Windows Latin-1: line 5 contains the byte 0x81"):
         tables.read(table)
 
 
-GIVEN = {
+BY_ENCODING = {
     "cp1250": "imię;miasto;v\nŁukasz;Łódź;1,5\nZdeněk;Plzeň;2,5\n",
     "cp1254": "ad;şehir;v\nÇağrı;İstanbul;1,5\n",
     "cp1255": "שם;v\nשלום;1,5\n",
@@ -88,52 +88,56 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("encoding", GIVEN)
-def test_an_encoding_that_is_asked_for_is_taken(tmp_path, encoding):
-    file = written(tmp_path / "table.csv", GIVEN[encoding], encoding)
-    packed = tmp_path / "table.csv.gz"
-    packed.write_bytes(gzip.compress(file.read_bytes()))
-    wanted = [line.replace(",", ".").split(";") for line in GIVEN[encoding].splitlines()]
-    for path in (file, [file, file], packed):
+@pytest.mark.parametrize("encoding", BY_ENCODING)
+def test_the_encoding_can_be_set(tmp_path, encoding):
+    file = write_text(tmp_path / "table.csv", BY_ENCODING[encoding], encoding)
+    compressed = tmp_path / "table.csv.gz"
+    compressed.write_bytes(gzip.compress(file.read_bytes()))
+    expected = [line.replace(",", ".").split(";") for line in BY_ENCODING[encoding].splitlines()]
+    for path in (file, [file, file], compressed):
         frame = tables.read(path, encoding=encoding)
-        rows = wanted[1:] * (2 if isinstance(path, list) else 1)
-        assert [list(frame), *frame.astype(str).to_numpy().tolist()] == [wanted[0], *rows]
-    dialect = batches.dialect_of(file, encoding)
+        rows = expected[1:] * (2 if isinstance(path, list) else 1)
+        assert [list(frame), *frame.astype(str).to_numpy().tolist()] == [expected[0], *rows]
+    dialect = batches.detect_dialect(file, encoding)
     (part,) = batches.read(file, dialect, 100)
-    assert part.iloc[:, 0].tolist() == [row[0] for row in wanted[1:]]
+    assert part.iloc[:, 0].tolist() == [row[0] for row in expected[1:]]
 
 
 @pytest.mark.parametrize(
-    ("content", "encoding", "said"),
+    ("content", "encoding", "message"),
     [
-        (b"\xef\xbb\xbfa,b\n1,2\n", "cp1250", "begins with the byte order mark of UTF-8, so it is not in cp1250"),
-        ("a,b\nü,2\n".encode("utf-16"), "cp1250", "begins with the byte order mark of UTF-16"),
-        (b"a,b\nx,1\ny\x81,2\n", "cp1252", "t.csv is not in cp1252: line 3 has the byte 0x81, which is none of it"),
-        (b"a,b\nx,1\ny\x81,2\n", "utf-8", "t.csv is not in utf-8: line 3 has the byte 0x81"),
+        (b"\xef\xbb\xbfa,b\n1,2\n", "cp1250", "starts with the byte order mark of UTF-8, but `encoding` is cp1250"),
+        ("a,b\nü,2\n".encode("utf-16"), "cp1250", "starts with the byte order mark of UTF-16"),
+        (
+            b"a,b\nx,1\ny\x81,2\n",
+            "cp1252",
+            "t.csv is not in cp1252: line 3 contains the byte 0x81, which is not valid",
+        ),
+        (b"a,b\nx,1\ny\x81,2\n", "utf-8", "t.csv is not in utf-8: line 3 contains the byte 0x81"),
         (
             "a,b\nx,1\n".encode("utf-16-le"),
             "",
-            "line 1 has a NUL byte, .* in utf-16-le without .* Say so: encoding: utf-16-le",
+            "line 1 contains a NUL byte, .* in utf-16-le without .* Set `encoding` to utf-16-le",
         ),
-        ("a,b\nx,1\n".encode("utf-16-be"), "", "Say so: encoding: utf-16-be"),
-        ("a,b\nПетя,1\n".encode("utf-16-le") * 3, "", "encoding: utf-16-le"),
+        ("a,b\nx,1\n".encode("utf-16-be"), "", "Set `encoding` to utf-16-be"),
+        ("a,b\nПетя,1\n".encode("utf-16-le") * 3, "", "Set `encoding` to utf-16-le"),
     ],
 )
-def test_an_encoding_that_does_not_fit_is_refused(tmp_path, content, encoding, said):
+def test_a_wrong_encoding_is_refused(tmp_path, content, encoding, message):
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         tables.read(tmp_path / "t.csv", encoding=encoding)
 
 
-def test_a_guess_is_told_with_a_word_in_it(tmp_path):
-    file = written(tmp_path / "t.csv", GIVEN["cp1250"], "cp1250")
-    assert "line 1 has 'imiê': if that is wrong, encoding decides" in tables.read(file).attrs["notes"][-1]
+def test_a_guessed_encoding_is_reported_with_an_example(tmp_path):
+    file = write_text(tmp_path / "t.csv", BY_ENCODING["cp1250"], "cp1250")
+    assert "it reads 'imiê' in line 1. If that looks wrong, set `encoding`." in tables.read(file).attrs["notes"][-1]
 
 
-def test_utf_8_that_is_called_something_else_is_told(tmp_path):
-    frame = tables.read(written(tmp_path / "t.csv", "a,b\nürgen,1\n", "utf-8"), encoding="cp1252")
-    assert "All its bytes are UTF-8, though encoding is cp1252" in frame.attrs["notes"][-1]
+def test_valid_utf8_under_another_encoding_is_reported(tmp_path):
+    frame = tables.read(write_text(tmp_path / "t.csv", "a,b\nürgen,1\n", "utf-8"), encoding="cp1252")
+    assert "The whole file is valid UTF-8, but `encoding` is cp1252" in frame.attrs["notes"][-1]
 
 
-def test_utf_32_is_not_taken_for_utf_16(tmp_path):
-    assert tables.read(written(tmp_path / "t.csv", "a,b\nü,1\n", "utf-32"))["a"].tolist() == ["ü"]
+def test_utf_32_is_not_mistaken_for_utf_16(tmp_path):
+    assert tables.read(write_text(tmp_path / "t.csv", "a,b\nü,1\n", "utf-32"))["a"].tolist() == ["ü"]

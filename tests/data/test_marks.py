@@ -1,4 +1,4 @@
-"""Numbers of a text file that is read in parts: as those of the file that is read whole."""
+"""Numbers of a text file read in parts equal those of the file read as a whole."""
 
 import numpy as np
 import pytest
@@ -6,57 +6,59 @@ import pytest
 from lib.data import batches, marks, tables
 
 COLUMNS = {
-    "beside": ["1", "2", "3", "4", "5"],
+    "constant": ["1", "2", "3", "4", "5"],
     "plain": ["1024", "3.5", "-7", "1e3", "0.25"],
     "amounts": ["1,024", "12", "3,750.5", "1,000,000", "7"],
     "decimal commas": ["1,024", "3,75", "1.000,5", "12", "7,25"],
     "decimal commas and gaps": ["1,024", "", "3,75", "n/a", "0,5"],
     "thousands": ["1.024", "2.000", "12", "3.750", "999"],
-    "marked": ["$1", "$2", "$3.50", "$4", "$5"],
-    "signs": ["12-", "(3)", "−4", "5", "6"],
+    "currency": ["$1", "$2", "$3.50", "$4", "$5"],
+    "minus signs": ["12-", "(3)", "−4", "5", "6"],
     "units": ["10 kg", "11 kg", "12.5 kg", "13 kg", "14 kg"],
     "percent": ["1%", "2 %", "3.5%", "4%", "5%"],
     "missing": ["1", "-", "?", "n/a", "5"],
 }
-TOGETHER = ["decimal commas", "thousands"]  # what points are is told by another column's commas
+TOGETHER = ["decimal commas", "thousands"]  # the commas of one column decide the meaning of the other's points
 ROUNDS = 30
 
 
-def written(path, separator, names):
-    """A table of these columns, again and again, with rows that nobody's order gives away."""
+def write_table(path, separator, names):
+    """Write a table that repeats the values of these columns in shuffled order."""
     rows = [separator.join(names)] + [
-        separator.join(f'"{COLUMNS[name][(at * 7) % 5]}"' for name in names) for at in range(5 * ROUNDS)
+        separator.join(f'"{COLUMNS[name][(row * 7) % 5]}"' for name in names) for row in range(5 * ROUNDS)
     ]
     path.write_text("\n".join(rows) + "\n")
     return path
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("names", [[name] for name in COLUMNS if name != "beside"] + [TOGETHER], ids=" and ".join)
-def test_a_part_has_the_numbers_of_the_whole(tmp_path, names, separator):
-    path = written(tmp_path / "table.csv", separator, [*names, "beside"])
+@pytest.mark.parametrize("names", [[name] for name in COLUMNS if name != "constant"] + [TOGETHER], ids=" and ".join)
+def test_parts_have_the_numbers_of_the_whole_table(tmp_path, names, separator):
+    path = write_table(tmp_path / "table.csv", separator, [*names, "constant"])
     whole = tables.read(path)
-    dialect = batches.dialect_of(path)
-    known = batches.marks_of(path, dialect, 7)
-    parts = [marks.read_numbers(part, names, known) for part in batches.read(path, dialect, 2)]  # too few to tell by
+    dialect = batches.detect_dialect(path)
+    formats = batches.infer_number_formats(path, dialect, 7)
+    parts = [
+        marks.parse_numbers(part, names, formats) for part in batches.read(path, dialect, 2)
+    ]  # too few rows to infer from
     for name in names:
-        if whole[name].dtype.kind not in "if":  # none that a model would take for numbers
+        if whole[name].dtype.kind not in "if":  # models treat the column as text
             continue
-        got = [cell for part in parts for cell in part[name]]
-        read = np.array([np.nan if cell is None or isinstance(cell, str) else cell for cell in got], dtype=float)
-        np.testing.assert_array_equal(read, whole[name].to_numpy(dtype=float), err_msg=str(got[:5]))
+        cells = [cell for part in parts for cell in part[name]]
+        numbers = np.array([np.nan if cell is None or isinstance(cell, str) else cell for cell in cells], dtype=float)
+        np.testing.assert_array_equal(numbers, whole[name].to_numpy(dtype=float), err_msg=str(cells[:5]))
 
 
-def test_what_is_no_number_stays_as_it_is(tmp_path):
+def test_words_stay_text_and_missing_codes_become_none(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("size\n1\nlarge\nn/a\n\n2\n")
-    (part,) = batches.read(path, batches.dialect_of(path), 10)
-    part = marks.read_numbers(part, ["size", "not there"], {})
+    (part,) = batches.read(path, batches.detect_dialect(path), 10)
+    part = marks.parse_numbers(part, ["size", "not there"], {})
     assert part["size"].tolist() == [1.0, "large", None, 2.0]
 
 
-def test_columns_of_numbers_are_left_alone():
+def test_typed_columns_are_unchanged():
     import pandas as pd
 
     frame = pd.DataFrame({"size": [1.5, None], "word": ["1", "2"]})
-    assert marks.read_numbers(frame, ["size"], {}).equals(frame)
+    assert marks.parse_numbers(frame, ["size"], {}).equals(frame)

@@ -1,4 +1,4 @@
-"""Numbers reach NumPy as Arrow's own way to pandas brings them there, in as little memory as can be."""
+"""Conversion of Arrow columns to NumPy: the same values as pyarrow's own conversion, in less memory."""
 
 import weakref
 
@@ -22,78 +22,78 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("names", [list(COLUMNS), ["text", "truth"], ["gaps", "text"], ["decimal"]])
-def test_a_table_is_the_same_as_pandas_makes_it(names):
+def test_frame_equals_the_conversion_by_pyarrow(names):
     table = pa.table({name: COLUMNS[name] for name in names})
-    pd.testing.assert_frame_equal(tables.as_pandas(table), table.to_pandas())
+    pd.testing.assert_frame_equal(tables.arrow_to_pandas(table), table.to_pandas())
 
 
-def test_two_columns_of_one_name_stay_two():
+def test_columns_with_the_same_name_are_kept():
     table = pa.table([[1, 2], ["a", "b"], [3, 4]], names=["a", "b", "a"])
-    frame = tables.as_pandas(table)
+    frame = tables.arrow_to_pandas(table)
     assert list(frame.columns) == ["a", "b", "a"] and frame.iloc[:, 2].tolist() == [3, 4]
 
 
-def test_what_is_made_may_be_changed():
+def test_converted_columns_are_writable():
     table = pa.table({name: COLUMNS[name] for name in ("whole", "decimal", "small", "half")})
-    frame = tables.as_pandas(table)
+    frame = tables.arrow_to_pandas(table)
     for name in frame.columns:
         frame[name].to_numpy()[0] = 9
     assert (frame.iloc[0] == 9).all()
 
 
-def test_numbers_in_one_piece_stay_where_they_are():
+def test_single_chunks_are_not_copied():
     table = pa.table({"a": [1, 2, 3], "b": [0.5, None, 2.5], "c": [1, None, 3]})[1:]
     addresses = [table[name].chunk(0).buffers()[1].address + 8 for name in ("a", "b")]
-    frame = tables.as_pandas(table)
+    frame = tables.arrow_to_pandas(table)
     assert [frame[name].to_numpy().ctypes.data for name in ("a", "b")] == addresses
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"a": [2, 3], "b": [np.nan, 2.5], "c": [np.nan, 3.0]}))
 
 
-def test_memory_that_is_not_ours_to_change_is_copied():
-    kept = np.arange(3).tobytes()
-    table = pa.table({"a": pa.Array.from_buffers(pa.int64(), 3, [None, pa.py_buffer(kept)])})
-    frame = tables.as_pandas(table)
+def test_read_only_memory_is_copied():
+    read_only = np.arange(3).tobytes()
+    table = pa.table({"a": pa.Array.from_buffers(pa.int64(), 3, [None, pa.py_buffer(read_only)])})
+    frame = tables.arrow_to_pandas(table)
     frame.loc[0, "a"] = 9
-    assert frame["a"].tolist() == [9, 1, 2] and kept == np.arange(3).tobytes()
+    assert frame["a"].tolist() == [9, 1, 2] and read_only == np.arange(3).tobytes()
 
 
-@pytest.mark.parametrize("shares", [(0.5, 1.0), (1.0, 1.0), (0.01, 1.0)], ids=["as foreseen", "more", "fewer"])
-def test_rows_are_gathered_as_they_come(shares):
+@pytest.mark.parametrize("shares", [(0.5, 1.0), (1.0, 1.0), (0.01, 1.0)], ids=["as estimated", "more", "fewer"])
+def test_accumulated_rows_equal_the_appended_ones(shares):
     random = np.random.default_rng(0)
     numbers = pa.array(random.normal(size=5_000), mask=random.random(5_000) < 0.1)
     first = pa.table({"text": ["a"] * 3, "whole": [1, 2, 3], "number": [0.5, 1.5, float("nan")]})
     second = pa.table({"text": ["b"] * 5_000, "whole": pa.array([2**60, None] * 2_500), "number": numbers})
-    gathered = plain.Gathered()
+    accumulator = plain.RowAccumulator()
     for rows, share in zip((first, second), shares, strict=True):
-        gathered.add(rows, share)
-    found = gathered.table()
-    assert found["whole"].num_chunks == found["number"].num_chunks == 1
+        accumulator.append(rows, share)
+    table = accumulator.to_table()
+    assert table["whole"].num_chunks == table["number"].num_chunks == 1
     whole = pa.concat_tables([first, second])
-    assert found.select(["text", "whole"]).equals(whole.select(["text", "whole"]))
-    assert found["number"].null_count == whole["number"].null_count
-    np.testing.assert_array_equal(found["number"].to_numpy(), whole["number"].to_numpy())
+    assert table.select(["text", "whole"]).equals(whole.select(["text", "whole"]))
+    assert table["number"].null_count == whole["number"].null_count
+    np.testing.assert_array_equal(table["number"].to_numpy(), whole["number"].to_numpy())
 
 
-def test_rows_without_a_number_are_gathered_too():
-    gathered, rows = plain.Gathered(), pa.table({"a": ["x", None], "b": [True, False]})
+def test_rows_without_numbers_are_accumulated():
+    accumulator, rows = plain.RowAccumulator(), pa.table({"a": ["x", None], "b": [True, False]})
     for share in (0.5, 1.0):
-        gathered.add(rows, share)
-    assert gathered.table().equals(pa.concat_tables([rows, rows]))
+        accumulator.append(rows, share)
+    assert accumulator.to_table().equals(pa.concat_tables([rows, rows]))
 
 
-def test_batches_are_gone_one_by_one():
-    parts = [pa.record_batch({"a": np.arange(3) + place}) for place in range(4)]
-    alive = [weakref.ref(one) for one in parts]
-    arrays = plain.empty(pa.Table.from_batches(parts), without=(), encoded=())
-    batches, seen = [*parts], []
+def test_each_batch_is_released_before_the_next_is_copied():
+    parts = [pa.record_batch({"a": np.arange(3) + start}) for start in range(4)]
+    alive = [weakref.ref(part) for part in parts]
+    arrays = plain.allocate_arrays(pa.Table.from_batches(parts), exclude=(), encoded=())
+    batches, alive_counts = [*parts], []
     del parts
 
-    class Told(np.ndarray):
+    class CountingArray(np.ndarray):
         def __setitem__(self, rows, values):
-            seen.append(sum(one() is not None for one in alive))
+            alive_counts.append(sum(reference() is not None for reference in alive))
             super().__setitem__(rows, values)
 
-    filled = {0: arrays[0].view(Told)}
-    plain.fill(filled, batches)
+    filled = {0: arrays[0].view(CountingArray)}
+    plain.move_batches(batches, filled)
     assert filled[0].tolist() == [0, 1, 2, 1, 2, 3, 2, 3, 4, 3, 4, 5]
-    assert batches == [] and seen == [4, 3, 2, 1]
+    assert batches == [] and alive_counts == [4, 3, 2, 1]

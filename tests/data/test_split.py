@@ -121,9 +121,9 @@ class TestARowKeepsItsSide:
         assert same_hash(texts, texts.astype("category")) and same_hash(texts, texts.astype("string"))
 
     def test_when_texts_are_encoded_in_Arrow(self):
-        texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=tables.ARROW_TEXT)
+        texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=tables.ARROW_STRING)
         encoded = texts.astype("category")
-        assert tables.is_encoded(encoded) and tables.is_encoded(encoded[4:6])
+        assert tables.is_dictionary_encoded(encoded) and tables.is_dictionary_encoded(encoded[4:6])
         assert same_hash(texts, encoded) and same_hash(texts[4:6], encoded[4:6])
 
     def test_when_whole_numbers_lie_close(self):

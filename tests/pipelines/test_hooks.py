@@ -82,7 +82,7 @@ def test_from_the_table_to_production_by_hand_in_a_folder_with_an_odd_name(empty
     assert version.run_id == candidate.run_id
     assert version.tags["training_function"] == "linear"
     assert version.tags["test_data"] == prepared.test_data
-    run = backend.tracking.candidate(candidate.run_id)
+    run = backend.tracking.candidate_run(candidate.run_id)
     assert run.data.tags["pipeline"] == "base"
     assert run.data.params["train_data"] == prepared.train_data
     assert {"roc_auc", "train_roc_auc", "log_loss", "fit_seconds"} <= run.data.metrics.keys()
@@ -159,7 +159,7 @@ class TestChoosing:
         values = {name: value for name, value in parameters_for(workspace).items() if name != "run_name"}
         pipeline = get_pipeline(**values)
         preprocess(pipeline)
-        (run,) = pipeline.backend.tracking.client.search_runs([pipeline.backend.tracking.experiment(NAME)])
+        (run,) = pipeline.backend.tracking.client.search_runs([pipeline.backend.tracking.experiment_id(NAME)])
         assert "run_name" not in run.data.tags
 
 
@@ -252,9 +252,9 @@ class TestOneHookAtATime:
         assert asked.pop("request").seed == 7
         assert asked == {"name": "linear", "columns": ["size", "luck", "colour"], "strength": 3}
         backend = pipeline.backend
-        run = backend.tracking.candidate(candidate.run_id)
+        run = backend.tracking.candidate_run(candidate.run_id)
         assert run.data.params["hyperparameters.strength"] == "3"
-        model = backend.tracking.load_model(backend.tracking.model_folder(*backend.tracking.source_of(run)))
+        model = backend.tracking.load_model(backend.tracking.model_folder(*backend.tracking.model_source(run)))
         assert [name for name, _ in model.steps] == ["columntransformer", "logisticregression"]
 
     def test_accept_can_hold_back_what_the_gates_let_go(self, trained):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib.data import marks
-from lib.data.counts import Mark
+from lib.data.counts import NumberFormat
 from lib.scoring import batch
 from lib.scoring.model import load
 from lib.scoring.scorer import Scorer
@@ -28,7 +28,7 @@ def rows():
 def test_answers_are_those_of_the_endpoint_whatever_the_file_s_types(scorer, rows, as_text):
     own = scorer.score(json.dumps({"data": rows.to_dict("records")}))
     table = (
-        marks.read_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
+        marks.parse_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
         if as_text
         else rows.assign(when=pd.to_datetime(rows["when"]))
     )
@@ -64,5 +64,5 @@ def test_a_column_that_may_be_missing_may_be_left_out(scorer, rows):
 
 def test_decimal_commas_and_codes_of_text(scorer, rows):
     table = rows.assign(fare="12,5", city="00501")
-    scored = batch.score(scorer, marks.read_numbers(table, ["fare"], {"fare": Mark.DECIMAL_COMMA}))
+    scored = batch.score(scorer, marks.parse_numbers(table, ["fare"], {"fare": NumberFormat.DECIMAL_COMMA}))
     assert scored.values["fare"] == [12.5] * 4 and scored.values["city"] == ["00501"] * 4

@@ -77,7 +77,7 @@ def test_a_version_that_differs_in_the_last_bit_is_taken_down_and_the_old_one_ne
         with pytest.raises(EndpointError, match="answers otherwise than the model in 2 of 2 rows"):
             endpoint.deploy(tmp_path / "nudged", "2", check=check)
         after = endpoint.status()
-        assert (after.version, after.beside, after.workers) == ("1", "", before.workers)
+        assert (after.version, after.other_version, after.workers) == ("1", "", before.workers)
         assert Client(after.url, endpoint.keys()["primary"]).ask()[1]["model"]["version"] == "1"
     finally:
         endpoint.stop()

@@ -131,7 +131,7 @@ def test_values_arrive_as_in_training(scorer):
 )
 def test_dates_are_iso_and_zones_become_utc(scorer, said, meant):
     column = next(column for column in scorer.model.columns if column.name == "when")
-    assert not list(column.misfits([said]))
+    assert not list(column.invalid_values([said]))
     assert column.kind.array([said])[0] == np.datetime64(meant)
 
 

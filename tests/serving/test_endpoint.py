@@ -128,16 +128,16 @@ def test_redeployment_under_load_fails_no_request(models, live):
     assert checked == ["2"] and counts.keys() == {"1", "2"}
     # The version before stands by, in the same endpoint process.
     assert (after.url, after.pid, after.version) == (before.url, before.pid, "2")
-    assert "version 1 stands by" in after.beside
+    assert "version 1 stands by" in after.other_version
 
 
 def test_interrupted_check_leaves_the_old_version_alone_and_nobody_else_deploys_meanwhile(models, live):
     before = live.status()
 
     def check(url, key):
-        with pytest.raises(EndpointError, match=f"Process {os.getpid()} is deploying to the endpoint flights"):
+        with pytest.raises(EndpointError, match=f"endpoint flights is being .* by process {os.getpid()}, since"):
             LocalEndpoint(live.folder, "flights").deploy(models / "classifier", "other", timeout_seconds=0.1)
-        with pytest.raises(EndpointError, match=f"Process {os.getpid()} is deploying to the endpoint flights"):
+        with pytest.raises(EndpointError, match=f"endpoint flights is being .* by process {os.getpid()}, since"):
             LocalEndpoint(live.folder, "flights").stop()
         raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ from benchmarks.rollout import through_everything
 from lib.errors import EndpointError
 from lib.scoring.model import load
 from lib.serving import process
-from lib.serving.deploying.endpoint import Keeping, LocalEndpoint
+from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout, Watch
 from tests.processes import has_ended
 from tests.served_models import ROW, Client
@@ -94,7 +94,7 @@ def wait_until(true, seconds=60):
 
 def test_share_mirror_all_and_back(models, live):
     status = live.deploy(models / "regressor", "2", rollout=Rollout(percent=0))
-    assert (status.version, set(ask(live, 20))) == ("1", {"1"}) and "gets 0 %" in status.beside
+    assert (status.version, set(ask(live, 20))) == ("1", {"1"}) and "gets 0 %" in status.other_version
     named = next(path.name for path in (live.folder / "deployments").glob("2-*"))
     assert ask(live, azureml_model_deployment=named) == ["2"]
     assert Client(status.url, live.keys()["primary"]).ask(azureml_model_deployment="none")[0] == 404
@@ -102,12 +102,12 @@ def test_share_mirror_all_and_back(models, live):
     live.shift(0, mirror=100)
     assert set(ask(live, 10)) == {"1"}
     # A regressor answers otherwise than a classifier.
-    wait_until(lambda: "0 of 10 answers the same" in live.status().beside)
+    wait_until(lambda: "0 of 10 answers the same" in live.status().other_version)
     live.shift(50)
     assert set(ask(live, 60)) == {"1", "2"}
     assert (live.shift(100).version, set(ask(live, 10))) == ("2", {"2"})
     back = live.roll_back()
-    assert (back.version, back.beside, set(ask(live, 10))) == ("1", "", {"1"})
+    assert (back.version, back.other_version, set(ask(live, 10))) == ("1", "", {"1"})
     with pytest.raises(EndpointError, match="no version before this one"):
         live.roll_back()
     with pytest.raises(EndpointError, match="no new version"):
@@ -116,7 +116,7 @@ def test_share_mirror_all_and_back(models, live):
 
 def test_the_version_before_comes_up_again_after_it_was_let_go(models, live):
     live.deploy(models / "classifier", "2", rollout=Rollout(watch_minutes=0))
-    wait_until(lambda: not live.status().beside)
+    wait_until(lambda: not live.status().other_version)
     assert ask(live) == ["2"] and live.roll_back().version == "1" and ask(live) == ["1"]
     assert live.roll_back().version == "2" and ask(live) == ["2"]
 
@@ -132,7 +132,7 @@ def test_a_broken_limit_takes_all_traffic_back_and_no_request_fails(live, flawed
     live.deploy(flawed, "2", rollout=Rollout(**limits), check=lambda url, key: Client(url, key).ask())
     assert ask(live) == ["2"]
     ask(live, 45, note=note)
-    wait_until(lambda: live.status().version == "1" and not live.status().beside)
+    wait_until(lambda: live.status().version == "1" and not live.status().other_version)
     assert why in live.status().events[-1] and set(ask(live, 5, note=note)) == {"1"}
 
 
@@ -167,7 +167,7 @@ def test_no_request_fails_through_a_rollout_a_rollback_killed_workers_and_new_ke
 
 
 def test_what_was_asked_is_kept_by_day(models, live):
-    live.deploy(models / "classifier", "2", keeping=Keeping(columns=("age", "city")))
+    live.deploy(models / "classifier", "2", request_log=RequestLogSettings(columns=("age", "city")))
     ask(live, 3)
     Client(live.status().url, live.keys()["primary"]).ask(body='{"data": []}')
     wait_until(lambda: list(live.folder.glob("requests/day=*/v2-*.parquet")))

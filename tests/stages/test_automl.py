@@ -55,7 +55,7 @@ def searched(prepared, monkeypatch):
 
 def children(pipeline, run_id):
     tracking = pipeline.backend.tracking
-    found = tracking.client.search_runs([tracking.experiment(NAME)], f"tags.mlflow.parentRunId = '{run_id}'")
+    found = tracking.client.search_runs([tracking.experiment_id(NAME)], f"tags.mlflow.parentRunId = '{run_id}'")
     return {one.info.run_name: one for one in found}
 
 
@@ -84,4 +84,4 @@ def test_the_best_is_logged_with_its_leaderboard_and_evaluated_like_any_candidat
 def test_a_warning_stands_in_the_record_and_on_the_page(searched, capsys):
     pipeline, winner = searched("The time was up.")
     assert "Warning: The time was up." in capsys.readouterr().out
-    assert pipeline.backend.tracking.candidate(winner.run_id).data.tags["warning"] == "The time was up."
+    assert pipeline.backend.tracking.candidate_run(winner.run_id).data.tags["warning"] == "The time was up."

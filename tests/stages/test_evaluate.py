@@ -76,7 +76,7 @@ class TestBestOfSeveral:
         scores = pipeline.evaluate().table
         tracking, test = pipeline.backend.tracking, test_rows(pipeline)
         for name, run_id in runs.items():
-            model = tracking.load_model(tracking.model_folder(*tracking.source_of(tracking.candidate(run_id))))
+            model = tracking.load_model(tracking.model_folder(*tracking.model_source(tracking.candidate_run(run_id))))
             assert scores.loc[f"by_{name}", "accuracy"] == pytest.approx((model.predict(test) == test["bought"]).mean())
 
     def test_only_the_candidates_that_are_named_take_part(self, with_rivals):
@@ -96,7 +96,7 @@ class TestBestOfSeveral:
     def test_the_decision_is_kept_where_people_look(self, with_rivals):
         pipeline = pipeline_in(with_rivals)
         decision = pipeline.evaluate().decision
-        run = pipeline.backend.tracking.candidate(pipeline._run_id)
+        run = pipeline.backend.tracking.candidate_run(pipeline._run_id)
         assert run.data.tags["decision"] == decision
         assert "by_size.roc_auc" in run.data.metrics
         artifacts = {one.path for one in pipeline.backend.tracking.client.list_artifacts(run.info.run_id, "charts")}
@@ -235,7 +235,7 @@ class TestAnotherSplit:
         version = pipeline.backend.models(NAME).versions()[0]
         folder = pipeline.backend.tracking.model_folder(version.source, version.sha256)
         trained_on = pipeline.backend.read_table(
-            pipeline.backend.tracking.candidate(version.run_id).data.params["train_data"]
+            pipeline.backend.tracking.candidate_run(version.run_id).data.params["train_data"]
         )
         fair = test[~test["size"].isin(trained_on["size"])]
         assert 20 <= len(fair) < len(test)
@@ -286,7 +286,7 @@ class TestNothingMoves:
     def test_a_run_that_trained_nothing(self, trained):
         pipeline = pipeline_in(trained)
         client = pipeline.backend.tracking.client
-        (run,) = client.search_runs([pipeline.backend.tracking.experiment(NAME)], "tags.stage = 'preprocess'")
+        (run,) = client.search_runs([pipeline.backend.tracking.experiment_id(NAME)], "tags.stage = 'preprocess'")
         with pytest.raises(DataError, match="logged no model"):
             pipeline_in(trained, candidates=[run.info.run_id]).evaluate()
         assert versions_of(pipeline) == ([], None)
@@ -294,7 +294,7 @@ class TestNothingMoves:
     def test_a_candidate_whose_files_were_altered(self, trained):
         pipeline = pipeline_in(trained)
         (run_id,) = pipeline._with_inputs("candidates").candidates
-        source, sha256 = pipeline.backend.tracking.source_of(pipeline.backend.tracking.candidate(run_id))
+        source, sha256 = pipeline.backend.tracking.model_source(pipeline.backend.tracking.candidate_run(run_id))
         (pipeline.backend.tracking.model_folder(source, sha256) / "MLmodel").write_text("")
         with pytest.raises(DataError, match="SHA-256 differs"):
             pipeline.evaluate()

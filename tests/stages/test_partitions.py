@@ -14,7 +14,7 @@ import pytest
 
 from lib import backends, metrics, training
 from lib.data import contract, profile
-from lib.data.partitions import parts
+from lib.data.partitions import list_partitions
 from lib.errors import DataError, ParameterError
 from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
@@ -133,19 +133,19 @@ def test_no_scheduler_at_the_address_is_told(tmp_path, monkeypatch):
 class TestParts:
     def test_text_is_written_as_parquet_in_the_types_of_its_first_rows(self, tmp_path):
         table(50).to_csv(tmp_path / "shop.csv", index=False)
-        found = parts(str(tmp_path / "shop.csv"), tmp_path / "scratch")
+        found = list_partitions(str(tmp_path / "shop.csv"), tmp_path / "scratch")
         pd.testing.assert_frame_equal(found[0].read(["luck"]), table(50).drop(columns="luck"))
 
     def test_an_encoding_that_is_asked_for_is_taken(self, tmp_path):
         (tmp_path / "shop.csv").write_bytes("miasto,n\nŁódź,1\n".encode("cp1250"))
-        found = parts(str(tmp_path / "shop.csv"), tmp_path / "scratch", "cp1250")
+        found = list_partitions(str(tmp_path / "shop.csv"), tmp_path / "scratch", "cp1250")
         assert found[0].read()["miasto"].tolist() == ["Łódź"]
 
     def test_codes_in_text_are_refused(self, tmp_path):
         (tmp_path / "shop.csv").write_text("zip,n\n10501,1\n00501,2\n")
-        with pytest.raises(DataError, match="zip hold codes such as 00501"):
-            parts(str(tmp_path / "shop.csv"), tmp_path / "scratch")
+        with pytest.raises(DataError, match="zip contain codes such as 00501"):
+            list_partitions(str(tmp_path / "shop.csv"), tmp_path / "scratch")
 
     def test_an_address_is_refused(self, tmp_path):
-        with pytest.raises(DataError, match="engine dask reads files that all workers see"):
-            parts("https://example.com/shop.csv", tmp_path)
+        with pytest.raises(DataError, match="engine dask reads files that all workers can access"):
+            list_partitions("https://example.com/shop.csv", tmp_path)

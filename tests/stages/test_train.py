@@ -41,7 +41,7 @@ def test_a_regression_has_its_metrics_and_its_charts(workspace):
     tracking = pipeline.backend.tracking
     charts = {one.path for one in tracking.client.list_artifacts(candidate.run_id, "charts")}
     assert charts == {"charts/residuals.png", "charts/importance.png"}
-    logged = tracking.candidate(candidate.run_id).data.metrics
+    logged = tracking.candidate_run(candidate.run_id).data.metrics
     for name in metrics.names("regression"):
         assert logged[name] == pytest.approx(candidate.scores.loc[name, "test rows"])
         assert logged[f"train_{name}"] == pytest.approx(candidate.scores.loc[name, "training rows"])
@@ -53,9 +53,9 @@ def test_scores_are_those_of_the_model_on_the_test_rows(trained):
     (run_id,) = tracking.newest_candidates(
         NAME, tracking.newest_output(NAME, "preprocess", "train_data"), "bought", "binary"
     )
-    run = tracking.candidate(run_id)
+    run = tracking.candidate_run(run_id)
     test = pipeline.backend.read_table(run.data.params["test_data"])
-    model = tracking.load_model(tracking.model_folder(*tracking.source_of(run)))
+    model = tracking.load_model(tracking.model_folder(*tracking.model_source(run)))
     assert run.data.metrics["accuracy"] == pytest.approx((model.predict(test) == test["bought"]).mean())
     assert run.data.metrics["test_rows"] == len(test)
 
@@ -71,7 +71,7 @@ def test_a_training_function_that_is_none_is_named_with_the_nearest_one(prepared
     with pytest.raises(InputError, match="Did you mean 'linear'"):
         pipeline.train()
     (failed,) = pipeline.backend.tracking.client.search_runs(
-        [pipeline.backend.tracking.experiment(NAME)], "tags.stage = 'train'"
+        [pipeline.backend.tracking.experiment_id(NAME)], "tags.stage = 'train'"
     )
     assert failed.info.status == "FAILED"
 
@@ -116,7 +116,7 @@ def test_a_value_missing_on_the_test_side_only_and_booleans_with_missing_ones_ar
     model = DummyClassifier().fit(rows, rows["whole"])
     with pipeline.backend.tracking.run(NAME, "train", "odd", {}) as run_id:
         pipeline.backend.tracking.log_model(model, rows.head(2), rows, {})
-    source, _ = pipeline.backend.tracking.source_of(pipeline.backend.tracking.candidate(run_id))
+    source, _ = pipeline.backend.tracking.model_source(pipeline.backend.tracking.candidate_run(run_id))
     inputs = mlflow.models.get_model_info(source.removeprefix("file://")).signature.inputs.to_dict()
     assert {one["name"]: (one["type"], one["required"]) for one in inputs} == {
         "sure": ("boolean", False),

@@ -34,7 +34,7 @@ from sklearn.pipeline import Pipeline
 from lib import metrics
 from lib.automl import EngineResult, SearchRequest, Trial
 from lib.automl.trials import fallback
-from lib.automl.trials.worker_pool import LOOK_SECONDS, environment
+from lib.automl.trials.worker_pool import CHECK_INTERVAL_SECONDS, environment
 from lib.errors import StageError
 from lib.training.features import TableEncoder, target_array
 
@@ -145,7 +145,7 @@ def _run_process(folder: Path, deadline: float, max_bytes: int) -> str:
             if _memory_bytes(process.pid) > max_bytes:
                 return f"The engine took more than {max_bytes / 2**30:.1f} GB of memory"
             with suppress(subprocess.TimeoutExpired):
-                process.wait(min(LOOK_SECONDS, max(deadline - time.monotonic(), 0.01)))
+                process.wait(min(CHECK_INTERVAL_SECONDS, max(deadline - time.monotonic(), 0.01)))
         return f"The engine's process ended with exit code {process.returncode}"
     finally:
         with suppress(ProcessLookupError):  # all of its processes have ended

@@ -1,24 +1,16 @@
-"""A process that imports what models need, and forks the workers that fit them.
+"""A worker of an AutoML search: a process that reads tasks from its connection and answers with their results.
 
-::
-
-    python -m lib.automl.trials.worker <descriptor> <folder>
-
-For each socket that it is sent on the descriptor it forks a worker, which reads tasks there and answers them; models
-and predictions go into files of the folder. A worker ends when the other side hangs up, in the midst of a fit too, and
-so does this process.
+A fork server (`lib.forkserver`) imports what models need, and forks the workers. Models and predictions go into files
+of a shared folder. A worker ends when its connection is closed, even in the middle of a fit.
 """
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import pickle
 import queue
-import signal
 import socket
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -26,12 +18,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-_IMPORTED = ("lib.automl.trials.blend", "lib.automl.trials.families", "lib.training.features", "lightgbm")
+import numpy as np
+
+# None of these may start a thread when it is imported: a fork would lose it.
+_IMPORTS = ("lib.automl.trials.blend", "lib.automl.trials.families", "lib.training.features", "lightgbm")
 
 
 @dataclass(frozen=True)
 class Encode:
-    """Read ``table.pkl`` (X, y, X_test) and write the features."""
+    """The task of reading ``table.pkl`` (X, y, X_test) and writing its features."""
 
     seed: int
     is_classification: bool
@@ -40,7 +35,15 @@ class Encode:
 
 @dataclass(frozen=True)
 class Encoded:
-    """How many features there are, and the share of a core that the worker had."""
+    """The result of `Encode`.
+
+    Attributes
+    ----------
+    features : int
+        Number of features.
+    core : float
+        Share of a core that the worker got meanwhile, 0 to 1.
+    """
 
     features: int
     core: float
@@ -48,19 +51,27 @@ class Encoded:
 
 @dataclass(frozen=True)
 class FitFold:
-    """FitRequest a family on the rows outside a fold, or on all where it leaves some out itself.
+    """The task of fitting a model on the rows outside a fold.
 
     Attributes
     ----------
-    name, family : str
+    name : str
+        Name of the configuration.
+    family : str
+        Name of the model family.
     settings : dict
+        Hyperparameters.
     fold : int
+        Number of the fold.
     seconds : float
-        That it may take, beginning now.
+        Time limit, from the start of the task.
     task : str
+        ``"binary"``, ``"multiclass"`` or ``"regression"``.
     seed : int
+        Seed of the model.
     bagged : bool
-        Whether on all: the fold then stands for one part of the trees.
+        Whether to fit on all rows, because the model itself leaves some out for each tree; the fold then stands for a
+        part of the trees.
     """
 
     name: str
@@ -75,130 +86,198 @@ class FitFold:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fold that was fitted; its files are ``<name>-<fold>.model`` and ``.npz``."""
+    """The result of `FitFold`, whose files are ``<name>-<fold>.model`` and ``<name>-<fold>.npz``.
+
+    Attributes
+    ----------
+    seconds : float
+        Duration of the fit.
+    row_ms : float
+        Milliseconds to predict one row.
+    megabytes : float
+        Size of the pickled model.
+    """
 
     seconds: float
     row_ms: float
     megabytes: float
 
 
-def encode(task: Encode, folder: Path) -> Encoded:
-    """Write the features of a table, and the encoder."""
-    import numpy as np
+class WorkerTarget:
+    """The target of the fork server; see `lib.forkserver.Target`.
 
-    from lib.training.features import TableEncoder, target_array
+    Parameters
+    ----------
+    folder : Path
+        The folder of tables, models and predictions.
+    """
 
-    begun, worked = time.perf_counter(), time.process_time()
-    X, y, X_test = pickle.loads((folder / "table.pkl").read_bytes())
-    encoder = TableEncoder("trees", task.is_classification, task.seed, month_first=task.month_first)
-    target = target_array(y, task.is_classification)
-    F = np.ascontiguousarray(encoder.fit_transform(X, target))
-    F_test = np.ascontiguousarray(encoder.transform(X_test))
-    np.save(folder / "train.npy", F)
-    np.save(folder / "test.npy", F_test)
-    (folder / "encoder.pkl").write_bytes(pickle.dumps(encoder))
-    (folder / "kinds.pkl").write_bytes(pickle.dumps(encoder.feature_kinds()))
-    return Encoded(F.shape[1], (time.process_time() - worked) / max(time.perf_counter() - begun, 1e-6))
+    forks = True
+    facts: dict[str, Any] = {}
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def before_fork(self) -> None:
+        """Do nothing: everything is imported."""
+
+    def serve(self, connection: socket.socket) -> None:
+        """Work on tasks until the connection is closed."""
+        work(Connection(connection.detach()), self._folder)
 
 
-def fit(task: FitFold, folder: Path) -> Fitted:
-    """FitRequest, let the model answer the rows of its fold and the test rows, and measure one row."""
-    import numpy as np
-
-    from lib.automl.trials.blend import Member
-    from lib.automl.trials.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
-    from lib.automl.trials.latency import measure_row_ms
-
-    started = time.monotonic()
-    F, F_test = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("train", "test"))
-    labels = np.load(folder / "labels.npy")
-    folds = np.load(folder / "folds.npy")
-    kinds = pickle.loads((folder / "kinds.pkl").read_bytes())
-    learns = (folds != task.fold) | task.bagged
-    seen, unseen = np.flatnonzero(learns), np.flatnonzero(~learns)
-    learnt, target, is_classification = np.asarray(F[seen]), labels[seen], task.task != "regression"
-    present, watched, classes = None, unseen, 1
-    if is_classification:
-        present, target = np.unique(target, return_inverse=True)
-        watched = unseen[np.isin(labels[unseen], present)]
-        classes = int(labels.max()) + 1
-    truth = labels[watched] if present is None else np.searchsorted(present, labels[watched])
-    told = FitRequest(
-        task.task,
-        task.settings,
-        len(seen),
-        np.asarray(F[watched]),
-        truth,
-        kinds,
-        task.seed + task.fold if task.bagged else task.seed,
-        started + task.seconds,
-    )
-    if task.bagged:
-        model, said = BAGGED_FIT_FUNCTIONS[task.family](learnt, target, told)
-    else:
-        model = None if present is not None and len(present) == 1 else FIT_FUNCTIONS[task.family](learnt, target, told)
-    member = Member(model, None if present is None else present.tolist(), classes)
-    seconds = time.monotonic() - started
-    answers = {
-        "unseen": member.predict_outputs(np.asarray(F[unseen])),
-        "test": member.predict_outputs(np.asarray(F_test)),
-    }
-    if not all(np.isfinite(answer).all() for answer in answers.values()):
-        raise ValueError("its predictions are no numbers")
-    if task.bagged:
-        answers["unseen"] = said
-    row = np.asarray(F_test[:1])
-    row_ms = measure_row_ms(lambda: member.predict_outputs(row))
-    pickled = pickle.dumps(member)
-    (folder / f"{task.name}-{task.fold}.model").write_bytes(pickled)
-    np.savez(folder / f"{task.name}-{task.fold}.npz", **answers)
-    return Fitted(seconds, row_ms, len(pickled) / 1e6)
+def load(folder: str) -> WorkerTarget:
+    """Import what models need; a fork server calls this once."""
+    for name in _IMPORTS:
+        importlib.import_module(name)
+    return WorkerTarget(Path(folder))
 
 
 def work(connection: Connection, folder: Path) -> None:
-    """Answer tasks until the other side is gone; the first answer is this process's id."""
-    tasks: queue.SimpleQueue = queue.SimpleQueue()
+    """Answer tasks until the other side closes the connection."""
+    tasks: queue.SimpleQueue[Encode | FitFold] = queue.SimpleQueue()
 
-    def listen() -> None:
+    def receive() -> None:
         try:
             while True:
                 tasks.put(connection.recv())
         except (EOFError, OSError):
             os._exit(0)
 
-    connection.send(os.getpid())
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=receive, daemon=True).start()
     while True:
         task = tasks.get()
+        result: Encoded | Fitted | str
         try:
-            answer = encode(task, folder) if isinstance(task, Encode) else fit(task, folder)
+            result = encode(task, folder) if isinstance(task, Encode) else fit(task, folder)
         except Exception as error:
-            answer = f"{type(error).__name__}: {error}"
-        connection.send(answer)
+            result = f"{type(error).__name__}: {error}"
+        connection.send(result)
 
 
-def main() -> None:
-    """Fork a worker for each socket that comes."""
-    channel, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
-    # Of what is imported here nothing may have started a thread: a fork has none but its own.
-    for name in _IMPORTED:
-        importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not waited for
-    gc.freeze()
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
-        if not data:
-            return
-        if os.fork() == 0:
-            try:
-                channel.close()
-                work(Connection(descriptors[0]), folder)
-            finally:
-                os._exit(1)
-        os.close(descriptors[0])
+def encode(task: Encode, folder: Path) -> Encoded:
+    """Write the features of a table, and the fitted encoder."""
+    from lib.training.features import TableEncoder, target_array
+
+    started, cpu_started = time.perf_counter(), time.process_time()
+    X, y, X_test = pickle.loads((folder / "table.pkl").read_bytes())
+    encoder = TableEncoder("trees", task.is_classification, task.seed, month_first=task.month_first)
+    features = np.ascontiguousarray(encoder.fit_transform(X, target_array(y, task.is_classification)))
+    test_features = np.ascontiguousarray(encoder.transform(X_test))
+    np.save(folder / "train.npy", features)
+    np.save(folder / "test.npy", test_features)
+    (folder / "encoder.pkl").write_bytes(pickle.dumps(encoder))
+    (folder / "kinds.pkl").write_bytes(pickle.dumps(encoder.feature_kinds()))
+    core = (time.process_time() - cpu_started) / max(time.perf_counter() - started, 1e-6)
+    return Encoded(features.shape[1], core)
 
 
-if __name__ == "__main__":
-    from lib.automl.trials import worker  # tasks name its classes, which are not those of __main__
+@dataclass(frozen=True)
+class _Split:
+    """The rows of a fold's fit.
 
-    worker.main()
+    Attributes
+    ----------
+    features : ndarray of shape (rows, features)
+        All training rows.
+    labels : ndarray of shape (rows,)
+        Class numbers, or a regression's target.
+    learn, held_out : ndarray of int
+        Positions of the rows to fit on, and of the fold's rows.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    learn: np.ndarray
+    held_out: np.ndarray
+
+
+def _read_split(task: FitFold, folder: Path) -> _Split:
+    folds = np.load(folder / "folds.npy")
+    is_learnt = (folds != task.fold) | task.bagged
+    return _Split(
+        np.load(folder / "train.npy", mmap_mode="r"),
+        np.load(folder / "labels.npy"),
+        np.flatnonzero(is_learnt),
+        np.flatnonzero(~is_learnt),
+    )
+
+
+def fit(task: FitFold, folder: Path) -> Fitted:
+    """FitRequest a model, write it with its predictions for the fold's rows and the test rows, and time one row."""
+    from lib.automl.trials.blend import Member
+    from lib.automl.trials.latency import measure_row_ms
+
+    started = time.monotonic()
+    split = _read_split(task, folder)
+    classes, present = 1, None
+    if task.task != "regression":
+        classes, present = int(split.labels.max()) + 1, np.unique(split.labels[split.learn])
+    model, held_out_answers = _fit_model(
+        task, split, present, pickle.loads((folder / "kinds.pkl").read_bytes()), started
+    )
+    member = Member(model, None if present is None else present.tolist(), classes)
+    seconds = time.monotonic() - started
+    test_features = np.load(folder / "test.npy", mmap_mode="r")
+    answers = {
+        "unseen": member.predict_outputs(np.asarray(split.features[split.held_out])),
+        "test": member.predict_outputs(np.asarray(test_features)),
+    }
+    if not all(np.isfinite(answer).all() for answer in answers.values()):
+        raise ValueError("its predictions are not finite")
+    if task.bagged:
+        answers["unseen"] = held_out_answers
+    row = np.asarray(test_features[:1])
+    row_ms = measure_row_ms(lambda: member.predict_outputs(row))
+    pickled = pickle.dumps(member)
+    (folder / f"{task.name}-{task.fold}.model").write_bytes(pickled)
+    np.savez(folder / f"{task.name}-{task.fold}.npz", unseen=answers["unseen"], test=answers["test"])
+    return Fitted(seconds, row_ms, len(pickled) / 1e6)
+
+
+def _fit_model(
+    task: FitFold, split: _Split, present: np.ndarray | None, kinds: list[str], started: float
+) -> tuple[Any, Any]:
+    """FitRequest the estimator of a fold.
+
+    Parameters
+    ----------
+    present : ndarray or None
+        Classes that occur in the rows to fit on; None for a regression.
+    kinds : list of str
+        The kind of each feature.
+    started : float
+        Start of the task, on the clock of `time.monotonic`.
+
+    Returns
+    -------
+    model : estimator or None
+        None if only one class is present.
+    held_out_answers : ndarray or None
+        Predictions of a bagged model for rows that it left out; None for other models.
+    """
+    from lib.automl.trials.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
+
+    target, watched = split.labels[split.learn], split.held_out
+    truth = split.labels[watched]
+    if present is not None:
+        # Families number the classes they get without gaps.
+        target = np.searchsorted(present, target)
+        watched = watched[np.isin(truth, present)]
+        truth = np.searchsorted(present, split.labels[watched])
+    options = FitRequest(
+        task.task,
+        task.settings,
+        len(split.learn),
+        np.asarray(split.features[watched]),
+        truth,
+        kinds,
+        task.seed + task.fold if task.bagged else task.seed,
+        started + task.seconds,
+    )
+    features = np.asarray(split.features[split.learn])
+    if task.bagged:
+        return BAGGED_FIT_FUNCTIONS[task.family](features, target, options)
+    if present is not None and len(present) == 1:
+        return None, None
+    return FIT_FUNCTIONS[task.family](features, target, options), None

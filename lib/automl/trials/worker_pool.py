@@ -1,13 +1,10 @@
-"""Workers side by side: tasks go in, answers come out, and nothing outlives the search."""
+"""A pool of worker processes that fit models: tasks go in, results come out, and nothing outlives the search."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -18,30 +15,41 @@ from typing import Any
 import psutil
 
 from lib.errors import StageError
+from lib.forkserver import PID, ForkServer
 from lib.paths import ROOT
 
-LOOK_SECONDS = 0.5
+CHECK_INTERVAL_SECONDS = 0.5
 _LOG = "log.txt"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Pool:
-    """Processes that fit models, each with one thread, in a folder of their own.
+    """Processes that fit models, each with one thread, and a folder in which they exchange files.
 
     Parameters
     ----------
     workers : int
+        Number of processes.
     memory_bytes : int
-        What they may take together; one that takes more than its share is ended.
+        Memory limit of all together; a process that exceeds its share is ended.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder of tables, models and predictions; it is deleted at the end.
     """
 
     def __init__(self, workers: int, memory_bytes: int):
         self.folder = Path(tempfile.mkdtemp(prefix="millrace-automl-"))
-        self._share = memory_bytes / workers
-        self._channel, theirs = socket.socketpair()
-        with theirs:
-            self._process = _started(theirs.fileno(), self.folder)
-        self._workers = [self._new() for _ in range(workers)]
+        self._memory_share = memory_bytes / workers
+        self._server = ForkServer(
+            "lib.automl.trials.worker",
+            [str(self.folder)],
+            environment=environment(dict.fromkeys(_THREADS, "1")),
+            log=self.folder / _LOG,
+            new_session=True,
+        )
+        self._workers = [self._new_worker() for _ in range(workers)]
 
     def __enter__(self) -> Pool:
         return self
@@ -49,112 +57,112 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.connection.close()
-        self._channel.close()
+        self._server.close()
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            os.killpg(self._server.process.pid, signal.SIGKILL)
+        self._server.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _new(self) -> _Worker:
+    def _new_worker(self) -> _Worker:
         try:
-            return _Worker(self._channel)
+            return _Worker(self._server)
         except OSError as error:
-            said = (self.folder / _LOG).read_text(errors="replace").strip().splitlines()[-3:]
-            raise StageError(f"The process that fits models has ended: {' '.join(said) or error}") from error
+            log = (self.folder / _LOG).read_text(errors="replace").strip().splitlines()[-3:]
+            raise StageError(f"The process that fits models has ended: {' '.join(log) or error}") from error
 
     @property
     def free(self) -> bool:
-        """Whether a worker has nothing to do."""
+        """Whether a worker has no task."""
         return any(worker.task is None for worker in self._workers)
 
     @property
     def busy(self) -> bool:
-        """Whether a worker has something to do."""
+        """Whether a worker has a task."""
         return any(worker.task is not None for worker in self._workers)
 
     def submit(self, task: Any) -> None:
         """Give a task to a worker that has none."""
-        next(worker for worker in self._workers if worker.task is None).take(task)
+        next(worker for worker in self._workers if worker.task is None).start(task)
 
     def answers(self, until: float) -> list[tuple[Any, Any]]:
-        """Tasks that are done, with their answers; none where it is `until` before one is.
+        """Wait for finished tasks, and return them with their results; empty if none is finished in time.
 
-        An answer is what the worker says, or a text: why there is none.
+        Parameters
+        ----------
+        until : float
+            The time limit, on the clock of `time.monotonic`.
+
+        Returns
+        -------
+        list of tuple
+            Task and result: what the worker returned, or a text with the reason why there is no result.
         """
-        while self.busy and (left := until - time.monotonic()) > 0:
-            found = []
-            wait([worker.connection for worker in self._workers if worker.task is not None], min(left, LOOK_SECONDS))
+        while self.busy and (seconds := until - time.monotonic()) > 0:
+            connections = [worker.connection for worker in self._workers if worker.task is not None]
+            wait(connections, min(seconds, CHECK_INTERVAL_SECONDS))
+            finished = []
             for number, worker in enumerate(self._workers):
-                answer = None if worker.task is None else worker.answer(self._share)
-                if answer is not None:
-                    found.append((worker.task, answer))
+                result = None if worker.task is None else worker.result(self._memory_share)
+                if result is not None:
+                    finished.append((worker.task, result))
                     worker.task = None
-                    if not worker.alive:
+                    if not worker.is_usable:
                         worker.end()
-                        self._workers[number] = self._new()
-            if found:
-                return found
+                        self._workers[number] = self._new_worker()
+            if finished:
+                return finished
         return []
 
 
 class _Worker:
-    """One process that was forked for a socket."""
+    """A child of the fork server, which works on one task at a time."""
 
-    def __init__(self, channel: socket.socket):
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(channel, [b"w"], [theirs.fileno()])
-        self.connection = Connection(ours.detach())
+    def __init__(self, server: ForkServer):
+        connection, _ = server.fork()
+        self.connection = Connection(connection.detach())
         self.task: Any = None
-        self.alive = True
-        self._pid = 0  # it says so when it is there
+        self.is_usable = True
+        self._pid = 0  # unknown until it is running
 
-    def take(self, task: Any) -> None:
+    def start(self, task: Any) -> None:
+        """Send a task."""
         self.task = task
-        with suppress(OSError):  # it has died: `answer` says so
+        with suppress(OSError):  # it has died, as `result` will tell
             self.connection.send(task)
 
-    def answer(self, most_bytes: float) -> Any:
-        """What it says of its task; None where it is not done."""
+    def result(self, max_bytes: float) -> Any:
+        """Return the result of the task, or the reason why there is none; None while the task runs."""
         try:
             if self.connection.poll():
-                said = self.connection.recv()
                 if self._pid:
-                    return said
-                self._pid = said
-            taken = psutil.Process(self._pid).memory_info().rss if self._pid else 0
+                    return self.connection.recv()
+                self._pid = self._receive_pid()
+            memory = psutil.Process(self._pid).memory_info().rss if self._pid else 0
         except psutil.Error:
-            return None  # it has just died, which the connection will tell
+            return None  # it has just died, as the connection will tell
         except (EOFError, OSError):
-            self.alive = False
+            self.is_usable = False
             return "its process died"
-        if taken > most_bytes:
-            self.alive = False
-            return f"it took more than {most_bytes / 2**30:.1f} GB of memory"
+        if memory > max_bytes:
+            self.is_usable = False
+            return f"it took more than {max_bytes / 2**30:.1f} GB of memory"
         return None
 
+    def _receive_pid(self) -> int:
+        content = os.read(self.connection.fileno(), PID.size)
+        if len(content) < PID.size:
+            raise EOFError
+        return PID.unpack(content)[0]
+
     def end(self) -> None:
+        """Kill the process."""
         self.connection.close()
         if self._pid:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
 
-def _started(descriptor: int, folder: Path) -> subprocess.Popen:
-    """The process that workers are forked from, in a group of its own."""
-    with (folder / _LOG).open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "lib.automl.trials.worker", str(descriptor), str(folder)],
-            pass_fds=[descriptor],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment(dict.fromkeys(_THREADS, "1")),
-            start_new_session=True,
-        )
-
-
 def environment(variables: dict[str, str]) -> dict[str, str]:
-    """Environment of a process that finds ``lib``, with some more variables."""
+    """Return the environment of a process that can import ``lib``, with additional variables."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, **variables, "PYTHONPATH": path}

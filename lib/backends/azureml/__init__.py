@@ -75,11 +75,11 @@ def automl_metric(parameters: Parameters) -> str:
     return metric.automl_name
 
 
-def diagnosis(parameters: Parameters) -> list[Check]:
+def diagnose(parameters: Parameters) -> list[Check]:
     """Login, roles, quota, storage, clusters, endpoint, packages and clock, looked at and not made."""
     from lib.backends.azureml import doctor
 
-    return [Check("parameters", fault, ok=False) for fault in faults(parameters)] + doctor.diagnosis(parameters)
+    return [Check("parameters", fault, ok=False) for fault in faults(parameters)] + doctor.diagnose(parameters)
 
 
 def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
@@ -91,9 +91,9 @@ def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, Notebo
 
 def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
     """Cost of the notebooks that a cluster executes, and of a day of the endpoint."""
-    from lib.backends.azureml.cost import LONGEST_MINUTES
+    from lib.backends.azureml.cost import MAX_JOB_MINUTES
 
-    longest = max(parameters.timeout_minutes.values(), default=LONGEST_MINUTES)
+    longest = max(parameters.timeout_minutes.values(), default=MAX_JOB_MINUTES)
     return connect(parameters).estimate(stages, longest)
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from lib.automl import DONE, LEADERBOARD, SearchResult
 from lib.backends.azureml import automl_metric, cost
-from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_there
-from lib.backends.azureml.explain import explaining, explanation, patiently
+from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
+from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
 from lib.backends.azureml.remote_model import MARK
 from lib.errors import MillraceError, StageError
 from lib.scoring.model_folder import digest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
-    from lib.backends.azureml.data import Tables
+    from lib.backends.azureml.datasets import Tables
     from lib.parameters import Parameters
 
 MODEL = "outputs/mlflow-model"
@@ -117,7 +117,7 @@ class Search:
         try:
             status = self._followed(run, report)
         except BaseException:
-            cancelled_there(run, report)
+            cancel_job(run, report)
             raise
         if status != "Completed":
             raise self._failure(run, status)
@@ -135,13 +135,13 @@ class Search:
         import pandas as pd
 
         lower = settings(self._parameters)["primary_metric"].endswith(_LOWER_IS_BETTER)
-        began = patiently(run.get_details, f"look at AutoML {run.id}").get("startTimeUtc")
+        began = retry(run.get_details, f"look at AutoML {run.id}").get("startTimeUtc")
         rows = [_row(child, began) for child in self._children(run)]
         frame = pd.DataFrame(rows, columns=["model", *LEADERBOARD, "run"]).set_index("model")
         return frame.sort_values("score", ascending=lower, na_position="last", kind="stable")
 
     def _children(self, run: Any) -> list[Any]:
-        return patiently(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
+        return retry(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
 
     def _brought(self, run_id: str) -> Path:
         """Folder with the files of a model, marked as one that its own environment alone may open."""
@@ -150,7 +150,7 @@ class Search:
         def bring() -> None:
             self._connection.workspace.get_run(run_id).download_files(f"{MODEL}/", str(folder), append_prefix=True)
 
-        patiently(bring, f"bring the model of {run_id}")
+        retry(bring, f"bring the model of {run_id}")
         (folder / MODEL / MARK).write_text(json.dumps({"run": run_id}), encoding="utf-8")
         return folder / MODEL
 
@@ -159,7 +159,7 @@ class Search:
         from azureml.train.automl import AutoMLConfig
 
         cluster = self._clusters.get(self._clusters.name_for(_STAGE))
-        with explaining("submit the AutoML search"):
+        with translate_errors("submit the AutoML search"):
             config = AutoMLConfig(
                 **settings(self._parameters),
                 training_data=self._tables.dataset(train_data),
@@ -181,10 +181,10 @@ class Search:
     def _followed(self, run: Any, report: Callable[[str], None]) -> str:
         name = settings(self._parameters)["primary_metric"]
         machine, started, told, pause = self._clusters.machine_for(_STAGE), None, set(), threading.Event()
-        hourly = cost.price(machine, self._parameters.prices) if machine in self._parameters.prices else 0.0
+        hourly = cost.hourly_price(machine, self._parameters.prices) if machine in self._parameters.prices else 0.0
         while True:
-            status = patiently(run.get_status, f"ask how AutoML {run.id} is")
-            if status == "Running" or status in ENDED:
+            status = retry(run.get_status, f"ask how AutoML {run.id} is")
+            if status == "Running" or status in TERMINAL_STATUSES:
                 started = started or time.monotonic()
                 # It may use every machine of the cluster at once.
                 self._meter.note(run.id, time.monotonic() - started, hourly * self._parameters.max_nodes)
@@ -193,17 +193,17 @@ class Search:
                     if score == score and child.id not in told:
                         told.add(child.id)
                         report(f"{child.properties.get('run_algorithm', child.id)}: {name} {score:.4g}")
-            if status in ENDED:
+            if status in TERMINAL_STATUSES:
                 return status
             pause.wait(_POLL_SECONDS)
 
     def _failure(self, run: Any, status: str) -> MillraceError:
         if status == "Canceled":
-            return StageError(f"AutoML {run.id} {CANCELLED_THERE}\nThe search: {run.get_portal_url()}")
-        details = patiently(run.get_details, f"ask how AutoML {run.id} ended")
+            return StageError(f"AutoML {run.id} {CANCELLED_EXTERNALLY}\nThe search: {run.get_portal_url()}")
+        details = retry(run.get_details, f"ask how AutoML {run.id} ended")
         said = ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
         return StageError(
-            f"AutoML {run.id} {status.lower()}. {explanation(StageError(said)).meaning} Azure says: {said}\n"
+            f"AutoML {run.id} {status.lower()}. {identify_error(StageError(said)).meaning} Azure says: {said}\n"
             f"The search: {run.get_portal_url()}"
         )
 
@@ -211,7 +211,7 @@ class Search:
 def _row(child: Any, began: str | None) -> tuple:
     """A child run as a row of the leaderboard: the model's name, `LEADERBOARD`, its run."""
     nan, properties = float("nan"), child.properties
-    details = patiently(child.get_details, f"look at the model {child.id}")
+    details = retry(child.get_details, f"look at the model {child.id}")
     algorithm = properties.get("run_algorithm") or "model"
     score = _number(properties.get("score"))
     outcome = DONE if score == score else f"{details.get('status', '')}: no score".lower()

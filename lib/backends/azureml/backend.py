@@ -9,18 +9,18 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml import cancelling, environment
+from lib.backends.azureml import cancellation, environment
 from lib.backends.azureml.automl import Search
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.cost import Meter, estimated
-from lib.backends.azureml.data import Tables
+from lib.backends.azureml.datasets import Tables
+from lib.backends.azureml.datastore import DataStore
 from lib.backends.azureml.endpoint import ManagedEndpoint, names_of
-from lib.backends.azureml.explain import explaining
+from lib.backends.azureml.error_translation import translate_errors
+from lib.backends.azureml.job_executor import ClusterExecutor
 from lib.backends.azureml.registry import downloaded
 from lib.backends.azureml.remote_model import ScoringJobs
-from lib.backends.azureml.running import ClusterExecutor
-from lib.backends.azureml.store import DataStore
 from lib.backends.azureml.tracking import WorkspaceTracking
 from lib.backends.base import Check, Endpoint, Estimate, NotebookExecutor
 from lib.backends.models import ModelRegistry
@@ -69,19 +69,19 @@ class AzureBackend:
         """MLflow on the workspace."""
         # The addresses that MLflow prints are those of an API; the studio has pages of its own.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        with explaining("reach MLflow on the workspace"):
+        with translate_errors("reach MLflow on the workspace"):
             download = functools.partial(downloaded, self.connection.workspace)
             return WorkspaceTracking(self.connection.tracking_uri, download, self._scoring_jobs)
 
-    def checks(self) -> list[Check]:
+    def prepare(self) -> list[Check]:
         """Workspace, stores, clusters and environment; what is missing of them is made."""
         workspace = self.connection.workspace
-        with explaining("reach MLflow on the workspace"):
+        with translate_errors("reach MLflow on the workspace"):
             experiments = len(self.tracking.client.search_experiments())
             models = len(self.tracking.client.search_registered_models())
         store = self._store.datastore
         self._store.container.get_container_properties()
-        made = environment.registered(workspace)
+        made = environment.get_or_register(workspace)
         checks = [
             Check("login", self.connection.login.how),
             Check("workspace", f"{workspace.name}, {workspace.location}, resource group {workspace.resource_group}"),
@@ -92,7 +92,7 @@ class AzureBackend:
         ]
         return checks + [self._clusters.check(name, self._store.keyless) for name in self._clusters.names()]
 
-    def find_table(self, uri: str, encoding: str = "") -> str:
+    def describe_table(self, uri: str, encoding: str = "") -> str:
         """Dataset and size of a table; one on this machine is uploaded and registered now."""
         return self._tables.find(uri, encoding)
 
@@ -127,7 +127,7 @@ class AzureBackend:
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model; Azure's registry has no aliases, so the tag alone says which is which."""
-        return ModelRegistry(self.tracking.client, name, aliases=False, alone=lambda: self._store.alone(name))
+        return ModelRegistry(self.tracking.client, name, aliases=False, lock=lambda: self._store.alone(name))
 
     def endpoint(self, name: str) -> Endpoint:
         """Managed online endpoint of a use case."""
@@ -150,7 +150,9 @@ class AzureBackend:
     def teardown(self, everything: bool) -> list[str]:
         """Delete endpoints and cancel jobs, which cost while they are there; with `everything`, the clusters too."""
         names = self.endpoints() if everything else [self._parameters.name]
-        ended = [line for name in names for line in cancelling.cancel_all(self.connection, self.tracking.client, name)]
+        ended = [
+            line for name in names for line in cancellation.cancel_jobs(self.connection, self.tracking.client, name)
+        ]
         for name in names:
             endpoint = self.endpoint(name)
             if endpoint.exists():

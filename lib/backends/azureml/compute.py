@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import explaining, is_absent, patiently
+from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.backends.base import Check
 from lib.errors import StageError
 
@@ -48,11 +48,11 @@ class Clusters:
         """Cluster of a name, None where there is none."""
         from azureml.core.compute import ComputeTarget
 
-        with explaining(f"find the cluster {name}"):
+        with translate_errors(f"find the cluster {name}"):
             try:
                 return ComputeTarget(self._connection.workspace, name)
             except Exception as error:
-                if is_absent(error):
+                if is_not_found(error):
                     return None
                 raise
 
@@ -117,9 +117,9 @@ class Clusters:
         from azureml.core.compute import ComputeTarget
 
         workspace, lines = self._connection.workspace, []
-        for cluster in patiently(lambda: ComputeTarget.list(workspace), "list the clusters"):
+        for cluster in retry(lambda: ComputeTarget.list(workspace), "list the clusters"):
             if cluster.type == "AmlCompute" and _MADE.items() <= (cluster.tags or {}).items():
-                patiently(cluster.delete, f"delete the cluster {cluster.name}")
+                retry(cluster.delete, f"delete the cluster {cluster.name}")
                 lines.append(f"cluster {cluster.name}: deleted")
         return lines
 
@@ -143,8 +143,8 @@ class Clusters:
             **(identity if asked.managed_identity else {}),
         )
         workspace = self._connection.workspace
-        made = patiently(lambda: ComputeTarget.create(workspace, name, settings), f"make the cluster {name}")
-        with explaining(f"make the cluster {name}"):
+        made = retry(lambda: ComputeTarget.create(workspace, name, settings), f"make the cluster {name}")
+        with translate_errors(f"make the cluster {name}"):
             made.wait_for_completion(show_output=False, timeout_in_minutes=_MAKING_MINUTES)
         if made.provisioning_state != "Succeeded":
             raise StageError(

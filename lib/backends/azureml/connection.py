@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import explaining
+from lib.backends.azureml.error_translation import translate_errors
 from lib.errors import ParameterError
 from lib.paths import ROOT
 
@@ -87,7 +87,7 @@ def _config() -> dict[str, str]:
     return {}
 
 
-def kind_of_login(environment: Mapping[str, str]) -> str:
+def detect_login(environment: Mapping[str, str]) -> str:
     """Which login the environment asks for: the first of those that it has everything for."""
     if JOB_TOKEN in environment:
         return "job"
@@ -107,7 +107,7 @@ def login(tenant_id: str = "") -> Login:
     import azure.identity as identity
     from azureml.core.authentication import ServicePrincipalAuthentication, TokenAuthentication
 
-    kind, variables = kind_of_login(os.environ), os.environ
+    kind, variables = detect_login(os.environ), os.environ
     if kind == "job":
         # The cluster's identity, where it has one of ours, as Azure ML tells every job.
         return Login("the job's own", identity.ManagedIdentityCredential(client_id=_cluster_identity()), None)
@@ -181,9 +181,9 @@ class Connection:
     def __init__(self, parameters: Parameters):
         _say_it_is_old()
         self.names = wanted(parameters)
-        with explaining("log in to Azure"):
+        with translate_errors("log in to Azure"):
             self.login = login(parameters.get("tenant_id") or "")
-        with explaining(f"find the workspace {self.names['workspace_name']}"):
+        with translate_errors(f"find the workspace {self.names['workspace_name']}"):
             self.workspace = self._workspace()
 
     def _workspace(self) -> Any:

@@ -12,7 +12,7 @@ from lib.errors import GateError, ParameterError, StageError, suggest
 if TYPE_CHECKING:
     from lib.parameters import Parameters
 
-LONGEST_MINUTES = 24 * 60  # of a job whose stage has no timeout_minutes
+MAX_JOB_MINUTES = 24 * 60  # of a job whose stage has no timeout_minutes
 _SECONDS_AN_HOUR = 3600
 _ENDPOINT, _SEARCH = "deploy", "automl"
 
@@ -34,7 +34,7 @@ def faults(parameters: Parameters) -> list[str]:
     return found
 
 
-def price(machine: str, prices: Mapping[str, float]) -> float:
+def hourly_price(machine: str, prices: Mapping[str, float]) -> float:
     """US dollars an hour of a machine.
 
     Raises
@@ -69,22 +69,22 @@ def estimated(
     GateError
         Where more than ``max_cost`` is to be expected.
     """
-    lines, expected, at_most = [], 0.0, 0.0
+    lines, expected, maximum = [], 0.0, 0.0
     idle_minutes = parameters.idle_seconds / 60
     if _SEARCH in stages:
         machine = machine_for("train")
-        hourly = price(machine, parameters.prices)
+        hourly = hourly_price(machine, parameters.prices)
         minutes, machines = parameters.automl_budget_minutes, parameters.max_nodes
         usual = machines * (minutes + idle_minutes) / 60 * hourly
         lines.append(
             f"{_SEARCH}: {minutes:g} minutes on at most {machines} x {machine} at {hourly:g} $/h: at most {usual:.2f} $"
         )
-        expected, at_most = expected + usual, at_most + usual
+        expected, maximum = expected + usual, maximum + usual
     for stage in dict.fromkeys(stages):
         if stage not in parameters.cluster_stages:
             continue
         machine, count = machine_for(stage), stages.count(stage)
-        hourly = price(machine, parameters.prices)
+        hourly = hourly_price(machine, parameters.prices)
         # Each machine idles once before it is given back; there are at most as many as notebooks.
         machines = min(count, parameters.max_nodes)
         usual = (count * parameters.expected_minutes + machines * idle_minutes) / 60 * hourly
@@ -93,9 +93,9 @@ def estimated(
             f"{stage}: {count} x {parameters.expected_minutes:g} minutes on {machine} at {hourly:g} $/h: about "
             f"{usual:.2f} $, at most {longest:.2f} $"
         )
-        expected, at_most = expected + usual, at_most + longest
+        expected, maximum = expected + usual, maximum + longest
     if _ENDPOINT in stages:
-        hourly = price(parameters.endpoint_instance_type, parameters.prices)
+        hourly = hourly_price(parameters.endpoint_instance_type, parameters.prices)
         lines.append(
             f"endpoint: {parameters.endpoint_instance_type} at {hourly:g} $/h: {24 * hourly:.2f} $ for each day it "
             "is left running, beside the run's cost; run_all.py endpoint stop ends it"
@@ -111,7 +111,7 @@ def estimated(
                 ]
             )
         )
-    return Estimate(tuple(lines), expected, at_most)
+    return Estimate(tuple(lines), expected, maximum)
 
 
 class Meter:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from lib.backends.azureml import cost, environment
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
+from lib.backends.azureml.datastore import DataStore
 from lib.backends.azureml.endpoint import name_of
-from lib.backends.azureml.explain import explaining
-from lib.backends.azureml.store import DataStore
+from lib.backends.azureml.error_translation import translate_errors
 from lib.backends.base import Check
 from lib.errors import MillraceError
 from lib.paths import ROOT
@@ -52,7 +52,7 @@ _ACTIONS = {
 _DATA_ACTIONS = {f"{_BLOBS}/{what}": "Storage Blob Data Contributor" for what in ("read", "write")}
 
 
-def diagnosis(parameters: Parameters) -> list[Check]:
+def diagnose(parameters: Parameters) -> list[Check]:
     """A line for each thing that a run needs; none hides those after it.
 
     Returns
@@ -77,7 +77,7 @@ def diagnosis(parameters: Parameters) -> list[Check]:
     found: list[Check] = []
     for what, look in looks.items():
         try:
-            with explaining(f"look at: {what}"):
+            with translate_errors(f"look at: {what}"):
                 answer = look()
                 found += [answer] if isinstance(answer, Check) else list(answer)
         except MillraceError as error:
@@ -105,7 +105,7 @@ def _packages() -> Check:
 def _python() -> Check:
     here, there = (
         f"{sys.version_info.major}.{sys.version_info.minor}",
-        environment.python_of(environment.specification()),
+        environment.python_version(environment.conda_specification()),
     )
     if here == there:
         return Check("Python", f"{here} here and on the clusters")

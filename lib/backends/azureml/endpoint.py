@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import explained, patiently
+from lib.backends.azureml.error_translation import retry, translate_error
 from lib.backends.azureml.resources import OF, SHA256, SINCE, VERSION, EndpointResources
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError, MillraceError
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 BLUE, GREEN = "blue", "green"
-CHOOSES = "azureml-model-deployment"
-ABSENT, RUNNING = "not deployed", "running"
+DEPLOYMENT_HEADER = "azureml-model-deployment"
+NOT_DEPLOYED, RUNNING = "not deployed", "running"
 _LONGEST_NAME = 32
 _MIRROR_SECONDS = 60
 _SETTLE_SECONDS = 60
@@ -44,7 +44,7 @@ def name_of(name: str, workspace: Mapping[str, str]) -> str:
 
 def names_of(connection: Connection) -> list[str]:
     """Names of the use cases that have an endpoint in the workspace."""
-    found = patiently(lambda: list(connection.client.online_endpoints.list()), "list the endpoints")
+    found = retry(lambda: list(connection.client.online_endpoints.list()), "list the endpoints")
     return sorted(one.tags[OF] for one in found if OF in (one.tags or {}))
 
 
@@ -89,10 +89,10 @@ class ManagedEndpoint:
             with self._taken_back(live, new, doing):
                 self._there.create(new, model_folder, version, sha256)
                 key = self.key()
-                check(endpoint.scoring_uri, key, {CHOOSES: new})
+                check(endpoint.scoring_uri, key, {DEPLOYMENT_HEADER: new})
                 if live and self._parameters.endpoint_mirror:
                     self._mirror(live, new)
-                    check(endpoint.scoring_uri, key, {CHOOSES: new})
+                    check(endpoint.scoring_uri, key, {DEPLOYMENT_HEADER: new})
                 self._there.set_traffic({new: share, live: 100 - share} if live else {new: 100})
                 if live is None or share == 100:
                     self._settled(lambda: check(endpoint.scoring_uri, key))
@@ -105,7 +105,7 @@ class ManagedEndpoint:
         endpoint = self._there.endpoint()
         live = _live(endpoint) if endpoint else None
         if live is None:
-            return EndpointStatus(self._use_case, ABSENT)
+            return EndpointStatus(self._use_case, NOT_DEPLOYED)
         deployment = self._there.deployment(live)
         succeeded = deployment.provisioning_state == "Succeeded"
         state = RUNNING if succeeded else str(deployment.provisioning_state).lower()
@@ -227,7 +227,7 @@ class ManagedEndpoint:
         try:
             yield
         except Exception as error:
-            told = error if isinstance(error, MillraceError) else explained(error, doing)
+            told = error if isinstance(error, MillraceError) else translate_error(error, doing)
             came_up = f"Azure ML: could not {doing}: it came up, and did not answer as it should. {told}"
             said = [str(told) if str(told).startswith("Azure ML") else came_up]
             try:

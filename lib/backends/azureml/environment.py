@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lib.backends.azureml.explain import explaining, is_absent, patiently
+from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.paths import ROOT
 
 NAME = "millrace"
@@ -21,23 +21,23 @@ _FILE = ROOT / "environment.yml"
 _GPU = re.compile(r"Standard_N[CDV]", re.IGNORECASE)
 
 
-def specification(vm_size: str = "") -> str:
+def conda_specification(vm_size: str = "") -> str:
     """Conda specification for a machine: with a GPU, xgboost's wheel with CUDA takes the place of the one without."""
     text = _FILE.read_text(encoding="utf-8")
     return re.sub(r"\bxgboost-cpu==", "xgboost==", text) if _GPU.match(vm_size) else text
 
 
-def version_of(text: str) -> str:
+def content_version(text: str) -> str:
     """Version of an environment: a hash of what it is made of."""
     return hashlib.sha256(f"{IMAGE}\n{text}".encode()).hexdigest()[:12]
 
 
-def python_of(text: str) -> str:
+def python_version(text: str) -> str:
     """Version of Python in a conda specification, ``"3.11"``."""
     return re.search(r"- python=(\d+\.\d+)", text)[1]
 
 
-def registered(workspace: Any, vm_size: str = "") -> Any:
+def get_or_register(workspace: Any, vm_size: str = "") -> Any:
     """Environment for a machine, registered where its content is new.
 
     Parameters
@@ -51,10 +51,10 @@ def registered(workspace: Any, vm_size: str = "") -> Any:
     azureml.core.Environment
         With name and version.
     """
-    return _registered(workspace, NAME, specification(vm_size))
+    return _register_conda(workspace, NAME, conda_specification(vm_size))
 
 
-def of_model(workspace: Any, folder: Path) -> Any:
+def for_model(workspace: Any, folder: Path) -> Any:
     """Environment of a model's own ``conda.yaml``, in which a job or an endpoint opens it, registered likewise."""
     text = (folder / "conda.yaml").read_text(encoding="utf-8")
     if not re.search(r"azureml-inference-server-http|azureml-defaults", text):
@@ -65,18 +65,18 @@ def of_model(workspace: Any, folder: Path) -> Any:
             conda["dependencies"].append({"pip": pip})
         pip.append("azureml-inference-server-http")
         text = yaml.safe_dump(conda, sort_keys=False)
-    return _registered(workspace, f"{NAME}-model", text)
+    return _register_conda(workspace, f"{NAME}-model", text)
 
 
-def _registered(workspace: Any, name: str, text: str) -> Any:
+def _register_conda(workspace: Any, name: str, text: str) -> Any:
     from azureml.core import Environment
 
-    version = version_of(text)
-    with explaining(f"find the environment {name}, version {version}"):
+    version = content_version(text)
+    with translate_errors(f"find the environment {name}, version {version}"):
         try:
             return Environment.get(workspace, name, version)
         except Exception as error:
-            if not is_absent(error):
+            if not is_not_found(error):
                 raise
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "environment.yml"
@@ -86,4 +86,4 @@ def _registered(workspace: Any, name: str, text: str) -> Any:
     environment.docker.base_image = IMAGE
     log = logging.getLogger("azureml.core.environment")
     log.setLevel(logging.ERROR)  # it warns of every version that is set on purpose
-    return patiently(lambda: environment.register(workspace), f"register the environment {name}")
+    return retry(lambda: environment.register(workspace), f"register the environment {name}")

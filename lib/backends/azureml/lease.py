@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from lib.backends.azureml.explain import explaining
+from lib.backends.azureml.error_translation import translate_errors
 from lib.errors import StageError
 
 _PATIENCE_SECONDS = 180.0
@@ -30,7 +30,7 @@ def lease(blob: Any, seconds: int) -> Iterator[None]:
     StageError
         Where another run holds it for minutes.
     """
-    with explaining(f"lock {blob.blob_name}"):
+    with translate_errors(f"lock {blob.blob_name}"):
         held = _acquired(blob, seconds)
     left = threading.Event()
 
@@ -45,7 +45,7 @@ def lease(blob: Any, seconds: int) -> Iterator[None]:
     finally:
         left.set()
         renewing.join()
-        with explaining(f"unlock {blob.blob_name}"):
+        with translate_errors(f"unlock {blob.blob_name}"):
             held.release()
 
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lib.backends.azureml.explain import patiently
+from lib.backends.azureml.error_translation import retry
 
 _ARTIFACTS = re.compile(r"/runs/(?P<run>[^/]+)/artifacts/(?P<path>.+?)/?$")
 
@@ -38,5 +38,5 @@ def downloaded(workspace: Any, source: str) -> Path:
         run = workspace.get_run(found["run"])
         run.download_files(prefix=f"{found['path']}/", output_directory=str(folder), append_prefix=True)
 
-    patiently(bring, f"bring the model's files of the run {found['run']}")
+    retry(bring, f"bring the model's files of the run {found['run']}")
     return folder / found["path"]

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml import cost, environment, snapshot
-from lib.backends.azureml.cancelling import cancelled_there
-from lib.backends.azureml.explain import explaining, explanation, patiently
-from lib.backends.azureml.running import ClusterExecutor, ending
+from lib.backends.azureml.cancellation import cancel_job
+from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
+from lib.backends.azureml.job_executor import ClusterExecutor, ending
 from lib.backends.azureml.scoring_job import MODEL, OUTPUT, ROWS
 from lib.errors import StageError
 
@@ -95,39 +95,39 @@ class ScoringJobs:
         """
         run = self._submitted(folder, X)
         print(f"job {run.id} asks the model about {len(X):,} rows: {run.get_portal_url()}")
-        minutes = (self._parameters.get("timeout_minutes") or {}).get("train") or cost.LONGEST_MINUTES
+        minutes = (self._parameters.get("timeout_minutes") or {}).get("train") or cost.MAX_JOB_MINUTES
         try:
             status = self._executor.followed(run, minutes, threading.Event(), lambda line: None)
         except BaseException:
-            cancelled_there(run, print)
+            cancel_job(run, print)
             raise
         if status != "Completed":
             said = ending(run, status)
             raise StageError(
-                f"Job {run.id}, which was to ask the model, {status.lower()}. {explanation(StageError(said)).meaning} "
+                f"The scoring job {run.id} {status.lower()}. {identify_error(StageError(said)).meaning} "
                 f"Azure says: {said}\nThe job: {run.get_portal_url()}"
             )
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "answer.json"
-            patiently(lambda: run.download_file(OUTPUT, str(file)), f"bring the answers of job {run.id}")
+            retry(lambda: run.download_file(OUTPUT, str(file)), f"bring the answers of job {run.id}")
             return json.loads(file.read_text(encoding="utf-8"))
 
     def _submitted(self, folder: Path, X: pd.DataFrame) -> Any:
         import pyarrow.parquet as pq
         from azureml.core import Experiment, ScriptRunConfig
 
-        from lib.backends.azureml.data import plain
+        from lib.backends.azureml.datasets import to_dataset_types
         from lib.data import tables
 
         with tempfile.TemporaryDirectory(prefix="scoring-") as place:
             snapshot.pack_scoring(Path(place), folder, MODEL)
-            pq.write_table(plain(tables.as_arrow(X)), Path(place) / ROWS)
-            with explaining("submit the job that asks the model"):
+            pq.write_table(to_dataset_types(tables.pandas_to_arrow(X)), Path(place) / ROWS)
+            with translate_errors("submit the job that asks the model"):
                 config = ScriptRunConfig(
                     source_directory=place,
                     command=["python", "scoring_job.py"],
                     compute_target=self._executor.cluster,
-                    environment=environment.of_model(self._connection.workspace, folder),
+                    environment=environment.for_model(self._connection.workspace, folder),
                 )
                 return Experiment(self._connection.workspace, self._parameters.name).submit(
                     config, tags={"stage": "scoring"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml import environment
-from lib.backends.azureml.explain import explaining, is_absent, patiently
+from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.backends.azureml.remote_model import is_remote
 from lib.backends.azureml.snapshot import pack_serving
 from lib.errors import EndpointError, MillraceError
@@ -60,11 +60,11 @@ class EndpointResources:
             try:
                 return self._endpoints.get(self.name)
             except Exception as error:
-                if is_absent(error):
+                if is_not_found(error):
                     return None
                 raise
 
-        return patiently(get, f"look at the endpoint {self.name}")
+        return retry(get, f"look at the endpoint {self.name}")
 
     def make(self) -> Any:
         """Make it, with no deployment yet."""
@@ -86,7 +86,7 @@ class EndpointResources:
 
     def keys(self) -> Any:
         """Its keys, with attributes ``primary_key`` and ``secondary_key``."""
-        return patiently(lambda: self._endpoints.get_keys(self.name), f"get the keys of {self.name}")
+        return retry(lambda: self._endpoints.get_keys(self.name), f"get the keys of {self.name}")
 
     def renew_key(self, name: str) -> None:
         """Replace the key of that name, primary or secondary."""
@@ -97,7 +97,7 @@ class EndpointResources:
 
     def deployments(self) -> list[Any]:
         """Its deployments."""
-        return patiently(lambda: list(self._deployments.list(self.name)), f"list the deployments of {self.name}")
+        return retry(lambda: list(self._deployments.list(self.name)), f"list the deployments of {self.name}")
 
     def names(self) -> list[str]:
         """Names of its deployments."""
@@ -105,9 +105,7 @@ class EndpointResources:
 
     def deployment(self, name: str) -> Any:
         """One of its deployments."""
-        return patiently(
-            lambda: self._deployments.get(name, self.name), f"look at the deployment {name} of {self.name}"
-        )
+        return retry(lambda: self._deployments.get(name, self.name), f"look at the deployment {name} of {self.name}")
 
     def create(self, deployment: str, model_folder: Path, version: str, sha256: str) -> None:
         """Bring a registered version up as a deployment without traffic, and wait until it is ready."""
@@ -115,7 +113,7 @@ class EndpointResources:
 
         workspace = self._connection.workspace
         own = is_remote(model_folder)
-        surroundings = environment.of_model(workspace, model_folder) if own else environment.registered(workspace)
+        surroundings = environment.for_model(workspace, model_folder) if own else environment.get_or_register(workspace)
         now = datetime.datetime.now(datetime.UTC)
         with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
             pack_serving(Path(folder), model_folder)
@@ -143,7 +141,7 @@ class EndpointResources:
 
     def logs(self, deployment: str, lines: int) -> str:
         """The last lines of a deployment's log."""
-        with explaining(f"read the log of {deployment} of {self.name}"):
+        with translate_errors(f"read the log of {deployment} of {self.name}"):
             return self._deployments.get_logs(name=deployment, endpoint_name=self.name, lines=lines)
 
     def log_for_the_record(self, deployment: str) -> str:
@@ -153,7 +151,7 @@ class EndpointResources:
         try:
             text = self.logs(deployment, 1000)
             if mlflow.active_run() is not None:
-                with explaining(f"keep the log of {deployment} in the MLflow run"):
+                with translate_errors(f"keep the log of {deployment} in the MLflow run"):
                     mlflow.log_text(text, f"logs/{self.name}-{deployment}.log")
         except MillraceError as error:
             return f"Its log is lost: {error}"
@@ -164,8 +162,8 @@ class EndpointResources:
         """Begin a long operation, and wait for its end as long as the parameters allow."""
         seconds = self._parameters.endpoint_timeout_seconds
         # The SDK prints a point for each look, and that the endpoint exists.
-        with explaining(doing), contextlib.redirect_stdout(io.StringIO()):
-            poller = patiently(begin, doing)
+        with translate_errors(doing), contextlib.redirect_stdout(io.StringIO()):
+            poller = retry(begin, doing)
             poller.wait(seconds)
             if not poller.done():
                 raise EndpointError(

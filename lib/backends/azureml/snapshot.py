@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.backends.azureml import scoring_job
-from lib.backends.azureml.job import ASKED
+from lib.backends.azureml.notebook_job import JOB_FILE
 from lib.errors import StageError
 from lib.paths import ROOT
 from lib.scoring.model_folder import ModelError, code_folder, find
@@ -41,7 +41,7 @@ def pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, A
     (folder / "notebooks").mkdir()
     shutil.copy(notebook, folder / "notebooks" / notebook.name)
     request = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": dict(parameters)}
-    (folder / ASKED).write_text(json.dumps(request, indent=1), encoding="utf-8")
+    (folder / JOB_FILE).write_text(json.dumps(request, indent=1), encoding="utf-8")
 
 
 def pack_serving(folder: Path, model: Path) -> None:

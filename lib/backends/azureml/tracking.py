@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.backends.azureml.explain import explaining_azures
+from lib.backends.azureml.error_translation import translate_known_errors
 from lib.backends.azureml.remote_model import RemoteModel, ScoringJobs, is_remote
 from lib.backends.tracking import Tracking
 
@@ -34,16 +34,16 @@ class WorkspaceTracking(Tracking):
 
     @contextlib.contextmanager
     def run(self, experiment: str, stage: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Run of a stage; what Azure refuses its body is explained, what the body itself does wrong passes."""
-        with explaining_azures(f"go on with {name}"), super().run(experiment, stage, name, tags) as run_id:
+        """Run of a stage; what Azure refuses its body is translate_error, what the body itself does wrong passes."""
+        with translate_known_errors(f"go on with {name}"), super().run(experiment, stage, name, tags) as run_id:
             yield run_id
 
-    def keep_outputs(self, run_id: str, outputs: Mapping[str, Any]) -> None:
+    def log_outputs(self, run_id: str, outputs: Mapping[str, Any]) -> None:
         """Note what a stage handed on; see `Tracking`."""
-        with explaining_azures("note the outputs"):
-            super().keep_outputs(run_id, outputs)
+        with translate_known_errors("note the outputs"):
+            super().log_outputs(run_id, outputs)
 
     def newest_output(self, experiment: str, stage: str, name: str) -> Any:
         """What a stage handed on last; see `Tracking`."""
-        with explaining_azures(f"find the newest {name}"):
+        with translate_known_errors(f"find the newest {name}"):
             return super().newest_output(experiment, stage, name)

@@ -23,7 +23,7 @@ def faults(parameters: Parameters) -> list[str]:
     """What can be seen to be wrong before anything is started: a sentence each."""
     found = []
     try:
-        sources.found(parameters.data)
+        sources.describe(parameters.data)
     except InputError as error:
         found.append(f"data: {error}")
     return found + (automl.faults(parameters) if parameters.automl else []) + _port_faults(parameters)
@@ -41,9 +41,9 @@ def _port_faults(parameters: Parameters) -> list[str]:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return []
     except OSError as error:
-        from lib.serving.process import port_holder
+        from lib.serving.process import port_owner
 
-        holder = port_holder(port)
+        holder = port_owner(port)
         by = f" by {holder}" if holder else ""
         return [
             f"endpoint_port: {host} port {port} cannot be had ({error.strerror}){by}. Use another, or 0 for a free one."
@@ -59,9 +59,9 @@ def estimate(parameters: Parameters, stages: Sequence[str]) -> None:
     """None: this machine is there anyway."""
 
 
-def diagnosis(parameters: Parameters) -> list[Check]:
+def diagnose(parameters: Parameters) -> list[Check]:
     """Stores, table and space on this machine."""
-    found = connect(parameters).checks()
+    found = connect(parameters).prepare()
     return found + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 
 

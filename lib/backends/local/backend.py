@@ -60,7 +60,7 @@ class LocalBackend:
         artifacts = (self.workspace / "artifacts").as_uri()
         return Tracking(database.made(self.workspace / "mlflow.db", artifacts), artifacts)
 
-    def checks(self) -> list[Check]:
+    def prepare(self) -> list[Check]:
         """Stores, compute and space on this machine."""
         free = shutil.disk_usage(self.workspace).free / _GIGABYTE
         experiments = len(self.tracking.client.search_experiments()) - 1  # less MLflow's own "Default"
@@ -78,11 +78,11 @@ class LocalBackend:
             Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
         ]
 
-    def find_table(self, uri: str, encoding: str = "") -> str:
+    def describe_table(self, uri: str, encoding: str = "") -> str:
         """Path and size of a table's file."""
         from lib.data import sources
 
-        return sources.found(uri)
+        return sources.describe(uri)
 
     def read_table(
         self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
@@ -123,7 +123,7 @@ class LocalBackend:
 
     def models(self, name: str) -> ModelRegistry:
         """Versions of a use case's model, in the tracking store."""
-        return ModelRegistry(self.tracking.client, name, alone=lambda: FileLock(self.workspace / "registry.lock"))
+        return ModelRegistry(self.tracking.client, name, lock=lambda: FileLock(self.workspace / "registry.lock"))
 
     def endpoint(self, name: str) -> Endpoint:
         """Endpoint of a use case, below ``endpoints/``."""

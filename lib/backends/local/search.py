@@ -52,7 +52,7 @@ class LocalSearch:
         """
         target = self._parameters.target_column
         train, test = sources.read(train_data), sources.read(test_data)
-        y, y_test = (tables.column(rows, target, where="the preprocessed rows") for rows in (train, test))
+        y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
         request = self._request()
         started = time.monotonic()
         result = automl.get(self._parameters.automl_engine)(

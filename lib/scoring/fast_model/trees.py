@@ -103,7 +103,7 @@ class Trees:
         self._first_leaves = (np.arange(trees) * width - exponent_of_one).astype(self._integer)
         if not len(conditions):  # trees of a single leaf: add a condition that is always true
             conditions = np.array([(0, 0, np.inf, 2**64 - 1, True)], dtype=CONDITION)
-        self._table = np.empty((0, trees), self._mask)
+        self._table: np.ndarray = np.empty((0, trees), self._mask)
         self._features = self._make_tables(conditions, bits)
 
     def _make_tables(self, conditions: np.ndarray, bits: int) -> list[_Feature]:
@@ -165,7 +165,7 @@ class Trees:
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def _masks(self, rows: np.ndarray) -> np.ndarray:
-        masks = np.empty((len(rows), len(self._first_leaves)), self._mask)
+        masks: np.ndarray = np.empty((len(rows), len(self._first_leaves)), self._mask)
         looked_up, columns = np.empty_like(masks), np.ascontiguousarray(rows.T)
         for position, feature in enumerate(self._features):
             indices = feature.thresholds.searchsorted(columns[feature.number])

@@ -1,4 +1,4 @@
-"""The line of whoever deploys to an endpoint's router; `control` says what is said on it."""
+"""The client of a router's control socket; `lib.serving.server.control_server` documents the commands."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 from lib.errors import EndpointError
 
-LONGEST_LINE = 2**20
+MAX_LINE_BYTES = 2**20
 
 
 class ControlClient:
-    """The side of whoever deploys: a connection to a router.
+    """A connection to a router.
 
     Parameters
     ----------
     path : str
-        Of the router's socket.
+        Path of the router's control socket.
     timeout_seconds : float
-        How long one answer may take.
+        Time limit of a command.
     """
 
     def __init__(self, path: str, timeout_seconds: float = 60):
@@ -41,44 +41,44 @@ class ControlClient:
         self._file.close()
         self._connection.close()
 
-    def say(self, do: str, **more: Any) -> dict[str, Any]:
-        """Say something, and hear the answer.
+    def command(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command and return its reply.
 
         Raises
         ------
         EndpointError
-            It cannot be done, the router ended, or it took too long.
+            If the command failed or timed out, or the router ended.
         """
         try:
-            self._connection.sendall(json.dumps({"do": do, **more}).encode() + b"\n")
-            answer = self._file.readline()
+            self._connection.sendall(json.dumps({"do": name, **arguments}).encode() + b"\n")
+            line = self._file.readline()
         except TimeoutError:
             raise EndpointError(f"did not answer within {self._connection.gettimeout():g} seconds") from None
         except ConnectionError:
-            answer = b""
-        said = json.loads(answer) if answer else {"error": "the endpoint's process ended"}
-        if "error" in said:
-            raise EndpointError(said["error"])
-        return said
+            line = b""
+        reply = json.loads(line) if line else {"error": "the endpoint's process ended"}
+        if "error" in reply:
+            raise EndpointError(reply["error"])
+        return reply
 
     def take_listener(self) -> socket.socket:
-        """The public socket, which this router goes on to use."""
+        """Return the router's public socket, which it continues to use itself."""
         self._connection.sendall(b'{"do": "hand_over"}\n')
-        data, descriptors, _, _ = socket.recv_fds(self._connection, LONGEST_LINE, 1)
+        data, descriptors, _, _ = socket.recv_fds(self._connection, MAX_LINE_BYTES, 1)
         if not descriptors:
-            raise EndpointError(f"the router did not hand its listener over: {data[:200]!r}")
+            raise EndpointError(f"the router did not hand over its listener: {data[:200]!r}")
         if data.count(b"\n") < 2:
             self._file.readline()
         return socket.socket(fileno=descriptors[0])
 
 
-def listen() -> socket.socket:
-    """Unix socket for a new router, in a folder that only this user can enter.
+def make_control_socket() -> socket.socket:
+    """Return a listening Unix socket for a new router, in a folder that only this user can enter.
 
-    Not in the endpoint's folder: a path of more than 104 bytes cannot be bound.
+    It is not in the endpoint's folder, because the path of a Unix socket may have at most 104 bytes.
     """
     path = Path(tempfile.mkdtemp(prefix="millrace-")) / "control"
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(path))
-    listening.listen()
-    return listening
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    return listener

@@ -1,13 +1,13 @@
 """The local endpoint: one URL that stays, and behind it one model version after the other.
 
-On disk::
+Its folder::
 
-    endpoint.json        what it is up to, written by its router
+    endpoint.json        its state, written by its router
     keys.json            the two keys, readable by the owner only
-    endpoint.log         what its processes said (and endpoint.log.1 before it)
-    lock                 held while somebody deploys, shifts traffic or stops
-    deployments/<name>/  one a model version: a copy of the model
-    requests/day=*/      what was asked and answered
+    endpoint.log         the output of its processes (and endpoint.log.1, the one before)
+    lock, lock.holder    held while somebody deploys, shifts traffic or stops it
+    deployments/<name>/  a deployed version: a copy of its model
+    requests/day=*/      the request log
 """
 
 from __future__ import annotations
@@ -20,28 +20,33 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lib.errors import EndpointError
 from lib.serving import keys, process
-from lib.serving.deploying import deployments, lock, routers, status
+from lib.serving.deploying import deployments, router_process
 from lib.serving.deploying.control_client import ControlClient
+from lib.serving.deploying.exclusive import exclusive
 from lib.serving.deploying.listener import open_listener
+from lib.serving.deploying.router_process import LOG
+from lib.serving.deploying.status import EndpointStatus, read_status
 from lib.serving.rollout import Rollout
 
-LARGEST_LOG = 5 * 2**20
+MAX_LOG_BYTES = 5 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
-class Keeping:
-    """What is kept of requests.
+class RequestLogSettings:
+    """What the request log contains.
 
     Attributes
     ----------
     on : bool
-        Whether anything is.
+        Whether requests are logged.
     columns : tuple of str
-        Of the model's columns; empty: all.
+        The model's columns that are logged; empty means all.
     megabytes : float
-        What the files may take; beyond it the oldest go.
+        Maximum size of the log; beyond it, the oldest files are deleted.
     """
 
     on: bool = True
@@ -55,17 +60,21 @@ class LocalEndpoint:
     Parameters
     ----------
     folder : Path
-        Where it keeps everything; made if need be.
+        The folder with everything that belongs to it; made by the first deployment.
     name : str
-        For people.
+        Name of the use case.
     """
 
     def __init__(self, folder: Path, name: str):
         self.folder = Path(folder).resolve()
         self.name = name
-        self.log = self.folder / routers.LOG
+        self.log = self.folder / LOG
         self._keys = self.folder / "keys.json"
         self._deployments = self.folder / "deployments"
+
+    def exists(self) -> bool:
+        """Return whether a version was ever deployed here."""
+        return bool(self._record())
 
     def deploy(
         self,
@@ -80,47 +89,47 @@ class LocalEndpoint:
         sha256: str | None = None,
         workers: int = 2,
         rollout: Rollout | None = None,
-        keeping: Keeping | None = None,
-    ) -> status.EndpointStatus:
-        """Bring a model version up beside the live one, check it there, and only then give it traffic.
+        request_log: RequestLogSettings | None = None,
+    ) -> EndpointStatus:
+        """Start a model version beside the live one, check it, and only then give it traffic.
 
-        Whatever fails or interrupts this, the new version is gone afterwards and the old one never knew.
+        If a step fails or is interrupted, the new version is removed, and the live one is not affected.
 
         Parameters
         ----------
         model_folder : Path
             An MLflow model folder; it is copied.
         version : str
-            Version of the model, said in every answer.
+            Version of the model, repeated in every answer.
         model_name : str, optional
-            Name of the model, said likewise; by default the endpoint's.
+            Name of the model, likewise; by default the endpoint's.
         host, port : str, int
-            Where to listen; port 0 stands for the port the endpoint had before, or else a free one.
+            Address to listen on; port 0 means the endpoint's latest port, or else any free one.
         check : callable, optional
-            Called with the new version's own URL and a key; what it raises ends the deployment.
+            Called with the new version's own URL and a key; the deployment fails if it raises.
         timeout_seconds : float
-            How long the start of the version, and later one request, may take.
+            Time limit of the version's start, and later of a request.
         sha256 : str, optional
-            What `lib.scoring.model_folder.digest` must say of the model; nothing of it is run otherwise.
+            The expected digest of the model; if it differs, nothing of the model is run.
         workers : int
-            How many processes answer.
+            Number of processes that answer.
         rollout : Rollout, optional
-            Its share of the traffic, and the limits it must keep to; by default it gets all.
-        keeping : Keeping, optional
-            What is kept of requests; by default nothing.
+            The new version's share of the traffic, and its limits; by default it gets all.
+        request_log : RequestLogSettings, optional
+            What is logged; by default nothing.
 
         Raises
         ------
         EndpointError
-            The port is taken, the process died or took too long, the model is another one, or somebody
-            else has been deploying to this endpoint for longer than a deployment may take.
+            If the port is in use, the process died or was too slow, the model is another one or lacks its code, or
+            another process deploys here for longer than a deployment may take.
         """
-        with self._alone(patience=2 * timeout_seconds):  # a start, and a check
+        with self._exclusive(patience_seconds=2 * timeout_seconds):  # time for a start and a check
             record = self._record()
             router = self._router(record)
             listener = open_listener(host, port, record if router else {}, record)
             folder = deployments.copy(Path(model_folder), self._deployments, version, sha256)
-            said = {
+            request = {
                 "deployment": folder.name,
                 "model_name": model_name or self.name,
                 "version": version,
@@ -131,17 +140,21 @@ class LocalEndpoint:
             is_live = False
             try:
                 key = keys.create(self._keys)["primary"]
-                with routers.line_to(self.folder, self.name, record, router, listener, said) as line:
-                    url = routers.bring_up(line, said, self.log)
+                with router_process.connect(self.folder, self.name, record, router, listener, request) as routers:
+                    current = routers.current
+                    url = router_process.start_version(current, request, self.log)
                     try:
                         if check is not None:
                             check(url, key)
-                        line.say("shift", **dataclasses.asdict(rollout or Rollout()))
+                        current.command("shift", **dataclasses.asdict(rollout or Rollout()))
                         is_live = True
                     finally:
                         if not is_live:
-                            line.say("take_down")
-                    line.say("keep", **dataclasses.asdict(keeping or Keeping(on=False)))
+                            current.command("take_down")
+                    if routers.outdated is not None:
+                        routers.outdated.command("leave")
+                    settings = request_log or RequestLogSettings(on=False)
+                    current.command("keep", **dataclasses.asdict(settings))
             finally:
                 if listener is not None:
                     listener.close()
@@ -150,45 +163,45 @@ class LocalEndpoint:
             deployments.remove_unused(self._deployments, self._record())
             return self.status()
 
-    def shift(self, percent: float, mirror: float = 0) -> status.EndpointStatus:
-        """Change the share of the version that is on its way in.
+    def shift(self, percent: float, mirror: float = 0) -> EndpointStatus:
+        """Change the traffic of the version that is being rolled out.
 
         Parameters
         ----------
         percent : float
-            Of the requests that it answers.
+            Share of the requests that it answers, 0 to 100.
         mirror : float
-            Of the other requests, those that it is asked as well.
+            Share of the other requests of which it gets a copy, 0 to 100; its answers to them are compared and dropped.
 
         Raises
         ------
         EndpointError
-            There is no such version, or the endpoint does not run.
+            If there is no such version, or the endpoint does not run.
         """
-        with self._told() as line:
-            line.say("shift", percent=percent, mirror=mirror)
+        with self._running_router() as router:
+            router.command("shift", percent=percent, mirror=mirror)
         return self.status()
 
-    def roll_back(self) -> status.EndpointStatus:
-        """Give all traffic back to the version before.
+    def roll_back(self) -> EndpointStatus:
+        """Give all traffic back to the previous version.
 
         Raises
         ------
         EndpointError
-            There is none, or the endpoint does not run.
+            If there is none, or the endpoint does not run.
         """
-        with self._told() as line:
-            line.say("roll_back", why="rolled back by hand")
+        with self._running_router() as router:
+            router.command("roll_back", why="rolled back by hand")
         return self.status()
 
-    def status(self) -> status.EndpointStatus:
-        """How the endpoint is, asked of the process itself."""
+    def status(self) -> EndpointStatus:
+        """Return the current status, which the router itself reports if it runs."""
         record = self._record()
-        return status.of(self.name, self.log, record, self._router(record))
+        return read_status(self.name, self.log, record, self._router(record))
 
-    def stop(self) -> status.EndpointStatus:
-        """End all its processes, after the requests under way; a later deployment takes the same port again."""
-        with self._alone():
+    def stop(self) -> EndpointStatus:
+        """End all processes, after the requests under way; a later deployment uses the same port again."""
+        with self._exclusive():
             record = self._record()
             router = self._router(record)
             if router is not None:
@@ -199,39 +212,40 @@ class LocalEndpoint:
             return self.status()
 
     def logs(self, lines: int = 50) -> str:
-        """The last lines of its log."""
+        """Return the last lines of the log."""
         if not self.log.exists():
             return ""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def keys(self) -> dict[str, str]:
-        """The keys by name, ``primary`` and ``secondary``; empty before the first deployment."""
+        """Return the keys by name, ``primary`` and ``secondary``; empty before the first deployment."""
         return keys.read(self._keys) if self._keys.exists() else {}
 
     def renew_key(self, name: str) -> str:
-        """Replace the key of that name; a running endpoint takes the new one at once and refuses the old."""
+        """Replace a key and return the new one; a running endpoint refuses the old one at once."""
         return keys.renew(self._keys, name)[name]
 
     @contextlib.contextmanager
-    def _alone(self, patience: float = 0) -> Iterator[None]:
-        with lock.held(self.folder / "lock", self.name, patience):
-            if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
+    def _exclusive(self, patience_seconds: float = 0) -> Iterator[None]:
+        """Prevent other processes from changing the endpoint; also rotate its log."""
+        with exclusive(self.folder / "lock", self.name, patience_seconds):
+            if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
                 self.log.replace(self.log.with_suffix(".log.1"))
             yield
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[ControlClient]:
-        """Line to the router, for what needs one that runs."""
-        with self._alone():
+    def _running_router(self) -> Iterator[ControlClient]:
+        """Connect to the router, which has to be running."""
+        with self._exclusive():
             record = self._record()
             if self._router(record) is None:
-                raise EndpointError(f"The endpoint {self.name} does not run, so nothing of its traffic can be changed.")
-            with ControlClient(record["control"], 120) as line:
-                yield line
+                raise EndpointError(f"The endpoint {self.name} is not running, so its traffic cannot be changed.")
+            with ControlClient(record["control"], 120) as router:
+                yield router
 
-    def _router(self, record: dict[str, Any]) -> Any:
-        """Its living router."""
+    def _router(self, record: dict[str, Any]) -> psutil.Process | None:
+        """Return the process of the router, if it runs."""
         return process.find(record.get("pid"), str(self.folder))
 
     def _record(self) -> dict[str, Any]:

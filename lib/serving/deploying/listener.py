@@ -1,36 +1,37 @@
-"""The public port of an endpoint: taken before anything is started, so that a busy one costs nothing."""
+"""The public port of an endpoint, bound before anything is started, so that a port in use is noticed first."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from lib.errors import EndpointError
-from lib.serving.process import port_holder
+from lib.serving.process import port_owner
 
-PATIENCE_SECONDS = 2
+RELEASE_SECONDS = 2
 
 
-def open_listener(host: str, port: int, live: dict[str, Any], before: dict[str, Any]) -> socket.socket | None:
-    """Bound socket for a deployment, or None where it takes the live one's.
+def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping[str, Any]) -> socket.socket | None:
+    """Return a bound socket for a deployment, or None if it uses the socket of the running router.
 
-    It does not listen yet: until a deployment does, clients are turned away instead of kept waiting.
+    The socket does not listen yet: until a version is live, clients are refused instead of kept waiting.
 
     Parameters
     ----------
     host, port : str, int
-        What was asked for; port 0 leaves it to the endpoint.
-    live : dict
-        ``host`` and ``port`` of the live deployment; empty where none lives.
-    before : dict
-        The same of the latest deployment, whether it lives or not.
+        The requested address; port 0 means any.
+    live : mapping
+        ``host`` and ``port`` of the running router; empty if none runs.
+    latest : mapping
+        The same of the latest router, whether it runs or not.
 
     Raises
     ------
     EndpointError
-        Where the port cannot be had, with who holds it.
+        If the port cannot be bound; the message names the program that uses it.
     """
     if live and port in (0, live["port"]):
         if host != live["host"]:
@@ -39,28 +40,29 @@ def open_listener(host: str, port: int, live: dict[str, Any], before: dict[str, 
                 "run_all.py endpoint stop."
             )
         return None
-    if not live and before.get("host") == host and port in (0, before["port"]):
-        held = _bind_patiently(host, before["port"])
-        if held is not None:
-            return held  # else somebody took it meanwhile
+    if not live and latest.get("host") == host and port in (0, latest["port"]):
+        listener = _bind_released(host, latest["port"])
+        if listener is not None:
+            return listener
     try:
         return _bind(host, port)
     except (OSError, OverflowError) as error:
-        number = getattr(error, "errno", None)
-        if number == errno.EADDRINUSE:
-            why = (
-                f"it is in use by {port_holder(port)}. Stop that program, or let the system choose: -p endpoint_port=0"
-            )
-        elif number == errno.EACCES:
-            why = "ports below 1024 need rights this user has not. Choose a higher one, or -p endpoint_port=0"
-        else:
-            why = f"{error}. Check endpoint_host and endpoint_port"
-        raise EndpointError(f"The endpoint cannot listen on {host} port {port}: {why}.") from None
+        reason = _explain(error, port)
+        raise EndpointError(f"The endpoint cannot listen on {host} port {port}: {reason}.") from None
 
 
-def _bind_patiently(host: str, port: int) -> socket.socket | None:
-    """Socket on the port of a process that may have died this moment and be still giving it up."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _explain(error: OSError | OverflowError, port: int) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        return f"it is in use by {port_owner(port)}. Stop that program, or use any free port: -p endpoint_port=0"
+    if number == errno.EACCES:
+        return "this user may not use ports below 1024. Use a higher one, or any free port: -p endpoint_port=0"
+    return f"{error}. Check endpoint_host and endpoint_port"
+
+
+def _bind_released(host: str, port: int) -> socket.socket | None:
+    """Bind the port of a process that may just have died and is releasing it; None if it is still in use."""
+    deadline = time.monotonic() + RELEASE_SECONDS
     while True:
         try:
             return _bind(host, port)
@@ -71,12 +73,12 @@ def _bind_patiently(host: str, port: int) -> socket.socket | None:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        # Else the connections of a predecessor that has just ended would hold the port for a minute.
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
+        # Otherwise the closed connections of a predecessor would block the port for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
     except (OSError, OverflowError):
-        bound.close()
+        listener.close()
         raise
-    return bound
+    return listener

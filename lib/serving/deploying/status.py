@@ -1,132 +1,139 @@
-"""How an endpoint is, from what its router wrote down and what it says."""
+"""The status of an endpoint."""
 
 from __future__ import annotations
 
 import contextlib
-import urllib.error
-import urllib.request
+import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from lib.errors import EndpointError
+from lib.paths import display_path
 from lib.serving.deploying.control_client import ControlClient
 
-# What tells one deployed version from another.
+if TYPE_CHECKING:
+    import psutil
+
+RUNNING = "running"
+# The keys by which a router identifies a deployed version.
 IDENTITY = ("deployment", "model_name", "version", "sha256")
 
 
 @dataclass(frozen=True)
 class EndpointStatus:
-    """How an endpoint is.
+    """The status of an endpoint on any backend.
 
     Attributes
     ----------
     name : str
-        Of the endpoint.
+        Name of the use case.
     state : str
-        ``"running"``, ``"not answering"`` (its process lives), ``"died"``, ``"stopped"`` or ``"never deployed"``.
-    url : str or None
-        To POST rows to. It stays the same over deployments.
-    model_name, version : str or None
-        Which has most of the traffic, or had.
-    sha256 : str or None
-        What the deployer said that model's digest must be.
-    form : str or None
-        How that model is served: ``"compiled"``, or ``"plain"`` and why.
+        The state in words. A local endpoint is ``"running"``, ``"not answering"`` (though its process runs),
+        ``"died"``, ``"stopped"`` or ``"never deployed"``.
+    url : str
+        URL to POST rows to, which stays the same over deployments; empty unless it is running.
+    version : str
+        Version of the model with most of the traffic, or the last that had it.
+    sha256 : str
+        SHA-256 of that model's folder.
+    detail : str
+        Further facts for people, such as the process, its start and its log.
+    other_version : str
+        The second deployed version and its share of the traffic, in words; empty if there is none.
     pid : int or None
-        Of the router.
-    started : float or None
-        When that began, in seconds since 1970.
-    beside : str
-        Which other version is there, and who gets what; empty where there is none.
+        Process id of a local endpoint's router.
     workers : tuple of int
-        Ids of the processes that answer.
-    kept : dict
-        How many requests were handed on to be kept, and how many were dropped.
+        Process ids of a local endpoint's workers.
     events : tuple of str
-        What happened to the traffic, newest last.
-    log : Path
-        Where its processes write.
+        What happened to a local endpoint's traffic, newest last.
     """
 
     name: str
     state: str
-    url: str | None
-    model_name: str | None
-    version: str | None
-    sha256: str | None
-    form: str | None
-    pid: int | None
-    started: float | None
-    beside: str
-    workers: tuple[int, ...]
-    kept: dict[str, int]
-    events: tuple[str, ...]
-    log: Path
+    url: str = ""
+    version: str = ""
+    sha256: str = ""
+    detail: str = ""
+    other_version: str = ""
+    pid: int | None = None
+    workers: tuple[int, ...] = ()
+    events: tuple[str, ...] = ()
 
 
-def of(name: str, log: Path, record: dict[str, Any], router: psutil.Process | None) -> EndpointStatus:
-    """Status of an endpoint.
+def read_status(name: str, log: Path, record: Mapping[str, Any], router: psutil.Process | None) -> EndpointStatus:
+    """Return the status of a local endpoint.
 
     Parameters
     ----------
-    name, log
-        Of the endpoint.
-    record : dict
-        What stands in ``endpoint.json``; empty where there is none.
+    name : str
+        Name of the use case.
+    log : Path
+        Log of its processes.
+    record : mapping
+        Content of ``endpoint.json``; empty if there is none.
     router : psutil.Process or None
-        Its living router.
+        The router's process, if it runs.
     """
     if router is not None:
-        with contextlib.suppress(EndpointError), ControlClient(record["control"], 5) as line:
-            record = line.say("state")["state"]
-    if not record:
-        state = "never deployed"
-    elif router is not None:
-        state = "running" if _answers(record) else "not answering"
-    else:
-        state = "stopped" if record.get("stopped") else "died"
-    first = leading(record)
+        with contextlib.suppress(EndpointError), ControlClient(record["control"], 5) as client:
+            record = client.command("state")["state"]
+    state = _state(record, router is not None)
+    leading = leading_version(record)
+    other_version = _describe_other_version(record) if record.get("new") else ""
+    detail = ""
+    if state == RUNNING and router is not None:
+        started = f"{datetime.datetime.fromtimestamp(record['started']):%Y-%m-%d %H:%M:%S}"
+        facts = (leading.get("form"), f"process {router.pid}", f"since {started}", f"log {display_path(log)}")
+        detail = ", ".join(filter(None, (other_version, *facts)))
     return EndpointStatus(
         name=name,
         state=state,
-        url=record.get("url"),
-        **{key: first.get(key) for key in ("model_name", "version", "sha256", "form")},
+        url=record["url"] if state == RUNNING else "",
+        version=leading.get("version") or "",
+        sha256=leading.get("sha256") or "",
+        detail=detail,
+        other_version=other_version,
         pid=router.pid if router else None,
-        started=record.get("started"),
-        beside=_beside(record) if record.get("new") else "",
         workers=tuple(pid for role in ("stable", "new") for pid in record.get(role, {}).get("workers", ()) if router),
-        kept=record.get("kept", {}),
         events=tuple(record.get("events", ())),
-        log=log,
     )
 
 
-def leading(record: dict[str, Any]) -> dict[str, Any]:
-    """The version with most of the traffic."""
+def leading_version(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the version with most of the traffic."""
     return record["new"] if record.get("new") and record["percent"] >= 50 else record.get("stable", {})
 
 
-def _beside(record: dict[str, Any]) -> str:
+def _state(record: Mapping[str, Any], is_alive: bool) -> str:
+    if not record:
+        return "never deployed"
+    if is_alive:
+        return RUNNING if _is_ready(record["url"]) else "not answering"
+    return "stopped" if record.get("stopped") else "died"
+
+
+def _describe_other_version(record: Mapping[str, Any]) -> str:
     stable, new = record["stable"], record["new"]
     percent, mirror, watched = record["percent"], record["mirror"], record["watched"]
     if percent >= 50:
         text = f"version {stable['version']} stands by and gets {100 - percent:g} %"
     else:
-        text = f"version {new['version']} on its way in gets {percent:g} %"
+        text = f"version {new['version']} is being rolled out and gets {percent:g} %"
     if mirror or watched["mirrored"]:
         text += f"; mirrored {mirror:g} %, {watched['agreed']} of {watched['mirrored']} answers the same"
     return text
 
 
-def _answers(record: dict[str, Any]) -> bool:
-    # No proxy: a machine's proxy settings are for other machines.
+def _is_ready(url: str) -> bool:
+    import urllib.error
+    import urllib.request
+
+    # Without a proxy: a machine's proxy settings are for other machines.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(record["url"].removesuffix("/score") + "/ready", timeout=5) as answer:
+        with opener.open(url.removesuffix("/score") + "/ready", timeout=5) as answer:
             return answer.status == 200
     except (OSError, urllib.error.URLError):
         return False

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.scoring.request_error import RequestError
-from lib.serving.deploying.control_client import LONGEST_LINE
+from lib.serving.deploying.control_client import MAX_LINE_BYTES
 from lib.serving.rollout import Rollout
 from lib.serving.server.loader import LoadError
 from lib.serving.server.pool import Pool
@@ -59,7 +59,7 @@ class Control:
     async def start(self, listening: socket.socket) -> None:
         """Take connections."""
         self._path = listening.getsockname()
-        await asyncio.start_unix_server(self._talk, sock=listening, limit=LONGEST_LINE)
+        await asyncio.start_unix_server(self._talk, sock=listening, limit=MAX_LINE_BYTES)
 
     @property
     def is_left(self) -> bool:

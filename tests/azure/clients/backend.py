@@ -46,7 +46,7 @@ def left_out(backend, *names):
 
 def checks(backend):
     """What setup does."""
-    return {"checks": [[check.what, check.ok] for check in backend.checks()]}
+    return {"checks": [[check.name, check.ok] for check in backend.prepare()]}
 
 
 def job(backend, code="note", cancel=False):
@@ -65,7 +65,7 @@ def job(backend, code="note", cancel=False):
     try:
         backend.executor("train").execute(
             Path("notebook.ipynb"), Path("executed.ipynb"), {"stage": "train"}, timeout_minutes=20,
-            cancelled=cancelled, say=watch,
+            cancelled=cancelled, report=watch,
         )  # fmt: skip
     finally:
         log = Path("executed.log").read_text() if Path("executed.log").exists() else ""
@@ -93,7 +93,7 @@ def models(backend):
         fitted = make_pipeline(StandardScaler(), model).fit(features, rows[target])
         with backend.tracking.run(name, "train", "train", {}) as run_id:
             backend.tracking.log_model(fitted, features.head(3), features, {})
-        source, sha256 = backend.tracking.source_of(backend.tracking.candidate(run_id))
+        source, sha256 = backend.tracking.model_source(backend.tracking.candidate_run(run_id))
         backend.models(name).register(run_id, source, sha256, {"training_function": type(model).__name__})
     Path("test_data.txt").write_text(backend.write_table(rows, f"{name}/test_data.parquet"))
     return {"versions": [one.version for one in backend.models(name).versions()]}

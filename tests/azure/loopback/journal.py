@@ -41,13 +41,13 @@ def entry(call: Call, reply: Reply | None, route: str, **details) -> Entry:
         route,
         call.api_version,
         call.headers.get("user-agent", "")[:80],
-        request=text_of(call.body),
-        reply=text_of(reply.body) if reply else "",
+        request=decode_body(call.body),
+        reply=decode_body(reply.body) if reply else "",
         **details,
     )
 
 
-def text_of(body: bytes) -> str:
+def decode_body(body: bytes) -> str:
     start = body[:4000]
     return start.decode(errors="replace") if start.isascii() else f"<{len(body)} bytes>"
 

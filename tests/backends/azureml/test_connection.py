@@ -59,11 +59,11 @@ class TestWanted:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_login_is_the_first_that_the_environment_has_everything_for(environment, kind):
-    assert connection.kind_of_login(environment) == kind
+    assert connection.detect_login(environment) == kind
 
 
 def test_az_login_where_the_tool_is_there(tmp_path):
     tool = tmp_path / "az"
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
-    assert connection.kind_of_login({"PATH": str(tmp_path)}) == "az login"
+    assert connection.detect_login({"PATH": str(tmp_path)}) == "az login"

@@ -24,7 +24,7 @@ def test_notebooks_and_idle_machines_are_counted():
     found = estimated()
     # preprocess: 15 minutes and one idle machine; train: three times 15 and two idle machines, of 5 minutes each
     assert found.expected == pytest.approx((15 + 5 + 45 + 10) / 60)
-    assert found.at_most == pytest.approx((60 + 5 + 180 + 10) / 60)
+    assert found.maximum == pytest.approx((60 + 5 + 180 + 10) / 60)
 
 
 def test_what_the_orchestrator_runs_costs_nothing():

@@ -93,7 +93,7 @@ def test_a_folder_is_known_by_its_mark(folder, tmp_path):
 )
 def test_its_environment_is_its_own_with_a_server(folder, monkeypatch, dependencies, added):
     (folder / "conda.yaml").write_text(yaml.safe_dump({"name": "automl", "dependencies": dependencies}))
-    monkeypatch.setattr(environment, "_registered", lambda workspace, name, text: (name, yaml.safe_load(text)))
-    name, conda = environment.of_model(None, folder)
+    monkeypatch.setattr(environment, "_register_conda", lambda workspace, name, text: (name, yaml.safe_load(text)))
+    name, conda = environment.for_model(None, folder)
     assert name == "millrace-model" and conda["dependencies"][0] == "python=3.10"
     assert ("azureml-inference-server-http" in conda["dependencies"][-1].get("pip", [])) is added

@@ -65,19 +65,25 @@ class TestAutoML:
 
 class TestEnvironment:
     def test_a_machine_with_a_gpu_gets_the_wheel_with_cuda(self):
-        plain, gpu = environment.specification("Standard_DS3_v2"), environment.specification("Standard_NC4as_T4_v3")
+        plain, gpu = (
+            environment.conda_specification("Standard_DS3_v2"),
+            environment.conda_specification("Standard_NC4as_T4_v3"),
+        )
         assert plain == (ROOT / "environment.yml").read_text()
         on_cpu, on_gpu = (set(yaml.safe_load(text)["dependencies"][2]["pip"]) for text in (plain, gpu))
         (cpu_only,), (gpu_only,) = on_cpu - on_gpu, on_gpu - on_cpu
         assert cpu_only.replace("xgboost-cpu", "xgboost") == gpu_only
 
     def test_the_version_is_its_content(self):
-        text = environment.specification()
-        assert environment.version_of(text) == environment.version_of(text)
-        assert environment.version_of(text) != environment.version_of(text + "\n")
+        text = environment.conda_specification()
+        assert environment.content_version(text) == environment.content_version(text)
+        assert environment.content_version(text) != environment.content_version(text + "\n")
 
     def test_the_python_is_that_of_the_file(self):
-        assert f"python={environment.python_of(environment.specification())}" in environment.specification()
+        assert (
+            f"python={environment.python_version(environment.conda_specification())}"
+            in environment.conda_specification()
+        )
 
 
 class TestEndpointName:
@@ -144,6 +150,11 @@ def test_what_travels_with_a_job_runs_without_this_folder(tmp_path):
         "parameters": {"seed": 1, "options": {"a": [1]}},
     }
     assert (tmp_path / "notebooks" / "03_train.ipynb").read_bytes() == notebook.read_bytes()
-    for name in ("lib/backends/azureml/job.py", "lib/training/linear.py", "parameters/base.yaml", "environment.yml"):
+    for name in (
+        "lib/backends/azureml/notebook_job.py",
+        "lib/training/linear.py",
+        "parameters/base.yaml",
+        "environment.yml",
+    ):
         assert (tmp_path / name).is_file()
     assert not list(tmp_path.rglob("__pycache__"))

@@ -10,7 +10,7 @@ from ..routing import Routes
 routes = Routes(names.API_HOST)
 
 # Azure answers these with an empty 404: Azure/azure-sdk-for-python#44896.
-ABSENT = ("logged-models", "registered-models/alias", "runs/outputs", "traces", "prompts", "webhooks", "scorers")
+UNSUPPORTED = ("logged-models", "registered-models/alias", "runs/outputs", "traces", "prompts", "webhooks", "scorers")
 
 
 @routes.on(
@@ -18,7 +18,7 @@ ABSENT = ("logged-models", "registered-models/alias", "runs/outputs", "traces", 
     "/mlflow/v2.0{WS}/api/2.0/mlflow/{operation:path}", "/mlflow/v1.0{WS}/api/2.0/mlflow/{operation:path}",
 )  # fmt: skip
 def forward(azure, call: Call, operation: str) -> Reply:
-    if operation.startswith(ABSENT):
+    if operation.startswith(UNSUPPORTED):
         return Reply(404)
     tracking = azure.tracking
     query = tracking.inward(dict(call.query))

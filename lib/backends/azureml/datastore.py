@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import explaining, is_absent, patiently
+from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.backends.azureml.lease import lease
 from lib.errors import DataError
 from lib.paths import resolve, resolve_existing
@@ -41,7 +41,7 @@ class DataStore:
     @functools.cached_property
     def found(self) -> Any:
         """Datastore, None where there is none of that name."""
-        return patiently(self._looked_for, f"find the datastore {self._parameters.datastore}")
+        return retry(self._looked_for, f"find the datastore {self._parameters.datastore}")
 
     def _looked_for(self) -> Any:
         from azureml.core import Datastore
@@ -49,7 +49,7 @@ class DataStore:
         try:
             return Datastore.get(self._connection.workspace, self._parameters.datastore)
         except Exception as error:
-            if is_absent(error):
+            if is_not_found(error):
                 return None
             raise
 
@@ -74,7 +74,7 @@ class DataStore:
         from azure.core.exceptions import ResourceExistsError
 
         client = self.client(self.datastore)
-        with explaining(f"reach the container {client.container_name} of {client.account_name}"):
+        with translate_errors(f"reach the container {client.container_name} of {client.account_name}"):
             if not client.exists():
                 try:
                     client.create_container()
@@ -110,7 +110,7 @@ class DataStore:
                 skip_validation=True,
             )
 
-        return patiently(register, f"register the datastore {name}")
+        return retry(register, f"register the datastore {name}")
 
     # Files
 
@@ -125,7 +125,7 @@ class DataStore:
         def put() -> None:
             blob.upload_blob(content, overwrite=True, max_concurrency=2, timeout=_UPLOAD_TIMEOUT_SECONDS)
 
-        patiently(put, f"upload {path}")
+        retry(put, f"upload {path}")
         return self.uri(path)
 
     def download(self, uri: str) -> bytes:
@@ -142,11 +142,11 @@ class DataStore:
             try:
                 return blob.download_blob().readall()
             except Exception as error:
-                if is_absent(error):
+                if is_not_found(error):
                     return None
                 raise
 
-        content = patiently(get, f"read {uri}")
+        content = retry(get, f"read {uri}")
         if content is None:
             raise DataError(f"{uri} is not there. Was it deleted, or is it in another container?")
         return content

@@ -16,8 +16,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import explaining, is_absent, patiently
-from lib.backends.azureml.store import FILE
+from lib.backends.azureml.datastore import FILE
+from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.data import cleaning, tables
 from lib.errors import DataError
 from lib.paths import resolve_existing
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lib.backends.azureml.connection import Connection
-    from lib.backends.azureml.store import DataStore
+    from lib.backends.azureml.datastore import DataStore
 
 DATASET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
 _TAG = "sha256"
@@ -100,7 +100,7 @@ class Tables:
         dataset = self._dataset(self.registered(uri, encoding))
         # It prints its telemetry, and which identity it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
-        with _engine, silence, explaining(f"read the dataset {dataset.name}, version {dataset.version}"):
+        with _engine, silence, translate_errors(f"read the dataset {dataset.name}, version {dataset.version}"):
             frame = dataset.to_pandas_dataframe()
         if frame.empty:
             raise DataError(
@@ -120,18 +120,18 @@ class Tables:
 
         found = DATASET.fullmatch(uri)
         name, version = found["name"], int(found["version"])
-        with _engine, explaining(f"find the dataset {name}, version {version}"):
+        with _engine, translate_errors(f"find the dataset {name}, version {version}"):
             return Dataset.get_by_name(self._connection.workspace, name, version)
 
     def _version_of(self, name: str, sha256: str) -> str | None:
         """Address of the newest version, where it is the one with that content."""
         from azureml.core import Dataset
 
-        with _engine, explaining(f"find the dataset {name}"):
+        with _engine, translate_errors(f"find the dataset {name}"):
             try:
                 newest = Dataset.get_by_name(self._connection.workspace, name)
             except Exception as error:
-                if is_absent(error):
+                if is_not_found(error):
                     return None
                 raise
         return f"azureml:{name}:{newest.version}" if newest.tags.get(_TAG) == sha256 else None
@@ -140,7 +140,7 @@ class Tables:
         import pyarrow.parquet as pq
         from azureml.core import Dataset
 
-        arrow = plain(tables.as_arrow(frame))
+        arrow = to_dataset_types(tables.pandas_to_arrow(frame))
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "table.parquet"
             pq.write_table(arrow, file)
@@ -168,10 +168,10 @@ class Tables:
             return f"azureml:{made.name}:{made.version}"
 
         with _engine:
-            return patiently(register, f"register the dataset {name}")
+            return retry(register, f"register the dataset {name}")
 
 
-def plain(table: pa.Table) -> pa.Table:
+def to_dataset_types(table: pa.Table) -> pa.Table:
     """Table in the types that the engine which reads datasets knows: it has no categories, dates or empty columns."""
     import pyarrow as pa
 

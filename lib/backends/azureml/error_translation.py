@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from lib.backends.azureml.explanations import EXPLANATIONS, UNKNOWN, Explanation
+from lib.backends.azureml.known_errors import KNOWN_ERRORS, UNKNOWN_ERROR, KnownError
 from lib.errors import MillraceError
 
 T = TypeVar("T")
@@ -26,19 +26,19 @@ _STATUS_IN_TEXT = re.compile(
 )
 
 
-def explanation(error: BaseException) -> Explanation:
+def identify_error(error: BaseException) -> KnownError:
     """What an exception means, by everything that its chain of causes says."""
     statuses, text = _said(error)
-    return next((one for one in EXPLANATIONS if one.fits(statuses, text)), UNKNOWN)
+    return next((one for one in KNOWN_ERRORS if one.fits(statuses, text)), UNKNOWN_ERROR)
 
 
-def is_absent(error: BaseException) -> bool:
+def is_not_found(error: BaseException) -> bool:
     """Whether an exception says that what was looked for is not there."""
     statuses, text = _said(error)
     return 404 in statuses or (not statuses and _ABSENT.search(text) is not None)
 
 
-def explained(error: BaseException, doing: str) -> MillraceError:
+def translate_error(error: BaseException, doing: str) -> MillraceError:
     """Error for a person.
 
     Parameters
@@ -48,34 +48,34 @@ def explained(error: BaseException, doing: str) -> MillraceError:
     doing : str
         What was tried: ``"find the workspace mlw"``.
     """
-    found = explanation(error)
-    own = text_of(error)
+    found = identify_error(error)
+    own = error_text(error)
     return found.kind(f"Azure ML: could not {doing}. {found.meaning} Azure says: {own}")
 
 
 @contextlib.contextmanager
-def explaining(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Raise what the body raises as an error for a person; those on purpose pass."""
     try:
         yield
     except (MillraceError, KeyboardInterrupt, GeneratorExit, SystemExit):
         raise
     except Exception as error:
-        raise explained(error, doing) from error
+        raise translate_error(error, doing) from error
 
 
 @contextlib.contextmanager
-def explaining_azures(doing: str) -> Iterator[None]:
+def translate_known_errors(doing: str) -> Iterator[None]:
     """Explain what Azure is known to refuse; any other exception of the body, a mistake in its code, passes."""
     try:
         yield
     except Exception as error:
-        if type(error).__module__.partition(".")[0] in _CLIENTS and explanation(error) is not UNKNOWN:
-            raise explained(error, doing) from error
+        if type(error).__module__.partition(".")[0] in _CLIENTS and identify_error(error) is not UNKNOWN_ERROR:
+            raise translate_error(error, doing) from error
         raise
 
 
-def patiently(call: Callable[[], T], doing: str, attempts: int = _ATTEMPTS, sleep: Callable = time.sleep) -> T:
+def retry(call: Callable[[], T], doing: str, attempts: int = _ATTEMPTS, sleep: Callable = time.sleep) -> T:
     """Result of a call that may be repeated, tried again where the failure can pass.
 
     The SDKs repeat single requests themselves; this is for what they give up on, or never repeat.
@@ -91,8 +91,8 @@ def patiently(call: Callable[[], T], doing: str, attempts: int = _ATTEMPTS, slee
         except MillraceError:
             raise
         except Exception as error:
-            if attempt == attempts or not explanation(error).again:
-                raise explained(error, doing) from error
+            if attempt == attempts or not identify_error(error).again:
+                raise translate_error(error, doing) from error
             sleep(_wait_seconds(error, attempt))
     raise AssertionError("unreachable")
 
@@ -108,7 +108,7 @@ def _wait_seconds(error: BaseException, attempt: int) -> float:
     return min(2.0 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
 
 
-def text_of(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What an exception says, in one line: of azureml-core's many lines the message, else the beginning."""
     text = str(getattr(error, "message", None) or error).strip()
     patterns = (r"\"message\": \"(.+?)\"\s*[,}\n]", r"Message: (.+?)(?:\n\t?[A-Z]\w+ |\Z)")

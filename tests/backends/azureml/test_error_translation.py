@@ -2,16 +2,16 @@
 
 import pytest
 
-from lib.backends.azureml.explain import (
-    explained,
-    explaining,
-    explaining_azures,
-    explanation,
-    is_absent,
-    patiently,
-    text_of,
+from lib.backends.azureml.error_translation import (
+    error_text,
+    identify_error,
+    is_not_found,
+    retry,
+    translate_error,
+    translate_errors,
+    translate_known_errors,
 )
-from lib.backends.azureml.explanations import EXPLANATIONS
+from lib.backends.azureml.known_errors import KNOWN_ERRORS
 from lib.errors import DataError, EndpointError, GateError, InputError, MillraceError, StageError
 
 azure = pytest.importorskip("azure.core.exceptions", reason='needs make install GROUPS="azure"')
@@ -75,22 +75,22 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_it_is_known_for_what_it_is(name):
-    assert explanation(KNOWN[name]).name == name
+    assert identify_error(KNOWN[name]).name == name
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_trouble_at_azure_has_many_numbers(status):
-    assert explanation(http(status)).again
+    assert identify_error(http(status)).again
 
 
 def test_every_explanation_says_what_to_do():
-    for one in EXPLANATIONS:
+    for one in KNOWN_ERRORS:
         assert one.meaning.count(".") >= 2 and one.meaning.endswith("."), one.name
         assert issubclass(one.kind, MillraceError), one.name
 
 
 def test_the_message_has_what_was_tried_what_to_do_and_what_azure_says():
-    error = explained(KNOWN["storage refuses"], "read the dataset flights, version 3")
+    error = translate_error(KNOWN["storage refuses"], "read the dataset flights, version 3")
     assert isinstance(error, DataError)
     assert str(error).startswith(
         "Azure ML: could not read the dataset flights, version 3. The storage account does not let"
@@ -99,27 +99,27 @@ def test_the_message_has_what_was_tried_what_to_do_and_what_azure_says():
 
 
 def test_who_is_at_fault_decides_the_kind():
-    assert isinstance(explained(KNOWN["no workspace"], "x"), InputError)
-    assert isinstance(explained(KNOWN["unhealthy endpoint"], "x"), EndpointError)
-    assert type(explained(KNOWN["trouble at Azure"], "x")) is StageError
+    assert isinstance(translate_error(KNOWN["no workspace"], "x"), InputError)
+    assert isinstance(translate_error(KNOWN["unhealthy endpoint"], "x"), EndpointError)
+    assert type(translate_error(KNOWN["trouble at Azure"], "x")) is StageError
 
 
 def test_what_nobody_foresaw_keeps_azures_own_words():
-    said = str(explained(RuntimeError("colourless green ideas"), "sleep"))
+    said = str(translate_error(RuntimeError("colourless green ideas"), "sleep"))
     assert said == "Azure ML: could not sleep. Azure refused it. Azure says: colourless green ideas"
 
 
 def test_the_cause_counts_where_the_error_itself_says_nothing():
     outer = RuntimeError("it failed")
     outer.__cause__ = http(429)
-    assert explanation(outer).name == "too many requests"
+    assert identify_error(outer).name == "too many requests"
 
 
 def test_a_refusal_is_known_by_its_words_where_the_sdk_drops_the_status():
     said = 'There is already a dataset registered under name "flights".'
-    assert explanation(v1(said)).name == "conflict"
-    assert explanation(v1("Request failed (429): slow down")).name == "too many requests"
-    assert explanation(http(400, "Another datastore with the same name already exists")).again
+    assert identify_error(v1(said)).name == "conflict"
+    assert identify_error(v1("Request failed (429): slow down")).name == "too many requests"
+    assert identify_error(http(400, "Another datastore with the same name already exists")).again
 
 
 def test_what_was_dealt_with_before_does_not_count():
@@ -129,43 +129,43 @@ def test_what_was_dealt_with_before_does_not_count():
         except azure.HttpResponseError:
             raise http(503) from None
     except azure.HttpResponseError as error:
-        assert explanation(error).name == "trouble at Azure" and not is_absent(error)
+        assert identify_error(error).name == "trouble at Azure" and not is_not_found(error)
 
 
 def test_mlflows_errors_of_its_own_are_no_trouble_at_azure():
     from mlflow.exceptions import MlflowException
 
-    assert explanation(MlflowException("Run 'x' has no artifact")).name == "unknown"
+    assert identify_error(MlflowException("Run 'x' has no artifact")).name == "unknown"
 
 
 def test_of_many_lines_the_message_is_kept():
-    assert text_of(v1("Cannot find dataset\nregistered with name x")) == "Cannot find dataset registered with name x"
-    assert len(text_of(RuntimeError("x" * 9999))) < 1000
-    assert text_of(RuntimeError()) == "RuntimeError"
+    assert error_text(v1("Cannot find dataset\nregistered with name x")) == "Cannot find dataset registered with name x"
+    assert len(error_text(RuntimeError("x" * 9999))) < 1000
+    assert error_text(RuntimeError()) == "RuntimeError"
 
 
 def test_what_is_raised_on_purpose_passes():
-    with pytest.raises(GateError, match="^held$"), explaining("look"):
+    with pytest.raises(GateError, match="^held$"), translate_errors("look"):
         raise GateError("held")
-    with pytest.raises(KeyboardInterrupt), explaining("look"):
+    with pytest.raises(KeyboardInterrupt), translate_errors("look"):
         raise KeyboardInterrupt
-    with pytest.raises(StageError, match="could not look.*not there"), explaining("look"):
+    with pytest.raises(StageError, match="could not look.*not there"), translate_errors("look"):
         raise http(404)
 
 
 def test_in_a_stage_what_azure_refuses_is_told_from_mistakes_in_its_code():
     with pytest.raises(StageError, match="could not go on with train. The login has expired"):
-        with explaining_azures("go on with train"):
+        with translate_known_errors("go on with train"):
             raise mlflow("401", "HTTP 401: ExpiredAuthenticationToken: the token has expired")
-    with pytest.raises(MemoryError, match="^none left$"), explaining_azures("go on with train"):
+    with pytest.raises(MemoryError, match="^none left$"), translate_known_errors("go on with train"):
         raise MemoryError("none left")
-    with pytest.raises(ValueError, match="^quota of 3 rows$"), explaining_azures("go on with train"):
+    with pytest.raises(ValueError, match="^quota of 3 rows$"), translate_known_errors("go on with train"):
         raise ValueError("quota of 3 rows")
 
 
 def test_absence_is_told_from_refusal():
-    assert is_absent(http(404)) and is_absent(v1('Cannot find dataset registered with name "x"'))
-    assert not is_absent(http(403)) and not is_absent(http(500, "not found"))
+    assert is_not_found(http(404)) and is_not_found(v1('Cannot find dataset registered with name "x"'))
+    assert not is_not_found(http(403)) and not is_not_found(http(500, "not found"))
 
 
 class TestPatience:
@@ -182,28 +182,28 @@ class TestPatience:
 
     def test_what_passes_is_tried_again_with_longer_pauses(self):
         call, pauses = self.failing(http(503), http(500), azure.ServiceResponseError("Connection reset"))
-        assert patiently(call, "look", sleep=pauses.append) == "done"
+        assert retry(call, "look", sleep=pauses.append) == "done"
         assert pauses == [1, 2, 4]
 
     def test_retry_after_is_kept(self):
         call, pauses = self.failing(http(429, headers={"Retry-After": "17"}))
-        assert patiently(call, "look", sleep=pauses.append) == "done"
+        assert retry(call, "look", sleep=pauses.append) == "done"
         assert pauses == [17]
 
     def test_what_stays_is_explained_at_once(self):
         call, pauses = self.failing(http(403))
         with pytest.raises(StageError, match="may not do that"):
-            patiently(call, "look", sleep=pauses.append)
+            retry(call, "look", sleep=pauses.append)
         assert pauses == []
 
     def test_it_ends(self):
         call, pauses = self.failing(*[http(503)] * 9)
         with pytest.raises(StageError, match="could not look"):
-            patiently(call, "look", attempts=3, sleep=pauses.append)
+            retry(call, "look", attempts=3, sleep=pauses.append)
         assert len(pauses) == 2
 
     def test_an_error_on_purpose_is_none_of_azures(self):
         call, pauses = self.failing(GateError("held"))
         with pytest.raises(GateError):
-            patiently(call, "look", sleep=pauses.append)
+            retry(call, "look", sleep=pauses.append)
         assert pauses == []

@@ -9,7 +9,7 @@ from lib.errors import DataError, EndpointError, InputError, MillraceError, Stag
 
 
 @dataclass(frozen=True)
-class Explanation:
+class KnownError:
     """What a failure means.
 
     Attributes
@@ -51,8 +51,8 @@ _CONFLICT = (
 )
 
 # The first that fits counts: the more it asks for, the higher it stands.
-EXPLANATIONS = (
-    Explanation(
+KNOWN_ERRORS = (
+    KnownError(
         "quota",
         r"quota|ClusterCoreQuotaReached|OperationNotAllowed.*cores|ClusterMinNodesExceedCoreQuota",
         (),
@@ -60,41 +60,41 @@ EXPLANATIONS = (
         "Azure ML studio (GPU quota starts at 0), or choose a smaller gpu_vm_size or max_nodes. `run_all.py "
         "doctor` shows what is left.",
     ),
-    Explanation(
+    KnownError(
         "image build",
         r"image build fail|ImageBuildFailure|ResolvePackageNotFound|failed to build.*image",
         (),
         "The environment's image could not be built. Look at azureml-logs/20_image_build_log.txt of the run: a "
         "package of environment.yml that cannot be had is the usual reason. Mend it (`make lock`), and run again.",
     ),
-    Explanation(
+    KnownError(
         "out of memory",
         r"OutOfMemory|out of memory|exit code 137|code: 137|OOMKilled|MemoryError",
         (),
         "The job ran out of memory. Choose a larger gpu_vm_size, or fewer rows or columns.",
     ),
-    Explanation(
+    KnownError(
         "preemption",
         r"preempt|LowPriority.*evict|node.*(lost|evicted)",
         (),
         "The low-priority node was taken away. Run again, or set vm_priority: dedicated.",
         again=True,
     ),
-    Explanation(
+    KnownError(
         "expired token",
         r"ExpiredAuthenticationToken|AADSTS700082|AADSTS50173|token (is|has) expired|lifetime validation failed",
         (),
         "The login has expired. Log in again (`az login`, or renew the service principal's secret), and go on "
         "where the run stopped: `run_all.py --resume RUN`.",
     ),
-    Explanation(
+    KnownError(
         "wrong secret",
         r"AADSTS7000215|AADSTS7000222|invalid_client",
         (),
         "The service principal's secret is wrong or has expired. Make a new one, and set AZURE_CLIENT_SECRET.",
         InputError,
     ),
-    Explanation(
+    KnownError(
         "no login",
         r"CredentialUnavailable|please run 'az login'|Failed to open a browser|AuthenticationRequired",
         (),
@@ -102,7 +102,7 @@ EXPLANATIONS = (
         "`run_all.py doctor` in a terminal, which opens a browser.",
         InputError,
     ),
-    Explanation(
+    KnownError(
         "storage refuses",
         r"AuthorizationPermissionMismatch|AuthorizationFailure|KeyBasedAuthenticationNotPermitted|"
         r"StreamAccess\.(Authentication|Permission)|blob\.core\.|NoIdentityFound",
@@ -110,7 +110,7 @@ EXPLANATIONS = (
         _STORAGE_REFUSES,
         DataError,
     ),
-    Explanation(
+    KnownError(
         "storage refuses",
         r"AuthorizationPermissionMismatch|KeyBasedAuthenticationNotPermitted|StreamAccess\.(Authentication|Permission)|"
         r"No identity was found on compute",
@@ -118,7 +118,7 @@ EXPLANATIONS = (
         _STORAGE_REFUSES,
         DataError,
     ),
-    Explanation(
+    KnownError(
         "unhealthy endpoint",
         r"inference\.ml\.azure\.com|scoring|upstream|model container",
         (424, 502),
@@ -126,21 +126,21 @@ EXPLANATIONS = (
         "its log.",
         EndpointError,
     ),
-    Explanation(
+    KnownError(
         "unhealthy endpoint",
         r"ResourceNotReady|UserContainerCrash|container.*(crash|exited)|LivenessProbe|ReadinessProbe",
         (),
         "The deployment did not get ready: its container crashed or did not answer. The end of its log says why.",
         EndpointError,
     ),
-    Explanation(
+    KnownError(
         "no logged models",
         r"logged-models",
         (404,),
         "Azure ML has no logged-models API, which MLflow's log_model needs. Log models by "
         "`backend.tracking.log_model`, which saves the folder and uploads it.",
     ),
-    Explanation(
+    KnownError(
         "no workspace",
         r"workspaces?/[^/ ]+' under resource group|Workspace(NotFound| not found)|ResourceGroupNotFound|"
         r"SubscriptionNotFound|No such subscription|does ?n.t exist in resource group|Unable to find the subscription",
@@ -149,25 +149,25 @@ EXPLANATIONS = (
         "workspace_name with Terraform's outputs, and give the identity the role AzureML Data Scientist.",
         InputError,
     ),
-    Explanation(
+    KnownError(
         "not logged in",
         "",
         (401,),
         "Azure does not know this identity, or its login has expired. Log in again (`az login`, or the service "
         "principal's variables), and go on where the run stopped: `run_all.py --resume RUN`.",
     ),
-    Explanation(
+    KnownError(
         "not allowed",
         "",
         (403,),
         "This identity may not do that. Give it the role AzureML Data Scientist on the workspace (and AzureML Compute "
         "Operator to make clusters); `run_all.py doctor` lists what is missing.",
     ),
-    Explanation("not found", "", (404,), "It is not there. Compare the name with what Azure ML studio shows."),
-    Explanation("conflict", "", (409,), _CONFLICT, again=True),
+    KnownError("not found", "", (404,), "It is not there. Compare the name with what Azure ML studio shows."),
+    KnownError("conflict", "", (409,), _CONFLICT, again=True),
     # Version 1 of the SDK says so without the status, of a datastore with another one.
-    Explanation("conflict", r"already (exists|a dataset registered)|AlreadyExists", (), _CONFLICT, again=True),
-    Explanation(
+    KnownError("conflict", r"already (exists|a dataset registered)|AlreadyExists", (), _CONFLICT, again=True),
+    KnownError(
         "too many requests",
         "",
         (429,),
@@ -175,7 +175,7 @@ EXPLANATIONS = (
         "stopped: `run_all.py --resume RUN`.",
         again=True,
     ),
-    Explanation(
+    KnownError(
         "trouble at Azure",
         "",
         (408, 500, 501, 502, 503, 504),
@@ -183,7 +183,7 @@ EXPLANATIONS = (
         "on later where the run stopped: `run_all.py --resume RUN`.",
         again=True,
     ),
-    Explanation(
+    KnownError(
         "no connection",
         r"Connection ?(error|reset|aborted|refused|broken|closed|timeout)|RemoteDisconnected|ServiceRe(quest|sponse)|"
         r"timed? ?out|Max retries exceeded|SSLError|ProxyError|NameResolution|EOF occurred|IncompleteRead",
@@ -193,4 +193,4 @@ EXPLANATIONS = (
         again=True,
     ),
 )
-UNKNOWN = Explanation("unknown", "", (), "Azure refused it.")
+UNKNOWN_ERROR = KnownError("unknown", "", (), "Azure refused it.")

@@ -7,29 +7,29 @@ from typing import Any
 
 import requests
 
-from lib.backends.azureml.explain import patiently
+from lib.backends.azureml.error_translation import retry
 
 _LOG = "std_log.txt"
 _SECONDS = 30
 
 
-class Follower:
+class LogReader:
     """Reads on in a job's log where it stopped.
 
     Parameters
     ----------
     run : azureml.core.Run
-    say : callable
+    report : callable
         Gets each whole line once.
     """
 
-    def __init__(self, run: Any, say: Callable[[str], None]):
-        self._run, self._say = run, say
+    def __init__(self, run: Any, report: Callable[[str], None]):
+        self._run, self._report = run, report
         self._told = 0
 
     def read(self) -> None:
         """Tell what is new."""
-        logs = patiently(self._run.get_details, f"read the log of job {self._run.id}").get("logFiles") or {}
+        logs = retry(self._run.get_details, f"read the log of job {self._run.id}").get("logFiles") or {}
         uri = next((uri for name, uri in sorted(logs.items()) if name.endswith(_LOG)), None)
         if uri is None:
             return
@@ -41,4 +41,4 @@ class Follower:
         self._told += len(whole)
         for line in whole.decode("utf-8", "replace").splitlines():
             if line.strip():
-                self._say(line)
+                self._report(line)

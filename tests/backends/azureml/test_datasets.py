@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lib.backends.azureml import data
-from lib.backends.azureml.store import FILE
+from lib.backends.azureml import datasets
+from lib.backends.azureml.datastore import FILE
 from lib.data import tables
 
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
@@ -17,12 +17,12 @@ pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
 @pytest.mark.parametrize("uri", ["azureml:flights:3", "azureml:flights-train.v2:12"])
 def test_a_dataset_is_known_by_its_version(uri):
-    assert data.DATASET.fullmatch(uri)
+    assert datasets.DATASET.fullmatch(uri)
 
 
 @pytest.mark.parametrize("uri", ["azureml:flights", "azureml:flights:latest", "azureml://datastores/a/paths/b"])
 def test_without_a_version_it_is_none(uri):
-    assert not data.DATASET.fullmatch(uri)
+    assert not datasets.DATASET.fullmatch(uri)
 
 
 @pytest.mark.parametrize("before", ["", "subscriptions/s/resourcegroups/r/workspaces/w/"])
@@ -43,8 +43,8 @@ def test_what_datasets_do_not_know_becomes_what_they_do():
             "number": [1.5, np.nan],
         }
     )
-    plain = data.plain(tables.as_arrow(frame))
-    assert {field.name: str(field.type) for field in plain.schema} == {
+    converted = datasets.to_dataset_types(tables.pandas_to_arrow(frame))
+    assert {field.name: str(field.type) for field in converted.schema} == {
         "category": "string",
         "day": "timestamp[us]",
         "money": "double",
@@ -53,9 +53,9 @@ def test_what_datasets_do_not_know_becomes_what_they_do():
         "span": "string",
         "number": "double",
     }
-    assert plain.column("category").to_pylist() == ["a", None]
-    assert plain.column("time").to_pylist() == ["01:02:00", None]
-    assert plain.column("money").to_pylist() == [1.5, None]
+    assert converted.column("category").to_pylist() == ["a", None]
+    assert converted.column("time").to_pylist() == ["01:02:00", None]
+    assert converted.column("money").to_pylist() == [1.5, None]
 
 
 def test_types_are_stated_where_datasets_have_a_name_for_them():
@@ -71,5 +71,5 @@ def test_types_are_stated_where_datasets_have_a_name_for_them():
             "large": pa.uint64(),  # stated, it would turn negative
         }
     )
-    types = data.column_types(schema)
+    types = datasets.column_types(schema)
     assert list(types) == ["whole", "number", "flag", "text"]

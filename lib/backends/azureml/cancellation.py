@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.explain import patiently
+from lib.backends.azureml.error_translation import retry
 from lib.errors import MillraceError
 
 if TYPE_CHECKING:
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 
     from lib.backends.azureml.connection import Connection
 
-ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
-CANCELLED_THERE = "was cancelled in the studio or by `run_all.py teardown`, not by this run."
+TERMINAL_STATUSES = ("Completed", "Failed", "Canceled", "NotResponding")
+CANCELLED_EXTERNALLY = "was cancelled in the studio or by `run_all.py teardown`, not by this run."
 _POLL_SECONDS = 3.0
 _CANCEL_MINUTES = 5
 _JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")
 
 
-def cancelled_there(run: Any, say: Callable[[str], None]) -> None:
+def cancel_job(run: Any, report: Callable[[str], None]) -> None:
     """Cancel a job, and wait until it has ended: nothing is left running."""
     deadline = time.monotonic() + _CANCEL_MINUTES * 60
     pause = threading.Event()
     asked = False
     while time.monotonic() < deadline:
         try:
-            if patiently(run.get_status, f"ask how job {run.id} is") in ENDED:
-                say(f"job {run.id} has ended")
+            if retry(run.get_status, f"ask how job {run.id} is") in TERMINAL_STATUSES:
+                report(f"job {run.id} has ended")
                 return
             if not asked:
-                patiently(run.cancel, f"cancel job {run.id}")
+                retry(run.cancel, f"cancel job {run.id}")
                 asked = True
         except MillraceError as error:
-            say(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
+            report(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
             return
         pause.wait(_POLL_SECONDS)
-    say(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
+    report(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
 
 
-def cancel_all(connection: Connection, client: MlflowClient, name: str) -> list[str]:
+def cancel_jobs(connection: Connection, client: MlflowClient, name: str) -> list[str]:
     """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each.
 
     Parameters
@@ -61,7 +61,7 @@ def cancel_all(connection: Connection, client: MlflowClient, name: str) -> list[
         return [run for run in runs if run.type in _JOBS]
 
     lines = []
-    for run in patiently(find, f"list the jobs of {name}"):
-        patiently(run.cancel, f"cancel job {run.id}")
+    for run in retry(find, f"list the jobs of {name}"):
+        retry(run.cancel, f"cancel job {run.id}")
         lines.append(f"job {run.id}: cancelled")
     return lines

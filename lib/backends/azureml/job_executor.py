@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from lib import errors
 from lib.backends.azureml import cost, environment
-from lib.backends.azureml.cancelling import CANCELLED_THERE, ENDED, cancelled_there
-from lib.backends.azureml.data import DATASET
-from lib.backends.azureml.explain import explaining, explanation, patiently
-from lib.backends.azureml.job import FAILURE, OUTPUTS
-from lib.backends.azureml.logs import Follower
+from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
+from lib.backends.azureml.datasets import DATASET
+from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
+from lib.backends.azureml.job_log import LogReader
+from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
 from lib.backends.azureml.snapshot import pack
-from lib.data.endings import PARQUET, TEXT
+from lib.data.endings import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from lib.errors import MillraceError, StageError
 from lib.paths import display_path, resolve
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
-    from lib.backends.azureml.data import Tables
+    from lib.backends.azureml.datasets import Tables
     from lib.parameters import Parameters
 
 _POLL_SECONDS = 3.0
@@ -87,24 +87,24 @@ class ClusterExecutor:
         *,
         timeout_minutes: float | None,
         cancelled: threading.Event,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         """Execute a notebook as a job, and wait for it; see `backends.base.NotebookExecutor`.
 
         A job that ends for want of its machine, or by an error of Azure's own, is submitted anew.
         """
-        timeout_minutes = timeout_minutes or cost.LONGEST_MINUTES
+        timeout_minutes = timeout_minutes or cost.MAX_JOB_MINUTES
         for attempt in range(1, _ATTEMPTS + 1):
             run = self._submitted(notebook, executed, parameters, timeout_minutes)
-            say(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
+            report(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
             try:
-                status = self.followed(run, timeout_minutes, cancelled, say)
+                status = self.followed(run, timeout_minutes, cancelled, report)
             except BaseException:
-                cancelled_there(run, say)
+                cancel_job(run, report)
                 try:
                     self._bring_back(run, executed)
                 except MillraceError as error:  # why it ended counts more than what it left
-                    say(str(error))
+                    report(str(error))
                 raise
             failure = self._bring_back(run, executed)
             if status == "Completed":
@@ -112,10 +112,10 @@ class ClusterExecutor:
             said = "" if failure else ending(run, status)
             error = self._failure(run, status, failure, said, executed)
             # What the notebook did it does again; what happened to the machine need not.
-            passes = said and not _OWN_FAULT.search(said) and explanation(StageError(said)).again
+            passes = said and not _OWN_FAULT.search(said) and identify_error(StageError(said)).again
             if not passes or attempt == _ATTEMPTS:
                 raise error
-            say(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
+            report(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
 
     @property
     def cluster(self) -> Any:
@@ -128,11 +128,11 @@ class ClusterExecutor:
         parameters = self._resolved(parameters)
         cluster = self.cluster
         with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
-            surroundings = environment.registered(self._connection.workspace, cluster.vm_size)
+            surroundings = environment.get_or_register(self._connection.workspace, cluster.vm_size)
             pack(Path(folder), notebook, executed.name, parameters)
             config = ScriptRunConfig(
                 source_directory=folder,
-                command=["python", "-m", "lib.backends.azureml.job"],
+                command=["python", "-m", "lib.backends.azureml.notebook_job"],
                 compute_target=cluster,
                 environment=surroundings,
                 max_run_duration_seconds=int(timeout_minutes * 60),
@@ -143,7 +143,7 @@ class ClusterExecutor:
                     # Named as its input, a dataset shows in the job's lineage.
                     config.run_config.data[name] = self._tables.dataset(value).as_named_input(name)
             tags = {"stage": self._stage, "run_name": str(parameters.get("run_name", ""))}
-            with explaining(f"submit {notebook.name}"):
+            with translate_errors(f"submit {notebook.name}"):
                 experiment = Experiment(self._connection.workspace, self._parameters.name)
                 return experiment.submit(config, tags={name: value for name, value in tags.items() if value})
 
@@ -157,28 +157,34 @@ class ClusterExecutor:
         return resolved
 
     def _address(self, value: Any, encoding: str = "") -> Any:
-        is_table = isinstance(value, str) and value.lower().endswith(TEXT + PARQUET)
+        is_table = isinstance(value, str) and value.lower().endswith(TEXT_SUFFIXES + PARQUET_SUFFIXES)
         return self._tables.registered(value, encoding) if is_table and resolve(value).is_file() else value
 
-    def followed(self, run: Any, timeout_minutes: float, cancelled: threading.Event, say: Callable[[str], None]) -> str:
+    def followed(
+        self, run: Any, timeout_minutes: float, cancelled: threading.Event, report: Callable[[str], None]
+    ) -> str:
         """Status that a job ended with; whatever has to end it before is raised."""
-        log, seen, queued_polls = Follower(run, say), "", 0
+        log, seen, queued_polls = LogReader(run, report), "", 0
         submitted, started = time.monotonic(), None
-        hourly = cost.price(self._clusters.machine_for(self._stage), self._parameters.prices) if self._priced() else 0.0
+        hourly = (
+            cost.hourly_price(self._clusters.machine_for(self._stage), self._parameters.prices)
+            if self._priced()
+            else 0.0
+        )
         while True:
-            status = patiently(run.get_status, f"ask how job {run.id} is")
+            status = retry(run.get_status, f"ask how job {run.id} is")
             if status != seen:
-                say(f"{status.lower()}")
+                report(f"{status.lower()}")
                 seen = status
-            if status in ("Running", "Finalizing") or status in ENDED:
+            if status in ("Running", "Finalizing") or status in TERMINAL_STATUSES:
                 started = started or time.monotonic()
                 log.read()
                 self._meter.note(run.id, time.monotonic() - started, hourly)
-            if status in ENDED:
+            if status in TERMINAL_STATUSES:
                 return status
             queued_polls = queued_polls + 1 if status in ("Queued", "NotStarted", "Preparing", "Starting") else 0
             if queued_polls and queued_polls % _QUOTA_POLLS == 0:
-                self._see_why_it_waits(run, submitted, say)
+                self._see_why_it_waits(run, submitted, report)
             if started and time.monotonic() - started > timeout_minutes * 60:
                 raise StageError(
                     f"The notebook did not end within {timeout_minutes:g} minutes, so job {run.id} is cancelled. "
@@ -190,33 +196,33 @@ class ClusterExecutor:
     def _priced(self) -> bool:
         return self._clusters.machine_for(self._stage) in (self._parameters.prices or {})
 
-    def _see_why_it_waits(self, run: Any, submitted: float, say: Callable[[str], None]) -> None:
+    def _see_why_it_waits(self, run: Any, submitted: float, report: Callable[[str], None]) -> None:
         name = self._clusters.name_for(self._stage)
         trouble, minutes = self._clusters.trouble(name), (time.monotonic() - submitted) / 60
         if trouble:
-            found = explanation(StageError(trouble))
+            found = identify_error(StageError(trouble))
             raise StageError(f"The cluster {name} gets no machine. {found.meaning} Azure says: {trouble}")
         if minutes > _QUEUE_MINUTES:
             raise StageError(
                 f"Job {run.id} has waited {minutes:.0f} minutes for a machine of {name}, so it is cancelled. Choose "
                 "another gpu_vm_size, or vm_priority: dedicated."
             )
-        say(f"waits for a machine of {name} since {minutes:.0f} minutes")
+        report(f"waits for a machine of {name} since {minutes:.0f} minutes")
 
     def _bring_back(self, run: Any, executed: Path) -> dict[str, Any] | None:
         """Bring the executed notebook and the log; what a cell raised, where one did."""
-        with explaining(f"bring the outputs of job {run.id}"):
+        with translate_errors(f"bring the outputs of job {run.id}"):
             there = run.get_file_names()
             for name in there:
-                if name == f"{OUTPUTS}/{executed.name}":
+                if name == f"{OUTPUTS_FOLDER}/{executed.name}":
                     run.download_file(name, str(executed))
                 elif name.endswith("std_log.txt"):
                     run.download_file(name, str(executed.with_suffix(".log")))
-            if f"{OUTPUTS}/{FAILURE}" not in there:
+            if f"{OUTPUTS_FOLDER}/{FAILURE_FILE}" not in there:
                 return None
             with tempfile.TemporaryDirectory() as scratch:
-                file = Path(scratch) / FAILURE
-                run.download_file(f"{OUTPUTS}/{FAILURE}", str(file))
+                file = Path(scratch) / FAILURE_FILE
+                run.download_file(f"{OUTPUTS_FOLDER}/{FAILURE_FILE}", str(file))
                 return json.loads(file.read_text(encoding="utf-8"))
 
     def _failure(
@@ -232,8 +238,8 @@ class ClusterExecutor:
             cell = f"Cell [{failure['cell']}]: {first}"
             return NotebookFailed("\n".join([what, where, cell]), kind.exit_code if on_purpose else 1)
         if status == "Canceled":
-            return StageError(f"Job {run.id} {CANCELLED_THERE}\n{where}")
-        found = explanation(StageError(said))
+            return StageError(f"Job {run.id} {CANCELLED_EXTERNALLY}\n{where}")
+        found = identify_error(StageError(said))
         log = executed.with_suffix(".log")
         tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:] if log.is_file() else []
         return StageError(
@@ -243,5 +249,5 @@ class ClusterExecutor:
 
 def ending(run: Any, status: str) -> str:
     """What Azure says of a job that did not complete."""
-    details = patiently(run.get_details, f"ask how job {run.id} ended")
+    details = retry(run.get_details, f"ask how job {run.id} ended")
     return ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"

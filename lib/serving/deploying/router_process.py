@@ -1,0 +1,127 @@
+"""The router of an endpoint: the one that runs, or a new one that takes its place."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lib.errors import EndpointError
+from lib.paths import ROOT
+from lib.scoring.model_folder import ModelError, code_folder
+from lib.serving import process
+from lib.serving.deploying.control_client import ControlClient, make_control_socket
+from lib.serving.deploying.status import IDENTITY, leading_version
+
+LOG = "endpoint.log"
+_LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class Routers:
+    """Connections to the routers of a deployment.
+
+    Attributes
+    ----------
+    current : ControlClient
+        The router that gets the new version.
+    outdated : ControlClient or None
+        An older router that has to leave when the new version is live; None if there is none, or if it has left
+        already because the current one serves its version.
+    """
+
+    current: ControlClient
+    outdated: ControlClient | None = None
+
+
+@contextlib.contextmanager
+def connect(
+    folder: Path,
+    name: str,
+    record: Mapping[str, Any],
+    router: psutil.Process | None,
+    listener: socket.socket | None,
+    request: Mapping[str, Any],
+) -> Iterator[Routers]:
+    """Connect to the router that gets a new version.
+
+    A router that runs older code, or uses another port than requested, is replaced by a new one, which takes over its
+    port and its leading version.
+
+    Parameters
+    ----------
+    folder, name : Path, str
+        Folder and name of the endpoint.
+    record : mapping
+        Content of ``endpoint.json``.
+    router : psutil.Process or None
+        The router that runs.
+    listener : socket.socket or None
+        The public socket, unless it is that router's.
+    request : mapping
+        Arguments of the command that starts the new version.
+    """
+    timeout_seconds = request["timeout_seconds"] + 30
+    if router is not None and listener is None and record["code"] == process.code_digest():
+        with ControlClient(record["control"], timeout_seconds) as current:
+            yield Routers(current)
+        return
+    with contextlib.ExitStack() as stack:
+        outdated = stack.enter_context(ControlClient(record["control"], 30)) if router is not None else None
+        if listener is None:
+            assert outdated is not None, "without a listener, a router is running"
+            listener = stack.enter_context(outdated.take_listener())
+        control = _start(folder, name, listener)
+        current = stack.enter_context(ControlClient(control, timeout_seconds))
+        if outdated is not None and _can_take_over(folder, record):
+            leading = leading_version(record)
+            current.command("start", **{**request, **{key: leading[key] for key in IDENTITY}})
+            current.command("shift", percent=100)
+            outdated.command("leave")
+            outdated = None
+        yield Routers(current, outdated)
+
+
+def start_version(router: ControlClient, request: Mapping[str, Any], log: Path) -> str:
+    """Start a version without traffic, and return its own URL.
+
+    Raises
+    ------
+    EndpointError
+        With what its process wrote into the log.
+    """
+    log_start = log.stat().st_size if log.exists() else 0
+    try:
+        return router.command("start", **request)["url"]
+    except EndpointError as error:
+        with log.open("rb") as file:
+            file.seek(log_start)
+            tail = file.read().decode("utf-8", "replace").strip().splitlines()[-_LOG_LINES:]
+        message = f"Version {request['version']} did not start: {error}. The end of {log}:"
+        raise EndpointError("\n  ".join([message, *tail])) from None
+
+
+def _can_take_over(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Return whether this release can serve the leading version: an earlier one may have saved it without its code."""
+    try:
+        code_folder(folder / "deployments" / leading_version(record)["deployment"] / "model")
+    except ModelError:
+        return False
+    return True
+
+
+def _start(folder: Path, name: str, listener: socket.socket) -> str:
+    """Start a router, and return the path of its control socket."""
+    with make_control_socket() as control:
+        descriptors = [control.fileno(), listener.fileno()]
+        command = [sys.executable, "-m", "lib.serving.server.router", str(folder), "--name", name]
+        command += ["--control", str(descriptors[0]), "--listener", str(descriptors[1])]
+        variables = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        process.start(command, folder, folder / LOG, variables, descriptors)
+        return control.getsockname()
