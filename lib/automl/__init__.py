@@ -228,7 +228,7 @@ def faults(parameters: Parameters) -> list[str]:
 
     found = []
     if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
-        found.append(f'automl: packages are not installed ({", ".join(missing)}). Run: make install GROUPS="automl"')
+        found.append(f'automl: its packages are not installed ({", ".join(missing)}): make install GROUPS="automl"')
     engine = parameters.automl_engine
     if engine not in available():
         found.append(f"automl_engine: there is no {engine!r}. {suggest(engine, available())}")
