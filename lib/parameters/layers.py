@@ -15,6 +15,8 @@ from lib.paths import ROOT, display_path
 
 BASE = ROOT / "parameters" / "base.yaml"
 COMMAND_LINE = "-p"
+# YAML 1.1 reads yes and no as booleans; here they name a class. https://yaml.org/type/bool.html
+_KEPT_AS_TEXT, _BOOL_TAG = ("positive_class",), "tag:yaml.org,2002:bool"
 TERRAFORM_OUTPUT = {"value", "type", "sensitive"}
 
 
@@ -82,6 +84,8 @@ def load(
             continue
         try:
             value = _parse(text, name=f"{COMMAND_LINE} {assignment}")
+            if name.strip() in _KEPT_AS_TEXT and isinstance(value, bool) and not _is_true_or_false(text):
+                value = text.strip()
         except ParameterError as error:
             layers.faults.extend(error.faults)
             continue
@@ -89,6 +93,11 @@ def load(
     for name, value in (overrides or {}).items():
         _set_path(layers, str(name), value, source="overrides")
     return layers
+
+
+def _is_true_or_false(text: str) -> bool:
+    """Return whether a boolean is written as true or false, and not as yes, no, on or off."""
+    return text.strip().lower() in ("true", "false")
 
 
 class _Loader(yaml.SafeLoader):
@@ -105,7 +114,7 @@ class _Loader(yaml.SafeLoader):
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
-    for key, _ in node.value:
+    for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, "a name must be plain text", key.start_mark)
         if key.value in seen:
@@ -113,6 +122,8 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any
                 f"{loader.name}, line {key.start_mark.line + 1}: {key.value} is given twice. Delete one."
             )
         seen.add(key.value)
+        if key.value in _KEPT_AS_TEXT and value.tag == _BOOL_TAG and not _is_true_or_false(value.value):
+            value.tag = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
@@ -122,19 +133,6 @@ def _construct_sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG, _construct_sequence)
-
-
-def _construct_bool(loader: _Loader, node: yaml.ScalarNode) -> bool | str:
-    """Return a boolean for true and false only; yes, no, on and off stay text, as in YAML 1.2.
-
-    So ``positive_class: yes`` names the class "yes". https://yaml.org/spec/1.2.2/#10212-boolean
-    """
-    if node.value.lower() in ("true", "false"):
-        return loader.construct_yaml_bool(node)
-    return node.value
-
-
-_Loader.add_constructor("tag:yaml.org,2002:bool", _construct_bool)
 
 
 def _read(file: Path) -> dict[Any, Any]:
