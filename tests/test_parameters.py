@@ -90,7 +90,7 @@ class TestLayers:
         assert values["hyperparameters"] == {"linear": {"c": 5, "seed": 2}, "xgboost": {"eta": 0.1}}
 
     def test_dotted_name_creates_a_missing_mapping(self, laid):
-        assert laid("", "options.a.b=yes").values["options"] == {"a": {"b": True}}
+        assert laid("", "options.a.b=true").values["options"] == {"a": {"b": True}}
 
     @pytest.mark.parametrize(
         ("assignment", "value"),

@@ -179,7 +179,7 @@ def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
         for name, value in settings.items():
             if name not in known:
                 faults.append(f"hyperparameters: {display_path(file)} has no {name}. {suggest(name, known)}")
-            elif known[name] in _TYPES and not _has_type(value, known[name]):
+            elif not _matches(value, known[name]):
                 faults.append(f"hyperparameters: {function}.{name} is {value!r}; expected {known[name]}.")
     return faults
 
@@ -219,14 +219,36 @@ def _class_options(file: Path) -> dict[str, str]:
 
 
 def _keyword_arguments(file: Path) -> dict[str, str]:
-    """Return the keyword-only arguments of the function ``train`` in a file, with their annotations."""
+    """Return the keyword-only arguments of the function ``train`` in a file, with their annotations.
+
+    An argument without an annotation has the type of its default.
+    """
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == "train":
-            return {
-                argument.arg: ast.unparse(argument.annotation) if argument.annotation else ""
-                for argument in node.args.kwonlyargs
-            }
+            arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            return {argument.arg: _argument_type(argument, default) for argument, default in arguments}
     return {}
+
+
+def _argument_type(argument: ast.arg, default: ast.expr | None) -> str:
+    """Return an argument's annotation, or the type of its default; empty if it has neither."""
+    if argument.annotation is not None:
+        return ast.unparse(argument.annotation)
+    if isinstance(default, ast.Constant) and default.value is not None:
+        return type(default.value).__name__
+    return ""
+
+
+def _matches(value: Any, annotation: str) -> bool:
+    """Return whether a value has one of the types of an annotation; unknown types match every value.
+
+    >>> _matches(3, "int | None"), _matches("3", "int | None"), _matches("3", "Sequence[str]")
+    (True, False, True)
+    """
+    kinds = [kind.strip() for kind in annotation.split("|")]
+    if not all(kind in _TYPES or kind == "None" for kind in kinds):
+        return True
+    return any(value is None if kind == "None" else _has_type(value, kind) for kind in kinds)
 
 
 def _has_type(value: Any, kind: str) -> bool:

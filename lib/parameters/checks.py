@@ -21,6 +21,7 @@ Choices = Mapping[str, Iterable[str]]
 _COMMON_ENCODINGS = ("cp1250", "cp1252", "cp1254", "cp1256", "iso8859_2", "mac_roman", "shift_jis", "utf_16_le")
 _MIN_SIMILARITY = 0.5
 _WITHOUT_ALIAS = {"cp1006", "cp720", "cp737", "cp856", "cp874", "cp875", "koi8_r", "koi8_t", "koi8_u"}
+_YES_NO = {"yes": True, "on": True, "no": False, "off": False}  # booleans of YAML 1.1
 _EMPTY: dict[type, Any] = {dict: {}, list: [], float: None, int: None, bool: None}
 _TYPE_NAMES: dict[type, str] = {
     str: "text",
@@ -120,6 +121,8 @@ def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[A
 
 def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
     """Return the value in the type of the spec and, if it has another type, a sentence that says so."""
+    if spec.type is bool and isinstance(value, str):
+        value = _YES_NO.get(value.lower(), value)
     if spec.type is object:
         is_scalar = isinstance(value, (str, bool, int, float)) and value == value
         return value, "" if is_scalar else f"got {_describe(value)}, expected text, a number, or true or false."

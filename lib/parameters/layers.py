@@ -124,6 +124,19 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _constru
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG, _construct_sequence)
 
 
+def _construct_bool(loader: _Loader, node: yaml.ScalarNode) -> bool | str:
+    """Return a boolean for true and false only; yes, no, on and off stay text, as in YAML 1.2.
+
+    So ``positive_class: yes`` names the class "yes". https://yaml.org/spec/1.2.2/#10212-boolean
+    """
+    if node.value.lower() in ("true", "false"):
+        return loader.construct_yaml_bool(node)
+    return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:bool", _construct_bool)
+
+
 def _read(file: Path) -> dict[Any, Any]:
     """Read a parameter file, YAML or Terraform's JSON."""
     if not file.is_file():
