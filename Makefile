@@ -16,11 +16,11 @@ run: .venv/.core ## Run the pipeline on a table: make run ARGS="--params paramet
 # loadfile keeps the tests of one file on one worker, because they share expensive fixtures.
 pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: .venv/.dev ## Run the tests: make test ARGS="-k metrics"
+test: lint ## Run the tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
 # The tests of the endpoint's form need Chromium. They are skipped if it cannot be installed.
-test-all: .venv/.dev .venv/.azure .venv/.automl .venv/.docs ## Run all tests, including slow and Azure ones (npm installs Azurite)
+test-all: lint .venv/.azure .venv/.automl .venv/.docs ## Run all tests, including slow and Azure ones (npm installs Azurite)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "Chromium is missing and could not be installed; the tests of the form will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
