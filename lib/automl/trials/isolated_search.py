@@ -1,11 +1,12 @@
-"""An engine that works in one process, in a process of its own: it is ended when its time is up.
+"""A search by an engine that works in a single process: it runs in a process of its own, which is killed in the end.
 
 ::
 
     python -m lib.automl.trials.isolated_search <folder>
 
-An engine's ``inside(table, request, until, folder)`` gets the encoded table and returns its trials, a model of
-features, and the model's name. Before it begins, a simple model is kept for the case that it does not come to its end.
+The engine's function ``search_encoded(table, request, deadline, folder)`` takes the encoded table, and returns its
+trials, a model of features and the model's name. Before it starts, a simple model is fitted, which is the result if the
+engine is not finished in time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,43 +32,47 @@ import psutil
 from sklearn.pipeline import Pipeline
 
 from lib import metrics
-from lib.automl import Result, SearchRequest, Trial
+from lib.automl import EngineResult, SearchRequest, Trial
 from lib.automl.trials import fallback
 from lib.automl.trials.worker_pool import CHECK_INTERVAL_SECONDS, environment
 from lib.errors import StageError
 from lib.training.features import TableEncoder, target_array
 
-_GIVEN, _FOUND, _SIMPLE, _FAILED, _LOG = "given.pkl", "found.pkl", "simple.pkl", "failed.txt", "log.txt"
-# Of the time: what the simple model may take, and what is kept for bringing the best one over.
-_SIMPLE_SHARE, _RESERVE = 0.05, 0.04
+_INPUT, _RESULT, _SIMPLE_RESULT, _ERROR, _LOG = "input.pkl", "result.pkl", "simple.pkl", "error.txt", "log.txt"
+# Shares of the time: the maximum for the simple model, and the reserve for reading the result.
+_SIMPLE_MODEL_SHARE, _RESERVED_SHARE = 0.05, 0.04
+_SIMPLE_MODEL_HOLD_OUT = 5  # one row in five
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedTable:
     """A table as an engine gets it.
 
     Attributes
     ----------
-    F, F_test : ndarray of shape (rows, features)
-        Missing values as NaN, categories as the numbers of their levels.
+    features : ndarray of shape (rows, features)
+        Training rows; NaN for missing values, and indices for categories.
+    test_features : ndarray of shape (test rows, features)
+        Test rows.
     categories : list of int
-        Places of those.
+        Positions of the categories among the features.
     labels : ndarray of shape (rows,)
-        Numbers of the classes, or a regression's target.
+        Class indices, or a regression's target.
     classes : ndarray or None
-    positive : object
-        Of a binary task.
-    began : float
-        Of `time.monotonic`.
+        All classes; None for a regression.
+    positive_class : object
+        Positive class of a binary task.
+    started : float
+        Start of the search, on the clock of `time.monotonic`.
     """
 
-    F: np.ndarray
-    F_test: np.ndarray
+    features: np.ndarray
+    test_features: np.ndarray
     categories: list[int]
     labels: np.ndarray
     classes: np.ndarray | None
-    positive: Any
-    began: float
+    positive_class: Any
+    started: float
 
 
 def search(
@@ -75,36 +81,53 @@ def search(
     y: pd.Series,
     X_test: pd.DataFrame,
     request: SearchRequest,
-    say: Callable[[str], None],
-) -> Result:
-    """Let an engine work until its time is up; then the simple model, with a warning, stands in for it.
+    report: Callable[[str], None],
+) -> EngineResult:
+    """Run an engine in a process of its own until its time is up.
+
+    Parameters
+    ----------
+    engine : str
+        Module of the engine, e.g. ``"lib.automl.flaml"``.
+    X, X_test : pandas.DataFrame
+        Raw columns of the training rows and of the test rows.
+    y : pandas.Series
+        Target of the training rows.
+    request : SearchRequest
+    report : callable
+        Receives progress lines.
+
+    Returns
+    -------
+    EngineResult
+        The engine's result. If it was not finished in time: a simple model, or else a no-skill model, and a warning.
 
     Raises
     ------
     StageError
-        Where it fails, with what it said.
+        If the engine fails; the message contains its error.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="millrace-automl-"))
-    until = began + request.budget_seconds
     try:
-        (folder / _GIVEN).write_bytes(pickle.dumps((engine, X, y, X_test, request, began)))
-        why = _ended(folder, until, request.memory_bytes)
-        if (folder / _FAILED).exists():
-            raise StageError(f"automl_engine: {engine} failed: {(folder / _FAILED).read_text()}")
-        for name, warning in ((_FOUND, ""), (_SIMPLE, f"{why}, so a simple model stands in for the search's best.")):
-            if (folder / name).exists():
-                result = pickle.loads((folder / name).read_bytes())
-                say(f"{len(result.trials)} models after {time.monotonic() - began:.0f} s")
-                return Result(result.trials, result.model, result.best, result.warning or warning)
-        plain = target_array(y, request.is_classification)
-        return fallback.prior(X, plain, X_test, request, [], time.monotonic() - began, why)
+        (folder / _INPUT).write_bytes(pickle.dumps((engine, X, y, X_test, request, started)))
+        reason = _run_process(folder, started + request.budget_seconds, request.memory_bytes)
+        if (folder / _ERROR).exists():
+            raise StageError(f"automl_engine: {engine} failed: {(folder / _ERROR).read_text()}")
+        seconds = time.monotonic() - started
+        for file, warning in ((_RESULT, ""), (_SIMPLE_RESULT, f"{reason}: the returned model is a simple one.")):
+            if (folder / file).exists():
+                trials, model, best = pickle.loads((folder / file).read_bytes())
+                report(f"{len(trials)} models after {seconds:.0f} s")
+                return EngineResult(trials, model, best, warning)
+        target = target_array(y, request.is_classification)
+        return fallback.no_skill_result(X, target, X_test, request, [], seconds, reason)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ended(folder: Path, until: float, most_bytes: int) -> str:
-    """Run the process to its end or to the end of its time; why it has found nothing, if it has not."""
+def _run_process(folder: Path, deadline: float, max_bytes: int) -> str:
+    """Run the process of the search until it ends or exceeds a limit; return why it ended."""
     with (folder / _LOG).open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "lib.automl.trials.isolated_search", str(folder)],
@@ -117,98 +140,107 @@ def _ended(folder: Path, until: float, most_bytes: int) -> str:
         )
     try:
         while process.poll() is None:
-            if time.monotonic() > until:
-                return "The time was up before the engine was done"
-            if _memory(process.pid) > most_bytes:
-                return f"The engine took more than {most_bytes / 2**30:.1f} GB of memory"
-            with_rest = min(CHECK_INTERVAL_SECONDS, max(until - time.monotonic(), 0.01))
-            try:
-                process.wait(with_rest)
-            except subprocess.TimeoutExpired:
-                continue
-        return f"The engine's process ended with code {process.returncode}"
+            if time.monotonic() > deadline:
+                return "The time was up before the engine was finished"
+            if _memory_bytes(process.pid) > max_bytes:
+                return f"The engine took more than {max_bytes / 2**30:.1f} GB of memory"
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(min(CHECK_INTERVAL_SECONDS, max(deadline - time.monotonic(), 0.01)))
+        return f"The engine's process ended with exit code {process.returncode}"
     finally:
-        try:
+        with suppress(ProcessLookupError):  # all of its processes have ended
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nothing of it is left
         process.wait()
 
 
-def _memory(pid: int) -> int:
+def _memory_bytes(pid: int) -> int:
+    """Return the memory of a process and its children."""
     try:
-        root = psutil.Process(pid)
-        return sum(one.memory_info().rss for one in [root, *root.children(recursive=True)])
+        parent = psutil.Process(pid)
+        return sum(process.memory_info().rss for process in [parent, *parent.children(recursive=True)])
     except psutil.Error:
         return 0  # it has just ended
 
 
 def main() -> None:
-    """Encode, keep a simple model, let the engine search, and write what it found."""
+    """Encode the table, fit the simple model, run the engine, and write its result."""
     folder = Path(sys.argv[1])
-    engine, X, y, X_test, request, began = pickle.loads((folder / _GIVEN).read_bytes())
+    engine, X, y, X_test, request, started = pickle.loads((folder / _INPUT).read_bytes())
     try:
-        table, encoder = _encoded(X, y, X_test, request, began)
-        _keep(folder / _SIMPLE, *_simple(table, request), encoder)
-        until = began + (1 - _RESERVE) * request.budget_seconds
-        trials, model, best = importlib.import_module(engine).inside(table, request, until, folder)
-        _keep(folder / _FOUND, trials, model, best, encoder)
+        table, encoder = _encode(X, y, X_test, request, started)
+        _write_result(folder / _SIMPLE_RESULT, *_fit_simple_model(table, request), encoder)
+        deadline = started + (1 - _RESERVED_SHARE) * request.budget_seconds
+        trials, model, best = importlib.import_module(engine).search_encoded(table, request, deadline, folder)
+        _write_result(folder / _RESULT, trials, model, best, encoder)
     except Exception as error:
-        (folder / _FAILED).write_text(f"{type(error).__name__}: {error}")
+        (folder / _ERROR).write_text(f"{type(error).__name__}: {error}")
         raise
 
 
-def _keep(file: Path, trials: list[Trial], model: Any, best: str, encoder: TableEncoder) -> None:
-    result = Result(trials, Pipeline([("encoder", encoder), ("model", model)]), best)
-    part = file.with_suffix(".part")
-    part.write_bytes(pickle.dumps(result))
-    part.rename(file)
+def _write_result(file: Path, trials: list[Trial], model: Any, best: str, encoder: TableEncoder) -> None:
+    """Write a result under a temporary name first, because the process may be killed at any time."""
+    pipeline = Pipeline([("encoder", encoder), ("model", model)])
+    temporary = file.with_suffix(".part")
+    temporary.write_bytes(pickle.dumps((trials, pipeline, best)))
+    temporary.rename(file)
 
 
-def _encoded(
-    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, began: float
-) -> tuple[Encoded, TableEncoder]:
+def _encode(
+    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, started: float
+) -> tuple[EncodedTable, TableEncoder]:
     encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     target = target_array(y, request.is_classification)
-    F = encoder.fit_transform(X, target)
-    kinds = [column.kind for column in encoder.columns_.values() for _ in column.parts]
-    places = [place for place, kind in enumerate(kind for kind in kinds if kind != "code") if kind == "category"]
-    classes, positive, labels = None, None, target
+    features = encoder.fit_transform(X, target)
+    categories = [position for position, kind in enumerate(encoder.feature_kinds()) if kind == "category"]
+    classes, positive_class, labels = None, None, target
     if request.is_classification:
         classes, labels = np.unique(target, return_inverse=True)
-        positive = metrics.find_positive_class(classes, request.positive_class) if request.task == "binary" else None
-    features = F, encoder.transform(X_test)
-    return Encoded(*features, places, labels, classes, positive, began), encoder
+        if request.task == "binary":
+            positive_class = metrics.find_positive_class(classes, request.positive_class)
+    test_features = encoder.transform(X_test)
+    table = EncodedTable(features, test_features, categories, labels, classes, positive_class, started)
+    return table, encoder
 
 
-def _simple(table: Encoded, request: SearchRequest) -> tuple[list[Trial], Any, str]:
-    from lib.automl.trials.blend import BlendClassifier, BlendRegressor, Member, predictions
-    from lib.automl.trials.families import Fit, lightgbm
+def _fit_simple_model(table: EncodedTable, request: SearchRequest) -> tuple[list[Trial], Any, str]:
+    """Fit LightGBM on most of the training rows; return its trial, the model and its name."""
+    from lib.automl.trials.blend import Member, make_blend, make_predictions
+    from lib.automl.trials.families import FitRequest, lightgbm
 
-    F = table.F
-    rows = np.random.default_rng(request.seed).permutation(len(F))
-    cut = max(1, len(rows) // 5)
-    seen, unseen, began = rows[cut:], rows[:cut], time.monotonic()
-    until = began + _SIMPLE_SHARE * request.budget_seconds
-    present, target = None, table.labels[seen]
+    started = time.monotonic()
+    rows = np.random.default_rng(request.seed).permutation(len(table.features))
+    validation, train = np.split(rows, [max(1, len(rows) // _SIMPLE_MODEL_HOLD_OUT)])
+    present, y, validation_y = None, table.labels[train], table.labels[validation]
     if table.classes is not None:
-        present, target = np.unique(target, return_inverse=True)
-        unseen = unseen[np.isin(table.labels[unseen], present)]
-    truth = table.labels[unseen] if present is None else np.searchsorted(present, table.labels[unseen])
-    kinds = ["number"] * F.shape[1]
-    told = Fit(request.task, {}, len(seen), F[unseen], truth, kinds, request.seed, until)
-    count = 1 if table.classes is None else len(table.classes)
-    member = Member(lightgbm(F[seen], target, told), None if present is None else present.tolist(), count)
-    made = [member], [1.0]
-    model = BlendRegressor(*made) if table.classes is None else BlendClassifier(*made, table.classes)
-    trial = Trial("simple", "lightgbm", weight=1.0, fit_seconds=time.monotonic() - began)
-    trial.validation = unseen, predictions(member.answer(F[unseen]), table.classes, table.positive)
-    trial.test = predictions(member.answer(table.F_test), table.classes, table.positive)
-    trial.done_seconds = time.monotonic() - table.began
-    return [trial], model, "simple"
+        present, y = np.unique(y, return_inverse=True)
+        validation = validation[np.isin(validation_y, present)]
+        validation_y = np.searchsorted(present, table.labels[validation])
+    fit_request = FitRequest(
+        request.task,
+        {},
+        len(train),
+        table.features[validation],
+        validation_y,
+        ["number"] * table.features.shape[1],
+        request.seed,
+        started + _SIMPLE_MODEL_SHARE * request.budget_seconds,
+    )
+    member = Member(
+        lightgbm(table.features[train], y, fit_request),
+        None if present is None else present.tolist(),
+        1 if table.classes is None else len(table.classes),
+    )
+    trial = Trial("simple", "lightgbm", weight=1.0, fit_seconds=time.monotonic() - started)
+    outputs, test_outputs = (
+        member.predict_outputs(features) for features in (table.features[validation], table.test_features)
+    )
+    trial.validation = validation, make_predictions(outputs, table.classes, table.positive_class)
+    trial.test = make_predictions(test_outputs, table.classes, table.positive_class)
+    trial.done_seconds = time.monotonic() - table.started
+    return [trial], make_blend([member], [1.0], table.classes), "simple"
 
 
 if __name__ == "__main__":
-    from lib.automl.trials import isolated_search  # what is pickled names its classes, which are not those of __main__
+    from lib.automl.trials import isolated_search  # pickles must name the classes of this module, not of __main__
 
     isolated_search.main()

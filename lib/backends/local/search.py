@@ -10,7 +10,7 @@ import pandas as pd
 import psutil
 
 from lib import automl, cores, metrics
-from lib.automl import LEADERBOARD, Result, SearchRequest, SearchResult, Trial
+from lib.automl import LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
 from lib.data import sources, tables
 from lib.errors import ParameterError
 
@@ -89,7 +89,7 @@ class LocalSearch:
         )
 
 
-def leaderboard(result: Result, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
+def leaderboard(result: EngineResult, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
     """Trials by name, the best first: columns `LEADERBOARD`, then each metric on validation and on test rows."""
     scored = [request.metric]
     scored += [one for one in metrics.for_task(request.task) if one.name != request.metric.name]
