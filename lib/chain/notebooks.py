@@ -111,6 +111,7 @@ def _code_cells(path: Path) -> tuple[list[str], list[list[str]]]:
 
 def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
     """Return name, default and type name of a line such as ``seed = 42`` or ``seed: int = 42``."""
+    target: ast.expr
     try:
         if isinstance(statement, ast.AnnAssign) and statement.value is not None:
             target, kind = statement.target, ast.unparse(statement.annotation)

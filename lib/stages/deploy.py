@@ -163,7 +163,7 @@ def _deployed(backend: Backend, parameters: Parameters, version: ModelVersion, r
     """
     folder = backend.tracking.model_folder(version.source, version.sha256)
     expected = _own_answers(backend.tracking.load_model(folder), rows, parameters)
-    checked = {}
+    checked: dict[str, Any] = {}
 
     def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:
         now = _production(backend, parameters).version
