@@ -1,11 +1,11 @@
-"""An engine that works in one process, in a process of its own: it is ended when its time is up.
+"""A search engine in a process of its own, which is ended when its time is up.
 
 ::
 
     python -m lib.automl.trials.isolated_search <folder>
 
-An engine's ``inside(table, request, until, folder)`` gets the encoded table and returns its trials, a model of
-features, and the model's name. Before it begins, a simple model is kept for the case that it does not come to its end.
+An engine is a module with a function ``inside(table, request, until, folder)``, which gets the encoded table and
+returns its trials, a model of features, and the model's name. Before it starts, a simple model is saved as a fallback.
 """
 
 from __future__ import annotations
@@ -36,28 +36,29 @@ from lib.automl.trials.worker_pool import CHECK_INTERVAL_SECONDS, environment
 from lib.errors import StageError
 from lib.training.features import TableEncoder, target_array
 
-_GIVEN, _FOUND, _SIMPLE, _FAILED, _LOG = "given.pkl", "found.pkl", "simple.pkl", "failed.txt", "log.txt"
-# Of the time: what the simple model may take, and what is kept for bringing the best one over.
-_SIMPLE_SHARE, _RESERVE = 0.05, 0.04
+_INPUT, _RESULT, _SIMPLE, _FAILURE, _LOG = "input.pkl", "result.pkl", "simple.pkl", "failure.txt", "log.txt"
+# Shares of the time budget: for the simple model, and for transferring the best model at the end.
+_SIMPLE_SHARE, _RESERVED_SHARE = 0.05, 0.04
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A table as an engine gets it.
+    """An encoded table, as an engine gets it.
 
     Attributes
     ----------
     F, F_test : ndarray of shape (rows, features)
-        Missing values as NaN, categories as the numbers of their levels.
+        Features of the training and test rows: missing values as NaN, categories as numbers.
     categories : list of int
-        Places of those.
+        Positions of the categorical features.
     labels : ndarray of shape (rows,)
-        Numbers of the classes, or a regression's target.
+        Class numbers, or a regression's target.
     classes : ndarray or None
+        The classes; None for a regression.
     positive : object
-        Of a binary task.
+        The positive class of a binary task.
     began : float
-        Of `time.monotonic`.
+        Start of the search, on the clock of `time.monotonic`.
     """
 
     F: np.ndarray
@@ -75,36 +76,48 @@ def search(
     y: pd.Series,
     X_test: pd.DataFrame,
     request: SearchRequest,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Result:
-    """Let an engine work until its time is up; then the simple model, with a warning, stands in for it.
+    """Run an engine until its time is up. If it has no model by then, return the simple model with a warning.
+
+    Parameters
+    ----------
+    engine : str
+        Name of the engine's module.
+    X, X_test : DataFrame of shape (rows, columns)
+        Raw columns of the training and test rows.
+    y : Series of shape (rows,)
+        Target of the training rows.
+    request : SearchRequest
+        Task, metric, time budget and memory limit.
+    report : callable
+        Called with a line of progress.
 
     Raises
     ------
     StageError
-        Where it fails, with what it said.
+        If the engine failed, with its message.
     """
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="millrace-automl-"))
-    until = began + request.budget_seconds
     try:
-        (folder / _GIVEN).write_bytes(pickle.dumps((engine, X, y, X_test, request, began)))
-        why = _ended(folder, until, request.memory_bytes)
-        if (folder / _FAILED).exists():
-            raise StageError(f"automl_engine: {engine} failed: {(folder / _FAILED).read_text()}")
-        for name, warning in ((_FOUND, ""), (_SIMPLE, f"{why}, so a simple model stands in for the search's best.")):
+        (folder / _INPUT).write_bytes(pickle.dumps((engine, X, y, X_test, request, began)))
+        reason = _run_process(folder, began + request.budget_seconds, request.memory_bytes)
+        if (folder / _FAILURE).exists():
+            raise StageError(f"automl_engine: {engine} failed: {(folder / _FAILURE).read_text()}")
+        for name, warning in ((_RESULT, ""), (_SIMPLE, f"{reason}, so a simple model is used instead of the best.")):
             if (folder / name).exists():
                 result = pickle.loads((folder / name).read_bytes())
-                say(f"{len(result.trials)} models after {time.monotonic() - began:.0f} s")
+                report(f"{len(result.trials)} models after {time.monotonic() - began:.0f} s")
                 return Result(result.trials, result.model, result.best, result.warning or warning)
-        plain = target_array(y, request.is_classification)
-        return fallback.prior(X, plain, X_test, request, [], time.monotonic() - began, why)
+        target = target_array(y, request.is_classification)
+        return fallback.prior(X, target, X_test, request, [], time.monotonic() - began, reason)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ended(folder: Path, until: float, most_bytes: int) -> str:
-    """Run the process to its end or to the end of its time; why it has found nothing, if it has not."""
+def _run_process(folder: Path, until: float, max_bytes: int) -> str:
+    """Run the engine's process to its end or to a limit; return the reason why there may be no result."""
     with (folder / _LOG).open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "lib.automl.trials.isolated_search", str(folder)],
@@ -119,11 +132,10 @@ def _ended(folder: Path, until: float, most_bytes: int) -> str:
         while process.poll() is None:
             if time.monotonic() > until:
                 return "The time was up before the engine was done"
-            if _memory(process.pid) > most_bytes:
-                return f"The engine took more than {most_bytes / 2**30:.1f} GB of memory"
-            with_rest = min(CHECK_INTERVAL_SECONDS, max(until - time.monotonic(), 0.01))
+            if _memory_of(process.pid) > max_bytes:
+                return f"The engine took more than {max_bytes / 2**30:.1f} GB of memory"
             try:
-                process.wait(with_rest)
+                process.wait(min(CHECK_INTERVAL_SECONDS, max(until - time.monotonic(), 0.01)))
             except subprocess.TimeoutExpired:
                 continue
         return f"The engine's process ended with code {process.returncode}"
@@ -131,84 +143,90 @@ def _ended(folder: Path, until: float, most_bytes: int) -> str:
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass  # nothing of it is left
+            pass  # all of its processes have ended
         process.wait()
 
 
-def _memory(pid: int) -> int:
+def _memory_of(pid: int) -> int:
+    """Return the memory of a process and all its descendants, in bytes."""
     try:
         root = psutil.Process(pid)
-        return sum(one.memory_info().rss for one in [root, *root.children(recursive=True)])
+        return sum(process.memory_info().rss for process in [root, *root.children(recursive=True)])
     except psutil.Error:
         return 0  # it has just ended
 
 
 def main() -> None:
-    """Encode, keep a simple model, let the engine search, and write what it found."""
+    """Encode the table, save a simple model, run the engine, and save its result."""
     folder = Path(sys.argv[1])
-    engine, X, y, X_test, request, began = pickle.loads((folder / _GIVEN).read_bytes())
+    engine, X, y, X_test, request, began = pickle.loads((folder / _INPUT).read_bytes())
     try:
-        table, encoder = _encoded(X, y, X_test, request, began)
-        _keep(folder / _SIMPLE, *_simple(table, request), encoder)
-        until = began + (1 - _RESERVE) * request.budget_seconds
+        table, encoder = _encode(X, y, X_test, request, began)
+        _save(folder / _SIMPLE, *_fit_simple(table, request), encoder)
+        until = began + (1 - _RESERVED_SHARE) * request.budget_seconds
         trials, model, best = importlib.import_module(engine).inside(table, request, until, folder)
-        _keep(folder / _FOUND, trials, model, best, encoder)
+        _save(folder / _RESULT, trials, model, best, encoder)
     except Exception as error:
-        (folder / _FAILED).write_text(f"{type(error).__name__}: {error}")
+        (folder / _FAILURE).write_text(f"{type(error).__name__}: {error}")
         raise
 
 
-def _keep(file: Path, trials: list[Trial], model: Any, best: str, encoder: TableEncoder) -> None:
+def _save(file: Path, trials: list[Trial], model: Any, best: str, encoder: TableEncoder) -> None:
     result = Result(trials, Pipeline([("encoder", encoder), ("model", model)]), best)
     part = file.with_suffix(".part")
     part.write_bytes(pickle.dumps(result))
     part.rename(file)
 
 
-def _encoded(
+def _encode(
     X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, began: float
 ) -> tuple[Encoded, TableEncoder]:
     encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
     target = target_array(y, request.is_classification)
-    F = encoder.fit_transform(X, target)
-    kinds = [column.kind for column in encoder.columns_.values() for _ in column.parts]
-    places = [place for place, kind in enumerate(kind for kind in kinds if kind != "code") if kind == "category"]
+    features = encoder.fit_transform(X, target)
+    column_kinds = [column.kind for column in encoder.columns_.values() for _ in column.parts]
+    kinds = [kind for kind in column_kinds if kind != "code"]
+    categories = [position for position, kind in enumerate(kinds) if kind == "category"]
     classes, positive, labels = None, None, target
     if request.is_classification:
         classes, labels = np.unique(target, return_inverse=True)
         positive = metrics.find_positive_class(classes, request.positive_class) if request.task == "binary" else None
-    features = F, encoder.transform(X_test)
-    return Encoded(*features, places, labels, classes, positive, began), encoder
+    encoded = Encoded(features, encoder.transform(X_test), categories, labels, classes, positive, began)
+    return encoded, encoder
 
 
-def _simple(table: Encoded, request: SearchRequest) -> tuple[list[Trial], Any, str]:
+def _fit_simple(table: Encoded, request: SearchRequest) -> tuple[list[Trial], Any, str]:
+    """Fit a small gradient boosting; return its trial, the model and its name."""
     from lib.automl.trials.blend import BlendClassifier, BlendRegressor, Member, predictions
     from lib.automl.trials.families import Fit, lightgbm
 
-    F = table.F
-    rows = np.random.default_rng(request.seed).permutation(len(F))
+    started = time.monotonic()
+    rows = np.random.default_rng(request.seed).permutation(len(table.F))
     cut = max(1, len(rows) // 5)
-    seen, unseen, began = rows[cut:], rows[:cut], time.monotonic()
-    until = began + _SIMPLE_SHARE * request.budget_seconds
-    present, target = None, table.labels[seen]
+    learn, held_out = rows[cut:], rows[:cut]
+    present, target = None, table.labels[learn]
     if table.classes is not None:
         present, target = np.unique(target, return_inverse=True)
-        unseen = unseen[np.isin(table.labels[unseen], present)]
-    truth = table.labels[unseen] if present is None else np.searchsorted(present, table.labels[unseen])
-    kinds = ["number"] * F.shape[1]
-    told = Fit(request.task, {}, len(seen), F[unseen], truth, kinds, request.seed, until)
-    count = 1 if table.classes is None else len(table.classes)
-    member = Member(lightgbm(F[seen], target, told), None if present is None else present.tolist(), count)
-    made = [member], [1.0]
-    model = BlendRegressor(*made) if table.classes is None else BlendClassifier(*made, table.classes)
-    trial = Trial("simple", "lightgbm", weight=1.0, fit_seconds=time.monotonic() - began)
-    trial.validation = unseen, predictions(member.answer(F[unseen]), table.classes, table.positive)
+        held_out = held_out[np.isin(table.labels[held_out], present)]
+    truth = table.labels[held_out] if present is None else np.searchsorted(present, table.labels[held_out])
+    kinds = ["number"] * table.F.shape[1]
+    until = started + _SIMPLE_SHARE * request.budget_seconds
+    options = Fit(request.task, {}, len(learn), table.F[held_out], truth, kinds, request.seed, until)
+    classes = 1 if table.classes is None else len(table.classes)
+    fitted = lightgbm(table.F[learn], target, options)
+    member = Member(fitted, None if present is None else present.tolist(), classes)
+    model: BlendRegressor | BlendClassifier = BlendRegressor([member], [1.0])
+    if table.classes is not None:
+        model = BlendClassifier([member], [1.0], table.classes)
+    trial = Trial("simple", "lightgbm", weight=1.0, fit_seconds=time.monotonic() - started)
+    trial.validation = held_out, predictions(member.answer(table.F[held_out]), table.classes, table.positive)
     trial.test = predictions(member.answer(table.F_test), table.classes, table.positive)
     trial.done_seconds = time.monotonic() - table.began
     return [trial], model, "simple"
 
 
 if __name__ == "__main__":
-    from lib.automl.trials import isolated_search  # what is pickled names its classes, which are not those of __main__
+    # What is pickled names classes of the module, which are not those of __main__.
+    from lib.automl.trials import isolated_search
 
     isolated_search.main()
