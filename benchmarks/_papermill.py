@@ -1,4 +1,4 @@
-"""The chain's notebooks by papermill, one after the other: python -m benchmarks._papermill PARAMS FOLDER."""
+"""The chain's notebooks executed by papermill, one after the other: python -m benchmarks._papermill PARAMS FOLDER."""
 
 import logging
 import os
@@ -16,11 +16,11 @@ if __name__ == "__main__":
     os.chdir(ROOT)
     os.environ["PYTHONPATH"] = str(ROOT)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    place = Path(sys.argv[2])
-    handed_on: dict = {}
-    for number, (notebook, given) in enumerate(_values.executions(_values.of(sys.argv[1], place))):
-        executed = str(place / f"{number}.ipynb")
-        inputs = {name: value for name, value in handed_on.items() if name in notebook.parameters}
-        papermill.execute_notebook(str(notebook.path), executed, {**given, **inputs}, progress_bar=False)
+    folder = Path(sys.argv[2])
+    outputs: dict = {}
+    for number, (notebook, values) in enumerate(_values.executions(_values.load_parameters(sys.argv[1], folder))):
+        executed = str(folder / f"{number}.ipynb")
+        inputs = {name: value for name, value in outputs.items() if name in notebook.parameters}
+        papermill.execute_notebook(str(notebook.path), executed, {**values, **inputs}, progress_bar=False)
         scraps = scrapbook.read_notebook(executed).scraps
-        handed_on = plan.joined(handed_on, {name: scrap.data for name, scrap in scraps.items()})
+        outputs = plan.merge_outputs(outputs, {name: scrap.data for name, scrap in scraps.items()})

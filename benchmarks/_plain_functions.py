@@ -1,4 +1,4 @@
-"""The chain's stages as plain functions in one process: python -m benchmarks._plain_functions PARAMS FOLDER."""
+"""The chain's stages called as functions in one process: python -m benchmarks._plain_functions PARAMS FOLDER."""
 
 import os
 import sys
@@ -9,16 +9,16 @@ from lib.paths import ROOT
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    values = _values.of(sys.argv[1], Path(sys.argv[2]))
+    parameters = _values.load_parameters(sys.argv[1], Path(sys.argv[2]))
     from lib.pipelines import get_pipeline
 
-    handed_on: dict = {}
-    for notebook, given in _values.executions(values):
-        inputs = {name: handed_on.get(name, notebook.parameters[name]) for name in notebook.parameters}
-        pipeline = get_pipeline(**{**inputs, **given})
+    outputs: dict = {}
+    for notebook, values in _values.executions(parameters):
+        inputs = {name: outputs.get(name, notebook.parameters[name]) for name in notebook.parameters}
+        pipeline = get_pipeline(**{**inputs, **values})
         result = getattr(pipeline, notebook.stage)()
         for name in notebook.outputs:
             if name == "candidates":
-                handed_on.setdefault(name, []).append(result.run_id)
+                outputs.setdefault(name, []).append(result.run_id)
             else:
-                handed_on[name] = getattr(result, name)
+                outputs[name] = getattr(result, name)

@@ -1,4 +1,4 @@
-"""What every contender of `benchmarks.chain` is given."""
+"""Parameters and notebooks that every contender of `benchmarks.chain` runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lib.chain.notebooks import Notebook
 from lib.parameters import Parameters, load
 
 
-def of(params: str, place: Path) -> Parameters:
-    """Parameters of a use case, in a workspace of its own."""
-    assignments = [f"workspace={place / 'workspace'}", f"runs_folder={place / 'runs'}"]
+def load_parameters(params: str, folder: Path) -> Parameters:
+    """Return the parameters of a use case, with workspace and runs in a folder."""
+    assignments = [f"workspace={folder / 'workspace'}", f"runs_folder={folder / 'runs'}"]
     return contracts.checked(load([params], assignments), notebooks.all_of())
 
 
-def executions(values: Parameters) -> Iterator[tuple[Notebook, dict[str, Any]]]:
-    """Notebooks of the chain in their order, each with the parameters it reads."""
-    for one in plan.executions(notebooks.all_of(), values):
-        yield one.notebook, one.given({**values, RUN_NAME: "bench"})
+def executions(parameters: Parameters) -> Iterator[tuple[Notebook, dict[str, Any]]]:
+    """Yield the notebooks of the chain in order, each with its parameters."""
+    for execution in plan.executions(notebooks.all_of(), parameters):
+        yield execution.notebook, execution.select_parameters({**parameters, RUN_NAME: "bench"})

@@ -1,8 +1,8 @@
-"""Kill the running chain at random instants and resume it, until it ends; then compare with a run nobody disturbed.
+"""Kill the running chain at random times and resume it until it ends; then compare it with an undisturbed run.
 
-``python -m benchmarks.kills`` prints a table: at which moments the chain was killed, and whether, in the end, the
-predictions on the test rows and the version in production are those of the undisturbed run. After each kill what is on
-disk is read: the record, and every notebook beside it.
+``python -m benchmarks.kills`` prints the stages in which the chain was killed. It fails unless every run ends with the
+predictions and the version in production of the undisturbed run, and unless the record and all notebooks can be read
+after each kill.
 """
 
 from __future__ import annotations
@@ -25,110 +25,112 @@ from lib.paths import ROOT
 
 
 def main() -> None:
-    """Disturb, and print the table."""
+    """Kill and resume runs, and print the table."""
     parser = argparse.ArgumentParser(prog="benchmarks.kills", description=__doc__.splitlines()[0])
     parser.add_argument("--params", default="parameters/penguins.yaml", help="the use case (parameters/penguins.yaml)")
-    parser.add_argument("--kills", type=int, default=30, help="how many, over as many runs as it takes (30)")
-    parser.add_argument("--seed", type=int, default=0, help="of the instants (0)")
+    parser.add_argument("--kills", type=int, default=30, help="number of kills, over as many runs as needed (30)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random times (0)")
     options = parser.parse_args()
-    instants = random.Random(options.seed)
+    times = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="bench-kills-") as folder:
-        calm = _Run(Path(folder) / "calm", options.params)
-        seconds = calm.undisturbed()
-        expected = calm.result()
+        undisturbed_run = _Run(Path(folder) / "undisturbed", options.params)
+        seconds = undisturbed_run.run()
+        expected = undisturbed_run.result()
         print(f"undisturbed: {seconds:.1f} s, {expected['versions']} version(s), production {expected['production']}")
-        where: collections.Counter[str] = collections.Counter()
+        counts: collections.Counter[str] = collections.Counter()
         kills = runs = 0
         while kills < options.kills:
             run = _Run(Path(folder) / f"run-{runs}", options.params)
-            # Ten kills a run at most: as often as not the chain gets a few seconds further in between.
+            # At most ten kills per run, since the chain may get only a few seconds further between two kills.
             for _ in range(min(10, options.kills - kills)):
-                killed_in = run.until_killed(instants.uniform(0.2, seconds))
-                if killed_in is None:
+                stage = run.run_and_kill(times.uniform(0.2, seconds))
+                if stage is None:
                     break
                 kills += 1
-                where[killed_in] += 1
-                print(f"kill {kills}: {killed_in}", file=sys.stderr)
-            run.undisturbed()
+                counts[stage] += 1
+                print(f"kill {kills}: {stage}", file=sys.stderr)
+            run.run()
             result = run.result()
             runs += 1
             if result != expected:
                 raise SystemExit(f"run {runs} differs:\n{json.dumps(result)}\n{json.dumps(expected)}")
-    print(f"\n{kills} kills over {runs} runs; each run ended with the undisturbed one's predictions and versions.\n")
+    print(f"\n{kills} kills over {runs} runs; all ended like the undisturbed run.\n")
     print("| killed in | times |")
     print("|---|---|")
-    for name, times in where.most_common():
-        print(f"| {name} | {times} |")
+    for stage, count in counts.most_common():
+        print(f"| {stage} | {count} |")
 
 
 class _Run:
-    """One use case in a workspace of its own, begun once and resumed as often as it takes."""
+    """A use case in its own workspace, started once and resumed until it ends."""
 
-    def __init__(self, place: Path, params: str):
-        place.mkdir()
-        self._place = place
-        self._given = [
+    def __init__(self, folder: Path, params: str):
+        folder.mkdir()
+        self._folder = folder
+        self._arguments = [
             "--params",
             params,
             "-p",
-            f"workspace={place / 'workspace'}",
+            f"workspace={folder / 'workspace'}",
             "-p",
-            f"runs_folder={place / 'runs'}",
+            f"runs_folder={folder / 'runs'}",
         ]
 
-    def undisturbed(self) -> float:
-        """Run, or resume, to the end; the seconds it took."""
+    def run(self) -> float:
+        """Start or resume the run, wait for its end, and return the seconds it took."""
         started = time.perf_counter()
-        done = subprocess.run(self._command(), cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(self._command())} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        command = self._command()
+        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if finished.returncode:
+            message = f"{' '.join(command)} ended with {finished.returncode}"
+            raise SystemExit(f"{message}:\n{finished.stdout}\n{finished.stderr}")
         return time.perf_counter() - started
 
-    def until_killed(self, seconds: float) -> str | None:
-        """Run, or resume, and kill the chain after some seconds; where it was. None where it ended before."""
+    def run_and_kill(self, seconds: float) -> str | None:
+        """Start or resume the run, kill it after some seconds, and return the running stage; None if it ended."""
         process = subprocess.Popen(self._command(), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            return self._read_what_is_there()
+            return self._read_state()
         return None
 
-    def _read_what_is_there(self) -> str:
-        """Read the record and all notebooks, and say what ran."""
-        folder = self._folder()
-        if folder is None:
+    def _read_state(self) -> str:
+        """Read the record and all notebooks, and return the running stage."""
+        run_folder = self._run_folder()
+        if run_folder is None:
             return "before the first stage"
-        state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        for notebook in folder.glob("*.ipynb"):
+        state = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))
+        for notebook in run_folder.glob("*.ipynb"):
             json.loads(notebook.read_text(encoding="utf-8"))
         running = [stage["stage"] for stage in state["stages"] if stage["status"] == "running"]
         if running:
             return " and ".join(sorted({stage.split()[0] for stage in running}))
         return "between two stages" if state["stages"] else "before the first stage"
 
-    def _folder(self) -> Path | None:
-        return next((one.parent for one in sorted((self._place / "runs").glob("*/run.json"))), None)
+    def _run_folder(self) -> Path | None:
+        return next((record.parent for record in sorted((self._folder / "runs").glob("*/run.json"))), None)
 
     def _command(self) -> list[str]:
-        folder = self._folder()
-        return [sys.executable, "run_all.py", *(["--resume", str(folder)] if folder else self._given)]
+        run_folder = self._run_folder()
+        return [sys.executable, "run_all.py", *(["--resume", str(run_folder)] if run_folder else self._arguments)]
 
     def result(self) -> dict:
-        """What counts in the end; the endpoint is stopped."""
-        program = [sys.executable, "-m", "benchmarks._result", str(self._place / "workspace")]
-        told = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
-        if told.returncode:
-            raise SystemExit(told.stderr)
-        return {**json.loads(told.stdout.splitlines()[-1]), "processes left": self._processes()}
+        """Return predictions and versions at the end, and stop the endpoint."""
+        program = [sys.executable, "-m", "benchmarks._result", str(self._folder / "workspace")]
+        finished = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+        if finished.returncode:
+            raise SystemExit(finished.stderr)
+        return {**json.loads(finished.stdout.splitlines()[-1]), "processes left": self._processes()}
 
     def _processes(self) -> list[str]:
-        """Command lines of processes that still work in this workspace, a few seconds after its end."""
+        """Return the command lines of processes that still use this workspace some seconds after the end."""
         deadline = time.monotonic() + 20
         while True:
-            left = [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
-            left = [one for one in left if str(self._place) in one]
+            commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+            left = [command for command in commands if str(self._folder) in command]
             if not left or time.monotonic() > deadline:
                 return left
             time.sleep(0.2)

@@ -1,8 +1,9 @@
-"""Rows against time and memory: read and preprocess, train, and the same steps in plain pandas, each in a process.
+"""Time and memory by number of rows: preprocess, train, and the same preprocessing in plain pandas.
 
-``python -m benchmarks.scale 10000 1000000`` names other sizes. Memory is the peak of a process above what it held when
-it had done the same with some rows, all packages loaded, as a multiple of the table in Arrow. Times are medians, of
-preprocess and of pandas of nine pairs taken in turns, of the training three; of large sizes single ones.
+``python -m benchmarks.scale 10000 1000000`` sets the numbers of rows. Each measurement runs in a process of its own.
+Memory is the peak of that process minus its memory after a warm-up on a small table, as a multiple of the table's size
+in Arrow. Times are medians of nine alternating pairs of preprocess and pandas, and of three trainings. Large tables are
+measured once.
 """
 
 import json
@@ -14,101 +15,125 @@ import time
 from pathlib import Path
 
 ROWS = (10_000, 100_000, 1_000_000)
-_CHUNK = 250_000
-_LARGE = 2_000_000
-_PAIRS, _FITS = 9, 3
-_FEW = 1_000
-_MEGABYTE = 2**20
+_ROWS_PER_CHUNK = 250_000
+_MAX_ROWS_REPEATED = 2_000_000
+_PAIRS, _TRAININGS = 9, 3
+_WARM_UP_ROWS = 1_000
+_BYTES_PER_MEGABYTE = 2**20
 _TARGET = "bought"
+_HEADERS = (
+    "rows",
+    "Arrow MB",
+    "preprocess s",
+    "peak x Arrow",
+    "plain pandas s",
+    "times faster",
+    "peak x Arrow",
+    "train s",
+    "peak x Arrow",
+)
 
 
 def main(sizes):
-    heads = (
-        "rows, Arrow MB, preprocess s, peak x Arrow, plain pandas s, times faster, peak x Arrow, train s, peak x Arrow"
-    )
-    print(f"| {heads.replace(', ', ' | ')} |")
-    print("| ---: " * 9 + "|")
+    print(f"| {' | '.join(_HEADERS)} |")
+    print("| ---: " * len(_HEADERS) + "|")
     for rows in sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            file, few = Path(folder) / "table.csv", Path(folder) / "few" / "table.csv"
-            few.parent.mkdir()
-            # By another process: on Linux the peak of a process begins with what its parent holds.
-            for one, count in ((file, rows), (few, _FEW)):
-                subprocess.run([sys.executable, "-m", "benchmarks.scale", "--make", str(count), str(one)], check=True)
-            arrow = measured("arrow", file)["bytes"]
-            measured("preprocess", few)  # whose rows are trained on before others
-            repeats, trainings = (1, 1) if rows > _LARGE else (_PAIRS, _FITS)
-            # Taken in turns, so that what else the machine does meets both.
-            pairs = [(measured("preprocess", file, few), measured("pandas", file, few)) for _ in range(repeats)]
-            ours, plain = ([pair[side] for pair in pairs] for side in (0, 1))
-            trained = [measured("train", file, few) for _ in range(trainings)]
-        seconds, others, fits = (statistics.median(one["seconds"] for one in each) for each in (ours, plain, trained))
-        faster = statistics.median(other["seconds"] / one["seconds"] for one, other in pairs)
-        peaks = [max(one["peak"] for one in each) / arrow for each in (ours, plain, trained)]
-        print(
-            f"| {rows:,} | {arrow / _MEGABYTE:,.1f} | {seconds:.2f} | {peaks[0]:.2f} | {others:.2f} | {faster:.1f} | "
-            f"{peaks[1]:.2f} | {fits:.2f} | {peaks[2]:.2f} |",
-            flush=True,
-        )
+        print(measure_size(rows), flush=True)
 
 
-def make(file, rows):
-    """Write a table of 20 mixed columns: numbers, whole numbers, categories, a code, a date, truths; some missing."""
+def measure_size(rows):
+    """Return the row of the result table for one number of rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, warm_up_file = Path(folder) / "table.csv", Path(folder) / "warm_up" / "table.csv"
+        warm_up_file.parent.mkdir()
+        # On Linux a child process inherits its parent's peak memory: keep this process small.
+        for path, count in ((file, rows), (warm_up_file, _WARM_UP_ROWS)):
+            subprocess.run([sys.executable, "-m", "benchmarks.scale", "--make", str(count), str(path)], check=True)
+        arrow_bytes = measure("arrow", file)["bytes"]
+        measure("preprocess", warm_up_file)  # writes the rows for the warm-up of training
+        pairs, trainings = (1, 1) if rows > _MAX_ROWS_REPEATED else (_PAIRS, _TRAININGS)
+        # Alternate, so that other load on the machine affects both alike.
+        results = [
+            (measure("preprocess", file, warm_up_file), measure("pandas", file, warm_up_file)) for _ in range(pairs)
+        ]
+        preprocess_runs, pandas_runs = zip(*results, strict=True)
+        train_runs = [measure("train", file, warm_up_file) for _ in range(trainings)]
+    speed_up = statistics.median(pandas["seconds"] / preprocess["seconds"] for preprocess, pandas in results)
+    cells = [
+        f"{rows:,}",
+        f"{arrow_bytes / _BYTES_PER_MEGABYTE:,.1f}",
+        *summarize(preprocess_runs, arrow_bytes),
+        summarize(pandas_runs, arrow_bytes)[0],
+        f"{speed_up:.1f}",
+        summarize(pandas_runs, arrow_bytes)[1],
+        *summarize(train_runs, arrow_bytes),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def summarize(runs, arrow_bytes):
+    """Return the median seconds, and the highest peak as a multiple of the table's size in Arrow."""
+    seconds = statistics.median(run["seconds"] for run in runs)
+    peak = max(run["peak"] for run in runs) / arrow_bytes
+    return f"{seconds:.2f}", f"{peak:.2f}"
+
+
+def make_table(file, rows):
+    """Write a table of 20 columns: floats, integers, categories, a code, a date and a boolean; some with nulls."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     random = np.random.default_rng(0)
-    header = True
+    shops = np.array([f"S{number:05d}" for number in range(2_000)])
     with file.open("wb") as out:
-        for start in range(0, rows, _CHUNK):
-            count = min(_CHUNK, rows - start)
-            columns = {f"amount_{place}": random.normal(100, 30, count).round(4) for place in range(8)}
-            columns |= {f"count_{place}": random.poisson(5 * (place + 1), count) for place in range(4)}
-            for place, levels in enumerate((3, 5, 12, 40)):
-                columns[f"group_{place}"] = np.array([f"level {one}" for one in range(levels)])[
-                    random.integers(0, levels, count)
-                ]
-            columns["shop"] = np.array([f"S{one:05d}" for one in range(2_000)])[random.integers(0, 2_000, count)]
+        for start in range(0, rows, _ROWS_PER_CHUNK):
+            count = min(_ROWS_PER_CHUNK, rows - start)
+            columns = {f"amount_{number}": random.normal(100, 30, count).round(4) for number in range(8)}
+            columns |= {f"count_{number}": random.poisson(5 * (number + 1), count) for number in range(4)}
+            for number, categories in enumerate((3, 5, 12, 40)):
+                names = np.array([f"level {category}" for category in range(categories)])
+                columns[f"group_{number}"] = names[random.integers(0, categories, count)]
+            columns["shop"] = shops[random.integers(0, len(shops), count)]
             days = np.datetime64("2020-01-01") + random.integers(0, 1_500, count).astype("timedelta64[D]")
             columns["day"] = np.datetime_as_string(days)
             columns["member"] = random.integers(0, 2, count).astype(bool)
-            worth = columns["amount_0"] / 30 + columns["count_0"] / 3 + columns["member"] + random.normal(0, 1, count)
-            columns[_TARGET] = np.where(worth > 5.5, "yes", "no")
+            score = columns["amount_0"] / 30 + columns["count_0"] / 3 + columns["member"] + random.normal(0, 1, count)
+            columns[_TARGET] = np.where(score > 5.5, "yes", "no")
             frame = pd.DataFrame(columns)
             for name in ("amount_1", "amount_2", "group_1"):
                 frame.loc[random.random(count) < 0.05, name] = None
-            arrow_csv.write_csv(
-                pa.Table.from_pandas(frame, preserve_index=False), out, arrow_csv.WriteOptions(include_header=header)
-            )
-            header = False
+            options = arrow_csv.WriteOptions(include_header=start == 0)
+            arrow_csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), out, options)
 
 
-def measured(part, file, few=None):
-    """What a process of its own says about one part, done with a few rows before."""
-    command = [sys.executable, "-m", "benchmarks.scale", "--part", part, *map(str, filter(None, (file, few)))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{part} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+def measure(task, file, warm_up_file=None):
+    """Run one task in a process of its own, and return its measurements."""
+    arguments = [str(path) for path in (file, warm_up_file) if path]
+    command = [sys.executable, "-m", "benchmarks.scale", "--task", task, *arguments]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise SystemExit(f"{task} failed:\n{process.stderr}")
+    return json.loads(process.stdout.splitlines()[-1])
 
 
-def run_part(part, file, few=None):
-    """Do one part and print its seconds and its peak."""
+def run_task(task, file, warm_up_file=None):
+    """Run one task, after a warm-up, and print its seconds and peak memory."""
     import resource
 
     import psutil
 
-    work = PARTS[part](file)
-    if few:
-        PARTS[part](few)()
-    before = psutil.Process().memory_info().rss
-    started = time.perf_counter()
-    told = work()
-    seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) - before
-    print(json.dumps({"seconds": seconds, "peak": peak, **(told or {})}))
+    work = TASKS[task](file)
+    if warm_up_file:
+        TASKS[task](warm_up_file)()
+    bytes_before = psutil.Process().memory_info().rss
+    start = time.perf_counter()
+    measurements = work()
+    seconds = time.perf_counter() - start
+    bytes_per_unit = 1 if sys.platform == "darwin" else 1024  # https://man7.org/linux/man-pages/man2/getrusage.2.html
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_per_unit - bytes_before
+    print(json.dumps({"seconds": seconds, "peak": peak, **(measurements or {})}))
 
 
 def _arrow(file):
@@ -129,8 +154,8 @@ def _preprocess(file):
     backend = backends.connect(parameters)
 
     def work():
-        done = preprocess.run(BasePipeline(parameters, backend), backend, parameters)
-        (file.parent / "train.txt").write_text(done.train_data)
+        result = preprocess.run(BasePipeline(parameters, backend), backend, parameters)
+        (file.parent / "train.txt").write_text(result.train_data)
 
     return work
 
@@ -167,12 +192,12 @@ def _train(file):
     return work
 
 
-PARTS = {"arrow": _arrow, "preprocess": _preprocess, "pandas": _pandas, "train": _train}
+TASKS = {"arrow": _arrow, "preprocess": _preprocess, "pandas": _pandas, "train": _train}
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--part"]:
-        run_part(sys.argv[2], *map(Path, sys.argv[3:]))
+    if sys.argv[1:2] == ["--task"]:
+        run_task(sys.argv[2], *map(Path, sys.argv[3:]))
     elif sys.argv[1:2] == ["--make"]:
-        make(Path(sys.argv[3]), int(sys.argv[2]))
+        make_table(Path(sys.argv[3]), int(sys.argv[2]))
     else:
         main([int(rows) for rows in sys.argv[1:]] or ROWS)

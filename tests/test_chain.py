@@ -1,4 +1,4 @@
-"""The whole chain by papermill, as a user starts it, with the endpoint really called; and each way it can fail."""
+"""The whole chain as users start it, with real requests to the endpoint; and each way in which it can fail."""
 
 import json
 import os
@@ -18,15 +18,15 @@ from lib.paths import ROOT
 
 
 class Chain:
-    """The chain in a workspace of its own."""
+    """The chain of a use case in a temporary workspace."""
 
     def __init__(self, workspace, runs_folder, use_case, **overrides):
         self.workspace, self.runs_folder, self.use_case = workspace, runs_folder, use_case
-        self.always = {"workspace": str(workspace), "runs_folder": str(runs_folder), **overrides}
+        self.overrides = {"workspace": str(workspace), "runs_folder": str(runs_folder), **overrides}
 
     def arguments(self, **overrides):
-        given = {**self.always, **overrides}
-        pairs = [part for name, value in given.items() for part in ("-p", f"{name}={json.dumps(value)}")]
+        merged = {**self.overrides, **overrides}
+        pairs = [part for name, value in merged.items() for part in ("-p", f"{name}={json.dumps(value)}")]
         return ["--params", str(ROOT / "parameters" / f"{self.use_case}.yaml"), *pairs]
 
     def run(self, *options, **overrides):
@@ -52,7 +52,7 @@ class Chain:
         return [one.version for one in self.versions() if "production" in one.tags]
 
     def outputs(self):
-        """What the cells of all executed notebooks of the newest run wrote."""
+        """Yield file name and output of all cells in the newest run."""
         for path in sorted(self.newest.glob("*.ipynb")):
             for cell in json.loads(path.read_text())["cells"]:
                 for output in cell.get("outputs", []):
@@ -71,7 +71,7 @@ def chain_of(use_case, empty_workspace, tmp_path_factory, **overrides):
 
 @pytest.fixture(scope="module")
 def penguins(empty_workspace, tmp_path_factory):
-    """A chain that has run once, with an endpoint that serves until the module's end."""
+    """A chain that has run once; its endpoint runs until the end of the module."""
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     functions = ["linear", "random_forest", "extra_trees"]
     chain.exit_code = chain.run(training_functions=functions)
@@ -80,7 +80,7 @@ def penguins(empty_workspace, tmp_path_factory):
     chain.stop()
 
 
-def test_every_notebook_is_kept_executed_with_the_resolved_parameters(penguins):
+def test_run_folder_has_notebooks_and_parameters(penguins):
     assert penguins.exit_code == 0
     names = {path.name for path in penguins.newest.glob("*.ipynb")}
     trained = {f"03_train-{name}.ipynb" for name in penguins.functions}
@@ -89,27 +89,29 @@ def test_every_notebook_is_kept_executed_with_the_resolved_parameters(penguins):
     assert {stage["status"] for stage in penguins.record["stages"]} == {"succeeded"} == {penguins.record["status"]}
 
 
-def test_no_page_shows_a_warning_or_a_cut_off_text(penguins):
-    shown = list(penguins.outputs())
+def test_notebooks_show_no_warnings_or_truncated_text(penguins):
+    outputs = list(penguins.outputs())
     assert not [
-        output for _, output in shown if output["output_type"] in ("stream", "error") and output.get("name") != "stdout"
+        output
+        for _, output in outputs
+        if output["output_type"] in ("stream", "error") and output.get("name") != "stdout"
     ]
-    tables = [output["data"]["text/html"] for _, output in shown if "text/html" in output.get("data", {})]
+    tables = [output["data"]["text/html"] for _, output in outputs if "text/html" in output.get("data", {})]
     assert tables and not [table for table in tables if "..." in "".join(table)]
 
 
-def test_every_page_has_its_picture(penguins):
+def test_notebooks_contain_their_charts(penguins):
     pictures = {name.split("-")[0] for name, output in penguins.outputs() if "image/png" in output.get("data", {})}
     assert pictures == {"02_preprocess.ipynb", "03_train", "04_evaluate.ipynb"}
 
 
-def test_one_version_is_in_production_by_tag_and_by_alias(penguins):
+def test_one_version_is_in_production(penguins):
     production = penguins.production()
     assert len(production) == 1
     assert penguins.client.get_model_version_by_alias("penguins", "production").version == production[0]
 
 
-def test_charts_metrics_and_model_of_each_candidate_are_in_mlflow(penguins):
+def test_mlflow_has_charts_metrics_and_model_of_candidates(penguins):
     experiment = penguins.client.get_experiment_by_name("penguins").experiment_id
     runs = penguins.client.search_runs([experiment], "tags.stage = 'train'")
     assert {run.data.params["training_function"] for run in runs} == set(penguins.functions)
@@ -122,7 +124,7 @@ def test_charts_metrics_and_model_of_each_candidate_are_in_mlflow(penguins):
         }
 
 
-def test_the_endpoint_answers_the_printed_curl_line_and_nobody_without_the_key(penguins, capfd):
+def test_endpoint_answers_with_the_key_only(penguins, capfd):
     assert main(["endpoint", "status", "penguins", *penguins.arguments()]) == 0
     url = re.search(r"http://\S+", capfd.readouterr().out)[0]
     assert main(["endpoint", "key", "penguins", *penguins.arguments()]) == 0
@@ -136,7 +138,7 @@ def test_the_endpoint_answers_the_printed_curl_line_and_nobody_without_the_key(p
         assert key not in path.read_text(errors="replace"), f"{path.name} holds the key"
 
 
-def test_a_second_run_finds_the_champion_and_a_worse_candidate_is_not_promoted(penguins):
+def test_worse_candidate_is_not_promoted(penguins):
     before = penguins.production()
     assert penguins.run("--from", "train", training_functions=["random_forest"]) == 0
     decision = penguins.record["stages"][1]["outputs"]["decision"]
@@ -145,12 +147,12 @@ def test_a_second_run_finds_the_champion_and_a_worse_candidate_is_not_promoted(p
     assert len(penguins.versions()) == 1
 
 
-def test_one_stage_alone_takes_the_newest_outputs_of_those_before_it(penguins):
+def test_single_stage_uses_the_newest_outputs(penguins):
     assert penguins.run("--only", "evaluate", training_functions=penguins.functions) == 0
     assert [stage["stage"] for stage in penguins.record["stages"]] == ["evaluate"]
 
 
-def test_a_busy_port_is_named_and_what_serves_goes_on(penguins, capfd):
+def test_busy_port_is_refused_before_the_run(penguins, capfd):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -164,7 +166,7 @@ def test_a_busy_port_is_named_and_what_serves_goes_on(penguins, capfd):
     assert "running" in capfd.readouterr().out
 
 
-def test_a_notebook_that_fails_keeps_its_error_and_registers_nothing(empty_workspace, tmp_path_factory, capfd):
+def test_failed_notebook_keeps_its_error(empty_workspace, tmp_path_factory, capfd):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     assert chain.run(target_column="Speciess") == 2
     message = capfd.readouterr().err
@@ -175,7 +177,7 @@ def test_a_notebook_that_fails_keeps_its_error_and_registers_nothing(empty_works
     assert chain.record["status"] == "failed" and chain.versions() == []
 
 
-def test_a_gate_that_holds_ends_with_its_own_code_and_says_why(empty_workspace, tmp_path_factory, capfd):
+def test_blocking_gate_exits_with_3(empty_workspace, tmp_path_factory, capfd):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     assert chain.run(training_functions=["linear"], min_score=1.0, drop_columns=["Culmen Length (mm)", "Island"]) == 3
     assert "does not reach min_score" in capfd.readouterr().err
@@ -190,14 +192,14 @@ def test_a_gate_that_holds_ends_with_its_own_code_and_says_why(empty_workspace, 
         ({"primary_metrics": "f1_macro"}, "Did you mean 'primary_metric'?"),
     ],
 )
-def test_what_can_be_seen_before_a_kernel_starts_starts_none(tmp_path, capfd, overrides, expected):
+def test_parameter_faults_start_no_kernel(tmp_path, capfd, overrides, expected):
     chain = Chain(tmp_path / "workspace", tmp_path / "runs", "penguins", **overrides)
     assert chain.run() == 2
     assert expected in capfd.readouterr().err
     assert not (tmp_path / "runs").exists() and not (tmp_path / "workspace").exists()
 
 
-def test_flights_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factory):
+def test_flights_from_table_to_endpoint(empty_workspace, tmp_path_factory):
     chain = chain_of("flights", empty_workspace, tmp_path_factory, training_functions=["linear", "xgboost"])
     try:
         assert chain.run() == 0
@@ -209,7 +211,7 @@ def test_flights_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factor
 
 
 @pytest.mark.slow
-def test_bike_hours_go_from_the_table_to_an_answer(empty_workspace, tmp_path_factory):
+def test_bike_hours_from_table_to_endpoint(empty_workspace, tmp_path_factory):
     chain = chain_of(
         "bike-hours", empty_workspace, tmp_path_factory, training_functions=["linear", "gradient_boosting"]
     )
@@ -225,18 +227,18 @@ def test_bike_hours_go_from_the_table_to_an_answer(empty_workspace, tmp_path_fac
 def _is_kernel(process):
     try:
         return "ipykernel_launcher" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # one that has ended since it was listed, as git's do
+    except psutil.NoSuchProcess:  # it has ended since it was listed
         return False
 
 
-def test_ctrl_c_leaves_no_process_and_a_record_that_says_so(workspace, tmp_path):
-    """A real process with a real terminal's signal."""
+def test_ctrl_c_leaves_no_process(workspace, tmp_path):
+    """A real process gets the signal as from a terminal."""
     chain = Chain(workspace, tmp_path / "runs", "penguins", fork_kernels=False)
     command = [sys.executable, "run_all.py", *chain.arguments()]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     started = psutil.Process(process.pid)
     children = []
-    while not children and process.poll() is None:  # until the first kernel is there
+    while not children and process.poll() is None:  # until the first kernel runs
         children = [child for child in started.children(recursive=True) if _is_kernel(child)]
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
@@ -247,7 +249,7 @@ def test_ctrl_c_leaves_no_process_and_a_record_that_says_so(workspace, tmp_path)
     assert not alive
 
 
-def test_nothing_of_the_work_tree_changes_but_runs_and_workspace(penguins):
+def test_run_writes_nothing_else_into_the_checkout(penguins):
     if not (ROOT / ".git").exists():
         pytest.skip("no git checkout")
     status = subprocess.run(
@@ -257,29 +259,31 @@ def test_nothing_of_the_work_tree_changes_but_runs_and_workspace(penguins):
 
 
 @pytest.mark.slow
-def test_two_chains_at_once_in_one_workspace_do_each_other_no_harm(empty_workspace, tmp_path_factory):
+def test_two_chains_can_share_a_workspace(empty_workspace, tmp_path_factory):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     command = [sys.executable, "run_all.py", *chain.arguments(training_functions=["linear", "extra_trees"])]
-    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)
+    ]
     try:
-        told = [one.communicate(timeout=280)[0].decode() for one in both]
-        assert [one.returncode for one in both] == [0, 0], "\n".join(told)
+        outputs = [process.communicate(timeout=280)[0].decode() for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
         states = [json.loads(path.read_text()) for path in chain.runs_folder.glob("*/run.json")]
         assert [state["status"] for state in states] == ["succeeded", "succeeded"]
         assert len(chain.production()) == 1
     finally:
-        for one in both:
-            one.kill()
+        for process in processes:
+            process.kill()
         chain.stop()
 
 
 @pytest.mark.slow
-def test_a_chain_killed_in_its_last_stages_goes_on_to_the_same_end(empty_workspace, tmp_path_factory):
+def test_killed_chain_can_be_resumed(empty_workspace, tmp_path_factory):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     command = [sys.executable, "run_all.py", *chain.arguments(training_functions=["linear", "extra_trees"])]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        for line in process.stderr:  # a line for each notebook that has ended
+        for line in process.stderr:  # a line for each finished notebook
             if "train" in line and "[4/" in line:
                 break
         process.kill()

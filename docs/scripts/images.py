@@ -38,14 +38,14 @@ def terminal_page(run: ExampleRun) -> str:
 def fill_form(browser: Browser, key: str) -> None:
     """Give the form the endpoint's key, ask for a prediction, and remove the key again."""
     browser.run(f"document.getElementById('key').value = {json.dumps(key)}")
-    browser.click("#ask")
+    browser.click("#predict")
     browser.wait_for("document.querySelector('#result .answer')?.textContent")
     browser.run("document.getElementById('key').value = '*'.repeat(20)")
 
 
 def save_screenshot(browser: Browser, path: Path, width: int, max_height: int) -> None:
     """Save the page as a PNG with few colors, no taller than its content."""
-    browser.do("Emulation.setDeviceMetricsOverride", width=width, height=400, deviceScaleFactor=1, mobile=False)
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=400, deviceScaleFactor=1, mobile=False)
     height = min(browser.run("document.documentElement.scrollHeight"), max_height)
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw.png"
@@ -59,7 +59,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with example_run() as run, tempfile.TemporaryDirectory() as folder:
         browser = Browser(Path(folder) / "profile")
-        browser.do("Emulation.setScrollbarsHidden", hidden=True)
+        browser.send("Emulation.setScrollbarsHidden", hidden=True)
         try:
             page = Path(folder) / "page.html"
             page.write_text(terminal_page(run), encoding="utf-8")

@@ -180,7 +180,7 @@ class Backend(Protocol):
         """Describe a table's location for the user; raise DataError if there is no such table."""
 
     def read_table(
-        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
         """Read a table from the data store or from a path, with the options of `lib.data.tables.read`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ class RunRecord:
         """
         folder = _make_folder(runs_folder, name)
         lock = _acquire_lock(folder)
-        (folder / PARAMETERS).write_text(_to_yaml(parameters), encoding="utf-8")
+        (folder / PARAMETERS).write_text(to_yaml(dict(parameters)), encoding="utf-8")
         state = {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}
         record = cls(folder, state, lock)
         record._save()
@@ -189,8 +190,23 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _to_yaml(parameters: Mapping[str, Any]) -> str:
-    return yaml.dump(dict(parameters), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+def to_yaml(value: Any, on_one_line: bool = False) -> str:
+    """Return a value as YAML without aliases.
+
+    Examples
+    --------
+    >>> to_yaml({"key_columns": ["carrier", "flight"], "min_score": None}, on_one_line=True)
+    '{key_columns: [carrier, flight], min_score: null}'
+    """
+    text = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=on_one_line,
+        width=sys.maxsize if on_one_line else 80,
+    )
+    return text.removesuffix("...\n").rstrip("\n") if on_one_line else text
 
 
 def _acquire_lock(folder: Path) -> FileLock:

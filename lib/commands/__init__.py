@@ -11,6 +11,7 @@ packages inside functions, so that ``--help`` and error messages appear at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -58,6 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted.", file=sys.stderr)
         return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has closed it. Without this, Python complains again when it exits.
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _execute(arguments: list[str]) -> int:
@@ -75,11 +81,13 @@ def _execute(arguments: list[str]) -> int:
         epilog=_epilog() if name == _DEFAULT else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    command.add_arguments(parser)
     if not is_named:
-        parser.add_argument("--version", action="version", version=f"Millrace {version()}")
+        parser.add_argument(
+            "--version", action="version", version=f"Millrace {version()}", help="print the version and exit"
+        )
         if arguments and not arguments[0].startswith("-"):
             parser.error(f"there is no command {arguments[0]!r}. {suggest(arguments[0], available())}")
-    command.add_arguments(parser)
     return command.execute(parser.parse_command(arguments))
 
 

@@ -1,4 +1,4 @@
-"""Hold a table against its contract, or take it as the new one."""
+"""Check a table against its data contract, or accept the table as the new contract."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lib.commands import _arguments
 from lib.errors import GateError, ParameterError
+from lib.invocation import command
 from lib.parameters import Parameters
 from lib.paths import display_path, resolve
 
@@ -19,32 +20,41 @@ _ACTIONS = ("check", "accept")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to do, with the contract of which parameters."""
+    """Add the options of the command."""
     parser.add_argument(
-        "action", choices=_ACTIONS, help="check: say what the table breaks; accept: take the table as the new contract"
+        "action",
+        choices=_ACTIONS,
+        help="check: list the rules that the table breaks; accept: write a new contract from the table",
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what accept would change; write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="with accept: show the changes without writing them")
     _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Check, or accept and show the difference."""
+    """Check the table, or accept it and print the changes."""
     parameters = _arguments.load_parameters(options)
     if not parameters.contract:
-        raise ParameterError("contract is empty. Name a file, e.g. contract: parameters/contracts/churn.yaml.")
+        raise ParameterError("contract is empty. Set it to a file, e.g. contract: parameters/contracts/churn.yaml.")
     path = resolve(parameters.contract)
     if options.action == "accept":
         return _accept(path, parameters, options.dry_run)
+    return _check(path, parameters)
+
+
+def _check(path: Path, parameters: Parameters) -> int:
     from lib.data import contract, tables, violations
 
     if not path.is_file():
-        raise ParameterError(f"contract: there is no file {parameters.contract}. run_all.py contract accept makes it.")
-    frame = _table(parameters)
+        raise ParameterError(
+            f"contract: the file {parameters.contract} does not exist. Write it with: {command('contract', 'accept')}"
+        )
+    frame = _read_table(parameters)
     found = violations.find(frame, contract.load(path), parameters.drop_columns)
     if len(found.table):
-        read = " ".join(["\nIt was read so:", *frame.attrs[tables.NOTES]]) if frame.attrs.get(tables.NOTES) else ""
-        raise GateError(f"{parameters.data} breaks its contract {display_path(path)}:\n{found}{read}")
-    print(f"{parameters.data} keeps its contract {display_path(path)}.")
+        notes = frame.attrs.get(tables.NOTES) or []
+        how_it_was_read = " ".join(["\nHow the table was read:", *notes]) if notes else ""
+        raise GateError(f"{parameters.data} breaks its contract {display_path(path)}:\n{found}{how_it_was_read}")
+    print(f"{parameters.data} fulfills its contract {display_path(path)}.")
     return 0
 
 
@@ -53,23 +63,25 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
 
     from lib.data import contract, profile
 
-    frame = _table(parameters)
+    frame = _read_table(parameters)
     new = contract.from_profile(profile.describe(frame))
-    old = contract.load(path) if path.is_file() else contract.Contract({})
-    if path.is_file():  # what nobody can see in a table stays as it was written
+    old = contract.Contract({})
+    if path.is_file():
+        old = contract.load(path)
+        # These rules cannot be derived from a table, so they keep their values.
         new = replace(new, key=old.key, allow_extra_columns=old.allow_extra_columns, max_drift=old.max_drift)
-    changed = contract.difference(old, new)
-    for column, rule, before, after in changed:
+    changes = contract.find_changes(old, new)
+    for column, rule, before, after in changes:
         print(f"{column or 'the table'}: {rule}: {before} -> {after}")
-    if not changed:
-        print(f"{display_path(path)} says the same already.")
+    if not changes:
+        print(f"{display_path(path)} is up to date.")
     elif not dry_run:
         contract.write(new, path, parameters.data, len(frame))
-        print(f"Written: {display_path(path)}")
+        print(f"Wrote {display_path(path)}")
     return 0
 
 
-def _table(parameters: Parameters) -> pd.DataFrame:
+def _read_table(parameters: Parameters) -> pd.DataFrame:
     from lib.data import cleaning, sources
 
     read = sources.read(parameters.data, encoding=parameters.encoding)

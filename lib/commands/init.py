@@ -1,16 +1,17 @@
-"""Look at a table and write the parameter file and the contract for it."""
+"""Inspect a table, and write a parameter file and a data contract for it."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import textwrap
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from lib.data import sources
 from lib.errors import ParameterError
+from lib.invocation import command
 from lib.metrics import TASKS
 from lib.parameters import SPECS
 from lib.parameters.checks import unknown_encoding
@@ -19,9 +20,13 @@ from lib.paths import ROOT, display_path
 if TYPE_CHECKING:
     from lib.data.proposal import Proposal
 
-_WIDTHS = (12, 58, 58)
-_CHILD = '''\
-"""{title}: what differs from the base pipeline."""
+_HEADINGS = ("checked", "found", "decision")
+_FIRST_COLUMN_WIDTH = 16
+_MIN_WIDTH, _MAX_WIDTH = 80, 140
+_GAP = "  "
+_MAX_NAME_LENGTH = 32
+_PIPELINE_MODULE = '''\
+"""Pipeline of the use case {name}: its differences from the base pipeline."""
 
 from __future__ import annotations
 
@@ -31,112 +36,132 @@ from lib.pipelines.base import BasePipeline
 
 
 class {class_name}Pipeline(BasePipeline):
-    """Override a hook; `BasePipeline` says of each when it is called, what it gets and what it must return."""
+    """The base pipeline with hooks overridden; `BasePipeline` documents every hook."""
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The table to learn from: derive the target, join other tables, leave leaks out here."""
+        """Return the table to learn from. Derive the target, join other tables, and drop leaks here."""
         return frame
 '''
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which table, which target, and what is to be written."""
-    parser.add_argument("--data", required=True, help="the table: a file, folder, pattern or address")
+    """Add the options of the command."""
+    parser.add_argument("--data", required=True, help="the table: a file, folder, pattern or URL")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-    parser.add_argument("--name", help="of the use case; by default made of the table's name")
-    parser.add_argument("--encoding", default="", help="of a text file, e.g. cp1250; by default found by looking")
-    parser.add_argument("--task", choices=TASKS, help="by default found by looking at the target")
-    parser.add_argument("--child", action="store_true", help="write a child class too, for code of your own")
-    parser.add_argument("--force", action="store_true", help="write over files that are there")
+    parser.add_argument("--name", help="name of the use case (default: derived from the table's name)")
+    parser.add_argument("--encoding", default="", help="encoding of a text file, e.g. cp1250 (default: detected)")
+    parser.add_argument("--task", choices=TASKS, help="what to predict (default: inferred from the target)")
+    parser.add_argument("--child", action="store_true", help="also write a pipeline class for your own code")
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Read, propose, write, tell."""
-    if fault := unknown_encoding(options.encoding):
-        raise ParameterError(f"--encoding: {fault}")
-    name = _name(options)
-    files = {
-        "parameters": ROOT / "parameters" / f"{name}.yaml",
-        "contract": ROOT / "parameters" / "contracts" / f"{name}.yaml",
-    }
-    if options.child:
-        files["child"] = ROOT / "lib" / "pipelines" / f"{name.replace('-', '_')}.py"
-    there = [display_path(file) for file in files.values() if file.exists()]
-    if there and not options.force:
-        raise ParameterError(f"There already: {', '.join(there)}. Give another --name, or --force to write over it.")
+    """Read the table, write the files, and print what was found and decided."""
+    if error := unknown_encoding(options.encoding):
+        raise ParameterError(f"--encoding: {error}")
+    name = _use_case_name(options)
+    files = _files_to_write(name, options.child)
+    existing = [display_path(file) for file in files.values() if file.exists()]
+    if existing and not options.force:
+        verb = "exists" if len(existing) == 1 else "exist"
+        raise ParameterError(
+            f"{', '.join(existing)} already {verb}. Choose another name with --name, or overwrite with --force."
+        )
 
     from lib.data import contract, proposal
 
-    data = _data(options.data)
+    data = _data_address(options.data)
     frame = sources.read(data, encoding=options.encoding)
-    made = proposal.propose(frame, options.target, options.task or "", where=data)
-    contract.write(contract.from_profile(made.columns), files["contract"], data, len(frame))
+    proposed = proposal.propose(frame, options.target, options.task or "", where=data)
+    contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
-        **({"pipeline": files["child"].stem} if options.child else {}),
+        **({"pipeline": files["pipeline"].stem} if options.child else {}),
         "data": data,
         **({"encoding": options.encoding} if options.encoding else {}),
         "contract": display_path(files["contract"]),
         "target_column": options.target,
-        **{one: made.parameters[one] for one in SPECS if one in made.parameters},
+        **{parameter: proposed.parameters[parameter] for parameter in SPECS if parameter in proposed.parameters},
     }
-    files["parameters"].write_text(_as_yaml(parameters, made), encoding="utf-8")
+    files["parameters"].write_text(_to_yaml(parameters, proposed.reasons), encoding="utf-8")
     if options.child:
-        title = name.replace("-", " ").capitalize()
         class_name = "".join(part.capitalize() for part in name.split("-"))
-        files["child"].write_text(_CHILD.format(title=title, class_name=class_name), encoding="utf-8")
-    _show(made)
-    print(f"\nWritten: {', '.join(display_path(file) for file in files.values())}")
-    print(f"Run it:  python run_all.py --params {quote(display_path(files['parameters']))}")
+        files["pipeline"].write_text(_PIPELINE_MODULE.format(name=name, class_name=class_name), encoding="utf-8")
+    _print_findings(proposed)
+    print("\nWrote:")
+    for file in files.values():
+        print(f"  {display_path(file)}")
+    print("\nNext, check the parameters and run the pipeline:")
+    print(f"  {command('--params', files['parameters'], '--dry-run')}")
+    print(f"  {command('--params', files['parameters'])}")
     return 0
 
 
-def _name(options: argparse.Namespace) -> str:
-    address, _, table = options.data.rstrip("/").partition("#")
-    stem = re.sub(r"\.\w+(\.gz)?$", "", table or address.split("/")[-1])
-    made = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:32].strip("-")
-    name = options.name or (made if made[:1].isalpha() else f"table-{made}"[:32].strip("-"))
+def _files_to_write(name: str, has_pipeline: bool) -> dict[str, Path]:
+    files = {
+        "parameters": ROOT / "parameters" / f"{name}.yaml",
+        "contract": ROOT / "parameters" / "contracts" / f"{name}.yaml",
+    }
+    if has_pipeline:
+        files["pipeline"] = ROOT / "lib" / "pipelines" / f"{name.replace('-', '_')}.py"
+    return files
+
+
+def _use_case_name(options: argparse.Namespace) -> str:
+    """Return the name given by ``--name``, or one derived from the last part of the table's address."""
+    address, _, database_table = options.data.rstrip("/").partition("#")
+    stem = re.sub(r"\.\w+(\.gz)?$", "", database_table or address.split("/")[-1])
+    derived = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:_MAX_NAME_LENGTH].strip("-")
+    if not derived[:1].isalpha():
+        derived = f"table-{derived}"[:_MAX_NAME_LENGTH].strip("-")
+    name = options.name or derived
     spec = SPECS["name"]
-    if not re.fullmatch(spec.pattern, name):
-        raise ParameterError(f"--name: {name!r} cannot be used; expected {spec.pattern_meaning}.")
+    if not re.fullmatch(spec.pattern or ".*", name):
+        raise ParameterError(f"--name: {name!r} is not allowed; expected {spec.pattern_meaning}.")
     return name
 
 
-def _data(given: str) -> str:
-    """Address as a parameter: a path below the project's folder relative to it, others whole."""
-    if sources.is_remote(given):
-        return given
-    here = Path(given).expanduser()
-    if not here.is_absolute() and (here.exists() or not (ROOT / here).exists()):
-        here = Path.cwd() / here
-    return str(here.relative_to(ROOT)) if here.is_relative_to(ROOT) else str(here)
+def _data_address(data: str) -> str:
+    """Return the table's address for the parameter file: relative to the project if it is inside."""
+    if sources.is_remote(data):
+        return data
+    path = Path(data).expanduser()
+    if not path.is_absolute() and (path.exists() or not (ROOT / path).exists()):
+        path = Path.cwd() / path
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-def _as_yaml(parameters: dict[str, Any], made: Proposal) -> str:
+def _to_yaml(parameters: dict[str, Any], reasons: dict[str, str]) -> str:
+    """Return the parameter file's text, with the reason for a value as a comment."""
     lines = [
-        f"# {' '.join(parameters['target_column'].split())} of {parameters['data']}: proposed by run_all.py init.",
-        "# parameters/base.yaml explains every parameter; what is not here is as it says there.",
+        f"# Predict {' '.join(parameters['target_column'].split())} from {parameters['data']}. Written by init.",
+        "# Every parameter is explained in parameters/base.yaml, which also contains the defaults.",
     ]
     for name, value in parameters.items():
-        reason = made.reasons.get(name, "")
-        if name == "drop_columns":
-            lines.append(f"{name}:" if value else f"{name}: []")
-            lines += [f"  - {_plain(one)}   # {made.reasons[f'{name}.{one}']}" for one in value]
+        if name == "drop_columns" and value:
+            lines.append(f"{name}:")
+            lines += [f"  - {_yaml_value(column)}   # {reasons[f'{name}.{column}']}" for column in value]
         else:
-            lines.append(f"{name}: {_plain(value)}" + (f"   # {reason}" if reason else ""))
+            comment = f"   # {reasons[name]}" if name in reasons else ""
+            lines.append(f"{name}: {_yaml_value(value)}{comment}")
     return "\n".join(lines) + "\n"
 
 
-def _plain(value: Any) -> str:
+def _yaml_value(value: Any) -> str:
+    """Return a value as YAML on one line."""
     import yaml
 
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).removesuffix("...\n").strip()
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
+    return text.removesuffix("...\n").strip()
 
 
-def _show(made: Proposal) -> None:
-    rows = [("looked at", "found", "decided"), *made.findings]
-    for row in rows:
-        cells = [textwrap.wrap(" ".join(cell.split()), width) or [""] for cell, width in zip(row, _WIDTHS, strict=True)]
+def _print_findings(proposed: Proposal) -> None:
+    """Print the findings as a table that fits the terminal."""
+    total = min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
+    width = (total - _FIRST_COLUMN_WIDTH - 2 * len(_GAP)) // 2
+    widths = (_FIRST_COLUMN_WIDTH, width, width)
+    for row in [_HEADINGS, tuple("-" * width for width in widths), *proposed.findings]:
+        cells = [textwrap.wrap(" ".join(cell.split()), width) for cell, width in zip(row, widths, strict=True)]
         for line in range(max(map(len, cells))):
             parts = [cell[line] if line < len(cell) else "" for cell in cells]
-            print("  ".join(part.ljust(width) for part, width in zip(parts, _WIDTHS, strict=True)).rstrip())
+            print(_GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())

@@ -141,16 +141,20 @@ def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:
     print(f"Different from {display_path(BASE)}:")
     for name in parameters:
         if name in changed:
-            default = f"  (default: {defaults[name]!r})" if defaults.get(name) else ""
-            print(f"  {name}: {parameters[name]!r}{default}")
+            default = f"   # default: {records.to_yaml(defaults[name], on_one_line=True)}" if defaults.get(name) else ""
+            print(f"{_format_parameter(name, parameters[name])}{default}")
     print(f"\nAs in {display_path(BASE)}:")
     for name in parameters:
         if name not in changed:
-            print(f"  {name}: {parameters[name]!r}")
+            print(_format_parameter(name, parameters[name]))
     print(f"\nNotebooks to execute: {len(executions)}")
     for execution in executions:
         print(f"  {execution.label:<28} {display_path(execution.notebook.path)}")
     return 0
+
+
+def _format_parameter(name: str, value: Any) -> str:
+    return f"  {name}: {records.to_yaml(value, on_one_line=True)}"
 
 
 def _show_result(values: Mapping[str, Any], record: RunRecord) -> None:

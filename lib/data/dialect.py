@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _WIDE_ENCODING_SAMPLE_BYTES = 4_000
 _MIN_SAMPLE_LINES, _MAX_SAMPLE_BYTES = 3, 2**24
-# The first line by which Excel is told the separator: `sep=;`
+# Excel's marker for the separator in the first line: `sep=;`
 _SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _SEPARATOR_NAMES = {
     ",": "commas",
@@ -56,7 +56,7 @@ _WIDE_ENCODINGS = {
 }
 _CR_LINE_ENDING = re.compile(r"\r(?!\n)")
 _SYSTEM_FILE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
-# Raised by damaged or encrypted files, and by archives that are none.
+# Raised by damaged or encrypted files, and by files that are not archives despite their suffix.
 READ_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
@@ -224,7 +224,7 @@ def _scan_file(path: Path) -> TextScan:
 
 
 def _unknown_scan() -> TextScan:
-    """Return the most cautious scan, for encodings in which the bytes of quotes and digits mean something else."""
+    """Return the most cautious scan, for encodings that are not ASCII-compatible and cannot be scanned."""
     return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
 
 

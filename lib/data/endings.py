@@ -28,7 +28,7 @@ def check_file(path: Path) -> None:
     """
     supported = ", ".join(PARQUET_SUFFIXES + TEXT_SUFFIXES)
     if not path.is_file():
-        raise DataError(f"{path} is not a file. Give the path of a table: {supported}.")
+        raise DataError(f"{path} is not a file. Give the path of a table ({supported}).")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes). Give a table with a header and rows.")
     suffix = path.suffix.lower()

@@ -30,7 +30,7 @@ class _LongRow(NamedTuple):
 
 @contextmanager
 def rewrite_uniform(path: Path, dialect: Dialect) -> Iterator[tuple[BinaryIO, int]]:
-    """Rewrite a file as UTF-8 CSV in which every row is as wide as the header.
+    """Rewrite a file as UTF-8 CSV whose rows are all as wide as the header.
 
     Short rows are padded with empty values. Fields beyond the header are dropped if they are empty.
 

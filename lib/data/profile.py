@@ -1,4 +1,4 @@
-"""What a table holds, column by column: its kind, what is missing, its range and its levels."""
+"""Column profiles: the kind of each column of a table, its missing values, range and categories."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from lib.data.moments import infer_date_format, to_datetimes
 
 BOOLEAN, WHOLE, NUMBER, DATE, TEXT = KINDS = ("boolean", "whole number", "number", "date", "text")
 NUMBERS = (WHOLE, NUMBER)
-# With more levels, a column of texts is names, codes or sentences, and the next table has others.
-MOST_LEVELS = 30
-_ROWS_PER_LEVEL = 5
+# Text with more distinct values is names, codes or sentences, and the next table contains others.
+MAX_CATEGORIES = 30
+_MIN_ROWS_PER_CATEGORY = 5
 _TENTHS = np.linspace(0.1, 1.0, 10)
-_SAMPLE = 10_000
+_SAMPLE_ROWS = 10_000
+_SAMPLE_TEXTS = 1_000
 
 
 @dataclass(frozen=True)
-class Column:
-    """What one column holds.
+class ColumnProfile:
+    """Profile of one column.
 
     Attributes
     ----------
     name : str
     kind : str
-        One of `KINDS`. A date may be a text that can be read as one.
+        One of `KINDS`. A date may be stored as text.
     rows, missing, distinct : int
-        Missing values are not among the distinct ones.
+        Numbers of rows, of missing values, and of distinct values that are not missing.
     minimum, maximum : float or None
-        Of finite numbers.
+        Range of the finite numbers.
     bins : dict of float to float
-        Share of the numbers up to each edge and above the one before; a bin for each of few values, else tenths.
-    levels : dict of str to int
-        Of booleans and of texts with few levels, the rows of each, most frequent first.
-    words : float
-        Mean number of words in a text.
-    others : int
-        Of dates, those that cannot be read as one.
+        Share of the numbers in each bin, keyed by its upper edge: one bin per value if there are few, else tenths.
+    categories : dict of str to int
+        Rows of each category, most frequent first; empty for text with many distinct values.
+    mean_words : float
+        Mean number of words per text.
+    invalid : int
+        In a column of dates, the number of values that are not dates.
     """
 
     name: str
@@ -50,52 +51,72 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     bins: dict[float, float] = field(default_factory=dict)
-    levels: dict[str, int] = field(default_factory=dict)
-    words: float = 0.0
-    others: int = 0
+    categories: dict[str, int] = field(default_factory=dict)
+    mean_words: float = 0.0
+    invalid: int = 0
+
+    @property
+    def present(self) -> int:
+        """Number of values that are not missing."""
+        return self.rows - self.missing
 
     @property
     def is_unique(self) -> bool:
-        """Whether every row has a value of its own."""
+        """Whether no value is missing or repeated."""
         return self.missing == 0 and self.distinct == self.rows > 1
 
 
-def describe(frame: pd.DataFrame) -> dict[str, Column]:
-    """Profile of each column, by its name."""
+def describe(frame: pd.DataFrame) -> dict[str, ColumnProfile]:
+    """Return the profile of each column, by name."""
     return {str(name): describe_column(frame[name]) for name in frame.columns}
 
 
-def describe_column(values: pd.Series) -> Column:
-    """Profile of one column."""
-    kind = kind_of(values)
+def describe_column(values: pd.Series) -> ColumnProfile:
+    """Return the profile of one column.
+
+    Examples
+    --------
+    >>> profile = describe_column(pd.Series(["2024-01-31", None, "2024-02-01"], name="day"))
+    >>> profile.kind, profile.missing, profile.distinct
+    ('date', 1, 2)
+    """
+    kind = infer_kind(values)
     present = values.dropna()
-    if kind == TEXT or kind == DATE:
-        present = present[present.astype(str).str.strip() != ""] if present.dtype == object else present
+    if kind in (TEXT, DATE) and present.dtype == object:
+        present = present[present.astype(str).str.strip() != ""]
     counts = present.value_counts()
-    told: dict[str, Any] = {"missing": len(values) - len(present), "distinct": len(counts)}
+    details: dict[str, Any] = {}
     if kind == DATE:
-        told["others"] = _unread(present, counts)
-    if kind in NUMBERS:
-        told |= _range(present)
-    elif kind in (TEXT, BOOLEAN):
-        if len(counts) <= max(2, min(MOST_LEVELS, len(present) // _ROWS_PER_LEVEL)):
-            told["levels"] = {str(level): int(rows) for level, rows in counts.items()}
+        details = {"invalid": _count_invalid_dates(present, counts)}
+    elif kind in NUMBERS:
+        details = _describe_range(present)
+    else:
+        if len(counts) <= max(2, min(MAX_CATEGORIES, len(present) // _MIN_ROWS_PER_CATEGORY)):
+            details["categories"] = {str(category): int(rows) for category, rows in counts.items()}
         if kind == TEXT:
-            told["words"] = float(np.mean([len(str(one).split()) for one in counts.index[:1_000]] or [0]))
-    return Column(str(values.name), kind, len(values), **told)
+            words = [len(str(text).split()) for text in counts.index[:_SAMPLE_TEXTS]]
+            details["mean_words"] = float(np.mean(words or [0]))
+    missing = len(values) - len(present)
+    return ColumnProfile(str(values.name), kind, len(values), missing, len(counts), **details)
 
 
-def _unread(present: pd.Series, counts: pd.Series) -> int:
-    """Rows whose value is no date, in a column of dates."""
+def _count_invalid_dates(present: pd.Series, counts: pd.Series) -> int:
+    """Count the rows of a date column whose value is not a date."""
     if present.dtype.kind == "M":
         return 0
     is_text = pd.api.types.infer_dtype(counts.index) == "string"
-    moments = to_datetimes(pd.Series(counts.index), infer_date_format(present) or "" if is_text else "")
-    return 0 if moments is None else int(counts[moments.isna().to_numpy()].sum())
+    dates = to_datetimes(pd.Series(counts.index), infer_date_format(present) or "" if is_text else "")
+    return 0 if dates is None else int(counts[dates.isna().to_numpy()].sum())
 
 
-def kind_of(values: pd.Series) -> str:
-    """Kind of a column, one of `KINDS`."""
+def infer_kind(values: pd.Series) -> str:
+    """Return the kind of a column, one of `KINDS`.
+
+    Examples
+    --------
+    >>> infer_kind(pd.Series([1.0, None, 3.0])), infer_kind(pd.Series(["31/12/2024", "01/01/2025"]))
+    ('whole number', 'date')
+    """
     if pd.api.types.is_bool_dtype(values.dtype):
         return BOOLEAN
     if pd.api.types.is_numeric_dtype(values.dtype):
@@ -117,21 +138,31 @@ def kind_of(values: pd.Series) -> str:
 def _are_whole(values: pd.Series) -> bool:
     if pd.api.types.is_integer_dtype(values.dtype):
         return True
-    floats = values.to_numpy(dtype=float, na_value=np.nan)
-    floats = floats[np.isfinite(floats)]
-    return len(floats) > 0 and bool((floats == np.floor(floats)).all())
+    numbers = _finite_numbers(values)
+    return len(numbers) > 0 and bool((numbers == np.floor(numbers)).all())
 
 
-def _range(present: pd.Series) -> dict[str, Any]:
-    floats = present.to_numpy(dtype=float, na_value=np.nan)
-    floats = floats[np.isfinite(floats)]
-    if not len(floats):
+def _describe_range(present: pd.Series) -> dict[str, Any]:
+    """Return minimum, maximum and bins of the finite numbers; nothing if there are none."""
+    numbers = _finite_numbers(present)
+    if not len(numbers):
         return {}
-    few = np.unique(floats[:_SAMPLE])
-    edges = np.unique(floats) if len(few) <= MOST_LEVELS else few
-    if len(edges) > MOST_LEVELS:
-        # At values that are there, so that an edge written with fewer digits parts the same rows.
-        edges = np.unique(np.quantile(floats, _TENTHS, method="inverted_cdf"))
-    counts = np.bincount(np.searchsorted(edges, floats), minlength=len(edges))[: len(edges)]
-    bins = {float(edge): float(count / len(floats)) for edge, count in zip(edges, counts, strict=True)}
-    return {"minimum": float(floats.min()), "maximum": float(floats.max()), "bins": bins}
+    edges = _bin_edges(numbers)
+    counts = np.bincount(np.searchsorted(edges, numbers), minlength=len(edges))[: len(edges)]
+    bins = {float(edge): float(count / len(numbers)) for edge, count in zip(edges, counts, strict=True)}
+    return {"minimum": float(numbers.min()), "maximum": float(numbers.max()), "bins": bins}
+
+
+def _bin_edges(numbers: np.ndarray) -> np.ndarray:
+    """Return the upper edges of the bins: the distinct values if there are few, else tenths."""
+    if len(np.unique(numbers[:_SAMPLE_ROWS])) <= MAX_CATEGORIES:  # skips sorting all rows of most columns
+        distinct = np.unique(numbers)
+        if len(distinct) <= MAX_CATEGORIES:
+            return distinct
+    # Edges are values of the column, so that an edge rounded for the contract file separates the same rows.
+    return np.unique(np.quantile(numbers, _TENTHS, method="inverted_cdf"))
+
+
+def _finite_numbers(values: pd.Series) -> np.ndarray:
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    return numbers[np.isfinite(numbers)]

@@ -1,4 +1,4 @@
-"""From a table to parameters: what a look at it finds, what is decided from that, and why."""
+"""Parameters proposed for a new table: what the table contains, what follows from it, and why."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ from typing import Any
 import pandas as pd
 
 from lib.data import cleaning, leaks, moments, profile, tables
-from lib.data.profile import DATE, NUMBERS, TEXT, WHOLE, Column
+from lib.data.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
 from lib.errors import DataError
 from lib.schema import datetimes
 
-_ID = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
+# Names of columns that number or identify rows. Only those of `_ENTITY_NAME` also name a thing that has several rows,
+# such as a customer; a number or an index does not.
+_ID_NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
+_ENTITY_NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|pid)$|[a-z](Id|ID)$")
 _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
 _NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
-# What a thing may be called by over several rows; a number or an index only counts.
-_NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|pid)$|[a-z](Id|ID)$")
-# A whole number of more values is an amount; of fewer, counted from 0 or 1, the number of a class.
-_MOST_CLASS_NUMBERS = 20
-_UNIQUE_SHARE = 0.95
-_WORDS_PER_TEXT = 2.5
-_CANDIDATES, _FALL = 2, 0.1
-_RARE_SHARE = 0.05
-_RARE_ROWS = 50
-_LARGEST_CROSS_VALIDATED = 1_000
+# A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
+_MAX_NUMBERED_CLASSES = 20
+# Text is an ID if nearly every row has its own, and a short one.
+_MIN_ID_DISTINCT_SHARE = 0.95
+_MAX_ID_WORDS = 2.5
+_MIN_GROUPS = 20
+_MIN_GROUP_SHARE = 0.01
+_MAX_SUSPECTS = 2
+_SUSPICIOUS_LOSS = 0.1
+_RARE_CLASS_SHARE = 0.05
+_RARE_CLASS_ROWS = 50
+_MAX_CROSS_VALIDATED_ROWS = 1_000
+_MAX_LISTED_CLASSES = 6
+_MAX_LISTED_COLUMNS = 5
+_LEAK = "leak: "
 
 
 @dataclass
@@ -36,259 +44,301 @@ class Proposal:
     Attributes
     ----------
     parameters : dict
-        By name, in the order of ``parameters/base.yaml``.
+        Parameters by name.
     reasons : dict of str to str
-        Why a parameter is what it is; of a column to drop under ``drop_columns.<name>``.
+        Reason for a parameter's value; for a dropped column under ``drop_columns.<name>``.
     findings : list of (str, str, str)
-        What was looked at, what was found, what was decided.
-    columns : mapping of str to Column
-        The profile, for the contract.
+        Aspect of the table, what was found, and what was decided.
+    columns : mapping of str to ColumnProfile
+        Profile of the table, for its contract.
     """
 
     parameters: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     findings: list[tuple[str, str, str]] = field(default_factory=list)
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    columns: Mapping[str, ColumnProfile] = field(default_factory=dict)
 
-    def find(self, what: str, found: str, decided: str = "") -> None:
+    def add_finding(self, aspect: str, finding: str, decision: str = "") -> None:
         """Add a line to the findings."""
-        self.findings.append((what, found, decided))
+        self.findings.append((aspect, finding, decision))
 
 
 def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str = "the table") -> Proposal:
-    """Parameters that a table and its target ask for.
+    """Propose parameters for a table and a target.
 
     Parameters
     ----------
     frame : DataFrame
-        As `tables.read` gives it.
+        A table returned by `tables.read`.
     target_column : str
     task : str, optional
-        Found by looking where it is not given.
+        Inferred from the target if empty.
     where : str
-        What the table is called in messages.
+        Name of the table in messages.
 
     Raises
     ------
-    NameNotFound, DataError
-        Where there is no such target, or nothing can be learnt of it.
+    NameNotFound
+        If the table has no such column.
+    DataError
+        If the target cannot be learned, or no column is left to learn it from.
     """
-    made = Proposal()
-    read = frame.attrs.get(tables.NOTES, [])
+    proposal = Proposal()
+    notes = frame.attrs.get(tables.NOTES, [])
     tables.get_column(frame, target_column, where)
     frame, renamed = cleaning.deduplicate_columns(frame, [target_column])
-    made.find("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(read) or "read")
+    proposal.add_finding("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(notes))
     for note in renamed:
-        made.find("header", note)
-    columns = made.columns = profile.describe(frame)
-    _decide_task(made, _as_learnt(frame[target_column], columns[target_column]), task)
-    usable, notes = cleaning.prepare_target(frame, target_column, made.parameters["task"])
+        proposal.add_finding("header", note)
+    columns = proposal.columns = profile.describe(frame)
+    _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
+    usable, notes = cleaning.prepare_target(frame, target_column, proposal.parameters["task"])
     for note in notes:
-        made.find("target", note, "they are left out at every run")
-    _decide_metric(made, usable[target_column])
-    dropped = _decide_dropped(made, usable, target_column)
-    _decide_dates(made, frame, columns, [*dropped, target_column])
-    _decide_split(made, columns, dropped, target_column)
-    _look_for_leaks(made, usable, target_column, dropped)
-    made.parameters["drop_columns"] = list(dropped)
-    made.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
+        proposal.add_finding("target", note, "applied in every run")
+    _decide_metric(proposal, usable[target_column])
+    dropped = _decide_dropped_columns(proposal, usable, target_column)
+    _decide_dates(proposal, frame, columns, [*dropped, target_column])
+    _decide_split(proposal, columns, dropped, target_column)
+    _drop_leaks(proposal, usable, target_column, dropped)
+    proposal.parameters["drop_columns"] = list(dropped)
+    proposal.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
     if not [name for name in columns if name not in dropped and name != target_column]:
-        why = f": {_listed(dropped)}" if dropped else ", for it has no other"
-        raise DataError(f"{where}: no column is left to predict {target_column} from{why}.")
-    _tell_kinds(made, columns, dropped, target_column)
-    return made
+        why = f" All others are dropped: {_join_reasons(dropped)}." if dropped else ""
+        raise DataError(f"{where} has no column to predict {target_column} from.{why}")
+    _summarize_columns(proposal, columns, dropped, target_column)
+    return proposal
 
 
-def _as_learnt(values: pd.Series, column: Column) -> Column:
-    """Profile of a target once its classes are spelt alike."""
+def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfile:
+    """Return the profile of a target after merging spellings of the same class."""
     if column.kind != TEXT:
         return column
-    words = values.dropna().astype(str)
-    return profile.describe_column(cleaning.normalize_labels(words[words.str.strip() != ""], column.name)[0])
+    texts = values.dropna().astype(str)
+    labels, _ = cleaning.normalize_labels(texts[texts.str.strip() != ""], column.name)
+    return profile.describe_column(labels)
 
 
-def _decide_task(made: Proposal, target: Column, task: str) -> None:
-    found = f"{target.name}: {target.kind}, {target.distinct:,} different values"
+def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:
+    finding = f"{target.name}: {target.kind}, {target.distinct:,} distinct values"
     if task:
-        made.parameters["task"] = task
-        made.find("task", found, f"{task}, as you say")
-        return
+        proposal.add_finding("task", finding, f"{task}, as requested")
+    else:
+        task = _infer_task(target)
+        is_sure = target.kind not in NUMBERS or target.distinct == 2
+        proposal.add_finding("task", finding, task if is_sure else f"{task}; use --task to choose another")
+    proposal.parameters["task"] = task
+
+
+def _infer_task(target: ColumnProfile) -> str:
     if target.distinct < 2:
         raise DataError(
-            f"The target {target.name} has {target.distinct} different values; nothing can be learnt of it."
-        )
-    ends = (target.minimum, target.maximum)
-    are_class_numbers = (
-        target.kind == WHOLE
-        and target.distinct <= _MOST_CLASS_NUMBERS
-        and ends in ((0, target.distinct - 1), (1, target.distinct))
-    )
-    if target.distinct > 2 and target.kind == TEXT and {one.casefold() for one in target.levels} <= {*_YES, *_NO}:
-        raise DataError(
-            f"The target {target.name} says yes and no in {target.distinct} ways: {', '.join(target.levels)}. "
-            "Write one word for each, or say --task multiclass if they are classes of their own."
+            f"The target {target.name} has {target.distinct} distinct values; a model needs at least two to learn from."
         )
     if target.distinct == 2:
-        made.parameters["task"] = "binary"
-    elif target.kind in NUMBERS and not are_class_numbers:
-        made.parameters["task"] = "regression"
-    elif target.kind == DATE:
+        return "binary"
+    labels = {label.casefold() for label in target.categories}
+    if target.kind == TEXT and labels and labels <= {*_YES, *_NO}:
+        raise DataError(
+            f"The target {target.name} spells yes and no in {target.distinct} ways: {', '.join(target.categories)}. "
+            "Use one spelling for each, or pass --task multiclass if they are separate classes."
+        )
+    if target.kind == DATE:
         raise DataError(f"The target {target.name} is a date. Derive a number or a class from it in prepare_data.")
-    else:
-        made.parameters["task"] = "multiclass"
-    sure = "" if target.kind not in NUMBERS or target.distinct == 2 else "; if not, say --task"
-    made.find("task", found, made.parameters["task"] + sure)
+    if target.kind not in NUMBERS:
+        return "multiclass"
+    are_class_numbers = (
+        target.kind == WHOLE
+        and target.distinct <= _MAX_NUMBERED_CLASSES
+        and (target.minimum, target.maximum) in ((0, target.distinct - 1), (1, target.distinct))
+    )
+    return "multiclass" if are_class_numbers else "regression"
 
 
-def _decide_metric(made: Proposal, target: pd.Series) -> None:
-    task = made.parameters["task"]
+def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
+    task = proposal.parameters["task"]
     if task == "regression":
-        made.parameters["primary_metric"] = "r2"
-        made.find("target", f"{target.min():,.6g} to {target.max():,.6g}, mean {target.mean():,.6g}", "measured by r2")
+        proposal.parameters["primary_metric"] = "r2"
+        finding = f"{target.min():,.6g} to {target.max():,.6g}, mean {target.mean():,.6g}"
+        proposal.add_finding("target", finding, "primary metric r2")
         return
     counts = target.value_counts()
-    shares = ", ".join(f"{name} {count / len(target):.1%}" for name, count in counts.head(6).items())
-    rarest = counts.iloc[-1]
+    shares = [f"{name} {count / len(target):.1%}" for name, count in counts.head(_MAX_LISTED_CLASSES).items()]
+    if len(counts) > len(shares):
+        shares.append("...")
     if task == "binary":
-        yes = [name for name in counts.index if str(name).lower() in _YES]
-        positive = yes[0] if len(yes) == 1 else counts.index[-1]
-        made.parameters["positive_class"] = positive.item() if hasattr(positive, "item") else positive
-        is_rare = counts.min() / len(target) < _RARE_SHARE
-        made.parameters["primary_metric"] = "average_precision" if is_rare else "roc_auc"
-        decided = f"positive is {positive}, measured by {made.parameters['primary_metric']}"
+        positive_class = _infer_positive_class(counts)
+        is_rare = counts.min() / len(target) < _RARE_CLASS_SHARE
+        metric = "average_precision" if is_rare else "roc_auc"
+        proposal.parameters["positive_class"] = positive_class
+        decision = f"positive class {positive_class}, primary metric {metric}"
     else:
-        made.parameters["primary_metric"] = "f1_macro"
-        decided = "measured by f1_macro, in which every class counts the same"
-    made.find("classes", shares + (", ..." if len(counts) > 6 else ""), decided)
-    if rarest < _RARE_ROWS:
-        made.find(
-            "rare class",
-            f"{counts.index[-1]}: {rarest} rows",
-            "dealt out to training and test; its scores prove little",
-        )
-    if len(target) < _LARGEST_CROSS_VALIDATED:
-        made.find("size", f"{len(target):,} rows", "cross-validated, so that luck can be told from skill")
+        metric = "f1_macro"
+        decision = "primary metric f1_macro, which weighs all classes equally"
+    proposal.parameters["primary_metric"] = metric
+    proposal.add_finding("classes", ", ".join(shares), decision)
+    if counts.iloc[-1] < _RARE_CLASS_ROWS:
+        finding = f"{counts.index[-1]} has only {counts.iloc[-1]} rows"
+        proposal.add_finding("rare class", finding, "split between training and test; its scores are uncertain")
+    if len(target) < _MAX_CROSS_VALIDATED_ROWS:
+        proposal.add_finding("size", f"only {len(target):,} rows", "cross-validation shows the spread of the scores")
 
 
-def _decide_dropped(made: Proposal, frame: pd.DataFrame, target: str) -> dict[str, str]:
-    """Columns that no model should see, each with its reason."""
+def _infer_positive_class(counts: pd.Series) -> Any:
+    """Return the class that means yes, or else the rarer one."""
+    yes = [name for name in counts.index if str(name).lower() in _YES]
+    positive_class = yes[0] if len(yes) == 1 else counts.index[-1]
+    return positive_class.item() if hasattr(positive_class, "item") else positive_class
+
+
+def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str) -> dict[str, str]:
+    """Return the columns that no model should learn from, with reasons."""
+    index_columns = cleaning.find_index_columns(frame)
+    if index_columns:
+        proposal.add_finding("saved index", ", ".join(index_columns), "dropped in every run")
     dropped = {}
-    index = cleaning.find_index_columns(frame)
     for name in frame.columns:
-        column = made.columns[name]
-        if name == target or name in index:
+        if name == target or name in index_columns:
             continue
-        present = column.rows - column.missing
-        is_named_id = bool(_ID.search(name))
-        if present == 0:
-            dropped[name] = "all values are missing"
-        elif column.distinct == 1 and column.missing == 0:
-            dropped[name] = "the same value in every row"
-        elif column.kind == WHOLE and column.is_unique and (is_named_id or _counts_rows(column)):
-            dropped[name] = "an id: another number in every row"
-        elif column.kind == TEXT and column.distinct >= _UNIQUE_SHARE * present and (column.words < _WORDS_PER_TEXT):
-            forms = ", ".join(map(datetimes.describe_format, moments.find_mixed_formats(frame[name])))
-            dropped[name] = (
-                f"dates in several forms ({forms}): write them in one"
-                if forms
-                else "an id: another text in nearly every row"
-            )
-    if index:
-        made.find("saved index", ", ".join(index), "left out at every run")
+        reason = _reason_to_drop(proposal.columns[name], frame[name])
+        if reason:
+            dropped[name] = reason
     return dropped
 
 
-def _counts_rows(column: Column) -> bool:
+def _reason_to_drop(column: ColumnProfile, values: pd.Series) -> str:
+    """Return why no model should learn from a column, or an empty text."""
+    if column.present == 0:
+        return "all values are missing"
+    if column.distinct == 1 and column.missing == 0:
+        return "the same value in every row"
+    if column.kind == WHOLE and column.is_unique and (_ID_NAME.search(column.name) or _counts_rows(column)):
+        return "ID: a different number in every row"
+    is_id_text = column.distinct >= _MIN_ID_DISTINCT_SHARE * column.present and column.mean_words < _MAX_ID_WORDS
+    if column.kind == TEXT and is_id_text:
+        formats = ", ".join(map(datetimes.describe_format, moments.find_mixed_formats(values)))
+        if formats:
+            return f"dates in several formats ({formats}): use one"
+        return "ID: a different text in nearly every row"
+    return ""
+
+
+def _counts_rows(column: ColumnProfile) -> bool:
+    assert column.minimum is not None and column.maximum is not None, "a whole number has a range"
     return column.maximum - column.minimum == column.rows - 1
 
 
-def _decide_dates(made: Proposal, frame: pd.DataFrame, columns: Mapping[str, Column], unseen: Sequence[str]) -> None:
-    """Which comes first, day or month; and what else of the dates is read in a way that has to be told."""
-    names = [name for name, column in columns.items() if column.kind == DATE and name not in unseen]
-    forms = {name: form for name in names if (form := moments.inspect_date_format(frame[name]))}
-    american = [name for name, one in forms.items() if one.format.startswith("%m") and not one.is_ambiguous]
-    if american:
-        made.parameters["month_first"] = True
-        made.reasons["month_first"] = f"as in {american[0]}, e.g. {forms[american[0]].example}"
-    for name, one in forms.items():
-        form = datetimes.swap_day_and_month(one.format) if one.is_ambiguous and american else one.format
-        if one.is_ambiguous:
-            said = "month first, as elsewhere" if american else "day first; if the month is: month_first: true"
-            made.find("ambiguous", f"{name}, e.g. {one.example}: no row tells day from month", said)
-        if one.unreadable:
-            found = f"{name}: {one.unreadable:,} values are not like the others, {datetimes.describe_format(form)}"
-            made.find("other dates", found, "they count as missing")
-        if "%y" in form:
-            found = f"{name}, e.g. {one.example} ({datetimes.describe_format(form)})"
-            made.find("two digits", found, "00 to 68 are 2000 to 2068; write years in full if not so")
+def _decide_dates(
+    proposal: Proposal, frame: pd.DataFrame, columns: Mapping[str, ColumnProfile], ignored: Sequence[str]
+) -> None:
+    """Decide whether the month comes first, and report dates that are ambiguous or unreadable."""
+    names = [name for name, column in columns.items() if column.kind == DATE and name not in ignored]
+    formats = {name: found for name in names if (found := moments.inspect_date_format(frame[name]))}
+    month_first = [name for name, date in formats.items() if date.format.startswith("%m") and not date.is_ambiguous]
+    if month_first:
+        proposal.parameters["month_first"] = True
+        proposal.reasons["month_first"] = f"as in {month_first[0]}, e.g. {formats[month_first[0]].example}"
+    for name, date in formats.items():
+        date_format = date.format
+        if date.is_ambiguous:
+            decision = "read day first; if the month comes first, set month_first: true"
+            if month_first:
+                date_format = datetimes.swap_day_and_month(date_format)
+                decision = f"read month first, as in {month_first[0]}"
+            finding = f"{name}, e.g. {date.example}: no row tells the day from the month"
+            proposal.add_finding("ambiguous dates", finding, decision)
+        written = datetimes.describe_format(date_format)
+        if date.unreadable:
+            finding = f"{name}: {date.unreadable:,} values are not in the format {written}"
+            proposal.add_finding("unreadable dates", finding, "counted as missing")
+        if "%y" in date_format:
+            finding = f"{name} has two-digit years, e.g. {date.example} ({written})"
+            proposal.add_finding("short years", finding, "00 to 68 are read as 2000 to 2068; use four digits if wrong")
 
 
-def _decide_split(made: Proposal, columns: Mapping[str, Column], dropped: dict[str, str], target: str) -> None:
-    for name, column in columns.items():
-        repeats = 1 < column.distinct < column.rows - column.missing and column.missing == 0
-        is_name = _NAME.search(name) and column.kind in (WHOLE, TEXT)
-        if name in dropped or name == target or not is_name or not repeats:
-            continue
-        if column.distinct < 20 or column.distinct < 0.01 * column.rows:  # too few to be the names of things
-            continue
-        made.parameters |= {"key_columns": [name], "split": "group"}
-        made.reasons["split"] = f"rows of one {name} stay on one side, or the test would know them"
-        dropped[name] = "an id, which the split needs and no model"
-        made.find("group", f"{name}: {column.distinct:,} in {column.rows:,} rows", "split by group")
-        return
-    dates = [name for name, column in columns.items() if column.kind == DATE and name not in dropped and name != target]
+def _decide_split(
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: dict[str, str], target: str
+) -> None:
+    """Split by group if an ID repeats, so that no group is in both training and test."""
+    candidates = [column for name, column in columns.items() if name not in dropped and name != target]
+    for column in candidates:
+        if _names_groups(column):
+            name = column.name
+            proposal.parameters |= {"key_columns": [name], "split": "group"}
+            proposal.reasons["split"] = f"keeps all rows of one {name} together, so that no test row is known already"
+            dropped[name] = "ID: needed to split, not to predict"
+            proposal.add_finding(
+                "groups", f"{name} has {column.distinct:,} distinct values in {column.rows:,} rows", "split by group"
+            )
+            return
+    dates = [column.name for column in candidates if column.kind == DATE]
     if dates:
-        said = f"not used to split; to test on the latest rows: split: time, time_column: {dates[0]}"
-        made.find("dates", ", ".join(dates), said)
+        decision = f"split at random; to test on the latest rows, set split: time and time_column: {dates[0]}"
+        proposal.add_finding("dates", ", ".join(dates), decision)
 
 
-def _look_for_leaks(made: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:
-    task = made.parameters["task"]
+def _names_groups(column: ColumnProfile) -> bool:
+    """Return whether a column looks like the ID of things that have several rows each."""
+    return bool(
+        _ENTITY_NAME.search(column.name)
+        and column.kind in (WHOLE, TEXT)
+        and column.missing == 0
+        and 1 < column.distinct < column.rows
+        and column.distinct >= max(_MIN_GROUPS, _MIN_GROUP_SHARE * column.rows)
+    )
+
+
+def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:
+    """Drop columns that give away the target, and report columns that might."""
+    task = proposal.parameters["task"]
     X = frame.drop(columns=[target, *[name for name in dropped if name in frame.columns]])
     X = X.drop(columns=cleaning.find_index_columns(X))
-    parts = leaks.sums(X, frame[target], made.columns) if task == "regression" else []
-    if 1 < len(parts):
-        for name in parts:
-            dropped[name] = f"a leak: {' and '.join(parts)} add up to {target}"
-        made.find("leak", f"{', '.join(parts)} add up to {target}", "dropped")
-        X = X.drop(columns=parts)
-    trial = leaks.Trial(X, frame[target], task, made.columns)
-    alone = trial.alone()
-    measure, least = leaks.limit(task)
-    sure = alone[alone >= least]
-    if len(sure) < X.shape[1]:
-        for name, score in sure.items():
-            dropped[name] = f"a leak: by itself it tells {target} ({measure} {score:.3f})"
-            said = f"{name} by itself tells {target} ({measure} {score:.3f})"
-            made.find("leak", said, "dropped; if it is known beforehand, keep it")
-    if sure.empty and len(alone) > 1:
-        _look_for_suspects(made, trial, alone, measure)
+    addends = leaks.find_addends(X, frame[target], proposal.columns) if task == "regression" else []
+    if len(addends) > 1:
+        for name in addends:
+            dropped[name] = f"{_LEAK}{' and '.join(addends)} add up to {target}"
+        proposal.add_finding("leak", f"{', '.join(addends)} add up to {target}", "dropped")
+        X = X.drop(columns=addends)
+    predictability = leaks.TargetPredictability(X, frame[target], task, proposal.columns)
+    scores = predictability.score_alone()
+    score_name, threshold = leaks.leak_threshold(task)
+    leaking = scores[scores >= threshold]
+    if len(leaking) < X.shape[1]:
+        for name, score in leaking.items():
+            finding = f"predicts {target} alone ({score_name} {score:.3f})"
+            dropped[name] = f"{_LEAK}{finding}"
+            proposal.add_finding("leak", f"{name} {finding}", "dropped; keep it if known at prediction time")
+    if leaking.empty and len(scores) > 1:
+        _report_suspects(proposal, predictability, list(scores.index[:_MAX_SUSPECTS]), score_name)
 
 
-def _look_for_suspects(made: Proposal, trial: leaks.Trial, alone: pd.Series, measure: str) -> None:
-    """A column without which all others together are far worse: honest ones can mostly stand in for one another."""
-    every = trial.without(None)
-    for name in alone.index[:_CANDIDATES]:
-        rest = trial.without(name)
-        if every - rest >= _FALL:
-            said = f"without {name}, {measure} falls from {every:.3f} to {rest:.3f}"
-            made.find("suspect", said, "kept: is it known when the endpoint is asked?")
+def _report_suspects(
+    proposal: Proposal, predictability: leaks.TargetPredictability, names: list[str], score_name: str
+) -> None:
+    """Report columns without which the score falls far: other columns can usually replace an honest one."""
+    score = predictability.score_without(None)
+    for name in names:
+        score_without = predictability.score_without(name)
+        if score - score_without >= _SUSPICIOUS_LOSS:
+            finding = f"without {name}, {score_name} falls from {score:.3f} to {score_without:.3f}"
+            proposal.add_finding("possible leak", finding, "kept; drop it if unknown at prediction time")
 
 
-def _tell_kinds(made: Proposal, columns: Mapping[str, Column], dropped: Mapping[str, str], target: str) -> None:
-    plain = {name: reason for name, reason in dropped.items() if not reason.startswith("a leak")}
-    if plain:
-        made.find("dropped", _listed(plain), "no model sees them")
-    seen = [column for name, column in columns.items() if name not in dropped and name != target]
-    counts = {kind: sum(one.kind == kind for one in seen) for kind in profile.KINDS}
-    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    made.find("columns", kinds, "the training reads each in its kind")
-    missing = sorted((one for one in seen if one.missing), key=lambda one: -one.missing)
-    if missing:
-        shown = ", ".join(f"{one.name} {one.missing / one.rows:.1%}" for one in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        made.find("missing", shown + more, "filled by the model, where it needs to")
+def _summarize_columns(
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: Mapping[str, str], target: str
+) -> None:
+    others = {name: reason for name, reason in dropped.items() if not reason.startswith(_LEAK)}
+    if others:
+        proposal.add_finding("dropped", _join_reasons(others), "not used by any model")
+    features = [column for name, column in columns.items() if name not in dropped and name != target]
+    counts = {kind: sum(column.kind == kind for column in features) for kind in profile.KINDS}
+    kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items() if count)
+    proposal.add_finding("features", kinds, "encoded according to their kind")
+    incomplete = sorted((column for column in features if column.missing), key=lambda column: -column.missing)
+    if incomplete:
+        shares = [f"{column.name} {column.missing / column.rows:.1%}" for column in incomplete[:_MAX_LISTED_COLUMNS]]
+        more = f" and {len(incomplete) - len(shares)} more" if len(incomplete) > len(shares) else ""
+        proposal.add_finding("missing values", ", ".join(shares) + more, "imputed if the model needs it")
 
 
-def _listed(reasons: Mapping[str, str]) -> str:
+def _join_reasons(reasons: Mapping[str, str]) -> str:
     return "; ".join(f"{name} ({reason})" for name, reason in reasons.items())

@@ -1,7 +1,7 @@
 """Text files as Arrow tables.
 
-pyarrow reads the files on all cores and infers types. Columns in which that would change values are read again as text:
-codes with leading zeros, integers too large for a float, and dates, whose format training infers.
+pyarrow reads the files on all cores and infers types. Columns whose values that would change are read again as text:
+codes with leading zeros, integers too large for a float, and dates, whose format is inferred during training.
 """
 
 from __future__ import annotations

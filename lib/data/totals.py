@@ -102,11 +102,11 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     labels = inferred[label_column]
     if pc.sum(pc.equal(pc.cast(labels, pa.string()), labels[-1].as_py())).as_py() > 1:
         return parsed, ""  # the word occurs in other rows too: it is one of the column's values
-    found = f"The last line, {line:,}, contains {last_row[label_column]!r} in {header[int(label_column)]}"
+    label = f"The last line, {line:,}, contains {last_row[label_column]!r} in {header[int(label_column)]}"
     sum_columns = [name for name in parsed.column_names if _ends_with_sum(parsed[name])]
     if not sum_columns:
-        return parsed, f"{found}: if it sums up the rows above, delete it."
-    return parsed[:-1], f"{found} and the sum of the rows above in {header[int(sum_columns[0])]}: it was left out."
+        return parsed, f"{label}: if it sums up the rows above, delete it."
+    return parsed[:-1], f"{label} and the sum of the rows above in {header[int(sum_columns[0])]}: it was left out."
 
 
 def _row_texts(table: pa.Table, row: int) -> dict[str, str]:

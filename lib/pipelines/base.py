@@ -113,9 +113,9 @@ class BasePipeline:
 
         Of that, columns that no model may see and that decide nothing are not even read.
         """
-        from lib.stages.preprocess import deciding_columns
+        from lib.stages.preprocess import split_columns
 
-        deciding = deciding_columns(self.parameters)
+        deciding = split_columns(self.parameters)
         unseen = [name for name in self.parameters.drop_columns if name not in deciding]
         hooks = (BasePipeline.prepare_data, BasePipeline.split_data, BasePipeline.baseline)
         nobody_looks = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)

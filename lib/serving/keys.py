@@ -1,7 +1,7 @@
-"""The two keys of an endpoint: a file only its owner can read, read anew whenever it changes.
+"""The two keys of an endpoint, in a file that only its owner can read.
 
-Two, so that a key is changed without a pause: renew the one that no client uses, move the clients to
-it, renew the other.
+Two keys make it possible to replace one without an interruption: renew the unused key, move the clients to it, then
+renew the other. Running endpoints notice changes of the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAMES = ("primary", "secondary")
 
 
 def create(path: Path) -> dict[str, str]:
-    """Keys of a new endpoint; where the file exists, it is left as it is.
+    """Return the keys of an endpoint; create the file if it does not exist.
 
     Returns
     -------
@@ -31,28 +31,28 @@ def create(path: Path) -> dict[str, str]:
 
 
 def read(path: Path) -> dict[str, str]:
-    """Keys by name.
+    """Return the keys by name.
 
     Raises
     ------
     PermissionError
-        Where others may read the file, too.
+        If other users can read the file.
     """
     if path.stat().st_mode & 0o077:
-        raise PermissionError(f"{path} holds keys and others may read it: chmod 600 {path}")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return {name: str(found[name]) for name in NAMES}
+        raise PermissionError(f"{path} holds keys, and other users can read it. Run: chmod 600 {path}")
+    keys = json.loads(path.read_text(encoding="utf-8"))
+    return {name: str(keys[name]) for name in NAMES}
 
 
 def renew(path: Path, name: str) -> dict[str, str]:
-    """Replace one key; the other stays valid, and the running endpoint takes the new one at once."""
+    """Replace one key and return both; the other stays valid, and a running endpoint accepts the new one at once."""
     keys = {**read(path), name: secrets.token_urlsafe(32)}
     _write(path, keys)
     return keys
 
 
 def _write(path: Path, keys: dict[str, str]) -> None:
-    # Made with its mode, not given it afterwards; and moved into place, so that nobody reads half of it.
+    # The file has its mode from the start, and replaces the old one in a single step.
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(keys, file, indent=2)
@@ -60,35 +60,35 @@ def _write(path: Path, keys: dict[str, str]) -> None:
 
 
 class KeyFile:
-    """Says whether a request bears a key.
+    """Check of requests against the keys in a file, which is read again when it changes.
 
     Parameters
     ----------
     path : Path
-        The file with the keys. While it cannot be read nobody is let in.
+        File of the keys. While it cannot be read, no key is accepted.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._read_at: tuple | None = None
+        self._file_state: tuple[int, ...] | None = None
         self._keys: tuple[bytes, ...] = ()
 
     def admits(self, authorization: str | None) -> bool:
-        """Whether the header ``Authorization`` holds one of the keys as a bearer token."""
+        """Return whether the header ``Authorization`` holds one of the keys as a bearer token."""
         scheme, _, token = (authorization or "").partition(" ")
         given = token.strip().encode()
-        # Both are compared whatever the first says, each in constant time: time tells nothing.
-        same = [hmac.compare_digest(given, key) for key in self._current()]
-        return scheme.lower() == "bearer" and any(same)
+        # Always compare both keys, each in constant time, so that response times reveal nothing.
+        matches = [hmac.compare_digest(given, key) for key in self._current()]
+        return scheme.lower() == "bearer" and any(matches)
 
     def _current(self) -> tuple[bytes, ...]:
         try:
-            state = os.stat(self.path)
-            read_at = (state.st_mtime_ns, state.st_ino, state.st_size, state.st_mode)
-            if read_at != self._read_at:
+            stat = os.stat(self.path)
+            file_state = (stat.st_mtime_ns, stat.st_ino, stat.st_size, stat.st_mode)
+            if file_state != self._file_state:
                 self._keys = tuple(key.encode() for key in read(self.path).values() if key)
-                self._read_at = read_at
+                self._file_state = file_state
         except (OSError, ValueError, KeyError) as error:
-            log.error("Nobody is let in, as the keys cannot be read: %s", error)
-            self._keys, self._read_at = (), None
+            log.error("All requests are refused, since the keys cannot be read: %s", error)
+            self._keys, self._file_state = (), None
         return self._keys

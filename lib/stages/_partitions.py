@@ -188,12 +188,12 @@ def _violations(done: list[dict[str, Any]], parameters: Parameters) -> charts.Ta
     whole = violations.find_in_sample(pd.concat([one["raw"] for one in done]), agreed, parameters.drop_columns)
     read = sum(one["rows"]["read"] for one in done)
     if read < agreed.min_rows:
-        whole.append(("", f"must have {agreed.min_rows:,} rows or more", 0, f"it has {read:,}"))
+        whole.append(("", f"must have at least {agreed.min_rows:,} rows", 0, f"has {read:,}"))
     for name in done[0]["keys"]:
         hashes = np.concatenate([one["keys"][name] for one in done])
         twice = len(hashes) - len(np.unique(hashes))
         if twice:
-            whole.append((name, "must not come twice", 0, f"{twice:,} rows do"))
+            whole.append((name, "must be unique", 0, f"{twice:,} rows repeat a value"))
     table = charts.Table(pd.concat([pd.DataFrame(whole, columns=list(violations.COLUMNS)), rows], ignore_index=True))
     may_go_on = parameters.on_violation == "warn" or (parameters.on_violation == "quarantine" and not whole)
     if len(table) and not may_go_on:

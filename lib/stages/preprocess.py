@@ -79,7 +79,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     if parameters.engine == "dask":
         return _on_cluster(hooks, backend, parameters)
     target, dropped = parameters.target_column, parameters.drop_columns
-    deciding = deciding_columns(parameters)
+    deciding = split_columns(parameters)
     raw, name_notes = cleaning.deduplicate_columns(_loaded(hooks), [target, *dropped, *deciding])
     unread = raw.attrs.get(tables.UNREAD, [])
     told = " ".join([f"{parameters.data}.", *raw.attrs.get(tables.NOTES, []), *name_notes])
@@ -194,7 +194,7 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
     )
 
 
-def deciding_columns(parameters: Parameters) -> list[str]:
+def split_columns(parameters: Parameters) -> list[str]:
     """Columns that decide a row's side of the split."""
     return [parameters.time_column] if parameters.split == "time" else list(parameters.key_columns)
 

@@ -1,4 +1,4 @@
-"""The whole chain on Azure Machine Learning, as a user starts it, against the loopback Azure."""
+"""The whole chain on Azure Machine Learning, started like by a user, on the loopback Azure."""
 
 import re
 import signal
@@ -8,43 +8,44 @@ import pytest
 
 pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
 
-from tests.azure.use_cases import SECONDS, Chain
+from tests.azure.use_cases import TIMEOUT_SECONDS, Chain
 
-# Three chains in one test take minutes on a quiet machine, and several times as long on a busy one.
+# Three chains in one test take minutes, and several times as long on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite"), pytest.mark.timeout(5400)]
 
 
-def score_of(decision):
+def parse_score(decision):
+    """Return the first score in a decision."""
     return float(re.search(r"\(\w+ ([\d.]+)\)", decision)[1])
 
 
-def test_the_same_split_scores_and_decision_as_on_a_laptop_then_a_champion_is_met(azure):
+def test_azure_gives_the_same_split_scores_and_decision(azure):
     functions = {"training_functions": ["linear", "gradient_boosting"]}
     laptop = Chain(azure, "flights", workspace=str(azure.folder / "laptop"), **functions)
     laptop.run(profile=False)
-    split, decided = laptop.table("test_data"), laptop.outputs["decision"]
+    local_test, local_decision = laptop.read_table("test_data"), laptop.outputs["decision"]
     laptop.run("endpoint", "stop", laptop.name, profile=False)
 
     chain = Chain(azure, "flights", **functions)
     chain.run()
-    there = chain.table("test_data")
-    pd.testing.assert_frame_equal(there[split.columns], split, check_dtype=False)
-    assert re.sub(r"[\d.]+\)", ")", chain.outputs["decision"]) == re.sub(r"[\d.]+\)", ")", decided)
-    assert score_of(chain.outputs["decision"]) == pytest.approx(score_of(decided), abs=0.01)
-    assert chain.jobs == ["Completed"] * 3  # preprocess and two trainings
-    assert azure.store.computes[chain.given["gpu_cluster"]].most_busy == 2
-    assert len(list(chain.newest.glob("*.ipynb"))) == 6
-    assert ["production" in tags for tags in chain.versions] == [True]
-    assert chain.live == {"blue": "1"} and chain.ask()
-    azure.keeps_contract("chain")
+    azure_test = chain.read_table("test_data")
+    pd.testing.assert_frame_equal(azure_test[local_test.columns], local_test, check_dtype=False)
+    assert re.sub(r"[\d.]+\)", ")", chain.outputs["decision"]) == re.sub(r"[\d.]+\)", ")", local_decision)
+    assert parse_score(chain.outputs["decision"]) == pytest.approx(parse_score(local_decision), abs=0.01)
+    assert chain.job_statuses == ["Completed"] * 3  # preprocess and two trainings
+    assert azure.store.computes[chain.parameters["gpu_cluster"]].most_busy == 2
+    assert len(list(chain.newest_run.glob("*.ipynb"))) == 6
+    assert ["production" in tags for tags in chain.version_tags] == [True]
+    assert chain.live_versions == {"blue": "1"} and chain.query_endpoint()
+    azure.assert_matches_contract("chain")
 
     chain.run(training_functions=["gradient_boosting"])
     assert "is not promoted: it is no better than champion v1" in chain.outputs["decision"]
-    assert ["production" in tags for tags in chain.versions] == [True]
-    assert chain.live == {"blue": "1"} and chain.ask()
+    assert ["production" in tags for tags in chain.version_tags] == [True]
+    assert chain.live_versions == {"blue": "1"} and chain.query_endpoint()
 
 
-def test_an_endpoint_that_answers_502_gets_no_traffic_and_the_run_goes_on_later(azure):
+def test_a_run_resumes_after_an_unhealthy_endpoint(azure):
     chain = Chain(azure, "penguins", training_functions=["linear"])
     azure.faults.in_service("endpoint.unhealthy")
     output = chain.run(code=1)
@@ -52,59 +53,63 @@ def test_an_endpoint_that_answers_502_gets_no_traffic_and_the_run_goes_on_later(
     assert azure.endpoint(chain.name) is None
     azure.faults.clear()
     chain.resume()
-    assert chain.live == {"blue": "1"} and chain.ask()
+    assert chain.live_versions == {"blue": "1"} and chain.query_endpoint()
 
 
-def test_a_token_that_expires_in_mid_run_tags_nothing_and_the_run_goes_on_later(azure):
+def test_a_run_resumes_after_an_expired_token(azure):
     chain = Chain(azure, "penguins", training_functions=["linear"])
     expired = {"code": "ExpiredAuthenticationToken", "message": "The access token has expired."}
     azure.faults.on_wire("mlflow/model-versions/create", 401, times=10**6, **expired)
     output = chain.run(code=1)
     assert "The login has expired" in output and "run_all.py --resume" in output
-    assert not chain.versions and azure.endpoint(chain.name) is None
+    assert not chain.version_tags and azure.endpoint(chain.name) is None
     azure.faults.clear()
     chain.resume()
-    assert ["production" in tags for tags in chain.versions] == [True] and chain.live == {"blue": "1"}
-    assert len(chain.jobs) == 2  # what was done is not done again
+    assert ["production" in tags for tags in chain.version_tags] == [True] and chain.live_versions == {"blue": "1"}
+    assert len(chain.job_statuses) == 2  # finished stages are not executed again
 
 
-def test_two_first_runs_at_once_leave_one_version_in_production(azure):
-    given = {"training_functions": ["linear"], "datastore": f"first_{azure.mark}"}
+def test_concurrent_first_runs_promote_one_version(azure):
+    overrides = {"training_functions": ["linear"], "datastore": f"first_{azure.first_call}"}
     chains = [
-        Chain(azure, "penguins", runs_folder=str(azure.folder / f"runs-{number}"), **given) for number in range(2)
+        Chain(azure, "penguins", runs_folder=str(azure.folder / f"runs-{number}"), **overrides) for number in range(2)
     ]
     processes = [chain.start() for chain in chains]
-    outputs = [process.communicate(timeout=SECONDS)[0] for process in processes]
+    outputs = [process.communicate(timeout=TIMEOUT_SECONDS)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
-    tags = chains[0].versions
-    assert len(tags) in (1, 2) and sum("production" in one for one in tags) == 1
-    assert len(chains[0].live) == 1
+    versions = chains[0].version_tags
+    assert len(versions) in (1, 2) and sum("production" in tags for tags in versions) == 1
+    assert len(chains[0].live_versions) == 1
 
 
-def test_interrupted_here_is_cancelled_there_and_resumed(azure):
+def test_an_interrupt_cancels_the_job_and_can_be_resumed(azure):
     chain = Chain(azure, "penguins", training_functions=["linear"])
     process = chain.start()
-    cluster = chain.given["gpu_cluster"]
+    cluster = chain.parameters["gpu_cluster"]
     while cluster not in azure.store.computes or not azure.store.computes[cluster].busy:
         assert process.poll() is None, process.communicate()[0]
         azure.cloud.journal.wait(1)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=SECONDS)
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 130, output
-    assert chain.jobs == ["Canceled"] and not chain.versions
+    assert chain.job_statuses == ["Canceled"] and not chain.version_tags
     chain.resume()
-    assert chain.live == {"blue": "1"}
+    assert chain.live_versions == {"blue": "1"}
 
 
-def test_automl_searches_on_the_cluster_and_its_model_is_served_unopened(azure):
+def test_automl_models_are_served_without_loading_them(azure):
     chain = Chain(azure, "penguins", automl=True, max_trials=3, max_nodes=2)
     chain.run()
-    [search] = [one for one in azure.store.runs.values() if one.dto["target"] and one.dto["runType"] == "automl"][-1:]
-    assert len([one for one in azure.store.runs.values() if one.dto["parentRunId"] == search.id]) == 3
-    assert ["production" in tags for tags in chain.versions] == [True]
-    assert chain.live == {"blue": "1"} and set(chain.ask()) >= {"predictions", "probabilities", "classes"}
-    executed = next(chain.newest.glob("03_automl*.ipynb")).read_text()
-    # Each model's score, as it came.
+    [search] = [run for run in azure.store.runs.values() if run.dto["target"] and run.dto["runType"] == "automl"][-1:]
+    assert len([run for run in azure.store.runs.values() if run.dto["parentRunId"] == search.id]) == 3
+    assert ["production" in tags for tags in chain.version_tags] == [True]
+    assert chain.live_versions == {"blue": "1"} and set(chain.query_endpoint()) >= {
+        "predictions",
+        "probabilities",
+        "classes",
+    }
+    executed = next(chain.newest_run.glob("03_automl*.ipynb")).read_text()
+    # The score of each model was reported.
     assert len(re.findall(r"\w+: average_precision_score_weighted [01]", executed)) >= 3
     assert "every shuffled column would be one" in executed and "loopback_automl" not in executed
-    azure.keeps_contract("chain_automl")
+    azure.assert_matches_contract("chain_automl")

@@ -48,17 +48,17 @@ def test_every_host_but_azures_is_refused_and_journalled(azure, web):
     with pytest.raises(requests.exceptions.ProxyError, match="example.org is no host of the loopback Azure"):
         web.get("https://example.org/a")
     with pytest.raises(AssertionError, match="CONNECT https://example.org"):
-        assert not azure.complaints(), azure.complaints()
-    azure.mark = azure.cloud.journal.mark()
+        assert not azure.problems(), azure.problems()
+    azure.first_call = azure.cloud.journal.mark()
 
 
 def test_a_call_without_a_route_is_told_from_what_azure_has_not(azure, web):
     answer = web.get(f"{WORKSPACE}/virtualClusters")
     assert answer.status_code == 404 and "has no route" in answer.json()["error"]["message"]
-    assert "no route" in azure.complaints() and "virtualClusters" in azure.complaints()
-    azure.mark = azure.cloud.journal.mark()
+    assert "no route" in azure.problems() and "virtualClusters" in azure.problems()
+    azure.first_call = azure.cloud.journal.mark()
     assert web.get(f"{WORKSPACE}/onlineEndpoints/none").status_code == 404
-    assert not azure.complaints()
+    assert not azure.problems()
 
 
 @pytest.mark.parametrize(

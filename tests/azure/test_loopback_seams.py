@@ -11,7 +11,7 @@ def test_a_table_is_uploaded_registered_twice_and_read_with_its_types(azure):
         "rows": [{"day": "2026-01-01", "late": 0, "name": "a"}, {"day": "2026-01-02", "late": 1, "name": "b"}],
         "version": 2, "parquet": [False, True],
     }  # fmt: skip
-    azure.keeps_contract("data")
+    azure.assert_matches_contract("data")
 
 
 def test_mlflow_and_the_sdk_see_the_same_runs_and_the_same_model_versions(azure):
@@ -22,7 +22,7 @@ def test_mlflow_and_the_sdk_see_the_same_runs_and_the_same_model_versions(azure)
     assert found["seen"] == [{"rows": 5.0}, "FINISHED", "sdk"]
     assert found["other"] == [[1.0, 0.5, pytest.approx(1 / 3)], "Completed", "train"]
     assert found["loaded"] == [1] and found["logged_models"] == 404
-    azure.keeps_contract("registry")
+    azure.assert_matches_contract("registry")
 
 
 @pytest.mark.slow
@@ -32,7 +32,7 @@ def test_a_job_runs_what_was_uploaded_and_leaves_its_files_metrics_and_log(azure
     assert found["metrics"] == {"rows": 12, "score": 0.75} and found["tags"] == {"colour": "blue", "by": "mlflow"}
     assert found["files"] == ["notes/note.txt", "outputs/model.txt", "user_logs/std_log.txt"]
     assert found["model"] == "content" and "hello from flights_" in found["log"]
-    azure.keeps_contract("job")
+    azure.assert_matches_contract("job")
 
 
 @pytest.mark.slow
@@ -42,7 +42,7 @@ def test_automl_trains_children_and_its_model_opens_in_its_own_image_alone(azure
     assert found["best"] == found["auc"][-1] > 0.9
     assert found["unpickled"] == "loopback_automl"
     assert found["version"] == 1 and found["cancelled"] == "Canceled"
-    azure.keeps_contract("automl")
+    azure.assert_matches_contract("automl")
 
 
 @pytest.mark.slow
@@ -55,11 +55,11 @@ def test_an_endpoint_serves_the_deployments_own_code_blue_and_green(azure):
     assert found["failure"] == [424, "500"]
     assert found["left"] == ["blue"] and found["endpoints"] == []
     assert found["model"] == ["1", {"stage": "candidate"}]
-    azure.keeps_contract("endpoint_v2")
+    azure.assert_matches_contract("endpoint_v2")
 
 
 @pytest.mark.slow
 def test_an_endpoint_serves_an_mlflow_model_without_code(azure):
     found = azure.client("endpoint_mlflow")
     assert found == {"predicted": [0, 2, 4], "names": ["blue"], "endpoints": []}
-    azure.keeps_contract("endpoint_mlflow")
+    azure.assert_matches_contract("endpoint_mlflow")

@@ -1,4 +1,4 @@
-"""What the tests of the product share: use cases on this Azure, by the whole chain or by one part of the backend."""
+"""Use cases on the loopback Azure, run by the whole chain or by single operations of the backend."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import pandas as pd
 from lib.paths import ROOT
 from tests.azure.loopback import names
 
-SECONDS = 1400
+TIMEOUT_SECONDS = 1400
 IDENTITY = f"{names.PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/id-millrace"
 PROFILE = {
     "subscription_id": names.SUBSCRIPTION, "resource_group": names.RESOURCE_GROUP, "workspace_name": names.WORKSPACE,
@@ -17,87 +17,100 @@ PROFILE = {
 
 
 class Chain:
-    """A use case, run in processes that see the loopback Azure and nothing else."""
+    """A use case whose chain runs in processes that can reach only the loopback Azure.
+
+    Parameters
+    ----------
+    azure : Session
+    use_case : str
+        Name of a parameter file.
+    **overrides
+        Parameters.
+    """
 
     def __init__(self, azure, use_case, **overrides):
         self.azure, self.use_case = azure, use_case
         self.runs = azure.folder / "runs"
-        # One workspace for all tests: what a test makes bears a name of its own.
-        self.name = f"{use_case}-{azure.mark}"
-        self.given = {
+        # All tests share one workspace, so each uses names of its own.
+        self.name = f"{use_case}-{azure.first_call}"
+        self.parameters = {
             "name": self.name, "runs_folder": str(self.runs), "workspace": str(azure.folder / "workspace"),
-            "gpu_cluster": f"gpu-{azure.mark}", "training_functions": ["linear", "extra_trees"], **overrides,
+            "gpu_cluster": f"gpu-{azure.first_call}", "training_functions": ["linear", "extra_trees"], **overrides,
         }  # fmt: skip
 
     def start(self, *words, profile=True, **overrides):
+        """Start run_all.py with a command and this use case's parameters."""
         files = [self.use_case, "azureml"] if profile else [self.use_case]
-        values = self.given | (PROFILE if profile else {}) | overrides
+        values = self.parameters | (PROFILE if profile else {}) | overrides
         return self.azure.start(
             ROOT / "run_all.py", *words, "--params", *(ROOT / "parameters" / f"{file}.yaml" for file in files),
             *(part for name, value in values.items() for part in ("-p", f"{name}={json.dumps(value)}")), cwd=ROOT,
         )  # fmt: skip
 
     def run(self, *words, code=0, **overrides):
-        """What it prints, when it ends as expected."""
+        """Run run_all.py to its end, check the exit code, and return the output."""
         process = self.start(*words, **overrides)
-        output, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == code, f"{output[-6000:]}\n{self.azure.complaints()}"
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert process.returncode == code, f"{output[-6000:]}\n{self.azure.problems()}"
         return output
 
     def resume(self):
-        process = self.azure.start(ROOT / "run_all.py", "--resume", self.newest, cwd=ROOT)
-        output, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, f"{output[-6000:]}\n{self.azure.complaints()}"
+        """Resume the newest run to its end."""
+        process = self.azure.start(ROOT / "run_all.py", "--resume", self.newest_run, cwd=ROOT)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert process.returncode == 0, f"{output[-6000:]}\n{self.azure.problems()}"
 
     @property
-    def newest(self):
+    def newest_run(self):
+        """The folder of the newest run."""
         return max(self.runs.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
 
     @property
     def outputs(self):
-        """What the stages of the newest run handed on, by name."""
-        found = {}
-        for stage in json.loads((self.newest / "run.json").read_text())["stages"]:
-            found |= stage.get("outputs") or {}
-        return found
+        """The outputs of all stages of the newest run."""
+        outputs = {}
+        for stage in json.loads((self.newest_run / "run.json").read_text())["stages"]:
+            outputs |= stage.get("outputs") or {}
+        return outputs
 
-    def table(self, name):
-        """A Parquet table that a stage of the newest run handed on, wherever it is."""
-        uri = self.outputs[name]
+    def read_table(self, output):
+        """Read the table at the URI that an output contains, local or on Azure."""
+        uri = self.outputs[output]
         if uri.startswith("file://"):
             return pd.read_parquet(uri)
-        return pd.read_parquet(io.BytesIO(self.azure.blob_of(uri)))
+        return pd.read_parquet(io.BytesIO(self.azure.read_blob(uri)))
 
     @property
-    def versions(self):
-        """Tags of the versions of its model, the oldest first."""
+    def version_tags(self):
+        """The tags of each model version, oldest first."""
         return [version.tags for version in reversed(self.azure.cloud.registry.search(self.name))]
 
     @property
-    def jobs(self):
-        """How the jobs on its cluster ended."""
-        held = self.azure.store.runs.values()
-        return [run.dto["status"] for run in held if run.executed and run.dto["target"] == self.given["gpu_cluster"]]
+    def job_statuses(self):
+        """The final statuses of the jobs on the use case's cluster."""
+        cluster = self.parameters["gpu_cluster"]
+        runs = self.azure.store.runs.values()
+        return [run.dto["status"] for run in runs if run.executed and run.dto["target"] == cluster]
 
     @property
-    def live(self):
-        """Model version behind each deployment with traffic."""
-        return self.azure.live(self.name)
+    def live_versions(self):
+        """The model version of each deployment with traffic."""
+        return self.azure.live_versions(self.name)
 
-    def ask(self):
-        """Answer of the endpoint to the sample that the deployment wrote."""
+    def query_endpoint(self):
+        """Send the sample request of the deploy stage to the endpoint, and return the response."""
         sample = next((self.azure.folder / "workspace").rglob("sample_request.json")).read_bytes()
         return self.azure.post(self.name, self.outputs["endpoint_url"], sample).json()
 
 
-class Found(dict):
-    """What the backend answered, or told; shows itself where it is the other of the two."""
+class Reply(dict):
+    """The JSON that an operation of the backend printed. A missing key raises an error that shows the whole reply."""
 
     def __missing__(self, name):
         raise AssertionError(f"no {name} in {json.dumps(self, indent=1)}")
 
 
-def asked(azure, what, *assignments, **environment):
-    """One part of the backend, asked by a process of its own."""
-    given = [f"{name}={PROFILE[name]}" for name in ("subscription_id", "resource_group", "workspace_name")]
-    return Found(azure.client("backend", what, *given, *assignments, environment=environment))
+def call_backend(azure, operation, *assignments, **environment):
+    """Run one operation of `clients.backend` in a process of its own, and return its reply."""
+    workspace = [f"{name}={PROFILE[name]}" for name in ("subscription_id", "resource_group", "workspace_name")]
+    return Reply(azure.client("backend", operation, *workspace, *assignments, environment=environment))

@@ -94,6 +94,7 @@ def test_the_check_finds_missing_and_changed_methods():
     faults = deviations(Incomplete, base.Endpoint)
     assert [fault.split("(")[0] for fault in faults] == [
         "Incomplete has no method deploy",
+        "Incomplete has no method exists",
         "Incomplete has no method shift_traffic",
         "Incomplete has no method roll_back",
         "Incomplete has no method renew_key",

@@ -1,4 +1,4 @@
-"""What the tests of the chain share."""
+"""Fixtures for the tests of the chain."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.chain.small_notebooks import SmallChain
 
 @pytest.fixture
 def chain(tmp_path):
-    """A chain of small notebooks, which each test writes for itself."""
+    """A chain of small notebooks; each test writes its own."""
     return SmallChain(tmp_path)

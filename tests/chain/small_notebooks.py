@@ -1,4 +1,4 @@
-"""Notebooks of a cell or two, and a chain that runs them in a folder of its own."""
+"""Small notebooks and a chain that runs them in a temporary folder, for tests."""
 
 import json
 import threading
@@ -14,11 +14,11 @@ BASE = load([]).values
 _HAND_ON = (
     "import types\nfrom lib import outputs\nmine = types.SimpleNamespace(hand_on=lambda **all: outputs.glue(all))"
 )
-_PATIENCE_SECONDS = 240
+_MAX_WAIT_SECONDS = 240
 
 
 def notebook(folder, name, *cells, parameters="", hand_on=""):
-    """Write a notebook of code cells, the first of them its parameters, the last one what it hands on."""
+    """Write a notebook of code cells: parameters first, outputs last."""
     sources = [(parameters, ["parameters"]), (_HAND_ON, []), *[(cell, []) for cell in cells]]
     code = [
         {
@@ -38,7 +38,7 @@ def notebook(folder, name, *cells, parameters="", hand_on=""):
 
 
 class SmallChain:
-    """Notebooks of a folder, and their runs; `folder` is that of the newest run."""
+    """Notebooks of a folder and their runs; `folder` is that of the newest run."""
 
     def __init__(self, tmp_path):
         self.notebooks, self.runs, self.workspace = tmp_path / "notebooks", tmp_path / "runs", tmp_path / "workspace"
@@ -49,27 +49,27 @@ class SmallChain:
         notebook(self.notebooks, name, *cells, **contract)
 
     def parameters(self, **values):
-        """Those of the project, less what would need more than the small notebooks have."""
+        """Return the project's parameters, adapted to the small notebooks."""
         own = {"name": "example", "training_functions": ["one", "two"], "workspace": str(self.workspace)}
         return Parameters({**BASE, **own, "runs_folder": str(self.runs), **values})
 
     def run(self, *, record=None, reuse=False, progress=None, **values):
-        """Run them, in a new folder or in that of a record, and return what is known at the end."""
+        """Run the notebooks, in a new folder or that of a record, and return all values."""
         parameters = self.parameters(**values)
         executions = plan.executions(notebooks.all_of(self.notebooks), parameters)
-        kept = record or RunRecord.new(self.runs, "example", parameters)
-        self.folder = kept.folder
+        record = record or RunRecord.new(self.runs, "example", parameters)
+        self.folder = record.folder
         status = "failed"
         try:
             earlier = Reuse(parameters) if reuse else None
-            result = running.run(executions, parameters, kept, progress or Progress(len(executions)), earlier)
+            result = running.run(executions, parameters, record, progress or Progress(len(executions)), earlier)
             status = "succeeded"
             return result
         finally:
-            kept.close(status)
+            record.close(status)
 
     def resume(self, **values):
-        """Go on with the newest run."""
+        """Resume the newest run."""
         return self.run(record=RunRecord.reopen(self.folder), **values)
 
     @property
@@ -79,49 +79,49 @@ class SmallChain:
 
     @property
     def statuses(self):
-        """How each execution ended, in the order in which they began."""
-        return [(one["stage"], one["status"]) for one in self.stages]
+        """Stage and status of each execution, in the order of their starts."""
+        return [(stage["stage"], stage["status"]) for stage in self.stages]
 
     def cells(self, name):
-        """Code cells of an executed notebook."""
+        """Return the code cells of an executed notebook."""
         return code_of(self.folder / name)
 
     def error(self, name):
-        """The one error in an executed notebook."""
+        """Return the only error in an executed notebook."""
         (error,) = errors_of(self.cells(name))
         return error
 
 
 def code_of(path):
-    """Code cells of a notebook."""
+    """Return the code cells of a notebook."""
     return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
 
 
 def errors_of(cells):
-    """Errors that cells show."""
+    """Return the errors in the outputs of cells."""
     return [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
 
 
 def papermill_says(cells):
-    """What papermill's metadata say of each cell's end."""
+    """Return the status of each cell in papermill's metadata."""
     return [cell["metadata"]["papermill"]["status"] for cell in cells]
 
 
-def wait_for(true, what="what was waited for"):
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"{what} did not come"
+def wait_for(condition, what="the condition"):
+    """Wait until a condition holds, and return its value."""
+    deadline = time.monotonic() + _MAX_WAIT_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come true in time"
         time.sleep(0.02)
-    return found
+    return value
 
 
-def once(true, act):
-    """Do something from a thread of its own as soon as a condition holds."""
+def once(condition, action):
+    """Call a function from another thread as soon as a condition holds."""
 
     def wait():
-        wait_for(true)
-        act()
+        wait_for(condition)
+        action()
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
@@ -129,7 +129,7 @@ def once(true, act):
 
 
 def touch(path):
-    """Source of a cell that leaves a file with its process's id, whole at once."""
+    """Return a cell that writes its process id into a file, in one step."""
     return (
         f"import os, pathlib\n_part = pathlib.Path({str(path) + '.part'!r})\n"
         f"_part.write_text(str(os.getpid()))\n_part.replace({str(path)!r})"
@@ -137,15 +137,15 @@ def touch(path):
 
 
 def touch_and_sleep(path):
-    """Source of a cell that leaves its process's id in a file and sleeps for longer than any test waits."""
+    """Return a cell that writes its process id into a file and then sleeps longer than any test waits."""
     return f"{touch(path)}\nimport time\ntime.sleep(3600)"
 
 
 def meet(folder, mine, other):
-    """Source of a cell that goes on only once another notebook's cell is at the same point."""
+    """Return a cell that waits until another notebook's cell has reached the same point."""
     return (
         f"import pathlib, time\nfolder = pathlib.Path({str(folder)!r})\n(folder / {mine}).touch()\n"
-        f"deadline = time.monotonic() + {_PATIENCE_SECONDS}\n"
+        f"deadline = time.monotonic() + {_MAX_WAIT_SECONDS}\n"
         f"while not (folder / {other}).exists():\n"
-        "    assert time.monotonic() < deadline, 'the other one did not come'\n    time.sleep(0.02)"
+        "    assert time.monotonic() < deadline, 'the other notebook did not come'\n    time.sleep(0.02)"
     )

@@ -1,4 +1,4 @@
-"""The engine, from plain papermill: by its name, in a program and on the command line."""
+"""The papermill engine: called directly, by name from Python, and from papermill's command line."""
 
 import json
 import os
@@ -24,7 +24,7 @@ PARENT = "import psutil, os\nparent = psutil.Process().parent().cmdline()"
 
 @pytest.fixture
 def written(tmp_path):
-    """Write a notebook, and return its path."""
+    """Write a notebook and return its path."""
 
     def write(*cells, **contract):
         notebook(tmp_path / "notebooks", "01_setup.ipynb", *cells, **contract)
@@ -35,43 +35,41 @@ def written(tmp_path):
 
 class TestExecute:
     @pytest.mark.parametrize(("fork", "forked"), [(True, forking.available()), (False, False)])
-    def test_what_a_kernel_is_a_child_of(self, written, tmp_path, fork, forked):
+    def test_kernel_is_forked_if_requested(self, written, tmp_path, fork, forked):
         path = written(PARENT, hand_on="forked='forkserver' in ' '.join(parent)")
         engine.execute(path, tmp_path / "out.ipynb", {}, ROOT, fork=fork)
         assert outputs.read(str(tmp_path / "out.ipynb"))["forked"] is forked
 
-    def test_parameters_come_in_and_the_folder_is_the_kernels_alone(self, written, tmp_path):
+    def test_parameters_and_folder_reach_the_kernel(self, written, tmp_path):
         before = os.getcwd()
-        path = written("import os", parameters="seed: int = 0  # any", hand_on="told=[seed, os.getcwd()]")
+        path = written("import os", parameters="seed: int = 0  # any", hand_on="value=[seed, os.getcwd()]")
         engine.execute(path, tmp_path / "out.ipynb", {"seed": 7}, tmp_path)
-        assert outputs.read(str(tmp_path / "out.ipynb"))["told"] == [7, str(tmp_path)]
+        assert outputs.read(str(tmp_path / "out.ipynb"))["value"] == [7, str(tmp_path)]
         assert os.getcwd() == before
 
-    def test_a_cell_that_raises(self, written, tmp_path):
+    def test_error_of_a_cell_is_raised(self, written, tmp_path):
         with pytest.raises(PapermillExecutionError, match="too hot"):
             engine.execute(written("raise ValueError('too hot')"), tmp_path / "out.ipynb", {}, ROOT)
         (error,) = errors_of(code_of(tmp_path / "out.ipynb"))[-1:]
         assert error["evalue"] == "too hot"
 
     @pytest.mark.skipif(not forking.available(), reason="kernels are forked on Linux only")
-    def test_a_forked_kernel_that_never_gets_ready_is_replaced_by_a_cold_one(
-        self, written, tmp_path, monkeypatch, capfd
-    ):
+    def test_new_process_replaces_a_kernel_that_does_not_start(self, written, tmp_path, monkeypatch, capfd):
         monkeypatch.setattr(forking.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
         engine.execute(written(hand_on="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
         assert outputs.read(str(tmp_path / "out.ipynb")) == {"answer": 42}
         assert "Starting a new process instead" in capfd.readouterr().err
 
-    def test_a_kernel_that_dies_in_a_cell_is_not_replaced(self, written, tmp_path, capfd):
+    def test_kernel_that_dies_in_a_cell_is_not_replaced(self, written, tmp_path, capfd):
         ran = tmp_path / "ran"
         dies = f"import os\nwith open({str(ran)!r}, 'a') as file:\n    file.write('x')\nos._exit(3)"
         with pytest.raises(RuntimeError, match="Kernel died"):
             engine.execute(written(dies), tmp_path / "out.ipynb", {}, ROOT)
         assert ran.read_text() == "x"
-        assert "cold" not in capfd.readouterr().err
+        assert "Starting a new process" not in capfd.readouterr().err
 
-    def test_notebooks_that_run_at_once_have_sockets_of_their_own(self, written, tmp_path):
-        """jupyter_client's own names, ``kernel-ipc-1`` in the current folder, are taken by every chain there."""
+    def test_parallel_notebooks_have_separate_sockets(self, written, tmp_path):
+        """jupyter_client's default, ``kernel-ipc-1`` in the current folder, would be the same for all chains there."""
         where = "import ipykernel, json\nfile = ipykernel.get_connection_file()\nip = json.load(open(file))['ip']"
         path = written(where, hand_on="file=file, ip=ip")
 
@@ -80,29 +78,29 @@ class TestExecute:
             return outputs.read(str(tmp_path / name))
 
         with ThreadPoolExecutor(3) as pool:
-            told = list(pool.map(run, ["a.ipynb", "b.ipynb", "c.ipynb"]))
-        assert len({one["ip"] for one in told}) == 3
-        for one in told:
+            values = list(pool.map(run, ["a.ipynb", "b.ipynb", "c.ipynb"]))
+        assert len({one["ip"] for one in values}) == 3
+        for one in values:
             assert one["ip"].startswith(os.path.dirname(one["file"])) and os.path.isabs(one["ip"])
 
 
 class TestPlainPapermill:
-    def test_by_its_name_in_a_program(self, written, tmp_path):
+    def test_engine_is_found_by_papermill_in_python(self, written, tmp_path):
         engine._register()
         papermill.execute_notebook(
-            str(written(PARENT, parameters="seed: int = 0  # any", hand_on="told=[seed, *parent]")),
+            str(written(PARENT, parameters="seed: int = 0  # any", hand_on="value=[seed, *parent]")),
             str(tmp_path / "out.ipynb"),
             {"seed": 7},
             engine_name="millrace",
             progress_bar=False,
         )
-        seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["told"]
+        seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["value"]
         assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.available()
 
-    def test_by_its_name_on_the_command_line_from_any_folder(self, written, tmp_path):
+    def test_engine_is_found_by_the_papermill_command(self, written, tmp_path):
         if not [one for one in entry_points(group="papermill.engine") if one.name == "millrace"]:
             pytest.skip("the project is not installed here with its entry points (make installs it)")
-        path = written(PARENT, parameters="seed: int = 0  # any", hand_on="told=[seed, *parent]")
+        path = written(PARENT, parameters="seed: int = 0  # any", hand_on="value=[seed, *parent]")
         done = subprocess.run(
             [Path(sys.executable).with_name("papermill"), "--engine", "millrace", path, "out.ipynb", "-p", "seed", "7"],
             cwd=tmp_path,
@@ -111,24 +109,24 @@ class TestPlainPapermill:
             timeout=280,
         )
         assert done.returncode == 0, done.stderr
-        seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["told"]
+        seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["value"]
         assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.available()
 
     @pytest.mark.parametrize("first", ["papermill", "lib.chain.running"])
-    def test_it_can_be_imported_before_and_after_papermill(self, first):
-        """papermill loads the engines of entry points while it is itself imported."""
+    def test_import_order_with_papermill_does_not_matter(self, first):
+        """papermill loads the engines of entry points while it is being imported."""
         program = f"import {first}\nfrom lib.chain.engine import MillraceEngine\nimport papermill, lib.chain.executor"
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=280)
         assert done.returncode == 0, done.stderr
 
 
 class TestAtomicFileHandler:
-    def test_a_file_is_there_whole(self, tmp_path):
+    def test_write_leaves_no_other_file(self, tmp_path):
         AtomicFileHandler().write("all of it", str(tmp_path / "out.ipynb"))
         assert (tmp_path / "out.ipynb").read_text() == "all of it"
         assert [one.name for one in tmp_path.iterdir()] == ["out.ipynb"]
 
-    def test_whoever_looks_while_it_is_written_sees_what_was_there(self, tmp_path, monkeypatch):
+    def test_interrupted_write_keeps_the_old_file(self, tmp_path, monkeypatch):
         out = tmp_path / "out.ipynb"
         out.write_text("before")
         monkeypatch.setattr(os, "replace", lambda part, path: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -136,30 +134,30 @@ class TestAtomicFileHandler:
             AtomicFileHandler().write("after", str(out))
         assert out.read_text() == "before"
 
-    def test_a_write_that_fails_leaves_what_was_there(self, tmp_path, monkeypatch):
+    def test_failed_write_keeps_the_old_file(self, tmp_path, monkeypatch):
         out = tmp_path / "out.ipynb"
         out.write_text("before")
         with pytest.raises(UnicodeEncodeError):
             AtomicFileHandler().write("half \ud800", str(out))
         assert out.read_text() == "before"
 
-    def test_every_state_of_a_notebook_that_runs_can_be_read(self, written, tmp_path):
-        """papermill writes it after each cell."""
+    def test_running_notebook_can_always_be_read(self, written, tmp_path):
+        """papermill writes the notebook after each cell."""
         path = written(*[f"text{number} = 'x' * 100_000\nprint(text{number})" for number in range(6)])
         out, done, read = tmp_path / "out.ipynb", threading.Event(), []
 
-        def look():
+        def read_repeatedly():
             while not done.is_set():
                 if out.exists():
                     read.append(len(json.loads(out.read_text())["cells"]))
 
-        looking = ThreadPoolExecutor(1).submit(look)
+        reader = ThreadPoolExecutor(1).submit(read_repeatedly)
         engine.execute(path, out, {}, ROOT)
         done.set()
-        looking.result(timeout=60)
+        reader.result(timeout=60)
         assert read and set(read) <= {9, 10}
 
-    def test_it_is_asked_for_absolute_paths(self, tmp_path, written):
+    def test_handler_is_used_for_absolute_paths(self, tmp_path, written):
         engine.execute(written("1"), tmp_path / "out.ipynb", {}, ROOT)
         from papermill.iorw import papermill_io
 
@@ -168,10 +166,10 @@ class TestAtomicFileHandler:
 
 class TestTranslator:
     @pytest.mark.parametrize("value", [[], ["a", "b"], ["x" * 30] * 5, [1, [2, {"ü": None}]], [["y" * 90], 2.5, True]])
-    def test_a_list_means_the_same(self, value):
+    def test_lists_keep_their_value(self, value):
         assert eval(WrappingTranslator.translate(value)) == value
 
-    def test_no_line_of_a_long_list_is_cut_off(self):
+    def test_long_lists_have_one_line_per_item(self):
         text = WrappingTranslator.translate([f"column number {number}" for number in range(40)])
         assert len(text.splitlines()) == 42
         assert max(map(len, text.splitlines())) < 80

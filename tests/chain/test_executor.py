@@ -1,4 +1,4 @@
-"""Executing one notebook: whatever ends it, the notebook, the message and the cause told apart say so."""
+"""Execution of one notebook: each failure has its own cause, in the message and in the notebook."""
 
 import os
 import re
@@ -54,45 +54,45 @@ def execution(tmp_path):
     return Execution(tmp_path)
 
 
-# In the cell that sleeps: before each cell ipykernel puts Python's own handler back.
-DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+# Must be in the cell that sleeps: ipykernel restores Python's own handler before each cell.
+IGNORE_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
 def ended(file):
-    """Whether the process whose id is in a file ends: a kernel is not waited for."""
+    """Wait until the process whose id is in a file has ended; the executor does not wait for kernels."""
     pid = int(file.read_text())
     return wait_for(lambda: has_ended(pid))
 
 
-def test_a_notebook_that_runs_to_its_end(execution):
+def test_successful_notebook_has_no_errors(execution):
     execution.run("answer = 42", hand_on="answer=answer", timeout_minutes=30)
     assert set(papermill_says(execution.cells)) == {"completed"}
     assert errors_of(execution.cells) == []
 
 
 class TestTimeout:
-    def test_the_notebook_says_so_and_which_cells_never_ran(self, execution, tmp_path):
+    def test_timeout_is_written_into_the_notebook(self, execution, tmp_path):
         started = tmp_path / "started"
         with pytest.raises(failures.StageFailed) as failed:
             execution.run(touch_and_sleep(started), "after = 1", timeout_minutes=0.1)
         assert "It was stopped after 0.1 minutes, the limit that timeout_minutes sets." in str(failed.value)
         assert failed.value.status == "failed" and failed.value.is_retryable
-        if started.exists():  # on a very slow machine the kernel itself may not have been there in time
+        if started.exists():  # on a very slow machine the time is over before the kernel starts
             assert papermill_says(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
             assert "TimedOut" in [error["ename"] for error in errors_of(execution.cells)]
             assert "Cell [3]: import os, pathlib ..." in str(failed.value)
             assert ended(started)
 
-    def test_one_that_ignores_being_asked_is_killed_after_the_grace(self, execution, tmp_path, monkeypatch):
+    def test_kernel_that_ignores_interrupts_is_killed(self, execution, tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "_GRACE_SECONDS", 1)
         started = tmp_path / "started"
         with pytest.raises(failures.StageFailed, match="It was stopped after 0.1 minutes"):
-            execution.run(DEAF + touch_and_sleep(started), timeout_minutes=0.1)
+            execution.run(IGNORE_INTERRUPTS + touch_and_sleep(started), timeout_minutes=0.1)
         if started.exists():
             assert ended(started)
             assert execution.error["ename"] == "TimedOut"
 
-    def test_what_a_kernel_has_started_is_killed_with_it(self, execution, tmp_path, monkeypatch):
+    def test_child_processes_are_killed_with_the_kernel(self, execution, tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "_GRACE_SECONDS", 1)
         child = (
             "import subprocess\n"
@@ -101,12 +101,12 @@ class TestTimeout:
         )
         once((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
-            execution.run(DEAF + child + touch_and_sleep(tmp_path / "started"))
+            execution.run(IGNORE_INTERRUPTS + child + touch_and_sleep(tmp_path / "started"))
         assert ended(tmp_path / "child")
 
 
-class TestCancelling:
-    def test_the_cell_is_interrupted_and_the_notebook_says_so(self, execution, tmp_path):
+class TestCancellation:
+    def test_cell_is_interrupted_and_the_notebook_records_it(self, execution, tmp_path):
         once((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
             execution.run(touch_and_sleep(tmp_path / "started"), "after = 1")
@@ -114,25 +114,25 @@ class TestCancelling:
         assert papermill_says(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
         assert ended(tmp_path / "started")
 
-    def test_a_finally_of_the_cell_still_runs(self, execution, tmp_path):
+    def test_finally_block_of_the_cell_runs(self, execution, tmp_path):
         sleep = "\n".join(f"    {line}" for line in touch_and_sleep(tmp_path / "started").splitlines())
-        tidy = f"try:\n{sleep}\nfinally:\n    pathlib.Path({str(tmp_path / 'tidied')!r}).touch()"
+        cleanup = f"try:\n{sleep}\nfinally:\n    pathlib.Path({str(tmp_path / 'cleaned_up')!r}).touch()"
         once((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
-            execution.run(tidy)
-        assert (tmp_path / "tidied").exists()
+            execution.run(cleanup)
+        assert (tmp_path / "cleaned_up").exists()
 
-    def test_a_finally_that_takes_its_time_is_not_interrupted(self, execution, tmp_path):
+    def test_slow_finally_block_is_not_interrupted(self, execution, tmp_path):
         sleep = "\n".join(f"    {line}" for line in touch_and_sleep(tmp_path / "started").splitlines())
         seconds = 3 * executor._INTERRUPT_SECONDS
-        touch = f"pathlib.Path({str(tmp_path / 'tidied')!r}).touch()"
-        tidy = f"try:\n{sleep}\nfinally:\n    time.sleep({seconds})\n    {touch}"
+        touch = f"pathlib.Path({str(tmp_path / 'cleaned_up')!r}).touch()"
+        cleanup = f"try:\n{sleep}\nfinally:\n    time.sleep({seconds})\n    {touch}"
         once((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
-            execution.run(tidy)
-        assert (tmp_path / "tidied").exists()
+            execution.run(cleanup)
+        assert (tmp_path / "cleaned_up").exists()
 
-    def test_at_once_nothing_is_waited_for(self, execution, tmp_path, monkeypatch):
+    def test_at_once_skips_the_grace_period(self, execution, tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "_GRACE_SECONDS", 3600)
 
         def cancel():
@@ -141,21 +141,21 @@ class TestCancelling:
 
         once((tmp_path / "started").exists, cancel)
         with pytest.raises(failures.Interrupted):
-            execution.run(DEAF + touch_and_sleep(tmp_path / "started"))
+            execution.run(IGNORE_INTERRUPTS + touch_and_sleep(tmp_path / "started"))
         assert ended(tmp_path / "started")
 
-    def test_before_the_kernel_is_there(self, execution):
+    def test_cancellation_before_the_kernel_starts(self, execution):
         execution.cancelled.set()
         with pytest.raises(failures.Interrupted):
             execution.run("import time\ntime.sleep(3600)")
 
 
-class TestDying:
-    """The kernel has gone; why is told apart."""
+class TestDeadKernel:
+    """A kernel that died; the message names the cause."""
 
     @pytest.mark.parametrize("fork", [True, False], ids=["forked", "cold"])
     @pytest.mark.parametrize(
-        ("last_words", "said"),
+        ("last_words", "message"),
         [
             (
                 "os.kill(os.getpid(), signal.SIGSEGV)",
@@ -167,56 +167,56 @@ class TestDying:
             ("os.kill(os.getpid(), signal.SIGKILL)", "was killed, by another program or because memory ran out"),
         ],
     )
-    def test_the_cause(self, execution, monkeypatch, last_words, said, fork):
-        monkeypatch.setattr(failures, "count_memory_kills", lambda: 7)  # another process's, while ours ran or before
-        with pytest.raises(failures.StageFailed, match=said) as failed:
+    def test_cause_of_death_is_named(self, execution, monkeypatch, last_words, message, fork):
+        monkeypatch.setattr(failures, "count_memory_kills", lambda: 7)  # those of other processes
+        with pytest.raises(failures.StageFailed, match=message) as failed:
             execution.run(f"import os, signal\n{last_words}", "after = 1", fork=fork)
-        assert re.search(said, execution.error["evalue"])
+        assert re.search(message, execution.error["evalue"])
         assert execution.error["ename"] == "KernelDied"
         assert papermill_says(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
         assert "Cell [3]: import os, signal ..." in str(failed.value)
         assert str(execution.executed) in str(failed.value)
         assert "Traceback" not in str(failed.value)
 
-    def test_one_killed_while_the_system_wanted_memory(self, execution, monkeypatch):
+    def test_kernel_killed_for_lack_of_memory(self, execution, monkeypatch):
         kills = iter([7, 8])
         monkeypatch.setattr(failures, "count_memory_kills", lambda: next(kills))
         with pytest.raises(failures.StageFailed, match="ran out of memory, and the system killed it"):
             execution.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
         assert execution.error["ename"] == "OutOfMemory"
 
-    def test_one_that_is_killed_from_outside_while_a_cell_sleeps(self, execution, tmp_path):
+    def test_kernel_killed_from_outside(self, execution, tmp_path):
         started = tmp_path / "started"
         once(started.exists, lambda: os.kill(int(started.read_text()), signal.SIGKILL))
         with pytest.raises(failures.StageFailed, match="killed, by another program"):
             execution.run(touch_and_sleep(started))
 
-    def test_what_the_notebook_printed_before_is_kept(self, execution):
+    def test_earlier_output_is_kept(self, execution):
         with pytest.raises(failures.StageFailed):
             execution.run("print('so far')", "import os\nos._exit(3)")
         assert execution.cells[2]["outputs"][0]["text"] == ["so far\n"]
 
 
-def test_memory_kills_are_those_that_the_system_counts(monkeypatch, tmp_path):
+def test_memory_kills_are_read_from_vmstat(monkeypatch, tmp_path):
     monkeypatch.setattr(failures, "_VMSTAT", tmp_path / "vmstat")
     assert failures.count_memory_kills() == 0
     (tmp_path / "vmstat").write_text("pgfault 12\noom_kill 3\noom_kill_other 9\n")
     assert failures.count_memory_kills() == 3
 
 
-class TestLeaving:
-    def test_sys_exit_ends_a_notebook_without_an_error_and_the_kernel_is_gone(self, execution, tmp_path):
-        """What it did not hand on is told by whoever reads its outputs."""
+class TestEnd:
+    def test_sys_exit_ends_notebook_and_kernel_without_an_error(self, execution, tmp_path):
+        """Missing outputs are reported when the outputs are read."""
         execution.run(touch(tmp_path / "started") + "\nimport sys\nsys.exit(0)", hand_on="late=1")
         assert not [cell for cell in execution.cells if "late" in str(cell["outputs"])]
         assert ended(tmp_path / "started")
 
-    def test_no_watch_is_left(self, execution):
+    def test_no_watchdog_is_left(self, execution):
         execution.run("answer = 42", timeout_minutes=30)
         assert not [one for one in threading.enumerate() if one.name == "watchdog"]
 
 
-def test_a_notebook_that_is_none_is_told_by_name(execution, tmp_path):
+def test_invalid_notebook_is_named(execution, tmp_path):
     (tmp_path / "01_setup.ipynb").write_text("{")
     with pytest.raises(failures.StageFailed) as failed:
         KernelExecutor(1, True).execute(

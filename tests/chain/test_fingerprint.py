@@ -1,4 +1,4 @@
-"""What a result depends on, by name: whatever changes is told by it, and nothing else is."""
+"""Fingerprints: every change that affects a result is named, and no other."""
 
 import json
 import os
@@ -14,7 +14,7 @@ PARAMETERS = 'data: str = ""  # the table\nseed: int = 42  # any\noptions: dict 
 
 @pytest.fixture
 def library(tmp_path, monkeypatch):
-    """A library of two files in the place of lib."""
+    """Two files that replace the library."""
     folder = tmp_path / "library"
     (folder / "room").mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -39,12 +39,12 @@ def table(tmp_path):
 
 
 class Work:
-    """A notebook and what it is given."""
+    """A notebook and its parameters."""
 
     def __init__(self, folder, data):
         self.folder = folder / "notebooks"
         self.write("answer = 1")
-        self.given = {"data": str(data), "seed": 42, "options": {"weather": str(data), "minutes": 15}}
+        self.parameters = {"data": str(data), "seed": 42, "options": {"weather": str(data), "minutes": 15}}
 
     def write(self, cell):
         notebook(self.folder, "01_setup.ipynb", cell, parameters=PARAMETERS)
@@ -54,8 +54,8 @@ class Work:
         return self.folder / "01_setup.ipynb"
 
     def fingerprint(self, **changes):
-        (found,) = notebooks.all_of(self.folder)
-        return fingerprint.compute(found, {**self.given, **changes})
+        (parsed,) = notebooks.all_of(self.folder)
+        return fingerprint.compute(parsed, {**self.parameters, **changes})
 
 
 @pytest.fixture
@@ -65,62 +65,62 @@ def work(tmp_path, table, library, lock_file):
 
 @pytest.fixture
 def differs(work):
-    """What differs once something is done."""
+    """Return the differences that an action or changed parameters make."""
 
-    def after(do=lambda: None, **changes):
+    def after(action=lambda: None, **changes):
         before = work.fingerprint()
-        do()
+        action()
         return fingerprint.differences(before, work.fingerprint(**changes))
 
     return after
 
 
-def test_the_same_has_the_same(differs):
+def test_nothing_changed(differs):
     assert differs() == []
 
 
-class TestEachKindOfChange:
-    def test_the_code_of_the_notebook(self, differs, work):
-        (said,) = differs(lambda: work.write("answer = 2"))
-        assert said == f"{work.path} has changed"
+class TestChanges:
+    def test_notebook_code(self, differs, work):
+        (difference,) = differs(lambda: work.write("answer = 2"))
+        assert difference == f"{work.path} has changed"
 
-    def test_a_file_of_the_library(self, differs, library):
-        (said,) = differs(lambda: (library / "room" / "metrics.py").write_text("DIRECTION = -1"))
-        assert said == f"{library / 'room' / 'metrics.py'} has changed"
+    def test_library_file(self, differs, library):
+        (difference,) = differs(lambda: (library / "room" / "metrics.py").write_text("DIRECTION = -1"))
+        assert difference == f"{library / 'room' / 'metrics.py'} has changed"
 
-    def test_a_file_more_or_less_in_the_library(self, differs, library):
-        (said,) = differs(lambda: (library / "extra.py").write_text(""))
-        assert said == f"{library / 'extra.py'} is new"
-        (said,) = differs(lambda: (library / "extra.py").unlink())
-        assert said == f"{library / 'extra.py'} is gone"
+    def test_new_and_deleted_library_files(self, differs, library):
+        (difference,) = differs(lambda: (library / "extra.py").write_text(""))
+        assert difference == f"{library / 'extra.py'} is new"
+        (difference,) = differs(lambda: (library / "extra.py").unlink())
+        assert difference == f"{library / 'extra.py'} is gone"
 
-    def test_the_lock_file(self, differs, lock_file):
-        (said,) = differs(lambda: lock_file.write_text("pandas==2.3.4"))
-        assert said == f"{lock_file} has changed"
+    def test_lock_file(self, differs, lock_file):
+        (difference,) = differs(lambda: lock_file.write_text("pandas==2.3.4"))
+        assert difference == f"{lock_file} has changed"
 
-    def test_python(self, differs, monkeypatch):
-        (said,) = differs(lambda: monkeypatch.setattr(fingerprint.platform, "python_version", lambda: "3.99.0"))
-        assert said.startswith("Python: ") and said.endswith(" is now 3.99.0")
+    def test_python_version(self, differs, monkeypatch):
+        (difference,) = differs(lambda: monkeypatch.setattr(fingerprint.platform, "python_version", lambda: "3.99.0"))
+        assert difference.startswith("Python: ") and difference.endswith(" is now 3.99.0")
 
-    def test_a_parameter(self, differs):
+    def test_parameter(self, differs):
         assert differs(seed=7) == ["seed: 42 is now 7"]
 
-    def test_an_option(self, differs, work):
-        assert differs(options={**work.given["options"], "minutes": 30}) == ["options.minutes: 15 is now 30"]
+    def test_option(self, differs, work):
+        assert differs(options={**work.parameters["options"], "minutes": 30}) == ["options.minutes: 15 is now 30"]
 
-    def test_the_content_of_the_data_under_the_same_name(self, differs, table):
-        said = differs(lambda: table.write_text("a,b\n1,3\n"))
-        assert said == ["the content of data has changed", "the content of options.weather has changed"]
+    def test_content_of_a_data_file(self, differs, table):
+        difference = differs(lambda: table.write_text("a,b\n1,3\n"))
+        assert difference == ["the content of data has changed", "the content of options.weather has changed"]
 
     @pytest.mark.parametrize("wrap", [list, lambda two: dict(zip("ab", two, strict=True))])
-    def test_two_files_that_change_places(self, work, table, tmp_path, wrap):
+    def test_two_swapped_files(self, work, table, tmp_path, wrap):
         other = tmp_path / "other.csv"
         other.write_text("c\n7\n")
         both = [str(table), str(other)]
         before, now = work.fingerprint(options=wrap(both)), work.fingerprint(options=wrap(both[::-1]))
         assert fingerprint.differences(before, now) != []
 
-    def test_of_the_same_length_and_at_the_same_second(self, differs, table):
+    def test_file_of_equal_size_written_in_the_same_second(self, differs, table):
         def swap():
             state = table.stat()
             table.write_text("a,b\n9,2\n")
@@ -128,18 +128,18 @@ class TestEachKindOfChange:
 
         assert "the content of data has changed" in differs(swap)
 
-    def test_a_parameter_more(self, work):
+    def test_additional_parameter(self, work):
         now = work.fingerprint(extra=1)
         assert fingerprint.differences(work.fingerprint(), now) == ["extra is new"]
         assert fingerprint.differences(now, work.fingerprint()) == ["extra is gone"]
 
-    def test_all_that_changed_is_told(self, differs, library):
-        said = differs(lambda: (library / "__init__.py").write_text("1"), seed=7)
-        assert len(said) == 2
+    def test_all_changes_are_named(self, differs, library):
+        difference = differs(lambda: (library / "__init__.py").write_text("1"), seed=7)
+        assert len(difference) == 2
 
 
-class TestWhatDoesNotCount:
-    def test_outputs_texts_and_metadata_of_the_notebook(self, differs, work):
+class TestIgnored:
+    def test_notebook_outputs_text_and_metadata(self, differs, work):
         def change():
             content = json.loads(work.path.read_text())
             content["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["hello"]}]
@@ -151,10 +151,10 @@ class TestWhatDoesNotCount:
         assert differs(change) == []
 
     @pytest.mark.parametrize("change", [{"run_name": "20261122-x"}, {"threads": 3}])
-    def test_what_is_of_the_run_or_of_the_machine(self, differs, change):
+    def test_run_name_and_threads(self, differs, change):
         assert differs(**change) == []
 
-    def test_what_stages_write_into_their_folders(self, work, tmp_path):
+    def test_content_of_output_folders(self, work, tmp_path):
         workspace = tmp_path / "workspace"
         workspace.mkdir()
         before = work.fingerprint(workspace=str(workspace))
@@ -162,34 +162,34 @@ class TestWhatDoesNotCount:
         assert work.fingerprint(workspace=str(workspace)) == before
         assert fingerprint.differences(before, work.fingerprint(workspace="another")) != []
 
-    def test_other_files_beside_the_library(self, differs, library):
+    def test_bytecode_files(self, differs, library):
         def leave():
             (library / "__pycache__").mkdir()
             (library / "__pycache__" / "metrics.pyc").write_text("compiled")
 
         assert differs(leave) == []
 
-    def test_where_the_same_content_lies(self, work, table, tmp_path):
+    def test_location_of_equal_content(self, work, table, tmp_path):
         other = tmp_path / "elsewhere" / "other.csv"
         other.parent.mkdir()
         shutil.copy(table, other)
-        options = work.given["options"]
+        options = work.parameters["options"]
         before = work.fingerprint(options=options["minutes"])
         assert work.fingerprint(data=str(other), options=options["minutes"]) == before
         assert work.fingerprint(data=other.as_uri(), options=options["minutes"]) == before
 
-    def test_where_the_same_content_lies_within_an_option(self, work, table, tmp_path):
+    def test_location_of_equal_content_in_an_option(self, work, table, tmp_path):
         other = tmp_path / "other.csv"
         shutil.copy(table, other)
-        assert work.fingerprint(options={**work.given["options"], "weather": str(other)}) == work.fingerprint()
+        assert work.fingerprint(options={**work.parameters["options"], "weather": str(other)}) == work.fingerprint()
 
 
 class TestFiles:
-    def test_those_that_a_value_names_at_any_depth(self, table):
+    def test_files_are_found_at_any_depth(self, table):
         value = {"a": [str(table), {"b": table.as_uri()}], "c": "no file", "d": 7, "e": None}
         assert list(fingerprint.find_files(value)) == [str(table), table.as_uri()]
 
-    def test_a_file_with_a_blank_and_an_umlaut_in_its_name(self, tmp_path):
+    def test_file_name_with_space_and_umlaut(self, tmp_path):
         file = tmp_path / "zwei Räume.csv"
         file.write_text("1")
         assert list(fingerprint.find_files(file.as_uri())) == [file.as_uri()]
@@ -198,14 +198,14 @@ class TestFiles:
     @pytest.mark.parametrize(
         "text", ["", "a\nb", "x" * 5000, "http://example.org/data", "azureml://x/y", "\x00", "lib"]
     )
-    def test_a_text_that_names_none(self, text):
+    def test_strings_that_name_no_file(self, text):
         assert list(fingerprint.find_files(text)) == []
 
-    def test_a_relative_path_starts_at_the_project(self, monkeypatch, tmp_path):
+    def test_relative_paths_start_at_the_project(self, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
         assert list(fingerprint.find_files("data/README.md")) == ["data/README.md"]
 
-    def test_a_folder_counts_by_all_that_is_in_it(self, tmp_path):
+    def test_folder_is_hashed_with_names_and_contents(self, tmp_path):
         folder = tmp_path / "parts"
         (folder / "deep").mkdir(parents=True)
         (folder / "deep" / "1.csv").write_text("1")
@@ -215,14 +215,14 @@ class TestFiles:
         (folder / "3.csv").write_text("3")
         assert len({*before.values(), *renamed.values(), *fingerprint.hash_files(str(folder)).values()}) == 3
 
-    def test_a_large_file_is_read_to_its_end(self, tmp_path, monkeypatch):
+    def test_large_file_is_hashed_to_its_end(self, tmp_path, monkeypatch):
         monkeypatch.setattr(fingerprint, "_BLOCK_BYTES", 4)
-        one, other = tmp_path / "one", tmp_path / "other"
-        one.write_text("0123456789a")
-        other.write_text("0123456789b")
-        assert fingerprint.hash_file(one) != fingerprint.hash_file(other)
+        first, second = tmp_path / "first", tmp_path / "second"
+        first.write_text("0123456789a")
+        second.write_text("0123456789b")
+        assert fingerprint.hash_file(first) != fingerprint.hash_file(second)
 
-    def test_one_that_is_replaced_while_it_is_known_is_read_again(self, tmp_path):
+    def test_changed_file_is_hashed_again(self, tmp_path):
         file = tmp_path / "file"
         file.write_text("1")
         before = fingerprint.hash_file(file)
@@ -230,6 +230,6 @@ class TestFiles:
         assert fingerprint.hash_file(file) != before
 
 
-def test_made_beside_the_notebooks_it_is_the_same(work):
-    (found,) = notebooks.all_of(work.folder)
-    assert fingerprint.Fingerprints().start(found, work.given).result(timeout=60) == work.fingerprint()
+def test_background_computation_gives_the_same(work):
+    (parsed,) = notebooks.all_of(work.folder)
+    assert fingerprint.Fingerprints().start(parsed, work.parameters).result(timeout=60) == work.fingerprint()

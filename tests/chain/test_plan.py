@@ -1,4 +1,4 @@
-"""Which notebooks run, how often, and in which order."""
+"""The plan of a run: notebooks, repetitions and order."""
 
 import pytest
 
@@ -11,10 +11,10 @@ PARAMETERS = Parameters({"automl": False, "training_functions": ["linear", "xgbo
 
 
 def labels(**options):
-    return [one.label for one in plan.executions(CHAIN, PARAMETERS, **options)]
+    return [execution.label for execution in plan.executions(CHAIN, PARAMETERS, **options)]
 
 
-def test_all_in_their_order_and_train_once_for_each_function():
+def test_train_runs_once_per_training_function():
     assert labels() == ["setup", "preprocess", "train linear", "train xgboost", "evaluate", "deploy"]
 
 
@@ -30,18 +30,18 @@ def test_all_in_their_order_and_train_once_for_each_function():
         ({"first": "setup", "last": "deploy"}, labels()),
     ],
 )
-def test_a_part_of_the_chain(options, expected):
+def test_part_of_the_chain(options, expected):
     assert labels(**options) == expected
 
 
-def test_executed_notebooks_have_names_of_their_own_in_the_order_of_the_chain():
-    names = [one.file_name for one in plan.executions(CHAIN, PARAMETERS)]
+def test_file_names_are_unique_and_in_order():
+    names = [execution.file_name for execution in plan.executions(CHAIN, PARAMETERS)]
     assert names[2:4] == ["03_train-linear.ipynb", "03_train-xgboost.ipynb"]
     assert sorted(set(names)) == names
 
 
 @pytest.mark.parametrize(("option", "flag"), [("first", "--from"), ("last", "--to"), ("only", "--only")])
-def test_a_stage_that_is_none_is_named_with_the_nearest_one(option, flag):
+def test_unknown_stage_gets_a_suggestion(option, flag):
     with pytest.raises(NameNotFound) as caught:
         labels(**{option: "trian"})
     assert "There is no stage 'trian'" in str(caught.value)
@@ -49,17 +49,24 @@ def test_a_stage_that_is_none_is_named_with_the_nearest_one(option, flag):
     assert "Did you mean 'train'? Known: setup, preprocess, train, evaluate, deploy." in str(caught.value)
 
 
-def test_a_start_after_the_end_leaves_nothing_to_run():
+def test_start_after_the_end_is_refused():
     with pytest.raises(ParameterError, match="--from deploy comes after --to train.* The order is: setup, preprocess"):
         labels(first="deploy", last="train")
 
 
 @pytest.mark.parametrize("other", [{"first": "train"}, {"last": "train"}])
-def test_only_goes_with_neither_of_the_others(other):
+def test_only_excludes_from_and_to(other):
     with pytest.raises(ParameterError, match="--only runs one stage alone"):
         labels(only="train", **other)
 
 
-def test_rounds_hold_what_may_run_side_by_side():
-    together = [[one.label for one in some] for some in plan.group_by_stage(plan.executions(CHAIN, PARAMETERS))]
-    assert together == [["setup"], ["preprocess"], ["train linear", "train xgboost"], ["evaluate"], ["deploy"]]
+def test_group_by_stage():
+    groups = plan.group_by_stage(plan.executions(CHAIN, PARAMETERS))
+    labels = [[execution.label for execution in group] for group in groups]
+    assert labels == [
+        ["setup"],
+        ["preprocess"],
+        ["train linear", "train xgboost"],
+        ["evaluate"],
+        ["deploy"],
+    ]

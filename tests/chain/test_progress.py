@@ -1,4 +1,4 @@
-"""What a person sees: a line for each notebook that has ended, and on a terminal what runs."""
+"""Progress in the terminal: a line for each finished notebook and a live line for those that run."""
 
 import io
 import os
@@ -13,20 +13,20 @@ from lib.chain.progress import Progress
 
 
 class Terminal:
-    """A pseudo-terminal, and what was written to it."""
+    """A pseudo-terminal and the text written to it."""
 
     def __init__(self):
         self._ours, theirs = pty.openpty()
         self.stream = os.fdopen(theirs, "w", encoding="utf-8")
 
     def text(self):
-        """Close the writing end, and read to the end."""
+        """Close the writing end and return everything that was written."""
         self.stream.close()
         read = b""
         while True:
             try:
                 part = os.read(self._ours, 4096)
-            except OSError:  # how Linux tells the end of a pseudo-terminal
+            except OSError:  # Linux reports the end of a pseudo-terminal this way
                 part = b""
             if not part:
                 os.close(self._ours)
@@ -34,40 +34,40 @@ class Terminal:
             read += part
 
     def lines(self):
-        """What stands there at the end: of each line what was written last."""
+        """Return the visible lines: what was written last on each."""
         return [line.split("\r\x1b[2K")[-1] for line in self.text().split("\r\n") if line]
 
 
-def shown_without_a_terminal(use, total=2):
-    """What stands in a log file at the end."""
+def log_text(use, total=2):
+    """Return what a log file contains after some calls."""
     stream = io.StringIO()
     use(Progress(total, stream))
     return stream.getvalue()
 
 
-def test_without_a_terminal_there_are_the_lines_and_nothing_that_moves():
+def test_log_files_get_result_lines_only():
     stream = io.StringIO()
     with Progress(2, stream).running("setup"):
         assert stream.getvalue() == ""
     assert re.fullmatch(r"✓ \[1/2\] setup {24}\s+\d+\.\d s\n", stream.getvalue())
 
 
-def test_what_need_not_run_counts_as_done():
-    text = shown_without_a_terminal(lambda progress: progress.skip("train linear", "as in 20261122-100000-shop"))
-    assert re.fullmatch(r"✓ \[1/2\] train linear\s+as in 20261122-100000-shop\n", text)
+def test_skipped_notebooks_count_as_finished():
+    text = log_text(lambda progress: progress.skip("train linear", "same as in 20261122-100000-shop"))
+    assert re.fullmatch(r"✓ \[1/2\] train linear\s+same as in 20261122-100000-shop\n", text)
 
 
-def test_what_is_said_of_a_notebook_bears_its_name_and_counts_for_nothing():
+def test_notes_have_a_label_and_do_not_count():
     def use(progress):
-        progress.note("train", "ValueError: no. It is tried again.")
-        progress.skip("train", "done before")
+        progress.note("train", "ValueError: no. Trying again.")
+        progress.skip("train", "finished before")
 
-    said, skipped = shown_without_a_terminal(use).splitlines()
-    assert said == "  train: ValueError: no. It is tried again."
+    note, skipped = log_text(use).splitlines()
+    assert note == "  train: ValueError: no. Trying again."
     assert skipped.startswith("✓ [1/2] train")
 
 
-def test_on_a_terminal_each_stage_leaves_a_line_with_its_time():
+def test_terminal_keeps_a_line_with_the_duration():
     terminal = Terminal()
     shown = Progress(2, terminal.stream)
     for label in ("setup", "train gradient_boosting"):
@@ -79,23 +79,23 @@ def test_on_a_terminal_each_stage_leaves_a_line_with_its_time():
     assert re.fullmatch(r"✓ \[2/2\] train gradient_boosting\s+\d+\.\d s", lines[1])
 
 
-def test_a_stage_that_fails_is_marked_and_its_error_goes_on():
+def test_failure_is_marked_and_raised():
     terminal = Terminal()
     with pytest.raises(ZeroDivisionError), Progress(1, terminal.stream).running("setup"):
         raise ZeroDivisionError
     assert terminal.lines()[0].startswith("✗ [0/1] setup")
 
 
-def test_an_interrupt_leaves_a_line_too():
+def test_interrupt_is_marked():
     terminal = Terminal()
     with pytest.raises(KeyboardInterrupt), Progress(1, terminal.stream).running("setup"):
         raise KeyboardInterrupt
     assert terminal.lines()[0].startswith("✗ [0/1] setup")
 
 
-def test_the_time_goes_on_while_a_stage_runs(monkeypatch):
+def test_live_line_is_refreshed(monkeypatch):
     monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.001)
-    ticked = threading.Event()
+    refreshed = threading.Event()
 
     class Counting(io.StringIO):
         def isatty(self):
@@ -103,42 +103,43 @@ def test_the_time_goes_on_while_a_stage_runs(monkeypatch):
 
         def write(self, text):
             if self.getvalue().count("…") > 2:
-                ticked.set()
+                refreshed.set()
             return super().write(text)
 
     with Progress(1, Counting()).running("setup"):
-        assert ticked.wait(timeout=30)
+        assert refreshed.wait(timeout=30)
 
 
-def ticking():
-    return {one for one in threading.enumerate() if one.name == "progress"}
+def refreshers():
+    """Return the threads that refresh live lines."""
+    return {thread for thread in threading.enumerate() if thread.name == "progress"}
 
 
-def test_nothing_ticks_after_the_last_notebook(monkeypatch):
+def test_refresher_ends_after_the_last_notebook(monkeypatch):
     monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.001)
-    terminal, before = Terminal(), ticking()
+    terminal, before = Terminal(), refreshers()
     with Progress(1, terminal.stream).running("setup"):
-        (mine,) = ticking() - before
-    mine.join(timeout=60)
-    assert not mine.is_alive()
+        (refresher,) = refreshers() - before
+    refresher.join(timeout=60)
+    assert not refresher.is_alive()
     terminal.text()
 
 
-def test_notebooks_that_follow_at_once_do_not_each_leave_a_thread_that_ticks(monkeypatch):
+def test_consecutive_notebooks_share_a_refresher(monkeypatch):
     monkeypatch.setattr(progress, "_REFRESH_SECONDS", 1)
-    terminal, before = Terminal(), ticking()
+    terminal, before = Terminal(), refreshers()
     shown = Progress(5, terminal.stream)
     for label in ("setup", "preprocess", "train", "evaluate", "deploy"):
         with shown.running(label):
-            assert len(ticking() - before) == 1
-    for one in ticking() - before:
-        one.join(timeout=60)
+            assert len(refreshers() - before) == 1
+    for thread in refreshers() - before:
+        thread.join(timeout=60)
     terminal.text()
 
 
-def test_those_that_run_side_by_side_stand_in_one_line_and_each_leaves_its_own(monkeypatch):
+def test_parallel_notebooks_share_the_live_line(monkeypatch):
     monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.001)
-    terminal, together, before = Terminal(), threading.Barrier(2), ticking()
+    terminal, together, before = Terminal(), threading.Barrier(2), refreshers()
     shown = Progress(2, terminal.stream)
 
     def run(label):
@@ -153,8 +154,8 @@ def test_those_that_run_side_by_side_stand_in_one_line_and_each_leaves_its_own(m
         shown.note("train linear", "a word")  # written while both run, and what runs is shown again after it
         together.wait(timeout=60)
     other.join()
-    for one in ticking() - before:
-        one.join(timeout=60)
+    for thread in refreshers() - before:
+        thread.join(timeout=60)
     text = terminal.text()
     assert re.search(r"… \[0/2\] train (linear, train xgboost|xgboost, train linear)", text)
     ended = [line.split("\r\x1b[2K")[-1] for line in text.split("\r\n")]

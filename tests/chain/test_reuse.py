@@ -1,4 +1,4 @@
-"""What earlier runs have done: it is found where all is the same and still stands, else it is told why not."""
+"""Reuse of earlier executions: execution if nothing changed, otherwise the reasons are named."""
 
 import json
 
@@ -14,7 +14,7 @@ SAME = {"seed": "42", "lib/metrics.py": "a" * 64}
 
 @pytest.fixture
 def past(tmp_path, monkeypatch):
-    """Runs that have ended, without anything that a backend would know of them."""
+    """Finished runs, without artifacts of a backend."""
     monkeypatch.setattr(backends, "missing_artifacts", lambda *anything: [])
     return Past(tmp_path)
 
@@ -26,7 +26,7 @@ class Past:
         self.output.write_text("rows")
 
     def run(self, label="train one", status="succeeded", same=SAME, name="example", **facts):
-        """A run that has done something."""
+        """Record a run with one execution."""
         record = RunRecord.new(self.chain.runs, name, {"seed": 42})
         entry = record.begin(label, "03_train.ipynb")
         (record.folder / "03_train.ipynb").write_text("{}")
@@ -39,82 +39,82 @@ class Past:
         return Reuse(self.chain.parameters())
 
 
-def test_the_newest_of_those_that_are_the_same(past):
+def test_newest_equal_execution_is_found(past):
     past.run(same={**SAME, "seed": "7"})
     past.run()
     newest = past.run()
-    found = past.reuse.find("train one", SAME)
-    assert (found.run, found.outputs) == (newest.name, {"rows": str(past.output)})
-    assert found.notebook.read_text() == "{}"
+    execution = past.reuse.find("train one", SAME)
+    assert (execution.run, execution.outputs) == (newest.name, {"rows": str(past.output)})
+    assert execution.notebook.read_text() == "{}"
 
 
 @pytest.mark.parametrize("status", ["failed", "running", "killed", "held", "interrupted"])
-def test_what_did_not_succeed_is_no_help(past, status):
+def test_failures_are_not_found(past, status):
     past.run(status=status)
     assert past.reuse.find("train one", SAME) is None
     assert past.reuse.reasons_to_run("train one", SAME) == ["no earlier run has finished it"]
 
 
-def test_that_of_another_training_function_or_of_another_use_case_is_another_thing(past):
+def test_other_functions_and_use_cases_are_not_found(past):
     past.run(label="train two")
     past.run(name="other")
     assert past.reuse.find("train one", SAME) is None
 
 
-def test_without_runs_there_is_nothing_to_take_over(past):
+def test_nothing_is_found_without_runs(past):
     assert past.reuse.find("train one", SAME) is None
 
 
-def test_what_a_run_took_over_itself_keeps_the_name_of_the_run_that_did_it(past):
+def test_reused_execution_keeps_its_first_run(past):
     past.run(status="reused", reused_from="20260101-000000-example")
     assert past.reuse.find("train one", SAME).run == "20260101-000000-example"
 
 
-class TestFallen:
+class TestMissingResults:
     @pytest.fixture
     def kept(self, past):
         from lib.chain import fingerprint
 
         return past.run(file_hashes=fingerprint.hash_files({"rows": str(past.output)}))
 
-    def test_an_output_that_is_as_it_was_left(self, past, kept):
+    def test_unchanged_output_is_reused(self, past, kept):
         assert past.reuse.find("train one", SAME).run == kept.name
         assert past.reuse.reasons_to_run("train one", SAME) == []
 
-    def test_an_output_that_is_gone(self, past, kept):
+    def test_missing_output(self, past, kept):
         past.output.unlink()
         assert past.reuse.find("train one", SAME) is None
         assert past.reuse.reasons_to_run("train one", SAME) == [f"{past.output} is gone"]
 
-    def test_an_output_that_was_altered(self, past, kept):
+    def test_changed_output(self, past, kept):
         past.output.write_text("other rows")
         assert past.reuse.find("train one", SAME) is None
         assert past.reuse.reasons_to_run("train one", SAME) == [f"{past.output} has changed since it was made"]
 
-    def test_an_executed_notebook_that_is_gone(self, past, kept):
+    def test_missing_notebook(self, past, kept):
         (kept.folder / "03_train.ipynb").unlink()
         assert past.reuse.find("train one", SAME) is None
         assert past.reuse.reasons_to_run("train one", SAME) == ["its executed notebook 03_train.ipynb is gone"]
 
-    def test_where_the_newest_has_fallen_the_one_before_it_may_stand(self, past, kept):
+    def test_older_execution_is_found_if_the_newest_is_gone(self, past, kept):
         newest = past.run()
         (newest.folder / "03_train.ipynb").unlink()
         assert past.reuse.find("train one", SAME).run == kept.name
 
-    def test_what_the_backend_says_counts(self, past, kept, monkeypatch):
+    def test_backend_reports_missing_artifacts(self, past, kept, monkeypatch):
         asked = []
 
-        def fallen(parameters, *about):
+        def missing_artifacts(parameters, *about):
             asked.append(about)
             return ["its MLflow run is gone"]
 
-        monkeypatch.setattr(backends, "missing_artifacts", fallen)
+        monkeypatch.setattr(backends, "missing_artifacts", missing_artifacts)
         assert past.reuse.find("train one", SAME) is None
         assert past.reuse.reasons_to_run("train one", SAME) == ["its MLflow run is gone"]
         assert asked[0] == ("train", "one", kept.name)
 
 
-def test_what_changed_is_named_against_the_newest_success(past):
+def test_changes_since_the_newest_success_are_named(past):
     past.run(same={**SAME, "seed": "1"})
     past.run(same={**SAME, "seed": "7"})
     changed = {**SAME, "lib/metrics.py": "b" * 64}
@@ -124,7 +124,7 @@ def test_what_changed_is_named_against_the_newest_success(past):
 @pytest.mark.parametrize(
     "content", ["", "{", "null", "[]", "{}", '{"name": "example"}', '{"name": "example", "stages": 1}']
 )
-def test_a_record_that_cannot_be_read_is_passed_over(past, content):
+def test_unreadable_records_are_ignored(past, content):
     broken = past.chain.runs / "99991231-000000-example"
     broken.mkdir(parents=True)
     (broken / "run.json").write_text(content)
@@ -132,7 +132,7 @@ def test_a_record_that_cannot_be_read_is_passed_over(past, content):
     assert past.reuse.find("train one", SAME).run == kept.name
 
 
-def test_a_record_of_an_older_kind_without_fingerprints_is_passed_over(past):
+def test_records_without_fingerprints_are_ignored(past):
     record = past.run()
     state = json.loads((record.folder / "run.json").read_text())
     del state["stages"][0]["fingerprint"]

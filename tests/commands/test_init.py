@@ -1,4 +1,4 @@
-"""A table to parameters and a contract, by the command line."""
+"""The commands init and contract."""
 
 import shutil
 
@@ -11,16 +11,16 @@ from lib.paths import ROOT
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A table, and below it a project's folder in which nothing is yet."""
+    """A folder with a table and an empty project."""
     (tmp_path / "project" / "parameters").mkdir(parents=True)
     shutil.copy(ROOT / "data" / "penguins_raw.csv", tmp_path / "birds.csv")
     monkeypatch.setattr(init, "ROOT", tmp_path / "project")
     return tmp_path
 
 
-def test_what_is_written_is_checked_as_it_stands_and_the_table_keeps_its_contract(folder, capsys):
-    given = ["--data", str(folder / "birds.csv"), "--target", "Species"]
-    assert main(["init", *given]) == 0
+def test_init_writes_valid_parameters_and_a_matching_contract(folder, capsys):
+    arguments = ["--data", str(folder / "birds.csv"), "--target", "Species"]
+    assert main(["init", *arguments]) == 0
     assert "multiclass" in capsys.readouterr().out
     file = folder / "project" / "parameters" / "birds.yaml"
     values = check(load([file]))
@@ -37,26 +37,28 @@ def test_what_is_written_is_checked_as_it_stands_and_the_table_keeps_its_contrac
     assert "Island: categories: ['Biscoe'" in capsys.readouterr().out
     assert main(["contract", "check", *absolute]) == 0
 
-    assert main(["init", *given]) == 2
-    assert "There already: " in capsys.readouterr().err
+    assert main(["init", *arguments]) == 2
+    assert "birds.yaml already exist" in capsys.readouterr().err
 
 
-def test_a_misspelt_target_is_told(folder, capsys):
+def test_misspelled_target_is_refused_with_a_suggestion(folder, capsys):
     assert main(["init", "--data", str(folder / "birds.csv"), "--target", "Specie"]) == 2
     assert "Did you mean 'Species'?" in capsys.readouterr().err
     assert not list((folder / "project" / "parameters").iterdir())
 
 
-def test_an_encoding_is_written_and_reaches_the_contract(folder, capsys):
+def test_encoding_is_written_and_used_by_the_contract(folder, capsys):
     text = "imię;miasto;y\n" + "".join(f"Łukasz {i % 7};Łódź;{i % 2}\n" for i in range(40))
     (folder / "ludzie.csv").write_bytes(text.encode("cp1250"))
-    given = ["init", "--data", str(folder / "ludzie.csv"), "--target", "y"]
-    assert main([*given, "--encoding", "cp125o"]) == 2
+    arguments = ["init", "--data", str(folder / "ludzie.csv"), "--target", "y"]
+    assert main([*arguments, "--encoding", "cp125o"]) == 2
     assert "--encoding: there is no 'cp125o'. Did you mean 'cp1250'?" in capsys.readouterr().err
-    assert main([*given, "--encoding", "cp1250"]) == 0
-    parameters, agreed = (folder / "project" / "parameters" / name for name in ("ludzie.yaml", "contracts/ludzie.yaml"))
+    assert main([*arguments, "--encoding", "cp1250"]) == 0
+    parameters, contract = (
+        folder / "project" / "parameters" / name for name in ("ludzie.yaml", "contracts/ludzie.yaml")
+    )
     assert check(load([parameters]))["encoding"] == "cp1250"
-    assert "Łukasz 3" in agreed.read_text(encoding="utf-8")
+    assert "Łukasz 3" in contract.read_text(encoding="utf-8")
     assert main(["contract", "check", "--params", str(parameters)]) == 0
     assert main(["contract", "check", "--params", str(parameters), "-p", "encoding="]) == 3
-    assert "imię: must be there" in capsys.readouterr().err
+    assert "imię: must be present" in capsys.readouterr().err

@@ -45,7 +45,7 @@ class TestProgram:
     def test_dry_run_shows_parameters_and_notebooks_at_once(self, folders):
         code, out, err, seconds = self.run(*FLIGHTS, "--dry-run", *folders)
         assert (code, err) == (0, "")
-        assert "target_column: 'late'" in out
+        assert "target_column: late\n" in out
         assert [line.strip().split("  ")[0] for line in out.strip().splitlines()[-8:]] == [
             "setup",
             "preprocess",
@@ -76,6 +76,12 @@ def test_checking_imports_nothing_heavy(tmp_path):
     )
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert finished.stderr.splitlines()[-1] == "(0, 2) []"
+
+
+def test_closed_output_is_no_error():
+    program = f"{shlex.quote(sys.executable)} run_all.py --dry-run {' '.join(FLIGHTS)} | head -n 1"
+    finished = subprocess.run(["bash", "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (finished.stdout.count("\n"), finished.stderr) == (1, "")
 
 
 class TestOutsideTheEnvironment:
@@ -186,10 +192,10 @@ class TestDryRun:
     def test_changed_parameters_come_before_defaults(self, folders, capsys):
         assert main([*FLIGHTS, "-p", "seed=7", *folders, "--dry-run"]) == 0
         changed, defaults, notebooks_ = capsys.readouterr().out.split("\n\n")
-        assert changed.startswith("Different from parameters/base.yaml:\n  name: 'flights'\n")
-        assert "  seed: 7  (default: 42)\n" in changed and "  target_column: 'late'\n" in changed
+        assert changed.startswith("Different from parameters/base.yaml:\n  name: flights\n")
+        assert "  seed: 7   # default: 42\n" in changed and "  target_column: late\n" in changed
         assert defaults.startswith("As in parameters/base.yaml:\n")
-        assert "  smoke_rows: 20\n" in defaults and "\n  seed:" not in defaults and "'late'" not in defaults
+        assert "  smoke_rows: 20\n" in defaults and "\n  seed:" not in defaults and ": late\n" not in defaults
         assert notebooks_.startswith("Notebooks to execute: 8\n")
 
     @pytest.mark.parametrize("command", [["--dry-run"], ["doctor"]])

@@ -1,4 +1,4 @@
-"""The summary of a run: its verdict, its stages, and what went wrong."""
+"""The command ``summary``: verdict, stages and errors of a run."""
 
 import json
 import os
@@ -20,7 +20,7 @@ RUN = {
 
 @pytest.fixture
 def runs(tmp_path):
-    """A runs folder, and a way to put a run into it."""
+    """Return a function that writes runs into a folder."""
 
     def put(folder, **facts):
         (tmp_path / folder).mkdir()
@@ -32,13 +32,13 @@ def runs(tmp_path):
 
 
 def summary(capsys, *arguments):
-    """Exit code, output and errors of the command."""
+    """Return exit code, output and errors of the command."""
     code = main(["summary", *map(str, arguments)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
-def test_a_run_that_went_through(runs, capsys):
+def test_summary_of_a_successful_run(runs, capsys):
     code, out, _ = summary(capsys, runs("one"))
     assert code == 0
     assert out.splitlines()[:5] == [
@@ -51,25 +51,25 @@ def test_a_run_that_went_through(runs, capsys):
     assert "| setup | succeeded | 1.2 |" in out
 
 
-def test_a_run_that_failed_says_why(runs, capsys):
+def test_summary_of_a_failed_run_has_the_error(runs, capsys):
     stages = [{"stage": "setup", "status": "failed", "seconds": 1}, {"stage": "train", "status": "running"}]
     _, out, _ = summary(capsys, runs("one", status="failed", error="No table.\nAdd one.", stages=stages))
     assert out.startswith("## bikes: failed\n\n```\nNo table.\nAdd one.\n```\n")
     assert "| train | running | 0.0 |" in out
 
 
-def test_the_newest_run_is_meant(runs, capsys):
+def test_default_is_the_newest_run(runs, capsys):
     runs("old", name="old")
     os.utime(runs("new", name="new") / "run.json", (2e9, 2e9))
     _, out, _ = summary(capsys, "-p", f"runs_folder={runs.folder}")
     assert out.startswith("## new:")
 
 
-def test_no_run_at_all_is_said(runs, capsys):
+def test_missing_runs_are_reported(runs, capsys):
     code, _, err = summary(capsys, "-p", f"runs_folder={runs.folder}")
     assert (code, err) == (2, f"run_all.py: There is no run in {runs.folder}.\n")
 
 
-def test_a_folder_that_is_none_of_a_run_is_said(runs, capsys):
+def test_other_folders_are_refused(runs, capsys):
     code, _, err = summary(capsys, runs.folder)
     assert code == 2 and "is not the folder of a run" in err

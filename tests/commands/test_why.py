@@ -1,4 +1,4 @@
-"""Why a stage would run with --reuse: what has changed, by name; the run itself is the judge."""
+"""The command ``why``: its verdicts agree with what ``--reuse`` does."""
 
 import pytest
 
@@ -12,7 +12,7 @@ LABEL = 28
 
 @pytest.fixture
 def chain(tmp_path, monkeypatch):
-    """Three small notebooks in the place of the project's, in a use case that has run."""
+    """Three small notebooks that replace the project's."""
     small = SmallChain(tmp_path)
     small.write("01_setup.ipynb", parameters="seed: int = 42  # any", hand_on="rows=[seed]")
     trained = 'training_function: str = ""  # which\nrows: list = []  # any\ntask: str = ""  # any'
@@ -20,13 +20,13 @@ def chain(tmp_path, monkeypatch):
     small.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='yes'")
     own = notebooks.all_of
     monkeypatch.setattr(notebooks, "all_of", lambda: own(small.notebooks))
-    monkeypatch.setattr(backends, "missing_artifacts", lambda *anything: [])  # they have no MLflow run
+    monkeypatch.setattr(backends, "missing_artifacts", lambda *arguments: [])  # they have no MLflow runs
     return small
 
 
 @pytest.fixture
 def command(chain, capsys):
-    """Do a command, and return its lines by their label; the data are never read."""
+    """Return a function that runs a command and returns its lines by label; the data are never read."""
     given = {
         "name": "example",
         "data": "data/penguins_raw.csv",
@@ -58,14 +58,14 @@ def newest(chain):
     return max(chain.runs.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
 
 
-def test_before_the_first_run_nothing_could_be_skipped(command):
+def test_before_the_first_run_everything_runs(command):
     why = command("why")
     assert why["setup"] == "runs: no earlier run has finished it"
     assert why["train linear"] == "runs: no earlier run has finished it; setup makes rows again"
     assert why["evaluate"] == "runs: no earlier run has finished it; train makes candidates again"
 
 
-def test_it_writes_nothing(command, chain):
+def test_why_writes_nothing(command, chain):
     command("why")
     assert not chain.runs.exists() and not chain.workspace.exists()
 
@@ -76,19 +76,19 @@ class TestAfterARun:
         command("run")
         return newest(chain)
 
-    def test_with_the_same_of_everything_all_is_skipped_and_so_it_is(self, command, chain, first):
+    def test_unchanged_stages_are_skipped(self, command, chain, first):
         assert set(command("why").values()) == {f"is skipped: same as in {first.name}"}
         command("run", "--reuse")
         chain.folder = newest(chain)
         assert chain.folder != first and {status for _, status in chain.statuses} == {"reused"}
 
-    def test_what_changed_is_named_and_so_is_what_depends_on_it(self, command, chain, first):
+    def test_changes_and_their_consequences_are_named(self, command, chain, first):
         why = command("why", seed=7)
         assert why["setup"] == "runs: seed: 42 is now 7"
         assert why["train linear"] == why["train xgboost"] == "runs: setup makes rows again"
         assert why["evaluate"] == "runs: train makes candidates again"
 
-    def test_a_notebook_that_changed(self, command, chain, first):
+    def test_changed_notebook(self, command, chain, first):
         chain.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='no'")
         why = command("why")
         assert why["train xgboost"] == f"is skipped: same as in {first.name}"
@@ -97,18 +97,18 @@ class TestAfterARun:
         chain.folder = newest(chain)
         assert [status for _, status in chain.statuses] == ["reused", "reused", "reused", "succeeded"]
 
-    def test_a_training_function_more(self, command, first):
+    def test_additional_training_function(self, command, first):
         why = command("why", training_functions="[linear, xgboost, random_forest]")
         assert why["train linear"].startswith("is skipped") and why["train random_forest"].startswith(
             "runs: no earlier"
         )
         assert why["evaluate"] == "runs: train makes candidates again"
 
-    def test_a_result_that_is_gone(self, command, first):
+    def test_missing_result(self, command, first):
         (first / "01_setup.ipynb").unlink()
         assert command("why")["setup"] == "runs: its executed notebook 01_setup.ipynb is gone"
 
-    def test_what_the_backend_says(self, command, first, monkeypatch):
+    def test_reasons_of_the_backend(self, command, first, monkeypatch):
         monkeypatch.setattr(
             backends,
             "missing_artifacts",
@@ -118,6 +118,6 @@ class TestAfterARun:
         assert why["evaluate"] == "runs: it is gone" and why["setup"].startswith("is skipped")
 
 
-def test_a_mistake_in_a_parameter_is_told_as_by_every_command(capsys):
+def test_parameter_faults_are_reported(capsys):
     assert main(["why", "-p", "sead=1"]) == 2
     assert "Did you mean 'seed'?" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Columns that tell the target, in tables that leave little to tell by."""
+"""Detection of columns that give away the target."""
 
 import numpy as np
 import pandas as pd
@@ -6,16 +6,16 @@ import pandas as pd
 from lib.data import leaks
 
 
-def table(rows=500):
+def table_with_sum(rows=500):
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.random(rows), "b": random.random(rows)})
     return frame.assign(total=frame["a"] + 2 * frame["b"])
 
 
-def test_columns_add_up_whatever_a_column_holds_that_is_no_finite_number():
-    frame = table().assign(c=np.where(np.arange(500) % 9, 1.0, np.inf))
+def test_addends_are_found_beside_infinite_values():
+    frame = table_with_sum().assign(c=np.where(np.arange(500) % 9, 1.0, np.inf))
     assert leaks.describe_leaks(frame, "total", "regression").startswith("a, b add up to total.")
 
 
-def test_of_fewer_rows_than_folds_nothing_is_told():
-    assert leaks.describe_leaks(table(2), "total", "regression") == ""
+def test_fewer_rows_than_folds_report_no_leaks():
+    assert leaks.describe_leaks(table_with_sum(2), "total", "regression") == ""

@@ -76,7 +76,7 @@ def test_additional_invalid_dates_violate_the_contract():
     assert agreed.columns["when"].max_invalid_share == pytest.approx(0.083, abs=0.001)
     worse = pd.concat([dates, pd.Series(["soon"] * 5)], ignore_index=True)
     (rule,) = violations.find(pd.DataFrame({"when": worse}), agreed).table["rule"]
-    assert rule == "must be a date but for 8.3%"
+    assert rule == "at most 8.3% may not be a date"
 
 
 class TestFolders:

@@ -174,7 +174,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("path", ["nowhere.csv", "."])
     def test_missing_files_and_folders_are_refused(self, tmp_path, path):
-        with pytest.raises(DataError, match="is not a file. Give the path of a table: .parquet, .pq, .csv"):
+        with pytest.raises(DataError, match=r"is not a file. Give the path of a table .\.parquet, .pq, .csv"):
             tables.read(tmp_path / path)
 
 

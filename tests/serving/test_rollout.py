@@ -27,19 +27,19 @@ from tests.served_models import ROW, Client
 
 class TestWatch:
     def test_few_failures_break_no_limit_and_many_do(self):
-        watch = Watch(Rollout(most_errors=0.1))
-        assert not any(watch.note(0.01, number % 20 == 0) for number in range(100))
-        broken = next(filter(None, (watch.note(0.01, True) for _ in range(20))))
-        assert "may (endpoint_most_errors)" in broken
+        watch = Watch(Rollout(max_error_rate=0.1))
+        assert not any(watch.record(0.01, number % 20 == 0) for number in range(100))
+        broken = next(filter(None, (watch.record(0.01, True) for _ in range(20))))
+        assert "(endpoint_max_error_rate)" in broken
 
     def test_one_failure_is_no_share_of_anything(self):
-        watch = Watch(Rollout(most_errors=0))
-        assert not any(watch.note(0.01, True) for _ in range(19)) and watch.note(0.01, True)
+        watch = Watch(Rollout(max_error_rate=0))
+        assert not any(watch.record(0.01, True) for _ in range(19)) and watch.record(0.01, True)
 
     def test_slow_answers(self):
-        watch = Watch(Rollout(most_latency_ms=100))
-        assert not any(watch.note(0.5 if number % 50 == 0 else 0.01, False) for number in range(200))
-        assert "endpoint_most_latency_ms" in next(filter(None, (watch.note(0.5, False) for _ in range(100))))
+        watch = Watch(Rollout(p95_latency_ms=100))
+        assert not any(watch.record(0.5 if number % 50 == 0 else 0.01, False) for number in range(200))
+        assert "endpoint_p95_latency_ms" in next(filter(None, (watch.record(0.5, False) for _ in range(100))))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_share_mirror_all_and_back(models, live):
     assert (live.shift(100).version, set(ask(live, 10))) == ("2", {"2"})
     back = live.roll_back()
     assert (back.version, back.other_version, set(ask(live, 10))) == ("1", "", {"1"})
-    with pytest.raises(EndpointError, match="no version before this one"):
+    with pytest.raises(EndpointError, match="no earlier version to go back to"):
         live.roll_back()
     with pytest.raises(EndpointError, match="no new version"):
         live.shift(10)
@@ -124,8 +124,8 @@ def test_the_version_before_comes_up_again_after_it_was_let_go(models, live):
 @pytest.mark.parametrize(
     ("note", "limits", "why"),
     [
-        ("fail", {"most_errors": 0.1}, "endpoint_most_errors"),
-        ("wait", {"most_latency_ms": 250}, "endpoint_most_latency_ms"),
+        ("fail", {"max_error_rate": 0.1}, "endpoint_max_error_rate"),
+        ("wait", {"p95_latency_ms": 250}, "endpoint_p95_latency_ms"),
     ],
 )
 def test_a_broken_limit_takes_all_traffic_back_and_no_request_fails(live, flawed, note, limits, why):

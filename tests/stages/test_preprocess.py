@@ -44,7 +44,7 @@ class TestWhatItHandsOn:
         write(workspace, frame.assign(paid=(frame["bought"] == "yes") * 9.5 + frame["luck"].fillna(0) * 0.1))
         done = preprocess(pipeline_in(workspace))
         assert list(done.sizes.index)[-2:] == ["test", "leak"] and "paid" in done.columns.index
-        assert "paid by itself tells bought (AUC 1.000)." in done.sizes.loc["leak", "what"]
+        assert "paid alone predicts bought (AUC 1.000)." in done.sizes.loc["leak", "what"]
 
     def test_columns_that_add_up_to_the_target_are_told(self, workspace):
         frame = table()

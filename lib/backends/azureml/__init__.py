@@ -1,7 +1,7 @@
-"""Azure Machine Learning: its workspace, datastore, clusters, AutoML, registry and online endpoints.
+"""Azure Machine Learning: its workspace, datastore, clusters, AutoML, model registry and online endpoints.
 
-One module for each thing that is asked of Azure, so that each can be replaced alone: `connection`, `data`, `compute`,
-`environment`, `running`, `automl`, `endpoint`, `registry`, `cost`. `explanations` says what its errors mean.
+Each module wraps one service of Azure ML, so that it can be replaced separately. `error_translation` turns exceptions
+of the SDKs into messages for data scientists.
 """
 
 from __future__ import annotations
@@ -20,85 +20,137 @@ if TYPE_CHECKING:
     from lib.backends.azureml.backend import AzureBackend
     from lib.parameters import Parameters
 
-_PACKAGES = ("azureml", "azure")
-_MOST_MIRRORED = 50
+_REQUIRED_PACKAGES = ("azureml", "azure")
+_MAX_MIRROR_PERCENT = 50
 
 
 def faults(parameters: Parameters) -> list[str]:
-    """What can be seen to be wrong before anything is started: a sentence each."""
+    """Return one sentence for each problem that can be detected without a connection to Azure."""
     from lib.backends.azureml import cost
-    from lib.backends.azureml.connection import wanted
 
-    found = []
-    if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
-        found.append(f'backend: its packages are not installed ({", ".join(missing)}): make install GROUPS="azure"')
+    return [
+        *_package_faults(),
+        *_workspace_faults(parameters),
+        *_data_faults(parameters),
+        *_cluster_faults(parameters),
+        *_automl_faults(parameters),
+        *_endpoint_faults(parameters),
+        *cost.faults(parameters),
+    ]
+
+
+def _package_faults() -> list[str]:
+    missing = [name for name in _REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
+    if not missing:
+        return []
+    return [f'backend: the packages of azureml are not installed ({", ".join(missing)}): make install GROUPS="azure"']
+
+
+def _workspace_faults(parameters: Parameters) -> list[str]:
+    from lib.backends.azureml.connection import workspace_names
+
     try:
-        wanted(parameters)
+        workspace_names(parameters)
     except ParameterError as error:
-        found += error.faults
-    if not parameters.data.startswith("azureml:"):
-        try:
-            resolve_existing(parameters.data)
-        except DataError as error:
-            found.append(f"data: {error}")
-    if parameters.cluster_stages and not (parameters.gpu_cluster or parameters.cpu_cluster):
-        found.append("cluster_stages: neither gpu_cluster nor cpu_cluster is named. Name one, or leave it empty.")
-    if parameters.automl:
-        try:
-            automl_metric(parameters)
-        except ParameterError as error:
-            found += error.faults
-        if not (parameters.gpu_cluster or parameters.cpu_cluster):
-            found.append("automl: neither gpu_cluster nor cpu_cluster is named, and it searches on one. Name one.")
-        found += search_faults(parameters)
-        if allowed_families(parameters) == ("catboost",):
-            found.append("allowed_models: AutoML on Azure has no catboost. Allow another family.")
-        if parameters.max_latency_ms:
-            found.append("max_latency_ms: AutoML on Azure knows no such limit. Leave it at 0.")
+        return error.faults
+    return []
+
+
+def _data_faults(parameters: Parameters) -> list[str]:
+    if parameters.data.startswith("azureml:"):
+        return []
+    try:
+        resolve_existing(parameters.data)
+    except DataError as error:
+        return [f"data: {error}"]
+    return []
+
+
+def _cluster_faults(parameters: Parameters) -> list[str]:
+    if parameters.cluster_stages and not _has_cluster(parameters):
+        return [
+            "cluster_stages: both gpu_cluster and cpu_cluster are empty. Set one of them, or set cluster_stages to []."
+        ]
+    return []
+
+
+def _automl_faults(parameters: Parameters) -> list[str]:
+    if not parameters.automl:
+        return []
+    sentences: list[str] = []
+    try:
+        automl_metric(parameters)
+    except ParameterError as error:
+        sentences += error.faults
+    if not _has_cluster(parameters):
+        sentences.append("automl: the search needs a cluster, but gpu_cluster and cpu_cluster are empty. Set one.")
+    sentences += search_faults(parameters)
+    if allowed_families(parameters) == ("catboost",):
+        sentences.append("allowed_models: AutoML on Azure does not support catboost. Allow another model family.")
+    if parameters.max_latency_ms:
+        sentences.append("max_latency_ms: AutoML on Azure does not support a latency limit. Set it to 0.")
+    return sentences
+
+
+def _endpoint_faults(parameters: Parameters) -> list[str]:
+    sentences = []
     if parameters.endpoint_port:
-        found.append("endpoint_port: Azure chooses the address of its endpoints. Leave it at 0.")
-    if parameters.endpoint_mirror > _MOST_MIRRORED:
-        found.append(
-            f"endpoint_mirror: Azure mirrors at most {_MOST_MIRRORED} percent, not {parameters.endpoint_mirror}."
+        sentences.append("endpoint_port: Azure chooses the address of its endpoints. Set it to 0.")
+    if parameters.endpoint_mirror > _MAX_MIRROR_PERCENT:
+        sentences.append(
+            f"endpoint_mirror: Azure mirrors at most {_MAX_MIRROR_PERCENT} percent of the requests, not "
+            f"{parameters.endpoint_mirror}."
         )
-    return found + cost.faults(parameters)
+    return sentences
+
+
+def _has_cluster(parameters: Parameters) -> bool:
+    return bool(parameters.gpu_cluster or parameters.cpu_cluster)
 
 
 def automl_metric(parameters: Parameters) -> str:
-    """AutoML's name of the primary metric; ParameterError where it does not optimise it."""
+    """Return AutoML's name for the primary metric.
+
+    Raises
+    ------
+    ParameterError
+        If AutoML cannot optimize the primary metric.
+    """
     metric = parameters.metric
     if metric.automl_name is None:
-        known = [one.name for one in metrics.for_task(parameters.task) if one.automl_name]
+        supported = [known.name for known in metrics.for_task(parameters.task) if known.automl_name]
         raise ParameterError(
-            f"primary_metric: AutoML on Azure does not optimise {metric.name}. It knows: {', '.join(known)}."
+            f"primary_metric: AutoML on Azure cannot optimize {metric.name}. Choose one of: {', '.join(supported)}."
         )
     return metric.automl_name
 
 
 def diagnose(parameters: Parameters) -> list[Check]:
-    """Login, roles, quota, storage, clusters, endpoint, packages and clock, looked at and not made."""
+    """Check the login, roles, quota, storage, clusters, endpoint, packages and clock without changing anything."""
     from lib.backends.azureml import doctor
 
     return [Check("parameters", fault, ok=False) for fault in faults(parameters)] + doctor.diagnose(parameters)
 
 
 def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
-    """Clusters that execute the notebooks of the stages in ``cluster_stages``."""
-    there = [stage for stage in dict.fromkeys(stages) if stage in parameters.cluster_stages]
-    backend = connect(parameters) if there else None
-    return {stage: backend.executor(stage) for stage in there}
+    """Return the cluster executors of the stages in ``cluster_stages``."""
+    cluster_stages = [stage for stage in dict.fromkeys(stages) if stage in parameters.cluster_stages]
+    if not cluster_stages:
+        return {}
+    backend = connect(parameters)
+    return {stage: backend.executor(stage) for stage in cluster_stages}
 
 
 def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
-    """Cost of the notebooks that a cluster executes, and of a day of the endpoint."""
+    """Estimate the cost of the notebooks on clusters, and of the endpoint per day."""
     from lib.backends.azureml.cost import MAX_JOB_MINUTES
 
-    longest = max(parameters.timeout_minutes.values(), default=MAX_JOB_MINUTES)
-    return connect(parameters).estimate(stages, longest)
+    timeout_minutes = max(parameters.timeout_minutes.values(), default=MAX_JOB_MINUTES)
+    return connect(parameters).estimate(stages, timeout_minutes)
 
 
 def connect(parameters: Parameters) -> AzureBackend:
-    """Backend on the workspace that the parameters name."""
+    """Return the backend on the workspace that the parameters name."""
     from lib.backends.azureml.backend import AzureBackend
 
     return AzureBackend(parameters)

@@ -1,14 +1,15 @@
-"""AutoML: a search on the cluster, followed while it runs; its best model comes as files that nothing here opens.
+"""AutoML searches on a cluster.
 
-The model's pickle names classes of AutoML's runtime, which has no wheels for this Python, and unpickling runs code. So
-its files are brought, hashed and logged as they are, and only the cluster or an endpoint ever loads them: see
-`remote_model`.
+The best model is downloaded and logged as files, and is never loaded here. Its pickle refers to classes of AutoML's
+runtime, which has no wheels for this Python version, and unpickling can run any code. Only the cluster and the endpoint
+load the model; see `remote_model`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import tempfile
 import threading
 import time
@@ -21,7 +22,8 @@ from lib.automl import DONE, LEADERBOARD, SearchResult
 from lib.backends.azureml import automl_metric, cost
 from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
-from lib.backends.azureml.remote_model import MARK
+from lib.backends.azureml.job_executor import job_error_message
+from lib.backends.azureml.remote_model import MARKER_FILE
 from lib.errors import MillraceError, StageError
 from lib.scoring.model_folder import digest
 
@@ -31,14 +33,14 @@ if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
-    from lib.backends.azureml.datasets import Tables
+    from lib.backends.azureml.datasets import Datasets
     from lib.parameters import Parameters
 
-MODEL = "outputs/mlflow-model"
+MODEL_PATH = "outputs/mlflow-model"
 _POLL_SECONDS = 5.0
 _TASKS = {"binary": "classification", "multiclass": "classification", "regression": "regression"}
-# Its names of our families of models; it has none of CatBoost.
-_LEARNERS = {
+# AutoML's names of the model families. It does not support CatBoost.
+_LEARNERS: dict[str, dict[str, tuple[str, ...]]] = {
     "linear": {
         "classification": ("LogisticRegression", "LinearSVM", "SGD"),
         "regression": ("ElasticNet", "LassoLars", "SGD"),
@@ -51,20 +53,20 @@ _LEARNERS = {
     "neighbours": {"classification": ("KNN",), "regression": ("KNN",)},
     "neural_network": {"classification": ("TabnetClassifier",), "regression": ("TabnetRegressor",)},
 }
-# AutoML's own names; of its primary metrics only the errors of a regression are better when lower.
-_LOWER_IS_BETTER = "_error"
-_STAGE = "train"  # AutoML runs where training runs
+# Of AutoML's primary metrics, only the errors of regressions are better when lower.
+_LOWER_IS_BETTER_SUFFIX = "_error"
+_STAGE = "train"  # AutoML runs on the cluster of the train stage
 
 
-def settings(parameters: Parameters) -> dict[str, Any]:
-    """Parameters in AutoML's own words.
+def automl_settings(parameters: Parameters) -> dict[str, Any]:
+    """Translate the parameters into the settings of ``AutoMLConfig``.
 
     Raises
     ------
     ParameterError
-        Where the primary metric has no counterpart there.
+        If AutoML cannot optimize the primary metric.
     """
-    translated = {
+    settings = {
         "task": _TASKS[parameters.task],
         "primary_metric": automl_metric(parameters),
         "label_column_name": parameters.target_column,
@@ -77,98 +79,102 @@ def settings(parameters: Parameters) -> dict[str, Any]:
         "allowed_models": _learners(parameters.allowed_models, parameters.task) or None,
         "blocked_models": _learners(parameters.blocked_models, parameters.task) or None,
     }
-    return {name: value for name, value in translated.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _learners(families: Sequence[str], task: str) -> list[str]:
-    return [one for family in families for one in _LEARNERS.get(family, {}).get(_TASKS[task], ())]
+    """Return AutoML's names of model families."""
+    return [learner for family in families for learner in _LEARNERS.get(family, {}).get(_TASKS[task], ())]
 
 
-class Search:
-    """A search on the training cluster.
+class AutoMLSearch:
+    """An AutoML search on the training cluster; see `backends.base.ModelSearch`.
 
     Parameters
     ----------
-    connection, tables, clusters, meter
-        Parts of the backend.
+    connection : Connection
+    datasets : Datasets
+    clusters : Clusters
+    meter : Meter
     parameters : Parameters
-        ``automl_budget_minutes``, ``max_trials`` and the others of that section, and what is to be learnt.
+        The AutoML section, the target, the task and the primary metric.
     """
 
     def __init__(
-        self, connection: Connection, tables: Tables, clusters: Clusters, meter: Meter, parameters: Parameters
+        self, connection: Connection, datasets: Datasets, clusters: Clusters, meter: Meter, parameters: Parameters
     ):
-        self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
+        self._connection, self._datasets, self._clusters, self._meter = connection, datasets, clusters, meter
         self._parameters = parameters
 
     def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
-        """Search, and bring the best model as files; see `backends.base.ModelSearch`.
+        """Search for models and download the best one; see `backends.base.ModelSearch`.
 
-        Interrupted here, the search is cancelled there.
+        If this call is interrupted, the search is cancelled.
 
         Raises
         ------
         StageError
-            With what went wrong and what to do.
+            If the search does not complete, or completes without a model.
         """
         started = time.monotonic()
-        run = self._submitted(train_data)
+        run = self._submit(train_data)
         report(f"AutoML {run.id} on {self._clusters.name_for(_STAGE)}: {run.get_portal_url()}")
         try:
-            status = self._followed(run, report)
+            status = self._wait(run, report)
         except BaseException:
             cancel_job(run, report)
             raise
         if status != "Completed":
-            raise self._failure(run, status)
-        board = self.leaderboard(run)
-        if not (board["outcome"] == DONE).any():
-            raise StageError(f"AutoML {run.id} tried no model to its end. Raise automl_budget_minutes.")
-        best = board.index[0]
-        board.loc[best, "weight"] = 1.0
-        runs = board.pop("run")
-        folder = self._brought(runs[best])
-        return SearchResult(board, best, time.monotonic() - started, folder=folder, sha256=digest(folder))
+            raise self._search_error(run, status)
+        leaderboard = self.leaderboard(run)
+        if not (leaderboard["outcome"] == DONE).any():
+            raise StageError(f"AutoML {run.id} did not finish any model. Raise automl_budget_minutes.")
+        best = leaderboard.index[0]
+        leaderboard.loc[best, "weight"] = 1.0
+        run_ids = leaderboard.pop("run")
+        folder = self._download_model(run_ids[best])
+        return SearchResult(leaderboard, best, time.monotonic() - started, folder=folder, sha256=digest(folder))
 
     def leaderboard(self, run: Any) -> pd.DataFrame:
-        """Models of a search by AutoML's own score, the best first, as `SearchResult` has them, and their runs."""
+        """Return the models of a search, best first, with the columns of `SearchResult` and the column ``run``."""
         import pandas as pd
 
-        lower = settings(self._parameters)["primary_metric"].endswith(_LOWER_IS_BETTER)
-        began = retry(run.get_details, f"look at AutoML {run.id}").get("startTimeUtc")
-        rows = [_row(child, began) for child in self._children(run)]
+        lower_is_better = automl_settings(self._parameters)["primary_metric"].endswith(_LOWER_IS_BETTER_SUFFIX)
+        search_started = retry(run.get_details, f"get the details of AutoML {run.id}").get("startTimeUtc")
+        rows = [_leaderboard_row(child, search_started) for child in self._model_runs(run)]
         frame = pd.DataFrame(rows, columns=["model", *LEADERBOARD, "run"]).set_index("model")
-        return frame.sort_values("score", ascending=lower, na_position="last", kind="stable")
+        return frame.sort_values("score", ascending=lower_is_better, na_position="last", kind="stable")
 
-    def _children(self, run: Any) -> list[Any]:
+    def _model_runs(self, run: Any) -> list[Any]:
         return retry(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
 
-    def _brought(self, run_id: str) -> Path:
-        """Folder with the files of a model, marked as one that its own environment alone may open."""
+    def _download_model(self, run_id: str) -> Path:
+        """Download a model folder, and mark it as loadable only in its own environment."""
         folder = Path(tempfile.mkdtemp(prefix="automl-"))
 
-        def bring() -> None:
-            self._connection.workspace.get_run(run_id).download_files(f"{MODEL}/", str(folder), append_prefix=True)
+        def download() -> None:
+            run = self._connection.workspace.get_run(run_id)
+            run.download_files(f"{MODEL_PATH}/", str(folder), append_prefix=True)
 
-        retry(bring, f"bring the model of {run_id}")
-        (folder / MODEL / MARK).write_text(json.dumps({"run": run_id}), encoding="utf-8")
-        return folder / MODEL
+        retry(download, f"download the model of {run_id}")
+        (folder / MODEL_PATH / MARKER_FILE).write_text(json.dumps({"run": run_id}), encoding="utf-8")
+        return folder / MODEL_PATH
 
-    def _submitted(self, train_data: str) -> Any:
+    def _submit(self, train_data: str) -> Any:
         from azureml.core import Experiment
         from azureml.train.automl import AutoMLConfig
 
-        cluster = self._clusters.get(self._clusters.name_for(_STAGE))
+        cluster = self._clusters.get_or_create(self._clusters.name_for(_STAGE))
         with translate_errors("submit the AutoML search"):
             config = AutoMLConfig(
-                **settings(self._parameters),
-                training_data=self._tables.dataset(train_data),
+                **automl_settings(self._parameters),
+                training_data=self._datasets.get(train_data),
                 compute_target=cluster,
-                # Wheels from the package index are "non-prod" to this client, which then looks for environments that
-                # are not there.
+                # Without this, a client from the package index counts as "non-prod" and uses environments that do
+                # not exist.
                 force_curated_environment=True,
                 enable_early_stopping=True,
-                # Two thirds of a short search would go into ensembles of what it has, and an explanation of each.
+                # Stack ensembles and explanations would take two thirds of a short search.
                 enable_stack_ensemble=False,
                 model_explainability=False,
                 save_mlflow=True,
@@ -178,58 +184,70 @@ class Search:
             experiment = Experiment(self._connection.workspace, self._parameters.name)
             return experiment.submit(config, show_output=False)
 
-    def _followed(self, run: Any, report: Callable[[str], None]) -> str:
-        name = settings(self._parameters)["primary_metric"]
-        machine, started, told, pause = self._clusters.machine_for(_STAGE), None, set(), threading.Event()
-        hourly = cost.hourly_price(machine, self._parameters.prices) if machine in self._parameters.prices else 0.0
+    def _wait(self, run: Any, report: Callable[[str], None]) -> str:
+        """Wait until a search ends, report the score of each finished model, and return the final status."""
+        metric = automl_settings(self._parameters)["primary_metric"]
+        machine, prices = self._clusters.machine_for(_STAGE), self._parameters.prices
+        hourly = cost.hourly_price(machine, prices) if machine in prices else 0.0
+        started: float | None = None
+        reported: set[str] = set()
+        pause = threading.Event()
         while True:
-            status = retry(run.get_status, f"ask how AutoML {run.id} is")
+            status = retry(run.get_status, f"get the status of AutoML {run.id}")
             if status == "Running" or status in TERMINAL_STATUSES:
                 started = started or time.monotonic()
-                # It may use every machine of the cluster at once.
-                self._meter.note(run.id, time.monotonic() - started, hourly * self._parameters.max_nodes)
-                for child in self._children(run):
-                    score = _number(child.properties.get("score"))
-                    if score == score and child.id not in told:
-                        told.add(child.id)
-                        report(f"{child.properties.get('run_algorithm', child.id)}: {name} {score:.4g}")
+                # The search may use all machines of the cluster at the same time.
+                self._meter.record(run.id, time.monotonic() - started, hourly * self._parameters.max_nodes)
+                self._report_scores(run, metric, reported, report)
             if status in TERMINAL_STATUSES:
                 return status
             pause.wait(_POLL_SECONDS)
 
-    def _failure(self, run: Any, status: str) -> MillraceError:
+    def _report_scores(self, run: Any, metric: str, reported: set[str], report: Callable[[str], None]) -> None:
+        """Report the models that have finished since the last call, and add their run ids to `reported`."""
+        for child in self._model_runs(run):
+            score = _to_float(child.properties.get("score"))
+            if not math.isnan(score) and child.id not in reported:
+                reported.add(child.id)
+                report(f"{child.properties.get('run_algorithm', child.id)}: {metric} {score:.4g}")
+
+    def _search_error(self, run: Any, status: str) -> MillraceError:
+        """Return the error for a search that did not complete."""
+        location = f"Search: {run.get_portal_url()}"
         if status == "Canceled":
-            return StageError(f"AutoML {run.id} {CANCELLED_EXTERNALLY}\nThe search: {run.get_portal_url()}")
-        details = retry(run.get_details, f"ask how AutoML {run.id} ended")
-        said = ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
-        return StageError(
-            f"AutoML {run.id} {status.lower()}. {identify_error(StageError(said)).meaning} Azure says: {said}\n"
-            f"The search: {run.get_portal_url()}"
-        )
+            return StageError(f"AutoML {run.id} {CANCELLED_EXTERNALLY}\n{location}")
+        message = job_error_message(run, status)
+        meaning = identify_error(StageError(message)).meaning
+        return StageError(f"AutoML {run.id} ended as {status.lower()}. {meaning} Azure says: {message}\n{location}")
 
 
-def _row(child: Any, began: str | None) -> tuple:
-    """A child run as a row of the leaderboard: the model's name, `LEADERBOARD`, its run."""
+def _leaderboard_row(child: Any, search_started: str | None) -> tuple:
+    """Return the leaderboard row of a model: its name, the columns of `LEADERBOARD`, and its run id."""
     nan, properties = float("nan"), child.properties
-    details = retry(child.get_details, f"look at the model {child.id}")
+    details = retry(child.get_details, f"get the details of model {child.id}")
     algorithm = properties.get("run_algorithm") or "model"
-    score = _number(properties.get("score"))
-    outcome = DONE if score == score else f"{details.get('status', '')}: no score".lower()
-    done = _seconds_between(began, details.get("endTimeUtc"))
     name = f"{algorithm} {properties.get('iteration', child.id[-4:])}"
-    return (name, algorithm, score, _number(properties.get("fit_time")), done, nan, nan, 0.0, outcome, child.id)
+    score = _to_float(properties.get("score"))
+    outcome = f"{details.get('status', '')}: no score".lower() if math.isnan(score) else DONE
+    finished_after = _seconds_between(search_started, details.get("endTimeUtc"))
+    fit_seconds = _to_float(properties.get("fit_time"))
+    return (name, algorithm, score, fit_seconds, finished_after, nan, nan, 0.0, outcome, child.id)
 
 
-def _number(text: Any) -> float:
+def _to_float(value: Any) -> float:
+    """Convert a property to a number; NaN if it is missing or not numeric."""
     try:
-        return float(text)
+        return float(value)
     except (TypeError, ValueError):
         return float("nan")
 
 
-def _seconds_between(first: str | None, last: str | None) -> float:
-    """Seconds between two moments as the run history writes them, with more digits than Python reads."""
-    if not (first and last):
+def _seconds_between(start: str | None, end: str | None) -> float:
+    """Return the seconds between two timestamps of the run history; NaN if one is missing.
+
+    Fractions of seconds are ignored, because the run history has more digits than Python parses.
+    """
+    if not (start and end):
         return float("nan")
-    begin, end = (datetime.fromisoformat(one[:19]) for one in (first, last))
-    return (end - begin).total_seconds()
+    start_time, end_time = (datetime.fromisoformat(timestamp[:19]) for timestamp in (start, end))
+    return (end_time - start_time).total_seconds()

@@ -1,4 +1,4 @@
-"""Cancelling: what ends here ends there, so that nothing is left running."""
+"""Cancellation of jobs on the cluster."""
 
 from __future__ import annotations
 
@@ -18,50 +18,71 @@ if TYPE_CHECKING:
 TERMINAL_STATUSES = ("Completed", "Failed", "Canceled", "NotResponding")
 CANCELLED_EXTERNALLY = "was cancelled in the studio or by `run_all.py teardown`, not by this run."
 _POLL_SECONDS = 3.0
-_CANCEL_MINUTES = 5
-_JOBS, _UNENDED = ("azureml.scriptrun", "automl"), ("RUNNING", "SCHEDULED")
+_CANCEL_TIMEOUT_MINUTES = 5
+_JOB_TYPES = ("azureml.scriptrun", "automl")
+_ACTIVE_STATUSES = ("RUNNING", "SCHEDULED")
 
 
 def cancel_job(run: Any, report: Callable[[str], None]) -> None:
-    """Cancel a job, and wait until it has ended: nothing is left running."""
-    deadline = time.monotonic() + _CANCEL_MINUTES * 60
+    """Cancel a job and wait until it has ended, so that it does not run on at your expense.
+
+    A failure is reported instead of raised: the caller is about to raise the error that led to the cancellation.
+
+    Parameters
+    ----------
+    run : azureml.core.Run
+    report : callable
+        Receives the outcome.
+    """
+    deadline = time.monotonic() + _CANCEL_TIMEOUT_MINUTES * 60
     pause = threading.Event()
-    asked = False
+    is_requested = False
     while time.monotonic() < deadline:
         try:
-            if retry(run.get_status, f"ask how job {run.id} is") in TERMINAL_STATUSES:
+            if retry(run.get_status, f"get the status of job {run.id}") in TERMINAL_STATUSES:
                 report(f"job {run.id} has ended")
                 return
-            if not asked:
+            if not is_requested:
                 retry(run.cancel, f"cancel job {run.id}")
-                asked = True
+                is_requested = True
         except MillraceError as error:
-            report(f"Job {run.id} may still run: cancel it at {run.get_portal_url()}. {error}")
+            report(f"Job {run.id} may still be running. Cancel it at {run.get_portal_url()}. {error}")
             return
         pause.wait(_POLL_SECONDS)
-    report(f"Job {run.id} has not ended {_CANCEL_MINUTES} minutes after it was cancelled: see {run.get_portal_url()}")
+    report(
+        f"Job {run.id} was cancelled but is still running after {_CANCEL_TIMEOUT_MINUTES} minutes. Check it at "
+        f"{run.get_portal_url()}."
+    )
 
 
-def cancel_jobs(connection: Connection, client: MlflowClient, name: str) -> list[str]:
-    """Cancel the jobs of a use case that have not ended, whoever submitted them; a line for each.
+def cancel_jobs(connection: Connection, client: MlflowClient, use_case: str) -> list[str]:
+    """Cancel all active jobs of a use case, including those of other users.
 
     Parameters
     ----------
     connection : Connection
     client : MlflowClient
-        On the same workspace.
-    name : str
+        Client of the same workspace.
+    use_case : str
+
+    Returns
+    -------
+    list of str
+        One line for each cancelled job.
     """
 
-    def find() -> list[Any]:
-        experiment = client.get_experiment_by_name(name)
-        found = client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
-        runs = [connection.workspace.get_run(one.info.run_id) for one in found if one.info.status in _UNENDED]
-        # A stage that runs at an orchestrator is an MLflow run too, and no job.
-        return [run for run in runs if run.type in _JOBS]
+    def active_jobs() -> list[Any]:
+        experiment = client.get_experiment_by_name(use_case)
+        if experiment is None:
+            return []
+        mlflow_runs = client.search_runs([experiment.experiment_id], max_results=1000)
+        active_ids = [run.info.run_id for run in mlflow_runs if run.info.status in _ACTIVE_STATUSES]
+        runs = [connection.workspace.get_run(run_id) for run_id in active_ids]
+        # A stage that runs outside the cluster is an MLflow run but not a job.
+        return [run for run in runs if run.type in _JOB_TYPES]
 
     lines = []
-    for run in retry(find, f"list the jobs of {name}"):
+    for run in retry(active_jobs, f"list the jobs of {use_case}"):
         retry(run.cancel, f"cancel job {run.id}")
         lines.append(f"job {run.id}: cancelled")
     return lines

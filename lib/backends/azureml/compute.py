@@ -1,4 +1,4 @@
-"""Compute: the clusters that execute notebooks, found or made."""
+"""The compute clusters that execute notebooks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 _PRIORITIES = {"dedicated": "dedicated", "low_priority": "lowpriority"}
-_MAKING_MINUTES = 20
-_MADE = {"made_by": "millrace"}
+_CREATION_TIMEOUT_MINUTES = 20
+_CREATED_BY = {"made_by": "millrace"}
 
-_making = threading.Lock()
+_creation_lock = threading.Lock()
 
 
 class Clusters:
@@ -36,16 +36,16 @@ class Clusters:
         self._parameters = parameters
 
     def name_for(self, stage: str) -> str:
-        """Name of the cluster that executes a stage's notebooks."""
+        """Return the name of the cluster that executes a stage's notebooks."""
         gpu, cpu = self._parameters.gpu_cluster, self._parameters.cpu_cluster
         return (gpu or cpu) if stage == "train" else (cpu or gpu)
 
     def names(self) -> list[str]:
-        """Those that this run's stages use."""
+        """Return the names of the clusters that execute the stages in ``cluster_stages``."""
         return sorted({self.name_for(stage) for stage in self._parameters.cluster_stages})
 
     def find(self, name: str) -> Any:
-        """Cluster of a name, None where there is none."""
+        """Return the cluster with a name, or None."""
         from azureml.core.compute import ComputeTarget
 
         with translate_errors(f"find the cluster {name}"):
@@ -56,99 +56,110 @@ class Clusters:
                     return None
                 raise
 
-    def get(self, name: str) -> Any:
-        """Cluster of a name, made where there is none: 0 to ``max_nodes`` machines, given back when idle."""
-        with _making:
-            return self.find(name) or self._make(name)
+    def get_or_create(self, name: str) -> Any:
+        """Return the cluster with a name. A new one scales from 0 to ``max_nodes`` machines."""
+        with _creation_lock:
+            return self.find(name) or self._create(name)
 
     def check(self, name: str, needs_identity: bool) -> Check:
-        """Find or make it, and say how it is; what differs from the parameters is said and left.
+        """Find or create a cluster, and compare it with the parameters.
 
         Parameters
         ----------
         name : str
         needs_identity : bool
-            Whether its jobs can only reach the storage as the cluster's identity, there being no key.
-        """
-        found = self.find(name)
-        cluster = found or self.get(name)
-        nodes, asked = cluster.scale_settings.maximum_node_count, self._parameters
-        differs = []
-        if found and name == asked.gpu_cluster and cluster.vm_size.lower() != asked.gpu_vm_size.lower():
-            differs.append(f"gpu_vm_size says {asked.gpu_vm_size}")
-        if found and nodes < asked.max_nodes:
-            differs.append(f"max_nodes says {asked.max_nodes}: {nodes} notebooks run at once")
-        said = (
-            f"{name}: {cluster.vm_size}, {cluster.vm_priority}, 0 to {nodes} machines, {'found' if found else 'made'}"
-        )
-        if needs_identity and not cluster.identity_type:
-            differs.append(
-                "it has no identity, so its jobs cannot reach the storage: set managed_identity, delete the cluster, "
-                "and run setup, which makes it anew"
-            )
-            return Check("cluster", "; ".join([said, *differs]), ok=False)
-        return Check("cluster", "; ".join([said, *differs]))
+            Whether jobs can read the storage only with the cluster's managed identity, because there is no key.
 
-    def places(self, stage: str) -> int:
-        """How many notebooks of a stage can run at once."""
+        Returns
+        -------
+        Check
+            Differences from the parameters are listed. Only a missing identity fails the check.
+        """
+        existing = self.find(name)
+        cluster = existing or self.get_or_create(name)
+        description = (
+            f"{name}: {cluster.vm_size}, {cluster.vm_priority}, 0 to {cluster.scale_settings.maximum_node_count} "
+            f"machines, {'found' if existing else 'created'}"
+        )
+        remarks = self._differences(name, existing) if existing else []
+        lacks_identity = needs_identity and not cluster.identity_type
+        if lacks_identity:
+            remarks.append(
+                "it has no managed identity, so its jobs cannot access the storage. Set managed_identity, delete the "
+                "cluster, and run setup, which creates it again"
+            )
+        return Check("cluster", "; ".join([description, *remarks]), ok=not lacks_identity)
+
+    def _differences(self, name: str, cluster: Any) -> list[str]:
+        """Describe how an existing cluster differs from the parameters."""
+        parameters, nodes = self._parameters, cluster.scale_settings.maximum_node_count
+        differences = []
+        if name == parameters.gpu_cluster and cluster.vm_size.lower() != parameters.gpu_vm_size.lower():
+            differences.append(f"gpu_vm_size is {parameters.gpu_vm_size}, but the cluster keeps its size")
+        if nodes < parameters.max_nodes:
+            differences.append(f"max_nodes is {parameters.max_nodes}, but at most {nodes} notebooks can run at once")
+        return differences
+
+    def slots(self, stage: str) -> int:
+        """Return how many notebooks of a stage can run at the same time."""
         cluster = self.find(self.name_for(stage))
-        most = self._parameters.max_nodes
-        return most if cluster is None else max(1, min(most, cluster.scale_settings.maximum_node_count))
+        max_nodes = self._parameters.max_nodes
+        return max_nodes if cluster is None else max(1, min(max_nodes, cluster.scale_settings.maximum_node_count))
 
     def machine_for(self, stage: str) -> str:
-        """Machine that a stage's notebooks run on, as the table of prices names it."""
-        name = self.name_for(stage)
-        cluster = self.find(name)
+        """Return the machine that runs a stage's notebooks, by its name in ``prices``."""
+        cluster = self.find(self.name_for(stage))
         size = cluster.vm_size if cluster else self._parameters.gpu_vm_size
         priority = (cluster.vm_priority if cluster else self._parameters.vm_priority).lower().replace("_", "")
-        known = {one.lower(): one for one in self._parameters.prices}
-        key = f"{size}/low_priority" if priority == "lowpriority" else size
-        return known.get(key.lower(), key)
+        machine = f"{size}/low_priority" if priority == "lowpriority" else size
+        spelling_in_prices = {name.lower(): name for name in self._parameters.prices}
+        return spelling_in_prices.get(machine.lower(), machine)
 
-    def trouble(self, name: str) -> str:
-        """Why a cluster gives no machine at all, as it says itself; empty where it gives some."""
-        status = self.get(name).get_status()
+    def allocation_errors(self, name: str) -> str:
+        """Return Azure's errors if a cluster cannot allocate any machine; otherwise an empty string."""
+        status = self.get_or_create(name).get_status()
         if status is None or status.current_node_count or not status.errors:
             return ""
         return " ".join(str(error) for error in status.errors)
 
-    def delete_made(self) -> list[str]:
-        """Delete the clusters that runs made, known by their tag; a line for each."""
+    def delete_created(self) -> list[str]:
+        """Delete the clusters that runs created, identified by their tag, and return one line for each."""
         from azureml.core.compute import ComputeTarget
 
         workspace, lines = self._connection.workspace, []
         for cluster in retry(lambda: ComputeTarget.list(workspace), "list the clusters"):
-            if cluster.type == "AmlCompute" and _MADE.items() <= (cluster.tags or {}).items():
+            if cluster.type == "AmlCompute" and _CREATED_BY.items() <= (cluster.tags or {}).items():
                 retry(cluster.delete, f"delete the cluster {cluster.name}")
                 lines.append(f"cluster {cluster.name}: deleted")
         return lines
 
-    def _make(self, name: str) -> Any:
+    def _create(self, name: str) -> Any:
         from azureml.core.compute import AmlCompute, ComputeTarget
 
-        asked = self._parameters
-        if name == asked.cpu_cluster and name != asked.gpu_cluster:
+        parameters = self._parameters
+        if name == parameters.cpu_cluster and name != parameters.gpu_cluster:
             raise StageError(
-                f"There is no cluster {name}. Make it (infra/ does), or leave cpu_cluster empty: {asked.gpu_cluster} "
-                "then executes these notebooks too."
+                f"cpu_cluster: there is no cluster {name}, and Millrace creates only the gpu_cluster. Create it "
+                f"(infra/ does), or leave cpu_cluster empty to execute these notebooks on {parameters.gpu_cluster}."
             )
-        identity = {"identity_type": "UserAssigned", "identity_id": [asked.managed_identity]}
-        settings = AmlCompute.provisioning_configuration(
-            vm_size=asked.gpu_vm_size,
-            vm_priority=_PRIORITIES[asked.vm_priority],
+        identity = {"identity_type": "UserAssigned", "identity_id": [parameters.managed_identity]}
+        configuration = AmlCompute.provisioning_configuration(
+            vm_size=parameters.gpu_vm_size,
+            vm_priority=_PRIORITIES[parameters.vm_priority],
             min_nodes=0,
-            max_nodes=asked.max_nodes,
-            idle_seconds_before_scaledown=asked.idle_seconds,
-            tags=_MADE,
-            **(identity if asked.managed_identity else {}),
+            max_nodes=parameters.max_nodes,
+            idle_seconds_before_scaledown=parameters.idle_seconds,
+            tags=_CREATED_BY,
+            **(identity if parameters.managed_identity else {}),
         )
-        workspace = self._connection.workspace
-        made = retry(lambda: ComputeTarget.create(workspace, name, settings), f"make the cluster {name}")
-        with translate_errors(f"make the cluster {name}"):
-            made.wait_for_completion(show_output=False, timeout_in_minutes=_MAKING_MINUTES)
-        if made.provisioning_state != "Succeeded":
+        workspace, action = self._connection.workspace, f"create the cluster {name}"
+        cluster = retry(lambda: ComputeTarget.create(workspace, name, configuration), action)
+        with translate_errors(action):
+            cluster.wait_for_completion(show_output=False, timeout_in_minutes=_CREATION_TIMEOUT_MINUTES)
+        if cluster.provisioning_state != "Succeeded":
             raise StageError(
-                f"The cluster {name} could not be made: {made.provisioning_errors or made.provisioning_state}. See "
-                f"that {asked.gpu_vm_size} exists in the region and has quota: run_all.py doctor."
+                f"The cluster {name} could not be created: "
+                f"{cluster.provisioning_errors or cluster.provisioning_state}. Check with `run_all.py doctor` that "
+                f"{parameters.gpu_vm_size} is available in the region and has enough quota."
             )
-        return made
+        return cluster

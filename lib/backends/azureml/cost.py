@@ -1,4 +1,4 @@
-"""Cost: what a run may take, from the table of prices in the parameters, and a meter while it runs."""
+"""The cost of a run: an estimate from the parameter ``prices``, and a meter while jobs are running."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from lib.errors import GateError, ParameterError, StageError, suggest
 if TYPE_CHECKING:
     from lib.parameters import Parameters
 
-MAX_JOB_MINUTES = 24 * 60  # of a job whose stage has no timeout_minutes
-_SECONDS_AN_HOUR = 3600
-_ENDPOINT, _SEARCH = "deploy", "automl"
+MAX_JOB_MINUTES = 24 * 60  # time limit of a job whose stage has no timeout_minutes
+_SECONDS_PER_HOUR = 3600
 
 
 def faults(parameters: Parameters) -> list[str]:
-    """Prices that are none, or that are missing where ``max_cost`` needs them: a sentence each."""
+    """Return one sentence for each invalid price, and for each price that ``max_cost`` needs but ``prices`` lacks."""
     prices = parameters.prices or {}
-    found = [
-        f"prices: {machine} costs {price!r}; expected US dollars an hour, e.g. {machine}: 0.5"
+    sentences = [
+        f"prices: {machine} has the price {price!r}; expected US dollars per hour, e.g. {machine}: 0.5"
         for machine, price in prices.items()
         if isinstance(price, bool) or not isinstance(price, (int, float)) or price < 0
     ]
@@ -30,36 +29,44 @@ def faults(parameters: Parameters) -> list[str]:
         cluster = f"{size}/low_priority" if parameters.vm_priority == "low_priority" else size
         for machine in (cluster, parameters.endpoint_instance_type):
             if machine not in prices:
-                found.append(f"max_cost: prices has no {machine}, so no cost can be told. {suggest(machine, prices)}")
-    return found
+                sentences.append(
+                    f"max_cost: the cost cannot be estimated, because prices has no {machine}. Add it, or set "
+                    f"max_cost to null. {suggest(machine, prices)}"
+                )
+    return sentences
 
 
 def hourly_price(machine: str, prices: Mapping[str, float]) -> float:
-    """US dollars an hour of a machine.
+    """Return the price of a machine in US dollars per hour.
 
     Raises
     ------
     ParameterError
-        With the nearest name, where the table has none.
+        If the machine has no price. The message suggests the nearest name.
+
+    Examples
+    --------
+    >>> hourly_price("Standard_DS3_v2", {"Standard_DS3_v2": 0.27})
+    0.27
     """
     if machine not in prices:
-        raise ParameterError(f"prices: there is no price of {machine}. {suggest(machine, prices)}")
+        raise ParameterError(f"prices: there is no price for {machine}. {suggest(machine, prices)}")
     return float(prices[machine])
 
 
-def estimated(
+def estimate_cost(
     stages: Sequence[str], timeout_minutes: float, machine_for: Callable[[str], str], parameters: Parameters
 ) -> Estimate:
-    """Estimate of a run.
+    """Estimate the cost of a run.
 
     Parameters
     ----------
     stages : sequence of str
-        One for each notebook.
+        The stage of each notebook.
     timeout_minutes : float
-        After which a notebook is cancelled.
+        Time limit of a notebook.
     machine_for : callable
-        Machine that a stage's notebooks run on, as the table of prices names it.
+        Returns the machine that runs a stage's notebooks, by its name in ``prices``.
     parameters : Parameters
         ``prices``, ``expected_minutes``, ``automl_budget_minutes``, ``max_nodes``, ``idle_seconds``, ``cluster_stages``
         and ``max_cost``.
@@ -67,60 +74,77 @@ def estimated(
     Raises
     ------
     GateError
-        Where more than ``max_cost`` is to be expected.
+        If the expected cost exceeds ``max_cost``.
     """
-    lines, expected, maximum = [], 0.0, 0.0
-    idle_minutes = parameters.idle_seconds / 60
-    if _SEARCH in stages:
-        machine = machine_for("train")
-        hourly = hourly_price(machine, parameters.prices)
-        minutes, machines = parameters.automl_budget_minutes, parameters.max_nodes
-        usual = machines * (minutes + idle_minutes) / 60 * hourly
-        lines.append(
-            f"{_SEARCH}: {minutes:g} minutes on at most {machines} x {machine} at {hourly:g} $/h: at most {usual:.2f} $"
-        )
-        expected, maximum = expected + usual, maximum + usual
+    lines: list[str] = []
+    expected = maximum = 0.0
+    if "automl" in stages:
+        line, cost = _search_cost(machine_for("train"), parameters)
+        lines.append(line)
+        expected, maximum = expected + cost, maximum + cost
     for stage in dict.fromkeys(stages):
-        if stage not in parameters.cluster_stages:
-            continue
-        machine, count = machine_for(stage), stages.count(stage)
-        hourly = hourly_price(machine, parameters.prices)
-        # Each machine idles once before it is given back; there are at most as many as notebooks.
-        machines = min(count, parameters.max_nodes)
-        usual = (count * parameters.expected_minutes + machines * idle_minutes) / 60 * hourly
-        longest = (count * timeout_minutes + machines * idle_minutes) / 60 * hourly
-        lines.append(
-            f"{stage}: {count} x {parameters.expected_minutes:g} minutes on {machine} at {hourly:g} $/h: about "
-            f"{usual:.2f} $, at most {longest:.2f} $"
-        )
-        expected, maximum = expected + usual, maximum + longest
-    if _ENDPOINT in stages:
-        hourly = hourly_price(parameters.endpoint_instance_type, parameters.prices)
-        lines.append(
-            f"endpoint: {parameters.endpoint_instance_type} at {hourly:g} $/h: {24 * hourly:.2f} $ for each day it "
-            "is left running, beside the run's cost; run_all.py endpoint stop ends it"
-        )
-    limit = parameters.max_cost
-    if limit is not None and expected > limit:
-        raise GateError(
-            "\n  ".join(
-                [
-                    f"This run is expected to cost {expected:.2f} $, more than max_cost ({limit:g} $). Choose fewer "
-                    "training_functions, a cheaper gpu_vm_size or vm_priority: low_priority, or raise max_cost.",
-                    *lines,
-                ]
+        if stage in parameters.cluster_stages:
+            line, usual_cost, max_cost = _stage_cost(
+                stage, stages.count(stage), timeout_minutes, machine_for(stage), parameters
             )
-        )
+            lines.append(line)
+            expected, maximum = expected + usual_cost, maximum + max_cost
+    if "deploy" in stages:
+        lines.append(_endpoint_line(parameters))
+    _check_limit(expected, lines, parameters.max_cost)
     return Estimate(tuple(lines), expected, maximum)
 
 
+def _search_cost(machine: str, parameters: Parameters) -> tuple[str, float]:
+    """Return the line and the cost of an AutoML search that uses all machines for all of its time."""
+    hourly = hourly_price(machine, parameters.prices)
+    minutes, machines = parameters.automl_budget_minutes, parameters.max_nodes
+    cost = machines * (minutes + parameters.idle_seconds / 60) / 60 * hourly
+    line = f"automl: {minutes:g} minutes on at most {machines} x {machine} at {hourly:g} $/h: at most {cost:.2f} $"
+    return line, cost
+
+
+def _stage_cost(
+    stage: str, notebooks: int, timeout_minutes: float, machine: str, parameters: Parameters
+) -> tuple[str, float, float]:
+    """Return the line, the expected cost and the maximum cost of a stage's notebooks."""
+    hourly = hourly_price(machine, parameters.prices)
+    # Each machine is idle once before it is released. There are at most as many machines as notebooks.
+    idle_minutes = min(notebooks, parameters.max_nodes) * parameters.idle_seconds / 60
+    expected = (notebooks * parameters.expected_minutes + idle_minutes) / 60 * hourly
+    maximum = (notebooks * timeout_minutes + idle_minutes) / 60 * hourly
+    line = (
+        f"{stage}: {notebooks} x {parameters.expected_minutes:g} minutes on {machine} at {hourly:g} $/h: about "
+        f"{expected:.2f} $, at most {maximum:.2f} $"
+    )
+    return line, expected, maximum
+
+
+def _endpoint_line(parameters: Parameters) -> str:
+    machine = parameters.endpoint_instance_type
+    hourly = hourly_price(machine, parameters.prices)
+    return (
+        f"endpoint: {machine} at {hourly:g} $/h: {24 * hourly:.2f} $ per day until you stop it (run_all.py endpoint "
+        "stop); not included in the run's cost"
+    )
+
+
+def _check_limit(expected: float, lines: Sequence[str], limit: float | None) -> None:
+    if limit is not None and expected > limit:
+        message = (
+            f"This run is expected to cost {expected:.2f} $, more than max_cost ({limit:g} $). Choose fewer "
+            "training_functions, a cheaper gpu_vm_size or vm_priority: low_priority, or raise max_cost."
+        )
+        raise GateError("\n  ".join([message, *lines]))
+
+
 class Meter:
-    """What the jobs of one run have cost so far, over all threads that follow one.
+    """The running total of the cost of a run's jobs, shared by the threads that monitor them.
 
     Parameters
     ----------
     limit : float or None
-        US dollars; None for none.
+        Maximum cost in US dollars; None for no limit.
     """
 
     def __init__(self, limit: float | None):
@@ -128,20 +152,20 @@ class Meter:
         self._cost: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def note(self, job: str, seconds: float, hourly: float) -> float:
-        """Note how long a job has run, and return the cost of all.
+    def record(self, job: str, seconds: float, hourly: float) -> float:
+        """Record the running time of a job so far, and return the cost of all jobs in US dollars.
 
         Raises
         ------
         StageError
-            Where that is more than the limit; whoever follows the job cancels it.
+            If the cost exceeds the limit. The thread that monitors the job then cancels it.
         """
         with self._lock:
-            self._cost[job] = seconds / _SECONDS_AN_HOUR * hourly
+            self._cost[job] = seconds / _SECONDS_PER_HOUR * hourly
             total = sum(self._cost.values())
         if self._limit is not None and total > self._limit:
             raise StageError(
                 f"The run has cost {total:.2f} $, more than max_cost ({self._limit:g} $), so its jobs are cancelled. "
-                "Raise max_cost, and go on: run_all.py --from STAGE with the new limit."
+                "Raise max_cost and continue with run_all.py --from STAGE."
             )
         return total

@@ -1,7 +1,8 @@
-"""Tables: registered Tabular datasets with versions, read back as they were written.
+"""Tables as registered, versioned Tabular datasets.
 
-Three kinds of address: ``azureml:<dataset>:<version>``, a table that is registered; ``azureml://datastores/<datastore>/
-paths/<path>``, a file in the store; and a path on this machine. The last two are registered when first asked for.
+A table has one of three kinds of address: ``azureml:<dataset>:<version>`` for a registered dataset,
+``azureml://datastores/<datastore>/paths/<path>`` for a file in the datastore, or a local path. Tables of the last two
+kinds are registered on first use.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.datastore import FILE
+from lib.backends.azureml.datastore import FILE_URI
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.data import cleaning, tables
 from lib.errors import DataError
@@ -29,181 +30,214 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.datastore import DataStore
 
-DATASET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
-_TAG = "sha256"
-# As the service says it, and as azureml-core does where it knows the service's words: in a call to copy.
-_IDENTICAL = re.compile(
+DATASET_URI = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
+_SHA256_TAG = "sha256"
+# Azure rejects an identical definition and names the version that has it. The service and azureml-core word this
+# differently: the latter as a call to copy.
+_IDENTICAL_DATASET = re.compile(
     r'(?:has been registered as |name=")(?P<name>[\w.-]+)(?:", version=|:)(?P<version>\d+)(?: \(name:version\)|\))'
 )
 
-# Several notebooks of one process read tables; the native engine that does is started by one of them at a time.
-_engine = threading.Lock()
+# The native dataset engine must not be started by two threads at once.
+_engine_lock = threading.Lock()
 
 
-class Tables:
-    """Tables of a use case.
+class Datasets:
+    """The tables of a use case.
 
     Parameters
     ----------
     connection : Connection
-    store : DataStore
-        Where their files go.
-    name : str
-        Of the use case; it begins the names of its datasets.
+    datastore : DataStore
+        Store of the tables' files.
+    use_case : str
+        Prefix of the dataset names.
     """
 
-    def __init__(self, connection: Connection, store: DataStore, name: str):
-        self._connection, self._store, self._name = connection, store, name
+    def __init__(self, connection: Connection, datastore: DataStore, use_case: str):
+        self._connection, self._datastore, self._use_case = connection, datastore, use_case
 
-    def find(self, uri: str, encoding: str = "") -> str:
-        """Where a table is, for people; one on this machine is uploaded and registered now."""
-        dataset = self._dataset(self.registered(uri, encoding))
+    def describe(self, uri: str, encoding: str = "") -> str:
+        """Describe a table for the user. A table that is not a dataset yet is registered."""
+        dataset = self._get(self.ensure_registered(uri, encoding))
         rows = f", {int(dataset.tags['rows']):,} rows" if "rows" in dataset.tags else ""
         return f"dataset {dataset.name}, version {dataset.version}{rows}"
 
-    def registered(self, uri: str, encoding: str = "") -> str:
-        """Address ``azureml:<dataset>:<version>`` of a table, which is registered where it is not yet.
+    def ensure_registered(self, uri: str, encoding: str = "") -> str:
+        """Return a table's address as a dataset, ``azureml:<dataset>:<version>``; register it if necessary.
 
         Parameters
         ----------
         uri : str
+            Address of any kind.
         encoding : str
-            Of a text file; empty: found by looking.
+            Encoding of a text file; empty to detect it.
         """
-        if DATASET.fullmatch(uri):
+        if DATASET_URI.fullmatch(uri):
             return uri
         stem = re.sub(r"[^\w-]", "-", Path(uri).name.split(".")[0])
-        if FILE.fullmatch(uri):
-            content, suffix = self._store.download(uri), "".join(Path(uri).suffixes[-2:])
-        else:
-            file = resolve_existing(uri)
-            content, suffix = file.read_bytes(), "".join(file.suffixes[-2:])
-        # Read in another encoding, the same bytes are another table.
-        sha256, name = hashlib.sha256(content + encoding.encode()).hexdigest(), f"{self._name}-{stem}"
-        known = self._version_of(name, sha256)
-        if known is not None:
-            return known
-        with tempfile.TemporaryDirectory() as scratch:
-            copy = Path(scratch) / f"{stem}{suffix}"
-            copy.write_bytes(content)
-            frame = tables.read(copy, encoding=encoding)
-        path = f"{self._name}/tables/{sha256[:16]}/{stem}.parquet"
-        return self._register(frame, name, path, sha256, described=f"{uri}, {len(frame):,} rows")
+        content, suffix = self._read_file(uri)
+        # The same bytes in another encoding are another table.
+        sha256, name = hashlib.sha256(content + encoding.encode()).hexdigest(), f"{self._use_case}-{stem}"
+        registered = self._newest_version(name, sha256)
+        if registered is not None:
+            return registered
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{stem}{suffix}"
+            file.write_bytes(content)
+            frame = tables.read(file, encoding=encoding)
+        path = f"{self._use_case}/tables/{sha256[:16]}/{stem}.parquet"
+        return self._register(frame, name, path, sha256, description=f"{uri}, {len(frame):,} rows")
+
+    def _read_file(self, uri: str) -> tuple[bytes, str]:
+        """Return the content and the suffixes of a file in the datastore or on this machine."""
+        if FILE_URI.fullmatch(uri):
+            return self._datastore.download(uri), "".join(Path(uri).suffixes[-2:])
+        file = resolve_existing(uri)
+        return file.read_bytes(), "".join(file.suffixes[-2:])
 
     def write(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table as Parquet, register it, and return its address."""
         folder, stem = Path(path).parts[0], Path(path).stem
-        return self._register(frame, f"{folder}-{stem}", path, "", described=path)
+        return self._register(frame, f"{folder}-{stem}", path, "", description=path)
 
-    def read(self, uri: str, without: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
-        """Table of an address of any kind; see `lib.data.tables.read`."""
-        dataset = self._dataset(self.registered(uri, encoding))
-        # It prints its telemetry, and which identity it uses.
+    def read(self, uri: str, exclude: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
+        """Read a table by an address of any kind; see `lib.data.tables.read`."""
+        dataset = self._get(self.ensure_registered(uri, encoding))
+        # The engine prints telemetry messages and the identity that it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
-        with _engine, silence, translate_errors(f"read the dataset {dataset.name}, version {dataset.version}"):
+        with _engine_lock, silence, translate_errors(f"read the dataset {dataset.name}, version {dataset.version}"):
             frame = dataset.to_pandas_dataframe()
         if frame.empty:
             raise DataError(
-                f"The dataset {dataset.name}, version {dataset.version}, has no row. Register one with rows."
+                f"The dataset {dataset.name}, version {dataset.version}, has no rows. Register a version with rows, "
+                "and set data to it."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
-        kept = cleaning.drop_columns(frame, list(without), where=uri)
-        kept.attrs.update({tables.NOTES: [], tables.UNREAD: list(without)})
-        return kept
+        remaining = cleaning.drop_columns(frame, list(exclude), where=uri)
+        remaining.attrs.update({tables.NOTES: [], tables.UNREAD: list(exclude)})
+        return remaining
 
-    def dataset(self, uri: str) -> Any:
-        """Tabular dataset of an address of any kind, for jobs to name as their input."""
-        return self._dataset(self.registered(uri))
+    def get(self, uri: str) -> Any:
+        """Return the Tabular dataset for an address of any kind, to be used as a job's input."""
+        return self._get(self.ensure_registered(uri))
 
-    def _dataset(self, uri: str) -> Any:
+    def _get(self, uri: str) -> Any:
         from azureml.core import Dataset
 
-        found = DATASET.fullmatch(uri)
-        name, version = found["name"], int(found["version"])
-        with _engine, translate_errors(f"find the dataset {name}, version {version}"):
+        match = DATASET_URI.fullmatch(uri)
+        assert match is not None, uri
+        name, version = match["name"], int(match["version"])
+        with _engine_lock, translate_errors(f"find the dataset {name}, version {version}"):
             return Dataset.get_by_name(self._connection.workspace, name, version)
 
-    def _version_of(self, name: str, sha256: str) -> str | None:
-        """Address of the newest version, where it is the one with that content."""
+    def _newest_version(self, name: str, sha256: str) -> str | None:
+        """Return the address of a dataset's newest version if it has the given content."""
         from azureml.core import Dataset
 
-        with _engine, translate_errors(f"find the dataset {name}"):
+        with _engine_lock, translate_errors(f"find the dataset {name}"):
             try:
                 newest = Dataset.get_by_name(self._connection.workspace, name)
             except Exception as error:
                 if is_not_found(error):
                     return None
                 raise
-        return f"azureml:{name}:{newest.version}" if newest.tags.get(_TAG) == sha256 else None
+        return f"azureml:{name}:{newest.version}" if newest.tags.get(_SHA256_TAG) == sha256 else None
 
-    def _register(self, frame: pd.DataFrame, name: str, path: str, sha256: str, described: str) -> str:
+    def _register(self, frame: pd.DataFrame, name: str, path: str, sha256: str, description: str) -> str:
+        """Upload a table and register it as a dataset, unless its newest version has the same content.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        name : str
+            Name of the dataset.
+        path : str
+            Path of the Parquet file in the datastore.
+        sha256 : str
+            Hash that identifies the content; empty to use the hash of the Parquet file.
+        description : str
+        """
         import pyarrow.parquet as pq
-        from azureml.core import Dataset
 
         arrow = to_dataset_types(tables.pandas_to_arrow(frame))
-        with tempfile.TemporaryDirectory() as scratch:
-            file = Path(scratch) / "table.parquet"
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "table.parquet"
             pq.write_table(arrow, file)
             content = file.read_bytes()
         sha256 = sha256 or hashlib.sha256(content).hexdigest()
-        known = self._version_of(name, sha256)
-        if known is not None:
-            return known
-        self._store.upload(content, path)
-
-        def register() -> str:
-            dataset = Dataset.Tabular.from_parquet_files(
-                (self._store.datastore, path), validate=False, set_column_types=column_types(arrow.schema)
+        registered = self._newest_version(name, sha256)
+        if registered is not None:
+            return registered
+        self._datastore.upload(content, path)
+        tags = {_SHA256_TAG: sha256, "rows": str(len(frame))}
+        with _engine_lock:
+            return retry(
+                lambda: self._register_file(path, arrow.schema, name, description, tags),
+                f"register the dataset {name}",
             )
-            tags = {_TAG: sha256, "rows": str(len(frame))}
-            try:
-                made = dataset.register(
-                    self._connection.workspace, name, description=described, tags=tags, create_new_version=True
-                )
-            except Exception as error:
-                # A table that came back after another one: its path and columns are those of an earlier version.
-                if (earlier := _IDENTICAL.search(str(error))) is None:
-                    raise
-                return f"azureml:{earlier['name']}:{earlier['version']}"
-            return f"azureml:{made.name}:{made.version}"
 
-        with _engine:
-            return retry(register, f"register the dataset {name}")
+    def _register_file(self, path: str, schema: pa.Schema, name: str, description: str, tags: dict[str, str]) -> str:
+        from azureml.core import Dataset
+
+        dataset = Dataset.Tabular.from_parquet_files(
+            (self._datastore.datastore, path), validate=False, set_column_types=column_types(schema)
+        )
+        try:
+            version = dataset.register(
+                self._connection.workspace, name, description=description, tags=tags, create_new_version=True
+            )
+        except Exception as error:
+            # The table equals an earlier version, but not the newest one. Azure keeps one version per definition.
+            identical = _IDENTICAL_DATASET.search(str(error))
+            if identical is None:
+                raise
+            return f"azureml:{identical['name']}:{identical['version']}"
+        return f"azureml:{version.name}:{version.version}"
 
 
 def to_dataset_types(table: pa.Table) -> pa.Table:
-    """Table in the types that the engine which reads datasets knows: it has no categories, dates or empty columns."""
+    """Convert a table to the column types that the dataset engine supports.
+
+    The engine supports neither categories, dates, decimals and times nor columns without a value.
+    """
     import pyarrow as pa
 
-    def known(column: Any) -> Any:
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
-            return column.cast(pa.string())
-        if pa.types.is_date(column.type):
-            return column.cast(pa.timestamp("us"))
-        if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
-            return column.cast(pa.float64())
-        if pa.types.is_time(column.type) or pa.types.is_binary(column.type) or pa.types.is_duration(column.type):
-            return pa.array([None if one is None else str(one) for one in column.to_pylist()], type=pa.string())
-        return column
+    columns = zip(table.column_names, table.columns, strict=True)
+    return pa.table({name: _to_supported_type(column) for name, column in columns})
 
-    return pa.table({name: known(column) for name, column in zip(table.column_names, table.columns, strict=True)})
+
+def _to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_null(column.type) or types.is_large_string(column.type):
+        return column.cast(pa.string())
+    if types.is_date(column.type):
+        return column.cast(pa.timestamp("us"))
+    if types.is_decimal(column.type) or types.is_float16(column.type):
+        return column.cast(pa.float64())
+    if types.is_time(column.type) or types.is_binary(column.type) or types.is_duration(column.type):
+        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        return pa.array(texts, type=pa.string())
+    return column
 
 
 def column_types(schema: pa.Schema) -> dict[str, Any]:
-    """Type of each column, as datasets state them: inferred ones turn 0 and 1 into false and true.
+    """Return the dataset types of the columns, because inferred types turn 0 and 1 into booleans.
 
-    A type that datasets have no name for (a time, a small integer) is left to the Parquet file, from which it is read
-    as it is; stated as the nearest one, it would lose digits, or its zone.
+    Types without an exact counterpart, such as times and small integers, are omitted. The engine then uses the type
+    in the Parquet file. The nearest dataset type would lose digits or the time zone.
     """
     import pyarrow as pa
     from azureml.data import DataType
 
-    stated = {
+    counterparts = {
         pa.bool_(): DataType.to_bool,
         pa.int64(): DataType.to_long,
         pa.float64(): DataType.to_float,
         pa.string(): DataType.to_string,
     }
-    return {field.name: stated[field.type]() for field in schema if field.type in stated}
+    return {field.name: counterparts[field.type]() for field in schema if field.type in counterparts}

@@ -1,4 +1,4 @@
-"""The datastore: a blob container in which tables, baselines and locks are, by identity and without a key."""
+"""The datastore: a blob container for tables, baselines and locks, accessed by identity instead of a key."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from lib.errors import DataError
 from lib.paths import resolve, resolve_existing
 
 if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
     from lib.backends.azureml.connection import Connection
     from lib.parameters import Parameters
 
-FILE = re.compile(r"azureml://(?:subscriptions/.+/)?datastores/(?P<datastore>\w+)/paths/(?P<path>.+)")
+FILE_URI = re.compile(r"azureml://(?:subscriptions/.+/)?datastores/(?P<datastore>\w+)/paths/(?P<path>.+)")
 _LEASE_SECONDS = 60
 _UPLOAD_TIMEOUT_SECONDS = 600
 
@@ -30,20 +32,20 @@ class DataStore:
     ----------
     connection : Connection
     parameters : Parameters
-        ``datastore``, ``storage_account``, ``container`` and ``workspace``, a folder for copies.
+        ``datastore``, ``storage_account``, ``container``, and ``workspace``, the folder for local copies.
     """
 
     def __init__(self, connection: Connection, parameters: Parameters):
         self._connection = connection
         self._parameters = parameters
-        self._copies = resolve(parameters.workspace) / "azureml"
+        self._local_folder = resolve(parameters.workspace) / "azureml"
 
     @functools.cached_property
-    def found(self) -> Any:
-        """Datastore, None where there is none of that name."""
-        return retry(self._looked_for, f"find the datastore {self._parameters.datastore}")
+    def existing(self) -> Any:
+        """The datastore with the configured name, or None if it was not registered before this run."""
+        return retry(self._find, f"find the datastore {self._parameters.datastore}")
 
-    def _looked_for(self) -> Any:
+    def _find(self) -> Any:
         from azureml.core import Datastore
 
         try:
@@ -55,54 +57,54 @@ class DataStore:
 
     @functools.cached_property
     def datastore(self) -> Any:
-        """Datastore, registered where it is not there: by identity, with no key in it."""
-        return self.found or self._registered()
+        """The datastore. It is registered without a key if it does not exist."""
+        return self.existing or self._register()
 
     @property
     def state(self) -> str:
-        """Whether it was there."""
-        return "found" if self.found else "made"
+        """``"found"`` if the datastore existed before this run, otherwise ``"created"``."""
+        return "found" if self.existing else "created"
 
     @property
-    def keyless(self) -> bool:
-        """Whether identities alone open it, as they do one that is still to be made."""
-        return not (self.found and (self.found.account_key or self.found.sas_token))
+    def is_keyless(self) -> bool:
+        """Whether only identities can access the datastore. This is also true for one that is yet to be registered."""
+        return not (self.existing and (self.existing.account_key or self.existing.sas_token))
 
     @functools.cached_property
-    def container(self) -> Any:
-        """Client of the blob container, which is made where it is not there."""
+    def container(self) -> ContainerClient:
+        """Client of the blob container, which is created if it does not exist."""
         from azure.core.exceptions import ResourceExistsError
 
-        client = self.client(self.datastore)
-        with translate_errors(f"reach the container {client.container_name} of {client.account_name}"):
+        client = self.container_client(self.datastore)
+        with translate_errors(f"access the container {client.container_name} of {client.account_name}"):
             if not client.exists():
                 try:
                     client.create_container()
                 except ResourceExistsError:
-                    pass  # another run made it meanwhile
+                    pass  # another run has just created it
         return client
 
-    def client(self, store: Any) -> Any:
-        """Client of a datastore's blob container, whether that is there or not."""
+    def container_client(self, datastore: Any) -> ContainerClient:
+        """Return the client of a datastore's blob container, which need not exist."""
         from azure.storage.blob import ContainerClient
 
         return ContainerClient(
-            f"{store.protocol}://{store.account_name}.blob.{store.endpoint}",
-            store.container_name,
-            # A datastore that somebody registered with a key or a signature is used as it is.
-            credential=store.account_key or store.sas_token or self._connection.credential,
+            f"{datastore.protocol}://{datastore.account_name}.blob.{datastore.endpoint}",
+            datastore.container_name,
+            # A datastore that was registered by hand may have a key or a signature.
+            credential=datastore.account_key or datastore.sas_token or self._connection.credential,
             retry_total=5,
         )
 
-    def _registered(self) -> Any:
+    def _register(self) -> Any:
         from azureml.core import Datastore
 
         workspace, name = self._connection.workspace, self._parameters.datastore
-        account = self._parameters.storage_account or _last(workspace.get_details()["storageAccount"])
+        account = self._parameters.storage_account or _last_segment(workspace.get_details()["storageAccount"])
 
-        def register() -> Any:
-            # Another run may register it at this moment: refused then, the next attempt finds it.
-            return self._looked_for() or Datastore.register_azure_blob_container(
+        def find_or_register() -> Any:
+            # Another run may register it at the same time. Azure then rejects this call, and the retry finds it.
+            return self._find() or Datastore.register_azure_blob_container(
                 workspace,
                 datastore_name=name,
                 container_name=self._parameters.container,
@@ -110,16 +112,14 @@ class DataStore:
                 skip_validation=True,
             )
 
-        return retry(register, f"register the datastore {name}")
-
-    # Files
+        return retry(find_or_register, f"register the datastore {name}")
 
     def uri(self, path: str) -> str:
-        """Address of a file in the store."""
+        """Return the URI of a file in the datastore."""
         return f"azureml://datastores/{self._parameters.datastore}/paths/{path}"
 
     def upload(self, content: bytes, path: str) -> str:
-        """Write a file, whole or not at all; its address."""
+        """Write a file atomically and return its URI."""
         blob = self.container.get_blob_client(path)
 
         def put() -> None:
@@ -129,12 +129,12 @@ class DataStore:
         return self.uri(path)
 
     def download(self, uri: str) -> bytes:
-        """Content of a file in the store.
+        """Return the content of a file in the datastore.
 
         Raises
         ------
         DataError
-            Where it is not there, or its address is none of this datastore's.
+            If the file does not exist, or the URI belongs to another datastore.
         """
         blob = self.container.get_blob_client(self._path(uri))
 
@@ -148,40 +148,45 @@ class DataStore:
 
         content = retry(get, f"read {uri}")
         if content is None:
-            raise DataError(f"{uri} is not there. Was it deleted, or is it in another container?")
+            raise DataError(
+                f"{uri} does not exist in the container {self.container.container_name}. Correct the path, or run the "
+                "stage that writes it."
+            )
         return content
 
     def read_json(self, uri: str) -> Any:
-        """JSON in a file of the store, or of this machine."""
-        content = self.download(uri) if FILE.fullmatch(uri) else resolve_existing(uri).read_bytes()
+        """Read a JSON file from the datastore or from a local path."""
+        content = self.download(uri) if FILE_URI.fullmatch(uri) else resolve_existing(uri).read_bytes()
         return json.loads(content)
 
     def local_copy(self, uri: str) -> Path:
-        """Copy on this machine of a file in the store; a file that is here stays where it is."""
-        if not FILE.fullmatch(uri):
+        """Download a file of the datastore. A local path is returned as it is."""
+        if not FILE_URI.fullmatch(uri):
             return resolve_existing(uri)
-        file = self._copies / self._path(uri)
+        file = self._local_folder / self._path(uri)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(self.download(uri))
         return file
 
-    def alone(self, name: str) -> AbstractContextManager:
-        """Lease on a blob of that name: of several runs one has it, the others wait; it ends with its holder."""
+    def lock(self, name: str) -> AbstractContextManager:
+        """Return a lock that all runs of the workspace share; see `lease`."""
         return lease(self.container.get_blob_client(f"locks/{name}"), _LEASE_SECONDS)
 
     def _path(self, uri: str) -> str:
-        found = FILE.fullmatch(uri)
-        if found is None:
+        match = FILE_URI.fullmatch(uri)
+        if match is None:
             raise DataError(
-                f"{uri}: expected a path, azureml:<dataset>:<version> or azureml://datastores/<datastore>/paths/<path>."
+                f"{uri} is not an address of a table or file. Expected a path, azureml:<dataset>:<version> or "
+                "azureml://datastores/<datastore>/paths/<path>."
             )
-        if found["datastore"] != self._parameters.datastore:
+        if match["datastore"] != self._parameters.datastore:
             raise DataError(
-                f"{uri} is in the datastore {found['datastore']}, and this run uses {self._parameters.datastore}. Set "
-                "datastore, or register the file as a dataset and name that: azureml:<dataset>:<version>."
+                f"{uri} is in the datastore {match['datastore']}, but this run uses {self._parameters.datastore}. Set "
+                f"datastore: {match['datastore']}, or register the file as a dataset and name that: "
+                "azureml:<dataset>:<version>."
             )
-        return found["path"]
+        return match["path"]
 
 
-def _last(resource_id: str) -> str:
+def _last_segment(resource_id: str) -> str:
     return resource_id.rpartition("/")[2]

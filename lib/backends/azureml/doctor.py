@@ -1,4 +1,4 @@
-"""Doctor: everything a run on Azure needs, looked at and not made; where something is missing, what to do."""
+"""Read-only checks of everything that a run on Azure needs, with a remedy for each failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lib.backends.azureml import cost, environment
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.datastore import DataStore
-from lib.backends.azureml.endpoint import name_of
+from lib.backends.azureml.endpoint import endpoint_name
 from lib.backends.azureml.error_translation import translate_errors
 from lib.backends.base import Check
 from lib.errors import MillraceError
@@ -32,14 +32,14 @@ _PACKAGES = (
     "azure-ai-ml",
     "mlflow",
 )
-_CLOCK = "https://management.azure.com/metadata/endpoints?api-version=2019-05-01"
-_MOST_SKEW_SECONDS = 240  # a token is refused from five minutes on
+_CLOCK_URL = "https://management.azure.com/metadata/endpoints?api-version=2019-05-01"
+_MAX_CLOCK_SKEW_SECONDS = 240  # Azure rejects tokens at a skew of five minutes
 _TIMEOUT_SECONDS = 20
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _ENDPOINT_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
 
-# What a run does, and the role of infra/ that lets it.
+# The actions of a run, each with the role that permits it. infra/ assigns these roles.
 _ACTIONS = {
     f"{_WORKSPACE}/read": "Reader",
     f"{_WORKSPACE}/experiments/runs/submit/action": "AzureML Data Scientist",
@@ -47,84 +47,79 @@ _ACTIONS = {
     f"{_WORKSPACE}/environments/write": "AzureML Data Scientist",
     f"{_WORKSPACE}/models/write": "AzureML Data Scientist",
     f"{_WORKSPACE}/onlineEndpoints/write": "AzureML Data Scientist",
-    f"{_WORKSPACE}/computes/write": "AzureML Compute Operator, or a cluster that infra/ made",
+    f"{_WORKSPACE}/computes/write": "AzureML Compute Operator, or a cluster that infra/ created",
 }
-_DATA_ACTIONS = {f"{_BLOBS}/{what}": "Storage Blob Data Contributor" for what in ("read", "write")}
+_DATA_ACTIONS = {f"{_BLOBS}/{verb}": "Storage Blob Data Contributor" for verb in ("read", "write")}
 
 
 def diagnose(parameters: Parameters) -> list[Check]:
-    """A line for each thing that a run needs; none hides those after it.
-
-    Returns
-    -------
-    list of Check
-    """
-    patient = _Patient(parameters)
-    looks: dict[str, Callable[[], Check | Iterable[Check]]] = {
-        "packages": _packages,
-        "Python": _python,
-        "clock": _clock,
-        "login": patient.login,
-        "workspace": patient.workspace,
-        "roles": patient.roles,
-        "storage": patient.storage,
-        "data store": patient.data_store,
-        "cluster": patient.clusters,
-        "quota": patient.quota,
-        "endpoint": patient.endpoint,
-        "prices": patient.prices,
+    """Run all checks. A failed check does not prevent the others."""
+    workspace = _WorkspaceChecks(parameters)
+    checks: dict[str, Callable[[], Check | Iterable[Check]]] = {
+        "packages": _check_packages,
+        "Python": _check_python,
+        "clock": _check_clock,
+        "login": workspace.check_login,
+        "workspace": workspace.check_workspace,
+        "roles": workspace.check_roles,
+        "storage": workspace.check_storage,
+        "data store": workspace.check_datastore,
+        "cluster": workspace.check_clusters,
+        "quota": workspace.check_quota,
+        "endpoint": workspace.check_endpoint,
+        "prices": workspace.check_prices,
     }
-    found: list[Check] = []
-    for what, look in looks.items():
+    results: list[Check] = []
+    for name, check in checks.items():
         try:
-            with translate_errors(f"look at: {what}"):
-                answer = look()
-                found += [answer] if isinstance(answer, Check) else list(answer)
+            with translate_errors(f"check: {name}"):
+                result = check()
+                results += [result] if isinstance(result, Check) else list(result)
         except MillraceError as error:
-            found.append(Check(what, str(error), ok=False))
-    return found
+            results.append(Check(name, str(error), ok=False))
+    return results
 
 
-def _packages() -> Check:
+def _check_packages() -> Check:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    missing, other = [], []
+    problems = []
     for name in _PACKAGES:
         pinned = set(re.findall(rf"^{name}==([^\s;\\]+)", lock, re.MULTILINE))
         try:
             installed = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            missing.append(name)
+            problems.append(f"{name} is not installed")
             continue
         if pinned and installed not in pinned:
-            other.append(f"{name} {installed} instead of {', '.join(sorted(pinned))}")
-    if missing or other:
-        return Check("packages", f'{", ".join(missing + other)}: make install GROUPS="azure"', ok=False)
-    return Check("packages", f"{len(_PACKAGES)} looked at, all as locked")
+            problems.append(f"{name} is {installed} instead of {', '.join(sorted(pinned))}")
+    if problems:
+        return Check("packages", f'{", ".join(problems)}: make install GROUPS="azure"', ok=False)
+    return Check("packages", f"{len(_PACKAGES)} checked, all as locked")
 
 
-def _python() -> Check:
-    here, there = (
-        f"{sys.version_info.major}.{sys.version_info.minor}",
-        environment.python_version(environment.conda_specification()),
-    )
-    if here == there:
-        return Check("Python", f"{here} here and on the clusters")
-    return Check("Python", f"{here} here, {there} there: make clean, then make install PYTHON=python{there}", False)
+def _check_python() -> Check:
+    local = f"{sys.version_info.major}.{sys.version_info.minor}"
+    cluster = environment.python_version(environment.conda_specification())
+    if local == cluster:
+        return Check("Python", f"{local} here and on the clusters")
+    remedy = f"make clean, then make install PYTHON=python{cluster}"
+    return Check("Python", f"{local} here, but {cluster} on the clusters: {remedy}", ok=False)
 
 
-def _clock() -> Check:
+def _check_clock() -> Check:
     import requests
 
-    answer = requests.get(_CLOCK, timeout=_TIMEOUT_SECONDS)
-    theirs = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
-    skew = time.time() - theirs
-    if abs(skew) > _MOST_SKEW_SECONDS:
-        return Check("clock", f"{skew:+.0f} seconds off Azure's, which refuses tokens then: set it (ntp)", ok=False)
-    return Check("clock", f"{skew:+.0f} seconds off Azure's")
+    response = requests.get(_CLOCK_URL, timeout=_TIMEOUT_SECONDS)
+    azure_time = email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp()
+    skew = time.time() - azure_time
+    if abs(skew) > _MAX_CLOCK_SKEW_SECONDS:
+        message = f"{skew:+.0f} seconds off Azure's clock, so Azure rejects tokens: synchronize the clock (ntp)"
+        return Check("clock", message, ok=False)
+    return Check("clock", f"{skew:+.0f} seconds off Azure's clock")
 
 
-class _Patient:
-    """What is looked at on Azure, connected to once."""
+class _WorkspaceChecks:
+    """The checks that need a connection to Azure, which they share."""
 
     def __init__(self, parameters: Parameters):
         self._parameters = parameters
@@ -134,144 +129,173 @@ class _Patient:
         return Connection(self._parameters)
 
     @functools.cached_property
-    def _sizes(self) -> dict[str, Any]:
-        return {one.name.lower(): one for one in self._connection.client.compute.list_sizes()}
+    def _datastore(self) -> DataStore:
+        return DataStore(self._connection, self._parameters)
 
-    def login(self) -> Check:
+    @functools.cached_property
+    def _machine_sizes(self) -> dict[str, Any]:
+        """The machine sizes of the region, by their names in lower case."""
+        return {size.name.lower(): size for size in self._connection.client.compute.list_sizes()}
+
+    def check_login(self) -> Check:
+        """Request a token."""
         self._connection.credential.get_token("https://management.azure.com/.default")
-        return Check("login", self._connection.login.how)
+        return Check("login", self._connection.login.description)
 
-    def workspace(self) -> Check:
+    def check_workspace(self) -> Check:
+        """Compare the workspace's region with the parameter ``location``."""
         workspace, location = self._connection.workspace, self._parameters.location
-        said = f"{workspace.name}, {workspace.location}"
+        description = f"{workspace.name}, {workspace.location}"
         if location and location.replace(" ", "").lower() != workspace.location.lower():
-            return Check("workspace", f"{said}; location says {location}: set location: {workspace.location}", ok=False)
-        return Check("workspace", said)
+            message = f"{description}, but location is {location}: set location: {workspace.location}"
+            return Check("workspace", message, ok=False)
+        return Check("workspace", description)
 
-    def roles(self) -> Iterable[Check]:
+    def check_roles(self) -> Iterable[Check]:
+        """Compare this identity's permissions on the workspace and the storage account with those that a run needs."""
         names = self._connection.names
-        actions, _ = self._permissions(names["resource_group"], _WORKSPACE, names["workspace_name"])
-        _, data_actions = self._permissions(*self._storage_account())
-        for where, wanted, granted in (
-            (names["workspace_name"], _ACTIONS, actions),
-            (self._storage_account()[2], _DATA_ACTIONS, data_actions),
-        ):
-            lacking = {action: role for action, role in wanted.items() if not granted(action)}
-            if lacking:
-                roles = ", ".join(dict.fromkeys(lacking.values()))
-                yield Check("roles", f"on {where} this identity lacks {', '.join(lacking)}: give it {roles}", ok=False)
-            else:
-                yield Check("roles", f"on {where} all {len(wanted)} actions that a run needs")
+        is_allowed, _ = self._permissions(names["resource_group"], _WORKSPACE, names["workspace_name"])
+        yield _check_actions(names["workspace_name"], _ACTIONS, is_allowed)
+        group, resource_type, account = self._storage_account()
+        _, is_data_action_allowed = self._permissions(group, resource_type, account)
+        yield _check_actions(account, _DATA_ACTIONS, is_data_action_allowed)
 
-    def _permissions(self, group: str, kind: str, name: str) -> tuple[Callable, Callable]:
-        """Which actions, and which on data, this identity may take on a resource."""
+    def _permissions(
+        self, group: str, resource_type: str, name: str
+    ) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+        """Return two functions that tell whether this identity may perform an action and a data action."""
         from azure.mgmt.authorization import AuthorizationManagementClient
 
         client = AuthorizationManagementClient(self._connection.credential, self._connection.names["subscription_id"])
-        provider, _, resource_type = kind.partition("/")
-        found = list(client.permissions.list_for_resource(group, provider, "", resource_type, name))
+        provider, _, type_name = resource_type.partition("/")
+        permissions = list(client.permissions.list_for_resource(group, provider, "", type_name, name))
         return (
-            lambda action: any(_allows(one.actions, one.not_actions, action) for one in found),
-            lambda action: any(_allows(one.data_actions, one.not_data_actions, action) for one in found),
+            lambda action: any(_allows(role.actions, role.not_actions, action) for role in permissions),
+            lambda action: any(_allows(role.data_actions, role.not_data_actions, action) for role in permissions),
         )
 
     def _storage_account(self) -> tuple[str, str, str]:
-        own = self._connection.workspace.get_details()["storageAccount"].split("/")
-        group = (
-            own[own.index("resourceGroups") + 1]
-            if "resourceGroups" in own
-            else self._connection.names["resource_group"]
-        )
-        return group, "Microsoft.Storage/storageAccounts", self._parameters.storage_account or own[-1]
+        """Return the resource group, type and name of the storage account: the configured or the workspace's own."""
+        resource_id = self._connection.workspace.get_details()["storageAccount"].split("/")
+        group = self._connection.names["resource_group"]
+        if "resourceGroups" in resource_id:
+            group = resource_id[resource_id.index("resourceGroups") + 1]
+        return group, "Microsoft.Storage/storageAccounts", self._parameters.storage_account or resource_id[-1]
 
-    def storage(self) -> Check:
+    def check_storage(self) -> Check:
+        """Describe the key and network settings of the storage account."""
         from azure.mgmt.storage import StorageManagementClient
 
         client = StorageManagementClient(self._connection.credential, self._connection.names["subscription_id"])
         group, _, name = self._storage_account()
         account = client.storage_accounts.get_properties(group, name)
-        keys = "keys are off, identities count" if account.allow_shared_key_access is False else "keys are allowed"
+        keys = "identities only, keys are disabled" if account.allow_shared_key_access is False else "keys are allowed"
         rules = account.network_rule_set
-        closed = account.public_network_access == "Disabled" or (rules is not None and rules.default_action == "Deny")
-        network = "open to its allowed networks only" if closed else "open to all networks"
+        is_restricted = account.public_network_access == "Disabled" or (
+            rules is not None and rules.default_action == "Deny"
+        )
+        network = "open to its allowed networks only" if is_restricted else "open to all networks"
         return Check("storage", f"{name}: {keys}, {network}")
 
-    @functools.cached_property
-    def _store(self) -> DataStore:
-        return DataStore(self._connection, self._parameters)
-
-    def data_store(self) -> Check:
-        name, found = self._parameters.datastore, self._store.found
-        if found is None:
-            return Check("data store", f"{name}: not there yet; setup registers it")
-        client = self._store.client(found)
-        where = f"{name}: {client.account_name}/{client.container_name}"
+    def check_datastore(self) -> Check:
+        """List the datastore's container, if it exists."""
+        name, datastore = self._parameters.datastore, self._datastore.existing
+        if datastore is None:
+            return Check("data store", f"{name}: does not exist yet; setup registers it")
+        client = self._datastore.container_client(datastore)
+        container = f"{name}: {client.account_name}/{client.container_name}"
         if not client.exists():
-            return Check("data store", f"{where}: no such container yet; setup makes it")
+            return Check("data store", f"{container}: the container does not exist yet; setup creates it")
         first = next(iter(client.list_blob_names(results_per_page=1)), None)
-        return Check("data store", f"{where} {'has files' if first else 'is empty'}, and this identity may list them")
+        content = "has files" if first else "is empty"
+        return Check("data store", f"{container} {content}, and this identity may list them")
 
-    def clusters(self) -> Iterable[Check]:
+    def check_clusters(self) -> Iterable[Check]:
+        """Compare the clusters with the parameters."""
         clusters = Clusters(self._connection, self._parameters)
         for name in clusters.names():
             if clusters.find(name) is not None:
-                yield clusters.check(name, self._store.keyless)
+                yield clusters.check(name, self._datastore.is_keyless)
             elif name == self._parameters.gpu_cluster:
-                yield Check("cluster", f"{name}: not there yet; setup makes it of {self._parameters.gpu_vm_size}")
+                message = f"{name}: does not exist yet; setup creates it with {self._parameters.gpu_vm_size}"
+                yield Check("cluster", message)
             else:
-                yield Check("cluster", f"{name}: not there: make it (infra/), or leave cpu_cluster empty", ok=False)
+                message = f"{name}: does not exist: create it (infra/), or set cpu_cluster to an empty text"
+                yield Check("cluster", message, ok=False)
 
-    def quota(self) -> Check:
-        size = self._sizes.get(self._parameters.gpu_vm_size.lower())
+    def check_quota(self) -> Check:
+        """Compare the cores of ``max_nodes`` machines with the region's quota."""
+        size = self._machine_sizes.get(self._parameters.gpu_vm_size.lower())
         if size is None:
-            near = sorted(one.name for one in self._sizes.values() if one.gpus)[:8]
-            known = f"Sizes with a GPU there: {', '.join(near) or 'none'}."
-            return Check("quota", f"{self._parameters.gpu_vm_size} is not to be had in this region. {known}", ok=False)
-        nodes = self._parameters.max_nodes
-        # azure-ai-ml 1.35 leaves v_cp_us and current_value empty, and keeps the numbers under their names on the wire.
-        wanted = nodes * vars(size)["vCPUs"]
-        low = self._parameters.vm_priority == "low_priority"
-        usage = next(
-            (one for one in self._connection.client.compute.list_usage() if _counts(one, size.family, low)), None
-        )
-        said = f"{nodes} x {size.name} are {wanted} cores"
+            gpu_sizes = sorted(size.name for size in self._machine_sizes.values() if size.gpus)[:8]
+            message = (
+                f"gpu_vm_size: {self._parameters.gpu_vm_size} is not available in this region. GPU sizes in this "
+                f"region: {', '.join(gpu_sizes) or 'none'}."
+            )
+            return Check("quota", message, ok=False)
+        max_nodes = self._parameters.max_nodes
+        # azure-ai-ml 1.35 leaves v_cp_us and current_value empty, and stores the values under the names of the API.
+        required = max_nodes * vars(size)["vCPUs"]
+        description = f"{max_nodes} x {size.name} are {required} cores"
+        is_low_priority = self._parameters.vm_priority == "low_priority"
+        usages = self._connection.client.compute.list_usage()
+        usage = next((usage for usage in usages if _is_quota_of(usage, size.family, is_low_priority)), None)
         if usage is None:
-            return Check("quota", f"{said}; the region names no quota of {size.family}: see studio, Quotas", ok=False)
-        left = usage.limit - vars(usage)["currentValue"]
-        said = f"{said} of {size.family if not low else 'low priority'}; {left} of {usage.limit} are free"
-        if usage.limit < wanted:
-            return Check("quota", f"{said}: ask for more (studio, Quotas), or lower max_nodes", ok=False)
-        return Check("quota", said)
+            message = f"{description}; the region lists no quota for {size.family}: see Quotas in Azure ML studio"
+            return Check("quota", message, ok=False)
+        free = usage.limit - vars(usage)["currentValue"]
+        family = "low-priority machines" if is_low_priority else size.family
+        description = f"{description} of {family}; {free} of {usage.limit} are free"
+        if usage.limit < required:
+            message = f"{description}: request more quota in Azure ML studio, or lower max_nodes"
+            return Check("quota", message, ok=False)
+        return Check("quota", description)
 
-    def endpoint(self) -> Check:
-        name = name_of(self._parameters.name, self._connection.names)
+    def check_endpoint(self) -> Check:
+        """Check the endpoint's name, and whether the endpoint exists."""
+        name = endpoint_name(self._parameters.name, self._connection.names)
         if not _ENDPOINT_NAME.fullmatch(name):
-            return Check("endpoint", f"{name} is no name of an endpoint: give the use case another name", ok=False)
-        there = name in [one.name for one in self._connection.client.online_endpoints.list()]
-        return Check("endpoint", f"{name}: {'there' if there else 'a deployment makes it'}")
+            message = (
+                f"{name} is not a valid endpoint name: use lower-case letters, digits and hyphens in the parameter "
+                "name, and start with a letter"
+            )
+            return Check("endpoint", message, ok=False)
+        exists = name in [endpoint.name for endpoint in self._connection.client.online_endpoints.list()]
+        return Check("endpoint", f"{name}: {'exists' if exists else 'does not exist yet; the deploy stage creates it'}")
 
-    def prices(self) -> Check:
+    def check_prices(self) -> Check:
+        """Check ``prices`` and ``max_cost``."""
         faults = cost.faults(self._parameters)
         if faults:
             return Check("prices", " ".join(faults), ok=False)
         limit = self._parameters.max_cost
-        return Check("prices", f"max_cost {limit:g} $ a run" if limit is not None else "no max_cost is set")
+        return Check("prices", f"max_cost is {limit:g} $ per run" if limit is not None else "max_cost is not set")
 
 
-def _allows(granted: Iterable[str] | None, withheld: Iterable[str] | None, action: str) -> bool:
-    """Whether a role's patterns, in which ``*`` stands for anything, let an action through."""
+def _check_actions(resource: str, required: dict[str, str], is_allowed: Callable[[str], bool]) -> Check:
+    """Check that this identity may perform the required actions, which are given with the roles that permit them."""
+    missing = {action: role for action, role in required.items() if not is_allowed(action)}
+    if missing:
+        roles = ", ".join(dict.fromkeys(missing.values()))
+        message = f"on {resource} this identity lacks {', '.join(missing)}: assign it the role {roles}"
+        return Check("roles", message, ok=False)
+    return Check("roles", f"on {resource} all {len(required)} actions that a run needs")
+
+
+def _allows(granted: Iterable[str] | None, excluded: Iterable[str] | None, action: str) -> bool:
+    """Return whether a role permits an action. ``*`` in the role's patterns matches any text."""
 
     def matches(patterns: Iterable[str] | None) -> bool:
-        regular = (re.escape(one).replace(r"\*", ".*") for one in patterns or ())
-        return any(re.fullmatch(one, action, re.IGNORECASE) for one in regular)
+        expressions = (re.escape(pattern).replace(r"\*", ".*") for pattern in patterns or ())
+        return any(re.fullmatch(expression, action, re.IGNORECASE) for expression in expressions)
 
-    return matches(granted) and not matches(withheld)
+    return matches(granted) and not matches(excluded)
 
 
-def _counts(usage: Any, family: str, low_priority: bool) -> bool:
-    """Whether a line of the usages counts the cores of a family; all low-priority machines are counted as one."""
+def _is_quota_of(usage: Any, family: str, low_priority: bool) -> bool:
+    """Return whether a usage record is the quota of a machine family, or of all low-priority machines."""
     name = usage.name["value"] if isinstance(usage.name, dict) else usage.name.value
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    normalized = re.sub(r"[^a-z0-9]", "", name.lower())
     if low_priority:
-        return "lowpriority" in plain
-    return plain.startswith(re.sub(r"[^a-z0-9]", "", family.lower())) and "lowpriority" not in plain
+        return "lowpriority" in normalized
+    return normalized.startswith(re.sub(r"[^a-z0-9]", "", family.lower())) and "lowpriority" not in normalized

@@ -1,10 +1,14 @@
-"""Managed online endpoints: blue and green, asked before they get traffic, rolled back where they then fail.
+"""Managed online endpoints with blue-green deployments.
 
-An endpoint has at most two deployments, ``blue`` and ``green``, and the map of its traffic is always written whole. A
-new version comes up beside the one that serves, with no traffic, and is asked by the header that names it; it may be
-shown a share of the requests (mirrored, unanswered) first; then it gets its share of the traffic. With all of it, it is
-asked once more through the front door, and only then is the old one deleted, since Azure bills both. With less, both
-stay, until the share is raised to all or rolled back. Whatever fails before leaves the old one serving.
+An endpoint has at most two deployments, ``blue`` and ``green``. A new model version is deployed next to the current one
+without traffic, and is checked through the header that selects a deployment. Optionally, a share of the requests is
+mirrored to it for a while. Then it receives its share of the traffic.
+
+- With all of the traffic, it is checked again without the header. Then the old deployment is deleted, since Azure
+  charges for both.
+- With less, both deployments stay until the share is raised to 100 percent or the version is rolled back.
+
+If any step fails, the old deployment keeps serving.
 """
 
 from __future__ import annotations
@@ -19,199 +23,230 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.error_translation import retry, translate_error
-from lib.backends.azureml.resources import OF, SHA256, SINCE, VERSION, EndpointResources
+from lib.backends.azureml.resources import CREATED_TAG, SHA256_TAG, USE_CASE_TAG, VERSION_TAG, EndpointResources
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError, MillraceError
 
 if TYPE_CHECKING:
+    from azure.ai.ml.entities import ManagedOnlineEndpoint
+
     from lib.backends.azureml.connection import Connection
     from lib.parameters import Parameters
 
 BLUE, GREEN = "blue", "green"
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 NOT_DEPLOYED, RUNNING = "not deployed", "running"
-_LONGEST_NAME = 32
+_MAX_NAME_LENGTH = 32
 _MIRROR_SECONDS = 60
-_SETTLE_SECONDS = 60
-_PAUSE_SECONDS = 5
+_PROPAGATION_SECONDS = 60
+_POLL_SECONDS = 5
 
 
-def name_of(name: str, workspace: Mapping[str, str]) -> str:
-    """Name of a use case's endpoint: unique in the region, as Azure asks, by a hash of the workspace's own names."""
+def endpoint_name(use_case: str, workspace: Mapping[str, str]) -> str:
+    """Return the name of a use case's endpoint.
+
+    Endpoint names must be unique in an Azure region, so a hash of the workspace's names is appended.
+
+    Parameters
+    ----------
+    use_case : str
+    workspace : mapping of str
+        Subscription, resource group and workspace.
+
+    Examples
+    --------
+    >>> endpoint_name("flights", {"workspace_name": "mlw"})
+    'flights-6fe640'
+    """
     suffix = hashlib.sha256("/".join(workspace.values()).lower().encode()).hexdigest()[:6]
-    return f"{name[: _LONGEST_NAME - 1 - len(suffix)].rstrip('-')}-{suffix}"
+    return f"{use_case[: _MAX_NAME_LENGTH - 1 - len(suffix)].rstrip('-')}-{suffix}"
 
 
-def names_of(connection: Connection) -> list[str]:
-    """Names of the use cases that have an endpoint in the workspace."""
-    found = retry(lambda: list(connection.client.online_endpoints.list()), "list the endpoints")
-    return sorted(one.tags[OF] for one in found if OF in (one.tags or {}))
+def deployed_use_cases(connection: Connection) -> list[str]:
+    """Return the names of all use cases that have an endpoint in the workspace."""
+    endpoints = retry(lambda: list(connection.client.online_endpoints.list()), "list the endpoints")
+    return sorted(endpoint.tags[USE_CASE_TAG] for endpoint in endpoints if USE_CASE_TAG in (endpoint.tags or {}))
 
 
 class ManagedEndpoint:
-    """The endpoint of a use case.
+    """The managed online endpoint of a use case.
 
     Parameters
     ----------
     connection : Connection
-    name : str
-        Of the use case.
+    use_case : str
     parameters : Parameters
-        ``endpoint_instance_type``, ``endpoint_timeout_seconds`` and ``endpoint_mirror``, for deploying.
-    alone : callable
-        Gives a context in which no other run deploys here.
+        ``endpoint_instance_type``, ``endpoint_timeout_seconds``, ``endpoint_traffic`` and ``endpoint_mirror``.
+    lock : callable
+        Returns a context manager that keeps other runs from changing this endpoint.
     """
 
     def __init__(
         self,
         connection: Connection,
-        name: str,
+        use_case: str,
         parameters: Parameters,
-        alone: Callable[[], AbstractContextManager],
+        lock: Callable[[], AbstractContextManager],
     ):
-        self._use_case, self._parameters, self._alone = name, parameters, alone
-        self.name = name_of(name, connection.names)
-        self._there = EndpointResources(connection, self.name, name, parameters)
+        self._use_case, self._parameters, self._lock = use_case, parameters, lock
+        self.name = endpoint_name(use_case, connection.names)
+        self._resources = EndpointResources(connection, self.name, use_case, parameters)
 
     def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
-        """Bring a registered version up beside the one that serves, check it there, and only then give it the traffic.
+        """Deploy a registered model version, check it, and then route traffic to it.
 
         Raises
         ------
         EndpointError
-            With the end of its log, where it does not come up or answer; then what served before serves on.
+            If the version does not start or fails the check. The previous version keeps serving.
         """
-        doing, share = f"deploy version {version} to {self.name}", round(self._parameters.endpoint_traffic)
-        with self._alone():
-            endpoint = self._there.endpoint() or self._there.make()
-            live = self._alone_live(endpoint)
+        percent = round(self._parameters.endpoint_traffic)
+        with self._lock():
+            endpoint = self._resources.endpoint() or self._resources.create_endpoint()
+            live = self._remove_unfinished(endpoint)
             new = GREEN if live == BLUE else BLUE
-            with self._taken_back(live, new, doing):
-                self._there.create(new, model_folder, version, sha256)
+            with self._undo_on_failure(live, new, f"deploy version {version} to {self.name}"):
+                self._resources.create_deployment(new, model_folder, version, sha256)
                 key = self.key()
                 check(endpoint.scoring_uri, key, {DEPLOYMENT_HEADER: new})
                 if live and self._parameters.endpoint_mirror:
-                    self._mirror(live, new)
+                    self._mirror_requests(live, new)
                     check(endpoint.scoring_uri, key, {DEPLOYMENT_HEADER: new})
-                self._there.set_traffic({new: share, live: 100 - share} if live else {new: 100})
-                if live is None or share == 100:
-                    self._settled(lambda: check(endpoint.scoring_uri, key))
-            if live and share == 100:
-                self._there.delete(live)
+                self._resources.set_traffic({new: percent, live: 100 - percent} if live else {new: 100})
+                if live is None or percent == 100:
+                    self._check_until_propagated(lambda: check(endpoint.scoring_uri, key))
+            if live and percent == 100:
+                self._resources.delete_deployment(live)
         return self.status()
 
     def status(self) -> EndpointStatus:
-        """How it is now."""
-        endpoint = self._there.endpoint()
-        live = _live(endpoint) if endpoint else None
-        if live is None:
+        """Return the current state."""
+        endpoint = self._resources.endpoint()
+        live = _live_deployment(endpoint) if endpoint else None
+        if endpoint is None or live is None:
             return EndpointStatus(self._use_case, NOT_DEPLOYED)
-        deployment = self._there.deployment(live)
-        succeeded = deployment.provisioning_state == "Succeeded"
-        state = RUNNING if succeeded else str(deployment.provisioning_state).lower()
-        machines = f"{deployment.instance_count} x {deployment.instance_type}"
+        deployment = self._resources.deployment(live)
+        is_running = deployment.provisioning_state == "Succeeded"
+        tags = deployment.tags or {}
         shares = ", ".join(f"{name} {share} %" for name, share in sorted(endpoint.traffic.items()))
         return EndpointStatus(
-            self._use_case,
-            state,
-            endpoint.scoring_uri if succeeded else "",
-            (deployment.tags or {}).get(VERSION, ""),
-            (deployment.tags or {}).get(SHA256, ""),
-            f"endpoint {self.name}, deployment {live} of {shares}, {machines} each",
+            name=self._use_case,
+            state=RUNNING if is_running else str(deployment.provisioning_state).lower(),
+            url=endpoint.scoring_uri if is_running else "",
+            version=tags.get(VERSION_TAG, ""),
+            sha256=tags.get(SHA256_TAG, ""),
+            detail=f"endpoint {self.name}, deployment {live} (traffic: {shares}), "
+            f"{deployment.instance_count} x {deployment.instance_type}",
         )
 
     def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
-        """Change the share of the version that is on its way in; with all of it, the one before is deleted.
+        """Set the new version's share of the traffic; at 100 percent, delete the previous version.
 
-        Azure takes whole percents, and mirrors only to a version that gets none.
+        Azure accepts whole percentages only, and mirrors requests only to a version without traffic.
 
         Raises
         ------
         EndpointError
-            Where no other version is deployed, or where both are asked for.
+            If there is no second version, or if both `percent` and `mirror` are positive.
         """
-        share, shown = round(percent), round(mirror)
-        if share and shown:
+        percent, mirror = round(percent), round(mirror)
+        if percent and mirror:
             raise EndpointError(
-                f"Azure mirrors requests only to a version without traffic: --percent {share} or --mirror {shown}."
+                "Azure mirrors requests only to a version without traffic. Set either --percent "
+                f"{percent} or --mirror {mirror}."
             )
-        with self._alone():
-            before, new = self._both()
-            self._there.set_traffic({before: 100 - share, new: share}, {new: shown} if shown else {})
-            if share == 100:
-                self._there.delete(before)
+        with self._lock():
+            previous, new = self._previous_and_new()
+            self._resources.set_traffic({previous: 100 - percent, new: percent}, {new: mirror} if mirror else {})
+            if percent == 100:
+                self._resources.delete_deployment(previous)
         return self.status()
 
     def roll_back(self) -> EndpointStatus:
-        """Give all traffic back to the version before; the other stays for its log, until the next deployment."""
-        with self._alone():
-            before, new = self._both()
-            self._there.set_traffic({before: 100, new: 0})
+        """Route all traffic to the previous version. The new one, with its log, stays until the next deployment."""
+        with self._lock():
+            previous, new = self._previous_and_new()
+            self._resources.set_traffic({previous: 100, new: 0})
         return self.status()
 
     def renew_key(self, name: str) -> str:
-        """Replace the key of that name, primary or secondary, and return the new one."""
-        self.key()  # says so where there is no endpoint
-        self._there.renew_key(name)
-        return getattr(self._there.keys(), f"{name}_key")
+        """Replace the ``"primary"`` or ``"secondary"`` key and return the new one."""
+        self.key()  # raises an error if there is no endpoint
+        self._resources.renew_key(name)
+        return getattr(self._resources.keys(), f"{name}_key")
 
     def stop(self) -> EndpointStatus:
-        """Delete it, since Azure bills what is there; its next deployment has a new key."""
+        """Delete the endpoint, because Azure charges for it. The next deployment gets a new key."""
         if self.exists():
-            self._there.remove()
+            self._resources.delete_endpoint()
         return self.status()
 
     def exists(self) -> bool:
-        """Whether there is anything that costs."""
-        return self._there.endpoint() is not None
+        """Return whether the endpoint exists, even without a deployment."""
+        return self._resources.endpoint() is not None
 
     def logs(self, lines: int) -> str:
-        """The last lines that the deployment with the traffic logged, or the only one there is."""
-        endpoint = self._there.endpoint()
-        names = self._there.names() if endpoint else []
-        if not names:
-            raise EndpointError(f"{self._use_case} has no deployment in this workspace, so there is no log.")
-        return self._there.logs(_live(endpoint) or names[0], lines)
+        """Return the last log lines of the deployment with the most traffic, or of the only one."""
+        endpoint = self._resources.endpoint()
+        names = self._resources.deployment_names() if endpoint else []
+        if endpoint is None or not names:
+            raise EndpointError(
+                f"{self._use_case} has no deployment in this workspace, so there is no log. Run the deploy stage first."
+            )
+        return self._resources.logs(_live_deployment(endpoint) or names[0], lines)
 
     def key(self) -> str:
-        """The key that its clients send; EndpointError where it was never deployed."""
+        """Return the primary key.
+
+        Raises
+        ------
+        EndpointError
+            If the endpoint does not exist.
+        """
         if not self.exists():
-            raise EndpointError(f"{self._use_case} has no endpoint in this workspace, so no key. Run the chain first.")
-        return self._there.keys().primary_key
+            raise EndpointError(
+                f"{self._use_case} has no endpoint in this workspace, so there is no key. Run the deploy stage first."
+            )
+        return self._resources.keys().primary_key
 
-    # The parts of a deployment
-
-    def _alone_live(self, endpoint: Any) -> str | None:
-        """Deployment that serves, with all the traffic; what an earlier deployment left beside it is deleted."""
-        live = _live(endpoint)
-        left = [one for one in self._there.names() if one != live]
-        if live and any((endpoint.traffic or {}).get(one) for one in left):
-            self._there.set_traffic({live: 100, **dict.fromkeys(left, 0)})
-        for one in left:
-            self._there.delete(one)
+    def _remove_unfinished(self, endpoint: ManagedOnlineEndpoint) -> str | None:
+        """Route all traffic to the live deployment and delete the other one. Return the live deployment's name."""
+        live = _live_deployment(endpoint)
+        others = [name for name in self._resources.deployment_names() if name != live]
+        if live and any((endpoint.traffic or {}).get(name) for name in others):
+            self._resources.set_traffic({live: 100, **dict.fromkeys(others, 0)})
+        for name in others:
+            self._resources.delete_deployment(name)
         return live
 
-    def _both(self) -> tuple[str, str]:
-        """Deployment that was there before, and the one on its way in."""
-        there = self._there.deployments() if self.exists() else []
-        known = {one.name: (one.tags or {}).get(SINCE, "") for one in there}
-        if len(known) < 2:
+    def _previous_and_new(self) -> tuple[str, str]:
+        """Return the older and the newer deployment.
+
+        Raises
+        ------
+        EndpointError
+            If there are fewer than two deployments.
+        """
+        deployments = self._resources.deployments() if self.exists() else []
+        created = {deployment.name: (deployment.tags or {}).get(CREATED_TAG, "") for deployment in deployments}
+        if len(created) < 2:
             raise EndpointError(
                 f"{self._use_case} has no second version deployed at {self.name}, so its traffic cannot be moved. Set "
-                "endpoint_traffic below 100, promote another version and run the deploy stage: both then stay. Without "
-                "a second one, give the tag production back to the version before, and run the deploy stage."
+                "endpoint_traffic below 100, promote another version and run the deploy stage: both versions then "
+                "stay deployed. To return to an earlier version without this, move its production tag back and run "
+                "the deploy stage."
             )
-        before, new = sorted(known, key=known.get)
-        return before, new
+        previous, new = sorted(created, key=lambda name: created[name])
+        return previous, new
 
-    def _mirror(self, live: str, new: str) -> None:
-        """Show the new one a share of the requests for a while; its answers go nowhere, its failures show."""
-        self._there.set_traffic({live: 100, new: 0}, {new: round(self._parameters.endpoint_mirror)})
+    def _mirror_requests(self, live: str, new: str) -> None:
+        """Mirror a share of the requests to the new deployment for a while, to reveal failures."""
+        self._resources.set_traffic({live: 100, new: 0}, {new: round(self._parameters.endpoint_mirror)})
         threading.Event().wait(_MIRROR_SECONDS)
 
-    def _settled(self, check: Callable[[], object]) -> None:
-        """The front door may send some requests the old way for a moment."""
-        deadline, pause = time.monotonic() + _SETTLE_SECONDS, threading.Event()
+    def _check_until_propagated(self, check: Callable[[], object]) -> None:
+        """Repeat a failing check for a while: some requests still reach the old deployment after a traffic change."""
+        deadline, pause = time.monotonic() + _PROPAGATION_SECONDS, threading.Event()
         while True:
             try:
                 check()
@@ -219,44 +254,52 @@ class ManagedEndpoint:
             except EndpointError:
                 if time.monotonic() > deadline:
                     raise
-                pause.wait(_PAUSE_SECONDS)
+                pause.wait(_POLL_SECONDS)
 
     @contextlib.contextmanager
-    def _taken_back(self, live: str | None, new: str, doing: str) -> Iterator[None]:
-        """Take a deployment back where the body fails; the end of its log, which goes with it, is in the message."""
+    def _undo_on_failure(self, live: str | None, new: str, action: str) -> Iterator[None]:
+        """Remove the new deployment if the body fails, and add the end of its log to the error."""
         try:
             yield
         except Exception as error:
-            told = error if isinstance(error, MillraceError) else translate_error(error, doing)
-            came_up = f"Azure ML: could not {doing}: it came up, and did not answer as it should. {told}"
-            said = [str(told) if str(told).startswith("Azure ML") else came_up]
+            lines = [_failure_message(error, action)]
             try:
-                if new in self._there.names():
-                    said.append(self._there.log_for_the_record(new))
-                self._roll_back(live, new)
-                left = f"{live} serves on as before" if live else "nothing is left running"
-                said.append(f"The deployment {new} is taken back; {left}.")
+                if new in self._resources.deployment_names():
+                    lines.append(self._resources.save_log(new))
+                self._undo(live, new)
+                outcome = f"{live} keeps serving" if live else "nothing is left running"
+                lines.append(f"The deployment {new} was removed; {outcome}.")
             except MillraceError as second:
-                said.append(f"It could not be taken back: see to the endpoint {self.name} in the studio. {second}")
-            raise EndpointError("\n".join(said)) from error
+                lines.append(
+                    f"It could not be removed. Delete it from the endpoint {self.name} in the studio. {second}"
+                )
+            raise EndpointError("\n".join(lines)) from error
         except BaseException:
-            self._roll_back(live, new)
+            self._undo(live, new)
             raise
 
-    def _roll_back(self, live: str | None, new: str) -> None:
-        """Give all traffic back to what served before, and delete what failed; nothing is left running."""
+    def _undo(self, live: str | None, new: str) -> None:
+        """Route all traffic to the live deployment and delete the new one; without a live one, delete the endpoint."""
         if live is None:
-            self._there.remove()
+            self._resources.delete_endpoint()
             return
-        endpoint = self._there.endpoint()
-        failed = [new] if new in self._there.names() else []
+        endpoint = self._resources.existing_endpoint()
+        failed = [new] if new in self._resources.deployment_names() else []
         if (endpoint.traffic or {}).get(live) != 100 or endpoint.mirror_traffic:
-            self._there.set_traffic({live: 100, **dict.fromkeys(failed, 0)})
-        for one in failed:
-            self._there.delete(one)
+            self._resources.set_traffic({live: 100, **dict.fromkeys(failed, 0)})
+        for name in failed:
+            self._resources.delete_deployment(name)
 
 
-def _live(endpoint: Any) -> str | None:
-    """Deployment that has the traffic."""
-    traffic = endpoint.traffic or {}
-    return max(traffic, key=traffic.get) if any(traffic.values()) else None
+def _failure_message(error: Exception, action: str) -> str:
+    """Return the message for a failed deployment. The error of a failed check is explained as such."""
+    message = str(error if isinstance(error, MillraceError) else translate_error(error, action))
+    if message.startswith("Azure ML"):
+        return message
+    return f"Azure ML: could not {action}: the new version started, but failed its check. {message}"
+
+
+def _live_deployment(endpoint: Any) -> str | None:
+    """Return the deployment with the most traffic, or None if there is no traffic."""
+    traffic: dict[str, int] = endpoint.traffic or {}
+    return max(traffic, key=lambda name: traffic[name]) if any(traffic.values()) else None

@@ -1,4 +1,4 @@
-"""Environment: what jobs and endpoints run in, made of environment.yml, registered once for each content."""
+"""The environments of jobs and endpoints, made from environment.yml and registered once per content."""
 
 from __future__ import annotations
 
@@ -12,78 +12,103 @@ from typing import Any
 import yaml
 
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
+from lib.errors import DataError
 from lib.paths import ROOT
 
 NAME = "millrace"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
-_FILE = ROOT / "environment.yml"
-# Machines of the N series have an NVIDIA GPU.
-_GPU = re.compile(r"Standard_N[CDV]", re.IGNORECASE)
+_CONDA_FILE = ROOT / "environment.yml"
+# N-series machines have an NVIDIA GPU.
+_GPU_SIZE = re.compile(r"Standard_N[CDV]", re.IGNORECASE)
+_INFERENCE_SERVER = "azureml-inference-server-http"
 
 
 def conda_specification(vm_size: str = "") -> str:
-    """Conda specification for a machine: with a GPU, xgboost's wheel with CUDA takes the place of the one without."""
-    text = _FILE.read_text(encoding="utf-8")
-    return re.sub(r"\bxgboost-cpu==", "xgboost==", text) if _GPU.match(vm_size) else text
+    """Return the conda specification for a machine size: XGBoost with CUDA for GPU machines, without it for others."""
+    text = _CONDA_FILE.read_text(encoding="utf-8")
+    return re.sub(r"\bxgboost-cpu==", "xgboost==", text) if _GPU_SIZE.match(vm_size) else text
 
 
-def content_version(text: str) -> str:
-    """Version of an environment: a hash of what it is made of."""
-    return hashlib.sha256(f"{IMAGE}\n{text}".encode()).hexdigest()[:12]
+def content_version(specification: str) -> str:
+    """Return the version of an environment: a hash of its base image and specification."""
+    return hashlib.sha256(f"{IMAGE}\n{specification}".encode()).hexdigest()[:12]
 
 
-def python_version(text: str) -> str:
-    """Version of Python in a conda specification, ``"3.11"``."""
-    return re.search(r"- python=(\d+\.\d+)", text)[1]
+def python_version(specification: str) -> str:
+    r"""Return the Python version of a conda specification.
+
+    Examples
+    --------
+    >>> python_version("dependencies:\n  - python=3.11")
+    '3.11'
+    """
+    match = re.search(r"- python=(\d+\.\d+)", specification)
+    if match is None:
+        raise DataError(f"{_CONDA_FILE.name} names no Python version (- python=3.11). Write it anew: make lock")
+    return match[1]
 
 
 def get_or_register(workspace: Any, vm_size: str = "") -> Any:
-    """Environment for a machine, registered where its content is new.
+    """Return the environment for a machine size, and register it if its content is new.
 
     Parameters
     ----------
     workspace : azureml.core.Workspace
     vm_size : str
-        Of the cluster; empty for an endpoint.
+        Machine size of the cluster; empty for an endpoint.
 
     Returns
     -------
     azureml.core.Environment
-        With name and version.
     """
-    return _register_conda(workspace, NAME, conda_specification(vm_size))
+    return _get_or_register_conda(workspace, NAME, conda_specification(vm_size))
 
 
 def for_model(workspace: Any, folder: Path) -> Any:
-    """Environment of a model's own ``conda.yaml``, in which a job or an endpoint opens it, registered likewise."""
-    text = (folder / "conda.yaml").read_text(encoding="utf-8")
-    if not re.search(r"azureml-inference-server-http|azureml-defaults", text):
-        conda = yaml.safe_load(text)
-        pip = next((one["pip"] for one in conda["dependencies"] if isinstance(one, dict)), None)
-        if pip is None:
-            pip = []
-            conda["dependencies"].append({"pip": pip})
-        pip.append("azureml-inference-server-http")
-        text = yaml.safe_dump(conda, sort_keys=False)
-    return _register_conda(workspace, f"{NAME}-model", text)
+    """Return the environment of a model's own ``conda.yaml``, extended by an inference server.
+
+    Parameters
+    ----------
+    workspace : azureml.core.Workspace
+    folder : Path
+        The model folder.
+
+    Returns
+    -------
+    azureml.core.Environment
+    """
+    specification = (folder / "conda.yaml").read_text(encoding="utf-8")
+    if not re.search(rf"{_INFERENCE_SERVER}|azureml-defaults", specification):
+        specification = _add_pip_package(specification, _INFERENCE_SERVER)
+    return _get_or_register_conda(workspace, f"{NAME}-model", specification)
 
 
-def _register_conda(workspace: Any, name: str, text: str) -> Any:
+def _add_pip_package(specification: str, package: str) -> str:
+    conda = yaml.safe_load(specification)
+    pip_section = next((entry for entry in conda["dependencies"] if isinstance(entry, dict)), None)
+    if pip_section is None:
+        pip_section = {"pip": []}
+        conda["dependencies"].append(pip_section)
+    pip_section["pip"].append(package)
+    return yaml.safe_dump(conda, sort_keys=False)
+
+
+def _get_or_register_conda(workspace: Any, name: str, specification: str) -> Any:
     from azureml.core import Environment
 
-    version = content_version(text)
+    version = content_version(specification)
     with translate_errors(f"find the environment {name}, version {version}"):
         try:
             return Environment.get(workspace, name, version)
         except Exception as error:
             if not is_not_found(error):
                 raise
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "environment.yml"
-        file.write_text(text, encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "environment.yml"
+        file.write_text(specification, encoding="utf-8")
         environment = Environment.from_conda_specification(name, str(file))
     environment.version = version
     environment.docker.base_image = IMAGE
-    log = logging.getLogger("azureml.core.environment")
-    log.setLevel(logging.ERROR)  # it warns of every version that is set on purpose
+    # azureml-core warns about every version that is set explicitly.
+    logging.getLogger("azureml.core.environment").setLevel(logging.ERROR)
     return retry(lambda: environment.register(workspace), f"register the environment {name}")

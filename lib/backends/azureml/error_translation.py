@@ -1,7 +1,7 @@
-"""Explain: what an error of Azure means for a person, and whether trying once more can help.
+"""Translation of Azure's exceptions into messages for data scientists, and retries of transient failures.
 
-The SDKs raise a dozen unrelated families of exceptions. All that counts is the status and the code of the answer, and
-where neither is there, a few words of the text; `explanations` is the one table from those to what to do.
+The Azure SDKs raise a dozen unrelated families of exceptions. Only the HTTP status, the error code and the text of an
+exception are used here. `known_errors` is the one table that maps them to explanations.
 """
 
 from __future__ import annotations
@@ -16,74 +16,75 @@ from lib.backends.azureml.known_errors import KNOWN_ERRORS, UNKNOWN_ERROR, Known
 from lib.errors import MillraceError
 
 T = TypeVar("T")
-_ATTEMPTS = 5
-_LONGEST_WAIT_SECONDS = 60.0
-_LONGEST_TEXT = 600
-_CLIENTS = ("azure", "azureml", "mlflow", "msal", "msrest", "requests", "urllib3")
-_ABSENT = re.compile(r"not found|cannot find|does ?n.t exist|no dataset", re.IGNORECASE)
+_MAX_ATTEMPTS = 5
+_MAX_WAIT_SECONDS = 60.0
+_MAX_TEXT_LENGTH = 600
+_CLIENT_PACKAGES = ("azure", "azureml", "mlflow", "msal", "msrest", "requests", "urllib3")
+_NOT_FOUND = re.compile(r"not found|cannot find|does ?n.t exist|no dataset", re.IGNORECASE)
 _STATUS_IN_TEXT = re.compile(
     r"(?:status(?:[ _]?code)?|HTTP(?:/1.1)?|error|code|failed)[\"': =(]{1,4}([45]\d\d)\b", re.IGNORECASE
 )
+# azureml-core wraps the message in several lines of other fields.
+_MESSAGE_PATTERNS = (r"\"message\": \"(.+?)\"\s*[,}\n]", r"Message: (.+?)(?:\n\t?[A-Z]\w+ |\Z)")
 
 
 def identify_error(error: BaseException) -> KnownError:
-    """What an exception means, by everything that its chain of causes says."""
-    statuses, text = _said(error)
-    return next((one for one in KNOWN_ERRORS if one.fits(statuses, text)), UNKNOWN_ERROR)
+    """Return the known error that matches an exception and its causes, or `UNKNOWN_ERROR`."""
+    statuses, text = _statuses_and_text(error)
+    return next((known for known in KNOWN_ERRORS if known.matches(statuses, text)), UNKNOWN_ERROR)
 
 
 def is_not_found(error: BaseException) -> bool:
-    """Whether an exception says that what was looked for is not there."""
-    statuses, text = _said(error)
-    return 404 in statuses or (not statuses and _ABSENT.search(text) is not None)
+    """Return whether an exception reports that the requested resource does not exist."""
+    statuses, text = _statuses_and_text(error)
+    return 404 in statuses or (not statuses and _NOT_FOUND.search(text) is not None)
 
 
-def translate_error(error: BaseException, doing: str) -> MillraceError:
-    """Error for a person.
+def translate_error(error: BaseException, action: str) -> MillraceError:
+    """Translate an SDK exception into an error for the user.
 
     Parameters
     ----------
     error : Exception
-        Of an SDK.
-    doing : str
-        What was tried: ``"find the workspace mlw"``.
+    action : str
+        The failed action as an infinitive without "to", such as ``"find the workspace mlw"``.
     """
-    found = identify_error(error)
-    own = error_text(error)
-    return found.kind(f"Azure ML: could not {doing}. {found.meaning} Azure says: {own}")
+    known = identify_error(error)
+    return known.error_type(f"Azure ML: could not {action}. {known.meaning} Azure says: {error_text(error)}")
 
 
 @contextlib.contextmanager
-def translate_errors(doing: str) -> Iterator[None]:
-    """Raise what the body raises as an error for a person; those on purpose pass."""
+def translate_errors(action: str) -> Iterator[None]:
+    """Translate every exception of the body, except Millrace's own errors and interrupts."""
     try:
         yield
     except (MillraceError, KeyboardInterrupt, GeneratorExit, SystemExit):
         raise
     except Exception as error:
-        raise translate_error(error, doing) from error
+        raise translate_error(error, action) from error
 
 
 @contextlib.contextmanager
-def translate_known_errors(doing: str) -> Iterator[None]:
-    """Explain what Azure is known to refuse; any other exception of the body, a mistake in its code, passes."""
+def translate_known_errors(action: str) -> Iterator[None]:
+    """Translate known errors of the Azure clients. Other exceptions are bugs in the body and are raised unchanged."""
     try:
         yield
     except Exception as error:
-        if type(error).__module__.partition(".")[0] in _CLIENTS and identify_error(error) is not UNKNOWN_ERROR:
-            raise translate_error(error, doing) from error
+        is_client_error = type(error).__module__.partition(".")[0] in _CLIENT_PACKAGES
+        if is_client_error and identify_error(error) is not UNKNOWN_ERROR:
+            raise translate_error(error, action) from error
         raise
 
 
-def retry(call: Callable[[], T], doing: str, attempts: int = _ATTEMPTS, sleep: Callable = time.sleep) -> T:
-    """Result of a call that may be repeated, tried again where the failure can pass.
+def retry(call: Callable[[], T], action: str, attempts: int = _MAX_ATTEMPTS, sleep: Callable = time.sleep) -> T:
+    """Call an idempotent function, and repeat it after transient failures.
 
-    The SDKs repeat single requests themselves; this is for what they give up on, or never repeat.
+    The SDKs repeat single requests. This function handles the failures that they do not repeat.
 
     Raises
     ------
     MillraceError
-        Explained, after the last attempt or at the first failure that stays.
+        The translated error: of the last attempt, or of the first failure that is not transient.
     """
     for attempt in range(1, attempts + 1):
         try:
@@ -91,65 +92,73 @@ def retry(call: Callable[[], T], doing: str, attempts: int = _ATTEMPTS, sleep: C
         except MillraceError:
             raise
         except Exception as error:
-            if attempt == attempts or not identify_error(error).again:
-                raise translate_error(error, doing) from error
+            if attempt == attempts or not identify_error(error).retryable:
+                raise translate_error(error, action) from error
             sleep(_wait_seconds(error, attempt))
     raise AssertionError("unreachable")
 
 
 def _wait_seconds(error: BaseException, attempt: int) -> float:
-    """What ``Retry-After`` asks for, else twice as long each time."""
-    for one in _chain(error):
-        headers = getattr(getattr(one, "response", None), "headers", None) or {}
+    """Return the wait that ``Retry-After`` requests, otherwise an exponential backoff."""
+    for cause in _causes(error):
+        headers = getattr(getattr(cause, "response", None), "headers", None) or {}
         try:
-            return min(float(headers.get("Retry-After", "")), _LONGEST_WAIT_SECONDS)
+            return min(float(headers.get("Retry-After", "")), _MAX_WAIT_SECONDS)
         except (TypeError, ValueError):
             continue
-    return min(2.0 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
+    return min(2.0 ** (attempt - 1), _MAX_WAIT_SECONDS)
 
 
 def error_text(error: BaseException) -> str:
-    """What an exception says, in one line: of azureml-core's many lines the message, else the beginning."""
+    """Return the message of an exception on one line, shortened if it is long."""
     text = str(getattr(error, "message", None) or error).strip()
-    patterns = (r"\"message\": \"(.+?)\"\s*[,}\n]", r"Message: (.+?)(?:\n\t?[A-Z]\w+ |\Z)")
-    said = next(filter(None, (re.search(one, text, re.DOTALL) for one in patterns)), None)
-    line = " ".join((said[1] if said else text).replace("\\n", " ").split())
-    return (line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]} ...") or type(error).__name__
+    matches = (re.search(pattern, text, re.DOTALL) for pattern in _MESSAGE_PATTERNS)
+    match = next(filter(None, matches), None)
+    line = " ".join((match[1] if match else text).replace("\\n", " ").split())
+    if len(line) > _MAX_TEXT_LENGTH:
+        line = f"{line[:_MAX_TEXT_LENGTH]} ..."
+    return line or type(error).__name__
 
 
-def _said(error: BaseException) -> tuple[set[int], str]:
-    """Statuses and words of an exception and of what caused it, as far back as the first answer of Azure's."""
-    statuses, words = set(), []
-    for one in _chain(error):
-        statuses = set(_statuses(one))
-        code = getattr(getattr(one, "error", None), "code", "") or getattr(one, "error_code", "")
-        words += [type(one).__name__, str(code), str(one)]
-        response = getattr(one, "response", None)
-        words.append(str(getattr(getattr(response, "request", None), "url", "")))
-        if statuses:  # what came before it, a 404 that led to the attempt to make the thing, was dealt with
+def _statuses_and_text(error: BaseException) -> tuple[set[int], str]:
+    """Collect the HTTP statuses and the text of an exception and its causes.
+
+    The search ends at the first exception with a status. Earlier ones were handled: a 404, for example, made the
+    caller create the missing resource.
+    """
+    statuses: set[int] = set()
+    words: list[str] = []
+    for cause in _causes(error):
+        code = getattr(getattr(cause, "error", None), "code", "") or getattr(cause, "error_code", "")
+        request = getattr(getattr(cause, "response", None), "request", None)
+        words += [type(cause).__name__, str(code), str(cause), str(getattr(request, "url", ""))]
+        statuses = set(_http_statuses(cause))
+        if statuses:
             break
     text = "\n".join(words)
     if not statuses:
-        statuses = {int(one) for one in _STATUS_IN_TEXT.findall(text)[:1]}
+        statuses = {int(status) for status in _STATUS_IN_TEXT.findall(text)[:1]}
     return statuses, text
 
 
-def _statuses(error: Any) -> Iterator[int]:
-    for value in (
+def _http_statuses(error: Any) -> Iterator[int]:
+    """Yield the HTTP error statuses of a single exception."""
+    for status in (
         getattr(error, "status_code", None),
         getattr(getattr(error, "response", None), "status_code", None),
-        # MLflow gives every error of its own the status 500; only a RestException's was on the wire.
+        # MLflow gives its local errors the status 500. Only a RestException comes from a server.
         error.get_http_status_code() if type(error).__name__ == "RestException" else None,
     ):
-        if isinstance(value, int) and value >= 400:
-            yield value
+        if isinstance(status, int) and status >= 400:
+            yield status
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and its chain of causes, each once."""
     seen: set[int] = set()
-    following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
-        yield following
-        inner = getattr(following, "inner_exception", None)
-        following = inner if isinstance(inner, BaseException) else following.__cause__ or following.__context__
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        inner = getattr(current, "inner_exception", None)
+        current = inner if isinstance(inner, BaseException) else current.__cause__ or current.__context__

@@ -1,4 +1,4 @@
-"""Running: a stage's notebook as a job on a cluster; its executed copy, its outputs and its log come back."""
+"""Execution of a stage's notebooks as jobs on a cluster."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from lib import errors
 from lib.backends.azureml import cost, environment
 from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
-from lib.backends.azureml.datasets import DATASET
+from lib.backends.azureml.datasets import DATASET_URI
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
-from lib.backends.azureml.job_log import LogReader
+from lib.backends.azureml.job_log import LOG_FILE, LogReader
 from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
 from lib.backends.azureml.snapshot import pack
 from lib.data.endings import PARQUET_SUFFIXES, TEXT_SUFFIXES
@@ -27,27 +27,29 @@ if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
-    from lib.backends.azureml.datasets import Tables
+    from lib.backends.azureml.datasets import Datasets
     from lib.parameters import Parameters
 
 _POLL_SECONDS = 3.0
-_ATTEMPTS = 3
-_QUEUE_MINUTES = 120
-_QUOTA_POLLS = 20
-# Azure puts the end of the log behind it, in which any word can stand.
-_OWN_FAULT = re.compile(r"exit(ed with)?( status)? code", re.IGNORECASE)
+_MAX_ATTEMPTS = 3
+_MAX_QUEUE_MINUTES = 120
+_POLLS_PER_QUEUE_CHECK = 20
+_QUEUED_STATUSES = ("Queued", "NotStarted", "Preparing", "Starting")
+_LOG_TAIL_LINES = 5
+# The notebook's process ended with an exit code. Azure appends the end of the log, which may contain any words.
+_EXIT_CODE = re.compile(r"exit(ed with)?( status)? code", re.IGNORECASE)
 
-# Submitting walks and hashes folders and keeps a cache in the home folder; it is not made for threads.
-_submitting = threading.Lock()
+# Submission hashes folders and keeps a cache in the home folder, and is not thread-safe.
+_submission_lock = threading.Lock()
 
 
 class NotebookFailed(StageError):
-    """A cell of the notebook raised, in the job.
+    """A cell of a notebook raised an exception in the job.
 
     Attributes
     ----------
     exit_code : int
-        That of the error which the cell raised, where it was raised on purpose.
+        Exit code of a Millrace error; 1 for any other exception.
     """
 
     def __init__(self, message: str, exit_code: int = 1):
@@ -56,12 +58,14 @@ class NotebookFailed(StageError):
 
 
 class ClusterExecutor:
-    """Executes the notebooks of a stage on its cluster, several at once.
+    """An executor that runs the notebooks of a stage as jobs, several at once; see `backends.base.NotebookExecutor`.
 
     Parameters
     ----------
-    connection, tables, clusters, meter
-        Parts of the backend.
+    connection : Connection
+    datasets : Datasets
+    clusters : Clusters
+    meter : Meter
     parameters : Parameters
     stage : str
     """
@@ -69,15 +73,20 @@ class ClusterExecutor:
     def __init__(
         self,
         connection: Connection,
-        tables: Tables,
+        datasets: Datasets,
         clusters: Clusters,
         meter: Meter,
         parameters: Parameters,
         stage: str,
     ):
-        self._connection, self._tables, self._clusters, self._meter = connection, tables, clusters, meter
+        self._connection, self._datasets, self._clusters, self._meter = connection, datasets, clusters, meter
         self._parameters, self._stage = parameters, stage
-        self.slots = clusters.places(stage)
+        self.slots = clusters.slots(stage)
+
+    @property
+    def cluster(self) -> Any:
+        """The stage's cluster, which is created if it does not exist."""
+        return self._clusters.get_or_create(self._clusters.name_for(self._stage))
 
     def execute(
         self,
@@ -89,165 +98,196 @@ class ClusterExecutor:
         cancelled: threading.Event,
         report: Callable[[str], None],
     ) -> None:
-        """Execute a notebook as a job, and wait for it; see `backends.base.NotebookExecutor`.
+        """Execute a notebook as a job and wait until it ends; see `backends.base.NotebookExecutor`.
 
-        A job that ends for want of its machine, or by an error of Azure's own, is submitted anew.
+        A job that fails because of its machine or an Azure error is submitted again.
         """
         timeout_minutes = timeout_minutes or cost.MAX_JOB_MINUTES
-        for attempt in range(1, _ATTEMPTS + 1):
-            run = self._submitted(notebook, executed, parameters, timeout_minutes)
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            run = self._submit(notebook, executed, parameters, timeout_minutes)
             report(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
-            try:
-                status = self.followed(run, timeout_minutes, cancelled, report)
-            except BaseException:
-                cancel_job(run, report)
-                try:
-                    self._bring_back(run, executed)
-                except MillraceError as error:  # why it ended counts more than what it left
-                    report(str(error))
-                raise
-            failure = self._bring_back(run, executed)
+            status = self._wait_or_cancel(run, executed, timeout_minutes, cancelled, report)
+            cell_failure = self._download_results(run, executed)
             if status == "Completed":
                 return
-            said = "" if failure else ending(run, status)
-            error = self._failure(run, status, failure, said, executed)
-            # What the notebook did it does again; what happened to the machine need not.
-            passes = said and not _OWN_FAULT.search(said) and identify_error(StageError(said)).again
-            if not passes or attempt == _ATTEMPTS:
+            message = "" if cell_failure else job_error_message(run, status)
+            error = self._job_error(run, status, cell_failure, message, executed)
+            if attempt == _MAX_ATTEMPTS or not _is_transient(message):
                 raise error
-            report(f"{error} It is submitted again ({attempt + 1} of {_ATTEMPTS}).")
+            report(f"{error} Submitting it again ({attempt + 1} of {_MAX_ATTEMPTS}).")
 
-    @property
-    def cluster(self) -> Any:
-        """Cluster of the stage, made where it is not there."""
-        return self._clusters.get(self._clusters.name_for(self._stage))
-
-    def _submitted(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
+    def _submit(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
         from azureml.core import Experiment, ScriptRunConfig
 
-        parameters = self._resolved(parameters)
+        parameters = self._register_tables(parameters)
         cluster = self.cluster
-        with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submitting:
-            surroundings = environment.get_or_register(self._connection.workspace, cluster.vm_size)
+        with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submission_lock:
+            job_environment = environment.get_or_register(self._connection.workspace, cluster.vm_size)
             pack(Path(folder), notebook, executed.name, parameters)
             config = ScriptRunConfig(
                 source_directory=folder,
                 command=["python", "-m", "lib.backends.azureml.notebook_job"],
                 compute_target=cluster,
-                environment=surroundings,
+                environment=job_environment,
                 max_run_duration_seconds=int(timeout_minutes * 60),
             )
             config.run_config.environment_variables["MLFLOW_DISABLE_TELEMETRY"] = "true"
             for name, value in parameters.items():
-                if isinstance(value, str) and DATASET.fullmatch(value):
-                    # Named as its input, a dataset shows in the job's lineage.
-                    config.run_config.data[name] = self._tables.dataset(value).as_named_input(name)
+                if isinstance(value, str) and DATASET_URI.fullmatch(value):
+                    # Declared as an input, a dataset appears in the job's lineage.
+                    config.run_config.data[name] = self._datasets.get(value).as_named_input(name)
             tags = {"stage": self._stage, "run_name": str(parameters.get("run_name", ""))}
             with translate_errors(f"submit {notebook.name}"):
                 experiment = Experiment(self._connection.workspace, self._parameters.name)
                 return experiment.submit(config, tags={name: value for name, value in tags.items() if value})
 
-    def _resolved(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters as the job needs them: a table on this machine is named by its address in the store."""
+    def _register_tables(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Register the local tables that parameters name, and replace their paths by dataset addresses."""
         resolved = dict(parameters)
         if "data" in resolved:
-            resolved["data"] = self._address(resolved["data"], resolved.get("encoding") or "")
+            resolved["data"] = self._register_table(resolved["data"], resolved.get("encoding") or "")
         if "options" in resolved:
-            resolved["options"] = {name: self._address(value) for name, value in resolved["options"].items()}
+            resolved["options"] = {name: self._register_table(value) for name, value in resolved["options"].items()}
         return resolved
 
-    def _address(self, value: Any, encoding: str = "") -> Any:
+    def _register_table(self, value: Any, encoding: str = "") -> Any:
+        """Return the dataset address if a value is the path of a local table; otherwise the value itself."""
         is_table = isinstance(value, str) and value.lower().endswith(TEXT_SUFFIXES + PARQUET_SUFFIXES)
-        return self._tables.registered(value, encoding) if is_table and resolve(value).is_file() else value
+        return self._datasets.ensure_registered(value, encoding) if is_table and resolve(value).is_file() else value
 
-    def followed(
+    def _wait_or_cancel(
+        self,
+        run: Any,
+        executed: Path,
+        timeout_minutes: float,
+        cancelled: threading.Event,
+        report: Callable[[str], None],
+    ) -> str:
+        """Wait for a job and return its final status. If waiting fails, cancel the job and save its results."""
+        try:
+            return self.wait_for_job(run, timeout_minutes, cancelled, report)
+        except BaseException:
+            cancel_job(run, report)
+            try:
+                self._download_results(run, executed)
+            except MillraceError as error:  # the original error is more important
+                report(str(error))
+            raise
+
+    def wait_for_job(
         self, run: Any, timeout_minutes: float, cancelled: threading.Event, report: Callable[[str], None]
     ) -> str:
-        """Status that a job ended with; whatever has to end it before is raised."""
-        log, seen, queued_polls = LogReader(run, report), "", 0
+        """Wait until a job ends, and return its final status.
+
+        Parameters
+        ----------
+        run : azureml.core.Run
+        timeout_minutes : float
+            Time limit from the start of the job.
+        cancelled : Event
+            Once set, waiting ends with an error.
+        report : callable
+            Receives the status changes and the lines of the log.
+
+        Raises
+        ------
+        StageError
+            If the caller has to cancel the job: on a timeout, a cancellation, a cost above ``max_cost``, or a cluster
+            that does not provide a machine.
+        """
+        log = LogReader(run, report)
+        last_status, queued_polls = "", 0
         submitted, started = time.monotonic(), None
-        hourly = (
-            cost.hourly_price(self._clusters.machine_for(self._stage), self._parameters.prices)
-            if self._priced()
-            else 0.0
-        )
+        hourly = self._hourly_price()
         while True:
-            status = retry(run.get_status, f"ask how job {run.id} is")
-            if status != seen:
-                report(f"{status.lower()}")
-                seen = status
-            if status in ("Running", "Finalizing") or status in TERMINAL_STATUSES:
+            status = retry(run.get_status, f"get the status of job {run.id}")
+            if status != last_status:
+                report(status.lower())
+                last_status = status
+            if status in ("Running", "Finalizing", *TERMINAL_STATUSES):
                 started = started or time.monotonic()
-                log.read()
-                self._meter.note(run.id, time.monotonic() - started, hourly)
+                log.report_new_lines()
+                self._meter.record(run.id, time.monotonic() - started, hourly)
             if status in TERMINAL_STATUSES:
                 return status
-            queued_polls = queued_polls + 1 if status in ("Queued", "NotStarted", "Preparing", "Starting") else 0
-            if queued_polls and queued_polls % _QUOTA_POLLS == 0:
-                self._see_why_it_waits(run, submitted, report)
+            queued_polls = queued_polls + 1 if status in _QUEUED_STATUSES else 0
+            if queued_polls and queued_polls % _POLLS_PER_QUEUE_CHECK == 0:
+                self._check_queue(run, submitted, report)
             if started and time.monotonic() - started > timeout_minutes * 60:
                 raise StageError(
-                    f"The notebook did not end within {timeout_minutes:g} minutes, so job {run.id} is cancelled. "
-                    "Give it more time, fewer rows or a larger machine."
+                    f"The notebook did not finish within {timeout_minutes:g} minutes, so job {run.id} is cancelled. "
+                    "Raise timeout_minutes, use fewer rows, or choose a larger machine."
                 )
             if cancelled.wait(_POLL_SECONDS):
-                raise StageError(f"Job {run.id} was cancelled, as asked.")
+                raise StageError(f"Job {run.id} was cancelled, as requested.")
 
-    def _priced(self) -> bool:
-        return self._clusters.machine_for(self._stage) in (self._parameters.prices or {})
+    def _hourly_price(self) -> float:
+        """Return the price of the stage's machine, or 0 if it has no price."""
+        machine, prices = self._clusters.machine_for(self._stage), self._parameters.prices or {}
+        return cost.hourly_price(machine, prices) if machine in prices else 0.0
 
-    def _see_why_it_waits(self, run: Any, submitted: float, report: Callable[[str], None]) -> None:
-        name = self._clusters.name_for(self._stage)
-        trouble, minutes = self._clusters.trouble(name), (time.monotonic() - submitted) / 60
-        if trouble:
-            found = identify_error(StageError(trouble))
-            raise StageError(f"The cluster {name} gets no machine. {found.meaning} Azure says: {trouble}")
-        if minutes > _QUEUE_MINUTES:
+    def _check_queue(self, run: Any, submitted: float, report: Callable[[str], None]) -> None:
+        """Raise an error if a queued job cannot expect a machine; otherwise report how long it has waited."""
+        cluster, minutes = self._clusters.name_for(self._stage), (time.monotonic() - submitted) / 60
+        message = self._clusters.allocation_errors(cluster)
+        if message:
+            meaning = identify_error(StageError(message)).meaning
+            raise StageError(f"The cluster {cluster} cannot allocate a machine. {meaning} Azure says: {message}")
+        if minutes > _MAX_QUEUE_MINUTES:
             raise StageError(
-                f"Job {run.id} has waited {minutes:.0f} minutes for a machine of {name}, so it is cancelled. Choose "
+                f"Job {run.id} has waited {minutes:.0f} minutes for a machine of {cluster}, so it is cancelled. Choose "
                 "another gpu_vm_size, or vm_priority: dedicated."
             )
-        report(f"waits for a machine of {name} since {minutes:.0f} minutes")
+        report(f"has waited {minutes:.0f} minutes for a machine of {cluster}")
 
-    def _bring_back(self, run: Any, executed: Path) -> dict[str, Any] | None:
-        """Bring the executed notebook and the log; what a cell raised, where one did."""
-        with translate_errors(f"bring the outputs of job {run.id}"):
-            there = run.get_file_names()
-            for name in there:
+    def _download_results(self, run: Any, executed: Path) -> dict[str, Any] | None:
+        """Download the executed notebook and the log. Return the exception of the cell that failed, if one did."""
+        with translate_errors(f"download the outputs of job {run.id}"):
+            files = run.get_file_names()
+            for name in files:
                 if name == f"{OUTPUTS_FOLDER}/{executed.name}":
                     run.download_file(name, str(executed))
-                elif name.endswith("std_log.txt"):
+                elif name.endswith(LOG_FILE):
                     run.download_file(name, str(executed.with_suffix(".log")))
-            if f"{OUTPUTS_FOLDER}/{FAILURE_FILE}" not in there:
+            if f"{OUTPUTS_FOLDER}/{FAILURE_FILE}" not in files:
                 return None
-            with tempfile.TemporaryDirectory() as scratch:
-                file = Path(scratch) / FAILURE_FILE
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / FAILURE_FILE
                 run.download_file(f"{OUTPUTS_FOLDER}/{FAILURE_FILE}", str(file))
                 return json.loads(file.read_text(encoding="utf-8"))
 
-    def _failure(
-        self, run: Any, status: str, failure: dict[str, Any] | None, said: str, executed: Path
+    def _job_error(
+        self, run: Any, status: str, cell_failure: dict[str, Any] | None, message: str, executed: Path
     ) -> MillraceError:
-        """What a person needs of a job that did not complete."""
-        where = f"Notebook: {display_path(executed)}" if executed.is_file() else f"The job: {run.get_portal_url()}"
-        if failure is not None:
-            kind = getattr(errors, failure["name"], None)
-            on_purpose = isinstance(kind, type) and issubclass(kind, MillraceError)
-            what = failure["text"] if on_purpose else f"{failure['name']}: {failure['text']}"
-            first = (failure["source"].strip().splitlines() or [""])[0]
-            cell = f"Cell [{failure['cell']}]: {first}"
-            return NotebookFailed("\n".join([what, where, cell]), kind.exit_code if on_purpose else 1)
+        """Return the error for a job that did not complete."""
+        location = f"Notebook: {display_path(executed)}" if executed.is_file() else f"Job: {run.get_portal_url()}"
+        if cell_failure is not None:
+            return _cell_error(cell_failure, location)
         if status == "Canceled":
-            return StageError(f"Job {run.id} {CANCELLED_EXTERNALLY}\n{where}")
-        found = identify_error(StageError(said))
+            return StageError(f"Job {run.id} {CANCELLED_EXTERNALLY}\n{location}")
+        meaning = identify_error(StageError(message)).meaning
         log = executed.with_suffix(".log")
-        tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:] if log.is_file() else []
-        return StageError(
-            "\n".join([f"Job {run.id} {status.lower()}. {found.meaning} Azure says: {said}", where, *tail])
-        )
+        log_lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
+        summary = f"Job {run.id} ended as {status.lower()}. {meaning} Azure says: {message}"
+        return StageError("\n".join([summary, location, *log_lines[-_LOG_TAIL_LINES:]]))
 
 
-def ending(run: Any, status: str) -> str:
-    """What Azure says of a job that did not complete."""
-    details = retry(run.get_details, f"ask how job {run.id} ended")
-    return ((details.get("error") or {}).get("error") or {}).get("message") or f"it ended as {status}"
+def _cell_error(cell_failure: Mapping[str, Any], location: str) -> NotebookFailed:
+    """Return the error for an exception that a cell raised. Only a Millrace error is shown without its type."""
+    error_type = getattr(errors, cell_failure["name"], None)
+    message, exit_code = f"{cell_failure['name']}: {cell_failure['text']}", 1
+    if isinstance(error_type, type) and issubclass(error_type, MillraceError):
+        message, exit_code = cell_failure["text"], error_type.exit_code
+    first_line = (cell_failure["source"].strip().splitlines() or [""])[0]
+    return NotebookFailed(f"{message}\n{location}\nCell [{cell_failure['cell']}]: {first_line}", exit_code)
+
+
+def _is_transient(message: str) -> bool:
+    """Return whether a job may succeed the next time. If its process failed, it would fail again."""
+    return bool(message) and not _EXIT_CODE.search(message) and identify_error(StageError(message)).retryable
+
+
+def job_error_message(run: Any, status: str) -> str:
+    """Return Azure's error message for a job that did not complete."""
+    details = retry(run.get_details, f"read the error of job {run.id}")
+    return ((details.get("error") or {}).get("error") or {}).get("message") or f"the job ended as {status.lower()}"

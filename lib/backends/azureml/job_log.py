@@ -1,4 +1,4 @@
-"""Logs: what a job prints, told while it runs."""
+"""The log of a running job."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ import requests
 
 from lib.backends.azureml.error_translation import retry
 
-_LOG = "std_log.txt"
-_SECONDS = 30
+LOG_FILE = "std_log.txt"
+_TIMEOUT_SECONDS = 30
 
 
 class LogReader:
-    """Reads on in a job's log where it stopped.
+    """A reader that reports each line of a job's log once.
 
     Parameters
     ----------
     run : azureml.core.Run
     report : callable
-        Gets each whole line once.
+        Receives each complete line.
     """
 
     def __init__(self, run: Any, report: Callable[[str], None]):
         self._run, self._report = run, report
-        self._told = 0
+        self._bytes_read = 0
 
-    def read(self) -> None:
-        """Tell what is new."""
-        logs = retry(self._run.get_details, f"read the log of job {self._run.id}").get("logFiles") or {}
-        uri = next((uri for name, uri in sorted(logs.items()) if name.endswith(_LOG)), None)
+    def report_new_lines(self) -> None:
+        """Report the complete lines that were added since the last call."""
+        files = retry(self._run.get_details, f"read the log of job {self._run.id}").get("logFiles") or {}
+        uri = next((uri for name, uri in sorted(files.items()) if name.endswith(LOG_FILE)), None)
         if uri is None:
             return
-        answer = requests.get(uri, headers={"Range": f"bytes={self._told}-"}, timeout=_SECONDS)
-        if answer.status_code not in (200, 206):
-            return  # nothing new (416), or not there yet: the next look will see it, and the whole log is brought last
-        text = answer.content if answer.status_code == 206 else answer.content[self._told :]
-        whole = text[: text.rfind(b"\n") + 1]
-        self._told += len(whole)
-        for line in whole.decode("utf-8", "replace").splitlines():
+        response = requests.get(uri, headers={"Range": f"bytes={self._bytes_read}-"}, timeout=_TIMEOUT_SECONDS)
+        if response.status_code not in (200, 206):
+            # There is nothing new (416) or no log yet. The complete log is downloaded when the job has ended.
+            return
+        text = response.content if response.status_code == 206 else response.content[self._bytes_read :]
+        complete = text[: text.rfind(b"\n") + 1]
+        self._bytes_read += len(complete)
+        for line in complete.decode("utf-8", "replace").splitlines():
             if line.strip():
                 self._report(line)

@@ -1,6 +1,6 @@
-"""Registry: the files of a model version, as Azure keeps them.
+"""Download of the files of a registered model.
 
-Versions and their tags are MLflow's, on Azure too: the registry that azureml-core's ``Model`` shows is the same one.
+Model versions and their tags are managed with MLflow. azureml-core's ``Model`` shows the same registry.
 """
 
 from __future__ import annotations
@@ -12,31 +12,36 @@ from typing import Any
 
 from lib.backends.azureml.error_translation import retry
 
-_ARTIFACTS = re.compile(r"/runs/(?P<run>[^/]+)/artifacts/(?P<path>.+?)/?$")
+_RUN_ARTIFACT = re.compile(r"/runs/(?P<run>[^/]+)/artifacts/(?P<path>.+?)/?$")
 
 
-def downloaded(workspace: Any, source: str) -> Path:
-    """Local copy of a model's folder.
+def download_model(workspace: Any, source: str) -> Path:
+    """Download a model folder.
 
-    azureml-mlflow 1.62 compares paths by their beginnings: where a model's code has both ``pages.py`` and a folder
-    ``pages``, it takes the file for a folder and leaves it out. So the run's own client brings the files.
+    The run's client downloads the files, because azureml-mlflow 1.62 compares path prefixes: if a folder contains
+    ``pages.py`` and ``pages/``, it takes ``pages.py`` for a folder and omits it.
 
     Parameters
     ----------
     workspace : azureml.core.Workspace
     source : str
-        ``azureml://.../runs/<run>/artifacts/<path>``; an address of another form is MLflow's to read.
+        ``azureml://.../runs/<run>/artifacts/<path>``. MLflow downloads URIs of any other form.
+
+    Returns
+    -------
+    Path
+        The local copy of the folder.
     """
-    found = _ARTIFACTS.search(source)
-    if found is None:
+    match = _RUN_ARTIFACT.search(source)
+    if match is None:
         import mlflow
 
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
     folder = Path(tempfile.mkdtemp(prefix="model-"))
 
-    def bring() -> None:
-        run = workspace.get_run(found["run"])
-        run.download_files(prefix=f"{found['path']}/", output_directory=str(folder), append_prefix=True)
+    def download() -> None:
+        run = workspace.get_run(match["run"])
+        run.download_files(prefix=f"{match['path']}/", output_directory=str(folder), append_prefix=True)
 
-    retry(bring, f"bring the model's files of the run {found['run']}")
-    return folder / found["path"]
+    retry(download, f"download the model files of run {match['run']}")
+    return folder / match["path"]

@@ -1,4 +1,7 @@
-"""The Azure resources of an endpoint and its deployments: read, written and deleted; `endpoint` decides when."""
+"""An online endpoint and its deployments as Azure resources: reading, writing and deleting them.
+
+`endpoint` decides what to do and in which order.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,28 @@ from lib.backends.azureml.snapshot import pack_serving
 from lib.errors import EndpointError, MillraceError
 
 if TYPE_CHECKING:
+    from azure.ai.ml.entities import EndpointAuthKeys, ManagedOnlineDeployment, ManagedOnlineEndpoint
+
     from lib.backends.azureml.connection import Connection
     from lib.parameters import Parameters
 
-OF, VERSION, SHA256, SINCE = "millrace", "version", "sha256", "since"
-_LOG_LINES = 40
-_ENTRY = "lib/scoring/score.py"
+# Tags of endpoints and deployments.
+USE_CASE_TAG, VERSION_TAG, SHA256_TAG, CREATED_TAG = "millrace", "version", "sha256", "since"
+_SCORING_SCRIPT = "lib/scoring/score.py"
+_LOG_LINES_IN_MESSAGE = 40
+_LOG_LINES_IN_RUN = 1000
 
 
 class EndpointResources:
-    """The resources of one endpoint.
+    """The resources of one online endpoint.
 
     Parameters
     ----------
     connection : Connection
-        Connection to the workspace.
     name : str
         Name of the endpoint on Azure.
     use_case : str
-        Name of the use case, and so of its model.
+        The use case whose model the endpoint serves.
     parameters : Parameters
         ``endpoint_instance_type`` and ``endpoint_timeout_seconds``.
     """
@@ -52,10 +58,8 @@ class EndpointResources:
     def _deployments(self) -> Any:
         return self._connection.client.online_deployments
 
-    # The endpoint
-
-    def endpoint(self) -> Any:
-        """Return the endpoint; None if it does not exist."""
+    def endpoint(self) -> ManagedOnlineEndpoint | None:
+        """Return the endpoint, or None if it does not exist."""
 
         def get() -> Any:
             try:
@@ -65,114 +69,139 @@ class EndpointResources:
                     return None
                 raise
 
-        return retry(get, f"read the endpoint {self.name}")
+        return retry(get, f"get the endpoint {self.name}")
 
-    def make(self) -> Any:
-        """Create the endpoint, without a deployment."""
+    def existing_endpoint(self) -> ManagedOnlineEndpoint:
+        """Return the endpoint.
+
+        Raises
+        ------
+        EndpointError
+            If it does not exist.
+        """
+        endpoint = self.endpoint()
+        if endpoint is None:
+            raise EndpointError(f"The endpoint {self.name} does not exist. Run the deploy stage, which creates it.")
+        return endpoint
+
+    def create_endpoint(self) -> ManagedOnlineEndpoint:
+        """Create the endpoint without a deployment."""
         from azure.ai.ml.entities import ManagedOnlineEndpoint
 
-        request = ManagedOnlineEndpoint(name=self.name, auth_mode="key", tags={OF: self._use_case})
-        self._wait(lambda: self._endpoints.begin_create_or_update(request), f"create the endpoint {self.name}")
-        return self.endpoint()
+        definition = ManagedOnlineEndpoint(name=self.name, auth_mode="key", tags={USE_CASE_TAG: self._use_case})
+        self._wait(lambda: self._endpoints.begin_create_or_update(definition), f"create the endpoint {self.name}")
+        return self.existing_endpoint()
 
-    def remove(self) -> None:
+    def delete_endpoint(self) -> None:
         """Delete the endpoint with all its deployments."""
         self._wait(lambda: self._endpoints.begin_delete(self.name), f"delete the endpoint {self.name}")
 
     def set_traffic(self, traffic: Mapping[str, int], mirrored: Mapping[str, int] | None = None) -> None:
-        """Set the traffic of all deployments: one that the map leaves out would keep its share."""
-        endpoint = self.endpoint()
-        endpoint.traffic, endpoint.mirror_traffic = dict(traffic), dict(mirrored or {})
-        self._wait(lambda: self._endpoints.begin_create_or_update(endpoint), f"give {self.name} the traffic {traffic}")
+        """Set the traffic percentages of all deployments; an omitted deployment would keep its percentage.
 
-    def keys(self) -> Any:
-        """Return the keys, with attributes ``primary_key`` and ``secondary_key``."""
+        Parameters
+        ----------
+        traffic : mapping of str to int
+            Percentage of the requests that each deployment answers.
+        mirrored : mapping of str to int, optional
+            Percentage of the requests that are copied to a deployment.
+        """
+        endpoint = self.existing_endpoint()
+        endpoint.traffic, endpoint.mirror_traffic = dict(traffic), dict(mirrored or {})
+        action = f"set the traffic of {self.name} to {dict(traffic)}"
+        self._wait(lambda: self._endpoints.begin_create_or_update(endpoint), action)
+
+    def keys(self) -> EndpointAuthKeys:
+        """Return the keys, with the attributes ``primary_key`` and ``secondary_key``."""
         return retry(lambda: self._endpoints.get_keys(self.name), f"get the keys of {self.name}")
 
     def renew_key(self, name: str) -> None:
-        """Replace a key, ``"primary"`` or ``"secondary"``."""
-        doing = f"renew the {name} key of {self.name}"
-        self._wait(lambda: self._endpoints.begin_regenerate_keys(self.name, key_type=name), doing)
+        """Replace the ``"primary"`` or ``"secondary"`` key."""
+        action = f"renew the {name} key of {self.name}"
+        self._wait(lambda: self._endpoints.begin_regenerate_keys(self.name, key_type=name), action)
 
-    # The deployments
-
-    def deployments(self) -> list[Any]:
-        """Return the deployments."""
+    def deployments(self) -> list[ManagedOnlineDeployment]:
+        """Return all deployments."""
         return retry(lambda: list(self._deployments.list(self.name)), f"list the deployments of {self.name}")
 
-    def names(self) -> list[str]:
-        """Return the names of the deployments."""
+    def deployment_names(self) -> list[str]:
+        """Return the names of all deployments."""
         return [deployment.name for deployment in self.deployments()]
 
-    def deployment(self, name: str) -> Any:
-        """Return a deployment."""
-        return retry(lambda: self._deployments.get(name, self.name), f"read the deployment {name} of {self.name}")
+    def deployment(self, name: str) -> ManagedOnlineDeployment:
+        """Return the deployment with a name."""
+        return retry(lambda: self._deployments.get(name, self.name), f"get the deployment {name} of {self.name}")
 
-    def create(self, deployment: str, model_folder: Path, version: str, sha256: str) -> None:
-        """Deploy a registered version without traffic, on the code saved with it, and wait until it is ready."""
+    def create_deployment(self, name: str, model_folder: Path, version: str, sha256: str) -> None:
+        """Deploy a registered model version without traffic, and wait until it is ready."""
         from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
 
-        workspace = self._connection.workspace
-        if is_remote(model_folder):
-            model_environment = environment.for_model(workspace, model_folder)
-        else:
-            model_environment = environment.get_or_register(workspace)
-        now = datetime.datetime.now(datetime.UTC)
-        with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
-            pack_serving(Path(folder), model_folder)
-            request = ManagedOnlineDeployment(
-                name=deployment,
+        model_environment = self._environment(model_folder)
+        with tempfile.TemporaryDirectory(prefix="scoring-") as code_folder:
+            pack_serving(Path(code_folder), model_folder)
+            definition = ManagedOnlineDeployment(
+                name=name,
                 endpoint_name=self.name,
                 model=f"azureml:{self._use_case}:{version}",
                 environment=f"azureml:{model_environment.name}:{model_environment.version}",
-                code_configuration=CodeConfiguration(code=folder, scoring_script=_ENTRY),
+                code_configuration=CodeConfiguration(code=code_folder, scoring_script=_SCORING_SCRIPT),
                 instance_type=self._parameters.endpoint_instance_type,
                 instance_count=1,
                 environment_variables={"MILLRACE_MODEL_SHA256": sha256},
-                tags={VERSION: version, SHA256: sha256, SINCE: now.isoformat()},
+                tags={
+                    VERSION_TAG: version,
+                    SHA256_TAG: sha256,
+                    CREATED_TAG: datetime.datetime.now(datetime.UTC).isoformat(),
+                },
             )
-            doing = f"deploy version {version} to {self.name}"
-            self._wait(lambda: self._deployments.begin_create_or_update(request), doing)
+            action = f"deploy version {version} to {self.name}"
+            self._wait(lambda: self._deployments.begin_create_or_update(definition), action)
 
-    def delete(self, deployment: str) -> None:
-        """Delete a deployment and its share of the traffic."""
-        endpoint = self.endpoint()
-        if deployment in (endpoint.traffic or {}):  # Azure refuses to delete a deployment in the traffic map
-            self.set_traffic({name: share for name, share in endpoint.traffic.items() if name != deployment})
-        doing = f"delete the deployment {deployment} of {self.name}"
-        self._wait(lambda: self._deployments.begin_delete(name=deployment, endpoint_name=self.name), doing)
+    def _environment(self, model_folder: Path) -> Any:
+        """Return the model's own environment if it needs one, otherwise the project's."""
+        workspace = self._connection.workspace
+        if is_remote(model_folder):
+            return environment.for_model(workspace, model_folder)
+        return environment.get_or_register(workspace)
+
+    def delete_deployment(self, name: str) -> None:
+        """Delete a deployment. Azure requires that it is first removed from the traffic percentages."""
+        traffic = self.existing_endpoint().traffic or {}
+        if name in traffic:
+            self.set_traffic({other: share for other, share in traffic.items() if other != name})
+        action = f"delete the deployment {name} of {self.name}"
+        self._wait(lambda: self._deployments.begin_delete(name=name, endpoint_name=self.name), action)
 
     def logs(self, deployment: str, lines: int) -> str:
         """Return the last lines of a deployment's log."""
         with translate_errors(f"read the log of {deployment} of {self.name}"):
             return self._deployments.get_logs(name=deployment, endpoint_name=self.name, lines=lines)
 
-    def log_for_the_record(self, deployment: str) -> str:
-        """Return the end of a failed deployment's log for the message, and log all of it to the active MLflow run."""
+    def save_log(self, deployment: str) -> str:
+        """Save a failed deployment's log to the active MLflow run, and return its end for the error message."""
         import mlflow
 
         try:
-            text = self.logs(deployment, 1000)
+            text = self.logs(deployment, _LOG_LINES_IN_RUN)
             if mlflow.active_run() is not None:
-                with translate_errors(f"keep the log of {deployment} in the MLflow run"):
+                with translate_errors(f"save the log of {deployment} to the MLflow run"):
                     mlflow.log_text(text, f"logs/{self.name}-{deployment}.log")
         except MillraceError as error:
-            return f"Its log could not be read: {error}"
-        lines = [
-            line for line, _ in itertools.groupby(text.strip().splitlines())
-        ]  # a probe repeats its line for minutes
-        return "\n  ".join(["The end of its log:", *(lines[-_LOG_LINES:] or ["(empty)"])])
+            return f"Its log is not available: {error}"
+        # Health probes repeat the same line for minutes.
+        lines = [line for line, _ in itertools.groupby(text.strip().splitlines())]
+        return "\n  ".join(["The end of its log:", *(lines[-_LOG_LINES_IN_MESSAGE:] or ["(empty)"])])
 
-    def _wait(self, begin: Callable[[], Any], doing: str) -> None:
-        """Start a long operation, and wait for its end, at most as long as the parameters allow."""
+    def _wait(self, begin: Callable[[], Any], action: str) -> None:
+        """Start a long-running operation and wait until it ends, for at most ``endpoint_timeout_seconds``."""
         seconds = self._parameters.endpoint_timeout_seconds
-        # The SDK prints a dot each time it polls, and that the endpoint exists.
-        with translate_errors(doing), contextlib.redirect_stdout(io.StringIO()):
-            poller = retry(begin, doing)
+        # The SDK prints a dot for each poll, and messages about existing endpoints.
+        with translate_errors(action), contextlib.redirect_stdout(io.StringIO()):
+            poller = retry(begin, action)
             poller.wait(seconds)
             if not poller.done():
                 raise EndpointError(
-                    f"Azure ML: could not {doing}: it was not ready after {seconds:g} seconds. Raise "
-                    "endpoint_timeout_seconds; building the first image of an environment takes 15 minutes."
+                    f"Azure ML: could not {action}: the operation has not finished after {seconds:g} seconds. Raise "
+                    "endpoint_timeout_seconds. The first build of an environment's image takes about 15 minutes."
                 )
             poller.result()

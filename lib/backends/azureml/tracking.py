@@ -1,4 +1,4 @@
-"""Tracking: MLflow on the workspace, whose failures in the middle of a stage are told as Azure's."""
+"""MLflow tracking on a workspace. Azure's errors in the middle of a stage are translated."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from lib.backends.tracking import Tracking
 
 
 class WorkspaceTracking(Tracking):
-    """MLflow on a workspace; see `Tracking`.
+    """MLflow tracking on a workspace; see `Tracking`.
 
     Parameters
     ----------
     uri : str
     download : callable
-        Gives a local copy of the artifacts at a URI.
-    jobs : callable
-        Gives the `ScoringJobs` that ask models which nothing here may open.
+        Returns a local copy of the artifacts at a URI.
+    create_scoring_jobs : callable
+        Returns the `ScoringJobs` that score rows with models that cannot be loaded on this machine.
     """
 
-    def __init__(self, uri: str, download: Callable[[str], Path], jobs: Callable[[], ScoringJobs]):
+    def __init__(self, uri: str, download: Callable[[str], Path], create_scoring_jobs: Callable[[], ScoringJobs]):
         super().__init__(uri, download=download)
-        self._jobs = jobs
+        self._create_scoring_jobs = create_scoring_jobs
 
     def load_model(self, folder: Path) -> Any:
-        """Model of a folder; one of AutoML's is asked on the cluster, and stays unopened here."""
-        return RemoteModel(folder, self._jobs()) if is_remote(folder) else super().load_model(folder)
+        """Load the model of a folder. A model of AutoML stays closed: jobs on the cluster score rows with it."""
+        return RemoteModel(folder, self._create_scoring_jobs()) if is_remote(folder) else super().load_model(folder)
 
     @contextlib.contextmanager
     def run(self, experiment: str, stage: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Run of a stage; what Azure refuses its body is translate_error, what the body itself does wrong passes."""
-        with translate_known_errors(f"go on with {name}"), super().run(experiment, stage, name, tags) as run_id:
+        """Start the MLflow run of a stage; translate Azure's errors, but not those of the stage's own code."""
+        with translate_known_errors(f"continue with {name}"), super().run(experiment, stage, name, tags) as run_id:
             yield run_id
 
     def log_outputs(self, run_id: str, outputs: Mapping[str, Any]) -> None:
-        """Note what a stage handed on; see `Tracking`."""
-        with translate_known_errors("note the outputs"):
+        """Store the outputs of a stage; see `Tracking`."""
+        with translate_known_errors("store the stage's outputs"):
             super().log_outputs(run_id, outputs)
 
     def newest_output(self, experiment: str, stage: str, name: str) -> Any:
-        """What a stage handed on last; see `Tracking`."""
+        """Return the newest output of a stage; see `Tracking`."""
         with translate_known_errors(f"find the newest {name}"):
             return super().newest_output(experiment, stage, name)

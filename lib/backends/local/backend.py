@@ -85,12 +85,12 @@ class LocalBackend:
         return sources.describe(uri)
 
     def read_table(
-        self, uri: str, without: Collection[str] = (), arrow_texts: bool = False, encoding: str = ""
+        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
         """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` supports."""
         from lib.data import sources
 
-        return sources.read(uri, without, arrow_texts, encoding)
+        return sources.read(uri, exclude, arrow_strings, encoding)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""

@@ -51,8 +51,8 @@ class LocalBackendEndpoint:
             rollout=Rollout(
                 percent=given.endpoint_traffic,
                 mirror=given.endpoint_mirror,
-                most_errors=given.endpoint_most_errors,
-                most_latency_ms=given.endpoint_most_latency_ms,
+                max_error_rate=given.endpoint_most_errors,
+                p95_latency_ms=given.endpoint_most_latency_ms,
                 watch_minutes=given.endpoint_watch_minutes,
             ),
             request_log=RequestLogSettings(given.keep_requests, tuple(given.keep_columns), given.keep_megabytes),

@@ -154,7 +154,7 @@ class LocalEndpoint:
                     if routers.outdated is not None:
                         routers.outdated.command("leave")
                     settings = request_log or RequestLogSettings(on=False)
-                    current.command("keep", **dataclasses.asdict(settings))
+                    current.command("log_requests", **dataclasses.asdict(settings))
             finally:
                 if listener is not None:
                     listener.close()

@@ -1,7 +1,7 @@
-"""The routes of the local endpoint, in front of its :class:`Traffic`.
+"""The web application of the local endpoint.
 
-``POST /score`` is answered here, from what the server hands over, without the objects that Starlette makes of a
-request: they cost more than a row does. The other routes are Starlette's.
+``POST /score`` is answered here, directly on the server's messages, without Starlette's request objects. All other
+routes use Starlette.
 """
 
 from __future__ import annotations
@@ -21,208 +21,232 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from lib.scoring.model import Model
 from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits
 from lib.serving.keys import KeyFile
 from lib.serving.server import openapi, pages
 from lib.serving.server.pool import Pool
-from lib.serving.server.traffic import Answered, Traffic
+from lib.serving.server.traffic import TimedAnswer, Traffic
 
 log = logging.getLogger("lib.serving")
-LARGEST_BODY_READ_IN_VAIN = 64 * 2**20
+MAX_DISCARDED_BYTES = 64 * 2**20
 REQUEST_ID = re.compile(rb"[\w.-]{1,100}", re.ASCII)
-# As on Azure: a client that names a deployment is answered by it, whatever its share of the traffic.
-DEPLOYMENT = b"azureml-model-deployment"
-BY_PATH = re.compile(r"/deployments/([^/]+)/score")
-JSON = (b"content-type", b"application/json")
-ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+# As on Azure: a request that names a deployment is answered by it, whatever its share of the traffic.
+DEPLOYMENT_HEADER = b"azureml-model-deployment"
+DEPLOYMENT_PATH = re.compile(r"/deployments/([^/]+)/score")
+JSON_HEADER = (b"content-type", b"application/json")
+COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+Headers = dict[bytes, bytes]
 
 
 class Service:
-    """The application of an endpoint (ASGI).
+    """The ASGI application of an endpoint.
 
     Parameters
     ----------
     traffic : Traffic
-        Answers.
+        Answers the requests.
     keys : KeyFile
-        Says who may ask.
+        The accepted keys.
     limits : Limits
-        How many bytes a request may have.
-    keep : callable
-        Told of each request that was answered: its body, what was answered, and when it came.
+        Limits of a request's size.
+    log_request : callable
+        Called with the body and the answer of each successful request.
 
     Attributes
     ----------
-    leaving : bool
-        Once true, each answer asks its client to open a new connection, which reaches the successor.
+    is_leaving : bool
+        If true, answers ask clients to open a new connection, which reaches the successor.
     """
 
-    def __init__(self, traffic: Traffic, keys: KeyFile, limits: Limits, keep: Callable[[bytes, Answered], None]):
-        self.traffic, self.keys, self.limits, self.keep = traffic, keys, limits, keep
-        self.leaving = False
+    def __init__(
+        self, traffic: Traffic, keys: KeyFile, limits: Limits, log_request: Callable[[bytes, TimedAnswer], None]
+    ):
+        self.traffic, self.keys, self.limits, self.log_request = traffic, keys, limits, log_request
+        self.is_leaving = False
         routes = [
             Route("/", self.form),
             Route("/docs", self.documentation),
             Route("/openapi.json", self.description),
             Route("/health", self.health),
             Route("/ready", self.ready),
-            # Answered before they are reached; they say that the method is wrong.
+            # Never called, since `__call__` answers these; they make other methods get status 405.
             Route("/score", self.ready, methods=["POST"]),
             Route("/deployments/{name}/score", self.ready, methods=["POST"]),
         ]
-        handlers = {HTTPException: self.not_served, RequestError: self.refused, Exception: self.failed}
-        # The pages say under which address they were reached, which a proxy on this machine knows better.
-        self._others = ProxyHeadersMiddleware(Starlette(routes=routes, exception_handlers=handlers))
+        handlers = {HTTPException: self.not_served, RequestError: self.request_error, Exception: self.failed}
+        application: Any = Starlette(routes=routes, exception_handlers=handlers)
+        # Behind a proxy on this machine, pages show the address that the client used.
+        self._other_routes: Any = ProxyHeadersMiddleware(application)
 
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
-        """Answer one request."""
+        """Answer a request."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            path, named = scope["path"], None
-            if path == "/score" or (named := BY_PATH.fullmatch(path)):
-                await self._score(dict(scope["headers"]), receive, send, named and named[1])
+            deployment = DEPLOYMENT_PATH.fullmatch(scope["path"])
+            if deployment or scope["path"] == "/score":
+                await self._score(dict(scope["headers"]), receive, send, deployment[1] if deployment else None)
                 return
-        await self._others(scope, receive, send)
+        await self._other_routes(scope, receive, send)
 
     async def health(self, request: Request) -> Response:
-        """GET /health: the process lives."""
-        return self.reply(request, 200, {"status": "live"})
+        """GET /health: the process runs."""
+        return self._reply(request, 200, {"status": "live"})
 
     async def ready(self, request: Request) -> Response:
-        """GET /ready: a model is loaded and has answered once."""
-        pool = self._pool()
+        """GET /ready: a model is loaded and a worker can answer."""
+        pool, _ = self._leading()
         if not pool.is_up:
-            raise RequestError(503, "not_ready", "No worker is up right now.")
-        return self.reply(request, 200, {"status": "ready", "model": {"name": pool.name, "version": pool.version}})
+            raise RequestError(503, "not_ready", "No worker is running at the moment.")
+        return self._reply(request, 200, {"status": "ready", "model": {"name": pool.name, "version": pool.version}})
 
     async def description(self, request: Request) -> Response:
         """GET /openapi.json."""
-        return self.reply(request, 200, self._document(self._pool()))
+        return self._reply(request, 200, self._describe(*self._leading()))
 
     async def form(self, request: Request) -> Response:
-        """GET /: a page to try the model by hand."""
-        return self._page(request, pages.form(self._pool().model))
+        """GET /: a page on which to try the model."""
+        _, model = self._leading()
+        return self._page(request, pages.form(model))
 
     async def documentation(self, request: Request) -> Response:
-        """GET /docs: the API in words and examples."""
-        pool = self._pool()
-        return self._page(request, pages.documentation(pool.model, self._document(pool), str(request.base_url)))
+        """GET /docs: the documentation of the API."""
+        pool, model = self._leading()
+        return self._page(request, pages.documentation(model, self._describe(pool, model), str(request.base_url)))
 
     async def not_served(self, request: Request, error: Exception) -> Response:
-        """Paths and methods that are not there."""
+        """Answer requests with unknown paths and methods."""
         assert isinstance(error, HTTPException)
-        refusal = RequestError(error.status_code, "not_served", str(error.detail))
-        return self.reply(request, refusal.status, refusal.content(), dict(error.headers or {}))
+        problem = RequestError(error.status_code, "not_served", str(error.detail))
+        return self._reply(request, problem.status, problem.content(), dict(error.headers or {}))
 
-    async def refused(self, request: Request, error: Exception) -> Response:
-        """A refusal in JSON."""
+    async def request_error(self, request: Request, error: Exception) -> Response:
+        """Answer requests that raised a RequestError."""
         assert isinstance(error, RequestError)
-        return self.reply(request, error.status, error.content())
+        return self._reply(request, error.status, error.content())
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """A fault of ours; the log has the traceback."""
-        refusal = RequestError(500, "failed", "The endpoint failed on this request; its log says how.")
-        return self.reply(request, refusal.status, refusal.content())
+        """Answer requests on which the endpoint itself failed; the log has the traceback."""
+        problem = _internal_error()
+        return self._reply(request, problem.status, problem.content())
 
-    def reply(self, request: Request, status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
-        """An answer in JSON with the headers all answers have."""
-        return self._dressed(request, Response(_json(content), status, headers, "application/json"))
+    def _reply(self, request: Request, status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
+        response = Response(_to_json(content), status, headers, "application/json")
+        return self._with_common_headers(request, response)
 
     def _page(self, request: Request, html: str) -> Response:
-        return self._dressed(request, Response(html, 200, {"content-security-policy": pages.POLICY}, "text/html"))
+        response = Response(html, 200, {"content-security-policy": pages.POLICY}, "text/html")
+        return self._with_common_headers(request, response)
 
-    def _dressed(self, request: Request, response: Response) -> Response:
-        given = dict(request.scope["headers"])
-        response.raw_headers += self._headers(given, self.traffic.leading)
+    def _with_common_headers(self, request: Request, response: Response) -> Response:
+        response.raw_headers += self._common_headers(dict(request.scope["headers"]), self.traffic.leading)
         return response
 
-    def _pool(self) -> Pool:
+    def _leading(self) -> tuple[Pool, Model]:
+        """Return the version with most of the traffic and its model.
+
+        Raises
+        ------
+        RequestError
+            With status 503 if there is none.
+        """
         pool = self.traffic.leading
-        if pool is None:
+        if pool is None or pool.model is None:
             raise RequestError(503, "not_ready", "No version of the model is ready.")
-        return pool
+        return pool, pool.model
 
-    def _document(self, pool: Pool) -> dict[str, Any]:
-        return openapi.describe(pool.model, self.limits, pool.classes is not None)
+    def _describe(self, pool: Pool, model: Model) -> dict[str, Any]:
+        return openapi.describe(model, self.limits, pool.classes is not None)
 
-    def _headers(self, given: dict[bytes, bytes], pool: Pool | None) -> list[tuple[bytes, bytes]]:
-        request_id = given.get(b"x-request-id")
+    def _common_headers(self, request_headers: Headers, pool: Pool | None) -> list[tuple[bytes, bytes]]:
+        """Return the headers that all answers have: request id, and name and version of the model."""
+        request_id = request_headers.get(b"x-request-id")
         if request_id is None or not REQUEST_ID.fullmatch(request_id):
             request_id = secrets.token_hex(16).encode()
-        headers = [*ALWAYS, (b"x-request-id", request_id)]
+        headers = [*COMMON_HEADERS, (b"x-request-id", request_id)]
         if pool is not None:
-            headers += [(b"x-model-name", _header(pool.name)), (b"x-model-version", _header(pool.version))]
-        if self.leaving:
+            headers += [(b"x-model-name", _header_value(pool.name)), (b"x-model-version", _header_value(pool.version))]
+        if self.is_leaving:
             headers.append((b"connection", b"close"))
         return headers
 
-    async def _score(self, given: dict[bytes, bytes], receive: Callable, send: Callable, named: str | None) -> None:
-        pool, more = None, []
+    async def _score(self, headers: Headers, receive: Callable, send: Callable, deployment: str | None) -> None:
+        """Answer a scoring request, and log it."""
+        answer: TimedAnswer | None = None
+        extra_headers: list[tuple[bytes, bytes]] = []
+        body = b""
         try:
-            admitted = self.keys.admits(given.get(b"authorization", b"").decode("latin-1"))
-            body = await self._body(receive, keep=admitted)
-            if not admitted:
-                more = [(b"www-authenticate", b"Bearer")]
+            is_admitted = self.keys.admits(headers.get(b"authorization", b"").decode("latin-1"))
+            body = await self._read_body(receive, keep=is_admitted)
+            if not is_admitted:
+                extra_headers = [(b"www-authenticate", b"Bearer")]
                 raise RequestError(
                     401, "no_key", "This endpoint needs a key: send the header Authorization: Bearer <key>."
                 )
-            _check_type(given)
-            if named is None and DEPLOYMENT in given:
-                named = given[DEPLOYMENT].decode("latin-1")
-            answered = await self.traffic.score(body, named)
-            pool, status, content = answered.pool, answered.answer.status, answered.answer.content
-        except RequestError as refusal:
-            status, content = refusal.status, _json(refusal.content())
+            _check_content_type(headers)
+            if deployment is None and DEPLOYMENT_HEADER in headers:
+                deployment = headers[DEPLOYMENT_HEADER].decode("latin-1")
+            answer = await self.traffic.score(body, deployment)
+            status, content = answer.answer.status, answer.answer.content
+        except RequestError as error:
+            status, content = error.status, _to_json(error.content())
         except Exception:
             log.exception("A request could not be answered.")
-            refusal = RequestError(500, "failed", "The endpoint failed on this request; its log says how.")
-            status, content = refusal.status, _json(refusal.content())
-        headers = [JSON, (b"content-length", b"%d" % len(content)), *more]
-        headers += self._headers(given, pool or self.traffic.leading)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+            problem = _internal_error()
+            status, content = problem.status, _to_json(problem.content())
+        pool = answer.pool if answer else self.traffic.leading
+        response_headers = [JSON_HEADER, (b"content-length", b"%d" % len(content)), *extra_headers]
+        response_headers += self._common_headers(headers, pool)
+        await send({"type": "http.response.start", "status": status, "headers": response_headers})
         await send({"type": "http.response.body", "body": content})
-        if status == 200:
-            self.keep(body, answered)
+        if answer and status == 200:
+            self.log_request(body, answer)
 
-    async def _body(self, receive: Callable, keep: bool) -> bytes:
-        """The body; nothing where it is not to be kept.
+    async def _read_body(self, receive: Callable, keep: bool) -> bytes:
+        """Read a request's body to its end; return nothing unless it is to be kept.
 
-        It is read to its end even if it is too long or its sender may not ask: to close the connection with
-        half of it unread would take the refusal from a client that is still sending.
+        Bodies that are too long, or come without a key, are read as well: if the connection closed before all of the
+        body was read, a client that is still sending would not see the answer.
         """
-        most = self.limits.bytes
+        max_bytes = self.limits.bytes
         chunks, size, is_more = [], 0, True
-        while is_more and size <= most + LARGEST_BODY_READ_IN_VAIN:
+        while is_more and size <= max_bytes + MAX_DISCARDED_BYTES:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise RequestError(400, "not_whole", "The connection closed before the request was whole.")
+                raise RequestError(400, "not_whole", "The connection closed before the request was complete.")
             chunk, is_more = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
-            if keep and size <= most:
+            if keep and size <= max_bytes:
                 chunks.append(chunk)
-            elif size > most:
+            elif size > max_bytes:
                 chunks.clear()
-        if keep and size > most:
-            raise RequestError(413, "too_large", f"The request has more than the {most} bytes that are taken at once.")
+        if keep and size > max_bytes:
+            raise RequestError(413, "too_large", f"The request is larger than the limit of {max_bytes} bytes.")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _check_type(given: dict[bytes, bytes]) -> None:
-    said = given.get(b"content-type", b"")
-    if said != b"application/json":
-        kind, _, parameters = said.decode("latin-1").partition(";")
+def _check_content_type(headers: Headers) -> None:
+    """Raise a RequestError unless the body is declared as uncompressed JSON in UTF-8."""
+    content_type = headers.get(b"content-type", b"")
+    if content_type != b"application/json":
+        kind, _, parameters = content_type.decode("latin-1").partition(";")
         charset = re.search(r"charset\s*=\s*\"?([\w-]+)", parameters, re.IGNORECASE)
         if kind.strip().lower() != "application/json" or (charset and charset[1].lower() not in ("utf-8", "utf8")):
             raise RequestError(415, "not_json", "Send JSON in UTF-8, with the header Content-Type: application/json.")
-    if given.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise RequestError(415, "encoded", "Send the JSON as it is, without a Content-Encoding.")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise RequestError(415, "encoded", "Send uncompressed JSON, without a Content-Encoding.")
 
 
-def _json(content: Any) -> bytes:
+def _internal_error() -> RequestError:
+    return RequestError(500, "failed", "The endpoint failed on this request. Its log has the details.")
+
+
+def _to_json(content: Any) -> bytes:
     return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 @functools.lru_cache
-def _header(value: str | None) -> bytes:
-    # Headers are Latin-1 without line ends; a name from a registry may be anything.
+def _header_value(value: str | None) -> bytes:
+    """Return a value as a header: headers are Latin-1 without line breaks, names in a registry may be anything."""
     return json.dumps(value or "")[1:-1].encode()

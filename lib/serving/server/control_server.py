@@ -1,18 +1,18 @@
-"""What is said between an endpoint's router and whoever deploys: one JSON object a line, on a Unix socket.
+"""The control protocol between an endpoint's router and its deployer: one JSON object per line on a Unix socket.
 
 ::
 
     {"do": "state"}                            -> {"state": {...}}
-    {"do": "start", "deployment": ..., ...}    -> {"url": ...}      a version without traffic, at a URL of its own
-    {"do": "shift", "percent": ..., ...}       -> {"state": {...}}  its share of the traffic; the first gets all
-    {"do": "take_down"}                        -> {"state": {...}}  the started version; so does hanging up
+    {"do": "start", "deployment": ..., ...}    -> {"url": ...}      start a version without traffic, at its own URL
+    {"do": "shift", "percent": ..., ...}       -> {"state": {...}}  give it its share of the traffic
+    {"do": "take_down"}                        -> {"state": {...}}  stop the started version
     {"do": "roll_back", "why": ...}            -> {"state": {...}}
-    {"do": "keep", "on": ..., ...}             -> {"state": {...}}  whether requests are kept, and what of them
+    {"do": "log_requests", "on": ..., ...}     -> {"state": {...}}  configure the request log
     {"do": "hand_over"}                        -> {"listener": true} with the public socket
-    {"do": "leave"}                            -> {"leaving": true}
+    {"do": "leave"}                            -> {"leaving": true} end once clients have moved to the successor
 
-What cannot be done is answered by ``{"error": ...}``. A version that was started and not shifted is taken down when
-the connection that started it is closed: so nothing stays of a deployment that was interrupted, however it was.
+Errors are answered with ``{"error": ...}``. A version that was started but got no traffic is stopped when the
+connection closes, so an interrupted deployment leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -37,104 +37,107 @@ if TYPE_CHECKING:
     from lib.serving.server.router import Router
 
 log = logging.getLogger("lib.serving")
-FIRST_WORD_SECONDS = 60
+FIRST_CONNECTION_SECONDS = 60
 
 
-class Control:
-    """The router's side.
+class ControlServer:
+    """The router's side of the control protocol.
 
     Parameters
     ----------
     router : Router
-        Does what is said.
+        Executes the commands.
     """
 
     def __init__(self, router: Router):
         self._router = router
-        self._connections: set[asyncio.Task] = set()
+        self._connections: set[asyncio.StreamWriter] = set()
         self._path: str | None = None
-        self._began = time.monotonic()
-        self._was_spoken_to = False
+        self._started_at = time.monotonic()
+        self._was_connected = False
 
     async def start(self, listening: socket.socket) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._path = listening.getsockname()
-        await asyncio.start_unix_server(self._talk, sock=listening, limit=MAX_LINE_BYTES)
+        await asyncio.start_unix_server(self._serve, sock=listening, limit=MAX_LINE_BYTES)
 
     @property
-    def is_left(self) -> bool:
-        """Whether nobody is connected, though somebody was, or has had the time to be."""
-        is_late = time.monotonic() - self._began > FIRST_WORD_SECONDS
-        return not self._connections and (self._was_spoken_to or is_late)
+    def is_abandoned(self) -> bool:
+        """Whether the deployer has disconnected, or has not connected in time."""
+        is_late = time.monotonic() - self._started_at > FIRST_CONNECTION_SECONDS
+        return not self._connections and (self._was_connected or is_late)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Remove the socket's file."""
         if self._path:
             Path(self._path).unlink(missing_ok=True)
             Path(self._path).parent.rmdir()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        self._connections.add(task)
-        self._was_spoken_to = True
-        started: list[Pool] = []
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Execute the commands of one connection."""
+        self._connections.add(writer)
+        self._was_connected = True
+        started: list[Pool] = []  # versions without traffic
         try:
             while line := await reader.readline():
-                said = json.loads(line)
+                message = json.loads(line)
                 try:
-                    answer = await self._do(said, started, writer)
+                    reply = await self._execute(message, started, writer)
                 except (RequestError, LoadError) as error:
-                    answer = {"error": str(error)}
+                    reply = {"error": str(error)}
                 except Exception as error:
-                    log.exception("%s failed.", said.get("do"))
-                    answer = {"error": repr(error)}
-                writer.write(json.dumps(answer).encode() + b"\n")
+                    log.exception("The command %s failed.", message.get("do"))
+                    reply = {"error": repr(error)}
+                writer.write(json.dumps(reply).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, json.JSONDecodeError):
-            pass  # who hung up in the middle of a word, or said none, is gone
+            pass  # the client disconnected or sent malformed JSON
         finally:
             for pool in started:
-                await self._router.traffic.take_down(pool, "whoever deployed it is gone")
-            self._connections.discard(task)
+                await self._router.traffic.take_down(pool, "its deployment was interrupted")
+            self._connections.discard(writer)
             writer.close()
 
-    async def _do(self, said: dict[str, Any], started: list[Pool], writer: asyncio.StreamWriter) -> dict[str, Any]:
-        router, traffic = self._router, self._router.traffic
-        if said["do"] == "start":
-            pool = router.pool(said)
+    async def _execute(
+        self, message: dict[str, Any], started: list[Pool], writer: asyncio.StreamWriter
+    ) -> dict[str, Any]:
+        """Execute a command and return the reply."""
+        router, traffic, command = self._router, self._router.traffic, message["do"]
+        if command == "start":
+            pool = router.make_pool(message)
             await self._start(pool)
             started.append(pool)
-            path = f"/deployments/{pool.folder.name}/score"
-            return {"url": f"http://127.0.0.1:{router.private_port}{path}"}
-        if said["do"] == "shift":
-            values = {field.name: said[field.name] for field in fields(Rollout) if field.name in said}
+            return {"url": f"http://127.0.0.1:{router.private_port}/deployments/{pool.folder.name}/score"}
+        if command == "shift":
+            values = {field.name: message[field.name] for field in fields(Rollout) if field.name in message}
             await traffic.shift(Rollout(**values))
             started.clear()
             await router.go_public()
-        elif said["do"] == "take_down":
+        elif command == "take_down":
             for pool in started:
-                await traffic.take_down(pool, "whoever deployed it found it wanting")
+                await traffic.take_down(pool, "it did not pass the checks of its deployment")
             started.clear()
-        elif said["do"] == "roll_back":
-            await traffic.roll_back(said["why"], router.pool)
-        elif said["do"] == "keep":
-            await router.keeper.use(said)
-        elif said["do"] == "hand_over":
-            self._hand_over(writer)
-        elif said["do"] == "leave":
-            router.leave()
+        elif command == "roll_back":
+            await traffic.roll_back(message["why"], router.make_pool)
+        elif command == "log_requests":
+            await router.request_log.configure(message)
+        elif command == "hand_over":
+            self._send_listener(writer)
+        elif command == "leave":
+            router.hand_over()
             return {"leaving": True}
         return {"state": router.state()}
 
     async def _start(self, pool: Pool) -> None:
         try:
-            await self._router.traffic.bring_up(pool)
+            await self._router.traffic.start(pool)
         except BaseException:
             await pool.end(0)
             raise
 
-    def _hand_over(self, writer: asyncio.StreamWriter) -> None:
-        # asyncio's own view of its socket cannot send descriptors; a copy of it can.
+    def _send_listener(self, writer: asyncio.StreamWriter) -> None:
+        """Send the public socket to the successor."""
+        # asyncio's socket object cannot send descriptors; a duplicate can.
         with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as connection:
             connection.setblocking(True)
             socket.send_fds(connection, [b'{"listener": true}\n'], [self._router.listener.fileno()])

@@ -1,4 +1,4 @@
-"""The service described for programs, made from the model's signature."""
+"""The OpenAPI description of an endpoint, made from the model's signature."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from typing import Any
 from lib.scoring.model import Model
 from lib.scoring.requests import Limits
 
-REFUSALS = {
-    "400": "The body is not JSON in UTF-8, or not one of the shapes.",
-    "401": "No valid key.",
-    "413": "Too many bytes or rows.",
-    "415": "Not application/json.",
-    "422": "Rows that do not fit the model; the faults name row and column.",
-    "429": "Too many requests wait already.",
-    "503": "No version of the model is ready.",
-    "504": "The model took too long.",
+ERRORS = {
+    "400": "The body is not JSON in UTF-8, or does not have one of the known shapes.",
+    "401": "The key is missing or wrong.",
+    "413": "The request has too many bytes or rows.",
+    "415": "The body is not application/json.",
+    "422": "Some rows do not fit the model; the faults name row and column.",
+    "429": "Too many requests are waiting. Try again in a moment.",
+    "503": "No version of the model is ready. Try again in a moment.",
+    "504": "The model took too long to answer.",
 }
 
 
 def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str, Any]:
-    """OpenAPI 3.1 document of a model's service.
+    """Return the OpenAPI 3.1 document of a model's endpoint.
 
     Parameters
     ----------
     model : Model
-        Its columns become the schema of a row, its example the example.
+        Its columns become the schema of a row, its example row the example.
     limits : Limits
-        Become ``maxItems``.
+        Its number of rows becomes ``maxItems``.
     has_probabilities : bool
-        Whether answers have them.
+        Whether answers contain probabilities.
     """
-    row = _row(model)
     names = [column.name for column in model.columns]
-    rows = {"type": "array", "items": _schema("Row"), "minItems": 1, "maxItems": limits.rows}
-    # Whether each list has as many values as there are columns is more than JSON schema can say.
+    rows = {"type": "array", "items": _reference("Row"), "minItems": 1, "maxItems": limits.rows}
+    # JSON Schema cannot express that each list has as many values as there are columns.
     table = {
         "type": "object",
         "required": ["columns", "data"],
@@ -45,29 +44,29 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
             "data": {"type": "array", "items": {"type": "array"}, "minItems": 1, "maxItems": limits.rows},
         },
     }
-    as_rows, as_table = _schema("Rows"), _schema("Table")
+    as_rows, as_table = _reference("Rows"), _reference("Table")
     request = {
         "oneOf": [
-            _only("data", as_rows),
-            _only("input_data", {"oneOf": [as_rows, as_table]}),
-            _only("dataframe_split", as_table),
-            _only("dataframe_records", as_rows),
+            _object_with("data", as_rows),
+            _object_with("input_data", {"oneOf": [as_rows, as_table]}),
+            _object_with("dataframe_split", as_table),
+            _object_with("dataframe_records", as_rows),
         ]
     }
     score = {
         "operationId": "score",
-        "summary": "Predictions for rows, in their order",
+        "summary": "Return a prediction for each row, in the order of the rows",
         "security": [{"key": []}],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": request, "examples": examples(model)}},
         },
         "responses": {
-            "200": _answer("The predictions", _schema("Answer")),
-            **{status: _answer(words, _schema("RequestError")) for status, words in REFUSALS.items()},
+            "200": _response("The predictions", _reference("Answer")),
+            **{status: _response(description, _reference("Error")) for status, description in ERRORS.items()},
         },
     }
-    plain = {"type": "object"}
+    json_object = {"type": "object"}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -80,33 +79,33 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
             "/health": {
                 "get": {
                     "operationId": "health",
-                    "summary": "The process lives",
-                    "responses": {"200": _answer("It does", plain)},
+                    "summary": "Check that the process runs",
+                    "responses": {"200": _response("It runs", json_object)},
                 }
             },
             "/ready": {
                 "get": {
                     "operationId": "ready",
-                    "summary": "The model can answer",
-                    "responses": {"200": _answer("It can", plain)},
+                    "summary": "Check that the model can answer",
+                    "responses": {"200": _response("It can", json_object)},
                 }
             },
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "schemas": {
-                "Row": row,
+                "Row": _row_schema(model),
                 "Rows": rows,
                 "Table": table,
-                "Answer": _prediction(has_probabilities),
-                "RequestError": _refusal(),
+                "Answer": _answer_schema(has_probabilities),
+                "Error": _error_schema(),
             },
         },
     }
 
 
 def examples(model: Model) -> dict[str, Any]:
-    """The model's own example row, in the two shapes most used."""
+    """Return the model's example row in the two most common shapes; empty if it has none."""
     if model.example is None:
         return {}
     names, values = list(model.example), list(model.example.values())
@@ -116,17 +115,17 @@ def examples(model: Model) -> dict[str, Any]:
     }
 
 
-def _row(model: Model) -> dict[str, Any]:
+def _row_schema(model: Model) -> dict[str, Any]:
     properties = {}
     for column in model.columns:
         statistics = model.baseline.get(column.name, {})
         properties[column.name] = {**column.schema}
         if statistics.get("minimum") is not None:
             properties[column.name]["description"] = (
-                f"In training from {statistics['minimum']} to {statistics['maximum']}."
+                f"From {statistics['minimum']} to {statistics['maximum']} in the training data."
             )
         elif statistics.get("categories"):
-            # Not an enum: a category unseen in training is answered, too.
+            # Not an enum, since the model also accepts categories that are not in the training data.
             properties[column.name]["examples"] = list(statistics["categories"])[:20]
     return {
         "type": "object",
@@ -136,19 +135,19 @@ def _row(model: Model) -> dict[str, Any]:
     }
 
 
-def _schema(name: str) -> dict[str, str]:
+def _reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _only(key: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _object_with(key: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": [key], "properties": {key: schema}, "additionalProperties": False}
 
 
-def _answer(words: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": words, "content": {"application/json": {"schema": schema}}}
+def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _prediction(has_probabilities: bool) -> dict[str, Any]:
+def _answer_schema(has_probabilities: bool) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "predictions": {"type": "array"},
         "model": {
@@ -158,12 +157,12 @@ def _prediction(has_probabilities: bool) -> dict[str, Any]:
     }
     if has_probabilities:
         properties["probabilities"] = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-        properties["classes"] = {"type": "array", "description": "The columns of the probabilities."}
+        properties["classes"] = {"type": "array", "description": "The class of each column of the probabilities."}
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _refusal() -> dict[str, Any]:
-    place = {
+def _error_schema() -> dict[str, Any]:
+    fault = {
         "row": {"type": "integer"},
         "column": {"type": "string"},
         "got": {"type": "string"},
@@ -175,7 +174,7 @@ def _refusal() -> dict[str, Any]:
         "properties": {
             "code": {"type": "string"},
             "message": {"type": "string"},
-            "faults": {"type": "array", "items": {"type": "object", "properties": place}},
+            "faults": {"type": "array", "items": {"type": "object", "properties": fault}},
         },
     }
     return {"type": "object", "required": ["error"], "properties": {"error": error}}

@@ -1,6 +1,6 @@
-"""The pages a person meets: a form to try the model, and the API in words. Self-contained, no network.
+"""The web pages of an endpoint: a form to try the model, and the documentation of its API.
 
-All that is the model's goes into the pages escaped, as text or as JSON that no browser runs.
+The pages load nothing from other servers. Text of the model is escaped, or embedded as JSON that browsers do not run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,66 +20,59 @@ from lib.scoring.model import Model
 FOLDER = Path(__file__).parent / "static"
 STYLE = (FOLDER / "style.css").read_text(encoding="utf-8")
 SCRIPT = (FOLDER / "form.js").read_text(encoding="utf-8")
-MOST_CHOICES = 200
-SHOWN_CATEGORIES = 4
+MAX_CHOICES = 200
+MAX_SHOWN_CATEGORIES = 4
+MAX_CATEGORY_LENGTH = 30
 
 
-def _hash(text: str) -> str:
+def _source_hash(text: str) -> str:
+    """Return the hash of a script or style as a content security policy states it."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-# The browser runs this one script, applies this one style and talks to this server, and nothing else.
+# Browsers run this script and style only, and connect to this server only.
 POLICY = (
-    f"default-src 'none'; script-src {_hash(SCRIPT)}; style-src {_hash(STYLE)}; "
+    f"default-src 'none'; script-src {_source_hash(SCRIPT)}; style-src {_source_hash(STYLE)}; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 def form(model: Model) -> str:
-    """The page at ``/``: a field for each column, a button, the answer.
+    """Return the page at ``/``: a field for each column, a button and the answer.
 
     Parameters
     ----------
     model : Model
-        Its signature gives the fields, its baseline their ranges and choices, its example their contents.
+        Its signature gives the fields, its baseline their ranges and choices, its example row their values.
     """
     example = model.example or {}
     fields = [_field(column, model.baseline.get(column.name, {}), example.get(column.name)) for column in model.columns]
-    # "<" could end the script element the data stands in.
+    # "</script>" in a value would end the element that holds the data.
     data = json.dumps({"fields": fields}).replace("<", "\\u003c")
     return _page("form.html", model, data=data, script=SCRIPT)
 
 
 def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:
-    """The page at ``/docs``: routes, columns, examples, refusals.
+    """Return the page at ``/docs``: routes, columns, examples and errors.
 
     Parameters
     ----------
     model : Model
-        What is served.
+        The model that is served.
     document : dict
         Its OpenAPI document.
     base_url : str
-        Under which the client reached this server.
+        Address at which the client reached this server.
     """
     score = document["paths"]["/score"]["post"]
     examples = score["requestBody"]["content"]["application/json"]["examples"]
     body = json.dumps(examples["records"]["value"], ensure_ascii=False) if examples else '{"data": [{...}]}'
-    quoted = body.replace("'", "'\\''")
-    curl = " \\\n  ".join(
-        [
-            f"curl {base_url}score",
-            "-H 'Authorization: Bearer '\"$KEY\"",
-            "-H 'Content-Type: application/json'",
-            f"-d '{quoted}'",
-        ]
-    )
     columns = [
         (
             column.name,
             column.expected,
-            _seen(model.baseline.get(column.name, {})),
-            "may be left out" if column.nullable else "needed",
+            _describe_training_values(model.baseline.get(column.name, {})),
+            "optional" if column.nullable else "required",
         )
         for column in model.columns
     ]
@@ -88,62 +82,86 @@ def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:
         for method, operation in methods.items()
     ]
     routes += [
-        ("GET", "/openapi.json", "This page for programs (OpenAPI 3.1)"),
-        ("GET", "/", "A form to try the model"),
+        ("GET", "/openapi.json", "Return this page for programs (OpenAPI 3.1)"),
+        ("GET", "/", "Show a form to try the model"),
     ]
+    bodies = [json.dumps(example["value"], ensure_ascii=False) for example in examples.values()]
     return _page(
         "docs.html",
         model,
-        curl=html.escape(curl),
-        routes=_rows(routes),
-        columns=_rows(columns),
-        shapes=html.escape("\n\n".join(json.dumps(one["value"], ensure_ascii=False) for one in examples.values())),
-        statuses=_rows((status, answer["description"]) for status, answer in score["responses"].items()),
+        curl=html.escape(_curl_command(f"{base_url}score", body)),
+        routes=_table_rows(routes),
+        columns=_table_rows(columns),
+        shapes=html.escape("\n\n".join(bodies)),
+        statuses=_table_rows((status, response["description"]) for status, response in score["responses"].items()),
     )
 
 
+def _curl_command(url: str, body: str) -> str:
+    quoted = body.replace("'", "'\\''")
+    lines = [
+        f"curl {url}",
+        "-H 'Authorization: Bearer '\"$KEY\"",
+        "-H 'Content-Type: application/json'",
+        f"-d '{quoted}'",
+    ]
+    return " \\\n  ".join(lines)
+
+
 def _page(template: str, model: Model, **parts: str) -> str:
+    """Return a template with its ``{{placeholders}}`` filled in."""
     page = (FOLDER / template).read_text(encoding="utf-8")
     parts |= {
         "style": STYLE,
         "name": html.escape(model.name or "model"),
         "version": html.escape(str(model.version or "-")),
     }
-    # In one pass, so that a mark inside a value is never filled in.
-    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], page)
+    # In a single pass, so that placeholders inside a value stay as they are.
+    return re.sub(r"\{\{(\w+)\}\}", lambda placeholder: parts[placeholder[1]], page)
 
 
-def _field(column: Column, statistics: dict, value: Any) -> dict[str, Any]:
+def _field(column: Column, statistics: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """Return a field of the form as the script expects it."""
     kind = column.kind.schema["type"]
-    moment = "pattern" in column.kind.schema
+    is_date = "pattern" in column.kind.schema
+    has_choices = kind == "string" and not is_date
     return {
         "name": column.name,
-        "type": "date" if moment else kind,
+        "type": "date" if is_date else kind,
         "nullable": column.nullable,
         "value": value,
-        "hint": _seen(statistics) or column.kind.words.partition(" such")[0],
-        "choices": list(statistics.get("categories") or {})[:MOST_CHOICES] if kind == "string" and not moment else [],
+        "hint": _describe_training_values(statistics) or column.kind.words.partition(" such")[0],
+        "choices": list(statistics.get("categories") or {})[:MAX_CHOICES] if has_choices else [],
     }
 
 
-def _seen(statistics: dict) -> str:
-    """What training met in a column, in a few words."""
-    low, high = statistics.get("minimum"), statistics.get("maximum")
-    if low is not None and high is not None:
-        return f"{_short(low)} to {_short(high)} in training"
+def _describe_training_values(statistics: Mapping[str, Any]) -> str:
+    """Return the range or the categories of a column in the training data, in a few words."""
+    minimum, maximum = statistics.get("minimum"), statistics.get("maximum")
+    if minimum is not None and maximum is not None:
+        return f"{_format_value(minimum)} to {_format_value(maximum)} in training"
     categories = list(statistics.get("categories") or {})
     if not categories:
         return ""
-    shown = ", ".join(one if len(one) <= 30 else one[:30] + "…" for one in categories[:SHOWN_CATEGORIES])
+    shown = ", ".join(_shorten(category) for category in categories[:MAX_SHOWN_CATEGORIES])
     count = statistics.get("distinct", len(categories))
-    return f"{shown}, … ({count} in training)" if count > SHOWN_CATEGORIES else f"{shown} in training"
+    return f"{shown}, … ({count} in training)" if count > MAX_SHOWN_CATEGORIES else f"{shown} in training"
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, str):  # a date; midnight and full minutes need no more
+def _shorten(category: str) -> str:
+    return category if len(category) <= MAX_CATEGORY_LENGTH else category[:MAX_CATEGORY_LENGTH] + "…"
+
+
+def _format_value(value: Any) -> str:
+    """Return a number with few digits, or a date without needless zeros.
+
+    >>> _format_value(3.14159265), _format_value("2024-01-31T00:00:00"), _format_value("2024-01-31T08:30:00")
+    ('3.14159', '2024-01-31', '2024-01-31 08:30')
+    """
+    if isinstance(value, str):
         return value.replace("T00:00:00", "").replace("T", " ").removesuffix(":00")
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _rows(rows: Any) -> str:
+def _table_rows(rows: Iterable[Iterable[object]]) -> str:
     return "\n".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)

@@ -1,17 +1,17 @@
-"""The process of an endpoint: it holds the public port, and its workers hold the models.
+"""The router: the process of an endpoint that holds the public port; its workers hold the models.
 
 ::
 
     python -m lib.serving.server.router <endpoint folder> --name ... --control <descriptor> --listener <descriptor>
 
-It imports no library that a model needs, runs nothing of a model, and so outlives whatever a model does. What is
-deployed, shifted or rolled back is said to it on a Unix socket that only its owner can open (`control.py`); what it
-is up to stands in ``endpoint.json``, written anew after every change. SIGTERM ends it after the requests under way.
-Without a stable version it ends by itself once whoever started it has hung up.
+It imports no library of a model and runs no code of one, so it outlives any crash of a model. It takes commands
+(deploy, shift, roll back) on a Unix socket that only its owner can open, see `control_server`. Its state is in
+``endpoint.json``, which is replaced after every change. On SIGTERM it answers the requests in progress and ends.
+Without a stable version it ends as soon as the deployer disconnects.
 
-**Why the listener is handed over** to a router with newer code, and not opened a second time with SO_REUSEPORT: each
-listener has its own queue of connections, and what waits in it when it closes is lost. Two processes that share one
-listener share its queue, so at no moment does a connection belong to a process that is leaving.
+**Restarts.** A router with newer code takes over the listener's socket instead of opening another one with
+SO_REUSEPORT: each listener has its own queue, and connections waiting in it are lost when it closes. Two processes that
+share a listener share its queue, so no connection is lost.
 """
 
 from __future__ import annotations
@@ -33,33 +33,37 @@ from lib.scoring.requests import Limits
 from lib.serving.keys import KeyFile
 from lib.serving.process import code_digest
 from lib.serving.server.app import Service
-from lib.serving.server.control_server import Control
+from lib.serving.server.control_server import ControlServer
 from lib.serving.server.pool import Pool
-from lib.serving.server.request_log.client import Keeper
-from lib.serving.server.traffic import Traffic, described
+from lib.serving.server.request_log.client import RequestLogClient
+from lib.serving.server.traffic import Traffic, describe_pool
 
-LEAVING_SECONDS = 10
+HAND_OVER_SECONDS = 10
+POLL_SECONDS = 0.05
+STATE_FILE = "endpoint.json"
 log = logging.getLogger("lib.serving")
 
 
 class Router(uvicorn.Server):
-    """Uvicorn around a :class:`Service`, on the public port once a version is live, and a private one from the start.
+    """Uvicorn server of a :class:`Service`: on a private port from the start, on the public one once a version is live.
 
     Parameters
     ----------
     folder : Path
-        Of the endpoint.
+        The endpoint's folder.
     name : str
-        Of the endpoint.
-    control, listener : socket.socket
-        Where it is told what to do, and where clients come; the first listens, the second need not.
+        The endpoint's name.
+    control : socket.socket
+        Listening Unix socket for commands.
+    listener : socket.socket
+        Bound socket of the public port.
     """
 
     def __init__(self, folder: Path, name: str, control: socket.socket, listener: socket.socket):
         self.folder, self.name = folder, name
-        self.traffic = Traffic(self.write_state)
-        self.keeper = Keeper(folder)
-        self.service = Service(self.traffic, KeyFile(folder / "keys.json"), Limits(), self.keeper.keep)
+        self.traffic = Traffic(self.save_state)
+        self.request_log = RequestLogClient(folder)
+        self.service = Service(self.traffic, KeyFile(folder / "keys.json"), Limits(), self.request_log.log)
         super().__init__(
             uvicorn.Config(
                 self.service,
@@ -72,7 +76,7 @@ class Router(uvicorn.Server):
                 timeout_keep_alive=75,
                 timeout_notify=1,
                 timeout_graceful_shutdown=30,
-                callback_notify=self._look_after,
+                callback_notify=self._check,
             )
         )
         self.listener = listener
@@ -80,125 +84,134 @@ class Router(uvicorn.Server):
         self.started_at = time.time()
         self._is_public = False
         self._control_socket = control
-        self._control = Control(self)
-        self._settings: dict[str, Any] = {}
-        self._code = code_digest()
+        self._control = ControlServer(self)
+        self._pool_settings: dict[str, Any] = {}
+        self._code_digest = code_digest()
 
-    def pool(self, said: dict[str, Any]) -> Pool:
-        """Pool for a deployment as it was described; not started."""
-        self._settings.update({key: said[key] for key in ("workers", "timeout_seconds") if key in said})
+    def make_pool(self, description: dict[str, Any]) -> Pool:
+        """Make the pool of a deployment, not started.
+
+        Parameters
+        ----------
+        description : dict
+            ``deployment``, ``model_name``, ``version``, ``sha256``; and ``workers`` and ``timeout_seconds``, by default
+            those of the last deployment.
+        """
+        names = ("workers", "timeout_seconds")
+        self._pool_settings.update({name: description[name] for name in names if name in description})
         return Pool(
-            self.folder / "deployments" / said["deployment"],
-            said["model_name"],
-            said["version"],
-            said["sha256"],
-            self._settings["workers"],
-            self._settings["timeout_seconds"],
+            self.folder / "deployments" / description["deployment"],
+            description["model_name"],
+            description["version"],
+            description["sha256"],
+            self._pool_settings["workers"],
+            self._pool_settings["timeout_seconds"],
             self.folder / "endpoint.log",
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer on the private port, and listen to what it is told."""
+        """Listen on the private port and for commands."""
         await super().startup(sockets)
         assert sockets
         self.private_port = sockets[0].getsockname()[1]
         await self._control.start(self._control_socket)
 
     async def go_public(self) -> None:
-        """Answer on the public port, from the first stable version on."""
+        """Listen on the public port, too; called when a version is live."""
         if not self._is_public:
             self._is_public = True
-            private = self.servers
+            private_servers = self.servers
             await super().startup([self.listener])
-            self.servers += private
+            self.servers += private_servers
             log.info("Live on %s port %s.", *self.listener.getsockname()[:2])
             gc.collect()
             gc.freeze()
-            self.write_state()
+            self.save_state()
 
-    def leave(self) -> None:
-        """End once the clients have been sent to the successor, which has the listener."""
-        self.service.leaving = True
+    def hand_over(self) -> None:
+        """End as soon as the clients have moved to the successor, which has the listener."""
+        self.service.is_leaving = True
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nothing new; where a successor has the listener, give clients time to move to it."""
+        """Close the listeners; if a successor has taken over, give clients time to move to it."""
         for server in self.servers:
             server.close()
-        if self.service.leaving:
-            # A client may be sending on an idle connection this very moment. Only when its next answer has
-            # told it so, or after a while of silence, is the connection closed.
-            for _ in range(LEAVING_SECONDS * 20):
+        if self.service.is_leaving:
+            # A client may just be sending on an idle connection. Connections are closed only after an answer has asked
+            # the client to reconnect, or after a time without requests.
+            for _ in range(int(HAND_OVER_SECONDS / POLL_SECONDS)):
                 if not self.server_state.connections or self.force_exit:
                     break
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(POLL_SECONDS)
         await super().shutdown(sockets)
         await self.traffic.end()
-        await self.keeper.end()
-        self._control.end()
+        await self.request_log.close()
+        self._control.close()
 
     def state(self) -> dict[str, Any]:
-        """What stands in ``endpoint.json``."""
+        """Return the content of ``endpoint.json``."""
         host, port = self.listener.getsockname()[:2]
-        reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-        traffic = self.traffic
+        address = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        traffic, watch = self.traffic, self.traffic.watch
         versions = {
-            role: described(pool) | {"workers": pool.pids, "deaths": pool.deaths}
+            role: describe_pool(pool) | {"workers": pool.pids, "deaths": pool.deaths}
             for role, pool in (("stable", traffic.stable), ("new", traffic.new))
             if pool is not None
         }
-        watch = traffic.watch
         return {
             "name": self.name,
             "pid": os.getpid(),
             "started": self.started_at,
-            "code": self._code,
+            "code": self._code_digest,
             "control": self._control_socket.getsockname(),
             "host": host,
             "port": port,
-            "url": f"http://{reached}:{port}/score",
+            "url": f"http://{address}:{port}/score",
             **versions,
             "previous": traffic.previous,
             "percent": traffic.rollout.percent,
             "mirror": traffic.rollout.mirror,
             "watched": {"answers": watch.answers, "mirrored": watch.mirrored, "agreed": watch.agreed},
-            "kept": self.keeper.counts,
+            "request_log": self.request_log.counts,
             "events": traffic.events,
         }
 
-    def write_state(self) -> None:
-        """Write down what this endpoint is up to, whole or not at all; before a first version is live there is none."""
-        if self._is_public and not self.service.leaving:
-            unfinished = self.folder / "endpoint.json.new"
+    def save_state(self) -> None:
+        """Replace ``endpoint.json`` in one step; there is none before the first version is live."""
+        if self._is_public and not self.service.is_leaving:
+            unfinished = self.folder / f"{STATE_FILE}.new"
             unfinished.write_text(json.dumps(self.state(), indent=2) + "\n", encoding="utf-8")
-            unfinished.replace(self.folder / "endpoint.json")
+            unfinished.replace(self.folder / STATE_FILE)
 
-    async def _look_after(self) -> None:
+    async def _check(self) -> None:
+        """Look for reasons to end, and check the traffic; called every second."""
         if not self.folder.exists():
-            # A workspace that is deleted takes its endpoint along, which nobody could find or stop any more.
-            log.info("The folder of this endpoint is gone: ending.")
+            # The workspace was deleted: nobody could find or stop this process any more.
+            log.info("The folder of this endpoint was deleted. Stopping.")
             self.should_exit = True
-        elif self.traffic.stable is None and self._control.is_left:
-            log.info("Whoever deployed this is gone, and no version is live: ending.")
+        elif self.traffic.stable is None and self._control.is_abandoned:
+            log.info("The deployer disconnected before a version was live. Stopping.")
             self.should_exit = True
         else:
-            await self.traffic.look_after()
+            await self.traffic.check()
 
 
 def main() -> None:
-    """Route requests until told otherwise."""
+    """Run the router of an endpoint; the program of the process."""
     parser = argparse.ArgumentParser(prog="python -m lib.serving.server.router")
-    parser.add_argument("folder", type=Path, help="of the endpoint; holds keys.json")
-    parser.add_argument("--name", required=True, help="of the endpoint")
-    parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket to listen on")
+    parser.add_argument("folder", type=Path, help="the endpoint's folder, which holds keys.json")
+    parser.add_argument("--name", required=True, help="the endpoint's name")
+    parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket for commands")
     parser.add_argument("--listener", type=int, required=True, help="descriptor of the public port's socket")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    control, listener = (socket.socket(fileno=number) for number in (given.control, given.listener))
-    for one in (control, listener):
-        one.set_inheritable(False)  # no worker is to hold it open
+    control = socket.socket(fileno=arguments.control)
+    listener = socket.socket(fileno=arguments.listener)
+    for inherited in (control, listener):
+        inherited.set_inheritable(False)  # or workers would keep the sockets open
     private = socket.create_server(("127.0.0.1", 0))
-    Router(given.folder, given.name, control, listener).run([private])
+    Router(arguments.folder, arguments.name, control, listener).run([private])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Which version answers a request: the stable one, and beside it, while there is one, the new one.
+"""The distribution of requests between two versions: the stable one and, during a rollout, the new one.
 
-A version comes up without traffic (`bring_up`), is asked by whoever deploys, and is then given its share (`shift`).
-Until it has had all of it for a while, the stable version stands by: it answers what the new one fails on, and gets
-everything back, by hand (`roll_back`) or by itself where a limit is broken.
+A version starts without traffic (`start`), is checked by the deployer, and then gets its share (`shift`). Until it has
+had all traffic for a while, the stable version stays ready: it answers requests on which the new one fails, and takes
+all traffic back on request (`roll_back`) or when the new version exceeds a limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,14 +21,13 @@ from lib.serving.rollout import Rollout, Watch
 from lib.serving.server.pool import Pool
 
 log = logging.getLogger("lib.serving")
-MOST_MIRRORED = 32
-MOST_EVENTS = 20
-# `look_after` is called every second or two.
-MOST_DEAD_LOOKS = 10
+MAX_MIRRORED = 32  # requests at the same time
+MAX_EVENTS = 20
+MAX_DEAD_CHECKS = 10  # consecutive calls of `check`, one every second or two
 
 
-class Answered(NamedTuple):
-    """An answer, by whom, and how long it took."""
+class TimedAnswer(NamedTuple):
+    """An answer, the version that gave it, and its latency."""
 
     answer: Answer
     pool: Pool
@@ -36,185 +35,217 @@ class Answered(NamedTuple):
 
 
 class Traffic:
-    """The versions of an endpoint and what each gets.
+    """The versions of an endpoint and their shares of the traffic.
 
     Parameters
     ----------
-    changed : callable
-        Called after every change, to write it down.
+    on_change : callable
+        Called after every change, to save the state.
 
     Attributes
     ----------
     stable : Pool or None
-        Answers what the new version does not get.
+        The version that answers what the new one does not get.
     new : Pool or None
-        On its way in; with `percent` 100 it has all traffic, and the stable version stands by.
+        The version of a rollout. Once it has all traffic, the stable one stays ready for a while.
     previous : dict or None
-        How to bring the version before the stable one up again.
+        Description of the version before the stable one, enough to start it again; see `describe_pool`.
+    rollout : Rollout
+        Share and limits of the new version.
+    watch : Watch
+        Counts of the new version.
     events : list of str
         What happened, newest last.
     """
 
-    def __init__(self, changed: Callable[[], None]):
+    def __init__(self, on_change: Callable[[], None]):
         self.stable: Pool | None = None
         self.new: Pool | None = None
         self.previous: dict[str, Any] | None = None
         self.rollout = Rollout(percent=0)
         self.watch = Watch(self.rollout)
         self.events: list[str] = []
-        self.shifted = 0.0
-        self._changed = changed
+        self._shifted_at = 0.0
+        self._on_change = on_change
         self._tasks: set[asyncio.Task] = set()
-        self._mirrored = 0
-        self._dead_looks = 0
+        self._running_mirrors = 0
+        self._dead_checks = 0
 
     @property
     def leading(self) -> Pool | None:
         """The version with most of the traffic."""
         return self.new if self.new is not None and self.rollout.percent >= 50 else self.stable
 
-    def named(self, deployment: str) -> Pool:
-        """Version of a deployment's name, whatever its share.
+    def find(self, deployment: str) -> Pool:
+        """Return the version of a deployment, whatever its share.
 
         Raises
         ------
         RequestError
-            404 where there is none.
+            With status 404 if there is no such deployment.
         """
         for pool in (self.new, self.stable):
             if pool is not None and pool.folder.name == deployment:
                 return pool
         raise RequestError(404, "no_deployment", f"There is no deployment {deployment[:100]!r} of this endpoint.")
 
-    async def score(self, body: bytes, deployment: str | None = None) -> Answered:
-        """Answer a request, by the version that is named or the one whose turn it is."""
+    async def score(self, body: bytes, deployment: str | None = None) -> TimedAnswer:
+        """Answer a request with the version of a deployment, or else with one chosen by the shares."""
         if deployment is not None:
-            return await _ask(self.named(deployment), body)
+            return await _ask(self.find(deployment), body)
         new, rollout = self.new, self.rollout
         if new is not None and (new.is_up or self.stable is None) and 100 * random.random() < rollout.percent:
-            answered = await _ask(new, body)
-            self._note(new, answered)
-            if not (answered.answer.model_failed and self.stable is not None):
-                return answered
+            answer = await _ask(new, body)
+            self._watch_answer(new, answer)
+            if not (answer.answer.model_failed and self.stable is not None):
+                return answer
         if self.stable is None:
             raise RequestError(503, "not_ready", "No version of the model is ready.")
-        answered = await _ask(self.stable, body)
+        answer = await _ask(self.stable, body)
         if new is not None and rollout.mirror and 100 * random.random() < rollout.mirror:
-            self._mirror(new, body, answered.answer)
-        return answered
+            self._mirror(new, body, answer.answer)
+        return answer
 
-    async def bring_up(self, pool: Pool) -> None:
-        """Start a version without traffic, in place of another that was on its way in.
+    async def start(self, pool: Pool) -> None:
+        """Start a version without traffic; it replaces another one that is being rolled out.
 
         Raises
         ------
         LoadError
+            If it does not start.
         """
         if self.new is not None and self.rollout.percent >= 100:
-            await self._settle()
+            await self._settle(self.new)
         elif self.new is not None:
             await self.take_down(self.new, "another version is deployed")
         await pool.start()
         self.new, self.rollout = pool, Rollout(percent=0)
         self.watch = Watch(self.rollout)
 
-    async def take_down(self, pool: Pool, why: str) -> None:
-        """End a version that has not become the stable one; what it was asked is answered first."""
+    async def take_down(self, pool: Pool, reason: str) -> None:
+        """Stop a version that has not become the stable one, after it has answered its requests."""
         if self.new is pool:
             self.new, self.rollout = None, Rollout(percent=0)
-            self._say(f"version {pool.version} was taken down: {why}")
+            self._add_event(f"version {pool.version} was taken down: {reason}")
         await pool.end()
 
     async def shift(self, rollout: Rollout) -> None:
-        """Give the new version its share."""
+        """Give the new version its share; without a stable version it becomes the stable one.
+
+        Raises
+        ------
+        RequestError
+            With status 409 if there is no new version.
+        """
         if self.new is None:
             raise RequestError(409, "no_new_version", "There is no new version that traffic could go to. Deploy one.")
         if self.stable is None:
             self.stable, self.new, rollout = self.new, None, replace(rollout, percent=0, mirror=0)
-            self._say(f"version {self.stable.version} is live")
+            self._add_event(f"version {self.stable.version} is live")
         else:
-            self._say(f"version {self.new.version} gets {rollout.percent:g} %, mirrored {rollout.mirror:g} %")
-        self.rollout, self.watch, self.shifted = rollout, Watch(rollout), time.time()
-        self._changed()
+            self._add_event(
+                f"version {self.new.version} gets {rollout.percent:g} % of the requests and copies of "
+                f"{rollout.mirror:g} % of the others"
+            )
+        self.rollout, self.watch, self._shifted_at = rollout, Watch(rollout), time.time()
+        self._on_change()
 
-    async def roll_back(self, why: str, bring_back: Callable[[dict[str, Any]], Pool]) -> None:
-        """Give all traffic back to the version before, at once where it stands by."""
+    async def roll_back(self, reason: str, make_pool: Callable[[dict[str, Any]], Pool]) -> None:
+        """Give all traffic back to the version before; at once if that one is still running.
+
+        Parameters
+        ----------
+        reason : str
+        make_pool : callable
+            Makes a pool from a description, see `describe_pool`.
+
+        Raises
+        ------
+        RequestError
+            With status 409 if there is no version to go back to.
+        """
         if self.new is not None:
-            await self.take_down(self.new, why)
+            await self.take_down(self.new, reason)
         elif self.previous is not None and self.stable is not None:
-            pool, left = bring_back(self.previous), self.stable
+            pool, replaced = make_pool(self.previous), self.stable
             await pool.start()
-            self.previous, self.stable = described(left), pool
-            self._say(f"version {left.version} was rolled back to version {pool.version}: {why}")
-            await left.end()
+            self.previous, self.stable = describe_pool(replaced), pool
+            self._add_event(f"version {replaced.version} was rolled back to version {pool.version}: {reason}")
+            await replaced.end()
         else:
-            raise RequestError(409, "no_version_before", "There is no version before this one to go back to.")
-        self._changed()
+            raise RequestError(409, "no_version_before", "There is no earlier version to go back to.")
+        self._on_change()
 
-    async def look_after(self) -> None:
-        """Take a new version down that is dead, and let the stable one go once the new has had all for long enough."""
+    async def check(self) -> None:
+        """Take down a new version whose processes stay dead; end the rollout once its watch time is over."""
         if self.new is None:
             return
-        self._dead_looks = 0 if self.new.is_up else self._dead_looks + 1
-        if self._dead_looks >= MOST_DEAD_LOOKS:
-            await self._back(self.new, "its processes died and do not come up again")
-        elif self.rollout.percent >= 100 and time.time() - self.shifted > 60 * self.rollout.watch_minutes:
-            await self._settle()
+        self._dead_checks = 0 if self.new.is_up else self._dead_checks + 1
+        if self._dead_checks >= MAX_DEAD_CHECKS:
+            await self._withdraw(self.new, "its processes died and could not be restarted")
+        elif self.rollout.percent >= 100 and time.time() - self._shifted_at > 60 * self.rollout.watch_minutes:
+            await self._settle(self.new)
 
     async def end(self) -> None:
-        """End all versions, after the requests under way."""
+        """Stop all versions after they have answered their requests."""
         await asyncio.gather(*(pool.end() for pool in (self.new, self.stable) if pool is not None))
 
-    async def _settle(self) -> None:
-        left, self.stable, self.new = self.stable, self.new, None
-        self.rollout, self.previous = Rollout(percent=0), described(left)
-        self._say(f"version {self.stable.version} is the stable one; version {left.version} no longer stands by")
-        self._changed()
-        await left.end()
+    async def _settle(self, pool: Pool) -> None:
+        """Make the new version the stable one and stop the old one."""
+        replaced, self.stable, self.new = self.stable, pool, None
+        self.rollout = Rollout(percent=0)
+        if replaced is None:
+            self._on_change()
+            return
+        self.previous = describe_pool(replaced)
+        self._add_event(f"version {pool.version} is now the stable one; version {replaced.version} was stopped")
+        self._on_change()
+        await replaced.end()
 
-    def _note(self, pool: Pool, answered: Answered) -> None:
+    def _watch_answer(self, pool: Pool, answer: TimedAnswer) -> None:
+        """Record an answer of the new version; withdraw that version if it exceeds a limit."""
         if pool is not self.new:
             return
-        broken = self.watch.note(answered.seconds, answered.answer.model_failed)
-        if broken and self.stable is not None:
-            self._spawn(self._back(pool, broken))
+        reason = self.watch.record(answer.seconds, answer.answer.model_failed)
+        if reason and self.stable is not None:
+            self._start_task(self._withdraw(pool, reason))
             self.rollout = replace(self.rollout, percent=0, mirror=0)
 
-    async def _back(self, pool: Pool, why: str) -> None:
-        await self.take_down(pool, why)
-        self._changed()
+    async def _withdraw(self, pool: Pool, reason: str) -> None:
+        await self.take_down(pool, reason)
+        self._on_change()
 
-    def _mirror(self, new: Pool, body: bytes, given: Answer) -> None:
-        if self._mirrored >= MOST_MIRRORED:
+    def _mirror(self, new: Pool, body: bytes, stable_answer: Answer) -> None:
+        """Send a copy of a request to the new version and compare the predictions."""
+        if self._running_mirrors >= MAX_MIRRORED:
             return
-        self._mirrored += 1
+        self._running_mirrors += 1
 
         async def ask() -> None:
             try:
-                answered = await _ask(new, body)
+                answer = await _ask(new, body)
             finally:
-                self._mirrored -= 1
+                self._running_mirrors -= 1
             self.watch.mirrored += 1
-            # Each ends with the version it is from; before that stand the predictions.
-            self.watch.agreed += _predictions(answered.answer.content) == _predictions(given.content)
-            # What the stable version failed on as well is no fault of the new one.
-            if not given.model_failed:
-                self._note(new, answered)
+            self.watch.agreed += _predictions(answer.answer.content) == _predictions(stable_answer.content)
+            # If the stable version failed as well, the request is to blame.
+            if not stable_answer.model_failed:
+                self._watch_answer(new, answer)
 
-        self._spawn(ask())
+        self._start_task(ask())
 
-    def _say(self, event: str) -> None:
+    def _add_event(self, event: str) -> None:
         log.info("Traffic: %s.", event)
-        self.events = [*self.events, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {event}"][-MOST_EVENTS:]
+        self.events = [*self.events, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {event}"][-MAX_EVENTS:]
 
-    def _spawn(self, work: Any) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)
+        self._tasks.add(task)  # asyncio itself holds only a weak reference
         task.add_done_callback(self._tasks.discard)
 
 
-def described(pool: Pool) -> dict[str, Any]:
-    """What it takes to bring a version up again."""
+def describe_pool(pool: Pool) -> dict[str, Any]:
+    """Return what is needed to start a version again."""
     return {
         "deployment": pool.folder.name,
         "model_name": pool.name,
@@ -224,11 +255,12 @@ def described(pool: Pool) -> dict[str, Any]:
     }
 
 
-async def _ask(pool: Pool, body: bytes) -> Answered:
+async def _ask(pool: Pool, body: bytes) -> TimedAnswer:
     started = time.perf_counter()
     answer = await pool.ask(body)
-    return Answered(answer, pool, time.perf_counter() - started)
+    return TimedAnswer(answer, pool, time.perf_counter() - started)
 
 
 def _predictions(content: bytes) -> bytes:
+    """Return an answer without its end, which names the version."""
     return content.rpartition(b',"model":')[0]

@@ -1,6 +1,7 @@
-"""The product's own backend, asked for one thing: what it answers, or what it would tell a user.
+"""One operation of the Azure backend, run in a process of its own.
 
-``python backend.py WHAT[:ARGUMENT...] [name=value ...]``; the last line is JSON.
+``python backend.py OPERATION[:ARGUMENT...] [name=value ...]`` prints a line of JSON at the end: the result of the
+operation, or the error message that a user would read.
 """
 
 import json
@@ -19,47 +20,47 @@ from lib.paths import ROOT
 
 TABLE = pd.DataFrame({"a": [1.5, None], "b": ["x", "y"], "c": [1, 2]})
 CODE = {
-    "note": 'print("cell of the notebook")',
+    "fast": 'print("cell of the notebook")',
     "slow": 'import time\nprint("cell of the notebook", flush=True)\ntime.sleep(600)',
 }
-said = []
+messages = []
 
 
-def say(line):
-    said.append(line)
-    print(line, flush=True)
+def report(message):
+    messages.append(message)
+    print(message, flush=True)
 
 
 def tables(backend):
-    """Write a table and read it; then JSON."""
+    """Write and read a table and a JSON file."""
     uri = backend.write_table(TABLE, f"faults/{time.monotonic_ns()}.parquet")
-    other = backend.write_json({"a": 1}, f"faults/{time.monotonic_ns()}.json")
-    return {"rows": len(backend.read_table(uri)), "json": backend.read_json(other)}
+    json_uri = backend.write_json({"a": 1}, f"faults/{time.monotonic_ns()}.json")
+    return {"rows": len(backend.read_table(uri)), "json": backend.read_json(json_uri)}
 
 
-def left_out(backend, *names):
-    """A table read without some columns: what is there, and what the preprocess stage is told."""
+def omit_columns(backend, *names):
+    """Read a table without some columns; return the other columns and the attributes that record the omission."""
     uri = backend.write_table(TABLE, f"faults/{time.monotonic_ns()}.parquet")
-    frame = backend.read_table(uri, without=names)
-    return {"columns": list(frame.columns), "told": frame.attrs}
+    frame = backend.read_table(uri, exclude=names)
+    return {"columns": list(frame.columns), "attributes": frame.attrs}
 
 
-def checks(backend):
-    """What setup does."""
+def prepare(backend):
+    """Prepare the backend like the setup stage."""
     return {"checks": [[check.name, check.ok] for check in backend.prepare()]}
 
 
-def job(backend, code="note", cancel=False):
-    """A notebook of one cell, on the cluster."""
-    cell = nbformat.v4.new_code_cell("stage = 'train'", metadata={"tags": ["parameters"]})
-    book = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(CODE[code])])
-    book.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
-    nbformat.write(book, "notebook.ipynb")
+def job(backend, speed="fast", cancel=False):
+    """Execute a notebook with one cell on the cluster."""
+    parameters_cell = nbformat.v4.new_code_cell("stage = 'train'", metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[parameters_cell, nbformat.v4.new_code_cell(CODE[speed])])
+    notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    nbformat.write(notebook, "notebook.ipynb")
     cancelled = threading.Event()
 
-    def watch(line):
-        say(line)
-        if cancel and "cell of the notebook" in line:
+    def watch(message):
+        report(message)
+        if cancel and "cell of the notebook" in message:
             cancelled.set()
 
     try:
@@ -69,17 +70,17 @@ def job(backend, code="note", cancel=False):
         )  # fmt: skip
     finally:
         log = Path("executed.log").read_text() if Path("executed.log").exists() else ""
-        say(f"log brought back: {'cell of the notebook' in log}")
+        report(f"log downloaded: {'cell of the notebook' in log}")
     return {"executed": "cell of the notebook" in Path("executed.ipynb").read_text()}
 
 
 def cancel(backend):
-    """The same, cancelled while it runs."""
+    """Execute a slow notebook on the cluster and cancel it."""
     return job(backend, "slow", cancel=True)
 
 
 def models(backend):
-    """Two versions of a model, and rows to ask them."""
+    """Register two versions of a model, and write rows to score."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -89,45 +90,46 @@ def models(backend):
     columns = ["Culmen Length (mm)", "Culmen Depth (mm)", "Flipper Length (mm)", target]
     rows = pd.read_csv(ROOT / backend._parameters.data)[columns].dropna()
     features = rows.drop(columns=target)
-    for model in (LogisticRegression(max_iter=9999), DecisionTreeClassifier(random_state=0)):
-        fitted = make_pipeline(StandardScaler(), model).fit(features, rows[target])
+    for estimator in (LogisticRegression(max_iter=9999), DecisionTreeClassifier(random_state=0)):
+        pipeline = make_pipeline(StandardScaler(), estimator).fit(features, rows[target])
         with backend.tracking.run(name, "train", "train", {}) as run_id:
-            backend.tracking.log_model(fitted, features.head(3), features, {})
+            backend.tracking.log_model(pipeline, features.head(3), features, {})
         source, sha256 = backend.tracking.model_source(backend.tracking.candidate_run(run_id))
-        backend.models(name).register(run_id, source, sha256, {"training_function": type(model).__name__})
+        backend.models(name).register(run_id, source, sha256, {"training_function": type(estimator).__name__})
     Path("test_data.txt").write_text(backend.write_table(rows, f"{name}/test_data.parquet"))
-    return {"versions": [one.version for one in backend.models(name).versions()]}
+    return {"versions": [version.version for version in backend.models(name).versions()]}
 
 
 def deploy(backend, version):
-    """A version in production, deployed as the stage does it."""
+    """Promote a version and run the deploy stage."""
     from lib.stages import deploy as stage
 
     name = backend._parameters.name
     backend.models(name).promote(version)
-    given = {**backend._parameters, "test_data": Path("test_data.txt").read_text(), "decision": ""}
+    values = {**backend._parameters, "test_data": Path("test_data.txt").read_text(), "decision": ""}
     with backend.tracking.run(name, "deploy", "deploy", {}):
-        made = stage.run(backend, Parameters(given))
-    return {"url": made.endpoint_url, "request": json.dumps(backend.read_json(made.sample_request))}
+        deployment = stage.run(backend, Parameters(values))
+    return {"url": deployment.endpoint_url, "request": json.dumps(backend.read_json(deployment.sample_request))}
 
 
 def shift(backend, percent, mirror):
-    """Another share of the traffic for the version on its way in."""
+    """Change the new version's share of the traffic."""
     return vars(backend.endpoint(backend._parameters.name).shift_traffic(float(percent), float(mirror)))
 
 
 def roll_back(backend):
-    """All traffic for the version before."""
+    """Route all traffic to the previous version."""
     return vars(backend.endpoint(backend._parameters.name).roll_back())
 
 
 def teardown(backend):
-    """What is left, ended."""
+    """Remove the endpoint and the jobs."""
     return {"lines": backend.teardown(everything=False)}
 
 
-WHAT = {
-    one.__name__: one for one in (tables, left_out, checks, job, cancel, models, deploy, shift, roll_back, teardown)
+OPERATIONS = {
+    operation.__name__: operation
+    for operation in (tables, omit_columns, prepare, job, cancel, models, deploy, shift, roll_back, teardown)
 }
 
 
@@ -136,11 +138,11 @@ def main():
     layers = load(files, sys.argv[2:])
     try:
         backend = backends.connect(Parameters(layers.values))
-        what, *arguments = sys.argv[1].split(":")
-        answer = {"answer": WHAT[what](backend, *arguments)}
+        operation, *arguments = sys.argv[1].split(":")
+        reply = {"result": OPERATIONS[operation](backend, *arguments)}
     except MillraceError as error:
-        answer = {"error": type(error).__name__, "message": str(error)}
-    print(json.dumps(answer | {"said": said}))
+        reply = {"error": type(error).__name__, "message": str(error)}
+    print(json.dumps(reply | {"messages": messages}))
 
 
 main()

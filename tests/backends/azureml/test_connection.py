@@ -1,13 +1,14 @@
-"""Which workspace and which login are meant."""
+"""The choice of the workspace and of the login."""
 
 import json
 
 import pytest
 
 from lib.backends.azureml import connection
+from lib.backends.azureml.login import detect_login
 from lib.errors import ParameterError
 
-GIVEN = {"subscription_id": "s", "resource_group": "r", "workspace_name": "w"}
+NAMES = {"subscription_id": "s", "resource_group": "r", "workspace_name": "w"}
 SECRET = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s"}
 FEDERATED = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "f"}
 PIPELINE = {
@@ -16,33 +17,33 @@ PIPELINE = {
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A folder that is the current one and the project's."""
+def project(tmp_path, monkeypatch):
+    """Make an empty folder the current folder and the project's root."""
     monkeypatch.setattr(connection, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-class TestWanted:
-    def test_parameters_alone_suffice(self, here):
-        assert connection.wanted(GIVEN) == GIVEN
+class TestWorkspaceNames:
+    def test_parameters_are_sufficient(self, project):
+        assert connection.workspace_names(NAMES) == NAMES
 
-    @pytest.mark.parametrize("place", ["config.json", ".azureml/config.json"])
-    def test_config_json_fills_what_is_empty(self, here, place):
-        (here / place).parent.mkdir(exist_ok=True)
-        (here / place).write_text(json.dumps({**GIVEN, "workspace_name": "of the file"}))
-        assert connection.wanted({}) == {**GIVEN, "workspace_name": "of the file"}
-        assert connection.wanted({"workspace_name": "mine"})["workspace_name"] == "mine"
+    @pytest.mark.parametrize("path", ["config.json", ".azureml/config.json"])
+    def test_config_json_supplies_empty_parameters(self, project, path):
+        (project / path).parent.mkdir(exist_ok=True)
+        (project / path).write_text(json.dumps({**NAMES, "workspace_name": "from the file"}))
+        assert connection.workspace_names({}) == {**NAMES, "workspace_name": "from the file"}
+        assert connection.workspace_names({"workspace_name": "mine"})["workspace_name"] == "mine"
 
-    def test_all_that_is_missing_is_named(self, here):
+    def test_all_missing_names_are_reported(self, project):
         with pytest.raises(ParameterError) as error:
-            connection.wanted({"resource_group": "r"})
+            connection.workspace_names({"resource_group": "r"})
         assert [fault.split()[0] for fault in error.value.faults] == ["subscription_id", "workspace_name"]
 
-    def test_a_broken_config_json_is_named(self, here):
-        (here / "config.json").write_text("[1]")
-        with pytest.raises(ParameterError, match="config.json is no config.json of a workspace"):
-            connection.wanted({})
+    def test_an_invalid_config_json_is_reported(self, project):
+        (project / "config.json").write_text("[1]")
+        with pytest.raises(ParameterError, match="config.json is not a workspace's config.json"):
+            connection.workspace_names({})
 
 
 @pytest.mark.parametrize(
@@ -58,12 +59,12 @@ class TestWanted:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_login_is_the_first_that_the_environment_has_everything_for(environment, kind):
-    assert connection.detect_login(environment) == kind
+def test_environment_variables_determine_the_login(environment, kind):
+    assert detect_login(environment) == kind
 
 
-def test_az_login_where_the_tool_is_there(tmp_path):
+def test_az_login_is_used_if_az_is_installed(tmp_path):
     tool = tmp_path / "az"
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
-    assert connection.detect_login({"PATH": str(tmp_path)}) == "az login"
+    assert detect_login({"PATH": str(tmp_path)}) == "az login"

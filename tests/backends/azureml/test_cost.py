@@ -1,4 +1,4 @@
-"""What a run may cost, before and while it runs."""
+"""The estimated and the metered cost of a run."""
 
 import pytest
 
@@ -11,80 +11,80 @@ STAGES = ["setup", "preprocess", "train", "train", "train", "evaluate", "deploy"
 
 def parameters(**changes):
     prices = {"small": 1.0, "small/low_priority": 0.1, "endpoint": 0.5}
-    chosen = {"gpu_vm_size": "small", "endpoint_instance_type": "endpoint", "prices": prices, "max_nodes": 2}
-    plain = {"expected_minutes": 15.0, "idle_seconds": 300, "max_cost": None}
-    return Parameters({**load([]).values, **chosen, **plain, **changes})
+    machines = {"gpu_vm_size": "small", "endpoint_instance_type": "endpoint", "prices": prices, "max_nodes": 2}
+    limits = {"expected_minutes": 15.0, "idle_seconds": 300, "max_cost": None}
+    return Parameters({**load([]).values, **machines, **limits, **changes})
 
 
-def estimated(stages=STAGES, timeout_minutes=60, machine="small", **changes):
-    return cost.estimated(stages, timeout_minutes, lambda stage: machine, parameters(**changes))
+def estimate(stages=STAGES, timeout_minutes=60, machine="small", **changes):
+    return cost.estimate_cost(stages, timeout_minutes, lambda stage: machine, parameters(**changes))
 
 
-def test_notebooks_and_idle_machines_are_counted():
-    found = estimated()
-    # preprocess: 15 minutes and one idle machine; train: three times 15 and two idle machines, of 5 minutes each
-    assert found.expected == pytest.approx((15 + 5 + 45 + 10) / 60)
-    assert found.maximum == pytest.approx((60 + 5 + 180 + 10) / 60)
+def test_the_estimate_includes_notebooks_and_idle_time():
+    result = estimate()
+    # preprocess: 15 minutes and one idle machine; train: three times 15 minutes and two idle machines. Idle time: 5
+    assert result.expected == pytest.approx((15 + 5 + 45 + 10) / 60)
+    assert result.maximum == pytest.approx((60 + 5 + 180 + 10) / 60)
 
 
-def test_what_the_orchestrator_runs_costs_nothing():
-    assert estimated(cluster_stages=["preprocess"]).expected == pytest.approx(20 / 60)
-    assert estimated(["setup", "evaluate"]).expected == 0
+def test_local_stages_are_free():
+    assert estimate(cluster_stages=["preprocess"]).expected == pytest.approx(20 / 60)
+    assert estimate(["setup", "evaluate"]).expected == 0
 
 
-def test_a_search_may_use_every_machine_for_all_of_its_time():
-    found = estimated(["setup", "preprocess", "automl", "evaluate"], automl_budget_minutes=60.0)
-    assert found.lines[0] == "automl: 60 minutes on at most 2 x small at 1 $/h: at most 2.17 $"
-    assert found.expected == pytest.approx((15 + 5) / 60 + 2 * 65 / 60)
+def test_a_search_uses_all_machines_for_all_of_its_time():
+    result = estimate(["setup", "preprocess", "automl", "evaluate"], automl_budget_minutes=60.0)
+    assert result.lines[0] == "automl: 60 minutes on at most 2 x small at 1 $/h: at most 2.17 $"
+    assert result.expected == pytest.approx((15 + 5) / 60 + 2 * 65 / 60)
 
 
-def test_a_low_priority_machine_has_a_price_of_its_own():
-    assert estimated(machine="small/low_priority").expected == pytest.approx(estimated().expected / 10)
+def test_low_priority_machines_have_their_own_price():
+    assert estimate(machine="small/low_priority").expected == pytest.approx(estimate().expected / 10)
 
 
-def test_the_lines_say_how_it_comes_about_and_what_the_endpoint_costs():
-    preprocess, train, endpoint = estimated().lines
+def test_the_lines_show_the_calculation_and_the_endpoint():
+    preprocess, train, endpoint = estimate().lines
     assert preprocess.startswith("preprocess: 1 x 15 minutes on small at 1 $/h: about 0.33 $, at most 1.08 $")
     assert train.startswith("train: 3 x 15 minutes")
-    assert "12.00 $ for each day" in endpoint
+    assert "12.00 $ per day" in endpoint
 
 
-def test_above_max_cost_nothing_starts():
-    assert estimated(max_cost=1.3).expected < 1.3
+def test_a_run_above_max_cost_does_not_start():
+    assert estimate(max_cost=1.3).expected < 1.3
     with pytest.raises(GateError, match=r"expected to cost 1.25 \$, more than max_cost \(1.2 \$\)[\s\S]*train: 3 x"):
-        estimated(max_cost=1.2)
+        estimate(max_cost=1.2)
 
 
-def test_a_machine_without_a_price_is_named_with_the_nearest():
-    with pytest.raises(ParameterError, match="no price of smal. Did you mean 'small'"):
-        estimated(machine="smal")
+def test_a_missing_price_is_reported_with_a_suggestion():
+    with pytest.raises(ParameterError, match="no price for smal. Did you mean 'small'"):
+        estimate(machine="smal")
 
 
 class TestFaults:
-    def test_a_price_is_a_number(self):
+    def test_prices_must_be_numbers(self):
         faults = cost.faults(parameters(prices={"small": "cheap", "endpoint": -1, "other": True}))
         assert [fault.split()[1] for fault in faults] == ["small", "endpoint", "other"]
 
-    def test_with_a_limit_the_machines_must_have_prices(self):
+    def test_max_cost_requires_prices(self):
         assert cost.faults(parameters(max_cost=5.0)) == []
         (fault,) = cost.faults(parameters(max_cost=5.0, gpu_vm_size="large"))
         assert "prices has no large" in fault
         (fault,) = cost.faults(parameters(max_cost=5.0, endpoint_instance_type="endpiont"))
         assert "Did you mean 'endpoint'" in fault
 
-    def test_without_a_limit_none_is_needed(self):
+    def test_prices_are_optional_without_max_cost(self):
         assert cost.faults(parameters(prices={})) == []
 
 
 class TestMeter:
-    def test_it_adds_the_jobs_and_counts_each_once(self):
+    def test_the_total_includes_each_job_once(self):
         meter = cost.Meter(None)
-        meter.note("one", 1800, 2.0)
-        assert meter.note("one", 3600, 2.0) == pytest.approx(2.0)
-        assert meter.note("two", 3600, 1.0) == pytest.approx(3.0)
+        meter.record("one", 1800, 2.0)
+        assert meter.record("one", 3600, 2.0) == pytest.approx(2.0)
+        assert meter.record("two", 3600, 1.0) == pytest.approx(3.0)
 
-    def test_above_the_limit_it_stops(self):
+    def test_the_limit_stops_the_run(self):
         meter = cost.Meter(2.5)
-        meter.note("one", 3600, 2.0)
+        meter.record("one", 3600, 2.0)
         with pytest.raises(StageError, match=r"has cost 3.00 \$, more than max_cost \(2.5 \$\)"):
-            meter.note("two", 3600, 1.0)
+            meter.record("two", 3600, 1.0)

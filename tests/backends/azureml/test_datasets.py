@@ -1,4 +1,4 @@
-"""Addresses, and tables in the types that datasets know."""
+"""Addresses of tables, and conversion to the types that datasets support."""
 
 import datetime
 import decimal
@@ -9,29 +9,29 @@ import pyarrow as pa
 import pytest
 
 from lib.backends.azureml import datasets
-from lib.backends.azureml.datastore import FILE
+from lib.backends.azureml.datastore import FILE_URI
 from lib.data import tables
 
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
 
 @pytest.mark.parametrize("uri", ["azureml:flights:3", "azureml:flights-train.v2:12"])
-def test_a_dataset_is_known_by_its_version(uri):
-    assert datasets.DATASET.fullmatch(uri)
+def test_an_address_with_a_version_is_a_dataset(uri):
+    assert datasets.DATASET_URI.fullmatch(uri)
 
 
 @pytest.mark.parametrize("uri", ["azureml:flights", "azureml:flights:latest", "azureml://datastores/a/paths/b"])
-def test_without_a_version_it_is_none(uri):
-    assert not datasets.DATASET.fullmatch(uri)
+def test_an_address_without_a_version_is_not_a_dataset(uri):
+    assert not datasets.DATASET_URI.fullmatch(uri)
 
 
-@pytest.mark.parametrize("before", ["", "subscriptions/s/resourcegroups/r/workspaces/w/"])
-def test_a_file_is_known_by_datastore_and_path(before):
-    found = FILE.fullmatch(f"azureml://{before}datastores/millrace/paths/flights/ab/train.parquet")
-    assert found.group("datastore", "path") == ("millrace", "flights/ab/train.parquet")
+@pytest.mark.parametrize("prefix", ["", "subscriptions/s/resourcegroups/r/workspaces/w/"])
+def test_a_file_address_has_datastore_and_path(prefix):
+    match = FILE_URI.fullmatch(f"azureml://{prefix}datastores/millrace/paths/flights/ab/train.parquet")
+    assert match.group("datastore", "path") == ("millrace", "flights/ab/train.parquet")
 
 
-def test_what_datasets_do_not_know_becomes_what_they_do():
+def test_unsupported_types_are_converted():
     frame = pd.DataFrame(
         {
             "category": pd.Categorical(["a", None]),
@@ -58,17 +58,17 @@ def test_what_datasets_do_not_know_becomes_what_they_do():
     assert converted.column("money").to_pylist() == [1.5, None]
 
 
-def test_types_are_stated_where_datasets_have_a_name_for_them():
+def test_only_types_with_an_exact_counterpart_are_declared():
     schema = pa.schema(
         {
             "whole": pa.int64(),
             "number": pa.float64(),
             "flag": pa.bool_(),
             "text": pa.string(),
-            "when": pa.timestamp("ns", "UTC"),  # stated, it would lose its zone
+            "when": pa.timestamp("ns", "UTC"),  # the nearest dataset type has no time zone
             "small": pa.int8(),
-            "single": pa.float32(),  # stated, 0.1 would be another number
-            "large": pa.uint64(),  # stated, it would turn negative
+            "single": pa.float32(),  # as a double, 0.1 would be another number
+            "large": pa.uint64(),  # as a signed integer, it would become negative
         }
     )
     types = datasets.column_types(schema)

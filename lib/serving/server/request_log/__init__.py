@@ -1,1 +1,1 @@
-"""The request log: requests and answers kept for monitoring."""
+"""The request log: requests and their answers, stored for monitoring."""

@@ -1,7 +1,6 @@
-"""The router's side of keeping what was asked: each request is handed on once its answer is sent, or dropped.
+"""The router's side of the request log: sends each answered request to the writer's process, or drops it.
 
-It is handed on only where what was handed on before has been taken; else it is dropped and counted. So however slow
-the disk is, no answer waits for it.
+A request is sent only if the writer keeps up; otherwise it is dropped and counted. So no answer ever waits for a disk.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -21,87 +20,98 @@ from lib.paths import ROOT
 from lib.serving.server.request_log import framing
 
 if TYPE_CHECKING:
-    from lib.serving.server.traffic import Answered
+    from lib.serving.server.traffic import TimedAnswer
 
-MOST_PENDING_BYTES = 8 * 2**20
-PAUSE_SECONDS = 10
-END_SECONDS = 5
+MAX_PENDING_BYTES = 8 * 2**20
+RESTART_PAUSE_SECONDS = 10
+CLOSE_SECONDS = 5
+SETTINGS = ("on", "columns", "megabytes")
 
 
-class Keeper(asyncio.Protocol):
-    """Hands requests on, or drops them.
+class RequestLogClient(asyncio.Protocol):
+    """Connection to the process that writes the request log.
 
     Parameters
     ----------
     folder : Path
-        Of the endpoint.
+        The endpoint's folder.
+
+    Attributes
+    ----------
+    counts : dict
+        Number of requests that were ``sent`` and ``dropped``.
     """
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.WriteTransport | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._wanted: dict[str, Any] = {"on": False}
+        self._settings: dict[str, Any] = {"on": False}
         self._lost_at = 0.0
         self._starting: asyncio.Task | None = None
-        self.counts = {"handed_on": 0, "dropped": 0}
+        self.counts = {"sent": 0, "dropped": 0}
 
-    async def use(self, wanted: dict[str, Any]) -> None:
-        """Keep requests from now on, or no more: ``on``, ``columns`` (empty: all) and ``megabytes``."""
-        asked = {key: wanted[key] for key in ("on", "columns", "megabytes") if key in wanted}
-        if asked == self._wanted and self._transport is not None:
+    async def configure(self, settings: dict[str, Any]) -> None:
+        """Switch the log on or off.
+
+        Parameters
+        ----------
+        settings : dict
+            ``on``, ``columns`` (empty for all) and ``megabytes``, the largest size of the log.
+        """
+        settings = {name: settings[name] for name in SETTINGS if name in settings}
+        if settings == self._settings and self._transport is not None:
             return
-        self._wanted = asked
+        self._settings = settings
         if self._transport is not None:
-            self._transport.close()  # that process writes what it has, and ends by itself
+            self._transport.close()  # the process writes what it has received and ends by itself
             self._transport = None
-        if self._wanted["on"]:
+        if settings["on"]:
             await self._start()
 
-    def keep(self, body: bytes, answered: Answered) -> None:
-        """Hand a request on, or drop it: never wait."""
-        if not self._wanted["on"]:
+    def log(self, body: bytes, answer: TimedAnswer) -> None:
+        """Send a request and its answer to the writer, or drop them; never wait."""
+        if not self._settings["on"]:
             return
-        if self._transport is None or self._transport.get_write_buffer_size() > MOST_PENDING_BYTES:
+        if self._transport is None or self._transport.get_write_buffer_size() > MAX_PENDING_BYTES:
             self.counts["dropped"] += 1
-            if self._transport is None and self._starting is None and time.monotonic() > self._lost_at + PAUSE_SECONDS:
-                self._starting = asyncio.ensure_future(self._start())
+            self._restart_if_lost()
             return
-        about = [time.time(), 1000 * answered.seconds, answered.pool.version, answered.pool.folder.name]
-        self._transport.write(framing.pack(msgspec.json.encode(about), body, answered.answer.content))
-        self.counts["handed_on"] += 1
+        metadata = [time.time(), 1000 * answer.seconds, answer.pool.version, answer.pool.folder.name]
+        self._transport.write(framing.pack(msgspec.json.encode(metadata), body, answer.answer.content))
+        self.counts["sent"] += 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The process is there, or will be; until then the socket holds what it is sent."""
-        self._transport = transport
-        transport.set_write_buffer_limits(high=2 * MOST_PENDING_BYTES)
+        """Keep the transport; the socket buffers what is sent before the process has started."""
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass of it
+        self._transport.set_write_buffer_limits(high=2 * MAX_PENDING_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has died, or was told to end."""
+        """Note that the process died or was ended."""
         if self._transport is None or self._transport.is_closing():
             self._transport, self._lost_at = None, time.monotonic()
 
-    async def end(self) -> None:
-        """Let the process write what it has, and end; where that takes long, it does so without this one."""
+    async def close(self) -> None:
+        """Let the process write what it has received; if that takes long, it goes on without this one."""
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._process.wait(), END_SECONDS)
+                await asyncio.wait_for(self._process.wait(), CLOSE_SECONDS)
+
+    def _restart_if_lost(self) -> None:
+        is_lost = self._transport is None and self._starting is None
+        if is_lost and time.monotonic() > self._lost_at + RESTART_PAUSE_SECONDS:
+            self._starting = asyncio.ensure_future(self._start())
 
     async def _start(self) -> None:
+        """Start the writer's process and connect to it."""
         try:
-            ours, theirs = socket.socketpair()
-            command = [
-                sys.executable,
-                "-m",
-                "lib.serving.server.request_log.writer",
-                str(self._folder),
-                "--source",
-                str(theirs.fileno()),
-            ]
-            command += ["--megabytes", str(self._wanted["megabytes"]), "--columns", *self._wanted["columns"]]
-            with theirs, (self._folder / "endpoint.log").open("ab") as output:
+            own_socket, writer_socket = socket.socketpair()
+            command = [sys.executable, "-m", "lib.serving.server.request_log.writer", str(self._folder)]
+            command += ["--source", str(writer_socket.fileno())]
+            command += ["--megabytes", str(self._settings["megabytes"]), "--columns", *self._settings["columns"]]
+            with writer_socket, (self._folder / "endpoint.log").open("ab") as output:
                 self._process = await asyncio.create_subprocess_exec(
                     *command,
                     cwd=self._folder,
@@ -109,9 +119,9 @@ class Keeper(asyncio.Protocol):
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[writer_socket.fileno()],
                 )
-            ours.setblocking(False)
-            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
+            own_socket.setblocking(False)
+            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=own_socket)
         finally:
             self._starting = None

@@ -1,16 +1,12 @@
-"""What was asked and answered, kept for monitoring: Parquet files by day, written by a process of their own.
+"""The process that writes the request log: Parquet files by day, for monitoring.
 
 ::
 
     <endpoint>/requests/day=2026-11-22/v3-<time>.parquet
 
-A row of a file is a row that was asked: the model's columns, and beside them, with an underscore before their names,
-``_time`` (UTC), ``_latency_ms`` of its request, ``_version``, ``_prediction`` and, of a classifier,
-``_probability_<class>``.
-``pandas.read_parquet`` reads the folder as one table.
-
-What is taken stays as plain lists until it is written: to make an Arrow table of each request took longer than to
-answer it, and what this process does, the workers feel on a machine of few cores.
+Each row of a request becomes a row of a file, with the model's columns and, marked by an underscore, ``_time`` (UTC),
+``_latency_ms`` of the request, ``_version``, ``_prediction`` and, for classifiers, ``_probability_<class>``.
+``pandas.read_parquet`` reads the whole folder as one table.
 """
 
 from __future__ import annotations
@@ -24,7 +20,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -40,53 +36,60 @@ log = logging.getLogger("lib.serving")
 FLUSH_ROWS = 20_000
 FLUSH_SECONDS = 5
 READ_BYTES = 2**20
-# How many times that may wait to be taken.
-MOST_READ = 16
-# Less than this at once, and there is time for more to come.
-FEW_BYTES, NAP_SECONDS = 2**16, 0.05
-# A day's files of one version are joined when there are this many.
-MOST_FILES = 24
+MAX_QUEUED_READS = 16
+# After a short read, pause, so that many small requests are read together.
+SHORT_READ_BYTES, PAUSE_SECONDS = 2**16, 0.05
+MAX_FILES_PER_DAY = 24  # of one version; then they are merged
+MAX_VERSION_LENGTH = 40
 
 
-class Rows:
-    """Rows of one deployment and day, column by column, until they are written.
+class RowBuffer:
+    """Rows of one deployment and day, kept as plain lists by column until they are written.
 
     Parameters
     ----------
     model : Model
-        What the deployment's folder says of it.
+        The deployment's model.
     columns : list of str
-        Of the model that are kept; empty: all.
+        Columns of the model to log; empty for all.
     """
 
     def __init__(self, model: Model, columns: list[str]):
         self._read = Reader(model.columns, Limits()).read
-        self._kept = [column for column in model.columns if not columns or column.name in columns]
-        self._values: dict[str, list] = {column.name: [] for column in self._kept}
-        # Of each request: when in microseconds, milliseconds of its answer, and its rows.
-        self._requests: list[tuple[int, float, int]] = []
+        self._columns = [column for column in model.columns if not columns or column.name in columns]
+        self._values: dict[str, list] = {column.name: [] for column in self._columns}
+        self._requests: list[tuple[int, float, int]] = []  # time in microseconds, latency in ms, number of rows
         self._predictions: list = []
         self._probabilities: dict[str, list[float]] = {}
 
     def __len__(self) -> int:
         return len(self._predictions)
 
-    def take(self, moment: float, milliseconds: float, body: bytes, content: bytes) -> None:
-        """Add the rows of a request that was answered."""
-        values, answer = self._read(body), msgspec.json.decode(content)
-        for column in self._kept:
-            self._values[column.name] += values[column.name]
-        self._requests.append((int(moment * 1e6), milliseconds, len(answer["predictions"])))
-        self._predictions += answer["predictions"]
-        for place, one in enumerate(answer.get("classes") or ()):
-            chances = [row[place] for row in answer["probabilities"]]
-            self._probabilities.setdefault(f"_probability_{one}", []).extend(chances)
+    def add(self, timestamp: float, latency_ms: float, body: bytes, content: bytes) -> None:
+        """Add the rows of an answered request.
 
-    def table(self, version: str) -> pa.Table:
-        """The rows as they are written."""
+        Parameters
+        ----------
+        timestamp : float
+            Seconds since 1970.
+        latency_ms : float
+        body, content : bytes
+            The request and the answer, as JSON.
+        """
+        values, answer = self._read(body), msgspec.json.decode(content)
+        for column in self._columns:
+            self._values[column.name] += values[column.name]
+        self._requests.append((int(timestamp * 1e6), latency_ms, len(answer["predictions"])))
+        self._predictions += answer["predictions"]
+        for index, label in enumerate(answer.get("classes") or ()):
+            probabilities = [row[index] for row in answer["probabilities"]]
+            self._probabilities.setdefault(f"_probability_{label}", []).extend(probabilities)
+
+    def to_table(self, version: str) -> pa.Table:
+        """Return the rows as a table."""
         import pyarrow as pa
 
-        arrays = {column.name: column.arrow(self._values[column.name]) for column in self._kept}
+        arrays = {column.name: column.arrow(self._values[column.name]) for column in self._columns}
         times, latencies, rows = map(np.array, zip(*self._requests, strict=True))
         extra = {
             "_time": pa.array(np.repeat(times, rows), type=pa.timestamp("us", tz="UTC")),
@@ -94,60 +97,69 @@ class Rows:
             "_version": pa.repeat(version, len(self)),
             "_prediction": pa.array(self._predictions),
         }
-        extra |= {name: pa.array(chances, type=pa.float64()) for name, chances in self._probabilities.items()}
+        extra |= {name: pa.array(values, type=pa.float64()) for name, values in self._probabilities.items()}
         for name, array in extra.items():
-            while name in arrays:  # a column of the model bears it
+            while name in arrays:  # the model has a column of this name
                 name = "_" + name
             arrays[name] = array
         return pa.table(arrays)
 
 
-class Recorder:
-    """Writes rows to files.
+class RequestLogWriter:
+    """Writer of the request log's files.
 
     Parameters
     ----------
     folder : Path
-        Of the endpoint.
+        The endpoint's folder.
     columns : list of str
-        Of the model that are kept; empty: all.
+        Columns of the model to log; empty for all.
     megabytes : float
-        What all files may take; beyond it the oldest go.
+        Largest size of all files; beyond it the oldest are deleted.
     """
 
     def __init__(self, folder: Path, columns: list[str], megabytes: float):
-        self.folder, self.columns, self.most = folder, columns, megabytes * 2**20
+        self.folder, self.columns, self.max_bytes = folder, columns, megabytes * 2**20
         self._models: dict[str, Model] = {}
-        self._taken: dict[tuple[str, str, str], Rows] = {}
+        self._buffers: dict[tuple[str, str, str], RowBuffer] = {}  # by day, version and deployment
 
-    def take(self, about: list, body: bytes, content: bytes) -> None:
-        """Turn a request into rows, to be written with the next ones."""
-        moment, milliseconds, version, deployment = about
-        key = time.strftime("%Y-%m-%d", time.gmtime(moment)), version, deployment
-        if key not in self._taken:
-            self._taken[key] = Rows(self._model(deployment), self.columns)
-        self._taken[key].take(moment, milliseconds, body, content)
-        if sum(map(len, self._taken.values())) >= FLUSH_ROWS:
+    def add(self, metadata: list, body: bytes, content: bytes) -> None:
+        """Add a request, to be written with the next ones.
+
+        Parameters
+        ----------
+        metadata : list
+            Time in seconds since 1970, latency in milliseconds, version, deployment.
+        body, content : bytes
+            The request and the answer, as JSON.
+        """
+        timestamp, latency_ms, version, deployment = metadata
+        key = time.strftime("%Y-%m-%d", time.gmtime(timestamp)), version, deployment
+        if key not in self._buffers:
+            self._buffers[key] = RowBuffer(self._model(deployment), self.columns)
+        self._buffers[key].add(timestamp, latency_ms, body, content)
+        if sum(map(len, self._buffers.values())) >= FLUSH_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was taken, join small files, and let the oldest go."""
-        taken, self._taken = self._taken, {}
-        for (day, version, _), rows in taken.items():
+        """Write all buffered rows, merge small files, and delete the oldest beyond the size limit."""
+        buffers, self._buffers = self._buffers, {}
+        for (day, version, _), rows in buffers.items():
             folder = self.folder / "requests" / f"day={day}"
             folder.mkdir(parents=True, exist_ok=True)
-            name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in version)[:40]
-            _write(rows.table(version), folder / f"v{name}-{time.time_ns()}.parquet")
+            name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in version)
+            name = name[:MAX_VERSION_LENGTH]
+            _write(rows.to_table(version), folder / f"v{name}-{time.time_ns()}.parquet")
             files = sorted(folder.glob(f"v{name}-*.parquet"))
-            if len(files) >= MOST_FILES:
-                _join(files)
-        self._let_go()
+            if len(files) >= MAX_FILES_PER_DAY:
+                _merge(files)
+        self._delete_oldest()
 
-    def _let_go(self) -> None:
+    def _delete_oldest(self) -> None:
         files = sorted((self.folder / "requests").glob("day=*/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
         size = sum(file.stat().st_size for file in files)
         for file in files:
-            if size <= self.most:
+            if size <= self.max_bytes:
                 break
             size -= file.stat().st_size
             file.unlink()
@@ -160,7 +172,7 @@ class Recorder:
         return self._models[deployment]
 
 
-def _write(table: Any, path: Path) -> None:
+def _write(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
     part = path.with_suffix(".part")
@@ -168,61 +180,63 @@ def _write(table: Any, path: Path) -> None:
     part.replace(path)
 
 
-def _join(files: list[Path]) -> None:
-    """One file of several; the last keeps its name, so that no reader finds rows twice for longer than a moment."""
+def _merge(files: list[Path]) -> None:
+    """Merge files into the last one, so that readers see rows twice only for a moment."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    whole = pa.concat_tables([pq.read_table(file, partitioning=None) for file in files], promote_options="permissive")
-    _write(whole, files[-1])
+    merged = pa.concat_tables([pq.read_table(file, partitioning=None) for file in files], promote_options="permissive")
+    _write(merged, files[-1])
     for file in files[:-1]:
         file.unlink()
 
 
-def run(source: socket.socket, recorder: Recorder) -> None:
-    """Take requests until the router hangs up."""
-    taken: queue.Queue[list[list[bytes]] | None] = queue.Queue(maxsize=MOST_READ)
-    threading.Thread(target=_read, args=(source, taken), daemon=True).start()
-    written, requests = time.monotonic(), []
+def run(source: socket.socket, writer: RequestLogWriter) -> None:
+    """Write requests from a socket until the router closes it."""
+    reads: queue.Queue[list[list[bytes]] | None] = queue.Queue(maxsize=MAX_QUEUED_READS)
+    threading.Thread(target=_read, args=(source, reads), daemon=True).start()
+    flushed_at = time.monotonic()
+    requests: list[list[bytes]] | None = []
     while requests is not None:
         try:
-            requests = taken.get(timeout=max(0.0, written + FLUSH_SECONDS - time.monotonic()))
+            requests = reads.get(timeout=max(0.0, flushed_at + FLUSH_SECONDS - time.monotonic()))
         except queue.Empty:
             requests = []
-        for about, body, content in requests or ():
+        for metadata, body, content in requests or ():
             try:
-                recorder.take(json.loads(about), body, content)
+                writer.add(json.loads(metadata), body, content)
             except Exception:
-                log.exception("A request could not be kept.")
-        if requests is None or time.monotonic() >= written + FLUSH_SECONDS:
-            recorder.flush()
-            written = time.monotonic()
+                log.exception("A request could not be logged.")
+        if requests is None or time.monotonic() >= flushed_at + FLUSH_SECONDS:
+            writer.flush()
+            flushed_at = time.monotonic()
 
 
-def _read(source: socket.socket, taken: queue.Queue) -> None:
+def _read(source: socket.socket, reads: queue.Queue[list[list[bytes]] | None]) -> None:
+    """Put the requests of each read into a queue, and None at the end; the thread's function."""
     buffer = bytearray()
     while data := source.recv(READ_BYTES):
         buffer += data
-        taken.put(list(framing.take(buffer)))
-        if len(data) < FEW_BYTES:
-            time.sleep(NAP_SECONDS)  # to wake for each of many small requests would take a core's time from the workers
-    taken.put(None)
+        reads.put(list(framing.take(buffer)))
+        if len(data) < SHORT_READ_BYTES:
+            time.sleep(PAUSE_SECONDS)
+    reads.put(None)
 
 
 def main() -> None:
-    """Keep requests until told otherwise."""
+    """Write the request log of an endpoint; the program of the process."""
     parser = argparse.ArgumentParser(prog="python -m lib.serving.server.request_log.writer")
-    parser.add_argument("folder", type=Path, help="of the endpoint")
+    parser.add_argument("folder", type=Path, help="the endpoint's folder")
     parser.add_argument("--source", type=int, required=True, help="descriptor of the socket to the router")
-    parser.add_argument("--megabytes", type=float, required=True, help="what all files may take")
-    parser.add_argument("--columns", nargs="*", default=[], help="of the model that are kept; none: all")
-    given = parser.parse_args()
+    parser.add_argument("--megabytes", type=float, required=True, help="largest size of all files")
+    parser.add_argument("--columns", nargs="*", default=[], help="columns of the model to log; none for all")
+    arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    os.nice(15)  # whoever waits for an answer comes first
-    import pyarrow.parquet  # noqa: F401 (half a second of work, done before there is any other)
+    os.nice(15)  # clients that wait for an answer come first
+    import pyarrow.parquet  # noqa: F401 (takes half a second, spent before the first request)
 
-    with socket.socket(fileno=given.source) as source:
-        run(source, Recorder(given.folder, given.columns, given.megabytes))
+    with socket.socket(fileno=arguments.source) as source:
+        run(source, RequestLogWriter(arguments.folder, arguments.columns, arguments.megabytes))
 
 
 if __name__ == "__main__":
