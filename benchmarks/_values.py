@@ -19,6 +19,7 @@ def load_parameters(params: str, folder: Path) -> Parameters:
 
 
 def executions(parameters: Parameters) -> Iterator[tuple[Notebook, dict[str, Any]]]:
-    """Yield the notebooks of the chain in order, each with its parameters."""
+    """Yield the notebooks of the chain in order, each with all parameters and its inputs."""
+    values = {**parameters, RUN_NAME: "bench"}
     for execution in plan.executions(notebooks.all_of(), parameters):
-        yield execution.notebook, execution.select_parameters({**parameters, RUN_NAME: "bench"})
+        yield execution.notebook, {**values, **execution.select_parameters(values)}

@@ -10,7 +10,7 @@ import functools
 import io
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from lib.data.tables import count_values
 from lib.metrics import Metric, Predictions
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
+MARKED = "marked"  # key of a table's ``attrs``: the rows or columns that are shown in bold
 _MAX_CLASSES = 12
 _MAX_BARS = 20
 _CHARACTERS_PER_LINE = 30
@@ -57,7 +58,7 @@ class Chart(Figure):
 
 
 class Table(pd.DataFrame):
-    """A table that a notebook displays in full: every row, with complete texts, left-aligned."""
+    """A table that a notebook displays in full: every row, with complete texts, left-aligned, marked names bold."""
 
     @property
     def _constructor(self) -> type:
@@ -67,9 +68,17 @@ class Table(pd.DataFrame):
         text_columns = self.select_dtypes(object).columns
         left_aligned_header = [{"selector": "th", "props": [("text-align", "left")]}]
         style = self.style.format(precision=4, thousands=",", escape="html").set_table_styles(left_aligned_header)
+        marked = {str(name) for name in self.attrs.get(MARKED, [])}
         for axis in (0, 1):
-            style = style.format_index(escape="html", axis=axis)
+            style = style.format_index(lambda name: _with_star(name, marked), escape="html", axis=axis)
+        for cells in ((self.index.isin(marked), slice(None)), (slice(None), self.columns.isin(marked))):
+            style = style.set_properties(subset=cells, **{"font-weight": "bold"})
         return style.set_properties(subset=text_columns, **{"text-align": "left"}).to_html()
+
+
+def _with_star(name: Any, marked: Collection[str]) -> str:
+    """Return a row's or column's name, with a star if it is marked."""
+    return f"{name} ★" if str(name) in marked else str(name)
 
 
 def target_distribution(target: pd.Series, task: str) -> Chart:

@@ -32,6 +32,13 @@ class MillraceError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: the message, which says how to fix the problem.
+
+        https://ipython.readthedocs.io/en/stable/config/integrating.html
+        """
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(MillraceError):
     """An input that cannot be used; the message says what to change."""

@@ -1,10 +1,10 @@
-"""Tables as people have them, small enough for a test."""
+"""A small table with many kinds of difficult columns."""
 
 import datetime
 import os
 import types
 
-# Before anything starts OpenMP: on a busy machine its threads wait for one another for seconds.
+# Set before OpenMP starts: on a busy machine its threads wait seconds for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -16,7 +16,7 @@ LABELS = {"binary": ["no", "yes"], "multiclass": ["high", "low", "middle"]}
 
 
 def nasty_table(task: str, rows: int = 240, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
-    """A table of every kind of trouble, and a target that depends on a number, a category and a date."""
+    """Return a table of difficult columns, and a target that depends on a number, a category and a date."""
     rng = np.random.default_rng(seed)
     size = rng.normal(size=rows)
     colour = rng.choice(["red", "green", "blue"], rows)
@@ -68,15 +68,15 @@ def nasty_table(task: str, rows: int = 240, seed: int = 0) -> tuple[pd.DataFrame
 
 
 def request_for(task: str, seed: int = 0, threads: int = 1) -> TrainingRequest:
-    """A request as the train stage makes it."""
+    """Return a training request like the train stage's."""
     metric = types.SimpleNamespace(name="r2" if task == "regression" else "accuracy")
     return TrainingRequest(task=task, metric=metric, seed=seed, threads=threads)
 
 
 def as_request_rows(X: pd.DataFrame) -> pd.DataFrame:
-    """The same rows as JSON brings them: dates as text, every missing value as None."""
+    """Return the rows as a JSON request contains them: dates as text, missing values as None."""
 
-    def plain(value):
+    def to_json_value(value):
         if value is None or value is pd.NA or value is pd.NaT or value != value:
             return None
         if isinstance(value, (datetime.date, pd.Timestamp)):
@@ -84,5 +84,5 @@ def as_request_rows(X: pd.DataFrame) -> pd.DataFrame:
         return value.item() if isinstance(value, np.generic) else value
 
     return pd.DataFrame(
-        [{name: plain(value) for name, value in row.items()} for row in X.astype(object).to_dict("records")]
+        [{name: to_json_value(value) for name, value in row.items()} for row in X.astype(object).to_dict("records")]
     )

@@ -67,17 +67,17 @@ def pipeline_in(workspace, kind=None, **changes):
     return kind(given, backends.connect(given))
 
 
-def hand_on(pipeline, **values):
+def publish(pipeline, **values):
     """End a stage as its notebook does, less the scraps: there is no notebook."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lib.outputs.glue", lambda values: None)
-        pipeline.hand_on(**values)
+        pipeline.publish_outputs(**values)
 
 
 def preprocess(pipeline):
     """Preprocess and hand on."""
     done = pipeline.preprocess()
-    hand_on(pipeline, train_data=done.train_data, test_data=done.test_data, baseline=done.baseline)
+    publish(pipeline, train_data=done.train_data, test_data=done.test_data, baseline=done.baseline)
     return done
 
 
@@ -184,12 +184,12 @@ class _Templates:
     def _train(self, folder):
         pipeline = pipeline_in(copied(self.after("preprocess"), folder))
         with quick_logging():
-            hand_on(pipeline, candidates=[pipeline.train().run_id])
+            publish(pipeline, candidates=[pipeline.train().run_id])
 
     def _evaluate(self, folder):
         pipeline = pipeline_in(copied(self.after("train"), folder))
         with quick_logging():
-            hand_on(pipeline, decision=pipeline.evaluate().decision)
+            publish(pipeline, decision=pipeline.evaluate().decision)
 
 
 @pytest.fixture

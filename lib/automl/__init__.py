@@ -1,14 +1,14 @@
-"""Automated machine learning: what a search is asked for, what it finds, and a catalogue of engines.
+"""Automated machine learning (AutoML): requests, results, and a catalogue of search engines.
 
-An engine is a module here with a function ``search``::
+An engine is a module of this package with a function ``search``::
 
     def search(X, y, X_test, request, report):
         ...
-        return Result(trials, model, best)
+        return EngineResult(trials, model, best)
 
-It tries models within ``request.budget_seconds``, by its own means, and never sees the test rows' target. What the
-engines share, models in processes of their own and their blend, is in ``trials/``. A backend turns a result into a
-leaderboard, or searches somewhere else altogether; both end in `SearchResult`.
+It tries models within ``request.budget_seconds`` and never sees the target of the test rows. ``trials/`` contains what
+the engines share: models fitted in separate processes, and their blend. A backend turns an engine's result into a
+leaderboard, or runs a search of its own; both return a `SearchResult`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lib.metrics import Metric, Predictions
     from lib.parameters import Parameters
 
-# Columns of every leaderboard; behind them stand the metrics, "validation <name>" and "test <name>".
+# The first columns of every leaderboard; the metrics follow as "validation <name>" and "test <name>".
 LEADERBOARD = ("family", "score", "fit_seconds", "done_seconds", "row_ms", "megabytes", "weight", "outcome")
 DONE = "done"
 FAMILIES = (
@@ -47,34 +47,36 @@ _PACKAGES = ("autogluon", "flaml", "lightgbm", "catboost")
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What an engine is asked for.
+    """The task and the limits of a search.
 
     Attributes
     ----------
-    task : str
-        ``"binary"``, ``"multiclass"`` or ``"regression"``.
+    task : {"binary", "multiclass", "regression"}
     metric : Metric
-        Decides between models.
+        The primary metric, by which models are compared.
     positive_class : object
-        Of a binary task; empty for the second.
-    seed, threads : int
+        Positive class of a binary task; empty for the second class.
+    seed : int
+    threads : int
+        Maximum number of models that are fitted at the same time.
     budget_seconds : float
-        For everything, from the first model to the one that is returned.
+        Time limit of the whole search.
     max_trials : int
+        Maximum number of models to try.
     families : tuple of str
-        Those that may be tried, of `FAMILIES`.
+        The allowed model families, from `FAMILIES`.
     folds : int
-        To compare models on; 0: the engine chooses.
+        Number of folds on which models are compared; 0 lets the engine choose.
     validation_fraction : float
-        Share of the training rows to compare models on in place of folds; 0: folds.
+        Share of the training rows on which models are compared instead of folds; 0 means folds.
     ensemble : bool
-        Whether several models may be blended.
+        Whether the result may be a blend of several models.
     max_latency_ms : float
-        What one row may take; 0: as long as it takes.
+        Maximum milliseconds to predict one row; 0 means no limit.
     memory_bytes : int
-        What the processes of the search may take together.
+        Memory limit for all processes of the search together.
     month_first : bool
-        Of dates in which no row tells day from month.
+        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
     """
 
     task: str
@@ -100,27 +102,32 @@ class SearchRequest:
 
 @dataclass
 class Trial:
-    """One model that was tried.
+    """One model that a search tried.
 
     Attributes
     ----------
-    name, family : str
+    name : str
+    family : str
     outcome : str
-        `DONE`, or why there is no such model.
+        `DONE`, or the reason why the model failed.
     validation : (ndarray of int, Predictions) or None
-        Places of training rows, and what a model that had not seen them says of them.
+        Positions of training rows, and predictions for them by a model that was not fitted on them.
     test : Predictions or None
-        What it says of the test rows.
+        Predictions for the test rows.
     score : float
-        By the primary metric, on validation rows; where the engine tells no more than that.
-    fit_seconds, done_seconds : float
-        What its fit took, and when it was done, counted from the start of the search.
-    row_ms, megabytes : float
-        What one row takes, and the size on disk.
+        Primary metric on the validation rows.
+    fit_seconds : float
+        Duration of the fit.
+    done_seconds : float
+        When the fit ended, in seconds since the start of the search.
+    row_ms : float
+        Milliseconds to predict one row.
+    megabytes : float
+        Size of the pickled model.
     weight : float
-        Its share in the model that is returned.
+        Weight of the model in the search's result, 0 to 1.
     settings : dict
-        Its hyperparameters.
+        Hyperparameters.
     """
 
     name: str
@@ -138,19 +145,19 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What an engine returns.
+class EngineResult:
+    """The result of an engine.
 
     Attributes
     ----------
     trials : list of Trial
-        All that were tried; the model that is returned is one of them, its weight 1, or a blend of some.
+        All models that were tried.
     model : estimator
-        Takes the raw columns.
+        The best model, fitted; takes the raw columns. It is one trial with weight 1, or a blend of several.
     best : str
-        Name of the model: that of a trial, or of a blend.
+        Name of the best trial, or of the blend.
     warning : str
-        What a person should know of the search; else empty.
+        A limitation of the result that users should know of; empty if there is none.
     """
 
     trials: list[Trial]
@@ -161,23 +168,26 @@ class Result:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search on a backend found.
+    """The result of a search on a backend.
 
     Attributes
     ----------
     leaderboard : DataFrame
-        A row for each model by its name, the best first; columns `LEADERBOARD`, then metrics.
+        One row per model, indexed by its name, the best first; columns `LEADERBOARD`, then metrics.
     best : str
-        Name of the best, which is a row of the leaderboard.
+        Name of the best model.
     seconds : float
-        What the search took.
+        Duration of the search.
     model : estimator or None
-        The best one, fitted; takes the raw columns. None where it came as files.
+        The best model, fitted; takes the raw columns. None if the search returned files.
     folder : Path or None
-        Its files, with a signature, where nothing here may open them; `sha256` is theirs.
-    settings : mapping
-        Hyperparameters by name of the model.
+        The best model's files, if they cannot be loaded in this environment.
+    sha256 : str
+        Checksum of these files.
+    settings : mapping of str to dict
+        Hyperparameters by model name.
     warning : str
+        A limitation of the result that users should know of; empty if there is none.
     """
 
     leaderboard: pd.DataFrame
@@ -191,56 +201,59 @@ class SearchResult:
 
 
 def available() -> list[str]:
-    """Names of the engines there are."""
+    """Return the names of all engines."""
     return catalogue.names(__name__)
 
 
-def get(name: str) -> Callable[..., Result]:
-    """Engine of a name.
+def get(name: str) -> Callable[..., EngineResult]:
+    """Return the search function of an engine.
 
     Raises
     ------
     NameNotFound
-        With the nearest name, where there is none.
+        If there is no such engine; the message gives the nearest name.
     """
     return catalogue.load(__name__, name, kind="automl_engine").search
 
 
 def allowed_families(parameters: Parameters) -> tuple[str, ...]:
-    """Families that are allowed and not blocked."""
+    """Return the model families that are allowed and not blocked."""
     allowed = parameters.allowed_models or FAMILIES
     return tuple(name for name in FAMILIES if name in allowed and name not in parameters.blocked_models)
 
 
 def faults(parameters: Parameters) -> list[str]:
-    """What makes a search on this machine impossible: a sentence each. Nothing heavy is imported."""
+    """Return one sentence for each reason why a search on this machine is impossible."""
     from lib.errors import suggest
 
     found = []
     if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
         found.append(f'automl: its packages are not installed ({", ".join(missing)}): make install GROUPS="automl"')
-    if parameters.automl_engine not in available():
-        found.append(
-            f"automl_engine: there is no {parameters.automl_engine!r}. {suggest(parameters.automl_engine, available())}"
-        )
+    engine = parameters.automl_engine
+    if engine not in available():
+        found.append(f"automl_engine: there is no {engine!r}. {suggest(engine, available())}")
     if parameters.get("engine") == "dask":
-        found.append("engine: AutoML learns in memory. Set it to memory, or automl to false.")
+        found.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")
     return found + search_faults(parameters)
 
 
 def search_faults(parameters: Parameters) -> list[str]:
-    """What makes a search impossible wherever it runs: a sentence each."""
+    """Return one sentence for each reason why a search is impossible on any backend."""
     from lib.errors import suggest
 
-    found = []
-    for name in ("allowed_models", "blocked_models"):
-        for one in parameters[name]:
-            if one not in FAMILIES:
-                found.append(f"{name}: there is no family of models {one!r}. {suggest(one, FAMILIES)}")
+    found = [
+        f"{name}: there is no model family {family!r}. {suggest(family, FAMILIES)}"
+        for name in ("allowed_models", "blocked_models")
+        for family in parameters[name]
+        if family not in FAMILIES
+    ]
     if not allowed_families(parameters):
-        found.append("blocked_models: no family of models is left to try. Block fewer, or allow others.")
+        found.append("blocked_models: no model family is left to try. Block fewer, or allow more.")
     if parameters.n_cross_validations == 1:
-        found.append("n_cross_validations: one fold leaves no rows to learn from. Give 2 or more, or 0 for a choice.")
+        found.append("n_cross_validations: 1 fold leaves no rows to train on. Set 2 or more, or 0 for automatic.")
     if parameters.n_cross_validations and parameters.validation_fraction:
-        found.append("validation_fraction: models are compared on folds or on held-out rows; set one of the two to 0.")
+        found.append(
+            "validation_fraction: models are compared either on n_cross_validations folds or on a "
+            "validation_fraction of the rows; set one of the two to 0."
+        )
     return found

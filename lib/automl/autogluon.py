@@ -5,6 +5,7 @@ Erickson et al.: AutoGluon-Tabular: robust and accurate AutoML for structured da
 
 from __future__ import annotations
 
+import functools
 import io
 import tempfile
 import time
@@ -17,126 +18,194 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from lib.automl import Result, SearchRequest, Trial
+from lib.automl import DONE, EngineResult, SearchRequest, Trial
 
 if TYPE_CHECKING:
-    from lib.automl.trials.isolated_search import Encoded
+    from lib.automl.trials.isolated_search import EncodedTable
 
-_NAMES = {
-    "linear": "LR",
-    "random_forest": "RF",
-    "extra_trees": "XT",
-    "xgboost": "XGB",
+# AutoGluon's names of the model families, in the order in which it tries them.
+_AUTOGLUON_FAMILIES = {
     "lightgbm": "GBM",
     "catboost": "CAT",
+    "xgboost": "XGB",
+    "random_forest": "RF",
+    "extra_trees": "XT",
+    "linear": "LR",
     "neighbours": "KNN",
 }
-_METRICS = {
-    "precision_macro": "precision_macro",
-    "roc_auc_ovr_macro": "roc_auc_ovr_macro",
+# AutoGluon's names of the metrics that it names differently or does not have.
+_AUTOGLUON_METRICS = {
     "average_precision_macro": "log_loss",
     "rmse": "root_mean_squared_error",
     "mae": "mean_absolute_error",
     "mape": "mean_absolute_percentage_error",
 }
 _TARGET = "target"
-# It ends the model it is at, builds the ensemble and saves it.
-_SHARE = 0.7
+# Share of the time that AutoGluon is told: afterwards it still finishes a model, builds the ensemble and saves it.
+_TIME_SHARE = 0.7
 
 
 def search(
-    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, say: Callable[[str], None]
-) -> Result:
-    """Fit its models until the time is up.
+    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, report: Callable[[str], None]
+) -> EngineResult:
+    """Let AutoGluon fit models until the time is up.
+
+    Parameters
+    ----------
+    X, X_test : pandas.DataFrame
+        Raw columns of the training rows and of the test rows.
+    y : pandas.Series
+        Target of the training rows.
+    request : SearchRequest
+    report : callable
+        Receives progress lines.
+
+    Returns
+    -------
+    EngineResult
 
     Raises
     ------
     StageError
-        Where AutoGluon fails.
+        If AutoGluon fails.
     """
     from lib.automl.trials import isolated_search
 
-    return isolated_search.search(__name__, X, y, X_test, request, say)
+    return isolated_search.search(__name__, X, y, X_test, request, report)
 
 
-def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -> tuple[list[Trial], Any, str]:
-    """What `lib.automl.trials.isolated_search` calls in the process of the search."""
+def search_encoded(
+    table: EncodedTable, request: SearchRequest, deadline: float, folder: Path
+) -> tuple[list[Trial], Any, str]:
+    """Search on encoded features; `lib.automl.trials.isolated_search` calls this in the process of the search.
+
+    Parameters
+    ----------
+    table : EncodedTable
+        Features and labels.
+    request : SearchRequest
+    deadline : float
+        On the clock of `time.monotonic`.
+    folder : Path
+        An empty folder for files.
+
+    Returns
+    -------
+    trials : list of Trial
+    model : estimator
+        The best model; takes features.
+    best : str
+        Name of the best model.
+    """
+    train = name_features(table.features, table.categories).assign(**{_TARGET: table.labels})
+    validation_rows = np.arange(len(train))
+    fit_started = time.monotonic()
+    if request.folds:
+        predictor = _fit_predictor(train, None, request, deadline, folder)
+    else:
+        from lib.automl.trials.folds import HELD_OUT, HELD_OUT_SHARE, hold_out
+
+        share = request.validation_fraction or HELD_OUT_SHARE
+        is_held_out = hold_out(table.labels, share, request) == HELD_OUT
+        validation_rows = validation_rows[is_held_out]
+        predictor = _fit_predictor(train[~is_held_out], train[is_held_out], request, deadline, folder)
+    validation = None if request.folds else train.loc[validation_rows].drop(columns=_TARGET)
+    trials = _make_trials(predictor, table, validation, validation_rows, request)
+    _set_done_seconds(trials, fit_started - table.started)
+    best = predictor.model_best
+    next(trial for trial in trials if trial.name == best).weight = 1.0
+    archive = _pack_predictor(predictor, best, folder)
+    if table.classes is None:
+        return trials, AutoGluonRegressor(archive, table.categories), best
+    return trials, AutoGluonClassifier(archive, table.categories, table.classes), best
+
+
+def _fit_predictor(
+    train: pd.DataFrame, validation: pd.DataFrame | None, request: SearchRequest, deadline: float, folder: Path
+) -> Any:
+    """Fit AutoGluon's predictor, with folds if there are no validation rows."""
     from autogluon.tabular import TabularPredictor
 
-    from lib.automl.trials.blend import predictions
-    from lib.automl.trials.folds import HELD_OUT, held_out
-    from lib.automl.trials.latency import row_milliseconds
-
-    frame = named(table.F, table.categories).assign(**{_TARGET: table.labels})
-    test = named(table.F_test, table.categories)
-    rows, given = np.arange(len(frame)), {"num_bag_folds": request.folds, "num_stack_levels": 0}
-    learnt = frame
-    if not request.folds:
-        unseen = held_out(table.labels, request.validation_fraction or HELD_OUT, request) == 0
-        rows, learnt, given = rows[unseen], frame[~unseen], {"tuning_data": frame[unseen]}
-    limit = {"infer_limit": request.max_latency_ms / 1000, "infer_limit_batch_size": 1}
+    options: dict[str, Any] = {"num_bag_folds": request.folds, "num_stack_levels": 0}
+    if validation is not None:
+        options = {"tuning_data": validation}
+    if request.max_latency_ms:
+        options |= {"infer_limit": request.max_latency_ms / 1000, "infer_limit_batch_size": 1}
     predictor = TabularPredictor(
         label=_TARGET,
         problem_type=request.task,
-        eval_metric=_METRICS.get(request.metric.name, request.metric.name),
+        eval_metric=_AUTOGLUON_METRICS.get(request.metric.name, request.metric.name),
         path=str(folder / "autogluon"),
         verbosity=0,
         learner_kwargs={"random_state": request.seed},
     )
-    began = time.monotonic()
-    predictor.fit(
-        learnt,
-        time_limit=_SHARE * (until - began),
-        hyperparameters=_hyperparameters(request),
+    return predictor.fit(
+        train,
+        time_limit=_TIME_SHARE * (deadline - time.monotonic()),
+        hyperparameters=_choose_hyperparameters(request),
         fit_weighted_ensemble=request.ensemble,
         num_cpus=request.threads,
         raise_on_no_models_fitted=True,
-        **given,
-        **(limit if request.max_latency_ms else {}),
+        **options,
     )
 
-    def answers(name: str, features: pd.DataFrame) -> np.ndarray:
+
+def _make_trials(
+    predictor: Any,
+    table: EncodedTable,
+    validation: pd.DataFrame | None,
+    validation_rows: np.ndarray,
+    request: SearchRequest,
+) -> list[Trial]:
+    """Return a trial for each model of the predictor, failed ones last."""
+    from lib.automl.trials.blend import make_predictions
+    from lib.automl.trials.latency import measure_row_ms
+
+    def predict_outputs(name: str, features: pd.DataFrame) -> np.ndarray:
         if table.classes is None:
             return predictor.predict(features, model=name).to_numpy()[:, None]
         return predictor.predict_proba(features, model=name).reindex(columns=range(len(table.classes))).to_numpy()
 
-    trials, done = [], began - table.began
-    board = predictor.leaderboard(display=False).sort_values("fit_order")
-    sizes = predictor.disk_usage_per_file()
-    for row in board.itertuples():
+    def predict(name: str, features: pd.DataFrame) -> Any:
+        return make_predictions(predict_outputs(name, features), table.classes, table.positive_class)
+
+    test = name_features(table.test_features, table.categories)
+    file_sizes = predictor.disk_usage_per_file()
+    leaderboard = predictor.leaderboard(display=False).sort_values("fit_order")
+    trials = []
+    for row in leaderboard.itertuples():
         name = row.model
-        family = {short: family for family, short in _NAMES.items()}.get(_short(predictor, name), "blend")
-        trial = Trial(name, family)
-        done += row.fit_time_marginal
-        trial.fit_seconds, trial.done_seconds, trial.score = row.fit_time_marginal, done, abs(row.score_val)
-        if request.metric.greater_is_better:
-            trial.score = row.score_val
-        if not request.folds:
-            unseen_answers = answers(name, frame.loc[rows].drop(columns=_TARGET))
-            trial.validation = rows, predictions(unseen_answers, table.classes, table.positive)
-        trial.test = predictions(answers(name, test), table.classes, table.positive)
-        trial.row_ms = row_milliseconds(lambda name=name: answers(name, test.head(1)))
-        trial.megabytes = sizes[[f"/{name}/" in path for path in sizes.index]].sum() / 1e6
+        trial = Trial(name, _find_family(predictor, name))
+        trial.fit_seconds = row.fit_time_marginal
+        trial.score = row.score_val if request.metric.greater_is_better else abs(row.score_val)
+        if validation is not None:
+            trial.validation = validation_rows, predict(name, validation)
+        trial.test = predict(name, test)
+        trial.row_ms = measure_row_ms(functools.partial(predict_outputs, name, test.head(1)))
+        trial.megabytes = file_sizes[[f"/{name}/" in path for path in file_sizes.index]].sum() / 1e6
         trials.append(trial)
     for row in predictor.model_failures().itertuples():
         trials.append(Trial(row.model, "failed", outcome=f"{row.exc_type}: {row.exc_str}"))
-    best = predictor.model_best
-    next(one for one in trials if one.name == best).weight = 1.0
-    packed = (_packed(predictor, best, folder), table.categories)
-    if table.classes is None:
-        return trials, PackedRegressor(*packed), best
-    return trials, PackedClassifier(*packed, table.classes), best
+    return trials
 
 
-class Packed(BaseEstimator):
-    """A predictor of AutoGluon, its folder packed; it is unpacked when it is first asked.
+def _set_done_seconds(trials: list[Trial], seconds: float) -> None:
+    """Add up the fits from a start on: AutoGluon reports only how long each one took."""
+    for trial in trials:
+        if trial.outcome == DONE:
+            seconds += trial.fit_seconds
+            trial.done_seconds = seconds
+
+
+class AutoGluonModel(BaseEstimator):
+    """An AutoGluon predictor, stored as an archive of its folder and unpacked on first use.
 
     Parameters
     ----------
     archive : bytes
-        The folder, as a zip file.
+        The folder as a ZIP file.
     categories : list of int
-        Places of the features that are categories.
+        Positions of the categories among the features.
     """
 
     def __init__(self, archive: bytes, categories: list[int]):
@@ -149,60 +218,79 @@ class Packed(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def fit(self, X: Any, y: Any) -> Packed:
-        """Nothing: it is fitted."""
+    def fit(self, X: Any, y: Any) -> AutoGluonModel:
+        """Do nothing: the predictor is fitted already."""
         return self
 
     @property
     def predictor(self) -> Any:
-        """The predictor, all of it in memory."""
+        """The predictor, in memory."""
         if not hasattr(self, "_predictor"):
             from autogluon.tabular import TabularPredictor
 
             with tempfile.TemporaryDirectory(prefix="millrace-automl-") as folder:
                 zipfile.ZipFile(io.BytesIO(self.archive)).extractall(folder)
-                found = TabularPredictor.load(folder, verbosity=0)
-                found.persist()
-            self._predictor = found
+                predictor = TabularPredictor.load(folder, verbosity=0)
+                predictor.persist()
+            self._predictor = predictor
         return self._predictor
 
 
-class PackedClassifier(ClassifierMixin, Packed):
-    """One that gives classes."""
+class AutoGluonClassifier(ClassifierMixin, AutoGluonModel):
+    """An AutoGluon predictor of classes.
+
+    Parameters
+    ----------
+    archive : bytes
+    categories : list of int
+    classes : numpy.ndarray
+        All classes.
+    """
 
     def __init__(self, archive: bytes, categories: list[int], classes: np.ndarray):
         super().__init__(archive, categories)
         self.classes = classes
         self.classes_ = classes
 
-    def predict_proba(self, F: np.ndarray) -> np.ndarray:
-        """Probabilities, one column for each of ``classes_``."""
-        found = self.predictor.predict_proba(named(F, self.categories)).reindex(columns=range(len(self.classes)))
-        found = np.nan_to_num(found.to_numpy(dtype=float))  # a class too rare for it to learn
-        return found / found.sum(axis=1, keepdims=True)
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Return probabilities of shape (rows, classes)."""
+        frame = self.predictor.predict_proba(name_features(features, self.categories))
+        probabilities = frame.reindex(columns=range(len(self.classes))).to_numpy(dtype=float)
+        probabilities = np.nan_to_num(probabilities)  # AutoGluon drops classes with too few rows
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """The class of the highest probability."""
-        return self.classes_[self.predict_proba(F).argmax(axis=1)]
-
-
-class PackedRegressor(RegressorMixin, Packed):
-    """One that gives numbers."""
-
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """Numbers of the target."""
-        return self.predictor.predict(named(F, self.categories)).to_numpy(dtype=float)
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the most likely class of each row."""
+        return self.classes_[self.predict_proba(features).argmax(axis=1)]
 
 
-def named(F: np.ndarray, categories: list[int]) -> pd.DataFrame:
-    """Features with names, the categories as such."""
-    frame = pd.DataFrame(F, columns=[f"f{place}" for place in range(F.shape[1])])
-    for place in categories:
-        frame[f"f{place}"] = frame[f"f{place}"].map("l{:.0f}".format, na_action="ignore").astype("category")
+class AutoGluonRegressor(RegressorMixin, AutoGluonModel):
+    """An AutoGluon predictor of numbers."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return predictions of shape (rows,)."""
+        return self.predictor.predict(name_features(features, self.categories)).to_numpy(dtype=float)
+
+
+def name_features(features: np.ndarray, categories: list[int]) -> pd.DataFrame:
+    """Return features as a DataFrame with column names and categorical columns.
+
+    Examples
+    --------
+    >>> name_features(np.array([[0.5, 2.0], [0.25, np.nan]]), categories=[1])
+         f0   f1
+    0  0.50   l2
+    1  0.25  NaN
+    """
+    frame = pd.DataFrame(features, columns=[f"f{position}" for position in range(features.shape[1])])
+    for position in categories:
+        column = f"f{position}"
+        frame[column] = frame[column].map("l{:.0f}".format, na_action="ignore").astype("category")
     return frame
 
 
-def _packed(predictor: Any, best: str, folder: Path) -> bytes:
+def _pack_predictor(predictor: Any, best: str, folder: Path) -> bytes:
+    """Return a ZIP file of what the best model needs to predict."""
     slim = Path(predictor.clone_for_deployment(str(folder / "deployment"), model=best))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -212,22 +300,25 @@ def _packed(predictor: Any, best: str, folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _hyperparameters(request: SearchRequest) -> dict[str, Any]:
-    """Its own default configurations, of the families that may be tried and as many as may be."""
+def _choose_hyperparameters(request: SearchRequest) -> dict[str, Any]:
+    """Return AutoGluon's default configurations of the allowed families, at most ``max_trials``."""
     from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
 
-    default = {"LR": {}, "KNN": {}, **get_hyperparameter_config("default")}
-    wanted = [_NAMES[family] for family in request.families if family in _NAMES]
-    chosen, left = {}, request.max_trials
-    for key in (key for key in ("GBM", "CAT", "XGB", "RF", "XT", "LR", "KNN") if key in wanted):
-        settings = default[key] if isinstance(default[key], list) else [default[key]]
-        if left > 0:
-            chosen[key] = settings[:left]
-            left -= len(chosen[key])
+    defaults = {"LR": {}, "KNN": {}, **get_hyperparameter_config("default")}
+    chosen: dict[str, Any] = {}
+    remaining = request.max_trials
+    for family, key in _AUTOGLUON_FAMILIES.items():
+        if family in request.families and remaining > 0:
+            configurations = defaults[key] if isinstance(defaults[key], list) else [defaults[key]]
+            chosen[key] = configurations[:remaining]
+            remaining -= len(chosen[key])
     if not chosen:
-        raise ValueError(f"it has no model of the families {', '.join(request.families)}; allow others")
+        raise ValueError(f"AutoGluon has none of the allowed families {', '.join(request.families)}; allow more")
     return chosen
 
 
-def _short(predictor: Any, name: str) -> str:
-    return predictor._trainer.get_model_attribute(model=name, attribute="type").ag_key
+def _find_family(predictor: Any, name: str) -> str:
+    """Return the family of a model, or ``"blend"`` for an ensemble."""
+    key = predictor._trainer.get_model_attribute(model=name, attribute="type").ag_key
+    family_by_key = {key: family for family, key in _AUTOGLUON_FAMILIES.items()}
+    return family_by_key.get(key, "blend")

@@ -1,10 +1,11 @@
-"""FLAML: one light model, tuned under a time budget.
+"""FLAML: a single model, tuned within a time budget.
 
 Wang, Wu, Weimer and Zhu: FLAML: a fast and lightweight AutoML library. MLSys 2021. https://microsoft.github.io/FLAML
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
 import time
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lib.automl import Result, SearchRequest, Trial
+from lib.automl import EngineResult, SearchRequest, Trial
 
 if TYPE_CHECKING:
-    from lib.automl.trials.isolated_search import Encoded
+    from lib.automl.trials.blend import Member
+    from lib.automl.trials.isolated_search import EncodedTable
 
-# Without its linear models and neighbours, which take no missing values.
-_NAMES = {
+# FLAML's names of the model families. Its linear models and nearest neighbours do not accept missing values.
+_FLAML_LEARNERS = {
     "random_forest": ("rf",),
     "extra_trees": ("extra_tree",),
     "gradient_boosting": ("histgb",),
@@ -29,52 +31,81 @@ _NAMES = {
     "lightgbm": ("lgbm",),
     "catboost": ("catboost",),
 }
-# It goes on with what it has begun, and fits the best again.
-_SHARE = 0.75
+# Share of the time that FLAML is told: afterwards it still finishes a model, and refits the best one on all rows.
+_TIME_SHARE = 0.75
 
 
 def search(
-    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, say: Callable[[str], None]
-) -> Result:
-    """Tune until the time is up.
+    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, report: Callable[[str], None]
+) -> EngineResult:
+    """Let FLAML tune models until the time is up.
+
+    Parameters
+    ----------
+    X, X_test : pandas.DataFrame
+        Raw columns of the training rows and of the test rows.
+    y : pandas.Series
+        Target of the training rows.
+    request : SearchRequest
+    report : callable
+        Receives progress lines.
+
+    Returns
+    -------
+    EngineResult
 
     Raises
     ------
     StageError
-        Where FLAML fails.
+        If FLAML fails.
     """
     from lib.automl.trials import isolated_search
 
-    return isolated_search.search(__name__, X, y, X_test, request, say)
+    return isolated_search.search(__name__, X, y, X_test, request, report)
 
 
-def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -> tuple[list[Trial], Any, str]:
-    """What `lib.automl.trials.isolated_search` calls in the process of the search."""
+def search_encoded(
+    table: EncodedTable, request: SearchRequest, deadline: float, folder: Path
+) -> tuple[list[Trial], Any, str]:
+    """Search on encoded features; `lib.automl.trials.isolated_search` calls this in the process of the search.
+
+    Parameters
+    ----------
+    table : EncodedTable
+        Features and labels.
+    request : SearchRequest
+    deadline : float
+        On the clock of `time.monotonic`.
+    folder : Path
+        An empty folder for files.
+
+    Returns
+    -------
+    trials : list of Trial
+    model : estimator
+        The best model; takes features.
+    best : str
+        Name of the best model.
+    """
     from flaml import AutoML
 
-    from lib.automl.trials.blend import BlendClassifier, BlendRegressor, Member, predictions
-    from lib.automl.trials.latency import row_milliseconds
+    from lib.automl.trials.blend import make_blend, make_predictions
 
-    outputs = 1 if table.classes is None else len(table.classes)
-
-    def member(model: Any) -> Member:
-        return Member(model, None if table.classes is None else [int(one) for one in model.classes_], outputs)
-
-    def loss(X: Any, y: Any, estimator: Any, *_: Any, **__: Any) -> tuple[float, dict]:
+    def compute_loss(X: Any, y: Any, estimator: Any, *_: Any, **__: Any) -> tuple[float, dict]:
         truth = np.asarray(y) if table.classes is None else table.classes[np.asarray(y, dtype=int)]
-        told = predictions(member(estimator).answer(X), table.classes, table.positive)
-        score = request.metric.score(truth, told)
+        outputs = _make_member(estimator, table).predict_outputs(X)
+        score = request.metric.score(truth, make_predictions(outputs, table.classes, table.positive_class))
         return (-score if request.metric.greater_is_better else score), {}
 
-    log, began, searcher = folder / "flaml.log", time.monotonic(), AutoML()
-    searcher.fit(
-        X_train=table.F,
+    log, started, automl = folder / "flaml.log", time.monotonic(), AutoML()
+    automl.fit(
+        X_train=table.features,
         y_train=table.labels,
         task="regression" if table.classes is None else "classification",
-        metric=loss,
-        time_budget=_SHARE * (until - began),
+        metric=compute_loss,
+        time_budget=_TIME_SHARE * (deadline - started),
         max_iter=request.max_trials,
-        estimator_list=_estimators(request),
+        estimator_list=_choose_learners(request),
         eval_method="cv" if request.folds else "holdout" if request.validation_fraction else "auto",
         n_splits=request.folds or 5,
         split_ratio=request.validation_fraction or 0.1,
@@ -87,44 +118,77 @@ def inside(table: Encoded, request: SearchRequest, until: float, folder: Path) -
         retrain_full="budget",
         verbose=0,
     )
-    if searcher.best_estimator is None:
-        raise ValueError("it finished no model; raise automl_budget_minutes")
-    trials = _logged(log, request, began - table.began)
-    for name in searcher.best_loss_per_estimator:
-        best = searcher.best_model_for_estimator(name)
-        mine = [one for one in trials if one.settings.get("learner") == name and one.score == one.score]
-        if best is None or not mine:
-            continue
-        trial = mine[request.metric.rank({place: one.score for place, one in enumerate(mine)})[0]]
-        trial.test = predictions(member(best).answer(table.F_test), table.classes, table.positive)
-        trial.row_ms = row_milliseconds(lambda best=best: best.predict(table.F_test[:1]))
-        trial.megabytes = len(pickle.dumps(best)) / 1e6
-        trial.weight = float(name == searcher.best_estimator)
-        if trial.weight:
-            winner = trial.name
-    made = [member(searcher.model)], [1.0]
-    return trials, BlendRegressor(*made) if table.classes is None else BlendClassifier(*made, table.classes), winner
+    if automl.best_estimator is None:
+        raise ValueError("FLAML fitted no model in time; raise automl_budget_minutes")
+    trials = _read_log(log, request, started - table.started)
+    best = _complete_trials(trials, automl, table, request)
+    return trials, make_blend([_make_member(automl.model, table)], [1.0], table.classes), best
 
 
-def _estimators(request: SearchRequest) -> list[str]:
-    names = [name for family in request.families for name in _NAMES.get(family, ())]
-    if not names:
-        raise ValueError(f"it has no model of the families {', '.join(request.families)}; allow others")
-    return names
+def _make_member(model: Any, table: EncodedTable) -> Member:
+    """Wrap a model of FLAML, which may not know all classes."""
+    from lib.automl.trials.blend import Member
+
+    if table.classes is None:
+        return Member(model, None, 1)
+    return Member(model, [int(label) for label in model.classes_], len(table.classes))
 
 
-def _logged(log: Path, request: SearchRequest, before: float) -> list[Trial]:
-    """Trials of its log: a line each."""
-    families, trials = {name: family for family, names in _NAMES.items() for name in names}, []
+def _choose_learners(request: SearchRequest) -> list[str]:
+    learners = [learner for family in request.families for learner in _FLAML_LEARNERS.get(family, ())]
+    if not learners:
+        raise ValueError(f"FLAML has none of the allowed families {', '.join(request.families)}; allow more")
+    return learners
+
+
+def _read_log(log: Path, request: SearchRequest, seconds_before: float) -> list[Trial]:
+    """Return the trials in FLAML's log, which has one JSON object per line.
+
+    Parameters
+    ----------
+    log : Path
+    request : SearchRequest
+    seconds_before : float
+        Seconds from the start of the search to the start of FLAML.
+    """
+    family_by_learner = {learner: family for family, learners in _FLAML_LEARNERS.items() for learner in learners}
+    trials = []
     for line in log.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         if "learner" not in record:
             continue
-        learner, lost = record["learner"], record["validation_loss"]
-        trial = Trial(f"{learner}_{record['iter_per_learner']}", families[learner])
-        trial.score = -lost if request.metric.greater_is_better else lost
-        trial.outcome = trial.outcome if np.isfinite(trial.score) else "it did not come to its end"
-        trial.fit_seconds, trial.done_seconds = record["trial_time"], before + record["wall_clock_time"]
+        learner, loss = record["learner"], record["validation_loss"]
+        trial = Trial(f"{learner}_{record['iter_per_learner']}", family_by_learner[learner])
+        trial.score = -loss if request.metric.greater_is_better else loss
+        if not np.isfinite(trial.score):
+            trial.outcome = "it was not finished"
+        trial.fit_seconds, trial.done_seconds = record["trial_time"], seconds_before + record["wall_clock_time"]
         trial.settings = {"learner": learner, "sample_size": record["sample_size"], **record["config"]}
         trials.append(trial)
     return trials
+
+
+def _complete_trials(trials: list[Trial], automl: Any, table: EncodedTable, request: SearchRequest) -> str:
+    """Add predictions and sizes to the best trial of each learner, and return the name of the best trial of all."""
+    from lib.automl.trials.blend import make_predictions
+    from lib.automl.trials.latency import measure_row_ms
+
+    best = ""
+    for learner in automl.best_loss_per_estimator:
+        model = automl.best_model_for_estimator(learner)
+        scores = {
+            trial.name: trial.score
+            for trial in trials
+            if trial.settings.get("learner") == learner and np.isfinite(trial.score)
+        }
+        if model is None or not scores:
+            continue
+        name = request.metric.rank(scores)[0]
+        trial = next(trial for trial in trials if trial.name == name)
+        outputs = _make_member(model, table).predict_outputs(table.test_features)
+        trial.test = make_predictions(outputs, table.classes, table.positive_class)
+        trial.row_ms = measure_row_ms(functools.partial(model.predict, table.test_features[:1]))
+        trial.megabytes = len(pickle.dumps(model)) / 1e6
+        if learner == automl.best_estimator:
+            best, trial.weight = name, 1.0
+    return best

@@ -47,7 +47,7 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
     ----------
     notebook : Notebook
     values : mapping
-        The parameters it gets.
+        The values that its results depend on; see `Execution.depends_on`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a notebook says of itself: its stage, its parameters, what it hands on. Read as text; nothing is executed."""
+"""The contract of a notebook: its stage, its parameters and its outputs, read from its text without executing it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from lib.errors import DataError
 from lib.paths import ROOT, display_path
 
 FOLDER = ROOT / "notebooks"
+STAGES = ROOT / "lib" / "stages"
+USE_CASE, OVERRIDES = "use_case", "overrides"
 _FILE_NAME = re.compile(r"\d\d_([a-z_]+)\.ipynb")
-_HAND_ON = "hand_on"
+_PUBLISH = "publish_outputs"
+_DECLARATION = "PARAMETERS"
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook's contract.
+    """The contract of one notebook.
 
     Attributes
     ----------
@@ -30,9 +33,11 @@ class Notebook:
     parameters : dict
         Name and default of each line of the cell tagged ``parameters``.
     types : dict of str
-        Name of the type that the line states.
+        Type name of each of these parameters: its annotation, else the type of its default.
     outputs : dict of str
-        Name of each thing it hands on, and the type that the notebooks which read it state; empty where none does.
+        Type name of each output, as declared by the later notebooks that read it; empty if none reads it.
+    reads : tuple of str
+        Parameters of the use case that the stage declares to read; empty for a notebook without ``use_case``.
     """
 
     stage: str
@@ -40,67 +45,113 @@ class Notebook:
     parameters: dict[str, Any]
     types: dict[str, str]
     outputs: dict[str, str]
+    reads: tuple[str, ...] = ()
 
 
 def all_of(folder: Path = FOLDER) -> list[Notebook]:
-    """Notebooks of a folder, in the order of their numbers."""
-    found = [read(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
-    return [replace(one, outputs=_typed(one.outputs, found[place + 1 :])) for place, one in enumerate(found)]
-
-
-def _typed(outputs: Iterable[str], later: Sequence[Notebook]) -> dict[str, str]:
-    """Outputs with the type that the first notebook which reads them states."""
-    types = {name: one.types[name] for one in reversed(later) for name in one.parameters}
-    return {name: types.get(name, "") for name in outputs}
+    """Return the notebooks of a folder, in the order of their numbers."""
+    notebooks = [read(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
+    return [
+        replace(notebook, outputs=_output_types(notebook.outputs, notebooks[position + 1 :]))
+        for position, notebook in enumerate(notebooks)
+    ]
 
 
 def read(path: Path) -> Notebook:
-    """Contract of one notebook.
+    """Read the contract of one notebook.
 
     Raises
     ------
     DataError
-        Where it is no notebook, or has lost its parameters cell: papermill would run it on its defaults, silently.
+        If the file is not a notebook, or has no parameters cell: papermill would silently run it on its defaults.
     """
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = [cell for cell in cells if cell["cell_type"] == "code"]
-        sources = ["".join(cell["source"]) for cell in code]
-        tags = [cell["metadata"].get("tags", []) for cell in code]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{display_path(path)} is no notebook ({error}). Restore it from git.") from error
-    tagged = [source for source, its in zip(sources, tags, strict=True) if "parameters" in its]
+    sources, tags = _code_cells(path)
+    tagged = [source for source, names in zip(sources, tags, strict=True) if "parameters" in names]
     if len(tagged) != 1:
         raise DataError(
             f"{display_path(path)} has {len(tagged)} cells tagged 'parameters'; expected one. Restore it from git."
         )
     parameters, types = {}, {}
-    for line in _parsed(tagged[0], path):
-        try:
-            name, value = line.target.id, ast.literal_eval(line.value)
-        except (AttributeError, ValueError) as error:
-            raise DataError(
-                f"{display_path(path)}, parameters cell, line {line.lineno}: expected 'name: type = literal'. A value "
-                "worked out here would keep its default, since the chain's values come after it."
-            ) from error
-        parameters[name], types[name] = value, ast.unparse(line.annotation)
-    return Notebook(_FILE_NAME.fullmatch(path.name)[1], path, parameters, types, _outputs(sources[-1], path))
+    for statement in _parse(tagged[0], path):
+        name, value, kind = _read_parameter(statement, path)
+        parameters[name], types[name] = value, kind
+    match = _FILE_NAME.fullmatch(path.name)
+    if match is None:
+        raise DataError(f"{display_path(path)} is not named like a stage, e.g. 03_train.ipynb.")
+    stage = match[1]
+    reads = declared_parameters(stage) if USE_CASE in parameters else ()
+    return Notebook(stage, path, parameters, types, _output_names(sources[-1], path), reads)
 
 
-def _outputs(source: str, path: Path) -> dict[str, str]:
-    calls = [node for node in ast.walk(ast.Module(_parsed(source, path), [])) if isinstance(node, ast.Call)]
-    handed = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == _HAND_ON]
-    if len(handed) != 1:
+def declared_parameters(stage: str) -> tuple[str, ...]:
+    """Return the ``PARAMETERS`` of a stage's module; empty if it declares none.
+
+    The module is parsed, not imported: importing pandas and scikit-learn would take longer than all other checks.
+    """
+    module = STAGES / f"{stage}.py"
+    if not module.is_file():
+        return ()
+    for statement in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == [
+            _DECLARATION
+        ]:
+            return tuple(ast.literal_eval(statement.value))
+    return ()
+
+
+def _code_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the source and the tags of each code cell."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        return ["".join(cell["source"]) for cell in code], [cell["metadata"].get("tags", []) for cell in code]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{display_path(path)} is not a notebook ({error}). Restore it from git.") from error
+
+
+def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
+    """Return name, default and type name of a line such as ``seed = 42`` or ``seed: int = 42``."""
+    try:
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            target, kind = statement.target, ast.unparse(statement.annotation)
+            value = ast.literal_eval(statement.value)
+        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], ast.literal_eval(statement.value)
+            kind = type(value).__name__
+        else:
+            raise ValueError("not an assignment")
+        if not isinstance(target, ast.Name):
+            raise ValueError("not a single name")
+    except ValueError as error:
         raise DataError(
-            f"{display_path(path)}: the last code cell must call {_HAND_ON}(...) once; it does {len(handed)} times."
+            f"{display_path(path)}, parameters cell, line {statement.lineno}: expected 'name = literal'. A computed "
+            "value would ignore the chain's values, which come after this cell."
+        ) from error
+    return target.id, value, kind
+
+
+def _output_names(source: str, path: Path) -> dict[str, str]:
+    """Return the names that the last cell publishes, their types still empty."""
+    calls = [node for node in ast.walk(ast.Module(_parse(source, path), [])) if isinstance(node, ast.Call)]
+    published = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == _PUBLISH]
+    if len(published) != 1:
+        raise DataError(
+            f"{display_path(path)}: the last code cell must call {_PUBLISH}(...) once; it does so "
+            f"{len(published)} times."
         )
-    return {keyword.arg: "" for keyword in handed[0].keywords}
+    return {keyword.arg: "" for keyword in published[0].keywords if keyword.arg}
 
 
-def _parsed(source: str, path: Path) -> list[ast.stmt]:
+def _output_types(outputs: Iterable[str], later: Sequence[Notebook]) -> dict[str, str]:
+    """Return the type name that the first notebook which reads an output declares, for each output."""
+    types = {name: notebook.types[name] for notebook in reversed(later) for name in notebook.parameters}
+    return {name: types.get(name, "") for name in outputs}
+
+
+def _parse(source: str, path: Path) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
     except SyntaxError as error:
         raise DataError(
-            f"{display_path(path)} holds a cell that is not Python: {error.msg} in {error.text!r}."
+            f"{display_path(path)} contains a cell that is not Python: {error.msg} in {error.text!r}."
         ) from error

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib.chain.contracts import TRAINING_FUNCTION
-from lib.chain.notebooks import Notebook
+from lib.chain.notebooks import OVERRIDES, USE_CASE, Notebook
 from lib.errors import NameNotFound, ParameterError
-from lib.parameters import Parameters
+from lib.parameters import AZURE, COMMON, Parameters
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,17 @@ class Execution:
         if self.training_function:
             selected[TRAINING_FUNCTION] = self.training_function
         return selected
+
+    def depends_on(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that its results depend on: its inputs, and the parameters that its stage reads."""
+        inputs = {
+            name: value for name, value in self.select_parameters(values).items() if name not in (USE_CASE, OVERRIDES)
+        }
+        if USE_CASE not in self.notebook.parameters:
+            return inputs
+        azure = AZURE if values.get("backend") == "azureml" else ()
+        read = {name: values[name] for name in (*COMMON, *self.notebook.reads, *azure) if name in values}
+        return {**read, **inputs}
 
 
 def executions(

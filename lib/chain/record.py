@@ -60,7 +60,7 @@ class RunRecord:
         """
         folder = _make_folder(runs_folder, name)
         lock = _acquire_lock(folder)
-        (folder / PARAMETERS).write_text(to_yaml(dict(parameters)), encoding="utf-8")
+        (folder / PARAMETERS).write_text(to_yaml({**parameters, "run_name": folder.name}), encoding="utf-8")
         state = {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}
         record = cls(folder, state, lock)
         record._save()

@@ -12,16 +12,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
-from lib.chain import contracts, fingerprint, plan
+from lib.chain import contracts, fingerprint, pages, plan
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
 from lib.chain.failures import Interrupted, StageFailed
+from lib.chain.notebooks import OVERRIDES, USE_CASE
 from lib.chain.plan import Execution
 from lib.chain.progress import Progress
 from lib.chain.record import RunRecord
 from lib.errors import MillraceError
 from lib.parameters import Parameters
-from lib.paths import ROOT
+from lib.paths import ROOT, display_path
 
 if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor
@@ -71,7 +72,7 @@ def run(
                 forking.kernels.prepare(1)  # imports while this process imports
             parameters = Parameters({**values, RUN_NAME: record.name})
             executors = backends.executors(parameters, [execution.notebook.stage for execution in executions])
-            runner = _Runner(parameters, executors, record, progress, fork, reuse)
+            runner = _Runner(executions, parameters, executors, record, progress, fork, reuse)
             for stage, next_stage in zip(stages, [*stages[1:], []], strict=True):
                 runner.run_stage(stage, next_stage)
             return runner.values
@@ -96,6 +97,7 @@ class _Runner:
 
     def __init__(
         self,
+        executions: Sequence[Execution],
         parameters: Parameters,
         executors: Mapping[str, NotebookExecutor],
         record: RunRecord,
@@ -105,7 +107,10 @@ class _Runner:
     ):
         from lib.chain.executor import Cancellation, KernelExecutor
 
-        self.values: dict[str, Any] = dict(parameters)
+        # A notebook loads exactly what was checked: the resolved parameters in the run folder.
+        use_case = display_path(record.folder / records.PARAMETERS)
+        self.values: dict[str, Any] = {**parameters, USE_CASE: use_case, OVERRIDES: {}}
+        self._executions = executions
         self._parameters = parameters
         self._record = record
         self._progress = progress
@@ -177,10 +182,12 @@ class _Runner:
             self._progress.skip(execution.label, "finished before")
             return finished
         values = execution.select_parameters(self.values)
-        current = self._fingerprints.start(execution.notebook, values)
+        current = self._fingerprints.start(execution.notebook, execution.depends_on(self.values))
         if self._reuse and (earlier := self._reuse.find(execution.label, current.result())):
             return self._copy(execution, earlier)
         values |= {name: value for name, value in threads.items() if name in values}
+        if OVERRIDES in values:
+            values[OVERRIDES] = {name: value for name, value in threads.items() if name in execution.notebook.reads}
         retries = self._parameters.retries.get(execution.notebook.stage, 0)
         while True:
             if self._cancelled.is_set():
@@ -196,7 +203,9 @@ class _Runner:
     def _copy(self, execution: Execution, earlier: EarlierExecution) -> dict[str, Any]:
         """Copy an earlier execution, with its executed notebook, into this run."""
         entry = self._record.begin(execution.label, execution.file_name)
-        shutil.copyfile(earlier.notebook, self._record.folder / execution.file_name)
+        executed = self._record.folder / execution.file_name
+        shutil.copyfile(earlier.notebook, executed)
+        pages.finish(execution.notebook.path, executed, self._executions)
         self._record.end(
             entry,
             records.REUSED,
@@ -242,6 +251,8 @@ class _Runner:
                 failure = self._as_failure(error)
                 end(getattr(failure, "status", records.FAILED), error=str(failure) or type(failure).__name__)
                 raise failure from error.__cause__
+            finally:
+                pages.finish(execution.notebook.path, executed, self._executions)
         hashes = fingerprint.hash_files(outputs)
         end(records.SUCCEEDED, outputs=outputs, fingerprint=current.result(), file_hashes=hashes)
         return outputs

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from lib.data import cleaning, leaks, moments, profile, tables
+from lib.data import cleaning, id_columns, leaks, moments, profile, tables
 from lib.data.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
 from lib.errors import DataError
 from lib.schema import datetimes
 
-# Names of columns that number or identify rows. Only those of `_ENTITY_NAME` also name a thing that has several rows,
-# such as a customer; a number or an index does not.
-_ID_NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|no|nr|number|index|rownames|rowid|pid)$|[a-z](Id|ID)$")
-_ENTITY_NAME = re.compile(r"(?i)(^|[ _.-])(id|ids|key|uuid|guid|pid)$|[a-z](Id|ID)$")
 _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
 _NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
 # A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
 _MAX_NUMBERED_CLASSES = 20
-# Text is an ID if nearly every row has its own, and a short one.
-_MIN_ID_DISTINCT_SHARE = 0.95
-_MAX_ID_WORDS = 2.5
-_MIN_GROUPS = 20
-_MIN_GROUP_SHARE = 0.01
 _MAX_SUSPECTS = 2
 _SUSPICIOUS_LOSS = 0.1
 _RARE_CLASS_SHARE = 0.05
@@ -199,32 +189,10 @@ def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str
     for name in frame.columns:
         if name == target or name in index_columns:
             continue
-        reason = _reason_to_drop(proposal.columns[name], frame[name])
+        reason = id_columns.reason_to_drop(proposal.columns[name], frame[name])
         if reason:
             dropped[name] = reason
     return dropped
-
-
-def _reason_to_drop(column: ColumnProfile, values: pd.Series) -> str:
-    """Return why no model should learn from a column, or an empty text."""
-    if column.present == 0:
-        return "all values are missing"
-    if column.distinct == 1 and column.missing == 0:
-        return "the same value in every row"
-    if column.kind == WHOLE and column.is_unique and (_ID_NAME.search(column.name) or _counts_rows(column)):
-        return "ID: a different number in every row"
-    is_id_text = column.distinct >= _MIN_ID_DISTINCT_SHARE * column.present and column.mean_words < _MAX_ID_WORDS
-    if column.kind == TEXT and is_id_text:
-        formats = ", ".join(map(datetimes.describe_format, moments.find_mixed_formats(values)))
-        if formats:
-            return f"dates in several formats ({formats}): use one"
-        return "ID: a different text in nearly every row"
-    return ""
-
-
-def _counts_rows(column: ColumnProfile) -> bool:
-    assert column.minimum is not None and column.maximum is not None, "a whole number has a range"
-    return column.maximum - column.minimum == column.rows - 1
 
 
 def _decide_dates(
@@ -261,7 +229,7 @@ def _decide_split(
     """Split by group if an ID repeats, so that no group is in both training and test."""
     candidates = [column for name, column in columns.items() if name not in dropped and name != target]
     for column in candidates:
-        if _names_groups(column):
+        if id_columns.names_groups(column):
             name = column.name
             proposal.parameters |= {"key_columns": [name], "split": "group"}
             proposal.reasons["split"] = f"keeps all rows of one {name} together, so that no test row is known already"
@@ -274,17 +242,6 @@ def _decide_split(
     if dates:
         decision = f"split at random; to test on the latest rows, set split: time and time_column: {dates[0]}"
         proposal.add_finding("dates", ", ".join(dates), decision)
-
-
-def _names_groups(column: ColumnProfile) -> bool:
-    """Return whether a column looks like the ID of things that have several rows each."""
-    return bool(
-        _ENTITY_NAME.search(column.name)
-        and column.kind in (WHOLE, TEXT)
-        and column.missing == 0
-        and 1 < column.distinct < column.rows
-        and column.distinct >= max(_MIN_GROUPS, _MIN_GROUP_SHARE * column.rows)
-    )
 
 
 def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:

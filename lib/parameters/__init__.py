@@ -1,12 +1,13 @@
 """Parameters: loaded, laid over one another, and checked before a kernel starts.
 
-Defaults live in ``parameters/base.yaml`` only. `specs` says what each parameter may be, `layers` reads the
-files, `checks` finds every fault; a notebook gets those that its parameters cell names.
+Defaults live in ``parameters/base.yaml`` only. `specs` defines what each parameter may be, `layers` reads the files,
+`checks` finds every fault, `renamed` lists old names that still work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lib import metrics
@@ -14,9 +15,9 @@ from lib.errors import NameNotFound
 from lib.metrics import Metric
 from lib.parameters.checks import check, check_given
 from lib.parameters.layers import BASE, Layers, load
-from lib.parameters.specs import SPECS, Spec
+from lib.parameters.specs import AZURE, COMMON, SPECS, Spec
 
-__all__ = ["BASE", "SPECS", "Layers", "Parameters", "Spec", "check", "check_given", "load"]
+__all__ = ["AZURE", "BASE", "COMMON", "SPECS", "Layers", "Parameters", "Spec", "check", "check_given", "load"]
 
 
 class Parameters(Mapping[str, Any]):
@@ -25,20 +26,30 @@ class Parameters(Mapping[str, Any]):
     Parameters
     ----------
     values : mapping
-        A value for each name.
+        The value of each parameter.
 
-    Raises
-    ------
-    NameNotFound
-        When one is read that is not there; a notebook holds only the ones that its parameters cell names.
+    Examples
+    --------
+    >>> parameters = Parameters({"seed": 42, "test_fraction": 0.2})
+    >>> parameters.seed
+    42
+    >>> with parameters.restricted_to(["seed"], reader="a stage"):
+    ...     dict(parameters)
+    {'seed': 42}
     """
 
     def __init__(self, values: Mapping[str, Any]):
         self._values = dict(values)
+        self._hidden: frozenset[str] = frozenset()
+        self._reader = ""
 
     def __getitem__(self, name: str) -> Any:
+        if name in self._hidden:
+            raise NameNotFound(
+                "parameter", name, self, where=f"the PARAMETERS of {self._reader}; add it there if the stage needs it"
+            )
         if name not in self._values:
-            raise NameNotFound("parameter", name, self._values, where="what this notebook was given")
+            raise NameNotFound("parameter", name, self, where="the parameters of this notebook")
         return self._values[name]
 
     def __getattr__(self, name: str) -> Any:
@@ -52,14 +63,38 @@ class Parameters(Mapping[str, Any]):
         return metrics.get(self.primary_metric, self.task)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Value of a name, or the default where it is not there; the one of Mapping expects a KeyError."""
-        return self._values.get(name, default)
+        """Return the value of a parameter, or the default if there is none.
+
+        Unlike `Mapping.get`, which expects a KeyError, this also refuses a hidden parameter.
+        """
+        return self[name] if name in self._values else default
+
+    @contextlib.contextmanager
+    def restricted_to(self, names: Iterable[str], reader: str) -> Iterator[None]:
+        """Hide the use case's other parameters for a while, so that reading one of them raises.
+
+        A result may be reused as long as the declared parameters are the same; this makes sure that no other
+        parameter can change it. Inputs of a stage, such as ``train_data``, stay visible.
+
+        Parameters
+        ----------
+        names : iterable of str
+            The parameters that may be read.
+        reader : str
+            The file that declares them, for the message.
+        """
+        before = self._hidden, self._reader
+        self._hidden, self._reader = frozenset(SPECS) - frozenset(names), reader
+        try:
+            yield
+        finally:
+            self._hidden, self._reader = before
 
     def __contains__(self, name: object) -> bool:
-        return name in self._values
+        return name in self._values and name not in self._hidden
 
-    def __iter__(self):
-        return iter(self._values)
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._values if name not in self._hidden)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return sum(1 for _ in self)

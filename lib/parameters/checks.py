@@ -1,4 +1,4 @@
-"""Checks of parameters: every fault a sentence, and all of them raised together."""
+"""Checks of parameters: each fault is one sentence, and all of them are raised together."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from typing import Any
 from lib import metrics
 from lib.errors import ParameterError, suggest
 from lib.parameters.layers import Layers
-from lib.parameters.specs import AZURE, SPECS, Spec
+from lib.parameters.specs import SPECS, Spec
 
-_SOME_ENCODINGS = ("cp1250", "cp1252", "cp1254", "cp1256", "iso8859_2", "mac_roman", "shift_jis", "utf_16_le")
-_NEAR = 0.5
+Choices = Mapping[str, Iterable[str]]
+
+_COMMON_ENCODINGS = ("cp1250", "cp1252", "cp1254", "cp1256", "iso8859_2", "mac_roman", "shift_jis", "utf_16_le")
+_MIN_SIMILARITY = 0.5
 _WITHOUT_ALIAS = {"cp1006", "cp720", "cp737", "cp856", "cp874", "cp875", "koi8_r", "koi8_t", "koi8_u"}
-_EMPTY = {dict: {}, list: [], float: None, int: None, bool: None}
-_WORDS = {
+_EMPTY: dict[type, Any] = {dict: {}, list: [], float: None, int: None, bool: None}
+_TYPE_NAMES: dict[type, str] = {
     str: "text",
     bool: "true or false",
     int: "a whole number",
@@ -30,20 +32,20 @@ _WORDS = {
 }
 
 
-def check(layers: Layers, choices: Mapping[str, Iterable[str]] | None = None) -> dict[str, Any]:
-    """Check names, types, ranges and what must fit together.
+def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
+    """Check names, types, ranges and combinations of parameters.
 
     Parameters
     ----------
     layers : Layers
         From `load`.
     choices : mapping, optional
-        The names there are for each set of choices in `SPECS`, e.g. ``{"training function": [...]}``.
+        The names in each set of choices that `SPECS` refers to, e.g. ``{"training function": [...]}``.
 
     Returns
     -------
     dict
-        The values, each in its type.
+        The values, each converted to its type.
 
     Raises
     ------
@@ -51,45 +53,40 @@ def check(layers: Layers, choices: Mapping[str, Iterable[str]] | None = None) ->
         With every fault at once.
     """
     faults = list(layers.faults)
-    values, wrong = _all_checked(layers.values, layers.sources, choices or {})
+    values, wrong = _check_all(layers.values, layers.sources, choices or {})
     for name in layers.values.keys() - SPECS.keys():
-        faults.append(f"{name} ({layers.sources[name]}) is no parameter. {suggest(name, SPECS)}")
+        faults.append(f"{name} ({layers.sources[name]}) is not a parameter. {suggest(name, SPECS)}")
     for name in SPECS.keys() - layers.values.keys():
-        faults.append(f"{name} is not given. Add it to your parameter file; parameters/base.yaml says what it means.")
-    faults += wrong + _misfits(values)
+        faults.append(f"{name} is missing. Add it to your parameter file; parameters/base.yaml explains it.")
+    faults += wrong + _combination_faults(values)
     if faults:
         raise ParameterError(faults)
-    if values["backend"] == "azureml":
-        values["azure"] = {name: values[name] for name in AZURE}
     return values
 
 
 def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the parameters that a notebook holds, which are some of all and some that the chain gives it.
-
-    Those of the mapping ``azure`` are laid beside the others.
+    """Check some parameters of a use case, beside inputs of a stage, which stay as they are.
 
     Raises
     ------
     ParameterError
         With every fault at once.
     """
-    given = {**given, **(given.get("azure") or {})}
-    values, faults = _all_checked(given, {}, {})
-    faults += _misfits(values)
+    values, faults = _check_all(given, {}, {})
+    faults += _combination_faults(values)
     if faults:
         raise ParameterError(faults)
     return {**given, **values}
 
 
-def _all_checked(
-    given: Mapping[str, Any], sources: Mapping[str, str], choices: Mapping[str, Iterable[str]]
+def _check_all(
+    given: Mapping[str, Any], sources: Mapping[str, str], choices: Choices
 ) -> tuple[dict[str, Any], list[str]]:
-    """Values that can be used, each in its type, and a sentence for each that cannot."""
+    """Return the usable values, each converted to its type, and one sentence for each other value."""
     values, faults = {}, []
-    for name in SPECS:
+    for name, spec in SPECS.items():
         if name in given:
-            value, fault = _checked(name, given[name], SPECS[name], choices)
+            value, fault = _check_value(name, given[name], spec, choices)
             if fault:
                 faults.append(f"{name} ({sources[name]}): {fault}" if name in sources else f"{name}: {fault}")
             else:
@@ -97,69 +94,79 @@ def _all_checked(
     return values, faults
 
 
-def _checked(name: str, value: Any, spec: Spec, choices: Mapping[str, Iterable[str]]) -> tuple[Any, str]:
-    """Value in its type and, where it cannot be used, why."""
+def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[Any, str]:
+    """Return the value converted to its type and, if it cannot be used, the reason."""
     if value is None or value == "" or value == []:
         if spec.may_be_empty:
             return _EMPTY.get(spec.type, value), ""
-        return value, f"is empty; expected {_WORDS[spec.type]}. Give it in your parameter file or with -p {name}=..."
-    value, fault = _typed(value, spec)
+        return (
+            value,
+            f"is empty; expected {_TYPE_NAMES[spec.type]}. Set it in your parameter file or with -p {name}=...",
+        )
+    value, fault = _convert(value, spec)
     if fault:
         return value, fault
-    if spec.low is not None and not spec.low <= value <= spec.high:
+    if spec.low is not None and spec.high is not None and not spec.low <= value <= spec.high:
         return value, f"{value} is out of range; expected {spec.low} to {spec.high}."
+    kind = spec.choices if isinstance(spec.choices, str) else name
     known = list(choices.get(spec.choices, ())) if isinstance(spec.choices, str) else list(spec.choices)
-    for one in value if spec.type is list else [value]:
-        if known and one not in known:
-            return (
-                value,
-                f"there is no {spec.choices if isinstance(spec.choices, str) else name} {one!r}. {suggest(one, known)}",
-            )
+    for element in value if spec.type is list else [value]:
+        if known and element not in known:
+            return value, f"there is no {kind} {element!r}. {suggest(element, known)}"
     if spec.pattern and not re.fullmatch(spec.pattern, value):
         return value, f"{value!r} cannot be used; expected {spec.pattern_meaning}, e.g. {spec.example!r}."
     return value, ""
 
 
-def _typed(value: Any, spec: Spec) -> tuple[Any, str]:
+def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
+    """Return the value in the type of the spec and, if it has another type, a sentence that says so."""
     if spec.type is object:
-        plain = isinstance(value, (str, bool, int, float)) and value == value
-        return value, "" if plain else f"got {_said(value)}, expected one plain value."
+        is_scalar = isinstance(value, (str, bool, int, float)) and value == value
+        return value, "" if is_scalar else f"got {_describe(value)}, expected text, a number, or true or false."
     if spec.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if spec.type is list and isinstance(value, list):
-        wrong = [one for one in value if not isinstance(one, str)]
-        if wrong:
-            return value, f"got {_said(wrong[0])} in the list, expected texts. Put quotes around it."
-        twice = sorted({one for one in value if value.count(one) > 1})
-        return value, f"{twice[0]!r} stands in the list twice. Delete one." if twice else ""
+        return value, _list_fault(value)
     if not isinstance(value, spec.type) or (spec.type is int and isinstance(value, bool)):
-        return value, f"got {_said(value)}, expected {_WORDS[spec.type]}.{_hint(value, spec)}"
-    if spec.type is float and not math.isfinite(value):
-        return value, f"{value} is no finite number."
-    return value, _unfit(value) if spec.type is dict else ""
+        return value, f"got {_describe(value)}, expected {_TYPE_NAMES[spec.type]}.{_conversion_hint(value, spec)}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return value, f"{value} is not a finite number."
+    return value, _json_fault(value) if spec.type is dict else ""
 
 
-def _unfit(value: Any, place: str = "") -> str:
-    """What in a mapping a notebook cannot be given: papermill fails on a date, and no JSON has NaN."""
+def _list_fault(values: list[Any]) -> str:
+    """Return why a list is not one of distinct strings; empty if it is."""
+    other = [value for value in values if not isinstance(value, str)]
+    if other:
+        return f"got {_describe(other[0])} in the list, expected text. Put quotes around it."
+    duplicates = sorted({value for value in values if values.count(value) > 1})
+    return f"the list contains {duplicates[0]!r} twice. Delete one." if duplicates else ""
+
+
+def _json_fault(value: Any, place: str = "") -> str:
+    """Return what in a mapping has no JSON form: papermill cannot pass dates, and JSON has no NaN."""
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                return f"got {_said(key)} as a name{place and f' in {place}'}, expected text. Put quotes around it."
-        inner = [(f"{place}.{key}" if place else key, one) for key, one in value.items()]
+                where = f" in {place}" if place else ""
+                return f"got {_describe(key)} as a name{where}, expected text. Put quotes around it."
+        inner = [(f"{place}.{key}" if place else key, element) for key, element in value.items()]
     elif isinstance(value, (list, tuple)):
-        inner = [(f"{place}[{index}]", one) for index, one in enumerate(value)]
+        inner = [(f"{place}[{index}]", element) for index, element in enumerate(value)]
     else:
-        plain = value is None or isinstance(value, (str, bool, int, float))
-        if plain and not (isinstance(value, float) and not math.isfinite(value)):
+        is_scalar = value is None or isinstance(value, (str, bool, int, float))
+        if is_scalar and not (isinstance(value, float) and not math.isfinite(value)):
             return ""
         hint = " Put quotes around it." if isinstance(value, datetime.date) else ""
-        return f"{place} is {_said(value)}; expected text, a finite number, true or false, a list or a mapping.{hint}"
-    return next(filter(None, (_unfit(one, where) for where, one in inner)), "")
+        expected = "text, a finite number, true or false, a list or a mapping"
+        return f"{place} is {_describe(value)}; expected {expected}.{hint}"
+    return next(filter(None, (_json_fault(element, path) for path, element in inner)), "")
 
 
-def _hint(value: Any, spec: Spec) -> str:
+def _conversion_hint(value: Any, spec: Spec) -> str:
+    """Return how to write a value in YAML so that it gets the expected type; empty if that is not obvious."""
     if spec.type is str and isinstance(value, (bool, int, float, datetime.date)):
-        return " YAML reads it as something else than text: put quotes around it."
+        return " YAML does not read it as text: put quotes around it."
     if spec.type in (int, float) and isinstance(value, str):
         try:
             number = spec.type(float(value))
@@ -173,53 +180,57 @@ def _hint(value: Any, spec: Spec) -> str:
     return ""
 
 
-def _misfits(values: Mapping[str, Any]) -> list[str]:
-    """What each parameter alone allows and the others do not."""
-    faults = [f"encoding: {fault}" for fault in [unknown_encoding(values.get("encoding") or "")] if fault]
+def _combination_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with parameters that are valid on their own."""
+    faults = []
+    if fault := unknown_encoding(values.get("encoding") or ""):
+        faults.append(f"encoding: {fault}")
     if {"primary_metric", "task"} <= values.keys():
-        known = metrics.names(values["task"])
-        if values["primary_metric"] not in known:
-            faults.append(
-                f"primary_metric: {values['primary_metric']!r} is no metric of a {values['task']} task. "
-                f"{suggest(values['primary_metric'], known)}"
-            )
+        metric, task = values["primary_metric"], values["task"]
+        known = metrics.names(task)
+        if metric not in known:
+            faults.append(f"primary_metric: {metric!r} is not a metric of a {task} task. {suggest(metric, known)}")
     if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
-        faults.append(f"positive_class: a {values['task']} task has none; it belongs to a binary one. Leave it empty.")
+        faults.append(f"positive_class: only binary tasks have one, not {values['task']} tasks. Leave it empty.")
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):
-            faults.append(f"{name}: {target!r} is the target_column; take it out of {name}.")
+            faults.append(f"{name}: {target!r} is the target_column; remove it from {name}.")
     if values.get("split") == "group" and not values.get("key_columns"):
-        faults.append("split: by group needs key_columns, the columns that name a group, e.g. [customer].")
+        faults.append("split: group needs key_columns, the columns that identify a group, e.g. [customer].")
     if values.get("split") == "time" and not values.get("time_column"):
-        faults.append("split: by time needs time_column, the column that holds a row's time.")
-    unused = [
-        name for name in values.get("hyperparameters", ()) if name not in values.get("training_functions", [name])
-    ]
-    for name in unused:
-        faults.append(
-            f"hyperparameters: {name} is not in training_functions. {suggest(name, values['training_functions'])}"
-        )
+        faults.append("split: time needs time_column, the column with the time of each row.")
+    functions = values.get("training_functions")
+    if functions is not None:
+        for name in values.get("hyperparameters", ()):
+            if name not in functions:
+                faults.append(f"hyperparameters: {name} is not in training_functions. {suggest(name, functions)}")
     return faults
 
 
 def unknown_encoding(name: str) -> str:
-    """Why a name is none of an encoding of text, of Python's many; empty where it is one, or is empty."""
+    """Return why Python knows no text encoding of this name; empty if it knows it, or the name is empty.
+
+    Examples
+    --------
+    >>> unknown_encoding("cp1250")
+    ''
+    """
     try:
         "a".encode(name or "utf-8")
     except (LookupError, ValueError):
         wanted = name.lower().replace("-", "_")
-        known = [*_SOME_ENCODINGS, *sorted(set(aliases.values()) | _WITHOUT_ALIAS)]  # of equally near ones the first
-        alike = {one: difflib.SequenceMatcher(None, one, wanted).ratio() for one in known}
-        near = max(alike, key=alike.get)
-        meant = f"Did you mean {near!r}? " if alike[near] >= _NEAR else ""
-        return f"there is no {name!r}. {meant}Known are Python's, such as {', '.join(_SOME_ENCODINGS)}."
+        known = [*_COMMON_ENCODINGS, *sorted(set(aliases.values()) | _WITHOUT_ALIAS)]  # the first of equals wins
+        similarity = {candidate: difflib.SequenceMatcher(None, candidate, wanted).ratio() for candidate in known}
+        nearest = max(similarity, key=lambda candidate: similarity[candidate])
+        meant = f"Did you mean {nearest!r}? " if similarity[nearest] >= _MIN_SIMILARITY else ""
+        return f"there is no encoding {name!r}. {meant}Python knows, among others, {', '.join(_COMMON_ENCODINGS)}."
     return ""
 
 
-def _said(value: Any) -> str:
-    kind = _WORDS.get(
-        type(value),
-        "a date" if isinstance(value, datetime.date) else "nothing" if value is None else type(value).__name__,
-    )
-    return f"{kind} ({value!r})" if value is not None else kind
+def _describe(value: Any) -> str:
+    """Return type and value in words, e.g. ``text ('abc')``."""
+    if value is None:
+        return "nothing"
+    kind = "a date" if isinstance(value, datetime.date) else type(value).__name__
+    return f"{_TYPE_NAMES.get(type(value), kind)} ({value!r})"

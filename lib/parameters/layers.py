@@ -1,4 +1,4 @@
-"""Parameter files laid over one another, and where each value came from."""
+"""Parameter files laid over one another, with the source of each value."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from lib.errors import ParameterError, suggest
+from lib.parameters.renamed import REMOVED, current_name
 from lib.paths import ROOT, display_path
 
 BASE = ROOT / "parameters" / "base.yaml"
@@ -24,11 +25,11 @@ class Layers:
     Attributes
     ----------
     values : dict
-        The value that counts, by name.
+        The topmost value of each parameter.
     sources : dict of str
-        The file, or ``-p``, that gave it.
+        Where each value came from: a file, ``-p`` or ``overrides``.
     faults : list of str
-        What could not be laid: one sentence each.
+        One sentence per assignment that could not be read.
     """
 
     values: dict[str, Any]
@@ -36,15 +37,22 @@ class Layers:
     faults: list[str]
 
 
-def load(files: Sequence[str | Path], assignments: Sequence[str] = (), base: Path = BASE) -> Layers:
-    """Lay parameter files over the base, and ``name=value`` assignments over those.
+def load(
+    files: Sequence[str | Path],
+    assignments: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    base: Path = BASE,
+) -> Layers:
+    """Lay parameter files over the base, and single values over those.
 
     Parameters
     ----------
     files : sequence of path
-        Laid over the base in their order; the last one wins. What `terraform output -json` writes is one too.
+        Laid over the base in their order; the last one wins. The output of ``terraform output -json`` works too.
     assignments : sequence of str
-        ``"name=value"``, the value in YAML. ``"hyperparameters.linear.c=2"`` reaches into a mapping.
+        ``"name=value"``, the value in YAML. ``"hyperparameters.linear.c=2"`` sets one key of a mapping.
+    overrides : mapping, optional
+        The value of each parameter to set; ``"hyperparameters.linear.c"`` sets one key of a mapping.
     base : Path
         The file of defaults.
 
@@ -56,45 +64,47 @@ def load(files: Sequence[str | Path], assignments: Sequence[str] = (), base: Pat
     Raises
     ------
     ParameterError
-        Where a file is missing or is not YAML with names on the left.
+        If a file is missing or is not a YAML mapping.
+
+    Examples
+    --------
+    >>> load(["parameters/penguins.yaml"], ["seed=7"]).values["seed"]
+    7
     """
     layers = Layers({}, {}, [])
     for file in [base, *files]:
         for name, value in _read(Path(file)).items():
-            _lay(layers, str(name), value, source=display_path(file))
+            _set(layers, str(name), value, source=display_path(file))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip(" ."):
             layers.faults.append(f"-p {assignment}: expected name=value, e.g. -p seed=7.")
             continue
         try:
-            value = _parsed(text, name=f"{COMMAND_LINE} {assignment}")
+            value = _parse(text, name=f"{COMMAND_LINE} {assignment}")
         except ParameterError as error:
             layers.faults.extend(error.faults)
             continue
-        first, *inner = name.strip().split(".")
-        for key in reversed(inner):
-            value = {key: value}
-        if inner and isinstance(layers.values.get(first), dict):
-            value = _merged(layers.values[first], value)
-        _lay(layers, first, value, source=COMMAND_LINE)
+        _set_path(layers, name.strip(), value, source=COMMAND_LINE)
+    for name, value in (overrides or {}).items():
+        _set_path(layers, str(name), value, source="overrides")
     return layers
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice instead of keeping the last, and says where a value is none."""
+    """YAML loader that refuses duplicate keys and reports the position of a value that cannot be read."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        # What PyYAML lets through from 2024-02-30, an integer of 5,000 digits, !!int x, !!bool x, !!timestamp x.
+        # PyYAML lets these errors through for 2024-02-30, an integer of 5,000 digits, !!int x, !!bool x, !!timestamp x.
         except (ValueError, OverflowError, LookupError, AttributeError) as error:
             problem = f"{node.value!r:.60} cannot be read ({error})"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    seen = set()
+def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, "a name must be plain text", key.start_mark)
@@ -106,46 +116,48 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-# Deep, as the mapping above: a list that holds itself, which `&a [*a]` would make, is refused.
-_Loader.add_constructor(
-    yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG, lambda loader, node: loader.construct_sequence(node, deep=True)
-)
+def _construct_sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node, deep=True)  # deep, so that a list that contains itself (&a [*a]) is refused
 
 
-def _read(file: Path) -> dict:
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG, _construct_sequence)
+
+
+def _read(file: Path) -> dict[Any, Any]:
+    """Read a parameter file, YAML or Terraform's JSON."""
     if not file.is_file():
-        near = [display_path(one) for one in sorted((ROOT / "parameters").glob("*.yaml"))]
-        raise ParameterError(f"There is no parameter file {file}. {suggest(str(file), near)}")
+        known = [display_path(path) for path in sorted((ROOT / "parameters").glob("*.yaml"))]
+        raise ParameterError(f"There is no parameter file {file}. {suggest(str(file), known)}")
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ParameterError(
             f"{display_path(file)} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
         ) from error
-    content = _parsed(text, display_path(file))
+    content = _parse(text, display_path(file))
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ParameterError(f"{display_path(file)} holds {content!r:.60}; expected lines of the form 'name: value'.")
-    if content and all(isinstance(one, dict) and one.keys() == TERRAFORM_OUTPUT for one in content.values()):
-        return _outputs(content, display_path(file))
+        raise ParameterError(f"{display_path(file)} contains {content!r:.60}; expected lines such as 'name: value'.")
+    if content and all(isinstance(value, dict) and value.keys() == TERRAFORM_OUTPUT for value in content.values()):
+        return _terraform_values(content, display_path(file))
     return content
 
 
-def _outputs(content: Mapping[str, Mapping], name: str) -> dict:
-    """Values of Terraform's outputs; parameters are kept in the executed notebooks, so none may be a secret."""
-    secrets = [output for output, one in content.items() if one["sensitive"]]
+def _terraform_values(outputs: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """Return the values of Terraform's outputs; executed notebooks show parameters, so none may be a secret."""
+    secrets = [output for output, fields in outputs.items() if fields["sensitive"]]
     if secrets:
         raise ParameterError(
-            f"{name}: Terraform calls {', '.join(secrets)} sensitive, and a parameter stands in every executed "
-            "notebook. Take it out of the outputs."
+            f"{name}: Terraform marks {', '.join(secrets)} as sensitive, and every executed notebook shows its "
+            "parameters. Remove it from the outputs."
         )
-    return {output: one["value"] for output, one in content.items()}
+    return {output: fields["value"] for output, fields in outputs.items()}
 
 
-def _parsed(text: str, name: str) -> Any:
-    """Content of a YAML text; `name` is what messages call it."""
+def _parse(text: str, name: str) -> Any:
+    """Return the content of a YAML text; `name` identifies it in messages."""
     try:
         loader = _Loader(text)
         loader.name = name
@@ -156,17 +168,31 @@ def _parsed(text: str, name: str) -> Any:
         raise ParameterError(f"{name} is nested too deeply.") from error
 
 
-def _lay(layers: Layers, name: str, value: Any, source: str) -> None:
+def _set_path(layers: Layers, path: str, value: Any, source: str) -> None:
+    """Set a parameter, or one key of a mapping such as ``hyperparameters.linear.c``."""
+    name, *keys = path.split(".")
+    name = current_name(name, source)
+    for key in reversed(keys):
+        value = {key: value}
+    if keys and isinstance(layers.values.get(name), dict):
+        value = _merge(layers.values[name], value)
+    _set(layers, name, value, source)
+
+
+def _set(layers: Layers, name: str, value: Any, source: str) -> None:
+    if name in REMOVED:  # a run folder of an earlier release has it; nothing reads it
+        return
+    name = current_name(name, source)
     layers.values[name] = value
     layers.sources[name] = source
 
 
-def _merged(below: Mapping, above: Mapping) -> dict:
-    """Mapping `above` laid over `below`, key by key."""
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, key by key."""
     merged = dict(below)
     for key, value in above.items():
         deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if deep else value
+        merged[key] = _merge(merged[key], value) if deep else value
     return merged
 
 

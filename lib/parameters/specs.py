@@ -1,4 +1,4 @@
-"""What each parameter may be. What it means and its default stand in ``parameters/base.yaml``."""
+"""Type and range of each parameter; ``parameters/base.yaml`` has its meaning and its default."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from lib.metrics import TASKS
 
 @dataclass(frozen=True)
 class Spec:
-    """What one parameter may be.
+    """Type and range of one parameter.
 
     Attributes
     ----------
     type : type
-        ``str``, ``bool``, ``int``, ``float``, ``list`` (of texts), ``dict`` or ``object`` (a plain value).
+        ``str``, ``bool``, ``int``, ``float``, ``list`` (of strings), ``dict`` or ``object`` (any scalar).
     low, high : float or None
         Range, both ends included.
     choices : str or tuple of str
-        The values it may have (for a list, each of its elements): themselves, or the name of a set of
-        choices that the caller of `check` gives.
+        The allowed values (for a list, of its elements), or the name of a set of choices that the caller of `check`
+        passes.
     pattern : str or None
-        Regular expression that a text must match as a whole, its meaning in `pattern_meaning`, one in `example`.
+        Regular expression that a string must match as a whole.
+    pattern_meaning, example : str
+        The pattern in words, and a string that matches it, for messages.
     may_be_empty : bool
-        Whether null, an empty text or an empty list is allowed.
+        Whether null, an empty string or an empty list is allowed.
     """
 
     type: type
@@ -36,7 +38,10 @@ class Spec:
     may_be_empty: bool = False
 
 
-# What only the azureml backend reads. It reaches the notebooks in one mapping, `azure`: a laptop's stay short.
+# Read in every stage, by the pipeline and its backend.
+COMMON = ("name", "pipeline", "options", "backend", "workspace", "run_name")
+
+# Read in every stage that runs on the azureml backend, and nowhere else.
 AZURE: dict[str, Spec] = {
     "subscription_id": Spec(
         str,
@@ -50,7 +55,10 @@ AZURE: dict[str, Spec] = {
     "tenant_id": Spec(str, may_be_empty=True),
     "location": Spec(str, may_be_empty=True),
     "datastore": Spec(
-        str, pattern=r"[a-z0-9_]{1,255}", pattern_meaning="small letters, digits and underscores", example="millrace"
+        str,
+        pattern=r"[a-z0-9_]{1,255}",
+        pattern_meaning="lowercase letters, digits and underscores",
+        example="millrace",
     ),
     "storage_account": Spec(str, may_be_empty=True),
     "container": Spec(str, may_be_empty=True),
@@ -73,7 +81,7 @@ SPECS: dict[str, Spec] = {
     "name": Spec(
         str,
         pattern=r"[a-z][a-z0-9-]{1,30}[a-z0-9]",
-        pattern_meaning="3 to 32 small letters, digits and hyphens, starting with a letter",
+        pattern_meaning="3 to 32 lowercase letters, digits and hyphens, starting with a letter",
     ),
     "pipeline": Spec(str, choices="pipeline"),
     "options": Spec(dict, may_be_empty=True),
@@ -108,18 +116,19 @@ SPECS: dict[str, Spec] = {
     "endpoint_workers": Spec(int, low=1, high=64),
     "endpoint_traffic": Spec(float, low=0, high=100),
     "endpoint_mirror": Spec(float, low=0, high=100),
-    "endpoint_most_errors": Spec(float, low=0, high=1),
-    "endpoint_most_latency_ms": Spec(float, low=1, high=3_600_000),
+    "endpoint_max_error_rate": Spec(float, low=0, high=1),
+    "endpoint_p95_latency_ms": Spec(float, low=1, high=3_600_000),
     "endpoint_watch_minutes": Spec(float, low=0, high=100_000),
-    "keep_requests": Spec(bool),
-    "keep_columns": Spec(list, may_be_empty=True),
-    "keep_megabytes": Spec(float, low=1, high=1_000_000),
+    "request_log": Spec(bool),
+    "request_log_columns": Spec(list, may_be_empty=True),
+    "request_log_megabytes": Spec(float, low=1, high=1_000_000),
     # Where it runs
     "engine": Spec(str, choices=("memory", "dask")),
     "scheduler_address": Spec(str, may_be_empty=True),
     "backend": Spec(str, choices="backend"),
     "workspace": Spec(str),
     "runs_folder": Spec(str),
+    "run_name": Spec(str, may_be_empty=True),
     "fork_kernels": Spec(bool),
     "max_parallel": Spec(int, low=0, high=1024),
     "timeout_minutes": Spec(dict, may_be_empty=True),
@@ -137,6 +146,5 @@ SPECS: dict[str, Spec] = {
     "ensemble": Spec(bool),
     "max_latency_ms": Spec(float, low=0, high=3_600_000),
     # Azure Machine Learning
-    "azure": Spec(dict, may_be_empty=True),
     **AZURE,
 }

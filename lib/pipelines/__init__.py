@@ -1,7 +1,8 @@
-"""Pipelines: the stages for one use case. Each file is one: a child of `base.BasePipeline`, chosen by ``pipeline``."""
+"""Pipelines: the stages of one use case. Each file defines one child of `base.BasePipeline`, chosen by ``pipeline``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lib import catalogue
@@ -11,24 +12,63 @@ if TYPE_CHECKING:
 
 
 def available() -> list[str]:
-    """Names of the pipelines there are."""
+    """Return the names of all pipelines."""
     return catalogue.names(__name__)
 
 
+def choices() -> dict[str, list[str]]:
+    """Return the names that parameters can choose from, e.g. ``{"training function": [...]}``; see `Spec.choices`."""
+    from lib import automl, backends, training
+
+    return {
+        "pipeline": available(),
+        "training function": training.available(),
+        "backend": backends.available(),
+        "automl engine": automl.available(),
+    }
+
+
+def open_pipeline(use_case: str | Sequence[str], overrides: Mapping[str, Any] | None = None) -> BasePipeline:
+    """Open the pipeline of a use case: load and check its parameters, and connect to its backend.
+
+    Parameters
+    ----------
+    use_case : str or sequence of str
+        The parameter file, or several that are laid over one another: the use case first, then profiles. Relative
+        paths start at the project's folder, wherever the notebook runs.
+    overrides : mapping, optional
+        Values laid over the files, by parameter: ``{"seed": 7, "hyperparameters.linear.regularisation": 0.1}``.
+
+    Returns
+    -------
+    BasePipeline
+
+    Raises
+    ------
+    ParameterError
+        With every fault at once.
+    """
+    from lib.parameters import check, load
+    from lib.paths import resolve
+
+    files = [use_case] if isinstance(use_case, str) else use_case
+    return get_pipeline(**check(load([resolve(file) for file in files], overrides=overrides), choices()))
+
+
 def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
-    """Pipeline of a name, with the parameters of a notebook and connected to its backend.
+    """Return a pipeline by name, with these parameters and connected to its backend.
 
     Parameters
     ----------
     pipeline : str
         A file of ``lib/pipelines``.
     **parameters
-        Whatever the notebook's parameters cell holds.
+        Parameters of the use case and, optionally, inputs of a stage.
 
     Raises
     ------
     ParameterError, NameNotFound
-        With all that cannot be used.
+        With every parameter that cannot be used.
     """
     from lib import backends
     from lib.errors import ParameterError
@@ -36,18 +76,18 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
     from lib.pipelines.base import BasePipeline
 
     module = catalogue.load(__name__, pipeline, kind="pipeline")
-    children = [
-        one
-        for one in vars(module).values()
-        if isinstance(one, type) and issubclass(one, BasePipeline) and one.__module__ == module.__name__
+    classes = [
+        member
+        for member in vars(module).values()
+        if isinstance(member, type) and issubclass(member, BasePipeline) and member.__module__ == module.__name__
     ]
-    if len(children) != 1:
-        raise TypeError(f"lib/pipelines/{pipeline}.py defines {len(children)} children of BasePipeline; expected one.")
-    given = Parameters(check_given(parameters))
-    missing = children[0].OPTIONS.keys() - given.get("options", {}).keys()
+    if len(classes) != 1:
+        raise TypeError(f"lib/pipelines/{pipeline}.py defines {len(classes)} children of BasePipeline; expected one.")
+    checked = Parameters(check_given({**parameters, "pipeline": pipeline}))
+    missing = classes[0].OPTIONS.keys() - checked.get("options", {}).keys()
     if missing:
         raise ParameterError(
-            f"options: lib/pipelines/{pipeline}.py needs {name} ({children[0].OPTIONS[name].__name__})."
+            f"options: lib/pipelines/{pipeline}.py needs {name} ({classes[0].OPTIONS[name].__name__})."
             for name in sorted(missing)
         )
-    return children[0](given, backends.connect(given))
+    return classes[0](checked, backends.connect(checked))

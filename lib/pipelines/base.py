@@ -1,43 +1,46 @@
-"""The base of all pipelines: stages that keep the books, hooks that a use case may change."""
+"""The base of all pipelines: stages that do the bookkeeping, and hooks that a use case may override."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lib import outputs, training
-from lib.errors import DataError
-from lib.parameters import Parameters
+from lib.errors import DataError, ParameterError
+from lib.parameters import AZURE, COMMON, Parameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib import charts
     from lib.backends.base import Backend
     from lib.data.split import SplitRule
     from lib.stages import automl, deploy, evaluate, preprocess, setup, train
 
 
 class BasePipeline:
-    """Five stages and their hooks. Use it as it is, or override hooks in a child.
+    """The stages of one use case. Use it as it is, or override hooks in a child class.
 
     Parameters
     ----------
     parameters : Parameters
-        Of the notebook that asks.
+        Checked parameters of the use case.
     backend : Backend
         Where stages run and artifacts live.
 
     Notes
     -----
-    **Stages** keep the books (MLflow run, checks, artifacts) and are not for overriding: `setup`, `preprocess`,
-    `train` or `automl`, `evaluate`, `deploy`; and `hand_on`, which ends each notebook.
+    **Override** hooks freely; the docstring of each says when it is called, with what, and what it must return:
+    `load_data`, `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
 
-    **Hooks** are safe to override; each says when it is called, what it gets, what it must return: `load_data`,
-    `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
+    **Leave alone** the stages, which do the bookkeeping (MLflow run, checks, artifacts): `setup`, `preprocess`, `train`
+    or `automl`, `evaluate`, `deploy`; and `publish_outputs`, the last call of each notebook.
 
-    A child that needs more parameters names them in `OPTIONS`, each with its type; they stand under ``options:`` in
-    the parameter file and are read as ``self.parameters.options["name"]``.
+    A child class that needs parameters of its own declares them in `OPTIONS`, each with its type. Users set them under
+    ``options:`` in the parameter file; hooks read them as ``self.parameters.options["name"]``. Of the other parameters,
+    a hook can read those that its stage declares in ``PARAMETERS`` (``lib/stages/<stage>.py``).
     """
 
     OPTIONS: ClassVar[dict[str, type]] = {}
@@ -46,95 +49,144 @@ class BasePipeline:
         self.parameters = parameters
         self.backend = backend
         self._run_id: str | None = None
+        self._stage_parameters = parameters
 
-    # Stages; a notebook imports its own alone
+    # Stages. Each imports its own module only, so that a notebook does not wait for the others.
 
     def setup(self) -> setup.SetupReport:
-        """Look for everything that a run needs, and make what can be made."""
+        """Check everything that a run needs, and create what can be created."""
         from lib.stages import setup
 
-        return setup.run(self.backend, self.parameters)
+        self._run_id = None
+        with self._restricted_to(setup):
+            self._stage_parameters = Parameters(self.parameters)
+            return setup.run(self.backend, self.parameters)
 
     def preprocess(self) -> preprocess.Preprocessed:
-        """From the table to training rows, test rows and a baseline."""
+        """Turn the table into training rows, test rows and a baseline."""
         from lib.stages import preprocess
 
-        with self._stage_run("preprocess"):
-            return preprocess.run(self, self.backend, self.parameters)
+        with self._stage(preprocess, {}) as (parameters, _):
+            return preprocess.run(self, self.backend, parameters)
 
-    def train(self) -> train.Candidate:
-        """One training function, one candidate."""
+    def train(
+        self, training_function: str = "", train_data: str = "", test_data: str = "", baseline: str = ""
+    ) -> train.Candidate:
+        """Train one candidate with one training function.
+
+        Parameters
+        ----------
+        training_function : str
+            A file of ``lib/training``.
+        train_data, test_data, baseline : str
+            URIs from preprocess; if empty, its newest ones.
+        """
         from lib.stages import train
 
-        given = self._with_inputs("train_data", "test_data", "baseline")
-        with self._stage_run("train", name=given.training_function) as run_id:
-            return train.run(self, self.backend, given, run_id)
+        name = training_function or self.parameters.get("training_function")
+        if not name:
+            raise ParameterError(f"training_function is empty; expected one of {', '.join(training.available())}.")
+        inputs = {"train_data": train_data, "test_data": test_data, "baseline": baseline}
+        with self._stage(train, inputs, name=name, training_function=name) as (parameters, run_id):
+            return train.run(self, self.backend, parameters, run_id)
 
-    def automl(self) -> automl.Winner:
-        """A search over many models, one candidate."""
+    def automl(self, train_data: str = "", test_data: str = "", baseline: str = "") -> automl.Winner:
+        """Search over many models, and keep the best as one candidate.
+
+        Parameters
+        ----------
+        train_data, test_data, baseline : str
+            URIs from preprocess; if empty, its newest ones.
+        """
         from lib.stages import automl
 
-        given = self._with_inputs("train_data", "test_data", "baseline")
-        with self._stage_run("automl", name="automl") as run_id:
-            return automl.run(self.backend, given, run_id)
+        inputs = {"train_data": train_data, "test_data": test_data, "baseline": baseline}
+        with self._stage(automl, inputs) as (parameters, run_id):
+            return automl.run(self.backend, parameters, run_id)
 
-    def evaluate(self) -> evaluate.Evaluation:
-        """Candidates and champion on the same rows; the best goes to production if the gates let it."""
+    def evaluate(
+        self, candidates: list[str] | None = None, test_data: str = "", baseline: str = ""
+    ) -> evaluate.Evaluation:
+        """Compare candidates and champion on the same rows, and promote the best if the gates allow it.
+
+        Parameters
+        ----------
+        candidates : list of str
+            MLflow run ids; if empty, the newest candidates trained on the newest training rows.
+        test_data, baseline : str
+            URIs from preprocess; if empty, its newest ones.
+        """
         from lib.stages import evaluate
 
-        given = self._with_inputs("test_data", "baseline", "candidates")
-        with self._stage_run("evaluate"):
-            return evaluate.run(self, self.backend, given)
+        inputs = {"test_data": test_data, "baseline": baseline, "candidates": candidates}
+        with self._stage(evaluate, inputs) as (parameters, _):
+            return evaluate.run(self, self.backend, parameters)
 
-    def deploy(self) -> deploy.Deployment:
-        """The version in production, as a real-time endpoint that answers as the model does."""
+    def deploy(self, test_data: str = "", decision: str = "") -> deploy.Deployment:
+        """Deploy the version in production as a real-time endpoint that answers exactly as the model does.
+
+        Parameters
+        ----------
+        test_data : str
+            URI from preprocess; if empty, its newest one.
+        decision : str
+            The decision of evaluate, for messages; if empty, its newest one.
+        """
         from lib.stages import deploy
 
-        given = self._with_inputs("test_data", "decision", optional=("decision",))
-        with self._stage_run("deploy"):
-            return deploy.run(self.backend, given)
+        inputs = {"test_data": test_data, "decision": decision}
+        with self._stage(deploy, inputs, optional=("decision",)) as (parameters, _):
+            return deploy.run(self.backend, parameters)
 
-    def hand_on(self, **values: Any) -> None:
-        """Hand outputs on to the notebooks that read them as parameters; call it once, last.
+    def publish_outputs(self, **values: Any) -> charts.Table:
+        """Publish the outputs of this notebook to the notebooks that read them as parameters; call it once, last.
+
+        Returns
+        -------
+        Table
+            The parameters of the stage, those that differ from their defaults marked.
 
         Raises
         ------
         OutputError
-            Where one is not plain, finite JSON; then none is handed on.
+            If one of them is not plain, finite JSON; then none is published.
         """
+        from lib.stages._answers import parameter_table
+
         outputs.glue(values)
         if self._run_id:
             self.backend.tracking.log_outputs(self._run_id, values)
+        return parameter_table(self._stage_parameters)
 
     # Hooks
 
     def load_data(self) -> pd.DataFrame:
         """Called first by preprocess. Return the raw table; by default the one that ``data`` names.
 
-        Of that, columns that no model may see and that decide nothing are not even read.
+        The default does not read columns that are hidden from models and not needed for the split.
         """
         from lib.stages.preprocess import split_columns
 
-        deciding = split_columns(self.parameters)
-        unseen = [name for name in self.parameters.drop_columns if name not in deciding]
+        needed = split_columns(self.parameters)
+        unread = [name for name in self.parameters.drop_columns if name not in needed]
         hooks = (BasePipeline.prepare_data, BasePipeline.split_data, BasePipeline.baseline)
-        nobody_looks = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)
-        given = self.parameters
-        return self.backend.read_table(given.data, unseen, nobody_looks, encoding=given.get("encoding") or "")
+        no_hook_sees_it = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)
+        parameters = self.parameters
+        return self.backend.read_table(parameters.data, unread, no_hook_sees_it, encoding=parameters.encoding or "")
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Called by preprocess with the raw table, less index columns and ``drop_columns``.
+        """Called by preprocess with the raw table, without index columns and ``drop_columns``.
 
-        Return the table to learn from: one row for each thing to predict, the target among its columns. Derive the
-        target, join other tables, leave leaks out here. What an endpoint must do again to every row belongs in the
-        training function's pipeline instead.
+        Return the table to learn from: one row for each thing to predict, with the target among its columns. Derive the
+        target, join other tables and remove leaks here. Steps that an endpoint must repeat for every request belong in
+        the training function's pipeline instead.
         """
         return frame
 
     def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Called by preprocess with the prepared table and the rule that the parameters describe.
+        """Called by preprocess with the prepared table and the split rule that the parameters describe.
 
-        Return training rows and test rows. By default the rule decides, and the frame is empty afterwards.
+        Return training rows and test rows. The default applies the rule, and empties the frame to save memory.
         """
         return rule.apply(frame, keep_frame=False)
 
@@ -147,60 +199,104 @@ class BasePipeline:
 
         return describe(train, self.parameters.target_column)
 
-    def training_function(self, name: str) -> Callable:
+    def training_function(self, name: str) -> Callable[..., Any]:
         """Called by train with the name of a training function.
 
-        Return the function to call, ``train(X, y, request, **hyperparameters)``; by default the one of
+        Return the function to call, ``train(X, y, request, **hyperparameters)``; by default that of
         ``lib/training/<name>.py``.
         """
         return training.get(name)
 
     def accept(self, best: evaluate.Contender, champion: evaluate.Contender | None) -> str:
-        """Called by evaluate with the best candidate and the champion, None where there is none that can be compared.
+        """Called by evaluate with the best candidate and the champion, or None if no champion can be compared.
 
-        Return why the best may not go to production, or an empty text to let it go. By default it must reach
-        ``min_score`` and beat the champion by the primary metric.
+        Return why the best candidate must not go to production, or an empty string to promote it. By default it must
+        reach ``min_score`` and beat the champion by the primary metric.
         """
         metric = self.parameters.metric
-        score, floor = best.scores[metric.name], self.parameters.min_score
+        score, minimum = best.scores[metric.name], self.parameters.min_score
         if score != score:
-            return f"its {metric.name} is not defined on these test rows"
-        if floor is not None and not metric.reaches(score, floor):
-            return f"it does not reach min_score {floor:g} ({metric.direction})"
+            return f"its {metric.name} is undefined on these test rows"
+        if minimum is not None and not metric.reaches(score, minimum):
+            return f"it does not reach min_score {minimum:g} ({metric.direction})"
         if champion is not None and not metric.beats(score, champion.scores[metric.name]):
             return f"it is no better than {champion.name} ({champion.scores[metric.name]:.4g})"
         return ""
 
-    # The books
+    # Bookkeeping
 
     @contextlib.contextmanager
-    def _stage_run(self, stage: str, name: str | None = None) -> Iterator[str]:
-        """MLflow run of a stage; `hand_on` notes at it what the stage handed on."""
+    def _stage(
+        self,
+        module: ModuleType,
+        inputs: Mapping[str, Any],
+        name: str = "",
+        optional: tuple[str, ...] = (),
+        **extra: Any,
+    ) -> Iterator[tuple[Parameters, str]]:
+        """Run a stage within its MLflow run, where `publish_outputs` will note the outputs.
+
+        Parameters
+        ----------
+        module : module
+            The stage's module, which declares the ``PARAMETERS`` that may be read meanwhile.
+        inputs : mapping
+            Inputs of the stage; an empty one is replaced by the newest output of that name.
+        name : str
+            Name of the MLflow run; by default that of the stage.
+        optional : tuple of str
+            Inputs that may stay empty.
+        **extra
+            Further values for the stage.
+
+        Yields
+        ------
+        tuple of Parameters and str
+            Parameters and inputs of the stage, and the id of the MLflow run.
+        """
         self._run_id = None
-        tags = {"run_name": self.parameters.get("run_name", ""), "pipeline": type(self).__module__.rpartition(".")[2]}
-        with self.backend.tracking.run(self.parameters.name, stage, name or stage, tags) as run_id:
-            yield run_id
+        stage = module.__name__.rpartition(".")[2]
+        with self._restricted_to(module):
+            tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._name()}
+            filled = self._fill_inputs(inputs, optional)
+            parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})
+            with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
+                yield parameters, run_id
         self._run_id = run_id
 
-    def _with_inputs(self, *names: str, optional: tuple[str, ...] = ()) -> Parameters:
-        """Parameters with each input that was left empty as the newest that an earlier stage handed on."""
+    def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:
+        """Hide all parameters that a stage's module does not declare."""
+        azure = tuple(AZURE) if self.parameters.get("backend") == "azureml" else ()
+        reader = f"{module.__name__.replace('.', '/')}.py"
+        return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), reader)
+
+    def _name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+    def _fill_inputs(self, inputs: Mapping[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return the inputs, each empty one replaced by the newest output that an earlier stage published."""
         filled: dict[str, Any] = {}
-        for name in names:
-            value = self.parameters[name] or self._newest(name)
+        for name, given in inputs.items():
+            value = given or self.parameters.get(name) or self._newest(name)
             if not value and name not in optional:
                 raise DataError(
-                    f"{name} is empty, and no earlier notebook of {self.parameters.name} has handed it on in this "
-                    f"workspace ({self.parameters.workspace}). Run the notebooks before this one first."
+                    f"{name} is empty, and no earlier notebook of {self.parameters.name} has published it in this "
+                    f"workspace ({self.parameters.workspace}). Run the earlier notebooks first."
                 )
             filled[name] = value or ""
-        return Parameters({**self.parameters, **filled})
+        return filled
 
     def _newest(self, name: str) -> Any:
-        tracking, experiment, given = self.backend.tracking, self.parameters.name, self.parameters
+        tracking, experiment, parameters = self.backend.tracking, self.parameters.name, self.parameters
         if name == "candidates":
             trained_on = tracking.newest_output(experiment, "preprocess", "train_data") or ""
-            return tracking.newest_candidates(experiment, trained_on, given.target_column, given.task)
-        return tracking.newest_output(experiment, _MADE_BY[name], name)
+            return tracking.newest_candidates(experiment, trained_on, parameters.target_column, parameters.task)
+        return tracking.newest_output(experiment, _PUBLISHED_BY[name], name)
 
 
-_MADE_BY = {"train_data": "preprocess", "test_data": "preprocess", "baseline": "preprocess", "decision": "evaluate"}
+_PUBLISHED_BY = {
+    "train_data": "preprocess",
+    "test_data": "preprocess",
+    "baseline": "preprocess",
+    "decision": "evaluate",
+}

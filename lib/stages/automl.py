@@ -10,14 +10,40 @@ import pandas as pd
 from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.data import tables
-from lib.stages.train import EXAMPLE_ROWS, drawn
+from lib.stages._answers import Answer, Figures, title
+from lib.stages.train import EXAMPLE_ROWS, IMPORTANCE_CAPTION, drawn, verdict
 
 if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
+# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+PARAMETERS = (
+    "target_column",
+    "task",
+    "month_first",
+    "positive_class",
+    "primary_metric",
+    "automl_engine",
+    "automl_budget_minutes",
+    "automl_memory_gb",
+    "max_trials",
+    "allowed_models",
+    "blocked_models",
+    "n_cross_validations",
+    "validation_fraction",
+    "ensemble",
+    "max_latency_ms",
+    "threads",
+    "seed",
+)
+
 _NOT_SHUFFLED = "Not measured: this model is asked by a job each time, and every shuffled column would be one."
+_PROGRESS_CAPTION = (
+    "The score of each model when it was done, and the best so far. If the line still rises at the end, a larger "
+    "automl_budget_minutes may find a better model."
+)
 _LOGGED = (
     "train_data",
     "test_data",
@@ -39,12 +65,13 @@ _LOGGED = (
 )
 
 
-@dataclass(frozen=True)
-class Winner:
-    """What the stage hands on, and what its notebook shows.
+@dataclass(frozen=True, repr=False)
+class Winner(Answer):
+    """Output of the stage, and what its notebook shows.
 
     Attributes
     ----------
+    title, verdict : str
     run_id : str
         MLflow run with the best model; a child run stands below it for each model that was tried.
     leaderboard : Table
@@ -58,11 +85,23 @@ class Winner:
         Permutation importance on test rows; where the model came as files, why there is none.
     """
 
+    title: str
+    verdict: str
     run_id: str
     leaderboard: charts.Table
     progress: charts.Chart
     scores: charts.Table
     importance: charts.Chart | str
+
+    def main_table(self) -> charts.Table:
+        """Return the scores of the best model."""
+        return self.scores
+
+    @property
+    def figures(self) -> Figures:
+        """Progress of the search, and importance of the columns for the best model."""
+        caption = IMPORTANCE_CAPTION if isinstance(self.importance, charts.Chart) else ""
+        return Figures((self.progress, _PROGRESS_CAPTION), (self.importance, caption))
 
 
 def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
@@ -125,7 +164,17 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     else:
         backend.tracking.log_model_folder(found.folder, baseline)
     board = charts.Table(found.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
-    return Winner(run_id, board, pictures["progress"], scores, pictures.get("importance", _NOT_SHUFFLED))
+    scores.attrs[charts.MARKED] = [metric.name]
+    board.attrs[charts.MARKED] = [f"test {metric.name}"]
+    return Winner(
+        title=title("AutoML", parameters),
+        verdict=f"{found.best} is the best of {len(found.leaderboard)} models: {verdict(scores, metric)}",
+        run_id=run_id,
+        leaderboard=board,
+        progress=pictures["progress"],
+        scores=scores,
+        importance=pictures.get("importance", _NOT_SHUFFLED),
+    )
 
 
 def _log_trials(backend: Backend, found: SearchResult, run_id: str) -> None:

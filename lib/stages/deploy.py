@@ -18,6 +18,7 @@ import threadpoolctl
 from lib import charts, metrics
 from lib.data import tables
 from lib.errors import EndpointError, GateError
+from lib.stages._answers import Answer, title
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend, EndpointStatus
@@ -25,16 +26,37 @@ if TYPE_CHECKING:
     from lib.metrics import Predictions
     from lib.parameters import Parameters
 
+# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+PARAMETERS = (
+    "target_column",
+    "task",
+    "positive_class",
+    "smoke_rows",
+    "smoke_tolerance",
+    "endpoint_host",
+    "endpoint_port",
+    "endpoint_timeout_seconds",
+    "endpoint_workers",
+    "endpoint_traffic",
+    "endpoint_mirror",
+    "endpoint_max_error_rate",
+    "endpoint_p95_latency_ms",
+    "endpoint_watch_minutes",
+    "request_log",
+    "request_log_columns",
+    "request_log_megabytes",
+)
 _SHOWN_ROWS = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """What the stage hands on, and what its notebook shows.
+@dataclass(frozen=True, repr=False)
+class Deployment(Answer):
+    """Outputs of the stage, and what its notebook shows.
 
     Attributes
     ----------
+    title, verdict : str
     endpoint_url : str
         Where it answers.
     sample_request : str
@@ -45,10 +67,16 @@ class Deployment:
         What the endpoint and what the model said of the first rows.
     """
 
+    title: str
+    verdict: str
     endpoint_url: str
     sample_request: str
     summary: charts.Table
     answers: charts.Table
+
+    def main_table(self) -> charts.Table:
+        """The summary."""
+        return self.summary
 
 
 @dataclass(frozen=True)
@@ -102,7 +130,17 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         "time of the answer": f"{asked.seconds * 1000:.1f} ms for {len(rows)} rows",
     }
     sample = backend.write_json(as_request(rows.head(1)), f"{parameters.name}/sample_request.json")
-    return Deployment(status.url, sample, charts.Table({"": summary}), _answers(answer, asked.expected))
+    return Deployment(
+        title=title("Deploy", parameters),
+        verdict=(
+            f"Version {version.version} answers at {status.url}. "
+            f"Its answers to {len(rows)} test rows are the model's own."
+        ),
+        endpoint_url=status.url,
+        sample_request=sample,
+        summary=charts.Table({"": summary}),
+        answers=_answers(answer, asked.expected),
+    )
 
 
 def _production(backend: Backend, parameters: Parameters) -> ModelVersion:

@@ -16,11 +16,20 @@ from lib.data import split, tables
 from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
 from lib.scoring.model_folder import BASELINE_FILE
+from lib.stages._answers import Answer, Figures, title
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
+# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+PARAMETERS = (
+    "target_column",
+    "task",
+    "positive_class",
+    "primary_metric",
+    "min_score",
+)
 CHAMPION = "champion"
 _FEWEST_ROWS = 20
 _LONGEST_REASON = 500  # MLflow cuts a tag at 8,000 characters, and half a decision is no JSON
@@ -49,6 +58,14 @@ class Contender:
     predictions: Predictions
 
 
+_CLASSES_CAPTION = "The best candidate on the test rows: right answers are on the diagonal."
+_BEST_CAPTIONS = {
+    "binary": _CLASSES_CAPTION,
+    "multiclass": _CLASSES_CAPTION,
+    "regression": "The best candidate on the test rows: on the dotted line, the prediction is exact.",
+}
+
+
 class EvaluateHooks(Protocol):
     """What a pipeline may change here."""
 
@@ -56,12 +73,13 @@ class EvaluateHooks(Protocol):
         """Why the best candidate may not go to production; empty where it may."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What the stage hands on, and what its notebook shows.
+@dataclass(frozen=True, repr=False)
+class Evaluation(Answer):
+    """Output of the stage, and what its notebook shows.
 
     Attributes
     ----------
+    title, verdict : str
     decision : str
         What moved, or why nothing did.
     promoted : bool
@@ -74,11 +92,26 @@ class Evaluation:
         Confusion matrix or residuals of the best candidate.
     """
 
+    title: str
+    verdict: str
     decision: str
     promoted: bool
     table: charts.Table
     side_by_side: charts.Chart
     best: charts.Chart
+    task: str
+
+    def main_table(self) -> charts.Table:
+        """Return the scores of all contenders."""
+        return self.table
+
+    @property
+    def figures(self) -> Figures:
+        """Contenders side by side, and the best candidate on the test rows."""
+        return Figures(
+            (self.side_by_side, "The primary metric of every contender, the best candidate in orange."),
+            (self.best, _BEST_CAPTIONS[self.task]),
+        )
 
 
 def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
@@ -152,7 +185,16 @@ def _compared(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) ->
     backend.tracking.log_table(table, "contenders")
     backend.tracking.log_chart(side_by_side, "contenders")
     backend.tracking.log_chart(of_best, "best")
-    return Evaluation(decision, not refusal, table, side_by_side, of_best)
+    return Evaluation(
+        title=title("Evaluate", parameters),
+        verdict=decision,
+        decision=decision,
+        promoted=not refusal,
+        table=table,
+        side_by_side=side_by_side,
+        best=of_best,
+        task=parameters.task,
+    )
 
 
 def _candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
@@ -265,4 +307,6 @@ def _table(contenders: list[Contender], metric: Metric, task: str) -> charts.Tab
     order = metric.rank({one.name: one.scores[metric.name] for one in contenders})
     columns = [metric.name, *[name for name in metrics.names(task) if name != metric.name]]
     rows = {name: [by_name[name].scores[column] for column in columns] for name in order}
-    return charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")
+    table = charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")
+    table.attrs[charts.MARKED] = [metric.name]
+    return table

@@ -15,10 +15,48 @@ from lib.data.split import HashSplit, SplitRule, TimeSplit
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
 from lib.stages import _train_test
+from lib.stages._answers import Answer, Figures, title
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
+
+
+# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+PARAMETERS = (
+    "data",
+    "encoding",
+    "contract",
+    "on_violation",
+    "target_column",
+    "task",
+    "drop_columns",
+    "key_columns",
+    "split",
+    "month_first",
+    "time_column",
+    "time_cut",
+    "test_fraction",
+    "seed",
+    "engine",
+    "scheduler_address",
+)
+
+
+_BALANCE_CAPTIONS = {
+    "binary": (
+        "How many training rows each class has. If one class is rare, accuracy says little: look at precision, recall "
+        "and their curve."
+    ),
+    "multiclass": (
+        "How many training rows each class has. If some classes are rare, accuracy says little: prefer metrics that "
+        "weigh all classes alike, such as f1_macro."
+    ),
+    "regression": (
+        "How the target is distributed over the training rows. A long tail weighs heavily in squared errors: compare "
+        "the mean absolute error too."
+    ),
+}
 
 
 class PreprocessHooks(Protocol):
@@ -37,12 +75,13 @@ class PreprocessHooks(Protocol):
         """Statistics of the training rows."""
 
 
-@dataclass(frozen=True)
-class Preprocessed:
-    """What the stage hands on, and what its notebook shows.
+@dataclass(frozen=True, repr=False)
+class Preprocessed(Answer):
+    """Outputs of the stage, and what its notebook shows.
 
     Attributes
     ----------
+    title, verdict : str
     train_data, test_data, baseline : str
         URIs of two Parquet tables and one JSON file.
     sizes : Table
@@ -55,6 +94,8 @@ class Preprocessed:
         How the target is spread over the training rows.
     """
 
+    title: str
+    verdict: str
     train_data: str
     test_data: str
     baseline: str
@@ -62,6 +103,16 @@ class Preprocessed:
     violations: charts.Table
     columns: charts.Table
     balance: charts.Chart
+    task: str
+
+    def main_table(self) -> charts.Table:
+        """Return the rows and columns after each step."""
+        return self.sizes
+
+    @property
+    def figures(self) -> Figures:
+        """The distribution of the target, with what it means for the task."""
+        return Figures((self.balance, _BALANCE_CAPTIONS[self.task]))
 
 
 def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
@@ -139,6 +190,9 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
     baseline["test_keys"] = backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None
     return Preprocessed(
+        title=title("Preprocess", parameters),
+        verdict=_verdict(len(train), len(test), train.shape[1] - 1, parameters),
+        task=parameters.task,
         train_data=written["train"].result(),
         test_data=written["test"].result(),
         baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
@@ -181,6 +235,9 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
         "test_keys": done["test_keys"],
     }
     return Preprocessed(
+        title=title("Preprocess", parameters),
+        verdict=_verdict(rows["train"], rows["test"], columns["train"] - 1, parameters),
+        task=parameters.task,
         train_data=done["train_data"],
         test_data=done["test_data"],
         baseline=backend.write_json(baseline, f"{done['folder']}/baseline.json"),
@@ -191,6 +248,13 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
         violations=done["violations"],
         columns=charts.Table(_train_test.columns(sample)),
         balance=charts.target_distribution(sample[parameters.target_column], parameters.task),
+    )
+
+
+def _verdict(train_rows: int, test_rows: int, features: int, parameters: Parameters) -> str:
+    return (
+        f"{train_rows:,} training rows and {test_rows:,} test rows with {features} columns to predict "
+        f"{parameters.target_column}."
     )
 
 

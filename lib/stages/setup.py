@@ -12,10 +12,14 @@ from lib import charts
 from lib.backends.base import Check
 from lib.errors import StageError
 from lib.paths import ROOT
+from lib.stages._answers import Answer, title
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
+
+# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+PARAMETERS = ("data", "encoding")
 
 # Those that a stage cannot do without; the lock has every one.
 _PACKAGES = (
@@ -33,15 +37,18 @@ _PACKAGES = (
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class SetupReport:
-    """What was looked at and found.
+@dataclass(frozen=True, repr=False)
+class SetupReport(Answer):
+    """The checks of the setup.
 
     Attributes
     ----------
+    title, verdict : str
     checks : list of Check
     """
 
+    title: str
+    verdict: str
     checks: list[Check]
 
     @property
@@ -49,6 +56,10 @@ class SetupReport:
         """A row for each check."""
         rows = [(check.name, check.result, "ok" if check.ok else "not ok") for check in self.checks]
         return charts.Table(rows, columns=["check", "found", "state"]).set_index("check")
+
+    def main_table(self) -> charts.Table:
+        """Return the checks."""
+        return self.table
 
 
 def run(backend: Backend, parameters: Parameters) -> SetupReport:
@@ -72,7 +83,7 @@ def run(backend: Backend, parameters: Parameters) -> SetupReport:
     if not all(check.ok for check in checks):
         lines = [f"{'ok' if check.ok else 'NOT OK':<8}{check.name}: {check.result}" for check in checks]
         raise StageError("The setup found what a run cannot go on with:\n" + "\n".join(lines))
-    return SetupReport(checks)
+    return SetupReport(title("Setup", parameters), f"All {len(checks)} checks passed.", checks)
 
 
 def _python() -> Check:
@@ -111,4 +122,4 @@ def _model(backend: Backend, parameters: Parameters) -> Check:
 
 
 def _data(backend: Backend, parameters: Parameters) -> Check:
-    return Check("table", backend.describe_table(parameters.data, parameters.get("encoding") or ""))
+    return Check("table", backend.describe_table(parameters.data, parameters.encoding or ""))

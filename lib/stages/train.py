@@ -18,6 +18,7 @@ from lib import charts, cores, metrics
 from lib.data import cleaning, sources, tables
 from lib.errors import DataError, ParameterError
 from lib.metrics import Metric, Predictions
+from lib.stages._answers import Answer, Figures, title
 from lib.training import TrainingRequest
 from lib.training.features import FeatureError
 
@@ -25,11 +26,37 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
+# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+PARAMETERS = (
+    "target_column",
+    "task",
+    "month_first",
+    "positive_class",
+    "hyperparameters",
+    "primary_metric",
+    "cross_validation_folds",
+    "threads",
+    "seed",
+    "engine",
+    "scheduler_address",
+)
+
 # They stay with the model: a compiled form of it must answer them as the model itself does.
 EXAMPLE_ROWS = 100
 _SAMPLED_ROWS = 200_000
 _LARGE_TABLE_ROWS = 1_000
 _IMPORTANCE_ROWS, _IMPORTANCE_ROWS_A_CLASS, _IMPORTANCE_REPEATS = 1000, 20, 3
+
+
+IMPORTANCE_CAPTION = (
+    "How much the primary metric loses on the test rows when one column is shuffled. A column that carries nearly "
+    "everything may be a leak: is it known at the time of a request?"
+)
+QUALITY_CAPTIONS = {
+    "binary": "Left: true against false positives. Right: precision against recall, which tells more for a rare class.",
+    "multiclass": "Each class against all others. Left: true against false positives. Right: precision against recall.",
+    "regression": "Left: on the dotted line, the prediction is exact. Right: errors should be centred on zero.",
+}
 
 
 class TrainHooks(Protocol):
@@ -39,12 +66,13 @@ class TrainHooks(Protocol):
         """Training function of a name."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """What the stage hands on, and what its notebook shows.
+@dataclass(frozen=True, repr=False)
+class Candidate(Answer):
+    """Output of the stage, and what its notebook shows.
 
     Attributes
     ----------
+    title, verdict : str
     run_id : str
         MLflow run with the model, its metrics, charts and parameters.
     scores : Table
@@ -56,10 +84,22 @@ class Candidate:
         Permutation importance on test rows.
     """
 
+    title: str
+    verdict: str
     run_id: str
     scores: charts.Table
     quality: charts.Chart
     importance: charts.Chart
+    task: str
+
+    def main_table(self) -> charts.Table:
+        """Return the scores."""
+        return self.scores
+
+    @property
+    def figures(self) -> Figures:
+        """Quality and importance, with what they mean for the task."""
+        return Figures((self.quality, QUALITY_CAPTIONS[self.task]), (self.importance, IMPORTANCE_CAPTION))
 
 
 def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str) -> Candidate:
@@ -147,7 +187,25 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     example = X_test.head(EXAMPLE_ROWS)
     features = pd.concat([X, X_test], ignore_index=True)
     backend.tracking.log_model(model, example, features, baseline)
-    return Candidate(run_id, scores, pictures.get("curves") or pictures["residuals"], pictures["importance"])
+    scores.attrs[charts.MARKED] = [metric.name]
+    return Candidate(
+        title=title(f"Train {name}", parameters),
+        verdict=verdict(scores, metric),
+        run_id=run_id,
+        scores=scores,
+        quality=pictures.get("curves") or pictures["residuals"],
+        importance=pictures["importance"],
+        task=task,
+    )
+
+
+def verdict(scores: pd.DataFrame, metric: Metric) -> str:
+    """Return the primary metric of a model in one sentence."""
+    on_test = scores.loc[metric.name, "test rows"]
+    on_train = (
+        f", {scores.loc[metric.name, 'training rows']:.4g} on the training rows" if "training rows" in scores else ""
+    )
+    return f"{metric.name} {on_test:.4g} on the test rows{on_train} ({metric.direction})."
 
 
 def _trained_on_parts(

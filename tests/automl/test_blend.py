@@ -1,4 +1,4 @@
-"""The blend, and which rows it is made on."""
+"""The blend of models, the selection of its weights, and the rows on which models are compared."""
 
 import pickle
 import time
@@ -9,12 +9,14 @@ import pytest
 from lib import metrics
 from lib.automl import FAMILIES, SearchRequest
 from lib.automl.trials import blend, folds, selection
+from lib.automl.trials.selection import SelectionLimits, SelectionTask, select_weights
 
 CLASSES = np.array(["a", "b", "c"])
+R2 = metrics.get("r2", "regression")
 
 
-def request(task="multiclass", **changes):
-    given = dict(
+def make_request(task="multiclass", **changes):
+    defaults = dict(
         task=task,
         metric=metrics.get("r2" if task == "regression" else "accuracy", task),
         positive_class="",
@@ -29,119 +31,127 @@ def request(task="multiclass", **changes):
         max_latency_ms=0.0,
         memory_bytes=2**33,
     )
-    return SearchRequest(**{**given, **changes})
+    return SearchRequest(**{**defaults, **changes})
 
 
-def weights(answers, y, metric, classes, latency=None, most=None, until=float("inf")):
-    latency = latency or dict.fromkeys(answers, 1.0)
-    return selection.weights(answers, y, metric, classes, None, latency, most, until, seed=0)
+def select(outputs, y, metric=R2, classes=None, row_ms=1.0, max_row_ms=None, deadline=float("inf")):
+    task = SelectionTask(y, metric, classes, None)
+    return select_weights(outputs, task, SelectionLimits(dict.fromkeys(outputs, row_ms), max_row_ms, deadline), seed=0)
 
 
-def numbers():
-    """A target, and two models whose errors cancel, and one that is better than either alone."""
+@pytest.fixture
+def regression():
+    """Return a target, and outputs of models: two whose errors cancel, a better one and a random one."""
     rng = np.random.default_rng(0)
     y, error = rng.normal(size=400), rng.normal(size=400)
-    return y, {"up": y + error, "down": y - error, "fair": y + 0.8 * rng.normal(size=400), "luck": rng.normal(size=400)}
+    predictions = {
+        "high": y + error,
+        "low": y - error,
+        "fair": y + 0.8 * rng.normal(size=400),
+        "random": rng.normal(size=400),
+    }
+    return y, {name: values[:, None] for name, values in predictions.items()}
 
 
-def test_models_whose_errors_cancel_are_blended_in_spite_of_a_better_one():
-    y, answers = numbers()
-    found = weights({name: one[:, None] for name, one in answers.items()}, y, metrics.get("r2", "regression"), None)
-    assert sum(found.values()) == pytest.approx(1)
-    assert {"up", "down"} <= found.keys() and "luck" not in found
-    blended = sum(weight * answers[name] for name, weight in found.items())
-    assert np.mean((blended - y) ** 2) < min(np.mean((one - y) ** 2) for one in answers.values())
+def squared_error(y, outputs, weights):
+    blended = sum(weight * outputs[name][:, 0] for name, weight in weights.items())
+    return np.mean((blended - y) ** 2)
 
 
-def test_lower_is_better_where_the_metric_says_so():
-    y, answers = numbers()
-    only = {name: answers[name][:, None] for name in ("fair", "luck")}
-    assert weights(only, y, metrics.get("rmse", "regression"), None) == {"fair": 1.0}
+class TestSelection:
+    def test_models_with_opposite_errors_are_blended(self, regression):
+        y, outputs = regression
+        weights = select(outputs, y)
+        assert sum(weights.values()) == pytest.approx(1)
+        assert {"high", "low"} <= weights.keys()
+        assert "random" not in weights
+        assert squared_error(y, outputs, weights) < min(squared_error(y, outputs, {name: 1}) for name in outputs)
+
+    def test_metric_may_be_lower_is_better(self, regression):
+        y, outputs = regression
+        candidates = {name: outputs[name] for name in ("fair", "random")}
+        assert select(candidates, y, metrics.get("rmse", "regression")) == {"fair": 1.0}
+
+    def test_blend_stays_within_the_latency_limit(self, regression):
+        y, outputs = regression
+        assert list(select(outputs, y, row_ms=2.0, max_row_ms=3.0)) == ["fair"]
+        assert len(select(outputs, y, row_ms=2.0, max_row_ms=4.5)) == 2
+
+    def test_one_model_remains_if_all_exceed_the_latency_limit(self, regression):
+        y, outputs = regression
+        assert select(outputs, y, row_ms=2.0, max_row_ms=1.0) == {"fair": 1.0}
+
+    def test_best_model_is_selected_without_time(self, regression):
+        y, outputs = regression
+        assert select(outputs, y, deadline=time.monotonic() - 1) == {"fair": 1.0}
+
+    def test_bagging_prevents_overfitting_on_few_rows(self, monkeypatch):
+        # All models are equally good: on few rows, it is chance which of them look best together.
+        rng = np.random.default_rng(0)
+        y = rng.normal(size=2000)
+        outputs = {f"model {number}": (y + rng.normal(size=y.shape))[:, None] for number in range(20)}
+        few_rows = {name: values[:60] for name, values in outputs.items()}
+        other_rows = {name: values[60:] for name, values in outputs.items()}
+        bagged = select(few_rows, y[:60])
+        monkeypatch.setattr(selection, "BAGS", 1)
+        not_bagged = select(few_rows, y[:60])
+        assert squared_error(y[60:], other_rows, bagged) < 0.95 * squared_error(y[60:], other_rows, not_bagged)
+
+    def test_loss_decides_between_equal_scores(self):
+        y = CLASSES[[0, 1, 2, 0, 1, 2]]
+        correct = np.eye(3)[[0, 1, 2, 0, 1, 2]]
+        outputs = {"unsure": 0.4 * correct + 0.2, "sure": 0.9 * correct + 0.1 / 3}
+        assert next(iter(select(outputs, y, metrics.get("accuracy", "multiclass"), CLASSES))) == "sure"
 
 
-def test_no_more_models_than_fit_into_the_latency():
-    y, answers = numbers()
-    given = {name: one[:, None] for name, one in answers.items()}, y, metrics.get("r2", "regression"), None
-    assert list(weights(*given, latency=dict.fromkeys(answers, 2.0), most=3.0)) == ["fair"]
-    assert len(weights(*given, latency=dict.fromkeys(answers, 2.0), most=4.5)) == 2
+class TestBlend:
+    def test_member_with_some_classes_predicts_all(self):
+        class TwoClassModel:
+            def predict_proba(self, features):
+                return np.tile([0.25, 0.75], (len(features), 1))
+
+        two_classes = blend.Member(TwoClassModel(), [0, 2], 3)
+        assert two_classes.predict_outputs(np.zeros((2, 1))).tolist() == [[0.25, 0, 0.75]] * 2
+        one_class = blend.Member(None, [1], 3)
+        classifier = blend.BlendClassifier([two_classes, one_class], [0.5, 0.5], CLASSES)
+        assert classifier.predict_proba(np.zeros((1, 1))).tolist() == [[0.125, 0.5, 0.375]]
+        assert classifier.predict(np.zeros((1, 1))).tolist() == ["b"]
+
+    def test_out_of_bag_outputs_are_averaged(self):
+        nan = np.nan
+        parts = [np.array([[0.2], [nan], [nan]]), np.array([[0.4], [0.6], [nan]])]
+        np.testing.assert_allclose(blend.average_out_of_bag(parts), [[0.3], [0.6], [0.4]])
 
 
-def test_without_time_the_best_alone():
-    y, answers = numbers()
-    given = {name: one[:, None] for name, one in answers.items()}, y, metrics.get("r2", "regression"), None
-    assert weights(*given, until=time.monotonic() - 1) == {"fair": 1.0}
+class TestFolds:
+    def test_every_row_is_in_one_fold_despite_a_rare_class(self):
+        labels = np.array([0] * 50 + [1] * 48 + [2] * 2)
+        assigned = folds.assign_folds(labels, 4, core_seconds=1, request=make_request())
+        assert set(assigned) == {0, 1, 2, 3, 4}
+        assert np.bincount(assigned).min() >= 19
+
+    def test_more_time_gives_more_folds(self):
+        labels = np.array([0] * 50 + [1] * 48 + [2] * 2)
+        assert set(folds.assign_folds(labels, 4, core_seconds=1000, request=make_request())) == set(range(8))
+
+    @pytest.mark.parametrize("task", ["binary", "regression"])
+    def test_rows_are_held_out_without_time_for_folds(self, task):
+        labels = np.arange(1000) % 2 if task == "binary" else np.linspace(0, 1, 1000)
+        assigned = folds.assign_folds(labels, 50, core_seconds=0.1, request=make_request(task))
+        assert set(assigned) == {folds.HELD_OUT, folds.ALWAYS_TRAINED}
+        assert (assigned == folds.HELD_OUT).sum() == 120
+
+    def test_requested_folds_and_fraction_are_used(self):
+        labels = np.arange(100) % 2
+        assert set(folds.assign_folds(labels, 5, 0.0, make_request("binary", folds=2))) == {0, 1}
+        assigned = folds.assign_folds(labels, 5, 1e9, make_request("binary", validation_fraction=0.3))
+        assert (assigned == folds.HELD_OUT).sum() == 30
+        assert len(set(folds.assign_folds(labels[:6], 5, 0.0, make_request("binary", folds=20)))) <= 6
 
 
-def test_of_few_rows_more_than_one_choice_is_made():
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=2000)
-    # Alike, each with its own errors: on few rows it is luck which of them look best together.
-    answers = {f"model {number}": (y + rng.normal(size=y.shape))[:, None] for number in range(20)}
-    few, many = slice(0, 60), slice(60, None)
-    given = {name: one[few] for name, one in answers.items()}, y[few], metrics.get("r2", "regression"), None
-    errors = []
-    for found in (weights(*given), selection_of_all_rows(*given)):
-        blended = sum(weight * answers[name][many, 0] for name, weight in found.items())
-        errors.append(np.mean((blended - y[many]) ** 2))
-    assert errors[0] < 0.95 * errors[1]
-
-
-def selection_of_all_rows(answers, y, metric, classes):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "BAGS", 1)
-        return weights(answers, y, metric, classes)
-
-
-def test_of_equal_scores_the_one_that_is_surer():
-    y = CLASSES[[0, 1, 2, 0, 1, 2]]
-    right = np.eye(3)[[0, 1, 2, 0, 1, 2]]
-    answers = {"unsure": 0.4 * right + 0.2, "sure": 0.9 * right + 0.1 / 3}
-    assert next(iter(weights(answers, y, metrics.get("accuracy", "multiclass"), CLASSES))) == "sure"
-
-
-def test_a_member_of_some_classes_answers_for_all():
-    class OfTwo:
-        def predict_proba(self, F):
-            return np.tile([0.25, 0.75], (len(F), 1))
-
-    member = blend.Member(OfTwo(), [0, 2], 3)
-    assert member.answer(np.zeros((2, 1))).tolist() == [[0.25, 0, 0.75]] * 2
-    of_one = blend.Member(None, [1], 3)
-    classifier = blend.BlendClassifier([member, of_one], [0.5, 0.5], CLASSES)
-    assert classifier.predict_proba(np.zeros((1, 1))).tolist() == [[0.125, 0.5, 0.375]]
-    assert classifier.predict(np.zeros((1, 1))).tolist() == ["b"]
-
-
-def test_what_parts_say_of_a_row_is_the_mean_of_those_that_have_not_seen_it():
-    nan = np.nan
-    parts = [np.array([[0.2], [nan], [nan]]), np.array([[0.4], [0.6], [nan]])]
-    np.testing.assert_allclose(blend.out_of_bag(parts), [[0.3], [0.6], [0.4]])
-
-
-def test_folds_hold_every_row_once_a_rare_class_too():
-    labels = np.array([0] * 50 + [1] * 48 + [2] * 2)
-    found = folds.of_rows(labels, 4, core_seconds=1, request=request())
-    assert set(found) == {0, 1, 2, 3, 4}
-    assert np.bincount(found).min() >= 19
-    assert set(folds.of_rows(labels, 4, core_seconds=1000, request=request())) == set(range(8))
-
-
-@pytest.mark.parametrize("task", ["binary", "regression"])
-def test_without_time_for_folds_a_part_is_held_out(task):
-    labels = np.arange(1000) % 2 if task == "binary" else np.linspace(0, 1, 1000)
-    found = folds.of_rows(labels, 50, core_seconds=0.1, request=request(task))
-    assert set(found) == {-1, 0} and (found == 0).sum() == 120
-
-
-def test_what_was_asked_for_is_done():
-    labels = np.arange(100) % 2
-    assert set(folds.of_rows(labels, 5, 0.0, request("binary", folds=2))) == {0, 1}
-    assert (folds.of_rows(labels, 5, 1e9, request("binary", validation_fraction=0.3)) == 0).sum() == 30
-    assert len(set(folds.of_rows(labels[:6], 5, 0.0, request("binary", folds=20)))) <= 6
-
-
-def test_a_metric_travels_to_another_process():
+def test_metrics_can_be_pickled():
     for metric in metrics.METRICS:
-        again = pickle.loads(pickle.dumps(metric))
-        assert again.name == metric.name and again.greater_is_better == metric.greater_is_better
-        assert set(metric.tasks) <= set(again.tasks)
+        restored = pickle.loads(pickle.dumps(metric))
+        assert restored.name == metric.name
+        assert restored.greater_is_better == metric.greater_is_better
+        assert set(metric.tasks) <= set(restored.tasks)

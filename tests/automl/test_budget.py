@@ -1,12 +1,12 @@
-"""What of the budget is kept for putting the best models together, which nothing can end early."""
+"""The time reserved for assembling the best models, which cannot be interrupted."""
 
 import pytest
 
-from lib.automl.portfolio import reserved
+from lib.automl.portfolio import reserve_seconds
 
 
 @pytest.mark.parametrize(
-    ("budget", "core", "seconds"),
+    ("budget_seconds", "core_share", "expected"),
     [
         (60, 1.0, 4.8),
         (60, 0.75, 4.8),
@@ -20,5 +20,5 @@ from lib.automl.portfolio import reserved
     ],
     ids=str,
 )
-def test_more_is_kept_where_others_have_the_cores(budget, core, seconds):
-    assert reserved(budget, core) == pytest.approx(seconds)
+def test_busy_machine_reserves_more_time(budget_seconds, core_share, expected):
+    assert reserve_seconds(budget_seconds, core_share) == pytest.approx(expected)

@@ -103,7 +103,7 @@ class Session:
             _, name, version = uri.split(":")
             definition = json.loads(self.store.datasets[name]["versions"][int(version) - 1]["dataflow"])
             uri = re.search(r"azureml://[^\"\s]+", definition["meta"]["RsDataflow"])[0]
-        [(container, path)] = self.cloud.registry.places(uri)
+        [(container, path)] = self.cloud.registry.blob_locations(uri)
         return self.cloud.blobs.get(container, path)
 
     def endpoint(self, use_case):

@@ -33,7 +33,7 @@ def test_azure_gives_the_same_split_scores_and_decision(azure):
     assert re.sub(r"[\d.]+\)", ")", chain.outputs["decision"]) == re.sub(r"[\d.]+\)", ")", local_decision)
     assert parse_score(chain.outputs["decision"]) == pytest.approx(parse_score(local_decision), abs=0.01)
     assert chain.job_statuses == ["Completed"] * 3  # preprocess and two trainings
-    assert azure.store.computes[chain.parameters["gpu_cluster"]].most_busy == 2
+    assert azure.store.computes[chain.parameters["gpu_cluster"]].max_busy == 2
     assert len(list(chain.newest_run.glob("*.ipynb"))) == 6
     assert ["production" in tags for tags in chain.version_tags] == [True]
     assert chain.live_versions == {"blue": "1"} and chain.query_endpoint()

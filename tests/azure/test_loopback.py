@@ -1,4 +1,4 @@
-"""The loopback Azure itself: what it refuses, how it fails on purpose, and what it tells of what was called."""
+"""The loopback Azure itself: rejected calls, injected faults, the journal and the contracts."""
 
 import subprocess
 import sys
@@ -14,10 +14,10 @@ import requests
 from tests.azure.loopback import contract, names
 from tests.azure.loopback.faults import Fault, Faults
 from tests.azure.loopback.journal import Entry, Journal
-from tests.azure.loopback.messages import Call, Refused
+from tests.azure.loopback.messages import Call, ErrorReply
 from tests.azure.loopback.routes import router
-from tests.azure.loopback.routes.history import passes
-from tests.azure.loopback.routes.online_endpoints import see_to_traffic
+from tests.azure.loopback.routes.history import matches_filter
+from tests.azure.loopback.routes.online_endpoints import check_traffic
 from tests.azure.loopback.routes.scoring import Split
 from tests.azure.loopback.routing import Router, Routes
 from tests.azure.loopback.store import Cluster, Deployment, Endpoint, Run
@@ -32,7 +32,7 @@ def call(method, url, body=b"", **headers):
 
 @pytest.fixture
 def web(azure):
-    """A client that comes by the proxy; ``web.headers`` may bear a good token."""
+    """Return an HTTP session that uses the proxy and has a valid token."""
     session = requests.Session()
     session.trust_env = False
     session.proxies = {"https": azure.cloud.url, "http": azure.cloud.url}
@@ -41,10 +41,10 @@ def web(azure):
     return session
 
 
-# What it refuses
+# Rejected calls
 
 
-def test_every_host_but_azures_is_refused_and_journalled(azure, web):
+def test_unknown_hosts_are_rejected_and_recorded(azure, web):
     with pytest.raises(requests.exceptions.ProxyError, match="example.org is no host of the loopback Azure"):
         web.get("https://example.org/a")
     with pytest.raises(AssertionError, match="CONNECT https://example.org"):
@@ -52,9 +52,9 @@ def test_every_host_but_azures_is_refused_and_journalled(azure, web):
     azure.first_call = azure.cloud.journal.mark()
 
 
-def test_a_call_without_a_route_is_told_from_what_azure_has_not(azure, web):
-    answer = web.get(f"{WORKSPACE}/virtualClusters")
-    assert answer.status_code == 404 and "has no route" in answer.json()["error"]["message"]
+def test_a_missing_route_differs_from_a_missing_resource(azure, web):
+    response = web.get(f"{WORKSPACE}/virtualClusters")
+    assert response.status_code == 404 and "has no route" in response.json()["error"]["message"]
     assert "no route" in azure.problems() and "virtualClusters" in azure.problems()
     azure.first_call = azure.cloud.journal.mark()
     assert web.get(f"{WORKSPACE}/onlineEndpoints/none").status_code == 404
@@ -69,12 +69,12 @@ def test_a_call_without_a_route_is_told_from_what_azure_has_not(azure, web):
         (names.WORKSPACE_PATH.replace(names.SUBSCRIPTION, names.TENANT), "SubscriptionNotFound"),
     ],
 )
-def test_another_workspace_is_not_there(web, path, code):
-    answer = web.get(f"https://{names.ARM_HOST}{path}?api-version=2022-05-01")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, code)
+def test_other_workspaces_do_not_exist(web, path, code):
+    response = web.get(f"https://{names.ARM_HOST}{path}?api-version=2022-05-01")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, code)
 
 
-def test_only_a_good_token_opens(azure, web):
+def test_calls_need_a_valid_token(azure, web):
     assert web.get(WORKSPACE).status_code == 200
     azure.cloud.tokens.expire_all()
     assert web.get(WORKSPACE).status_code == 401
@@ -90,38 +90,38 @@ def test_only_a_good_token_opens(azure, web):
         ({"client_secret": names.CLIENT_SECRET, "client_id": "someone"}, 400, "AADSTS700016"),
     ],
 )
-def test_who_may_sign_in(web, form, status, number):
+def test_logins_are_checked(web, form, status, number):
     url = f"https://{names.LOGIN_HOST}/{names.TENANT}/oauth2/v2.0/token"
-    answer = web.post(url, data={"client_id": names.CLIENT, "scope": "x/.default"} | form)
-    assert answer.status_code == status
-    assert number is None or answer.json()["error_description"].startswith(number)
+    response = web.post(url, data={"client_id": names.CLIENT, "scope": "x/.default"} | form)
+    assert response.status_code == status
+    assert number is None or response.json()["error_description"].startswith(number)
 
 
-def test_the_blobs_take_a_token_and_refuse_keys_where_these_are_off(azure, azurite, web):
+def test_blobs_accept_tokens_and_reject_disabled_keys(azure, azurite, web):
     blob = f"https://{names.BLOB_HOST}/{names.BLOBSTORE_CONTAINER}/folder/a%20file.txt"
     put = web.put(blob, data=b"content", headers={"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"})
     assert put.status_code == 201
     assert web.get(blob, headers={"x-ms-version": "2021-12-02"}).content == b"content"
     azure.store.shared_key_access = False
     try:
-        refused = web.get(blob, headers={"Authorization": "SharedKey account:signature"})
+        rejected = web.get(blob, headers={"Authorization": "SharedKey account:signature"})
     finally:
         azure.store.shared_key_access = True
-    assert refused.status_code == 403 and b"KeyBasedAuthenticationNotPermitted" in refused.content
+    assert rejected.status_code == 403 and b"KeyBasedAuthenticationNotPermitted" in rejected.content
 
 
-# How it fails on purpose
+# Injected faults
 
 
-def test_a_fault_strikes_after_so_many_calls_and_so_many_times(azure, web):
+def test_a_fault_starts_and_ends_after_a_number_of_calls(azure, web):
     azure.faults.on_wire(f"GET {names.ARM_HOST}", 429, after=1, times=2, headers={"Retry-After": "7"})
     answers = [web.get(WORKSPACE) for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [200, 429, 429, 200]
+    assert [response.status_code for response in answers] == [200, 429, 429, 200]
     assert answers[1].headers["Retry-After"] == "7"
     assert [entry.fault for entry in azure.calls] == ["", "429 InjectedFault", "429 InjectedFault", ""]
 
 
-def test_a_connection_is_dropped_in_the_middle_of_an_upload_or_of_an_answer(azure, azurite, web):
+def test_connections_are_dropped_during_uploads_and_replies(azure, azurite, web):
     blob = f"https://{names.BLOB_HOST}/{names.BLOBSTORE_CONTAINER}/dropped.bin"
     headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
     azure.faults.on_wire("PUT .*dropped.bin", drop="upload")
@@ -134,14 +134,16 @@ def test_a_connection_is_dropped_in_the_middle_of_an_upload_or_of_an_answer(azur
         web.get(blob, headers={"x-ms-version": "2021-12-02"})
 
 
-def test_storage_errors_are_written_as_the_blob_service_does():
+def test_storage_errors_have_the_format_of_the_blob_service():
     fault = Fault("", 403, code="AuthorizationPermissionMismatch", message="not authorized")
-    answer = fault.reply(call("GET", f"https://{names.BLOB_HOST}/c/b"))
-    assert answer.headers["x-ms-error-code"] == "AuthorizationPermissionMismatch" and answer.body.startswith(b"<?xml")
+    response = fault.reply(call("GET", f"https://{names.BLOB_HOST}/c/b"))
+    assert response.headers["x-ms-error-code"] == "AuthorizationPermissionMismatch" and response.body.startswith(
+        b"<?xml"
+    )
     assert b'"code": "AuthorizationPermissionMismatch"' in fault.reply(call("GET", WORKSPACE)).body
 
 
-def test_an_unknown_fault_of_a_service_names_those_there_are():
+def test_an_unknown_fault_lists_the_known_ones():
     faults = Faults()
     with pytest.raises(ValueError, match="job.preempted"):
         faults.in_service("job.preemted")
@@ -149,7 +151,7 @@ def test_an_unknown_fault_of_a_service_names_those_there_are():
     assert [faults.take("job.preempted") for _ in range(3)] == [True, True, False]
 
 
-# What it tells
+# Journal and contracts
 
 
 def entry(route, status=200, **details):
@@ -157,14 +159,14 @@ def entry(route, status=200, **details):
     return Entry(method, host, "/", status, route, **details)
 
 
-def test_a_journal_complains_of_lost_calls_and_of_its_own_errors_alone():
+def test_the_journal_reports_missing_routes_and_failures():
     good = [entry("GET h /a"), entry("GET h /a", 404), entry("GET h /a", 503, fault="503 InjectedFault")]
     bad = [Entry("GET", "h", "/lost", 404), entry("GET h /a", 501, failure="Traceback: here")]
-    complaints = Journal.faults(good + bad)
-    assert len(complaints) == 2 and "/lost" in complaints[0] and "Traceback: here" in complaints[1]
+    problems = Journal.faults(good + bad)
+    assert len(problems) == 2 and "/lost" in problems[0] and "Traceback: here" in problems[1]
 
 
-def test_a_contract_is_a_set_of_routes_with_their_versions_and_without_telemetry():
+def test_a_contract_has_routes_with_versions_but_no_telemetry():
     calls = [
         entry("PUT b /x", api_version="2"), entry("GET a /x", api_version="1"), entry("GET a /x", api_version="1"),
         entry("POST dc.services.visualstudio.com /v2/track"),
@@ -172,7 +174,7 @@ def test_a_contract_is_a_set_of_routes_with_their_versions_and_without_telemetry
     assert contract.lines(calls) == ["GET a /x 1", "PUT b /x 2"]
 
 
-def test_a_contract_shows_what_came_and_what_went(tmp_path, monkeypatch):
+def test_a_contract_shows_added_and_missing_calls(tmp_path, monkeypatch):
     monkeypatch.delenv(contract.WRITE, raising=False)
     (tmp_path / "one.txt").write_text("# kept\nGET a /x 1\nGET a /y 1\n? GET a /z 1\n")
     calls = [entry("GET a /x", api_version="2"), entry("GET a /y", api_version="1")]
@@ -181,17 +183,17 @@ def test_a_contract_shows_what_came_and_what_went(tmp_path, monkeypatch):
     assert contract.differences(calls[1:], "none", tmp_path) == ["+ GET a /y 1"]
 
 
-def test_a_contract_is_written_anew_on_demand_and_keeps_what_is_optional(tmp_path, monkeypatch):
+def test_a_rewritten_contract_keeps_its_optional_lines(tmp_path, monkeypatch):
     (tmp_path / "one.txt").write_text("GET a /old 1\n? GET a /z 1\n")
     monkeypatch.setenv(contract.WRITE, "1")
     assert contract.differences([entry("GET a /x", api_version="2")], "one", tmp_path) == []
     assert (tmp_path / "one.txt").read_text() == "GET a /x 2\n? GET a /z 1\n"
 
 
-# Its parts
+# Routes, traffic, filters and clusters
 
 
-def test_the_most_specific_route_answers():
+def test_the_most_specific_route_wins():
     routes = Routes("{any}.host")
     routes.on("GET", "/{rest:path}")(lambda: "rest")
     routes.on("GET", "/a/{name}")(lambda: "named")
@@ -203,12 +205,12 @@ def test_the_most_specific_route_answers():
     assert find(call("POST", "https://x.host/a/b")) == (None, {})
 
 
-def test_no_two_routes_are_the_same():
+def test_routes_are_unique():
     routes = [str(route) for route in router().routes]
     assert len(set(routes)) == len(routes) > 100
 
 
-def test_a_split_of_traffic_is_kept_exactly():
+def test_the_traffic_split_is_exact():
     split = Split()
     chosen = [split.next("e", {"blue": 90, "green": 10}) for _ in range(100)]
     assert chosen.count("green") == 10
@@ -216,7 +218,7 @@ def test_a_split_of_traffic_is_kept_exactly():
 
 
 @pytest.mark.parametrize(
-    ("traffic", "mirror", "refused"),
+    ("traffic", "mirror", "error"),
     [
         ({"blue": 100}, {"green": 10}, None),
         ({"blue": 0, "green": 0}, {}, None),
@@ -226,18 +228,18 @@ def test_a_split_of_traffic_is_kept_exactly():
         ({"blue": 100}, {"blue": 10}, "gets live traffic"),
     ],
 )
-def test_a_split_that_azure_refuses_is_refused(traffic, mirror, refused):
+def test_invalid_traffic_is_rejected(traffic, mirror, error):
     endpoint = Endpoint({"properties": {}}, {}, deployments={"blue": Deployment({}), "green": Deployment({})})
     try:
-        see_to_traffic(endpoint, {"traffic": traffic, "mirrorTraffic": mirror})
-    except Refused as refusal:
-        assert refused and refused in str(refusal)
+        check_traffic(endpoint, {"traffic": traffic, "mirrorTraffic": mirror})
+    except ErrorReply as reply:
+        assert error and error in str(reply)
     else:
-        assert refused is None
+        assert error is None
 
 
 @pytest.mark.parametrize(
-    ("text", "passed"),
+    ("text", "expected"),
     [
         ("", True),
         ("(ParentRunId eq null)", True),
@@ -246,38 +248,38 @@ def test_a_split_that_azure_refuses_is_refused(traffic, mirror, refused):
         ("Properties/a.b eq 'c'", True),
     ],
 )
-def test_runs_are_filtered_as_the_sdk_asks(text, passed):
+def test_runs_match_the_filters_of_the_sdk(text, expected):
     dto = {"runId": "r1", "parentRunId": None, "tags": {"colour": "blue"}, "properties": {"a.b": "c"}}
-    assert passes(Run(dto, "experiment"), text) is passed
+    assert matches_filter(Run(dto, "experiment"), text) is expected
 
 
-def test_an_unknown_filter_is_refused():
-    with pytest.raises(Refused, match="startswith"):
-        passes(Run({}, "experiment"), "startswith(RunId, 'r')")
+def test_an_unknown_filter_is_rejected():
+    with pytest.raises(ErrorReply, match="startswith"):
+        matches_filter(Run({}, "experiment"), "startswith(RunId, 'r')")
 
 
-def test_a_cluster_gives_out_its_nodes_and_no_more():
+def test_a_cluster_allocates_at_most_its_nodes():
     cluster = Cluster({"properties": {"properties": {"scaleSettings": {"maxNodeCount": 2}}}})
     runs = [Run({"runId": str(number)}, "experiment") for number in range(3)]
     assert cluster.take_node(runs[0]) and cluster.take_node(runs[1])
     waiting = threading.Thread(target=cluster.take_node, args=(runs[2],))
     waiting.start()
-    cluster.give_node_back(runs[0])
+    cluster.release_node(runs[0])
     waiting.join(30)
-    assert cluster.busy == ["1", "2"] and cluster.most_busy == 2
+    assert cluster.busy == ["1", "2"] and cluster.max_busy == 2
     cancelled = Run({"runId": "4"}, "experiment")
     cancelled.cancelled.set()
     assert not cluster.take_node(cancelled)
 
 
-def test_a_reply_may_be_slow(azure, web):
+def test_a_reply_can_be_delayed(azure, web):
     azure.faults.on_wire(f"GET {names.ARM_HOST}", delay_seconds=0.3)
     started = time.monotonic()
     assert web.get(WORKSPACE).status_code == 200 and time.monotonic() - started >= 0.3
 
 
-def test_what_a_killed_run_started_is_ended(tmp_path):
-    """A process group whose starter is killed outright does not outlive it."""
+def test_children_of_a_killed_process_are_killed(tmp_path):
+    """A process group must not outlive a parent that was killed."""
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
         "from loopback.processes import Process\n"

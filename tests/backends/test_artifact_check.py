@@ -5,7 +5,7 @@ import pytest
 from lib import backends
 from lib.parameters import Parameters
 from tests import workspaces
-from tests.workspaces import hand_on, log_candidate, parameters_for, pipeline_in, preprocess, quick_logging
+from tests.workspaces import log_candidate, parameters_for, pipeline_in, preprocess, publish, quick_logging
 
 copy_after = workspaces.copy_after
 prepared = workspaces.prepared
@@ -70,7 +70,7 @@ class TestEvaluate:
         """Evaluate, which promotes version 1."""
         pipeline = pipeline_in(with_rivals, run_name=RUN)
         with quick_logging():
-            hand_on(pipeline, decision=pipeline.evaluate().decision)
+            publish(pipeline, decision=pipeline.evaluate().decision)
         return with_rivals
 
     def test_an_unchanged_production_version_is_complete(self, evaluated):

@@ -11,9 +11,9 @@ from lib.chain.reuse import Reuse
 from lib.parameters import Parameters, load
 
 BASE = load([]).values
-_HAND_ON = (
-    "import types\nfrom lib import outputs\nmine = types.SimpleNamespace(hand_on=lambda **all: outputs.glue(all))"
-)
+_HAND_ON = """import types
+from lib import outputs
+mine = types.SimpleNamespace(publish_outputs=lambda **values: outputs.glue(values))"""
 _MAX_WAIT_SECONDS = 240
 
 
@@ -29,7 +29,7 @@ def notebook(folder, name, *cells, parameters="", hand_on=""):
             "outputs": [],
             "execution_count": None,
         }
-        for place, (source, tags) in enumerate([*sources, (f"mine.hand_on({hand_on})", [])])
+        for place, (source, tags) in enumerate([*sources, (f"mine.publish_outputs({hand_on})", [])])
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     content = {"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}

@@ -1,4 +1,4 @@
-"""A row keeps its side for ever, whatever else happens to the table around it."""
+"""Hash split: a row keeps its side, whatever happens to the table around it."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ ROWS = 2000
 
 @pytest.fixture(scope="module")
 def table():
-    """A column of each type that the hash treats in a way of its own, some values missing."""
+    """A table with missing values and a column of each type that is hashed differently."""
     rng = np.random.default_rng(0)
 
     def some_missing(values):
@@ -35,15 +35,19 @@ def rule(table):
     return HashSplit(tuple(table.columns), 0.25, 42)
 
 
-def same_hash(one, other):
-    """Whether values in two types hash alike, row by row."""
-    hashes = [row_hash(pd.DataFrame({"c": values}), ["c"], 1) for values in (one, other)]
-    return (hashes[0] == hashes[1]).all()
+def have_equal_hashes(values, other_values):
+    """Return whether each row hashes the same in two columns."""
+    return (column_hash(values) == column_hash(other_values)).all()
 
 
-class TestTheHash:
-    """These numbers decide which rows every model so far was tested on: if they change, champions are tested on rows
-    that they were trained on.
+def column_hash(values):
+    return row_hash(pd.DataFrame({"c": values}), ["c"], 1)
+
+
+class TestHash:
+    """These hashes decided which rows tested every earlier model.
+
+    If they changed, champions would be tested on rows that they were trained on.
     """
 
     frame = pd.DataFrame(
@@ -68,12 +72,12 @@ class TestTheHash:
     def test_never_changes(self, columns, expected):
         assert row_hash(self.frame, list(columns), seed=42).tolist() == expected
 
-    def test_never_changes_with_another_seed_either(self):
+    def test_never_changes_for_another_seed(self):
         expected = [578443619633668088, 12705552727759388967, 9322883062421283853]
         assert row_hash(self.frame, list("abcd"), seed=0).tolist() == expected
 
 
-class TestARowKeepsItsSide:
+class TestRowKeepsItsSide:
     def test_when_rows_are_appended(self, table, rule):
         more = pd.concat([table, table.assign(whole=999, text="new")], ignore_index=True)
         assert (rule.is_test(more)[:ROWS] == rule.is_test(table)).all()
@@ -82,7 +86,7 @@ class TestARowKeepsItsSide:
         shuffled = table.sample(frac=1, random_state=1)
         assert (rule.is_test(shuffled) == rule.is_test(table)[shuffled.index]).all()
 
-    def test_when_it_stands_alone(self, table, rule):
+    def test_when_it_is_the_only_row(self, table, rule):
         sides = [rule.is_test(table.iloc[[row]])[0] for row in range(20)]
         assert sides == list(rule.is_test(table)[:20])
 
@@ -90,7 +94,7 @@ class TestARowKeepsItsSide:
         other = HashSplit(rule.columns[::-1], rule.test_fraction, rule.seed)
         assert (other.is_test(table[table.columns[::-1]]) == rule.is_test(table)).all()
 
-    def test_when_a_column_is_added_that_is_empty_in_it(self, table, rule):
+    def test_when_an_empty_column_is_added(self, table, rule):
         wider = HashSplit((*rule.columns, "new"), rule.test_fraction, rule.seed)
         assert (wider.is_test(table.assign(new=None)) == rule.is_test(table)).all()
 
@@ -102,47 +106,47 @@ class TestARowKeepsItsSide:
         assert (undated.is_test(tables.read(tmp_path / "t.csv")) == undated.is_test(table)).all()
 
     @pytest.mark.parametrize("kind", ["float64", "int8", "Int64", "str", "category", "object", "string"])
-    def test_when_whole_numbers_are_of_another_type(self, kind):
+    def test_when_integers_have_another_type(self, kind):
         numbers = pd.Series([3, -7, 0, 120])
-        assert same_hash(numbers, numbers.astype(kind))
+        assert have_equal_hashes(numbers, numbers.astype(kind))
 
-    def test_when_decimals_turn_into_text(self):
+    def test_when_floats_become_text(self):
         numbers = np.random.default_rng(0).normal(size=500) * 10.0 ** np.arange(-250, 250)
-        assert same_hash(numbers, [repr(float(one)) for one in numbers])
-        assert same_hash([0.5, -0.0], ["0.50", "0"])
+        assert have_equal_hashes(numbers, [repr(float(number)) for number in numbers])
+        assert have_equal_hashes([0.5, -0.0], ["0.50", "0"])
 
     def test_when_a_value_goes_missing_in_another_row(self):
-        assert same_hash(pd.Series([1, 2]), pd.Series([1, 2, None])[:2])
-        assert same_hash(pd.Series([True, False]), pd.Series([True, False, None])[:2])
-        assert same_hash(pd.Series([True, False]), pd.array([True, False], dtype="boolean"))
+        assert have_equal_hashes(pd.Series([1, 2]), pd.Series([1, 2, None])[:2])
+        assert have_equal_hashes(pd.Series([True, False]), pd.Series([True, False, None])[:2])
+        assert have_equal_hashes(pd.Series([True, False]), pd.array([True, False], dtype="boolean"))
 
-    def test_when_texts_become_categories(self):
+    def test_when_text_becomes_categorical(self):
         texts = pd.Series(["b", "a", None, "b", "12"])
-        assert same_hash(texts, texts.astype("category")) and same_hash(texts, texts.astype("string"))
+        assert have_equal_hashes(texts, texts.astype("category")) and have_equal_hashes(texts, texts.astype("string"))
 
-    def test_when_texts_are_encoded_in_Arrow(self):
+    def test_when_text_is_dictionary_encoded(self):
         texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=tables.ARROW_STRING)
         encoded = texts.astype("category")
         assert tables.is_dictionary_encoded(encoded) and tables.is_dictionary_encoded(encoded[4:6])
-        assert same_hash(texts, encoded) and same_hash(texts[4:6], encoded[4:6])
+        assert have_equal_hashes(texts, encoded) and have_equal_hashes(texts[4:6], encoded[4:6])
 
-    def test_when_whole_numbers_lie_close(self):
-        close = pd.Series([-2, 3, 1, 0, 1, -1, 2, 3])
-        far = pd.concat([close, pd.Series([2**62, -(2**63)])], ignore_index=True)
-        assert same_hash(close, far[: len(close)].astype(float))
-        assert (row_hash(far.to_frame("c"), ["c"], 1)[: len(close)] == row_hash(close.to_frame("c"), ["c"], 1)).all()
+    def test_when_integers_span_a_small_range(self):
+        small_range = pd.Series([-2, 3, 1, 0, 1, -1, 2, 3])
+        large_range = pd.concat([small_range, pd.Series([2**62, -(2**63)])], ignore_index=True)
+        assert have_equal_hashes(small_range, large_range[: len(small_range)].astype(float))
+        assert (column_hash(large_range)[: len(small_range)] == column_hash(small_range)).all()
 
-    def test_when_times_are_kept_in_another_unit_or_zone(self):
+    def test_when_times_have_another_unit_or_zone(self):
         times = pd.Series(pd.to_datetime(["2024-03-31 01:30:00.123", None, "1969-12-31"], format="ISO8601"))
         zoned = times.dt.tz_localize("UTC")
-        assert same_hash(times, times.astype("datetime64[ms]"))
-        assert same_hash(zoned, zoned.dt.tz_convert("Europe/Berlin")) and same_hash(times, zoned)
+        assert have_equal_hashes(times, times.astype("datetime64[ms]"))
+        assert have_equal_hashes(zoned, zoned.dt.tz_convert("Europe/Berlin")) and have_equal_hashes(times, zoned)
 
-    def test_when_true_and_one_stand_in_one_column(self):
+    def test_when_a_column_mixes_true_and_one(self):
         mixed = pd.Series([True, 1, "1", 1.0, False, 0], dtype=object)
-        assert same_hash(mixed, mixed[::-1][::-1])
-        backwards = row_hash(pd.DataFrame({"c": mixed[::-1]}), ["c"], 1)[::-1]
-        assert (row_hash(pd.DataFrame({"c": mixed}), ["c"], 1) == backwards).all()
+        assert have_equal_hashes(mixed, mixed[::-1][::-1])
+        backwards = column_hash(mixed[::-1])[::-1]
+        assert (column_hash(mixed) == backwards).all()
         assert len(set(backwards)) == 4
 
 
@@ -152,23 +156,23 @@ class TestEqualAndDifferentRows:
         train, test = rule.apply(twice)
         assert not len(train.merge(test, on=list(table.columns)))
 
-    def test_values_that_change_places_make_another_row(self):
+    def test_swapped_values_change_the_hash(self):
         frame = pd.DataFrame({"a": ["x", "y"], "b": ["y", "x"]})
         assert len(set(row_hash(frame, ["a", "b"]))) == 2
 
     @pytest.mark.parametrize("values", [["", None], ["x", "X"], ["a ", "a"], [0, None], ["True", "1"], [2.5, 2]])
-    def test_values_that_differ_hash_differently(self, values):
+    def test_different_values_have_different_hashes(self, values):
         assert len(set(row_hash(pd.DataFrame({"a": values}, dtype=object), ["a"]))) == 2
 
-    def test_dates_at_the_end_of_time_are_dates_too(self):
+    def test_dates_beyond_nanoseconds_are_hashed(self):
         far = pd.DataFrame({"a": np.array(["9999-12-31", "9999-12-30", "2024-01-01"], dtype="datetime64[us]")})
         assert len(set(row_hash(far, ["a"]))) == 3
-        assert same_hash(far["a"][2:], pd.Series(["2024-01-01"], dtype="datetime64[ns]"))
+        assert have_equal_hashes(far["a"][2:], pd.Series(["2024-01-01"], dtype="datetime64[ns]"))
 
 
-class TestTheRule:
+class TestHashSplit:
     @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.9])
-    def test_the_share_is_near_the_fraction(self, table, fraction):
+    def test_share_of_test_rows_is_near_the_fraction(self, table, fraction):
         share = HashSplit(tuple(table.columns), fraction, 3).is_test(table).mean()
         assert share == pytest.approx(fraction, abs=4 * np.sqrt(fraction * (1 - fraction) / ROWS))
 
@@ -181,26 +185,26 @@ class TestTheRule:
         sides = HashSplit(("id",), 0.2, 42).is_test(frame)
         assert np.abs(sides.reshape(20, 1000).mean(axis=1) - 0.2).max() < 0.06
 
-    def test_another_seed_is_another_split(self, table, rule):
+    def test_another_seed_gives_an_independent_split(self, table, rule):
         other = HashSplit(rule.columns, rule.test_fraction, rule.seed + 1).is_test(table)
         both = (other & rule.is_test(table)).mean()
-        assert both == pytest.approx(0.25**2, abs=0.02)  # as of two independent draws
+        assert both == pytest.approx(0.25**2, abs=0.02)  # as for independent draws
 
     def test_rows_of_one_key_are_on_one_side(self, table):
         train, test = HashSplit(("whole",), 0.25, 42).apply(table)
         assert not set(train["whole"]) & set(test["whole"])
 
-    def test_every_row_is_on_exactly_one_side_numbered_anew(self, table, rule):
+    def test_every_row_is_on_one_side_with_a_new_index(self, table, rule):
         train, test = rule.apply(table.set_index(pd.Index(range(5000, 5000 + ROWS))))
         assert len(train) + len(test) == ROWS
         assert list(train.index) == list(range(len(train))) and list(test.index) == list(range(len(test)))
         assert list(train.columns) == list(test.columns) == list(table.columns)
 
-    def test_a_key_that_is_not_there_is_told_with_the_nearest(self, table):
+    def test_unknown_key_is_refused_with_a_suggestion(self, table):
         with pytest.raises(NameNotFound, match="no column 'txet'.*key_columns.*Did you mean 'text'"):
             HashSplit(("txet",), 0.2, 1).apply(table)
 
     @pytest.mark.parametrize(("fraction", "side"), [(0.0, "test"), (1.0, "training")])
-    def test_a_side_without_a_row_is_refused(self, table, fraction, side):
+    def test_empty_side_is_refused(self, table, fraction, side):
         with pytest.raises(DataError, match=f"The {side} side of the split has no rows: {ROWS} rows"):
             HashSplit(("text",), fraction, 1).apply(table)

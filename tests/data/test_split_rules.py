@@ -1,4 +1,4 @@
-"""Rules of splitting beside the hash of a row: groups, time, and classes too rare for luck."""
+"""Splits by group and by time, and stratified splits of rare classes."""
 
 import numpy as np
 import pandas as pd
@@ -26,24 +26,24 @@ def table():
 
 
 class TestGroups:
-    def test_no_customer_is_on_both_sides(self, table):
+    def test_rows_of_one_customer_are_on_one_side(self, table):
         train, test = HashSplit(("customer",), 0.3, 1).apply(table)
         assert not set(train["customer"]) & set(test["customer"]) and len(train) + len(test) == ROWS
 
-    def test_too_few_groups_are_counted(self, table):
+    def test_message_counts_groups_if_a_side_is_empty(self, table):
         with pytest.raises(DataError, match="1000 rows, 1 distinct values of customer, test_fraction=0.3"):
             HashSplit(("customer",), 0.3, 1).apply(table.assign(customer=7))
 
 
 class TestMissingTimes:
     @pytest.mark.parametrize("name", ["when", "iso"])
-    def test_rows_without_one_train(self, table, name):
+    def test_rows_without_a_time_train(self, table, name):
         table.loc[::4, name] = None
         rule = TimeSplit.from_table(table, name, "", 0.2)
         train, test = rule.apply(table)
         assert len(test) == pytest.approx(0.2 * 0.75 * ROWS, abs=2) and train[name].isna().sum() == ROWS / 4
 
-    def test_a_column_without_any_is_refused(self, table):
+    def test_column_without_times_is_refused(self, table):
         with pytest.raises(DataError, match="time_column: when contains no dates or times: all its values are missing"):
             TimeSplit.from_table(table.assign(when=np.nan), "when", "", 0.2)
 
@@ -52,39 +52,39 @@ class TestRareClasses:
     rule = HashSplit(("amount", "customer", "iso", "label", "when"), 0.25, 42)
 
     @pytest.mark.parametrize("seed", range(20))
-    def test_of_eight_rows_two_test_whatever_the_seed(self, table, seed):
+    def test_two_of_eight_rows_test_for_any_seed(self, table, seed):
         rule = HashSplit(self.rule.columns, 0.25, seed).stratify(table, "label")
         train, test = rule.apply(table)
         assert (test["label"] == "fraud").sum() == 2 and (train["label"] == "fraud").sum() == 6
 
-    def test_rows_of_frequent_classes_stay_where_their_hash_puts_them(self, table):
+    def test_rows_of_frequent_classes_keep_their_side(self, table):
         honest = (table["label"] == "honest").to_numpy()
-        dealt = self.rule.stratify(table, "label").is_test(table)
-        assert (dealt[honest] == self.rule.is_test(table)[honest]).all()
+        is_test = self.rule.stratify(table, "label").is_test(table)
+        assert (is_test[honest] == self.rule.is_test(table)[honest]).all()
 
-    def test_a_class_seen_once_trains(self, table):
+    def test_single_row_of_a_class_trains(self, table):
         table.loc[8:, "label"] = "honest"
         table.loc[0, "label"] = "lonely"
         train, _ = self.rule.stratify(table, "label").apply(table)
         assert "lonely" in set(train["label"])
 
-    def test_frequent_classes_are_left_alone(self, table):
+    def test_rule_without_rare_classes_is_unchanged(self, table):
         table["label"] = np.where(np.arange(ROWS) % 2, "a", "b")
         assert self.rule.stratify(table, "label") is self.rule
 
-    def test_the_rule_comes_back_from_json_the_same(self, table):
+    def test_rule_survives_a_round_trip_through_json(self, table):
         rule = self.rule.stratify(table, "label")
         assert (rule_from_dict(rule.to_dict()).is_test(table) == rule.is_test(table)).all()
 
 
 class TestTime:
     @pytest.mark.parametrize("column", ["when", "iso"])
-    def test_the_latest_rows_test(self, table, column):
+    def test_latest_rows_test(self, table, column):
         rule = TimeSplit.from_table(table, column, "", 0.2)
         train, test = rule.apply(table)
         assert len(test) == 200 and train["iso"].max() < test["iso"].min()
 
-    def test_a_date_cuts(self, table):
+    def test_cut_is_the_first_test_date(self, table):
         train, test = TimeSplit.from_table(table, "iso", "2023-06-01", 0.2).apply(table)
         assert test["iso"].min() == pd.Timestamp("2023-06-01") and train["iso"].max() < pd.Timestamp("2023-06-01")
 
@@ -92,15 +92,15 @@ class TestTime:
         table.loc[[3, 900], "iso"] = pd.NaT
         assert not TimeSplit.from_table(table, "iso", "2023-06-01", 0.2).is_test(table)[[3, 900]].any()
 
-    def test_numbers_that_grow_with_time_will_do(self, table):
+    def test_column_of_years_can_split_by_time(self, table):
         table["year"] = 2000 + np.arange(ROWS) // 100
         assert TimeSplit.from_table(table, "year", "2008", 0.2).is_test(table).sum() == 200
 
-    def test_the_rule_comes_back_from_json_the_same(self, table):
+    def test_rule_survives_a_round_trip_through_json(self, table):
         rule = TimeSplit.from_table(table, "when", "", 0.2)
         assert rule_from_dict(rule.to_dict()) == rule
 
-    def test_what_is_no_time(self, table):
+    def test_invalid_time_column_or_cut_is_refused(self, table):
         with pytest.raises(DataError, match="time_column: label contains no dates or times, e.g. 'fraud'"):
             TimeSplit.from_table(table, "label", "", 0.2)
         with pytest.raises(DataError, match="time_cut: 'soon' cannot be compared with iso"):
@@ -111,7 +111,7 @@ class TestTime:
             TimeSplit.from_table(table, "iso", "2099-01-01", 0.2).apply(table)
 
 
-def test_columns_move_out_of_a_frame_that_is_not_kept(table):
+def test_columns_are_moved_out_of_a_frame_not_kept(table):
     rule = HashSplit(("amount",), 0.2, 1)
     train, test = rule.apply(table.copy(), keep_frame=True)
     other = rule.apply(table, keep_frame=False)

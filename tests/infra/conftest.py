@@ -19,7 +19,7 @@ def provider():
         pytest.skip(
             f"terraform is {version[0]}, older than 1.11: run `make -C infra install` to get the pinned version"
         )
-    if tf.installed():
+    if tf.installed_providers():
         yield {}
     else:
         with stand_in.serving() as environment:
@@ -29,18 +29,18 @@ def provider():
 @pytest.fixture
 def copy(provider, tmp_path):
     """A copy of infra/ that the test can change."""
-    return initialised(tf.copied(tmp_path / "infra", provider))
+    return initialised(tf.copy_infra(tmp_path / "infra", provider))
 
 
 @pytest.fixture(scope="session")
 def infra(provider, tmp_path_factory):
     """A read-only copy of infra/, shared by the tests."""
-    return initialised(tf.copied(tmp_path_factory.mktemp("infra") / "infra", provider))
+    return initialised(tf.copy_infra(tmp_path_factory.mktemp("infra") / "infra", provider))
 
 
 def initialised(terraform):
     """Run `terraform init` in both modules, and return the Terraform object."""
-    plugin_folder = tf.installed()
+    plugin_folder = tf.installed_providers()
     for module in (".", "bootstrap"):
         result = terraform.inside(module)(
             "init", "-backend=false", *([f"-plugin-dir={plugin_folder}"] if plugin_folder else [])

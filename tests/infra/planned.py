@@ -10,7 +10,7 @@ class Plan:
         self.resources = [resource for resource in document["resource_changes"] if resource["mode"] == "managed"]
         self.outputs = document.get("output_changes", {})
 
-    def of(self, *types: str) -> Iterator[tuple[str, dict]]:
+    def of_type(self, *types: str) -> Iterator[tuple[str, dict]]:
         """Yield the address and the planned values of each resource of the given types."""
         for resource in self.resources:
             if resource["type"] in types:
@@ -18,12 +18,12 @@ class Plan:
 
     def only(self, kind: str) -> dict:
         """Return the values of the only resource of a type."""
-        ((_, values),) = self.of(kind)
+        ((_, values),) = self.of_type(kind)
         return values
 
     def id(self, kind: str) -> str:
         """Return the id that the mocks give to resources of a type."""
-        return next(values["id"] for _, values in self.of(kind))
+        return next(values["id"] for _, values in self.of_type(kind))
 
     @property
     def environment(self) -> str:

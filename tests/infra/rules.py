@@ -20,24 +20,24 @@ def rule(check):
 
 @rule
 def storage_keys_are_disabled(plan):
-    for address, resource in plan.of("azurerm_storage_account"):
+    for address, resource in plan.of_type("azurerm_storage_account"):
         if resource["shared_access_key_enabled"] is not False or resource["local_user_enabled"] is not False:
             yield address
 
 
 @rule
 def no_blob_is_public(plan):
-    for address, resource in plan.of("azurerm_storage_account"):
+    for address, resource in plan.of_type("azurerm_storage_account"):
         if resource["allow_nested_items_to_be_public"] is not False or resource["min_tls_version"] != "TLS1_2":
             yield address
-    for address, resource in plan.of("azurerm_storage_container"):
+    for address, resource in plan.of_type("azurerm_storage_container"):
         if resource["container_access_type"] != "private":
             yield address
 
 
 @rule
 def deleted_blobs_can_be_restored(plan):
-    for address, resource in plan.of("azurerm_storage_account"):
+    for address, resource in plan.of_type("azurerm_storage_account"):
         kept = resource["blob_properties"][0]
         if (
             not kept["versioning_enabled"]
@@ -49,14 +49,14 @@ def deleted_blobs_can_be_restored(plan):
 
 @rule
 def workspace_reads_storage_as_an_identity(plan):
-    for address, resource in plan.of("azurerm_machine_learning_workspace"):
+    for address, resource in plan.of_type("azurerm_machine_learning_workspace"):
         if resource["storage_account_access_type"] != "Identity" or resource["identity"][0]["type"] != "UserAssigned":
             yield address
 
 
 @rule
 def datastores_hold_no_key(plan):
-    for address, resource in plan.of("azurerm_machine_learning_datastore_blobstorage"):
+    for address, resource in plan.of_type("azurerm_machine_learning_datastore_blobstorage"):
         if (
             resource["account_key"]
             or resource["shared_access_signature"]
@@ -67,7 +67,7 @@ def datastores_hold_no_key(plan):
 
 @rule
 def clusters_scale_down_to_zero(plan):
-    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+    for address, resource in plan.of_type("azurerm_machine_learning_compute_cluster"):
         scale = resource["scale_settings"][0]
         seconds = re.fullmatch(r"PT(\d+)S", scale["scale_down_nodes_after_idle_duration"])
         if scale["min_node_count"] != 0 or not seconds or int(seconds[1]) > 1800:
@@ -76,14 +76,14 @@ def clusters_scale_down_to_zero(plan):
 
 @rule
 def clusters_have_only_user_assigned_identities(plan):
-    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+    for address, resource in plan.of_type("azurerm_machine_learning_compute_cluster"):
         if not resource["identity"] or resource["identity"][0]["type"] != "UserAssigned":
             yield address
 
 
 @rule
 def nobody_logs_in_to_a_node(plan):
-    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+    for address, resource in plan.of_type("azurerm_machine_learning_compute_cluster"):
         if (
             resource["ssh"]
             or resource["ssh_public_access_enabled"] is not False
@@ -94,7 +94,7 @@ def nobody_logs_in_to_a_node(plan):
 
 @rule
 def low_priority_is_never_for_prod_or_images(plan):
-    for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+    for address, resource in plan.of_type("azurerm_machine_learning_compute_cluster"):
         builds_images = resource["name"] == plan.only("azurerm_machine_learning_workspace")["image_build_compute_name"]
         if resource["vm_priority"] != "Dedicated" and (builds_images or plan.environment == "prod"):
             yield address
@@ -102,7 +102,7 @@ def low_priority_is_never_for_prod_or_images(plan):
 
 @rule
 def roles_are_assigned_on_single_resources(plan):
-    for address, resource in plan.of("azurerm_role_assignment"):
+    for address, resource in plan.of_type("azurerm_role_assignment"):
         if "/providers/" not in resource["scope"] or not resource["principal_type"]:
             yield address
 
@@ -114,7 +114,7 @@ def nobody_is_owner(plan):
         f"azurerm_role_assignment.workspace[{name}]" for name in ('"storage"', '"vault"', '"registry"', '"insights"')
     }
     workspace.add("azurerm_role_assignment.workspace_itself")
-    for address, resource in plan.of("azurerm_role_assignment"):
+    for address, resource in plan.of_type("azurerm_role_assignment"):
         role = resource["role_definition_name"]
         if role in ("Owner", "User Access Administrator") or (role == "Contributor" and address not in workspace):
             yield address
@@ -122,7 +122,7 @@ def nobody_is_owner(plan):
 
 @rule
 def vault_uses_roles_and_purge_protection(plan):
-    for address, resource in plan.of("azurerm_key_vault"):
+    for address, resource in plan.of_type("azurerm_key_vault"):
         if (
             not resource["rbac_authorization_enabled"]
             or not resource["purge_protection_enabled"]
@@ -133,7 +133,7 @@ def vault_uses_roles_and_purge_protection(plan):
 
 @rule
 def registry_has_no_admin(plan):
-    for address, resource in plan.of("azurerm_container_registry"):
+    for address, resource in plan.of_type("azurerm_container_registry"):
         if resource["admin_enabled"] is not False or resource["anonymous_pull_enabled"] is not False:
             yield address
 
@@ -141,10 +141,10 @@ def registry_has_no_admin(plan):
 @rule
 def private_disables_all_public_access(plan):
     if plan.private:
-        for address, resource in plan.of(*REACHABLE):
+        for address, resource in plan.of_type(*REACHABLE):
             if resource["public_network_access_enabled"] is not False:
                 yield address
-        for address, resource in plan.of("azurerm_machine_learning_compute_cluster"):
+        for address, resource in plan.of_type("azurerm_machine_learning_compute_cluster"):
             if resource["node_public_ip_enabled"] is not False:
                 yield address
 
@@ -152,7 +152,7 @@ def private_disables_all_public_access(plan):
 @rule
 def private_firewalls_deny_by_default(plan):
     if plan.private:
-        for address, resource in plan.of("azurerm_storage_account", "azurerm_key_vault"):
+        for address, resource in plan.of_type("azurerm_storage_account", "azurerm_key_vault"):
             if (resource.get("network_rules") or resource.get("network_acls"))[0]["default_action"] != "Deny":
                 yield address
 
@@ -165,7 +165,7 @@ def prod_is_private(plan):
 
 @rule
 def private_has_five_endpoints_and_six_zones(plan):
-    endpoints, zones = [list(plan.of(f"azurerm_private_{kind}")) for kind in ("endpoint", "dns_zone")]
+    endpoints, zones = [list(plan.of_type(f"azurerm_private_{kind}")) for kind in ("endpoint", "dns_zone")]
     if (len(endpoints), len(zones)) != ((5, 6) if plan.private else (0, 0)):
         yield f"{len(endpoints)} endpoints, {len(zones)} zones"
     for address, resource in endpoints:
@@ -175,18 +175,20 @@ def private_has_five_endpoints_and_six_zones(plan):
 
 @rule
 def every_zone_is_linked(plan):
-    linked = {resource["name"] for _, resource in plan.of("azurerm_private_dns_zone_virtual_network_link")}
-    if len(linked) != len(list(plan.of("azurerm_private_dns_zone"))):
+    linked = {resource["name"] for _, resource in plan.of_type("azurerm_private_dns_zone_virtual_network_link")}
+    if len(linked) != len(list(plan.of_type("azurerm_private_dns_zone"))):
         yield "azurerm_private_dns_zone_virtual_network_link.this"
 
 
 @rule
 def every_subnet_has_a_security_group(plan):
-    guarded = {resource["subnet_id"] for _, resource in plan.of("azurerm_subnet_network_security_group_association")}
-    for address, resource in plan.of("azurerm_subnet"):
+    guarded = {
+        resource["subnet_id"] for _, resource in plan.of_type("azurerm_subnet_network_security_group_association")
+    }
+    for address, resource in plan.of_type("azurerm_subnet"):
         if resource["id"] not in guarded or resource["private_endpoint_network_policies"] != "Enabled":
             yield address
-    for address, resource in plan.of("azurerm_network_security_group"):
+    for address, resource in plan.of_type("azurerm_network_security_group"):
         if not any(
             entry["access"] == "Deny" and entry["direction"] == "Inbound" for entry in resource["security_rule"]
         ):
@@ -195,7 +197,7 @@ def every_subnet_has_a_security_group(plan):
 
 @rule
 def private_jobs_run_in_the_managed_network(plan):
-    for address, resource in plan.of("azurerm_machine_learning_workspace"):
+    for address, resource in plan.of_type("azurerm_machine_learning_workspace"):
         network = resource["managed_network"][0]
         ready = network["isolation_mode"] != "Disabled" and network["provision_on_creation_enabled"]
         if plan.private and not (ready and resource["image_build_compute_name"]):
@@ -207,7 +209,7 @@ def the_workspace_approves_its_endpoints(plan):
     role = "Azure AI Enterprise Network Connection Approver"
     approved = {
         resource["scope"]
-        for _, resource in plan.of("azurerm_role_assignment")
+        for _, resource in plan.of_type("azurerm_role_assignment")
         if resource["role_definition_name"] == role
     }
     if plan.private and approved != {plan.id(kind) for kind in HOLDS_DATA}:
@@ -218,7 +220,7 @@ def the_workspace_approves_its_endpoints(plan):
 def logs_go_to_log_analytics(plan):
     logged = {
         resource["target_resource_id"]
-        for _, resource in plan.of("azurerm_monitor_diagnostic_setting")
+        for _, resource in plan.of_type("azurerm_monitor_diagnostic_setting")
         if any(entry["category_group"] == "allLogs" for entry in resource["enabled_log"])
     }
     wanted = {plan.id(kind) for kind in REACHABLE - {"azurerm_storage_account"}}
@@ -228,13 +230,13 @@ def logs_go_to_log_analytics(plan):
 
 @rule
 def insights_use_log_analytics_with_a_cap(plan):
-    for address, resource in plan.of("azurerm_application_insights"):
+    for address, resource in plan.of_type("azurerm_application_insights"):
         if (
             resource["workspace_id"] != plan.id("azurerm_log_analytics_workspace")
             or not resource["daily_data_cap_in_gb"]
         ):
             yield address
-    for address, resource in plan.of("azurerm_log_analytics_workspace"):
+    for address, resource in plan.of_type("azurerm_log_analytics_workspace"):
         if not 0 < resource["daily_quota_gb"] or resource["retention_in_days"] < (
             90 if plan.environment == "prod" else 30
         ):
@@ -243,11 +245,11 @@ def insights_use_log_analytics_with_a_cap(plan):
 
 @rule
 def budget_alerts_on_actual_and_forecast(plan):
-    for address, resource in plan.of("azurerm_consumption_budget_resource_group"):
+    for address, resource in plan.of_type("azurerm_consumption_budget_resource_group"):
         thresholds = {entry["threshold_type"] for entry in resource["notification"] if entry["contact_emails"]}
         if thresholds != {"Actual", "Forecasted"}:
             yield address
-    if not list(plan.of("azurerm_consumption_budget_resource_group")):
+    if not list(plan.of_type("azurerm_consumption_budget_resource_group")):
         yield "no budget"
 
 
@@ -262,7 +264,7 @@ def taggable_resources_have_tags(plan):
 @rule
 def prod_locks_only_resources_with_data(plan):
     """A lock on the group or the workspace would keep clusters from scaling down."""
-    locked = {resource["scope"] for _, resource in plan.of("azurerm_management_lock")}
+    locked = {resource["scope"] for _, resource in plan.of_type("azurerm_management_lock")}
     allowed = {plan.id(kind) for kind in HOLDS_DATA}
     if locked - allowed or (plan.environment == "prod" and locked != allowed):
         yield "azurerm_management_lock.this"
@@ -270,7 +272,7 @@ def prod_locks_only_resources_with_data(plan):
 
 @rule
 def prod_storage_survives_a_region_outage(plan):
-    for address, resource in plan.of("azurerm_storage_account"):
+    for address, resource in plan.of_type("azurerm_storage_account"):
         if plan.environment == "prod" and resource["account_replication_type"] not in ("GRS", "GZRS"):
             yield address
 
@@ -278,7 +280,7 @@ def prod_storage_survives_a_region_outage(plan):
 @rule
 def names_respect_length_limits(plan):
     limits = GLOBAL_LIMITS | NAMED_LIMITS
-    for address, resource in plan.of(*limits):
+    for address, resource in plan.of_type(*limits):
         if len(resource["name"]) > limits[address.split(".")[0]]:
             yield address
 

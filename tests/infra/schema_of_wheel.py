@@ -57,23 +57,23 @@ class Source:
         attributes, blocks = {}, {}
         for name, *flags, code in MEMBER.findall(body):
             computed, optional, required = (flag == "true" for flag in flags)
-            said = {"computed": computed, "optional": optional, "required": required}
-            said = {flag: True for flag, is_set in said.items() if is_set}
+            flags_set = {"computed": computed, "optional": optional, "required": required}
+            flags_set = {flag: True for flag, is_set in flags_set.items() if is_set}
             is_block, kind, stored = entries.get(name, (False, "", ""))
             nested = NESTED.search(code)
             if nested:
                 struct, holder, unordered = nested.groups()
                 mode = "set" if kind == "set" or unordered == "true" else "list"
                 child = self._block(self.classes[f"{struct}OutputReference"], self.functions.get(_lower(struct), {}))
-                if is_block and said.keys() - {"computed"}:
+                if is_block and flags_set.keys() - {"computed"}:
                     single = kind == "struct" and name == "timeouts"
                     limits = {"max_items": 1} if holder == "OutputReference" and not single else {}
-                    limits |= {"min_items": 1} if "required" in said else {}
+                    limits |= {"min_items": 1} if "required" in flags_set else {}
                     blocks[name] = {"nesting_mode": "single" if single else mode, "block": child, **limits}
                 else:
-                    attributes[name] = {"type": [mode, _object(child)], **said}
+                    attributes[name] = {"type": [mode, _object(child)], **flags_set}
             else:
-                attributes[name] = {"type": _type(code, kind, stored), **said}
+                attributes[name] = {"type": _type(code, kind, stored), **flags_set}
         return _filled(attributes, blocks)
 
     def _configured(self, entries: dict) -> dict:
@@ -128,34 +128,34 @@ def _lower(name: str) -> str:
 
 
 def used(infra: Path = INFRA) -> dict[str, set[str]]:
-    """Types of resources and data sources that the Terraform files name."""
+    """Return the types of resources and data sources that the Terraform files use."""
     text = "\n".join(file.read_text() for file in infra.rglob("*.tf"))
     return {kind: set(re.findall(rf'^{kind} "(azurerm_\w+)"', text, re.M)) for kind in ("resource", "data")}
 
 
 def schema_of(wheel: Path) -> str:
-    """Schema in the form of `terraform providers schema -json`, a type a line."""
+    """Return the schema in the format of `terraform providers schema -json`, one type per line."""
     with zipfile.ZipFile(wheel) as outer:
         inner = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         archive = tarfile.open(fileobj=io.BytesIO(outer.read(inner)))
     folders = {"provider": ("provider", "")}
     folders |= {name.removeprefix("azurerm_").replace("_", "-"): ("resource", name) for name in used()["resource"]}
     folders |= {f"data-{name.replace('_', '-')}": ("data", name) for name in used()["data"]}
-    found = {"provider": {}, "resource": {}, "data": {}}
+    schemas = {"provider": {}, "resource": {}, "data": {}}
     for member in archive:
         folder = re.fullmatch(r"package/lib/([\w-]+)/index\.js", member.name)
         if folder and folder[1] in folders:
             kind, name = folders.pop(folder[1])
-            found[kind][name] = Source(archive.extractfile(member).read().decode()).schema()
+            schemas[kind][name] = Source(archive.extractfile(member).read().decode()).schema()
     if folders:
         raise SystemExit(f"{wheel.name} does not know {', '.join(sorted(name for _, name in folders.values()))}.")
     lines = {
-        kind: ",\n".join(f"{json.dumps(n)}: {json.dumps(s)}" for n, s in sorted(one.items()))
-        for kind, one in found.items()
+        kind: ",\n".join(f"{json.dumps(n)}: {json.dumps(s)}" for n, s in sorted(by_name.items()))
+        for kind, by_name in schemas.items()
     }
     return (
         f'{{"format_version": "1.0", "provider_schemas": {{"{ADDRESS}": {{\n'
-        f'"provider": {json.dumps(found["provider"][""])},\n'
+        f'"provider": {json.dumps(schemas["provider"][""])},\n'
         f'"resource_schemas": {{\n{lines["resource"]}}},\n"data_source_schemas": {{\n{lines["data"]}}}}}}}}}\n'
     )
 

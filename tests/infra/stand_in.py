@@ -77,7 +77,7 @@ class Provider(grpc.GenericRpcHandler):
         return b""
 
     def _refuse(self, request, context):
-        # Not UNIMPLEMENTED, of which Terraform would not pass the words on.
+        # Terraform does not show the message of an UNIMPLEMENTED error.
         context.abort(
             grpc.StatusCode.FAILED_PRECONDITION, "the stand-in for azurerm knows schemas only: mock the provider"
         )
@@ -115,8 +115,8 @@ def _block(block: dict) -> bytes:
 
 def _attribute(name: str, attribute: dict) -> bytes:
     flags = {4: "required", 5: "optional", 6: "computed", 7: "sensitive", 9: "deprecated"}
-    said = b"".join(_number(field, True) for field, flag in flags.items() if attribute.get(flag))
-    return _bytes(1, name) + _bytes(2, json.dumps(attribute["type"])) + said
+    encoded_flags = b"".join(_number(field, True) for field, flag in flags.items() if attribute.get(flag))
+    return _bytes(1, name) + _bytes(2, json.dumps(attribute["type"])) + encoded_flags
 
 
 def _nested(name: str, nested: dict) -> bytes:

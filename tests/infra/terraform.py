@@ -1,4 +1,4 @@
-"""Terraform as the tests run it: on a copy of infra/, offline, with the real azurerm where it is installed."""
+"""Terraform for the tests: offline on a copy of infra/, with the real azurerm provider if it is installed."""
 
 import json
 import os
@@ -12,73 +12,83 @@ from tests.infra.stand_in import ADDRESS
 
 INFRA = Path(__file__).parents[2] / "infra"
 ENVIRONMENTS = ("dev", "test", "prod")
-SECONDS = 900  # a quarter of a minute on a quiet machine; nobody knows how busy this one is
+TIMEOUT_SECONDS = 900  # a command takes about 15 seconds, but much longer on a busy machine
 BINARY = shutil.which("terraform")
 
 
 class Terraform(NamedTuple):
-    """Terraform in a folder, with the environment that finds a provider."""
+    """Terraform in a folder, with environment variables to find a provider."""
 
     folder: Path
     environment: dict[str, str]
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run a command and return what it said, whether or not it failed."""
+        """Run a command and return the completed process, even if it failed."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "ARM_"))}
-        quiet = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}  # no look for newer versions over the network
+        quiet = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}  # no check for newer versions over the network
         return subprocess.run(
             [BINARY, *arguments],
             cwd=self.folder,
             env={**clean, **quiet, **self.environment},
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
 
     def inside(self, module: str) -> "Terraform":
-        """The same in a module below."""
+        """Return the Terraform of a submodule."""
         return self._replace(folder=self.folder / module)
 
     def events(self, *arguments: str) -> list[dict]:
-        """What `terraform test` says, an event a line."""
+        """Run `terraform test` and return its JSON events."""
         return [json.loads(line) for line in self("test", "-json", *arguments).stdout.splitlines()]
 
     def plan(self, environment: str, private: bool | None = None) -> dict:
-        """What an environment would be, in the form of `terraform show -json`; ids are those of the mocks."""
+        """Plan an environment with mocked ids, and return the plan in the format of `terraform show -json`.
+
+        Raises
+        ------
+        PlanFailed
+            If Terraform creates no plan.
+        """
         switch = [] if private is None else [f"-var=private={str(private).lower()}"]
         where = ["-test-directory=tests/environments", f"-var-file=env/{environment}.tfvars"]
         events = self.events("-verbose", *where, *switch)
         plans = [event["test_plan"] for event in events if event["type"] == "test_plan"]
-        said = [event["diagnostic"]["detail"] for event in events if event["type"] == "diagnostic"]
+        messages = [event["diagnostic"]["detail"] for event in events if event["type"] == "diagnostic"]
         if not plans:
-            raise Refused("\n".join(said))
+            raise PlanFailed("\n".join(messages))
         return plans[0]
 
 
-class Refused(Exception):
-    """Terraform made no plan; the message is its own."""
+class PlanFailed(Exception):
+    """Terraform created no plan. The message is Terraform's."""
 
 
-def copied(folder: Path, environment: dict[str, str]) -> Terraform:
-    """A copy of infra/ in a folder, ready to be changed and run."""
-    left_behind = shutil.ignore_patterns(".terraform*", "*.tfplan", "*.tfstate*", ".bin")
-    shutil.copytree(INFRA, folder, ignore=left_behind)
+def copy_infra(folder: Path, environment: dict[str, str]) -> Terraform:
+    """Copy infra/ into a folder, where it can be changed and run."""
+    ignored = shutil.ignore_patterns(".terraform*", "*.tfplan", "*.tfstate*", ".bin")
+    shutil.copytree(INFRA, folder, ignore=ignored)
     return Terraform(folder, environment)
 
 
-def installed() -> Path | None:
-    """Folder of providers that has the real azurerm, from `terraform init` in infra/ or in a place Terraform knows."""
-    places = [INFRA / ".terraform/providers", *map(Path, filter(None, [os.environ.get("TF_PLUGIN_CACHE_DIR")]))]
-    places += [Path.home() / ".terraform.d" / name for name in ("plugins", "plugin-cache")]
-    places += [Path("/usr/local/share/terraform/plugins"), Path("/usr/share/terraform/plugins")]
+def installed_providers() -> Path | None:
+    """Return the provider folder that contains the real azurerm provider, or None."""
+    folders = [INFRA / ".terraform/providers", *map(Path, filter(None, [os.environ.get("TF_PLUGIN_CACHE_DIR")]))]
+    folders += [Path.home() / ".terraform.d" / name for name in ("plugins", "plugin-cache")]
+    folders += [Path("/usr/local/share/terraform/plugins"), Path("/usr/share/terraform/plugins")]
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    found = (place for place in places if any(place.glob(f"{ADDRESS}/5.*/{platform.system().lower()}_{machine}/*")))
-    return next(found, None)
+    matches = (
+        folder for folder in folders if any(folder.glob(f"{ADDRESS}/5.*/{platform.system().lower()}_{machine}/*"))
+    )
+    return next(matches, None)
 
 
 def provider_in_use() -> str:
-    """The provider of this run's tests, in words."""
-    place = installed()
+    """Describe the provider that the tests use."""
+    folder = installed_providers()
     return (
-        f"the real azurerm, from {place}" if place else "the stand-in for azurerm (schema only: values are not checked)"
+        f"the real azurerm, from {folder}"
+        if folder
+        else "the stand-in for azurerm (schema only: values are not checked)"
     )

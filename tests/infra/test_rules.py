@@ -6,7 +6,7 @@ from tests.infra import terraform as tf
 from tests.infra.planned import Plan
 from tests.infra.rules import RULES
 
-# For each rule: where the mutant differs, what stands there, what the mutant has.
+# For each rule: the mutated file, the original text, the mutated text.
 MUTANTS = {
     "storage_keys_are_disabled": (
         "storage.tf",
@@ -87,7 +87,7 @@ def test_every_rule_has_a_mutant():
 
 
 def change(copy, name):
-    """Make a copy of infra/ the mutant of a rule."""
+    """Apply the mutation of a rule to a copy of infra/."""
     file, right, wrong = MUTANTS[name]
     path = copy.folder / file
     text = path.read_text()
@@ -95,7 +95,7 @@ def change(copy, name):
     path.write_text(text.replace(right, wrong))
 
 
-def test_every_rule_fails_on_the_mutant_of_all(copy):
+def test_every_rule_fails_on_the_combined_mutant(copy):
     for name in MUTANTS:
         change(copy, name)
     plan = Plan(copy.plan("prod"))
@@ -104,6 +104,6 @@ def test_every_rule_fails_on_the_mutant_of_all(copy):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
-def test_every_rule_fails_on_its_mutant_alone(copy, name):
+def test_every_rule_fails_on_its_own_mutant(copy, name):
     change(copy, name)
     assert list(RULES[name](Plan(copy.plan("prod"))))

@@ -6,12 +6,12 @@ import pytest
 
 from tests.infra import terraform as tf
 
-pytestmark = pytest.mark.timeout(tf.SECONDS)
+pytestmark = pytest.mark.timeout(tf.TIMEOUT_SECONDS)
 RUNS = {".": 62, "bootstrap": 10}
 
 
 def test_real_provider_is_installed():
-    if not tf.installed():
+    if not tf.installed_providers():
         pytest.skip(f"the tests of infra/ ran on {tf.provider_in_use()}; the real azurerm is not installed")
 
 
@@ -37,7 +37,7 @@ def test_every_run_passes(infra, module):
 @pytest.mark.parametrize("environment", tf.ENVIRONMENTS)
 def test_every_environment_plans_private_and_public(infra, environment, private):
     if environment == "prod" and not private:
-        with pytest.raises(tf.Refused, match="private must be true in prod"):
+        with pytest.raises(tf.PlanFailed, match="private must be true in prod"):
             infra.plan(environment, private)
     else:
         assert infra.plan(environment, private)["resource_changes"]
@@ -120,7 +120,7 @@ class TestStandIn:
         assert message in " ".join(re.sub(r"[│╷╵]", " ", result.stderr).split())
 
     def test_plan_is_refused_by_the_schema_only_stand_in(self, copy):
-        if tf.installed():
+        if tf.installed_providers():
             pytest.skip(f"the tests of infra/ ran on {tf.provider_in_use()}")
         for backend in copy.folder.glob("versions.tf"):
             backend.write_text(re.sub(r'  backend "azurerm" \{.*?\n  \}\n', "", backend.read_text(), flags=re.S))

@@ -15,11 +15,11 @@ from tests import workspaces
 from tests.workspaces import (
     NAME,
     ROWS,
-    hand_on,
     model_of,
     parameters_for,
     pipeline_in,
     preprocess,
+    publish,
     table,
     versions_of,
 )
@@ -31,7 +31,7 @@ quick = workspaces.quick
 trained = workspaces.trained
 
 HOOKS = ("load_data", "prepare_data", "split_data", "baseline", "training_function", "accept")
-STAGES = ("setup", "preprocess", "train", "automl", "evaluate", "deploy", "hand_on")
+STAGES = ("setup", "preprocess", "train", "automl", "evaluate", "deploy", "publish_outputs")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_from_the_table_to_production_by_hand_in_a_folder_with_an_odd_name(empty
     assert prepared.sizes.loc["read", "rows"] == ROWS
     pipeline = get_pipeline(**values)
     candidate = pipeline.train()
-    hand_on(pipeline, candidates=[candidate.run_id])
+    publish(pipeline, candidates=[candidate.run_id])
     assert candidate.scores.loc["roc_auc", "test rows"] > 0.8
     evaluation = get_pipeline(**values).evaluate()
     assert evaluation.promoted
@@ -100,21 +100,21 @@ class TestInputs:
         table(rows=300, seed=1).to_csv(prepared / "shop.csv", index=False)
         newer = preprocess(pipeline)
         assert newer.train_data != newest
-        assert pipeline._with_inputs("train_data").train_data == newer.train_data
+        assert pipeline._fill_inputs({"train_data": ""})["train_data"] == newer.train_data
 
     def test_one_that_is_given_is_kept(self, prepared):
-        assert pipeline_in(prepared, train_data="given")._with_inputs("train_data").train_data == "given"
+        assert pipeline_in(prepared, train_data="given")._fill_inputs({"train_data": ""})["train_data"] == "given"
 
     @pytest.mark.parametrize(
         ("stage", "name"), [("train", "train_data"), ("evaluate", "test_data"), ("deploy", "test_data")]
     )
     def test_where_none_was_handed_on_the_message_says_what_to_run(self, workspace, stage, name):
-        with pytest.raises(DataError, match=f"{name} is empty, and no earlier notebook of {NAME} has handed it on"):
+        with pytest.raises(DataError, match=f"{name} is empty, and no earlier notebook of {NAME} has published it"):
             getattr(pipeline_in(workspace), stage)()
 
     def test_candidates_of_other_training_rows_are_not_taken(self, trained):
         pipeline = pipeline_in(trained)
-        assert len(pipeline._with_inputs("candidates").candidates) == 1
+        assert len(pipeline._fill_inputs({"candidates": []})["candidates"]) == 1
         table(rows=300, seed=1).to_csv(trained / "shop.csv", index=False)
         preprocess(pipeline)
         with pytest.raises(DataError, match="candidates is empty"):
@@ -126,7 +126,7 @@ class TestHandOn:
         pipeline = pipeline_in(prepared)
         pipeline.preprocess()
         with pytest.raises(OutputError, match="score is nan"):
-            pipeline.hand_on(train_data="new", score=float("nan"))
+            pipeline.publish_outputs(train_data="new", score=float("nan"))
         assert pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data") != "new"
 
     def test_after_a_stage_that_failed_nothing_is_noted_at_its_run(self, prepared, monkeypatch):
@@ -134,7 +134,7 @@ class TestHandOn:
         monkeypatch.setattr(pipeline, "load_data", lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             pipeline.preprocess()
-        hand_on(pipeline, train_data="of nothing")
+        publish(pipeline, train_data="of nothing")
         assert pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data") != "of nothing"
 
 

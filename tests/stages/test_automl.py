@@ -8,7 +8,7 @@ from lib import metrics
 from lib.automl import LEADERBOARD, SearchResult
 from lib.backends.local.backend import LocalBackend
 from tests import workspaces
-from tests.workspaces import NAME, hand_on, model_of, pipeline_in
+from tests.workspaces import NAME, model_of, pipeline_in, publish
 
 # Fixtures.
 copy_after = workspaces.copy_after
@@ -47,7 +47,7 @@ def searched(prepared, monkeypatch):
         monkeypatch.setattr(LocalBackend, "search", lambda backend: FoundBefore(backend, warning))
         pipeline = pipeline_in(prepared)
         winner = pipeline.automl()
-        hand_on(pipeline, candidates=[winner.run_id])
+        publish(pipeline, candidates=[winner.run_id])
         return pipeline, winner
 
     return search

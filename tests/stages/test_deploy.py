@@ -6,7 +6,7 @@ from lib.errors import GateError
 from lib.pipelines.base import BasePipeline
 from lib.stages import deploy
 from tests import workspaces
-from tests.workspaces import NAME, hand_on, log_candidate, pipeline_in, versions_of
+from tests.workspaces import NAME, log_candidate, pipeline_in, publish, versions_of
 
 # Fixtures.
 copy_after = workspaces.copy_after
@@ -26,7 +26,7 @@ def test_with_nothing_in_production_nothing_is_deployed(trained):
 
 def test_the_reason_is_the_newest_decision(trained):
     pipeline = pipeline_in(trained, min_score=0.9999)
-    hand_on(pipeline, decision=pipeline.evaluate().decision)
+    publish(pipeline, decision=pipeline.evaluate().decision)
     with pytest.raises(GateError, match=r"linear .* does not reach min_score 0\.9999"):
         pipeline_in(trained).deploy()
 

@@ -12,7 +12,7 @@ from lib.parameters import Parameters
 from lib.pipelines.base import BasePipeline
 from lib.stages import train
 from tests import workspaces
-from tests.workspaces import NAME, hand_on, log_candidate, model_of, pipeline_in, preprocess
+from tests.workspaces import NAME, log_candidate, model_of, pipeline_in, preprocess, publish
 
 # Fixtures.
 copy_after = workspaces.copy_after
@@ -103,7 +103,7 @@ def test_importance_is_what_is_lost_whatever_the_direction(prepared, metric, dir
 def test_by_hand_the_candidates_of_two_functions_are_both_evaluated(trained):
     pipeline = pipeline_in(trained)
     log_candidate(pipeline, "by_size", "size")
-    hand_on(pipeline)
+    publish(pipeline)
     assert set(pipeline_in(trained).evaluate().table.index) == {"linear", "by_size"}
 
 

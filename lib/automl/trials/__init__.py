@@ -1,1 +1,1 @@
-"""Models tried in processes of their own: families, workers, and the blend of what they made."""
+"""The models of a search: families, the processes that fit them, and their blend."""

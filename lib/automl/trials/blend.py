@@ -1,7 +1,8 @@
-"""Models as one: the folds of a configuration, and a weighted blend of configurations."""
+"""Several models as one: the folds of a configuration, and a weighted blend of configurations."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,16 +13,16 @@ from lib.metrics import Predictions
 
 
 class Member(BaseEstimator):
-    """A model of some of the classes, answering for all of them.
+    """A model that was trained on some of the classes and predicts probabilities for all of them.
 
     Parameters
     ----------
-    model : estimator
-        Of the labels 0, 1, 2, ..., without a gap, or of numbers.
+    model : estimator or None
+        Trained on the labels 0, 1, 2, ... without gaps, or on numbers. None if only one class is present.
     present : sequence of int or None
-        Which classes those stand for; None for a regression.
+        Index of the class behind each label; None for a regression.
     classes : int
-        How many there are.
+        Number of all classes.
     """
 
     def __init__(self, model: Any, present: Sequence[int] | None, classes: int):
@@ -29,28 +30,27 @@ class Member(BaseEstimator):
         self.present = present
         self.classes = classes
 
-    def answer(self, F: np.ndarray) -> np.ndarray:
-        """Probabilities of shape (rows, classes), or numbers of shape (rows, 1)."""
+    def predict_outputs(self, features: np.ndarray) -> np.ndarray:
+        """Return probabilities of shape (rows, classes), or a regression's predictions of shape (rows, 1)."""
         if self.present is None:
-            return np.asarray(self.model.predict(F), dtype=float).reshape(-1, 1)
+            return np.asarray(self.model.predict(features), dtype=float).reshape(-1, 1)
+        probabilities = np.zeros((len(features), self.classes))
         if len(self.present) == 1:
-            return np.eye(self.classes)[np.full(len(F), self.present[0])]
-        found = np.asarray(self.model.predict_proba(F), dtype=float)
-        if len(self.present) == self.classes:
-            return found
-        whole = np.zeros((len(F), self.classes))
-        whole[:, self.present] = found
-        return whole
+            probabilities[:, self.present[0]] = 1
+        else:
+            probabilities[:, self.present] = self.model.predict_proba(features)
+        return probabilities
 
 
 class Blend(BaseEstimator):
-    """Weighted mean of what members say.
+    """Weighted mean of members.
 
     Parameters
     ----------
     members : list of Member
+        At least one.
     weights : list of float
-        Of each, adding up to 1.
+        One weight per member, with a sum of 1.
     """
 
     def __init__(self, members: list[Member], weights: list[float]):
@@ -58,61 +58,90 @@ class Blend(BaseEstimator):
         self.weights = weights
 
     def fit(self, X: Any, y: Any) -> Blend:
-        """Nothing: its members are fitted."""
+        """Do nothing: the members are fitted already."""
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def answer(self, F: np.ndarray) -> np.ndarray:
-        """Mean of the members' answers."""
-        return sum(weight * member.answer(F) for member, weight in zip(self.members, self.weights, strict=True))
+    def predict_outputs(self, features: np.ndarray) -> np.ndarray:
+        """Return the weighted mean of the members' outputs, of shape (rows, classes) or (rows, 1)."""
+        weighted = (
+            weight * member.predict_outputs(features) for member, weight in zip(self.members, self.weights, strict=True)
+        )
+        return functools.reduce(np.add, weighted)
 
 
 class BlendClassifier(ClassifierMixin, Blend):
-    """A blend that gives classes; ``classes_`` are set by whoever made the members."""
+    """A blend that predicts classes.
+
+    Parameters
+    ----------
+    members : list of Member
+    weights : list of float
+    classes : numpy.ndarray
+        All classes.
+    """
 
     def __init__(self, members: list[Member], weights: list[float], classes: np.ndarray):
         super().__init__(members, weights)
         self.classes = classes
         self.classes_ = classes
 
-    def predict_proba(self, F: np.ndarray) -> np.ndarray:
-        """Probabilities, one column for each of ``classes_``."""
-        found = np.clip(self.answer(F), 0, 1)
-        return found / found.sum(axis=1, keepdims=True)
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Return probabilities of shape (rows, classes)."""
+        probabilities = np.clip(self.predict_outputs(features), 0, 1)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """The class of the highest probability."""
-        return self.classes_[self.predict_proba(F).argmax(axis=1)]
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the most likely class of each row."""
+        return self.classes_[self.predict_proba(features).argmax(axis=1)]
 
 
 class BlendRegressor(RegressorMixin, Blend):
-    """A blend that gives numbers."""
+    """A blend that predicts numbers."""
 
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """Weighted mean of the members' numbers."""
-        return self.answer(F)[:, 0]
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the weighted mean of the members' predictions."""
+        return self.predict_outputs(features)[:, 0]
 
 
-def out_of_bag(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of what parts say of rows that they have left out; of a row that none has, what they say of the others.
+def make_blend(members: list[Member], weights: list[float], classes: np.ndarray | None) -> Blend:
+    """Return a blend for a classification, or for a regression if `classes` is None."""
+    if classes is None:
+        return BlendRegressor(members, weights)
+    return BlendClassifier(members, weights, classes)
+
+
+def average_out_of_bag(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Average the out-of-bag outputs of several bagged models.
 
     Parameters
     ----------
-    parts : sequence of ndarray of shape (rows, classes or 1)
-        NaN where a part has left nothing out.
+    parts : sequence of ndarray of shape (rows, outputs)
+        One array per model; NaN for rows that all of its trees were trained on.
+
+    Returns
+    -------
+    ndarray of shape (rows, outputs)
+        Rows without any output get the mean of all others.
+
+    Examples
+    --------
+    >>> average_out_of_bag([np.array([[1.0], [np.nan]]), np.array([[3.0], [np.nan]])]).tolist()
+    [[2.0], [2.0]]
     """
-    said = np.isfinite(parts)
-    count = said.sum(axis=0)
-    total = np.where(said, parts, 0).sum(axis=0)
-    return np.where(count, total / np.maximum(count, 1), total.sum(axis=0) / count.sum(axis=0))
+    is_present = np.isfinite(parts)
+    counts = is_present.sum(axis=0)
+    totals = np.where(is_present, parts, 0).sum(axis=0)
+    overall_mean = totals.sum(axis=0) / counts.sum(axis=0)
+    return np.where(counts, totals / np.maximum(counts, 1), overall_mean)
 
 
-def predictions(answers: np.ndarray, classes: np.ndarray | None, positive: Any) -> Predictions:
-    """Answers as metrics take them."""
+def make_predictions(outputs: np.ndarray, classes: np.ndarray | None, positive_class: Any) -> Predictions:
+    """Convert outputs of shape (rows, classes) or (rows, 1) to predictions for metrics."""
     if classes is None:
-        return Predictions(answers[:, 0])
-    clipped = np.clip(answers, 0, 1)
-    clipped = clipped / np.maximum(clipped.sum(axis=1, keepdims=True), 1e-12)
-    return Predictions(classes[clipped.argmax(axis=1)], clipped, classes, positive)
+        return Predictions(outputs[:, 0])
+    probabilities = np.clip(outputs, 0, 1)
+    probabilities = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
+    return Predictions(classes[probabilities.argmax(axis=1)], probabilities, classes, positive_class)

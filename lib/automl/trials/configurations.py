@@ -1,16 +1,17 @@
-"""A portfolio of configurations: families and settings, in the order in which they are tried.
+"""The portfolio of the default engine: configurations in the order in which they are tried.
 
 References
 ----------
-Those behind each family's first are close to some of the portfolio in Salinas and Erickson: TabRepo: a large scale
-repository of tabular model evaluations and its AutoML applications. AutoML 2024.
+Most configurations after the first of each family are close to some of the portfolio in Salinas and Erickson: TabRepo:
+a large scale repository of tabular model evaluations and its AutoML applications. AutoML 2024.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# In the order in which they are tried: each family once, then what adds most to what is there.
+# Family and hyperparameters. Each family comes once; then come the configurations that improve a blend of the earlier
+# ones most.
 PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lightgbm", {}),
     ("linear", {}),

@@ -1,4 +1,7 @@
-"""What families wrap around their models: features, scales and codes, without checks that cost a row time."""
+"""Wrappers around the models of families: encoders, target scales and category codes.
+
+They skip scikit-learn's input checks, which take longer for a single row than most models.
+"""
 
 from __future__ import annotations
 
@@ -9,48 +12,73 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 
-class Chain(BaseEstimator):
-    """Features, and a model on them; without scikit-learn's checks, which cost a row more than the model does."""
+class TransformedModel(BaseEstimator):
+    """A transformer followed by a model.
 
-    def __init__(self, features: Any, model: Any):
-        self.features = features
+    Parameters
+    ----------
+    transformer : transformer
+        Fitted.
+    model : estimator
+        Fitted on transformed features.
+    """
+
+    def __init__(self, transformer: Any, model: Any):
+        self.transformer = transformer
         self.model = model
 
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """What the model predicts."""
-        return np.asarray(self.model.predict(self.features.transform(F))).ravel()
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the model's predictions, of shape (rows,)."""
+        return np.asarray(self.model.predict(self.transformer.transform(features))).ravel()
 
-    def predict_proba(self, F: np.ndarray) -> np.ndarray:
-        """Probabilities of the model."""
-        return self.model.predict_proba(self.features.transform(F))
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Return the model's probabilities, of shape (rows, classes)."""
+        return self.model.predict_proba(self.transformer.transform(features))
 
 
-class Rescaled(BaseEstimator):
-    """A regression that learnt a centred and scaled target."""
+class RescaledRegressor(BaseEstimator):
+    """A regression that was fitted on a standardized target.
 
-    def __init__(self, model: Any, centre: float, scale: float):
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    mean : float
+        Mean of the target.
+    scale : float
+        Standard deviation of the target.
+    """
+
+    def __init__(self, model: Any, mean: float, scale: float):
         self.model = model
-        self.centre = centre
+        self.mean = mean
         self.scale = scale
 
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """Numbers on the target's own scale."""
-        return self.model.predict(F) * self.scale + self.centre
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return predictions on the original scale."""
+        return self.model.predict(features) * self.scale + self.mean
 
 
-class IntegerCodes(BaseEstimator):
-    """Numbers of levels as integers, -1 where missing, as CatBoost wants them."""
+class IntegerCategories(BaseEstimator):
+    """Transformer of category indices to integers, -1 if missing, as CatBoost requires them.
 
-    def __init__(self, places: Sequence[int]):
-        self.places = places
+    Parameters
+    ----------
+    positions : sequence of int
+        Positions of the categories among the features.
+    """
 
-    def transform(self, F: np.ndarray) -> Any:
-        """The same features, as a table where there are categories."""
-        if not self.places:
-            return F
+    def __init__(self, positions: Sequence[int]):
+        self.positions = positions
+
+    def transform(self, features: np.ndarray) -> Any:
+        """Return the features as a DataFrame with integers, or unchanged if there are no categories."""
+        if not self.positions:
+            return features
         import pandas as pd
 
-        frame = pd.DataFrame(F)
-        for place in self.places:
-            frame[place] = np.where(np.isnan(F[:, place]), -1, F[:, place]).astype(np.int64)
+        frame = pd.DataFrame(features)
+        for position in self.positions:
+            indices = features[:, position]
+            frame[position] = np.where(np.isnan(indices), -1, indices).astype(np.int64)
         return frame

@@ -1,4 +1,4 @@
-"""What answers where a search had no time for more."""
+"""The no-skill model that a search returns if there was no time for any other."""
 
 from __future__ import annotations
 
@@ -9,36 +9,41 @@ import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from lib import metrics
-from lib.automl import Result, SearchRequest, Trial
+from lib.automl import EngineResult, SearchRequest, Trial
 
 
-def prior(
+def no_skill_result(
     X: pd.DataFrame,
     y: np.ndarray,
     X_test: pd.DataFrame,
     request: SearchRequest,
     trials: Sequence[Trial],
     seconds: float,
-    why: str,
-) -> Result:
-    """The shares of the classes, or the mean, with a warning.
+    reason: str,
+) -> EngineResult:
+    """Return a model that always predicts the class shares or the mean of the target, with a warning.
 
     Parameters
     ----------
-    X, y, X_test
-        Rows of the search.
+    X : pandas.DataFrame
+        Training rows.
+    y : numpy.ndarray
+        Target of the training rows.
+    X_test : pandas.DataFrame
+        Test rows.
     request : SearchRequest
     trials : sequence of Trial
-        What was tried in vain.
+        The unsuccessful trials.
     seconds : float
-        Since the search began.
-    why : str
-        Beginning of the warning.
+        Time since the start of the search.
+    reason : str
+        Why there is no other model; the warning starts with it.
     """
     model = DummyClassifier(strategy="prior") if request.is_classification else DummyRegressor()
     model.fit(X, y)
     trial = Trial("prior", "prior", done_seconds=seconds, weight=1.0)
     trial.validation = np.arange(len(y)), metrics.predict(model, X, request.task, request.positive_class)
     trial.test = metrics.predict(model, X_test, request.task, request.positive_class)
-    warning = f"{why}: what is returned knows no more than the target's mean. Raise automl_budget_minutes."
-    return Result([*trials, trial], model, "prior", warning)
+    constant = "class shares" if request.is_classification else "mean"
+    warning = f"{reason}: the returned model always predicts the target's {constant}. Raise automl_budget_minutes."
+    return EngineResult([*trials, trial], model, "prior", warning)

@@ -1,8 +1,8 @@
-"""Families of models.
+"""Model families: functions ``(features, y, request) -> estimator`` that fit one model within a time limit.
 
-A family is a function ``(F, y, fit) -> estimator`` on encoded features, fitted within ``fit.until``. Labels are 0, 1,
-2, ... without a gap. Those that stop early look at the loss, whatever the metric is: by a ranking metric each fold
-would stop at a scale of its own, and what folds say could not be compared.
+The features are encoded, and class labels are 0, 1, 2, ... without gaps. Families that stop early use the loss instead
+of the primary metric: with a ranking metric, the folds' models would stop at different scales, and their predictions
+could not be compared.
 """
 
 from __future__ import annotations
@@ -15,43 +15,47 @@ from typing import Any
 
 import numpy as np
 
-from lib.automl.trials.estimators import Chain, IntegerCodes, Rescaled
+from lib.automl.trials.estimators import IntegerCategories, RescaledRegressor, TransformedModel
 from lib.automl.trials.forests import bagged_random_forest, extra_trees, random_forest
 
-PATIENCE = 40
-LARGE_TABLE_CELLS = 150_000
-MOST_NEIGHBOURS_ROWS = 60_000
-EPOCHS = 150
+EARLY_STOPPING_ROUNDS = 40
+LARGE_TABLE_VALUES = 150_000
+MAX_NEIGHBOURS_ROWS = 60_000
+MAX_EPOCHS, EARLY_STOPPING_EPOCHS = 150, 12
+MAX_BOOSTING_ROUNDS = 400  # of scikit-learn's histogram gradient boosting
+_ROUNDS_PER_STEP, _EARLY_STOPPING_STEPS = 20, 3
 
 
 @dataclass(frozen=True)
-class Fit:
-    """What a fit is told besides its rows.
+class FitRequest:
+    """The task and the limits of one fit.
 
     Attributes
     ----------
-    task : str
+    task : {"binary", "multiclass", "regression"}
     settings : dict
         Hyperparameters.
     rows : int
-        That it learns from.
-    F, y : ndarray
-        Rows to watch while it learns, for those that stop early.
+        Number of rows to fit on.
+    validation_features : ndarray of shape (validation rows, features)
+        Features of the rows that decide when to stop early.
+    validation_y : ndarray of shape (validation rows,)
+        Target of these rows.
     kinds : sequence of str
-        Of each feature: ``"category"``, ``"number"``, ``"text"`` or ``"date"``.
+        Kind of each feature: ``"category"``, ``"number"``, ``"text"`` or ``"date"``.
     seed : int
-    until : float
-        Of `time.monotonic`: from then on no further tree or epoch begins.
+    deadline : float
+        On the clock of `time.monotonic`; no tree or epoch starts after it.
     """
 
     task: str
     settings: dict[str, Any]
     rows: int
-    F: np.ndarray
-    y: np.ndarray
+    validation_features: np.ndarray
+    validation_y: np.ndarray
     kinds: Sequence[str]
     seed: int
-    until: float = field(default=float("inf"))
+    deadline: float = field(default=float("inf"))
 
     @property
     def is_classification(self) -> bool:
@@ -59,181 +63,215 @@ class Fit:
         return self.task != "regression"
 
     @property
-    def late(self) -> bool:
+    def is_overdue(self) -> bool:
         """Whether the time is up."""
-        return time.monotonic() > self.until
+        return time.monotonic() > self.deadline
 
     @property
-    def rate(self) -> float:
-        """A learning rate: on a large table fewer and larger steps, which a short search has the time for."""
-        return 0.05 if self.rows * len(self.kinds) < LARGE_TABLE_CELLS else 0.1
+    def learning_rate(self) -> float:
+        """Default learning rate; higher on large tables, where a short search has time for few trees."""
+        return 0.05 if self.rows * len(self.kinds) < LARGE_TABLE_VALUES else 0.1
 
     @property
     def categories(self) -> list[int]:
-        """Places of the categories."""
-        return [place for place, kind in enumerate(self.kinds) if kind == "category"]
+        """Positions of the categories among the features."""
+        return [position for position, kind in enumerate(self.kinds) if kind == "category"]
 
 
-def lightgbm(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """LightGBM, its categories as such."""
+def lightgbm(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+    """Fit LightGBM with native categories."""
     import lightgbm as lgb
 
-    def stop(env: Any) -> None:
-        if fit.late:
+    def stop_when_overdue(env: Any) -> None:
+        if request.is_overdue:
             raise lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
 
-    kind = lgb.LGBMClassifier if fit.is_classification else lgb.LGBMRegressor
-    # Many-against-many cuts of a dozen levels fit a small table by heart.
-    usual = {"n_estimators": 5000, "learning_rate": fit.rate, "max_cat_to_onehot": 16, "colsample_bytree": 0.7}
-    settings = {**usual, **fit.settings}
-    model = kind(random_state=fit.seed, n_jobs=1, verbosity=-1, subsample_freq=1, **settings)
-    loss = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
+    estimator = lgb.LGBMClassifier if request.is_classification else lgb.LGBMRegressor
+    defaults = {
+        "n_estimators": 5000,
+        "learning_rate": request.learning_rate,
+        "max_cat_to_onehot": 16,  # many-vs-many splits of a dozen categories overfit small tables
+        "colsample_bytree": 0.7,
+    }
+    model = estimator(
+        random_state=request.seed, n_jobs=1, verbosity=-1, subsample_freq=1, **{**defaults, **request.settings}
+    )
+    losses = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
     model.fit(
-        F,
+        features,
         y,
-        eval_X=fit.F,
-        eval_y=fit.y,
-        eval_metric=loss[_task(y, fit)],
-        categorical_feature=fit.categories or "auto",
-        callbacks=[lgb.early_stopping(PATIENCE, verbose=False), stop],
+        eval_X=request.validation_features,
+        eval_y=request.validation_y,
+        eval_metric=losses[_task_of_rows(y, request)],
+        categorical_feature=request.categories or "auto",
+        callbacks=[lgb.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False), stop_when_overdue],
     )
     return model
 
 
-def xgboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """XGBoost by histograms."""
+def xgboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+    """Fit XGBoost."""
     import xgboost as xgb
 
-    class Stop(xgb.callback.TrainingCallback):
+    class StopWhenOverdue(xgb.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            return fit.late
+            return request.is_overdue
 
-    loss = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
-    settings = {"n_estimators": 5000, "learning_rate": fit.rate, "max_depth": 6, **fit.settings}
-    kind = xgb.XGBClassifier if fit.is_classification else xgb.XGBRegressor
-    model = kind(
-        random_state=fit.seed,
+    losses = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
+    defaults = {"n_estimators": 5000, "learning_rate": request.learning_rate, "max_depth": 6}
+    estimator = xgb.XGBClassifier if request.is_classification else xgb.XGBRegressor
+    model = estimator(
+        random_state=request.seed,
         n_jobs=1,
-        early_stopping_rounds=PATIENCE,
-        eval_metric=loss[_task(y, fit)],
-        callbacks=[Stop()],
-        **settings,
+        early_stopping_rounds=EARLY_STOPPING_ROUNDS,
+        eval_metric=losses[_task_of_rows(y, request)],
+        callbacks=[StopWhenOverdue()],
+        **{**defaults, **request.settings},
     )
-    model.fit(F, y, eval_set=[(fit.F, fit.y)], verbose=False)
-    model.set_params(callbacks=None)  # it names this call's time
+    model.fit(features, y, eval_set=[(request.validation_features, request.validation_y)], verbose=False)
+    model.set_params(callbacks=None)  # a local class cannot be pickled
     return model
 
 
-def catboost(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """CatBoost, its categories as such."""
+def catboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+    """Fit CatBoost with native categories."""
     import catboost as cb
 
-    class Stop:
+    class StopWhenOverdue:
         def after_iteration(self, info: Any) -> bool:
-            return not fit.late
+            return not request.is_overdue
 
-    loss = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
-    kind = cb.CatBoostClassifier if fit.is_classification else cb.CatBoostRegressor
-    # Combinations of categories take several times as long, and add little.
-    usual = {"iterations": 5000, "learning_rate": fit.rate, "max_ctr_complexity": 1, "one_hot_max_size": 16}
-    settings = {**usual, **fit.settings}
-    model = kind(
-        random_seed=fit.seed,
+    losses = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
+    defaults = {
+        "iterations": 5000,
+        "learning_rate": request.learning_rate,
+        "max_ctr_complexity": 1,  # combinations of categories take far longer and add little
+        "one_hot_max_size": 16,
+    }
+    estimator = cb.CatBoostClassifier if request.is_classification else cb.CatBoostRegressor
+    model = estimator(
+        random_seed=request.seed,
         thread_count=1,
         allow_writing_files=False,
         verbose=False,
-        loss_function=loss[_task(y, fit)],
-        **settings,
+        loss_function=losses[_task_of_rows(y, request)],
+        **{**defaults, **request.settings},
     )
-    codes = IntegerCodes(fit.categories)
+    transformer = IntegerCategories(request.categories)
     model.fit(
-        codes.transform(F),
+        transformer.transform(features),
         y,
-        cat_features=fit.categories,
-        eval_set=(codes.transform(fit.F), fit.y),
-        early_stopping_rounds=PATIENCE,
+        cat_features=request.categories,
+        eval_set=(transformer.transform(request.validation_features), request.validation_y),
+        early_stopping_rounds=EARLY_STOPPING_ROUNDS,
         use_best_model=True,
-        callbacks=[Stop()],
+        callbacks=[StopWhenOverdue()],
     )
-    return Chain(codes, model)
+    return TransformedModel(transformer, model)
 
 
-def gradient_boosting(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """scikit-learn's histogram gradient boosting."""
+def gradient_boosting(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+    """Fit scikit-learn's histogram gradient boosting, some rounds at a time."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    kind = HistGradientBoostingClassifier if fit.is_classification else HistGradientBoostingRegressor
-    settings = {"learning_rate": 0.08, "max_features": 0.5, "l2_regularization": 1.0, **fit.settings}
-    model = kind(random_state=fit.seed, early_stopping=False, warm_start=True, **settings)
-    best, patience = (np.inf, 0), 3
-    step = 20
-    for rounds in range(step, 400 + step, step):
-        model.set_params(max_iter=rounds).fit(F, y)
-        loss = _loss(model, fit)
-        best = min(best, (loss, rounds))
-        if fit.late or rounds - best[1] >= patience * step:
+    estimator = HistGradientBoostingClassifier if request.is_classification else HistGradientBoostingRegressor
+    defaults = {"learning_rate": 0.08, "max_features": 0.5, "l2_regularization": 1.0}
+    model = estimator(
+        random_state=request.seed, early_stopping=False, warm_start=True, **{**defaults, **request.settings}
+    )
+    best_loss, best_rounds = np.inf, 0
+    for rounds in range(_ROUNDS_PER_STEP, MAX_BOOSTING_ROUNDS + _ROUNDS_PER_STEP, _ROUNDS_PER_STEP):
+        model.set_params(max_iter=rounds).fit(features, y)
+        loss = _validation_loss(model, request, request.validation_features, request.validation_y)
+        best_loss, best_rounds = min((best_loss, best_rounds), (loss, rounds))
+        if request.is_overdue or rounds - best_rounds >= _EARLY_STOPPING_STEPS * _ROUNDS_PER_STEP:
             break
-    model.set_params(warm_start=False, max_iter=best[1])
-    model._predictors = model._predictors[: best[1]]
+    model.set_params(warm_start=False, max_iter=best_rounds)
+    model._predictors = model._predictors[:best_rounds]
     return model
 
 
-def linear(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """Logistic or ridge regression on scaled and one-hot features."""
+def linear(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
+    """Fit logistic or ridge regression on scaled and one-hot features."""
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
-    features = _scaled(F, fit)
-    if fit.is_classification:
-        model = LogisticRegression(C=fit.settings.get("C", 1.0), max_iter=500)
+    transformer = _make_scaler(features, request)
+    if request.is_classification:
+        model = LogisticRegression(C=request.settings.get("C", 1.0), max_iter=500)
     else:
         model = RidgeCV(np.logspace(-2, 3, 12))
-    return Chain(features, _settled(model, features.fit_transform(F), y))
+    transformed = transformer.fit_transform(features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the score decides, even if the model has not converged
+        model.fit(transformed, y)
+    return TransformedModel(transformer, model)
 
 
-def neighbours(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """Nearest neighbours, the nearer the weightier."""
+def neighbours(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
+    """Fit nearest neighbours, weighted by distance."""
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-    if len(F) > MOST_NEIGHBOURS_ROWS:
-        raise ValueError(f"nearest neighbours of more than {MOST_NEIGHBOURS_ROWS:,} rows take too long to look for")
-    features = _scaled(F, fit)
-    kind = KNeighborsClassifier if fit.is_classification else KNeighborsRegressor
-    model = kind(weights="distance", **{"n_neighbors": 7, **fit.settings})
-    return Chain(features, model.fit(features.fit_transform(F), y))
+    if len(features) > MAX_NEIGHBOURS_ROWS:
+        raise ValueError(f"nearest neighbours are too slow with more than {MAX_NEIGHBOURS_ROWS:,} rows")
+    transformer = _make_scaler(features, request)
+    estimator = KNeighborsClassifier if request.is_classification else KNeighborsRegressor
+    model = estimator(weights="distance", **{"n_neighbors": 7, **request.settings})
+    return TransformedModel(transformer, model.fit(transformer.fit_transform(features), y))
 
 
-def neural_network(F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    """A perceptron with the weights of its best epoch on the watched rows."""
+def neural_network(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
+    """Fit a multilayer perceptron, and keep the weights of the epoch with the lowest validation loss."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    features = _scaled(F, fit)
-    X, watched = features.fit_transform(F), features.transform(fit.F)
-    settings = {"hidden_layer_sizes": (128, 64), "learning_rate_init": 2e-3, "alpha": 1e-4, **fit.settings}
-    kind = MLPClassifier if fit.is_classification else MLPRegressor
-    batch = int(np.clip(len(F) // 50, 16, 256))  # of one-hot features there is a sparse matrix, which has no length
-    model = kind(random_state=fit.seed, batch_size=batch, **settings)
-    centre, scale = (0.0, 1.0) if fit.is_classification else (y.mean(), y.std() or 1.0)
-    extra = {"classes": np.unique(y)} if fit.is_classification else {}
-    best, kept, since = np.inf, None, 0
-    for epoch in range(EPOCHS):
+    transformer = _make_scaler(features, request)
+    transformed = transformer.fit_transform(features)
+    validation_features = transformer.transform(request.validation_features)
+    defaults = {"hidden_layer_sizes": (128, 64), "learning_rate_init": 2e-3, "alpha": 1e-4}
+    estimator = MLPClassifier if request.is_classification else MLPRegressor
+    model = estimator(
+        random_state=request.seed,
+        batch_size=int(np.clip(len(features) // 50, 16, 256)),  # `transformed` may be sparse, which has no len()
+        **{**defaults, **request.settings},
+    )
+    if request.is_classification:
+        _fit_epochs(model, request, transformed, y, validation_features, request.validation_y)
+        return TransformedModel(transformer, model)
+    mean, scale = y.mean(), y.std() or 1.0
+    validation_y = (request.validation_y - mean) / scale
+    _fit_epochs(model, request, transformed, (y - mean) / scale, validation_features, validation_y)
+    return TransformedModel(transformer, RescaledRegressor(model, mean, scale))
+
+
+def _fit_epochs(
+    model: Any,
+    request: FitRequest,
+    features: Any,
+    y: np.ndarray,
+    validation_features: Any,
+    validation_y: np.ndarray,
+) -> None:
+    """Fit a perceptron epoch by epoch with a decaying learning rate, and restore the best weights."""
+    initial_rate = model.learning_rate_init
+    options = {"classes": np.unique(y)} if request.is_classification else {}
+    best_loss, best_weights, epochs_since_best = np.inf, None, 0
+    for epoch in range(MAX_EPOCHS):
         if epoch:
-            model._optimizer.learning_rate_init = settings["learning_rate_init"] * 0.97**epoch
-        model.partial_fit(X, y if fit.is_classification else (y - centre) / scale, **extra)
-        loss = _loss(model, fit, watched, (fit.y - centre) / scale if not fit.is_classification else None)
-        since += 1
-        if loss < best:
-            best, since = loss, 0
-            kept = [[part.copy() for part in parts] for parts in (model.coefs_, model.intercepts_)]
-        if fit.late or since >= 12:
+            model._optimizer.learning_rate_init = initial_rate * 0.97**epoch
+        model.partial_fit(features, y, **options)
+        loss = _validation_loss(model, request, validation_features, validation_y)
+        epochs_since_best += 1
+        if loss < best_loss:
+            best_loss, epochs_since_best = loss, 0
+            best_weights = [[layer.copy() for layer in layers] for layers in (model.coefs_, model.intercepts_)]
+        if request.is_overdue or epochs_since_best >= EARLY_STOPPING_EPOCHS:
             break
-    if kept is None:
-        raise ValueError("its loss is no number after the first epoch")
-    model.coefs_, model.intercepts_ = kept
-    del model._optimizer  # as large as the weights, and of no use any more
-    return Chain(features, model if fit.is_classification else Rescaled(model, centre, scale))
+    if best_weights is None:
+        raise ValueError("the loss is not finite after the first epoch")
+    model.coefs_, model.intercepts_ = best_weights
+    del model._optimizer  # it is as large as the weights, and not needed to predict
 
 
-FITS: dict[str, Callable[[np.ndarray, np.ndarray, Fit], Any]] = {
+FIT_FUNCTIONS: dict[str, Callable[[np.ndarray, np.ndarray, FitRequest], Any]] = {
     "lightgbm": lightgbm,
     "extra_trees": extra_trees,
     "catboost": catboost,
@@ -244,34 +282,27 @@ FITS: dict[str, Callable[[np.ndarray, np.ndarray, Fit], Any]] = {
     "neighbours": neighbours,
     "gradient_boosting": gradient_boosting,
 }
-# Those that need no rows beside those they learn from: they return what they say of each row without it, too.
-BAGGED: dict[str, Callable[[np.ndarray, np.ndarray, Fit], tuple[Any, np.ndarray]]] = {
+# Families that can be fitted on all rows, because they also return out-of-bag outputs to compare them on.
+BAGGED_FIT_FUNCTIONS: dict[str, Callable[[np.ndarray, np.ndarray, FitRequest], tuple[Any, np.ndarray]]] = {
     "random_forest": bagged_random_forest,
 }
 
 
-def _scaled(F: np.ndarray, fit: Fit) -> Any:
-    """What `TableEncoder` does for linear models, on features it has encoded for trees."""
+def _make_scaler(features: np.ndarray, request: FitRequest) -> Any:
+    """Return the transformer that `TableEncoder` uses for linear models, for features encoded for trees."""
     from lib.training.features.transformers import make_linear_transformer
 
-    return make_linear_transformer(fit.kinds, "passthrough", F, {})
+    return make_linear_transformer(request.kinds, "passthrough", features, {})
 
 
-def _settled(model: Any, X: np.ndarray, y: np.ndarray) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a model that has not converged is judged by its score
-        return model.fit(X, y)
-
-
-def _loss(model: Any, fit: Fit, F: np.ndarray | None = None, y: np.ndarray | None = None) -> float:
-    """Log loss or mean squared error on the watched rows."""
-    F, y = fit.F if F is None else F, fit.y if y is None else y
-    if not fit.is_classification:
-        return float(np.mean((model.predict(F) - y) ** 2))
-    probabilities = np.clip(model.predict_proba(F), 1e-6, 1)
+def _validation_loss(model: Any, request: FitRequest, features: Any, y: np.ndarray) -> float:
+    """Return log loss or mean squared error."""
+    if not request.is_classification:
+        return float(np.mean((model.predict(features) - y) ** 2))
+    probabilities = np.clip(model.predict_proba(features), 1e-6, 1)
     return float(-np.log(probabilities[np.arange(len(y)), y]).mean())
 
 
-def _task(y: np.ndarray, fit: Fit) -> str:
-    """Task that these rows pose: of a rare class a fold may have none."""
-    return fit.task if fit.task == "regression" or len(np.unique(y)) > 2 else "binary"
+def _task_of_rows(y: np.ndarray, request: FitRequest) -> str:
+    """Return the task of these rows: a fold of a multiclass table may contain only two classes."""
+    return request.task if request.task == "regression" or len(np.unique(y)) > 2 else "binary"

@@ -1,4 +1,4 @@
-"""Which rows a model is compared on: folds, or a part that is held out."""
+"""The rows on which models are compared: cross-validation folds or a held-out part."""
 
 from __future__ import annotations
 
@@ -9,52 +9,71 @@ from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSpl
 
 from lib.automl import SearchRequest
 
-# Folds let each row be learnt from and be predicted unseen; where there is no time for three, some rows are held out.
-_USUAL_FOLDS, _FEWEST_FOLDS, HELD_OUT = 5, 3, 0.12
-# On a small table a model of more of the rows is worth more than another model.
-_MOST_FOLDS, _AFFORDABLE_FOR_MOST = 8, 40
-# What the first and best configurations take together for a feature of a row, and class, in each fold.
-_SECONDS_A_CELL = 4.5e-5
+# With folds, every row is used to train and to compare. If there is no time for three, some rows are held out instead.
+_DEFAULT_FOLDS, _MIN_FOLDS, HELD_OUT_SHARE = 5, 3, 0.12
+# With plenty of time, as on a small table, more folds help more than more models: each model trains on more rows.
+_MAX_FOLDS, _MIN_AFFORDABLE_FOR_MAX_FOLDS = 8, 40
+# Seconds that the first, best configurations need in each fold, per row, feature and class.
+_SECONDS_PER_VALUE = 4.5e-5
+HELD_OUT, ALWAYS_TRAINED = 0, -1
 
 
-def of_rows(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> np.ndarray:
-    """Fold of each row; -1 for rows that all models learn from, where one part is held out.
+def assign_folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> np.ndarray:
+    """Assign each row to the fold in which it is held out.
 
     Parameters
     ----------
     labels : ndarray of shape (rows,)
-        Numbers of the classes, or a regression's target.
+        Class indices, or a regression's target.
     features : int
+        Number of features.
     core_seconds : float
-        Of one core, that all models together may take.
+        Time for all models, in seconds of one core.
     request : SearchRequest
+
+    Returns
+    -------
+    ndarray of shape (rows,)
+        Number of the fold; `ALWAYS_TRAINED` for rows that are never held out.
     """
     count = request.folds
     if not count and not request.validation_fraction:
-        classes = labels.max() + 1 if request.task == "multiclass" else 1
-        affordable = core_seconds / (_SECONDS_A_CELL * len(labels) * features * classes)
-        count = _MOST_FOLDS if affordable > _AFFORDABLE_FOR_MOST else min(_USUAL_FOLDS, int(affordable))
-        count = count if count >= _FEWEST_FOLDS else 0
-    # No class has to be in each fold, but one has.
+        count = _affordable_folds(labels, features, core_seconds, request)
+    # At least one class must have a row in every fold.
     count = min(count, np.bincount(labels).max() if request.is_classification else len(labels))
     if count < 2:
-        return held_out(labels, request.validation_fraction or HELD_OUT, request)
+        return hold_out(labels, request.validation_fraction or HELD_OUT_SHARE, request)
     splitter = (StratifiedKFold if request.is_classification else KFold)(count, shuffle=True, random_state=request.seed)
-    found = np.full(len(labels), -1)
+    folds = np.full(len(labels), ALWAYS_TRAINED)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        for number, (_, fold) in enumerate(splitter.split(found, labels)):
-            found[fold] = number
-    return found
+        for fold, (_, rows) in enumerate(splitter.split(folds, labels)):
+            folds[rows] = fold
+    return folds
 
 
-def held_out(labels: np.ndarray, share: float, request: SearchRequest) -> np.ndarray:
-    """0 for rows that are held out, of each class its share where that can be; -1 for the others."""
-    found = np.full(len(labels), -1)
+def _affordable_folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> int:
+    """Return the number of folds for which there is time; 0 if there is time for less than `_MIN_FOLDS`."""
+    classes = labels.max() + 1 if request.task == "multiclass" else 1
+    affordable = core_seconds / (_SECONDS_PER_VALUE * len(labels) * features * classes)
+    if affordable > _MIN_AFFORDABLE_FOR_MAX_FOLDS:
+        return _MAX_FOLDS
+    return min(_DEFAULT_FOLDS, int(affordable)) if affordable >= _MIN_FOLDS else 0
+
+
+def hold_out(labels: np.ndarray, share: float, request: SearchRequest) -> np.ndarray:
+    """Hold out a share of the rows, stratified by class if each class has enough rows.
+
+    Returns
+    -------
+    ndarray of shape (rows,)
+        `HELD_OUT` or `ALWAYS_TRAINED`.
+    """
+    folds = np.full(len(labels), ALWAYS_TRAINED)
     count = max(1, round(share * len(labels)))
-    chosen = np.random.default_rng(request.seed).permutation(len(labels))[:count]
+    rows = np.random.default_rng(request.seed).permutation(len(labels))[:count]
     if request.is_classification and np.bincount(labels).min() > 1 and count > labels.max():
         splitter = StratifiedShuffleSplit(1, test_size=count, random_state=request.seed)
-        chosen = next(splitter.split(found, labels))[1]
-    found[chosen] = 0
-    return found
+        rows = next(splitter.split(folds, labels))[1]
+    folds[rows] = HELD_OUT
+    return folds

@@ -1,4 +1,4 @@
-"""Forests: each tree leaves out some rows, so that one may learn from all and be compared on all.
+"""Random forests, which can be compared on their own training rows: each tree leaves some rows out.
 
 References
 ----------
@@ -7,6 +7,7 @@ Breiman: Out-of-bag estimation. Technical report, University of California at Be
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,70 +15,79 @@ import sklearn.ensemble
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
-    from lib.automl.trials.families import Fit
+    from lib.automl.trials.families import FitRequest
 
-TREES, _STEP = 100, 10
+MAX_TREES, _TREES_PER_STEP = 100, 10
 
 
 class Forest(BaseEstimator):
-    """The trees of a forest, asked one after the other: handing each to a thread takes far longer for one row."""
+    """The trees of a scikit-learn forest, evaluated without threads, which take longer to start for a single row.
+
+    Parameters
+    ----------
+    trees : list of sklearn.tree._tree.Tree
+    """
 
     def __init__(self, trees: list[Any]):
         self.trees = trees
 
-    def predict_proba(self, F: np.ndarray) -> np.ndarray:
-        """Mean of the shares of the classes in each tree's leaf."""
-        rows = np.asarray(F, dtype=np.float32)
-        return sum(tree.predict(rows) for tree in self.trees) / len(self.trees)
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Return the mean of the trees' class shares, of shape (rows, classes)."""
+        rows = np.asarray(features, dtype=np.float32)
+        return functools.reduce(np.add, (tree.predict(rows) for tree in self.trees)) / len(self.trees)
 
-    def predict(self, F: np.ndarray) -> np.ndarray:
-        """Mean of the leaves' means."""
-        return self.predict_proba(F).ravel()
-
-
-def random_forest(F: np.ndarray, y: np.ndarray, fit: Fit) -> Forest:
-    """A forest, grown until the time is up."""
-    return _forest(_grown("RandomForest", F, y, fit))
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the mean of the trees' predictions, for a regression."""
+        return self.predict_proba(features).ravel()
 
 
-def extra_trees(F: np.ndarray, y: np.ndarray, fit: Fit) -> Forest:
-    """A forest with random cuts, grown until the time is up."""
-    return _forest(_grown("ExtraTrees", F, y, fit))
+def random_forest(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Forest:
+    """Fit a random forest within the time limit."""
+    return _to_forest(_fit_forest("RandomForest", features, y, request))
 
 
-def bagged_random_forest(F: np.ndarray, y: np.ndarray, fit: Fit) -> tuple[Forest, np.ndarray]:
-    """A forest, and what its trees say of the rows they have not drawn."""
-    model = _grown("RandomForest", F, y, fit)
-    return _forest(model), _left_out(model, F)
+def extra_trees(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Forest:
+    """Fit extremely randomized trees within the time limit."""
+    return _to_forest(_fit_forest("ExtraTrees", features, y, request))
 
 
-def _grown(kind: str, F: np.ndarray, y: np.ndarray, fit: Fit) -> Any:
-    trees = fit.settings.get("n_estimators", TREES)
-    # Classes gain by leaves of several rows, numbers by trees that look at more and go on to single ones.
-    usual = {"max_features": 0.4, "min_samples_leaf": 2} if fit.is_classification else {"max_features": 0.75}
-    kind = getattr(sklearn.ensemble, kind + ("Classifier" if fit.is_classification else "Regressor"))
-    model = kind(random_state=fit.seed, n_jobs=1, warm_start=True, **{**usual, **fit.settings})
-    for grown in range(_STEP, trees + _STEP, _STEP):
-        model.set_params(n_estimators=grown).fit(F, y)
-        if fit.late:
+def bagged_random_forest(features: np.ndarray, y: np.ndarray, request: FitRequest) -> tuple[Forest, np.ndarray]:
+    """Fit a random forest, and return it with its out-of-bag outputs of shape (rows, classes or 1)."""
+    model = _fit_forest("RandomForest", features, y, request)
+    return _to_forest(model), _predict_out_of_bag(model, features)
+
+
+def _fit_forest(name: str, features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+    """Add trees step by step until all are fitted or the time is up."""
+    max_trees = request.settings.get("n_estimators", MAX_TREES)
+    # Classifications gain from leaves with several rows; regressions from more features per split and deep trees.
+    defaults: dict[str, Any] = {"max_features": 0.75}
+    if request.is_classification:
+        defaults = {"max_features": 0.4, "min_samples_leaf": 2}
+    estimator = getattr(sklearn.ensemble, name + ("Classifier" if request.is_classification else "Regressor"))
+    model = estimator(random_state=request.seed, n_jobs=1, warm_start=True, **{**defaults, **request.settings})
+    for trees in range(_TREES_PER_STEP, max_trees + _TREES_PER_STEP, _TREES_PER_STEP):
+        model.set_params(n_estimators=trees).fit(features, y)
+        if request.is_overdue:
             break
     return model
 
 
-def _forest(model: Any) -> Forest:
-    return Forest([one.tree_ for one in model.estimators_])
+def _to_forest(model: Any) -> Forest:
+    return Forest([estimator.tree_ for estimator in model.estimators_])
 
 
-def _left_out(model: Any, F: np.ndarray) -> np.ndarray:
-    """What is said of each row by the trees that have not drawn it; NaN where all have."""
-    rows = np.asarray(F, dtype=np.float32)
-    total, count = 0.0, np.zeros((len(rows), 1))
-    for one, drawn in zip(model.estimators_, model.estimators_samples_, strict=True):
-        unseen = np.ones(len(rows), dtype=bool)
-        unseen[drawn] = False
-        count[unseen] += 1
-        said = one.tree_.predict(rows)
-        said[~unseen] = 0
-        total = total + said
+def _predict_out_of_bag(model: Any, features: np.ndarray) -> np.ndarray:
+    """Return the mean output of those trees that were not trained on a row; NaN if all were."""
+    rows = np.asarray(features, dtype=np.float32)
+    total: np.ndarray | float = 0.0
+    count = np.zeros((len(rows), 1))
+    for estimator, trained_rows in zip(model.estimators_, model.estimators_samples_, strict=True):
+        is_out_of_bag = np.ones(len(rows), dtype=bool)
+        is_out_of_bag[trained_rows] = False
+        count[is_out_of_bag] += 1
+        outputs = estimator.tree_.predict(rows)
+        outputs[~is_out_of_bag] = 0
+        total = total + outputs
     with np.errstate(invalid="ignore"):
         return total / count

@@ -1,4 +1,4 @@
-"""How long a model takes to answer one row."""
+"""Measurement of a model's latency."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import statistics
 import time
 from collections.abc import Callable
 
-_TIMES, _MOST_SECONDS = 5, 0.3
+_MAX_CALLS, _MAX_SECONDS = 5, 0.3
 
 
-def row_milliseconds(answer: Callable[[], object]) -> float:
-    """Milliseconds of a call that answers one row: the median of a few."""
+def measure_row_ms(predict_row: Callable[[], object]) -> float:
+    """Return the median duration, in milliseconds, of a few calls that predict one row."""
     seconds: list[float] = []
-    while len(seconds) < _TIMES and sum(seconds) <= _MOST_SECONDS:
-        begun = time.perf_counter()
-        answer()
-        seconds.append(time.perf_counter() - begun)
+    while len(seconds) < _MAX_CALLS and sum(seconds) <= _MAX_SECONDS:
+        started = time.perf_counter()
+        predict_row()
+        seconds.append(time.perf_counter() - started)
     return statistics.median(seconds) * 1000

@@ -1,9 +1,9 @@
-"""Which models are blended, and with what weights: greedy ensemble selection, on bags of rows and models.
+"""The models of a blend and their weights: greedy ensemble selection, bagged over rows and models.
 
 References
 ----------
-Caruana, Niculescu-Mizil, Crew and Ksikes: Ensemble selection from libraries of models. ICML 2004 (bags of models,
-against overfitting; here rows are drawn too, and of a few models none is left out).
+Caruana, Niculescu-Mizil, Crew and Ksikes: Ensemble selection from libraries of models. ICML 2004. They use bags of
+models against overfitting; here, the bags also sample rows, and keep all models if there are few.
 """
 
 from __future__ import annotations
@@ -11,135 +11,173 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lib.automl.trials.blend import predictions
+from lib.automl.trials.blend import make_predictions
 from lib.metrics import Metric, Predictions
 
-BAGS, SHARE_OF_ROWS, SHARE_OF_MODELS, MANY_MODELS = 16, 0.6, 0.7, 10
-ROUNDS = 40
-MOST_ROWS = 10_000
-# What a bag must gain for another model to be worth its time: less is luck.
-LEAST_GAIN = 1e-5
-# Of the greatest weight: with less a model is not worth the time that it takes for a row.
-LEAST_WEIGHT = 0.2
+BAGS, ROW_SHARE_PER_BAG, MODEL_SHARE_PER_BAG = 16, 0.6, 0.7
+MIN_MODELS_TO_SAMPLE = 10
+MAX_ROUNDS = 40
+MAX_ROWS = 10_000
+# A model that improves a bag by less than this is not added: the gain is due to chance.
+MIN_RELATIVE_GAIN = 1e-5
+# Models with less than this share of the greatest weight are dropped, because they slow down every prediction.
+MIN_RELATIVE_WEIGHT = 0.2
+
+# A score and a tie-breaker, both the higher the better.
+Score = tuple[float, float]
 
 
-def weights(
-    answers: Mapping[str, np.ndarray],
-    y: np.ndarray,
-    metric: Metric,
-    classes: np.ndarray | None,
-    positive: Any,
-    latency: Mapping[str, float],
-    most_latency: float | None,
-    until: float,
-    seed: int,
+@dataclass(frozen=True)
+class SelectionTask:
+    """The rows on which models are compared, and how.
+
+    Attributes
+    ----------
+    y : ndarray of shape (rows,)
+        Target.
+    metric : Metric
+        The primary metric.
+    classes : ndarray or None
+        All classes; None for a regression.
+    positive_class : object
+        Positive class of a binary task.
+    """
+
+    y: np.ndarray
+    metric: Metric
+    classes: np.ndarray | None
+    positive_class: Any
+
+    def score_by_metric(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
+        """Score outputs for some rows by the metric; the loss breaks ties."""
+        predictions = make_predictions(outputs, self.classes, self.positive_class)
+        sign = 1.0 if self.metric.greater_is_better else -1.0
+        return sign * self.metric.score(self.y[rows], predictions), -self._loss(predictions, rows)
+
+    def score_by_loss(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
+        """Score outputs for some rows by the loss."""
+        return -self._loss(make_predictions(outputs, self.classes, self.positive_class), rows), 0.0
+
+    def _loss(self, predictions: Predictions, rows: np.ndarray) -> float:
+        """Return log loss or mean squared error."""
+        truth = self.y[rows]
+        if self.classes is None or predictions.probabilities is None:
+            return float(np.mean((predictions.labels - truth) ** 2))
+        class_indices = np.searchsorted(self.classes, truth)
+        probabilities = predictions.probabilities[np.arange(len(truth)), class_indices]
+        return float(-np.log(np.clip(probabilities, 1e-9, 1)).mean())
+
+
+@dataclass(frozen=True)
+class SelectionLimits:
+    """The limits of a blend and of the time to select it.
+
+    Attributes
+    ----------
+    row_ms : mapping of str to float
+        Milliseconds to predict one row, by model.
+    max_row_ms : float or None
+        Maximum for the blend; None means no limit.
+    deadline : float
+        On the clock of `time.monotonic`; no round starts after it.
+    """
+
+    row_ms: Mapping[str, float]
+    max_row_ms: float | None
+    deadline: float
+
+    def allow(self, models: Collection[str]) -> bool:
+        """Return whether these models together are fast enough."""
+        return self.max_row_ms is None or sum(self.row_ms[name] for name in models) <= self.max_row_ms
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self.deadline
+
+
+def select_weights(
+    outputs: Mapping[str, np.ndarray], task: SelectionTask, limits: SelectionLimits, seed: int
 ) -> dict[str, float]:
-    """Weights of a blend: the mean of what is chosen on all rows, and on some of them as often as there is time.
+    """Select the models of a blend, and return their weights.
 
-    Every second bag goes by the loss: of a small table it says more than a metric of ranks or of right classes.
+    The first bag contains all rows and models, the others samples of them. The weights are averaged over the bags.
+    Every second bag compares by loss, which on a small table is less noisy than a metric of ranks or correct classes.
 
     Parameters
     ----------
-    answers : mapping of str to ndarray of shape (rows, classes or 1)
-        By model: what it says of rows it has not seen.
-    y : ndarray of shape (rows,)
-    metric : Metric
-    classes : ndarray or None
-    positive : object
-    latency : mapping of str to float
-        By model: what one row takes, in milliseconds.
-    most_latency : float or None
-        What one row may take in all.
-    until : float
-        Of `time.monotonic`: no further round begins then.
+    outputs : mapping of str to ndarray of shape (rows, classes or 1)
+        By model: outputs for rows on which it was not trained.
+    task : SelectionTask
+    limits : SelectionLimits
     seed : int
-        Of what is drawn.
+        Seed of the samples.
 
     Returns
     -------
     dict of str to float
-        By model, adding up to 1; one model where none helps it.
+        Weights by model, with a sum of 1; a single model if none improves it.
     """
     rng = np.random.default_rng(seed)
-    rows = np.arange(len(y))
-    if len(y) > MOST_ROWS:
-        rows = np.sort(rng.choice(rows, MOST_ROWS, replace=False))
-    sign = 1.0 if metric.greater_is_better else -1.0
-
-    def by_metric(blend: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-        found = predictions(blend, classes, positive)
-        return sign * metric.score(truth, found), -_loss(found, truth, classes)
-
-    def by_loss(blend: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-        return -_loss(predictions(blend, classes, positive), truth, classes), 0.0
-
-    fits = partial(_fits, latency=latency, most_latency=most_latency)
-    found = dict.fromkeys(answers, 0.0)
+    all_rows = np.arange(len(task.y))
+    if len(all_rows) > MAX_ROWS:
+        all_rows = np.sort(rng.choice(all_rows, MAX_ROWS, replace=False))
+    weights = dict.fromkeys(outputs, 0.0)
     for bag in range(BAGS):
-        if bag and time.monotonic() > until:
+        if bag and limits.is_overdue:
             break
-        some = rng.choice(rows, math.ceil(SHARE_OF_ROWS * len(rows)), replace=False) if bag else rows
-        drawn = list(answers)
-        if bag and len(drawn) >= MANY_MODELS:
-            drawn = rng.choice(drawn, math.ceil(SHARE_OF_MODELS * len(drawn)), replace=False).tolist()
-        judge = partial(by_loss if bag % 2 else by_metric, truth=y[some])
-        chosen = _greedy({name: answers[name][some] for name in drawn}, judge, fits, until)
-        for name in chosen:
-            found[name] += 1 / len(chosen)
-    return _pruned(found, fits)
+        rows = rng.choice(all_rows, math.ceil(ROW_SHARE_PER_BAG * len(all_rows)), replace=False) if bag else all_rows
+        models = list(outputs)
+        if bag and len(models) >= MIN_MODELS_TO_SAMPLE:
+            models = rng.choice(models, math.ceil(MODEL_SHARE_PER_BAG * len(models)), replace=False).tolist()
+        score = partial(task.score_by_loss if bag % 2 else task.score_by_metric, rows=rows)
+        selected = _select_greedily({name: outputs[name][rows] for name in models}, score, limits)
+        for name in selected:
+            weights[name] += 1 / len(selected)
+    return _prune(weights, limits)
 
 
-def _greedy(
-    answers: Mapping[str, np.ndarray],
-    judge: Callable[[np.ndarray], tuple[float, float]],
-    fits: Callable[[Collection[str]], bool],
-    until: float,
+def _select_greedily(
+    outputs: Mapping[str, np.ndarray], score: Callable[[np.ndarray], Score], limits: SelectionLimits
 ) -> list[str]:
-    """Names of models, with replacement: whichever helps most, until none does."""
-    chosen: list[str] = []
-    total, best = 0.0, None
-    for _ in range(ROUNDS):
-        scored = {}
-        for name in answers:
-            if chosen and not fits({*chosen, name}):
+    """Add the model that improves the blend most, with replacement, until none improves it."""
+    selected: list[str] = []
+    total: np.ndarray | float = 0.0
+    best_score: Score | None = None
+    while len(selected) < MAX_ROUNDS:
+        scores = {}
+        for name in outputs:
+            if selected and not limits.allow({*selected, name}):
                 continue
-            scored[name] = judge((total + answers[name]) / (len(chosen) + 1))
-            if chosen and time.monotonic() > until:
+            scores[name] = score((total + outputs[name]) / (len(selected) + 1))
+            if selected and limits.is_overdue:
                 break
-        name = max(scored, key=lambda one: scored[one])
-        if best is not None and scored[name] <= (best[0] + LEAST_GAIN * abs(best[0]), best[1]):
+        if not scores:
+            break  # the first model alone exceeds the latency limit
+        best = max(scores, key=lambda name: scores[name])
+        if best_score is not None:
+            required = best_score[0] + MIN_RELATIVE_GAIN * abs(best_score[0])
+            if scores[best] <= (required, best_score[1]):
+                break
+        best_score = scores[best]
+        selected.append(best)
+        total = total + outputs[best]
+        if limits.is_overdue:
             break
-        best = scored[name]
-        chosen.append(name)
-        total = total + answers[name]
-        if time.monotonic() > until:
-            break
-    return chosen
+    return selected
 
 
-def _fits(names: Collection[str], latency: Mapping[str, float], most_latency: float | None) -> bool:
-    """Whether such models together are quick enough."""
-    return most_latency is None or sum(latency[name] for name in names) <= most_latency
-
-
-def _pruned(found: Mapping[str, float], fits: Callable[[Collection[str]], bool]) -> dict[str, float]:
-    """Weights adding up to 1, without models that add next to nothing, or more time than there is."""
-    kept = sorted((name for name in found if found[name] > 0), key=lambda name: -found[name])
-    least = LEAST_WEIGHT * found[kept[0]]
-    while len(kept) > 1 and (found[kept[-1]] < least or not fits(kept)):
+def _prune(weights: Mapping[str, float], limits: SelectionLimits) -> dict[str, float]:
+    """Drop models of small weight, and then models until the blend is fast enough; scale the sum to 1."""
+    kept = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
+    min_weight = MIN_RELATIVE_WEIGHT * weights[kept[0]]
+    while len(kept) > 1 and (weights[kept[-1]] < min_weight or not limits.allow(kept)):
         kept.pop()
-    total = sum(found[name] for name in kept)
-    return {name: found[name] / total for name in kept}
-
-
-def _loss(found: Predictions, truth: np.ndarray, classes: np.ndarray | None) -> float:
-    """Log loss or squared error: what decides between blends of one score."""
-    if classes is None:
-        return float(np.mean((found.labels - truth) ** 2))
-    places = np.searchsorted(classes, truth)
-    return float(-np.log(np.clip(found.probabilities[np.arange(len(truth)), places], 1e-9, 1)).mean())
+    total = sum(weights[name] for name in kept)
+    return {name: weights[name] / total for name in kept}

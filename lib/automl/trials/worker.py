@@ -167,10 +167,7 @@ def encode(task: Encode, folder: Path) -> Encoded:
     np.save(folder / "train.npy", features)
     np.save(folder / "test.npy", test_features)
     (folder / "encoder.pkl").write_bytes(pickle.dumps(encoder))
-    column_kinds = [column.kind for column in encoder.columns_.values() for _ in column.parts]
-    kinds = [kind for kind in column_kinds if kind != "code"]
-    kinds += ["number"] * (features.shape[1] - len(kinds))  # the mean target of each category of a code
-    (folder / "kinds.pkl").write_bytes(pickle.dumps(kinds))
+    (folder / "kinds.pkl").write_bytes(pickle.dumps(encoder.feature_kinds()))
     core = (time.process_time() - cpu_started) / max(time.perf_counter() - started, 1e-6)
     return Encoded(features.shape[1], core)
 
@@ -209,7 +206,7 @@ def _read_split(task: FitFold, folder: Path) -> _Split:
 def fit(task: FitFold, folder: Path) -> Fitted:
     """Fit a model, write it with its predictions for the fold's rows and the test rows, and time one row."""
     from lib.automl.trials.blend import Member
-    from lib.automl.trials.latency import row_milliseconds
+    from lib.automl.trials.latency import measure_row_ms
 
     started = time.monotonic()
     split = _read_split(task, folder)
@@ -223,15 +220,15 @@ def fit(task: FitFold, folder: Path) -> Fitted:
     seconds = time.monotonic() - started
     test_features = np.load(folder / "test.npy", mmap_mode="r")
     answers = {
-        "unseen": member.answer(np.asarray(split.features[split.held_out])),
-        "test": member.answer(np.asarray(test_features)),
+        "unseen": member.predict_outputs(np.asarray(split.features[split.held_out])),
+        "test": member.predict_outputs(np.asarray(test_features)),
     }
     if not all(np.isfinite(answer).all() for answer in answers.values()):
         raise ValueError("its predictions are not finite")
     if task.bagged:
         answers["unseen"] = held_out_answers
     row = np.asarray(test_features[:1])
-    row_ms = row_milliseconds(lambda: member.answer(row))
+    row_ms = measure_row_ms(lambda: member.predict_outputs(row))
     pickled = pickle.dumps(member)
     (folder / f"{task.name}-{task.fold}.model").write_bytes(pickled)
     np.savez(folder / f"{task.name}-{task.fold}.npz", unseen=answers["unseen"], test=answers["test"])
@@ -259,7 +256,7 @@ def _fit_model(
     held_out_answers : ndarray or None
         Predictions of a bagged model for rows that it left out; None for other models.
     """
-    from lib.automl.trials.families import BAGGED, FITS, Fit
+    from lib.automl.trials.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
 
     target, watched = split.labels[split.learn], split.held_out
     truth = split.labels[watched]
@@ -268,7 +265,7 @@ def _fit_model(
         target = np.searchsorted(present, target)
         watched = watched[np.isin(truth, present)]
         truth = np.searchsorted(present, split.labels[watched])
-    options = Fit(
+    options = FitRequest(
         task.task,
         task.settings,
         len(split.learn),
@@ -280,7 +277,7 @@ def _fit_model(
     )
     features = np.asarray(split.features[split.learn])
     if task.bagged:
-        return BAGGED[task.family](features, target, options)
+        return BAGGED_FIT_FUNCTIONS[task.family](features, target, options)
     if present is not None and len(present) == 1:
         return None, None
-    return FITS[task.family](features, target, options), None
+    return FIT_FUNCTIONS[task.family](features, target, options), None

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from lib import errors
 from lib.backends.azureml import cost, environment
 from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
@@ -119,11 +121,15 @@ class ClusterExecutor:
     def _submit(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
         from azureml.core import Experiment, ScriptRunConfig
 
+        use_case = None
+        if "use_case" in parameters:  # the file of resolved parameters that the chain has checked
+            text = resolve(parameters["use_case"]).read_text(encoding="utf-8")
+            use_case = self._register_tables(yaml.safe_load(text))
         parameters = self._register_tables(parameters)
         cluster = self.cluster
         with tempfile.TemporaryDirectory(prefix="snapshot-") as folder, _submission_lock:
             job_environment = environment.get_or_register(self._connection.workspace, cluster.vm_size)
-            pack(Path(folder), notebook, executed.name, parameters)
+            pack(Path(folder), notebook, executed.name, parameters, use_case)
             config = ScriptRunConfig(
                 source_directory=folder,
                 command=["python", "-m", "lib.backends.azureml.notebook_job"],
@@ -132,11 +138,11 @@ class ClusterExecutor:
                 max_run_duration_seconds=int(timeout_minutes * 60),
             )
             config.run_config.environment_variables["MLFLOW_DISABLE_TELEMETRY"] = "true"
-            for name, value in parameters.items():
+            for name, value in {**(use_case or {}), **parameters}.items():
                 if isinstance(value, str) and DATASET_URI.fullmatch(value):
                     # Declared as an input, a dataset appears in the job's lineage.
                     config.run_config.data[name] = self._datasets.get(value).as_named_input(name)
-            tags = {"stage": self._stage, "run_name": str(parameters.get("run_name", ""))}
+            tags = {"stage": self._stage, "run_name": self._parameters.get("run_name") or ""}
             with translate_errors(f"submit {notebook.name}"):
                 experiment = Experiment(self._connection.workspace, self._parameters.name)
                 return experiment.submit(config, tags={name: value for name, value in tags.items() if value})
@@ -144,7 +150,7 @@ class ClusterExecutor:
     def _register_tables(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Register the local tables that parameters name, and replace their paths by dataset addresses."""
         resolved = dict(parameters)
-        if "data" in resolved:
+        if "data" in resolved and self._stage == "preprocess":  # no other stage reads the table
             resolved["data"] = self._register_table(resolved["data"], resolved.get("encoding") or "")
         if "options" in resolved:
             resolved["options"] = {name: self._register_table(value) for name, value in resolved["options"].items()}

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lib.backends.azureml import scoring_job
 from lib.backends.azureml.notebook_job import JOB_FILE
 from lib.errors import StageError
@@ -16,9 +18,16 @@ from lib.scoring.model_folder import ModelError, code_folder, find
 
 _IGNORED = shutil.ignore_patterns("__pycache__")
 _SNAPSHOT = ("lib", "parameters", "environment.yml")
+_USE_CASE = "parameters.yaml"
 
 
-def pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, Any]) -> None:
+def pack(
+    folder: Path,
+    notebook: Path,
+    executed: str,
+    parameters: Mapping[str, Any],
+    use_case: Mapping[str, Any] | None = None,
+) -> None:
     """Fill the folder of a job that executes a notebook.
 
     Parameters
@@ -30,7 +39,9 @@ def pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, A
     executed : str
         File name of the executed notebook.
     parameters : mapping
-        Parameters of the notebook.
+        Values for the notebook's parameters cell.
+    use_case : mapping, optional
+        Resolved parameters of the use case, for a notebook that loads them from a file.
     """
     for name in _SNAPSHOT:
         source = ROOT / name
@@ -40,7 +51,12 @@ def pack(folder: Path, notebook: Path, executed: str, parameters: Mapping[str, A
             shutil.copy(source, folder / name)
     (folder / "notebooks").mkdir()
     shutil.copy(notebook, folder / "notebooks" / notebook.name)
-    request = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": dict(parameters)}
+    values = dict(parameters)
+    if use_case is not None:
+        text = yaml.safe_dump(dict(use_case), sort_keys=False, allow_unicode=True)
+        (folder / _USE_CASE).write_text(text, encoding="utf-8")
+        values["use_case"] = _USE_CASE
+    request = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": values}
     (folder / JOB_FILE).write_text(json.dumps(request, indent=1), encoding="utf-8")
 
 

@@ -51,11 +51,13 @@ class LocalBackendEndpoint:
             rollout=Rollout(
                 percent=given.endpoint_traffic,
                 mirror=given.endpoint_mirror,
-                max_error_rate=given.endpoint_most_errors,
-                p95_latency_ms=given.endpoint_most_latency_ms,
+                max_error_rate=given.endpoint_max_error_rate,
+                p95_latency_ms=given.endpoint_p95_latency_ms,
                 watch_minutes=given.endpoint_watch_minutes,
             ),
-            request_log=RequestLogSettings(given.keep_requests, tuple(given.keep_columns), given.keep_megabytes),
+            request_log=RequestLogSettings(
+                given.request_log, tuple(given.request_log_columns), given.request_log_megabytes
+            ),
         )
 
     def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:

@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 
 from lib import automl, cores, metrics
-from lib.automl import LEADERBOARD, Result, SearchRequest, SearchResult, Trial
+from lib.automl import LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
 from lib.data import sources, tables
 from lib.errors import ParameterError
 
@@ -90,7 +90,7 @@ class LocalSearch:
         )
 
 
-def leaderboard(result: Result, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
+def leaderboard(result: EngineResult, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
     """Return the trials by name, the best first.
 
     The columns are `LEADERBOARD`, then each metric on validation rows and on test rows.

@@ -1,4 +1,4 @@
-"""AutoML on the cluster: the children with their metrics, the best model as a file, registered, and a run cancelled."""
+"""Run AutoML on a cluster: child runs with metrics, download and registration of the best model, cancellation."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""A datastore, a table uploaded to it, a Tabular dataset over it, registered twice and read."""
+"""Upload a table to a datastore, register it twice as a Tabular dataset, and read it."""
 
 import json
 

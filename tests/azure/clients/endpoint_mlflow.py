@@ -1,4 +1,4 @@
-"""An MLflow model deployed without code by MLflow's own client of the endpoints, asked, and deleted."""
+"""Deploy an MLflow model without code using MLflow's deployment client, query it, and delete it."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""A model and a deployment with its own scoring code by version 2 of the SDK: blue, green, mirror, logs, delete."""
+"""Deploy a model with scoring code using SDK version 2: blue, green, mirroring, logs and deletion."""
 
 import json
 import os
@@ -57,7 +57,7 @@ key = client.online_endpoints.get_keys("toy-endpoint").primary_key
 
 
 def ask(deployment=None, **content):
-    # Not by invoke(): it keeps the deployment once named for every later call of the process.
+    # Not invoke(): after it is given a deployment once, it uses that deployment for all later calls of the process.
     headers = {"Authorization": f"Bearer {key}"} | ({"azureml-model-deployment": deployment} if deployment else {})
     return requests.post(endpoint.scoring_uri, json=content, headers=headers, timeout=120)
 

@@ -1,4 +1,4 @@
-"""A script sent to a cluster, run there, and what it left."""
+"""Run a script on a cluster, and read its outputs."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Signed in as the service principal, as every client of the SDK's version 1 here."""
+"""The login of the clients of SDK version 1: the service principal."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A run of MLflow on the workspace, its model registered by MLflow, and the same version and run by the SDK."""
+"""Log a run and register a model with MLflow, and read both with the SDK."""
 
 import json
 import tempfile
@@ -30,7 +30,7 @@ for tags in ({"stage": "candidate"}, {"stage": "production"}):
 Path("weights.txt").write_text("w")
 third = Model.register(workspace, "weights.txt", "registered", tags={"stage": "v1"}, description="by version 1")
 third.add_tags({"more": "yes"})
-found = {model.version: model.tags for model in Model.list(workspace, "registered")}
+registered = {model.version: model.tags for model in Model.list(workspace, "registered")}
 production = Model.list(workspace, "registered", tags=[["stage", "production"]])
 with_mlflow = {int(one.version): one.tags for one in client.search_model_versions("name = 'registered'")}
 files = sorted(path.name for path in Path(production[0].download("downloaded")).rglob("*") if path.is_file())
@@ -48,7 +48,8 @@ try:
 except mlflow.MlflowException as error:
     logged_models = error.get_http_status_code()
 print(json.dumps({
-    "found": found, "with_mlflow": with_mlflow, "production": [model.version for model in production], "files": files,
+    "registered": registered, "with_mlflow": with_mlflow, "files": files,
+    "production": [model.version for model in production],
     "loaded": loaded, "seen": [seen.data.metrics, seen.info.status, seen.data.tags["by"]],
     "other": [other.get_metrics()["loss"], other.get_status(), other.get_tags()["stage"]],
     "logged_models": logged_models,

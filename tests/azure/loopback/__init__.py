@@ -1,8 +1,8 @@
-"""A loopback Azure: what the real SDKs talk to where there is no subscription.
+"""A local Azure for the real SDKs, without a subscription.
 
-Clients reach it through one CONNECT proxy whose certificates a throw-away authority signs, so they keep Azure's own
-host names and know nothing of it. Behind it stand Azurite for the blobs, a real ``mlflow server``, jobs that really run
-and endpoints that really serve. Every call is in the journal, and a host or path nobody wrote a route for is refused.
+Clients reach it through a CONNECT proxy with certificates of a temporary authority, under Azure's own host names. It
+runs Azurite for the blobs, an ``mlflow server``, and a process for each job and deployment. Every call is recorded in
+the journal. Unknown hosts and paths are rejected.
 """
 
 from .cloud import LoopbackAzure

@@ -1,4 +1,4 @@
-"""Start a loopback Azure by hand: ``python -m tests.azure.loopback [folder]`` writes what to source, and waits."""
+"""Start a loopback Azure by hand: ``python -m tests.azure.loopback [folder]``."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from . import LoopbackAzure, names
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "loopback-azure").absolute()
     folder.mkdir(parents=True)
-    asked = threading.Event()
+    requested = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.set())
+        signal.signal(number, lambda *_: requested.set())
     with LoopbackAzure(folder / "state", folder / "journal.jsonl") as azure:
         azure.warm_up()
         home = folder / "home"
@@ -30,7 +30,7 @@ def main() -> None:
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config))
         print(f"source {folder / 'environment.sh'}\ntail -f {folder / 'journal.jsonl'}", flush=True)
-        asked.wait()
+        requested.wait()
 
 
 main()

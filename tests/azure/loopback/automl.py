@@ -1,4 +1,4 @@
-"""An AutoML run: models really trained, in the image of AutoML's jobs, each a child run as soon as it is there."""
+"""AutoML runs: models trained in the image of AutoML's jobs, each recorded as a child run when it is finished."""
 
 import json
 import traceback
@@ -15,7 +15,7 @@ LOWER_IS_BETTER = ("log_loss", "error")
 
 
 def execute(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any]) -> None:
-    """See an AutoML run through to its end."""
+    """Execute an AutoML run to its end."""
     cluster = azure.store.computes[run.dto["target"]]
     try:
         prepare_image(azure, run, {})
@@ -25,12 +25,12 @@ def execute(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any
                 azure.tracking.set_status(run, "Running")
                 train(azure, run, definition, settings)
             finally:
-                cluster.give_node_back(run)
+                cluster.release_node(run)
         azure.tracking.set_status(run, "Canceled" if run.cancelled.is_set() else "Completed")
     except JobFailed as failure:
         azure.tracking.set_status(run, "Failed", failure.error)
     except Exception:
-        azure.broken(traceback.format_exc())
+        azure.record_failure(traceback.format_exc())
         azure.tracking.set_status(run, "Failed", {"code": "LoopbackError", "message": traceback.format_exc()})
 
 
@@ -54,7 +54,7 @@ def train(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any])
             return
     azure.put_artifact(run, "user_logs/std_log.txt", (folder / "log.txt").read_bytes())
     if run.process.popen.returncode:
-        last = run.process.text()[-2000:]
+        last = run.process.read_log()[-2000:]
         raise JobFailed("UserError", f"AutoML failed: exit code {run.process.popen.returncode}.\n{last}")
     lower = settings["primary_metric"].endswith(LOWER_IS_BETTER)
     best = (min if lower else max)(scores, key=lambda child: scores[child])
@@ -64,17 +64,17 @@ def train(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any])
 
 
 def add_child(azure, parent: Run, settings: dict[str, Any], iteration: int, result: Path) -> Run:
-    found = json.loads(result.read_text())
+    model = json.loads(result.read_text())
     run_id = f"{parent.id}_{iteration}"
     place = f"aml://artifact/ExperimentRun/dcid.{run_id}/outputs"
-    score = found["metrics"][settings["primary_metric"]]
+    score = model["metrics"][settings["primary_metric"]]
     child = azure.tracking.create_run(
         run_id, parent.experiment, parentRunId=parent.id, rootRunId=parent.id, target=parent.dto["target"],
         primaryMetricName=settings["primary_metric"],
         properties={
             "runTemplate": "automl_child", "pipeline_id": uuid.uuid4().hex, "iteration": str(iteration),
             "score": str(score), "primary_metric": settings["primary_metric"], "run_preprocessor": "StandardScaler",
-            "run_algorithm": found["algorithm"], "fit_time": str(found["fit_seconds"]), "training_percent": "100",
+            "run_algorithm": model["algorithm"], "fit_time": str(model["fit_seconds"]), "training_percent": "100",
             "goal": f"{settings['primary_metric']}_{'min' if 'error' in settings['primary_metric'] else 'max'}",
             "predicted_cost": "0", "dependencies_versions": "{}", "model_output_path": "outputs/model.pkl",
             "model_name": f"AutoML{parent.id.removeprefix('AutoML_')[:9]}{iteration}",
@@ -85,7 +85,7 @@ def add_child(azure, parent: Run, settings: dict[str, Any], iteration: int, resu
     )  # fmt: skip
     child.executed = True
     azure.tracking.set_status(child, "Running")
-    log(azure, child, found["metrics"])
+    log(azure, child, model["metrics"])
     for file in sorted((result.parent / "outputs").rglob("*")):
         if file.is_file():
             azure.put_artifact(child, str(file.relative_to(result.parent)), file.read_bytes())

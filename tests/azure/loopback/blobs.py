@@ -1,4 +1,4 @@
-"""The storage account: Azurite, asked directly and with the account's own rights."""
+"""The storage account: Azurite, accessed with the account key."""
 
 import base64
 import datetime
@@ -13,23 +13,23 @@ from . import names
 from .messages import Reply
 from .processes import Azurite
 
-# Hop-by-hop, or set anew.
+# Hop-by-hop headers, and headers that are set again.
 NOT_FORWARDED = {"connection", "transfer-encoding", "proxy-connection", "content-length", "keep-alive"}
 
 
 class Blobs:
-    """Containers and blobs of the one account."""
+    """The containers and blobs of the storage account."""
 
     def __init__(self, folder: Path):
         self.key = base64.b64encode(os.urandom(64)).decode()
         self.azurite = Azurite(folder, names.STORAGE_ACCOUNT, self.key)
         self.containers: set[str] = set()
         self.lock = threading.RLock()
-        self.begun = False
+        self.has_default_containers = False
 
     def forward(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Reply:
-        """Hand a request over as it is; the account is in the Host header, so signatures stay valid."""
-        self.begin()
+        """Forward a request unchanged. The Host header contains the account, so signatures stay valid."""
+        self.create_default_containers()
         connection = http.client.HTTPConnection("127.0.0.1", self.azurite.port, timeout=120)
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
@@ -46,50 +46,52 @@ class Blobs:
             kept.pop(name, None)
         return Reply(response.status, content, kept)
 
-    def begin(self) -> None:
-        """Make the containers that a workspace is born with."""
+    def create_default_containers(self) -> None:
+        """Create the containers of a new workspace."""
         with self.lock:
-            if not self.begun:
-                self.begun = True
+            if not self.has_default_containers:
+                self.has_default_containers = True
                 for container in (names.BLOBSTORE_CONTAINER, names.ARTIFACT_CONTAINER, names.SNAPSHOT_CONTAINER):
                     self.ensure(container)
 
-    def ask(self, method: str, path: str, query: dict[str, str] | None = None, body: bytes = b"", **headers) -> Reply:
-        """A request of the service's own."""
+    def request(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: bytes = b"", **headers
+    ) -> Reply:
+        """Send a request with the account's own permissions."""
         target = f"/{quote(path)}?{urlencode(query or {})}&{self.account_sas()}"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.forward(method, target, {"host": names.BLOB_HOST, "x-ms-version": "2021-12-02"} | named, body)
 
     def ensure(self, container: str) -> None:
         if container not in self.containers:
-            self.ask("PUT", container, {"restype": "container"})
+            self.request("PUT", container, {"restype": "container"})
             self.containers.add(container)
 
     def put(self, container: str, path: str, content: bytes) -> None:
         self.ensure(container)
-        answer = self.ask("PUT", f"{container}/{path}", body=content, x_ms_blob_type="BlockBlob")
+        answer = self.request("PUT", f"{container}/{path}", body=content, x_ms_blob_type="BlockBlob")
         if answer.status != 201:
             raise RuntimeError(f"Azurite: {answer.status} {answer.body[:500]!r}")
 
     def get(self, container: str, path: str) -> bytes:
-        answer = self.ask("GET", f"{container}/{path}")
+        answer = self.request("GET", f"{container}/{path}")
         if answer.status != 200:
             raise FileNotFoundError(f"{container}/{path}: {answer.status}")
         return answer.body
 
     def list(self, container: str, prefix: str = "") -> list[str]:
-        """Names of the blobs that begin so."""
-        found, marker = [], ""
+        """Return the names of the blobs with a prefix."""
+        blob_names, marker = [], ""
         while True:
             query = {"restype": "container", "comp": "list", "prefix": prefix, "marker": marker}
-            tree = ElementTree.fromstring(self.ask("GET", container, query).body.decode("utf-8-sig"))
-            found += [element.text or "" for element in tree.iterfind("Blobs/Blob/Name")]
+            tree = ElementTree.fromstring(self.request("GET", container, query).body.decode("utf-8-sig"))
+            blob_names += [element.text or "" for element in tree.iterfind("Blobs/Blob/Name")]
             marker = tree.findtext("NextMarker") or ""
             if not marker:
-                return found
+                return blob_names
 
     def download(self, container: str, prefix: str, folder: Path) -> None:
-        """Files below a prefix, or the one it names, into a folder, below the prefix's last part."""
+        """Download the blob or the folder at a prefix. The last part of the prefix is kept as a name in `folder`."""
         prefix = prefix.strip("/")
         above = prefix.rpartition("/")[0]
         for name in self.list(container, prefix):
@@ -98,7 +100,7 @@ class Blobs:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(self.get(container, name))
 
-    # The package that signs comes with the SDKs; what keeps no blob needs neither.
+    # azure-storage-blob is imported on demand: tests that store no blobs run without the SDKs.
 
     def account_sas(self) -> str:
         from azure.storage.blob import generate_account_sas
@@ -108,11 +110,11 @@ class Blobs:
         )
 
     def sas_uri(self, container: str, path: str) -> str:
-        """A blob's address with the right to read and write it for an hour."""
+        """Return a blob's URL with a signature that permits reading and writing for an hour."""
         from azure.storage.blob import generate_blob_sas
 
         self.ensure(container)
-        # Azurite hears http, so a SAS for https alone would be refused.
+        # Azurite listens on http, so it would reject a signature for https only.
         token = generate_blob_sas(
             names.STORAGE_ACCOUNT, container, path, account_key=self.key, permission="racwd", expiry=in_an_hour(),
             protocol="https,http",

@@ -1,4 +1,4 @@
-"""A throw-away authority and the one certificate it signs, for every host of the loopback Azure."""
+"""A temporary certificate authority, and one certificate for all hosts of the loopback Azure."""
 
 import datetime
 import ssl
@@ -26,7 +26,7 @@ HOSTS = [
 
 
 def make(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """The authority's certificate, for clients to trust, and the server's side of TLS."""
+    """Create the authority's certificate, which clients trust, and the TLS context of the proxy."""
     start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = name("Loopback Azure")

@@ -1,4 +1,4 @@
-"""The whole of it: what the proxy asks, and what starts and stops with it."""
+"""The loopback Azure: the servers that it starts and stops, and the replies to calls."""
 
 import shutil
 import sys
@@ -9,8 +9,8 @@ from . import certificates, names
 from .blobs import Blobs
 from .faults import Faults
 from .journal import Journal
-from .messages import Call, Refused, Reply
-from .processes import image_python, own_environment
+from .messages import Call, ErrorReply, Reply
+from .processes import base_environment, image_python
 from .proxy import Proxy
 from .registry import Registry
 from .routes import artifact, datastore, environment, router
@@ -19,14 +19,14 @@ from .store import Run, Store
 from .tokens import Tokens
 from .tracking import Tracking
 
-# Asked before anyone is signed in.
+# Paths that need no token.
 OPEN = ("/discovery", "/metadata/endpoints")
 
 
 class LoopbackAzure:
-    """A tenant, a subscription and a workspace, on this machine.
+    """A tenant, a subscription and a workspace on this machine.
 
-    Use it as a context manager, or call ``stop()``: everything it started ends then.
+    Use it as a context manager, or call ``stop()`` to end everything that it started.
     """
 
     def __init__(self, folder: Path | None = None, journal_file: Path | None = None):
@@ -55,7 +55,7 @@ class LoopbackAzure:
         self.stop()
 
     def stop(self) -> None:
-        """End what was started, and remove its files."""
+        """Stop all processes and remove their files."""
         for run in self.store.runs.values():
             run.cancelled.set()
             if run.process:
@@ -71,41 +71,38 @@ class LoopbackAzure:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def warm_up(self) -> None:
-        """Start what clients of the SDKs will need, without waiting for it."""
+        """Start the servers that SDK clients need, without waiting for them."""
         for server in (self.blobs.azurite, self.tracking.server):
             assert server.process
 
-    # For the proxy
-
     def answer(self, call: Call, route: Route, parameters: dict[str, str]) -> Reply:
-        """Reply to a call, where the caller is signed in and the workspace is the one there is."""
+        """Check the token and the workspace of a call, and return the reply of its route."""
         if call.host in (names.ARM_HOST, names.API_HOST) and not call.path.startswith(OPEN):
-            if not self.tokens.good(call.bearer):
+            if not self.tokens.is_valid(call.bearer):
                 message = "The access token is missing, has expired or is not for this resource."
-                raise Refused(
+                raise ErrorReply(
                     401, "ExpiredAuthenticationToken", message, WWW_Authenticate='Bearer error="invalid_token"'
                 )
         if "{WS}" in route.template:
             scope = [parameters.pop(name) for name in SCOPE]
             if scope[0].lower() != names.SUBSCRIPTION:
-                raise Refused(404, "SubscriptionNotFound", f"The subscription '{scope[0]}' could not be found.")
+                raise ErrorReply(404, "SubscriptionNotFound", f"The subscription '{scope[0]}' could not be found.")
             if scope[1].lower() != names.RESOURCE_GROUP:
-                raise Refused(404, "ResourceGroupNotFound", f"Resource group '{scope[1]}' could not be found.")
+                raise ErrorReply(404, "ResourceGroupNotFound", f"Resource group '{scope[1]}' could not be found.")
             if scope[2].lower() != names.WORKSPACE:
-                raise Refused(
+                raise ErrorReply(
                     404, "ResourceNotFound", f"The Resource 'Microsoft.MachineLearningServices/workspaces/{scope[2]}' "
                     f"under resource group '{scope[1]}' was not found.",
                 )  # fmt: skip
         return route.handler(self, call, **parameters)
 
-    def broken(self, traceback: str) -> None:
-        """Note an error of the loopback's own that happened behind a reply."""
+    def record_failure(self, traceback: str) -> None:
+        """Record a failure of the loopback itself outside of a reply."""
         self.failures.append(traceback)
 
-    # For the services
-
     def artifacts(self, run: Run) -> list[str]:
-        return artifact.held(self, artifact.RUN_ORIGIN, run.container)
+        """Return the paths of a run's artifacts."""
+        return artifact.stored_paths(self, artifact.RUN_ORIGIN, run.container)
 
     def artifact_uri(self, run: Run, path: str) -> str:
         return self.blobs.sas_uri(names.ARTIFACT_CONTAINER, f"{artifact.RUN_ORIGIN}/{run.container}/{path}")
@@ -115,7 +112,7 @@ class LoopbackAzure:
         self.store.artifacts.setdefault((artifact.RUN_ORIGIN, run.container), {})[path] = {}
 
     def cancel(self, run: Run) -> None:
-        """Stop a run, and the runs below it."""
+        """Cancel a run and its child runs."""
         run.cancelled.set()
         if not run.executed and not run.ended:
             self.tracking.set_status(run, "Canceled")
@@ -123,22 +120,20 @@ class LoopbackAzure:
             if child.dto["parentRunId"] == run.id:
                 self.cancel(child)
 
-    # For clients
-
-    def reaching(self, home: Path) -> dict[str, str]:
-        """Environment of a process that sees this Azure and no other host."""
+    def network_environment(self, home: Path) -> dict[str, str]:
+        """Return the environment variables of a process that can reach only this Azure."""
         proxies = ("https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY")
-        return own_environment() | dict.fromkeys(proxies, self.url) | {
+        return base_environment() | dict.fromkeys(proxies, self.url) | {
             "no_proxy": "127.0.0.1,localhost", "NO_PROXY": "127.0.0.1,localhost",
-            # requests and all that stands on it; then the native reader, urllib and httpx.
+            # For requests and libraries based on it; then for the native reader, urllib and httpx.
             "REQUESTS_CA_BUNDLE": str(self.authority), "SSL_CERT_FILE": str(self.authority),
-            # The SDK keeps discovered addresses and uploaded snapshots there.
+            # The SDK caches discovered addresses and uploaded snapshots in HOME.
             "HOME": str(home), "AZURE_CONFIG_DIR": str(home / ".azure"), "MLFLOW_DISABLE_TELEMETRY": "true",
         }  # fmt: skip
 
     def environment(self, home: Path) -> dict[str, str]:
-        """The same, signed in as the service principal."""
-        return self.reaching(home) | {
+        """Return the environment variables of a process that logs in as the service principal."""
+        return self.network_environment(home) | {
             "AZURE_TENANT_ID": names.TENANT, "AZURE_CLIENT_ID": names.CLIENT,
             "AZURE_CLIENT_SECRET": names.CLIENT_SECRET,
         }  # fmt: skip

@@ -1,6 +1,7 @@
-"""What the clients of a scenario call: a sorted list of method, host, path template and api-version, in git.
+"""Contracts: the calls of a scenario as a sorted list of method, host, path template and api-version.
 
-A new SDK that asks for something else shows as a diff. How often a call is made is not part of it: clients poll.
+If a new SDK makes different calls, the committed contract differs. The number of calls is ignored, because clients
+poll.
 """
 
 import os
@@ -9,25 +10,25 @@ from pathlib import Path
 from .journal import Entry
 
 FOLDER = Path(__file__).parents[1] / "contracts"
-# Set to write the contracts anew, to be read and committed.
+# If this variable is set, the contracts are written instead of compared. Review and commit them.
 WRITE = "LOOPBACK_WRITE_CONTRACTS"
-# What the SDKs tell Application Insights decides nothing, and depends on how long a run takes.
+# Telemetry does not matter, and depends on the duration of a run.
 IGNORED_HOSTS = ("services.visualstudio.com", "applicationinsights.azure.com", "monitor.azure.com", "169.254.169.254")
 
 
 def lines(entries: list[Entry]) -> list[str]:
-    """The contract that these calls keep."""
-    found = set()
+    """Return the contract lines of calls."""
+    contract_lines = set()
     for entry in entries:
         if entry.route and not entry.route.split()[1].endswith(IGNORED_HOSTS):
-            found.add(f"{entry.route} {entry.api_version}".rstrip())
-    return sorted(found, key=lambda line: (line.split()[1:], line))
+            contract_lines.add(f"{entry.route} {entry.api_version}".rstrip())
+    return sorted(contract_lines, key=lambda line: (line.split()[1:], line))
 
 
 def differences(entries: list[Entry], scenario: str, folder: Path = FOLDER) -> list[str]:
-    """What the calls of a scenario add to its committed contract (``+``) and no longer ask for (``-``).
+    """Return the calls that a committed contract lacks (``+``), and those that were not made (``-``).
 
-    A line that starts with ``?`` in the file may be there or not: a call that depends on how fast the machine is.
+    Lines that start with ``?`` in the file are optional: these calls depend on the speed of the machine.
     """
     file = folder / f"{scenario}.txt"
     now = lines(entries)

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from .jobs import python_of
+from .jobs import python_version_of
 from .messages import not_found
-from .processes import Process, answers, free_port
+from .processes import Process, free_port, is_responding
 from .routes.environment import environment_of
 from .store import Deployment, Endpoint
 
@@ -22,15 +22,15 @@ GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg
 
 
 class DeploymentFailed(Exception):
-    """The operation's end, with the error that it will show."""
+    """A failed deployment, with the error that its operation reports."""
 
     def __init__(self, code: str, message: str):
         super().__init__(message)
         self.error = {"code": code, "message": f"{message} {GUIDE}{code.lower()}", "details": []}
 
 
-def bring_up(azure, endpoint: Endpoint, name: str, deployment: Deployment) -> None:
-    """Start the container of a deployment that was just written; an older one serves until the new one is ready."""
+def start_deployment(azure, endpoint: Endpoint, name: str, deployment: Deployment) -> None:
+    """Start the container of a new or changed deployment. The previous container serves until it is ready."""
     started: Process | None = None
     try:
         if azure.faults.take("deployment.quota"):
@@ -43,13 +43,13 @@ def bring_up(azure, endpoint: Endpoint, name: str, deployment: Deployment) -> No
         environment["PATH"] = f"{azure.python.parent}{os.pathsep}{os.environ['PATH']}"
         log = folder / "container.log"
         if azure.faults.active("deployment.never_ready"):
-            never_ready(azure, endpoint, name, deployment)
+            log_failed_probes(azure, endpoint, name, deployment)
             return
         failing = azure.faults.take("deployment.failed")
-        starved = azure.faults.take("deployment.out_of_memory")
+        out_of_memory = azure.faults.take("deployment.out_of_memory")
         bind = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--timeout", "300", "--no-control-socket"]
         started = Process([*command, *bind, "azureml_inference_server_http.server.entry:app"], log, place, environment)
-        ready(started, deployment, port, failing, starved)
+        wait_until_ready(started, deployment, port, failing, out_of_memory)
         old, deployment.process, deployment.port = deployment.process, started, port
         deployment.state = "Succeeded"
         if old:
@@ -61,24 +61,24 @@ def bring_up(azure, endpoint: Endpoint, name: str, deployment: Deployment) -> No
         if started:
             started.stop()
     except Exception:
-        azure.broken(traceback.format_exc())
+        azure.record_failure(traceback.format_exc())
         deployment.error, deployment.state = {"code": "LoopbackError", "message": traceback.format_exc()}, "Failed"
 
 
 def container(azure, properties: dict[str, Any], folder: Path) -> tuple[list[str], dict[str, str], Path]:
-    """Command, environment and folder of the container, its model and code mounted."""
+    """Mount the model and the code, and return the command, environment and folder of the container."""
     if azure.faults.take("deployment.image_build_failed"):
         raise DeploymentFailed(
             "ImageBuildFailure", "For more details, check the image build log: ResolvePackageNotFound."
         )
-    model = mounted_model(azure, properties.get("model"), folder)
+    model = mount_model(azure, properties.get("model"), folder)
     code = properties.get("codeConfiguration") or {}
     if code.get("codeId"):
-        place = mounted_code(azure, code["codeId"], folder / "code")
+        place = mount_code(azure, code["codeId"], folder / "code")
         entry = code["scoringScript"]
         if not (place / entry).is_file():
             raise DeploymentFailed("BadArgument", f"The scoring script {entry} is not in the code.")
-        see_to_image(azure, properties.get("environmentId") or "")
+        check_image(azure, properties.get("environmentId") or "")
     else:
         place, entry = folder, str(NO_CODE)
         if not any(model.rglob("MLmodel")):
@@ -87,15 +87,15 @@ def container(azure, properties: dict[str, Any], folder: Path) -> tuple[list[str
             )
     home = folder / "home"
     home.mkdir()
-    # A container reaches the workspace's services as a job does, and nothing else.
-    environment = azure.reaching(home) | {
+    # A container can reach only the services of the workspace, like a job.
+    environment = azure.network_environment(home) | {
         "AZUREML_MODEL_DIR": str(model), "AZUREML_ENTRY_SCRIPT": entry, "AML_APP_ROOT": str(place),
         "PYTHONDONTWRITEBYTECODE": "1",
     } | (properties.get("environmentVariables") or {})  # fmt: skip
     return [str(azure.python), "-m", "gunicorn"], environment, place
 
 
-def mounted_model(azure, model: Any, folder: Path) -> Path:
+def mount_model(azure, model: Any, folder: Path) -> Path:
     identifier = model if isinstance(model, str) else (model or {}).get("assetId") or ""
     match = re.search(r"/models/([^/]+)/versions/([^/]+)$", identifier)
     if not match:
@@ -106,7 +106,7 @@ def mounted_model(azure, model: Any, folder: Path) -> Path:
         raise DeploymentFailed("BadArgument", f"The model {match[1]}:{match[2]} cannot be mounted: {error}.") from None
 
 
-def mounted_code(azure, identifier: str, folder: Path) -> Path:
+def mount_code(azure, identifier: str, folder: Path) -> Path:
     match = re.search(r"/codes/([^/]+)/versions/([^/]+)$", identifier)
     code = azure.store.codes.get(match[1], {}).get(match[2]) if match else None
     if code is None:
@@ -117,19 +117,19 @@ def mounted_code(azure, identifier: str, folder: Path) -> Path:
     return below if below.is_dir() else folder
 
 
-def see_to_image(azure, identifier: str) -> None:
-    """What building the image would stumble over, as far as it can be known without building it."""
+def check_image(azure, identifier: str) -> None:
+    """Report the problems of an image that can be detected without building it."""
     match = re.search(r"/environments/([^/]+)/versions/([^/]+)$", identifier)
     if not match:
         raise DeploymentFailed("BadArgument", f"no environment is called {identifier!r}.")
     environment = environment_of(azure, match[1], match[2])
     conda = (environment.get("python") or {}).get("condaDependencies")
     if not conda:
-        return  # the image holds all it needs
-    wanted = python_of(environment)
+        return  # the image is complete
+    wanted = python_version_of(environment)
     if wanted and wanted != azure.python_version:
         raise DeploymentFailed(
-            "ImageBuildFailure", f"python={wanted} asked for, this loopback has {azure.python_version}."
+            "ImageBuildFailure", f"python={wanted} requested for, this loopback has {azure.python_version}."
         )
     if "azureml-inference-server-http" not in yaml.safe_dump(conda):
         raise DeploymentFailed(
@@ -138,29 +138,29 @@ def see_to_image(azure, identifier: str) -> None:
         )  # fmt: skip
 
 
-def ready(process: Process, deployment: Deployment, port: int, failing: bool, starved: bool) -> None:
+def wait_until_ready(process: Process, deployment: Deployment, port: int, failing: bool, out_of_memory: bool) -> None:
     deadline = time.monotonic() + READY_SECONDS
     crashed = "User container has crashed or terminated."
     while time.monotonic() < deadline:
-        deployment.log = process.text()
-        if starved and deployment.log:
+        deployment.log = process.read_log()
+        if out_of_memory and deployment.log:
             process.stop()
-            deployment.log = process.text() + "\nKilled\n"
+            deployment.log = process.read_log() + "\nKilled\n"
             raise DeploymentFailed(
                 "ResourceNotReady", f"{crashed} OOMKilled, exit code 137: the container ran out of memory."
             )
         if process.popen.poll() is not None or "Exception in worker process" in deployment.log or failing:
             process.stop()
-            deployment.log = process.text() + ("\ninjected: the container exited\n" if failing else "")
+            deployment.log = process.read_log() + ("\ninjected: the container exited\n" if failing else "")
             raise DeploymentFailed("ResourceNotReady", crashed)
-        if answers(port):
+        if is_responding(port):
             return
         time.sleep(0.2)
     raise DeploymentFailed("ResourceNotReady", f"{crashed} It was not ready after {READY_SECONDS} s.")
 
 
-def never_ready(azure, endpoint: Endpoint, name: str, deployment: Deployment) -> None:
-    """Probe in vain until the deployment is deleted or the fault is cleared."""
+def log_failed_probes(azure, endpoint: Endpoint, name: str, deployment: Deployment) -> None:
+    """Log failed probes until the deployment is deleted or the fault is cleared."""
     while azure.faults.active("deployment.never_ready") and endpoint.deployments.get(name) is deployment:
         deployment.log += "Readiness probe failed: HTTP probe failed with statuscode: 502\n"
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: in a reply on the wire, or in what a service does behind it."""
+"""Injected faults: in the replies to calls, or in the services themselves."""
 
 import re
 import threading
@@ -6,46 +6,46 @@ from dataclasses import dataclass, field
 
 from .messages import Call, Reply, error, reply
 
-# What a service can be made to do, and the next run, cluster or deployment that meets it. See README.md.
+# Faults of services. Each affects the next run, cluster or deployment. See README.md.
 SERVICE_FAULTS = {
-    "job.preempted": "the low-priority node goes away once, the job is queued again and starts anew",
+    "job.preempted": "the low-priority node is preempted once; the job is queued and started again",
     "job.image_build_failed": "the image of the environment cannot be built",
-    "job.out_of_memory": "the job's process is killed for its memory",
-    "job.quota": "the cluster gets no node, the job stays in the queue",
-    "compute.quota": "the cluster cannot be made for want of quota",
-    "compute.failed": "making the cluster fails inside Azure",
-    "deployment.never_ready": "the container does not get ready, the operation does not end",
-    "deployment.failed": "the container exits, the operation fails",
+    "job.out_of_memory": "the job's process is killed because it runs out of memory",
+    "job.quota": "the cluster cannot allocate a node; the job stays in the queue",
+    "compute.quota": "the cluster cannot be created because of its quota",
+    "compute.failed": "the creation of the cluster fails inside Azure",
+    "deployment.never_ready": "the container does not become ready; the operation does not end",
+    "deployment.failed": "the container exits; the operation fails",
     "deployment.image_build_failed": "the image of the deployment cannot be built",
-    "deployment.quota": "no cores for the deployment's instance type",
-    "deployment.out_of_memory": "the container is killed for its memory",
-    "endpoint.failed": "making the endpoint fails inside Azure",
+    "deployment.quota": "there is no quota for the deployment's instance type",
+    "deployment.out_of_memory": "the container is killed because it runs out of memory",
+    "endpoint.failed": "the creation of the endpoint fails inside Azure",
     "endpoint.unhealthy": "the gateway answers 502",
 }
 
 
 @dataclass
 class Fault:
-    """A fault on the wire.
+    """A fault in the reply to a call.
 
     Attributes
     ----------
     match : str
         Regular expression searched for in ``"METHOD host/path?query"``.
     status : int
-        Answered instead of calling the route; 0 lets the route answer.
+        Status of the reply that replaces the route's; 0 keeps the route's reply.
     code, message : str
-        Of the error's body.
+        Code and message in the error's body.
     headers : dict
-        ``{"Retry-After": "1"}`` and the like.
+        Headers of the reply, such as ``{"Retry-After": "1"}``.
     body : bytes
-        Sent instead of the usual error body.
+        Replaces the usual error body.
     drop : str
-        ``"upload"`` closes the connection in the middle of the request's body, ``"reply"`` in the middle of the answer.
+        ``"upload"`` closes the connection in the middle of the request's body, ``"reply"`` in the middle of the reply.
     delay_seconds : float
-        Waited before answering.
+        Delay of the reply.
     after, times : int
-        Calls let through first, and calls struck then.
+        Number of matching calls that pass first, and number of calls that fail then.
     """
 
     match: str
@@ -58,7 +58,7 @@ class Fault:
     delay_seconds: float = 0.0
     after: int = 0
     times: int = 1
-    struck: int = 0
+    matched_calls: int = 0
 
     def reply(self, call: Call) -> Reply:
         if self.body is not None:
@@ -73,13 +73,13 @@ class Fault:
 
 
 def storage_error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Reply:
-    """An error as the blob service writes it."""
+    """Return an error in the format of the blob service."""
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
     return Reply(status, body.encode(), {"Content-Type": "application/xml", "x-ms-error-code": code} | (headers or {}))
 
 
 class Faults:
-    """The faults waiting to strike."""
+    """The faults that have been injected."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -87,14 +87,14 @@ class Faults:
         self.service: dict[str, int] = {}
 
     def on_wire(self, match: str, status: int = 0, **details) -> Fault:
-        """Strike the next calls that match; see `Fault`."""
+        """Inject a fault into the next matching calls; see `Fault`."""
         fault = Fault(match, status, **details)
         with self.lock:
             self.wire.append(fault)
         return fault
 
     def in_service(self, name: str, times: int = 1) -> None:
-        """Strike the next run, cluster or deployment; the names are those of `SERVICE_FAULTS`."""
+        """Inject one of `SERVICE_FAULTS` into the next run, cluster or deployment."""
         if name not in SERVICE_FAULTS:
             raise ValueError(f"no fault {name!r}; there are: {', '.join(SERVICE_FAULTS)}")
         with self.lock:
@@ -105,19 +105,19 @@ class Faults:
             self.wire.clear()
             self.service.clear()
 
-    def struck_by(self, call: Call) -> Fault | None:
-        """The fault that strikes this call, used up by it."""
+    def fault_for(self, call: Call) -> Fault | None:
+        """Return the fault for a call, and count the call."""
         text = f"{call.method} {call.host}{call.target}"
         with self.lock:
             for fault in self.wire:
-                if fault.struck < fault.after + fault.times and re.search(fault.match, text, re.IGNORECASE):
-                    fault.struck += 1
-                    if fault.struck > fault.after:
+                if fault.matched_calls < fault.after + fault.times and re.search(fault.match, text, re.IGNORECASE):
+                    fault.matched_calls += 1
+                    if fault.matched_calls > fault.after:
                         return fault
         return None
 
     def take(self, name: str) -> bool:
-        """Whether a service's fault strikes now, used up by it."""
+        """Return whether a service's fault is injected, and use it up."""
         with self.lock:
             left = self.service.get(name, 0)
             if left:
@@ -125,5 +125,5 @@ class Faults:
             return left > 0
 
     def active(self, name: str) -> bool:
-        """Whether a service's fault stands, not used up: for what lasts until it is cleared."""
+        """Return whether a service's fault is injected, without using it up."""
         return self.service.get(name, 0) > 0

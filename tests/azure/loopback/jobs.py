@@ -1,4 +1,4 @@
-"""A job: the uploaded snapshot, in a folder and a process of its own, with what Azure sets for it."""
+"""Jobs: an uploaded snapshot, executed in a folder and a process of its own with Azure's environment variables."""
 
 import os
 import re
@@ -13,21 +13,21 @@ from .processes import Process
 from .store import Run
 
 POLL_SECONDS = 0.5
-LOOK_SECONDS = 60
+STATUS_READ_SECONDS = 60
 LOG, IMAGE_LOG = "user_logs/std_log.txt", "azureml-logs/20_image_build_log.txt"
 
 
 class JobFailed(Exception):
-    """The job's end, with the error that its run will show."""
+    """A failed job, with the error that its run reports."""
 
     def __init__(self, code: str, message: str):
         super().__init__(message)
         self.error = {"code": code, "message": message, "details": [], "innerError": None}
 
 
-def execute(azure, run: Run, asked: dict[str, Any]) -> None:
-    """See a submitted run through to its end."""
-    definition = asked["Configuration"]
+def execute(azure, run: Run, requested: dict[str, Any]) -> None:
+    """Execute a submitted run to its end."""
+    definition = requested["Configuration"]
     cluster = azure.store.computes[definition["target"]]
     try:
         prepare_image(azure, run, definition)
@@ -36,28 +36,28 @@ def execute(azure, run: Run, asked: dict[str, Any]) -> None:
         while preempted and not run.cancelled.is_set():
             azure.tracking.set_status(run, "Queued")
             if attempts:
-                run.looked_at.wait(LOOK_SECONDS)  # another machine takes longer to come than clients to look
+                run.status_read.wait(STATUS_READ_SECONDS)  # a new machine takes longer than a client's poll
             if not take_node(azure, cluster, run):
                 break
             attempts += 1
             try:
                 folder = azure.folder / "jobs" / f"{run.id}-{attempts}"
-                unpack(azure, asked["SnapshotId"], folder)
+                unpack(azure, requested["SnapshotId"], folder)
                 azure.tracking.set_status(run, "Running")
                 preempted = run_process(azure, run, definition, folder)
             finally:
-                cluster.give_node_back(run)
+                cluster.release_node(run)
         azure.tracking.set_status(run, "Canceled" if run.cancelled.is_set() else "Completed")
     except JobFailed as failure:
         azure.tracking.set_status(run, "Failed", failure.error)
     except Exception:
-        azure.broken(traceback.format_exc())
+        azure.record_failure(traceback.format_exc())
         azure.tracking.set_status(run, "Failed", {"code": "LoopbackError", "message": traceback.format_exc()})
 
 
 def prepare_image(azure, run: Run, definition: dict[str, Any]) -> None:
-    """Building the environment's image: here, seeing that its Python is the one there is."""
-    wanted = python_of(definition.get("environment") or {})
+    """Check that the environment's Python is available, instead of building its image."""
+    wanted = python_version_of(definition.get("environment") or {})
     if wanted and wanted != azure.python_version:
         missing = f"python={wanted}: this loopback has {azure.python_version}"
     elif azure.faults.take("job.image_build_failed"):
@@ -68,8 +68,8 @@ def prepare_image(azure, run: Run, definition: dict[str, Any]) -> None:
     raise JobFailed("UserError", f"Image build failed. For more details, check log file {IMAGE_LOG}.")
 
 
-def python_of(environment: dict[str, Any]) -> str:
-    """Python of a conda specification, ``"3.11"``; empty where it names none or conda does not decide."""
+def python_version_of(environment: dict[str, Any]) -> str:
+    """Return the Python version of a conda specification; empty if it names none or conda is not used."""
     python = environment.get("python") or {}
     if python.get("userManagedDependencies"):
         return ""
@@ -90,34 +90,34 @@ def take_node(azure, cluster, run: Run) -> bool:
 
 
 def unpack(azure, snapshot: str, folder: Path) -> None:
-    for path, address in files_of(azure, snapshot).items():
+    for path, address in snapshot_files(azure, snapshot).items():
         container, _, name = unquote(urlsplit(address).path)[1:].partition("/")
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(azure.blobs.get(container, name))
 
 
-def files_of(azure, snapshot: str) -> dict[str, str]:
-    """Files of a snapshot and where they are; clients send only what is new since the snapshot before."""
+def snapshot_files(azure, snapshot: str) -> dict[str, str]:
+    """Return the URLs of a snapshot's files. Clients upload only files that are new since the parent snapshot."""
     sent = azure.store.snapshots[snapshot]
     parent = sent.get("ParentSnapshotId")
-    files = files_of(azure, parent) if parent in azure.store.snapshots else {}
+    files = snapshot_files(azure, parent) if parent in azure.store.snapshots else {}
     files |= {node["FullName"]: node["BlobUri"] for node in sent["FileRevisionList"]["FileNodes"]}
-    return {path: address for path, address in files.items() if names_file(sent["DirTreeNode"], path)}
+    return {path: address for path, address in files.items() if contains_file(sent["DirTreeNode"], path)}
 
 
-def names_file(node: dict[str, Any], path: str) -> bool:
+def contains_file(node: dict[str, Any], path: str) -> bool:
     first, _, rest = path.partition("/")
     child = (node.get("children") or {}).get(first)
-    return child is not None and (not rest or names_file(child, rest))
+    return child is not None and (not rest or contains_file(child, rest))
 
 
 def run_process(azure, run: Run, definition: dict[str, Any], folder: Path) -> bool:
-    """Run the script to its end; True where its node was taken away first."""
+    """Run the script to its end; return True if its node was preempted first."""
     log = folder.with_suffix(".log")
     run.process = Process(command(azure, definition), log, folder, environment(azure, run, definition, folder))
     preempted = azure.faults.take("job.preempted")
-    starved = azure.faults.take("job.out_of_memory")
+    out_of_memory = azure.faults.take("job.out_of_memory")
     sent = -1
     while run.process.popen.poll() is None:
         run.cancelled.wait(POLL_SECONDS)
@@ -125,7 +125,7 @@ def run_process(azure, run: Run, definition: dict[str, Any], folder: Path) -> bo
         if size != sent:
             azure.put_artifact(run, LOG, log.read_bytes())
             sent = size
-        if run.cancelled.is_set() or ((preempted or starved) and size):
+        if run.cancelled.is_set() or ((preempted or out_of_memory) and size):
             run.process.stop()
     azure.put_artifact(run, LOG, log.read_bytes())
     if preempted or run.cancelled.is_set():
@@ -134,7 +134,7 @@ def run_process(azure, run: Run, definition: dict[str, Any], folder: Path) -> bo
         if file.is_file():
             azure.put_artifact(run, str(file.relative_to(folder)), file.read_bytes())
     code = run.process.popen.returncode
-    if starved:
+    if out_of_memory:
         raise JobFailed("UserError", "AzureMLCompute job failed.\nJobContainerOutOfMemory: the job's container was "
                         "killed because it ran out of memory. Exit code 137.")  # fmt: skip
     if code:
@@ -147,13 +147,13 @@ def command(azure, definition: dict[str, Any]) -> list[str]:
     arguments = [str(argument) for argument in definition.get("arguments") or []]
     if definition.get("script"):
         return [str(azure.python), definition["script"], *arguments]
-    asked = definition["command"]
-    return ["bash", "-c", asked if isinstance(asked, str) else " ".join(asked)]
+    requested = definition["command"]
+    return ["bash", "-c", requested if isinstance(requested, str) else " ".join(requested)]
 
 
 def environment(azure, run: Run, definition: dict[str, Any], folder: Path) -> dict[str, str]:
     token = azure.tokens.issue("https://ml.azure.com")
-    until = str(int(azure.tokens.good_until[token]))
+    until = str(int(azure.tokens.valid_until[token]))
     home = azure.folder / "homes" / run.id
     home.mkdir(parents=True, exist_ok=True)
     experiment = azure.store.experiments[run.experiment]
@@ -169,14 +169,14 @@ def environment(azure, run: Run, definition: dict[str, Any], folder: Path) -> di
         "MLFLOW_EXPERIMENT_ID": experiment["experimentId"], "MLFLOW_EXPERIMENT_NAME": run.experiment,
     }  # fmt: skip
     identity = azure.store.computes[run.dto["target"]].body.get("identity")
-    if identity:  # its address is on the node itself; here too it is asked past the proxy
+    if identity:  # the identity endpoint is on the node itself, so it is reached without the proxy
         secret = uuid.uuid4().hex
         azure.identity_secrets.add(secret)
         set_by_azure |= {
             "MSI_ENDPOINT": f"{azure.url}{names.IDENTITY_PATH}", "MSI_SECRET": secret,
             "DEFAULT_IDENTITY_CLIENT_ID": str(uuid.uuid5(uuid.NAMESPACE_DNS, run.dto["target"])),
         }  # fmt: skip
-    asked = (definition.get("environment") or {}).get("environmentVariables") or {}
-    reaching = azure.reaching(home)
+    requested = (definition.get("environment") or {}).get("environmentVariables") or {}
+    base = azure.network_environment(home)
     path = f"{azure.python.parent}{os.pathsep}{os.environ['PATH']}"
-    return reaching | set_by_azure | asked | (definition.get("environmentVariables") or {}) | {"PATH": path}
+    return base | set_by_azure | requested | (definition.get("environmentVariables") or {}) | {"PATH": path}

@@ -1,4 +1,4 @@
-"""Every call, in order: what was asked, which route answered, and what went wrong."""
+"""The journal of all calls with their routes, replies and failures."""
 
 import json
 import threading
@@ -17,12 +17,12 @@ class Entry:
     host: str
     target: str
     status: int
-    route: str = ""  # the route's own text; empty where none was found
+    route: str = ""  # empty if there is no route
     api_version: str = ""
     client: str = ""  # start of the User-Agent
-    fault: str = ""  # what was injected
-    failure: str = ""  # traceback of the loopback's own error
-    request: str = ""  # start of the body, where it is text
+    fault: str = ""  # the injected fault
+    failure: str = ""  # traceback of a failure of the loopback itself
+    request: str = ""  # start of a text body
     reply: str = ""
     seconds: float = 0.0
     at: float = field(default_factory=time.time)
@@ -53,7 +53,7 @@ def decode_body(body: bytes) -> str:
 
 
 class Journal:
-    """The calls of a session; ``mark()`` and ``since(mark)`` cut out those of one test."""
+    """The calls of a session. ``mark()`` and ``since(mark)`` return those of one test."""
 
     def __init__(self, file: Path | None = None):
         self.file = file
@@ -69,7 +69,7 @@ class Journal:
             self.lock.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Until the next call, or so long."""
+        """Wait for the next call, but at most `seconds`."""
         with self.lock:
             self.lock.wait(seconds)
 
@@ -81,11 +81,11 @@ class Journal:
 
     @staticmethod
     def faults(entries: list[Entry]) -> list[str]:
-        """What no test may leave behind: calls without a route, hosts refused, errors of the loopback's own."""
-        found = []
+        """Describe the calls without a route, the rejected hosts and the failures of the loopback itself."""
+        problems = []
         for entry in entries:
             if entry.failure:
-                found.append(f"{entry}\n{entry.failure}")
+                problems.append(f"{entry}\n{entry.failure}")
             elif not entry.route:
-                found.append(f"{entry}: no route; User-Agent {entry.client!r}, body {entry.request[:500]!r}")
-        return found
+                problems.append(f"{entry}: no route; User-Agent {entry.client!r}, body {entry.request[:500]!r}")
+        return problems

@@ -1,4 +1,4 @@
-"""A call as it came in, and the reply to it."""
+"""Calls and replies."""
 
 import json
 import re
@@ -14,12 +14,12 @@ from . import names
 
 @dataclass
 class Call:
-    """A request, decrypted."""
+    """A decrypted request."""
 
     method: str
     host: str
-    target: str  # path and query, as sent
-    headers: dict[str, str]  # by name in small letters
+    target: str  # path and query
+    headers: dict[str, str]  # by name in lower case
     body: bytes = b""
 
     @property
@@ -32,7 +32,7 @@ class Call:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """Query parameters by name; of one that is repeated, the first."""
+        """Query parameters by name. Only the first value of a repeated parameter is used."""
         pairs = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
         return {name: values[0] for name, values in pairs.items()}
 
@@ -46,14 +46,14 @@ class Call:
 
     @property
     def bearer(self) -> str:
-        """The token of the Authorization header; empty where it holds none."""
+        """Token of the Authorization header; empty if there is none."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token if scheme.lower() == "bearer" else ""
 
 
 @dataclass
 class Reply:
-    """What is sent back."""
+    """A response."""
 
     status: int = 200
     body: bytes = b""
@@ -61,13 +61,13 @@ class Reply:
 
 
 def reply(content: Any, status: int = 200, **headers: str) -> Reply:
-    """A JSON reply; an underscore in a header's name stands for a hyphen."""
+    """Return a JSON reply. Underscores in header names become hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, json.dumps(content).encode(), {"Content-Type": "application/json; charset=utf-8"} | named)
 
 
-class Refused(Exception):
-    """Raised by a route to answer with an error."""
+class ErrorReply(Exception):
+    """An error that a route raises as its reply."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str):
         super().__init__(message)
@@ -75,7 +75,7 @@ class Refused(Exception):
 
 
 def error(status: int, code: str, message: str) -> dict[str, Any]:
-    """An error as ARM and the workspace's own services both write it."""
+    """Return an error in the format of ARM and the workspace's services."""
     return {
         "error": {"code": code, "message": message, "details": [], "innerError": None},
         "correlation": {"operation": uuid.uuid4().hex, "request": uuid.uuid4().hex[:16]},
@@ -87,22 +87,22 @@ def error(status: int, code: str, message: str) -> dict[str, Any]:
     }
 
 
-def not_found(what: str) -> Refused:
-    return Refused(404, "NotFound", what)
+def not_found(what: str) -> ErrorReply:
+    return ErrorReply(404, "NotFound", what)
 
 
 def now(offset_seconds: float = 0) -> str:
-    """Time as the services write it."""
+    """Return the current time in the format of the services."""
     return time.strftime("%Y-%m-%dT%H:%M:%S.0000000+00:00", time.gmtime(time.time() + offset_seconds))
 
 
 def page(items: list[Any]) -> Reply:
-    """The one page of a list."""
+    """Return a list as a single page."""
     return reply({"value": items, "continuationToken": None, "nextLink": None})
 
 
 def merge_patch(target: dict[str, Any], changes: dict[str, Any]) -> None:
-    """RFC 7396 without the deletions: dictionaries merge, anything else is replaced; a null changes nothing."""
+    """Apply a JSON merge patch (RFC 7396) without deletions: null values are ignored."""
     for name, value in changes.items():
         if isinstance(value, dict) and isinstance(target.get(name), dict):
             merge_patch(target[name], value)

@@ -1,4 +1,4 @@
-"""The real programs behind the routes: Azurite, an MLflow server, and the Python that jobs and endpoints run on."""
+"""The processes of the loopback: Azurite, an MLflow server, and the Python of jobs and endpoints."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ START_SECONDS = 180
 
 
 class Process:
-    """A child with a process group and a log of its own."""
+    """A child process with its own process group and log."""
 
     def __init__(self, command: list[str], log: Path, cwd: Path, environment: dict[str, str]):
         self.log = log
@@ -32,30 +32,30 @@ class Process:
                 start_new_session=True,
             )  # fmt: skip
 
-        reaper.tell(f"+{self.popen.pid}")
+        reaper.report(f"+{self.popen.pid}")
 
     def stop(self, grace_seconds: float = 5) -> None:
-        """End the group: asked first, then killed, and the children of a parent that is gone as well."""
+        """Terminate the process group, then kill what is left of it, including orphans."""
         for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, grace_seconds)):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.popen.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(seconds)
-        reaper.tell(f"-{self.popen.pid}")
+        reaper.report(f"-{self.popen.pid}")
 
-    def text(self) -> str:
+    def read_log(self) -> str:
         return self.log.read_text(errors="replace")
 
     def wait_for(self, ready, what: str, seconds: float = START_SECONDS):
-        """The first true answer of ``ready()``; an error with the log where the process ends or is too slow."""
+        """Poll ``ready()`` and return its first true result; raise an error if the process ends or is too slow."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if answer := ready():
                 return answer
             if self.popen.poll() is not None:
-                raise RuntimeError(f"{what} ended with {self.popen.returncode}:\n{self.text()[-3000:]}")
+                raise RuntimeError(f"{what} ended with {self.popen.returncode}:\n{self.read_log()[-3000:]}")
             time.sleep(0.1)
-        raise RuntimeError(f"{what} was not ready after {seconds} s:\n{self.text()[-3000:]}")
+        raise RuntimeError(f"{what} was not ready after {seconds} s:\n{self.read_log()[-3000:]}")
 
 
 def free_port() -> int:
@@ -64,8 +64,8 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def answers(port: int, path: str = "/") -> bool:
-    """Whether a server on loopback answers 200."""
+def is_responding(port: int, path: str = "/") -> bool:
+    """Return whether a local server responds with status 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -76,14 +76,14 @@ def answers(port: int, path: str = "/") -> bool:
         connection.close()
 
 
-def own_environment() -> dict[str, str]:
-    """This process's environment without what would lead a child past the loopback Azure or out of it."""
+def base_environment() -> dict[str, str]:
+    """Return this process's environment without variables that would let a child bypass the loopback."""
     dropped = re.compile(r".*_proxy|AZURE.*|MLFLOW_.*|PYTEST.*|PYTHONPATH|IDENTITY_.*|MSI_.*", re.IGNORECASE)
     return {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
 
 
 class Server:
-    """Started by the first who needs it, and waited for by the first who asks for its port."""
+    """A server that is started on first use; reading its port waits until it is ready."""
 
     what = ""
 
@@ -91,7 +91,7 @@ class Server:
         raise NotImplementedError
 
     def listening(self) -> int:
-        """Port, once it answers; 0 before."""
+        """Return the port when the server responds, otherwise 0."""
         raise NotImplementedError
 
     @cached_property
@@ -121,11 +121,11 @@ class Azurite(Server):
             # Telemetry would go to Application Insights; newer api-versions than it knows are served all the same.
             ["node", str(script), "--blobHost", "127.0.0.1", "--blobPort", "0", "--location",
              str(self.folder / "blobs"), "--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"],
-            self.folder / "azurite.log", self.folder, own_environment() | {"AZURITE_ACCOUNTS": self.accounts},
+            self.folder / "azurite.log", self.folder, base_environment() | {"AZURITE_ACCOUNTS": self.accounts},
         )  # fmt: skip
 
     def listening(self) -> int:
-        match = re.search(r"listens on http://[\d.]+:(\d+)", self.process.text())
+        match = re.search(r"listens on http://[\d.]+:(\d+)", self.process.read_log())
         return int(match[1]) if match else 0
 
 
@@ -148,7 +148,7 @@ def azurite_installed() -> Path:
 
 
 class MlflowServer(Server):
-    """A real ``mlflow server`` on SQLite: MLflow's own rules for runs, searches and the registry."""
+    """An ``mlflow server`` on SQLite."""
 
     what = "mlflow server"
 
@@ -156,31 +156,30 @@ class MlflowServer(Server):
         self.folder = folder
 
     @cached_property
-    def chosen(self) -> int:
+    def chosen_port(self) -> int:
         return free_port()
 
     def start(self) -> Process:
         database = f"sqlite:///{self.folder / 'mlflow.db'}"
         settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         return Process(
-            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.chosen),
+            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.chosen_port),
              "--workers", "1", "--backend-store-uri", database, "--no-serve-artifacts",
              "--default-artifact-root", str(self.folder)],
-            self.folder / "mlflow.log", self.folder, own_environment() | settings,
+            self.folder / "mlflow.log", self.folder, base_environment() | settings,
         )  # fmt: skip
 
     def listening(self) -> int:
-        return self.chosen if answers(self.chosen, "/health") else 0
+        return self.chosen_port if is_responding(self.chosen_port, "/health") else 0
 
 
 def image_python(folder: Path) -> Path:
-    """The Python of an image: every package of this environment, and none of this checkout.
+    """Create the Python of an image, with all packages of this environment but without this checkout.
 
-    Packages are on its path as they are, and the .pth files among them are not read, so that ``lib`` comes from what
-    was uploaded or not at all.
+    The .pth files of the packages are not processed, so that ``lib`` can only come from uploaded files.
     """
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     packages = next(folder.glob("lib/python3*/site-packages"))
-    own = Path(__file__).with_name("image_packages")  # what Azure's images hold and this environment does not
+    own = Path(__file__).with_name("image_packages")  # packages of Azure's images that are not in this environment
     (packages / "image.pth").write_text(f"{sysconfig.get_path('purelib')}\n{own}\n")
     return folder / "bin" / "python"

@@ -1,4 +1,4 @@
-"""The CONNECT proxy: takes any tunnel to a host of Azure's, answers in its name, refuses every other host."""
+"""The CONNECT proxy: it responds in the name of Azure's hosts and rejects all other hosts."""
 
 import ssl
 import sys
@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 
 from .faults import Fault, Faults
 from .journal import Entry, Journal, entry
-from .messages import Call, Refused, Reply, error, reply
+from .messages import Call, ErrorReply, Reply, error, reply
 from .routing import Route, Router
 
 
 class Dropped(Exception):
-    """The connection is closed on purpose."""
+    """The connection is to be closed by an injected fault."""
 
 
-class Answers(Protocol):
-    """What stands behind the proxy."""
+class CallHandler(Protocol):
+    """The interface that the proxy needs."""
 
     router: Router
     journal: Journal
@@ -33,12 +33,12 @@ class Answers(Protocol):
 
 
 class Proxy(ThreadingHTTPServer):
-    """Listens on a free port of 127.0.0.1."""
+    """A proxy on a free port of 127.0.0.1."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, behind: Answers, context: ssl.SSLContext):
+    def __init__(self, behind: CallHandler, context: ssl.SSLContext):
         super().__init__(("127.0.0.1", 0), Handler)
         self.behind, self.context = behind, context
 
@@ -48,7 +48,7 @@ class Proxy(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request, client_address) -> None:
-        # A client may hang up at any time: a poll cancelled, a process killed.
+        # Clients may disconnect at any time, for example when they are killed.
         if not isinstance(sys.exc_info()[1], ConnectionError | ssl.SSLError | TimeoutError | Dropped):
             traceback.print_exc()
 
@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def log_message(self, *_) -> None:
-        """The journal holds it."""
+        """Log nothing: the journal records all calls."""
 
     def do_CONNECT(self) -> None:
         host = self.path.partition(":")[0]
@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         behind, started = self.server.behind, time.monotonic()
         call = self.read_head()
-        fault = behind.faults.struck_by(call)
+        fault = behind.faults.fault_for(call)
         details: dict[str, str] = {"fault": str(fault)} if fault else {}
         route, parameters = behind.router.find(call)
         answered: Reply | None = None
@@ -91,15 +91,15 @@ class Handler(BaseHTTPRequestHandler):
                     error(404, "NotFound", f"the loopback Azure has no route for {call.host}{call.path}"), 404
                 )
             else:
-                answered = struck(call, fault, lambda: behind.answer(call, route, parameters))
-        except Refused as refusal:
+                answered = apply_fault(call, fault, lambda: behind.answer(call, route, parameters))
+        except ErrorReply as refusal:
             answered = refusal.reply
         except Dropped:
             self.close_connection = True
         except Exception:
             details["failure"] = traceback.format_exc()
-            answered = reply(error(501, "LoopbackError", details["failure"]), 501)  # 500 is tried again
-        described = route.described(parameters) if route else ""
+            answered = reply(error(501, "LoopbackError", details["failure"]), 501)  # clients would retry a 500
+        described = route.describe(parameters) if route else ""
         behind.journal.write(entry(call, answered, described, seconds=time.monotonic() - started, **details))
         if answered:
             self.send(answered, cut=bool(fault and fault.drop == "reply"))
@@ -143,8 +143,8 @@ class Handler(BaseHTTPRequestHandler):
             raise Dropped
 
 
-def struck(call: Call, fault: Fault | None, answer: Callable[[], Reply]) -> Reply:
-    """The reply, or what a fault makes of it."""
+def apply_fault(call: Call, fault: Fault | None, answer: Callable[[], Reply]) -> Reply:
+    """Return the reply, changed or replaced by a fault."""
     if fault:
         time.sleep(fault.delay_seconds)
         if fault.status:

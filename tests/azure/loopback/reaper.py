@@ -1,4 +1,7 @@
-"""Ends what a killed test run could not: reads process groups from its input, and kills those left when that closes."""
+"""Kill the child processes of a killed test run.
+
+This program reads process groups from its input, and kills the remaining ones when the input is closed.
+"""
 
 import contextlib
 import os
@@ -11,8 +14,8 @@ _lock = threading.Lock()
 _reaper: subprocess.Popen[str] | None = None
 
 
-def tell(line: str) -> None:
-    """Note a group (``"+123"``) or forget it (``"-123"``)."""
+def report(line: str) -> None:
+    """Register a process group (``"+123"``) or unregister it (``"-123"``)."""
     global _reaper
     with _lock:
         if _reaper is None:

@@ -1,4 +1,4 @@
-"""The one model registry: MLflow's server numbers and tags the versions, for either SDK and for MLflow alike."""
+"""The model registry that both SDKs and MLflow share. The MLflow server stores the versions and their tags."""
 
 import re
 import threading
@@ -15,12 +15,12 @@ from .tracking import MlflowError, Tracking
 
 @dataclass
 class ModelVersion:
-    """One version, and what MLflow has no place for.
+    """One version, with the details that MLflow does not store.
 
     Attributes
     ----------
     details : dict
-        As the client that made it wrote it: version 1's framework and asset, version 2's type.
+        Values of the client that created it: framework and asset for SDK version 1, type for SDK version 2.
     """
 
     name: str
@@ -48,22 +48,22 @@ class Registry:
     def create(self, name: str, source: str, run_id: str, tags: dict[str, str], **details: Any) -> ModelVersion:
         with self.lock:
             try:
-                self.tracking.ask("POST", "registered-models/create", {"name": name})
+                self.tracking.request("POST", "registered-models/create", {"name": name})
             except MlflowError as error:
                 if b"RESOURCE_ALREADY_EXISTS" not in error.content:
                     raise
-            asked = {
+            requested = {
                 "name": name, "source": source, "description": details.get("description") or "",
                 "tags": [{"key": key, "value": str(value)} for key, value in tags.items()],
             }  # fmt: skip
             if run_id:
-                asked["run_id"] = self.tracking.inward({"run_id": run_id})["run_id"]
-            made = self.tracking.ask("POST", "model-versions/create", asked)["model_version"]
+                requested["run_id"] = self.tracking.to_mlflow_ids({"run_id": run_id})["run_id"]
+            made = self.tracking.request("POST", "model-versions/create", requested)["model_version"]
             self.details[name, made["version"]] = details
             return self.read(made)
 
     def read(self, written: dict[str, Any]) -> ModelVersion:
-        """A version as MLflow writes it."""
+        """Convert a version from MLflow's format."""
         name, version = written["name"], written["version"]
         run_id = written.get("run_id") or ""
         return ModelVersion(
@@ -74,53 +74,53 @@ class Registry:
 
     def get(self, name: str, version: str) -> ModelVersion:
         try:
-            found = self.tracking.ask("GET", "model-versions/get", {"name": name, "version": version})
+            result = self.tracking.request("GET", "model-versions/get", {"name": name, "version": version})
         except MlflowError as error:
             if error.status not in (400, 404):
                 raise
             raise not_found(f"Model with name: {name}, version: {version} could not be found.") from None
-        return self.read(found["model_version"])
+        return self.read(result["model_version"])
 
     def search(self, name: str = "") -> list[ModelVersion]:
-        """All versions, or those of one model; the newest first."""
+        """Return all versions, or those of one model, newest first."""
         query: dict[str, Any] = {"max_results": 10000}
         if name:
             query["filter"] = f"name='{name}'"
-        found = self.tracking.ask("GET", "model-versions/search", query).get("model_versions", [])
-        return sorted(map(self.read, found), key=lambda version: (version.created_ms, version.number), reverse=True)
+        result = self.tracking.request("GET", "model-versions/search", query).get("model_versions", [])
+        return sorted(map(self.read, result), key=lambda version: (version.created_ms, version.number), reverse=True)
 
     def set_tags(self, model: ModelVersion, tags: dict[str, str]) -> None:
-        """Make these the tags, and no others."""
+        """Replace all tags."""
         for key in model.tags.keys() - tags.keys():
-            self.tracking.ask("DELETE", "model-versions/delete-tag", self.named(model) | {"key": key})
+            self.tracking.request("DELETE", "model-versions/delete-tag", self.key_of(model) | {"key": key})
         for key, value in tags.items():
             if model.tags.get(key) != value:
                 pair = {"key": key, "value": str(value)}
-                self.tracking.ask("POST", "model-versions/set-tag", self.named(model) | pair)
+                self.tracking.request("POST", "model-versions/set-tag", self.key_of(model) | pair)
 
     def describe(self, model: ModelVersion, description: str) -> None:
-        self.tracking.ask("PATCH", "model-versions/update", self.named(model) | {"description": description})
+        self.tracking.request("PATCH", "model-versions/update", self.key_of(model) | {"description": description})
 
     def delete(self, model: ModelVersion) -> None:
-        self.tracking.ask("DELETE", "model-versions/delete", self.named(model))
+        self.tracking.request("DELETE", "model-versions/delete", self.key_of(model))
         self.details.pop((model.name, model.version), None)
 
     @staticmethod
-    def named(model: ModelVersion) -> dict[str, str]:
+    def key_of(model: ModelVersion) -> dict[str, str]:
         return {"name": model.name, "version": model.version}
 
     def mount(self, model: ModelVersion, folder: Path) -> Path:
-        """Put a version's files where a container finds them: below ``<name>/<version>``."""
+        """Download a version's files into ``<name>/<version>``, where a container expects them."""
         folder = folder / model.name / model.version
         folder.mkdir(parents=True)
-        for container, prefix in self.places(model.source):
+        for container, prefix in self.blob_locations(model.source):
             self.blobs.download(container, prefix, folder)
         if not any(folder.iterdir()):
-            raise FileNotFoundError(f"nothing stands at {model.source}")
+            raise FileNotFoundError(f"there are no files at {model.source}")
         return folder
 
-    def places(self, source: str) -> list[tuple[str, str]]:
-        """Container and prefix of what a version's source names."""
+    def blob_locations(self, source: str) -> list[tuple[str, str]]:
+        """Return the blob containers and prefixes that a source URI refers to."""
         if match := re.fullmatch(r"aml://asset/(\w+)", source):
             prefixes = [
                 artifact.get("prefix") or artifact["id"] for artifact in self.store.assets[match[1]]["artifacts"]

@@ -1,4 +1,4 @@
-"""Which function answers a call: routes by method, host and path template, the most specific first."""
+"""Routes by method, host and path template; the most specific route handles a call."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from .messages import Call, Reply
 
-# Any workspace matches: one that is not there has to be refused as Azure does, not as a missing route.
+# Any workspace name matches, so that a missing workspace gets Azure's error instead of a missing route.
 WORKSPACE = (
     "/subscriptions/{subscription}/resourceGroups/{group}"
     "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
@@ -29,53 +29,53 @@ class Route:
     def __str__(self) -> str:
         return f"{self.method} {self.host} {self.template}"
 
-    def described(self, parameters: dict[str, str]) -> str:
-        """The same for one call: an ``operation`` is part of it by its value, any other parameter by its name."""
+    def describe(self, parameters: dict[str, str]) -> str:
+        """Return the contract line of a call. Only an ``operation`` appears with its value instead of its name."""
         return str(self).replace("{operation:path}", parameters.get("operation", ""))
 
     @property
     def order(self) -> tuple[int, int, int]:
-        """Sorts what leaves less open to the front."""
+        """Sort key that puts specific routes first."""
         literal = re.sub(r"{[^}]*}", "", self.template)
         return (self.template.count(":path}"), self.template.count("{"), -len(literal))
 
 
 class Routes:
-    """The routes of one service, gathered by a decorator."""
+    """The routes of one service."""
 
     def __init__(self, host: str):
         self.host = host
         self.routes: list[Route] = []
 
     def on(self, methods: str, *templates: str) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
-        """Answer these methods (``"GET PUT"``) at these templates; ``{name:path}`` spans slashes."""
+        """Register a handler for methods (``"GET PUT"``) and templates. ``{name:path}`` matches slashes, too."""
 
         def register(handler: Callable[..., Reply]) -> Callable[..., Reply]:
             for template in templates:
                 for method in methods.split():
-                    path = compiled(template.replace("{WS}", WORKSPACE))
-                    self.routes.append(Route(method, self.host, template, handler, path, compiled(self.host)))
+                    path = compile_template(template.replace("{WS}", WORKSPACE))
+                    self.routes.append(Route(method, self.host, template, handler, path, compile_template(self.host)))
             return handler
 
         return register
 
 
-def compiled(template: str) -> re.Pattern[str]:
-    """Regular expression of a template, its parameters as named groups."""
+def compile_template(template: str) -> re.Pattern[str]:
+    """Compile a template to a regular expression with its parameters as named groups."""
     parts = re.split(r"({\w+(?::path)?})", template)
-    found = []
+    expressions = []
     for part in parts:
         if not part.startswith("{"):
-            found.append(re.escape(part))
+            expressions.append(re.escape(part))
         elif part.endswith(":path}"):
-            found.append(f"(?P<{part[1:-6]}>.*)")
+            expressions.append(f"(?P<{part[1:-6]}>.*)")
         else:
-            found.append(f"(?P<{part[1:-1]}>[^/]+)")
-    return re.compile("".join(found), re.IGNORECASE)
+            expressions.append(f"(?P<{part[1:-1]}>[^/]+)")
+    return re.compile("".join(expressions), re.IGNORECASE)
 
 
 class Router:
-    """Finds the route of a call."""
+    """All routes."""
 
     def __init__(self, services: Iterable[Routes]):
         self.routes = sorted((route for service in services for route in service.routes), key=lambda route: route.order)
@@ -85,7 +85,7 @@ class Router:
         return any(pattern.fullmatch(host) for pattern in self.hosts)
 
     def find(self, call: Call) -> tuple[Route | None, dict[str, str]]:
-        """Route of a call and the parameters in its host and path; None where there is none."""
+        """Return the route of a call (or None) and the parameters in its host and path."""
         for route in self.routes:
             if route.method != call.method:
                 continue

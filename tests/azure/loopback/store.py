@@ -1,4 +1,4 @@
-"""What the workspace holds. Model versions, MLflow's runs and all blobs are with the programs behind it."""
+"""The state of the workspace, except for model versions, MLflow's runs and blobs."""
 
 import threading
 import time
@@ -14,21 +14,21 @@ from .processes import Process
 
 @dataclass
 class Run:
-    """A run, as the run history and as MLflow see it.
+    """A run of the run history and of MLflow.
 
     Attributes
     ----------
     dto : dict
-        As the run history writes it.
+        The run in the format of the run history.
     experiment : str
     mlflow_id : str
-        Its name in the MLflow server, which invents them itself.
+        Id on the MLflow server, which generates its own ids.
     tables : dict
-        What was logged beside numbers, by name.
+        Logged tables by name.
     executed : bool
-        A job of the workspace's: its end is known by its process, not by what the client says.
-    looked_at : threading.Event
-        Whether a client has seen its status as it is now.
+        Whether the run is a job: its process, not the client, determines its status.
+    status_read : threading.Event
+        Set when a client has read the current status.
     """
 
     dto: dict[str, Any]
@@ -37,7 +37,7 @@ class Run:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     executed: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
-    looked_at: threading.Event = field(default_factory=threading.Event)
+    status_read: threading.Event = field(default_factory=threading.Event)
     process: Process | None = None
 
     @property
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def container(self) -> str:
-        """Where its artifacts are: ``ExperimentRun/<container>/<path>``."""
+        """Container of its artifacts, which are at ``ExperimentRun/<container>/<path>``."""
         return self.dto["dataContainerId"]
 
     @property
@@ -61,7 +61,7 @@ class Operation:
     Attributes
     ----------
     status : callable
-        ``"InProgress"``, ``"Succeeded"`` or ``"Failed"``, asked at each poll, with the error of a failure.
+        Returns ``"InProgress"``, ``"Succeeded"`` or ``"Failed"``, and the error of a failure.
     """
 
     status: Callable[[], tuple[str, dict[str, Any] | None]]
@@ -93,12 +93,12 @@ class Endpoint:
 
 
 class Store:
-    """All of it, by name."""
+    """The resources of the workspace by name."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.datastores: dict[str, dict[str, Any]] = {}
-        self.datasets: dict[str, dict[str, Any]] = {}  # by name; each with its versions
+        self.datasets: dict[str, dict[str, Any]] = {}  # each with its versions
         self.saved_datasets: dict[str, dict[str, Any]] = {}
         self.experiments: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, Run] = {}
@@ -110,20 +110,20 @@ class Store:
         self.codes: dict[str, dict[str, dict[str, Any]]] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.operations: dict[str, Operation] = {}
-        # What the subscription allows
+        # Limits of the subscription
         self.core_limits: dict[str, int] = {}
         self.denied_actions: list[str] = []
         self.shared_key_access = True
 
     def experiment(self, name_or_id: str) -> dict[str, Any]:
-        """An experiment by either of its names."""
-        found = self.experiments.get(name_or_id)
+        """Return an experiment by name or id."""
+        result = self.experiments.get(name_or_id)
         for experiment in self.experiments.values():
             if experiment["experimentId"] == name_or_id:
-                found = experiment
-        if found is None:
+                result = experiment
+        if result is None:
             raise not_found(f"Experiment {name_or_id} not found in the workspace.")
-        return found
+        return result
 
     def run(self, run_id: str) -> Run:
         if run_id not in self.runs:
@@ -137,7 +137,7 @@ class Store:
 
 
 class Cluster:
-    """An AmlCompute cluster: jobs take its nodes and give them back."""
+    """An AmlCompute cluster with a limited number of nodes."""
 
     def __init__(self, body: dict[str, Any]):
         self.body = body
@@ -145,7 +145,7 @@ class Cluster:
         self.error: dict[str, Any] | None = None
         self.allocation_errors: list[dict[str, Any]] = []
         self.busy: list[str] = []
-        self.most_busy = 0  # at once, so far
+        self.max_busy = 0  # maximum number of busy nodes so far
         self.changed = threading.Condition()
 
     @property
@@ -154,24 +154,24 @@ class Cluster:
         return {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT120S"} | settings
 
     def take_node(self, run: Run) -> bool:
-        """Wait for a node; False when the run is cancelled first."""
+        """Wait for a free node; return False if the run is cancelled first."""
         with self.changed:
             while len(self.busy) >= self.scale["maxNodeCount"]:
                 self.changed.wait(0.2)
                 if run.cancelled.is_set():
                     return False
             self.busy.append(run.id)
-            self.most_busy = max(self.most_busy, len(self.busy))
+            self.max_busy = max(self.max_busy, len(self.busy))
             return True
 
-    def give_node_back(self, run: Run) -> None:
+    def release_node(self, run: Run) -> None:
         with self.changed:
             self.busy.remove(run.id)
             self.changed.notify_all()
 
 
 def new_run(run_id: str, experiment: dict[str, Any], number: int, **details: Any) -> dict[str, Any]:
-    """A run of the run history, with every key that its clients read."""
+    """Return a new run in the format of the run history, with every key that clients read."""
     return {
         "runNumber": number, "rootRunId": run_id, "runId": run_id, "runUuid": str(uuid.uuid4()), "parentRunId": None,
         "experimentId": experiment["experimentId"], "dataContainerId": f"dcid.{run_id}", "name": None,

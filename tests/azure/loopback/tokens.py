@@ -1,4 +1,4 @@
-"""The tokens that the directory gives out, and whether one is good."""
+"""Access tokens."""
 
 import base64
 import json
@@ -9,11 +9,11 @@ from . import names
 
 
 class Tokens:
-    """Unsigned: clients look at their expiry, and here they are compared with those given out."""
+    """The issued tokens. They are unsigned: clients read only their expiry."""
 
     def __init__(self) -> None:
         self.lifetime_seconds = 24 * 3600
-        self.good_until: dict[str, float] = {}
+        self.valid_until: dict[str, float] = {}
 
     def issue(self, audience: str, lifetime_seconds: float | None = None) -> str:
         now = int(time.time())
@@ -23,15 +23,15 @@ class Tokens:
             "oid": names.CLIENT, "appid": names.CLIENT, "jti": uuid.uuid4().hex, "iat": now, "nbf": now, "exp": until,
         }  # fmt: skip
         token = ".".join((part({"typ": "JWT", "alg": "RS256", "kid": "loopback"}), part(claims), "c2lnbmF0dXJl"))
-        self.good_until[token] = until
+        self.valid_until[token] = until
         return token
 
-    def good(self, token: str) -> bool:
-        return self.good_until.get(token, 0) > time.time()
+    def is_valid(self, token: str) -> bool:
+        return self.valid_until.get(token, 0) > time.time()
 
     def expire_all(self) -> None:
-        """Let every token given out so far be refused from now on."""
-        self.good_until.clear()
+        """Invalidate all issued tokens."""
+        self.valid_until.clear()
 
 
 def part(content: dict) -> str:

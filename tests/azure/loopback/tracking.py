@@ -1,7 +1,7 @@
-"""The MLflow server, and the one run store: what the run history makes is in MLflow too, and the other way round.
+"""The MLflow server, and the runs that the run history and MLflow share.
 
-Azure names runs and experiments as its clients like; the server invents its own names. They are exchanged in what
-passes through.
+Azure's clients choose the ids of runs and experiments, but the MLflow server generates its own. The ids are translated
+in requests and replies.
 """
 
 import http.client
@@ -28,7 +28,7 @@ MLFLOW_STATUS = {status: name for name, status in STATUS.items()}
 
 
 class MlflowError(Exception):
-    """An answer of the server that is no success."""
+    """An error reply of the MLflow server."""
 
     def __init__(self, status: int, content: bytes):
         super().__init__(f"mlflow server: {status} {content[:500]!r}")
@@ -36,14 +36,14 @@ class MlflowError(Exception):
 
 
 class Tracking:
-    """Runs and experiments, in the store and in the MLflow server alike."""
+    """Runs and experiments in the store and on the MLflow server."""
 
     def __init__(self, store: Store, folder: Path):
         self.store, self.server, self.lock = store, MlflowServer(folder), threading.RLock()
-        self.mlflow_experiments: dict[str, str] = {}  # Azure's id -> the server's
+        self.mlflow_experiments: dict[str, str] = {}  # from Azure's ids to the server's
 
-    def ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One call of MLflow's REST API, with the server's own ids; ``path`` is ``"runs/create"`` and the like."""
+    def request(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Call MLflow's REST API with the server's ids. `path` is, for example, ``"runs/create"``."""
         query = "?" + urlencode(content or {}, doseq=True) if method == "GET" else ""
         body = b"" if method == "GET" else json.dumps(content or {}).encode()
         status, answer = self.forward(method, f"/api/2.0/mlflow/{path}{query}", body)
@@ -59,13 +59,11 @@ class Tracking:
         connection.close()
         return response.status, content
 
-    # Experiments
-
     def experiment(self, name: str) -> dict[str, Any]:
-        """Find or make an experiment."""
+        """Return an experiment, which is created if it does not exist."""
         with self.lock:
             if name not in self.store.experiments:
-                self.add_experiment(name, self.ask("POST", "experiments/create", {"name": name})["experiment_id"])
+                self.add_experiment(name, self.request("POST", "experiments/create", {"name": name})["experiment_id"])
             return self.store.experiments[name]
 
     def add_experiment(self, name: str, mlflow_id: str) -> None:
@@ -76,14 +74,12 @@ class Tracking:
             "archivedTime": None, "properties": {}, "latestCreatedRunCreatedUtc": None,
         }  # fmt: skip
 
-    # Runs
-
     def create_run(self, run_id: str, experiment_name: str, **details: Any) -> Run:
-        """A run that a client of the run history, or a service, makes."""
+        """Create a run for a client of the run history or for a service."""
         with self.lock:
             experiment = self.experiment(experiment_name)
             run = Run(new_run(run_id, experiment, len(self.store.runs) + 1, **details), experiment_name)
-            made = self.ask("POST", "runs/create", {
+            made = self.request("POST", "runs/create", {
                 "experiment_id": self.mlflow_experiments[experiment["experimentId"]],
                 "run_name": run.dto["displayName"], "start_time": milliseconds(),
                 "tags": [{"key": key, "value": str(value)} for key, value in run.dto["tags"].items()],
@@ -93,9 +89,9 @@ class Tracking:
             return run
 
     def set_status(self, run: Run, status: str, error: dict[str, Any] | None = None) -> None:
-        """A step of a run's life."""
+        """Change the status of a run."""
         run.dto["status"] = status
-        run.looked_at.clear()
+        run.status_read.clear()
         if status == "Running":
             run.dto["startTimeUtc"] = now()
         if error:
@@ -104,31 +100,29 @@ class Tracking:
         if run.ended:
             run.dto["endTimeUtc"] = now()
             update["end_time"] = milliseconds()
-        self.ask("POST", "runs/update", update)
+        self.request("POST", "runs/update", update)
 
     def set_tags(self, run: Run, tags: dict[str, str]) -> None:
         run.dto["tags"].update(tags)
         pairs = [{"key": key, "value": str(value)} for key, value in tags.items()]
-        self.ask("POST", "runs/log-batch", {"run_id": run.mlflow_id, "tags": pairs})
+        self.request("POST", "runs/log-batch", {"run_id": run.mlflow_id, "tags": pairs})
 
     def log_metrics(self, run: Run, metrics: list[dict[str, Any]]) -> None:
-        self.ask("POST", "runs/log-batch", {"run_id": run.mlflow_id, "metrics": metrics})
+        self.request("POST", "runs/log-batch", {"run_id": run.mlflow_id, "metrics": metrics})
 
     def metrics(self, run: Run) -> dict[str, float]:
-        """Last value of every number logged."""
-        data = self.ask("GET", "runs/get", {"run_id": run.mlflow_id})["run"]["data"]
+        """Return the last value of each metric."""
+        data = self.request("GET", "runs/get", {"run_id": run.mlflow_id})["run"]["data"]
         return {metric["key"]: metric["value"] for metric in data.get("metrics", [])}
 
     def history(self, run: Run, name: str) -> list[dict[str, Any]]:
         query = {"run_id": run.mlflow_id, "metric_key": name, "max_results": 25000}
-        return self.ask("GET", "metrics/get-history", query).get("metrics", [])
+        return self.request("GET", "metrics/get-history", query).get("metrics", [])
 
-    # What MLflow's own clients send and get
-
-    def inward(self, content: Any) -> Any:
-        """A request with the server's ids."""
+    def to_mlflow_ids(self, content: Any) -> Any:
+        """Replace Azure's ids by the server's in a request."""
         if isinstance(content, list):
-            return [self.inward(item) for item in content]
+            return [self.to_mlflow_ids(item) for item in content]
         if not isinstance(content, dict):
             return content
         changed = {}
@@ -141,22 +135,22 @@ class Tracking:
                 items = value if isinstance(value, list) else [value]
                 value = [self.mlflow_experiments.get(item, item) for item in items]
             else:
-                value = self.inward(value)
+                value = self.to_mlflow_ids(value)
             changed[key] = value
         return changed
 
-    def outward(self, content: Any) -> Any:
-        """A reply with Azure's ids; runs and experiments first seen in it are put into the store."""
+    def to_azure_ids(self, content: Any) -> Any:
+        """Replace the server's ids by Azure's in a reply, and add new runs and experiments to the store."""
         if isinstance(content, list):
-            return [self.outward(item) for item in content]
+            return [self.to_azure_ids(item) for item in content]
         if not isinstance(content, dict):
             return content
         with self.lock:
             if "artifact_location" in content:
-                return self.outward_experiment(content)
+                return self.experiment_to_azure(content)
             if "artifact_uri" in content:
-                return self.outward_run(content)
-        changed = {key: self.outward(value) for key, value in content.items()}
+                return self.run_to_azure(content)
+        changed = {key: self.to_azure_ids(value) for key, value in content.items()}
         for key in ("run_id", "run_uuid"):
             if key in changed:
                 changed[key] = self.azure_run_id(changed[key])
@@ -164,13 +158,13 @@ class Tracking:
             changed["experiment_id"] = self.azure_experiment_id(changed["experiment_id"])
         return changed
 
-    def outward_experiment(self, content: dict[str, Any]) -> dict[str, Any]:
+    def experiment_to_azure(self, content: dict[str, Any]) -> dict[str, Any]:
         mlflow_id = content["experiment_id"]
         if mlflow_id not in self.mlflow_experiments.values():
             self.add_experiment(content["name"], mlflow_id)
         return content | {"experiment_id": self.azure_experiment_id(mlflow_id), "artifact_location": ""}
 
-    def outward_run(self, info: dict[str, Any]) -> dict[str, Any]:
+    def run_to_azure(self, info: dict[str, Any]) -> dict[str, Any]:
         experiment_id = self.azure_experiment_id(info["experiment_id"])
         run_id = self.azure_run_id(info["run_id"])
         if run_id not in self.store.runs:
@@ -190,10 +184,10 @@ class Tracking:
         return next((run.id for run in self.store.runs.values() if run.mlflow_id == mlflow_id), mlflow_id)
 
     def azure_experiment_id(self, mlflow_id: str) -> str:
-        found = (azure for azure, mlflow in self.mlflow_experiments.items() if mlflow == mlflow_id)
-        identifier = next(found, None)
-        if identifier is None:  # made by the client, and not read back yet
-            name = self.ask("GET", "experiments/get", {"experiment_id": mlflow_id})["experiment"]["name"]
+        matches = (azure for azure, mlflow in self.mlflow_experiments.items() if mlflow == mlflow_id)
+        identifier = next(matches, None)
+        if identifier is None:  # created by a client that has not read it yet
+            name = self.request("GET", "experiments/get", {"experiment_id": mlflow_id})["experiment"]["name"]
             self.add_experiment(name, mlflow_id)
             return self.azure_experiment_id(mlflow_id)
         return identifier

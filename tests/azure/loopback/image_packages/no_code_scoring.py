@@ -1,4 +1,4 @@
-"""Entry script of a deployment that brings none: an MLflow model, asked by ``{"input_data": ...}``."""
+"""Scoring script of deployments without code: it serves an MLflow model for ``{"input_data": ...}``."""
 
 import json
 import os
@@ -17,6 +17,6 @@ def init():
 
 
 def run(raw):
-    asked = json.loads(raw)["input_data"]
-    frame = pd.DataFrame(**asked) if isinstance(asked, dict) else pd.DataFrame(asked)
+    requested = json.loads(raw)["input_data"]
+    frame = pd.DataFrame(**requested) if isinstance(requested, dict) else pd.DataFrame(requested)
     return pd.Series(model.predict(frame)).tolist()

@@ -1,4 +1,4 @@
-"""The services, a file each."""
+"""The services, one file each."""
 
 from ..routing import Router, Routes
 from . import (

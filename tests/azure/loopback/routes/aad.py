@@ -1,4 +1,4 @@
-"""Microsoft Entra ID: who may sign in, and the tokens."""
+"""Microsoft Entra ID: logins and tokens."""
 
 from urllib.parse import parse_qs
 
@@ -34,7 +34,7 @@ def token(azure, call: Call, tenant: str) -> Reply:
         return denied("invalid_request", 90002, f"Tenant '{tenant}' not found.")
     if form.get("client_id") != names.CLIENT:
         return denied("unauthorized_client", 700016, f"Application '{form.get('client_id')}' was not found.")
-    # A federated identity sends an assertion of the one who vouches for it in place of a secret.
+    # A federated identity sends a signed assertion instead of a secret.
     if not form.get("client_assertion") and form.get("client_secret") != names.CLIENT_SECRET:
         return denied("invalid_client", 7000215, "Invalid client secret provided.")
     audience = (form.get("scope") or form.get("resource") or "").removesuffix("/.default")

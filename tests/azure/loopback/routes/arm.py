@@ -1,4 +1,4 @@
-"""Azure Resource Manager: the subscription, the workspace, the cloud's addresses."""
+"""Azure Resource Manager: the subscription, the workspace and the cloud's endpoints."""
 
 from .. import names
 from ..messages import Call, Reply, page, reply

@@ -1,4 +1,4 @@
-"""Artifacts: files of runs and of uploads, by path, in the workspace's own container."""
+"""Artifacts: files of runs and uploads in the workspace's container."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ BASE = "/artifact/v2.0{WS}/artifacts"
 RUN_ORIGIN = "ExperimentRun"
 
 
-def written(origin: str, container: str, path: str) -> dict[str, Any]:
+def to_json(origin: str, container: str, path: str) -> dict[str, Any]:
     return {
         "artifactId": f"{origin}/{container}/{path}", "origin": origin, "container": container, "path": path,
         "etag": '"1"', "createdTime": None, "tags": {},
@@ -25,12 +25,12 @@ def content(azure, origin: str, container: str, path: str) -> dict[str, Any]:
     return {"contentUri": uri, "origin": origin, "container": container, "path": path, "tags": {}}
 
 
-def held(azure, origin: str, container: str, prefix: str = "") -> list[str]:
+def stored_paths(azure, origin: str, container: str, prefix: str = "") -> list[str]:
     paths = azure.store.artifacts.get((origin, container), {})
     return sorted(path for path in paths if path.startswith(prefix))
 
 
-def found(azure, origin: str, container: str, path: str) -> str:
+def existing_path(azure, origin: str, container: str, path: str) -> str:
     if path not in azure.store.artifacts.get((origin, container), {}):
         raise not_found(f"Artifact {origin}/{container}/{path} was not found.")
     return path
@@ -38,18 +38,18 @@ def found(azure, origin: str, container: str, path: str) -> str:
 
 @routes.on("POST", BASE + "/batch/metadata/{origin}/{container}", BASE + "/{origin}/{container}/batch/metadata")
 def create(azure, call: Call, origin: str, container: str) -> Reply:
-    paths = [asked["path"] for asked in call.json["paths"]]
+    paths = [requested["path"] for requested in call.json["paths"]]
     with azure.store.lock:
         azure.store.artifacts.setdefault((origin, container), {}).update(dict.fromkeys(paths, {}))
     return reply({
-        "artifacts": {path: written(origin, container, path) for path in paths},
+        "artifacts": {path: to_json(origin, container, path) for path in paths},
         "artifactContentInformation": {path: content(azure, origin, container, path) for path in paths}, "errors": {},
     })  # fmt: skip
 
 
 @routes.on("GET", BASE + "/contentinfo/{origin}/{container}/{path:path}")
 def where(azure, call: Call, origin: str, container: str, path: str) -> Reply:
-    return reply(content(azure, origin, container, found(azure, origin, container, path)))
+    return reply(content(azure, origin, container, existing_path(azure, origin, container, path)))
 
 
 @routes.on("GET", BASE + "/{origin}/{container}/contentinfo")
@@ -59,20 +59,20 @@ def where_by_query(azure, call: Call, origin: str, container: str) -> Reply:
 
 @routes.on("GET", BASE + "/prefix/contentinfo/{origin}/{container}/{prefix:path}")
 def where_below(azure, call: Call, origin: str, container: str, prefix: str) -> Reply:
-    return page([content(azure, origin, container, path) for path in held(azure, origin, container, prefix)])
+    return page([content(azure, origin, container, path) for path in stored_paths(azure, origin, container, prefix)])
 
 
 @routes.on("GET", BASE + "/metadata/{origin}/{container}/{path:path}")
 def metadata(azure, call: Call, origin: str, container: str, path: str) -> Reply:
-    return reply(written(origin, container, found(azure, origin, container, path)))
+    return reply(to_json(origin, container, existing_path(azure, origin, container, path)))
 
 
 @routes.on("GET", BASE + "/{origin}/{container}", BASE + "/{origin}/{container}/{prefix:path}")
 def listed(azure, call: Call, origin: str, container: str, prefix: str = "") -> Reply:
-    return page([written(origin, container, path) for path in held(azure, origin, container, prefix)])
+    return page([to_json(origin, container, path) for path in stored_paths(azure, origin, container, prefix)])
 
 
-# The same, as MLflow's plug-in asks for a run's
+# The same operations on the artifacts of a run, as MLflow's plug-in calls them
 
 
 @routes.on("POST", *below(RUN, "/artifacts/batch/metadata"))

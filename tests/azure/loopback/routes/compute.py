@@ -1,4 +1,4 @@
-"""Clusters: read at the workspace's own service by version 1 of the SDK, written at ARM, as Azure has it."""
+"""Clusters: SDK version 1 reads them from the workspace's service and writes them to ARM."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ def cluster_of(azure, name: str) -> Cluster:
     return azure.store.computes[name]
 
 
-def written(name: str, cluster: Cluster) -> dict[str, Any]:
-    asked = cluster.body["properties"].get("properties") or {}
+def to_json(name: str, cluster: Cluster) -> dict[str, Any]:
+    requested = cluster.body["properties"].get("properties") or {}
     busy = len(cluster.busy)
     nodes = max(busy, cluster.scale["minNodeCount"])
     counts = {"runningNodeCount": busy, "idleNodeCount": nodes - busy}
     empty = ("preparingNodeCount", "unusableNodeCount", "leavingNodeCount", "preemptedNodeCount")
-    # The client takes an identity that is null for one that is there.
+    # The client treats a null identity like an existing one.
     identity = {"identity": cluster.body["identity"]} if cluster.body.get("identity") else {}
     return identity | {
         "id": f"{names.WORKSPACE_PATH}/computes/{name}", "name": name, "tags": cluster.body.get("tags") or {},
@@ -35,7 +35,8 @@ def written(name: str, cluster: Cluster) -> dict[str, Any]:
             "provisioningErrors": [{"error": cluster.error}] if cluster.error else None, "createdOn": now(),
             "modifiedOn": now(), "disableLocalAuth": True,
             "properties": {
-                "vmPriority": asked.get("vmPriority") or "Dedicated", "vmSize": asked.get("vmSize"), "osType": "Linux",
+                "vmPriority": requested.get("vmPriority") or "Dedicated", "vmSize": requested.get("vmSize"),
+                "osType": "Linux",
                 "scaleSettings": cluster.scale, "subnet": None, "remoteLoginPortPublicAccess": "NotSpecified",
                 "allocationState": "Steady", "allocationStateTransitionTime": now(), "currentNodeCount": nodes,
                 "targetNodeCount": nodes, "nodeStateCounts": counts | dict.fromkeys(empty, 0),
@@ -48,14 +49,14 @@ def written(name: str, cluster: Cluster) -> dict[str, Any]:
 @routes.on("GET", "/rp/workspaces{WS}/computes/{name}")
 @arm.on("GET", "{WS}/computes/{name}")
 def get(azure, call: Call, name: str) -> Reply:
-    return reply(written(name, cluster_of(azure, name)))
+    return reply(to_json(name, cluster_of(azure, name)))
 
 
 @routes.on("GET", "/rp/workspaces{WS}/computes")
 @arm.on("GET", "{WS}/computes")
 def every(azure, call: Call) -> Reply:
-    # Without a nextLink: the client follows one that is null.
-    return reply({"value": [written(name, cluster) for name, cluster in azure.store.computes.items()]})
+    # There must be no nextLink: the client follows even a null one.
+    return reply({"value": [to_json(name, cluster) for name, cluster in azure.store.computes.items()]})
 
 
 @arm.on("PUT", "{WS}/computes/{name}")
@@ -80,7 +81,7 @@ def create(azure, call: Call, name: str) -> Reply:
         return next(polls, ("Succeeded", None))
 
     operation = azure.store.operation(status)
-    return accepted(operation, "workspaceOperationsStatus", "2021-07-01", 201, written(name, cluster))
+    return accepted(operation, "workspaceOperationsStatus", "2021-07-01", 201, to_json(name, cluster))
 
 
 def fail(cluster: Cluster, code: str, message: str) -> None:
@@ -92,7 +93,7 @@ def update(azure, call: Call, name: str) -> Reply:
     cluster = cluster_of(azure, name)
     changes = call.json.get("properties") or {}
     with cluster.changed:
-        # Version 1 sends the scale within the compute's own properties, the specification beside them.
+        # SDK version 1 nests the scale settings in the compute's properties; the API specification does not.
         merge_patch(cluster.body["properties"].setdefault("properties", {}), changes.get("properties", changes))
         cluster.changed.notify_all()
     operation = azure.store.operation(lambda: ("Succeeded", None))

@@ -1,4 +1,4 @@
-"""Snapshots: the folder that a job runs in, file by file."""
+"""Snapshots: the files of a job's folder."""
 
 import uuid
 
@@ -12,7 +12,7 @@ NONE = "00000000-0000-0000-0000-000000000000"
 
 @routes.on("GET", "/content/v1.0{WS}/snapshots/latest/metadata")
 def latest(azure, call: Call) -> Reply:
-    """No older snapshot to compare with: every file is sent."""
+    """Return an empty snapshot, so that clients upload every file."""
     root = {
         "name": "", "hash": None, "type": "Directory", "timestamp": "0001-01-01T00:00:00+00:00", "sasUrl": None,
         "absoluteUrl": None, "sizeBytes": 0, "sizeSet": False, "children": {},

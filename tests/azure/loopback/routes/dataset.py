@@ -1,11 +1,11 @@
-"""Datasets: definitions over the datastores, registered with versions."""
+"""Registered datasets with versions."""
 
 import json
 import uuid
 from typing import Any
 
 from .. import names
-from ..messages import Call, Refused, Reply, not_found, now, page, reply
+from ..messages import Call, ErrorReply, Reply, not_found, now, page, reply
 from ..routing import Routes
 
 routes = Routes(names.API_HOST)
@@ -14,7 +14,7 @@ UNREGISTERED = "unregistered-"
 
 
 def save(azure, definition: dict[str, Any]) -> dict[str, Any]:
-    """Keep a definition that need not be registered."""
+    """Store a definition, registered or not."""
     saved = {"properties": {}, "telemetryInfo": {}} | definition
     saved["id"] = saved.get("id") or str(uuid.uuid4())
     azure.store.saved_datasets[saved["id"]] = saved
@@ -22,7 +22,7 @@ def save(azure, definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def version_of(dataset: dict[str, Any], version: str = "") -> dict[str, Any]:
-    """A dataset as it is written, with one of its versions, else the newest."""
+    """Return a dataset in the service's format with one version, by default the newest."""
     versions = dataset["versions"]
     number = int(version) if version.isdigit() else len(versions)
     if not 1 <= number <= len(versions):
@@ -57,20 +57,21 @@ def get_saved(azure, call: Call, identifier: str) -> Reply:
 
 @routes.on("POST", BASE + "/datasets")
 def register(azure, call: Call) -> Reply:
-    asked, name = call.json, call.json["name"]
+    requested, name = call.json, call.json["name"]
     with azure.store.lock:
         dataset = azure.store.datasets.get(name)
         if dataset and "true" not in (call.query.get("ifExistsOk"), call.query.get("updateDefinitionIfExists")):
-            raise Refused(409, "UserError", f'There is already a dataset registered under name "{name}".')
+            raise ErrorReply(409, "UserError", f'There is already a dataset registered under name "{name}".')
         if dataset is None:
             dataset = azure.store.datasets[name] = {
                 "datasetId": str(uuid.uuid4()), "name": name, "datasetState": {"state": "active"}, "etag": '"1"',
-                "createdTime": now(), "description": asked.get("description") or "", "tags": asked.get("tags") or {},
-                "isVisible": True, "datasetType": asked.get("datasetType"), "versions": [],
+                "createdTime": now(), "description": requested.get("description") or "",
+                "tags": requested.get("tags") or {},
+                "isVisible": True, "datasetType": requested.get("datasetType"), "versions": [],
             }  # fmt: skip
-        version = dict(asked.get("latest") or {})
+        version = dict(requested.get("latest") or {})
         if not version.get("savedDatasetId"):
-            definition = {"datasetType": asked.get("datasetType"), "dataflowJson": version.get("dataflow")}
+            definition = {"datasetType": requested.get("datasetType"), "dataflowJson": version.get("dataflow")}
             version["savedDatasetId"] = save(azure, definition)["id"]
         same = dataset["versions"] and dataset["versions"][-1].get("dataflow") == version.get("dataflow")
         if not (same and version.get("dataflow")):
@@ -91,12 +92,12 @@ def by_name(azure, call: Call, name: str) -> Reply:
 
 @routes.on("GET", BASE + "/datasets/query/savedDatasetId={identifier}")
 def by_saved(azure, call: Call, identifier: str) -> Reply:
-    found = []
+    versions = []
     for dataset in azure.store.datasets.values():
         for version in dataset["versions"]:
             if version["savedDatasetId"] == identifier:
-                found.append(version_of(dataset, version["versionId"]))
-    return page(found)
+                versions.append(version_of(dataset, version["versionId"]))
+    return page(versions)
 
 
 @routes.on("GET", BASE + "/datasets/{identifier}")
@@ -121,7 +122,7 @@ def every(azure, call: Call) -> Reply:
 
 @routes.on("GET", "/data/v1.0{WS}/dataversion/{name}/versions/{version}")
 def data_version(azure, call: Call, name: str, version: str) -> Reply:
-    """The definition as MLTable, which is what the SDK reads it from."""
+    """Return a definition as MLTable, which the SDK reads."""
     if name.startswith(UNREGISTERED):
         identifier = name.removeprefix(UNREGISTERED)
     else:

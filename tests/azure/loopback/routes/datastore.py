@@ -1,9 +1,9 @@
-"""Datastores: named containers with their credentials."""
+"""Datastores: blob containers with their credentials."""
 
 from typing import Any
 
 from .. import names
-from ..messages import Call, Refused, Reply, not_found, page, reply
+from ..messages import Call, ErrorReply, Reply, not_found, page, reply
 from ..routing import Routes
 
 routes = Routes(names.API_HOST)
@@ -14,14 +14,14 @@ BASE = "/datastore/v1.0{WS}"
 
 def default_datastore(key: str) -> dict[str, Any]:
     section = {"accountName": names.STORAGE_ACCOUNT, "containerName": names.BLOBSTORE_CONTAINER}
-    return completed({
+    return with_defaults({
         "name": DEFAULT, "dataStoreType": "AzureBlob",
         "azureStorageSection": section | {"credentialType": "AccountKey", "credential": key},
     })  # fmt: skip
 
 
-def completed(datastore: dict[str, Any]) -> dict[str, Any]:
-    """As the service returns it: with the address, which clients leave out and the native reader needs."""
+def with_defaults(datastore: dict[str, Any]) -> dict[str, Any]:
+    """Return a datastore in the service's format, including the address that clients omit."""
     section = datastore.get("azureStorageSection") or {}
     kind, credential = section.get("credentialType"), section.get("credential")
     section.update({
@@ -43,15 +43,15 @@ def datastore_of(azure, name: str) -> dict[str, Any]:
 def create(azure, call: Call) -> Reply:
     name = call.json["name"]
     if name in azure.store.datastores:
-        # The client looks for these words.
-        raise Refused(400, "UserError", "Another datastore with the same name already exists")
-    azure.store.datastores[name] = completed(dict(call.json))
+        # The client searches the message for these words.
+        raise ErrorReply(400, "UserError", "Another datastore with the same name already exists")
+    azure.store.datastores[name] = with_defaults(dict(call.json))
     return Reply(200)
 
 
 @routes.on("PUT", BASE + "/datastores/{name}")
 def update(azure, call: Call, name: str) -> Reply:
-    azure.store.datastores[name] = completed(dict(call.json))
+    azure.store.datastores[name] = with_defaults(dict(call.json))
     return Reply(200)
 
 
@@ -76,7 +76,7 @@ def default(azure, call: Call) -> Reply:
     return reply(datastore_of(azure, DEFAULT))
 
 
-# As version 2 of the SDK sees them
+# Datastores for SDK version 2
 
 
 def resource(datastore: dict[str, Any]) -> dict[str, Any]:

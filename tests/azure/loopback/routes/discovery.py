@@ -1,4 +1,4 @@
-"""Where the workspace's services are: all on one host."""
+"""Service discovery: all services of the workspace are on one host."""
 
 from .. import names
 from ..messages import Call, Reply, reply

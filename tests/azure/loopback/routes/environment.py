@@ -1,4 +1,4 @@
-"""Environments, as version 1 of the SDK writes them; `versions` shows the same to version 2."""
+"""Environments for SDK version 1; `versions` serves them to SDK version 2."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ CURATED = "AzureML-AutoML"
 
 
 def curated() -> dict[str, dict[str, Any]]:
-    """The environment that AutoML's own jobs run in; of what it holds, the client reads the name and the Dockerfile."""
+    """Return the environment of AutoML's jobs. The client reads only its name and Dockerfile."""
     docker = {
         "baseImage": None, "platform": {"os": "Linux", "architecture": "amd64"}, "enabled": False, "arguments": [],
         "baseDockerfile": "FROM mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04\n",
@@ -22,12 +22,12 @@ def curated() -> dict[str, dict[str, Any]]:
         "interpreterPath": "python", "userManagedDependencies": True, "baseCondaEnvironment": None,
         "condaDependencies": {"name": "project_environment", "channels": ["conda-forge"], "dependencies": []},
     }  # fmt: skip
-    return {"1": completed({"Docker": docker, "python": python, "Spark": {}}, CURATED, "1")}
+    return {"1": with_defaults({"Docker": docker, "python": python, "Spark": {}}, CURATED, "1")}
 
 
-def completed(asked: dict[str, Any], name: str, version: str) -> dict[str, Any]:
-    """As the service returns it: in camel case, whatever case it came in."""
-    known = {key[:1].lower() + key[1:]: value for key, value in asked.items()}
+def with_defaults(requested: dict[str, Any], name: str, version: str) -> dict[str, Any]:
+    """Return an environment in the service's format, with keys in camel case."""
+    known = {key[:1].lower() + key[1:]: value for key, value in requested.items()}
     return {
         "environmentVariables": {}, "python": None, "docker": None, "spark": None, "r": None,
         "inferencingStackVersion": None,
@@ -51,10 +51,10 @@ def register(azure, call: Call, name: str, version: str = "") -> Reply:
     with azure.store.lock:
         versions = azure.store.environments.setdefault(name, {})
         newest = versions.get(next(reversed(versions), ""))
-        if newest and not version and completed(call.json, name, newest["version"]) == newest:
-            return reply(newest)  # the same again is no new version
+        if newest and not version and with_defaults(call.json, name, newest["version"]) == newest:
+            return reply(newest)  # an identical environment is not a new version
         version = version or str(len(versions) + 1)
-        versions[version] = completed(call.json, name, version)
+        versions[version] = with_defaults(call.json, name, version)
         return reply(versions[version])
 
 

@@ -1,4 +1,4 @@
-"""Jobs: the snapshot of a run, executed."""
+"""Submission and cancellation of jobs."""
 
 import threading
 import time
@@ -19,8 +19,8 @@ def submit(azure, call: Call, experiment: str) -> Reply:
     definition = call.json["Configuration"]
     target = definition.get("target")
     cluster_of(azure, target)
-    asked = call.query.get("runId", "None")
-    run_id = asked if asked != "None" else f"{experiment}_{int(time.time())}_{uuid.uuid4().hex[:8]}"
+    requested = call.query.get("runId", "None")
+    run_id = requested if requested != "None" else f"{experiment}_{int(time.time())}_{uuid.uuid4().hex[:8]}"
     run = azure.tracking.create_run(
         run_id, experiment, status="Preparing", target=target, scriptName=definition.get("script"),
         runDefinition=definition, displayName=(call.json.get("DisplayName") or run_id),

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from .. import names
-from ..messages import Call, Refused, Reply, merge_patch, now, page, reply
+from ..messages import Call, ErrorReply, Reply, merge_patch, now, page, reply
 from ..routing import Routes
 from ..store import Run
 
@@ -44,19 +44,19 @@ def experiments(azure, call: Call) -> Reply:
 def get(azure, call: Call, run_id: str, experiment: str = "") -> Reply:
     run = azure.store.run(run_id)
     answer = reply(run.dto)
-    run.looked_at.set()
+    run.status_read.set()
     return answer
 
 
 @routes.on("PATCH", *RUN)
 def update(azure, call: Call, experiment: str, run_id: str) -> Reply:
     with azure.store.lock:
-        run = found_or_made(azure, experiment, run_id, call.json.get("name"))
+        run = find_or_create(azure, experiment, run_id, call.json.get("name"))
         change(azure, run, call.json)
         return reply(run.dto)
 
 
-def found_or_made(azure, experiment: str, run_id: str, name: str | None = None) -> Run:
+def find_or_create(azure, experiment: str, run_id: str, name: str | None = None) -> Run:
     if run_id not in azure.store.runs:
         azure.tracking.create_run(run_id, azure.store.experiment(experiment)["name"], displayName=name or run_id)
     return azure.store.runs[run_id]
@@ -75,9 +75,9 @@ def change(azure, run: Run, changes: dict[str, Any]) -> None:
 def update_many(azure, call: Call, experiment: str) -> Reply:
     changed = {}
     with azure.store.lock:
-        for asked in call.json["runs"]:
-            run = found_or_made(azure, experiment, asked["runId"])
-            change(azure, run, asked)
+        for requested in call.json["runs"]:
+            run = find_or_create(azure, experiment, requested["runId"])
+            change(azure, run, requested)
             changed[run.id] = run.dto
     return reply({"runs": changed, "errors": {}})
 
@@ -102,32 +102,32 @@ def children(azure, call: Call, experiment: str, run_id: str) -> Reply:
 def query(azure, call: Call, experiment: str) -> Reply:
     wanted = azure.store.experiment(experiment)["experimentId"]
     chosen = [run for run in azure.store.runs.values() if run.dto["experimentId"] == wanted]
-    chosen = [run for run in chosen if passes(run, call.json.get("filter") or "")]
+    chosen = [run for run in chosen if matches_filter(run, call.json.get("filter") or "")]
     chosen.sort(key=lambda run: -run.dto["runNumber"])
     return page([run.dto for run in chosen[: call.json.get("top") or None]])
 
 
-def passes(run: Run, text: str) -> bool:
-    """Whether a run passes an OData filter of the forms that the SDK writes; another form is refused."""
+def matches_filter(run: Run, text: str) -> bool:
+    """Return whether a run matches an OData filter. Only the forms that the SDK writes are supported."""
     for clause in filter(None, (part.strip(" ()") for part in re.split(r"\sand\s", text, flags=re.IGNORECASE))):
         match = re.fullmatch(r"(?:(\w+)/)?([\w.-]+) (eq|ne) (null|'?.*?'?)", clause, re.IGNORECASE)
         if not match:
-            raise Refused(400, "UserError", f"the loopback Azure knows no filter like {clause!r}")
+            raise ErrorReply(400, "UserError", f"the loopback Azure knows no filter like {clause!r}")
         group, name, operator, value = match.groups()
-        held: Any = run.dto
+        stored: Any = run.dto
         if group:
-            held = held[group.lower()]
-        held = held.get(name[0].lower() + name[1:] if not group else name)
+            stored = stored[group.lower()]
+        stored = stored.get(name[0].lower() + name[1:] if not group else name)
         wanted = None if value == "null" else value.strip("'")
-        if (held == wanted) is not (operator.lower() == "eq"):
+        if (stored == wanted) is not (operator.lower() == "eq"):
             return False
     return True
 
 
 @routes.on("POST", *below(RUN, "/events"))
 def event(azure, call: Call, experiment: str, run_id: str) -> Reply:
-    """What a client, or the script of a job, says of a run; how a job ends is known by its process."""
-    run = found_or_made(azure, experiment, run_id)
+    """Handle a status event. The status of a job is determined by its process instead."""
+    run = find_or_create(azure, experiment, run_id)
     status = EVENTS.get(call.json.get("name", "").rpartition(".")[2].lower())
     error = ((call.json.get("data") or {}).get("ErrorResponse") or {}).get("error")
     if status == "Canceled":

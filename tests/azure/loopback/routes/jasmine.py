@@ -1,4 +1,4 @@
-"""AutoML: the run that its client configures, and the models that come of it."""
+"""AutoML runs."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import names
 from ..automl import execute
-from ..messages import Call, Refused, Reply, reply
+from ..messages import Call, ErrorReply, Reply, reply
 from ..routing import Routes
 from .compute import cluster_of
 
@@ -17,42 +17,43 @@ BASE = "/jasmine/v1.0{WS}/experimentids/{experiment}"
 
 @routes.on("POST", BASE + "/validation")
 def validate(azure, call: Call, experiment: str) -> Reply:
-    """Nothing to say against it."""
+    """Accept every valid configuration."""
     settings_of(call.json)
     return Reply(204)
 
 
 @routes.on("POST", BASE + "/run")
 def create(azure, call: Call, experiment: str) -> Reply:
-    asked = call.json
+    requested = call.json
     run_id = f"AutoML_{uuid.uuid4()}"
-    cluster_of(azure, asked["target"])
+    cluster_of(azure, requested["target"])
     run = azure.tracking.create_run(
-        run_id, azure.store.experiment(experiment)["name"], runType="automl", target=asked["target"],
-        primaryMetricName=asked["primaryMetric"],
+        run_id, azure.store.experiment(experiment)["name"], runType="automl", target=requested["target"],
+        primaryMetricName=requested["primaryMetric"],
         properties={
-            "num_iterations": str(asked["numIterations"]), "training_type": "TrainFull",
-            "acquisition_function": "EI", "acquisition_parameter": "0", "primary_metric": asked["primaryMetric"],
-            "train_split": str(asked.get("trainSplit") or 0), "target": asked["target"],
-            "num_cross_validation": str(asked.get("numCrossValidation") or ""), "EnableSubsampling": "False",
-            "AMLSettingsJsonString": asked["amlSettingsJsonString"], "DataPrepJsonString": asked["dataPrepJsonString"],
-            "runTemplate": "AutoML", "azureml.runsource": "automl", "ClientType": "SDK", **(asked["properties"] or {}),
+            "num_iterations": str(requested["numIterations"]), "training_type": "TrainFull",
+            "acquisition_function": "EI", "acquisition_parameter": "0", "primary_metric": requested["primaryMetric"],
+            "train_split": str(requested.get("trainSplit") or 0), "target": requested["target"],
+            "num_cross_validation": str(requested.get("numCrossValidation") or ""), "EnableSubsampling": "False",
+            "AMLSettingsJsonString": requested["amlSettingsJsonString"],
+            "DataPrepJsonString": requested["dataPrepJsonString"], "runTemplate": "AutoML",
+            "azureml.runsource": "automl", "ClientType": "SDK", **(requested["properties"] or {}),
         },
     )  # fmt: skip
     run.executed = True
     return reply(run_id)
 
 
-def settings_of(asked: dict[str, Any]) -> dict[str, Any]:
-    """What the training needs of what the client sent; the datasets are named by id."""
-    settings = json.loads(asked["amlSettingsJsonString"])
-    data = json.loads(asked["dataPrepJsonString"].replace('\\"', '"'))  # the client escapes its quotes once too often
+def settings_of(requested: dict[str, Any]) -> dict[str, Any]:
+    """Extract the settings for training from a client's request. Datasets are given by id."""
+    settings = json.loads(requested["amlSettingsJsonString"])
+    data = json.loads(requested["dataPrepJsonString"].replace('\\"', '"'))  # the client escapes the quotes twice
     training = (data.get("training_data") or {}).get("datasetId")
     if not training:
-        raise Refused(400, "UserError", "AutoML on a cluster needs a tabular dataset as training_data.")
+        raise ErrorReply(400, "UserError", "AutoML on a cluster needs a tabular dataset as training_data.")
     return {
         "task_type": settings["task_type"], "label_column_name": settings["label_column_name"],
-        "primary_metric": asked["primaryMetric"], "iterations": int(asked["numIterations"] or 4),
+        "primary_metric": requested["primaryMetric"], "iterations": int(requested["numIterations"] or 4),
         "allowed": settings.get("whitelist_models"),
         "blocked": settings.get("blacklist_algos") or [], "save_mlflow": bool(settings.get("save_mlflow")),
         "training_data": training, "validation_data": (data.get("validation_data") or {}).get("datasetId"),

@@ -1,4 +1,4 @@
-"""Metrics as the run history's clients log and read them; the numbers are MLflow's."""
+"""Metrics for clients of the run history, stored by MLflow."""
 
 import datetime
 import uuid

@@ -1,4 +1,4 @@
-"""MLflow's REST API: the real server's, less what Azure does not have."""
+"""MLflow's REST API: the MLflow server without the operations that Azure does not support."""
 
 import json
 from urllib.parse import urlencode
@@ -21,18 +21,18 @@ def forward(azure, call: Call, operation: str) -> Reply:
     if operation.startswith(UNSUPPORTED):
         return Reply(404)
     tracking = azure.tracking
-    query = tracking.inward(dict(call.query))
-    content = tracking.inward(call.json)
+    query = tracking.to_mlflow_ids(dict(call.query))
+    content = tracking.to_mlflow_ids(call.json)
     target = f"/api/2.0/mlflow/{operation}" + (f"?{urlencode(query, doseq=True)}" if query else "")
     status, answer = tracking.forward(call.method, target, json.dumps(content).encode() if call.body else b"")
     if status == 200:
         note_tags(azure, operation, call)
-        answer = json.dumps(tracking.outward(json.loads(answer))).encode()
+        answer = json.dumps(tracking.to_azure_ids(json.loads(answer))).encode()
     return Reply(status, answer, {"Content-Type": "application/json"})
 
 
 def note_tags(azure, operation: str, call: Call) -> None:
-    """A run's tags are the same wherever they were set."""
+    """Copy the tags that MLflow clients set to the run history."""
     run = azure.store.runs.get(call.json.get("run_id", "")) if call.body else None
     if run and operation == "runs/set-tag":
         run.dto["tags"][call.json["key"]] = call.json["value"]

@@ -1,11 +1,11 @@
-"""Models and their assets, as version 1 of the SDK sees the registry."""
+"""Models and their assets for SDK version 1."""
 
 import datetime
 import uuid
 from typing import Any
 
 from .. import names
-from ..messages import Call, Refused, Reply, not_found, now, page, reply
+from ..messages import Call, ErrorReply, Reply, not_found, now, page, reply
 from ..registry import ModelVersion
 from ..routing import Routes
 
@@ -34,22 +34,24 @@ def assets(azure, call: Call) -> Reply:
 
 
 def asset_of(azure, model: ModelVersion) -> str:
-    """URL of a version's asset; one that MLflow or version 2 registered gets its asset when it is first asked for."""
+    """Return the URL of a version's asset, which is created on first use if MLflow or SDK version 2 registered it."""
     if model.source.startswith("aml://asset/"):
         return model.source
     if "asset" not in model.details:
         identifier = uuid.uuid4().hex
-        container, prefix = azure.registry.places(model.source)[0]
-        if container != names.ARTIFACT_CONTAINER:  # a datastore's: as the run history's own, so that it can be read
-            prefix = copied(azure, container, prefix)
+        container, prefix = azure.registry.blob_locations(model.source)[0]
+        if (
+            container != names.ARTIFACT_CONTAINER
+        ):  # files of a datastore are copied, so that the artifact service can serve them
+            prefix = copy_to_artifacts(azure, container, prefix)
         artifacts = [{"prefix": prefix}]
         azure.store.assets[identifier] = {"id": identifier, "name": model.name, "artifacts": artifacts}
         azure.registry.details.setdefault((model.name, model.version), model.details)["asset"] = identifier
-        note_artifacts(azure, prefix)
+        record_artifacts(azure, prefix)
     return f"aml://asset/{azure.registry.details[model.name, model.version]['asset']}"
 
 
-def copied(azure, container: str, prefix: str) -> str:
+def copy_to_artifacts(azure, container: str, prefix: str) -> str:
     above = prefix.strip("/").rpartition("/")[0]
     target = f"LocalUpload/{uuid.uuid4().hex}"
     for name in azure.blobs.list(container, prefix):
@@ -58,14 +60,14 @@ def copied(azure, container: str, prefix: str) -> str:
     return f"{target}/{prefix.strip('/').rpartition('/')[2]}"
 
 
-def note_artifacts(azure, prefix: str) -> None:
+def record_artifacts(azure, prefix: str) -> None:
     for name in azure.blobs.list(names.ARTIFACT_CONTAINER, prefix):
         origin, container, path = name.split("/", 2)
         azure.store.artifacts.setdefault((origin, container), {})[path] = {}
 
 
-def written(azure, model: ModelVersion) -> dict[str, Any]:
-    """Every key that the client reads; many of them are always empty."""
+def to_json(azure, model: ModelVersion) -> dict[str, Any]:
+    """Return a model with every key that the client reads, even if it is always empty."""
     created = datetime.datetime.fromtimestamp(model.created_ms / 1000, datetime.UTC).isoformat()
     kept = ("framework", "frameworkVersion", "mimeType", "experimentName", "parentModelId", "sampleInputData",
             "sampleOutputData", "resourceRequirements")  # fmt: skip
@@ -87,20 +89,22 @@ def model_of(azure, identifier: str) -> ModelVersion:
 
 @routes.on("POST", BASE + "/models")
 def register(azure, call: Call) -> Reply:
-    asked = dict(call.json)
-    tags = asked.pop("kvTags", None) or {}
-    model = azure.registry.create(asked.pop("name"), asked.pop("url"), asked.pop("runId", ""), tags, **asked)
-    return reply(written(azure, model))
+    requested = dict(call.json)
+    tags = requested.pop("kvTags", None) or {}
+    model = azure.registry.create(
+        requested.pop("name"), requested.pop("url"), requested.pop("runId", ""), tags, **requested
+    )
+    return reply(to_json(azure, model))
 
 
 @routes.on("GET", BASE + "/models/{identifier}")
 def get(azure, call: Call, identifier: str) -> Reply:
-    return reply(written(azure, model_of(azure, identifier)))
+    return reply(to_json(azure, model_of(azure, identifier)))
 
 
 @routes.on("PATCH", BASE + "/models/{identifier}")
 def patch(azure, call: Call, identifier: str) -> Reply:
-    """JSON Patch (RFC 6902) of the tags, the properties and the description."""
+    """Apply a JSON patch (RFC 6902) to the tags, the properties or the description."""
     model = model_of(azure, identifier)
     for change in call.json:
         path, value = change["path"].strip("/"), change.get("value")
@@ -111,7 +115,7 @@ def patch(azure, call: Call, identifier: str) -> Reply:
         elif path == "properties":
             azure.registry.details.setdefault((model.name, model.version), {})["properties"] = value
         else:
-            raise Refused(400, "UserError", f"the loopback Azure cannot patch {change['path']} of a model")
+            raise ErrorReply(400, "UserError", f"the loopback Azure cannot patch {change['path']} of a model")
     return get(azure, call, identifier)
 
 
@@ -130,8 +134,8 @@ def listed(azure, call: Call) -> Reply:
         models = [model for model in models if key in model.tags and (not has_value or model.tags[key] == value)]
     for pair in filter(None, query.get("properties", "").split(",")):
         key, has_value, value = pair.partition("=")
-        held = [model.details.get("properties") or {} for model in models]
-        models = [m for m, p in zip(models, held, strict=True) if key in p and (not has_value or p[key] == value)]
+        stored = [model.details.get("properties") or {} for model in models]
+        models = [m for m, p in zip(models, stored, strict=True) if key in p and (not has_value or p[key] == value)]
     if query.get("runId"):
         models = [model for model in models if model.run_id == query["runId"]]
     if query.get("framework"):
@@ -141,4 +145,4 @@ def listed(azure, call: Call) -> Reply:
         for model in models:
             newest.setdefault(model.name, model)
         models = list(newest.values())
-    return page([written(azure, model) for model in models[: int(query.get("count") or 255)]])
+    return page([to_json(azure, model) for model in models[: int(query.get("count") or 255)]])

@@ -1,4 +1,4 @@
-"""Managed online endpoints and their deployments, as Azure/azure-rest-api-specs writes them."""
+"""Managed online endpoints and their deployments, in the format of Azure/azure-rest-api-specs."""
 
 import threading
 import time
@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 from .. import names
-from ..deployments import bring_up
-from ..messages import Call, Refused, Reply, matches, merge_patch, not_found, now, page, reply
+from ..deployments import start_deployment
+from ..messages import Call, ErrorReply, Reply, matches, merge_patch, not_found, now, page, reply
 from ..routing import Routes
 from ..store import Deployment, Endpoint
 from .operations import accepted
@@ -31,7 +31,7 @@ def deployment_of(azure, endpoint: str, name: str) -> Deployment:
     return deployments[name]
 
 
-def written(name: str, endpoint: Endpoint) -> dict[str, Any]:
+def to_json(name: str, endpoint: Endpoint) -> dict[str, Any]:
     address = f"https://{name}.{names.LOCATION}.inference.ml.azure.com"
     properties = endpoint.body["properties"]
     return {
@@ -51,24 +51,26 @@ def written(name: str, endpoint: Endpoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def see_to_traffic(endpoint: Endpoint, properties: dict[str, Any]) -> None:
-    """Refuse a split that Azure would refuse."""
+def check_traffic(endpoint: Endpoint, properties: dict[str, Any]) -> None:
+    """Reject the traffic percentages that Azure rejects."""
     traffic, mirror = properties.get("traffic") or {}, properties.get("mirrorTraffic") or {}
     for name in {*traffic, *mirror} - endpoint.deployments.keys():
-        raise Refused(400, "BadArgument", f"The deployment {name} in the traffic map does not exist.")
+        raise ErrorReply(400, "BadArgument", f"The deployment {name} in the traffic map does not exist.")
     if sum(traffic.values()) not in (0, 100):
-        raise Refused(
+        raise ErrorReply(
             400, "BadArgument", f"The traffic percentages must sum up to 0 or 100, not {sum(traffic.values())}."
         )
     if len(mirror) > 1 or sum(mirror.values()) > 50:
-        raise Refused(400, "BadArgument", "Only one deployment may be mirrored to, with 50 percent at most.")
+        raise ErrorReply(400, "BadArgument", "Only one deployment may be mirrored to, with 50 percent at most.")
     for name in mirror:
         if traffic.get(name):
-            raise Refused(400, "BadArgument", f"The deployment {name} gets live traffic, so nothing is mirrored to it.")
+            raise ErrorReply(
+                400, "BadArgument", f"The deployment {name} gets live traffic, so nothing is mirrored to it."
+            )
 
 
-def pending(azure, endpoint: Endpoint):
-    """An endpoint's operation: one poll in progress, then done."""
+def start_operation(azure, endpoint: Endpoint):
+    """Start an operation on an endpoint that succeeds at the second poll."""
     polls = iter([("InProgress", None)])
     if azure.faults.take("endpoint.failed"):
         endpoint.error = {"code": "InternalServerError", "message": "An internal error occurred in the service."}
@@ -86,35 +88,37 @@ def pending(azure, endpoint: Endpoint):
 @routes.on("PUT", BASE + "/{name}")
 def put(azure, call: Call, name: str) -> Reply:
     if not matches(NAME, name):
-        raise Refused(400, "BadArgument", f"The endpoint name {name!r} must match {NAME}.")
+        raise ErrorReply(400, "BadArgument", f"The endpoint name {name!r} must match {NAME}.")
     with azure.store.lock:
-        held = azure.store.endpoints.get(name)
+        stored = azure.store.endpoints.get(name)
         keys = {"primaryKey": uuid.uuid4().hex, "secondaryKey": uuid.uuid4().hex}
-        endpoint = held or Endpoint(call.json, keys)
-        see_to_traffic(endpoint, call.json["properties"])
+        endpoint = stored or Endpoint(call.json, keys)
+        check_traffic(endpoint, call.json["properties"])
         endpoint.body, endpoint.error = call.json, None
         azure.store.endpoints[name] = endpoint
-    return accepted(pending(azure, endpoint), OPERATIONS, API_VERSION, 200 if held else 201, written(name, endpoint))
+    return accepted(
+        start_operation(azure, endpoint), OPERATIONS, API_VERSION, 200 if stored else 201, to_json(name, endpoint)
+    )
 
 
 @routes.on("PATCH", BASE + "/{name}")
 def patch(azure, call: Call, name: str) -> Reply:
     endpoint = endpoint_of(azure, name)
     changes = call.json.get("properties") or {}
-    see_to_traffic(endpoint, endpoint.body["properties"] | changes)
-    endpoint.body["properties"] |= changes  # a traffic map is replaced as a whole
+    check_traffic(endpoint, endpoint.body["properties"] | changes)
+    endpoint.body["properties"] |= changes  # traffic percentages are replaced as a whole
     merge_patch(endpoint.body.setdefault("tags", {}), call.json.get("tags") or {})
-    return accepted(pending(azure, endpoint), OPERATIONS, API_VERSION)
+    return accepted(start_operation(azure, endpoint), OPERATIONS, API_VERSION)
 
 
 @routes.on("GET", BASE + "/{name}")
 def get(azure, call: Call, name: str) -> Reply:
-    return reply(written(name, endpoint_of(azure, name)))
+    return reply(to_json(name, endpoint_of(azure, name)))
 
 
 @routes.on("GET", BASE)
 def every(azure, call: Call) -> Reply:
-    return page([written(name, endpoint) for name, endpoint in azure.store.endpoints.items()])
+    return page([to_json(name, endpoint) for name, endpoint in azure.store.endpoints.items()])
 
 
 @routes.on("DELETE", BASE + "/{name}")
@@ -123,7 +127,7 @@ def delete(azure, call: Call, name: str) -> Reply:
         return Reply(204)
     endpoint = azure.store.endpoints.pop(name)
     for deployment_name in list(endpoint.deployments):
-        end(endpoint, deployment_name)
+        remove_deployment(endpoint, deployment_name)
     return accepted(azure.store.operation(lambda: ("Succeeded", None)), OPERATIONS, API_VERSION)
 
 
@@ -153,7 +157,7 @@ def token(azure, call: Call, name: str) -> Reply:
 # Deployments
 
 
-def written_deployment(endpoint: str, name: str, deployment: Deployment) -> dict[str, Any]:
+def deployment_json(endpoint: str, name: str, deployment: Deployment) -> dict[str, Any]:
     properties = deployment.body["properties"]
     return {
         "id": f"{names.WORKSPACE_PATH}/onlineEndpoints/{endpoint}/deployments/{name}", "name": name,
@@ -171,36 +175,36 @@ def written_deployment(endpoint: str, name: str, deployment: Deployment) -> dict
 def put_deployment(azure, call: Call, endpoint: str, name: str) -> Reply:
     owner = endpoint_of(azure, endpoint)
     if not matches(NAME, name):
-        raise Refused(400, "BadArgument", f"The deployment name {name!r} must match {NAME}.")
+        raise ErrorReply(400, "BadArgument", f"The deployment name {name!r} must match {NAME}.")
     with azure.store.lock:
-        held = owner.deployments.get(name)
-        if held and held.state in ("Creating", "Updating"):
-            raise Refused(409, "Conflict", f"The deployment {name} is being written; wait for it to end.")
-        deployment = held or Deployment(call.json)
-        if held and call.method == "PATCH":
+        stored = owner.deployments.get(name)
+        if stored and stored.state in ("Creating", "Updating"):
+            raise ErrorReply(409, "Conflict", f"The deployment {name} is being written; wait for it to end.")
+        deployment = stored or Deployment(call.json)
+        if stored and call.method == "PATCH":
             merge_patch(deployment.body, call.json)
         else:
             deployment.body = call.json
-        deployment.state, deployment.error = "Updating" if held else "Creating", None
+        deployment.state, deployment.error = "Updating" if stored else "Creating", None
         owner.deployments[name] = deployment
     threading.Thread(
-        target=bring_up, args=(azure, owner, name, deployment), name=f"{endpoint}-{name}", daemon=True
+        target=start_deployment, args=(azure, owner, name, deployment), name=f"{endpoint}-{name}", daemon=True
     ).start()
     states = {"Succeeded": "Succeeded", "Failed": "Failed"}
     operation = azure.store.operation(lambda: (states.get(deployment.state, "InProgress"), deployment.error))
-    content = written_deployment(endpoint, name, deployment)
-    return accepted(operation, OPERATIONS, API_VERSION, 200 if held else 201, content)
+    content = deployment_json(endpoint, name, deployment)
+    return accepted(operation, OPERATIONS, API_VERSION, 200 if stored else 201, content)
 
 
 @routes.on("GET", BASE + "/{endpoint}/deployments/{name}")
 def get_deployment(azure, call: Call, endpoint: str, name: str) -> Reply:
-    return reply(written_deployment(endpoint, name, deployment_of(azure, endpoint, name)))
+    return reply(deployment_json(endpoint, name, deployment_of(azure, endpoint, name)))
 
 
 @routes.on("GET", BASE + "/{endpoint}/deployments")
 def deployments(azure, call: Call, endpoint: str) -> Reply:
-    held = endpoint_of(azure, endpoint).deployments
-    return page([written_deployment(endpoint, name, deployment) for name, deployment in held.items()])
+    stored = endpoint_of(azure, endpoint).deployments
+    return page([deployment_json(endpoint, name, deployment) for name, deployment in stored.items()])
 
 
 @routes.on("DELETE", BASE + "/{endpoint}/deployments/{name}")
@@ -209,12 +213,12 @@ def delete_deployment(azure, call: Call, endpoint: str, name: str) -> Reply:
     if name not in owner.deployments:
         return Reply(204)
     if (owner.body["properties"].get("traffic") or {}).get(name):
-        raise Refused(400, "BadArgument", f"The deployment {name} gets traffic; set it to 0 before it is deleted.")
-    end(owner, name)
+        raise ErrorReply(400, "BadArgument", f"The deployment {name} gets traffic; set it to 0 before it is deleted.")
+    remove_deployment(owner, name)
     return accepted(azure.store.operation(lambda: ("Succeeded", None)), OPERATIONS, API_VERSION)
 
 
-def end(endpoint: Endpoint, name: str) -> None:
+def remove_deployment(endpoint: Endpoint, name: str) -> None:
     deployment = endpoint.deployments.pop(name)
     (endpoint.body["properties"].get("traffic") or {}).pop(name, None)
     (endpoint.body["properties"].get("mirrorTraffic") or {}).pop(name, None)
@@ -225,6 +229,6 @@ def end(endpoint: Endpoint, name: str) -> None:
 @routes.on("POST", BASE + "/{endpoint}/deployments/{name}/getLogs")
 def logs(azure, call: Call, endpoint: str, name: str) -> Reply:
     deployment = deployment_of(azure, endpoint, name)
-    text = deployment.process.text() if deployment.process and deployment.state == "Succeeded" else deployment.log
+    text = deployment.process.read_log() if deployment.process and deployment.state == "Succeeded" else deployment.log
     tail = call.json.get("tail")
     return reply({"content": "\n".join(text.splitlines()[-tail:] if tail else text.splitlines())})

@@ -1,4 +1,4 @@
-"""Long-running operations: the reply that starts one, and its polls."""
+"""Long-running operations and their polling."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from ..store import Operation
 
 routes = Routes(names.ARM_HOST)
 PLACE = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
-# Clients wait this long between polls; without it azure-ai-ml waits 30 s.
+# Seconds between polls; the default of azure-ai-ml is 30 s.
 RETRY = {"Retry-After": "1"}
 
 
 def accepted(operation: Operation, kind: str, api_version: str, status: int = 202, content: Any = None) -> Reply:
-    """The reply that says where to ask how it goes."""
+    """Return the reply that starts an operation and contains its polling URL."""
     place = PLACE.format(subscription=names.SUBSCRIPTION, location=names.LOCATION)
     address = f"https://{names.ARM_HOST}{place}/{kind}/{operation.id}?api-version={api_version}"
     headers = {"Azure-AsyncOperation": address, "x-ms-async-operation-timeout": "PT1H30M"} | RETRY

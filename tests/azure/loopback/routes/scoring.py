@@ -1,4 +1,4 @@
-"""The gateway of the online endpoints: keys, the traffic split, the mirror, and the deployment that answers."""
+"""The gateway of online endpoints: keys, traffic split, mirroring and forwarding."""
 
 import http.client
 import re
@@ -16,7 +16,7 @@ FORWARDED = ("content-type", "accept", "traceparent", "x-request-id", "x-ms-clie
 
 
 class Split:
-    """Turns weights into an order that keeps them exactly (smooth weighted round robin): no test is a lottery."""
+    """Smooth weighted round robin: a deterministic traffic split with exact shares."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -37,47 +37,47 @@ split = Split()
 
 @routes.on("GET POST", "/{path:path}")
 def ask(azure, call: Call, endpoint: str, path: str) -> Reply:
-    held = azure.store.endpoints.get(endpoint)
-    if held is None:
+    stored = azure.store.endpoints.get(endpoint)
+    if stored is None:
         return reply(error(404, "NotFound", f"no endpoint {endpoint}"), 404)
-    if not allowed(azure, held, call.bearer):
+    if not is_authorized(azure, stored, call.bearer):
         return reply(error(401, "Unauthorized", "key_auth_access_denied"), 401)
     if azure.faults.active("endpoint.unhealthy"):
         return Reply(502, b"Bad Gateway", {"Content-Type": "text/plain"})
-    properties = held.body["properties"]
+    properties = stored.body["properties"]
     name = call.headers.get(HEADER) or ""
     if not name:
         traffic = {name: share for name, share in (properties.get("traffic") or {}).items() if share}
         if not traffic:
             return reply(error(404, "NotFound", "no deployment of this endpoint gets traffic"), 404)
         name = split.next(endpoint, traffic)
-        mirror(call, endpoint, held)
-    deployment = held.deployments.get(name)
+        mirror(call, endpoint, stored)
+    deployment = stored.deployments.get(name)
     if deployment is None:
         return reply(error(404, "NotFound", f"no deployment {name} of endpoint {endpoint}"), 404)
     if not deployment.port:
         return reply(error(503, "ServiceUnavailable", f"no instance of deployment {name} is ready"), 503)
-    answer = relayed(call, deployment)
+    answer = forward_to_container(call, deployment)
     answer.headers[HEADER] = name
     return answer
 
 
-def allowed(azure, endpoint: Endpoint, credential: str) -> bool:
+def is_authorized(azure, endpoint: Endpoint, credential: str) -> bool:
     if (endpoint.body["properties"].get("authMode") or "Key").lower() == "key":
         return credential in endpoint.keys.values()
-    return azure.tokens.good(credential)
+    return azure.tokens.is_valid(credential)
 
 
-def mirror(call: Call, endpoint: str, held: Endpoint) -> None:
-    """Send a share of the requests to a second deployment as well, whose answers nobody sees."""
-    for name, share in (held.body["properties"].get("mirrorTraffic") or {}).items():
+def mirror(call: Call, endpoint: str, stored: Endpoint) -> None:
+    """Copy a share of the requests to a second deployment and discard its responses."""
+    for name, share in (stored.body["properties"].get("mirrorTraffic") or {}).items():
         if share and split.next(f"{endpoint} mirror", {name: share, "": 100 - share}) == name:
-            threading.Thread(target=relayed, args=(call, held.deployments[name]), daemon=True).start()
+            threading.Thread(target=forward_to_container, args=(call, stored.deployments[name]), daemon=True).start()
 
 
-def relayed(call: Call, deployment: Deployment) -> Reply:
-    """The container's answer; one that is no success becomes a 424, as the gateway has it."""
-    connection = http.client.HTTPConnection("127.0.0.1", deployment.port, timeout=seconds(deployment))
+def forward_to_container(call: Call, deployment: Deployment) -> Reply:
+    """Forward a request to a container. Like on Azure, an error of the container becomes a 424."""
+    connection = http.client.HTTPConnection("127.0.0.1", deployment.port, timeout=timeout_seconds(deployment))
     headers = {name: value for name, value in call.headers.items() if name in FORWARDED}
     try:
         connection.request(call.method, call.target, call.body or None, headers)
@@ -96,8 +96,8 @@ def relayed(call: Call, deployment: Deployment) -> Reply:
     return Reply(424, body, kept)
 
 
-def seconds(deployment: Deployment) -> float:
-    """The deployment's own limit; Azure's default of 5 s is not kept, which a loaded machine would miss."""
+def timeout_seconds(deployment: Deployment) -> float:
+    """Return the deployment's request timeout; the default is longer than Azure's 5 s, for busy machines."""
     limit = (deployment.body["properties"].get("requestSettings") or {}).get("requestTimeout") or ""
     match = re.fullmatch(r"PT(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?", limit)
     return float(match[1] or 0) * 60 + float(match[2] or 0) if match else 180

@@ -1,4 +1,4 @@
-"""The blob service: Azurite, with what it lacks, the tokens of the directory, put in front."""
+"""The blob service: Azurite, extended by the check of access tokens."""
 
 from .. import names
 from ..faults import storage_error
@@ -16,9 +16,9 @@ def blob(azure, call: Call, account: str, path: str) -> Reply:
         return storage_error(403, "KeyBasedAuthenticationNotPermitted", "key based authentication is not permitted")
     if not call.bearer:
         return azure.blobs.forward(call.method, call.target, call.headers, call.body)
-    if not azure.tokens.good(call.bearer):
+    if not azure.tokens.is_valid(call.bearer):
         return storage_error(401, "InvalidAuthenticationInfo", "the token is not valid, or no longer")
-    # Azurite takes tokens over https only, so who holds a good one goes on with the account's own rights.
+    # Azurite accepts tokens only over https, so a valid token is replaced by an account signature.
     headers = {name: value for name, value in call.headers.items() if name != "authorization"}
     target = call.target + ("&" if "?" in call.target else "?") + azure.blobs.account_sas()
     return azure.blobs.forward(call.method, target, headers, call.body)

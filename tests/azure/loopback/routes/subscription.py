@@ -1,4 +1,4 @@
-"""What surrounds the workspace in the subscription: machine sizes, quota, roles, the storage account."""
+"""Resources of the subscription: machine sizes, quotas, permissions and the storage account."""
 
 from .. import names
 from ..messages import Call, Reply, not_found, reply
@@ -8,7 +8,7 @@ routes = Routes(names.ARM_HOST)
 PLACE = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 STORAGE = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}"
 
-# Name, family, cores, GPUs and memory in GB, as Azure documents them.
+# Name, family, cores, GPUs and memory in GB.
 SIZES = (
     ("Standard_DS3_v2", "standardDSv2Family", 4, 0, 14),
     ("Standard_D4s_v3", "standardDSv3Family", 4, 0, 16),
@@ -46,7 +46,7 @@ def usages(azure, call: Call, subscription: str, location: str) -> Reply:
 
 @routes.on("GET", "/subscriptions/{subscription}/{scope:path}/providers/Microsoft.Authorization/permissions")
 def permissions(azure, call: Call, subscription: str, scope: str) -> Reply:
-    """The identity may do everything but what a test denies it."""
+    """Permit every action except those that a test denies."""
     denied = azure.store.denied_actions
     rights = {"actions": ["*"], "notActions": denied, "dataActions": ["*"], "notDataActions": denied}
     return reply({"value": [rights]})

@@ -1,4 +1,4 @@
-"""Application Insights, which the SDKs tell what they do: taken and thrown away."""
+"""Application Insights: telemetry is accepted and discarded."""
 
 from ..messages import Call, Reply, reply
 from ..routing import Routes

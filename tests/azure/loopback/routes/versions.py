@@ -1,4 +1,4 @@
-"""Models, code and environments as version 2 of the SDK sees them: named assets with versions, at ARM."""
+"""Models, code and environments for SDK version 2: versioned assets in ARM."""
 
 import uuid
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import yaml
 
 from .. import names
-from ..messages import Call, Refused, Reply, not_found, now, page, reply
+from ..messages import Call, ErrorReply, Reply, not_found, now, page, reply
 from ..registry import ModelVersion
 from ..routing import Routes
-from .environment import completed
+from .environment import with_defaults
 
 routes = Routes(names.ARM_HOST)
 
@@ -53,21 +53,21 @@ def model_resource(model: ModelVersion) -> dict[str, Any]:
 
 @routes.on("PUT", "{WS}/models/{name}/versions/{version}")
 def put_model(azure, call: Call, name: str, version: str) -> Reply:
-    asked = call.json["properties"]
-    held = {model.version: model for model in azure.registry.search(name)}
-    if version in held:
-        azure.registry.set_tags(held[version], asked.get("tags") or {})
-        azure.registry.describe(held[version], asked.get("description") or "")
+    requested = call.json["properties"]
+    stored = {model.version: model for model in azure.registry.search(name)}
+    if version in stored:
+        azure.registry.set_tags(stored[version], requested.get("tags") or {})
+        azure.registry.describe(stored[version], requested.get("description") or "")
         return reply(model_resource(azure.registry.get(name, version)))
-    expected = str(max(map(int, held), default=0) + 1)
+    expected = str(max(map(int, stored), default=0) + 1)
     if version != expected:
-        raise Refused(
+        raise ErrorReply(
             400, "UserError", f"the loopback Azure's registry counts: version {expected} of {name} comes next"
         )
-    v2 = {key: value for key, value in asked.items() if key not in ("tags", "description")}
-    run_id = asked.get("jobName") or ""
-    tags, description = asked.get("tags") or {}, asked.get("description") or ""
-    model = azure.registry.create(name, asked["modelUri"], run_id, tags, description=description, v2=v2)
+    v2 = {key: value for key, value in requested.items() if key not in ("tags", "description")}
+    run_id = requested.get("jobName") or ""
+    tags, description = requested.get("tags") or {}, requested.get("description") or ""
+    model = azure.registry.create(name, requested["modelUri"], run_id, tags, description=description, v2=v2)
     return reply(model_resource(model), 201)
 
 
@@ -123,16 +123,16 @@ def code_versions(azure, call: Call, name: str) -> Reply:
 # Environments
 
 
-def environment_resource(name: str, held: dict[str, Any]) -> dict[str, Any]:
-    v2 = held.get("v2")
+def environment_resource(name: str, stored: dict[str, Any]) -> dict[str, Any]:
+    v2 = stored.get("v2")
     if v2 is None:
-        docker, python = held.get("docker") or {}, held.get("python") or {}
+        docker, python = stored.get("docker") or {}, stored.get("python") or {}
         v2 = {
             "image": docker.get("baseImage"),
             "condaFile": as_yaml(python.get("condaDependencies")),
             "osType": "Linux",
         }
-    return resource("environments", name, held["version"], v2 | {"environmentType": "UserCreated", "osType": "Linux"})
+    return resource("environments", name, stored["version"], v2 | {"environmentType": "UserCreated", "osType": "Linux"})
 
 
 def as_yaml(content: Any) -> str | None:
@@ -143,13 +143,13 @@ def as_yaml(content: Any) -> str | None:
 @routes.on("PUT", "{WS}/environments/{name}/versions/{version}")
 def put_environment(azure, call: Call, name: str, version: str) -> Reply:
 
-    asked = call.json["properties"]
-    conda = yaml.safe_load(asked["condaFile"]) if asked.get("condaFile") else None
+    requested = call.json["properties"]
+    conda = yaml.safe_load(requested["condaFile"]) if requested.get("condaFile") else None
     python = {"condaDependencies": conda, "userManagedDependencies": conda is None, "interpreterPath": "python"}
-    docker = {"baseImage": asked.get("image"), "baseDockerfile": None, "enabled": True}
-    held = completed({"python": python, "docker": docker, "v2": asked}, name, version)
-    azure.store.environments.setdefault(name, {})[version] = held
-    return reply(environment_resource(name, held), 201)
+    docker = {"baseImage": requested.get("image"), "baseDockerfile": None, "enabled": True}
+    stored = with_defaults({"python": python, "docker": docker, "v2": requested}, name, version)
+    azure.store.environments.setdefault(name, {})[version] = stored
+    return reply(environment_resource(name, stored), 201)
 
 
 @routes.on("GET", "{WS}/environments/{name}/versions/{version}")
@@ -163,7 +163,7 @@ def get_environment(azure, call: Call, name: str, version: str) -> Reply:
 @routes.on("GET", "{WS}/environments/{name}/versions")
 def environment_versions(azure, call: Call, name: str) -> Reply:
     versions = azure.store.environments.get(name, {})
-    return page([environment_resource(name, held) for held in versions.values()][::-1])
+    return page([environment_resource(name, stored) for stored in versions.values()][::-1])
 
 
 @routes.on("GET", "{WS}/environments/{name}")

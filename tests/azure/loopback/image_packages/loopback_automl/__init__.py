@@ -1,1 +1,1 @@
-"""Stands for AutoML's runtime: in the image of its jobs and endpoints, and nowhere else."""
+"""A substitute for AutoML's runtime, installed only in the image of jobs and endpoints."""

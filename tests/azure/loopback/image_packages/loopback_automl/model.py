@@ -1,4 +1,4 @@
-"""What a model of AutoML holds besides scikit-learn: a class that only its own image can unpickle."""
+"""A class in AutoML's models that can be unpickled only in AutoML's image."""
 
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -9,7 +9,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 
 class DataTransformer(BaseEstimator, TransformerMixin):
-    """Turns any table into numbers."""
+    """A transformer of any table into numbers."""
 
     def fit(self, frame: pd.DataFrame, target=None):
         numbers = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
@@ -27,7 +27,7 @@ class DataTransformer(BaseEstimator, TransformerMixin):
 
 
 class Words(BaseEstimator, TransformerMixin):
-    """Anything as text."""
+    """A transformer of any column into text."""
 
     def fit(self, frame, target=None):
         return self

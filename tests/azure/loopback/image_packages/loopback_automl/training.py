@@ -1,4 +1,4 @@
-"""An AutoML job: a few models trained on the run's dataset, each written as soon as it is scored.
+"""An AutoML job: it trains a few models on the run's dataset, and writes each when it is scored.
 
 ``python -m loopback_automl.training settings.json`` writes ``<iteration>/outputs/...`` and then
 ``<iteration>/result.json``.
@@ -55,14 +55,14 @@ def main() -> None:
     frame = frame[frame[label].notna()]
     rows, target = frame.drop(columns=label), frame[label]
     if settings.get("validation_data"):
-        held = Dataset.get_by_id(workspace, settings["validation_data"]).to_pandas_dataframe()
-        parts = rows, held.drop(columns=label), target, held[label]
+        validation = Dataset.get_by_id(workspace, settings["validation_data"]).to_pandas_dataframe()
+        parts = rows, validation.drop(columns=label), target, validation[label]
     else:
-        by = target if settings["task_type"] == "classification" else None
-        parts = train_test_split(rows, target, test_size=0.2, random_state=0, stratify=by)
+        stratify = target if settings["task_type"] == "classification" else None
+        parts = train_test_split(rows, target, test_size=0.2, random_state=0, stratify=stratify)
     allowed, blocked = settings["allowed"], settings["blocked"]
     known = CANDIDATES[settings["task_type"]].items()
-    candidates = [one for one in known if (not allowed or one[0] in allowed) and one[0] not in blocked]
+    candidates = [(name, make) for name, make in known if (not allowed or name in allowed) and name not in blocked]
     for iteration in range(min(settings["iterations"], len(candidates))):
         algorithm, make = candidates[iteration]
         started = time.monotonic()
@@ -79,18 +79,18 @@ def main() -> None:
 
 
 def classification(model, rows, target) -> dict[str, float]:
-    predicted, chances = model.predict(rows), model.predict_proba(rows)
+    predicted, probabilities = model.predict(rows), model.predict_proba(rows)
     classes = list(model.classes_)
     known = np.asarray([[value == name for name in classes] for value in target], dtype=int)
     return {
         "accuracy": metrics.accuracy_score(target, predicted),
-        "AUC_weighted": metrics.roc_auc_score(known, chances, average="weighted"),
-        "AUC_macro": metrics.roc_auc_score(known, chances, average="macro"),
-        "average_precision_score_weighted": metrics.average_precision_score(known, chances, average="weighted"),
+        "AUC_weighted": metrics.roc_auc_score(known, probabilities, average="weighted"),
+        "AUC_macro": metrics.roc_auc_score(known, probabilities, average="macro"),
+        "average_precision_score_weighted": metrics.average_precision_score(known, probabilities, average="weighted"),
         "balanced_accuracy": metrics.balanced_accuracy_score(target, predicted),
         "f1_score_macro": metrics.f1_score(target, predicted, average="macro"),
         "f1_score_weighted": metrics.f1_score(target, predicted, average="weighted"),
-        "log_loss": metrics.log_loss(target, chances, labels=classes),
+        "log_loss": metrics.log_loss(target, probabilities, labels=classes),
         "norm_macro_recall": metrics.balanced_accuracy_score(target, predicted, adjusted=True),
         "precision_score_weighted": metrics.precision_score(target, predicted, average="weighted", zero_division=0),
     }

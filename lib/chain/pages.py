@@ -1,0 +1,65 @@
+"""Executed notebooks as pages: links that lead somewhere within the run folder, plumbing that stays hidden."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.chain.plan import Execution
+
+_LINK = re.compile(r"\[[^\]]*\]\(((\d\d_[a-z_]+)\.ipynb)\)")
+_INJECTED = "injected-parameters"
+_HIDDEN = "remove-input"
+
+
+def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> None:
+    """Point the links of an executed notebook to its neighbours in the run folder, and hide injected parameters.
+
+    Parameters
+    ----------
+    notebook : Path
+        The source notebook; its text replaces that of the executed copy, whose links may be those of another run.
+    executed : Path
+        The executed copy; nothing is done if there is none.
+    executions : iterable of Execution
+        All executions of the run.
+    """
+    if not executed.is_file():
+        return
+    page = json.loads(executed.read_text(encoding="utf-8"))
+    source = json.loads(notebook.read_text(encoding="utf-8"))
+    texts = {cell.get("id"): cell["source"] for cell in source["cells"] if cell["cell_type"] == "markdown"}
+    links = _links(notebook.parent, executed.parent, executions)
+    for cell in page["cells"]:
+        if cell["cell_type"] == "markdown" and cell.get("id") in texts:
+            text = "".join(texts[cell["id"]])
+            cell["source"] = _LINK.sub(lambda match: links.get(match[1], match[0]), text)
+        if _INJECTED in cell["metadata"].get("tags", []):
+            _hide(cell)
+    part = executed.with_name(f"{executed.name}.part")
+    part.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(executed)
+
+
+def _links(notebooks: Path, run_folder: Path, executions: Iterable[Execution]) -> Mapping[str, str]:
+    """Return the Markdown that replaces a link to each notebook: to its executed copies, else to the notebook."""
+    links = {
+        path.name: f"[{path.stem}]({Path(os.path.relpath(path, run_folder)).as_posix()})"
+        for path in sorted(notebooks.glob("*.ipynb"))
+    }
+    copies: dict[str, list[str]] = {}
+    for execution in executions:
+        name = execution.file_name
+        copies.setdefault(execution.notebook.path.name, []).append(f"[{name.removesuffix('.ipynb')}]({name})")
+    return links | {name: ", ".join(links) for name, links in copies.items()}
+
+
+def _hide(cell: dict[str, Any]) -> None:
+    """Hide the source of a cell in Jupyter, and mark it for nbconvert."""
+    cell["metadata"].setdefault("jupyter", {})["source_hidden"] = True
+    if _HIDDEN not in cell["metadata"]["tags"]:
+        cell["metadata"]["tags"].append(_HIDDEN)

@@ -1,0 +1,35 @@
+"""Renamed parameters: an old name keeps working for one release, with a warning that gives the new one."""
+
+from __future__ import annotations
+
+import warnings
+
+RENAMED = {
+    "endpoint_most_errors": "endpoint_max_error_rate",
+    "endpoint_most_latency_ms": "endpoint_p95_latency_ms",
+    "keep_requests": "request_log",
+    "keep_columns": "request_log_columns",
+    "keep_megabytes": "request_log_megabytes",
+}
+REMOVED = ("azure",)
+
+
+def current_name(name: str, source: str) -> str:
+    """Return today's name of a parameter; warn if the given one is old.
+
+    Parameters
+    ----------
+    name : str
+    source : str
+        Where the name was read, for the warning.
+
+    Examples
+    --------
+    >>> current_name("seed", "parameters/flights.yaml")
+    'seed'
+    """
+    if name not in RENAMED:
+        return name
+    message = f"{source}: {name} is now called {RENAMED[name]}. The old name will stop working with the next release."
+    warnings.warn(message, FutureWarning, stacklevel=2)
+    return RENAMED[name]
