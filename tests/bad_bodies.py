@@ -1,6 +1,6 @@
-"""Bodies that no endpoint should choke on: name -> (body, the status it should get).
+"""Invalid request bodies: name -> (body, expected status).
 
-They are for the columns of `conftest.ROW`: age (whole, required), fare (number), city (text), member
+They are for the columns of `served_models.ROW`: age (integer, required), fare (number), city (text), member
 (boolean, required), when (date, required), note (text).
 """
 
@@ -237,7 +237,7 @@ TOO_LARGE = {
 
 
 def bodies():
-    """All of them, by what is wrong."""
+    """Return all bodies by what is wrong with them."""
     found = {f"not JSON: {name}": (body, 400) for name, body in NOT_JSON.items()}
     found |= {f"not UTF-8: {name}": (body, 400) for name, body in NOT_UTF8.items()}
     found |= {f"duplicate key: {name}": (body, 400) for name, body in DUPLICATE_KEYS.items()}

@@ -1,4 +1,4 @@
-"""Tiny models, saved as the training stage saves them, and endpoints that are gone after the test."""
+"""Small models, saved as the training stage saves them, and endpoints that are stopped after the tests."""
 
 import http.client
 import json
@@ -57,7 +57,7 @@ def _rows():
 
 
 def _features():
-    # Of 32 bits, like the trees of scikit-learn: 1e300 is too much for it.
+    # 32 bits, as in scikit-learn's trees: 1e300 overflows.
     narrow = FunctionTransformer(np.asarray, kw_args={"dtype": np.float32})
     return make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["city"]),
@@ -67,7 +67,7 @@ def _features():
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """Folder with the models `classifier` and `regressor`."""
+    """Return a folder with the models `classifier` and `regressor`."""
     import mlflow
     from mlflow.models import infer_signature
 
@@ -96,7 +96,7 @@ def models(tmp_path_factory):
 
 
 class Client:
-    """A connection to an endpoint, kept open between requests."""
+    """A client of an endpoint that keeps its connection between requests."""
 
     def __init__(self, url, key=None):
         parts = urllib.parse.urlsplit(url)
@@ -105,7 +105,7 @@ class Client:
         self.headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
     def ask(self, path=None, body=None, method="POST", **headers):
-        """Status, content (JSON read) and headers of an answer."""
+        """Send a request; return status, content (parsed if it is JSON) and headers."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         body = json.dumps({"data": [ROW]}) if body is None and method == "POST" else body
         self.connection.request(method, path or self.path, body, {**self.headers, **headers})
@@ -117,7 +117,7 @@ class Client:
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory):
-    """An endpoint nothing is deployed to."""
+    """Return an endpoint without a deployment."""
     made = LocalEndpoint(tmp_path_factory.mktemp("endpoint"), "flights")
     yield made
     made.stop()

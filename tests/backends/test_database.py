@@ -16,7 +16,7 @@ from pathlib import Path
 from mlflow.store.db import utils
 from lib.backends.local import database
 utils._upgrade_db = lambda engine: os.kill(os.getpid(), signal.SIGKILL)
-database.made(Path(sys.argv[1]), "file:///artifacts")
+database.ensure_database(Path(sys.argv[1]), "file:///artifacts")
 """
 
 
@@ -25,8 +25,8 @@ def test_one_that_was_killed_while_it_was_made_is_made_anew(tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=ROOT, timeout=300)
     assert killed.returncode == -signal.SIGKILL
     assert not path.exists() and path.with_suffix(".part").stat().st_size > 0
-    uri = database.made(path, (tmp_path / "artifacts").as_uri())
+    uri = database.ensure_database(path, (tmp_path / "artifacts").as_uri())
     assert [one.name for one in MlflowClient(uri, uri).search_experiments()] == ["Default"]
     assert not path.with_suffix(".part").exists()
     before = path.stat().st_mtime_ns
-    assert database.made(path, "file:///elsewhere") == uri and path.stat().st_mtime_ns == before
+    assert database.ensure_database(path, "file:///elsewhere") == uri and path.stat().st_mtime_ns == before

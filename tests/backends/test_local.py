@@ -1,4 +1,4 @@
-"""The local backend: addresses, tables and JSON below one workspace, and what can be seen before a kernel starts."""
+"""The local backend: addresses, tables and JSON in a workspace, and the checks before a run."""
 
 import os
 import shutil
@@ -18,125 +18,125 @@ from tests.workspaces import NAME, parameters_for, table
 
 @pytest.fixture
 def backend(tmp_path):
-    """Backend without a tracking store, which most of it needs not."""
+    """Return a backend whose tracking store has not been created."""
     return LocalBackend(Parameters(parameters_for(tmp_path)))
 
 
 class TestAddresses:
-    def test_a_relative_path_starts_at_the_projects_folder(self, tmp_path, monkeypatch):
+    def test_relative_path_starts_at_the_project_folder(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         assert local_path("data/flights.csv.gz") == ROOT / "data" / "flights.csv.gz"
 
     @pytest.mark.parametrize("name", ["plain.csv", "two words.csv", "50%25 off.csv", "a#b?c.csv", "straße's.csv"])
-    def test_a_path_and_its_uri_find_the_same_file(self, tmp_path, name):
+    def test_path_and_uri_lead_to_the_same_file(self, tmp_path, name):
         file = tmp_path / name
         file.write_text("a\n1\n")
         assert local_path(str(file)) == local_path(file.as_uri()) == file
 
-    def test_a_missing_file_is_named_with_the_nearest_one(self, tmp_path):
+    def test_missing_file_suggests_the_nearest_name(self, tmp_path):
         (tmp_path / "flights.csv").write_text("a\n1\n")
         with pytest.raises(DataError, match=r"no file .*flihgts\.csv.*Did you mean 'flights\.csv'\?"):
             local_path(str(tmp_path / "flihgts.csv"))
 
     @pytest.mark.parametrize("uri", ["https://example.org/a.csv", "azureml://datastores/a/paths/b.csv"])
-    def test_an_address_of_another_kind_says_what_to_do(self, uri):
+    def test_other_address_is_refused_with_advice(self, uri):
         with pytest.raises(DataError, match="the local backend reads files"):
             local_path(uri)
 
 
 class TestFaults:
-    def test_a_table_that_is_there_is_no_fault(self, tmp_path):
+    def test_existing_table_is_no_fault(self, tmp_path):
         assert backends.faults(Parameters(parameters_for(tmp_path))) == []
 
-    def test_a_missing_table_is_a_fault_that_names_the_parameter(self, tmp_path):
+    def test_missing_table_is_a_fault(self, tmp_path):
         (fault,) = backends.faults(Parameters(parameters_for(tmp_path, data="data/fligths.csv.gz")))
         assert fault.startswith("data: There is no file data/fligths.csv.gz")
         assert "Did you mean 'flights.csv.gz'?" in fault
 
-    def test_looking_makes_nothing(self, tmp_path):
+    def test_checking_creates_nothing(self, tmp_path):
         table().to_csv(tmp_path / "shop.csv")
         backends.faults(Parameters(parameters_for(tmp_path / "new", data=str(tmp_path / "shop.csv"))))
         assert os.listdir(tmp_path) == ["shop.csv"]
 
-    def test_a_backend_that_is_none_is_named_with_the_nearest_one(self, tmp_path):
+    def test_unknown_backend_suggests_the_nearest_name(self, tmp_path):
         with pytest.raises(NameNotFound, match="Did you mean 'local'"):
             backends.connect(Parameters(parameters_for(tmp_path, backend="lokal")))
 
 
 class TestStore:
-    def test_a_table_comes_back_as_it_was_written(self, backend, tmp_path):
+    def test_table_survives_a_round_trip(self, backend, tmp_path):
         frame = table().assign(when=pd.date_range("2024-01-01", periods=240, freq="h"), sure=True, many=range(240))
         uri = backend.write_table(frame, "shop/a folder/train.parquet")
         assert (tmp_path / "data" / "shop" / "a folder" / "train.parquet").as_uri() == uri
         pd.testing.assert_frame_equal(backend.read_table(uri), frame, check_freq=False)
 
-    def test_json_comes_back_as_it_was_written(self, backend):
+    def test_json_survives_a_round_trip(self, backend):
         value = {"rows": 3, "columns": {"ü": [1.5, None, True]}}
         assert backend.read_json(backend.write_json(value, "shop/baseline.json")) == value
 
-    def test_a_local_copy_is_a_file(self, backend):
+    def test_local_copy_is_a_file(self, backend):
         assert backend.local_copy(backend.write_json([1], "shop/sample.json")).read_text() == "[\n 1\n]"
 
-    def test_the_table_of_the_parameters_is_read_from_its_path(self, backend, tmp_path):
+    def test_table_is_read_from_its_path(self, backend, tmp_path):
         assert list(backend.read_table(str(tmp_path / "shop.csv")).columns) == list(table().columns)
 
-    def test_a_table_that_is_gone_is_named(self, backend, tmp_path):
+    def test_missing_table_is_named(self, backend, tmp_path):
         with pytest.raises(DataError, match=r"gone\.parquet"):
             backend.read_table((tmp_path / "gone.parquet").as_uri())
 
-    def test_a_table_is_found_with_its_size(self, backend, tmp_path):
+    def test_table_is_described_with_its_size(self, backend, tmp_path):
         assert backend.describe_table(str(tmp_path / "shop.csv")).endswith("shop.csv, 0.0 MB")
 
-    def test_a_workspace_that_cannot_be_made_is_named(self, tmp_path):
+    def test_workspace_that_cannot_be_created_is_named(self, tmp_path):
         (tmp_path / "file").write_text("")
-        with pytest.raises(DataError, match="workspace: the folder .* cannot be made"):
+        with pytest.raises(DataError, match="workspace: cannot create the folder"):
             LocalBackend(Parameters(parameters_for(tmp_path / "file" / "below", data="shop.csv")))
 
 
 class TestChecks:
-    def test_each_store_has_a_line_and_a_new_workspace_is_made(self, empty_workspace, tmp_path):
+    def test_prepare_creates_and_describes_the_stores(self, empty_workspace, tmp_path):
         backend = LocalBackend(Parameters(parameters_for(tmp_path / "new", data="shop.csv")))
         shutil.copy(empty_workspace / "mlflow.db", tmp_path / "new")
-        lines = {one.name: one for one in backend.prepare()}
+        lines = {check.name: check for check in backend.prepare()}
         assert list(lines) == ["workspace", "tracking store", "model registry", "data store", "compute"]
-        assert all(one.ok for one in lines.values())
-        assert lines["workspace"].result.endswith("new, made")
+        assert all(check.ok for check in lines.values())
+        assert lines["workspace"].result.endswith("new, created")
         assert "0 experiments" in lines["tracking store"].result
         assert "0 models" in lines["model registry"].result
         assert "cores" in lines["compute"].result
 
-    def test_a_workspace_is_found_again_with_what_is_in_it(self, workspace):
+    def test_prepare_describes_an_existing_workspace(self, workspace):
         backend = LocalBackend(Parameters(parameters_for(workspace)))
         backend.tracking.experiment_id(NAME)
         backend.models(NAME).register("run-1", "/models/1", "abc", {})
-        lines = {one.name: one.result for one in backend.prepare()}
+        lines = {check.name: check.result for check in backend.prepare()}
         assert lines["workspace"].endswith("found")
         assert "1 experiments" in lines["tracking store"]
         assert "1 models" in lines["model registry"]
 
-    def test_a_full_disk_is_not_ok(self, workspace, monkeypatch):
+    def test_low_disk_space_is_not_ok(self, workspace, monkeypatch):
         usage = types.SimpleNamespace(free=10**8, total=10**12, used=10**12)
         monkeypatch.setattr("lib.backends.local.backend.shutil.disk_usage", lambda path: usage)
         backend = LocalBackend(Parameters(parameters_for(workspace)))
-        assert [one.name for one in backend.prepare() if not one.ok] == ["data store"]
+        assert [check.name for check in backend.prepare() if not check.ok] == ["data store"]
 
 
 class TestEndpoints:
-    def test_there_are_none_in_a_new_workspace(self, backend):
+    def test_new_workspace_has_no_endpoints(self, backend):
         assert backend.endpoints() == []
 
-    def test_one_that_was_never_deployed_says_so_and_is_stopped_in_vain(self, backend):
+    def test_stopping_an_undeployed_endpoint_does_nothing(self, backend):
         endpoint = backend.endpoint(NAME)
         before, after = endpoint.status(), endpoint.stop()
         assert before == after
         assert (before.name, before.url, before.version, before.detail) == (NAME, "", "", "")
         assert before.state != "running"
 
-    def test_one_that_was_never_deployed_has_no_key(self, backend):
+    def test_undeployed_endpoint_has_no_key(self, backend):
         with pytest.raises(EndpointError, match=f"{NAME} was never deployed here, so it has no key"):
             backend.endpoint(NAME).key()
 
-    def test_looking_after_endpoints_makes_no_tracking_store(self, backend, tmp_path):
+    def test_managing_endpoints_creates_no_tracking_store(self, backend, tmp_path):
         backend.endpoint(NAME).status()
         backend.endpoints()
         assert not (tmp_path / "mlflow.db").exists()

@@ -1,4 +1,4 @@
-"""Forked kernels: ready beforehand, as good as cold ones, and nothing is left of them."""
+"""Forked kernels: forked in advance, equivalent to cold ones, and cleaned up."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ _SECONDS = 120
 
 @pytest.fixture
 def own(monkeypatch):
-    """Kernels of the test's own."""
+    """Return kernels that no other test uses."""
     kernels = Kernels()
     monkeypatch.setattr(forking, "kernels", kernels)
     yield kernels
@@ -49,7 +49,7 @@ def manager_of(spec=None):
 
 
 async def answer_of(client, code):
-    """What a cell prints."""
+    """Execute code, and return what it prints, or else its status."""
     printed = []
 
     def note(message):
@@ -79,7 +79,7 @@ def with_kernel(use, spec=None, **options):
 
 
 class TestSpares:
-    def test_one_is_taken_and_another_is_ready_meanwhile(self, own):
+    def test_taken_spare_is_replaced(self, own):
         own.prepare(1)
         spare = own._spares[0].result()
         taken = own.take(forking.ARGUMENTS).result()
@@ -88,7 +88,7 @@ class TestSpares:
         assert taken.poll() is None and other.poll() is None
         own.end(taken)
 
-    def test_whenever_one_is_taken_another_is_forked(self, own):
+    def test_every_taken_spare_is_replaced(self, own):
         own.prepare(1)
         first = own.take(forking.ARGUMENTS).result()
         second = own._spares[0].result()
@@ -96,20 +96,20 @@ class TestSpares:
         for kernel in (first, second):
             own.end(kernel)
 
-    def test_no_more_are_forked_than_are_asked_for(self, own):
+    def test_number_of_spares_is_limited(self, own):
         own.prepare(2)
         own.prepare(2)
         own.prepare(1)
         assert len(own._spares) == 2
 
-    def test_one_that_does_not_fit_is_left(self, own):
+    def test_spare_with_other_arguments_is_not_taken(self, own):
         own.prepare(1)
         spare = own._spares[0].result()
         other = own.take(("--IPKernelApp.log_level=INFO",)).result()
         assert other is not spare and len(own._spares) == 1
         own.end(other)
 
-    def test_a_notebook_takes_the_one_that_waits(self, own):
+    def test_notebook_takes_a_spare(self, own):
         own.prepare(1)
         spare = own._spares[0].result().pid
 
@@ -118,7 +118,7 @@ class TestSpares:
 
         assert with_kernel(pid, extra_arguments=list(forking.ARGUMENTS)) == spare
 
-    def test_nothing_is_left_after_close(self, own):
+    def test_close_leaves_no_process_and_no_folder(self, own):
         before = set(Path(tempfile.gettempdir()).glob("kernel-*"))
         own.prepare(2)
         taken = own.take(forking.ARGUMENTS).result()
@@ -132,14 +132,14 @@ class TestSpares:
         assert not [one for one in (taken,) if Path(one.connection_file).exists()]
         assert not own._spares
 
-    def test_one_that_does_not_end_in_time_is_killed_and_gone(self, own, monkeypatch):
+    def test_kernel_that_does_not_end_in_time_is_killed(self, own, monkeypatch):
         monkeypatch.setattr(forking, "_GRACE_SECONDS", 0)
         taken = own.take(forking.ARGUMENTS).result()
         own.end(taken)
         own.close()
         assert has_ended(taken.pid) and taken.poll() == -signal.SIGKILL
 
-    def test_a_spare_that_could_not_be_forked_does_not_hinder_the_end(self, own, monkeypatch):
+    def test_failed_fork_does_not_prevent_close(self, own, monkeypatch):
         def fail(*arguments):
             raise OSError("no process left")
 
@@ -148,7 +148,7 @@ class TestSpares:
         own.close()
         assert not own._spares
 
-    def test_a_new_one_can_be_forked_after_close(self, own):
+    def test_kernel_can_be_forked_after_close(self, own):
         own.prepare(1)
         own.close()
         kernel = own.take(forking.ARGUMENTS).result()
@@ -156,8 +156,8 @@ class TestSpares:
         own.end(kernel)
 
 
-def test_a_kernel_is_ended_once(own, monkeypatch):
-    """A descriptor that is closed twice may be somebody else's the second time."""
+def test_kernel_is_ended_once(own, monkeypatch):
+    """A file descriptor that is closed twice may belong to another file the second time."""
     ends, unwatched = [], ForkedKernel.end
     monkeypatch.setattr(ForkedKernel, "end", lambda kernel: (ends.append(kernel.pid), unwatched(kernel)))
 
@@ -170,16 +170,16 @@ def test_a_kernel_is_ended_once(own, monkeypatch):
 
 
 class TestKernel:
-    def test_it_gets_folder_and_environment(self, own, tmp_path):
-        async def told(manager, client):
+    def test_kernel_gets_folder_and_environment(self, own, tmp_path):
+        async def describe(manager, client):
             return await answer_of(
                 client, "import os\nprint(os.getcwd(), os.environ['GREETING'], 'HOME' in os.environ)"
             )
 
         environment = {"GREETING": "hello", "PATH": os.environ["PATH"]}
-        assert with_kernel(told, cwd=str(tmp_path), env=environment) == f"{tmp_path} hello False"
+        assert with_kernel(describe, cwd=str(tmp_path), env=environment) == f"{tmp_path} hello False"
 
-    def test_a_restart_keeps_its_sockets(self, own):
+    def test_restarted_kernel_keeps_its_sockets(self, own):
         async def restart(manager, client):
             before = manager.get_connection_info()
             first = int(await answer_of(client, "import os\nvalue = 1\nprint(os.getpid())"))
@@ -195,7 +195,7 @@ class TestKernel:
         own.close()
         assert [has_ended(pid) for pid in pids] == [True, True]
 
-    def test_an_interrupt_reaches_the_cell_and_the_kernel_goes_on(self, own, tmp_path):
+    def test_interrupt_ends_the_cell_but_not_the_kernel(self, own, tmp_path):
         started = tmp_path / "started"
 
         async def interrupt(manager, client):
@@ -210,7 +210,7 @@ class TestKernel:
 
         assert with_kernel(interrupt) == "42"
 
-    def test_what_user_code_left_for_the_end_is_done_at_the_end(self, own, tmp_path):
+    def test_exit_functions_of_user_code_are_run(self, own, tmp_path):
         last = f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'last')!r}).touch)"
 
         async def leave(manager, client):
@@ -221,20 +221,20 @@ class TestKernel:
         own.close()
         assert (tmp_path / "last").exists()
 
-    def test_it_is_not_interrupted_by_the_terminal_of_the_chain(self, own):
+    def test_kernel_has_its_own_process_group(self, own):
         async def group(manager, client):
             return int(await answer_of(client, "import os\nprint(os.getpgid(0))"))
 
         assert with_kernel(group) != os.getpgid(0)
 
-    def test_its_end_is_known_by_its_code(self, own):
+    def test_exit_code_is_reported(self, own):
         async def die(manager, client):
             client.execute("import os\nos._exit(3)")
             return await asyncio.wait_for(manager.provisioner.wait(), _SECONDS), await manager.is_alive()
 
         assert with_kernel(die) == (3, False)
 
-    def test_nobody_else_on_the_machine_can_listen_in(self, own):
+    def test_sockets_are_private(self, own):
         async def where(manager, client):
             file = Path(await answer_of(client, "import ipykernel\nprint(ipykernel.get_connection_file())"))
             info = json.loads(file.read_text())
@@ -243,7 +243,7 @@ class TestKernel:
 
         assert with_kernel(where) == ("ipc", 0)
 
-    def test_where_a_socket_has_too_long_a_path_it_has_a_port(self, own, tmp_path, monkeypatch):
+    def test_long_socket_path_falls_back_to_tcp(self, own, tmp_path, monkeypatch):
         deep = tmp_path / ("d" * 80)
         deep.mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(deep))
@@ -255,37 +255,37 @@ class TestKernel:
 
 
 class TestOtherKernels:
-    """What cannot be forked is started as jupyter_client does it."""
+    """Kernels that cannot be forked are started by jupyter_client."""
 
     async def _is_cold(self, manager, client):
         assert isinstance(manager.provisioner, ForkProvisioner)
         assert not isinstance(manager.provisioner.process, ForkedKernel)
         return int(await answer_of(client, "import os\nprint(os.getpid())")) == manager.provisioner.pid
 
-    def test_another_python(self, own, tmp_path):
+    def test_other_python_is_started(self, own, tmp_path):
         other = tmp_path / "python3.99"
         other.symlink_to(sys.executable)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)}
         argv = [str(other), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         assert with_kernel(self._is_cold, spec=kernel_spec(argv=argv), env=environment)
 
-    def test_another_kernel(self, own, tmp_path):
+    def test_other_kernel_is_started(self, own, tmp_path):
         program = tmp_path / "my_kernel.py"
         program.write_text("from ipykernel.kernelapp import launch_new_instance\nlaunch_new_instance()")
         argv = [sys.executable, str(program), "-f", "{connection_file}"]
         assert with_kernel(self._is_cold, spec=kernel_spec(argv=argv))
 
-    def test_where_nothing_is_forked(self, own, monkeypatch):
+    def test_kernel_is_started_where_forking_is_unavailable(self, own, monkeypatch):
         monkeypatch.setattr(forking, "available", lambda: False)
         assert with_kernel(self._is_cold)
 
-    def test_one_that_never_was_forked_forks_nothing(self, own, monkeypatch):
+    def test_started_kernel_forks_nothing(self, own, monkeypatch):
         monkeypatch.setattr(forking, "available", lambda: False)
         with_kernel(self._is_cold)
         assert own._forks is None
 
 
-def test_jupyter_client_finds_the_provisioner_by_its_name():
+def test_jupyter_client_finds_the_provisioner():
     from jupyter_client.provisioning import KernelProvisionerFactory
 
     forking.register()
@@ -306,7 +306,7 @@ class TestPreload:
         "       and os.path.exists(f'/proc/self/fd/{one}')])"
     )
 
-    def test_it_has_all_modules_starts_no_thread_of_python_and_leaves_no_file_open(self, tmp_path):
+    def test_preload_starts_no_thread_and_keeps_no_file_open(self, tmp_path):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         done = subprocess.run(
             [sys.executable, "-c", self.PROGRAM],
@@ -326,15 +326,15 @@ class TestPreload:
         assert not [one for one in eval(opened) if one.startswith("/") and not one.startswith(("/proc", "/dev"))]
         assert list(tmp_path.iterdir()) == []
 
-    def test_each_module_is_one_that_something_here_imports(self):
-        """A name that is not there any more would be passed over in silence."""
+    def test_preloaded_modules_exist(self):
+        """A missing module would be skipped silently."""
         import importlib.util
 
         assert [name for name in preload.FIRST + preload.REST if importlib.util.find_spec(name) is None] == []
 
 
-def test_a_forked_kernel_trains_with_all_cores_and_draws_its_own_random_numbers(chain):
-    """What the fork server preloads must not have started threads that a fork loses."""
+def test_forked_kernel_trains_in_parallel_with_own_seed(chain):
+    """A preloaded module must not have started threads, which a fork would lose."""
     train = (
         "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier\n"
         "X = np.random.default_rng(0).normal(size=(3000, 8)); y = (X[:, 0] > 0).astype(int)\n"
@@ -375,7 +375,7 @@ class TestEndOfTheChain:
             text=True,
         )
 
-    def test_a_chain_that_is_killed_takes_its_kernels_and_its_fork_server_with_it(self, tmp_path):
+    def test_killed_chain_ends_its_kernels_and_fork_server(self, tmp_path):
         process = self.run(tmp_path, "time.sleep(3600)")
         kernels = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
         server = kernels[0].parent()
@@ -384,7 +384,7 @@ class TestEndOfTheChain:
         _, living = psutil.wait_procs([*kernels, server], timeout=_SECONDS)
         assert not living
 
-    def test_one_that_ends_leaves_no_process_and_no_folder(self, tmp_path):
+    def test_finished_chain_leaves_no_process_and_no_folder(self, tmp_path):
         process = self.run(tmp_path, "forking.kernels.end(taken)")
         pids = [int(pid) for pid in process.stdout.readline().split()]
         process.communicate(timeout=_SECONDS)
@@ -393,7 +393,7 @@ class TestEndOfTheChain:
         assert list(tmp_path.glob("kernel-*")) == []
 
 
-def test_sigterm_lets_a_kernel_clean_up(own, tmp_path):
+def test_sigterm_lets_the_kernel_clean_up(own, tmp_path):
     last = f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'last')!r}).touch)"
 
     async def terminate(manager, client):
@@ -405,8 +405,7 @@ def test_sigterm_lets_a_kernel_clean_up(own, tmp_path):
     assert (tmp_path / "last").exists()
 
 
-def test_many_can_be_forked_from_several_threads(own):
-    """multiprocessing polls all its children whenever it starts one, so one thread forks."""
+def test_kernels_can_be_forked_from_several_threads(own):
     taken = []
 
     def take():

@@ -1,4 +1,4 @@
-"""A table's rows, scored: the same answers as the endpoint's, and the rows that have none named."""
+"""Batch scoring: the same answers as the endpoint's, and faults by row."""
 
 import json
 
@@ -25,19 +25,19 @@ def rows():
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_answers_are_those_of_the_endpoint_whatever_the_file_s_types(scorer, rows, as_text):
-    own = scorer.score(json.dumps({"data": rows.to_dict("records")}))
+def test_batch_and_endpoint_give_the_same_answers(scorer, rows, as_text):
+    expected = scorer.score(json.dumps({"data": rows.to_dict("records")}))
     table = (
         marks.parse_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
         if as_text
         else rows.assign(when=pd.to_datetime(rows["when"]))
     )
     scored = batch.score(scorer, table)
-    assert scored.predictions == own["predictions"] and not scored.faults
-    assert np.array(scored.probabilities).T.tolist() == own["probabilities"]
+    assert scored.predictions == expected["predictions"] and not scored.faults
+    assert np.array(scored.probabilities).T.tolist() == expected["probabilities"]
 
 
-def test_a_bad_row_is_told_and_the_rest_are_scored(scorer, rows):
+def test_invalid_row_is_reported_and_others_are_scored(scorer, rows):
     table = rows.astype({"age": object, "member": object})
     table.loc[1, "age"] = "forty"
     table.loc[3, ["age", "member"]] = [None, 7]
@@ -49,20 +49,20 @@ def test_a_bad_row_is_told_and_the_rest_are_scored(scorer, rows):
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
-def test_a_row_that_the_model_cannot_score_is_found_among_others(scorer, rows):
+def test_row_that_the_model_cannot_score_is_isolated(scorer, rows):
     table = pd.concat([rows] * 10, ignore_index=True)
     table.loc[[3, 17], "fare"] = 1e300
     scored = batch.score(scorer, table)
     assert sorted(scored.faults) == [3, 17] and "cannot score it" in scored.faults[17]
-    assert [place for place, one in enumerate(scored.predictions) if one is None] == [3, 17]
+    assert [row for row, prediction in enumerate(scored.predictions) if prediction is None] == [3, 17]
 
 
-def test_a_column_that_may_be_missing_may_be_left_out(scorer, rows):
+def test_nullable_column_may_be_absent(scorer, rows):
     without = batch.score(scorer, rows.drop(columns=["fare", "note"]))
     assert not without.faults and without.values["fare"] == [None] * 4
 
 
-def test_decimal_commas_and_codes_of_text(scorer, rows):
+def test_decimal_commas_and_text_codes_are_read(scorer, rows):
     table = rows.assign(fare="12,5", city="00501")
     scored = batch.score(scorer, marks.parse_numbers(table, ["fare"], {"fare": NumberFormat.DECIMAL_COMMA}))
     assert scored.values["fare"] == [12.5] * 4 and scored.values["city"] == ["00501"] * 4

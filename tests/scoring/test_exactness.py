@@ -1,4 +1,4 @@
-"""What a deployment must pass: the endpoint says what the model says offline, to the last bit, or is taken down."""
+"""The check of a deployment: answers equal the model's offline predictions to the last bit."""
 
 import inspect
 import json
@@ -30,7 +30,7 @@ QUICK = {"n_estimators": 10, "max_iter": 15, "max_iter_small": 15}
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize("name", training.available())
-def test_both_forms_of_each_training_function_s_model_answer_as_it_does_offline(name, task):
+def test_both_forms_of_each_model_answer_as_offline(name, task):
     train, random = training.get(name), np.random.default_rng(0)
     numbers = TABLE["size"].fillna(0) * 3 + random.normal(size=ROWS)
     target = {"binary": numbers > 0, "multiclass": pd.cut(numbers, 4, labels=list("abcd")), "regression": numbers}[task]
@@ -57,7 +57,7 @@ class Nudged(BaseEstimator):
         return np.nextafter(self.own.predict(rows), np.inf)
 
 
-def test_a_version_that_differs_in_the_last_bit_is_taken_down_and_the_old_one_never_knew(models, tmp_path):
+def test_version_that_differs_in_the_last_bit_is_taken_down(models, tmp_path):
     rows = pd.DataFrame([ROW, {**ROW, "age": 70}]).assign(when=pd.Timestamp(ROW["when"]))
     own = predict(load(models / "regressor").estimator, rows, "regression")
     shutil.copytree(models / "regressor", tmp_path / "nudged")

@@ -1,4 +1,4 @@
-"""The compiled form answers as the model does, or is not used."""
+"""The fast form of a model: exact, or not used."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ BASELINE = {"size": {"minimum": -3.0, "maximum": 3.0}, "place": {"categories": {
 
 
 def fitted(classes, **settings):
-    """Pipeline on the table."""
+    """Return a pipeline that was fitted on the table."""
     target = random.integers(0, classes, ROWS) if classes else TABLE["size"].fillna(9) ** 2
     kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     model = kind(max_iter=12, random_state=0, **settings)
@@ -46,50 +46,50 @@ def model_of(pipeline):
 
 def table_of(rows):
     return {
-        "size": [None if np.isnan(one) else one for one in rows["size"]],
+        "size": [None if np.isnan(size) else size for size in rows["size"]],
         "place": rows["place"].tolist(),
-        "when": [one.isoformat() for one in rows["when"]],
+        "when": [time.isoformat() for time in rows["when"]],
     }
 
 
 @pytest.mark.parametrize("classes", [0, 2, 4, 12])
 @pytest.mark.parametrize("rows", [1, 2, 50, ROWS])
-def test_answers_are_the_model_s_to_the_last_bit(classes, rows):
+def test_answers_equal_the_models_to_the_last_bit(classes, rows):
     pipeline = fitted(classes)
     scorer = Scorer(model_of(pipeline))
     assert scorer.form == "fast"
-    labels, chances = scorer.predict(table_of(TABLE.tail(rows)))
+    labels, probabilities = scorer.predict(table_of(TABLE.tail(rows)))
     assert labels.tolist() == pipeline.predict(TABLE.tail(rows)).tolist()
     if classes:
-        assert chances.tolist() == pipeline.predict_proba(TABLE.tail(rows)).tolist()
+        assert probabilities.tolist() == pipeline.predict_proba(TABLE.tail(rows)).tolist()
 
 
 @pytest.mark.parametrize(
     "settings", [{}, {"max_leaf_nodes": 32}, {"max_leaf_nodes": 64}, {"max_depth": 1}, {"max_iter": 1}]
 )
-def test_sums_are_scikit_learn_s_for_any_shape_of_tree(settings):
+def test_sums_equal_scikit_learns_for_any_tree_shape(settings):
     values = np.round(random.normal(size=(ROWS, 3)), 1)
     values[random.random(values.shape) < 0.2] = np.nan
     model = HistGradientBoostingRegressor(**{"max_iter": 15, **settings}).fit(values, random.normal(size=ROWS))
     # On the thresholds themselves, beyond them, and missing.
-    asked = np.vstack([values, [[np.inf, -np.inf, np.nan]], np.full((1, 3), np.nan)])
+    rows = np.vstack([values, [[np.inf, -np.inf, np.nan]], np.full((1, 3), np.nan)])
     trees = Trees.from_sklearn(model)
-    assert np.array_equal(trees(asked), model._raw_predict(asked))
-    assert np.array_equal(np.vstack([trees(one[None]) for one in asked[-40:]]), model._raw_predict(asked[-40:]))
+    assert np.array_equal(trees(rows), model._raw_predict(rows))
+    assert np.array_equal(np.vstack([trees(row[None]) for row in rows[-40:]]), model._raw_predict(rows[-40:]))
 
 
-def test_probabilities_are_scipy_s_at_all_sizes_of_a_sum():
+def test_probabilities_equal_scipys_for_any_sum():
     for sums in (np.array([[-1e4], [-709.9], [0.0], [1e4]]), np.linspace(-40, 40, 999)[:, None]):
         assert np.array_equal(INVERSE_LINKS["LogitLink"](sums)[:, 1], expit(sums[:, 0]))
 
 
-def test_a_target_that_never_changes_makes_trees_of_one_leaf():
+def test_constant_target_makes_trees_of_one_leaf():
     values = random.normal(size=(50, 2))
     model = HistGradientBoostingRegressor(max_iter=3).fit(values, np.ones(50))
     assert np.array_equal(Trees.from_sklearn(model)(values), model._raw_predict(values))
 
 
-def test_trees_that_do_not_fit_a_word_are_walked_by_scikit_learn():
+def test_too_large_trees_are_run_by_scikit_learn():
     pipeline = fitted(0, max_leaf_nodes=200, min_samples_leaf=1)
     with pytest.raises(NoBitMasks, match="more than 64 leaves"):
         Trees.from_sklearn(pipeline[-1])
@@ -98,7 +98,7 @@ def test_trees_that_do_not_fit_a_word_are_walked_by_scikit_learn():
     assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
 
 
-def test_a_form_that_answers_otherwise_is_not_used_and_it_is_said(monkeypatch, caplog):
+def test_fast_model_that_differs_is_not_used(monkeypatch, caplog):
     pipeline = fitted(2)
     monkeypatch.setattr(Trees, "_sum_leaves", lambda self, masks: np.zeros((len(masks), 1)))
     caplog.set_level("INFO")
@@ -108,6 +108,6 @@ def test_a_form_that_answers_otherwise_is_not_used_and_it_is_said(monkeypatch, c
     assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
 
 
-def test_a_form_that_fails_is_not_used(monkeypatch):
+def test_fast_model_that_fails_is_not_used(monkeypatch):
     monkeypatch.setattr(Trees, "__call__", lambda self, rows: 1 / 0)
     assert "failed on rows that the model answers" in Scorer(model_of(fitted(2))).form

@@ -1,4 +1,4 @@
-"""What the model gets to see, and what the client hears instead."""
+"""Requests: the values that reach the model, and the errors of invalid ones."""
 
 import datetime
 import json
@@ -41,7 +41,7 @@ def test_there_are_200_bad_bodies():
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.parametrize("name", BODIES)
-def test_bad_body_is_refused_before_the_model(scorer, name, monkeypatch):
+def test_bad_body_never_reaches_the_model(scorer, name, monkeypatch):
     body, status = BODIES[name]
     seen = []
     if "1e300" not in name and "-1e308" not in name and "400 digits" not in name:
@@ -52,20 +52,20 @@ def test_bad_body_is_refused_before_the_model(scorer, name, monkeypatch):
 
 
 @pytest.mark.parametrize("column", WRONG_VALUES)
-def test_refusal_names_row_and_column_and_both_sides(scorer, column):
+def test_error_names_row_column_value_and_expectation(scorer, column):
     refusal = refused(scorer, {"data": [ROW, {**ROW, column: ["x"]}]})
     (fault,) = refusal.details
     assert (fault["row"], fault["column"], fault["got"]) == (1, column, "a list of 1")
     assert fault["expected"] and str(fault["expected"]) in refusal.message
 
 
-def test_all_faults_come_at_once_up_to_a_limit(scorer):
+def test_all_faults_are_reported_up_to_a_limit(scorer):
     both = refused(scorer, {"data": [{**ROW, "age": "x", "member": 1}]})
     assert [fault["column"] for fault in both.details] == ["age", "member"]
     assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).details) == MAX_DETAILS
 
 
-def test_unknown_column_gets_the_nearest_name(scorer):
+def test_unknown_column_suggests_the_nearest_name(scorer):
     refusal = refused(scorer, {"data": [{**ROW, "farre": 1}]})
     assert "did you mean 'fare'" in refusal.message
 
@@ -80,7 +80,7 @@ def test_unknown_column_gets_the_nearest_name(scorer):
         {"dataframe_split": {"columns": NAMES[::-1], "data": [VALUES[::-1]] * 2}},
     ],
 )
-def test_every_shape_gets_the_answer_of_the_model(scorer, payload):
+def test_every_shape_gets_the_models_answer(scorer, payload):
     answer = scorer.score(json.dumps(payload))
     rows = pd.DataFrame([ROW, ROW]).astype({"when": "datetime64[ns]"})
     assert answer["predictions"] == scorer.model.estimator.predict(rows).tolist()
@@ -101,11 +101,11 @@ def test_regression_has_no_probabilities(models):
     assert answer.keys() == {"predictions", "model"}
 
 
-def test_unseen_category_is_an_answer(scorer):
+def test_unseen_category_is_answered(scorer):
     assert scorer.score(json.dumps({"data": [{**ROW, "city": "Tromsø"}]}))["predictions"]
 
 
-def test_null_is_a_value_where_training_had_missing_ones(scorer):
+def test_null_is_valid_if_training_had_missing_values(scorer):
     # fare and city by the signature, note by the baseline alone
     nulls = {**ROW, "fare": None, "city": None, "note": None}
     without = {key: value for key, value in nulls.items() if value is not None}
@@ -135,7 +135,7 @@ def test_dates_are_iso_and_zones_become_utc(scorer, said, meant):
     assert column.kind.array([said])[0] == np.datetime64(meant)
 
 
-def test_example_of_the_model_is_an_answer(scorer):
+def test_models_own_example_is_answered(scorer):
     assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]
 
 
@@ -146,7 +146,7 @@ MOMENTS = strategies.from_regex(DATETIME_PATTERN, fullmatch=True) | strategies.d
 
 @hypothesis.given(MOMENTS)
 @hypothesis.settings(deadline=None)
-def test_moments_are_those_of_pandas(text):
+def test_datetimes_equal_those_of_pandas(text):
     try:
         expected = pd.Timestamp(text).as_unit("ns")
     except ValueError:
@@ -157,7 +157,7 @@ def test_moments_are_those_of_pandas(text):
 
 
 def outcome(columns, read, *arguments):
-    """What the model gets, or what is said instead."""
+    """Return the checked values, or the error."""
     try:
         table = read(*arguments)
         return {column.name: column.kind.array(table[column.name]).tolist() for column in columns}
@@ -167,7 +167,7 @@ def outcome(columns, read, *arguments):
 
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("shape", ["data", "dataframe_records"])
-def test_what_is_read_in_one_go_is_what_care_reads(scorer, shape, rows):
+def test_fast_parser_reads_what_the_careful_one_reads(scorer, shape, rows):
     columns, limits = scorer.model.columns, Limits()
     body = json.dumps({shape: [{**ROW, "fare": 7, "city": None}, ROW, {**ROW, "age": 5}][:rows]}).encode()
     quick = Records(columns).read(body, limits.rows)
@@ -184,7 +184,7 @@ def test_what_is_read_in_one_go_is_what_care_reads(scorer, shape, rows):
 
 @hypothesis.given(strategies.data())
 @hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-def test_both_ways_of_reading_agree_on_whatever_comes(scorer, data):
+def test_both_parsers_agree_on_any_request(scorer, data):
     strange = strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats()
     strange |= strategies.text()
     value = strategies.sampled_from([*ROW.values(), 1e300, 2**63, -(2**63), 5.0, "2024-03-01", ""]) | strange

@@ -1,4 +1,4 @@
-"""The entry script under Azure ML's own server, in a process of its own: that server changes what it is loaded into."""
+"""The entry script, also under Azure ML's own server, in a process of its own because that server changes globals."""
 
 import base64
 import importlib.util
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,6 @@ from lib.scoring import score
 from lib.scoring.request_error import RequestError
 from tests.bad_bodies import bodies
 from tests.served_models import ROW
-
-# The models are saved once for all files of this folder, so these stay on one worker.
 
 SCRIPT = """
 import base64, json, sys
@@ -41,22 +38,27 @@ def test_init_and_run(models, monkeypatch):
 
 
 @pytest.mark.skipif(not has_server, reason="azureml-inference-server-http is not installed")
-def test_same_answers_under_azure_mls_server(models, tmp_path):
+def test_answers_are_the_same_under_azure_mls_server(models, tmp_path):
     mounted = tmp_path / "flights" / "12"
     mounted.mkdir(parents=True)
     (mounted / "model").symlink_to(models / "classifier")
-    root = Path(score.__file__).parents[2]
     variables = {
-        "AML_APP_ROOT": str(root),
+        "AML_APP_ROOT": str(models / "classifier" / "code"),
         "AZUREML_ENTRY_SCRIPT": "lib/scoring/score.py",
         "AZUREML_MODEL_DIR": str(mounted),
         "AML_APP_INSIGHTS_ENABLED": "false",
     }
     corpus = {**bodies(), "good": (json.dumps({"data": [ROW]}).encode(), 200)}
-    asked = json.dumps([base64.b64encode(body).decode() for body, _ in corpus.values()])
+    requests = json.dumps([base64.b64encode(body).decode() for body, _ in corpus.values()])
     command = [sys.executable, "-c", SCRIPT]
     ran = subprocess.run(
-        command, input=asked, capture_output=True, text=True, check=False, env={**os.environ, **variables}, cwd=tmp_path
+        command,
+        input=requests,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **variables},
+        cwd=tmp_path,
     )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     answers = json.loads(ran.stdout.partition("ANSWERS")[2].splitlines()[0])

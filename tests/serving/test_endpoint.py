@@ -1,4 +1,4 @@
-"""The life of an endpoint: versions come and go behind one URL, and whatever fails leaves the old one be."""
+"""The life of an endpoint: versions change behind one URL, and a failed deployment leaves the live one alone."""
 
 import contextlib
 import itertools
@@ -22,8 +22,6 @@ from lib.serving.deploying.endpoint import LocalEndpoint
 from tests.processes import has_ended
 from tests.served_models import Client
 
-# The models are saved once for all files of this folder, so these stay on one worker.
-
 ROOT = Path(lib.__file__).parents[1]
 DEPLOY = """
 import os, signal, sys
@@ -34,13 +32,13 @@ endpoint = LocalEndpoint(sys.argv[1], "flights")
 
 
 def run_elsewhere(script, *arguments):
-    """Run a script in a process of its own, and wait for its end."""
+    """Run a script in another process, wait for its end, and return its exit code."""
     command = [sys.executable, "-c", DEPLOY + script, *arguments]
     return subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
 
 
 def processes(endpoint):
-    """All living processes of an endpoint."""
+    """Return the ids of an endpoint's running processes."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
@@ -52,7 +50,7 @@ def processes(endpoint):
 
 
 def unchanged(endpoint, before):
-    """Whether an endpoint serves as it did, by the same processes, and has no others."""
+    """Return whether an endpoint serves as before, with the same processes and no others."""
     after = endpoint.status()
     known = {after.pid, *after.workers}
     templates = {psutil.Process(worker).ppid() for worker in after.workers}
@@ -68,8 +66,8 @@ def wait_until(true, seconds=20):
 
 
 @contextlib.contextmanager
-def load(url, key):
-    """Steady load: two clients that keep their connection and one that does not; gives counts by outcome."""
+def steady_load(url, key):
+    """Send requests from three clients, one of which reconnects each time; yield counts by outcome."""
     counts, stop = {}, threading.Event()
 
     def ask(keep):
@@ -98,7 +96,7 @@ def load(url, key):
 
 @pytest.fixture(scope="module")
 def live(models, endpoint):
-    """Version 1, deployed by a process that has ended since."""
+    """Return an endpoint whose version 1 was deployed by a process that has ended."""
     assert run_elsewhere("endpoint.deploy(sys.argv[2], '1')", endpoint.folder, models / "classifier") == 0
     return endpoint
 
@@ -107,7 +105,7 @@ def version(endpoint):
     return Client(endpoint.status().url, endpoint.keys()["primary"]).ask()[1]["model"]["version"]
 
 
-def test_it_outlives_the_process_that_started_it(live):
+def test_endpoint_outlives_the_process_that_deployed_it(live):
     status = live.status()
     assert (status.state, status.version) == ("running", "1") and version(live) == "1"
     assert os.getsid(status.pid) == status.pid
@@ -116,7 +114,7 @@ def test_it_outlives_the_process_that_started_it(live):
 @pytest.mark.slow
 def test_redeployment_under_load_fails_no_request(models, live):
     before, checked = live.status(), []
-    with load(before.url, live.keys()["primary"]) as counts:
+    with steady_load(before.url, live.keys()["primary"]) as counts:
         wait_until(lambda: counts.get("1", 0) > 20)
 
         def check(url, key):
@@ -126,12 +124,12 @@ def test_redeployment_under_load_fails_no_request(models, live):
         after = live.deploy(models / "classifier", "2", check=check)
         wait_until(lambda: counts.get("2", 0) > 20)
     assert checked == ["2"] and counts.keys() == {"1", "2"}
-    # The version before stands by, in the same endpoint process.
+    # The previous version stands by in the same router.
     assert (after.url, after.pid, after.version) == (before.url, before.pid, "2")
     assert "version 1 stands by" in after.other_version
 
 
-def test_interrupted_check_leaves_the_old_version_alone_and_nobody_else_deploys_meanwhile(models, live):
+def test_interrupted_check_leaves_the_live_version_alone(models, live):
     before = live.status()
 
     def check(url, key):
@@ -147,7 +145,7 @@ def test_interrupted_check_leaves_the_old_version_alone_and_nobody_else_deploys_
     assert not list((live.folder / "deployments").glob("bad*"))
 
 
-def test_model_that_dies_at_the_start_is_told_with_its_log(models, live, tmp_path):
+def test_failed_start_shows_the_log(models, live, tmp_path):
     before = live.status()
     shutil.copytree(models / "classifier", tmp_path / "broken")
     (tmp_path / "broken" / "model.pkl").write_bytes(b"no pickle")
@@ -167,14 +165,14 @@ def test_changed_model_is_never_unpickled(models, live, tmp_path):
     assert unchanged(live, before)
 
 
-def test_deployer_that_is_killed_leaves_no_process_behind(models, live):
+def test_killed_deployment_leaves_no_process(models, live):
     before = live.status()
     script = "endpoint.deploy(sys.argv[2], 'x', check=lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
     assert run_elsewhere(script, live.folder, models / "classifier") == -signal.SIGKILL
     wait_until(lambda: unchanged(live, before))
 
 
-def test_after_a_kill_it_says_so_and_comes_back_under_the_same_url(models, live):
+def test_killed_endpoint_returns_under_the_same_url(models, live):
     before = live.status()
     os.kill(before.pid, signal.SIGKILL)
     wait_until(lambda: live.status().state == "died")
@@ -183,13 +181,13 @@ def test_after_a_kill_it_says_so_and_comes_back_under_the_same_url(models, live)
     assert (after.state, after.url, after.version) == ("running", before.url, "4")
 
 
-def test_stop_ends_it_and_can_be_said_twice(live):
+def test_stop_can_be_repeated(live):
     pid = live.status().pid
     assert live.stop().state == "stopped" and live.stop().state == "stopped"
     assert processes(live) == [] and has_ended(pid)
 
 
-def test_pid_of_another_program_is_left_alone(live):
+def test_stop_leaves_other_programs_alone(live):
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         folder = live.folder / "deployments" / "old"
@@ -201,7 +199,7 @@ def test_pid_of_another_program_is_left_alone(live):
         bystander.wait()
 
 
-def test_busy_port_is_told_before_anything_is_started(models, tmp_path):
+def test_port_in_use_fails_before_anything_starts(models, tmp_path):
     endpoint = LocalEndpoint(tmp_path / "endpoint", "busy")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -212,12 +210,12 @@ def test_busy_port_is_told_before_anything_is_started(models, tmp_path):
 
 
 @pytest.mark.parametrize(("host", "port"), [("no.such.host.invalid", 0), ("127.0.0.1", 70_000)])
-def test_address_that_cannot_be_had(models, tmp_path, host, port):
+def test_invalid_address_is_refused(models, tmp_path, host, port):
     with pytest.raises(EndpointError, match="endpoint_host"):
         LocalEndpoint(tmp_path, "nowhere").deploy(models / "classifier", "1", host=host, port=port)
 
 
-def test_long_log_is_cut(tmp_path):
+def test_logs_returns_the_last_lines(tmp_path):
     endpoint = LocalEndpoint(tmp_path, "logs")
     endpoint.log.write_text("\n".join(map(str, itertools.islice(itertools.count(), 100))))
     assert endpoint.logs(2) == "98\n99"

@@ -1,4 +1,4 @@
-"""Traffic between versions: shared, mirrored, taken back by hand and by a limit, and no request lost on the way."""
+"""Rollouts: traffic is shared, mirrored and rolled back, by hand or by a limit, and no request is lost."""
 
 import json
 import os
@@ -22,21 +22,19 @@ from lib.serving.rollout import Rollout, Watch
 from tests.processes import has_ended
 from tests.served_models import ROW, Client
 
-# The models are saved once for all files of this folder, so these stay on one worker.
-
 
 class TestWatch:
-    def test_few_failures_break_no_limit_and_many_do(self):
+    def test_error_rate_above_the_limit_is_reported(self):
         watch = Watch(Rollout(max_error_rate=0.1))
         assert not any(watch.record(0.01, number % 20 == 0) for number in range(100))
         broken = next(filter(None, (watch.record(0.01, True) for _ in range(20))))
         assert "(endpoint_max_error_rate)" in broken
 
-    def test_one_failure_is_no_share_of_anything(self):
+    def test_single_failure_breaks_no_limit(self):
         watch = Watch(Rollout(max_error_rate=0))
         assert not any(watch.record(0.01, True) for _ in range(19)) and watch.record(0.01, True)
 
-    def test_slow_answers(self):
+    def test_latency_above_the_limit_is_reported(self):
         watch = Watch(Rollout(p95_latency_ms=100))
         assert not any(watch.record(0.5 if number % 50 == 0 else 0.01, False) for number in range(200))
         assert "endpoint_p95_latency_ms" in next(filter(None, (watch.record(0.5, False) for _ in range(100))))
@@ -44,7 +42,7 @@ class TestWatch:
 
 @pytest.fixture(scope="module")
 def flawed(models, tmp_path_factory):
-    """The classifier, but a note can make it fail, die, or take its time."""
+    """Return a classifier that fails, dies or waits if the column `note` says so."""
     folder = tmp_path_factory.mktemp("flawed") / "model"
     shutil.copytree(models / "classifier", folder)
 
@@ -66,7 +64,7 @@ def flawed(models, tmp_path_factory):
 
 @pytest.fixture
 def live(models, tmp_path):
-    """Version 1, live."""
+    """Return an endpoint with version 1."""
     endpoint = LocalEndpoint(tmp_path / "endpoint", "flights")
     endpoint.deploy(models / "classifier", "1")
     yield endpoint
@@ -78,7 +76,7 @@ def body_with(note):
 
 
 def ask(endpoint, times=1, note="", **headers):
-    """Versions that answered; what is no answer is an error."""
+    """Send requests and return the versions that answered."""
     client = Client(endpoint.status().url, endpoint.keys()["primary"])
     answers = [client.ask(body=body_with(note), **headers) for _ in range(times)]
     assert [status for status, *_ in answers] == [200] * times
@@ -92,7 +90,7 @@ def wait_until(true, seconds=60):
         time.sleep(0.05)
 
 
-def test_share_mirror_all_and_back(models, live):
+def test_traffic_is_mirrored_shared_shifted_and_rolled_back(models, live):
     status = live.deploy(models / "regressor", "2", rollout=Rollout(percent=0))
     assert (status.version, set(ask(live, 20))) == ("1", {"1"}) and "gets 0 %" in status.other_version
     named = next(path.name for path in (live.folder / "deployments").glob("2-*"))
@@ -114,7 +112,7 @@ def test_share_mirror_all_and_back(models, live):
         live.shift(10)
 
 
-def test_the_version_before_comes_up_again_after_it_was_let_go(models, live):
+def test_rollback_starts_an_ended_version_again(models, live):
     live.deploy(models / "classifier", "2", rollout=Rollout(watch_minutes=0))
     wait_until(lambda: not live.status().other_version)
     assert ask(live) == ["2"] and live.roll_back().version == "1" and ask(live) == ["1"]
@@ -128,7 +126,7 @@ def test_the_version_before_comes_up_again_after_it_was_let_go(models, live):
         ("wait", {"p95_latency_ms": 250}, "endpoint_p95_latency_ms"),
     ],
 )
-def test_a_broken_limit_takes_all_traffic_back_and_no_request_fails(live, flawed, note, limits, why):
+def test_broken_limit_rolls_back_without_failed_requests(live, flawed, note, limits, why):
     live.deploy(flawed, "2", rollout=Rollout(**limits), check=lambda url, key: Client(url, key).ask())
     assert ask(live) == ["2"]
     ask(live, 45, note=note)
@@ -136,15 +134,15 @@ def test_a_broken_limit_takes_all_traffic_back_and_no_request_fails(live, flawed
     assert why in live.status().events[-1] and set(ask(live, 5, note=note)) == {"1"}
 
 
-def test_what_kills_the_new_version_is_answered_by_the_one_before(live, flawed):
+def test_previous_version_answers_what_kills_the_new_one(live, flawed):
     live.deploy(flawed, "2")
     assert ask(live, note="die") == ["1"] and ask(live) == ["2"]
     wait_until(lambda: len(live.status().workers) == 4)
 
 
-def test_a_router_of_older_code_gives_way(models, live, monkeypatch):
+def test_router_with_older_code_is_replaced(models, live, monkeypatch):
     before = live.status()
-    monkeypatch.setattr(process, "code_digest", lambda: "of tomorrow")
+    monkeypatch.setattr(process, "code_digest", lambda: "newer")
     steady = Steady(before.url, body_with("").encode(), lambda name: live.keys()[name])
     with steady.running(), steady.phase("handing over") as counts:
         live.deploy(models / "classifier", "2")
@@ -156,7 +154,7 @@ def test_a_router_of_older_code_gives_way(models, live, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_no_request_fails_through_a_rollout_a_rollback_killed_workers_and_new_keys(models, live):
+def test_no_request_fails_through_everything(models, live):
     steady = Steady(live.status().url, body_with("").encode(), lambda name: live.keys()[name])
     through_everything(live, models / "classifier", steady)
     print(steady.counts)
@@ -166,7 +164,7 @@ def test_no_request_fails_through_a_rollout_a_rollback_killed_workers_and_new_ke
     assert old["version 1"] > old["version 2"]
 
 
-def test_what_was_asked_is_kept_by_day(models, live):
+def test_requests_are_logged_by_day(models, live):
     live.deploy(models / "classifier", "2", request_log=RequestLogSettings(columns=("age", "city")))
     ask(live, 3)
     Client(live.status().url, live.keys()["primary"]).ask(body='{"data": []}')

@@ -1,4 +1,4 @@
-"""One real endpoint, asked all kinds of things."""
+"""The HTTP interface of a running endpoint."""
 
 import json
 import re
@@ -11,8 +11,6 @@ import pytest
 
 from tests.bad_bodies import bodies
 from tests.served_models import ROW, Client
-
-# The models are saved once for all files of this folder, so these stay on one worker.
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +36,12 @@ def test_answer_and_its_headers(client):
     )
 
 
-def test_a_strange_request_id_is_not_repeated(client):
+def test_invalid_request_id_is_replaced(client):
     _, _, headers = client.ask(x_request_id="<script>")
     assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"])
 
 
-def test_no_bad_body_gets_a_5xx_and_memory_stays_flat(live, client):
+def test_bad_bodies_get_4xx_and_leak_no_memory(live, client):
     process = psutil.Process(live.status().pid)
     corpus = bodies()
 
@@ -74,29 +72,29 @@ def test_no_bad_body_gets_a_5xx_and_memory_stays_flat(live, client):
         "Bearer k\u00f8y",
     ],
 )
-def test_nobody_without_a_key(live, authorization):
+def test_request_without_valid_key_is_refused(live, authorization):
     key = live.keys()["primary"]
     header = authorization.format(key=key, short=key[:-1]).encode("latin-1")
     status, content, headers = Client(live.status().url).ask(Authorization=header)
     assert (status, content["error"]["code"], headers["www-authenticate"]) == (401, "no_key", "Bearer")
 
 
-def test_each_key_opens_and_a_renewed_one_at_once(live):
+def test_both_keys_are_valid_and_renewed_at_once(live):
     url, (primary, secondary) = live.status().url, live.keys().values()
     assert [Client(url, key).ask()[0] for key in (primary, secondary)] == [200, 200]
     renewed = live.renew_key("secondary")
     assert [Client(url, key).ask()[0] for key in (primary, secondary, renewed)] == [200, 401, 200]
 
 
-def test_keys_are_for_their_owner_alone(live):
+def test_keys_are_visible_to_their_owner_only(live):
     assert stat.S_IMODE((live.folder / "keys.json").stat().st_mode) == 0o600
     process = psutil.Process(live.status().pid)
-    told = " ".join([*process.cmdline(), *process.environ().values(), live.logs(10_000)])
-    told += (live.folder / "endpoint.json").read_text()
-    assert not any(key in told for key in live.keys().values())
+    visible = " ".join([*process.cmdline(), *process.environ().values(), live.logs(10_000)])
+    visible += (live.folder / "endpoint.json").read_text()
+    assert not any(key in visible for key in live.keys().values())
 
 
-def test_nobody_gets_in_while_others_may_read_the_keys(live, client):
+def test_readable_key_file_locks_everybody_out(live, client):
     path = live.folder / "keys.json"
     path.chmod(0o644)
     try:
@@ -121,12 +119,12 @@ def test_content_types(client, headers, expected):
     assert client.ask(**headers)[0] == expected
 
 
-def test_a_body_without_a_length_is_limited_too(client):
+def test_chunked_body_is_limited(client):
     pieces = (b" " * 2**20 for _ in range(9))
     assert client.ask(body=pieces)[0] == 413
 
 
-def test_what_is_not_there(client):
+def test_unknown_path_and_method_are_refused(client):
     assert client.ask("/nothing", method="GET")[0] == 404
     status, content, headers = client.ask("/score", method="GET")
     assert status == 405 and "POST" in headers["allow"] and content["error"]["code"] == "not_served"
@@ -138,7 +136,7 @@ def test_health_and_readiness_need_no_key(live):
     assert client.ask("/ready", method="GET")[1]["model"] == {"name": "flights-late", "version": "3"}
 
 
-def test_description_has_the_columns_and_a_row_that_is_answered(client):
+def test_openapi_has_columns_and_working_examples(client):
     _, document, _ = client.ask("/openapi.json", method="GET")
     row = document["components"]["schemas"]["Row"]
     assert list(row["properties"]) == list(ROW) and row["required"] == ["age", "member", "when"]
@@ -149,7 +147,7 @@ def test_description_has_the_columns_and_a_row_that_is_answered(client):
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_pages_need_no_network_and_run_nothing_of_the_model(client, path):
+def test_pages_load_nothing_and_escape_the_models_text(client, path):
     status, page, headers = client.ask(path, method="GET")
     assert status == 200 and "default-src 'none'" in headers["content-security-policy"]
     assert set(re.findall(r"https?://[^/\s<]+", page)) <= {f"http://127.0.0.1:{client.connection.port}"}
@@ -157,7 +155,7 @@ def test_pages_need_no_network_and_run_nothing_of_the_model(client, path):
     assert "Rome </script>" not in page and "{{" not in page
 
 
-def test_the_form_has_each_field_with_its_range_or_choices(client):
+def test_form_has_fields_with_ranges_and_choices(client):
     page = client.ask("/", method="GET")[1]
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
     fields = {field["name"]: field for field in data["fields"]}
@@ -166,7 +164,7 @@ def test_the_form_has_each_field_with_its_range_or_choices(client):
     assert fields["when"]["type"] == "date" and fields["note"]["nullable"]
 
 
-def test_a_large_batch_does_not_keep_the_health_check_waiting(live, client):
+def test_large_batch_does_not_delay_the_health_check(live, client):
     body = json.dumps({"data": [ROW] * 5000})
     client.connection.request("POST", "/score", body, client.headers)
     began = time.monotonic()
@@ -177,7 +175,7 @@ def test_a_large_batch_does_not_keep_the_health_check_waiting(live, client):
     assert waited < 5
 
 
-def test_it_ends_when_its_folder_is_deleted(live):
+def test_endpoint_ends_when_its_folder_is_deleted(live):
     process = psutil.Process(live.status().pid)
     shutil.rmtree(live.folder)
     deadline = time.monotonic() + 20

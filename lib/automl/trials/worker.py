@@ -204,7 +204,7 @@ def _read_split(task: FitFold, folder: Path) -> _Split:
 
 
 def fit(task: FitFold, folder: Path) -> Fitted:
-    """FitRequest a model, write it with its predictions for the fold's rows and the test rows, and time one row."""
+    """Fit a model, write it with its predictions for the fold's rows and the test rows, and time one row."""
     from lib.automl.trials.blend import Member
     from lib.automl.trials.latency import measure_row_ms
 
@@ -238,7 +238,7 @@ def fit(task: FitFold, folder: Path) -> Fitted:
 def _fit_model(
     task: FitFold, split: _Split, present: np.ndarray | None, kinds: list[str], started: float
 ) -> tuple[Any, Any]:
-    """FitRequest the estimator of a fold.
+    """Fit the estimator of a fold.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The laptop: MLflow on SQLite, artifacts and data in folders, an endpoint on 127.0.0.1; nothing else is needed."""
+"""The local backend: MLflow on SQLite, artifacts and data in folders, and an endpoint on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def faults(parameters: Parameters) -> list[str]:
-    """What can be seen to be wrong before anything is started: a sentence each."""
+    """Return the faults that can be found before anything is started, a sentence each."""
     found = []
     try:
         sources.describe(parameters.data)
@@ -30,43 +30,45 @@ def faults(parameters: Parameters) -> list[str]:
 
 
 def _port_faults(parameters: Parameters) -> list[str]:
-    """A port that another program holds: seen now, not when a model has been promoted already."""
+    """Return a fault if another program uses the endpoint's port.
+
+    Otherwise it would be noticed only by the deployment, after the model's promotion.
+    """
     host, port = parameters.endpoint_host, parameters.endpoint_port
     if port == 0:
         return []
-    own = resolve(parameters.workspace) / "endpoints" / parameters.name / "endpoint.json"
-    if own.is_file() and json.loads(own.read_text(encoding="utf-8")).get("port") == port:
-        return []  # this endpoint's own; the next deployment takes it over
+    record = resolve(parameters.workspace) / "endpoints" / parameters.name / "endpoint.json"
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("port") == port:
+        return []  # the endpoint's own port, which the next deployment takes over
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return []
     except OSError as error:
         from lib.serving.process import port_owner
 
-        holder = port_owner(port)
-        by = f" by {holder}" if holder else ""
         return [
-            f"endpoint_port: {host} port {port} cannot be had ({error.strerror}){by}. Use another, or 0 for a free one."
+            f"endpoint_port: cannot listen on {host} port {port} ({error.strerror}); it is used by "
+            f"{port_owner(port)}. Choose another port, or 0 for any free one."
         ]
 
 
 def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
-    """None: the chain itself executes every notebook."""
+    """Return no executors: the chain itself executes every notebook."""
     return {}
 
 
 def estimate(parameters: Parameters, stages: Sequence[str]) -> None:
-    """None: this machine is there anyway."""
+    """Return no estimate: running on this machine costs nothing."""
 
 
 def diagnose(parameters: Parameters) -> list[Check]:
-    """Stores, table and space on this machine."""
-    found = connect(parameters).prepare()
-    return found + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
+    """Check stores, table and disk space of this machine."""
+    checks = connect(parameters).prepare()
+    return checks + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 
 
 def connect(parameters: Parameters) -> LocalBackend:
-    """Backend on this machine."""
+    """Return the backend on this machine."""
     from lib.backends.local.backend import LocalBackend
 
     return LocalBackend(parameters)

@@ -1,4 +1,4 @@
-"""Stores and compute of the laptop, all below one workspace folder."""
+"""Stores and compute on this machine, all below one workspace folder."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _LOW_SPACE_GIGABYTES = 1.0
 
 
 class LocalBackend:
-    """Everything below one workspace folder: ``mlflow.db``, ``artifacts/``, ``data/`` and ``endpoints/``.
+    """The local backend; its workspace contains ``mlflow.db``, ``artifacts/``, ``data/`` and ``endpoints/``.
 
     Parameters
     ----------
     parameters : Parameters
-        ``workspace``, and what the endpoint needs.
+        Those of the use case.
     """
 
     name = "local"
@@ -46,29 +46,29 @@ class LocalBackend:
     def __init__(self, parameters: Parameters):
         self._parameters = parameters
         self.workspace = resolve(parameters.workspace)
-        self._made = not self.workspace.exists()
+        self._is_new = not self.workspace.exists()
         try:
             self.workspace.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(
-                f"workspace: the folder {self.workspace} cannot be made ({error.strerror}). Name another."
+                f"workspace: cannot create the folder {self.workspace} ({error.strerror}). Choose another."
             ) from error
 
     @functools.cached_property
     def tracking(self) -> Tracking:
-        """MLflow on SQLite; made when it is first asked for, since looking after an endpoint needs none of it."""
+        """MLflow on SQLite; created at its first use, since managing an endpoint does not need it."""
         artifacts = (self.workspace / "artifacts").as_uri()
-        return Tracking(database.made(self.workspace / "mlflow.db", artifacts), artifacts)
+        return Tracking(database.ensure_database(self.workspace / "mlflow.db", artifacts), artifacts)
 
     def prepare(self) -> list[Check]:
-        """Stores, compute and space on this machine."""
+        """Create the stores, and check stores, compute and disk space."""
         free = shutil.disk_usage(self.workspace).free / _GIGABYTE
-        experiments = len(self.tracking.client.search_experiments()) - 1  # less MLflow's own "Default"
+        experiments = len(self.tracking.client.search_experiments()) - 1  # without MLflow's own "Default"
         data = self.workspace / "data"
         data.mkdir(exist_ok=True)
         models = len(self.tracking.client.search_registered_models())
         return [
-            Check("workspace", f"{display_path(self.workspace)}, {'made' if self._made else 'found'}"),
+            Check("workspace", f"{display_path(self.workspace)}, {'created' if self._is_new else 'found'}"),
             Check(
                 "tracking store",
                 f"MLflow on SQLite, {display_path(self.workspace / 'mlflow.db')}, {experiments} experiments",
@@ -79,7 +79,7 @@ class LocalBackend:
         ]
 
     def describe_table(self, uri: str, encoding: str = "") -> str:
-        """Path and size of a table's file."""
+        """Return path and size of a table's file."""
         from lib.data import sources
 
         return sources.describe(uri)
@@ -87,7 +87,7 @@ class LocalBackend:
     def read_table(
         self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
-        """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` knows."""
+        """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` supports."""
         from lib.data import sources
 
         return sources.read(uri, exclude, arrow_strings, encoding)
@@ -114,33 +114,31 @@ class LocalBackend:
         return file.as_uri()
 
     def local_copy(self, uri: str) -> Path:
-        """The file itself: the data store is on this machine."""
+        """Return the path of the file itself: the data store is on this machine."""
         return local_path(uri)
 
     def search(self) -> LocalSearch:
-        """Search on this machine, for the parameters of this notebook."""
+        """Return an AutoML search on this machine."""
         return LocalSearch(self._parameters)
 
     def models(self, name: str) -> ModelRegistry:
-        """Versions of a use case's model, in the tracking store."""
+        """Return the versions of a use case's model, in the tracking store."""
         return ModelRegistry(self.tracking.client, name, lock=lambda: FileLock(self.workspace / "registry.lock"))
 
     def endpoint(self, name: str) -> Endpoint:
-        """Endpoint of a use case, below ``endpoints/``."""
+        """Return the endpoint of a use case, below ``endpoints/``."""
         return LocalBackendEndpoint(self.workspace / "endpoints" / name, name, self._parameters)
 
     def endpoints(self) -> list[str]:
-        """Names of the endpoints that were ever deployed in this workspace."""
+        """Return the names of all endpoints that were ever deployed in this workspace."""
         folder = self.workspace / "endpoints"
-        return sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def teardown(self, everything: bool) -> list[str]:
-        """Stop the endpoint, or all of this workspace; nothing else outlives a run."""
-        known = self.endpoints()
-        names = known if everything else [name for name in known if name == self._parameters.name]
-        before = {name: self.endpoint(name).status() for name in names}
-        ended = [self.endpoint(name).stop() for name, status in before.items() if status.url]
-        return [f"endpoint {status.name}: {status.state}" for status in ended]
+        """Stop the use case's endpoint, or all of this workspace; nothing else outlives a run."""
+        endpoints = [self.endpoint(name) for name in self.endpoints() if everything or name == self._parameters.name]
+        stopped = [endpoint.stop() for endpoint in endpoints if endpoint.status().url]
+        return [f"endpoint {status.name}: {status.state}" for status in stopped]
 
 
 def _cores() -> str:
@@ -154,13 +152,12 @@ def _memory() -> str:
 
 
 def _gpu() -> str:
-    """What NVIDIA's own tool lists, if it is there."""
+    """Return the GPUs that NVIDIA's own tool lists, if it is installed."""
     import subprocess
 
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return "no GPU"
-    listed = subprocess.run(
-        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30
-    )
-    return ", ".join(listed.stdout.split("\n")).strip(", ") if listed.returncode == 0 else "no GPU that works"
+    query = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    result = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    return ", ".join(result.stdout.split("\n")).strip(", ") if result.returncode == 0 else "no working GPU"

@@ -1,7 +1,7 @@
-"""MLflow's database: a file that is there whole, or not at all.
+"""MLflow's database: a file that is either complete or absent.
 
-MLflow makes its tables by a long row of migrations. One that is killed among them leaves a file that no later one
-can mend, so they are made in another file, which then takes the name.
+MLflow creates its tables by a long sequence of migrations. A process that is killed during these leaves a file that no
+later process can repair, so they run on another file, which is then renamed.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from pathlib import Path
 from filelock import FileLock
 
 
-def made(path: Path, artifact_root: str) -> str:
-    """URI of MLflow's database on SQLite, made where it is not there, by one process at a time.
+def ensure_database(path: Path, artifact_root: str) -> str:
+    """Return the URI of MLflow's database on SQLite; it is created if needed, by one process at a time.
 
     Parameters
     ----------
     path : Path
-        Of the file, in a folder that is there.
+        The file, in an existing folder.
     artifact_root : str
-        URI below which runs of MLflow's own default experiment keep their files.
+        URI below which runs of MLflow's default experiment keep their files.
     """
     if not path.exists():
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                _make(path, artifact_root)
+                _create(path, artifact_root)
     return f"sqlite:///{path}"
 
 
-def _make(path: Path, artifact_root: str) -> None:
+def _create(path: Path, artifact_root: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    for talkative in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     part = path.with_suffix(".part")
-    for left in path.parent.glob(f"{part.name}*"):  # by one that was killed, perhaps with its journal
-        left.unlink()
+    for leftover in path.parent.glob(f"{part.name}*"):  # of a process that was killed: the file, perhaps its journal
+        leftover.unlink()
     SqlAlchemyStore(f"sqlite:///{part}", artifact_root).engine.dispose()
     part.replace(path)

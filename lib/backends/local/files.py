@@ -10,18 +10,18 @@ from lib.paths import resolve_existing
 
 
 def local_path(uri: str) -> Path:
-    """Path of a file that must be there.
+    """Return the path of an existing file.
 
     Raises
     ------
     DataError
-        Where it is not, with the nearest name, or where the address is none of a file.
+        If the file does not exist, with the nearest name, or if the address is not a file's.
     """
     parsed = urlparse(uri)
     if parsed.scheme == "file":
         return resolve_existing(unquote(parsed.path))
-    if len(parsed.scheme) > 1:  # one letter is a drive of Windows
+    if len(parsed.scheme) > 1:  # a single letter is a drive on Windows
         raise DataError(
-            f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or name a path."
+            f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or use a path."
         )
     return resolve_existing(uri)

@@ -1,7 +1,8 @@
-"""A search on this machine: an engine of `lib.automl`, and its trials as a leaderboard."""
+"""An AutoML search on this machine, and its trials as a leaderboard."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,38 +18,38 @@ from lib.errors import ParameterError
 if TYPE_CHECKING:
     from lib.parameters import Parameters
 
-# Of the memory that is free, where no bound is given.
+# Share of the free memory that a search may take by default.
 _MEMORY_SHARE = 0.7
 
 
 class LocalSearch:
-    """A search by the engine that ``automl_engine`` names.
+    """A search by the engine in the parameter ``automl_engine``.
 
     Parameters
     ----------
     parameters : Parameters
-        ``automl_budget_minutes`` and the others of that section, and what is to be learnt.
+        Those of the use case.
 
     Raises
     ------
     ParameterError
-        Where they leave nothing to search.
+        If a search with these parameters is impossible.
     """
 
     def __init__(self, parameters: Parameters):
-        if found := automl.faults(parameters):
-            raise ParameterError(found)
+        if faults := automl.faults(parameters):
+            raise ParameterError(faults)
         self._parameters = parameters
 
     def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
-        """Search, and score what was tried.
+        """Search, and score the models.
 
         Parameters
         ----------
         train_data, test_data : str
-            URIs of the rows. The target of the test rows is only looked at when the search is over.
+            URIs of the rows. The target of the test rows is used only after the search.
         report : callable
-            Gets a line for each model that is done.
+            Called with a line for each finished model.
         """
         target = self._parameters.target_column
         train, test = sources.read(train_data), sources.read(test_data)
@@ -64,7 +65,7 @@ class LocalSearch:
             result.best,
             seconds,
             model=result.model,
-            settings={one.name: one.settings for one in result.trials},
+            settings={trial.name: trial.settings for trial in result.trials},
             warning=result.warning,
         )
 
@@ -90,23 +91,29 @@ class LocalSearch:
 
 
 def leaderboard(result: EngineResult, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
-    """Trials by name, the best first: columns `LEADERBOARD`, then each metric on validation and on test rows."""
+    """Return the trials by name, the best first.
+
+    The columns are `LEADERBOARD`, then each metric on validation rows and on test rows.
+    """
     scored = [request.metric]
-    scored += [one for one in metrics.for_task(request.task) if one.name != request.metric.name]
+    scored += [metric for metric in metrics.for_task(request.task) if metric.name != request.metric.name]
     rows = {trial.name: _row(trial, y, y_test, scored) for trial in result.trials}
     ranked = request.metric.rank({name: row["score"] for name, row in rows.items()})
-    columns = [*LEADERBOARD, *(f"{kind} {one.name}" for one in scored for kind in ("validation", "test"))]
+    columns = [
+        *LEADERBOARD,
+        *(f"{rows_name} {metric.name}" for metric in scored for rows_name in ("validation", "test")),
+    ]
     return pd.DataFrame([rows[name] for name in ranked], index=pd.Index(ranked, name="model"), columns=columns)
 
 
 def _row(trial: Trial, y: pd.Series, y_test: pd.Series, scored: list[metrics.Metric]) -> dict:
     row = {name: getattr(trial, name) for name in LEADERBOARD}
-    for one in scored:
+    for metric in scored:
         if trial.validation is not None:
-            places, predictions = trial.validation
-            row[f"validation {one.name}"] = one.score(y.iloc[places], predictions)
+            positions, predictions = trial.validation
+            row[f"validation {metric.name}"] = metric.score(y.iloc[positions], predictions)
         if trial.test is not None:
-            row[f"test {one.name}"] = one.score(y_test, trial.test)
-    if row["score"] != row["score"]:
+            row[f"test {metric.name}"] = metric.score(y_test, trial.test)
+    if math.isnan(row["score"]):
         row["score"] = row.get(f"validation {scored[0].name}", float("nan"))
     return row
