@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lib.errors import DataError, StageError
+from lib.invocation import command
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -147,12 +148,12 @@ class ModelRegistry:
                 raise ConcurrentPromotionError(
                     f"{self.name}: version {version} is not promoted, because another run changed the production "
                     f"version from {expected_current or 'none'} to {current or 'none'} during the evaluation. "
-                    "Evaluate again: run_all.py --from evaluate"
+                    f"Evaluate again: {command('--from', 'evaluate')}"
                 )
             if version not in [known.version for known in versions]:
                 raise DataError(
                     f"{self.name}: version {version} is not promoted, because it no longer exists in the model "
-                    "registry. Evaluate again to register it: run_all.py --from evaluate"
+                    f"registry. Evaluate again to register it: {command('--from', 'evaluate')}"
                 )
             self._move_tag(version)
 

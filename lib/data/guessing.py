@@ -140,7 +140,8 @@ def _read_file(path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping
             with contextlib.suppress(pa.ArrowInvalid):
                 return ranges.read(path, dialect, keys, types)[0]
         options = _reader_options(dialect, keys, types)
-        for reader in (_read_streaming, arrow_csv.read_csv):  # streaming infers types from the first block only
+        # Streaming takes less memory but fails if a later block does not fit the types of the first.
+        for reader in (_read_streaming, arrow_csv.read_csv):
             with contextlib.suppress(pa.ArrowInvalid):
                 if path.suffix.lower() != ".zip":
                     return reader(str(path), **options)
@@ -192,7 +193,7 @@ def iter_batches(path: Path, dialect: Dialect, as_text: Collection[str] = ()) ->
 
 
 def _read_streaming(file: Any, **options: Any) -> pa.Table:
-    """Read a file block by block, releasing the memory of the text in between."""
+    """Read a file block by block, in the types of the first block, releasing the memory of the text in between."""
     batches = []
     with arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:
@@ -209,7 +210,7 @@ def _reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, p
             column_names=[str(index) for index in range(len(dialect.header))],
             skip_rows=dialect.lines_before_header,
             skip_rows_after_names=1,
-            # pyarrow transcodes any name but "utf8" to UTF-8, even "utf-8".
+            # pyarrow decodes and re-encodes the file unless the name is spelled "utf8".
             encoding="utf8" if dialect.encoding == "utf-8" else dialect.encoding,
         ),
         "parse_options": arrow_csv.ParseOptions(
@@ -269,8 +270,9 @@ def _common_type(types: Sequence[pa.DataType]) -> pa.DataType:
 
 
 def _read_first_rows(path: Path, dialect: Dialect, keys: Sequence[str]) -> pa.Table:
+    """Read the rows in the first bytes of a file, for files that cannot be split into ranges."""
     with open_binary(path) as file:
         start = file.read(_SAMPLE_BYTES)
     if dialect.is_ascii_compatible and len(start) == _SAMPLE_BYTES:
-        start = start[: start.rfind(b"\n") + 1]
+        start = start[: start.rfind(b"\n") + 1]  # drop the incomplete last line
     return arrow_csv.read_csv(pa.BufferReader(start), **_reader_options(dialect, keys, {}))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, TextIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,13 +45,39 @@ def rewrite_uniform(path: Path, dialect: Dialect) -> Iterator[tuple[BinaryIO, in
     DataError
         If a row has more values than the header has names, or a quote is never closed.
     """
-    width, rows, long_rows = len(dialect.header), 0, list[_LongRow]()
-    last_multiline_row = (0, 0)  # first and last line
     with open_binary(path) as raw, tempfile.TemporaryFile() as file:
         output = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(output)
-        writer.writerow(dialect.header)
-        text = io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="")
+        rows = _write_uniform(path, dialect, raw, output)
+        output.detach()  # keeps the file open
+        file.seek(0)
+        yield cast(BinaryIO, file), rows
+
+
+def _write_uniform(path: Path, dialect: Dialect, raw: BinaryIO, output: TextIO) -> int:
+    """Write the rows of a file, check them, and return their number."""
+    writer, width = csv.writer(output), len(dialect.header)
+    writer.writerow(dialect.header)
+    rows, last_line, long_rows, last_multiline_row = 0, 0, list[_LongRow](), (0, 0)
+    for first_line, last_line, row in _read_numbered_rows(raw, dialect):
+        rows += 1
+        if any(row[width:]):
+            long_rows.append(_LongRow(first_line, len(row)))
+        if last_line > first_line:
+            last_multiline_row = first_line, last_line
+        if dialect.skip_initial_space:
+            row = [cell.strip() for cell in row]
+        writer.writerow([*row[:width], *[""] * (width - len(row))])
+    if long_rows:
+        raise DataError(_describe_long_rows(path, long_rows, rows, width))
+    # An unclosed quote turns the rest of the file into one value.
+    if rows and not dialect.scan.has_balanced_quotes and last_multiline_row[1] == last_line:
+        raise DataError(f"{path}: a quote in line {last_multiline_row[0]} is never closed. Fix that line.")
+    return rows
+
+
+def _read_numbered_rows(raw: BinaryIO, dialect: Dialect) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield the first line, the last line and the fields of each row below the header. Empty lines are skipped."""
+    with io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="") as text:
         for _ in range(dialect.lines_before_header):
             next(text)
         reader = csv.reader(_empty_mysql_nulls(text, dialect), **dialect.csv_options)
@@ -59,22 +85,7 @@ def rewrite_uniform(path: Path, dialect: Dialect) -> Iterator[tuple[BinaryIO, in
         last_line = dialect.lines_before_header + reader.line_num
         for row in filter(None, reader):
             first_line, last_line = last_line + 1, dialect.lines_before_header + reader.line_num
-            rows += 1
-            if any(row[width:]):
-                long_rows.append(_LongRow(first_line, len(row)))
-            if last_line > first_line:
-                last_multiline_row = first_line, last_line
-            if dialect.skip_initial_space:
-                row = [cell.strip() for cell in row]
-            writer.writerow([*row[:width], *[""] * (width - len(row))])
-        if long_rows:
-            raise DataError(_describe_long_rows(path, long_rows, rows, width))
-        # An unclosed quote turns the rest of the file into one value.
-        if not dialect.scan.has_balanced_quotes and last_multiline_row[1] == last_line:
-            raise DataError(f"{path}: a quote in line {last_multiline_row[0]} is never closed. Fix that line.")
-        output.flush()
-        file.seek(0)
-        yield cast(BinaryIO, file), rows
+            yield first_line, last_line, row
 
 
 def uniform_dialect(dialect: Dialect) -> Dialect:
@@ -129,8 +140,7 @@ def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None
             continue
         if not _contains_row_in_value(table, dialect):
             continue
-        with open_binary(path) as raw:
-            text = io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="")
+        with open_binary(path) as raw, io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="") as text:
             reader = csv.reader(text, **dialect.csv_options, strict=True)
             last_line = 0
             try:

@@ -298,7 +298,8 @@ def _note_on_units(trimmed: pa.ChunkedArray, name: str) -> str:
     if _count(has_unit) < MIN_NUMERIC_SHARE * (len(normalized) - normalized.null_count):
         return ""
     units = sorted(unit or "none" for unit in _unique_units(normalized.filter(has_unit)))
-    if not 1 < len(units) <= _MAX_LISTED_UNITS or _any(pc.match_substring_regex(normalized, r"^0\d")):
+    has_leading_zeros = _any(pc.match_substring_regex(normalized, r"^0\d"))  # codes rather than numbers
+    if not 1 < len(units) <= _MAX_LISTED_UNITS or has_leading_zeros:
         return ""
     return f"{name} stays text: its numbers have different units ({', '.join(units)}). Convert them to one unit."
 

@@ -196,4 +196,4 @@ def _common_type(types: Sequence[pa.DataType]) -> pa.DataType | None:
 
 
 def _is_date_or_naive_timestamp(arrow_type: pa.DataType) -> bool:
-    return pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type) and arrow_type.tz is None
+    return pa.types.is_date(arrow_type) or (pa.types.is_timestamp(arrow_type) and arrow_type.tz is None)

@@ -10,6 +10,7 @@ import pandas as pd
 from lib import charts
 from lib.data import contract, tables, violations
 from lib.errors import DataError
+from lib.invocation import command
 from lib.paths import resolve_existing
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ def _not_asked(frame: pd.DataFrame, parameters: Parameters) -> list[str]:
 
 
 def _refusal(found: violations.Violations, frame: pd.DataFrame, parameters: Parameters) -> str:
-    way_out = "Mend the table, or take it as it is: run_all.py contract accept."
+    accept = command("contract", "accept")
+    way_out = f"Fix the table, or accept it as it is: {accept}"
     if parameters.on_violation == "fail" and not found.breaks_table_rule:
-        way_out = "Mend the table, set on_violation to quarantine, or take it as it is: run_all.py contract accept."
+        way_out = f"Fix the table, set on_violation to quarantine, or accept it as it is: {accept}"
     # A word among numbers is missing there.
     read = " ".join(["It was read so:", *frame.attrs[tables.NOTES]]) + "\n" if frame.attrs.get(tables.NOTES) else ""
     return f"{parameters.data} breaks its contract {parameters.contract}:\n{found}\n{read}{way_out}"

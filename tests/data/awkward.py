@@ -140,7 +140,7 @@ def awkward_files():
     """Yield one file of each kind."""
     frame, half = penguins(), np.arange(ROWS) % 2 == 0
     text = as_csv(frame)
-    codes = [f"{place * 37 % 1000:05d}" for place in range(ROWS)]
+    codes = [f"{number * 37 % 1000:05d}" for number in range(ROWS)]
     mixed = frame["mass"].astype(object)
     mixed[3], mixed[5], mixed[7], mixed[9], mixed[11], mixed[12] = "n/a", "4e3", "$4,050.50", " ", "12", "?"
     days = pd.date_range("2020-01-28", periods=ROWS)
@@ -207,7 +207,7 @@ def awkward_files():
     yield Awkward("hexadecimal.csv", as_csv(frame.assign(code="0x1F")), columns=7, dtype_kinds=(("code", "O"),))
     yield Awkward(
         "long numbers.csv",
-        as_csv(frame.assign(card=[f"41{place:016d}" for place in range(ROWS)])),
+        as_csv(frame.assign(card=[f"41{number:016d}" for number in range(ROWS)])),
         columns=7,
         dtype_kinds=(("card", "iO"),),
     )

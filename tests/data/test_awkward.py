@@ -27,7 +27,7 @@ def run_preprocess(file, target, task, workspace):
     return result, backend.read_table(result.train_data), backend.read_table(result.test_data)
 
 
-@pytest.mark.parametrize("awkward", awkward_files(), ids=lambda awkward: awkward.file)
+@pytest.mark.parametrize("awkward", list(awkward_files()), ids=lambda awkward: awkward.file)
 def test_awkward_tables_are_read_or_refused(awkward, tmp_path):
     file = tmp_path / awkward.file
     file.write_bytes(awkward.content)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.error_translation import retry
 from lib.errors import MillraceError
+from lib.invocation import command
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
 
 TERMINAL_STATUSES = ("Completed", "Failed", "Canceled", "NotResponding")
-CANCELLED_EXTERNALLY = "was cancelled in the studio or by `run_all.py teardown`, not by this run."
+CANCELLED_EXTERNALLY = f"was cancelled in the studio or by `{command('teardown')}`, not by this run."
 _POLL_SECONDS = 3.0
 _CANCEL_TIMEOUT_MINUTES = 5
 _JOB_TYPES = ("azureml.scriptrun", "automl")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.backends.base import Check
 from lib.errors import StageError
+from lib.invocation import command
 
 if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
@@ -159,7 +160,7 @@ class Clusters:
         if cluster.provisioning_state != "Succeeded":
             raise StageError(
                 f"The cluster {name} could not be created: "
-                f"{cluster.provisioning_errors or cluster.provisioning_state}. Check with `run_all.py doctor` that "
+                f"{cluster.provisioning_errors or cluster.provisioning_state}. Check with `{command('doctor')}` that "
                 f"{parameters.gpu_vm_size} is available in the region and has enough quota."
             )
         return cluster

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lib.backends.base import Estimate
 from lib.errors import GateError, ParameterError, StageError, suggest
+from lib.invocation import command
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -124,8 +125,8 @@ def _endpoint_line(parameters: Parameters) -> str:
     machine = parameters.endpoint_instance_type
     hourly = hourly_price(machine, parameters.prices)
     return (
-        f"endpoint: {machine} at {hourly:g} $/h: {24 * hourly:.2f} $ per day until you stop it (run_all.py endpoint "
-        "stop); not included in the run's cost"
+        f"endpoint: {machine} at {hourly:g} $/h: {24 * hourly:.2f} $ per day until you stop it "
+        f"({command('endpoint', 'stop')}); not included in the run's cost"
     )
 
 
@@ -166,6 +167,6 @@ class Meter:
         if self._limit is not None and total > self._limit:
             raise StageError(
                 f"The run has cost {total:.2f} $, more than max_cost ({self._limit:g} $), so its jobs are cancelled. "
-                "Raise max_cost and continue with run_all.py --from STAGE."
+                f"Raise max_cost and continue: {command('--from', 'STAGE')}"
             )
         return total

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 
 from lib.errors import DataError, EndpointError, InputError, MillraceError, StageError
+from lib.invocation import command
+
+_DOCTOR, _LOGS, _RESUME = command("doctor"), command("endpoint", "logs"), command("--resume", "RUN")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ KNOWN_ERRORS = (
         r"quota|ClusterCoreQuotaReached|OperationNotAllowed.*cores|ClusterMinNodesExceedCoreQuota",
         (),
         "The subscription's quota for this machine size is too small. Request more on the Quotas page of Azure ML "
-        "studio (GPU quotas start at 0), or choose a smaller gpu_vm_size or max_nodes. `run_all.py doctor` shows "
+        f"studio (GPU quotas start at 0), or choose a smaller gpu_vm_size or max_nodes. `{_DOCTOR}` shows "
         "the free quota.",
     ),
     KnownError(
@@ -87,7 +90,7 @@ KNOWN_ERRORS = (
         r"ExpiredAuthenticationToken|AADSTS700082|AADSTS50173|token (is|has) expired|lifetime validation failed",
         (),
         "The login has expired. Log in again (`az login`, or renew the service principal's secret), and resume the "
-        "run: `run_all.py --resume RUN`.",
+        f"run: `{_RESUME}`.",
     ),
     KnownError(
         "wrong secret",
@@ -101,7 +104,7 @@ KNOWN_ERRORS = (
         r"CredentialUnavailable|please run 'az login'|Failed to open a browser|AuthenticationRequired",
         (),
         "You are not logged in to Azure. Run `az login`; or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
-        "AZURE_CLIENT_SECRET; or run `run_all.py doctor` in a terminal, which opens a browser.",
+        f"AZURE_CLIENT_SECRET; or run `{_DOCTOR}` in a terminal, which opens a browser.",
         InputError,
     ),
     KnownError(
@@ -124,8 +127,7 @@ KNOWN_ERRORS = (
         "unhealthy endpoint",
         r"inference\.ml\.azure\.com|scoring|upstream|model container",
         (424, 502),
-        "The deployment does not respond: its container has ended or is not ready. Read its log with "
-        "`run_all.py endpoint logs`.",
+        f"The deployment does not respond: its container has ended or is not ready. Read its log with `{_LOGS}`.",
         EndpointError,
     ),
     KnownError(
@@ -156,14 +158,14 @@ KNOWN_ERRORS = (
         "",
         (401,),
         "Azure does not recognize this identity, or its login has expired. Log in again (`az login`, or the service "
-        "principal's variables), and resume the run: `run_all.py --resume RUN`.",
+        f"principal's variables), and resume the run: `{_RESUME}`.",
     ),
     KnownError(
         "not allowed",
         "",
         (403,),
         "This identity does not have permission. Assign it the role AzureML Data Scientist on the workspace (and "
-        "AzureML Compute Operator to create clusters). `run_all.py doctor` lists the missing permissions.",
+        f"AzureML Compute Operator to create clusters). `{_DOCTOR}` lists the missing permissions.",
     ),
     KnownError("not found", "", (404,), "It does not exist. Compare its name with Azure ML studio."),
     KnownError("conflict", "", (409,), _CONFLICT, retryable=True),
@@ -174,7 +176,7 @@ KNOWN_ERRORS = (
         "",
         (429,),
         "Azure limits the request rate, and several retries did not help. Wait a few minutes and resume the run: "
-        "`run_all.py --resume RUN`.",
+        f"`{_RESUME}`.",
         retryable=True,
     ),
     KnownError(
@@ -182,7 +184,7 @@ KNOWN_ERRORS = (
         "",
         (408, 500, 501, 502, 503, 504),
         "Azure reports a server error, and several retries did not help. Check https://azure.status.microsoft, and "
-        "resume the run later: `run_all.py --resume RUN`.",
+        f"resume the run later: `{_RESUME}`.",
         retryable=True,
     ),
     KnownError(
@@ -191,7 +193,7 @@ KNOWN_ERRORS = (
         r"timed? ?out|Max retries exceeded|SSLError|ProxyError|NameResolution|EOF occurred|IncompleteRead",
         (),
         "Azure cannot be reached, or the connection was lost. Check this machine's internet access (proxy, firewall), "
-        "and resume the run: `run_all.py --resume RUN`.",
+        f"and resume the run: `{_RESUME}`.",
         retryable=True,
     ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lib.backends.azureml.error_translation import translate_errors
 from lib.errors import StageError
+from lib.invocation import command
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobLeaseClient
@@ -68,5 +69,5 @@ def _acquire(blob: BlobClient, seconds: int) -> BlobLeaseClient:
             pause.wait(_POLL_SECONDS)
     raise StageError(
         f"Another run has locked {blob.blob_name} for {_TIMEOUT_SECONDS:g} seconds. Wait until it has finished, and "
-        "resume this run: run_all.py --resume RUN"
+        f"resume this run: {command('--resume', 'RUN')}"
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.errors import EndpointError
+from lib.invocation import command
 from lib.serving.process import port_owner
 
 RELEASE_SECONDS = 2
@@ -37,7 +38,7 @@ def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping
         if host != live["host"]:
             raise EndpointError(
                 f"The endpoint answers on {live['host']} port {live['port']}. To move it to {host}, stop it first: "
-                "run_all.py endpoint stop."
+                f"{command('endpoint', 'stop')}"
             )
         return None
     if not live and latest.get("host") == host and port in (0, latest["port"]):
