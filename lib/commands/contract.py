@@ -38,16 +38,18 @@ def execute(options: argparse.Namespace) -> int:
     path = resolve(parameters.contract)
     if options.action == "accept":
         return _accept(path, parameters, options.dry_run)
+    if not path.is_file():
+        chosen = ["--params", *options.params] if options.params else []
+        raise ParameterError(
+            f"contract: the file {parameters.contract} does not exist. "
+            f"Write it with: {command('contract', 'accept', *chosen)}"
+        )
     return _check(path, parameters)
 
 
 def _check(path: Path, parameters: Parameters) -> int:
     from lib.data import contract, tables, violations
 
-    if not path.is_file():
-        raise ParameterError(
-            f"contract: the file {parameters.contract} does not exist. Write it with: {command('contract', 'accept')}"
-        )
     frame = _read_table(parameters)
     found = violations.find(frame, contract.load(path), parameters.drop_columns)
     if len(found.table):

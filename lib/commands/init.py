@@ -88,12 +88,7 @@ def execute(options: argparse.Namespace) -> int:
         class_name = "".join(part.capitalize() for part in name.split("-"))
         files["pipeline"].write_text(_PIPELINE_MODULE.format(name=name, class_name=class_name), encoding="utf-8")
     _print_findings(proposed)
-    print("\nWrote:")
-    for file in files.values():
-        print(f"  {display_path(file)}")
-    print("\nNext, check the parameters and run the pipeline:")
-    print(f"  {command('--params', files['parameters'], '--dry-run')}")
-    print(f"  {command('--params', files['parameters'])}")
+    _print_next_steps(files)
     return 0
 
 
@@ -129,6 +124,15 @@ def _data_address(data: str) -> str:
     if not path.is_absolute() and (path.exists() or not (ROOT / path).exists()):
         path = Path.cwd() / path
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _print_next_steps(files: dict[str, Path]) -> None:
+    print("\nWrote:")
+    for file in files.values():
+        print(f"  {display_path(file)}")
+    print("\nNext, check the parameters and run the pipeline:")
+    print(f"  {command('--params', files['parameters'], '--dry-run')}")
+    print(f"  {command('--params', files['parameters'])}")
 
 
 def _to_yaml(parameters: dict[str, Any], reasons: dict[str, str]) -> str:

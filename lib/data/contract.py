@@ -223,7 +223,8 @@ def load(path: Path) -> Contract:
     columns = {name: ColumnRules(**rules) for name, rules in values["columns"].items()}
     # An empty entry means the default, but for max_drift, where null means no limit.
     given = {name: value for name, value in values.items() if value is not None or name == "max_drift"}
-    return Contract(**{**given, "columns": columns})
+    key = [str(name) for name in values.get("key") or []]
+    return Contract(**{**given, "key": key, "columns": columns})
 
 
 def _with_current_names(rules: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -249,7 +250,7 @@ def _find_errors(values: Mapping[str, Any]) -> list[str]:
         if rules.get("type") not in (None, *KINDS):
             errors.append(f"{name}: there is no type {rules['type']!r}. {suggest(rules['type'], KINDS)}")
     for name in values.get("key") or []:
-        if name not in values["columns"]:
+        if str(name) not in values["columns"]:
             errors.append(f"key: {name} is not a column of the contract. {suggest(name, values['columns'])}")
     return errors
 

@@ -254,7 +254,8 @@ def _encode(values: pd.Series, column: ColumnProfile) -> tuple[np.ndarray, bool]
         return None
     if column.kind in NUMBERS or column.kind == BOOLEAN:
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        return np.where(np.isfinite(numbers), np.clip(numbers, -1e30, 1e30), np.nan)[:, None], False
+        numbers = np.where(np.isfinite(numbers), np.clip(numbers, -1e30, 1e30), np.nan)  # trees use 32-bit floats
+        return numbers[:, None], False
     if column.kind == DATE:
         dates = to_datetimes(values)
         if dates is not None and dates.notna().any():

@@ -1,4 +1,4 @@
-"""Datetimes of a table's column, whatever its type, and the date format of a text column."""
+"""Conversion of a table's columns of any type to datetimes, and the date format of a text column."""
 
 from __future__ import annotations
 
@@ -102,13 +102,14 @@ def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFor
     swapped = dates if swapped_format == date_format else datetimes.parse_column(texts, swapped_format)
     is_ambiguous = bool((swapped.notna() == dates.notna()).all() and (swapped != dates)[dates.notna()].any())
     is_unreadable = dates.isna().to_numpy()
-    is_telling = ~is_unreadable & ((swapped != dates) if is_ambiguous else swapped.isna())
-    example = texts[is_telling].iloc[0] if is_telling.any() else texts[~is_unreadable].iloc[0]
+    # The best example is a date that changes, or becomes invalid, when day and month are swapped.
+    differs = ~is_unreadable & ((swapped != dates) if is_ambiguous else swapped.isna())
+    example = texts[differs].iloc[0] if differs.any() else texts[~is_unreadable].iloc[0]
     return DateFormat(date_format, is_ambiguous, int(counts[is_unreadable].sum()), example)
 
 
 def find_mixed_formats(values: pd.Series) -> list[str]:
-    """List formats that read nearly all texts of a column as dates only in combination; empty if they do not."""
+    """Return the date formats that together read nearly all texts of a column, or an empty list."""
     texts = _present_texts(values)
     sample = texts.sample(min(len(texts), _SAMPLE_ROWS), random_state=0)
     if sample.empty or sample.str.isdigit().all():

@@ -91,7 +91,8 @@ def describe_column(values: pd.Series) -> ColumnProfile:
     elif kind in NUMBERS:
         details = _describe_range(present)
     else:
-        if len(counts) <= max(2, min(MAX_CATEGORIES, len(present) // _MIN_ROWS_PER_CATEGORY)):
+        max_categories = max(2, min(MAX_CATEGORIES, len(present) // _MIN_ROWS_PER_CATEGORY))
+        if len(counts) <= max_categories:
             details["categories"] = {str(category): int(rows) for category, rows in counts.items()}
         if kind == TEXT:
             words = [len(str(text).split()) for text in counts.index[:_SAMPLE_TEXTS]]
@@ -101,7 +102,7 @@ def describe_column(values: pd.Series) -> ColumnProfile:
 
 
 def _count_invalid_dates(present: pd.Series, counts: pd.Series) -> int:
-    """Count the rows of a date column whose value is not a date."""
+    """Count the values of a date column that are not dates, given the values that are present and their counts."""
     if present.dtype.kind == "M":
         return 0
     is_text = pd.api.types.infer_dtype(counts.index) == "string"
@@ -143,7 +144,7 @@ def _are_whole(values: pd.Series) -> bool:
 
 
 def _describe_range(present: pd.Series) -> dict[str, Any]:
-    """Return minimum, maximum and bins of the finite numbers; nothing if there are none."""
+    """Return minimum, maximum and bins of the finite numbers, or an empty dict without any."""
     numbers = _finite_numbers(present)
     if not len(numbers):
         return {}

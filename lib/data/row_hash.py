@@ -30,8 +30,8 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
     """Return a 64-bit hash of each row's content.
 
     Each value is hashed together with its column's name, and a row's hash is the sum over its columns. Therefore
-    neither the order of columns nor missing values change it. Numbers count by value, whatever their type, and text
-    that can be read as a number counts as that number.
+    neither the order of columns nor missing values change it. Numbers of any type count by value, and text that
+    can be read as a number counts as that number.
 
     Parameters
     ----------

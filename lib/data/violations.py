@@ -181,7 +181,7 @@ def _find_table_violations(
     violations: list[TableViolation] = []
     if len(frame) < contract.min_rows:
         violations.append(("", f"must have at least {contract.min_rows:,} rows", 0, f"has {len(frame):,}"))
-    violations += [(name, _MUST_BE_PRESENT, 0, "is not") for name in rules if name not in frame.columns]
+    violations += [(name, _MUST_BE_PRESENT, 0, "not in the table") for name in rules if name not in frame.columns]
     if not contract.allow_extra_columns:
         extra = [str(name) for name in frame.columns if name not in contract.columns and name not in skipped_columns]
         violations += [(name, _MUST_BE_ABSENT, 0, "not in the contract") for name in extra]

@@ -7,6 +7,7 @@ metric's name contains the averaging.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,7 @@ class Metric:
         ['boosting', 'linear', 'failed']
         """
         sign = -1 if self.greater_is_better else 1
-        return sorted(scores, key=lambda name: (scores[name] != scores[name], sign * scores[name]))
+        return sorted(scores, key=lambda name: (math.isnan(scores[name]), sign * scores[name]))
 
     @property
     def direction(self) -> str:

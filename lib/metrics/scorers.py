@@ -40,7 +40,7 @@ def from_labels(function: str, **options: Any) -> Callable[[Any, Predictions], f
 
 
 def from_positive_class(function: str) -> Callable[[Any, Predictions], float]:
-    """Return a scorer that tells scikit-learn for each row whether the label is the positive class."""
+    """Return a scorer that passes labels to a scikit-learn function: True for the positive class, else False."""
 
     def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk
