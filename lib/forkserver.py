@@ -287,7 +287,10 @@ class _Server:
                 os.read(self._wake_read, 4096)
                 self._report_ended_children()
             if self._channel in readable:
-                message, descriptors, _, _ = socket.recv_fds(self._channel, len(_REQUEST), 2)
+                try:
+                    message, descriptors, _, _ = socket.recv_fds(self._channel, len(_REQUEST), 2)
+                except ConnectionResetError:  # the client ended without reading everything
+                    return
                 if not message:
                     return
                 self._answer(socket.socket(fileno=descriptors[0]), descriptors[1] if len(descriptors) > 1 else -1)

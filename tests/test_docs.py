@@ -125,7 +125,7 @@ def test_readme_fits_on_a_few_screens():
     assert len(PAGES["README.md"].splitlines()) <= 150
 
 
-@pytest.mark.parametrize("page", ["docs/models.md", "docs/automl.md"])
+@pytest.mark.parametrize("page", ["docs/models.md", "docs/automl.md", "docs/endpoint.md"])
 def test_parameter_tables_name_real_parameters(page):
     for text in re.findall(r"\| parameter \|.*?\n\n", PAGES[page] + "\n\n", re.DOTALL):
         names = [name for line in text.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split(" | ")[0])]
