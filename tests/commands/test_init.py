@@ -52,7 +52,7 @@ def test_encoding_is_written_and_used_by_the_contract(folder, capsys):
     (folder / "ludzie.csv").write_bytes(text.encode("cp1250"))
     arguments = ["init", "--data", str(folder / "ludzie.csv"), "--target", "y"]
     assert main([*arguments, "--encoding", "cp125o"]) == 2
-    assert "--encoding: there is no 'cp125o'. Did you mean 'cp1250'?" in capsys.readouterr().err
+    assert "--encoding: there is no encoding 'cp125o'. Did you mean 'cp1250'?" in capsys.readouterr().err
     assert main([*arguments, "--encoding", "cp1250"]) == 0
     parameters, contract = (
         folder / "project" / "parameters" / name for name in ("ludzie.yaml", "contracts/ludzie.yaml")
