@@ -219,7 +219,7 @@ class TestChampion:
         client.delete_model_version_tag(NAME, "1", "production")
         evaluation = pipeline.evaluate()
         assert pipeline.champion.name == "champion v1"
-        assert "promotion of version 1 was cut off; it is finished now" in evaluation.decision
+        assert "promotion of version 1 was interrupted. It is complete now" in evaluation.decision
 
 
 class TestAnotherSplit:

@@ -58,7 +58,7 @@ def test_a_promotion_that_was_cut_off_is_finished_and_told(with_champion):
     client = pipeline.backend.tracking.client
     client.set_registered_model_tag(NAME, "moving_production_to", "1")
     client.delete_model_version_tag(NAME, "1", "production")
-    assert "promotion of version 1 was cut off; it is finished now" in found_in(with_champion).loc["model", "found"]
+    assert "promotion of version 1 was interrupted. It is complete now" in found_in(with_champion).loc["model", "found"]
     assert versions_of(pipeline) == (["1"], "1")
 
 
