@@ -11,7 +11,7 @@ from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.data import tables
 from lib.stages._answers import Answer, Figures, title
-from lib.stages.train import EXAMPLE_ROWS, IMPORTANCE_CAPTION, drawn, verdict
+from lib.stages.train import EXAMPLE_ROWS, IMPORTANCE_CAPTION, describe_score, draw_charts
 
 if TYPE_CHECKING:
     from lib.automl import SearchResult
@@ -141,7 +141,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     else:  # its own search scores no test rows
         found.leaderboard.loc[found.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     scores["direction"] = [one.direction for one in metrics.for_task(task)]
-    pictures = drawn(model, X_test, y_test, on_test, metric, parameters, shuffled=is_here)
+    pictures = draw_charts(model, X_test, y_test, on_test, metric, parameters, with_importance=is_here)
     pictures["progress"] = charts.search_progress(found.leaderboard, metric)
 
     given = {name: parameters[name] for name in _LOGGED}
@@ -168,7 +168,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     board.attrs[charts.MARKED] = [f"test {metric.name}"]
     return Winner(
         title=title("AutoML", parameters),
-        verdict=f"{found.best} is the best of {len(found.leaderboard)} models: {verdict(scores, metric)}",
+        verdict=f"{found.best} is the best of {len(found.leaderboard)} models: {describe_score(scores, metric)}",
         run_id=run_id,
         leaderboard=board,
         progress=pictures["progress"],

@@ -172,7 +172,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
             "test",
             len(test),
             test.shape[1],
-            f"{len(test) / rows:.1%} of the rows. {_train_test.told_of_few(train, test, parameters)}".strip(),
+            f"{len(test) / rows:.1%} of the rows. {_train_test.describe_few_rows(train, test, parameters)}".strip(),
         ),
     ]
 
@@ -183,7 +183,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
             side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
         }
         baseline = {**hooks.baseline(train), "split": rule.to_dict() if rule_holds else None}
-        columns = charts.Table(_train_test.columns(train))
+        columns = charts.Table(_train_test.describe_columns(train))
         balance = charts.target_distribution(train[target], parameters.task)
         if leak := leaks.describe_leaks(train, target, parameters.task):
             notes.append(("leak", len(train), train.shape[1], leak))
@@ -246,7 +246,7 @@ def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
             columns=["point", "rows", "columns", "what"],
         ).set_index("point"),
         violations=done["violations"],
-        columns=charts.Table(_train_test.columns(sample)),
+        columns=charts.Table(_train_test.describe_columns(sample)),
         balance=charts.target_distribution(sample[parameters.target_column], parameters.task),
     )
 

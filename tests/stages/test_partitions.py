@@ -76,11 +76,11 @@ def test_a_table_larger_than_a_worker_is_learnt_though_one_dies(tmp_path):
         assert min(before) not in client.run(os.getpid).values()
         assert done.sizes.loc["train", "rows"] + done.sizes.loc["test", "rows"] == ROWS_PER_PART * PARTS
         learnt = Parameters({**parameters, "train_data": done.train_data})
-        sample = train._sampled(done.train_data)
+        sample = train._read_sample(done.train_data)
         X, y = sample.drop(columns="bought"), sample["bought"]
         request = TrainingRequest("binary", metrics.get("roc_auc", "binary"), 42, 1)
         function = training.get("xgboost")
-        on_parts = train._trained_on_parts(function, X, y, request, {"n_estimators": 40}, learnt)
+        on_parts = train._train_on_parts(function, X, y, request, {"n_estimators": 40}, learnt)
     in_memory = function(X, y, request, n_estimators=40)
     test = backend.read_table(done.test_data)
     scores = [
