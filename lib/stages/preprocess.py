@@ -354,7 +354,7 @@ def _describe_split(rule: SplitRule, parameters: Parameters, rows_without_key: i
     keys = ", ".join(parameters.key_columns)
     if parameters.split == "group":
         note = (
-            f"; in {rows_without_key:,} rows it is missing, which counts as a separate value"
+            f"; {rows_without_key:,} rows have a missing key, which counts as a separate value"
             if rows_without_key
             else ""
         )
