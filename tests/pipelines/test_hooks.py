@@ -217,7 +217,7 @@ class TestOneHookAtATime:
         train = pipeline.backend.read_table(done.train_data)
         assert len(train) == 200
         assert list(train.columns) == list(untouched[0].columns)
-        assert done.sizes.loc["train", "what"] == "by the pipeline's split_data"
+        assert done.sizes.loc["train", "details"] == "by the pipeline's split_data"
         assert pipeline.backend.read_json(done.baseline)["split"] is None  # the rule says nothing of these rows
         assert untouched[2]["split"] is not None
 
