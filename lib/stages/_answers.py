@@ -1,4 +1,4 @@
-"""What an executed notebook shows: title and verdict first, then tables and figures, the parameters last."""
+"""The displays of an executed notebook: title and verdict, then tables and figures, and the parameters last."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CHANGED = "changed"
 
 
 class Answer:
-    """Base of a stage's result; Jupyter displays its title, its verdict and its main table.
+    """Base class of a stage's result. Jupyter displays its title, verdict and main table.
 
     Attributes
     ----------
     title : str
-        What ran: stage, training function, use case, run and date.
+        Stage, training function, use case, run and date.
     verdict : str
         The result in one sentence.
     """
@@ -29,7 +29,7 @@ class Answer:
     verdict: str
 
     def main_table(self) -> charts.Table:
-        """The table below the verdict."""
+        """Return the table to display below the verdict."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -44,21 +44,21 @@ class Answer:
 
 
 class Figures:
-    """Charts in a column, each with a caption that fits the task.
+    """Charts with captions, displayed one below the other.
 
     Parameters
     ----------
-    captions : mapping
-        The caption of each chart; a string in place of a chart says why there is none.
+    *captioned_charts : tuple of (Chart or str, str)
+        Each chart with its caption. A string in place of a chart explains its absence.
     """
 
-    def __init__(self, *captioned: tuple[charts.Chart | str, str]):
-        self.captioned = captioned
+    def __init__(self, *captioned_charts: tuple[charts.Chart | str, str]):
+        self.captioned_charts = captioned_charts
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        for chart, caption in self.captioned:
+        for chart, caption in self.captioned_charts:
             if isinstance(chart, str):
                 caption = f"{chart} {caption}".strip()
             else:
@@ -66,15 +66,16 @@ class Figures:
             display({"text/html": f"<p>{html.escape(caption)}</p>", "text/plain": caption}, raw=True)
 
 
-def title(what: str, parameters: Parameters) -> str:
-    """Return the title of a stage's answer, e.g. ``"Train linear: flights, run 20261122-101500-flights, ..."``."""
-    run = parameters.get("run_name")
+def title(action: str, parameters: Parameters) -> str:
+    """Return a title with the use case, run and time, e.g. ``"Train linear: flights, run 20261122-101500, ..."``."""
+    run_name = parameters.get("run_name")
+    run = f"run {run_name}" if run_name else "run by hand"
     now = datetime.datetime.now().astimezone()
-    return f"{what}: {parameters.name}, {f'run {run}' if run else 'run by hand'}, {now:%Y-%m-%d %H:%M %Z}"
+    return f"{action}: {parameters.name}, {run}, {now:%Y-%m-%d %H:%M %Z}"
 
 
 def parameter_table(parameters: Parameters) -> charts.Table:
-    """Return the parameters of a stage with their defaults; the changed ones come first and are marked."""
+    """Return a stage's parameters and their defaults, with changed parameters first and marked."""
     defaults: Mapping[str, Any] = load([]).values
     rows = []
     for name, value in parameters.items():
@@ -90,7 +91,7 @@ def parameter_table(parameters: Parameters) -> charts.Table:
 
 
 def _format(value: Any) -> str:
-    """Return a value as text, readable in a table."""
+    """Format a value for display in a table."""
     if isinstance(value, list) and all(isinstance(element, str) for element in value):
         return ", ".join(value)
     if value is None or isinstance(value, str):

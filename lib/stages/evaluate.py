@@ -1,9 +1,11 @@
-"""Evaluate: candidates and champion on the same rows; the best goes to production if the gates let it."""
+"""The evaluate stage: score all candidates and the champion on the same rows, and promote the best candidate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import pickle
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from lib import charts, metrics
-from lib.backends.models import ConcurrentPromotionError, ModelVersion
+from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
 from lib.data import split, tables
 from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+# The use case's parameters that this stage reads in addition to the common ones. A change to one reruns the stage.
 PARAMETERS = (
     "target_column",
     "task",
@@ -31,25 +33,31 @@ PARAMETERS = (
     "min_score",
 )
 CHAMPION = "champion"
-_FEWEST_ROWS = 20
-_LONGEST_REASON = 500  # MLflow cuts a tag at 8,000 characters, and half a decision is no JSON
-_MOST_COMPARISONS = 5
+_MIN_UNSEEN_ROWS = 20
+_MAX_REASON_LENGTH = 500  # MLflow truncates tags at 8,000 characters, and the decision is published as JSON in one
+_MAX_ATTEMPTS = 5
+_CLASSES_CAPTION = "The best candidate on the test rows: correct predictions are on the diagonal."
+_BEST_CAPTIONS = {
+    "binary": _CLASSES_CAPTION,
+    "multiclass": _CLASSES_CAPTION,
+    "regression": "The best candidate on the test rows: exact predictions are on the dotted line.",
+}
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model and its scores on the test rows.
+    """A candidate or the champion, with its scores on the test rows.
 
     Attributes
     ----------
     name : str
-        Training function of a candidate, ``"champion v3"`` of the champion.
+        Training function of a candidate; ``"champion v3"`` for the champion.
     run_id : str
-        The run that trained it.
-    scores : dict of float
-        By name of the metric.
+        The run that trained the model.
+    scores : mapping of str to float
+        Score of each metric.
     predictions : Predictions
-        Of the test rows.
+        Predictions for the test rows.
     """
 
     name: str
@@ -58,38 +66,32 @@ class Contender:
     predictions: Predictions
 
 
-_CLASSES_CAPTION = "The best candidate on the test rows: right answers are on the diagonal."
-_BEST_CAPTIONS = {
-    "binary": _CLASSES_CAPTION,
-    "multiclass": _CLASSES_CAPTION,
-    "regression": "The best candidate on the test rows: on the dotted line, the prediction is exact.",
-}
-
-
 class EvaluateHooks(Protocol):
-    """What a pipeline may change here."""
+    """The hooks of a pipeline that this stage calls."""
 
     def accept(self, best: Contender, champion: Contender | None) -> str:
-        """Why the best candidate may not go to production; empty where it may."""
+        """Return why the best candidate must not go to production, or an empty string to promote it."""
 
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(Answer):
-    """Output of the stage, and what its notebook shows.
+    """The stage's result, displayed in its notebook.
 
     Attributes
     ----------
     title, verdict : str
     decision : str
-        What moved, or why nothing did.
+        The promoted version, or the reason against a promotion.
     promoted : bool
-        Whether a new version went to production.
+        Whether the best candidate was promoted.
     table : Table
-        Every metric of every contender on the test rows, the best first.
+        All metrics of all contenders on the test rows, best contender first.
     side_by_side : Chart
-        The primary metric of every contender.
+        The primary metric of each contender.
     best : Chart
         Confusion matrix or residuals of the best candidate.
+    task : str
+        The kind of prediction, which selects the captions.
     """
 
     title: str
@@ -107,15 +109,48 @@ class Evaluation(Answer):
 
     @property
     def figures(self) -> Figures:
-        """Contenders side by side, and the best candidate on the test rows."""
+        """The comparison of all contenders, and the best candidate's predictions."""
         return Figures(
-            (self.side_by_side, "The primary metric of every contender, the best candidate in orange."),
+            (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
             (self.best, _BEST_CAPTIONS[self.task]),
         )
 
 
+@dataclass(frozen=True)
+class _Comparison:
+    """All contenders, scored on the same rows.
+
+    Attributes
+    ----------
+    test : DataFrame
+        The test rows that all contenders were scored on.
+    candidates : tuple of Contender
+    champion : Contender or None
+        None if nothing is in production, or if the production version cannot be compared.
+    notes : tuple of str
+        Sentences about the champion to add to the decision.
+    """
+
+    test: pd.DataFrame
+    candidates: tuple[Contender, ...]
+    champion: Contender | None
+    notes: tuple[str, ...]
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """All candidates, and the champion if there is one."""
+        return (*self.candidates, self.champion) if self.champion else self.candidates
+
+
 def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
-    """Score every contender, and move the tag ``production`` where the best candidate earned it.
+    """Score all contenders, and promote the best candidate if the ``accept`` hook allows it.
+
+    Parameters
+    ----------
+    hooks : EvaluateHooks
+        The pipeline.
+    backend : Backend
+    parameters : Parameters
 
     Returns
     -------
@@ -124,167 +159,202 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
     Raises
     ------
     DataError
-        Where there is no candidate, or one cannot score the test rows.
+        If a candidate does not exist or was trained for other test rows, if model files were changed, or if the
+        champion trained on nearly all test rows.
+    ConcurrentPromotionError
+        If other runs promoted a version during each of several attempts.
     """
-    for _ in range(_MOST_COMPARISONS - 1):
+    for _ in range(_MAX_ATTEMPTS - 1):
         try:
-            return _compared(hooks, backend, parameters)
-        except ConcurrentPromotionError:  # by another run, meanwhile: so there is another champion to compare with
-            continue
-    return _compared(hooks, backend, parameters)
+            return _evaluate_once(hooks, backend, parameters)
+        except ConcurrentPromotionError:
+            continue  # compare with the new champion
+    return _evaluate_once(hooks, backend, parameters)
 
 
-def _compared(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
-    """One comparison with the version in production, and what follows from it."""
-    import mlflow
-
+def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
+    """Compare the candidates with the current production version, and promote the best one if it is accepted."""
     metric = parameters.metric
     registry = backend.models(parameters.name)
-    notes = [registry.repair()]
+    repair_note = registry.repair()
     version = registry.production()
-    test = backend.read_table(parameters.test_data)
+    comparison = _compare(backend, version, parameters)
 
-    folder = None
-    if version is not None:
-        folder = backend.tracking.model_folder(version.source, version.sha256)
-        test, note = _rows_new_to(folder, version, test, backend, parameters)
-        notes.append(note)
-    candidates = _named_apart([_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates])
-    champion = None
-    if version is not None:
-        champion, note = _champion(backend, version, folder, test, parameters)
-        notes.append(note)
-
-    best = {one.name: one for one in candidates}[
-        metric.rank({one.name: one.scores[metric.name] for one in candidates})[0]
-    ]
-    refusal = hooks.accept(best, champion)
-    if not isinstance(refusal, str):  # a forgotten return must not let anything through
-        raise StageError(f"accept returned {refusal!r}; expected a text that says why not, or an empty one.")
-    contenders = [*candidates, *([champion] if champion else [])]
-    table = _table(contenders, metric, parameters.task)
+    best_name = _rank(comparison.candidates, metric)[0]
+    best = next(candidate for candidate in comparison.candidates if candidate.name == best_name)
+    refusal = hooks.accept(best, comparison.champion)
+    if not isinstance(refusal, str):  # a hook without a return statement must not promote anything
+        raise StageError(
+            f"accept returned {refusal!r}; expected a text: the reason not to promote, or an empty text to promote."
+        )
+    table = _make_table(comparison.contenders, metric, parameters.task)
     side_by_side = charts.candidate_scores(
-        {one.name: one.scores[metric.name] for one in contenders}, metric, best.name, parameters.min_score
+        _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
     )
-    truth = test[parameters.target_column]
-    chart = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
-    of_best = chart(truth, best.predictions)
+    draw = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
+    best_chart = draw(comparison.test[parameters.target_column], best.predictions)
 
-    # Last of what can fail: after an error nothing has moved.
-    decision = _decide(registry, backend, best, champion, version, refusal, metric, parameters)
-    decision = " ".join([decision, *filter(None, notes)])
-    mlflow.log_metrics(
-        {
-            f"{one.name.replace(' ', '_')}.{metric.name}": one.scores[metric.name]
-            for one in contenders
-            if one.scores[metric.name] == one.scores[metric.name]
-        }
-    )
-    left = registry.production()
-    mlflow.set_tags({"decision": decision, "production_version": left.version if left else ""})
-    backend.tracking.log_table(table, "contenders")
-    backend.tracking.log_chart(side_by_side, "contenders")
-    backend.tracking.log_chart(of_best, "best")
-    return Evaluation(
+    # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
+    outcome = _decide(registry, backend, best, comparison.champion, version, refusal, parameters)
+    decision = " ".join(filter(None, [outcome, repair_note, *comparison.notes]))
+    evaluation = Evaluation(
         title=title("Evaluate", parameters),
         verdict=decision,
         decision=decision,
         promoted=not refusal,
         table=table,
         side_by_side=side_by_side,
-        best=of_best,
+        best=best_chart,
         task=parameters.task,
+    )
+    _log(evaluation, comparison.contenders, registry, backend, metric)
+    return evaluation
+
+
+def _compare(backend: Backend, version: ModelVersion | None, parameters: Parameters) -> _Comparison:
+    """Score the candidates and the production version, if there is one, on rows that are fair to both."""
+    test = backend.read_table(parameters.test_data)
+    if version is None:
+        return _Comparison(test, _score_candidates(backend, test, parameters), None, ())
+    folder = backend.tracking.model_folder(version.source, version.sha256)
+    test, split_note = _select_unseen_rows(folder, version, test, backend, parameters)
+    candidates = _score_candidates(backend, test, parameters)
+    champion, failure_note = _score_champion(backend, version, folder, test, parameters)
+    return _Comparison(test, candidates, champion, (split_note, failure_note))
+
+
+def _score_candidates(backend: Backend, test: pd.DataFrame, parameters: Parameters) -> tuple[Contender, ...]:
+    """Return all candidates; those that share a training function have the start of the run id in their names."""
+    candidates = [_score_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates]
+    names = [candidate.name for candidate in candidates]
+    return tuple(
+        replace(candidate, name=f"{candidate.name} {candidate.run_id[:8]}")
+        if names.count(candidate.name) > 1
+        else candidate
+        for candidate in candidates
     )
 
 
-def _candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
+def _score_candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
+    """Load a candidate's model and score it, after checking that its run used the same data and target."""
     run = backend.tracking.candidate_run(run_id)
     source, sha256 = backend.tracking.model_source(run)
     for name in ("test_data", "target_column", "task"):
         if run.data.params.get(name) != parameters[name]:
             raise DataError(
-                f"candidates: the run {run_id} was made with {name} {run.data.params.get(name)!r}, not "
-                f"{parameters[name]!r}. Train it again on these rows."
+                f"candidates: the run {run_id} used {name} {run.data.params.get(name)!r}; expected "
+                f"{parameters[name]!r}. Train this candidate again with the current parameters and data."
             )
-    folder = backend.tracking.model_folder(source, sha256)
-    return _scored(run.data.params["training_function"], run_id, backend.tracking.load_model(folder), test, parameters)
+    model = backend.tracking.load_model(backend.tracking.model_folder(source, sha256))
+    return _score_model(model, run.data.params["training_function"], run_id, test, parameters)
 
 
-def _named_apart(candidates: list[Contender]) -> list[Contender]:
-    """Candidates, those of one training function with the beginning of their run behind its name."""
-    names = [one.name for one in candidates]
-    return [
-        replace(one, name=f"{one.name} {one.run_id[:8]}") if names.count(one.name) > 1 else one for one in candidates
-    ]
-
-
-def _champion(
+def _score_champion(
     backend: Backend, version: ModelVersion, folder: Path, test: pd.DataFrame, parameters: Parameters
 ) -> tuple[Contender | None, str]:
-    """The champion and its scores or, where it cannot score today's rows, why: then it protects nothing."""
-    name = f"{CHAMPION} v{version.version}"
+    """Return the champion and an empty string, or None and a note if the production version cannot be compared.
+
+    A production version that cannot be loaded or cannot score the current rows does not prevent a promotion.
+    """
+    label = f"Version {version.version} in production"
     try:
-        return _scored(name, version.run_id, backend.tracking.load_model(folder), test, parameters), ""
-    except (InputError, KeyError, TypeError, ValueError) as error:  # rows, columns or classes it was not made for
-        why = f"{type(error).__name__}: {error}"
-        why = why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
-        return None, f"Version {version.version} in production cannot score these rows ({why}), so it was not compared."
+        model = backend.tracking.load_model(folder)
+    except (ImportError, AttributeError, pickle.UnpicklingError) as error:  # its pickle refers to renamed modules
+        return None, (
+            f"{label} was saved by an earlier release and cannot be loaded ({_shorten(error)}), so it was not compared."
+        )
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        return None, f"{label} cannot be loaded ({_shorten(error)}), so it was not compared."
+    try:
+        return _score_model(model, f"{CHAMPION} v{version.version}", version.run_id, test, parameters), ""
+    except (InputError, KeyError, TypeError, ValueError) as error:  # it was trained with other columns or classes
+        return None, f"{label} cannot score these rows ({_shorten(error)}), so it was not compared."
 
 
-def _scored(name: str, run_id: str, model: Any, test: pd.DataFrame, parameters: Parameters) -> Contender:
+def _shorten(error: Exception) -> str:
+    """Return an error's type and message, truncated if the message is long."""
+    reason = f"{type(error).__name__}: {error}"
+    return reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[:_MAX_REASON_LENGTH]} ..."
+
+
+def _score_model(model: Any, name: str, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
+    """Score a model on the test rows by all metrics of the task."""
     target = parameters.target_column
-    truth = tables.get_column(test, target, where="the test rows")
+    y_true = tables.get_column(test, target, where="the test rows")
     predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
-    scores = {one.name: one.score(truth, predictions) for one in metrics.for_task(parameters.task)}
+    scores = {metric.name: metric.score(y_true, predictions) for metric in metrics.for_task(parameters.task)}
     return Contender(name, run_id, scores, predictions)
 
 
-def _rows_new_to(
+def _select_unseen_rows(
     folder: Path, version: ModelVersion, test: pd.DataFrame, backend: Backend, parameters: Parameters
 ) -> tuple[pd.DataFrame, str]:
-    """Test rows that the champion did not train on, and a note where those are not all.
+    """Return the test rows that the champion did not train on, and a note if its split differs from the current one.
 
-    With the same rule of splitting no row ever changes its side. With another seed, key or test_fraction the
-    champion's own rule says which of today's test rows it may have trained on.
+    Under one split rule, a row never moves between training and test. If ``seed``, ``key_columns`` or
+    ``test_fraction`` changed, the champion's own rule, stored with its model, identifies the rows that it did not
+    train on.
     """
     baseline = backend.read_json(parameters.baseline)
-    rule, today = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split"), baseline.get("split")
-    if rule == today and rule is not None:
+    champion_rule = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split")
+    if champion_rule is not None and champion_rule == baseline.get("split"):
         return test, ""
-    keys = baseline.get("test_keys")
-    identified = test.assign(**backend.read_table(keys)) if keys else test
-    unsure = f"Version {version.version} was split by another rule and may have trained on some of these test rows."
-    needed = {*rule["columns"], *filter(None, [rule.get("target_column")])} if rule else set()
-    if rule is None or not needed <= set(identified.columns):
-        return test, unsure
-    new = split.rule_from_dict(rule).is_test(identified)
-    if new.sum() < min(_FEWEST_ROWS, len(test) / 2):
+    keys_uri = baseline.get("test_keys")
+    with_keys = test.assign(**backend.read_table(keys_uri)) if keys_uri else test
+    if champion_rule is None or not _columns_for(champion_rule) <= set(with_keys.columns):
+        return test, f"Version {version.version} used another split and may have trained on some of these test rows."
+    unseen = split.rule_from_dict(champion_rule).is_test(with_keys)
+    if unseen.sum() < min(_MIN_UNSEEN_ROWS, len(test) / 2):
         raise DataError(
-            f"Version {version.version} in production trained on all but {new.sum()} of today's {len(test)} test rows, "
-            "so no fair comparison is possible. Use the test_fraction, seed and key_columns it was trained with; "
-            "without key_columns the whole row is its key, and a new column or prepare_data changes that."
+            f"Version {version.version} in production trained on all but {unseen.sum()} of the {len(test)} current "
+            "test rows, so no fair comparison is possible. Use its test_fraction, seed and key_columns. Without "
+            "key_columns, the whole row is the key, and a new column or a change to prepare_data also changes the "
+            "split."
         )
-    kept = test[new].reset_index(drop=True)
-    scored = f"all were scored on the {len(kept):,} test rows it never trained on"
-    return kept, f"Version {version.version} was split by another rule; {scored}."
+    selected = test[unseen].reset_index(drop=True)
+    return selected, (
+        f"Version {version.version} used another split, so all models were scored on the {len(selected):,} test rows "
+        "that it did not train on."
+    )
+
+
+def _columns_for(rule: Mapping[str, Any]) -> set[str]:
+    """Return the columns that a split rule needs, including the target column if the rule has one."""
+    return {*rule["columns"], *filter(None, [rule.get("target_column")])}
 
 
 def _decide(
-    registry: Any,
+    registry: ModelRegistry,
     backend: Backend,
     best: Contender,
     champion: Contender | None,
     version: ModelVersion | None,
     refusal: str,
-    metric: Metric,
     parameters: Parameters,
 ) -> str:
-    score = f"{metric.name} {best.scores[metric.name]:.4g}"
-    stays = f"version {version.version} stays in production" if version else "nothing is in production"
-    if version and best.run_id == version.run_id:  # an evaluation that was cut off has promoted it
-        return f"{best.name} ({score}) is version {version.version}, which is in production already."
+    """Promote the best candidate unless it was refused or is in production already, and describe the outcome."""
+    metric = parameters.metric
+    candidate = f"{best.name} ({metric.name} {best.scores[metric.name]:.4g})"
+    if version and best.run_id == version.run_id:  # promoted by an interrupted evaluation
+        return f"{candidate} is version {version.version}, which is already in production."
     if refusal:
-        return f"{best.name} ({score}) is not promoted: {refusal}. So {stays}."
+        unchanged = f"version {version.version} stays in production" if version else "nothing is in production"
+        return f"{candidate} is not promoted: {refusal}. So {unchanged}."
+    promoted = _promote(registry, backend, best, version, parameters)
+    if version is None:
+        replaced = ""
+    elif champion is None:
+        replaced = f" in place of version {version.version}"
+    else:
+        replaced = f" in place of version {version.version} ({champion.scores[metric.name]:.4g})"
+    return f"{candidate} is version {promoted.version} and goes to production{replaced}."
+
+
+def _promote(
+    registry: ModelRegistry, backend: Backend, best: Contender, current: ModelVersion | None, parameters: Parameters
+) -> ModelVersion:
+    """Register the best candidate and move the production tag to it, if `current` is still in production."""
+    metric = parameters.metric
     run = backend.tracking.candidate_run(best.run_id)
     source, sha256 = backend.tracking.model_source(run)
     tags = {
@@ -293,20 +363,47 @@ def _decide(
         metric.name: f"{best.scores[metric.name]:.6g}",
         "test_data": parameters.test_data,
     }
-    made = registry.register(best.run_id, source, sha256, tags)
-    registry.promote(made.version, expected_current=version.version if version else None)
-    if champion:
-        before = f" in place of version {version.version} ({champion.scores[metric.name]:.4g})"
-    else:
-        before = f" in place of version {version.version}" if version else ""
-    return f"{best.name} ({score}) is version {made.version} and goes to production{before}."
+    registered = registry.register(best.run_id, source, sha256, tags)
+    registry.promote(registered.version, expected_current=current.version if current else None)
+    return registered
 
 
-def _table(contenders: list[Contender], metric: Metric, task: str) -> charts.Table:
-    by_name = {one.name: one for one in contenders}
-    order = metric.rank({one.name: one.scores[metric.name] for one in contenders})
-    columns = [metric.name, *[name for name in metrics.names(task) if name != metric.name]]
-    rows = {name: [by_name[name].scores[column] for column in columns] for name in order}
+def _log(
+    evaluation: Evaluation,
+    contenders: Sequence[Contender],
+    registry: ModelRegistry,
+    backend: Backend,
+    metric: Metric,
+) -> None:
+    """Log scores, decision, table and charts to the active MLflow run."""
+    import mlflow
+
+    scores = _primary_scores(contenders, metric)
+    mlflow.log_metrics(
+        {f"{name.replace(' ', '_')}.{metric.name}": score for name, score in scores.items() if not math.isnan(score)}
+    )
+    production = registry.production()
+    mlflow.set_tags({"decision": evaluation.decision, "production_version": production.version if production else ""})
+    backend.tracking.log_table(evaluation.table, "contenders")
+    backend.tracking.log_chart(evaluation.side_by_side, "contenders")
+    backend.tracking.log_chart(evaluation.best, "best")
+
+
+def _primary_scores(contenders: Sequence[Contender], metric: Metric) -> dict[str, float]:
+    """Return each contender's score by the primary metric."""
+    return {contender.name: contender.scores[metric.name] for contender in contenders}
+
+
+def _rank(contenders: Sequence[Contender], metric: Metric) -> list[str]:
+    """Return the contenders' names, best first by the primary metric."""
+    return metric.rank(_primary_scores(contenders, metric))
+
+
+def _make_table(contenders: Sequence[Contender], metric: Metric, task: str) -> charts.Table:
+    """Return the scores of all contenders, best first, with the primary metric in the first column."""
+    by_name = {contender.name: contender for contender in contenders}
+    columns = [metric.name, *(name for name in metrics.names(task) if name != metric.name)]
+    rows = {name: [by_name[name].scores[column] for column in columns] for name in _rank(contenders, metric)}
     table = charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")
     table.attrs[charts.MARKED] = [metric.name]
     return table

@@ -1,4 +1,6 @@
-"""Candidates against champion: what moves, what stays, and what leaves everything as it was."""
+"""The evaluate stage: comparing candidates with the champion, promotion, and failures that change nothing."""
+
+import pickle
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from lib import metrics
 from lib.backends.models import ModelRegistry
+from lib.backends.tracking import Tracking
 from lib.errors import DataError
 from lib.pipelines.base import BasePipeline
 from lib.scoring.model_folder import BASELINE_FILE
@@ -27,38 +30,37 @@ pytestmark = pytest.mark.usefixtures("quick")
 REGRESSION = {"target_column": "price", "drop_columns": ["bought"], "task": "regression"}
 
 
-class Watching(BasePipeline):
-    """Keeps what `accept` was given."""
+class RecordingPipeline(BasePipeline):
+    """A pipeline that records the arguments of `accept`."""
 
     def accept(self, best, champion):
         self.best, self.champion = best, champion
         return super().accept(best, champion)
 
 
-def newest(pipeline, name):
+def newest_output(pipeline, name):
+    """Return the newest output of preprocess with this name."""
     return pipeline.backend.tracking.newest_output(NAME, "preprocess", name)
 
 
-def test_rows(pipeline):
-    return pipeline.backend.read_table(newest(pipeline, "test_data"))
+def read_test_rows(pipeline):
+    """Return the newest test rows."""
+    return pipeline.backend.read_table(newest_output(pipeline, "test_data"))
 
 
-test_rows.__test__ = False
-
-
-def runs_of(pipeline):
-    """Runs of the rivals, by what they go by."""
+def rival_runs(pipeline):
+    """Return the rivals' run ids by the column that each model uses."""
     newest_runs = pipeline.backend.tracking.newest_candidates(
-        NAME, newest(pipeline, "train_data"), pipeline.parameters.target_column, pipeline.parameters.task
+        NAME, newest_output(pipeline, "train_data"), pipeline.parameters.target_column, pipeline.parameters.task
     )
     return dict(zip(RIVALS.values(), newest_runs, strict=True))
 
 
 class TestBestOfSeveral:
     @pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])
-    def test_the_best_by_the_primary_metric_goes_to_production(self, with_rivals, metric):
+    def test_best_candidate_by_primary_metric_is_promoted(self, with_rivals, metric):
         pipeline = pipeline_in(with_rivals, primary_metric=metric)
-        runs = runs_of(pipeline)
+        runs = rival_runs(pipeline)
         evaluation = pipeline.evaluate()
         assert evaluation.promoted
         assert list(evaluation.table.index) == ["by_size", "by_luck"]
@@ -70,22 +72,22 @@ class TestBestOfSeveral:
         assert float(version.tags[metric]) == pytest.approx(evaluation.table.loc["by_size", metric], rel=1e-4)
         assert versions_of(pipeline) == (["1"], "1")
 
-    def test_every_number_is_that_of_the_model_on_the_test_rows(self, with_rivals):
+    def test_scores_are_those_of_each_model_on_the_test_rows(self, with_rivals):
         pipeline = pipeline_in(with_rivals)
-        runs = runs_of(pipeline)
+        runs = rival_runs(pipeline)
         scores = pipeline.evaluate().table
-        tracking, test = pipeline.backend.tracking, test_rows(pipeline)
+        tracking, test = pipeline.backend.tracking, read_test_rows(pipeline)
         for name, run_id in runs.items():
             model = tracking.load_model(tracking.model_folder(*tracking.model_source(tracking.candidate_run(run_id))))
             assert scores.loc[f"by_{name}", "accuracy"] == pytest.approx((model.predict(test) == test["bought"]).mean())
 
-    def test_only_the_candidates_that_are_named_take_part(self, with_rivals):
+    def test_only_the_given_candidates_are_compared(self, with_rivals):
         pipeline = pipeline_in(with_rivals)
-        runs = runs_of(pipeline)
+        runs = rival_runs(pipeline)
         evaluation = pipeline_in(with_rivals, candidates=[runs["luck"]]).evaluate()
         assert list(evaluation.table.index) == ["by_luck"]
 
-    def test_two_runs_of_one_training_function_both_take_part(self, prepared):
+    def test_two_runs_of_one_training_function_are_both_compared(self, prepared):
         pipeline = pipeline_in(prepared)
         runs = [log_candidate(pipeline, "mine", column) for column in ("size", "luck")]
         evaluation = pipeline_in(prepared, candidates=runs).evaluate()
@@ -93,19 +95,21 @@ class TestBestOfSeveral:
         version = pipeline.backend.models(NAME).production()
         assert (version.run_id, version.tags["training_function"]) == (runs[0], "mine")
 
-    def test_the_decision_is_kept_where_people_look(self, with_rivals):
+    def test_decision_scores_and_charts_are_logged_to_the_run(self, with_rivals):
         pipeline = pipeline_in(with_rivals)
         decision = pipeline.evaluate().decision
         run = pipeline.backend.tracking.candidate_run(pipeline._run_id)
         assert run.data.tags["decision"] == decision
         assert "by_size.roc_auc" in run.data.metrics
-        artifacts = {one.path for one in pipeline.backend.tracking.client.list_artifacts(run.info.run_id, "charts")}
+        artifacts = {
+            artifact.path for artifact in pipeline.backend.tracking.client.list_artifacts(run.info.run_id, "charts")
+        }
         assert artifacts == {"charts/contenders.png", "charts/best.png"}
 
-    def test_a_regression(self, workspace):
-        given = {**REGRESSION, "primary_metric": "rmse"}
-        preprocess(pipeline_in(workspace, **given))
-        pipeline = pipeline_in(workspace, **given)
+    def test_best_regression_candidate_is_promoted(self, workspace):
+        changed = {**REGRESSION, "primary_metric": "rmse"}
+        preprocess(pipeline_in(workspace, **changed))
+        pipeline = pipeline_in(workspace, **changed)
         runs = {column: log_candidate(pipeline, name, column) for name, column in RIVALS.items()}
         evaluation = pipeline.evaluate()
         assert list(evaluation.table.index) == ["by_size", "by_luck"]
@@ -114,34 +118,34 @@ class TestBestOfSeveral:
 
 class TestGates:
     @pytest.mark.parametrize(
-        ("metric", "min_score", "goes"),
+        ("metric", "min_score", "promoted"),
         [("roc_auc", 0.5, True), ("roc_auc", 0.999, False), ("log_loss", 0.7, True), ("log_loss", 0.01, False)],
     )
-    def test_min_score_in_both_directions(self, trained, metric, min_score, goes):
+    def test_min_score_follows_the_direction_of_the_metric(self, trained, metric, min_score, promoted):
         pipeline = pipeline_in(trained, primary_metric=metric, min_score=min_score)
         evaluation = pipeline.evaluate()
-        assert evaluation.promoted is goes
-        assert versions_of(pipeline) == ((["1"], "1") if goes else ([], None))
-        if not goes:
+        assert evaluation.promoted is promoted
+        assert versions_of(pipeline) == ((["1"], "1") if promoted else ([], None))
+        if not promoted:
             assert f"it does not reach min_score {min_score:g}" in evaluation.decision
             assert evaluation.decision.endswith("So nothing is in production.")
 
-    def test_a_score_that_is_not_defined_passes_no_gate(self, trained, monkeypatch):
+    def test_an_undefined_score_is_not_promoted(self, trained, monkeypatch):
         undefined = metrics.Metric("roc_auc", ("binary",), lambda truth, predictions: float("nan"))
         monkeypatch.setattr(metrics, "get", lambda name, task: undefined)
         monkeypatch.setattr(metrics, "for_task", lambda task: [undefined])
         monkeypatch.setattr(metrics, "names", lambda task: ["roc_auc"])
         pipeline = pipeline_in(trained)
-        assert "roc_auc is not defined on these test rows" in pipeline.evaluate().decision
+        assert "its roc_auc is undefined on these test rows" in pipeline.evaluate().decision
         assert versions_of(pipeline) == ([], None)
 
 
 class TestChampion:
-    def test_a_second_look_at_the_same_candidate_changes_nothing(self, with_champion):
+    def test_evaluating_the_champion_again_changes_nothing(self, with_champion):
         pipeline = pipeline_in(with_champion)
         evaluation = pipeline.evaluate()
         assert not evaluation.promoted
-        assert evaluation.decision.endswith("is version 1, which is in production already.")
+        assert evaluation.decision.endswith("is version 1, which is already in production.")
         assert versions_of(pipeline) == (["1"], "1")
         assert (evaluation.table.loc["linear"] == evaluation.table.loc["champion v1"]).all()
 
@@ -155,9 +159,9 @@ class TestChampion:
         assert list(evaluation.table.index) == ["champion v1", "by_luck"]
         assert versions_of(pipeline) == (["1"], "1")
 
-    def test_a_better_candidate_takes_its_place(self, with_rivals):
+    def test_a_better_candidate_replaces_the_champion(self, with_rivals):
         pipeline = pipeline_in(with_rivals)
-        runs = runs_of(pipeline)
+        runs = rival_runs(pipeline)
         first = pipeline_in(with_rivals, candidates=[runs["luck"]]).evaluate()
         assert first.promoted
         second = pipeline_in(with_rivals, candidates=[runs["size"]]).evaluate()
@@ -165,17 +169,17 @@ class TestChampion:
         assert versions_of(pipeline) == (["1", "2"], "2")
         assert pipeline.backend.models(NAME).production().run_id == runs["size"]
 
-    def test_candidate_and_champion_are_judged_on_the_same_rows(self, with_champion):
-        pipeline = pipeline_in(with_champion, Watching)
+    def test_candidate_and_champion_are_scored_on_the_same_rows(self, with_champion):
+        pipeline = pipeline_in(with_champion, RecordingPipeline)
         pipeline.evaluate()
         assert pipeline.champion.name == "champion v1"
         np.testing.assert_array_equal(
             pipeline.best.predictions.probabilities, pipeline.champion.predictions.probabilities
         )
 
-    def test_one_that_cannot_score_todays_rows_protects_nothing(self, with_champion):
-        today = {"drop_columns": ["price", "size"]}  # the champion needs the size
-        pipeline = pipeline_in(with_champion, Watching, **today)
+    def test_champion_that_cannot_score_the_rows_is_replaced(self, with_champion):
+        changed = {"drop_columns": ["price", "size"]}  # the champion needs size
+        pipeline = pipeline_in(with_champion, RecordingPipeline, **changed)
         preprocess(pipeline)
         log_candidate(pipeline, "by_luck", "luck")
         evaluation = pipeline.evaluate()
@@ -185,7 +189,38 @@ class TestChampion:
         assert "goes to production in place of version 1." in evaluation.decision
         assert versions_of(pipeline) == (["1", "2"], "2")
 
-    def test_one_that_fails_at_great_length_is_quoted_in_part(self, prepared):
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ModuleNotFoundError("No module named 'lib.data.moments'"),
+            AttributeError("Can't get attribute '_Columns' on module 'lib.training.features'"),
+            pickle.UnpicklingError("pickle data was truncated"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_champion_that_cannot_be_loaded_is_replaced(self, with_champion, monkeypatch, error):
+        pipeline = pipeline_in(with_champion, RecordingPipeline)
+        version = pipeline.backend.models(NAME).production()
+        champion_folder = pipeline.backend.tracking.model_folder(version.source, version.sha256)
+        load_model = Tracking.load_model
+
+        def load_or_fail(tracking, folder):
+            if folder == champion_folder:
+                raise error
+            return load_model(tracking, folder)
+
+        monkeypatch.setattr(Tracking, "load_model", load_or_fail)
+        candidate = log_candidate(pipeline, "by_luck", "luck")
+        evaluation = pipeline.evaluate(candidates=[candidate])
+        assert pipeline.champion is None
+        assert (
+            "Version 1 in production was saved by an earlier release and cannot be loaded "
+            f"({type(error).__name__}: {error}), so it was not compared."
+        ) in evaluation.decision
+        assert list(evaluation.table.index) == ["by_luck"]
+        assert versions_of(pipeline) == (["1", "2"], "2")
+
+    def test_long_error_of_the_champion_is_truncated(self, prepared):
         def only_with_luck(X):
             if "luck" not in X:
                 raise ValueError("this column is missing: luck; " * 2000)
@@ -203,7 +238,7 @@ class TestChampion:
         assert "cannot score these rows (ValueError: this column is missing: luck;" in decision
         assert len(decision) < 2000
 
-    def test_one_whose_files_were_altered_stops_the_comparison(self, with_champion):
+    def test_changed_champion_files_stop_the_evaluation(self, with_champion):
         pipeline = pipeline_in(with_champion)
         version = pipeline.backend.models(NAME).production()
         folder = pipeline.backend.tracking.model_folder(version.source, version.sha256)
@@ -212,8 +247,8 @@ class TestChampion:
             pipeline.evaluate()
         assert versions_of(pipeline) == (["1"], "1")
 
-    def test_a_move_that_was_cut_off_is_finished_first_and_told(self, with_champion):
-        pipeline = pipeline_in(with_champion, Watching)
+    def test_interrupted_promotion_is_completed_and_reported(self, with_champion):
+        pipeline = pipeline_in(with_champion, RecordingPipeline)
         client = pipeline.backend.tracking.client
         client.set_registered_model_tag(NAME, "moving_production_to", "1")
         client.delete_model_version_tag(NAME, "1", "production")
@@ -222,47 +257,47 @@ class TestChampion:
         assert "promotion of version 1 was interrupted. It is complete now" in evaluation.decision
 
 
-class TestAnotherSplit:
-    """A champion that was split by another rule may have trained on some of today's test rows."""
+class TestChangedSplit:
+    """A champion with another split may have trained on some of the current test rows."""
 
-    def test_it_is_compared_on_rows_that_it_never_trained_on(self, with_champion):
-        pipeline = pipeline_in(with_champion, Watching, seed=7, test_fraction=0.9)
+    def test_all_are_scored_on_rows_the_champion_did_not_train_on(self, with_champion):
+        pipeline = pipeline_in(with_champion, RecordingPipeline, seed=7, test_fraction=0.9)
         preprocess(pipeline)
         log_candidate(pipeline, "by_size", "size")
         evaluation = pipeline.evaluate()
 
-        test = test_rows(pipeline)
+        test = read_test_rows(pipeline)
         version = pipeline.backend.models(NAME).versions()[0]
         folder = pipeline.backend.tracking.model_folder(version.source, version.sha256)
         trained_on = pipeline.backend.read_table(
             pipeline.backend.tracking.candidate_run(version.run_id).data.params["train_data"]
         )
-        fair = test[~test["size"].isin(trained_on["size"])]
-        assert 20 <= len(fair) < len(test)
+        unseen = test[~test["size"].isin(trained_on["size"])]
+        assert 20 <= len(unseen) < len(test)
         for contender in (pipeline.best, pipeline.champion):
-            assert len(contender.predictions.labels) == len(fair)
+            assert len(contender.predictions.labels) == len(unseen)
         model = pipeline.backend.tracking.load_model(folder)
         assert evaluation.table.loc["champion v1", "accuracy"] == pytest.approx(
-            (model.predict(fair) == fair["bought"]).mean()
+            (model.predict(unseen) == unseen["bought"]).mean()
         )
-        assert f"all were scored on the {len(fair)} test rows it never trained on" in evaluation.decision
+        assert f"all models were scored on the {len(unseen)} test rows" in evaluation.decision
 
-    def test_with_too_few_such_rows_there_is_no_verdict(self, with_champion):
+    def test_too_few_unseen_rows_stop_the_evaluation(self, with_champion):
         pipeline = pipeline_in(with_champion, seed=7)
         preprocess(pipeline)
         log_candidate(pipeline, "by_size", "size")
-        with pytest.raises(DataError, match="no fair comparison is possible. Use the test_fraction, seed"):
+        with pytest.raises(DataError, match="no fair comparison is possible. Use its test_fraction, seed"):
             pipeline.evaluate()
         assert versions_of(pipeline) == (["1"], "1")
 
-    def test_where_the_rule_cannot_be_followed_any_more_the_decision_says_so(self, with_champion):
-        pipeline = pipeline_in(with_champion, drop_columns=["price", "luck"])  # its rule hashes the luck
+    def test_decision_warns_if_the_old_rule_cannot_be_applied(self, with_champion):
+        pipeline = pipeline_in(with_champion, drop_columns=["price", "luck"])  # the champion's rule hashes luck
         preprocess(pipeline)
         log_candidate(pipeline, "by_size", "size")
         decision = pipeline.evaluate().decision
-        assert "Version 1 was split by another rule and may have trained on some of these test rows." in decision
+        assert "Version 1 used another split and may have trained on some of these test rows." in decision
 
-    def test_a_pipelines_own_split_is_no_rule(self, workspace):
+    def test_decision_warns_if_a_hook_split_the_data(self, workspace):
         class LastRowsTest(BasePipeline):
             def split_data(self, frame, rule):
                 return frame[:180], frame[180:]
@@ -271,19 +306,19 @@ class TestAnotherSplit:
         preprocess(pipeline)
         log_candidate(pipeline, "by_size", "size")
         assert "split" not in pipeline.evaluate().decision
-        assert "Version 1 was split by another rule" in pipeline.evaluate().decision
+        assert "Version 1 used another split" in pipeline.evaluate().decision
 
 
 class TestNothingMoves:
-    """Each failure leaves the registry as it was."""
+    """Failures that leave the registry unchanged."""
 
-    def test_an_unknown_run(self, trained):
+    def test_unknown_run_is_rejected(self, trained):
         pipeline = pipeline_in(trained, candidates=["nowhere"])
         with pytest.raises(DataError, match="candidates: there is no MLflow run 'nowhere'"):
             pipeline.evaluate()
         assert versions_of(pipeline) == ([], None)
 
-    def test_a_run_that_trained_nothing(self, trained):
+    def test_run_without_a_model_is_rejected(self, trained):
         pipeline = pipeline_in(trained)
         client = pipeline.backend.tracking.client
         (run,) = client.search_runs([pipeline.backend.tracking.experiment_id(NAME)], "tags.stage = 'preprocess'")
@@ -291,42 +326,42 @@ class TestNothingMoves:
             pipeline_in(trained, candidates=[run.info.run_id]).evaluate()
         assert versions_of(pipeline) == ([], None)
 
-    def test_a_candidate_whose_files_were_altered(self, trained):
+    def test_candidate_with_changed_files_is_rejected(self, trained):
         pipeline = pipeline_in(trained)
-        (run_id,) = pipeline._with_inputs("candidates").candidates
+        (run_id,) = pipeline._newest("candidates")
         source, sha256 = pipeline.backend.tracking.model_source(pipeline.backend.tracking.candidate_run(run_id))
         (pipeline.backend.tracking.model_folder(source, sha256) / "MLmodel").write_text("")
         with pytest.raises(DataError, match="SHA-256 differs"):
             pipeline.evaluate()
         assert versions_of(pipeline) == ([], None)
 
-    def test_test_rows_that_are_gone(self, trained):
+    def test_missing_test_rows_are_reported(self, trained):
         pipeline = pipeline_in(trained)
-        pipeline.backend.local_copy(newest(pipeline, "test_data")).unlink()
+        pipeline.backend.local_copy(newest_output(pipeline, "test_data")).unlink()
         with pytest.raises(DataError, match=r"There is no file .*test\.parquet"):
             pipeline.evaluate()
         assert versions_of(pipeline) == ([], None)
 
-    def test_a_candidate_that_cannot_score_the_test_rows(self, trained):
+    def test_candidate_for_other_test_rows_is_rejected(self, trained):
         pipeline = pipeline_in(trained)
-        candidates = pipeline._with_inputs("candidates").candidates
+        candidates = pipeline._newest("candidates")
         preprocess(pipeline_in(trained, drop_columns=["price", "size"]))
-        with pytest.raises(DataError, match="was made with test_data"):
+        with pytest.raises(DataError, match="used test_data .*Train this candidate again"):
             pipeline_in(trained, candidates=candidates).evaluate()
         assert versions_of(pipeline) == ([], None)
 
-    @pytest.mark.parametrize("drawing", ["confusion_matrix", "candidate_scores"])
-    def test_a_chart_that_fails(self, trained, monkeypatch, drawing):
-        monkeypatch.setattr(evaluate.charts, drawing, lambda *anything: 1 / 0)
+    @pytest.mark.parametrize("chart", ["confusion_matrix", "candidate_scores"])
+    def test_failing_chart_prevents_the_promotion(self, trained, monkeypatch, chart):
+        monkeypatch.setattr(evaluate.charts, chart, lambda *args: 1 / 0)
         pipeline = pipeline_in(trained)
         with pytest.raises(ZeroDivisionError):
             pipeline.evaluate()
         assert versions_of(pipeline) == ([], None)
 
-    def test_a_crash_between_registering_and_promoting_is_made_good_by_the_next_run(self, trained, monkeypatch):
+    def test_crash_before_the_promotion_is_recovered_by_a_rerun(self, trained, monkeypatch):
         pipeline = pipeline_in(trained)
         with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-            patch.setattr(ModelRegistry, "promote", lambda registry, version, **rest: 1 / 0)
+            patch.setattr(ModelRegistry, "promote", lambda registry, version, **kwargs: 1 / 0)
             pipeline.evaluate()
         assert versions_of(pipeline) == (["1"], None)
         assert pipeline.evaluate().promoted
