@@ -44,7 +44,7 @@ def run(hooks: Any, backend: Backend, parameters: Parameters) -> dict[str, Any]:
     found = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
     folder = f"{parameters.name}/{_fingerprint(found, parameters)}"
     plan = {"kind": type(hooks), "parameters": dict(parameters), "folder": folder}
-    with _cluster.connected(parameters) as client:
+    with _cluster.connect_client(parameters) as client:
         looked = client.submit(_look, plan, found[0], retries=_RETRIES).result()
         rule = _rule(looked, parameters)
         plan |= {"rule": rule.to_dict(), "sample": math.ceil(_SAMPLED_ROWS / len(found))}

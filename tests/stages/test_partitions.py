@@ -40,7 +40,7 @@ def two_workers(**given):
     try:
         yield cluster
     finally:
-        _cluster.close(cluster)
+        _cluster.close_cluster(cluster)
 
 
 def large(file):
@@ -126,7 +126,7 @@ def test_both_engines_split_alike_and_hold_the_same_contract(tmp_path):
 def test_no_scheduler_at_the_address_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(_cluster, "_CONNECT_SECONDS", 1)
     with pytest.raises(ParameterError, match="scheduler_address: no Dask scheduler answers at tcp://127.0.0.1:9"):
-        with _cluster.connected(Parameters({"scheduler_address": "tcp://127.0.0.1:9"})):
+        with _cluster.connect_client(Parameters({"scheduler_address": "tcp://127.0.0.1:9"})):
             pass
 
 
