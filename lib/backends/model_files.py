@@ -41,9 +41,9 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
     """
     import mlflow
 
-    with _quiet(), tempfile.TemporaryDirectory() as scratch:
+    with _silence_mlflow(), tempfile.TemporaryDirectory() as scratch:
         code = Path(scratch) / "lib"
-        code.mkdir()  # MLflow notes in MLmodel that there is code; which code depends on the pickle
+        code.mkdir()  # an empty folder makes MLflow record in MLmodel that there is code; `add_code` fills it
         mlflow.sklearn.save_model(
             model,
             str(folder),
@@ -93,7 +93,7 @@ def load(folder: Path) -> Any:
 
     path = list(sys.path)
     try:
-        with _quiet():
+        with _silence_mlflow():
             return mlflow.sklearn.load_model(str(folder))
     finally:
         # MLflow puts the model's own code first, where later imports would find an older `lib`.
@@ -124,14 +124,14 @@ def _signature(features: pd.DataFrame, sample: pd.DataFrame, predictions: Any) -
     inputs = Schema(
         [ColSpec(column_type(values), name, required=not has_missing[name]) for name, values in features.items()]
     )
-    with _quiet():
+    with _silence_mlflow():
         outputs = infer_signature(sample, predictions).outputs
     return ModelSignature(inputs=inputs, outputs=outputs)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence MLflow's warnings, which are known: pickles are protected by their SHA-256."""
+def _silence_mlflow() -> Iterator[None]:
+    """Silence MLflow's warnings about pickles: their SHA-256 is verified before they are loaded."""
     import warnings
 
     logger = logging.getLogger("mlflow")

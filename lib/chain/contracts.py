@@ -37,7 +37,7 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
     Raises
     ------
     ParameterError
-        With every fault at once.
+        If any parameter is invalid. The message lists all faults.
     """
     faults: list[str] = []
     values: dict[str, Any] = {}

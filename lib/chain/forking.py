@@ -195,11 +195,11 @@ class ForkProvisioner(LocalProvisioner):
         return await super(LocalProvisioner, self).pre_launch(cmd=options.pop("extra_arguments", []), **options)
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
-        """Start a kernel, or take a spare."""
+        """Start a kernel, or take one that was forked in advance."""
         if not self._forks:
             return await super().launch_kernel(cmd, **options)
-        sockets = self._forked[0].connection_file if self._forked else ""
-        kernel = await asyncio.wrap_future(kernels.take(tuple(cmd), sockets))
+        connection_file = self._forked[0].connection_file if self._forked else ""
+        kernel = await asyncio.wrap_future(kernels.take(tuple(cmd), connection_file))
         kernel.begin(options.get("cwd") or os.getcwd(), options["env"])
         self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid  # it leads a process group of its own
         self._forked = (*self._forked, kernel)

@@ -125,8 +125,8 @@ def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
             raise ValueError("not a single name")
     except ValueError as error:
         raise DataError(
-            f"{display_path(path)}, parameters cell, line {statement.lineno}: expected 'name = literal'. A computed "
-            "value would ignore the chain's values, which come after this cell."
+            f"{display_path(path)}, parameters cell, line {statement.lineno}: expected 'name = literal'. The "
+            "chain sets parameters in a cell after this one, so a value computed here would keep its default."
         ) from error
     return target.id, value, kind
 

@@ -39,18 +39,18 @@ class Execution:
         return f"{stem}-{self.training_function}.ipynb" if self.training_function else f"{stem}.ipynb"
 
     def select_parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that this execution's parameters cell names."""
+        """Return only the values that the notebook's parameters cell declares."""
         selected = {name: values[name] for name in self.notebook.parameters if name in values}
         if self.training_function:
             selected[TRAINING_FUNCTION] = self.training_function
         return selected
 
-    def depends_on(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that its results depend on: its inputs, and the parameters that its stage reads."""
+    def result_dependencies(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that the results depend on: the inputs, and the parameters that the stage reads."""
         inputs = {
             name: value for name, value in self.select_parameters(values).items() if name not in (USE_CASE, OVERRIDES)
         }
-        if USE_CASE not in self.notebook.parameters:
+        if USE_CASE not in self.notebook.parameters:  # then it reads nothing but its inputs
             return inputs
         azure = AZURE if values.get("backend") == "azureml" else ()
         read = {name: values[name] for name in (*COMMON, *self.notebook.reads, *azure) if name in values}

@@ -82,7 +82,7 @@ class KernelTarget:
 
 
 def load() -> KernelTarget:
-    """Import `FIRST`; a fork server calls this once."""
+    """Import the modules that every kernel needs; a fork server calls this once."""
     # pyarrow's allocator would start a thread.
     os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     import_modules(FIRST)

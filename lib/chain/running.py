@@ -182,7 +182,7 @@ class _Runner:
             self._progress.skip(execution.label, "finished before")
             return finished
         values = execution.select_parameters(self.values)
-        current = self._fingerprints.start(execution.notebook, execution.depends_on(self.values))
+        current = self._fingerprints.start(execution.notebook, execution.result_dependencies(self.values))
         if self._reuse and (earlier := self._reuse.find(execution.label, current.result())):
             return self._copy(execution, earlier)
         values |= {name: value for name, value in threads.items() if name in values}

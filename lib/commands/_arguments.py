@@ -98,6 +98,6 @@ def load_parameters(options: argparse.Namespace, announce: bool = True) -> Param
     Raises
     ------
     ParameterError
-        With every fault at once.
+        If any parameter is invalid. The message lists all faults.
     """
     return Parameters(check(load_layers(options, announce)))

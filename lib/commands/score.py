@@ -151,7 +151,7 @@ def _check_columns(names: list[str], model: Model, where: str) -> None:
         raise DataError(f"{where} has several columns {repeated[0]!r}. Rename all but one.")
     for column in model.columns:
         if column.name not in names and not column.nullable:
-            raise NameNotFound("column", column.name, names, where=f"{where}, and the model needs it")
+            raise NameNotFound("column", column.name, names, where=f"{where}; the model needs this column")
 
 
 def _merge(part: pd.DataFrame, scored: pa.Table, model: Model) -> pa.Table:

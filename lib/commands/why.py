@@ -42,7 +42,7 @@ def _judge(
 ) -> tuple[EarlierExecution | None, list[str]]:
     """Return the earlier execution that would be reused, or None and the reasons to run again."""
     known = {name: value for name, value in values.items() if name not in changed_outputs}
-    now = fingerprint.compute(execution.notebook, execution.depends_on(known))
+    now = fingerprint.compute(execution.notebook, execution.result_dependencies(known))
     changed_inputs = [name for name in execution.notebook.parameters if name in changed_outputs]
     if not changed_inputs:
         earlier = reuse.find(execution.label, now)

@@ -12,15 +12,15 @@ import numpy as np
 
 
 def pack_mask(mask: np.ndarray) -> np.ndarray:
-    """Pack booleans into 64-bit words.
+    """Pack booleans into 64-bit words, one bit each.
 
     Parameters
     ----------
-    mask : ndarray of bool, shape (n_bytes,)
+    mask : ndarray of bool, shape (n,)
 
     Returns
     -------
-    ndarray of uint64, shape (ceil(n_bytes / 64),)
+    ndarray of uint64, shape (ceil(n / 64),)
 
     Examples
     --------

@@ -91,8 +91,8 @@ def detect_encoding(evidence: NonUtf8Evidence, path: Path) -> str:
     candidate_names = " or ".join(DISPLAY_NAMES[name] for name in candidates)
     if candidates and evidence.utf8_share > _MAX_ACCIDENTAL_UTF8_SHARE:
         raise DataError(
-            f"{path} mixes two encodings: some lines are UTF-8, others from line {line} on may be {candidate_names}. "
-            "Fix those lines, or export the file again from one source."
+            f"{path} mixes two encodings: some lines are UTF-8, but others, first line {line}, may be "
+            f"{candidate_names}. Fix those lines, or export the file again from one source."
         )
     if len(candidates) > 1:
         raise DataError(

@@ -165,7 +165,7 @@ def _read_rewritten(path: Path, dialect: Dialect, keys: Sequence[str], types: Ma
 
 
 def iter_batches(path: Path, dialect: Dialect, as_text: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a file in batches, with column names, in the types of its first rows; dates as text.
+    """Yield the rows of a file in batches. Column types are inferred from the first rows; dates stay text.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def iter_batches(path: Path, dialect: Dialect, as_text: Collection[str] = ()) ->
     Raises
     ------
     pyarrow.ArrowInvalid
-        If a later row has another type.
+        If a later value does not have the inferred type of its column.
     """
     if as_text:
         keys = [str(index) for index, name in enumerate(dialect.header) if name in as_text]

@@ -269,9 +269,9 @@ def _encode(values: pd.Series, column: ColumnProfile) -> tuple[np.ndarray, bool]
 
 
 def _quantile_bins(numbers: np.ndarray) -> np.ndarray:
-    """Return the number of each value's quantile bin; 0 for missing values."""
+    """Return the index of the quantile bin that each value falls into, from 1; 0 for missing values."""
     is_present = np.isfinite(numbers)
-    edges = numbers[is_present]
-    if len(edges):
-        edges = np.unique(np.quantile(edges, _SCREENING_QUANTILES, method="inverted_cdf"))
+    edges = present = numbers[is_present]
+    if len(present):
+        edges = np.unique(np.quantile(present, _SCREENING_QUANTILES, method="inverted_cdf"))
     return np.where(is_present, np.searchsorted(edges, numbers) + 1, 0)

@@ -74,7 +74,7 @@ def read(
     total_bytes = ranges[-1][1]
     with ThreadPoolExecutor(cores.available()) as threads:
         for (_, end), (rows, has_zeros) in zip(ranges, threads.map(reader.read, ranges), strict=True):
-            with reader.python_lock:
+            with reader.append_lock:
                 accumulator.append(rows, share=end / total_bytes)
             may_have_leading_zeros = may_have_leading_zeros or has_zeros
     return accumulator.to_table(), replace(dialect.scan, may_have_leading_zeros=may_have_leading_zeros)
@@ -87,7 +87,7 @@ class _RangeReader:
         self, path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType], buffer_bytes: int
     ):
         # Scanning consists of many short NumPy calls: in several threads they would only compete for the GIL.
-        self.python_lock = threading.Lock()
+        self.append_lock = threading.Lock()
         self._path, self._dialect, self._keys, self._types = path, dialect, keys, types
         self._buffer_bytes = buffer_bytes
         self._scanner = ByteScanner()
@@ -104,7 +104,7 @@ class _RangeReader:
             file.seek(start)
             if file.readinto(text) < len(text):
                 raise OSError(f"{self._path} was shortened while it was read")
-        with self.python_lock:
+        with self.append_lock:
             may_have_leading_zeros = self._scanner.may_have_leading_zeros(text)
         if may_have_leading_zeros is None:
             raise pa.ArrowInvalid("A line is not UTF-8.")

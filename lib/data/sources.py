@@ -164,7 +164,7 @@ def _check_one_format(uri: str, paths: list[Path]) -> list[Path]:
 
 @contextmanager
 def _download(uri: str) -> Iterator[list[Path]]:
-    """Download remote files to a temporary folder while the table is read."""
+    """Download remote files to a temporary folder, which is deleted when the context ends."""
     try:
         import fsspec
 

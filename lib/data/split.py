@@ -249,7 +249,7 @@ class TimeSplit(SplitRule):
     def from_table(
         cls, frame: pd.DataFrame, column: str, cut: str, test_fraction: float, month_first: bool = False
     ) -> TimeSplit:
-        """Return the rule for a table.
+        """Derive the rule from the time column of a table.
 
         Parameters
         ----------
@@ -259,7 +259,7 @@ class TimeSplit(SplitRule):
             The first test time; if empty, the time that leaves `test_fraction` of the rows for the test.
         test_fraction : float
         month_first : bool
-            Whether the month comes first in dates that do not tell it from the day.
+            Whether to read ambiguous dates such as 03/04/2024 with the month first.
 
         Raises
         ------

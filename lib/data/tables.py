@@ -146,7 +146,7 @@ def pandas_to_arrow(frame: pd.DataFrame) -> pa.Table:
         try:
             arrays[name] = pa.array(values, from_pandas=True)
             if isinstance(getattr(arrays[name].type, "value_type", None), pa.BaseExtensionType):
-                raise pa.ArrowTypeError("Parquet does not support categories that are intervals, as from pandas.cut")
+                raise pa.ArrowTypeError("Parquet does not support interval categories")
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
             texts = values.astype(object).map(str, na_action="ignore")
             arrays[name] = pa.array(texts, type=pa.string(), from_pandas=True)
@@ -319,17 +319,18 @@ def _convert_piecewise(only_reference: list[pa.Table], encoded: Collection[int],
     table = only_reference.pop()
     names = table.column_names
     dictionaries = {index: dictionary_values(table.column(index)) for index in encoded}
-    shared = plain.zero_copy_arrays(table)
-    columns: dict[int, Any] = dict(plain.allocate_arrays(table, exclude=shared, encoded=encoded))
+    zero_copy = plain.zero_copy_arrays(table)
+    columns: dict[int, Any] = dict(plain.allocate_arrays(table, exclude=zero_copy, encoded=encoded))
     batches = table.select(list(columns)).to_batches() if columns else []
-    other_indices = [index for index in range(len(names)) if index not in columns and index not in shared]
+    other_indices = [index for index in range(len(names)) if index not in columns and index not in zero_copy]
     table = table.select(other_indices)
     plain.move_batches(batches, columns)
-    columns |= shared
+    columns |= zero_copy
     for index, dictionary in dictionaries.items():
         categories = pd.Index(dictionary.to_pandas(types_mapper=types_mapper))
         columns[index] = pd.Categorical.from_codes(columns[index], categories, validate=False)
     while other_indices:
+        # As many columns as fit into _CONVERSION_BYTES at 8 bytes a value, but at least one for each core.
         count = max(cores.available(), _CONVERSION_BYTES // (8 * table.num_rows + 1))
         arrow_columns = table.columns[:count]
         table = table.select(range(len(arrow_columns), table.num_columns))

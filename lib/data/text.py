@@ -153,7 +153,7 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, 
 
 
 def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
-    """Replace codes and dates that pyarrow converted by their text."""
+    """Restore the original text of codes and dates that pyarrow converted to other types."""
     keys = table.column_names
     is_suspect = cores.map_threads(lambda key: _may_have_changed(table[key], files), keys)
     suspects = [key for key, suspect in zip(keys, is_suspect, strict=True) if suspect]

@@ -83,7 +83,7 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     parsed : pyarrow.Table
         The same rows with numbers parsed.
     header : list of str
-        Column names; the tables' columns are named by their positions in it.
+        Column names. Both tables name their columns by position in this list: "0", "1", ...
     line : int
         Line number of the last row in the file.
 
@@ -91,7 +91,7 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     -------
     parsed : pyarrow.Table
     note : str
-        Also given if the row is labelled as a total but sums up nothing, and was kept.
+        What was dropped; a warning if the row is labelled as a total but matches no sum and was kept; else empty.
     """
     if parsed.num_rows < _MIN_ROWS:
         return parsed, ""

@@ -40,7 +40,7 @@ def from_labels(function: str, **options: Any) -> Callable[[Any, Predictions], f
 
 
 def from_positive_class(function: str) -> Callable[[Any, Predictions], float]:
-    """Return a scorer that passes labels to a scikit-learn function: True for the positive class, else False."""
+    """Return a scorer that calls a scikit-learn function on booleans: whether a label is the positive class."""
 
     def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk

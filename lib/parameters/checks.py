@@ -50,7 +50,7 @@ def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
     Raises
     ------
     ParameterError
-        With every fault at once.
+        If any parameter is invalid. The message lists all faults.
     """
     faults = list(layers.faults)
     values, wrong = _check_all(layers.values, layers.sources, choices or {})
@@ -70,7 +70,7 @@ def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ParameterError
-        With every fault at once.
+        If any parameter is invalid. The message lists all faults.
     """
     values, faults = _check_all(given, {}, {})
     faults += _combination_faults(values)

@@ -46,7 +46,7 @@ def open_pipeline(use_case: str | Sequence[str], overrides: Mapping[str, Any] | 
     Raises
     ------
     ParameterError
-        With every fault at once.
+        If any parameter is invalid. The message lists all faults.
     """
     from lib.parameters import check, load
     from lib.paths import resolve

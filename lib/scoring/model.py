@@ -117,7 +117,8 @@ def _columns(description: dict, baseline: dict[str, dict]) -> tuple[Column, ...]
     unsupported = [f"{entry['name']} ({entry['type']})" for entry in inputs if entry["type"] not in KINDS]
     if unsupported:
         raise ModelError(
-            f"Requests cannot contain columns of these types: {', '.join(unsupported)}. Known: {', '.join(KINDS)}."
+            f"The model has columns of types that requests do not support: {', '.join(unsupported)}. Supported "
+            f"types: {', '.join(KINDS)}."
         )
     return tuple(Column.from_signature(entry, baseline.get(entry["name"], {})) for entry in inputs)
 
@@ -146,7 +147,7 @@ def _examples(folder: Path, description: dict, columns: tuple[Column, ...]) -> l
     table = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     rows = [dict(zip(table["columns"], values, strict=True)) for values in table.get("data") or []]
     rows = [{column.name: row.get(column.name) for column in columns} for row in rows]
-    # A column of mixed types can contain values that a request must not.
+    # A column of mixed types can contain values that are invalid in a request.
     return [row for row in rows if not any(list(column.invalid_values([row[column.name]])) for column in columns)]
 
 

@@ -71,15 +71,15 @@ class Records:
         table = dict(zip(self._names, map(list, values), strict=True))
         if any(next(column.invalid_values(table[column.name]), None) is not None for column in self._datetimes):
             return None
-        return table if self._has_no_duplicate_key(body, table, len(rows)) else None
+        return table if self._has_expected_quotes(body, table, len(rows)) else None
 
-    def _has_no_duplicate_key(self, body: bytes, table: dict[str, list], rows: int) -> bool:
-        """Return whether the body has exactly the quotes of its keys and values.
+    def _has_expected_quotes(self, body: bytes, table: dict[str, list], rows: int) -> bool:
+        """Return whether the body has two quotes for each key and string, which proves that no key is duplicated.
 
-        Without escapes, each key and each string has two quotes. A duplicate key, or a second list of rows, has more.
+        A duplicate key, or a second list of rows, would add quotes.
         """
         nulls = sum(table[name].count(None) for name in self._nullable_strings)
-        keys = 1 + rows * len(self._names)
+        keys = 1 + rows * len(self._names)  # 1: the key of the list of rows
         quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
         return bool(quotes == 2 * (keys + rows * self._strings - nulls))
 

@@ -153,7 +153,7 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise RequestError(400, "not_finite", f"{name} is not a number in JSON; send null for a missing value.")
+    raise RequestError(400, "not_finite", f"JSON has no number {name}; send null for a missing value.")
 
 
 def _only_entry(payload: Any) -> tuple[str, Any]:

@@ -82,7 +82,7 @@ class Scorer:
         return self.answer(self._read(body))
 
     def answer(self, table: dict[str, list]) -> dict[str, Any]:
-        """Return the answer for values that were checked, by column."""
+        """Return the answer for checked values, given as one list per column."""
         try:
             labels, probabilities = self.predict(table)
         except (ValueError, ArithmeticError) as error:

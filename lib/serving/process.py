@@ -96,7 +96,10 @@ def port_owner(port: int) -> str:
 
 @functools.cache
 def code_digest() -> str:
-    """Return the SHA-256 of this package's code at the first call, which tells whether a router runs today's code."""
+    """Return the SHA-256 of this package's code, computed once per process.
+
+    A router with another digest runs older or newer code.
+    """
     total = hashlib.sha256()
     folder = Path(__file__).parent
     for path in sorted(path for path in folder.rglob("*") if path.suffix in _CODE_SUFFIXES):

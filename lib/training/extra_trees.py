@@ -33,7 +33,7 @@ def train(
     min_samples_leaf: int = 3,
     max_megabytes: int = 40,
 ) -> Pipeline:
-    """Fit extremely randomized trees: a forest with random split thresholds, which smooths noisy tables.
+    """Fit extremely randomized trees: a forest with random split thresholds, which overfits noisy tables less.
 
     Parameters
     ----------

@@ -153,12 +153,9 @@ class TestGetPipeline:
         assert len(caught.value.faults) == 2
 
     def test_missing_option_is_named_with_its_type(self, tmp_path):
-        options = {"weather_data": "data/weather.csv.gz"}
+        values = {**parameters_without_pipeline(tmp_path), "options": {"weather_data": "data/weather.csv.gz"}}
         with pytest.raises(ParameterError, match=r"options: .*flights.* needs late_after_minutes \(int\)"):
-            get_pipeline(
-                "flights",
-                **{**parameters_without_pipeline(tmp_path), "options": {"weather_data": "data/weather.csv.gz"}},
-            )
+            get_pipeline("flights", **values)
 
     def test_run_name_is_optional(self, workspace):
         values = {name: value for name, value in parameters_for(workspace).items() if name != "run_name"}
@@ -222,7 +219,7 @@ class TestOneHookAtATime:
         train = pipeline.backend.read_table(result.train_data)
         assert len(train) == 200
         assert list(train.columns) == list(default_outputs[0].columns)
-        assert result.sizes.loc["train", "what"] == "by the pipeline's split_data"
+        assert result.sizes.loc["train", "details"] == "by the pipeline's split_data"
         assert pipeline.backend.read_json(result.baseline)["split"] is None  # the rule was not applied
         assert default_outputs[2]["split"] is not None
 

@@ -175,7 +175,7 @@ class _WorkspaceChecks:
         )
 
     def _storage_account(self) -> tuple[str, str, str]:
-        """Return the resource group, type and name of the storage account: the configured or the workspace's own."""
+        """Return resource group, type and name of the configured storage account, by default the workspace's own."""
         resource_id = self._connection.workspace.get_details()["storageAccount"].split("/")
         group = self._connection.names["resource_group"]
         if "resourceGroups" in resource_id:

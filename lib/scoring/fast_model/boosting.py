@@ -29,7 +29,7 @@ class Boosting:
 
     def __init__(self, trees: Trees, link: str, classes: np.ndarray | None):
         if link not in INVERSE_LINKS:
-            raise NoFastModel(f"its link function is {link}; known are {', '.join(INVERSE_LINKS)}")
+            raise NoFastModel(f"its link function {link} is not supported (supported: {', '.join(INVERSE_LINKS)})")
         self.trees, self.link, self.classes = trees, link, classes
         self._inverse_link = INVERSE_LINKS[link]
 

@@ -94,7 +94,7 @@ def start_version(router: ControlClient, request: Mapping[str, Any], log: Path) 
     Raises
     ------
     EndpointError
-        With what its process wrote into the log.
+        If the version does not start. The message includes the end of its log.
     """
     log_start = log.stat().st_size if log.exists() else 0
     try:

@@ -127,7 +127,7 @@ class Service:
         return self._reply(request, error.status, error.content())
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """Answer requests on which the endpoint itself failed; the log has the traceback."""
+        """Answer a request that failed by an error in the endpoint; the log has the traceback."""
         problem = _internal_error()
         return self._reply(request, problem.status, problem.content())
 

@@ -59,7 +59,7 @@ class Loader:
             self._server = await asyncio.to_thread(self._start)
             ready = await asyncio.to_thread(self._server.wait_until_ready)
             if ready is None:
-                raise LoadError("its process ended while it started")
+                raise LoadError("its process ended during startup")
             model_process.check_protocol(ready.facts)
         except ModelError as error:
             raise LoadError(str(error)) from None

@@ -223,14 +223,14 @@ class Traffic:
 
         async def ask() -> None:
             try:
-                answer = await _ask(new, body)
+                timed = await _ask(new, body)
             finally:
                 self._running_mirrors -= 1
             self.watch.mirrored += 1
-            self.watch.agreed += _predictions(answer.answer.content) == _predictions(stable_answer.content)
+            self.watch.agreed += _predictions(timed.answer.content) == _predictions(stable_answer.content)
             # If the stable version failed as well, the request is to blame.
             if not stable_answer.model_failed:
-                self._watch_answer(new, answer)
+                self._watch_answer(new, timed)
 
         self._start_task(ask())
 
@@ -245,7 +245,7 @@ class Traffic:
 
 
 def describe_pool(pool: Pool) -> dict[str, Any]:
-    """Return what is needed to start a version again."""
+    """Return what is needed to start the version of a pool again."""
     return {
         "deployment": pool.folder.name,
         "model_name": pool.name,

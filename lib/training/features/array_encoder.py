@@ -76,16 +76,17 @@ class _CategoryLookup(dict[object, int]):
     Parameters
     ----------
     column : CategoryColumn
-    table : numpy.ndarray of shape (features, categories + 2), optional
-        Default: a single feature, the category's index.
+    feature_table : numpy.ndarray of shape (features, categories + 2), optional
+        The features of each category, of an unseen one and of a missing value. Default: one feature, the
+        category's index.
     """
 
-    def __init__(self, column: CategoryColumn, table: np.ndarray | None = None):
+    def __init__(self, column: CategoryColumn, feature_table: np.ndarray | None = None):
         self._unseen, self._missing = len(column.categories), len(column.categories) + 1
         super().__init__(
             {name: self._missing if np.isnan(index) else int(index) for name, index in column.index_by_name.items()}
         )
-        self._table = _all_indices(column)[None, :] if table is None else table
+        self._feature_table = _all_indices(column)[None, :] if feature_table is None else feature_table
 
     def __missing__(self, value: object) -> int:
         """Return the position of a value that is not itself the name of a category."""
@@ -100,7 +101,7 @@ class _CategoryLookup(dict[object, int]):
 
             values = pd.Series(values).astype(object).to_numpy()
         positions = np.fromiter(map(self.__getitem__, values.tolist()), np.intp, len(values))
-        return self._table[:, positions]
+        return self._feature_table[:, positions]
 
 
 def _all_indices(column: CategoryColumn) -> np.ndarray:
@@ -109,9 +110,9 @@ def _all_indices(column: CategoryColumn) -> np.ndarray:
 
 
 def _encode_codes(encoder: TableEncoder) -> dict[str, np.ndarray]:
-    """Return the features of all categories of each code, of shape (features, categories + 2).
+    """Return a lookup table of target-encoded features for each column of codes.
 
-    They are target-encoded once, here, and looked up in every request.
+    A table has the shape (features, categories + 2); the last two columns are for unseen categories and missing values.
     """
     columns = encoder.columns_.items()
     codes = {name: column for name, column in columns if isinstance(column, CategoryColumn) and column.kind == "code"}
