@@ -155,7 +155,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     partitions = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
     folder = f"{parameters.name}/{_hash_inputs(partitions, parameters)}"
     plan = _Plan(type(hooks), dict(parameters), folder)
-    with _cluster.connected(parameters) as client:
+    with _cluster.connect_client(parameters) as client:
         first_rows = client.submit(_prepare_first_rows, plan, partitions[0], retries=_RETRIES).result()
         rule = _make_rule(first_rows, parameters)
         plan = replace(plan, rule=rule.to_dict(), sample_rows=math.ceil(_SAMPLE_ROWS / len(partitions)))

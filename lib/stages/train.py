@@ -346,7 +346,7 @@ def _train_on_parts(
 
     paths = [str(path) for path in sources.list_files(parameters.train_data)]
     train_on_parts = sys.modules[function.__module__].train_on_parts
-    with _cluster.connected(parameters) as client:
+    with _cluster.connect_client(parameters) as client:
         return train_on_parts(X, y, request, client, paths, **hyperparameters)
 
 

@@ -48,12 +48,17 @@ def read_test_rows(pipeline):
     return pipeline.backend.read_table(newest_output(pipeline, "test_data"))
 
 
+def newest_candidates(pipeline):
+    """Return the run ids of the newest candidates, sorted by training function."""
+    parameters = pipeline.parameters
+    return pipeline.backend.tracking.newest_candidates(
+        NAME, newest_output(pipeline, "train_data"), parameters.target_column, parameters.task
+    )
+
+
 def rival_runs(pipeline):
     """Return the rivals' run ids by the column that each model uses."""
-    newest_runs = pipeline.backend.tracking.newest_candidates(
-        NAME, newest_output(pipeline, "train_data"), pipeline.parameters.target_column, pipeline.parameters.task
-    )
-    return dict(zip(RIVALS.values(), newest_runs, strict=True))
+    return dict(zip(RIVALS.values(), newest_candidates(pipeline), strict=True))
 
 
 class TestBestOfSeveral:
@@ -328,7 +333,7 @@ class TestNothingMoves:
 
     def test_candidate_with_changed_files_is_rejected(self, trained):
         pipeline = pipeline_in(trained)
-        (run_id,) = pipeline._newest("candidates")
+        (run_id,) = newest_candidates(pipeline)
         source, sha256 = pipeline.backend.tracking.model_source(pipeline.backend.tracking.candidate_run(run_id))
         (pipeline.backend.tracking.model_folder(source, sha256) / "MLmodel").write_text("")
         with pytest.raises(DataError, match="SHA-256 differs"):
@@ -344,7 +349,7 @@ class TestNothingMoves:
 
     def test_candidate_for_other_test_rows_is_rejected(self, trained):
         pipeline = pipeline_in(trained)
-        candidates = pipeline._newest("candidates")
+        candidates = newest_candidates(pipeline)
         preprocess(pipeline_in(trained, drop_columns=["price", "size"]))
         with pytest.raises(DataError, match="used test_data .*Train this candidate again"):
             pipeline_in(trained, candidates=candidates).evaluate()

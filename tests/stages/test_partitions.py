@@ -42,7 +42,7 @@ def two_workers(**options):
     try:
         yield cluster
     finally:
-        _cluster.close(cluster)
+        _cluster.close_cluster(cluster)
 
 
 def write_large_table(file):
@@ -130,7 +130,7 @@ def test_both_engines_agree_on_split_and_contract(tmp_path):
 def test_unreachable_scheduler_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(_cluster, "_CONNECT_SECONDS", 1)
     with pytest.raises(ParameterError, match="scheduler_address: no Dask scheduler answers at tcp://127.0.0.1:9"):
-        with _cluster.connected(Parameters({"scheduler_address": "tcp://127.0.0.1:9"})):
+        with _cluster.connect_client(Parameters({"scheduler_address": "tcp://127.0.0.1:9"})):
             pass
 
 
