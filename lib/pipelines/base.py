@@ -277,7 +277,7 @@ class BasePipeline:
         """Return the inputs, each empty one replaced by the newest output that an earlier stage published."""
         filled: dict[str, Any] = {}
         for name, given in inputs.items():
-            value = given or self.parameters.get(name) or self._newest(name)
+            value = given or self.parameters.get(name) or self._newest_output(name)
             if not value and name not in optional:
                 raise DataError(
                     f"{name} is empty, and no earlier notebook of {self.parameters.name} has published it in this "
@@ -286,7 +286,8 @@ class BasePipeline:
             filled[name] = value or ""
         return filled
 
-    def _newest(self, name: str) -> Any:
+    def _newest_output(self, name: str) -> Any:
+        """Return the newest value that an earlier notebook published under this name."""
         tracking, experiment, parameters = self.backend.tracking, self.parameters.name, self.parameters
         if name == "candidates":
             trained_on = tracking.newest_output(experiment, "preprocess", "train_data") or ""
