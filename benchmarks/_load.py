@@ -1,6 +1,7 @@
-"""Load for an HTTP server: as many clients as asked for, each with a request under way at all times.
+"""Load on an HTTP server: a number of clients, each with one request in flight at any time.
 
-Run as a program it prints what it saw as JSON; a process of its own, so that it shares no lock with what it measures.
+The load runs in its own process, so that it does not share a lock with the server. Run as a program, this module prints
+a `LoadResult` as JSON.
 """
 
 from __future__ import annotations
@@ -13,15 +14,31 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 ROOT = Path(__file__).resolve().parents[1]
+_CONTENT_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_CONNECTION_CLOSE = re.compile(rb"connection: *close", re.IGNORECASE)
+_HEAD_END = b"\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True)
-class Load:
-    """What a load saw: requests per second, milliseconds of its answers, and answers that were not 200."""
+class LoadResult:
+    """The measurements of a load.
+
+    Attributes
+    ----------
+    per_second : float
+        Answers per second.
+    median, p99 : float
+        Percentiles of the latency in milliseconds.
+    failed : int
+        Number of answers with another status than 200, and of requests without an answer.
+    """
 
     per_second: float
     median: float
@@ -30,100 +47,149 @@ class Load:
 
 
 class Client(asyncio.Protocol):
-    """Sends a request, waits for its answer, sends it again; over a new connection where the server closes each."""
+    """A client that sends the same request again after each answer.
 
-    length = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-    closes = re.compile(rb"connection: *close", re.IGNORECASE)
+    It keeps its connection, and opens another one if the server closes it.
 
-    def __init__(self, host: str, port: int, request: bytes, ends: float):
-        self.place, self.request, self.ends = (host, port), request, ends
-        self.is_waiting = False
-        self.done = asyncio.get_running_loop().create_future()
+    Parameters
+    ----------
+    host : str
+    port : int
+    request : bytes
+        Head and body of the request.
+    end : float
+        Value of ``time.perf_counter()`` after which no request is sent.
+
+    Attributes
+    ----------
+    done : Future
+        Resolved after the last answer.
+    milliseconds : list of float
+        Latency of each answer.
+    failed : int
+        Number of answers with another status than 200, and of requests without an answer.
+    """
+
+    def __init__(self, host: str, port: int, request: bytes, end: float):
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.milliseconds: list[float] = []
         self.failed = 0
-        self.buffer = b""
+        self._address, self._request, self._end = (host, port), request, end
+        self._is_waiting = False
+        self._buffer = b""
 
-    def connection_made(self, transport):
-        self.transport = transport
-        self.send()
+    async def connect(self) -> None:
+        """Open a connection, and send the first request over it."""
+        await asyncio.get_running_loop().create_connection(lambda: self, *self._address)
 
-    async def connect(self):
-        await asyncio.get_running_loop().create_connection(lambda: self, *self.place)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send a request; asyncio calls this."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._send()
 
-    def send(self):
-        self.began, self.is_waiting = time.perf_counter(), True
-        self.transport.write(self.request)
-
-    def data_received(self, data):
-        self.buffer += data
-        head = self.buffer.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        found = self.length.search(self.buffer, 0, head)
-        if found is None:  # sent in chunks; the last is empty
-            if not self.buffer.endswith(b"0\r\n\r\n"):
-                return
-        elif len(self.buffer) < head + 4 + int(found[1]):
+    def data_received(self, data: bytes) -> None:
+        """Record an answer once it is complete, and send the next request; asyncio calls this."""
+        self._buffer += data
+        head_end = self._buffer.find(_HEAD_END)
+        if head_end < 0 or not self._is_complete(head_end):
             return
         now = time.perf_counter()
-        self.milliseconds.append(1000 * (now - self.began))
-        self.failed += self.buffer[9:12] != b"200"
-        is_last = self.closes.search(self.buffer, 0, head)
-        self.buffer, self.is_waiting = b"", False
-        if is_last or now > self.ends:
-            self.transport.close()
+        self.milliseconds.append(1000 * (now - self._started))
+        self.failed += self._buffer[9:12] != b"200"
+        closes = _CONNECTION_CLOSE.search(self._buffer, 0, head_end)
+        self._buffer, self._is_waiting = b"", False
+        if closes or now > self._end:
+            self._transport.close()
         else:
-            self.send()
+            self._send()
 
-    def connection_lost(self, exc):
-        self.failed += self.is_waiting
-        self.buffer, self.is_waiting = b"", False
-        if time.perf_counter() > self.ends:
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Connect again, unless the time is over; asyncio calls this."""
+        self.failed += self._is_waiting
+        self._buffer, self._is_waiting = b"", False
+        if time.perf_counter() > self._end:
             self.done.set_result(None)
         else:
-            self.again = asyncio.ensure_future(self.connect())
+            self._reconnecting = asyncio.ensure_future(self.connect())  # asyncio itself keeps only a weak reference
+
+    def _send(self) -> None:
+        self._started, self._is_waiting = time.perf_counter(), True
+        self._transport.write(self._request)
+
+    def _is_complete(self, head_end: int) -> bool:
+        """Return whether the buffer contains a whole answer."""
+        length = _CONTENT_LENGTH.search(self._buffer, 0, head_end)
+        if length is None:  # the body is sent in chunks
+            return self._buffer.endswith(_LAST_CHUNK)
+        return len(self._buffer) >= head_end + len(_HEAD_END) + int(length[1])
 
 
-async def _run(host: str, port: int, request: bytes, clients: int, seconds: float) -> dict:
-    began = time.perf_counter()
-    made = [Client(host, port, request, began + seconds) for _ in range(clients)]
-    await asyncio.gather(*(client.connect() for client in made))
-    await asyncio.gather(*(client.done for client in made))
-    took = time.perf_counter() - began
-    times = sorted(one for client in made for one in client.milliseconds)
-    return {
-        "per_second": len(times) / took,
-        "median": times[len(times) // 2],
-        "p99": times[int(0.99 * len(times))],
-        "failed": sum(client.failed for client in made),
-    }
+def measure_load(url: str, body: bytes, headers: Mapping[str, str], clients: int, seconds: float) -> LoadResult:
+    """Put load on a server from a separate process.
 
+    Parameters
+    ----------
+    url : str
+    body : bytes
+        JSON body of each POST request.
+    headers : mapping of str to str
+        Headers besides ``Host``, ``Content-Type`` and ``Content-Length``.
+    clients : int
+        Number of concurrent clients.
+    seconds : float
 
-def load(url: str, body: bytes, headers: dict[str, str], clients: int, seconds: float) -> Load:
-    """Put load on a server, from a process of its own."""
+    Returns
+    -------
+    LoadResult
+    """
     command = [sys.executable, "-m", "benchmarks._load", url, str(clients), str(seconds), json.dumps(headers)]
-    ran = subprocess.run(command, input=body, capture_output=True, check=False, cwd=ROOT)
-    if ran.returncode:
-        raise SystemExit(f"The load ended: {ran.stderr.decode()[-2000:]}")
-    return Load(**json.loads(ran.stdout))
+    process = subprocess.run(command, input=body, capture_output=True, check=False, cwd=ROOT)
+    if process.returncode:
+        raise SystemExit(f"The load process failed: {process.stderr.decode()[-2000:]}")
+    return LoadResult(**json.loads(process.stdout))
 
 
 def main() -> None:
-    """Put load on a server and print what was seen."""
+    """Put load on a server, with the body from standard input, and print the result."""
     import uvloop
 
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description="Put load on an HTTP server; the body is read from standard input.")
     parser.add_argument("url")
     parser.add_argument("clients", type=int)
     parser.add_argument("seconds", type=float)
-    parser.add_argument("headers", type=json.loads)
-    given = parser.parse_args()
-    body = sys.stdin.buffer.read()
-    parts = urllib.parse.urlsplit(given.url)
-    lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json"]
-    lines += [f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in given.headers.items())]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-    print(json.dumps(uvloop.run(_run(parts.hostname, parts.port, request, given.clients, given.seconds))))
+    parser.add_argument("headers", type=json.loads, help="as a JSON object")
+    arguments = parser.parse_args()
+    url = urllib.parse.urlsplit(arguments.url)
+    request = _build_request(url, arguments.headers, sys.stdin.buffer.read())
+    result = uvloop.run(_run_clients(str(url.hostname), url.port or 80, request, arguments.clients, arguments.seconds))
+    print(json.dumps(asdict(result)))
+
+
+def _build_request(url: urllib.parse.SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = [
+        f"POST {url.path} HTTP/1.1",
+        f"Host: {url.netloc}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join(lines).encode() + _HEAD_END + body
+
+
+async def _run_clients(host: str, port: int, request: bytes, number: int, seconds: float) -> LoadResult:
+    """Run concurrent clients, and summarize their answers."""
+    started = time.perf_counter()
+    clients = [Client(host, port, request, started + seconds) for _ in range(number)]
+    await asyncio.gather(*(client.connect() for client in clients))
+    await asyncio.gather(*(client.done for client in clients))
+    elapsed = time.perf_counter() - started
+    latencies = sorted(milliseconds for client in clients for milliseconds in client.milliseconds)
+    return LoadResult(
+        per_second=len(latencies) / elapsed,
+        median=latencies[len(latencies) // 2],
+        p99=latencies[int(0.99 * len(latencies))],
+        failed=sum(client.failed for client in clients),
+    )
 
 
 if __name__ == "__main__":

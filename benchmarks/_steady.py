@@ -1,4 +1,4 @@
-"""Steady load on an endpoint, counted by phase and outcome: does a client notice what is done behind the URL?"""
+"""Steady load on an endpoint, counted by phase and outcome, to find operations that make requests fail."""
 
 from __future__ import annotations
 
@@ -11,42 +11,48 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 
+_MIN_ANSWERS_PER_PHASE = 20
+_VERSION_PREFIX = "version "
 
-class Steady:
-    """Clients that ask without pause, most of them over a connection that they keep.
+
+class SteadyLoad:
+    """Clients that send requests without a pause.
+
+    All clients but one keep their connection. The last one opens a new connection for each request.
 
     Parameters
     ----------
     url : str
-        To POST to.
     body : bytes
-        What they send.
-    key : callable
-        The key of a name as it is at the moment.
-    clients : int
-        How many; the last opens a new connection for each request.
+        JSON body of each POST request.
+    get_key : callable
+        Returns the current key with a name, ``primary`` or ``secondary``.
+    clients : int, default 4
 
     Attributes
     ----------
     key_name : str
-        Which of the two keys they use.
+        Name of the key that the clients use.
     counts : dict of str to Counter
-        By phase: the version that answered, or what went wrong, and how often.
+        The outcomes of each phase: the version that answered, e.g. ``version 1``, or the failure.
     """
 
-    def __init__(self, url: str, body: bytes, key: Callable[[str], str], clients: int = 4):
-        self._parts, self._body, self._key = urllib.parse.urlsplit(url), body, key
+    def __init__(self, url: str, body: bytes, get_key: Callable[[str], str], clients: int = 4):
+        self._url, self._body, self._get_key = urllib.parse.urlsplit(url), body, get_key
         self._clients = clients
         self._phase = "before"
         self._stop = threading.Event()
         self._changed = threading.Condition()
-        self.counts: dict[str, collections.Counter] = {}
+        self.counts: dict[str, collections.Counter[str]] = {}
         self.key_name = "primary"
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Steady]:
-        """Ask while the block runs."""
-        threads = [threading.Thread(target=self._ask, args=[at < self._clients - 1]) for at in range(self._clients)]
+    def running(self) -> Iterator[SteadyLoad]:
+        """Send requests while the block runs."""
+        threads = [
+            threading.Thread(target=self._run_client, args=[number < self._clients - 1])
+            for number in range(self._clients)
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -57,53 +63,70 @@ class Steady:
                 thread.join()
 
     @contextlib.contextmanager
-    def phase(self, name: str) -> Iterator[collections.Counter]:
-        """Count under this name while the block runs, and until some answers more have come."""
+    def phase(self, name: str) -> Iterator[collections.Counter[str]]:
+        """Count outcomes under a name while the block runs, and then for 20 more answers."""
         with self._changed:
             self._phase = name
             counts = self.counts.setdefault(name, collections.Counter())
         yield counts
-        self.wait_for(lambda: True, more=20)
+        self.wait_for_answers(_MIN_ANSWERS_PER_PHASE)
 
-    def wait_for(self, true: Callable[[], bool], more: int = 0, seconds: float = 300) -> None:
-        """Wait until something is true and some answers more have come."""
-        deadline = time.monotonic() + seconds
+    def wait_for_answers(self, number: int) -> None:
+        """Wait for a number of further answers."""
         with self._changed:
-            most = self._total() + more
-            while not (true() and self._total() >= most):
+            target = self._total() + number
+        self.wait_until(lambda: self._total() >= target)
+
+    def wait_until(self, condition: Callable[[], bool], timeout_seconds: float = 300) -> None:
+        """Wait until a condition on `counts` holds.
+
+        Raises
+        ------
+        TimeoutError
+            If no answer arrives before the timeout.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        with self._changed:
+            while not condition():
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError(f"in the phase {self._phase}: {self.counts}")
+                    raise TimeoutError(
+                        f"phase {self._phase}: still waiting after {timeout_seconds:g} s; outcomes: {self.counts}"
+                    )
 
     @property
     def failed(self) -> dict[str, int]:
-        """What was no answer of a version, in all phases."""
+        """The number of each failure, in all phases together."""
         total = sum(self.counts.values(), collections.Counter())
-        return {outcome: count for outcome, count in total.items() if not outcome.startswith("version ")}
+        return {outcome: count for outcome, count in total.items() if not outcome.startswith(_VERSION_PREFIX)}
 
     def _total(self) -> int:
-        return sum(sum(one.values()) for one in self.counts.values())
+        return sum(counts.total() for counts in self.counts.values())
 
-    def _ask(self, keep: bool) -> None:
+    def _run_client(self, keeps_connection: bool) -> None:
+        """Send requests until the load stops. A connection is not reused after an error."""
         connection = None
         while not self._stop.is_set():
             phase = self._phase
-            connection = connection or http.client.HTTPConnection(self._parts.hostname, self._parts.port, timeout=60)
+            connection = connection or http.client.HTTPConnection(str(self._url.hostname), self._url.port, timeout=60)
             try:
-                # Read last: from now on this request holds a key that was valid when it was sent.
-                headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key(self.key_name)}"}
-                connection.request("POST", self._parts.path, self._body, headers)
-                answer = connection.getresponse()
-                content = json.loads(answer.read())
-                outcome = (
-                    f"version {content['model']['version']}" if answer.status == 200 else f"status {answer.status}"
-                )
+                outcome, failed = self._send(connection), False
             except Exception as error:
-                outcome, keep_this = repr(error), False
-            else:
-                keep_this = keep
-            if not keep_this and connection is not None:
+                outcome, failed = repr(error), True
+            if failed or not keeps_connection:
                 connection.close()
                 connection = None
             with self._changed:
                 self.counts.setdefault(phase, collections.Counter())[outcome] += 1
                 self._changed.notify_all()
+
+    def _send(self, connection: http.client.HTTPConnection) -> str:
+        """Send a request, and return its outcome."""
+        # Read the key just before sending it: a request fails only if its key was valid when it was sent.
+        key = self._get_key(self.key_name)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+        connection.request("POST", self._url.path, self._body, headers)
+        response = connection.getresponse()
+        content = json.loads(response.read())
+        if response.status != 200:
+            return f"status {response.status}"
+        return f"{_VERSION_PREFIX}{content['model']['version']}"

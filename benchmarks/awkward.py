@@ -51,7 +51,7 @@ def run_table(file, target, task, workspace):
     model = training.get("gradient_boosting")(train.drop(columns=target), train[target], request)
     metric = metrics.get("roc_auc_ovr_macro" if task == "multiclass" else METRICS[task], task)
     predictions = metrics.predict(model, test.drop(columns=target), task)
-    notes = "; ".join(result.sizes.loc[["read", "prepared", "test"], "what"]).replace(f"{file}. ", "")
+    notes = "; ".join(result.sizes.loc[["read", "prepared", "test"], "details"]).replace(f"{file}. ", "")
     return (
         f"{len(train) + len(test)} x {train.shape[1]}: {notes}",
         f"{metric.name} {metric.score(test[target], predictions):.3f}",

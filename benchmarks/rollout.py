@@ -1,72 +1,89 @@
-"""Steady load through all that is done behind an endpoint's URL: how many requests with a valid key failed?"""
+"""Failed requests during all operations on an endpoint: rollouts, killed workers and renewed keys."""
 
 from __future__ import annotations
 
 import collections
+import functools
 import json
 import os
 import signal
 import tempfile
 from pathlib import Path
 
-from benchmarks._steady import Steady
-from benchmarks.serving import rows_of, train
+from benchmarks._steady import SteadyLoad
+from benchmarks.serving import example_rows, train_model
 from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout
 
+_KILLED_WORKERS = 3
+_OTHER_KEY = {"primary": "secondary", "secondary": "primary"}
 
-def through_everything(endpoint: LocalEndpoint, model: Path, steady: Steady) -> None:
-    """Roll a version out, back and out again, kill workers, change both keys, redeploy; count by phase."""
-    new = {"model_folder": model, "version": "2", "request_log": RequestLogSettings()}
-    with steady.running():
-        with steady.phase("one version"):
-            steady.wait_for(lambda: True, more=100)
-        with steady.phase("deploying, mirrored at 100 %"):
-            endpoint.deploy(**new, rollout=Rollout(percent=0, mirror=100))
-        with steady.phase("30 % to the new") as counts:
+
+def run_all_phases(endpoint: LocalEndpoint, model: Path, load: SteadyLoad) -> None:
+    """Operate an endpoint under load; each operation is a phase of the load.
+
+    Parameters
+    ----------
+    endpoint : LocalEndpoint
+        An endpoint that serves version 1 of a model.
+    model : Path
+        The model folder to deploy as version 2.
+    load : SteadyLoad
+        Load on the endpoint; it is started and stopped here.
+    """
+    deploy = functools.partial(endpoint.deploy, model, "2", request_log=RequestLogSettings())
+    with load.running():
+        with load.phase("one version"):
+            load.wait_for_answers(100)
+        with load.phase("deploy version 2, mirror 100 %"):
+            deploy(rollout=Rollout(percent=0, mirror=100))
+        with load.phase("30 % to version 2") as counts:
             endpoint.shift(30)
-            steady.wait_for(lambda: counts["version 2"] >= 20)
-        with steady.phase("all to the new") as counts:
+            load.wait_until(lambda: counts["version 2"] >= 20)
+        with load.phase("100 % to version 2") as counts:
             endpoint.shift(100)
-            steady.wait_for(lambda: counts["version 2"] >= 50)
-        with steady.phase("rolled back") as counts:
+            load.wait_until(lambda: counts["version 2"] >= 50)
+        with load.phase("roll back") as counts:
             endpoint.roll_back()
-            steady.wait_for(lambda: counts["version 1"] >= 50)
-        with steady.phase("deployed again"):
-            endpoint.deploy(**new)
-        with steady.phase("a worker killed, three times"):
-            for _ in range(3):
+            load.wait_until(lambda: counts["version 1"] >= 50)
+        with load.phase("deploy version 2 again"):
+            deploy()
+        with load.phase(f"kill {_KILLED_WORKERS} workers"):
+            for _ in range(_KILLED_WORKERS):
                 os.kill(min(endpoint.status().workers), signal.SIGKILL)
-                steady.wait_for(lambda: True, more=100)
-        for name in ("primary", "secondary"):
-            with steady.phase(f"the {name} key renewed"):
-                other = {"primary": "secondary", "secondary": "primary"}[name]
-                steady.key_name = other  # clients move to the other key first
-                steady.wait_for(lambda: True, more=20)
+                load.wait_for_answers(100)
+        for name, other_name in _OTHER_KEY.items():
+            with load.phase(f"renew the {name} key"):
+                load.key_name = other_name  # clients change to the other key before theirs is renewed
+                load.wait_for_answers(20)
                 endpoint.renew_key(name)
 
 
 def main() -> None:
-    """Go through everything and print the counts."""
+    """Run all phases on the model of the flights example, and print the number of requests by outcome."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
-        model = train(folder)
+        model = train_model(folder)
         endpoint = LocalEndpoint(folder / "endpoint", "flights")
         try:
             status = endpoint.deploy(model, "1", request_log=RequestLogSettings())
-            body = json.dumps({"data": rows_of(model, 1)}).encode()
-            steady = Steady(status.url, body, lambda name: endpoint.keys()[name])
-            through_everything(endpoint, model, steady)
+            body = json.dumps({"data": example_rows(model, 1)}).encode()
+            load = SteadyLoad(status.url, body, lambda name: endpoint.keys()[name])
+            run_all_phases(endpoint, model, load)
         finally:
             endpoint.stop()
+    _print_counts(load)
+
+
+def _print_counts(load: SteadyLoad) -> None:
     print("| phase | version 1 | version 2 | failed |")
     print("| --- | --- | --- | --- |")
-    total = sum(steady.counts.values(), collections.Counter())
-    for phase, counts in [*steady.counts.items(), ("in all", total)]:
+    total = sum(load.counts.values(), collections.Counter())
+    for phase, counts in [*load.counts.items(), ("total", total)]:
         if counts:
-            failed = sum(counts.values()) - counts["version 1"] - counts["version 2"]
+            failed = counts.total() - counts["version 1"] - counts["version 2"]
             print(f"| {phase} | {counts['version 1']} | {counts['version 2']} | {failed} |")
-    for outcome, count in steady.failed.items():
+    for outcome, count in load.failed.items():
         print(f"{count} x {outcome}")
 
 

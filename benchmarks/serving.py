@@ -1,8 +1,8 @@
-"""The endpoint against `mlflow models serve` and azmlinfsrv, on the flights example's gradient boosting.
+"""The local endpoint compared with `mlflow models serve` and azmlinfsrv.
 
-All three serve the same model folder on this machine and are asked in turn, round by round, by the same clients; a
-figure is the median of the rounds. azmlinfsrv runs the plain score.py that most people write: a DataFrame from the
-JSON, the model's predict, a list.
+All three serve the flights example's gradient boosting model on this machine. The same clients measure them in turn,
+several rounds long; each number is the median of the rounds. azmlinfsrv runs a typical score.py: it builds a DataFrame
+from the JSON, calls the model's predict, and returns a list.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from benchmarks._load import ROOT, Load, load
+from benchmarks._load import ROOT, LoadResult, measure_load
 from lib.scoring.model import read
 from lib.serving.deploying.endpoint import LocalEndpoint
 
 ROUNDS = 3
 SECONDS = 3.0
-CASES = [(1, 1), (16, 1), (1, 100), (16, 100)]  # clients, rows
-PLAIN_SCORE = """
+CASES = [(1, 1), (16, 1), (1, 100), (16, 100)]  # numbers of clients, and of rows per request
+START_TIMEOUT_SECONDS = 120
+OWN = "Millrace"
+SCORE_SCRIPT = """
 import json
 import os
 
@@ -47,160 +50,199 @@ def run(raw):
     rows["scheduled_departure"] = pd.to_datetime(rows["scheduled_departure"])
     return model.predict(rows).tolist()
 """
-DEPLOY = """
+DEPLOY_SCRIPT = """
 import sys
 
 from lib.serving.deploying.endpoint import RequestLogSettings, LocalEndpoint
 
 LocalEndpoint(sys.argv[1], "flights").deploy(sys.argv[2], "1", request_log=RequestLogSettings())
 """
-Served = tuple[str, Callable[[int], bytes], dict[str, str]]
+PREDICT_SCRIPT = """
+import statistics
+import sys
+import time
+
+from lib.scoring.model import load
+from lib.scoring.sklearn_model import frame, use_one_thread
+
+model = load(sys.argv[1])
+use_one_thread(model.estimator)
+row = frame({name: [value] for name, value in model.example.items()}, model.columns)
+times = []
+for _ in range(500):
+    started = time.perf_counter()
+    model.estimator.predict(row)
+    times.append(time.perf_counter() - started)
+print(1000 * statistics.median(times))
+"""
 
 
-def train(folder: Path) -> Path:
-    """Folder of the flights example's gradient boosting, trained by the chain."""
+class Server(NamedTuple):
+    """A running server.
+
+    Attributes
+    ----------
+    url : str
+    body : callable
+        Returns the body of a request with a number of rows.
+    headers : mapping of str to str
+        Headers of a request besides ``Content-Type``.
+    """
+
+    url: str
+    body: Callable[[int], bytes]
+    headers: Mapping[str, str]
+
+    def ask(self, body: bytes) -> None:
+        """Send a request, and discard the answer; raise an OSError if it fails."""
+        headers = {"Content-Type": "application/json", **self.headers}
+        with urllib.request.urlopen(urllib.request.Request(self.url, body, headers), timeout=60):
+            pass
+
+
+# Starts a server for a model folder, with a folder for its files, and stops it at the end of the block.
+StartServer = Callable[[Path, Path], contextlib.AbstractContextManager[Server]]
+# The results of all rounds, by server, number of clients and number of rows.
+Results = dict[tuple[str, int, int], list[LoadResult]]
+
+
+def train_model(folder: Path) -> Path:
+    """Train the gradient boosting of the flights example, and return its model folder."""
     command = [sys.executable, "run_all.py", "--to", "train", "-p", "training_functions=[gradient_boosting]"]
     command += ["-p", f"workspace={folder / 'workspace'}", "-p", f"runs_folder={folder / 'runs'}"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    (found,) = (folder / "workspace" / "artifacts").rglob("MLmodel")
-    return found.parent
+    (description,) = (folder / "workspace" / "artifacts").rglob("MLmodel")
+    return description.parent
 
 
-def rows_of(model: Path, count: int) -> list[dict]:
-    """Rows of the model's example, again and again."""
+def example_rows(model: Path, count: int) -> list[dict[str, Any]]:
+    """Return the rows of a model's example, repeated up to a count."""
     examples = read(model).examples
-    return [examples[at % len(examples)] for at in range(count)]
+    return [examples[number % len(examples)] for number in range(count)]
 
 
 @contextlib.contextmanager
-def ours(model: Path, folder: Path) -> Iterator[Served]:
-    """The endpoint, as the deploy notebook makes it, from a process of its own that has imported nothing yet."""
+def serve_millrace(model: Path, folder: Path) -> Iterator[Server]:
+    """Serve a model with the local endpoint, deployed by a new process to include the time of its imports."""
     endpoint = LocalEndpoint(folder / "endpoint", "flights")
     try:
-        subprocess.run([sys.executable, "-c", DEPLOY, str(endpoint.folder), str(model)], check=True, cwd=ROOT)
-        headers = {"Authorization": f"Bearer {endpoint.keys()['primary']}"}
-        yield (
+        subprocess.run([sys.executable, "-c", DEPLOY_SCRIPT, str(endpoint.folder), str(model)], check=True, cwd=ROOT)
+        yield Server(
             json.loads((endpoint.folder / "endpoint.json").read_text())["url"],
-            lambda rows: json.dumps({"data": rows_of(model, rows)}).encode(),
-            headers,
+            lambda rows: json.dumps({"data": example_rows(model, rows)}).encode(),
+            {"Authorization": f"Bearer {endpoint.keys()['primary']}"},
         )
     finally:
         endpoint.stop()
 
 
 @contextlib.contextmanager
-def mlflow_serve(model: Path, folder: Path) -> Iterator[Served]:
-    """MLflow's own server."""
+def serve_mlflow(model: Path, folder: Path) -> Iterator[Server]:
+    """Serve a model with MLflow's own server."""
     port = _free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model), "-p", str(port)]
     with _process([*command, "--env-manager", "local", "-h", "127.0.0.1"], folder / "mlflow.log", {}):
-        yield (
+        yield Server(
             f"http://127.0.0.1:{port}/invocations",
-            lambda rows: json.dumps({"dataframe_records": rows_of(model, rows)}).encode(),
+            lambda rows: json.dumps({"dataframe_records": example_rows(model, rows)}).encode(),
             {},
         )
 
 
 @contextlib.contextmanager
-def azmlinfsrv(model: Path, folder: Path) -> Iterator[Served]:
-    """Azure ML's inference server."""
+def serve_azmlinfsrv(model: Path, folder: Path) -> Iterator[Server]:
+    """Serve a model with Azure ML's inference server."""
     port = _free_port()
-    (folder / "plain_score.py").write_text(PLAIN_SCORE)
-    command = [sys.executable, "-m", "azureml_inference_server_http.amlserver", "--entry_script", "plain_score.py"]
+    (folder / "score.py").write_text(SCORE_SCRIPT)
+    command = [sys.executable, "-m", "azureml_inference_server_http.amlserver", "--entry_script", "score.py"]
     variables = {"AZUREML_MODEL_DIR": str(model), "AML_APP_INSIGHTS_ENABLED": "false", "WORKER_COUNT": "1"}
     with _process([*command, "--port", str(port)], folder / "azmlinfsrv.log", variables):
-        yield (
+        yield Server(
             f"http://127.0.0.1:{port}/score",
-            lambda rows: json.dumps({"data": rows_of(model, rows)}).encode(),
+            lambda rows: json.dumps({"data": example_rows(model, rows)}).encode(),
             {},
         )
 
 
-def bare_call(model: Path) -> float:
-    """Milliseconds of the model's own predict on one row that is a DataFrame already."""
-    script = f"""
-import statistics, time
-from lib.scoring.model import load
-from lib.scoring.sklearn_model import frame, use_one_thread
-model = load({str(model)!r})
-use_one_thread(model.estimator)
-row = frame({{name: [value] for name, value in model.example.items()}}, model.columns)
-times = []
-for _ in range(500):
-    began = time.perf_counter()
-    model.estimator.predict(row)
-    times.append(time.perf_counter() - began)
-print(1000 * statistics.median(times))
-"""
-    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
-    return float(ran.stdout)
+SERVERS: dict[str, StartServer] = {
+    OWN: serve_millrace,
+    "mlflow models serve": serve_mlflow,
+    "azmlinfsrv": serve_azmlinfsrv,
+}
 
 
-def first_answer(serve: Callable, model: Path, folder: Path) -> float:
-    """Seconds from the start of a server's first process to its first answer to a row."""
-    began = time.perf_counter()
-    with serve(model, folder) as (url, body, headers):
-        request = urllib.request.Request(url, body(1), {"Content-Type": "application/json", **headers})
+def measure_predict(model: Path) -> float:
+    """Return the milliseconds of a direct call of the model's predict, with a DataFrame of one row."""
+    command = [sys.executable, "-c", PREDICT_SCRIPT, str(model)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+
+
+def measure_start(start: StartServer, model: Path, folder: Path) -> float:
+    """Return the seconds from the start of a server's first process to its first answer."""
+    started = time.perf_counter()
+    with start(model, folder) as server:
+        body = server.body(1)
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=60):
-                    return time.perf_counter() - began
-            except (urllib.error.URLError, ConnectionError):
-                if time.perf_counter() - began > 120:
+                server.ask(body)
+                return time.perf_counter() - started
+            except OSError:
+                if time.perf_counter() - started > START_TIMEOUT_SECONDS:
                     raise
                 time.sleep(0.02)
 
 
 def main() -> None:
-    """Measure and print the table."""
-    servers = {"Millrace": ours, "mlflow models serve": mlflow_serve, "azmlinfsrv": azmlinfsrv}
+    """Measure all servers, and print the tables."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, contextlib.ExitStack() as stack:
         folder = Path(scratch)
-        model = train(folder)
-        starts = {name: [] for name in servers}
+        model = train_model(folder)
+        starts: dict[str, list[float]] = {name: [] for name in SERVERS}
         for _ in range(ROUNDS):
-            for name, serve in servers.items():
-                starts[name].append(first_answer(serve, model, folder))
-        served = {name: stack.enter_context(serve(model, folder)) for name, serve in servers.items()}
-        for name, (url, body, headers) in served.items():
-            _wait_for(url, body(1), headers, name)
-        bare, seen = [], {}
+            for name, start in SERVERS.items():
+                starts[name].append(measure_start(start, model, folder))
+        servers = {name: stack.enter_context(start(model, folder)) for name, start in SERVERS.items()}
+        for name, server in servers.items():
+            _wait_for(server, name)
+        predict_times: list[float] = []
+        results: Results = {}
         for _ in range(ROUNDS):
-            bare.append(bare_call(model))
+            predict_times.append(measure_predict(model))
             for clients, rows in CASES:
-                for name, (url, body, headers) in served.items():
-                    found = load(url, body(rows), headers, clients, SECONDS)
-                    seen.setdefault((name, clients, rows), []).append(found)
-    _show(servers, seen, {name: statistics.median(took) for name, took in starts.items()}, statistics.median(bare))
-
-
-def _show(servers: dict, seen: dict[tuple, list[Load]], starts: dict[str, float], bare: float) -> None:
-    print(
-        "| clients | rows | server | requests/s | median ms | p99 ms | p99 / median | Millrace is faster by | failed |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for clients, rows in CASES:
-        for name in servers:
-            found = seen[name, clients, rows]
-            median = {
-                field: statistics.median(getattr(one, field) for one in found)
-                for field in ("per_second", "median", "p99")
-            }
-            pairs = zip(seen["Millrace", clients, rows], found, strict=True)
-            ratio = statistics.median(own.per_second / other.per_second for own, other in pairs)
-            print(
-                f"| {clients} | {rows} | {name} | {median['per_second']:.0f} | {median['median']:.2f} | "
-                f"{median['p99']:.2f} | {median['p99'] / median['median']:.1f} | {ratio:.1f} | "
-                f"{sum(one.failed for one in found)} |"
-            )
-    single = statistics.median(one.median for one in seen["Millrace", 1, 1])
+                for name, server in servers.items():
+                    result = measure_load(server.url, server.body(rows), server.headers, clients, SECONDS)
+                    results.setdefault((name, clients, rows), []).append(result)
+    _print_loads(results)
+    single = statistics.median(result.median for result in results[OWN, 1, 1])
     print()
-    print(f"The bare model call takes {bare:.2f} ms; an answer of Millrace to one client {single:.2f} ms.")
-    print("Start to first answer:", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in starts.items()) + ".")
+    print(
+        f"A direct call of the model takes {statistics.median(predict_times):.2f} ms, an answer of {OWN} to one client "
+        f"{single:.2f} ms."
+    )
+    start_times = ", ".join(f"{name} {statistics.median(seconds):.1f} s" for name, seconds in starts.items())
+    print(f"Start to first answer: {start_times}.")
+
+
+def _print_loads(results: Results) -> None:
+    print(f"| clients | rows | server | requests/s | median ms | p99 ms | p99 / median | {OWN}'s speed-up | failed |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for (name, clients, rows), rounds in sorted(results.items(), key=lambda item: CASES.index(item[0][1:])):
+        per_second, median, p99 = (_median(rounds, field) for field in ("per_second", "median", "p99"))
+        pairs = zip(results[OWN, clients, rows], rounds, strict=True)
+        speed_up = statistics.median(own.per_second / other.per_second for own, other in pairs)
+        print(
+            f"| {clients} | {rows} | {name} | {per_second:.0f} | {median:.2f} | {p99:.2f} | {p99 / median:.1f} | "
+            f"{speed_up:.1f} | {sum(result.failed for result in rounds)} |"
+        )
+
+
+def _median(rounds: Sequence[LoadResult], field: str) -> float:
+    return statistics.median(getattr(result, field) for result in rounds)
 
 
 @contextlib.contextmanager
-def _process(command: list[str], log: Path, variables: dict[str, str]) -> Iterator[None]:
+def _process(command: list[str], log: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    """Run a process group while the block runs, in the folder of its log."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -220,24 +262,23 @@ def _process(command: list[str], log: Path, variables: dict[str, str]) -> Iterat
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _wait_for(url: str, body: bytes, headers: dict[str, str], name: str) -> None:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
-    deadline = time.monotonic() + 120
+def _wait_for(server: Server, name: str) -> None:
+    """Wait until a server answers; exit if it answers with an error or does not answer in time."""
+    body, deadline = server.body(1), time.monotonic() + START_TIMEOUT_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=60):
-                return
+            return server.ask(body)
         except urllib.error.HTTPError as error:
-            raise SystemExit(f"{name} answered {error.code}: {error.read()[:1000]!r}") from error
+            raise SystemExit(f"{name}: expected status 200, got {error.code}: {error.read()[:1000]!r}") from error
         except OSError:
             if time.monotonic() > deadline:
-                raise SystemExit(f"{name} did not come up") from None
+                raise SystemExit(f"{name} did not answer within {START_TIMEOUT_SECONDS} s of its start") from None
             time.sleep(0.1)
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A small table, pipelines on it, and workspaces in which the stages before have run already."""
+"""A small table, pipelines that use it, and workspaces in which some stages have already run."""
 
 import contextlib
 import shutil
@@ -26,7 +26,7 @@ _BASE = load([]).values
 
 
 def table(rows=ROWS, seed=0):
-    """Customers: `size` tells most about `bought` and `price`, `colour` a little, `luck` nothing."""
+    """Return customers; `bought` and `price` depend strongly on `size`, weakly on `colour`, and not on `luck`."""
     random = np.random.default_rng(seed)
     size = random.normal(size=rows)
     colour = random.choice(["green", "red"], rows)
@@ -37,14 +37,14 @@ def table(rows=ROWS, seed=0):
 
 
 def parameters_for(workspace, **changes):
-    """Everything a notebook could hold, on the small table in a workspace."""
+    """Return all parameters of a notebook, for the small table in a workspace."""
     data = Path(workspace) / "shop.csv"
     if "data" not in changes and not data.exists():
         table().to_csv(data, index=False)
-    from_the_chain = dict.fromkeys(("train_data", "test_data", "baseline", "decision", "run_name"), "")
+    stage_inputs = dict.fromkeys(("train_data", "test_data", "baseline", "decision", "run_name"), "")
     return {
         **_BASE,
-        **from_the_chain,
+        **stage_inputs,
         "candidates": [],
         "training_function": "linear",
         "name": NAME,
@@ -58,62 +58,76 @@ def parameters_for(workspace, **changes):
     }
 
 
-def pipeline_in(workspace, kind=None, **changes):
-    """Pipeline as a notebook gets it, or of a child class that no file holds."""
+def pipeline_in(workspace, pipeline_class=None, **changes):
+    """Return the pipeline of a notebook, or one of a class that is defined in a test."""
     values = parameters_for(workspace, **changes)
-    if kind is None:
+    if pipeline_class is None:
         return get_pipeline(**values)
-    given = Parameters(check_given(values))
-    return kind(given, backends.connect(given))
+    parameters = Parameters(check_given(values))
+    return pipeline_class(parameters, backends.connect(parameters))
 
 
 def publish(pipeline, **values):
-    """End a stage as its notebook does, less the scraps: there is no notebook."""
+    """Publish the outputs of a stage as its notebook does, but without scraps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lib.outputs.glue", lambda values: None)
         pipeline.publish_outputs(**values)
 
 
 def preprocess(pipeline):
-    """Preprocess and hand on."""
-    done = pipeline.preprocess()
-    publish(pipeline, train_data=done.train_data, test_data=done.test_data, baseline=done.baseline)
-    return done
+    """Run preprocess and publish its outputs."""
+    result = pipeline.preprocess()
+    publish(pipeline, train_data=result.train_data, test_data=result.test_data, baseline=result.baseline)
+    return result
 
 
 def model_of(*columns, task="binary"):
-    """Estimator that sees nothing but some of the numbers."""
+    """Return an unfitted model of some numeric columns."""
     learner = LinearRegression() if task == "regression" else LogisticRegression()
     return make_pipeline(make_column_transformer((SimpleImputer(), list(columns))), learner)
 
 
 def log_candidate(pipeline, name, *columns, model=None):
-    """Run of a training function, in a fraction of the train stage's time.
+    """Log a candidate as the train stage does, but faster, and return its run id.
 
-    Its model learns from some of the numbers, or is the one that is given.
+    Parameters
+    ----------
+    pipeline : BasePipeline
+        Has run preprocess.
+    name : str
+        Name of the training function.
+    *columns : str
+        Numeric columns that the model learns from.
+    model : estimator, optional
+        A model to fit instead.
     """
     import mlflow
 
     backend, parameters = pipeline.backend, pipeline.parameters
-    handed_on = ("train_data", "test_data", "baseline")
-    newest = {one: backend.tracking.newest_output(parameters.name, "preprocess", one) for one in handed_on}
-    train = backend.read_table(newest["train_data"])
+    names = ("train_data", "test_data", "baseline")
+    inputs = {key: backend.tracking.newest_output(parameters.name, "preprocess", key) for key in names}
+    train = backend.read_table(inputs["train_data"])
     X, y = train.drop(columns=parameters.target_column), train[parameters.target_column]
     model = (model or model_of(*columns, task=parameters.task)).fit(X, y)
     with quick_logging(), backend.tracking.run(parameters.name, "train", name, {}) as run_id:
-        made_with = {"target_column": parameters.target_column, "task": parameters.task}
         mlflow.log_params(
-            {"training_function": name, **made_with, **{one: newest[one] for one in ("train_data", "test_data")}}
+            {
+                "training_function": name,
+                "target_column": parameters.target_column,
+                "task": parameters.task,
+                "train_data": inputs["train_data"],
+                "test_data": inputs["test_data"],
+            }
         )
-        backend.tracking.log_model(model, X.head(3), X, backend.read_json(newest["baseline"]))
+        backend.tracking.log_model(model, X.head(3), X, backend.read_json(inputs["baseline"]))
     return run_id
 
 
 @contextlib.contextmanager
 def quick_logging():
-    """Log charts without painting them, and open databases without comparing their schema: both take longest."""
+    """Skip the slowest steps: rendering charts, and comparing the schema of databases that are opened."""
 
-    def log_name_of_chart(tracking, chart, name):
+    def log_empty_chart(tracking, chart, name):
         import mlflow
 
         assert isinstance(chart, Chart)
@@ -121,37 +135,37 @@ def quick_logging():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mlflow.store.db.utils._verify_schema", lambda engine: None)
-        patch.setattr("lib.backends.tracking.Tracking.log_chart", log_name_of_chart)
+        patch.setattr("lib.backends.tracking.Tracking.log_chart", log_empty_chart)
         yield
 
 
 @pytest.fixture
 def quick():
-    """`quick_logging` during a test."""
+    """Apply `quick_logging` to a test."""
     with quick_logging():
         yield
 
 
 def versions_of(pipeline):
-    """Versions in the registry, as text, and the one that bears the tag or None."""
+    """Return the registered versions, and the production version or None."""
     versions = pipeline.backend.models(pipeline.parameters.name).versions()
-    tagged = [one.version for one in versions if "production" in one.tags]
+    tagged = [version.version for version in versions if "production" in version.tags]
     assert len(tagged) < 2
-    return [one.version for one in versions], tagged[0] if tagged else None
+    return [version.version for version in versions], tagged[0] if tagged else None
 
 
-def copied(template, folder):
-    """Copy of a workspace that knows where it is: the addresses in its database are those of the copy."""
+def copy_workspace(template, folder):
+    """Copy a workspace, and replace its path in the copy's database."""
     shutil.copytree(template, folder)
     connection = sqlite3.connect(folder / "mlflow.db")
     with connection:
-        for name, column in _ADDRESSES:
+        for name, column in _PATH_COLUMNS:
             connection.execute(f"UPDATE {name} SET {column} = replace({column}, ?, ?)", (f"{template}/", f"{folder}/"))
     connection.close()
     return folder
 
 
-_ADDRESSES = (
+_PATH_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("params", "value"),
@@ -163,13 +177,13 @@ _ADDRESSES = (
 
 
 class _Templates:
-    """Workspaces in which a stage, and those before it, have run; each is made once."""
+    """Workspaces in which all stages up to a given one have run; each is built once."""
 
     def __init__(self, request, tmp_path_factory):
         self._request, self._factory = request, tmp_path_factory
 
     def after(self, stage):
-        """Workspace after a stage."""
+        """Return the workspace after a stage."""
         return build_once(self._factory, stage, getattr(self, f"_{stage}"))
 
     def _preprocess(self, folder):
@@ -177,46 +191,46 @@ class _Templates:
         preprocess(pipeline_in(folder))
 
     def _rivals(self, folder):
-        pipeline = pipeline_in(copied(self.after("preprocess"), folder))
+        pipeline = pipeline_in(copy_workspace(self.after("preprocess"), folder))
         for name, column in RIVALS.items():
             log_candidate(pipeline, name, column)
 
     def _train(self, folder):
-        pipeline = pipeline_in(copied(self.after("preprocess"), folder))
+        pipeline = pipeline_in(copy_workspace(self.after("preprocess"), folder))
         with quick_logging():
             publish(pipeline, candidates=[pipeline.train().run_id])
 
     def _evaluate(self, folder):
-        pipeline = pipeline_in(copied(self.after("train"), folder))
+        pipeline = pipeline_in(copy_workspace(self.after("train"), folder))
         with quick_logging():
             publish(pipeline, decision=pipeline.evaluate().decision)
 
 
 @pytest.fixture
 def copy_after(request, tmp_path_factory, tmp_path):
-    """Copy of a workspace in which a stage has run, for one test."""
-    return lambda stage: copied(_Templates(request, tmp_path_factory).after(stage), tmp_path / "workspace")
+    """Return a function that copies the workspace after a stage; a test may call it once."""
+    return lambda stage: copy_workspace(_Templates(request, tmp_path_factory).after(stage), tmp_path / "workspace")
 
 
 @pytest.fixture
 def prepared(copy_after):
-    """Workspace in which preprocess has run."""
+    """Return a workspace in which preprocess has run."""
     return copy_after("preprocess")
 
 
 @pytest.fixture
 def with_rivals(copy_after):
-    """Workspace with a candidate that guesses by luck and one that knows the size."""
+    """Return a workspace with a candidate trained on `luck` and one trained on `size`."""
     return copy_after("rivals")
 
 
 @pytest.fixture
 def trained(copy_after):
-    """Workspace in which the linear function is trained."""
+    """Return a workspace in which `linear` has been trained."""
     return copy_after("train")
 
 
 @pytest.fixture
 def with_champion(copy_after):
-    """Workspace in which the linear function's model is version 1 and in production."""
+    """Return a workspace in which the model of `linear` is version 1, in production."""
     return copy_after("evaluate")

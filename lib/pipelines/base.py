@@ -1,8 +1,9 @@
-"""The base of all pipelines: stages that do the bookkeeping, and hooks that a use case may override."""
+"""The base class of all pipelines: stages, which do the bookkeeping, and hooks, which a use case may override."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.data.split import SplitRule
     from lib.stages import automl, deploy, evaluate, preprocess, setup, train
+    from lib.stages.evaluate import Contender
 
 
 class BasePipeline:
@@ -28,12 +30,12 @@ class BasePipeline:
     parameters : Parameters
         Checked parameters of the use case.
     backend : Backend
-        Where stages run and artifacts live.
+        Runs the stages and stores their artifacts.
 
     Notes
     -----
-    **Override** hooks freely; the docstring of each says when it is called, with what, and what it must return:
-    `load_data`, `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
+    **Override** hooks freely; each docstring describes the call, its arguments and the required result: `load_data`,
+    `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
 
     **Leave alone** the stages, which do the bookkeeping (MLflow run, checks, artifacts): `setup`, `preprocess`, `train`
     or `automl`, `evaluate`, `deploy`; and `publish_outputs`, the last call of each notebook.
@@ -51,10 +53,10 @@ class BasePipeline:
         self._run_id: str | None = None
         self._stage_parameters = parameters
 
-    # Stages. Each imports its own module only, so that a notebook does not wait for the others.
+    # Stages. Each method imports only its own stage, so that a notebook does not import the others.
 
     def setup(self) -> setup.SetupReport:
-        """Check everything that a run needs, and create what can be created."""
+        """Check the prerequisites of a run, and create the missing ones where possible."""
         from lib.stages import setup
 
         self._run_id = None
@@ -63,7 +65,7 @@ class BasePipeline:
             return setup.run(self.backend, self.parameters)
 
     def preprocess(self) -> preprocess.Preprocessed:
-        """Turn the table into training rows, test rows and a baseline."""
+        """Split the table into training rows and test rows, and describe the training rows in a baseline."""
         from lib.stages import preprocess
 
         with self._stage(preprocess, {}) as (parameters, _):
@@ -77,9 +79,9 @@ class BasePipeline:
         Parameters
         ----------
         training_function : str
-            A file of ``lib/training``.
+            Name of a module in ``lib/training``; by default the parameter ``training_function``.
         train_data, test_data, baseline : str
-            URIs from preprocess; if empty, its newest ones.
+            URIs from preprocess; an empty one is replaced by the newest output.
         """
         from lib.stages import train
 
@@ -91,12 +93,12 @@ class BasePipeline:
             return train.run(self, self.backend, parameters, run_id)
 
     def automl(self, train_data: str = "", test_data: str = "", baseline: str = "") -> automl.Winner:
-        """Search over many models, and keep the best as one candidate.
+        """Search over many models, and log the best one as a candidate.
 
         Parameters
         ----------
         train_data, test_data, baseline : str
-            URIs from preprocess; if empty, its newest ones.
+            URIs from preprocess; an empty one is replaced by the newest output.
         """
         from lib.stages import automl
 
@@ -114,7 +116,7 @@ class BasePipeline:
         candidates : list of str
             MLflow run ids; if empty, the newest candidates trained on the newest training rows.
         test_data, baseline : str
-            URIs from preprocess; if empty, its newest ones.
+            URIs from preprocess; an empty one is replaced by the newest output.
         """
         from lib.stages import evaluate
 
@@ -123,14 +125,14 @@ class BasePipeline:
             return evaluate.run(self, self.backend, parameters)
 
     def deploy(self, test_data: str = "", decision: str = "") -> deploy.Deployment:
-        """Deploy the version in production as a real-time endpoint that answers exactly as the model does.
+        """Deploy the production version as a real-time endpoint whose answers equal the model's own predictions.
 
         Parameters
         ----------
         test_data : str
-            URI from preprocess; if empty, its newest one.
+            URI from preprocess; if empty, the newest output.
         decision : str
-            The decision of evaluate, for messages; if empty, its newest one.
+            The decision from evaluate, for messages; if empty, the newest output.
         """
         from lib.stages import deploy
 
@@ -139,17 +141,17 @@ class BasePipeline:
             return deploy.run(self.backend, parameters)
 
     def publish_outputs(self, **values: Any) -> charts.Table:
-        """Publish the outputs of this notebook to the notebooks that read them as parameters; call it once, last.
+        """Publish the outputs of this notebook as parameters of later notebooks; call it once, at the end.
 
         Returns
         -------
         Table
-            The parameters of the stage, those that differ from their defaults marked.
+            The parameters of the stage; changed parameters are marked.
 
         Raises
         ------
         OutputError
-            If one of them is not plain, finite JSON; then none is published.
+            If a value cannot be written as JSON, or is not finite. No output is published then.
         """
         from lib.stages._answers import parameter_table
 
@@ -161,61 +163,62 @@ class BasePipeline:
     # Hooks
 
     def load_data(self) -> pd.DataFrame:
-        """Called first by preprocess. Return the raw table; by default the one that ``data`` names.
+        """Return the raw table. Called first by preprocess.
 
-        The default does not read columns that are hidden from models and not needed for the split.
+        The default reads ``data`` without the ``drop_columns``, except those needed for the split.
         """
         from lib.stages.preprocess import split_columns
 
-        needed = split_columns(self.parameters)
-        unread = [name for name in self.parameters.drop_columns if name not in needed]
-        hooks = (BasePipeline.prepare_data, BasePipeline.split_data, BasePipeline.baseline)
-        no_hook_sees_it = hooks == (type(self).prepare_data, type(self).split_data, type(self).baseline)
         parameters = self.parameters
-        return self.backend.read_table(parameters.data, unread, no_hook_sees_it, encoding=parameters.encoding or "")
+        needed = split_columns(parameters)
+        skipped = [name for name in parameters.drop_columns if name not in needed]
+        # Arrow strings save memory, but an overridden hook expects the usual object columns.
+        hooks = ("prepare_data", "split_data", "baseline")
+        arrow_strings = all(getattr(type(self), hook) is getattr(BasePipeline, hook) for hook in hooks)
+        return self.backend.read_table(parameters.data, skipped, arrow_strings, encoding=parameters.encoding or "")
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Called by preprocess with the raw table, without index columns and ``drop_columns``.
+        """Return the table to learn from, with the target. Called by preprocess with the raw table.
 
-        Return the table to learn from: one row for each thing to predict, with the target among its columns. Derive the
-        target, join other tables and remove leaks here. Steps that an endpoint must repeat for every request belong in
-        the training function's pipeline instead.
+        The raw table comes without index columns and ``drop_columns``. Derive the target, join other tables and remove
+        leaks here; the result has one row per prediction. Steps that an endpoint must repeat for every request belong
+        in the training function's pipeline instead.
         """
         return frame
 
     def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Called by preprocess with the prepared table and the split rule that the parameters describe.
+        """Return training rows and test rows. Called by preprocess with the prepared table and the split rule.
 
-        Return training rows and test rows. The default applies the rule, and empties the frame to save memory.
+        The parameters define the rule. The default applies it, and empties the frame to save memory.
         """
         return rule.apply(frame, keep_frame=False)
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
-        """Called by preprocess with the training rows.
+        """Return statistics of the training rows. Called by preprocess with the training rows.
 
-        Return their statistics as plain JSON; the endpoint's page and the drift checks read them.
+        The result must be writable as JSON; the endpoint's page and the drift checks read it.
         """
         from lib.data.baseline import describe
 
         return describe(train, self.parameters.target_column)
 
     def training_function(self, name: str) -> Callable[..., Any]:
-        """Called by train with the name of a training function.
+        """Return the training function of a name. Called by train.
 
-        Return the function to call, ``train(X, y, request, **hyperparameters)``; by default that of
+        Its signature is ``train(X, y, request, **hyperparameters)``. The default is ``train`` in
         ``lib/training/<name>.py``.
         """
         return training.get(name)
 
-    def accept(self, best: evaluate.Contender, champion: evaluate.Contender | None) -> str:
-        """Called by evaluate with the best candidate and the champion, or None if no champion can be compared.
+    def accept(self, best: Contender, champion: Contender | None) -> str:
+        """Return why the best candidate must not be promoted, or an empty string to promote it. Called by evaluate.
 
-        Return why the best candidate must not go to production, or an empty string to promote it. By default it must
-        reach ``min_score`` and beat the champion by the primary metric.
+        The champion is None if no champion can be compared. By default, the candidate must reach ``min_score`` and beat
+        the champion by the primary metric.
         """
         metric = self.parameters.metric
         score, minimum = best.scores[metric.name], self.parameters.min_score
-        if score != score:
+        if math.isnan(score):
             return f"its {metric.name} is undefined on these test rows"
         if minimum is not None and not metric.reaches(score, minimum):
             return f"it does not reach min_score {minimum:g} ({metric.direction})"
@@ -234,16 +237,16 @@ class BasePipeline:
         optional: tuple[str, ...] = (),
         **extra: Any,
     ) -> Iterator[tuple[Parameters, str]]:
-        """Run a stage within its MLflow run, where `publish_outputs` will note the outputs.
+        """Run a stage within its MLflow run, in which `publish_outputs` later logs the outputs.
 
         Parameters
         ----------
         module : module
-            The stage's module, which declares the ``PARAMETERS`` that may be read meanwhile.
+            The stage's module; only the parameters in its ``PARAMETERS`` can be read during the stage.
         inputs : mapping
-            Inputs of the stage; an empty one is replaced by the newest output of that name.
+            Inputs of the stage; an empty one is replaced by the newest output with its name.
         name : str
-            Name of the MLflow run; by default that of the stage.
+            Name of the MLflow run; by default the name of the stage.
         optional : tuple of str
             Inputs that may stay empty.
         **extra
@@ -257,7 +260,7 @@ class BasePipeline:
         self._run_id = None
         stage = module.__name__.rpartition(".")[2]
         with self._restricted_to(module):
-            tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._name()}
+            tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
             filled = self._fill_inputs(inputs, optional)
             parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
@@ -265,19 +268,19 @@ class BasePipeline:
         self._run_id = run_id
 
     def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:
-        """Hide all parameters that a stage's module does not declare."""
+        """Make parameters that a stage's module does not declare unreadable."""
         azure = tuple(AZURE) if self.parameters.get("backend") == "azureml" else ()
         reader = f"{module.__name__.replace('.', '/')}.py"
         return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), reader)
 
-    def _name(self) -> str:
+    def _pipeline_name(self) -> str:
         return type(self).__module__.rpartition(".")[2]
 
     def _fill_inputs(self, inputs: Mapping[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the inputs, each empty one replaced by the newest output that an earlier stage published."""
+        """Replace each empty input by the newest output that an earlier stage published."""
         filled: dict[str, Any] = {}
-        for name, given in inputs.items():
-            value = given or self.parameters.get(name) or self._newest_output(name)
+        for name, value in inputs.items():
+            value = value or self.parameters.get(name) or self._newest_output(name)
             if not value and name not in optional:
                 raise DataError(
                     f"{name} is empty, and no earlier notebook of {self.parameters.name} has published it in this "

@@ -1,5 +1,5 @@
-"""Stages: what is done, in what order, what is handed on. One file each, named like its notebook.
+"""The stages of a pipeline: one module per stage, named like its notebook.
 
-A stage asks its pipeline for what a use case may change (the hooks, stated in each file as a Protocol) and
-its backend for everything that lives somewhere. It knows neither by class.
+A stage calls the pipeline's hooks for the steps that a use case may change, and the backend for stored data, models and
+endpoints. It depends on neither class: each stage's module declares its hooks as a Protocol.
 """

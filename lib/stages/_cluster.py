@@ -1,4 +1,4 @@
-"""The Dask cluster that partitions are worked on: one that runs somewhere, or one of this machine's own."""
+"""The Dask cluster that processes partitions: a running one, or a temporary one on this machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ _CONNECT_SECONDS = 30
 
 
 @contextlib.contextmanager
-def connected(parameters: Parameters) -> Iterator[Any]:
-    """Dask client of ``scheduler_address`` or, where that is empty, of a cluster started here and ended afterwards.
+def connect_client(parameters: Parameters) -> Iterator[Any]:
+    """Connect a Dask client to ``scheduler_address``, or to a temporary local cluster if the address is empty.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        ``scheduler_address`` is read.
+
+    Yields
+    ------
+    distributed.Client
 
     Raises
     ------
     ParameterError
-        Where Dask is not installed, or nobody answers at the address.
+        If Dask is not installed, or no scheduler responds at the address.
     """
     try:
         from distributed import Client, LocalCluster
@@ -30,19 +39,22 @@ def connected(parameters: Parameters) -> Iterator[Any]:
             f'engine: dask is not installed ({error}). Install it: make install GROUPS="scale"'
         ) from error
     address = parameters.scheduler_address
-    with contextlib.ExitStack() as open_things:
+    with contextlib.ExitStack() as resources:
         if not address:
             cluster = LocalCluster(threads_per_worker=1, dashboard_address=None)
-            open_things.callback(close, cluster)
+            resources.callback(close_cluster, cluster)
             address = cluster.scheduler_address
         try:
-            client = open_things.enter_context(Client(address, timeout=_CONNECT_SECONDS))
+            client = resources.enter_context(Client(address, timeout=_CONNECT_SECONDS))
         except OSError as error:
-            raise ParameterError(f"scheduler_address: no Dask scheduler answers at {address} ({error}).") from error
+            raise ParameterError(
+                f"scheduler_address: no Dask scheduler answers at {address} ({error}). Start one there, or leave "
+                "scheduler_address empty to start a cluster on this machine."
+            ) from error
         yield client
 
 
-def close(cluster: Any) -> None:
-    """End a cluster of this machine's own."""
-    with contextlib.suppress(TimeoutError):  # its workers are killed by then, and only slow to go
+def close_cluster(cluster: Any) -> None:
+    """Close a local cluster."""
+    with contextlib.suppress(TimeoutError):  # raised after the workers were killed, if they are slow to exit
         cluster.close()

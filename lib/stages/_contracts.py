@@ -1,4 +1,4 @@
-"""What preprocess does about a table that breaks its contract."""
+"""The data contract in the preprocess stage: a warning, a failure, or the quarantine of rows that break it."""
 
 from __future__ import annotations
 
@@ -17,46 +17,77 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-REASON = "broken_rules"
+REASON = "broken_rules"  # column of the quarantined rows
 
 
 def apply(frame: pd.DataFrame, backend: Backend, parameters: Parameters) -> tuple[pd.DataFrame, charts.Table, str]:
-    """Rows that may be learnt from, what the table breaks, and where the other rows are.
+    """Check a table against its contract, and act as ``on_violation`` says.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+        The raw table.
+    backend : Backend
+        Stores the quarantined rows.
+    parameters : Parameters
+        ``contract``, ``on_violation``, ``drop_columns``, ``data`` and ``name``.
+
+    Returns
+    -------
+    frame : DataFrame
+        The rows to prepare: all rows, or those that break no rule.
+    violations : Table
+        The broken rules; a single row without a rule says that there are none.
+    uri : str
+        The quarantined rows; ``""`` if there are none.
 
     Raises
     ------
     DataError
-        With every broken rule, where ``on_violation`` is ``fail``; or where leaving out rows does not mend the table.
+        If the table breaks its contract and ``on_violation`` is ``fail``, or if a quarantine cannot fix the table. The
+        message lists every broken rule.
     """
     if not parameters.contract:
         return frame, charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS), ""
-    found = violations.find(frame, contract.load(resolve_existing(parameters.contract)), _not_asked(frame, parameters))
-    table = charts.Table(found.table)
-    if found.table.empty:
-        table.loc[0] = ("", f"{parameters.contract} is kept", 0, "")
+    rules = contract.load(resolve_existing(parameters.contract))
+    broken = violations.find(frame, rules, _skipped_columns(frame, parameters))
+    table = charts.Table(broken.table)
+    if table.empty:
+        table.loc[0] = ("", f"no rule of {parameters.contract} is broken", 0, "")
         return frame, table, ""
     if parameters.on_violation == "warn":
         return frame, table, ""
-    if parameters.on_violation == "fail" or found.breaks_table_rule or found.broken_rows.all():
-        raise DataError(_refusal(found, frame, parameters))
-    aside = frame[found.broken_rows].assign(**{REASON: found.reasons()})
-    name = hashlib.sha256(pd.util.hash_pandas_object(aside.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
-    uri = backend.write_table(aside, f"{parameters.name}/quarantine/{name}.parquet")
-    kept = frame[~found.broken_rows].reset_index(drop=True)
-    kept.attrs.update(frame.attrs)
-    return kept, table, uri
+    if parameters.on_violation == "fail" or broken.breaks_table_rule or broken.broken_rows.all():
+        raise DataError(_violation_message(broken, frame, parameters))
+    uri = _write_quarantine(broken, frame, backend, parameters)
+    valid = frame[~broken.broken_rows].reset_index(drop=True)
+    valid.attrs.update(frame.attrs)
+    return valid, table, uri
 
 
-def _not_asked(frame: pd.DataFrame, parameters: Parameters) -> list[str]:
-    """Columns that no model sees, and that are not read."""
+def _skipped_columns(frame: pd.DataFrame, parameters: Parameters) -> list[str]:
+    """Return the columns that are not checked: unread ones and dropped ones, which no model sees."""
     return [*frame.attrs.get(tables.UNREAD, []), *parameters.drop_columns]
 
 
-def _refusal(found: violations.Violations, frame: pd.DataFrame, parameters: Parameters) -> str:
-    accept = command("contract", "accept")
-    way_out = f"Fix the table, or accept it as it is: {accept}"
-    if parameters.on_violation == "fail" and not found.breaks_table_rule:
-        way_out = f"Fix the table, set on_violation to quarantine, or accept it as it is: {accept}"
-    # A word among numbers is missing there.
-    read = " ".join(["It was read so:", *frame.attrs[tables.NOTES]]) + "\n" if frame.attrs.get(tables.NOTES) else ""
-    return f"{parameters.data} breaks its contract {parameters.contract}:\n{found}\n{read}{way_out}"
+def _write_quarantine(
+    broken: violations.Violations, frame: pd.DataFrame, backend: Backend, parameters: Parameters
+) -> str:
+    """Store the rows that break a rule, each with its broken rules, and return their URI.
+
+    The file is named by its content, so that equal rows are stored once.
+    """
+    rows = frame[broken.broken_rows].assign(**{REASON: broken.reasons()})
+    digest = hashlib.sha256(pd.util.hash_pandas_object(rows.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
+    return backend.write_table(rows, f"{parameters.name}/quarantine/{digest}.parquet")
+
+
+def _violation_message(broken: violations.Violations, frame: pd.DataFrame, parameters: Parameters) -> str:
+    lines = [f"{parameters.data} breaks its contract {parameters.contract}:", str(broken)]
+    # A violation may come from reading, e.g. text in a column of numbers was read as a missing value.
+    if notes := frame.attrs.get(tables.NOTES):
+        lines.append(" ".join(["How the table was read:", *notes]))
+    can_quarantine = parameters.on_violation == "fail" and not broken.breaks_table_rule
+    quarantine = " set on_violation to quarantine," if can_quarantine else ""
+    lines.append(f"Fix the table,{quarantine} or accept it as it is: {command('contract', 'accept')}")
+    return "\n".join(lines)

@@ -1,14 +1,15 @@
-"""Preprocess on a Dask cluster: the same hooks, contract and outputs, part by part.
+"""Preprocessing on a Dask cluster: the same hooks, contract and outputs as in memory, one partition at a time.
 
-`prepare_data` is called with one part at a time, on the worker that holds it; what needs all rows at once (a mean over
-the table) does not belong there. What describes the rows (the baseline, drift) is measured on a sample of every part.
+The worker that holds a partition calls `prepare_data` with it. A step that needs all rows, such as a mean over the
+table, must therefore not be in `prepare_data`. The baseline and drift are measured on a sample of all partitions.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,220 +27,381 @@ from lib.stages import _cluster
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
+    from lib.stages.preprocess import PreprocessHooks
 
-_SAMPLED_ROWS = 200_000
-_RETRIES = 5  # a killed worker takes its parts along; they are given to another
-_LOOK_ROWS = 10_000
+_SAMPLE_ROWS = 200_000
+_RETRIES = 5  # tasks of a killed worker run again on another one
+_FIRST_ROWS = 10_000
 
 
-def run(hooks: Any, backend: Backend, parameters: Parameters) -> dict[str, Any]:
-    """Preprocess all parts; what `preprocess.Preprocessed` and the baseline are made of.
+@dataclass(frozen=True)
+class PreprocessedPartitions:
+    """The outputs of all partitions together.
+
+    Attributes
+    ----------
+    train_data, test_data : str
+        URIs of two folders of Parquet files.
+    test_keys : str or None
+        URI of the folder of the split columns of the test rows; None unless these columns are hidden from models.
+    folder : str
+        The folder of all outputs.
+    rows : dict of str to int
+        Number of rows that were read, quarantined, and assigned to train and test.
+    columns_read : int
+    partitions : int
+        Number of partitions.
+    rule : SplitRule
+    notes : list of str
+        Sentences about changes of the table.
+    violations : Table
+        The contract rules that the table breaks.
+    sample : DataFrame
+        A sample of the training rows of every partition.
+    """
+
+    train_data: str
+    test_data: str
+    test_keys: str | None
+    folder: str
+    rows: dict[str, int]
+    columns_read: int
+    partitions: int
+    rule: SplitRule
+    notes: list[str]
+    violations: charts.Table
+    sample: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The settings that all tasks share; pickled and sent to the workers."""
+
+    pipeline_class: type
+    parameters: dict[str, Any]
+    folder: str
+    rule: dict[str, Any] = field(default_factory=dict)
+    sample_rows: int = 0
+
+    def connect(self) -> tuple[Parameters, PreprocessHooks, Backend]:
+        """Return parameters, pipeline and backend on a worker."""
+        from lib import backends
+        from lib.parameters import Parameters
+
+        parameters = Parameters(self.parameters)
+        backend = backends.connect(parameters)
+        return parameters, self.pipeline_class(parameters, backend), backend
+
+
+@dataclass(frozen=True)
+class _ContractCheck:
+    """The result of checking one partition against the contract.
+
+    Attributes
+    ----------
+    violations : DataFrame
+        The broken rules of single rows.
+    sample : DataFrame
+        A sample of the rows that break no rule.
+    key_hashes : dict of str to ndarray
+        A hash per row of each column or key that must be unique in the table.
+    """
+
+    violations: pd.DataFrame
+    sample: pd.DataFrame
+    key_hashes: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _PartitionResult:
+    """The outputs of one partition; see `PreprocessedPartitions`.
+
+    Attributes
+    ----------
+    uris : dict of str to str
+        Files of ``train``, ``test`` and ``test_keys``, except for empty ones.
+    types : dict of str to str
+        Types of the columns of the training rows; empty if there are no training rows.
+    check : _ContractCheck or None
+        None without a contract.
+    """
+
+    uris: dict[str, str]
+    rows: dict[str, int]
+    columns_read: int
+    types: dict[str, str]
+    notes: list[str]
+    sample: pd.DataFrame
+    check: _ContractCheck | None
+
+
+def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> PreprocessedPartitions:
+    """Preprocess all partitions of the table on a Dask cluster.
+
+    Parameters
+    ----------
+    hooks : PreprocessHooks
+        The pipeline. Workers create their own instance of its class.
+    backend : Backend
+    parameters : Parameters
 
     Raises
     ------
     DataError
-        As the engine in memory does, and where parts differ in their columns or types.
+        If the table does not fit the parameters or breaks its contract, or if partitions have different columns or
+        types.
     """
     scratch = resolve(parameters.workspace) / "data" / parameters.name / "parts"
-    found = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
-    folder = f"{parameters.name}/{_fingerprint(found, parameters)}"
-    plan = {"kind": type(hooks), "parameters": dict(parameters), "folder": folder}
-    with _cluster.connected(parameters) as client:
-        looked = client.submit(_look, plan, found[0], retries=_RETRIES).result()
-        rule = _rule(looked, parameters)
-        plan |= {"rule": rule.to_dict(), "sample": math.ceil(_SAMPLED_ROWS / len(found))}
+    partitions = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
+    folder = f"{parameters.name}/{_hash_inputs(partitions, parameters)}"
+    plan = _Plan(type(hooks), dict(parameters), folder)
+    with _cluster.connect_client(parameters) as client:
+        first_rows = client.submit(_prepare_first_rows, plan, partitions[0], retries=_RETRIES).result()
+        rule = _make_rule(first_rows, parameters)
+        plan = replace(plan, rule=rule.to_dict(), sample_rows=math.ceil(_SAMPLE_ROWS / len(partitions)))
         tasks = client.map(
-            _preprocess, range(len(found)), found, plan=plan, retries=_RETRIES, pure=False, key="preprocess"
+            _preprocess_partition,
+            range(len(partitions)),
+            partitions,
+            plan=plan,
+            retries=_RETRIES,
+            pure=False,
+            key="preprocess",
         )
-        done = client.gather(tasks)
-    _check_same(done)
-    table = _violations(done, parameters)
-    rows = {side: sum(one["rows"][side] for one in done) for side in ("read", "aside", "train", "test")}
-    sample = pd.concat([one["sample"] for one in done], ignore_index=True)
+        results: list[_PartitionResult] = client.gather(tasks)
+    _check_same_types(results)
+    rows = {name: sum(result.rows[name] for result in results) for name in results[0].rows}
+    table = _find_violations(results, rows["read"], parameters)
+    sample = pd.concat([result.sample for result in results], ignore_index=True)
     _check_sides(rows, sample, parameters)
-    return {
-        "rule": rule,
-        "rows": rows,
-        "columns": {"read": done[0]["columns"], "train": sample.shape[1]},
-        "notes": _summed(done),
-        "violations": table,
-        "sample": sample,
-        "parts": len(found),
-        "train_data": _folder(done, "train"),
-        "test_data": _folder(done, "test"),
-        "test_keys": _folder(done, "test_keys"),
-        "folder": folder,
-    }
+    folders = _find_folders(results)
+    return PreprocessedPartitions(
+        train_data=folders["train"],
+        test_data=folders["test"],
+        test_keys=folders.get("test_keys"),
+        folder=folder,
+        rows=rows,
+        columns_read=results[0].columns_read,
+        partitions=len(partitions),
+        rule=rule,
+        notes=_merge_notes(results),
+        violations=table,
+        sample=sample,
+    )
 
 
-def _look(plan: dict[str, Any], part: Partition) -> pd.DataFrame:
-    """The first rows of a part, prepared."""
-    parameters, hooks, _ = _here(plan)
-    frame, _ = _raw(part, parameters)
-    return _prepared(hooks, frame, parameters)[0].head(_LOOK_ROWS)
+# Tasks, which run on workers
 
 
-def _preprocess(number: int, part: Partition, plan: dict[str, Any]) -> dict[str, Any]:
-    """Read, check, prepare, split and write one part; runs on a worker."""
-    parameters, hooks, backend = _here(plan)
-    raw, read = _raw(part, parameters)
-    left_out = raw.attrs[tables.NOTES]
-    told = {"columns": raw.shape[1], "broken": None, "keys": {}}
-    aside = 0
+def _prepare_first_rows(plan: _Plan, partition: Partition) -> pd.DataFrame:
+    """Return the first rows of a partition after `prepare_data`."""
+    parameters, hooks, _ = plan.connect()
+    prepared, _ = _prepare(hooks, _read(partition, parameters), parameters)
+    return prepared.head(_FIRST_ROWS)
+
+
+def _preprocess_partition(number: int, partition: Partition, plan: _Plan) -> _PartitionResult:
+    """Read, check, prepare, split and write one partition."""
+    parameters, hooks, backend = plan.connect()
+    raw = _read(partition, parameters)
+    read_notes: list[str] = raw.attrs[tables.NOTES]
+    rows_read, columns_read = raw.shape
+    check = None
     if parameters.contract:
-        agreed = contract.load(resolve_existing(parameters.contract))
-        found = violations.find(raw, _of_part(agreed), parameters.drop_columns)
-        told["broken"], rows = found.table, found.broken_rows
-        kept = raw[~rows]
-        told["raw"] = kept.sample(min(len(kept), plan["sample"]), random_state=number)
-        told["keys"] = {name: row_hash(raw, names) for name, names in _keys(agreed, raw).items()}
-        if parameters.on_violation == "quarantine":
-            aside = int(rows.sum())
-            if aside:
-                backend.write_table(raw[rows], f"{plan['folder']}/quarantine/part-{number:05d}.parquet")
-                raw = kept.reset_index(drop=True)
-    frame, notes = _prepared(hooks, raw, parameters)
-    train, test = _split(hooks, frame, rule_from_dict(plan["rule"]))
-    deciding = [parameters.time_column] if parameters.split == "time" else parameters.key_columns
-    hidden = [name for name in deciding if name in parameters.drop_columns]
-    sides = {"test_keys": test[hidden]} if hidden else {}
-    sides |= {"train": train.drop(columns=hidden), "test": test.drop(columns=hidden)}
-    told["uris"] = {
-        side: backend.write_table(one, f"{plan['folder']}/{side}/part-{number:05d}.parquet")
-        for side, one in sides.items()
-        if len(one)
+        check, is_broken = _check_contract(raw, number, plan, parameters)
+        if parameters.on_violation == "quarantine" and is_broken.any():
+            backend.write_table(raw[is_broken], f"{plan.folder}/quarantine/part-{number:05d}.parquet")
+            raw = raw[~is_broken].reset_index(drop=True)
+    rows_quarantined = rows_read - len(raw)
+    prepared, notes = _prepare(hooks, raw, parameters)
+    train, test = _split(hooks, prepared, rule_from_dict(plan.rule))
+
+    split_columns = [parameters.time_column] if parameters.split == "time" else parameters.key_columns
+    hidden = [name for name in split_columns if name in parameters.drop_columns]
+    outputs = {"test_keys": test[hidden]} if hidden else {}
+    train = train.drop(columns=hidden)
+    outputs |= {"train": train, "test": test.drop(columns=hidden)}
+    return _PartitionResult(
+        uris={
+            name: backend.write_table(frame, f"{plan.folder}/{name}/part-{number:05d}.parquet")
+            for name, frame in outputs.items()
+            if len(frame)
+        },
+        rows={"read": rows_read, "quarantined": rows_quarantined, "train": len(train), "test": len(test)},
+        columns_read=columns_read,
+        types={name: str(dtype) for name, dtype in train.dtypes.items()} if len(train) else {},
+        notes=[*read_notes, *notes],
+        sample=_sample(train, number, plan),
+        check=check,
+    )
+
+
+def _read(partition: Partition, parameters: Parameters) -> pd.DataFrame:
+    """Read a partition without `drop_columns`, except for those that may decide the split."""
+    kept = [parameters.time_column, *parameters.key_columns]
+    return partition.read(exclude=[name for name in parameters.drop_columns if name not in kept])
+
+
+def _check_contract(
+    raw: pd.DataFrame, number: int, plan: _Plan, parameters: Parameters
+) -> tuple[_ContractCheck, np.ndarray]:
+    """Check one partition against the contract, and return whether each row breaks a rule."""
+    rules = contract.load(resolve_existing(parameters.contract))
+    found = violations.find(raw, _without_table_rules(rules), parameters.drop_columns)
+    key_hashes = {name: row_hash(raw, columns) for name, columns in _unique_keys(rules, raw.columns).items()}
+    sample = _sample(raw[~found.broken_rows], number, plan)
+    return _ContractCheck(found.table, sample, key_hashes), found.broken_rows
+
+
+def _without_table_rules(rules: contract.Contract) -> contract.Contract:
+    """Return a contract without the rules that a single partition cannot decide, such as unique keys."""
+    columns = {
+        name: replace(column_rules, unique=False, max_missing_share=None)
+        for name, column_rules in rules.columns.items()
     }
-    told["types"] = {name: str(kind) for name, kind in sides["train"].dtypes.items()} if len(train) else {}
-    told["sample"] = sides["train"].sample(min(len(train), plan["sample"]), random_state=number)
-    told["rows"] = {"read": read, "aside": aside, "train": len(train), "test": len(test)}
-    return {**told, "notes": [*left_out, *notes]}
+    return replace(rules, columns=columns, key=[], min_rows=0, max_drift=None)
 
 
-def _here(plan: dict[str, Any]) -> tuple[Parameters, Any, Backend]:
-    """Parameters, pipeline and backend on the worker."""
-    from lib import backends
-    from lib.parameters import Parameters
-
-    parameters = Parameters(plan["parameters"])
-    backend = backends.connect(parameters)
-    return parameters, plan["kind"](parameters, backend), backend
+def _unique_keys(rules: contract.Contract, present: Collection[str]) -> dict[str, list[str]]:
+    """Return the present columns of each key that must be unique, by the name of the key in messages."""
+    keys = {name: [name] for name, column_rules in rules.columns.items() if column_rules.unique}
+    if rules.key:
+        keys[" and ".join(rules.key)] = rules.key
+    return {name: columns for name, columns in keys.items() if set(columns) <= set(present)}
 
 
-def _raw(part: Partition, parameters: Parameters) -> tuple[pd.DataFrame, int]:
-    deciding = [parameters.time_column, *parameters.key_columns]
-    frame = part.read(exclude=[name for name in parameters.drop_columns if name not in deciding])
-    return frame, len(frame)
-
-
-def _prepared(hooks: Any, frame: pd.DataFrame, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
-    prepared = hooks.prepare_data(frame)
+def _prepare(hooks: PreprocessHooks, raw: pd.DataFrame, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
+    """Call `prepare_data` with a partition, clean the result, and return notes about the changes."""
+    prepared = hooks.prepare_data(raw)
     if not isinstance(prepared, pd.DataFrame):
         raise DataError(f"prepare_data returned {type(prepared).__name__}; expected a DataFrame.")
-    prepared, target = cleaning.prepare_target(prepared, parameters.target_column, parameters.task, is_part=True)
-    prepared, plain = cleaning.to_json_types(prepared)
-    prepared, finite = cleaning.replace_infinite(prepared)
-    return prepared, [*target, *plain, *finite]
+    prepared, target_notes = cleaning.prepare_target(prepared, parameters.target_column, parameters.task, is_part=True)
+    prepared, type_notes = cleaning.to_json_types(prepared)
+    prepared, infinity_notes = cleaning.replace_infinite(prepared)
+    return prepared, [*target_notes, *type_notes, *infinity_notes]
 
 
-def _split(hooks: Any, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
-    test = rule.is_test(frame)
-    if test.all() or not test.any():  # of a part one side may well be empty
-        return frame[~test], frame[test]
-    return hooks.split_data(frame, rule)
+def _split(hooks: PreprocessHooks, prepared: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the training rows and the test rows of a partition."""
+    is_test = rule.is_test(prepared)
+    # The default split_data rejects an empty side, which is normal in a single partition.
+    if is_test.all() or not is_test.any():
+        return prepared[~is_test], prepared[is_test]
+    return hooks.split_data(prepared, rule)
 
 
-def _rule(looked: pd.DataFrame, parameters: Parameters) -> SplitRule:
+def _sample(frame: pd.DataFrame, number: int, plan: _Plan) -> pd.DataFrame:
+    """Return a random sample of a partition's rows, seeded with its number."""
+    return frame.sample(min(len(frame), plan.sample_rows), random_state=number)
+
+
+# The table as a whole
+
+
+def _make_rule(first_rows: pd.DataFrame, parameters: Parameters) -> SplitRule:
+    """Return the split rule that the parameters describe."""
     if parameters.split == "time":
         if not parameters.time_cut:
-            raise DataError("time_cut: engine dask needs the date from which rows test; no part knows the others'.")
+            raise DataError(
+                "time_cut is empty, but engine dask cannot infer it from single partitions. Set it to the date of the "
+                "first test rows."
+            )
         return TimeSplit.from_table(
-            looked, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
+            first_rows, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
         )
-    columns = tuple(sorted(parameters.key_columns or looked.columns))
+    columns = tuple(sorted(parameters.key_columns or first_rows.columns))
     return HashSplit(columns, parameters.test_fraction, parameters.seed)
 
 
-def _of_part(agreed: contract.Contract) -> contract.Contract:
-    """What of a contract can be seen in a part."""
-    columns = {name: replace(one, unique=False, max_missing_share=None) for name, one in agreed.columns.items()}
-    return replace(agreed, columns=columns, key=[], min_rows=0, max_drift=None)
-
-
-def _keys(agreed: contract.Contract, frame: pd.DataFrame) -> dict[str, list[str]]:
-    asked = {name: [name] for name, one in agreed.columns.items() if one.unique}
-    if agreed.key:
-        asked[" and ".join(agreed.key)] = agreed.key
-    return {name: names for name, names in asked.items() if set(names) <= set(frame.columns)}
-
-
-def _violations(done: list[dict[str, Any]], parameters: Parameters) -> charts.Table:
-    """What the parts and the table as a whole break.
+def _find_violations(results: list[_PartitionResult], rows_read: int, parameters: Parameters) -> charts.Table:
+    """Return the contract rules that the partitions, or the table as a whole, break.
 
     Raises
     ------
     DataError
-        Where that may not be.
+        If a rule is broken, unless `on_violation` allows it.
     """
-    if not parameters.contract:
+    checks = [result.check for result in results if result.check]
+    if not checks:
         return charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS)
-    agreed = contract.load(resolve_existing(parameters.contract))
-    broken = pd.concat([one["broken"] for one in done], ignore_index=True)
-    rows = broken.groupby(["column", "rule"], sort=False).agg({"rows": "sum", "examples": "first"}).reset_index()
-    whole = violations.find_in_sample(pd.concat([one["raw"] for one in done]), agreed, parameters.drop_columns)
-    read = sum(one["rows"]["read"] for one in done)
-    if read < agreed.min_rows:
-        whole.append(("", f"must have at least {agreed.min_rows:,} rows", 0, f"has {read:,}"))
-    for name in done[0]["keys"]:
-        hashes = np.concatenate([one["keys"][name] for one in done])
-        twice = len(hashes) - len(np.unique(hashes))
-        if twice:
-            whole.append((name, "must be unique", 0, f"{twice:,} rows repeat a value"))
-    table = charts.Table(pd.concat([pd.DataFrame(whole, columns=list(violations.COLUMNS)), rows], ignore_index=True))
-    may_go_on = parameters.on_violation == "warn" or (parameters.on_violation == "quarantine" and not whole)
-    if len(table) and not may_go_on:
-        found = violations.Violations(table, np.zeros(0, dtype=bool), bool(whole), {})
+    rules = contract.load(resolve_existing(parameters.contract))
+    row_violations = pd.concat([check.violations for check in checks], ignore_index=True)
+    row_violations = (
+        row_violations.groupby(["column", "rule"], sort=False).agg({"rows": "sum", "examples": "first"}).reset_index()
+    )
+    table_violations = _find_table_violations(checks, rules, rows_read, parameters)
+    table = charts.Table(
+        pd.concat([pd.DataFrame(table_violations, columns=list(violations.COLUMNS)), row_violations], ignore_index=True)
+    )
+    is_allowed = parameters.on_violation == "warn" or (parameters.on_violation == "quarantine" and not table_violations)
+    if len(table) and not is_allowed:
+        found = violations.Violations(table, np.zeros(0, dtype=bool), bool(table_violations), {})
         raise DataError(f"{parameters.data} breaks its contract {parameters.contract}:\n{found}")
     return table
 
 
-def _check_same(done: list[dict[str, Any]]) -> None:
-    types = [one["types"] for one in done if one["types"]]
-    for number, one in enumerate(types):
-        for name in {*types[0], *one}:
-            first, other = types[0].get(name, "not there"), one.get(name, "not there")
-            if first != other:
-                where = f"{first} in the first part and {other} in part {number + 1}"
-                raise DataError(f"{name} is {where}. Give it one type in prepare_data.")
+def _find_table_violations(
+    checks: list[_ContractCheck], rules: contract.Contract, rows_read: int, parameters: Parameters
+) -> list[violations.TableViolation]:
+    """Return the broken rules of the table as a whole: shares and drift, number of rows, and unique keys."""
+    sample = pd.concat([check.sample for check in checks])
+    found = violations.find_in_sample(sample, rules, parameters.drop_columns)
+    if rows_read < rules.min_rows:
+        found.append(("", f"must have at least {rules.min_rows:,} rows", 0, f"has {rows_read:,}"))
+    for name in checks[0].key_hashes:
+        hashes = np.concatenate([check.key_hashes[name] for check in checks])
+        duplicates = len(hashes) - len(np.unique(hashes))
+        if duplicates:
+            found.append((name, "must be unique", 0, f"{duplicates:,} rows repeat a value"))
+    return found
+
+
+def _check_same_types(results: list[_PartitionResult]) -> None:
+    """Raise if a column has different types in two partitions, or is missing from one."""
+    typed = [(number, result.types) for number, result in enumerate(results, start=1) if result.types]
+    for number, types in typed:
+        first_number, first_types = typed[0]
+        for name in {*first_types, *types}:
+            first_type, other_type = first_types.get(name, "missing"), types.get(name, "missing")
+            if first_type != other_type:
+                raise DataError(
+                    f"{name} is {first_type} in partition {first_number} and {other_type} in partition {number}; "
+                    "expected the same type in all partitions. Convert it in prepare_data."
+                )
 
 
 def _check_sides(rows: dict[str, int], sample: pd.DataFrame, parameters: Parameters) -> None:
-    for side in ("train", "test"):
-        if not rows[side]:
-            raise DataError(f"No row is left on the {side} side: {rows['read']:,} rows, split by {parameters.split}.")
+    """Raise if a side of the split has no rows, or if the sample's target does not fit the task."""
+    for key, side in (("train", "training"), ("test", "test")):
+        if not rows[key]:
+            raise DataError(
+                f"The {side} side of the split has no rows: {rows['read']:,} rows were read and split by "
+                f"{parameters.split}. Provide more rows, or change test_fraction or seed."
+            )
     cleaning.prepare_target(sample, parameters.target_column, parameters.task)
 
 
-def _summed(done: list[dict[str, Any]]) -> list[str]:
-    """Notes of all parts; those that differ in their numbers alone stand once."""
+def _merge_notes(results: list[_PartitionResult]) -> list[str]:
+    """Return the notes of all partitions; of notes that differ only in their numbers, only the first."""
     notes: dict[str, str] = {}
-    for one in done:
-        for note in one["notes"]:
-            notes.setdefault(
-                "".join(letter for letter in note if not letter.isdigit()), f"{note} (and so in other parts)"
-            )
+    for result in results:
+        for note in result.notes:
+            without_digits = "".join(character for character in note if not character.isdigit())
+            notes.setdefault(without_digits, f"{note} (in one partition; others may be similar)")
     return list(notes.values())
 
 
-def _folder(done: list[dict[str, Any]], side: str) -> str | None:
-    uris = [one["uris"][side] for one in done if side in one["uris"]]
-    return uris[0].rpartition("/")[0] if uris else None
+def _find_folders(results: list[_PartitionResult]) -> dict[str, str]:
+    """Return the folders of ``train``, ``test`` and ``test_keys``, except for those without files."""
+    return {name: uri.rpartition("/")[0] for result in results for name, uri in result.uris.items()}
 
 
-def _fingerprint(found: list[Partition], parameters: Parameters) -> str:
-    state = hashlib.blake2b(
-        repr(sorted((name, value) for name, value in parameters.items() if name != "run_name")).encode(), digest_size=8
-    )
-    for path in dict.fromkeys(part.path for part in found):
+def _hash_inputs(partitions: list[Partition], parameters: Parameters) -> str:
+    """Return a hash of the parameters and of the files' sizes and times, which names the folder of the outputs."""
+    # The name of the run does not change the outputs.
+    values = sorted((name, value) for name, value in parameters.items() if name != "run_name")
+    state = hashlib.blake2b(repr(values).encode(), digest_size=8)
+    for path in dict.fromkeys(partition.path for partition in partitions):
         status = resolve(path).stat()
         state.update(repr((path, status.st_size, status.st_mtime_ns)).encode())
     return state.hexdigest()

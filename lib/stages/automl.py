@@ -1,9 +1,10 @@
-"""AutoML: a search over many models, and the best of them as a candidate like any other."""
+"""The AutoML stage: searches over many models, and logs the best one as a candidate."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,14 +12,15 @@ from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.data import tables
 from lib.stages._answers import Answer, Figures, title
-from lib.stages.train import EXAMPLE_ROWS, IMPORTANCE_CAPTION, drawn, verdict
+from lib.stages.train import EXAMPLE_ROWS, IMPORTANCE_CAPTION, describe_score, draw_charts
 
 if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.base import Backend
+    from lib.metrics import Predictions
     from lib.parameters import Parameters
 
-# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+# Use-case parameters that this stage reads, besides the common ones. Changing one of them reruns the stage.
 PARAMETERS = (
     "target_column",
     "task",
@@ -39,12 +41,15 @@ PARAMETERS = (
     "seed",
 )
 
-_NOT_SHUFFLED = "Not measured: this model is asked by a job each time, and every shuffled column would be one."
-_PROGRESS_CAPTION = (
-    "The score of each model when it was done, and the best so far. If the line still rises at the end, a larger "
-    "automl_budget_minutes may find a better model."
+_IMPORTANCE_NOT_MEASURED = (
+    "Not measured: each prediction of this model is a job, so permutation importance would need one job for each "
+    "shuffled column."
 )
-_LOGGED = (
+_PROGRESS_CAPTION = (
+    "The score of each model when it was fitted, and the best score so far. If the line still rises at the end, a "
+    "larger automl_budget_minutes may find a better model."
+)
+_LOGGED_PARAMETERS = (
     "train_data",
     "test_data",
     "target_column",
@@ -67,22 +72,22 @@ _LOGGED = (
 
 @dataclass(frozen=True, repr=False)
 class Winner(Answer):
-    """Output of the stage, and what its notebook shows.
+    """Output of the stage, and the tables and charts of its notebook.
 
     Attributes
     ----------
     title, verdict : str
     run_id : str
-        MLflow run with the best model; a child run stands below it for each model that was tried.
+        MLflow run with the best model; it has a child run for each model that was tried.
     leaderboard : Table
-        Every model that was tried, the best first: score on validation rows and on test rows, seconds, milliseconds
-        a row, megabytes, weight in the best, and the reason where it failed.
+        All models that were tried, the best first, with their scores on validation and test rows, seconds,
+        milliseconds per row, megabytes, weight in the best model, and the reason of a failure.
     progress : Chart
-        Score of each model by when it was done.
+        Score of each model over time.
     scores : Table
-        Every metric of the best, on test rows and on training rows.
+        All metrics of the best model on test rows and, if it can be loaded here, on training rows.
     importance : Chart or str
-        Permutation importance on test rows; where the model came as files, why there is none.
+        Permutation importance on test rows, or the reason why it was not measured.
     """
 
     title: str
@@ -99,18 +104,28 @@ class Winner(Answer):
 
     @property
     def figures(self) -> Figures:
-        """Progress of the search, and importance of the columns for the best model."""
+        """The progress of the search, and the importance of the columns for the best model."""
         caption = IMPORTANCE_CAPTION if isinstance(self.importance, charts.Chart) else ""
         return Figures((self.progress, _PROGRESS_CAPTION), (self.importance, caption))
 
 
+@dataclass(frozen=True)
+class _SplitData:
+    """Features and targets of the training rows and of the test rows."""
+
+    X: pd.DataFrame
+    y: pd.Series
+    X_test: pd.DataFrame
+    y_test: pd.Series
+
+
 def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
-    """Search, score the best on the test rows, log everything that was tried.
+    """Search for the best model, score it on the test rows, and log all models that were tried.
 
     Parameters
     ----------
-    backend, parameters
-        Of this run.
+    backend : Backend
+    parameters : Parameters
     run_id : str
         The active MLflow run.
 
@@ -118,72 +133,113 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     -------
     Winner
     """
-    import mlflow
-
-    task, target = parameters.task, parameters.target_column
     metric = parameters.metric
-    found = backend.search().run(parameters.train_data, parameters.test_data, report=print)
-    if found.warning:
-        print(f"Warning: {found.warning}")
-    train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
-    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
-    X, X_test = train.drop(columns=target), test.drop(columns=target)
+    result = backend.search().run(parameters.train_data, parameters.test_data, report=print)
+    if result.warning:
+        print(f"Warning: {result.warning}")
+    data = _read_data(backend, parameters)
 
-    is_here = found.folder is None
-    model = found.model if is_here else backend.tracking.load_model(found.folder)
-    on_test = metrics.predict(model, X_test, task, parameters.positive_class)
-    scores = charts.Table([(one.name, one.score(y_test, on_test)) for one in metrics.for_task(task)])
-    scores.columns = ["metric", "test rows"]
-    scores = scores.set_index("metric")
-    if is_here:
-        on_train = metrics.predict(model, X, task, parameters.positive_class)
-        scores["training rows"] = [one.score(y, on_train) for one in metrics.for_task(task)]
-    else:  # its own search scores no test rows
-        found.leaderboard.loc[found.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
-    scores["direction"] = [one.direction for one in metrics.for_task(task)]
-    pictures = drawn(model, X_test, y_test, on_test, metric, parameters, shuffled=is_here)
-    pictures["progress"] = charts.search_progress(found.leaderboard, metric)
+    # A search that returns files leaves it to this stage to score the test rows, which takes a job per prediction.
+    is_local = result.folder is None
+    model = result.model if result.folder is None else backend.tracking.load_model(result.folder)
+    test_predictions = metrics.predict(model, data.X_test, parameters.task, parameters.positive_class)
+    scores = _score(model, data, test_predictions, parameters, include_training=is_local)
+    if not is_local:
+        result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
+    figures = draw_charts(
+        model, data.X_test, data.y_test, test_predictions, metric, parameters, with_importance=is_local
+    )
+    figures["progress"] = charts.search_progress(result.leaderboard, metric)
 
-    given = {name: parameters[name] for name in _LOGGED}
-    mlflow.log_params({"training_function": "automl", "model": found.best, **given})
-    mlflow.set_tags({"warning": found.warning} if found.warning else {})
-    finite = {one: float(value) for one, value in scores["test rows"].items() if value == value}
-    if is_here:
-        finite |= {f"train_{one}": float(value) for one, value in scores["training rows"].items() if value == value}
-    counts = {"search_seconds": found.seconds, "trials": len(found.leaderboard)}
-    mlflow.log_metrics({**finite, **counts, "train_rows": len(train), "test_rows": len(test)})
-    _log_trials(backend, found, run_id)
-    backend.tracking.log_table(found.leaderboard, "leaderboard")
+    _log_parameters(result, parameters)
+    _log_metrics(result, scores, data)
+    _log_trials(backend, result, run_id)
+    backend.tracking.log_table(result.leaderboard, "leaderboard")
     backend.tracking.log_table(scores, "scores")
-    for name, picture in pictures.items():
-        backend.tracking.log_chart(picture, name)
-    baseline = backend.read_json(parameters.baseline)
-    if is_here:
-        features = pd.concat([X, X_test], ignore_index=True)
-        backend.tracking.log_model(model, X_test.head(EXAMPLE_ROWS), features, baseline)
-    else:
-        backend.tracking.log_model_folder(found.folder, baseline)
-    board = charts.Table(found.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
+    for name, chart in figures.items():
+        backend.tracking.log_chart(chart, name)
+    _log_best_model(backend, result, data, parameters)
+
+    leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
+    leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
     scores.attrs[charts.MARKED] = [metric.name]
-    board.attrs[charts.MARKED] = [f"test {metric.name}"]
     return Winner(
         title=title("AutoML", parameters),
-        verdict=f"{found.best} is the best of {len(found.leaderboard)} models: {verdict(scores, metric)}",
+        verdict=f"{result.best} is the best of {len(leaderboard)} models: {describe_score(scores, metric)}",
         run_id=run_id,
-        leaderboard=board,
-        progress=pictures["progress"],
+        leaderboard=leaderboard,
+        progress=figures["progress"],
         scores=scores,
-        importance=pictures.get("importance", _NOT_SHUFFLED),
+        importance=figures.get("importance", _IMPORTANCE_NOT_MEASURED),
     )
 
 
-def _log_trials(backend: Backend, found: SearchResult, run_id: str) -> None:
-    """A child run for each model that was tried."""
-    for name, row in found.leaderboard.iterrows():
-        numbers = {
-            key.replace("validation ", "validation_").replace("test ", ""): float(value)
-            for key, value in row.items()
-            if isinstance(value, float) and value == value
+def _read_data(backend: Backend, parameters: Parameters) -> _SplitData:
+    """Read the preprocessed rows, and separate features and target."""
+    target = parameters.target_column
+    train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
+    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    return _SplitData(train.drop(columns=target), y, test.drop(columns=target), y_test)
+
+
+def _score(
+    model: Any, data: _SplitData, test_predictions: Predictions, parameters: Parameters, include_training: bool
+) -> charts.Table:
+    """Return all metrics of a model: a row per metric, a column per set of rows, and the metric's direction."""
+    task_metrics = metrics.for_task(parameters.task)
+    columns = {
+        "metric": [metric.name for metric in task_metrics],
+        "test rows": [metric.score(data.y_test, test_predictions) for metric in task_metrics],
+    }
+    if include_training:
+        train_predictions = metrics.predict(model, data.X, parameters.task, parameters.positive_class)
+        columns["training rows"] = [metric.score(data.y, train_predictions) for metric in task_metrics]
+    columns["direction"] = [metric.direction for metric in task_metrics]
+    return charts.Table(columns).set_index("metric")
+
+
+def _log_parameters(result: SearchResult, parameters: Parameters) -> None:
+    """Log parameters, the name of the best model and the warning to the active run."""
+    import mlflow
+
+    logged = {name: parameters[name] for name in _LOGGED_PARAMETERS}
+    mlflow.log_params({"training_function": "automl", "model": result.best, **logged})
+    mlflow.set_tags({"warning": result.warning} if result.warning else {})
+
+
+def _log_metrics(result: SearchResult, scores: pd.DataFrame, data: _SplitData) -> None:
+    """Log the scores of the best model, and the size of the search and of its tables, to the active run."""
+    import mlflow
+
+    values = {name: float(score) for name, score in scores["test rows"].dropna().items()}
+    if "training rows" in scores:
+        values |= {f"train_{name}": float(score) for name, score in scores["training rows"].dropna().items()}
+    sizes = {
+        "search_seconds": result.seconds,
+        "trials": len(result.leaderboard),
+        "train_rows": len(data.X),
+        "test_rows": len(data.X_test),
+    }
+    mlflow.log_metrics({**values, **sizes})
+
+
+def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:
+    """Log a child run for each model that was tried."""
+    for name, row in result.leaderboard.iterrows():
+        scores = {
+            column.replace("validation ", "validation_").replace("test ", ""): float(value)
+            for column, value in row.items()
+            if isinstance(value, float) and not math.isnan(value)
         }
-        settings = {"training_function": f"automl {name}", "family": row["family"], **found.settings.get(name, {})}
-        backend.tracking.log_child_run(run_id, name, settings, numbers, row["outcome"])
+        settings = {"training_function": f"automl {name}", "family": row["family"], **result.settings.get(name, {})}
+        backend.tracking.log_child_run(run_id, name, settings, scores, row["outcome"])
+
+
+def _log_best_model(backend: Backend, result: SearchResult, data: _SplitData, parameters: Parameters) -> None:
+    """Log the best model, or its files, with the baseline to the active run."""
+    baseline = backend.read_json(parameters.baseline)
+    if result.folder is None:
+        features = pd.concat([data.X, data.X_test], ignore_index=True)
+        backend.tracking.log_model(result.model, data.X_test.head(EXAMPLE_ROWS), features, baseline)
+    else:
+        backend.tracking.log_model_folder(result.folder, baseline)

@@ -1,4 +1,4 @@
-"""Deploy: the version that bears ``production``, as a real-time endpoint that answers as the model does."""
+"""The deploy stage: serves the production version at a real-time endpoint, and tests its answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lib.metrics import Predictions
     from lib.parameters import Parameters
 
-# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+# The use-case parameters that this stage may read, besides the common ones. Changing one of them reruns the stage.
 PARAMETERS = (
     "target_column",
     "task",
@@ -46,25 +46,25 @@ PARAMETERS = (
     "request_log_columns",
     "request_log_megabytes",
 )
-_SHOWN_ROWS = 8
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_DISPLAYED_ROWS = 8
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, repr=False)
 class Deployment(Answer):
-    """Outputs of the stage, and what its notebook shows.
+    """The outputs of the deploy stage, and the tables of its notebook.
 
     Attributes
     ----------
     title, verdict : str
     endpoint_url : str
-        Where it answers.
+        The scoring URL of the endpoint.
     sample_request : str
-        URI of a request that it answers, one test row as JSON.
+        URI of an example request: one test row as JSON.
     summary : Table
-        Endpoint, version, rows asked, time of an answer.
+        Endpoint, version, number of test rows and response time.
     answers : Table
-        What the endpoint and what the model said of the first rows.
+        Predictions of the endpoint and of the model for the first test rows.
     """
 
     title: str
@@ -75,13 +75,24 @@ class Deployment(Answer):
     answers: charts.Table
 
     def main_table(self) -> charts.Table:
-        """The summary."""
+        """Return the summary."""
         return self.summary
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A version that serves, and what it and its model said of the test rows."""
+class _SmokeTest:
+    """The endpoint's answer to the test rows, equal to the model's own predictions.
+
+    Attributes
+    ----------
+    status : EndpointStatus
+    answer : dict
+        The endpoint's answer.
+    seconds : float
+        Response time of the request.
+    expected : Predictions
+        The model's own predictions.
+    """
 
     status: EndpointStatus
     answer: dict[str, Any]
@@ -90,7 +101,7 @@ class _Asked:
 
 
 def run(backend: Backend, parameters: Parameters) -> Deployment:
-    """Find production by its tag, deploy it, and ask it.
+    """Deploy the production version, and compare its answers to some test rows with the model's own predictions.
 
     Returns
     -------
@@ -99,188 +110,267 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
     Raises
     ------
     GateError
-        Where no version is in production.
+        If no version is in production.
     EndpointError
-        Where the endpoint does not come up, or answers otherwise than the model; then what served before serves on.
+        If the endpoint does not start, or its answers differ from the model's predictions. The version that was
+        deployed before keeps serving.
     """
     import mlflow
 
     rows = backend.read_table(parameters.test_data).head(parameters.smoke_rows)
     tables.get_column(rows, parameters.target_column, where="the test rows")
     rows = rows.drop(columns=parameters.target_column)
-    while True:
-        version = _production(backend, parameters)
-        try:
-            asked = _deployed(backend, parameters, version, rows)
-            break
-        except EndpointError:
-            if _production(backend, parameters).version == version.version:
-                raise
-            # Another run has put its own version there meanwhile: that one is to be served.
-    status, answer = asked.status, asked.answer
-    mlflow.log_params({"version": version.version, "endpoint_url": status.url})
-    mlflow.log_metric("answer_milliseconds", asked.seconds * 1000)
+    version, smoke_test = _deploy_production(backend, parameters, rows)
+    url, milliseconds = smoke_test.status.url, smoke_test.seconds * 1000
+    mlflow.log_params({"version": version.version, "endpoint_url": url})
+    mlflow.log_metric("answer_milliseconds", milliseconds)
     summary = {
         "endpoint": parameters.name,
-        "URL": status.url,
+        "URL": url,
         "version": version.version,
         "training function": version.tags.get("training_function", ""),
-        "test rows asked": len(rows),
-        "answers": "all as the model's own",
-        "time of the answer": f"{asked.seconds * 1000:.1f} ms for {len(rows)} rows",
+        "test rows": len(rows),
+        "answers": "all equal to the model's own predictions",
+        "response time": f"{milliseconds:.1f} ms for {len(rows)} rows",
     }
-    sample = backend.write_json(as_request(rows.head(1)), f"{parameters.name}/sample_request.json")
     return Deployment(
         title=title("Deploy", parameters),
         verdict=(
-            f"Version {version.version} answers at {status.url}. "
-            f"Its answers to {len(rows)} test rows are the model's own."
+            f"Version {version.version} is deployed at {url}. "
+            f"Its answers to {len(rows)} test rows equal the model's own predictions."
         ),
-        endpoint_url=status.url,
-        sample_request=sample,
+        endpoint_url=url,
+        sample_request=backend.write_json(build_request(rows.head(1)), f"{parameters.name}/sample_request.json"),
         summary=charts.Table({"": summary}),
-        answers=_answers(answer, asked.expected),
+        answers=_comparison_table(smoke_test.answer, smoke_test.expected),
     )
 
 
-def _production(backend: Backend, parameters: Parameters) -> ModelVersion:
+def _deploy_production(backend: Backend, parameters: Parameters, rows: pd.DataFrame) -> tuple[ModelVersion, _SmokeTest]:
+    """Deploy and test the production version; start over if another run promotes a version meanwhile."""
+    while True:
+        version = _production_version(backend, parameters)
+        try:
+            return version, _deploy_version(backend, parameters, version, rows)
+        except EndpointError:
+            if _production_version(backend, parameters).version == version.version:
+                raise
+
+
+def _production_version(backend: Backend, parameters: Parameters) -> ModelVersion:
     version = backend.models(parameters.name).production()
     if version is None:
         raise GateError(
-            f"No version of {parameters.name} bears the tag production, so there is nothing to deploy. "
-            f"{parameters.decision or 'The evaluate notebook says why.'}"
+            f"No version of {parameters.name} has the tag production, so there is nothing to deploy. "
+            f"{parameters.decision or 'Run the evaluate notebook first.'}"
         )
     return version
 
 
-def _deployed(backend: Backend, parameters: Parameters, version: ModelVersion, rows: pd.DataFrame) -> _Asked:
-    """Have a version serve, unless it does so already, and ask it.
+def _deploy_version(backend: Backend, parameters: Parameters, version: ModelVersion, rows: pd.DataFrame) -> _SmokeTest:
+    """Deploy a version unless the endpoint serves it already, and test it.
 
     Raises
     ------
     EndpointError
-        As `run` does, and where it is not in production any more when its turn comes: it gets no traffic then.
+        As `run` does, and if the version is no longer in production when it is tested. It then gets no traffic.
     """
     folder = backend.tracking.model_folder(version.source, version.sha256)
-    expected = _own_answers(backend.tracking.load_model(folder), rows, parameters)
-    checked: dict[str, Any] = {}
+    expected = _predict_offline(backend.tracking.load_model(folder), rows, parameters)
+    measured: dict[str, Any] = {}
 
     def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:
-        now = _production(backend, parameters).version
-        if now != version.version:
-            raise EndpointError(f"Version {now} was put into production while version {version.version} came up.")
+        current = _production_version(backend, parameters).version
+        if current != version.version:
+            raise EndpointError(
+                f"Version {current} was promoted while version {version.version} was being deployed. Deploy again."
+            )
         started = time.perf_counter()
-        answer = ask(url, key, rows, parameters.endpoint_timeout_seconds, headers)
-        checked.update(answer=answer, seconds=time.perf_counter() - started)
-        compare(answer, expected, parameters.smoke_tolerance)
+        answer = query_endpoint(url, key, rows, parameters.endpoint_timeout_seconds, headers)
+        measured.update(answer=answer, seconds=time.perf_counter() - started)
+        check_answer(answer, expected, parameters.smoke_tolerance)
 
     endpoint = backend.endpoint(parameters.name)
     status = endpoint.status()
-    if status.sha256 == version.sha256 and _is_at(status.url, parameters.endpoint_port):
+    if status.sha256 == version.sha256 and _uses_port(status.url, parameters.endpoint_port):
         check(status.url, endpoint.key())
     else:
         status = endpoint.deploy(folder, version.version, version.sha256, check)
-    return _Asked(status, expected=expected, **checked)
+    return _SmokeTest(status, expected=expected, **measured)
 
 
-def _is_at(url: str, port: int) -> bool:
-    """Whether an endpoint runs where it was asked for; port 0 stands for wherever it is."""
+def _uses_port(url: str, port: int) -> bool:
+    """Return whether an endpoint is running on this port; port 0 accepts any port."""
     return bool(url) and port in (0, urlparse(url).port)
 
 
-def as_request(rows: pd.DataFrame) -> dict[str, Any]:
-    """Rows as the JSON body that an endpoint takes: missing values as null, dates in ISO 8601."""
-    plain = rows.astype(object).where(rows.notna(), None)
-    data = [[_plain(value) for value in row] for row in plain.itertuples(index=False, name=None)]
-    return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
+def _predict_offline(model: Any, rows: pd.DataFrame, parameters: Parameters) -> Predictions:
+    """Return the model's own predictions.
 
-
-def ask(
-    url: str, key: str, rows: pd.DataFrame, timeout: float, headers: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Answer of an endpoint to some rows, asked with further headers where a backend needs them.
-
-    Raises
-    ------
-    EndpointError
-        Where it does not answer, or not with 200.
+    They are computed in one thread, as at the endpoint: the number of threads can change the last digits.
     """
-    session = requests.Session()
-    # A proxy is for other machines; without this a proxy variable would send 127.0.0.1 through it.
-    session.trust_env = urlparse(url).hostname not in _LOOPBACK
-    try:
-        answer = session.post(
-            url,
-            data=json.dumps(as_request(rows)),
-            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})},
-            timeout=timeout,
-        )
-    except requests.RequestException as error:
-        raise EndpointError(f"The endpoint at {url} did not answer: {error}") from error
-    if answer.status_code != 200:
-        raise EndpointError(f"The endpoint at {url} answered {answer.status_code}: {answer.text[:500]}")
-    return answer.json()
-
-
-def compare(answer: dict[str, Any], expected: Predictions, tolerance: float = 0) -> None:
-    """Compare an endpoint's answer with the model's own predictions; decimal text of JSON loses nothing.
-
-    Parameters
-    ----------
-    answer : dict
-        With ``predictions`` and, of a classifier, ``probabilities`` and ``classes``.
-    expected : Predictions
-    tolerance : float
-        By how much numbers may differ, absolutely and relatively; 0: not in the last bit. Classes never may.
-
-    Raises
-    ------
-    EndpointError
-        With the first row that differs.
-    """
-    none = np.zeros(len(expected.labels), dtype=bool)
-    if expected.probabilities is None:
-        got, own = np.asarray(answer["predictions"], dtype=float), expected.labels
-        same = np.isclose(got, own, rtol=tolerance, atol=tolerance) if got.shape == own.shape else none
-    else:
-        got, own = answer["predictions"], expected.labels.tolist()
-        same = np.array([one == other for one, other in zip(got, own, strict=True)]) if len(got) == len(own) else none
-        probabilities = np.asarray(answer["probabilities"], dtype=float)
-        if answer["classes"] != expected.classes.tolist() or probabilities.shape != expected.probabilities.shape:
-            raise EndpointError(
-                f"The endpoint knows the classes {answer['classes']}, the model {expected.classes.tolist()}."
-            )
-        same &= np.isclose(probabilities, expected.probabilities, rtol=tolerance, atol=tolerance).all(axis=1)
-    if not same.all():
-        row = int(np.argmin(same))
-        said, meant = got[row] if len(got) > row else "no answer", own[row]
-        if expected.probabilities is not None and said == meant:
-            said, meant = probabilities[row].tolist(), expected.probabilities[row].tolist()
-        raise EndpointError(
-            f"The endpoint answers otherwise than the model in {(~same).sum()} of {len(own)} rows; row {row}: "
-            f"{said} instead of {meant}. (smoke_tolerance: {tolerance:g} may be between them.)"
-        )
-
-
-def _own_answers(model: Any, rows: pd.DataFrame, parameters: Parameters) -> Predictions:
-    """What the model itself says, in one thread as at the endpoint: their number can change the last digits."""
-    if hasattr(model, "get_params"):  # it is here, and not asked on a cluster
-        from lib.scoring.sklearn_model import use_one_job  # scikit-learn is there already, with the model
+    if hasattr(model, "get_params"):  # a local scikit-learn model, not the proxy of a model that runs on a cluster
+        from lib.scoring.sklearn_model import use_one_job  # loading the model has already imported scikit-learn
 
         use_one_job(model)
     with threadpoolctl.threadpool_limits(1):
         return metrics.predict(model, rows, parameters.task, parameters.positive_class)
 
 
-def _answers(answer: dict[str, Any], expected: Predictions) -> charts.Table:
-    frame = charts.Table({"the endpoint's answer": answer["predictions"], "the model's own": expected.labels})
-    if expected.probabilities is not None:
-        for column, one in enumerate(answer["classes"]):
-            frame[f"probability of {one}"] = [round(row[column], 4) for row in answer["probabilities"]]
-    return frame.rename_axis("row").head(_SHOWN_ROWS)
+def build_request(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return the JSON body of a scoring request: missing values as null, dates in ISO 8601.
+
+    Parameters
+    ----------
+    rows : DataFrame
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> build_request(pd.DataFrame({"size": [1.5, None]}))
+    {'input_data': {'columns': ['size'], 'index': [0, 1], 'data': [[1.5], [None]]}}
+    """
+    cells = rows.astype(object).where(rows.notna(), None)
+    data = [[_to_json_value(value) for value in row] for row in cells.itertuples(index=False, name=None)]
+    return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime.date):  # a Timestamp is one as well
+def _to_json_value(value: Any) -> Any:
+    """Return a cell as a value that the json module can write."""
+    if isinstance(value, datetime.date):  # includes datetime and Timestamp
         return value.isoformat()
     return value.item() if isinstance(value, np.generic) else value
+
+
+def query_endpoint(
+    url: str, key: str, rows: pd.DataFrame, timeout: float, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Send rows to an endpoint and return its answer.
+
+    Parameters
+    ----------
+    url, key : str
+        The scoring URL and the key that authorizes the request.
+    rows : DataFrame
+    timeout : float
+        Time limit in seconds.
+    headers : mapping, optional
+        Additional headers that the backend needs.
+
+    Returns
+    -------
+    dict
+        The decoded JSON.
+
+    Raises
+    ------
+    EndpointError
+        If there is no response, or its status is not 200.
+    """
+    session = requests.Session()
+    # Otherwise HTTP_PROXY would also apply to this machine.
+    session.trust_env = urlparse(url).hostname not in _LOOPBACK_HOSTS
+    try:
+        response = session.post(
+            url,
+            data=json.dumps(build_request(rows)),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})},
+            timeout=timeout,
+        )
+    except requests.RequestException as error:
+        raise EndpointError(f"The endpoint at {url} did not answer: {error}") from error
+    if response.status_code != 200:
+        raise EndpointError(f"The endpoint at {url} answered {response.status_code}: {response.text[:500]}")
+    return response.json()
+
+
+def check_answer(answer: Mapping[str, Any], expected: Predictions, tolerance: float = 0) -> None:
+    """Check that an endpoint's answer equals the model's own predictions.
+
+    JSON preserves every bit of a float, so that the comparison can be exact.
+
+    Parameters
+    ----------
+    answer : mapping
+        ``predictions``, and ``probabilities`` and ``classes`` of a classification.
+    expected : Predictions
+        The model's own predictions.
+    tolerance : float
+        Absolute and relative tolerance of numbers; 0 requires bit-identical answers. Classes must always be equal.
+
+    Raises
+    ------
+    EndpointError
+        If they differ. The message gives the first row that differs.
+    """
+    if expected.probabilities is None:
+        same = _match_numbers(answer["predictions"], expected.labels, tolerance)
+    else:
+        same = _match_labels(answer["predictions"], expected.labels.tolist())
+        same &= _match_probabilities(answer, expected, tolerance)
+    if not same.all():
+        row = int(np.argmin(same))
+        received, own = _values_at(row, answer, expected)
+        raise EndpointError(
+            f"The endpoint's answers differ from the model's own predictions in {(~same).sum()} of {len(same)} rows; "
+            f"row {row}: {received} instead of {own}. If only rounding differs, raise smoke_tolerance (now "
+            f"{tolerance:g})."
+        )
+
+
+def _match_numbers(received: list[float | None], own: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return for each row whether the numbers match; no row matches if the number of rows differs."""
+    numbers = np.asarray(received, dtype=float)
+    if numbers.shape != own.shape:
+        return np.zeros(len(own), dtype=bool)
+    return np.isclose(numbers, own, rtol=tolerance, atol=tolerance)
+
+
+def _match_labels(received: list[Any], own: list[Any]) -> np.ndarray:
+    """Return for each row whether the labels match; no row matches if the number of rows differs."""
+    if len(received) != len(own):
+        return np.zeros(len(own), dtype=bool)
+    return np.array([label == own_label for label, own_label in zip(received, own, strict=True)], dtype=bool)
+
+
+def _match_probabilities(answer: Mapping[str, Any], expected: Predictions, tolerance: float) -> np.ndarray:
+    """Return for each row whether the probabilities match.
+
+    Raises
+    ------
+    EndpointError
+        If the classes or the number of probabilities differ, so that rows cannot be compared.
+    """
+    if answer["classes"] != expected.class_names:
+        raise EndpointError(
+            f"The endpoint's classes are {answer['classes']}; the model's own are {expected.class_names}."
+        )
+    received, own = np.asarray(answer["probabilities"], dtype=float), expected.class_probabilities
+    if received.shape != own.shape:
+        raise EndpointError(f"The endpoint's probabilities have the shape {received.shape}; expected {own.shape}.")
+    return np.all(np.isclose(received, own, rtol=tolerance, atol=tolerance), axis=1)
+
+
+def _values_at(row: int, answer: Mapping[str, Any], expected: Predictions) -> tuple[Any, Any]:
+    """Return the endpoint's and the model's values for a row: the labels, or the probabilities if the labels agree."""
+    predictions, own = answer["predictions"], expected.labels[row]
+    if row >= len(predictions):
+        return "no answer", own
+    if expected.probabilities is None:
+        return np.asarray(predictions, dtype=float)[row], own  # null becomes NaN
+    if predictions[row] != own:
+        return predictions[row], own
+    probabilities = np.asarray(answer["probabilities"], dtype=float)
+    return probabilities[row].tolist(), expected.probabilities[row].tolist()
+
+
+def _comparison_table(answer: Mapping[str, Any], expected: Predictions) -> charts.Table:
+    """Return the predictions of the endpoint and of the model for the first rows."""
+    table = charts.Table({"endpoint": answer["predictions"], "model": expected.labels})
+    if expected.probabilities is not None:
+        for column, label in enumerate(answer["classes"]):
+            table[f"probability of {label}"] = [round(row[column], 4) for row in answer["probabilities"]]
+    return table.rename_axis("row").head(_DISPLAYED_ROWS)

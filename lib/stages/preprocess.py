@@ -1,8 +1,7 @@
-"""Preprocess: from the table to training rows, test rows and a baseline."""
+"""The preprocess stage: turns the table into training rows, test rows and a baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 
-# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+# Use-case parameters that this stage reads, besides the common ones. Changing one of them reruns the stage.
 PARAMETERS = (
     "data",
     "encoding",
@@ -42,42 +41,44 @@ PARAMETERS = (
     "scheduler_address",
 )
 
-
 _BALANCE_CAPTIONS = {
     "binary": (
-        "How many training rows each class has. If one class is rare, accuracy says little: look at precision, recall "
-        "and their curve."
+        "Training rows per class. If one class is rare, accuracy is misleading: compare precision, recall and their "
+        "curve."
     ),
     "multiclass": (
-        "How many training rows each class has. If some classes are rare, accuracy says little: prefer metrics that "
-        "weigh all classes alike, such as f1_macro."
+        "Training rows per class. If some classes are rare, accuracy is misleading: prefer metrics that weight all "
+        "classes equally, such as f1_macro."
     ),
     "regression": (
-        "How the target is distributed over the training rows. A long tail weighs heavily in squared errors: compare "
-        "the mean absolute error too."
+        "Distribution of the target over the training rows. A long tail dominates squared errors: compare the mean "
+        "absolute error too."
     ),
 }
 
+# A row of the table of sizes: step, rows, columns, details.
+_Step = tuple[str, int, int, str]
+
 
 class PreprocessHooks(Protocol):
-    """What a pipeline may change here."""
+    """The methods of a pipeline that this stage calls."""
 
     def load_data(self) -> pd.DataFrame:
-        """The raw table."""
+        """Return the raw table."""
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The table to learn from, target included."""
+        """Return the table to learn from, including the target."""
 
     def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Training rows and test rows."""
+        """Return training rows and test rows."""
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
-        """Statistics of the training rows."""
+        """Return statistics of the training rows."""
 
 
 @dataclass(frozen=True, repr=False)
 class Preprocessed(Answer):
-    """Outputs of the stage, and what its notebook shows.
+    """Outputs of the stage, and the tables and charts of its notebook.
 
     Attributes
     ----------
@@ -85,13 +86,14 @@ class Preprocessed(Answer):
     train_data, test_data, baseline : str
         URIs of two Parquet tables and one JSON file.
     sizes : Table
-        Rows and columns at each point, and what was left out.
+        Rows and columns after each step, and details such as the dropped columns.
     violations : Table
-        What the table breaks of its contract.
+        The contract rules that the table breaks.
     columns : Table
-        Of each column of the training rows its type, missing and distinct values, and a sample: the first rows.
+        Type, missing values, distinct values and first values of each column of the training rows.
     balance : Chart
-        How the target is spread over the training rows.
+        Distribution of the target over the training rows.
+    task : {"binary", "multiclass", "regression"}
     """
 
     title: str
@@ -111,12 +113,19 @@ class Preprocessed(Answer):
 
     @property
     def figures(self) -> Figures:
-        """The distribution of the target, with what it means for the task."""
+        """The distribution of the target, with a caption for the task."""
         return Figures((self.balance, _BALANCE_CAPTIONS[self.task]))
 
 
 def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
-    """Read, hold against the contract, clean, prepare, split, describe.
+    """Read, check, clean, prepare and split the table, and describe its training rows.
+
+    Parameters
+    ----------
+    hooks : PreprocessHooks
+        The pipeline.
+    backend : Backend
+    parameters : Parameters
 
     Returns
     -------
@@ -124,193 +133,263 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
 
     Raises
     ------
-    DataError, NameNotFound
-        Where the table and the parameters do not go together, or the table breaks its contract.
+    DataError
+        If the table does not fit the parameters or breaks its contract.
+    NameNotFound
+        If a parameter names a column that does not exist.
+    StageError
+        If a hook does not return a DataFrame.
     """
     if parameters.engine == "dask":
-        return _on_cluster(hooks, backend, parameters)
-    target, dropped = parameters.target_column, parameters.drop_columns
-    deciding = split_columns(parameters)
-    raw, name_notes = cleaning.deduplicate_columns(_loaded(hooks), [target, *dropped, *deciding])
-    unread = raw.attrs.get(tables.UNREAD, [])
-    told = " ".join([f"{parameters.data}.", *raw.attrs.get(tables.NOTES, []), *name_notes])
-    notes = [("read", len(raw), raw.shape[1] + len(unread), told)]
+        return _run_on_cluster(hooks, backend, parameters)
+    frame, read_step = _load(hooks, parameters)
+    steps = [read_step]
 
-    raw, violations, uri = contracts.apply(raw, backend, parameters)
-    if uri:
-        aside = notes[0][1] - len(raw)
-        notes.append(("quarantined", aside, raw.shape[1], f"They break the contract, and are kept at {uri}"))
+    rows_read = len(frame)
+    frame, violations, quarantine_uri = contracts.apply(frame, backend, parameters)
+    if quarantine_uri:
+        steps.append(_quarantine_step(rows_read - len(frame), frame.shape[1], quarantine_uri))
 
-    # A column that no model may see stays until the rows are split by it.
-    index = [name for name in cleaning.find_index_columns(raw) if name not in deciding]
-    frame = cleaning.drop_columns(
-        raw, [name for name in dropped if name not in (*deciding, *unread)], where=parameters.data
-    )
-    frame = cleaning.drop_columns(frame, [name for name in index if name in frame.columns], where=parameters.data)
-    del raw
-    notes.append(("dropped columns", len(frame), frame.shape[1], ", ".join([*dropped, *index]) or "none"))
+    frame, dropped = _drop_unused_columns(frame, parameters)
+    steps.append(("dropped columns", len(frame), frame.shape[1], ", ".join(dropped) or "none"))
 
-    prepared, said = clean(hooks.prepare_data(frame), parameters)
+    prepared, notes = clean(hooks.prepare_data(frame), parameters)
     del frame
-    notes.append(("prepared", len(prepared), prepared.shape[1], " ".join(said) or "as prepare_data made it"))
+    prepared_rows = len(prepared)
+    steps.append(_prepare_step(prepared_rows, prepared.shape[1], notes))
 
-    rule = _rule(prepared, parameters)
-    rows = len(prepared)
-    keys = [name for name in deciding if name in prepared.columns]
-    undecided = int(prepared[keys].isna().any(axis=1).sum())
+    rule = _make_rule(prepared, parameters)
+    rows_without_key = _count_rows_without_key(prepared, parameters)
     train, test = hooks.split_data(prepared, rule)
     del prepared
-    # A pipeline may split by something else than the rule; then the rule tells nothing about its rows.
-    rule_holds = rule.matches(train, test)
-    hidden = [name for name in deciding if name in dropped]
-    test_keys = test[hidden]
-    train, test = (cleaning.drop_columns(side, hidden, where="the prepared table") for side in (train, test))
-    _train_test.check(train, test, target, parameters.task)
-    notes += [
-        ("train", len(train), train.shape[1], _how(rule, rule_holds, parameters, undecided)),
-        (
-            "test",
-            len(test),
-            test.shape[1],
-            f"{len(test) / rows:.1%} of the rows. {_train_test.told_of_few(train, test, parameters)}".strip(),
-        ),
-    ]
+    follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule
+    train, test, test_keys = _remove_hidden_columns(train, test, parameters)
+    _train_test.check(train, test, parameters.target_column, parameters.task)
+    split_note = _describe_split(rule, parameters, rows_without_key) if follows_rule else "by the pipeline's split_data"
+    few_rows_note = _train_test.describe_few_rows(train, test, parameters)
+    test_note = f"{len(test) / prepared_rows:.1%} of the rows. {few_rows_note}".strip()
+    steps += [("train", len(train), train.shape[1], split_note), ("test", len(test), test.shape[1], test_note)]
 
     folder = f"{parameters.name}/{_train_test.fingerprint(train, test)}"
-    with ThreadPoolExecutor(2) as writer:  # which Arrow does outside Python's lock, while columns are counted
-        sides = {"train": train, "test": test}
-        written = {
-            side: writer.submit(backend.write_table, rows, f"{folder}/{side}.parquet") for side, rows in sides.items()
-        }
-        baseline = {**hooks.baseline(train), "split": rule.to_dict() if rule_holds else None}
-        columns = charts.Table(_train_test.columns(train))
-        balance = charts.target_distribution(train[target], parameters.task)
-        if leak := leaks.describe_leaks(train, target, parameters.task):
-            notes.append(("leak", len(train), train.shape[1], leak))
-    # No model may see these; an older rule of splitting needs them to say which rows were its test rows.
-    baseline["test_keys"] = backend.write_table(test_keys, f"{folder}/test_keys.parquet") if hidden else None
+    with ThreadPoolExecutor(2) as executor:  # Arrow releases the GIL while it writes
+        train_uri = executor.submit(backend.write_table, train, f"{folder}/train.parquet")
+        test_uri = executor.submit(backend.write_table, test, f"{folder}/test.parquet")
+        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None}
+        columns, balance = _describe_rows(train, parameters)
+        steps += _leak_steps(train, len(train), parameters)
+    # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
+    baseline["test_keys"] = None if test_keys is None else backend.write_table(test_keys, f"{folder}/test_keys.parquet")
     return Preprocessed(
         title=title("Preprocess", parameters),
-        verdict=_verdict(len(train), len(test), train.shape[1] - 1, parameters),
+        verdict=_make_verdict(len(train), len(test), train.shape[1] - 1, parameters),
         task=parameters.task,
-        train_data=written["train"].result(),
-        test_data=written["test"].result(),
+        train_data=train_uri.result(),
+        test_data=test_uri.result(),
         baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
-        sizes=charts.Table(notes, columns=["point", "rows", "columns", "what"]).set_index("point"),
+        sizes=_make_sizes(steps),
         violations=violations,
         columns=columns,
         balance=balance,
     )
 
 
-def _on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
-    """The same from parts that are never in memory together; statistics are those of a sample of every part."""
-    from lib.stages import _partitions
-
-    done = _partitions.run(hooks, backend, parameters)
-    rows, columns, rule, sample = done["rows"], done["columns"], done["rule"], done["sample"]
-    notes = [
-        ("read", rows["read"], columns["read"], f"{parameters.data}, in {done['parts']} parts on a Dask cluster"),
-        (
-            "quarantined",
-            rows["aside"],
-            columns["read"],
-            f"They break the contract, and are kept below {done['folder']}",
-        ),
-        (
-            "prepared",
-            rows["train"] + rows["test"],
-            columns["train"],
-            " ".join(done["notes"]) or "as prepare_data made it",
-        ),
-        ("train", rows["train"], columns["train"], _how(rule, True, parameters)),
-        ("test", rows["test"], columns["train"], f"{rows['test'] / (rows['train'] + rows['test']):.1%} of the rows."),
-    ]
-    if leak := leaks.describe_leaks(sample, parameters.target_column, parameters.task):
-        notes.append(("leak", rows["train"], columns["train"], leak))
-    baseline = {
-        **hooks.baseline(sample),
-        "rows": rows["train"],
-        "split": rule.to_dict(),
-        "test_keys": done["test_keys"],
-    }
-    return Preprocessed(
-        title=title("Preprocess", parameters),
-        verdict=_verdict(rows["train"], rows["test"], columns["train"] - 1, parameters),
-        task=parameters.task,
-        train_data=done["train_data"],
-        test_data=done["test_data"],
-        baseline=backend.write_json(baseline, f"{done['folder']}/baseline.json"),
-        sizes=charts.Table(
-            [note for note in notes if note[1] or note[0] != "quarantined"],
-            columns=["point", "rows", "columns", "what"],
-        ).set_index("point"),
-        violations=done["violations"],
-        columns=charts.Table(_train_test.columns(sample)),
-        balance=charts.target_distribution(sample[parameters.target_column], parameters.task),
-    )
-
-
-def _verdict(train_rows: int, test_rows: int, features: int, parameters: Parameters) -> str:
-    return (
-        f"{train_rows:,} training rows and {test_rows:,} test rows with {features} columns to predict "
-        f"{parameters.target_column}."
-    )
-
-
 def split_columns(parameters: Parameters) -> list[str]:
-    """Columns that decide a row's side of the split."""
+    """Return the columns whose values decide a row's side of the split."""
     return [parameters.time_column] if parameters.split == "time" else list(parameters.key_columns)
 
 
 def clean(prepared: Any, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
-    """Rows to learn from, in types that a request can carry, and what was changed for that."""
+    """Drop rows without a target, and convert all values to types that a request can contain.
+
+    Parameters
+    ----------
+    prepared : object
+        What the pipeline's ``prepare_data`` returned.
+    parameters : Parameters
+
+    Returns
+    -------
+    frame : DataFrame
+    notes : list of str
+        A sentence about each change.
+
+    Raises
+    ------
+    DataError
+        If the table has no rows, several columns of one name or an unsuitable target.
+    StageError
+        If it is not a DataFrame.
+    """
     _check_prepared(prepared)
-    prepared, target_notes = cleaning.prepare_target(prepared, parameters.target_column, parameters.task)
-    prepared, plain_notes = cleaning.to_json_types(prepared)
-    prepared, finite_notes = cleaning.replace_infinite(prepared)
-    return prepared, [*target_notes, *plain_notes, *finite_notes]
+    frame, target_notes = cleaning.prepare_target(prepared, parameters.target_column, parameters.task)
+    frame, type_notes = cleaning.to_json_types(frame)
+    frame, infinity_notes = cleaning.replace_infinite(frame)
+    return frame, [*target_notes, *type_notes, *infinity_notes]
 
 
-def _loaded(hooks: PreprocessHooks) -> pd.DataFrame:
-    raw = hooks.load_data()
-    if not isinstance(raw, pd.DataFrame):
-        raise StageError(f"load_data returned {type(raw).__name__}; expected a DataFrame. Does it end with return?")
-    return raw
+def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
+    """Preprocess the partitions of the table on a Dask cluster, and describe a sample of their training rows."""
+    from lib.stages import _partitions
+
+    result = _partitions.run(hooks, backend, parameters)
+    sample, rows = result.sample, result.rows
+    prepared_rows = rows["train"] + rows["test"]
+    columns_read, train_columns = result.columns_read, sample.shape[1]
+    read_note = f"{parameters.data}, in {result.partitions} partitions on a Dask cluster"
+    split_note = _describe_split(result.rule, parameters)
+    test_note = f"{rows['test'] / prepared_rows:.1%} of the rows."
+
+    steps: list[_Step] = [("read", rows["read"], columns_read, read_note)]
+    if rows["quarantined"]:
+        steps.append(_quarantine_step(rows["quarantined"], columns_read, f"{result.folder}/quarantine"))
+    steps += [
+        _prepare_step(prepared_rows, train_columns, result.notes),
+        ("train", rows["train"], train_columns, split_note),
+        ("test", rows["test"], train_columns, test_note),
+        *_leak_steps(sample, rows["train"], parameters),
+    ]
+    baseline = {
+        **hooks.baseline(sample),
+        "rows": rows["train"],
+        "split": result.rule.to_dict(),
+        "test_keys": result.test_keys,
+    }
+    columns, balance = _describe_rows(sample, parameters)
+    return Preprocessed(
+        title=title("Preprocess", parameters),
+        verdict=_make_verdict(rows["train"], rows["test"], train_columns - 1, parameters),
+        task=parameters.task,
+        train_data=result.train_data,
+        test_data=result.test_data,
+        baseline=backend.write_json(baseline, f"{result.folder}/baseline.json"),
+        sizes=_make_sizes(steps),
+        violations=result.violations,
+        columns=columns,
+        balance=balance,
+    )
 
 
-def _rule(prepared: pd.DataFrame, parameters: Parameters) -> SplitRule:
+def _load(hooks: PreprocessHooks, parameters: Parameters) -> tuple[pd.DataFrame, _Step]:
+    """Return the raw table with unique column names, and the "read" step with all notes about reading."""
+    frame = hooks.load_data()
+    if not isinstance(frame, pd.DataFrame):
+        raise StageError(f"load_data returned {type(frame).__name__}; expected a DataFrame. Does it end with return?")
+    named_columns = [parameters.target_column, *parameters.drop_columns, *split_columns(parameters)]
+    frame, name_notes = cleaning.deduplicate_columns(frame, named_columns)
+    unread = frame.attrs.get(tables.UNREAD, [])
+    notes = " ".join([f"{parameters.data}.", *frame.attrs.get(tables.NOTES, []), *name_notes])
+    return frame, ("read", len(frame), frame.shape[1] + len(unread), notes)
+
+
+def _drop_unused_columns(frame: pd.DataFrame, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
+    """Drop `drop_columns` and saved indexes, and return the names of both.
+
+    Columns that decide the split stay until the rows are split.
+    """
+    kept = split_columns(parameters)
+    unread = frame.attrs.get(tables.UNREAD, [])
+    index_columns = [name for name in cleaning.find_index_columns(frame) if name not in kept]
+    unused = [name for name in parameters.drop_columns if name not in (*kept, *unread)]
+    frame = cleaning.drop_columns(frame, unused, where=parameters.data)
+    # An index column that is also one of drop_columns is gone by now.
+    unused_indexes = [name for name in index_columns if name in frame.columns]
+    frame = cleaning.drop_columns(frame, unused_indexes, where=parameters.data)
+    return frame, [*parameters.drop_columns, *index_columns]
+
+
+def _check_prepared(prepared: Any) -> None:
+    """Raise if `prepare_data` returned no DataFrame, no rows or several columns of one name."""
+    if not isinstance(prepared, pd.DataFrame):
+        raise StageError(
+            f"prepare_data returned {type(prepared).__name__}; expected a DataFrame. Does it end with return?"
+        )
+    if not len(prepared):
+        raise DataError("prepare_data returned no rows; expected at least one. Check its filters.")
+    duplicates = sorted(set(prepared.columns[prepared.columns.duplicated()]))
+    if duplicates:
+        names = ", ".join(map(repr, duplicates))
+        raise DataError(f"prepare_data returned several columns named {names}; expected unique names. Rename them.")
+
+
+def _make_rule(prepared: pd.DataFrame, parameters: Parameters) -> SplitRule:
+    """Return the split rule that the parameters describe."""
     if parameters.split == "time":
         return TimeSplit.from_table(
             prepared, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
         )
     keys = parameters.key_columns
     rule = HashSplit(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
-    # Rows of one key stay together, whatever their classes.
+    # Rows with the same key must stay together, so they cannot be stratified by class.
     return rule if keys or parameters.task == "regression" else rule.stratify(prepared, parameters.target_column)
 
 
-def _how(rule: SplitRule, rule_holds: bool, parameters: Parameters, undecided: int = 0) -> str:
-    if not rule_holds:
-        return "by the pipeline's split_data"
+def _count_rows_without_key(prepared: pd.DataFrame, parameters: Parameters) -> int:
+    """Return the number of rows that miss the value of a column that decides the split."""
+    present = [name for name in split_columns(parameters) if name in prepared.columns]
+    return int(prepared[present].isna().any(axis=1).sum())
+
+
+def _remove_hidden_columns(
+    train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None]:
+    """Drop the columns that were kept only for the split.
+
+    Returns
+    -------
+    train, test : DataFrame
+    test_keys : DataFrame or None
+        These columns of the test rows; None if there are no such columns.
+    """
+    hidden = [name for name in split_columns(parameters) if name in parameters.drop_columns]
+    test_keys = test[hidden] if hidden else None
+    train, test = (cleaning.drop_columns(rows, hidden, where="the prepared table") for rows in (train, test))
+    return train, test, test_keys
+
+
+def _describe_split(rule: SplitRule, parameters: Parameters, rows_without_key: int = 0) -> str:
+    """Return how the rule splits the rows, for the table of sizes."""
     if isinstance(rule, TimeSplit):
-        without = f"; {undecided:,} rows without a {rule.column} train too" if undecided else ""
-        return f"by time: {rule.column} before {rule.cut}{without}"
+        note = f"; {rows_without_key:,} rows without a {rule.column} also train" if rows_without_key else ""
+        return f"by time: {rule.column} before {rule.cut}{note}"
     keys = ", ".join(parameters.key_columns)
     if parameters.split == "group":
-        without = f"; {undecided:,} rows lack one, which counts as a value of its own" if undecided else ""
-        return f"by group: all rows of one {keys} are on one side{without}"
-    dealt = f"; rare classes dealt out: {', '.join(rule.strata)}" if isinstance(rule, HashSplit) and rule.strata else ""
-    return f"by a hash of {keys or 'the whole row'}{dealt}"
-
-
-def _check_prepared(prepared: Any) -> None:
-    if not isinstance(prepared, pd.DataFrame):
-        raise StageError(
-            f"prepare_data returned {type(prepared).__name__}; expected a DataFrame. Does it end with return?"
+        note = (
+            f"; {rows_without_key:,} rows have a missing key, which counts as a separate value"
+            if rows_without_key
+            else ""
         )
-    if not len(prepared):
-        raise DataError("prepare_data left no row. Look at what it filters.")
-    twice: Sequence[str] = sorted(set(prepared.columns[prepared.columns.duplicated()]))
-    if twice:
-        raise DataError(f"Two columns of the table bear one name: {', '.join(map(repr, twice))}. Rename all but one.")
+        return f"by group: all rows with the same {keys} are on one side{note}"
+    strata = rule.strata if isinstance(rule, HashSplit) else None
+    note = f"; rare classes stratified: {', '.join(strata)}" if strata else ""
+    return f"by a hash of {keys or 'the whole row'}{note}"
+
+
+def _describe_rows(train: pd.DataFrame, parameters: Parameters) -> tuple[charts.Table, charts.Chart]:
+    """Return the table of the columns and the chart of the target."""
+    columns = charts.Table(_train_test.describe_columns(train))
+    return columns, charts.target_distribution(train[parameters.target_column], parameters.task)
+
+
+def _quarantine_step(rows: int, columns: int, uri: str) -> _Step:
+    return "quarantined", rows, columns, f"These rows break the contract and were saved to {uri}"
+
+
+def _prepare_step(rows: int, columns: int, notes: list[str]) -> _Step:
+    return "prepared", rows, columns, " ".join(notes) or "as returned by prepare_data"
+
+
+def _leak_steps(train: pd.DataFrame, train_rows: int, parameters: Parameters) -> list[_Step]:
+    """Return a step that names the columns that leak the target, if there are any."""
+    note = leaks.describe_leaks(train, parameters.target_column, parameters.task)
+    return [("leak", train_rows, train.shape[1], note)] if note else []
+
+
+def _make_sizes(steps: list[_Step]) -> charts.Table:
+    return charts.Table(steps, columns=["step", "rows", "columns", "details"]).set_index("step")
+
+
+def _make_verdict(train_rows: int, test_rows: int, features: int, parameters: Parameters) -> str:
+    return (
+        f"{train_rows:,} training rows and {test_rows:,} test rows with {features} columns to predict "
+        f"{parameters.target_column}."
+    )

@@ -1,4 +1,4 @@
-"""Setup: look for everything that a run needs, and make what can be made."""
+"""The setup stage: checks the prerequisites of a run, and creates the missing ones where possible."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+# The use-case parameters that this stage may read, besides the common ones. Changing one of them reruns the stage.
 PARAMETERS = ("data", "encoding")
 
-# Those that a stage cannot do without; the lock has every one.
+# The packages that every stage needs; requirements.lock lists all packages.
 _PACKAGES = (
     "papermill",
     "scrapbook",
@@ -39,7 +39,7 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 @dataclass(frozen=True, repr=False)
 class SetupReport(Answer):
-    """The checks of the setup.
+    """The checks of the setup stage.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class SetupReport(Answer):
 
     @property
     def table(self) -> charts.Table:
-        """A row for each check."""
+        """The checks, one per row."""
         rows = [(check.name, check.result, "ok" if check.ok else "not ok") for check in self.checks]
-        return charts.Table(rows, columns=["check", "found", "state"]).set_index("check")
+        return charts.Table(rows, columns=["check", "result", "state"]).set_index("check")
 
     def main_table(self) -> charts.Table:
         """Return the checks."""
@@ -63,7 +63,7 @@ class SetupReport(Answer):
 
 
 def run(backend: Backend, parameters: Parameters) -> SetupReport:
-    """Find or make what a run needs.
+    """Check the prerequisites of a run, and create the missing ones where possible.
 
     Returns
     -------
@@ -72,54 +72,72 @@ def run(backend: Backend, parameters: Parameters) -> SetupReport:
     Raises
     ------
     DataError
-        Where the table is not there.
+        If the table does not exist.
     StageError
-        With every check that failed.
+        If a check failed. The message lists all checks.
     """
-    checks = [_python(), _packages(), *backend.prepare(), _model(backend, parameters), _data(backend, parameters)]
-    status = backend.endpoint(parameters.name).status()
-    serving = f"version {status.version} at {status.url}" if status.url else "a deployment makes it"
-    checks.append(Check("endpoint", f"{parameters.name}: {status.state}, {serving}"))
+    checks = [
+        _check_python(),
+        _check_packages(),
+        *backend.prepare(),
+        _check_model(backend, parameters),
+        _check_table(backend, parameters),
+        _check_endpoint(backend, parameters),
+    ]
     if not all(check.ok for check in checks):
         lines = [f"{'ok' if check.ok else 'NOT OK':<8}{check.name}: {check.result}" for check in checks]
-        raise StageError("The setup found what a run cannot go on with:\n" + "\n".join(lines))
+        raise StageError("Setup failed. Fix the checks marked NOT OK, then run it again:\n" + "\n".join(lines))
     return SetupReport(title("Setup", parameters), f"All {len(checks)} checks passed.", checks)
 
 
-def _python() -> Check:
+def _check_python() -> Check:
     return Check("Python", f"{sys.version.split()[0]}, {sys.prefix}")
 
 
-def _packages() -> Check:
-    lock = ROOT / "requirements.lock"
-    pins: dict[str, set[str]] = {}
-    for name, version in _PIN.findall(lock.read_text(encoding="utf-8")) if lock.is_file() else ():
-        pins.setdefault(name.lower(), set()).add(version)
-    missing, other = [], []
+def _check_packages() -> Check:
+    """Check that the main packages are installed; a version other than the locked one is reported, but passes."""
+    locked = _read_locked_versions()
+    missing, different = [], []
     for name in _PACKAGES:
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
             continue
-        if pins.get(name, {version}).isdisjoint({version}):
-            other.append(f"{name} {version} (locked: {', '.join(sorted(pins[name]))})")
+        if version not in locked.get(name, {version}):
+            different.append(f"{name} {version} (locked: {', '.join(sorted(locked[name]))})")
     if missing:
-        return Check(
-            "packages", f"{', '.join(missing)} missing; run make run, or pip install -r requirements.lock", ok=False
-        )
-    return Check(
-        "packages", f"other than locked: {', '.join(other)}" if other else f"{len(_PACKAGES)} looked at, all as locked"
-    )
+        result = f"missing: {', '.join(missing)}. Run `make run` or `pip install -r requirements.lock`."
+        return Check("packages", result, ok=False)
+    if different:
+        return Check("packages", f"different from requirements.lock: {', '.join(different)}")
+    return Check("packages", f"{len(_PACKAGES)} checked, all as in requirements.lock")
 
 
-def _model(backend: Backend, parameters: Parameters) -> Check:
+def _read_locked_versions() -> dict[str, set[str]]:
+    """Return the versions of each package in requirements.lock, which may differ by platform."""
+    lock = ROOT / "requirements.lock"
+    versions: dict[str, set[str]] = {}
+    if lock.is_file():
+        for name, version in _PIN.findall(lock.read_text(encoding="utf-8")):
+            versions.setdefault(name.lower(), set()).add(version)
+    return versions
+
+
+def _check_model(backend: Backend, parameters: Parameters) -> Check:
+    """Report the registered versions, after the repair of an interrupted promotion."""
     registry = backend.models(parameters.name)
-    repaired = registry.repair()
+    repair = registry.repair()
     production = registry.production()
     state = f"version {production.version} in production" if production else "none in production"
-    return Check("model", f"{parameters.name}: {len(registry.versions())} versions, {state}. {repaired}".strip())
+    return Check("model", f"{parameters.name}: {len(registry.versions())} versions, {state}. {repair}".strip())
 
 
-def _data(backend: Backend, parameters: Parameters) -> Check:
+def _check_table(backend: Backend, parameters: Parameters) -> Check:
     return Check("table", backend.describe_table(parameters.data, parameters.encoding or ""))
+
+
+def _check_endpoint(backend: Backend, parameters: Parameters) -> Check:
+    status = backend.endpoint(parameters.name).status()
+    serving = f"version {status.version} at {status.url}" if status.url else "the deploy stage starts it"
+    return Check("endpoint", f"{parameters.name}: {status.state}, {serving}")

@@ -1,4 +1,4 @@
-"""Train: one training function, one candidate."""
+"""Train: fit one training function and log the model as a candidate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
-# The parameters of the use case that this stage reads, beside the common ones: a change of these makes it run anew.
+# The use case's parameters that this stage reads, besides the common ones. A changed value makes the stage run again.
 PARAMETERS = (
     "target_column",
     "task",
@@ -41,34 +41,50 @@ PARAMETERS = (
     "scheduler_address",
 )
 
-# They stay with the model: a compiled form of it must answer them as the model itself does.
+# Rows logged with the model. The model's fast form must give the same answers to them as the model itself.
 EXAMPLE_ROWS = 100
-_SAMPLED_ROWS = 200_000
-_LARGE_TABLE_ROWS = 1_000
-_IMPORTANCE_ROWS, _IMPORTANCE_ROWS_A_CLASS, _IMPORTANCE_REPEATS = 1000, 20, 3
-
-
 IMPORTANCE_CAPTION = (
-    "How much the primary metric loses on the test rows when one column is shuffled. A column that carries nearly "
-    "everything may be a leak: is it known at the time of a request?"
+    "The loss in the primary metric on the test rows when one column is shuffled. If nearly all of the score depends "
+    "on one column, it may be a leak: is its value known at the time of a request?"
 )
 QUALITY_CAPTIONS = {
-    "binary": "Left: true against false positives. Right: precision against recall, which tells more for a rare class.",
+    "binary": (
+        "Left: true against false positives. Right: precision against recall, which is more informative for a rare "
+        "class."
+    ),
     "multiclass": "Each class against all others. Left: true against false positives. Right: precision against recall.",
     "regression": "Left: on the dotted line, the prediction is exact. Right: errors should be centred on zero.",
 }
 
+_SAMPLE_ROWS = 200_000  # of a table in parts
+_MAX_CROSS_VALIDATION_ROWS = 1_000
+_IMPORTANCE_ROWS = 1000
+_IMPORTANCE_ROWS_PER_CLASS = 20
+_IMPORTANCE_REPEATS = 3
+_LOGGED_PARAMETERS = (
+    "train_data",
+    "test_data",
+    "target_column",
+    "task",
+    "primary_metric",
+    "seed",
+    "positive_class",
+    "threads",
+)
+# Columns of the table of scores, and the prefixes of their metrics in MLflow.
+_METRIC_PREFIXES = {"test rows": "", "training rows": "train_", "folds": "folds_", "spread": "spread_"}
+
 
 class TrainHooks(Protocol):
-    """What a pipeline may change here."""
+    """The method of a pipeline that this stage calls."""
 
-    def training_function(self, name: str) -> Callable:
-        """Training function of a name."""
+    def training_function(self, name: str) -> Callable[..., Any]:
+        """Return the training function with a name."""
 
 
 @dataclass(frozen=True, repr=False)
 class Candidate(Answer):
-    """Output of the stage, and what its notebook shows.
+    """The output of the stage, and the content of its notebook.
 
     Attributes
     ----------
@@ -76,12 +92,14 @@ class Candidate(Answer):
     run_id : str
         MLflow run with the model, its metrics, charts and parameters.
     scores : Table
-        Every metric of the task, on test rows and on training rows; of a small table also the mean over folds of the
-        training rows, and how far the folds are apart (a standard deviation).
+        Every metric of the task on the test rows and on the training rows. For a small table, also the mean and the
+        standard deviation over the folds of a cross-validation on the training rows.
     quality : Chart
         ROC and precision-recall curves, or residuals.
     importance : Chart
-        Permutation importance on test rows.
+        Permutation importance on the test rows.
+    task : str
+        Selects the caption of ``quality``.
     """
 
     title: str
@@ -98,228 +116,332 @@ class Candidate(Answer):
 
     @property
     def figures(self) -> Figures:
-        """Quality and importance, with what they mean for the task."""
+        """Quality and importance, with captions for the task."""
         return Figures((self.quality, QUALITY_CAPTIONS[self.task]), (self.importance, IMPORTANCE_CAPTION))
 
 
 def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str) -> Candidate:
-    """Fit on the training rows, score on the test rows, log everything.
+    """Fit a model on the training rows, score it on the test rows, and log both.
 
     Parameters
     ----------
-    hooks, backend, parameters
-        Of this run.
+    hooks : TrainHooks
+        The pipeline.
+    backend : Backend
+    parameters : Parameters
+        The parameters of the stage, including its inputs.
     run_id : str
         The active MLflow run.
 
     Returns
     -------
     Candidate
+
+    Raises
+    ------
+    ParameterError
+        If the training function rejects a hyperparameter.
+    DataError
+        If the model cannot be trained on the columns of the table.
     """
     import mlflow
 
-    task, target, name = parameters.task, parameters.target_column, parameters.training_function
-    metric = parameters.metric
-    on_parts = parameters.engine == "dask"
-    read = _sampled if on_parts else backend.read_table
-    train, test = read(parameters.train_data), read(parameters.test_data)
-    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
-    X, X_test = (cleaning.drop_columns(rows, [target], where="the preprocessed rows") for rows in (train, test))
-    del train, test
+    name, metric = parameters.training_function, parameters.metric
+    read = _read_sample if parameters.engine == "dask" else backend.read_table
+    X, y = _read_features_and_target(read, parameters.train_data, parameters)
+    X_test, y_test = _read_features_and_target(read, parameters.test_data, parameters)
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
-    request = TrainingRequest(task, metric, parameters.seed, threads, parameters.month_first)
+    request = TrainingRequest(parameters.task, metric, parameters.seed, threads, parameters.month_first)
 
     started = time.perf_counter()
-    try:
-        if on_parts and hasattr(sys.modules[function.__module__], "train_on_parts"):
-            model = _trained_on_parts(function, X, y, request, hyperparameters, parameters)
-        else:
-            model = function(X, y, request, **hyperparameters)
-    except InvalidParameterError as error:
-        raise ParameterError(f"hyperparameters: {name}: {error}") from error
-    except FeatureError as error:
-        raise DataError(f"{parameters.train_data}: {error}") from error
-    seconds = time.perf_counter() - started
+    model = _fit(function, X, y, request, hyperparameters, parameters)
+    fit_seconds = time.perf_counter() - started
 
-    on_test = metrics.predict(model, X_test, task, parameters.positive_class)
-    on_train = metrics.predict(model, X, task, parameters.positive_class)
-    rows = [
-        (one.name, one.score(y_test, on_test), one.score(y, on_train), one.direction) for one in metrics.for_task(task)
-    ]
-    scores = charts.Table(rows, columns=["metric", "test rows", "training rows", "direction"]).set_index("metric")
     baseline = backend.read_json(parameters.baseline)
-    folds = _cross_validated(lambda X, y: function(X, y, request, **hyperparameters), X, y, baseline, parameters)
+    predictions = metrics.predict(model, X_test, parameters.task, parameters.positive_class)
+    train_predictions = metrics.predict(model, X, parameters.task, parameters.positive_class)
+    scores = _score_table((y_test, predictions), (y, train_predictions), parameters.task)
+    folds = _cross_validate(lambda X, y: function(X, y, request, **hyperparameters), X, y, baseline, parameters)
     if folds is not None:
         scores.insert(2, "folds", folds.mean())
         scores.insert(3, "spread", folds.std(ddof=1))
-    pictures = drawn(model, X_test, y_test, on_test, metric, parameters)
+    pictures = draw_charts(model, X_test, y_test, predictions, metric, parameters)
 
-    mlflow.log_params(
-        {
-            "training_function": name,
-            **{
-                key: parameters[key]
-                for key in (
-                    "train_data",
-                    "test_data",
-                    "target_column",
-                    "task",
-                    "primary_metric",
-                    "seed",
-                    "positive_class",
-                    "threads",
-                )
-            },
-            **{f"hyperparameters.{key}": value for key, value in (_defaults(function) | hyperparameters).items()},
-        }
-    )
-    finite = {one: float(value) for one, value in scores["test rows"].items() if value == value}
-    finite |= {f"train_{one}": float(value) for one, value in scores["training rows"].items() if value == value}
-    if folds is not None:
-        finite |= {f"folds_{one}": float(value) for one, value in scores["folds"].items() if value == value}
-        finite |= {f"spread_{one}": float(value) for one, value in scores["spread"].items() if value == value}
-    mlflow.log_metrics({**finite, "fit_seconds": seconds, "train_rows": len(X), "test_rows": len(X_test)})
+    mlflow.log_params(_params_to_log(function, hyperparameters, parameters))
+    sizes = {"fit_seconds": fit_seconds, "train_rows": len(X), "test_rows": len(X_test)}
+    mlflow.log_metrics({**_metrics_to_log(scores), **sizes})
     for chart_name, chart in pictures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
-    example = X_test.head(EXAMPLE_ROWS)
     features = pd.concat([X, X_test], ignore_index=True)
-    backend.tracking.log_model(model, example, features, baseline)
+    backend.tracking.log_model(model, X_test.head(EXAMPLE_ROWS), features, baseline)
     scores.attrs[charts.MARKED] = [metric.name]
     return Candidate(
         title=title(f"Train {name}", parameters),
-        verdict=verdict(scores, metric),
+        verdict=describe_score(scores, metric),
         run_id=run_id,
         scores=scores,
         quality=pictures.get("curves") or pictures["residuals"],
         importance=pictures["importance"],
-        task=task,
+        task=parameters.task,
     )
 
 
-def verdict(scores: pd.DataFrame, metric: Metric) -> str:
-    """Return the primary metric of a model in one sentence."""
-    on_test = scores.loc[metric.name, "test rows"]
-    on_train = (
-        f", {scores.loc[metric.name, 'training rows']:.4g} on the training rows" if "training rows" in scores else ""
-    )
-    return f"{metric.name} {on_test:.4g} on the test rows{on_train} ({metric.direction})."
+def describe_score(scores: pd.DataFrame, metric: Metric) -> str:
+    """Return the primary metric of a model in one sentence.
 
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per metric, with the column ``test rows`` and optionally ``training rows``.
+    metric : Metric
+        The primary metric.
 
-def _trained_on_parts(
-    function: Callable, X: pd.DataFrame, y: pd.Series, request: TrainingRequest, given: dict, parameters: Parameters
-) -> Any:
-    """Model of a training function that learns from all parts, through its own ``train_on_parts``."""
-    from lib.stages import _cluster
-
-    paths = [str(path) for path in sources.list_files(parameters.train_data)]
-    train_on_parts = sys.modules[function.__module__].train_on_parts
-    with _cluster.connected(parameters) as client:
-        return train_on_parts(X, y, request, client, paths, **given)
-
-
-def _sampled(uri: str) -> pd.DataFrame:
-    """Some rows of every part of a table: what functions that learn in memory learn from, and what scores."""
-    paths = sources.list_files(uri)
-    most = -(-_SAMPLED_ROWS // len(paths))
-    parts = []
-    for number, path in enumerate(paths):
-        rows = tables.read(path)
-        parts.append(rows.sample(min(len(rows), most), random_state=number))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _cross_validated(
-    fit: Callable, X: pd.DataFrame, y: pd.Series, baseline: dict[str, Any], parameters: Parameters
-) -> pd.DataFrame | None:
-    """Metrics of each fold of a small table, shape (folds, metrics); their spread says what luck alone can do.
-
-    None where the table is large enough for its test rows to speak, or where folds would cut through what the split
-    keeps together. Rows of a class with fewer rows than folds train in every fold.
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"test rows": [0.8]}, index=["accuracy"])
+    >>> describe_score(scores, metrics.get("accuracy", "binary"))
+    'accuracy 0.8 on the test rows (higher is better).'
     """
-    if not parameters.cross_validation_folds or len(X) >= _LARGE_TABLE_ROWS:
-        return None
-    rule, target = baseline.get("split"), parameters.target_column
-    if rule is None or "cut" in rule or not {*X.columns, target} <= {*rule["columns"]}:
-        return None
-    rows = np.arange(len(y))
-    if parameters.task == "regression":
-        tested = rows
-        splitter = KFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
-    else:
-        tested = rows[(y.groupby(y).transform("size") >= parameters.cross_validation_folds).to_numpy()]
-        splitter = StratifiedKFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
-    if y.iloc[tested].nunique() < 2:
-        return None
-    found = []
-    for _, fold in splitter.split(tested, y.iloc[tested]):
-        test = tested[fold]
-        train = np.setdiff1d(rows, test)
-        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
-        predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
-        found.append({one.name: one.score(y.iloc[test], predictions) for one in metrics.for_task(parameters.task)})
-    return pd.DataFrame(found)
+    sentence = f"{metric.name} {scores.loc[metric.name, 'test rows']:.4g} on the test rows"
+    if "training rows" in scores:
+        sentence += f", {scores.loc[metric.name, 'training rows']:.4g} on the training rows"
+    return f"{sentence} ({metric.direction})."
 
 
 def permutation_importance(
     model: Any, X: pd.DataFrame, y: pd.Series, metric: Metric, parameters: Parameters
 ) -> pd.DataFrame:
-    """How much of the score is lost when one raw column is shuffled.
+    """Return the loss in a metric when a raw column is shuffled, for each column.
+
+    The loss is positive for an important column, whatever the direction of the metric. At most about 1,000 rows are
+    used, and at least 20 of each class that has as many.
 
     Breiman: Random forests, 2001; https://scikit-learn.org/stable/modules/permutation_importance.html
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator.
+    X : DataFrame of shape (rows, columns)
+    y : Series of shape (rows,)
+    metric : Metric
+    parameters : Parameters
+        ``task``, ``positive_class`` and ``seed``.
 
     Returns
     -------
     DataFrame of shape (columns, 2)
-        ``mean`` and ``deviation`` over the repeats, most important first.
+        ``mean`` and ``deviation`` over the repeats, most important column first.
     """
-    from sklearn.inspection import permutation_importance as permute
+    from sklearn import inspection
 
-    shuffled = y.sample(frac=1, random_state=parameters.seed)
-    rows = shuffled.index[:_IMPORTANCE_ROWS]
-    if parameters.task != "regression":  # of a rare class a plain sample may hold none, and no metric is defined then
-        rows = rows.union(shuffled.groupby(shuffled).head(_IMPORTANCE_ROWS_A_CLASS).index)
     sign = 1 if metric.greater_is_better else -1
 
-    def scorer(fitted: Any, some: pd.DataFrame, truth: pd.Series) -> float:
-        return sign * metric.score(truth, metrics.predict(fitted, some, parameters.task, parameters.positive_class))
+    def score(estimator: Any, features: pd.DataFrame, truth: pd.Series) -> float:
+        predictions = metrics.predict(estimator, features, parameters.task, parameters.positive_class)
+        return sign * metric.score(truth, predictions)
 
-    found = permute(
-        model, X.loc[rows], y.loc[rows], scoring=scorer, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed
+    rows = _sample_for_importance(y, parameters)
+    importances = inspection.permutation_importance(
+        model, X.loc[rows], y.loc[rows], scoring=score, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed
     )
-    frame = pd.DataFrame({"mean": found.importances_mean, "deviation": found.importances_std}, index=X.columns)
-    return frame.sort_values("mean", ascending=False)
+    columns = {"mean": importances.importances_mean, "deviation": importances.importances_std}
+    return pd.DataFrame(columns, index=X.columns).sort_values("mean", ascending=False)
 
 
-def drawn(
+def draw_charts(
     model: Any,
     X: pd.DataFrame,
     y: pd.Series,
     predictions: Predictions,
     metric: Metric,
     parameters: Parameters,
-    shuffled: bool = True,
+    with_importance: bool = True,
 ) -> dict[str, charts.Chart]:
-    """Charts of a model on test rows, by name; without the importance of columns where none is to be shuffled."""
-    of_columns = {}
-    if shuffled:
-        of_columns["importance"] = charts.column_importance(
-            permutation_importance(model, X, y, metric, parameters), metric
-        )
+    """Draw the charts of a model on the test rows.
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator.
+    X : DataFrame of shape (rows, columns)
+    y : Series of shape (rows,)
+    predictions : Predictions
+        The model's predictions for `X`.
+    metric : Metric
+        The primary metric.
+    parameters : Parameters
+        ``task``, ``positive_class`` and ``seed``.
+    with_importance : bool, default True
+        Whether to measure and draw the permutation importance, which calls the model several times per column.
+
+    Returns
+    -------
+    dict of str to Chart
+        ``residuals``, or ``curves`` and ``confusion_matrix``; ``importance`` if requested.
+    """
+    pictures = {}
     if parameters.task == "regression":
-        return {"residuals": charts.residuals(y, predictions), **of_columns}
+        pictures["residuals"] = charts.residuals(y, predictions)
+    else:
+        pictures["curves"] = charts.roc_and_precision_recall(y, predictions)
+        pictures["confusion_matrix"] = charts.confusion_matrix(y, predictions)
+    if with_importance:
+        importances = permutation_importance(model, X, y, metric, parameters)
+        pictures["importance"] = charts.column_importance(importances, metric)
+    return pictures
+
+
+def _read_features_and_target(
+    read: Callable[[str], pd.DataFrame], uri: str, parameters: Parameters
+) -> tuple[pd.DataFrame, pd.Series]:
+    rows, target = read(uri), parameters.target_column
+    y = tables.get_column(rows, target, where="the preprocessed rows")
+    return cleaning.drop_columns(rows, [target], where="the preprocessed rows"), y
+
+
+def _read_sample(uri: str) -> pd.DataFrame:
+    """Read a random sample of each part of a table, to score on and for functions that train in memory."""
+    paths = sources.list_files(uri)
+    rows_per_part = -(-_SAMPLE_ROWS // len(paths))
+    parts = []
+    for number, path in enumerate(paths):
+        rows = tables.read(path)
+        parts.append(rows.sample(min(len(rows), rows_per_part), random_state=number))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _fit(
+    function: Callable[..., Any],
+    X: pd.DataFrame,
+    y: pd.Series,
+    request: TrainingRequest,
+    hyperparameters: dict[str, Any],
+    parameters: Parameters,
+) -> Any:
+    """Return the model of a training function, trained on a cluster if the function supports it."""
+    try:
+        if parameters.engine == "dask" and hasattr(sys.modules[function.__module__], "train_on_parts"):
+            return _train_on_parts(function, X, y, request, hyperparameters, parameters)
+        return function(X, y, request, **hyperparameters)
+    except InvalidParameterError as error:
+        raise ParameterError(f"hyperparameters: {parameters.training_function}: {error}") from error
+    except FeatureError as error:
+        raise DataError(f"{parameters.train_data}: {error}") from error
+
+
+def _train_on_parts(
+    function: Callable[..., Any],
+    X: pd.DataFrame,
+    y: pd.Series,
+    request: TrainingRequest,
+    hyperparameters: dict[str, Any],
+    parameters: Parameters,
+) -> Any:
+    """Return a model trained on all parts of the table by ``train_on_parts`` of the training function's module."""
+    from lib.stages import _cluster
+
+    paths = [str(path) for path in sources.list_files(parameters.train_data)]
+    train_on_parts = sys.modules[function.__module__].train_on_parts
+    with _cluster.connect_client(parameters) as client:
+        return train_on_parts(X, y, request, client, paths, **hyperparameters)
+
+
+def _score_table(
+    test: tuple[pd.Series, Predictions], training: tuple[pd.Series, Predictions], task: str
+) -> charts.Table:
+    """Return every metric of a task, given the true values and the predictions of both sides."""
+    rows = [
+        (metric.name, metric.score(*test), metric.score(*training), metric.direction)
+        for metric in metrics.for_task(task)
+    ]
+    return charts.Table(rows, columns=["metric", "test rows", "training rows", "direction"]).set_index("metric")
+
+
+def _cross_validate(
+    fit: Callable[[pd.DataFrame, pd.Series], Any],
+    X: pd.DataFrame,
+    y: pd.Series,
+    baseline: dict[str, Any],
+    parameters: Parameters,
+) -> pd.DataFrame | None:
+    """Return the metrics of each fold, of shape (folds, metrics); their spread shows the effect of chance.
+
+    Return None if the table has enough test rows without cross-validation, or if random folds would separate rows that
+    the split keeps together. Rows of a class with fewer rows than folds are training rows in every fold.
+    """
+    if len(X) >= _MAX_CROSS_VALIDATION_ROWS or not _allows_random_folds(baseline.get("split"), X, parameters):
+        return None
+    splitter: KFold | StratifiedKFold
+    rows = np.arange(len(y))
+    if parameters.task == "regression":
+        splitter = KFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
+        split_rows = rows
+    else:
+        splitter = StratifiedKFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
+        class_sizes = y.groupby(y).transform("size")
+        split_rows = rows[(class_sizes >= parameters.cross_validation_folds).to_numpy()]
+    if y.iloc[split_rows].nunique() < 2:
+        return None
+    scores = []
+    for _, fold in splitter.split(split_rows, y.iloc[split_rows]):
+        test = split_rows[fold]
+        train = np.setdiff1d(rows, test)
+        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
+        predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
+        scores.append(
+            {metric.name: metric.score(y.iloc[test], predictions) for metric in metrics.for_task(parameters.task)}
+        )
+    return pd.DataFrame(scores)
+
+
+def _allows_random_folds(rule: dict[str, Any] | None, X: pd.DataFrame, parameters: Parameters) -> bool:
+    """Return whether folds are requested and the table was split by a hash of whole rows, not by time or by a key."""
+    if not parameters.cross_validation_folds or rule is None or "cut" in rule:
+        return False
+    return {*X.columns, parameters.target_column} <= {*rule["columns"]}
+
+
+def _sample_for_importance(y: pd.Series, parameters: Parameters) -> pd.Index:
+    """Return the labels of random rows, with at least some rows of each class."""
+    shuffled = y.sample(frac=1, random_state=parameters.seed)
+    rows = shuffled.index[:_IMPORTANCE_ROWS]
+    if parameters.task == "regression":
+        return rows
+    # A random sample may contain no row of a rare class, which leaves metrics such as ROC AUC undefined.
+    return rows.union(shuffled.groupby(shuffled).head(_IMPORTANCE_ROWS_PER_CLASS).index)
+
+
+def _params_to_log(
+    function: Callable[..., Any], hyperparameters: dict[str, Any], parameters: Parameters
+) -> dict[str, Any]:
+    """Return the MLflow params of the run, including the default hyperparameters of the training function."""
+    all_hyperparameters = _default_hyperparameters(function) | hyperparameters
     return {
-        "curves": charts.roc_and_precision_recall(y, predictions),
-        "confusion_matrix": charts.confusion_matrix(y, predictions),
-        **of_columns,
+        "training_function": parameters.training_function,
+        **{name: parameters[name] for name in _LOGGED_PARAMETERS},
+        **{f"hyperparameters.{name}": value for name, value in all_hyperparameters.items()},
     }
 
 
-def _defaults(function: Callable) -> dict[str, Any]:
-    """Hyperparameters of a training function with their defaults."""
-    keyword_only = inspect.Parameter.KEYWORD_ONLY
+def _default_hyperparameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the keyword-only parameters of a training function with their defaults."""
     return {
-        one.name: one.default for one in inspect.signature(function).parameters.values() if one.kind is keyword_only
+        parameter.name: parameter.default
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def _metrics_to_log(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the scores by their names in MLflow, without undefined ones (NaN)."""
+    return {
+        f"{prefix}{name}": float(value)
+        for column, prefix in _METRIC_PREFIXES.items()
+        if column in scores
+        for name, value in scores[column].items()
+        if not np.isnan(value)
     }

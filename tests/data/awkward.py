@@ -235,7 +235,7 @@ def awkward_files():
     yield Awkward("compressed.zip", zipped({"inside.csv": text}))
     yield Awkward("table.parquet", parquet.getvalue(), columns=7)
     yield Awkward("cut.parquet", parquet.getvalue()[:2000], "is not a complete Parquet file")
-    yield Awkward("few rows.csv", as_csv(frame[::6]), rows=54, note="rare classes dealt out")
+    yield Awkward("few rows.csv", as_csv(frame[::6]), rows=54, note="rare classes stratified")
 
 
 def german_thousands():

@@ -40,7 +40,7 @@ def test_awkward_tables_are_read_or_refused(awkward, tmp_path):
     assert (len(train) + len(test), train.shape[1]) == (awkward.rows, awkward.columns)
     for name, allowed_kinds in awkward.dtype_kinds:
         assert train[name].dtype.kind in allowed_kinds, name
-    assert awkward.note in " ".join(result.sizes["what"])
+    assert awkward.note in " ".join(result.sizes["details"])
 
 
 def test_codes_keep_leading_zeros_and_all_digits(tmp_path):

@@ -1,4 +1,4 @@
-"""The base pipeline from table to production in one process, and each hook overridden alone."""
+"""The base pipeline from table to production in one process, and with one overridden hook at a time."""
 
 import inspect
 import json
@@ -35,34 +35,35 @@ STAGES = ("setup", "preprocess", "train", "automl", "evaluate", "deploy", "publi
 
 
 @pytest.fixture(scope="module")
-def untouched(empty_workspace, tmp_path_factory):
-    """What preprocess hands on where no hook is overridden: training rows, test rows, baseline."""
-    folder = tmp_path_factory.mktemp("untouched")
+def default_outputs(empty_workspace, tmp_path_factory):
+    """Return training rows, test rows and baseline of a pipeline without overridden hooks."""
+    folder = tmp_path_factory.mktemp("defaults")
     shutil.copy(empty_workspace / "mlflow.db", folder)
-    return results_of(pipeline_in(folder))
+    return preprocess_outputs(pipeline_in(folder))
 
 
-def results_of(pipeline):
-    done = preprocess(pipeline)
+def preprocess_outputs(pipeline):
+    """Return the training rows, the test rows and the baseline."""
+    result = preprocess(pipeline)
     read = pipeline.backend.read_table
-    return read(done.train_data), read(done.test_data), pipeline.backend.read_json(done.baseline)
+    return read(result.train_data), read(result.test_data), pipeline.backend.read_json(result.baseline)
 
 
-def test_hooks_and_stages_are_those_that_the_docstring_lists():
-    methods = {name for name, one in vars(BasePipeline).items() if inspect.isfunction(one) and name[0] != "_"}
+def test_docstring_lists_all_hooks_and_stages():
+    methods = {name for name, value in vars(BasePipeline).items() if inspect.isfunction(value) and name[0] != "_"}
     assert methods == {*HOOKS, *STAGES}
     for name in methods:
         assert f"`{name}`" in BasePipeline.__doc__
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_each_hook_says_when_it_is_called_and_what_it_returns(name):
-    told = getattr(BasePipeline, name).__doc__
-    assert "Called" in told and "Return" in told
+def test_hook_docstrings_give_the_result_and_the_caller(name):
+    docstring = getattr(BasePipeline, name).__doc__
+    assert docstring.startswith("Return") and "Called" in docstring
 
 
-def test_from_the_table_to_production_by_hand_in_a_folder_with_an_odd_name(empty_workspace, tmp_path):
-    """A notebook each, nothing handed from one to the next but by the workspace."""
+def test_stages_by_hand_in_a_folder_with_special_characters(empty_workspace, tmp_path):
+    """Create a new pipeline per stage, as notebooks do; only the workspace passes outputs on."""
     folder = tmp_path / "o'brien & söhne 50%"
     shutil.copytree(empty_workspace, folder)
     values = parameters_for(folder)
@@ -88,13 +89,13 @@ def test_from_the_table_to_production_by_hand_in_a_folder_with_an_odd_name(empty
     assert {"roc_auc", "train_roc_auc", "log_loss", "fit_seconds"} <= run.data.metrics.keys()
     model = backend.tracking.model_folder(version.source, version.sha256)
     assert json.loads((model / "baseline.json").read_text())["rows"] == prepared.sizes.loc["train", "rows"]
-    charts = {one.path for one in backend.tracking.client.list_artifacts(candidate.run_id, "charts")}
+    charts = {file.path for file in backend.tracking.client.list_artifacts(candidate.run_id, "charts")}
     assert charts == {f"charts/{name}.png" for name in ("confusion_matrix", "curves", "importance")}
 
 
 @pytest.mark.usefixtures("quick")
 class TestInputs:
-    def test_one_left_empty_takes_the_newest_output(self, prepared):
+    def test_empty_input_takes_the_newest_output(self, prepared):
         pipeline = pipeline_in(prepared)
         newest = pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data")
         table(rows=300, seed=1).to_csv(prepared / "shop.csv", index=False)
@@ -102,17 +103,17 @@ class TestInputs:
         assert newer.train_data != newest
         assert pipeline._fill_inputs({"train_data": ""})["train_data"] == newer.train_data
 
-    def test_one_that_is_given_is_kept(self, prepared):
+    def test_given_input_is_kept(self, prepared):
         assert pipeline_in(prepared, train_data="given")._fill_inputs({"train_data": ""})["train_data"] == "given"
 
     @pytest.mark.parametrize(
         ("stage", "name"), [("train", "train_data"), ("evaluate", "test_data"), ("deploy", "test_data")]
     )
-    def test_where_none_was_handed_on_the_message_says_what_to_run(self, workspace, stage, name):
+    def test_missing_output_raises_data_error(self, workspace, stage, name):
         with pytest.raises(DataError, match=f"{name} is empty, and no earlier notebook of {NAME} has published it"):
             getattr(pipeline_in(workspace), stage)()
 
-    def test_candidates_of_other_training_rows_are_not_taken(self, trained):
+    def test_candidates_of_other_training_rows_are_ignored(self, trained):
         pipeline = pipeline_in(trained)
         assert len(pipeline._fill_inputs({"candidates": []})["candidates"]) == 1
         table(rows=300, seed=1).to_csv(trained / "shop.csv", index=False)
@@ -121,41 +122,42 @@ class TestInputs:
             pipeline.evaluate()
 
 
-class TestHandOn:
-    def test_what_is_no_plain_json_is_refused_and_nothing_is_kept(self, prepared):
+class TestPublishOutputs:
+    def test_invalid_output_raises_and_publishes_nothing(self, prepared):
         pipeline = pipeline_in(prepared)
         pipeline.preprocess()
         with pytest.raises(OutputError, match="score is nan"):
             pipeline.publish_outputs(train_data="new", score=float("nan"))
         assert pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data") != "new"
 
-    def test_after_a_stage_that_failed_nothing_is_noted_at_its_run(self, prepared, monkeypatch):
+    def test_failed_stage_logs_no_outputs(self, prepared, monkeypatch):
         pipeline = pipeline_in(prepared)
         monkeypatch.setattr(pipeline, "load_data", lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             pipeline.preprocess()
-        publish(pipeline, train_data="of nothing")
-        assert pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data") != "of nothing"
+        publish(pipeline, train_data="unused")
+        assert pipeline.backend.tracking.newest_output(NAME, "preprocess", "train_data") != "unused"
 
 
-class TestChoosing:
-    def test_a_pipeline_that_is_none_is_named_with_the_nearest_one(self, tmp_path):
+class TestGetPipeline:
+    def test_unknown_pipeline_suggests_the_nearest_name(self, tmp_path):
         with pytest.raises(NameNotFound, match="Did you mean 'flights'"):
-            get_pipeline("fligths", **parameters_of(tmp_path))
+            get_pipeline("fligths", **parameters_without_pipeline(tmp_path))
 
-    def test_every_pipeline_there_is_can_be_had(self):
+    def test_bundled_pipelines_are_available(self):
         assert {"base", "flights"} <= set(pipelines.available())
 
-    def test_wrong_parameters_are_refused_all_at_once(self, tmp_path):
+    def test_all_invalid_parameters_are_reported_together(self, tmp_path):
         with pytest.raises(ParameterError) as caught:
-            get_pipeline("base", **{**parameters_of(tmp_path), "test_fraction": 2.0, "seed": "one"})
+            get_pipeline("base", **{**parameters_without_pipeline(tmp_path), "test_fraction": 2.0, "seed": "one"})
         assert len(caught.value.faults) == 2
 
-    def test_a_child_without_its_options_says_which(self, tmp_path):
+    def test_missing_option_is_named_with_its_type(self, tmp_path):
+        values = {**parameters_without_pipeline(tmp_path), "options": {"weather_data": "data/weather.csv.gz"}}
         with pytest.raises(ParameterError, match=r"options: .*flights.* needs late_after_minutes \(int\)"):
-            get_pipeline("flights", **{**parameters_of(tmp_path), "options": {"weather_data": "data/weather.csv.gz"}})
+            get_pipeline("flights", **values)
 
-    def test_run_name_which_only_the_chain_knows_may_be_left_out(self, workspace):
+    def test_run_name_is_optional(self, workspace):
         values = {name: value for name, value in parameters_for(workspace).items() if name != "run_name"}
         pipeline = get_pipeline(**values)
         preprocess(pipeline)
@@ -163,106 +165,106 @@ class TestChoosing:
         assert "run_name" not in run.data.tags
 
 
-def parameters_of(workspace):
+def parameters_without_pipeline(workspace):
     return {name: value for name, value in parameters_for(workspace).items() if name != "pipeline"}
 
 
 @pytest.mark.usefixtures("quick")
 class TestOneHookAtATime:
-    """Each child overrides one hook; the rest is as it was."""
+    """Each child class overrides one hook and keeps the other defaults."""
 
-    def test_load_data(self, workspace, untouched):
-        class FromTwoPlaces(BasePipeline):
+    def test_load_data(self, workspace, default_outputs):
+        class FromTwoSources(BasePipeline):
             def load_data(self):
                 rows = super().load_data()
                 return pd.concat([rows[:100], rows[100:]], ignore_index=True).assign(shop="west")
 
-        train, test, baseline = results_of(pipeline_in(workspace, FromTwoPlaces))
+        train, test, baseline = preprocess_outputs(pipeline_in(workspace, FromTwoSources))
         assert (train["shop"] == "west").all() and (test["shop"] == "west").all()
         assert len(train) + len(test) == ROWS
         assert baseline["columns"]["shop"]["distinct"] == 1
-        assert list(train.columns) == [*untouched[0].columns, "shop"]
+        assert list(train.columns) == [*default_outputs[0].columns, "shop"]
 
-    def test_load_data_takes_the_place_of_the_file(self, workspace):
+    def test_load_data_replaces_the_file(self, workspace):
         class FromMemory(BasePipeline):
             def load_data(self):
                 return table(rows=60, seed=3)
 
         (workspace / "shop.csv").write_text("")
-        train, test, _ = results_of(pipeline_in(workspace, FromMemory))
+        train, test, _ = preprocess_outputs(pipeline_in(workspace, FromMemory))
         assert len(train) + len(test) == 60
 
-    def test_prepare_data(self, workspace, untouched):
-        seen = {}
+    def test_prepare_data(self, workspace, default_outputs):
+        received = {}
 
         class Derived(BasePipeline):
             def prepare_data(self, frame):
-                seen["columns"] = list(frame.columns)
+                received["columns"] = list(frame.columns)
                 return frame.assign(big=frame["size"] > 0).drop(columns="luck")
 
-        train, test, baseline = results_of(pipeline_in(workspace, Derived))
-        assert seen["columns"] == ["size", "luck", "colour", "bought"]  # drop_columns are gone already
+        train, test, baseline = preprocess_outputs(pipeline_in(workspace, Derived))
+        assert received["columns"] == ["size", "luck", "colour", "bought"]  # without drop_columns
         assert list(train.columns) == list(test.columns) == ["size", "colour", "bought", "big"]
         assert "big" in baseline["columns"] and "luck" not in baseline["columns"]
-        assert len(train) + len(test) == len(untouched[0]) + len(untouched[1])
+        assert len(train) + len(test) == len(default_outputs[0]) + len(default_outputs[1])
 
-    def test_split_data(self, workspace, untouched):
+    def test_split_data(self, workspace, default_outputs):
         class LastRowsTest(BasePipeline):
             def split_data(self, frame, rule):
                 assert rule.test_fraction == 0.2
                 return frame[:200], frame[200:]
 
         pipeline = pipeline_in(workspace, LastRowsTest)
-        done = preprocess(pipeline)
-        train = pipeline.backend.read_table(done.train_data)
+        result = preprocess(pipeline)
+        train = pipeline.backend.read_table(result.train_data)
         assert len(train) == 200
-        assert list(train.columns) == list(untouched[0].columns)
-        assert done.sizes.loc["train", "what"] == "by the pipeline's split_data"
-        assert pipeline.backend.read_json(done.baseline)["split"] is None  # the rule says nothing of these rows
-        assert untouched[2]["split"] is not None
+        assert list(train.columns) == list(default_outputs[0].columns)
+        assert result.sizes.loc["train", "details"] == "by the pipeline's split_data"
+        assert pipeline.backend.read_json(result.baseline)["split"] is None  # the rule was not applied
+        assert default_outputs[2]["split"] is not None
 
-    def test_baseline(self, workspace, untouched):
+    def test_baseline(self, workspace, default_outputs):
         class Shorter(BasePipeline):
             def baseline(self, train):
                 return {"rows": len(train), "mean size": float(train["size"].mean())}
 
-        train, test, baseline = results_of(pipeline_in(workspace, Shorter))
-        pd.testing.assert_frame_equal(train, untouched[0])
-        pd.testing.assert_frame_equal(test, untouched[1])
+        train, test, baseline = preprocess_outputs(pipeline_in(workspace, Shorter))
+        pd.testing.assert_frame_equal(train, default_outputs[0])
+        pd.testing.assert_frame_equal(test, default_outputs[1])
         assert baseline == {
             "rows": len(train),
             "mean size": float(train["size"].mean()),
-            "split": untouched[2]["split"],
+            "split": default_outputs[2]["split"],
             "test_keys": None,
         }
 
     def test_training_function(self, prepared):
-        asked = {}
+        received = {}
 
         class OnlyLuck(BasePipeline):
             def training_function(self, name):
                 def train(X, y, request, *, strength):
-                    asked.update(name=name, columns=list(X.columns), request=request, strength=strength)
+                    received.update(name=name, columns=list(X.columns), request=request, strength=strength)
                     return model_of("size").fit(X, y)
 
                 return train
 
         pipeline = pipeline_in(prepared, OnlyLuck, hyperparameters={"linear": {"strength": 3}}, threads=1, seed=7)
         candidate = pipeline.train()
-        assert asked.pop("request").seed == 7
-        assert asked == {"name": "linear", "columns": ["size", "luck", "colour"], "strength": 3}
+        assert received.pop("request").seed == 7
+        assert received == {"name": "linear", "columns": ["size", "luck", "colour"], "strength": 3}
         backend = pipeline.backend
         run = backend.tracking.candidate_run(candidate.run_id)
         assert run.data.params["hyperparameters.strength"] == "3"
         model = backend.tracking.load_model(backend.tracking.model_folder(*backend.tracking.model_source(run)))
         assert [name for name, _ in model.steps] == ["columntransformer", "logisticregression"]
 
-    def test_accept_can_hold_back_what_the_gates_let_go(self, trained):
-        seen = {}
+    def test_accept_can_reject_what_the_defaults_promote(self, trained):
+        received = {}
 
         class Sceptical(BasePipeline):
             def accept(self, best, champion):
-                seen.update(name=best.name, champion=champion, rows=len(best.predictions.labels))
+                received.update(name=best.name, champion=champion, rows=len(best.predictions.labels))
                 return "the owner is on holiday"
 
         pipeline = pipeline_in(trained, Sceptical)
@@ -271,9 +273,9 @@ class TestOneHookAtATime:
         assert "is not promoted: the owner is on holiday. So nothing is in production." in evaluation.decision
         assert versions_of(pipeline) == ([], None)
         tests = pipeline.backend.read_table(pipeline.backend.tracking.newest_output(NAME, "preprocess", "test_data"))
-        assert seen == {"name": "linear", "champion": None, "rows": len(tests)}
+        assert received == {"name": "linear", "champion": None, "rows": len(tests)}
 
-    def test_accept_can_let_go_what_the_gates_hold_back(self, trained):
+    def test_accept_can_promote_what_the_defaults_reject(self, trained):
         class Lenient(BasePipeline):
             def accept(self, best, champion):
                 return ""
@@ -283,12 +285,12 @@ class TestOneHookAtATime:
         assert versions_of(pipeline) == (["1"], "1")
 
     @pytest.mark.parametrize("answer", [None, True, 0.9])
-    def test_accept_that_answers_no_text_lets_nothing_go(self, trained, answer):
+    def test_accept_without_a_string_promotes_nothing(self, trained, answer):
         class Forgetful(BasePipeline):
             def accept(self, best, champion):
                 return answer
 
         pipeline = pipeline_in(trained, Forgetful)
-        with pytest.raises(StageError, match="accept returned .*expected a text"):
+        with pytest.raises(StageError, match="accept returned .*expected "):
             pipeline.evaluate()
         assert versions_of(pipeline) == ([], None)

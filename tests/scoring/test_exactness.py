@@ -38,12 +38,12 @@ def test_both_forms_of_each_model_answer_as_offline(name, task):
     request = TrainingRequest(task, None, seed=0, threads=2)
     model = train(TABLE, pd.Series(target), request, **{key: QUICK[key] for key in QUICK if key in known})
     asked = TABLE.head(40)
-    own = deploy._own_answers(model, asked, types.SimpleNamespace(task=task, positive_class=None))
+    own = deploy._predict_offline(model, asked, types.SimpleNamespace(task=task, positive_class=None))
     scorer = Scorer(model_of(model))
-    body = json.dumps(deploy.as_request(asked)).encode()
-    deploy.compare(scorer.score(body), own)
+    body = json.dumps(deploy.build_request(asked)).encode()
+    deploy.check_answer(scorer.score(body), own)
     scorer.predict = SklearnModel(model, COLUMNS)
-    deploy.compare(scorer.score(body), own)
+    deploy.check_answer(scorer.score(body), own)
 
 
 class Nudged(BaseEstimator):
@@ -69,12 +69,12 @@ def test_version_that_differs_in_the_last_bit_is_taken_down(models, tmp_path):
         cloudpickle.unregister_pickle_by_value(inspect.getmodule(Nudged))
 
     def check(url, key):
-        deploy.compare(deploy.ask(url, key, rows, 60), own)
+        deploy.check_answer(deploy.query_endpoint(url, key, rows, 60), own)
 
     endpoint = LocalEndpoint(tmp_path / "endpoint", "ages")
     try:
         before = endpoint.deploy(models / "regressor", "1", check=check)
-        with pytest.raises(EndpointError, match="answers otherwise than the model in 2 of 2 rows"):
+        with pytest.raises(EndpointError, match="in 2 of 2 rows"):
             endpoint.deploy(tmp_path / "nudged", "2", check=check)
         after = endpoint.status()
         assert (after.version, after.other_version, after.workers) == ("1", "", before.workers)

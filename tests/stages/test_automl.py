@@ -1,4 +1,4 @@
-"""The stage: what a search leaves in MLflow, and that evaluate takes its best like any candidate."""
+"""The AutoML stage: what it logs to MLflow, and how evaluate treats its best model."""
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,15 @@ from lib.backends.local.backend import LocalBackend
 from tests import workspaces
 from tests.workspaces import NAME, model_of, pipeline_in, publish
 
-# Fixtures.
+# Fixtures
 copy_after = workspaces.copy_after
 prepared = workspaces.prepared
 quick = workspaces.quick
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-class FoundBefore:
-    """A search that finds two models, and a third that failed, in no time."""
+class InstantSearch:
+    """A search that returns two models and a failed one at once."""
 
     def __init__(self, backend, warning):
         self._backend, self._warning = backend, warning
@@ -40,27 +40,29 @@ class FoundBefore:
 
 
 @pytest.fixture
-def searched(prepared, monkeypatch):
-    """Pipeline in which AutoML has run, with a warning or without, and what it found."""
+def search(prepared, monkeypatch):
+    """Function that runs AutoML, with a warning or without, and returns the pipeline and the winner."""
 
-    def search(warning=""):
-        monkeypatch.setattr(LocalBackend, "search", lambda backend: FoundBefore(backend, warning))
+    def run_search(warning=""):
+        monkeypatch.setattr(LocalBackend, "search", lambda backend: InstantSearch(backend, warning))
         pipeline = pipeline_in(prepared)
         winner = pipeline.automl()
         publish(pipeline, candidates=[winner.run_id])
         return pipeline, winner
 
-    return search
+    return run_search
 
 
-def children(pipeline, run_id):
+def child_runs(pipeline, run_id):
+    """Return the child runs of a run, by name."""
     tracking = pipeline.backend.tracking
-    found = tracking.client.search_runs([tracking.experiment_id(NAME)], f"tags.mlflow.parentRunId = '{run_id}'")
-    return {one.info.run_name: one for one in found}
+    runs = tracking.client.search_runs([tracking.experiment_id(NAME)], f"tags.mlflow.parentRunId = '{run_id}'")
+    return {run.info.run_name: run for run in runs}
 
 
-def test_every_model_is_a_child_run_the_failed_one_with_its_reason(searched):
-    runs = children(*((found := searched())[0], found[1].run_id))
+def test_every_model_has_a_child_run_with_its_outcome(search):
+    pipeline, winner = search()
+    runs = child_runs(pipeline, winner.run_id)
     assert set(runs) == {"linear_1", "prior_1", "lightgbm_1"}
     assert runs["linear_1"].data.params["C"] == "1.0"
     assert runs["linear_1"].data.metrics["validation_roc_auc"] == 0.9
@@ -69,19 +71,19 @@ def test_every_model_is_a_child_run_the_failed_one_with_its_reason(searched):
     assert runs["lightgbm_1"].data.tags["outcome"] == "ValueError: no leaves"
 
 
-def test_the_best_is_logged_with_its_leaderboard_and_evaluated_like_any_candidate(searched, prepared):
-    pipeline, winner = searched()
+def test_best_model_is_logged_and_evaluated_as_a_candidate(search, prepared):
+    pipeline, winner = search()
     tracking = pipeline.backend.tracking
-    tables = {one.path for one in tracking.client.list_artifacts(winner.run_id, "tables")}
-    pictures = {one.path for one in tracking.client.list_artifacts(winner.run_id, "charts")}
-    assert "tables/leaderboard.csv" in tables and "charts/progress.png" in pictures
+    tables = {file.path for file in tracking.client.list_artifacts(winner.run_id, "tables")}
+    figures = {file.path for file in tracking.client.list_artifacts(winner.run_id, "charts")}
+    assert "tables/leaderboard.csv" in tables and "charts/progress.png" in figures
     assert list(winner.leaderboard.index) == ["linear_1", "prior_1", "lightgbm_1"]
     assert list(winner.scores.index) == metrics.names("binary")
     evaluation = pipeline_in(prepared).evaluate()
     assert evaluation.promoted and "automl" in evaluation.table.index
 
 
-def test_a_warning_stands_in_the_record_and_on_the_page(searched, capsys):
-    pipeline, winner = searched("The time was up.")
+def test_warning_is_printed_and_logged(search, capsys):
+    pipeline, winner = search("The time was up.")
     assert "Warning: The time was up." in capsys.readouterr().out
     assert pipeline.backend.tracking.candidate_run(winner.run_id).data.tags["warning"] == "The time was up."

@@ -1,4 +1,4 @@
-"""Nothing in production, nothing deployed; the endpoint itself is really called by the test of the chain."""
+"""The deploy stage without and with a production version; tests/chain calls a real endpoint."""
 
 import pytest
 
@@ -16,15 +16,15 @@ with_champion = workspaces.with_champion
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-def test_with_nothing_in_production_nothing_is_deployed(trained):
+def test_deploy_needs_a_production_version(trained):
     pipeline = pipeline_in(trained)
-    with pytest.raises(GateError, match="bears the tag production, so there is nothing to deploy"):
+    with pytest.raises(GateError, match="has the tag production, so there is nothing to deploy"):
         pipeline.deploy()
     assert versions_of(pipeline) == ([], None)
     assert pipeline.backend.endpoints() == []
 
 
-def test_the_reason_is_the_newest_decision(trained):
+def test_message_quotes_the_newest_decision(trained):
     pipeline = pipeline_in(trained, min_score=0.9999)
     publish(pipeline, decision=pipeline.evaluate().decision)
     with pytest.raises(GateError, match=r"linear .* does not reach min_score 0\.9999"):
@@ -32,32 +32,32 @@ def test_the_reason_is_the_newest_decision(trained):
 
 
 class Lenient(BasePipeline):
-    """Lets every candidate into production."""
+    """A pipeline that promotes every candidate."""
 
     def accept(self, best, champion):
         return ""
 
 
-def test_a_version_that_another_run_replaces_while_it_comes_up_gets_no_traffic(with_champion, monkeypatch):
+def test_deploy_starts_over_if_another_run_promotes_meanwhile(with_champion, monkeypatch):
     pipeline = pipeline_in(with_champion, endpoint_workers=1)
     pipeline_in(with_champion, Lenient, candidates=[log_candidate(pipeline, "by_size", "size")]).evaluate()
     models, endpoint = pipeline.backend.models(NAME), pipeline.backend.endpoint(NAME)
     models.promote("1")
-    model_folder, compare, checked = pipeline.backend.tracking.model_folder, deploy.compare, []
+    model_folder, check_answer, checked_answers = pipeline.backend.tracking.model_folder, deploy.check_answer, []
 
-    def model_folder_while_another_run_promotes(*given):
+    def promote_then_return_model_folder(*arguments):
         models.promote("2")
-        return model_folder(*given)
+        return model_folder(*arguments)
 
-    def compare_and_note(*given):
-        checked.append(given)
-        compare(*given)
+    def record_and_check_answer(*arguments):
+        checked_answers.append(arguments)
+        check_answer(*arguments)
 
-    monkeypatch.setattr(pipeline.backend.tracking, "model_folder", model_folder_while_another_run_promotes)
-    monkeypatch.setattr(deploy, "compare", compare_and_note)
+    monkeypatch.setattr(pipeline.backend.tracking, "model_folder", promote_then_return_model_folder)
+    monkeypatch.setattr(deploy, "check_answer", record_and_check_answer)
     try:
         pipeline.deploy()
         assert versions_of(pipeline) == (["1", "2"], "2")
-        assert (len(checked), endpoint.status().version) == (1, "2")
+        assert (len(checked_answers), endpoint.status().version) == (1, "2")
     finally:
         endpoint.stop()

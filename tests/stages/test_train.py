@@ -1,4 +1,4 @@
-"""One candidate of each task: what is scored, drawn and logged."""
+"""The train stage: scores, charts, importance and the logged candidate."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from lib.stages import train
 from tests import workspaces
 from tests.workspaces import NAME, log_candidate, model_of, pipeline_in, preprocess, publish
 
-# Fixtures.
 copy_after = workspaces.copy_after
 prepared = workspaces.prepared
 quick = workspaces.quick
@@ -25,13 +24,13 @@ REGRESSION = {"target_column": "price", "drop_columns": ["bought"], "task": "reg
 
 
 class Quick(BasePipeline):
-    """Trains on one number, whatever the function's name."""
+    """A pipeline that trains on the column `size`, for every name of a training function."""
 
     def training_function(self, name):
         return lambda X, y, request: model_of("size", task=request.task).fit(X, y)
 
 
-def test_a_regression_has_its_metrics_and_its_charts(workspace):
+def test_regression_logs_its_metrics_and_charts(workspace):
     preprocess(pipeline_in(workspace, **REGRESSION))
     pipeline = pipeline_in(workspace, Quick, **REGRESSION)
     candidate = pipeline.train()
@@ -39,7 +38,7 @@ def test_a_regression_has_its_metrics_and_its_charts(workspace):
     assert candidate.scores.loc["rmse", "direction"] == "lower is better"
     assert candidate.scores.loc["r2", "test rows"] > 0.3
     tracking = pipeline.backend.tracking
-    charts = {one.path for one in tracking.client.list_artifacts(candidate.run_id, "charts")}
+    charts = {artifact.path for artifact in tracking.client.list_artifacts(candidate.run_id, "charts")}
     assert charts == {"charts/residuals.png", "charts/importance.png"}
     logged = tracking.candidate_run(candidate.run_id).data.metrics
     for name in metrics.names("regression"):
@@ -47,7 +46,7 @@ def test_a_regression_has_its_metrics_and_its_charts(workspace):
         assert logged[f"train_{name}"] == pytest.approx(candidate.scores.loc[name, "training rows"])
 
 
-def test_scores_are_those_of_the_model_on_the_test_rows(trained):
+def test_logged_scores_match_the_model_on_the_test_rows(trained):
     pipeline = pipeline_in(trained)
     tracking = pipeline.backend.tracking
     (run_id,) = tracking.newest_candidates(
@@ -60,13 +59,13 @@ def test_scores_are_those_of_the_model_on_the_test_rows(trained):
     assert run.data.metrics["test_rows"] == len(test)
 
 
-def test_the_newest_candidate_of_a_function_is_the_one_evaluated(trained):
+def test_newest_candidate_of_a_function_is_evaluated(trained):
     pipeline = pipeline_in(trained)
     newer = log_candidate(pipeline, "linear", "size")
-    assert pipeline._with_inputs("candidates").candidates == [newer]
+    assert pipeline._fill_inputs({"candidates": ""}) == {"candidates": [newer]}
 
 
-def test_a_training_function_that_is_none_is_named_with_the_nearest_one(prepared):
+def test_unknown_training_function_suggests_the_nearest_name(prepared):
     pipeline = pipeline_in(prepared, training_function="linaer")
     with pytest.raises(InputError, match="Did you mean 'linear'"):
         pipeline.train()
@@ -76,7 +75,7 @@ def test_a_training_function_that_is_none_is_named_with_the_nearest_one(prepared
     assert failed.info.status == "FAILED"
 
 
-def test_a_positive_class_that_is_none_logs_no_model(prepared):
+def test_unknown_positive_class_logs_no_model(prepared):
     pipeline = pipeline_in(prepared, Quick, positive_class="oui")
     with pytest.raises(InputError, match="positive_class: 'oui' is not a class of the target"):
         pipeline.train()
@@ -85,30 +84,29 @@ def test_a_positive_class_that_is_none_logs_no_model(prepared):
 
 
 @pytest.mark.parametrize(("metric", "direction"), [("roc_auc", 1), ("log_loss", -1)])
-def test_importance_is_what_is_lost_whatever_the_direction(prepared, metric, direction):
+def test_importance_is_the_loss_for_either_metric_direction(prepared, metric, direction):
     pipeline = pipeline_in(prepared, primary_metric=metric)
-    parameters = pipeline._with_inputs("train_data", "test_data")
-    rows = pipeline.backend.read_table(parameters.train_data)
+    rows = pipeline.backend.read_table(pipeline._fill_inputs({"train_data": ""})["train_data"])
     X, y = rows.drop(columns="bought"), rows["bought"]
-    judge = metrics.get(metric, "binary")
-    assert judge.greater_is_better == (direction > 0)
-    importance = train.permutation_importance(model_of("size").fit(X, y), X, y, judge, parameters)
+    primary_metric = metrics.get(metric, "binary")
+    assert primary_metric.greater_is_better == (direction > 0)
+    importance = train.permutation_importance(model_of("size").fit(X, y), X, y, primary_metric, pipeline.parameters)
     assert list(importance.index)[0] == "size"
     assert importance.loc["size", "mean"] > 0.1
     assert (importance.loc[["luck", "colour"], "mean"] == 0).all()
-    again = train.permutation_importance(model_of("size").fit(X, y), X, y, judge, parameters)
+    again = train.permutation_importance(model_of("size").fit(X, y), X, y, primary_metric, pipeline.parameters)
     pd.testing.assert_frame_equal(importance, again)
 
 
-def test_by_hand_the_candidates_of_two_functions_are_both_evaluated(trained):
+def test_candidates_of_two_functions_are_both_evaluated(trained):
     pipeline = pipeline_in(trained)
     log_candidate(pipeline, "by_size", "size")
     publish(pipeline)
     assert set(pipeline_in(trained).evaluate().table.index) == {"linear", "by_size"}
 
 
-def test_a_value_missing_on_the_test_side_only_and_booleans_with_missing_ones_are_fields_of_the_endpoint(trained):
-    """What is deployed must take every row that it was tested on."""
+def test_signature_allows_missing_values_seen_in_any_row(trained):
+    """The endpoint must accept every row that the model was tested on."""
     import mlflow
 
     pipeline = pipeline_in(trained)
@@ -118,7 +116,7 @@ def test_a_value_missing_on_the_test_side_only_and_booleans_with_missing_ones_ar
         pipeline.backend.tracking.log_model(model, rows.head(2), rows, {})
     source, _ = pipeline.backend.tracking.model_source(pipeline.backend.tracking.candidate_run(run_id))
     inputs = mlflow.models.get_model_info(source.removeprefix("file://")).signature.inputs.to_dict()
-    assert {one["name"]: (one["type"], one["required"]) for one in inputs} == {
+    assert {column["name"]: (column["type"], column["required"]) for column in inputs} == {
         "sure": ("boolean", False),
         "late": ("double", False),
         "whole": ("double", True),
@@ -126,10 +124,10 @@ def test_a_value_missing_on_the_test_side_only_and_booleans_with_missing_ones_ar
 
 
 def test_importance_of_a_rare_class_is_defined():
-    """A plain sample of the test rows would hold none of it."""
+    """A random sample of the test rows contains no row of the class."""
     y = pd.Series([True] * 3 + [False] * 4000)
     X = pd.DataFrame({"x": y.astype(float) + np.random.default_rng(0).normal(size=len(y))})
     model = LogisticRegression().fit(X, y)
     parameters = Parameters({"seed": 1, "task": "binary", "positive_class": ""})
-    found = train.permutation_importance(model, X, y, metrics.get("roc_auc", "binary"), parameters)
-    assert np.isfinite(found["mean"]).all()
+    importance = train.permutation_importance(model, X, y, metrics.get("roc_auc", "binary"), parameters)
+    assert np.isfinite(importance["mean"]).all()
