@@ -333,7 +333,7 @@ class _Server:
 
 
 def _serve(target: Target, connection: socket.socket) -> int:
-    """Serve a connection; return the exit code that a process would have."""
+    """Serve a connection, and return the exit code with which Python would end after the same result."""
     try:
         with connection:
             connection.sendall(PID.pack(os.getpid()))

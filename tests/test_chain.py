@@ -171,7 +171,7 @@ def test_failed_notebook_keeps_its_error(empty_workspace, tmp_path_factory, capf
     assert chain.run(target_column="Speciess") == 2
     message = capfd.readouterr().err
     assert "'Speciess'" in message and "Did you mean 'Species'?" in message
-    assert "02_preprocess.ipynb" in message and "prepared = my_pipeline.preprocess()" in message
+    assert "02_preprocess.ipynb" in message and "prepared = pipeline.preprocess()" in message
     errors = [output for name, output in chain.outputs() if output["output_type"] == "error"]
     assert [error["ename"] for error in errors] == ["NameNotFound"]
     assert chain.record["status"] == "failed" and chain.versions() == []

@@ -266,7 +266,7 @@ class _Runner:
         return error
 
     def _stop(self, futures: Sequence[Future]) -> None:
-        """Stop all executions; a second Ctrl-C skips the time in which they may clean up."""
+        """Stop all executions and wait for them to end; a second Ctrl-C skips their grace period."""
         self._has_failed = True
         self._cancelled.set()
         while not all(future.done() for future in futures):

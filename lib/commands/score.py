@@ -115,12 +115,12 @@ def _model_process(chosen: _ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa
     from lib.serving import model_process
 
     model = chosen.model
-    died = f"The process of {model.name}, version {model.version}, died; the lines above say why."
+    died_message = f"The process of {model.name}, version {model.version}, died; the lines above say why."
     server = model_process.start(chosen.folder, "lib.scoring.batch", str(model.name), str(model.version))
     try:
         ready = server.wait_until_ready()
         if ready is None:
-            raise StageError(died)
+            raise StageError(died_message)
         try:
             model_process.check_protocol(ready.facts)
         except ModelError as error:
@@ -137,7 +137,7 @@ def _model_process(chosen: _ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa
                 except ConnectionError:
                     content = None
                 if content is None:
-                    raise StageError(died)
+                    raise StageError(died_message)
                 return pa.ipc.open_stream(content).read_all()
 
             yield score

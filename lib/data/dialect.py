@@ -190,7 +190,7 @@ def detect_dialect(path: Path, encoding: str = "") -> Dialect:
         return _detect_with_encoding(path, start, encoding)
     detected = encodings.encoding_from_bom(start) or "utf-8"
     if not encodings.is_ascii_compatible(detected):
-        return _parse_start(path, start, detected, _unknown_scan())
+        return _parse_start(path, start, detected, _empty_scan())
     scan = _scan_file(path)
     if scan.non_utf8 is None:
         return _parse_start(path, start, detected, scan)
@@ -207,7 +207,7 @@ def _detect_with_encoding(path: Path, start: bytes, encoding: str) -> Dialect:
         with open_binary(path) as file:
             has_non_ascii = encodings.check_encoding(file, path, resolved)
     if not encodings.is_ascii_compatible(resolved):
-        return _parse_start(path, start, resolved, _unknown_scan())
+        return _parse_start(path, start, resolved, _empty_scan())
     scan = _scan_file(path)
     if resolved == "utf-8" and scan.non_utf8:
         raise encodings.invalid_byte_error(path, encoding, *scan.non_utf8.first_invalid)
@@ -223,7 +223,7 @@ def _scan_file(path: Path) -> TextScan:
         return scan_text(file, path)
 
 
-def _unknown_scan() -> TextScan:
+def _empty_scan() -> TextScan:
     """Return the most cautious scan, for encodings that are not ASCII-compatible and cannot be scanned."""
     return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
 

@@ -55,7 +55,7 @@ class RowAccumulator:
         ----------
         rows : Table
         share : float
-            Estimated share of all rows that will have been appended after these, 0 to 1.
+            Estimated fraction (0 to 1) of all rows that are in the table once these have been appended.
         """
         if not self._other_columns:
             self._column_names = rows.column_names

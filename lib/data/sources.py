@@ -199,7 +199,7 @@ def _download(uri: str) -> Iterator[list[Path]]:
 
 @contextmanager
 def _show_address_in_errors(folder: str, uri: str) -> Iterator[None]:
-    """Replace the paths of temporary copies by the address in error messages."""
+    """In error messages, show the address that the user gave instead of the path of its temporary copy."""
     try:
         yield
     except DataError as error:

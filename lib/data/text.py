@@ -26,7 +26,7 @@ _MAX_LISTED_COLUMNS = 10
 def read(
     paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = ""
 ) -> tuple[pa.Table, list[str], list[str]]:
-    """Read text files with the same header as one table.
+    """Read text files that share a header, and return them as one table.
 
     Parameters
     ----------

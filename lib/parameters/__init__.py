@@ -65,7 +65,7 @@ class Parameters(Mapping[str, Any]):
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a parameter, or the default if there is none.
 
-        Unlike `Mapping.get`, which expects a KeyError, this also refuses a hidden parameter.
+        Raises an error for a parameter that exists but that the current stage does not declare.
         """
         return self[name] if name in self._values else default
 

@@ -158,12 +158,12 @@ def _read(file: Path) -> dict[Any, Any]:
 
 
 def _terraform_values(outputs: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
-    """Return the values of Terraform's outputs; executed notebooks show parameters, so none may be a secret."""
+    """Return the values of Terraform's outputs; refuse sensitive ones, because executed notebooks show parameters."""
     secrets = [output for output, fields in outputs.items() if fields["sensitive"]]
     if secrets:
         raise ParameterError(
             f"{name}: Terraform marks {', '.join(secrets)} as sensitive, and every executed notebook shows its "
-            "parameters. Remove it from the outputs."
+            "parameters. Remove the sensitive outputs."
         )
     return {output: fields["value"] for output, fields in outputs.items()}
 

@@ -290,6 +290,7 @@ class BasePipeline:
         return filled
 
     def _newest_output(self, name: str) -> Any:
+        """Return the newest value that an earlier notebook published under this name."""
         tracking, experiment, parameters = self.backend.tracking, self.parameters.name, self.parameters
         if name == "candidates":
             trained_on = tracking.newest_output(experiment, "preprocess", "train_data") or ""

@@ -248,7 +248,7 @@ def _unknown_columns(names: Any, columns: Sequence[Column]) -> list[dict[str, An
         nearest = difflib.get_close_matches(name[:100], known, n=1)
         expected = f"one of the columns {', '.join(known[:30])}"
         if nearest:
-            expected = f"no such column; did you mean {nearest[0]!r}?"
+            expected = f"a known column; did you mean {nearest[0]!r}?"
         details.append(detail("a column the model does not know", expected, column=name[:100]))
     return details
 

@@ -54,7 +54,7 @@ def check_protocol(facts: dict[str, Any]) -> None:
     """
     if facts.get("protocol") != wire_protocol.VERSION:
         raise ModelError(
-            f"The model was saved by another release: its code speaks version {facts.get('protocol')} of the worker "
-            f"protocol, and this release version {wire_protocol.VERSION}. Run the chain again, so that the model is "
-            "trained and registered anew."
+            f"The model was saved by another release: it uses version {facts.get('protocol')} of the worker "
+            f"protocol, but this release uses version {wire_protocol.VERSION}. Run the chain again to train and "
+            "register the model with this release."
         )

@@ -60,7 +60,7 @@ def test_contradictory_validation_is_a_fault():
     [
         ("automl_budget_minutes=0.01", "automl_budget_minutes (-p): 0.01 is out of range; expected 0.1"),
         ("automl_engine=autoglion", "there is no automl engine 'autoglion'. Did you mean 'autogluon'?"),
-        ("primary_metric=roc_auc", "primary_metric: 'roc_auc' is no metric of a multiclass task"),
+        ("primary_metric=roc_auc", "primary_metric: 'roc_auc' is not a metric of a multiclass task"),
         ("blocked_models=[lightgmb]", "blocked_models: there is no model family 'lightgmb'"),
     ],
 )

@@ -50,8 +50,9 @@ def test_folder_name_has_time_and_use_case(run):
 
 
 def test_parameters_are_saved_and_can_be_loaded(run):
-    assert yaml.safe_load((run.folder / record.PARAMETERS).read_text(encoding="utf-8")) == PARAMETERS
-    assert run.parameters == PARAMETERS
+    expected = {**PARAMETERS, "run_name": run.folder.name}
+    assert yaml.safe_load((run.folder / record.PARAMETERS).read_text(encoding="utf-8")) == expected
+    assert run.parameters == expected
 
 
 def test_saved_parameters_have_no_aliases(tmp_path):
@@ -99,7 +100,10 @@ def test_runs_of_the_same_second_have_separate_folders(tmp_path):
         runs = list(threads.map(lambda number: RunRecord.new(tmp_path, "shop", {"seed": number}), range(24)))
     assert len({run.folder for run in runs}) == 24
     for number, run in enumerate(runs):
-        assert yaml.safe_load((run.folder / record.PARAMETERS).read_text()) == {"seed": number}
+        assert yaml.safe_load((run.folder / record.PARAMETERS).read_text()) == {
+            "seed": number,
+            "run_name": run.folder.name,
+        }
 
 
 def test_parallel_notebooks_have_separate_entries(run):
@@ -220,7 +224,7 @@ class TestReopen:
         assert "killed" in state["stages"][1]["error"]
         assert (state["status"], len(state["resumed"])) == (record.RUNNING, 1)
         assert again.outputs("setup") == {"answer": 42} and again.outputs("train linear") is None
-        assert again.parameters == PARAMETERS
+        assert again.parameters == {**PARAMETERS, "run_name": run.folder.name}
 
     def test_earlier_error_is_removed(self, run):
         run.close(record.FAILED, "no such table")

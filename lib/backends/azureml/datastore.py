@@ -182,7 +182,7 @@ class DataStore:
         if match["datastore"] != self._parameters.datastore:
             raise DataError(
                 f"{uri} is in the datastore {match['datastore']}, but this run uses {self._parameters.datastore}. Set "
-                f"datastore: {match['datastore']}, or register the file as a dataset and name that: "
+                f"datastore: {match['datastore']}, or register the file as a dataset and set data to "
                 "azureml:<dataset>:<version>."
             )
         return match["path"]

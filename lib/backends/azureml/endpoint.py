@@ -210,7 +210,7 @@ class ManagedEndpoint:
         return self._resources.keys().primary_key
 
     def _remove_unfinished(self, endpoint: ManagedOnlineEndpoint) -> str | None:
-        """Route all traffic to the live deployment and delete the other one. Return the live deployment's name."""
+        """Route all traffic to the live deployment, delete the others, and return the live deployment's name."""
         live = _live_deployment(endpoint)
         others = [name for name in self._resources.deployment_names() if name != live]
         if live and any((endpoint.traffic or {}).get(name) for name in others):

@@ -66,7 +66,7 @@ def translate_errors(action: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def translate_known_errors(action: str) -> Iterator[None]:
-    """Translate known errors of the Azure clients. Other exceptions are bugs in the body and are raised unchanged."""
+    """Translate known errors of the Azure clients; all other exceptions are raised unchanged."""
     try:
         yield
     except Exception as error:

@@ -89,7 +89,7 @@ class ScoringJobs:
         self._connection, self._executor, self._parameters = connection, executor, parameters
 
     def score(self, folder: Path, X: pd.DataFrame) -> dict[str, Any]:
-        """Score rows with the model of a folder.
+        """Score rows with the model saved in a folder, as a job on the cluster.
 
         Returns
         -------

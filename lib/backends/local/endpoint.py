@@ -70,7 +70,7 @@ class LocalBackendEndpoint:
 
     def renew_key(self, name: str) -> str:
         """Replace one of the two keys; the endpoint accepts the new one at once."""
-        self.key()
+        self.key()  # raises an error if the endpoint was never deployed
         return self._endpoint.renew_key(name)
 
     def status(self) -> EndpointStatus:

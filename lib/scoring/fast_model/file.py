@@ -34,7 +34,7 @@ DESCRIPTION, PICKLE = "fast_model.json", "fast_model.pickle"
 # To be increased when the contents of the files change.
 LAYOUT = 2
 # Packages that import quickly; a fast model that needs others would not start faster.
-LIGHT = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
+FAST_TO_IMPORT = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
 
 
 def write(folder: Path, model: Model) -> None:
@@ -92,7 +92,9 @@ def _description(folder: Path) -> dict[str, Any]:
 def _dump(fast_model: FastModel) -> bytes:
     last = fast_model.last
     if not isinstance(last, Boosting):
-        raise NoFastModel("its last step is run by scikit-learn, which takes as long to import as the model")
+        raise NoFastModel(
+            "its last step is run by scikit-learn, whose import takes as long as loading the model itself"
+        )
     try:
         return pickle.dumps((fast_model.encode, last.trees.arrays, last.link, last.classes))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -100,14 +102,14 @@ def _dump(fast_model: FastModel) -> bytes:
 
 
 def _load(content: bytes, columns: tuple[Column, ...]) -> FastModel:
-    encode, arrays, link, classes = _LightUnpickler(io.BytesIO(content)).load()
+    encode, arrays, link, classes = _FastUnpickler(io.BytesIO(content)).load()
     return FastModel(columns, encode, Boosting(Trees(*arrays), link, classes), classes)
 
 
-class _LightUnpickler(pickle.Unpickler):
+class _FastUnpickler(pickle.Unpickler):
     """An unpickler that refuses to import slow packages."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] not in LIGHT:
-            raise NoFastModel(f"its encoder needs {module}, which takes as long to import as the model")
+        if module.partition(".")[0] not in FAST_TO_IMPORT:
+            raise NoFastModel(f"its encoder needs {module}, whose import takes as long as loading the model itself")
         return super().find_class(module, name)

@@ -47,7 +47,7 @@ class FastModel:
 
 
 def sklearn_step(estimator: Any) -> Callable[[np.ndarray], Answers]:
-    """Return a last step that is run by scikit-learn itself."""
+    """Return a function that runs the last step with the scikit-learn estimator itself."""
     if hasattr(estimator, "predict_proba"):
         return lambda rows: (estimator.predict(rows), estimator.predict_proba(rows))
     return lambda rows: (estimator.predict(rows), None)

@@ -185,9 +185,10 @@ class Trees:
         return np.bitwise_and.reduce(self._table.take(indices, 0, None, "clip"), 0)[None, :]
 
     def _sum_leaves(self, masks: np.ndarray) -> np.ndarray:
+        """Return the sum of the trees' leaf values for each row; a mask's lowest set bit marks the leaf reached."""
         lowest = np.negative(masks)
         lowest &= masks
-        # Convert the lowest bit to a float and read its exponent, in the same memory.
+        # The index of the lowest set bit is the exponent of that bit as a float; compute it in place.
         leaves = np.empty_like(masks)
         leaves.view(self._float)[...] = lowest
         leaves = leaves.view(self._integer)
@@ -197,8 +198,8 @@ class Trees:
         terms[0] = self._baseline.T
         indices = leaves.T.astype(np.intp, order="C").reshape(terms[1:].shape)
         self._leaves.take(indices, None, terms[1:], "clip")
-        # Add one tree after the other, as scikit-learn does. NumPy's add.reduce does so for rows of several numbers,
-        # but adds single numbers in pairs, which rounds differently.
+        # Sum tree by tree in scikit-learn's order, so that rounding matches. With one number per tree, add.reduce
+        # would sum pairwise and round differently, so use accumulate.
         return (np.add.reduce(terms) if terms[0].size > 1 else np.add.accumulate(terms)[-1]).T
 
 

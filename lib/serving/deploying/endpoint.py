@@ -195,7 +195,7 @@ class LocalEndpoint:
         return self.status()
 
     def status(self) -> EndpointStatus:
-        """Return the current status, which the router itself reports if it runs."""
+        """Return the current status, as reported by the router if it runs, else from the endpoint's record."""
         record = self._record()
         return read_status(self.name, self.log, record, self._router(record))
 

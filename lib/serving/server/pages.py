@@ -43,7 +43,8 @@ def form(model: Model) -> str:
     Parameters
     ----------
     model : Model
-        Its signature gives the fields, its baseline their ranges and choices, its example row their values.
+        The fields come from its signature, their ranges and choices from its baseline, and their initial values from
+        its example row.
     """
     example = model.example or {}
     fields = [_field(column, model.baseline.get(column.name, {}), example.get(column.name)) for column in model.columns]
@@ -121,7 +122,7 @@ def _page(template: str, model: Model, **parts: str) -> str:
 
 
 def _field(column: Column, statistics: Mapping[str, Any], value: Any) -> dict[str, Any]:
-    """Return a field of the form as the script expects it."""
+    """Describe one field of the form for the page's script."""
     kind = column.kind.schema["type"]
     is_date = "pattern" in column.kind.schema
     has_choices = kind == "string" and not is_date
