@@ -102,7 +102,7 @@ def test_model_without_scoring_code_is_refused(folder):
 
 def test_other_protocol_version_is_refused():
     model_process.check_protocol({"protocol": wire_protocol.VERSION})
-    with pytest.raises(ModelError, match=r"speaks version 0.*Run the chain again"):
+    with pytest.raises(ModelError, match="uses version 0 .*Run the chain again"):
         model_process.check_protocol({"protocol": 0})
 
 
