@@ -229,7 +229,7 @@ class TestRejections:
 
     def test_table_without_features_is_rejected(self, workspace):
         changes = {"key_columns": ["size"], "drop_columns": ["price", "luck", "colour", "size"]}
-        with pytest.raises(DataError, match="Only the target bought is left"):
+        with pytest.raises(DataError, match="no column besides the target bought"):
             preprocess(pipeline_in(workspace, **changes))
 
     def test_prepare_data_that_returns_none_is_rejected(self, workspace):
