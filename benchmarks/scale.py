@@ -179,7 +179,7 @@ def _pandas(file):
 
 def _train(file):
     from lib import metrics, training
-    from lib.data import sources
+    from lib.tables import sources
     from lib.training import TrainingRequest
 
     function = training.get("gradient_boosting")

@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib import metrics
-from lib.data.tables import count_values
 from lib.metrics import Metric, Predictions
+from lib.tables.frames import count_values
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
 MARKED = "marked"  # key of a table's ``attrs``: the rows or columns that are shown in bold

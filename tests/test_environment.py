@@ -204,7 +204,7 @@ def run_in_copy(copy, folder, code):
     return result.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("folder", [".", "notebooks", "tests/data", "/"])
+@pytest.mark.parametrize("folder", [".", "notebooks", "tests/tables", "/"])
 def test_copied_checkout_imports_its_own_code(copied_checkout, folder):
     imported = run_in_copy(copied_checkout, folder, "import lib.paths; print(lib.paths.ROOT)")
     assert Path(imported) == copied_checkout

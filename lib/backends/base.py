@@ -182,7 +182,7 @@ class Backend(Protocol):
     def read_table(
         self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
-        """Read a table from the data store or from a path, with the options of `lib.data.tables.read`."""
+        """Read a table from the data store or from a path, with the options of `lib.tables.frames.read`."""
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the data store as Parquet and return its URI."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib import pipelines
-from lib.data import sources
-from lib.data.endings import PARQUET_SUFFIXES
 from lib.errors import InputError, suggest
 from lib.parameters import Parameters
 from lib.paths import ROOT
+from lib.tables import sources
+from lib.tables.files.file_types import PARQUET_SUFFIXES
 
 _DERIVED = ("target_column", "key_columns", "time_column")  # `prepare_data` may make these
 _MAX_SCANNED_BYTES = 64 * 2**20
@@ -76,7 +76,7 @@ def read_header(data: str, encoding: str = "") -> list[str] | None:
 
 
 def _parquet_columns(paths: Sequence[Path]) -> list[str]:
-    from lib.data import parquet
+    from lib.tables.files import parquet
 
     names = parquet.column_names(paths[0])
     return [*names, *(name for name in parquet.partition_columns(paths) if name not in names)]
@@ -84,7 +84,7 @@ def _parquet_columns(paths: Sequence[Path]) -> list[str]:
 
 def _text_columns(path: Path, encoding: str) -> list[str]:
     """Return the header of a text file, from its beginning unless it is small or its beginning leaves doubts."""
-    from lib.data import dialect
+    from lib.tables.detect import dialect
 
     detected = None if encoding else dialect.detect_prefix(path)
     if detected is None and path.stat().st_size <= _MAX_SCANNED_BYTES:

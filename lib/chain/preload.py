@@ -36,7 +36,7 @@ FIRST = (
     "scrapbook",
 )
 REST = (
-    "lib.data.baseline",
+    "lib.tables.quality.baseline",
     "lib.stages.automl",
     "lib.stages.deploy",
     "lib.stages.evaluate",

@@ -48,12 +48,13 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _check(path: Path, parameters: Parameters) -> int:
-    from lib.data import contract, tables, violations
+    from lib.tables import frames
+    from lib.tables.quality import contract, violations
 
     frame = _read_table(parameters)
     found = violations.find(frame, contract.load(path), parameters.drop_columns)
     if len(found.table):
-        notes = frame.attrs.get(tables.NOTES) or []
+        notes = frame.attrs.get(frames.NOTES) or []
         how_it_was_read = " ".join(["\nHow the table was read:", *notes]) if notes else ""
         raise GateError(f"{parameters.data} breaks its contract {display_path(path)}:\n{found}{how_it_was_read}")
     print(f"{parameters.data} fulfills its contract {display_path(path)}.")
@@ -63,7 +64,7 @@ def _check(path: Path, parameters: Parameters) -> int:
 def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     from dataclasses import replace
 
-    from lib.data import contract, profile
+    from lib.tables.quality import contract, profile
 
     frame = _read_table(parameters)
     new = contract.from_profile(profile.describe(frame))
@@ -84,7 +85,7 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
 
 
 def _read_table(parameters: Parameters) -> pd.DataFrame:
-    from lib.data import cleaning, sources
+    from lib.tables import cleaning, sources
 
     read = sources.read(parameters.data, encoding=parameters.encoding)
     frame, _ = cleaning.deduplicate_columns(read, [parameters.target_column])

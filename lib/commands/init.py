@@ -9,16 +9,16 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.data import sources
 from lib.errors import ParameterError
 from lib.invocation import command
 from lib.metrics import TASKS
 from lib.parameters import SPECS
 from lib.parameters.checks import unknown_encoding
 from lib.paths import ROOT, display_path
+from lib.tables import sources
 
 if TYPE_CHECKING:
-    from lib.data.proposal import Proposal
+    from lib.tables.proposal import Proposal
 
 _HEADINGS = ("checked", "found", "decision")
 _FIRST_COLUMN_WIDTH = 16
@@ -68,7 +68,8 @@ def execute(options: argparse.Namespace) -> int:
             f"{', '.join(existing)} already {verb}. Choose another name with --name, or overwrite with --force."
         )
 
-    from lib.data import contract, proposal
+    from lib.tables import proposal
+    from lib.tables.quality import contract
 
     data = _data_address(options.data)
     frame = sources.read(data, encoding=options.encoding)

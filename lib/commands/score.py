@@ -38,7 +38,8 @@ def execute(options: argparse.Namespace) -> int:
     """Score row by row, in bounded memory; rows that cannot be scored are printed with their number."""
     from tqdm import tqdm
 
-    from lib.data import batches, marks
+    from lib.schema import number_columns
+    from lib.tables.files import batches
 
     parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
@@ -56,7 +57,7 @@ def execute(options: argparse.Namespace) -> int:
         for part in batches.read(data, dialect, _PART_ROWS, lambda share: setattr(bar, "n", share)):
             if not rows:
                 _check_columns(list(part.columns), chosen.model, options.data)
-            scored = score(marks.parse_numbers(part, numbers, formats))
+            scored = score(number_columns.parse_numbers(part, numbers, formats))
             write(_merge(part, scored, chosen.model))
             faulty = [(row, fault) for row, fault in enumerate(scored.column(-1).to_pylist()) if fault is not None]
             for row, fault in faulty[: max(0, _MAX_PRINTED_FAULTS - faults)]:
@@ -161,11 +162,11 @@ def _merge(part: pd.DataFrame, scored: pa.Table, model: Model) -> pa.Table:
     """
     import pyarrow as pa
 
-    from lib.data import tables
+    from lib.tables import frames
 
     inputs = {column.name: position for position, column in enumerate(model.columns)}
     arrays: dict[str, Any] = {"row": pa.array([number + 1 for number in part.index], type=pa.int64())}
-    others = tables.pandas_to_arrow(part[[name for name in part.columns if name not in inputs]])
+    others = frames.pandas_to_arrow(part[[name for name in part.columns if name not in inputs]])
     for name in part.columns:
         array = scored.column(inputs[name]) if name in inputs else others.column(name)
         arrays[_free_name(name, arrays)] = array

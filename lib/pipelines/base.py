@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from lib import charts
     from lib.backends.base import Backend
-    from lib.data.split import SplitRule
     from lib.stages import automl, deploy, evaluate, preprocess, setup, train
     from lib.stages.evaluate import Contender
+    from lib.tables.split.rules import SplitRule
 
 
 class BasePipeline:
@@ -198,7 +198,7 @@ class BasePipeline:
 
         The result must be writable as JSON; the endpoint's page and the drift checks read it.
         """
-        from lib.data.baseline import describe
+        from lib.tables.quality.baseline import describe
 
         return describe(train, self.parameters.target_column)
 

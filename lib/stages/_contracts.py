@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lib import charts
-from lib.data import contract, tables, violations
 from lib.errors import DataError
 from lib.invocation import command
 from lib.paths import resolve_existing
+from lib.tables import frames
+from lib.tables.quality import contract, violations
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -67,7 +68,7 @@ def apply(frame: pd.DataFrame, backend: Backend, parameters: Parameters) -> tupl
 
 def _skipped_columns(frame: pd.DataFrame, parameters: Parameters) -> list[str]:
     """Return the columns that are not checked: unread ones and dropped ones, which no model sees."""
-    return [*frame.attrs.get(tables.UNREAD, []), *parameters.drop_columns]
+    return [*frame.attrs.get(frames.UNREAD, []), *parameters.drop_columns]
 
 
 def _write_quarantine(
@@ -85,7 +86,7 @@ def _write_quarantine(
 def _violation_message(broken: violations.Violations, frame: pd.DataFrame, parameters: Parameters) -> str:
     lines = [f"{parameters.data} breaks its contract {parameters.contract}:", str(broken)]
     # A violation may come from reading, e.g. text in a column of numbers was read as a missing value.
-    if notes := frame.attrs.get(tables.NOTES):
+    if notes := frame.attrs.get(frames.NOTES):
         lines.append(" ".join(["How the table was read:", *notes]))
     can_quarantine = parameters.on_violation == "fail" and not broken.breaks_table_rule
     quarantine = " set on_violation to quarantine," if can_quarantine else ""

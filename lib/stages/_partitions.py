@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 
 from lib import charts
-from lib.data import cleaning, contract, tables, violations
-from lib.data.partitions import Partition, list_partitions
-from lib.data.row_hash import row_hash
-from lib.data.split import HashSplit, SplitRule, TimeSplit, rule_from_dict
 from lib.errors import DataError
 from lib.paths import resolve, resolve_existing
 from lib.stages import _cluster
+from lib.tables import cleaning, frames
+from lib.tables.files.partitions import Partition, list_partitions
+from lib.tables.quality import contract, violations
+from lib.tables.split.row_hash import row_hash
+from lib.tables.split.rules import HashSplit, SplitRule, TimeSplit, rule_from_dict
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -204,7 +205,7 @@ def _preprocess_partition(number: int, partition: Partition, plan: _Plan) -> _Pa
     """Read, check, prepare, split and write one partition."""
     parameters, hooks, backend = plan.connect()
     raw = _read(partition, parameters)
-    read_notes: list[str] = raw.attrs[tables.NOTES]
+    read_notes: list[str] = raw.attrs[frames.NOTES]
     rows_read, columns_read = raw.shape
     check = None
     if parameters.contract:

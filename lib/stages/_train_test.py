@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lib import cores
-from lib.data import tables
 from lib.errors import DataError
+from lib.tables import frames
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -52,7 +52,7 @@ def check(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> No
     if task == "regression":
         return
     for side, rows in sides:
-        classes = tables.count_values(rows[target]).index
+        classes = frames.count_values(rows[target]).index
         if len(classes) < 2:
             raise DataError(
                 f"All {len(rows)} {side} rows have {target} = {classes[0]!r}; expected at least two classes. Add rows, "
@@ -64,7 +64,7 @@ def describe_few_rows(train: pd.DataFrame, test: pd.DataFrame, parameters: Param
     """Return a warning if the test rows, or those of a class, are too few for reliable scores; otherwise ``""``."""
     if parameters.task == "regression":
         return f"Scores on fewer than {_FEW_TEST_ROWS} test rows are unreliable." if len(test) < _FEW_TEST_ROWS else ""
-    train_counts, test_counts = (tables.count_values(rows[parameters.target_column]) for rows in (train, test))
+    train_counts, test_counts = (frames.count_values(rows[parameters.target_column]) for rows in (train, test))
     test_counts = test_counts.reindex(train_counts.index, fill_value=0)
     few = test_counts[test_counts < _FEW_TEST_ROWS]
     if few.empty:
@@ -113,13 +113,13 @@ def _count_distinct(values: pd.Series) -> int:
 def _digest(values: pd.Series) -> bytes:
     """Return a hash of a column's name, type and values."""
     state = hashlib.blake2b(repr((values.name, str(values.dtype), len(values))).encode())
-    if tables.is_dictionary_encoded(values):
+    if frames.is_dictionary_encoded(values):
         state.update(repr(values.cat.categories.tolist()).encode())
         state.update(_checksum(values.cat.codes.to_numpy()))
     elif isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
         state.update(_checksum(values.to_numpy()))
     else:
-        for chunk in tables.pandas_to_arrow(values.to_frame()).combine_chunks().column(0).chunks:
+        for chunk in frames.pandas_to_arrow(values.to_frame()).combine_chunks().column(0).chunks:
             for buffer in chunk.buffers():
                 state.update(buffer or b"")
     return state.digest()

@@ -10,9 +10,9 @@ import pandas as pd
 
 from lib import charts, metrics
 from lib.automl import LEADERBOARD
-from lib.data import tables
 from lib.stages._answers import Answer, Figures, title
 from lib.stages.train import EXAMPLE_ROWS, IMPORTANCE_CAPTION, describe_score, draw_charts
+from lib.tables import frames
 
 if TYPE_CHECKING:
     from lib.automl import SearchResult
@@ -178,7 +178,7 @@ def _read_data(backend: Backend, parameters: Parameters) -> _SplitData:
     """Read the preprocessed rows, and separate features and target."""
     target = parameters.target_column
     train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
-    y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
+    y, y_test = (frames.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
     return _SplitData(train.drop(columns=target), y, test.drop(columns=target), y_test)
 
 

@@ -16,9 +16,9 @@ import requests
 import threadpoolctl
 
 from lib import charts, metrics
-from lib.data import tables
 from lib.errors import EndpointError, GateError
 from lib.stages._answers import Answer, title
+from lib.tables import frames
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend, EndpointStatus
@@ -118,7 +118,7 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
     import mlflow
 
     rows = backend.read_table(parameters.test_data).head(parameters.smoke_rows)
-    tables.get_column(rows, parameters.target_column, where="the test rows")
+    frames.get_column(rows, parameters.target_column, where="the test rows")
     rows = rows.drop(columns=parameters.target_column)
     version, smoke_test = _deploy_production(backend, parameters, rows)
     url, milliseconds = smoke_test.status.url, smoke_test.seconds * 1000

@@ -14,11 +14,12 @@ import pandas as pd
 
 from lib import charts, metrics
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
-from lib.data import split, tables
 from lib.errors import DataError, InputError, StageError
 from lib.metrics import Metric, Predictions
 from lib.scoring.model_folder import BASELINE_FILE
 from lib.stages._answers import Answer, Figures, title
+from lib.tables import frames
+from lib.tables.split import rules
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -280,7 +281,7 @@ def _shorten(error: Exception) -> str:
 def _score_model(model: Any, name: str, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
     """Score a model on the test rows by all metrics of the task."""
     target = parameters.target_column
-    y_true = tables.get_column(test, target, where="the test rows")
+    y_true = frames.get_column(test, target, where="the test rows")
     predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
     scores = {metric.name: metric.score(y_true, predictions) for metric in metrics.for_task(parameters.task)}
     return Contender(name, run_id, scores, predictions)
@@ -303,7 +304,7 @@ def _select_unseen_rows(
     with_keys = test.assign(**backend.read_table(keys_uri)) if keys_uri else test
     if champion_rule is None or not _columns_for(champion_rule) <= set(with_keys.columns):
         return test, f"Version {version.version} used another split and may have trained on some of these test rows."
-    unseen = split.rule_from_dict(champion_rule).is_test(with_keys)
+    unseen = rules.rule_from_dict(champion_rule).is_test(with_keys)
     if unseen.sum() < min(_MIN_UNSEEN_ROWS, len(test) / 2):
         raise DataError(
             f"Version {version.version} in production trained on all but {unseen.sum()} of the {len(test)} current "

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from lib import charts
-from lib.data import cleaning, leaks, tables
-from lib.data.split import HashSplit, SplitRule, TimeSplit
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
 from lib.stages import _train_test
 from lib.stages._answers import Answer, Figures, title
+from lib.tables import cleaning, frames
+from lib.tables.quality import leakage
+from lib.tables.split.rules import HashSplit, SplitRule, TimeSplit
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -276,8 +277,8 @@ def _load(hooks: PreprocessHooks, parameters: Parameters) -> tuple[pd.DataFrame,
         raise StageError(f"load_data returned {type(frame).__name__}; expected a DataFrame. Does it end with return?")
     named_columns = [parameters.target_column, *parameters.drop_columns, *split_columns(parameters)]
     frame, name_notes = cleaning.deduplicate_columns(frame, named_columns)
-    unread = frame.attrs.get(tables.UNREAD, [])
-    notes = " ".join([f"{parameters.data}.", *frame.attrs.get(tables.NOTES, []), *name_notes])
+    unread = frame.attrs.get(frames.UNREAD, [])
+    notes = " ".join([f"{parameters.data}.", *frame.attrs.get(frames.NOTES, []), *name_notes])
     return frame, ("read", len(frame), frame.shape[1] + len(unread), notes)
 
 
@@ -287,7 +288,7 @@ def _drop_unused_columns(frame: pd.DataFrame, parameters: Parameters) -> tuple[p
     Columns that decide the split stay until the rows are split.
     """
     kept = split_columns(parameters)
-    unread = frame.attrs.get(tables.UNREAD, [])
+    unread = frame.attrs.get(frames.UNREAD, [])
     index_columns = [name for name in cleaning.find_index_columns(frame) if name not in kept]
     unused = [name for name in parameters.drop_columns if name not in (*kept, *unread)]
     frame = cleaning.drop_columns(frame, unused, where=parameters.data)
@@ -380,7 +381,7 @@ def _prepare_step(rows: int, columns: int, notes: list[str]) -> _Step:
 
 def _leak_steps(train: pd.DataFrame, train_rows: int, parameters: Parameters) -> list[_Step]:
     """Return a step that names the columns that leak the target, if there are any."""
-    note = leaks.describe_leaks(train, parameters.target_column, parameters.task)
+    note = leakage.describe_leaks(train, parameters.target_column, parameters.task)
     return [("leak", train_rows, train.shape[1], note)] if note else []
 
 

@@ -15,10 +15,10 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
-from lib.data import cleaning, sources, tables
 from lib.errors import DataError, ParameterError
 from lib.metrics import Metric, Predictions
 from lib.stages._answers import Answer, Figures, title
+from lib.tables import cleaning, frames, sources
 from lib.training import TrainingRequest
 from lib.training.features import FeatureError
 
@@ -299,7 +299,7 @@ def _read_features_and_target(
     read: Callable[[str], pd.DataFrame], uri: str, parameters: Parameters
 ) -> tuple[pd.DataFrame, pd.Series]:
     rows, target = read(uri), parameters.target_column
-    y = tables.get_column(rows, target, where="the preprocessed rows")
+    y = frames.get_column(rows, target, where="the preprocessed rows")
     return cleaning.drop_columns(rows, [target], where="the preprocessed rows"), y
 
 
@@ -309,7 +309,7 @@ def _read_sample(uri: str) -> pd.DataFrame:
     rows_per_part = -(-_SAMPLE_ROWS // len(paths))
     parts = []
     for number, path in enumerate(paths):
-        rows = tables.read(path)
+        rows = frames.read(path)
         parts.append(rows.sample(min(len(rows), rows_per_part), random_state=number))
     return pd.concat(parts, ignore_index=True)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.data import marks
-from lib.data.counts import NumberFormat
+from lib.schema import number_columns
+from lib.schema.number_format import NumberFormat
 from lib.scoring import batch
 from lib.scoring.model import load
 from lib.scoring.scorer import Scorer
@@ -28,7 +28,7 @@ def rows():
 def test_batch_and_endpoint_give_the_same_answers(scorer, rows, as_text):
     expected = scorer.score(json.dumps({"data": rows.to_dict("records")}))
     table = (
-        marks.parse_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
+        number_columns.parse_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
         if as_text
         else rows.assign(when=pd.to_datetime(rows["when"]))
     )
@@ -64,5 +64,5 @@ def test_nullable_column_may_be_absent(scorer, rows):
 
 def test_decimal_commas_and_text_codes_are_read(scorer, rows):
     table = rows.assign(fare="12,5", city="00501")
-    scored = batch.score(scorer, marks.parse_numbers(table, ["fare"], {"fare": NumberFormat.DECIMAL_COMMA}))
+    scored = batch.score(scorer, number_columns.parse_numbers(table, ["fare"], {"fare": NumberFormat.DECIMAL_COMMA}))
     assert scored.values["fare"] == [12.5] * 4 and scored.values["city"] == ["00501"] * 4

@@ -197,7 +197,7 @@ class TestChampion:
     @pytest.mark.parametrize(
         "error",
         [
-            ModuleNotFoundError("No module named 'lib.data.moments'"),
+            ModuleNotFoundError("No module named 'lib.schema.date_columns'"),
             AttributeError("Can't get attribute '_Columns' on module 'lib.training.features'"),
             pickle.UnpicklingError("pickle data was truncated"),
         ],

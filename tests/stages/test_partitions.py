@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib import backends, metrics, training
-from lib.data import contract, profile
-from lib.data.partitions import list_partitions
 from lib.errors import DataError, ParameterError
 from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
 from lib.stages import _cluster, preprocess, train
+from lib.tables.files.partitions import list_partitions
+from lib.tables.quality import contract, profile
 from lib.training import TrainingRequest
 from tests.workspaces import parameters_for, table
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.datastore import FILE_URI
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
-from lib.data import cleaning, tables
 from lib.errors import DataError
 from lib.paths import resolve_existing
+from lib.tables import cleaning, frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ class Datasets:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{stem}{suffix}"
             file.write_bytes(content)
-            frame = tables.read(file, encoding=encoding)
+            frame = frames.read(file, encoding=encoding)
         path = f"{self._use_case}/tables/{sha256[:16]}/{stem}.parquet"
         return self._register(frame, name, path, sha256, description=f"{uri}, {len(frame):,} rows")
 
@@ -102,7 +102,7 @@ class Datasets:
         return self._register(frame, f"{folder}-{stem}", path, "", description=path)
 
     def read(self, uri: str, exclude: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
-        """Read a table by an address of any kind; see `lib.data.tables.read`."""
+        """Read a table by an address of any kind; see `lib.tables.frames.read`."""
         dataset = self._get(self.ensure_registered(uri, encoding))
         # The engine prints telemetry messages and the identity that it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
@@ -115,7 +115,7 @@ class Datasets:
             )
         frame.columns = [str(name).strip() for name in frame.columns]
         remaining = cleaning.drop_columns(frame, list(exclude), where=uri)
-        remaining.attrs.update({tables.NOTES: [], tables.UNREAD: list(exclude)})
+        remaining.attrs.update({frames.NOTES: [], frames.UNREAD: list(exclude)})
         return remaining
 
     def get(self, uri: str) -> Any:
@@ -160,7 +160,7 @@ class Datasets:
         """
         import pyarrow.parquet as pq
 
-        arrow = to_dataset_types(tables.pandas_to_arrow(frame))
+        arrow = to_dataset_types(frames.pandas_to_arrow(frame))
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "table.parquet"
             pq.write_table(arrow, file)

@@ -21,9 +21,9 @@ from lib.backends.azureml.error_translation import identify_error, retry, transl
 from lib.backends.azureml.job_log import LOG_FILE, LogReader
 from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
 from lib.backends.azureml.snapshot import pack
-from lib.data.endings import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from lib.errors import MillraceError, StageError
 from lib.paths import display_path, resolve
+from lib.tables.files.file_types import PARQUET_SUFFIXES, TEXT_SUFFIXES
 
 if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters

@@ -125,11 +125,11 @@ class ScoringJobs:
         from azureml.core import Experiment, ScriptRunConfig
 
         from lib.backends.azureml.datasets import to_dataset_types
-        from lib.data import tables
+        from lib.tables import frames
 
         with tempfile.TemporaryDirectory(prefix="scoring-") as job_folder:
             snapshot.pack_scoring(Path(job_folder), folder, MODEL)
-            pq.write_table(to_dataset_types(tables.pandas_to_arrow(X)), Path(job_folder) / ROWS)
+            pq.write_table(to_dataset_types(frames.pandas_to_arrow(X)), Path(job_folder) / ROWS)
             with translate_errors("submit the scoring job"):
                 config = ScriptRunConfig(
                     source_directory=job_folder,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from lib import automl
 from lib.backends.base import Check
-from lib.data import sources
 from lib.errors import InputError
 from lib.paths import resolve
+from lib.tables import sources
 
 if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor

@@ -80,24 +80,24 @@ class LocalBackend:
 
     def describe_table(self, uri: str, encoding: str = "") -> str:
         """Return path and size of a table's file."""
-        from lib.data import sources
+        from lib.tables import sources
 
         return sources.describe(uri)
 
     def read_table(
         self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
     ) -> pd.DataFrame:
-        """Read a table from a path, a ``file:`` URI, or any address that `lib.data.sources` supports."""
-        from lib.data import sources
+        """Read a table from a path, a ``file:`` URI, or any address that `lib.tables.sources` supports."""
+        from lib.tables import sources
 
         return sources.read(uri, exclude, arrow_strings, encoding)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""
-        from lib.data import tables
+        from lib.tables import frames
 
         file = self.workspace / "data" / path
-        tables.write(frame, file)
+        frames.write(frame, file)
         return file.as_uri()
 
     def read_json(self, uri: str) -> Any:

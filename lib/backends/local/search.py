@@ -12,8 +12,8 @@ import psutil
 
 from lib import automl, cores, metrics
 from lib.automl import LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
-from lib.data import sources, tables
 from lib.errors import ParameterError
+from lib.tables import frames, sources
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -53,7 +53,7 @@ class LocalSearch:
         """
         target = self._parameters.target_column
         train, test = sources.read(train_data), sources.read(test_data)
-        y, y_test = (tables.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
+        y, y_test = (frames.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
         request = self._request()
         started = time.monotonic()
         result = automl.get(self._parameters.automl_engine)(

@@ -1,0 +1,1 @@
+"""Detection of how a file is written: encoding, dialect, header, footer and column types."""

@@ -1,0 +1,1 @@
+"""Reading of text and Parquet files: whole, in batches, or in partitions on a cluster."""

@@ -1,0 +1,183 @@
+"""Parallel reading of a simple text file: it is split into byte ranges at line ends, one range per task."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from lib import cores
+from lib.schema.number_parsing import NULL_STRINGS
+from lib.tables.detect.byte_scanner import ByteScanner, TextScan
+from lib.tables.detect.dialect import Dialect
+from lib.tables.files.arrow_numpy import RowAccumulator
+
+_MAX_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 12
+# The start-up time of a pyarrow reader grows with the number of columns.
+_MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN = 2**19, 2**15
+_EMPTY_LINE = re.compile(rb"(?:\A|\n)(?=\r?\n)")
+_SAMPLES, _SAMPLE_BYTES, _MAX_COLUMNS_FOR_SAMPLES = 4, 2**18, 200
+
+
+def can_split(path: Path, dialect: Dialect) -> bool:
+    """Return whether a file is uncompressed UTF-8 in which every line break ends a row."""
+    is_plain_utf8 = dialect.encoding == "utf-8" and path.suffix.lower() not in (".gz", ".zip")
+    ends_rows_with_newline = not dialect.has_cr_line_endings and not dialect.scan.has_quoted_line_breaks
+    return (
+        is_plain_utf8 and ends_rows_with_newline and dialect.scan.has_balanced_quotes and not dialect.needs_csv_module
+    )
+
+
+def read(
+    path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]
+) -> tuple[pa.Table, TextScan]:
+    """Read all rows in parallel, checking every byte against the assumptions in `dialect`.
+
+    Parameters
+    ----------
+    path : Path
+    dialect : Dialect
+        From `detect_prefix`, i.e. from the first bytes only.
+    keys : sequence of str
+        Columns to read, as in `guessing.column_keys`.
+    types : mapping of str to DataType
+        Type of every column, by key.
+
+    Returns
+    -------
+    rows : Table
+        Columns are named by their keys.
+    scan : TextScan
+        Properties of the whole file.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If an assumption does not hold: a value has another type, a row another length, a value contains a line break,
+        a line is not UTF-8, or there are no rows.
+    """
+    with path.open("rb") as file:
+        ranges = list(_split(file, _first_row_offset(file, dialect), _range_bytes(path, len(keys))))
+    if not ranges:
+        raise pa.ArrowInvalid("The file has no rows.")
+    reader = _RangeReader(path, dialect, keys, types, buffer_bytes=max(end - start for start, end in ranges))
+    accumulator, may_have_leading_zeros = RowAccumulator(), dialect.scan.may_have_leading_zeros
+    total_bytes = ranges[-1][1]
+    with ThreadPoolExecutor(cores.available()) as threads:
+        for (_, end), (rows, has_zeros) in zip(ranges, threads.map(reader.read, ranges), strict=True):
+            with reader.append_lock:
+                accumulator.append(rows, share=end / total_bytes)
+            may_have_leading_zeros = may_have_leading_zeros or has_zeros
+    return accumulator.to_table(), replace(dialect.scan, may_have_leading_zeros=may_have_leading_zeros)
+
+
+class _RangeReader:
+    """A reader of byte ranges that several threads share. Each thread reuses one buffer for its ranges."""
+
+    def __init__(
+        self, path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType], buffer_bytes: int
+    ):
+        # Scanning consists of many short NumPy calls: in several threads they would only compete for the GIL.
+        self.append_lock = threading.Lock()
+        self._path, self._dialect, self._keys, self._types = path, dialect, keys, types
+        self._buffer_bytes = buffer_bytes
+        self._scanner = ByteScanner()
+        self._thread_local = threading.local()
+
+    def read(self, byte_range: tuple[int, int]) -> tuple[pa.Table, bool]:
+        """Return the rows of a range, and whether a value may have a leading zero."""
+        start, end = byte_range
+        if not hasattr(self._thread_local, "buffer"):
+            self._thread_local.buffer = bytearray(self._buffer_bytes)
+        buffer = self._thread_local.buffer
+        text = memoryview(buffer)[: end - start]
+        with self._path.open("rb") as file:
+            file.seek(start)
+            if file.readinto(text) < len(text):
+                raise OSError(f"{self._path} was shortened while it was read")
+        with self.append_lock:
+            may_have_leading_zeros = self._scanner.may_have_leading_zeros(text)
+        if may_have_leading_zeros is None:
+            raise pa.ArrowInvalid("A line is not UTF-8.")
+        rows = _parse(pa.py_buffer(text), self._dialect, self._keys, self._types)
+        if _has_multiline_row(buffer, len(text), len(rows), self._dialect):
+            raise pa.ArrowInvalid("A value contains a line break.")
+        return rows, may_have_leading_zeros
+
+
+def _range_bytes(path: Path, columns: int) -> int:
+    """Return the size of a range: few ranges for little overhead, but several per core to balance the load."""
+    balanced = path.stat().st_size // (_RANGES_PER_CORE * cores.available())
+    return max(_MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN * columns, min(balanced, _MAX_RANGE_BYTES))
+
+
+def _has_multiline_row(buffer: bytearray, length: int, rows: int, dialect: Dialect) -> bool:
+    """Return whether a row continues on the next line, which may be in the next range."""
+    last_line = buffer[buffer.rfind(b"\n", 0, length - 1) + 1 : length]
+    lines = buffer.count(b"\n", 0, length) + (not last_line.endswith(b"\n"))
+    # pyarrow ignores empty lines. They are rare, so count them only if the numbers differ.
+    if rows != lines and rows != lines - len(_EMPTY_LINE.findall(buffer, 0, length)):
+        return True
+    reader = csv.reader([last_line.decode(), ""], **dialect.csv_options)
+    next(reader)
+    return reader.line_num > 1  # the csv module asked for another line to complete the row
+
+
+def read_samples(path: Path, dialect: Dialect, keys: Sequence[str]) -> list[pa.Table]:
+    """Return rows from several positions of the file, each sample in the types that pyarrow infers from it."""
+    texts = []
+    with path.open("rb") as file:
+        begin, length = _first_row_offset(file, dialect), os.fstat(file.fileno()).st_size
+        samples = _SAMPLES if len(keys) <= _MAX_COLUMNS_FOR_SAMPLES else 1
+        step = max((length - begin) // samples, _SAMPLE_BYTES)
+        for offset in range(begin, length, step):
+            file.seek(offset)
+            text = file.read(_SAMPLE_BYTES)
+            first_line = 0 if offset == begin else text.find(b"\n") + 1
+            texts.append(text[first_line : text.rfind(b"\n") + 1])
+    return cores.map_threads(lambda text: _parse(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))
+
+
+def _parse(text: pa.Buffer, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    return arrow_csv.read_csv(
+        pa.BufferReader(text),
+        read_options=arrow_csv.ReadOptions(
+            use_threads=False,
+            block_size=max(text.size, 1),
+            column_names=[str(index) for index in range(len(dialect.header))],
+        ),
+        parse_options=arrow_csv.ParseOptions(delimiter=dialect.separator),
+        convert_options=arrow_csv.ConvertOptions(
+            check_utf8=False,
+            strings_can_be_null=True,
+            null_values=NULL_STRINGS,
+            include_columns=list(keys),
+            column_types=dict(types),
+        ),
+    )
+
+
+def _first_row_offset(file: BinaryIO, dialect: Dialect) -> int:
+    file.seek(0)
+    for _ in range(dialect.lines_before_header + 1):
+        file.readline()
+    return file.tell()
+
+
+def _split(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield consecutive byte ranges (start, end) of at least `size` bytes, each ending with a line."""
+    length = os.fstat(file.fileno()).st_size
+    while begin < length:
+        file.seek(min(begin + size, length))
+        file.readline()
+        yield begin, file.tell()
+        begin = file.tell()

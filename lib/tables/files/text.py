@@ -1,0 +1,206 @@
+"""Text files as Arrow tables.
+
+pyarrow reads the files on all cores and infers types. Columns whose values that would change are read again as text:
+codes with leading zeros, integers too large for a float, and dates, whose format is inferred during training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib import cores
+from lib.errors import DataError
+from lib.schema import number_parsing
+from lib.schema.number_format import NumberFormat
+from lib.tables.detect import footer_rows, type_inference
+from lib.tables.detect.dialect import READ_ERRORS
+from lib.tables.detect.type_inference import File
+from lib.tables.files import arrow_numpy, ragged_rows
+from lib.tables.files.categoricals import is_text
+
+_MAX_LISTED_COLUMNS = 10
+
+
+def read(
+    paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = ""
+) -> tuple[pa.Table, list[str], list[str]]:
+    """Read text files that share a header, and return them as one table.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    exclude : collection of str
+        Columns not to read.
+    encoded : bool
+        Whether to read repetitive text columns as dictionaries.
+    encoding : str
+        Python name of the encoding; detected if empty.
+
+    Returns
+    -------
+    table : pyarrow.Table
+    header : list of str
+        All column names, the excluded ones too.
+    notes : list of str
+        Sentences about how the files were read.
+
+    Raises
+    ------
+    DataError
+        Naming the file and the line.
+    """
+    try:
+        files, tables = type_inference.detect_and_read(paths, exclude, encoded, encoding)
+        _check_same_header(files)
+        first = files[0][1]
+        keys = type_inference.column_keys(first, exclude)
+        inferred, header_notes = _drop_repeated_headers(
+            type_inference.read_inferred(files, tables, keys, encoded), first.header
+        )
+        del tables  # frees the memory of the tables that were concatenated
+        ragged_rows.check_quotes(files, inferred)
+        table, number_notes = _convert_columns(files, inferred)
+        table, row_notes = _drop_units_and_total(files, inferred, table)
+        del inferred
+    except READ_ERRORS as error:
+        raise DataError(f"{_describe_paths(paths)} cannot be read: {str(error).rstrip('.')}.") from error
+    table = table.rename_columns([first.header[int(key)] for key in keys])
+    encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
+    notes = [*_describe_dialects(files), *header_notes, *number_notes, *row_notes, *encoding_notes]
+    return table, first.header, notes
+
+
+def _describe_dialects(files: Sequence[File]) -> list[str]:
+    """Return notes on the dialects and on title rows."""
+    dialects = sorted({str(dialect) for _, dialect in files})
+    notes = [" and ".join(dialects) + "."]
+    title_rows = max(dialect.title_rows for _, dialect in files)
+    if title_rows:
+        notes.append(f"{title_rows} {'line' if title_rows == 1 else 'lines'} above the header left out.")
+    return notes
+
+
+def _describe_paths(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more files"
+
+
+def _check_same_header(files: Sequence[File]) -> None:
+    first_path, first = files[0]
+    for path, dialect in files[1:]:
+        if dialect.header != first.header:
+            differing = sorted({*dialect.header} ^ {*first.header}) or ["their order"]
+            raise DataError(
+                f"{path} has other columns than {first_path}: {', '.join(differing[:_MAX_LISTED_COLUMNS])}. "
+                "Give files with the same columns."
+            )
+
+
+def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """Drop rows that repeat the header, as in concatenated files, and return notes on them."""
+    if not table.num_rows or not all(is_text(field.type) for field in table.schema):
+        return table, []
+    is_header = None
+    for key in table.column_names:
+        cells = pc.utf8_trim(pc.cast(table[key], pa.string()), characters="\ufeff \t")
+        matches = pc.fill_null(pc.equal(cells, header[int(key)]), False)
+        is_header = matches if is_header is None else pc.and_(is_header, matches)
+        if not pc.any(is_header).as_py():
+            return table, []
+    rows = pc.sum(is_header).as_py()
+    description = "1 row repeats the header and was" if rows == 1 else f"{rows:,} rows repeat the header and were"
+    return table.filter(pc.invert(is_header)), [f"{description} left out."]
+
+
+def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Drop a row of units and a row of totals from the table of a single file, and return notes on them."""
+    if not table.num_rows or len(files) > 1:
+        return table, []
+    dialect = files[0][1]
+    first_row_line = dialect.lines_before_header + 2
+    inferred, table, unit_note = footer_rows.drop_unit_row(inferred, table, first_row_line)
+    # Exact only if no value contains a line break and no line is empty.
+    last_row_line = dialect.lines_before_header + 1 + inferred.num_rows
+    table, total_note = footer_rows.drop_total_row(inferred, table, dialect.header, last_row_line)
+    return table, [note for note in (unit_note, total_note) if note]
+
+
+def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Restore the text of codes and dates, parse numbers in text columns, and return notes on the changes."""
+    header, comma_separated = files[0][1].header, files[0][1].separator == ","
+    table = _restore_texts(files, table)
+
+    notes, uses_decimal_comma = [], False
+    text_keys = [field.name for field in table.schema if is_text(field.type)]
+    results = cores.map_threads(
+        lambda key: number_parsing.parse_column(table[key], header[int(key)], comma_separated), text_keys
+    )
+    for key, parsed in zip(text_keys, results, strict=True):
+        if parsed.numbers is not None:
+            uses_decimal_comma = uses_decimal_comma or parsed.number_format is NumberFormat.DECIMAL_COMMA
+            table = type_inference.replace_columns(table, pa.table({key: parsed.numbers}))
+        if parsed.note:
+            notes.append(parsed.note)
+    for field in table.schema:
+        if pa.types.is_null(field.type):
+            empty_column = pc.cast(table[field.name], pa.float64())
+            table = type_inference.replace_columns(table, pa.table({field.name: empty_column}))
+    if uses_decimal_comma:
+        notes.append("The decimal separator is the comma.")
+        table = _parse_point_thousands(files, table)
+    return table, notes
+
+
+def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
+    """Restore the original text of codes and dates that pyarrow converted to other types."""
+    keys = table.column_names
+    is_suspect = cores.map_threads(lambda key: _may_have_changed(table[key], files), keys)
+    suspects = [key for key, suspect in zip(keys, is_suspect, strict=True) if suspect]
+    if not suspects:
+        return table
+    texts = type_inference.read_as_text(files, suspects)
+    for key in suspects:
+        if pa.types.is_temporal(table.schema.field(key).type) or number_parsing.has_numeric_codes(texts[key]):
+            table = type_inference.replace_columns(table, texts.select([key]))
+    return table
+
+
+def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
+    """Return whether pyarrow's conversion of a column may have lost information."""
+    arrow_type = column.type
+    if pa.types.is_temporal(arrow_type):
+        return True
+    if not arrow_numpy.is_number(arrow_type):
+        return False
+    if any(dialect.scan.may_have_leading_zeros for _, dialect in files):
+        return True
+    if pa.types.is_integer(arrow_type) and not column.null_count:
+        return False
+    smallest, largest = arrow_numpy.min_max(column)
+    if max(-smallest, largest) >= number_parsing.MAX_EXACT_INTEGER:
+        return True
+    # pyarrow reads the phone number +49301234567 as a float.
+    if pa.types.is_floating(arrow_type) and smallest >= number_parsing.MIN_PHONE_NUMBER:
+        return bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
+    return False
+
+
+def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> pa.Table:
+    """Parse points as thousands separators, in a file that uses decimal commas.
+
+    If commas also separate the columns, decimal commas are quoted, and a column of unquoted decimal points may well
+    occur in the same file. Then points are left as decimal points.
+    """
+    float_keys = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    texts = type_inference.read_as_text(files, float_keys)
+    comma_separated = files[0][1].separator == ","
+    if comma_separated and any(number_parsing.tally(texts[key]).uses_decimal_point for key in float_keys):
+        return table
+    for key in float_keys:
+        numbers = number_parsing.parse_point_thousands(texts[key])
+        if numbers is not None:
+            table = type_inference.replace_columns(table, pa.table({key: numbers}))
+    return table

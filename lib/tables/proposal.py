@@ -1,0 +1,302 @@
+"""Parameters proposed for a new table: what the table contains, what follows from it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from lib.errors import DataError
+from lib.schema import date_columns, datetimes
+from lib.tables import cleaning, frames
+from lib.tables.quality import id_columns, leakage, profile
+from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
+
+_YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
+_NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
+# A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
+_MAX_NUMBERED_CLASSES = 20
+_MAX_SUSPECTS = 2
+_SUSPICIOUS_LOSS = 0.1
+_RARE_CLASS_SHARE = 0.05
+_RARE_CLASS_ROWS = 50
+_MAX_CROSS_VALIDATED_ROWS = 1_000
+_MAX_LISTED_CLASSES = 6
+_MAX_LISTED_COLUMNS = 5
+_LEAK = "leak: "
+
+
+@dataclass
+class Proposal:
+    """Parameters for a table.
+
+    Attributes
+    ----------
+    parameters : dict
+        Parameters by name.
+    reasons : dict of str to str
+        Reason for a parameter's value; for a dropped column under ``drop_columns.<name>``.
+    findings : list of (str, str, str)
+        Aspect of the table, what was found, and what was decided.
+    columns : mapping of str to ColumnProfile
+        Profile of the table, for its contract.
+    """
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    findings: list[tuple[str, str, str]] = field(default_factory=list)
+    columns: Mapping[str, ColumnProfile] = field(default_factory=dict)
+
+    def add_finding(self, aspect: str, finding: str, decision: str = "") -> None:
+        """Add a line to the findings."""
+        self.findings.append((aspect, finding, decision))
+
+
+def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str = "the table") -> Proposal:
+    """Propose parameters for a table and a target.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A table returned by `frames.read`.
+    target_column : str
+    task : str, optional
+        Inferred from the target if empty.
+    where : str
+        Name of the table in messages.
+
+    Raises
+    ------
+    NameNotFound
+        If the table has no such column.
+    DataError
+        If the target cannot be learned, or no column is left to learn it from.
+    """
+    proposal = Proposal()
+    notes = frame.attrs.get(frames.NOTES, [])
+    frames.get_column(frame, target_column, where)
+    frame, renamed = cleaning.deduplicate_columns(frame, [target_column])
+    proposal.add_finding("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(notes))
+    for note in renamed:
+        proposal.add_finding("header", note)
+    columns = proposal.columns = profile.describe(frame)
+    _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
+    usable, notes = cleaning.prepare_target(frame, target_column, proposal.parameters["task"])
+    for note in notes:
+        proposal.add_finding("target", note, "applied in every run")
+    _decide_metric(proposal, usable[target_column])
+    dropped = _decide_dropped_columns(proposal, usable, target_column)
+    _decide_dates(proposal, frame, columns, [*dropped, target_column])
+    _decide_split(proposal, columns, dropped, target_column)
+    _drop_leaks(proposal, usable, target_column, dropped)
+    proposal.parameters["drop_columns"] = list(dropped)
+    proposal.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
+    if not [name for name in columns if name not in dropped and name != target_column]:
+        why = f" All others are dropped: {_join_reasons(dropped)}." if dropped else ""
+        raise DataError(f"{where} has no column to predict {target_column} from.{why}")
+    _summarize_columns(proposal, columns, dropped, target_column)
+    return proposal
+
+
+def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfile:
+    """Return the profile of a target after merging spellings of the same class."""
+    if column.kind != TEXT:
+        return column
+    texts = values.dropna().astype(str)
+    labels, _ = cleaning.normalize_labels(texts[texts.str.strip() != ""], column.name)
+    return profile.describe_column(labels)
+
+
+def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:
+    finding = f"{target.name}: {target.kind}, {target.distinct:,} distinct values"
+    if task:
+        proposal.add_finding("task", finding, f"{task}, as requested")
+    else:
+        task = _infer_task(target)
+        is_sure = target.kind not in NUMBERS or target.distinct == 2
+        proposal.add_finding("task", finding, task if is_sure else f"{task}; use --task to choose another")
+    proposal.parameters["task"] = task
+
+
+def _infer_task(target: ColumnProfile) -> str:
+    if target.distinct < 2:
+        raise DataError(
+            f"The target {target.name} has {target.distinct} distinct values; a model needs at least two to learn from."
+        )
+    if target.distinct == 2:
+        return "binary"
+    labels = {label.casefold() for label in target.categories}
+    if target.kind == TEXT and labels and labels <= {*_YES, *_NO}:
+        raise DataError(
+            f"The target {target.name} spells yes and no in {target.distinct} ways: {', '.join(target.categories)}. "
+            "Use one spelling for each, or pass --task multiclass if they are separate classes."
+        )
+    if target.kind == DATE:
+        raise DataError(f"The target {target.name} is a date. Derive a number or a class from it in prepare_data.")
+    if target.kind not in NUMBERS:
+        return "multiclass"
+    are_class_numbers = (
+        target.kind == WHOLE
+        and target.distinct <= _MAX_NUMBERED_CLASSES
+        and (target.minimum, target.maximum) in ((0, target.distinct - 1), (1, target.distinct))
+    )
+    return "multiclass" if are_class_numbers else "regression"
+
+
+def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
+    task = proposal.parameters["task"]
+    if task == "regression":
+        proposal.parameters["primary_metric"] = "r2"
+        finding = f"{target.min():,.6g} to {target.max():,.6g}, mean {target.mean():,.6g}"
+        proposal.add_finding("target", finding, "primary metric r2")
+        return
+    counts = target.value_counts()
+    shares = [f"{name} {count / len(target):.1%}" for name, count in counts.head(_MAX_LISTED_CLASSES).items()]
+    if len(counts) > len(shares):
+        shares.append("...")
+    if task == "binary":
+        positive_class = _infer_positive_class(counts)
+        is_rare = counts.min() / len(target) < _RARE_CLASS_SHARE
+        metric = "average_precision" if is_rare else "roc_auc"
+        proposal.parameters["positive_class"] = positive_class
+        decision = f"positive class {positive_class}, primary metric {metric}"
+    else:
+        metric = "f1_macro"
+        decision = "primary metric f1_macro, which weighs all classes equally"
+    proposal.parameters["primary_metric"] = metric
+    proposal.add_finding("classes", ", ".join(shares), decision)
+    if counts.iloc[-1] < _RARE_CLASS_ROWS:
+        finding = f"{counts.index[-1]} has only {counts.iloc[-1]} rows"
+        proposal.add_finding("rare class", finding, "split between training and test; its scores are uncertain")
+    if len(target) < _MAX_CROSS_VALIDATED_ROWS:
+        proposal.add_finding("size", f"only {len(target):,} rows", "cross-validation shows the spread of the scores")
+
+
+def _infer_positive_class(counts: pd.Series) -> Any:
+    """Return the class that means yes, or else the rarer one."""
+    yes = [name for name in counts.index if str(name).lower() in _YES]
+    positive_class = yes[0] if len(yes) == 1 else counts.index[-1]
+    return positive_class.item() if hasattr(positive_class, "item") else positive_class
+
+
+def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str) -> dict[str, str]:
+    """Return the columns that no model should learn from, with reasons."""
+    index_columns = cleaning.find_index_columns(frame)
+    if index_columns:
+        proposal.add_finding("saved index", ", ".join(index_columns), "dropped in every run")
+    dropped = {}
+    for name in frame.columns:
+        if name == target or name in index_columns:
+            continue
+        reason = id_columns.reason_to_drop(proposal.columns[name], frame[name])
+        if reason:
+            dropped[name] = reason
+    return dropped
+
+
+def _decide_dates(
+    proposal: Proposal, frame: pd.DataFrame, columns: Mapping[str, ColumnProfile], ignored: Sequence[str]
+) -> None:
+    """Decide whether the month comes first, and report dates that are ambiguous or unreadable."""
+    names = [name for name, column in columns.items() if column.kind == DATE and name not in ignored]
+    formats = {name: found for name in names if (found := date_columns.inspect_date_format(frame[name]))}
+    month_first = [name for name, date in formats.items() if date.format.startswith("%m") and not date.is_ambiguous]
+    if month_first:
+        proposal.parameters["month_first"] = True
+        proposal.reasons["month_first"] = f"as in {month_first[0]}, e.g. {formats[month_first[0]].example}"
+    for name, date in formats.items():
+        date_format = date.format
+        if date.is_ambiguous:
+            decision = "read day first; if the month comes first, set month_first: true"
+            if month_first:
+                date_format = datetimes.swap_day_and_month(date_format)
+                decision = f"read month first, as in {month_first[0]}"
+            finding = f"{name}, e.g. {date.example}: no row tells the day from the month"
+            proposal.add_finding("ambiguous dates", finding, decision)
+        written = datetimes.describe_format(date_format)
+        if date.unreadable:
+            finding = f"{name}: {date.unreadable:,} values are not in the format {written}"
+            proposal.add_finding("unreadable dates", finding, "counted as missing")
+        if "%y" in date_format:
+            finding = f"{name} has two-digit years, e.g. {date.example} ({written})"
+            proposal.add_finding("short years", finding, "00 to 68 are read as 2000 to 2068; use four digits if wrong")
+
+
+def _decide_split(
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: dict[str, str], target: str
+) -> None:
+    """Split by group if an ID repeats, so that no group is in both training and test."""
+    candidates = [column for name, column in columns.items() if name not in dropped and name != target]
+    for column in candidates:
+        if id_columns.names_groups(column):
+            name = column.name
+            proposal.parameters |= {"key_columns": [name], "split": "group"}
+            proposal.reasons["split"] = f"keeps all rows of one {name} together, so that no test row is known already"
+            dropped[name] = "ID: needed to split, not to predict"
+            proposal.add_finding(
+                "groups", f"{name} has {column.distinct:,} distinct values in {column.rows:,} rows", "split by group"
+            )
+            return
+    dates = [column.name for column in candidates if column.kind == DATE]
+    if dates:
+        decision = f"split at random; to test on the latest rows, set split: time and time_column: {dates[0]}"
+        proposal.add_finding("dates", ", ".join(dates), decision)
+
+
+def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:
+    """Drop columns that give away the target, and report columns that might."""
+    task = proposal.parameters["task"]
+    X = frame.drop(columns=[target, *[name for name in dropped if name in frame.columns]])
+    X = X.drop(columns=cleaning.find_index_columns(X))
+    addends = leakage.find_addends(X, frame[target], proposal.columns) if task == "regression" else []
+    if len(addends) > 1:
+        for name in addends:
+            dropped[name] = f"{_LEAK}{' and '.join(addends)} add up to {target}"
+        proposal.add_finding("leak", f"{', '.join(addends)} add up to {target}", "dropped")
+        X = X.drop(columns=addends)
+    predictability = leakage.TargetPredictability(X, frame[target], task, proposal.columns)
+    scores = predictability.score_alone()
+    score_name, threshold = leakage.leak_threshold(task)
+    leaking = scores[scores >= threshold]
+    if len(leaking) < X.shape[1]:
+        for name, score in leaking.items():
+            finding = f"predicts {target} alone ({score_name} {score:.3f})"
+            dropped[name] = f"{_LEAK}{finding}"
+            proposal.add_finding("leak", f"{name} {finding}", "dropped; keep it if known at prediction time")
+    if leaking.empty and len(scores) > 1:
+        _report_suspects(proposal, predictability, list(scores.index[:_MAX_SUSPECTS]), score_name)
+
+
+def _report_suspects(
+    proposal: Proposal, predictability: leakage.TargetPredictability, names: list[str], score_name: str
+) -> None:
+    """Report columns without which the score falls far: other columns can usually replace an honest one."""
+    score = predictability.score_without(None)
+    for name in names:
+        score_without = predictability.score_without(name)
+        if score - score_without >= _SUSPICIOUS_LOSS:
+            finding = f"without {name}, {score_name} falls from {score:.3f} to {score_without:.3f}"
+            proposal.add_finding("possible leak", finding, "kept; drop it if unknown at prediction time")
+
+
+def _summarize_columns(
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: Mapping[str, str], target: str
+) -> None:
+    others = {name: reason for name, reason in dropped.items() if not reason.startswith(_LEAK)}
+    if others:
+        proposal.add_finding("dropped", _join_reasons(others), "not used by any model")
+    features = [column for name, column in columns.items() if name not in dropped and name != target]
+    counts = {kind: sum(column.kind == kind for column in features) for kind in profile.KINDS}
+    kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items() if count)
+    proposal.add_finding("features", kinds, "encoded according to their kind")
+    incomplete = sorted((column for column in features if column.missing), key=lambda column: -column.missing)
+    if incomplete:
+        shares = [f"{column.name} {column.missing / column.rows:.1%}" for column in incomplete[:_MAX_LISTED_COLUMNS]]
+        more = f" and {len(incomplete) - len(shares)} more" if len(incomplete) > len(shares) else ""
+        proposal.add_finding("missing values", ", ".join(shares) + more, "imputed if the model needs it")
+
+
+def _join_reasons(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} ({reason})" for name, reason in reasons.items())

@@ -1,0 +1,324 @@
+"""The data contract: the rules that a table must follow before training, in a YAML file beside the parameters."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.errors import DataError, suggest
+from lib.paths import display_path
+from lib.tables.quality.profile import BOOLEAN, KINDS, NUMBERS, TEXT, WHOLE, ColumnProfile
+
+# libyaml, if PyYAML was built with it: the pure Python parser takes seconds for a table of thousands of columns.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Tolerance of a new contract: half of the observed range on either side, half of the rows, and twice the share of
+# missing or invalid values plus five percentage points.
+_RANGE_MARGIN = 0.5
+_MIN_ROWS_SHARE = 0.5
+_SHARE_FACTOR, _SHARE_MARGIN = 2, 0.05
+_MAX_VALUE_LENGTH = 60
+# Names that earlier versions wrote; they are accepted with a warning.
+_RENAMED = {
+    "missing_at_most": "max_missing_share",
+    "others_at_most": "max_invalid_share",
+    "rows_at_least": "min_rows",
+    "other_columns": "allow_extra_columns",
+}
+_HEADER = """\
+# Data contract of {data} ({rows:,} rows), written on {day}.
+# Preprocessing checks the table against it; the parameter on_violation decides what happens if a rule is broken.
+# Edit it freely, or accept the current table with the command `contract accept`.
+#
+# Rules of the table:
+#   key                  columns that together identify a row
+#   min_rows             minimum number of rows
+#   allow_extra_columns  whether columns that are not listed here are allowed
+#   max_drift            maximum population stability index of a column (0.1: low, 0.25: high, null: no limit)
+#
+# Rules of a column:
+#   type                 {kinds}
+#   nullable             whether values may be missing
+#   max_missing_share    maximum share of missing values
+#   max_invalid_share    maximum share of values of another type
+#   minimum, maximum     range of the values, both ends included
+#   categories           allowed values
+#   unique               whether every value may occur only once
+#   bins, shares         distribution that drift is measured from: the share of the values in each bin, named by its
+#                        upper edge, or in each category
+"""
+
+
+@dataclass(frozen=True)
+class ColumnRules:
+    """Rules of one column; a rule that is None is not checked.
+
+    Attributes
+    ----------
+    type : str or None
+        One of ``boolean``, ``whole number``, ``number``, ``date``, ``text``.
+    nullable : bool
+        Whether values may be missing.
+    max_missing_share : float or None
+        Maximum share of missing values.
+    max_invalid_share : float or None
+        Maximum share of values of another type, such as ``2024-03-08 24:00`` among dates.
+    minimum, maximum : float or None
+        Range, both ends included.
+    categories : list of str or None
+        Allowed values.
+    unique : bool
+        Whether every value may occur only once.
+    bins : dict of float to float or None
+        Share of the numbers in each bin, keyed by its upper edge. Drift is measured from it.
+    shares : dict of str to float or None
+        Share of each category. Drift is measured from it.
+    """
+
+    type: str | None = None
+    nullable: bool = True
+    max_missing_share: float | None = None
+    max_invalid_share: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: list[str] | None = None
+    unique: bool = False
+    bins: dict[float, float] | None = None
+    shares: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Rules of a table.
+
+    Attributes
+    ----------
+    columns : dict of str to ColumnRules
+    key : list of str
+        Columns that together identify a row.
+    min_rows : int
+    allow_extra_columns : bool
+        Whether columns that the contract does not list are allowed.
+    max_drift : float or None
+        Maximum population stability index of any column.
+    """
+
+    columns: dict[str, ColumnRules]
+    key: list[str] = field(default_factory=list)
+    min_rows: int = 1
+    allow_extra_columns: bool = False
+    max_drift: float | None = 0.25
+
+
+_TABLE_RULES = tuple(rule.name for rule in fields(Contract) if rule.name != "columns")
+
+
+def from_profile(profile: Mapping[str, ColumnProfile], key: list[str] | None = None) -> Contract:
+    """Return a contract that a table fulfills, with tolerance for the next one like it."""
+    rows = max((column.rows for column in profile.values()), default=0)
+    columns = {name: _rules_for(column) for name, column in profile.items()}
+    return Contract(columns, list(key or []), max(1, int(rows * _MIN_ROWS_SHARE)))
+
+
+def _rules_for(column: ColumnProfile) -> ColumnRules:
+    rules: dict[str, Any] = {"type": column.kind, "nullable": column.missing > 0}
+    if 0 < column.missing < column.rows:
+        rules["max_missing_share"] = _tolerated_share(column.missing / column.rows)
+    if column.invalid:
+        rules["max_invalid_share"] = _tolerated_share(column.invalid / column.rows)
+    is_counter = column.is_unique and column.kind == WHOLE  # its range grows with the table
+    if column.kind in NUMBERS and column.minimum is not None and column.maximum is not None and not is_counter:
+        margin = _RANGE_MARGIN * (column.maximum - column.minimum)
+        minimum = column.minimum - margin
+        rules["minimum"] = _round(max(0.0, minimum) if column.minimum >= 0 else minimum)
+        rules["maximum"] = _round(column.maximum + margin)
+        rules["bins"] = {_to_int_if_whole(edge): round(share, 4) for edge, share in column.bins.items()}
+    if column.categories and column.kind in (TEXT, BOOLEAN):
+        present = sum(column.categories.values())
+        rules["shares"] = {category: round(rows / present, 4) for category, rows in column.categories.items()}
+        rules["categories"] = list(column.categories) if column.kind == TEXT else None
+    return ColumnRules(**rules)
+
+
+def _tolerated_share(share: float) -> float:
+    return round(min(1.0, _SHARE_FACTOR * share + _SHARE_MARGIN), 3)
+
+
+def write(contract: Contract, path: Path, data: str, rows: int) -> None:
+    """Write a contract, with a comment that explains the rules.
+
+    Parameters
+    ----------
+    contract : Contract
+    path : Path
+    data : str
+        Address of the table that the contract was made from.
+    rows : int
+        Number of its rows.
+    """
+    header = _HEADER.format(data=data, rows=rows, day=datetime.date.today(), kinds=", ".join(KINDS))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(header + to_yaml(contract), encoding="utf-8")
+
+
+def to_yaml(contract: Contract) -> str:
+    """Return a contract as YAML, without rules that have their default value."""
+    values = asdict(contract)
+    ordered = {rule: values[rule] for rule in _TABLE_RULES}
+    ordered["columns"] = {name: _without_defaults(rules) for name, rules in values["columns"].items()}
+    return yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _without_defaults(rules: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = asdict(ColumnRules())
+    return {name: value for name, value in rules.items() if value != defaults[name] or name in ("type", "nullable")}
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # the base exists at run time only
+    """A YAML dumper that writes lists and distributions on one line each."""
+
+
+def _represent_dict(dumper: yaml.SafeDumper, value: dict[Any, Any]) -> yaml.Node:
+    is_distribution = bool(value) and all(isinstance(share, float) for share in value.values())
+    return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=is_distribution)
+
+
+def _represent_list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+
+_Dumper.add_representer(dict, _represent_dict)
+_Dumper.add_representer(list, _represent_list)
+
+
+def load(path: Path) -> Contract:
+    """Read a contract from a file.
+
+    Raises
+    ------
+    DataError
+        If the file is not a contract. The message lists every error.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{display_path(path)} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not isinstance(values.get("columns"), dict):
+        raise DataError(f"{display_path(path)} is not a contract: expected a mapping with the entry 'columns'.")
+    values = _with_current_names(values, path)
+    values["columns"] = {
+        str(name): _with_current_names(rules, path) if isinstance(rules, dict) else rules
+        for name, rules in values["columns"].items()
+    }
+    errors = _find_errors(values)
+    if errors:
+        listed = "\n".join(f"  - {error}" for error in errors)
+        raise DataError(f"{display_path(path)} is not a valid contract:\n{listed}")
+    columns = {name: ColumnRules(**rules) for name, rules in values["columns"].items()}
+    # An empty entry means the default, but for max_drift, where null means no limit.
+    given = {name: value for name, value in values.items() if value is not None or name == "max_drift"}
+    key = [str(name) for name in values.get("key") or []]
+    return Contract(**{**given, "key": key, "columns": columns})
+
+
+def _with_current_names(rules: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Replace the names of rules that earlier versions wrote."""
+    for old in _RENAMED.keys() & rules.keys():
+        warnings.warn(
+            f"{display_path(path)}: the rule {old} was renamed to {_RENAMED[old]}. "
+            "The old name will stop working in the next release.",
+            FutureWarning,
+            stacklevel=3,
+        )
+    return {_RENAMED.get(name, name): value for name, value in rules.items()}
+
+
+def _find_errors(values: Mapping[str, Any]) -> list[str]:
+    """Return a line for each error in a contract file."""
+    errors = _find_rule_errors(values, Contract, "")
+    for name, rules in values["columns"].items():
+        if not isinstance(rules, dict):
+            errors.append(f"{name}: expected a mapping of rules, found {rules!r}.")
+            continue
+        errors += _find_rule_errors(rules, ColumnRules, f"{name}: ")
+        if rules.get("type") not in (None, *KINDS):
+            errors.append(f"{name}: there is no type {rules['type']!r}. {suggest(rules['type'], KINDS)}")
+    for name in values.get("key") or []:
+        if str(name) not in values["columns"]:
+            errors.append(f"key: {name} is not a column of the contract. {suggest(name, values['columns'])}")
+    return errors
+
+
+def _find_rule_errors(rules: Mapping[str, Any], kind: type, prefix: str) -> list[str]:
+    known = {rule.name: str(rule.type) for rule in fields(kind)}
+    errors = []
+    for name, value in rules.items():
+        if name not in known:
+            errors.append(f"{prefix}{name} is not a rule. {suggest(name, known)}")
+        elif value is not None and not _has_type(value, known[name]):
+            errors.append(f"{prefix}{name} is {value!r}; expected {known[name].replace(' | None', '')}.")
+    return errors
+
+
+def _has_type(value: Any, annotation: str) -> bool:
+    """Return whether a value from YAML fits the annotation of a rule, such as ``float | None``."""
+    if annotation.startswith("float"):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    types = {"str": str, "bool": bool, "int": int, "list": list, "dict": dict}
+    return isinstance(value, types[annotation.replace("[", " ").split()[0]])
+
+
+def find_changes(old: Contract, new: Contract) -> list[tuple[str, str, str, str]]:
+    """List the rules that differ.
+
+    Returns
+    -------
+    list of (str, str, str, str)
+        Column (empty for rules of the table), rule, old value and new value.
+    """
+    changes = [
+        ("", rule, _format_value(getattr(old, rule)), _format_value(getattr(new, rule)))
+        for rule in _TABLE_RULES
+        if getattr(old, rule) != getattr(new, rule)
+    ]
+    for name in dict.fromkeys([*old.columns, *new.columns]):
+        if name not in new.columns:
+            changes.append((name, "column", "present", "removed"))
+        elif name not in old.columns:
+            changes.append((name, "column", "absent", "added"))
+        else:
+            before, after = asdict(old.columns[name]), asdict(new.columns[name])
+            changes += [
+                (name, rule, _format_value(before[rule]), _format_value(after[rule]))
+                for rule in before
+                if _differ(before[rule], after[rule])
+            ]
+    return changes
+
+
+def _differ(before: Any, after: Any) -> bool:
+    """Return whether two values of a rule differ; the order of categories does not matter."""
+    if isinstance(before, list) and isinstance(after, list):
+        return sorted(before, key=str) != sorted(after, key=str)
+    return before != after
+
+
+def _format_value(value: Any) -> str:
+    """Return a rule's value as text; distributions are shortened, lists of names are not."""
+    text = "-" if value is None else str(value)
+    return f"{text[: _MAX_VALUE_LENGTH - 3]}..." if isinstance(value, dict) and len(text) > _MAX_VALUE_LENGTH else text
+
+
+def _round(value: float) -> float | int:
+    """Round to six significant digits."""
+    return _to_int_if_whole(float(f"{value:.6g}")) if math.isfinite(value) else value
+
+
+def _to_int_if_whole(value: float) -> float | int:
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value

@@ -1,0 +1,169 @@
+"""Column profiles: the kind of each column of a table, its missing values, range and categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.schema.date_columns import infer_date_format, to_datetimes
+
+BOOLEAN, WHOLE, NUMBER, DATE, TEXT = KINDS = ("boolean", "whole number", "number", "date", "text")
+NUMBERS = (WHOLE, NUMBER)
+# Text with more distinct values is names, codes or sentences, and the next table contains others.
+MAX_CATEGORIES = 30
+_MIN_ROWS_PER_CATEGORY = 5
+_TENTHS = np.linspace(0.1, 1.0, 10)
+_SAMPLE_ROWS = 10_000
+_SAMPLE_TEXTS = 1_000
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """Profile of one column.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        One of `KINDS`. A date may be stored as text.
+    rows, missing, distinct : int
+        Numbers of rows, of missing values, and of distinct values that are not missing.
+    minimum, maximum : float or None
+        Range of the finite numbers.
+    bins : dict of float to float
+        Share of the numbers in each bin, keyed by its upper edge: one bin per value if there are few, else tenths.
+    categories : dict of str to int
+        Rows of each category, most frequent first; empty for text with many distinct values.
+    mean_words : float
+        Mean number of words per text.
+    invalid : int
+        In a column of dates, the number of values that are not dates.
+    """
+
+    name: str
+    kind: str
+    rows: int
+    missing: int
+    distinct: int
+    minimum: float | None = None
+    maximum: float | None = None
+    bins: dict[float, float] = field(default_factory=dict)
+    categories: dict[str, int] = field(default_factory=dict)
+    mean_words: float = 0.0
+    invalid: int = 0
+
+    @property
+    def present(self) -> int:
+        """Number of values that are not missing."""
+        return self.rows - self.missing
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether no value is missing or repeated."""
+        return self.missing == 0 and self.distinct == self.rows > 1
+
+
+def describe(frame: pd.DataFrame) -> dict[str, ColumnProfile]:
+    """Return the profile of each column, by name."""
+    return {str(name): describe_column(frame[name]) for name in frame.columns}
+
+
+def describe_column(values: pd.Series) -> ColumnProfile:
+    """Return the profile of one column.
+
+    Examples
+    --------
+    >>> profile = describe_column(pd.Series(["2024-01-31", None, "2024-02-01"], name="day"))
+    >>> profile.kind, profile.missing, profile.distinct
+    ('date', 1, 2)
+    """
+    kind = infer_kind(values)
+    present = values.dropna()
+    if kind in (TEXT, DATE) and present.dtype == object:
+        present = present[present.astype(str).str.strip() != ""]
+    counts = present.value_counts()
+    details: dict[str, Any] = {}
+    if kind == DATE:
+        details = {"invalid": _count_invalid_dates(present, counts)}
+    elif kind in NUMBERS:
+        details = _describe_range(present)
+    else:
+        max_categories = max(2, min(MAX_CATEGORIES, len(present) // _MIN_ROWS_PER_CATEGORY))
+        if len(counts) <= max_categories:
+            details["categories"] = {str(category): int(rows) for category, rows in counts.items()}
+        if kind == TEXT:
+            words = [len(str(text).split()) for text in counts.index[:_SAMPLE_TEXTS]]
+            details["mean_words"] = float(np.mean(words or [0]))
+    missing = len(values) - len(present)
+    return ColumnProfile(str(values.name), kind, len(values), missing, len(counts), **details)
+
+
+def _count_invalid_dates(present: pd.Series, counts: pd.Series) -> int:
+    """Count the values of a date column that are not dates, given the values that are present and their counts."""
+    if present.dtype.kind == "M":
+        return 0
+    is_text = pd.api.types.infer_dtype(counts.index) == "string"
+    dates = to_datetimes(pd.Series(counts.index), infer_date_format(present) or "" if is_text else "")
+    return 0 if dates is None else int(counts[dates.isna().to_numpy()].sum())
+
+
+def infer_kind(values: pd.Series) -> str:
+    """Return the kind of a column, one of `KINDS`.
+
+    Examples
+    --------
+    >>> infer_kind(pd.Series([1.0, None, 3.0])), infer_kind(pd.Series(["31/12/2024", "01/01/2025"]))
+    ('whole number', 'date')
+    """
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return BOOLEAN
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return WHOLE if _are_whole(values) else NUMBER
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return DATE
+    inferred = pd.api.types.infer_dtype(values, skipna=True)
+    if inferred == "boolean":
+        return BOOLEAN
+    if inferred in ("decimal", "floating", "mixed-integer-float", "integer", "timedelta"):
+        return NUMBER
+    if inferred in ("date", "datetime", "datetime64"):
+        return DATE
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return TEXT
+    return DATE if infer_date_format(values) else TEXT
+
+
+def _are_whole(values: pd.Series) -> bool:
+    if pd.api.types.is_integer_dtype(values.dtype):
+        return True
+    numbers = _finite_numbers(values)
+    return len(numbers) > 0 and bool((numbers == np.floor(numbers)).all())
+
+
+def _describe_range(present: pd.Series) -> dict[str, Any]:
+    """Return minimum, maximum and bins of the finite numbers, or an empty dict without any."""
+    numbers = _finite_numbers(present)
+    if not len(numbers):
+        return {}
+    edges = _bin_edges(numbers)
+    counts = np.bincount(np.searchsorted(edges, numbers), minlength=len(edges))[: len(edges)]
+    bins = {float(edge): float(count / len(numbers)) for edge, count in zip(edges, counts, strict=True)}
+    return {"minimum": float(numbers.min()), "maximum": float(numbers.max()), "bins": bins}
+
+
+def _bin_edges(numbers: np.ndarray) -> np.ndarray:
+    """Return the upper edges of the bins: the distinct values if there are few, else tenths."""
+    if len(np.unique(numbers[:_SAMPLE_ROWS])) <= MAX_CATEGORIES:  # skips sorting all rows of most columns
+        distinct = np.unique(numbers)
+        if len(distinct) <= MAX_CATEGORIES:
+            return distinct
+    # Edges are values of the column, so that an edge rounded for the contract file separates the same rows.
+    return np.unique(np.quantile(numbers, _TENTHS, method="inverted_cdf"))
+
+
+def _finite_numbers(values: pd.Series) -> np.ndarray:
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    return numbers[np.isfinite(numbers)]

@@ -1,0 +1,1 @@
+"""Rules that divide rows into training and test rows."""

@@ -1,0 +1,145 @@
+"""Parameters that init proposes for a table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.errors import DataError, NameNotFound
+from lib.tables import proposal
+
+ROWS = 600
+
+
+@pytest.fixture
+def table():
+    random = np.random.default_rng(0)
+    size = random.normal(size=ROWS)
+    return pd.DataFrame(
+        {
+            "CustomerID": np.arange(1000, 1000 + ROWS),
+            "size": size,
+            "colour": random.choice(["green", "red", "blue"], ROWS),
+            "same": "x",
+            "nothing": np.nan,
+            "bought": np.where(size + random.normal(size=ROWS) > 1, "yes", "no"),
+            "price": 100 + 10 * size + random.normal(size=ROWS),
+        }
+    )
+
+
+def has_finding(proposed, aspect, finding="", decision=""):
+    """Return whether there is a finding about the aspect that contains both texts."""
+    return any(
+        aspect == name and finding in found and decision in decided for name, found, decided in proposed.findings
+    )
+
+
+def test_binary_target_gets_a_positive_class_and_dropped_columns(table):
+    proposed = proposal.propose(table.drop(columns="price"), "bought")
+    assert proposed.parameters["task"] == "binary" and proposed.parameters["positive_class"] == "yes"
+    assert sorted(proposed.parameters["drop_columns"]) == ["CustomerID", "nothing", "same"]
+    assert proposed.reasons["drop_columns.CustomerID"] == "ID: a different number in every row"
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (lambda size: size * 3.5, "regression"),
+        (lambda size: np.clip(size * 10, -40, 40).astype(int), "regression"),
+        (lambda size: np.digitize(size, [-0.5, 0.5]), "multiclass"),
+        (lambda size: np.digitize(size, [-1, 0, 1]) + 3, "regression"),  # grades that start at 3 are a scale
+        (lambda size: np.where(size > 0, "a", np.where(size > -1, "b", "c")), "multiclass"),
+        (lambda size: np.char.add("class ", np.arange(ROWS).astype(str))[np.arange(ROWS) % 40], "multiclass"),
+        (lambda size: size > 0, "binary"),
+        (lambda size: (size > 0).astype(int) + 1, "binary"),
+    ],
+)
+def test_task_is_inferred_from_the_target(table, values, task):
+    frame = table.drop(columns=["bought", "price"]).assign(
+        y=values(np.random.default_rng(1).normal(size=ROWS) + table["size"].to_numpy())
+    )
+    assert proposal.propose(frame, "y").parameters["task"] == task
+
+
+def test_copy_of_the_target_is_dropped_as_a_leak(table):
+    frame = table.drop(columns="price").assign(copy=table["bought"].map({"yes": "Y", "no": "N"}))
+    proposed = proposal.propose(frame, "bought")
+    assert "copy" in proposed.parameters["drop_columns"]
+    assert proposed.reasons["drop_columns.copy"].startswith("leak: predicts bought alone")
+
+
+def test_columns_that_add_up_to_the_target_are_dropped(table):
+    random = np.random.default_rng(2)
+    frame = table.drop(columns=["bought", "price"]).assign(
+        casual=random.poisson(20, ROWS), registered=random.poisson(80, ROWS)
+    )
+    frame["cnt"] = frame["casual"] + frame["registered"]
+    dropped = proposal.propose(frame, "cnt").parameters["drop_columns"]
+    assert {"casual", "registered"} <= set(dropped) and "size" not in dropped
+
+
+def test_irreplaceable_column_is_kept_and_reported(table):
+    random = np.random.default_rng(3)
+    frame = table.drop(columns="price").assign(duration=(table["bought"] == "yes") + random.normal(0, 0.4, ROWS))
+    frame["size"] = random.normal(size=ROWS)
+    proposed = proposal.propose(frame, "bought")
+    assert "duration" not in proposed.parameters["drop_columns"]
+    assert has_finding(proposed, "possible leak", "without duration")
+
+
+def test_american_dates_set_month_first(table):
+    days = pd.Series(pd.date_range("2024-01-01", periods=ROWS)).dt.strftime("%m/%d/%y")
+    proposed = proposal.propose(table.drop(columns="price").assign(when=days), "bought")
+    assert proposed.parameters["month_first"] is True and "e.g. 01/13/24" in proposed.reasons["month_first"]
+    assert has_finding(proposed, "short years", "when")
+
+
+def test_ambiguous_dates_are_reported(table):
+    days = [f"{row % 12 + 1:02}/{row // 12 % 12 + 1:02}/2005" for row in range(ROWS)]
+    proposed = proposal.propose(table.drop(columns="price").assign(when=days), "bought")
+    assert "month_first" not in proposed.parameters
+    assert has_finding(proposed, "ambiguous dates", "when", "month_first: true")
+
+
+def test_spellings_of_a_class_are_merged(table):
+    frame = table.drop(columns="price")
+    frame.loc[::5, "bought"] = frame.loc[::5, "bought"].str.capitalize() + " "
+    proposed = proposal.propose(frame, "bought")
+    assert (proposed.parameters["task"], proposed.parameters["positive_class"]) == ("binary", "yes")
+    assert has_finding(proposed, "target", "'Yes ' into 'yes'")
+
+
+def test_yes_and_no_in_several_words_are_refused(table):
+    frame = table.drop(columns="price").assign(
+        bought=np.where(table["bought"] == "yes", np.where(np.arange(ROWS) % 2, "yes", "Y"), "0")
+    )
+    with pytest.raises(DataError, match="bought spells yes and no in 3 ways: 0, "):
+        proposal.propose(frame, "bought")
+
+
+def test_repeated_id_splits_by_group(table):
+    frame = table.drop(columns=["price", "CustomerID"]).assign(customer_id=np.arange(ROWS) % 150)
+    parameters = proposal.propose(frame, "bought").parameters
+    assert parameters["split"] == "group" and parameters["key_columns"] == ["customer_id"]
+    assert "customer_id" in parameters["drop_columns"]
+
+
+def test_rare_class_and_small_table_are_reported(table):
+    frame = table.drop(columns="price")[:300].assign(bought=["yes"] * 6 + ["no"] * 294)
+    proposed = proposal.propose(frame, "bought")
+    assert proposed.parameters["primary_metric"] == "average_precision"
+    assert has_finding(proposed, "rare class", "yes has only 6 rows") and has_finding(proposed, "size", "300 rows")
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ("bougth", NameNotFound, "Did you mean 'bought'"),
+        ("same", DataError, "The target same has 1 distinct values; a model needs at least two"),
+        ("when", DataError, "The target when is a date"),
+    ],
+)
+def test_unsuitable_target_is_refused(table, target, error, message):
+    table["when"] = pd.date_range("2024-01-01", periods=ROWS)
+    with pytest.raises(error, match=message):
+        proposal.propose(table, target)

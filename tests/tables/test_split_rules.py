@@ -1,0 +1,120 @@
+"""Splits by group and by time, and stratified splits of rare classes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.errors import DataError, NameNotFound
+from lib.tables.split.rules import HashSplit, TimeSplit, rule_from_dict
+
+ROWS = 1_000
+
+
+@pytest.fixture
+def table():
+    random = np.random.default_rng(0)
+    days = pd.date_range("2023-01-01", periods=ROWS, freq="8h")
+    return pd.DataFrame(
+        {
+            "customer": random.integers(0, 100, ROWS),
+            "amount": random.normal(size=ROWS),
+            "when": days.strftime("%d/%m/%Y %H:%M"),
+            "iso": days,
+            "label": np.where(np.arange(ROWS) < 8, "fraud", "honest"),
+        }
+    )
+
+
+class TestGroups:
+    def test_rows_of_one_customer_are_on_one_side(self, table):
+        train, test = HashSplit(("customer",), 0.3, 1).apply(table)
+        assert not set(train["customer"]) & set(test["customer"]) and len(train) + len(test) == ROWS
+
+    def test_message_counts_groups_if_a_side_is_empty(self, table):
+        with pytest.raises(DataError, match="1000 rows, 1 distinct values of customer, test_fraction=0.3"):
+            HashSplit(("customer",), 0.3, 1).apply(table.assign(customer=7))
+
+
+class TestMissingTimes:
+    @pytest.mark.parametrize("name", ["when", "iso"])
+    def test_rows_without_a_time_train(self, table, name):
+        table.loc[::4, name] = None
+        rule = TimeSplit.from_table(table, name, "", 0.2)
+        train, test = rule.apply(table)
+        assert len(test) == pytest.approx(0.2 * 0.75 * ROWS, abs=2) and train[name].isna().sum() == ROWS / 4
+
+    def test_column_without_times_is_refused(self, table):
+        with pytest.raises(DataError, match="time_column: when contains no dates or times: all its values are missing"):
+            TimeSplit.from_table(table.assign(when=np.nan), "when", "", 0.2)
+
+
+class TestRareClasses:
+    rule = HashSplit(("amount", "customer", "iso", "label", "when"), 0.25, 42)
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_two_of_eight_rows_test_for_any_seed(self, table, seed):
+        rule = HashSplit(self.rule.columns, 0.25, seed).stratify(table, "label")
+        train, test = rule.apply(table)
+        assert (test["label"] == "fraud").sum() == 2 and (train["label"] == "fraud").sum() == 6
+
+    def test_rows_of_frequent_classes_keep_their_side(self, table):
+        honest = (table["label"] == "honest").to_numpy()
+        is_test = self.rule.stratify(table, "label").is_test(table)
+        assert (is_test[honest] == self.rule.is_test(table)[honest]).all()
+
+    def test_single_row_of_a_class_trains(self, table):
+        table.loc[8:, "label"] = "honest"
+        table.loc[0, "label"] = "lonely"
+        train, _ = self.rule.stratify(table, "label").apply(table)
+        assert "lonely" in set(train["label"])
+
+    def test_rule_without_rare_classes_is_unchanged(self, table):
+        table["label"] = np.where(np.arange(ROWS) % 2, "a", "b")
+        assert self.rule.stratify(table, "label") is self.rule
+
+    def test_rule_survives_a_round_trip_through_json(self, table):
+        rule = self.rule.stratify(table, "label")
+        assert (rule_from_dict(rule.to_dict()).is_test(table) == rule.is_test(table)).all()
+
+
+class TestTime:
+    @pytest.mark.parametrize("column", ["when", "iso"])
+    def test_latest_rows_test(self, table, column):
+        rule = TimeSplit.from_table(table, column, "", 0.2)
+        train, test = rule.apply(table)
+        assert len(test) == 200 and train["iso"].max() < test["iso"].min()
+
+    def test_cut_is_the_first_test_date(self, table):
+        train, test = TimeSplit.from_table(table, "iso", "2023-06-01", 0.2).apply(table)
+        assert test["iso"].min() == pd.Timestamp("2023-06-01") and train["iso"].max() < pd.Timestamp("2023-06-01")
+
+    def test_rows_without_a_time_train(self, table):
+        table.loc[[3, 900], "iso"] = pd.NaT
+        assert not TimeSplit.from_table(table, "iso", "2023-06-01", 0.2).is_test(table)[[3, 900]].any()
+
+    def test_column_of_years_can_split_by_time(self, table):
+        table["year"] = 2000 + np.arange(ROWS) // 100
+        assert TimeSplit.from_table(table, "year", "2008", 0.2).is_test(table).sum() == 200
+
+    def test_rule_survives_a_round_trip_through_json(self, table):
+        rule = TimeSplit.from_table(table, "when", "", 0.2)
+        assert rule_from_dict(rule.to_dict()) == rule
+
+    def test_invalid_time_column_or_cut_is_refused(self, table):
+        with pytest.raises(DataError, match="time_column: label contains no dates or times, e.g. 'fraud'"):
+            TimeSplit.from_table(table, "label", "", 0.2)
+        with pytest.raises(DataError, match="time_cut: 'soon' cannot be compared with iso"):
+            TimeSplit.from_table(table, "iso", "soon", 0.2)
+        with pytest.raises(NameNotFound, match="no column 'wehn' .*time_column.*Did you mean 'when'"):
+            TimeSplit.from_table(table, "wehn", "", 0.2)
+        with pytest.raises(DataError, match="has no rows: 1000 rows, iso from 2099-01-01 on"):
+            TimeSplit.from_table(table, "iso", "2099-01-01", 0.2).apply(table)
+
+
+def test_columns_are_moved_out_of_a_frame_not_kept(table):
+    rule = HashSplit(("amount",), 0.2, 1)
+    train, test = rule.apply(table.copy(), keep_frame=True)
+    other = rule.apply(table, keep_frame=False)
+    pd.testing.assert_frame_equal(train, other[0])
+    pd.testing.assert_frame_equal(test, other[1])
+    assert table.shape[1] == 0 and rule.matches(*other) and not rule.matches(test, train)
