@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any
 
 from lib.errors import DataError
-from lib.tables.detect import encodings, header_detection
+from lib.tables.detect import encodings, header_detection, separators
 from lib.tables.detect.byte_scanner import TextScan, scan_text
-from lib.tables.detect.header_detection import SAMPLE_BYTES, SEPARATORS
+from lib.tables.detect.raw_files import READ_ERRORS as READ_ERRORS
+from lib.tables.detect.raw_files import open_binary as open_binary
+from lib.tables.detect.raw_files import read_start
+from lib.tables.detect.records import CsvFormat, Record
 
-if TYPE_CHECKING:
-    import _csv
-
-_WIDE_ENCODING_SAMPLE_BYTES = 4_000
-_MIN_SAMPLE_LINES, _MAX_SAMPLE_BYTES = 3, 2**24
 # Excel's marker for the separator in the first line: `sep=;`
-_SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(rf'"?sep=([{separators.SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _SEPARATOR_NAMES = {
     ",": "commas",
     ";": "semicolons",
@@ -37,27 +29,8 @@ _SEPARATOR_NAMES = {
     "\x01": "the character 0x01",
     "\x1f": "the character 0x1f",
 }
-# The first bytes of other file types that are often saved with the suffix of a text file.
-_MISNAMED_TYPES = {
-    b"PK\x03\x04": "an Excel workbook or a zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"PAR1": "a Parquet file",
-    b"\x1f\x8b": "a gzip archive",
-    b"%PDF": "a PDF",
-    b"SQLite format 3": "a SQLite database",
-}
-_MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*(?:(<(?:html|!doctype|\?xml|table))|\[?\s*\{\s*[\"}])", re.IGNORECASE)
-# Which of four consecutive bytes are mostly NUL if ASCII text is written in an encoding of two or four bytes.
-_WIDE_ENCODINGS = {
-    (False, True, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
-}
+_MAX_LISTED_CELLS, _MAX_CELL_LENGTH = 3, 20
 _CR_LINE_ENDING = re.compile(r"\r(?!\n)")
-_SYSTEM_FILE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$)")
-# Raised by damaged or encrypted files, and by files that are not archives despite their suffix.
-READ_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -70,22 +43,31 @@ class Dialect:
         One of `encodings.DISPLAY_NAMES`, or the encoding that the user set.
     separator : str
     header : list of str
-        Column names as written, without surrounding spaces.
+        Column names as written, without surrounding spaces; ``column_1``, ``column_2``, ... if the file has no header.
     lines_before_header : int
-        Lines above the header: empty lines, Excel's ``sep=;`` and title rows.
+        Lines above the header, or above the first row if there is none: empty lines, Excel's ``sep=;`` and title rows.
     title_rows : int
         Rows above the header that describe the table.
     scan : TextScan
+    quote_character : str
     skip_initial_space : bool
         Whether a space after a separator is padding and not part of the value.
     escape_character : str
         A backslash if quotes within values are escaped with it, as MySQL does; else empty: quotes are doubled.
+    header_rows : int
+        Rows that make up the header: 0 if the file has none, several if names of column groups are above others.
+    header_lines : int
+        Lines that the header takes up.
     has_row_names : bool
-        Whether rows start with a row number that the header has no name for, as R writes tables.
+        Whether rows start with a row name that the header has no name for, as R writes tables.
     has_cr_line_endings : bool
         Whether a line up to the header ends with a carriage return alone, as on a Mac before 2001.
     encoding_note : str
         A sentence about an uncertain encoding, else empty.
+    header_note : str
+        A sentence about a header that was not found, else empty.
+    header_as_written : list of str
+        Names with their spaces, and without those that are added for columns without one.
     """
 
     encoding: str
@@ -94,16 +76,21 @@ class Dialect:
     lines_before_header: int
     title_rows: int
     scan: TextScan
+    quote_character: str = '"'
     skip_initial_space: bool = False
     escape_character: str = ""
+    header_rows: int = 1
+    header_lines: int = 1
     has_row_names: bool = False
     has_cr_line_endings: bool = False
     encoding_note: str = ""
+    header_note: str = ""
+    header_as_written: list[str] = field(default_factory=list, compare=False)
 
     @property
     def needs_csv_module(self) -> bool:
         """Whether pyarrow's reader lacks an option that the file needs, so that Python's csv module must read it."""
-        return self.skip_initial_space or bool(self.escape_character)
+        return self.skip_initial_space or bool(self.escape_character) or len(self.separator) > 1
 
     @property
     def is_ascii_compatible(self) -> bool:
@@ -116,62 +103,27 @@ class Dialect:
         return "utf-8-sig" if self.encoding == "utf-8" else self.encoding
 
     @property
+    def csv_format(self) -> CsvFormat:
+        """How the fields are written."""
+        return CsvFormat(self.separator, self.quote_character, self.escape_character, self.skip_initial_space)
+
+    @property
     def csv_options(self) -> dict[str, Any]:
-        """Keyword arguments for `csv.reader`."""
-        return {
-            "delimiter": self.separator,
-            "skipinitialspace": self.skip_initial_space,
-            "escapechar": self.escape_character or None,
-        }
+        """Keyword arguments for `csv.reader`, for a separator of one character."""
+        return self.csv_format.csv_options
+
+    @property
+    def lines_before_rows(self) -> int:
+        """Lines above the first row: those of the header, and those above it."""
+        return self.lines_before_header + self.header_lines
 
     def __str__(self) -> str:
-        return f"{encodings.display_name(self.encoding)}, separated by {_SEPARATOR_NAMES[self.separator]}"
+        quotes = "" if self.quote_character == '"' else ", in apostrophes"
+        name = _SEPARATOR_NAMES.get(self.separator, repr(self.separator))
+        return f"{encodings.display_name(self.encoding)}, separated by {name}{quotes}"
 
 
-@contextmanager
-def open_binary(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
-    """Open a text file for reading bytes, decompressed if it is a ``.gz`` or ``.zip`` file.
-
-    Parameters
-    ----------
-    path : Path
-    raw : binary file, optional
-        The file at `path` if it is open already. The caller closes it.
-
-    Raises
-    ------
-    DataError
-        If a zip archive does not contain exactly one file.
-    """
-    suffix = path.suffix.lower()
-    if suffix == ".zip":
-        with zipfile.ZipFile(raw or path) as archive, _open_only_member(archive, path) as member:
-            yield cast(BinaryIO, member)
-    elif suffix == ".gz":
-        with gzip.open(raw or path) as file:
-            yield cast(BinaryIO, file)
-    elif raw:
-        yield raw
-    else:
-        with path.open("rb") as file:
-            yield file
-
-
-@contextmanager
-def _open_only_member(archive: zipfile.ZipFile, path: Path) -> Iterator[IO[bytes]]:
-    """Open the only file in a zip archive; files that macOS and Windows add do not count."""
-    names = [name for name in archive.namelist() if not name.endswith("/") and not _SYSTEM_FILE.search(name)]
-    if len(names) != 1:
-        raise DataError(f"{path} contains {len(names)} files; expected one. Unpack it and give the path of the table.")
-    with archive.open(names[0]) as file:
-        if names[0].lower().endswith(".gz"):
-            with gzip.open(file) as unpacked:
-                yield cast(IO[bytes], unpacked)
-        else:
-            yield file
-
-
-def detect_dialect(path: Path, encoding: str = "") -> Dialect:
+def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = None) -> Dialect:
     """Detect the dialect of a text file from all of its bytes.
 
     Parameters
@@ -179,27 +131,29 @@ def detect_dialect(path: Path, encoding: str = "") -> Dialect:
     path : Path
     encoding : str
         Python name of the encoding; detected if empty.
+    has_header : bool, optional
+        Whether the file has a header; detected if None.
 
     Raises
     ------
     DataError
         If the file is not text, has no header, or is not in the given encoding.
     """
-    start = _read_start(path, encoding)
+    start = read_start(path, encoding)
     if encoding:
-        return _detect_with_encoding(path, start, encoding)
+        return _detect_with_encoding(path, start, encoding, has_header)
     detected = encodings.encoding_from_bom(start) or "utf-8"
     if not encodings.is_ascii_compatible(detected):
-        return _parse_start(path, start, detected, _empty_scan())
+        return _parse_start(path, start, detected, _empty_scan(), has_header)
     scan = _scan_file(path)
     if scan.non_utf8 is None:
-        return _parse_start(path, start, detected, scan)
+        return _parse_start(path, start, detected, scan, has_header)
     detected = encodings.detect_encoding(scan.non_utf8, path)
-    dialect = _parse_start(path, start, detected, scan)
+    dialect = _parse_start(path, start, detected, scan, has_header)
     return replace(dialect, encoding_note=encodings.describe_guess(scan.non_utf8, detected))
 
 
-def _detect_with_encoding(path: Path, start: bytes, encoding: str) -> Dialect:
+def _detect_with_encoding(path: Path, start: bytes, encoding: str, has_header: bool | None) -> Dialect:
     """Detect the rest of the dialect if the user set the encoding."""
     resolved = encodings.resolve_encoding(encoding, start, path)
     has_non_ascii = False
@@ -207,11 +161,11 @@ def _detect_with_encoding(path: Path, start: bytes, encoding: str) -> Dialect:
         with open_binary(path) as file:
             has_non_ascii = encodings.check_encoding(file, path, resolved)
     if not encodings.is_ascii_compatible(resolved):
-        return _parse_start(path, start, resolved, _empty_scan())
+        return _parse_start(path, start, resolved, _empty_scan(), has_header)
     scan = _scan_file(path)
     if resolved == "utf-8" and scan.non_utf8:
         raise encodings.invalid_byte_error(path, encoding, *scan.non_utf8.first_invalid)
-    dialect = _parse_start(path, start, resolved, scan)
+    dialect = _parse_start(path, start, resolved, scan, has_header)
     if has_non_ascii and scan.non_utf8 is None:
         note = f"The whole file is valid UTF-8, but `encoding` is {encoding}. If letters look wrong, leave it empty."
         return replace(dialect, encoding_note=note)
@@ -228,7 +182,7 @@ def _empty_scan() -> TextScan:
     return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
 
 
-def detect_prefix(path: Path) -> Dialect | None:
+def detect_prefix(path: Path, has_header: bool | None = None) -> Dialect | None:
     """Detect the dialect from the first bytes only, assuming that the rest of the file is alike.
 
     The caller must check that assumption for every byte, as `ranges.read` does.
@@ -238,45 +192,16 @@ def detect_prefix(path: Path) -> Dialect | None:
     Dialect or None
         None if the first bytes are not UTF-8 or contain quoted line breaks.
     """
-    start = _read_start(path)
+    start = read_start(path)
     if encodings.encoding_from_bom(start) not in ("", "utf-8"):
         return None
     scan = scan_text(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
     if scan.non_utf8 or scan.has_quoted_line_breaks or not scan.has_balanced_quotes:
         return None
-    return _parse_start(path, start, "utf-8", scan)
+    return _parse_start(path, start, "utf-8", scan, has_header)
 
 
-def _read_start(path: Path, encoding: str = "") -> bytes:
-    """Return the first bytes of a file, at least some lines, and refuse other file types than text."""
-    with open_binary(path) as file:
-        start = file.read(SAMPLE_BYTES)
-        while start.count(b"\n") < _MIN_SAMPLE_LINES and len(start) < _MAX_SAMPLE_BYTES:
-            if not (data := file.read(SAMPLE_BYTES)):
-                break
-            start += data
-    for magic, file_type in _MISNAMED_TYPES.items():
-        if start.startswith(magic):
-            raise DataError(f"{path} is not a text file but {file_type}. Save it as CSV, or correct its suffix.")
-    if markup := _MARKUP.match(start):
-        file_type = "an HTML or XML page" if markup[2] else "JSON"
-        raise DataError(f"{path} is not a table but {file_type}. Save it as CSV.")
-    if not encoding and not encodings.encoding_from_bom(start):
-        if wide := _detect_wide_encoding(start[:_WIDE_ENCODING_SAMPLE_BYTES]):
-            raise DataError(
-                f"{path} is not plain text: line 1 contains a NUL byte, and so does every character, as in {wide} "
-                f"without a byte order mark. Set `encoding` to {wide}."
-            )
-    return start
-
-
-def _detect_wide_encoding(start: bytes) -> str:
-    """Return the encoding of two or four bytes per character whose NUL bytes fit mostly ASCII text, or ""."""
-    is_mostly_nul = [start[offset::4].count(0) * 4 > len(start) / 2 for offset in range(4)]
-    return next((name for pattern, name in _WIDE_ENCODINGS.items() if list(pattern) == is_mostly_nul), "")
-
-
-def _parse_start(path: Path, start: bytes, encoding: str, scan: TextScan) -> Dialect:
+def _parse_start(path: Path, start: bytes, encoding: str, scan: TextScan, has_header: bool | None) -> Dialect:
     """Return the dialect of a file whose encoding is known."""
     sample = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     text = sample.lstrip("\r\n")
@@ -286,47 +211,61 @@ def _parse_start(path: Path, start: bytes, encoding: str, scan: TextScan) -> Dia
     if not text.strip():
         raise DataError(f"{path} has no header. Give the column names in its first line.")
 
-    separator = separator_line[1] if separator_line else header_detection.detect_separator(text)
-    if separator in header_detection.SEPARATORS_ABOVE_COMMA:
+    csv_format = separators.detect_format(text, separator_line[1] if separator_line else "")
+    if csv_format.separator[0] in separators.SEPARATORS_ABOVE_COMMA:
         scan = replace(scan, may_have_leading_zeros=True)
-    skip_initial_space = header_detection.skips_initial_space(text, separator)
-    escape_character = header_detection.detect_escape_character(text, separator)
-    rows = header_detection.parse_rows(text, separator, skip_initial_space, escape_character)
-    title_rows = header_detection.count_title_rows(rows)
-    has_row_names = header_detection.has_row_names(rows[title_rows:])
-
-    reader = csv.reader(
-        io.StringIO(text, newline=None),
-        delimiter=separator,
-        skipinitialspace=skip_initial_space,
-        escapechar=escape_character or None,
-    )
-    header, lines_above = _read_header(reader, title_rows)
-    if has_row_names:
-        header = ["", *header]
-    lines_before_header = len(sample[: len(sample) - len(text)].splitlines()) + lines_above
-    lines_to_header = "".join(sample.splitlines(keepends=True)[: lines_before_header + 1])
+    records = header_detection.parse_records(text, csv_format)
+    rows = [record.cells for record in records]
+    header = header_detection.detect_header(rows, has_header)
+    below = rows[header.title_rows + header.rows :]
+    has_row_names = header.rows > 0 and header_detection.has_row_names([header.names, *below])
+    lines_above_text = len(sample[: len(sample) - len(text)].splitlines())
+    lines_before_header, header_lines = _header_lines(records, header)
+    lines_to_header = "".join(sample.splitlines(keepends=True)[: lines_above_text + lines_before_header + header_lines])
     return Dialect(
         encoding=encoding,
-        separator=separator,
-        header=[header_detection.clean_name(name) or f"Unnamed: {index}" for index, name in enumerate(header)],
-        lines_before_header=lines_before_header,
-        title_rows=title_rows,
+        separator=csv_format.separator,
+        header=_column_names(header, rows, has_row_names),
+        lines_before_header=lines_above_text + lines_before_header,
+        title_rows=header.title_rows,
         scan=scan,
-        skip_initial_space=skip_initial_space,
-        escape_character=escape_character,
+        quote_character=csv_format.quote_character,
+        skip_initial_space=csv_format.skip_initial_space,
+        escape_character=csv_format.escape_character,
+        header_rows=header.rows,
+        header_lines=header_lines,
         has_row_names=has_row_names,
+        header_as_written=header.names,
         has_cr_line_endings=bool(_CR_LINE_ENDING.search(lines_to_header)),
+        header_note=_describe_missing_header(rows[header.title_rows], has_header) if header.rows == 0 else "",
     )
 
 
-def _read_header(reader: _csv._reader, title_rows: int) -> tuple[list[str], int]:
-    """Return the first row below the titles, and the number of lines above it."""
-    row: list[str] = []
-    lines_above, titles_left = 0, title_rows
-    for row in reader:
-        if row and titles_left == 0:
-            break
-        titles_left -= bool(row)
-        lines_above = reader.line_num
-    return row, lines_above
+def _header_lines(records: list[Record], header: header_detection.Header) -> tuple[int, int]:
+    """Return the number of lines above the header, and of its own lines, empty ones within it included."""
+    first = records[header.title_rows]
+    if header.rows == 0:
+        return first.line - 1, 0
+    last = records[header.title_rows + header.rows - 1]
+    return first.line - 1, last.last_line - first.line + 1
+
+
+def _column_names(header: header_detection.Header, rows: list[list[str]], has_row_names: bool) -> list[str]:
+    """Return the names of the columns; a column without one is named by its position."""
+    if header.rows == 0:
+        width = header_detection.usual_width(rows[header.title_rows :])
+        return [f"column_{number}" for number in range(1, width + 1)]
+    names = ["", *header.names] if has_row_names else header.names
+    return [header_detection.clean_name(name) or f"Unnamed: {index}" for index, name in enumerate(names)]
+
+
+def _describe_missing_header(first_row: list[str], has_header: bool | None) -> str:
+    """Return a note on columns that are named by number because no header was detected."""
+    if has_header is False:
+        return ""
+    cells = ", ".join(repr(cell[:_MAX_CELL_LENGTH]) for cell in first_row[:_MAX_LISTED_CELLS])
+    more = ", ..." if len(first_row) > _MAX_LISTED_CELLS else ""
+    return (
+        f"The first row ({cells}{more}) looks like the rows below it, not like a header: the columns are named "
+        "column_1, column_2 and so on. Set `header` to false to confirm this, or to true if these are the names."
+    )

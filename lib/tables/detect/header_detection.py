@@ -1,4 +1,4 @@
-"""Detection of separator, header position and quoting from the first lines of a text file."""
+"""Detection of the header in the first rows of a text file: titles above it, several lines, or none at all."""
 
 from __future__ import annotations
 
@@ -7,23 +7,40 @@ import io
 import re
 import statistics
 import sys
-from contextlib import suppress
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-SEPARATORS = ",;\t|"
-# Considered only if none of the above splits the lines at all.
-_RARE_SEPARATORS = "~^\x01\x1f "
-# Separators above the comma in ASCII, which `scan` does not recognize as the start of a value.
-SEPARATORS_ABOVE_COMMA = "~^"
-SAMPLE_BYTES, _SAMPLE_LINES = 65536, 50
-_MIN_UNIFORM_SHARE = 0.9
-_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
+from lib.schema.number_parsing import MISSING_CODES
+from lib.tables.detect.cell_shapes import ColumnShapes, has_digit, is_number
+from lib.tables.detect.raw_files import SAMPLE_BYTES
+from lib.tables.detect.records import CsvFormat, Record, read_records
+
+SAMPLE_LINES = 50
+_MAX_HEADER_ROWS = 3
+_FIRST_YEAR, _LAST_YEAR = 1800, 2100
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 # The csv module's default limit of 131,072 characters per cell is too low for long texts.
 csv.field_size_limit(sys.maxsize)
 
 Row = list[str]
+
+
+class Header(NamedTuple):
+    """The header of a table.
+
+    Attributes
+    ----------
+    names : list of str
+        As written. Names of column groups are joined with the names below them. Empty if the file has no header.
+    rows : int
+        Number of rows that make it up; 0 if the file has none.
+    title_rows : int
+        Number of rows above it.
+    """
+
+    names: list[str]
+    rows: int
+    title_rows: int
 
 
 def clean_name(name: str) -> str:
@@ -35,72 +52,150 @@ def clean_name(name: str) -> str:
     return _INVISIBLE.sub("", name).strip()
 
 
-def skips_initial_space(text: str, separator: str) -> bool:
-    """Return whether a space after a separator is padding: before quotes, or because spaces are the separator.
+def parse_records(text: str, csv_format: CsvFormat) -> list[Record]:
+    """Return the records in the first lines of a text, without empty ones."""
+    lines = list(io.StringIO(text, newline=None))[:SAMPLE_LINES]
+    if len(text) >= SAMPLE_BYTES // 2 and len(lines) > 1:
+        lines = lines[:-1]  # the sample may end within this line
+    records = list(read_records(lines, csv_format, width=0))
+    if any(record.is_malformed for record in records):
+        width = usual_width([record.cells for record in records if not record.is_malformed])
+        records = list(read_records(lines, csv_format, width))
+    return records
 
-    >>> skips_initial_space('name, "price"', ",")
-    True
+
+def parse_rows(text: str, csv_format: CsvFormat) -> list[Row]:
+    r"""Return the fields of the first lines of a text, without empty rows.
+
+    >>> parse_rows("a;b\n\n1;2\n", CsvFormat(";"))
+    [['a', 'b'], ['1', '2']]
     """
-    if separator == " ":
-        return True
-    lines = text.splitlines()[:_SAMPLE_LINES]
-    return 2 * sum(f'{separator} "' in line for line in lines) > len(lines)
-
-
-def detect_escape_character(text: str, separator: str) -> str:
-    r"""Return a backslash if the text escapes quotes with it, else "": quotes are doubled, as usual.
-
-    >>> detect_escape_character('a,b\n1,"5\\" disk, new"\n', ",")
-    '\\'
-    """
-    if '\\"' not in text:
-        return ""
-    with_backslash = _count_well_quoted_rows(text, separator, escape_character="\\")
-    without = _count_well_quoted_rows(text, separator, escape_character=None)
-    return "\\" if with_backslash > without else ""
-
-
-def _count_well_quoted_rows(text: str, separator: str, escape_character: str | None) -> int:
-    """Return the number of rows before the first one that violates the rules of quoting."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, escapechar=escape_character, strict=True)
-    rows = 0
-    with suppress(csv.Error):
-        for _ in reader:
-            rows += 1
-    return rows
+    return [record.cells for record in parse_records(text, csv_format)]
 
 
 def has_row_names(rows: list[Row]) -> bool:
-    """Return whether every row starts with a row number that the header has no name for, as R writes tables.
+    """Return whether every row starts with a row name that the header has no name for, as R writes tables.
 
     >>> has_row_names([["x", "y"], ["1", "a", "b"], ["2", "c", "d"]])
     True
     """
+    if len(rows) < 3:
+        return False
     header, *body = rows
-    if len(body) < 2 or {len(row) for row in body} != {len(header) + 1}:
+    if {len(row) for row in body} != {len(header) + 1}:
         return False
     if not any(row[-1] for row in body):  # the extra field is empty: a trailing separator
         return False
     first_fields = [row[0] for row in body]
-    return all(map(str.isdecimal, first_fields)) and all(
-        int(number) + 1 == int(following) for number, following in pairwise(first_fields)
-    )
+    if all(map(str.isdecimal, first_fields)):
+        return all(int(number) + 1 == int(following) for number, following in pairwise(first_fields))
+    # R's row names are unique. Numbers, dates and the like may be unique by chance.
+    return len(set(first_fields)) == len(body) and all(name[:1].isalpha() for name in first_fields)
 
 
-def parse_rows(text: str, separator: str, skip_initial_space: bool = False, escape_character: str = "") -> list[Row]:
-    r"""Return the fields of the first lines of a text, without empty rows.
+def detect_header(rows: list[Row], has_header: bool | None = None) -> Header:
+    """Detect the header in the first rows of a table.
 
-    >>> parse_rows("a;b\n\n1;2\n", ";")
-    [['a', 'b'], ['1', '2']]
+    Parameters
+    ----------
+    rows : list of list of str
+        First rows of a file, without empty ones.
+    has_header : bool, optional
+        Whether the table has a header; detected if None.
+
+    Examples
+    --------
+    >>> detect_header([["Sales of May"], ["item", "price"], ["pen", "3"], ["ink", "5"]])
+    Header(names=['item', 'price'], rows=1, title_rows=1)
+    >>> detect_header([["1.5", "0"], ["2.5", "1"], ["0.5", "1"]])
+    Header(names=[], rows=0, title_rows=0)
+    >>> detect_header([["May", "", "June", ""], ["x", "y", "x", "y"], ["1", "2", "3", "4"], ["5", "6", "7", "8"]])
+    Header(names=['May x', 'May y', 'June x', 'June y'], rows=2, title_rows=0)
     """
-    lines = text.splitlines()[:_SAMPLE_LINES]
-    if len(text) >= SAMPLE_BYTES // 2 and len(lines) > 1:
-        lines = lines[:-1]  # the sample may end within this line
-    options: dict[str, Any] = {
-        "skipinitialspace": skip_initial_space or separator == " ",
-        "escapechar": escape_character or None,
-    }
-    return [row for row in csv.reader(lines, delimiter=separator, **options) if row]
+    titles = count_title_rows(rows)
+    table = rows[titles:]
+    if has_header is False or (has_header is None and is_data(table)):
+        return Header([], 0, titles)
+    count = _count_header_rows(table)
+    return Header(_join_names(table[:count]), count, titles)
+
+
+def is_data(rows: list[Row]) -> bool:
+    """Return whether the first row has the same shapes as the rows below it, and so is no header.
+
+    A row of text is data only if most of its cells are repeated below it.
+
+    >>> is_data([["2019", "5"], ["2020", "7"]]), is_data([["year", "x"], ["2020", "7"], ["2021", "8"]])
+    (True, False)
+    """
+    first, *below = rows or [[]]
+    body = [row for row in below if len(row) == len(first)]
+    if not body or not any(first):
+        return False
+    shapes = ColumnShapes(body)
+    typed = [index for index in range(len(first)) if shapes.is_typed(index)]
+    filled = [index for index in typed if first[index].strip() and first[index].strip().casefold() not in MISSING_CODES]
+    if any(not shapes.fits(index, first[index]) or not has_digit(first[index]) for index in filled):
+        return False
+    columns = [[row[index] for row in body] for index in range(len(first))]
+    if filled:
+        return 2 * len(filled) >= sum(map(bool, first)) and not _are_number_names(first, columns, filled)
+    repeated = [index for index, cell in enumerate(first) if cell.strip() and cell in columns[index]]
+    return not typed and len(repeated) > 0 and 2 * len(repeated) >= sum(map(bool, first))
+
+
+def _are_number_names(first: Row, columns: list[list[str]], filled: list[int]) -> bool:
+    """Return whether the numbers in the first row are column names: 0, 1, 2, ... or years above other numbers."""
+    if not all(first[index].strip().isdecimal() for index in filled):
+        return False
+    numbers = [int(first[index]) for index in filled]
+    if len(numbers) > 2 and all(number + 1 == following for number, following in pairwise(numbers)):
+        return any(columns[index][0] != first[index] for index in filled)
+    if all(_FIRST_YEAR <= number <= _LAST_YEAR for number in numbers):
+        below = [cell for index in filled for cell in columns[index] if cell.strip().isdecimal()]
+        return not below or not all(_FIRST_YEAR <= int(cell) <= _LAST_YEAR for cell in below)
+    return False
+
+
+def _count_header_rows(rows: list[Row]) -> int:
+    """Return how many rows make up the header: several if only together they name every column differently."""
+    names = rows[0] if rows else []
+    if len(names) < 2 or (all(names) and len(set(names)) == len(names)):
+        return 1
+    for count in range(2, _MAX_HEADER_ROWS + 1):
+        candidates, body = rows[:count], [row for row in rows[count:] if len(row) == len(names) and any(row)]
+        if len(body) < 2 or any(len(row) != len(names) for row in candidates):
+            return 1
+        shapes = ColumnShapes(body)
+        last = candidates[-1]
+        if any(is_number(cell) for cell in last) or not any(_is_name_above_values(shapes, last)):
+            if any(last):
+                return 1
+            continue
+        joined = _join_names(candidates)
+        if all(joined) and len(set(joined)) == len(joined):
+            return count
+    return 1
+
+
+def _is_name_above_values(shapes: ColumnShapes, row: Row) -> list[bool]:
+    return [bool(cell) and shapes.is_typed(index) and not has_digit(cell) for index, cell in enumerate(row)]
+
+
+def _join_names(rows: list[Row]) -> list[str]:
+    """Return one name for each column; the name of a group of columns extends over the empty cells to its right."""
+    if len(rows) == 1:
+        return rows[0]
+    filled = []
+    for level, row in enumerate(rows[:-1]):
+        below, group, cells = rows[level + 1 :], "", []
+        for index, cell in enumerate(row):
+            starts_group = any(lower[index].strip() for lower in below)
+            group = cell if cell.strip() else group if starts_group else ""
+            cells.append(group)
+        filled.append(cells)
+    columns = zip(*filled, rows[-1], strict=True)
+    return [" ".join(dict.fromkeys(part for part in parts if part.strip())) for parts in columns]
 
 
 def count_title_rows(rows: list[Row]) -> int:
@@ -111,7 +206,7 @@ def count_title_rows(rows: list[Row]) -> int:
     >>> count_title_rows([["Sales of May"], ["item", "price"], ["pen", "3"], ["ink", "5"]])
     1
     """
-    width = _usual_width(rows)
+    width = usual_width(rows)
     for index, row in enumerate(rows[: len(rows) // 2]):
         if not _is_title(row, rows[index + 1 :], width):
             return index if len(row) == width else 0
@@ -126,7 +221,7 @@ def _is_title(row: Row, rows_below: list[Row], width: int) -> bool:
     if filled <= 1 < width - 1:
         # A title that a spreadsheet padded with empty cells. It is a header with one name if numbers follow.
         next_row = next((below for below in rows_below if len(below) == width and sum(map(bool, below)) > 1), [])
-        if not any(map(_is_number, next_row)):
+        if not any(map(is_number, next_row)):
             return True
     if row[0].startswith("#"):  # a comment, or a header that starts with "#"
         uncommented = [below for below in rows_below if not below[0].startswith("#")]
@@ -144,63 +239,12 @@ def _is_header_of_numbers(rows: list[Row]) -> bool:
     """Return whether the first row contains no number, and some column below it contains numbers only."""
     first, *below = rows or [[]]
     body = [row for row in below if len(row) == len(first)]
-    if not body or any(map(_is_number, first)):
+    if not body or any(map(is_number, first)):
         return False
     columns = [[row[index] for row in body if row[index]] for index in range(len(first))]
-    return any(column and all(map(_is_number, column)) for column in columns)
+    return any(column and all(map(is_number, column)) for column in columns)
 
 
-def _is_number(cell: str) -> bool:
-    return bool(_NUMBER.fullmatch(cell.strip()))
-
-
-def _usual_width(rows: list[Row]) -> int:
+def usual_width(rows: list[Row]) -> int:
     """Return the most frequent number of fields per row."""
     return statistics.mode(map(len, rows)) if rows else 0
-
-
-class _SeparatorFit(NamedTuple):
-    """The quality of a separator. Fits compare field by field, in this order."""
-
-    is_perfect: bool  # all rows have the same width, and no row is above the header
-    is_uniform: bool
-    number_share: float
-    uniform_share: float
-    width: int
-
-
-def detect_separator(text: str) -> str:
-    r"""Return the separator that splits the first lines most evenly into fields.
-
-    >>> detect_separator("price;weight\n1,5;2,5\n3,25;4,0\n")
-    ';'
-    """
-    fits = {separator: _rate_separator(text, separator) for separator in SEPARATORS}
-    best = max(fits, key=lambda separator: fits[separator])
-    if fits[best].uniform_share:
-        return best
-    rare_fits = {separator: _rate_separator(text, separator) for separator in _RARE_SEPARATORS}
-    best_rare = max(rare_fits, key=lambda separator: rare_fits[separator])
-    return best_rare if rare_fits[best_rare].is_perfect else best
-
-
-def _rate_separator(text: str, separator: str) -> _SeparatorFit:
-    rows = parse_rows(text, separator)
-    titles = count_title_rows(rows)
-    rows = rows[titles:]
-    width = len(rows[0]) if rows else 0
-    if width <= 1:
-        uniform_share = 0.0
-    elif has_row_names(rows):
-        uniform_share = 1.0
-    else:
-        uniform_share = sum(len(row) == width for row in rows) / len(rows)
-    cells = [cell for row in rows[1:] for cell in row if cell]
-    return _SeparatorFit(
-        # With commas, `price;weight` above decimal commas would pass for a title: prefer separators without titles.
-        is_perfect=titles == 0 and uniform_share == 1,
-        is_uniform=uniform_share > _MIN_UNIFORM_SHARE,
-        number_share=sum(map(_is_number, cells)) / max(1, len(cells)),
-        uniform_share=uniform_share,
-        width=width,
-    )

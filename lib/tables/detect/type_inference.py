@@ -29,7 +29,7 @@ File = tuple[Path, Dialect]
 
 
 def detect_and_read(
-    paths: Sequence[Path], exclude: Collection[str], encoded: bool, encoding: str = ""
+    paths: Sequence[Path], exclude: Collection[str], encoded: bool, encoding: str = "", has_header: bool | None = None
 ) -> tuple[list[File], dict[Path, pa.Table]]:
     """Detect the dialect of each file, and read simple files in the same pass over their bytes.
 
@@ -44,6 +44,8 @@ def detect_and_read(
         Whether to read repetitive text columns as dictionaries.
     encoding : str
         Python name of the encoding; detected if empty.
+    has_header : bool, optional
+        Whether the files have a header; detected if None.
 
     Returns
     -------
@@ -56,9 +58,9 @@ def detect_and_read(
     DataError
         If a file is not text or has no header.
     """
-    prefix = None if encoding else detect_prefix(paths[0])
+    prefix = None if encoding else detect_prefix(paths[0], has_header)
     if prefix is None or not byte_ranges.can_split(paths[0], prefix):
-        return [(path, detect_dialect(path, encoding)) for path in paths], {}
+        return [(path, detect_dialect(path, encoding, has_header)) for path in paths], {}
 
     keys = column_keys(prefix, exclude)
     types = _infer_types(paths[0], prefix, keys, encoded)
@@ -66,21 +68,25 @@ def detect_and_read(
     files, tables = [], {}
     for path in paths:
         dialect = None
-        if can_read and (path is paths[0] or _has_same_prefix(path, prefix)):
+        if can_read and (path is paths[0] or _has_same_prefix(path, prefix, has_header)):
             with contextlib.suppress(pa.ArrowInvalid):  # the rest of the file differs from its start
                 tables[path], scan = byte_ranges.read(path, prefix, keys, types)
                 dialect = replace(prefix, scan=scan)
-        files.append((path, dialect or detect_dialect(path, encoding)))
+        files.append((path, dialect or detect_dialect(path, encoding, has_header)))
     return files, tables
 
 
-def _has_same_prefix(path: Path, prefix: Dialect) -> bool:
-    other = detect_prefix(path)
+def _has_same_prefix(path: Path, prefix: Dialect, has_header: bool | None) -> bool:
+    other = detect_prefix(path, has_header)
     return other is not None and replace(other, scan=prefix.scan) == prefix and byte_ranges.can_split(path, other)
 
 
 def read_inferred(
-    files: Sequence[File], tables: Mapping[Path, pa.Table], keys: Sequence[str], encoded: bool
+    files: Sequence[File],
+    tables: Mapping[Path, pa.Table],
+    keys: Sequence[str],
+    encoded: bool,
+    notes: list[str] | None = None,
 ) -> pa.Table:
     """Read all rows of all files, each column in the type that pyarrow infers from every file, else as text.
 
@@ -92,17 +98,22 @@ def read_inferred(
         Columns to read.
     encoded : bool
         Whether to read repetitive text columns as dictionaries.
+    notes : list of str, optional
+        Sentences on ragged rows are appended to it.
 
     Raises
     ------
     DataError
-        If a row is too long. The message names the file and the line.
+        If a row is too long or shifted. The message names the file and the line.
     """
     text_types: dict[str, pa.DataType] = {}
     if len(tables) < len(files):
         types = _infer_types(*files[0], keys, encoded)
         text_types = {key: arrow_type for key, arrow_type in types.items() if is_text(arrow_type)}
-    parts = [tables[path] if path in tables else _read_file(path, dialect, keys, text_types) for path, dialect in files]
+    parts = [
+        tables[path] if path in tables else _read_file(path, dialect, keys, text_types, notes)
+        for path, dialect in files
+    ]
     conflicting = [key for key in keys if _have_conflicting_types([part.schema.field(key).type for part in parts])]
     if conflicting:
         text_parts = [_read_file(path, dialect, conflicting, _text_types(conflicting)) for path, dialect in files]
@@ -132,7 +143,13 @@ def replace_columns(table: pa.Table, columns: pa.Table) -> pa.Table:
     return table
 
 
-def _read_file(path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+def _read_file(
+    path: Path,
+    dialect: Dialect,
+    keys: Sequence[str],
+    types: Mapping[str, pa.DataType],
+    notes: list[str] | None = None,
+) -> pa.Table:
     """Read a file with the fastest reader that can."""
     if dialect.scan.has_balanced_quotes and not dialect.needs_csv_module:
         # Ragged rows raise ArrowInvalid: fall back to the next reader.
@@ -147,12 +164,14 @@ def _read_file(path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping
                     return reader(str(path), **options)
                 with open_binary(path) as file:
                     return reader(file, **options)
-    return _read_rewritten(path, dialect, keys, types)
+    return _read_rewritten(path, dialect, keys, types, notes)
 
 
-def _read_rewritten(path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+def _read_rewritten(
+    path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType], notes: list[str] | None
+) -> pa.Table:
     """Read a file that Python's csv module has rewritten for pyarrow."""
-    with ragged_rows.rewrite_uniform(path, dialect) as (file, rows):
+    with ragged_rows.rewrite_uniform(path, dialect, notes) as (file, rows):
         if rows == 0:
             return pa.table({key: pa.array([], types.get(key, pa.null())) for key in keys})
         options = _reader_options(ragged_rows.uniform_dialect(dialect), keys, types)
@@ -208,13 +227,13 @@ def _reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, p
         "read_options": arrow_csv.ReadOptions(
             block_size=_BLOCK_BYTES,
             column_names=[str(index) for index in range(len(dialect.header))],
-            skip_rows=dialect.lines_before_header,
-            skip_rows_after_names=1,
+            skip_rows=dialect.lines_before_rows,
             # pyarrow decodes and re-encodes the file unless the name is spelled "utf8".
             encoding="utf8" if dialect.encoding == "utf-8" else dialect.encoding,
         ),
         "parse_options": arrow_csv.ParseOptions(
-            delimiter=dialect.separator, newlines_in_values=dialect.scan.has_quoted_line_breaks
+            delimiter=dialect.separator,
+            newlines_in_values=dialect.scan.has_quoted_line_breaks,
         ),
         "convert_options": arrow_csv.ConvertOptions(
             strings_can_be_null=True,

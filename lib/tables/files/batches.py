@@ -7,7 +7,6 @@ files are yielded in their own types.
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import os
 import zipfile
@@ -188,9 +187,8 @@ class _ReplacedHeader:
     """
 
     def __init__(self, text: io.TextIOWrapper, dialect: Dialect):
-        for _ in range(dialect.lines_before_header):
+        for _ in range(dialect.lines_before_rows):
             next(text)
-        next(filter(None, csv.reader(text, **dialect.csv_options)))  # the header
         self._header = dialect.separator.join(str(index) for index in range(len(dialect.header) + 1)) + "\n"
         self._text = text
 

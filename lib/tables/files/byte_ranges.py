@@ -168,7 +168,7 @@ def _parse(text: pa.Buffer, dialect: Dialect, keys: Sequence[str], types: Mappin
 
 def _first_row_offset(file: BinaryIO, dialect: Dialect) -> int:
     file.seek(0)
-    for _ in range(dialect.lines_before_header + 1):
+    for _ in range(dialect.lines_before_rows):
         file.readline()
     return file.tell()
 

@@ -6,33 +6,38 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.errors import DataError
 from lib.tables.detect.dialect import Dialect, open_binary
+from lib.tables.files import row_faults
+from lib.tables.files.aligned_rows import aligned_rows
 from lib.tables.files.categoricals import is_text
+from lib.tables.files.row_repair import RowFault
 
-_MAX_LISTED_ROWS = 3
 _MAX_RE2_REPETITIONS = 1_000  # https://github.com/google/re2/wiki/Syntax
 
 
-class _LongRow(NamedTuple):
-    line: int
-    fields: int
-
-
 @contextmanager
-def rewrite_uniform(path: Path, dialect: Dialect) -> Iterator[tuple[BinaryIO, int]]:
+def rewrite_uniform(path: Path, dialect: Dialect, notes: list[str] | None = None) -> Iterator[tuple[BinaryIO, int]]:
     """Rewrite a file as UTF-8 CSV whose rows are all as wide as the header.
 
-    Short rows are padded with empty values. Fields beyond the header are dropped if they are empty.
+    Short rows are padded with empty values. Fields beyond the header are left out if they are empty and only one way to
+    leave them out fits the other rows.
+
+    Parameters
+    ----------
+    path : Path
+    dialect : Dialect
+    notes : list of str, optional
+        Sentences on rows that were changed are appended to it.
 
     Yields
     ------
@@ -43,49 +48,31 @@ def rewrite_uniform(path: Path, dialect: Dialect) -> Iterator[tuple[BinaryIO, in
     Raises
     ------
     DataError
-        If a row has more values than the header has names, or a quote is never closed.
+        If a row has values for which there is no column, its fields are shifted, a quote is never closed, or a second
+        table begins. The message names the lines.
     """
     with open_binary(path) as raw, tempfile.TemporaryFile() as file:
         output = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        rows = _write_uniform(path, dialect, raw, output)
+        rows = _write_uniform(path, dialect, raw, output, notes)
         output.detach()  # keeps the file open
         file.seek(0)
         yield cast(BinaryIO, file), rows
 
 
-def _write_uniform(path: Path, dialect: Dialect, raw: BinaryIO, output: TextIO) -> int:
+def _write_uniform(path: Path, dialect: Dialect, raw: BinaryIO, output: TextIO, notes: list[str] | None) -> int:
     """Write the rows of a file, check them, and return their number."""
     writer, width = csv.writer(output), len(dialect.header)
     writer.writerow(dialect.header)
-    rows, last_line, long_rows, last_multiline_row = 0, 0, list[_LongRow](), (0, 0)
-    for first_line, last_line, row in _read_numbered_rows(raw, dialect):
+    rows, faults = 0, list[RowFault]()
+    for row in aligned_rows(raw, dialect, width):
         rows += 1
-        if any(row[width:]):
-            long_rows.append(_LongRow(first_line, len(row)))
-        if last_line > first_line:
-            last_multiline_row = first_line, last_line
-        if dialect.skip_initial_space:
-            row = [cell.strip() for cell in row]
-        writer.writerow([*row[:width], *[""] * (width - len(row))])
-    if long_rows:
-        raise DataError(_describe_long_rows(path, long_rows, rows, width))
-    # An unclosed quote turns the rest of the file into one value.
-    if rows and not dialect.scan.has_balanced_quotes and last_multiline_row[1] == last_line:
-        raise DataError(f"{path}: a quote in line {last_multiline_row[0]} is never closed. Fix that line.")
+        if row.fault:
+            faults.append(row.fault)
+        writer.writerow(row.cells[:width])
+    row_faults.check(path, faults, rows, width)
+    if notes is not None:
+        notes.extend(row_faults.describe(faults, width))
     return rows
-
-
-def _read_numbered_rows(raw: BinaryIO, dialect: Dialect) -> Iterator[tuple[int, int, list[str]]]:
-    """Yield the first line, the last line and the fields of each row below the header. Empty lines are skipped."""
-    with io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="") as text:
-        for _ in range(dialect.lines_before_header):
-            next(text)
-        reader = csv.reader(_empty_mysql_nulls(text, dialect), **dialect.csv_options)
-        next(filter(None, reader))  # the header
-        last_line = dialect.lines_before_header + reader.line_num
-        for row in filter(None, reader):
-            first_line, last_line = last_line + 1, dialect.lines_before_header + reader.line_num
-            yield first_line, last_line, row
 
 
 def uniform_dialect(dialect: Dialect) -> Dialect:
@@ -110,15 +97,6 @@ def check_row_lengths(path: Path, dialect: Dialect) -> None:
     """
     with rewrite_uniform(path, dialect):
         pass
-
-
-def _empty_mysql_nulls(lines: Iterable[str], dialect: Dialect) -> Iterable[str]:
-    r"""Replace MySQL's null ``\N`` by an empty value, since unescaping would turn it into an N."""
-    if not dialect.escape_character:
-        return lines
-    separator = re.escape(dialect.separator)
-    null = re.compile(rf"(^|{separator})\\N(?=[{separator}\r\n]|$)")
-    return (null.sub(r"\1", line) for line in lines)
 
 
 def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None:
@@ -163,15 +141,3 @@ def _contains_row_in_value(table: pa.Table, dialect: Dialect) -> bool:
     row = rf"\n({cell}{separator}){{{separators}}}{cell}(\n|$)"
     text_columns = [table[field.name] for field in table.schema if is_text(field.type)]
     return any(pc.any(pc.match_substring_regex(pc.cast(column, pa.string()), row)).as_py() for column in text_columns)
-
-
-def _describe_long_rows(path: Path, long_rows: Sequence[_LongRow], rows: int, width: int) -> str:
-    if len(long_rows) == rows:
-        return (
-            f"{path}: every row has more fields ({long_rows[0].fields}) than the header has names ({width}). "
-            "Name every column, and put quotes around values that contain the separator."
-        )
-    listed = "; ".join(f"line {row.line} has {row.fields}" for row in long_rows[:_MAX_LISTED_ROWS])
-    hidden = len(long_rows) - _MAX_LISTED_ROWS
-    more = f" and {hidden} more rows" if hidden > 0 else ""
-    return f"{path}: expected {width} fields, but {listed}{more}. Fix these lines."

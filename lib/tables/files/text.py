@@ -26,7 +26,11 @@ _MAX_LISTED_COLUMNS = 10
 
 
 def read(
-    paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = ""
+    paths: Sequence[Path],
+    exclude: Collection[str] = (),
+    encoded: bool = False,
+    encoding: str = "",
+    header: bool | None = None,
 ) -> tuple[pa.Table, list[str], list[str]]:
     """Read text files that share a header, and return them as one table.
 
@@ -39,6 +43,8 @@ def read(
         Whether to read repetitive text columns as dictionaries.
     encoding : str
         Python name of the encoding; detected if empty.
+    header : bool, optional
+        Whether the files have a header; detected if None.
 
     Returns
     -------
@@ -54,12 +60,13 @@ def read(
         Naming the file and the line.
     """
     try:
-        files, tables = type_inference.detect_and_read(paths, exclude, encoded, encoding)
+        files, tables = type_inference.detect_and_read(paths, exclude, encoded, encoding, header)
         _check_same_header(files)
         first = files[0][1]
         keys = type_inference.column_keys(first, exclude)
+        ragged_notes = list[str]()
         inferred, header_notes = _drop_repeated_headers(
-            type_inference.read_inferred(files, tables, keys, encoded), first.header
+            type_inference.read_inferred(files, tables, keys, encoded, ragged_notes), first.header
         )
         del tables  # frees the memory of the tables that were concatenated
         ragged_rows.check_quotes(files, inferred)
@@ -70,7 +77,14 @@ def read(
         raise DataError(f"{_describe_paths(paths)} cannot be read: {str(error).rstrip('.')}.") from error
     table = table.rename_columns([first.header[int(key)] for key in keys])
     encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
-    notes = [*_describe_dialects(files), *header_notes, *number_notes, *row_notes, *encoding_notes]
+    notes = [
+        *_describe_dialects(files),
+        *header_notes,
+        *dict.fromkeys(ragged_notes),
+        *number_notes,
+        *row_notes,
+        *encoding_notes,
+    ]
     return table, first.header, notes
 
 
@@ -81,6 +95,10 @@ def _describe_dialects(files: Sequence[File]) -> list[str]:
     title_rows = max(dialect.title_rows for _, dialect in files)
     if title_rows:
         notes.append(f"{title_rows} {'line' if title_rows == 1 else 'lines'} above the header left out.")
+    notes += dict.fromkeys(dialect.header_note for _, dialect in files if dialect.header_note)
+    header_rows = max(dialect.header_rows for _, dialect in files)
+    if header_rows > 1:
+        notes.append(f"The column names are joined from {header_rows} rows.")
     return notes
 
 
@@ -120,10 +138,10 @@ def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.T
     if not table.num_rows or len(files) > 1:
         return table, []
     dialect = files[0][1]
-    first_row_line = dialect.lines_before_header + 2
+    first_row_line = dialect.lines_before_rows + 1
     inferred, table, unit_note = footer_rows.drop_unit_row(inferred, table, first_row_line)
     # Exact only if no value contains a line break and no line is empty.
-    last_row_line = dialect.lines_before_header + 1 + inferred.num_rows
+    last_row_line = dialect.lines_before_rows + inferred.num_rows
     table, total_note = footer_rows.drop_total_row(inferred, table, dialect.header, last_row_line)
     return table, [note for note in (unit_note, total_note) if note]
 

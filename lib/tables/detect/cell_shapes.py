@@ -1,0 +1,91 @@
+"""Shapes of cells, and what cells of a column look like: evidence for headers and for shifted rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+NUMBER, TEXT, EMPTY = "number", "text", ""
+_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
+_LETTERS, _DIGITS, _SPACES = re.compile(r"[^\W\d_]+"), re.compile(r"\d+"), re.compile(r"\s+")
+_MAX_SHAPE_LENGTH, _MAX_SHAPES = 12, 6
+_MIN_SHARE, _MIN_TYPED_SHARE = 0.02, 0.8
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number, with any decimal or thousands separator.
+
+    >>> is_number("1.234,5"), is_number("12%"), is_number("1a")
+    (True, True, False)
+    """
+    return bool(_NUMBER.fullmatch(cell.strip()))
+
+
+def has_digit(cell: str) -> bool:
+    """Return whether a cell is a number, a date, a code or another text with a digit.
+
+    >>> has_digit("MG-8769"), has_digit("price")
+    (True, False)
+    """
+    return any(map(str.isdigit, cell))
+
+
+def shape(cell: str) -> str:
+    """Return the shape of a cell: its punctuation, with one letter for a run of letters and one digit for digits.
+
+    >>> [shape(cell) for cell in ("28/01/2018", "MG-8769", "-1.5", "", "a long remark, of many words")]
+    ['9/9/9', 'a-9', 'number', '', 'text']
+    """
+    cell = cell.strip()
+    if not cell:
+        return EMPTY
+    if is_number(cell):
+        return NUMBER
+    if len(cell) > 10 * _MAX_SHAPE_LENGTH:
+        return TEXT
+    collapsed = _SPACES.sub(" ", _DIGITS.sub("9", _LETTERS.sub("a", cell)))
+    return collapsed if len(collapsed) <= _MAX_SHAPE_LENGTH else TEXT
+
+
+class ColumnShapes:
+    """The shapes that occur in each column of some rows.
+
+    Parameters
+    ----------
+    rows : sequence of list of str
+        Rows of one width.
+
+    Examples
+    --------
+    >>> columns = ColumnShapes([["28/01/2018", "5"], ["29/01/2018", ""]])
+    >>> columns.misfits(["5", "28/01/2018"]), columns.misfits(["1/2/2018", "7"])
+    (2, 0)
+    """
+
+    def __init__(self, rows: Sequence[Sequence[str]]):
+        self.rows = len(rows)
+        self._counts = [Counter(map(shape, column)) for column in zip(*rows, strict=True)]
+        self._allowed = list(map(self._frequent_shapes, self._counts))
+
+    def _frequent_shapes(self, counts: Counter[str]) -> frozenset[str] | None:
+        """Return the shapes of a column, or None if it contains free text, which fits anything."""
+        frequent = frozenset(name for name, count in counts.items() if count >= _MIN_SHARE * self.rows)
+        is_free = TEXT in frequent or len(frequent - {EMPTY}) > _MAX_SHAPES or not frequent
+        return None if is_free else frequent
+
+    def misfits(self, row: Sequence[str]) -> int:
+        """Return how many cells of a row have a shape that does not occur in their column."""
+        return sum(not self.fits(index, cell) for index, cell in enumerate(row[: len(self._allowed)]))
+
+    def is_typed(self, index: int) -> bool:
+        """Return whether most cells of a column are numbers, dates, or codes with digits, which names rarely are."""
+        counts = self._counts[index]
+        filled = self.rows - counts[EMPTY]
+        typed = sum(count for name, count in counts.items() if name == NUMBER or "9" in name)
+        return filled > 0 and typed >= _MIN_TYPED_SHARE * filled
+
+    def fits(self, index: int, cell: str) -> bool:
+        """Return whether the shape of a cell occurs in its column."""
+        allowed = self._allowed[index]
+        return allowed is None or shape(cell) in allowed

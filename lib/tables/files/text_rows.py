@@ -1,0 +1,98 @@
+"""A text file as a table of text: what the file says, before numbers and missing values are parsed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from lib.errors import DataError
+from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, open_binary
+from lib.tables.files import row_faults
+from lib.tables.files.aligned_rows import Row, aligned_rows
+from lib.tables.files.row_repair import RowFault
+
+_SAMPLE_ROWS = 1_000
+_MIN_UNIFORM_SHARE = 0.9
+
+
+class TextTable(NamedTuple):
+    """A table of text.
+
+    Attributes
+    ----------
+    header : list of str
+        Column names, or empty if the file has none.
+    rows : list of list of str
+        A row that is shorter than the table is padded; one that has values too many keeps them.
+    faults : list of RowFault
+        Rows that are not written with one field for each column.
+    notes : list of str
+        Sentences about the dialect and about faults.
+    """
+
+    header: list[str]
+    rows: list[list[str]]
+    faults: list[RowFault]
+    notes: list[str]
+
+
+def read_table(path: Path, encoding: str = "", header: bool | None = None) -> TextTable:
+    r"""Read a text file as it is written, with the faults of its rows instead of an error at the first one.
+
+    Training and scoring read the same rows through `frames.read`, which refuses faults that leave a doubt.
+
+    Parameters
+    ----------
+    path : Path
+    encoding : str
+        Python name of the encoding; detected if empty.
+    header : bool, optional
+        Whether the file has a header; detected if None.
+
+    Raises
+    ------
+    DataError
+        If the file is not text.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "ages.csv"
+    ...     _ = file.write_text("name;age\nAnn;31\nBob\n")
+    ...     table = read_table(file)
+    >>> table.header, table.rows, table.faults[0].line
+    (['name', 'age'], [['Ann', '31'], ['Bob', '']], 3)
+    """
+    if path.stat().st_size == 0:
+        return TextTable([], [], [], ["The file is empty."])
+    try:
+        dialect = detect_dialect(path, encoding, header)
+        with open_binary(path) as raw:
+            width = _usual_width(islice(aligned_rows(raw, dialect, len(dialect.header)), _SAMPLE_ROWS), dialect)
+        with open_binary(path) as raw:
+            rows = list(_first_table(aligned_rows(raw, dialect, width)))
+    except READ_ERRORS as error:
+        raise DataError(f"{path} cannot be read: {str(error).rstrip('.')}.") from error
+    faults = [row.fault for row in rows if row.fault]
+    names = dialect.header_as_written if dialect.header_rows else []
+    notes = [f"{dialect}.", dialect.header_note, *row_faults.describe(faults, width)]
+    return TextTable(names, [row.cells for row in rows], faults, list(filter(None, notes)))
+
+
+def _usual_width(rows: Iterable[Row], dialect: Dialect) -> int:
+    """Return the number of columns: that of the rows if nearly all of them agree on another one than the header."""
+    widths = [row.fault.fields if row.fault else len(row.cells) for row in rows]
+    usual = statistics.mode(widths) if widths else len(dialect.header)
+    return usual if widths.count(usual) >= _MIN_UNIFORM_SHARE * len(widths) else len(dialect.header)
+
+
+def _first_table(rows: Iterable[Row]) -> Iterable[Row]:
+    """Yield the rows above a second table."""
+    for row in rows:
+        if row.fault and row.fault.kind == "table":
+            return
+        yield row
