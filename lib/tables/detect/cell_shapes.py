@@ -9,7 +9,7 @@ from collections.abc import Sequence
 NUMBER, TEXT, EMPTY = "number", "text", ""
 _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
 _LETTERS, _DIGITS, _SPACES = re.compile(r"[^\W\d_]+"), re.compile(r"\d+"), re.compile(r"\s+")
-_MAX_SHAPE_LENGTH, _MAX_SHAPES = 12, 6
+_MAX_SHAPE_LENGTH, _MAX_SHAPES = 11, 6
 _MIN_SHARE, _MIN_TYPED_SHARE = 0.02, 0.8
 
 
@@ -34,7 +34,7 @@ def has_digit(cell: str) -> bool:
 def shape(cell: str) -> str:
     """Return the shape of a cell: its punctuation, with one letter for a run of letters and one digit for digits.
 
-    >>> [shape(cell) for cell in ("28/01/2018", "MG-8769", "-1.5", "", "a long remark, of many words")]
+    >>> [shape(cell) for cell in ("28/01/2018", "MG-8769", "-1.5", "", "a long remark, of more words")]
     ['9/9/9', 'a-9', 'number', '', 'text']
     """
     cell = cell.strip()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from lib.errors import DataError
 from lib.tables.detect import encodings, header_detection, separators
 from lib.tables.detect.byte_scanner import TextScan, scan_text
+from lib.tables.detect.footer_lines import Footer, detect_footer
 from lib.tables.detect.raw_files import READ_ERRORS as READ_ERRORS
+from lib.tables.detect.raw_files import FirstBytes, read_start
 from lib.tables.detect.raw_files import open_binary as open_binary
-from lib.tables.detect.raw_files import read_start
 from lib.tables.detect.records import CsvFormat, Record
 
 # Excel's marker for the separator in the first line: `sep=;`
@@ -64,6 +67,10 @@ class Dialect:
         Whether a line up to the header ends with a carriage return alone, as on a Mac before 2001.
     encoding_note : str
         A sentence about an uncertain encoding, else empty.
+    table_bytes : int
+        Size of the uncompressed file without rows of empty cells and footnotes below the table; 0 if there are none.
+    footer_note : str
+        A sentence about the lines below the table, else empty.
     header_note : str
         A sentence about a header that was not found, else empty.
     header_as_written : list of str
@@ -83,7 +90,9 @@ class Dialect:
     header_lines: int = 1
     has_row_names: bool = False
     has_cr_line_endings: bool = False
+    table_bytes: int = 0
     encoding_note: str = ""
+    footer_note: str = ""
     header_note: str = ""
     header_as_written: list[str] = field(default_factory=list, compare=False)
 
@@ -121,6 +130,24 @@ class Dialect:
         quotes = "" if self.quote_character == '"' else ", in apostrophes"
         name = _SEPARATOR_NAMES.get(self.separator, repr(self.separator))
         return f"{encodings.display_name(self.encoding)}, separated by {name}{quotes}"
+
+
+@contextmanager
+def open_table(path: Path, dialect: Dialect, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
+    """Open a text file for reading bytes, decompressed and without the lines below its table.
+
+    Parameters
+    ----------
+    path : Path
+    dialect : Dialect
+    raw : binary file, optional
+        The file at `path` if it is open already. The caller closes it.
+    """
+    with open_binary(path, raw) as file:
+        if dialect.table_bytes:
+            yield cast(BinaryIO, io.BufferedReader(FirstBytes(file, dialect.table_bytes)))
+        else:
+            yield file
 
 
 def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = None) -> Dialect:
@@ -222,10 +249,13 @@ def _parse_start(path: Path, start: bytes, encoding: str, scan: TextScan, has_he
     lines_above_text = len(sample[: len(sample) - len(text)].splitlines())
     lines_before_header, header_lines = _header_lines(records, header)
     lines_to_header = "".join(sample.splitlines(keepends=True)[: lines_above_text + lines_before_header + header_lines])
+    names = _column_names(header, rows, has_row_names)
+    is_ascii_compatible = encodings.is_ascii_compatible(encoding)
+    footer = detect_footer(path, csv_format, len(names), encoding) if is_ascii_compatible else Footer()
     return Dialect(
         encoding=encoding,
         separator=csv_format.separator,
-        header=_column_names(header, rows, has_row_names),
+        header=names,
         lines_before_header=lines_above_text + lines_before_header,
         title_rows=header.title_rows,
         scan=scan,
@@ -235,6 +265,8 @@ def _parse_start(path: Path, start: bytes, encoding: str, scan: TextScan, has_he
         header_rows=header.rows,
         header_lines=header_lines,
         has_row_names=has_row_names,
+        table_bytes=footer.table_bytes,
+        footer_note=footer.note,
         header_as_written=header.names,
         has_cr_line_endings=bool(_CR_LINE_ENDING.search(lines_to_header)),
         header_note=_describe_missing_header(rows[header.title_rows], has_header) if header.rows == 0 else "",

@@ -172,7 +172,7 @@ def _count_header_rows(rows: list[Row]) -> int:
             if any(last):
                 return 1
             continue
-        joined = _join_names(candidates)
+        joined = [name for index, name in enumerate(_join_names(candidates)) if name or any(row[index] for row in body)]
         if all(joined) and len(set(joined)) == len(joined):
             return count
     return 1

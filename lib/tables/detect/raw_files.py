@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from lib.errors import DataError
 from lib.tables.detect import encodings
@@ -66,6 +67,28 @@ def open_binary(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
     else:
         with path.open("rb") as file:
             yield file
+
+
+class FirstBytes(io.RawIOBase):
+    r"""The first bytes of a binary file, as a file of their own.
+
+    >>> FirstBytes(io.BytesIO(b"a,b\n1,2\n(end)"), 8).read()
+    b'a,b\n1,2\n'
+    """
+
+    def __init__(self, file: BinaryIO, size: int):
+        self._file, self._left = file, size
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer, and return the number of bytes read."""
+        data = self._file.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
 
 
 @contextmanager

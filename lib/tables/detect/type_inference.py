@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from lib.schema.number_parsing import NULL_STRINGS
-from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, detect_prefix, open_binary
+from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, detect_prefix, open_table
 from lib.tables.files import byte_ranges, ragged_rows
 from lib.tables.files.categoricals import ENCODED_TEXT, is_repetitive, is_text
 
@@ -160,9 +160,9 @@ def _read_file(
         # Streaming takes less memory but fails if a later block does not fit the types of the first.
         for reader in (_read_streaming, arrow_csv.read_csv):
             with contextlib.suppress(pa.ArrowInvalid):
-                if path.suffix.lower() != ".zip":
+                if path.suffix.lower() != ".zip" and not dialect.table_bytes:
                     return reader(str(path), **options)
-                with open_binary(path) as file:
+                with open_table(path, dialect) as file:
                     return reader(file, **options)
     return _read_rewritten(path, dialect, keys, types, notes)
 
@@ -206,7 +206,7 @@ def iter_batches(path: Path, dialect: Dialect, as_text: Collection[str] = ()) ->
         types = _infer_types(path, dialect, keys, encoded=False)
     names = [dialect.header[int(key)] for key in keys]
     options = _reader_options(dialect, keys, types)
-    with open_binary(path) as file, arrow_csv.open_csv(file, **options) as reader:
+    with open_table(path, dialect) as file, arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:
             yield batch.rename_columns(names)
 
@@ -292,7 +292,7 @@ def _common_type(types: Sequence[pa.DataType]) -> pa.DataType:
 
 def _read_first_rows(path: Path, dialect: Dialect, keys: Sequence[str]) -> pa.Table:
     """Read the rows in the first bytes of a file, for files that cannot be split into ranges."""
-    with open_binary(path) as file:
+    with open_table(path, dialect) as file:
         start = file.read(_SAMPLE_BYTES)
     if dialect.is_ascii_compatible and len(start) == _SAMPLE_BYTES:
         start = start[: start.rfind(b"\n") + 1]  # drop the incomplete last line

@@ -24,7 +24,7 @@ from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import NULL_STRINGS
 from lib.tables import cleaning
 from lib.tables.detect import dialect as dialects
-from lib.tables.detect.dialect import Dialect, open_binary
+from lib.tables.detect.dialect import Dialect, open_binary, open_table
 from lib.tables.files import parquet, ragged_rows
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 
@@ -147,7 +147,7 @@ def _read_text(path: Path, dialect: Dialect, rows: int, progress: Progress) -> I
                 yield from _parse_parts(content, content, ragged_rows.uniform_dialect(dialect), rows, progress)
             return
         try:
-            with path.open("rb") as raw, open_binary(path, raw) as content:
+            with path.open("rb") as raw, open_table(path, dialect, raw) as content:
                 yield from _parse_parts(raw, content, dialect, rows, progress)
         except pd.errors.ParserError:
             ragged_rows.check_row_lengths(path, dialect)  # raises an error that names the lines

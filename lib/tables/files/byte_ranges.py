@@ -66,7 +66,8 @@ def read(
         a line is not UTF-8, or there are no rows.
     """
     with path.open("rb") as file:
-        ranges = list(_split(file, _first_row_offset(file, dialect), _range_bytes(path, len(keys))))
+        begin, end = _first_row_offset(file, dialect), _table_end(file, dialect)
+        ranges = list(_split(file, begin, end, _range_bytes(path, len(keys))))
     if not ranges:
         raise pa.ArrowInvalid("The file has no rows.")
     reader = _RangeReader(path, dialect, keys, types, buffer_bytes=max(end - start for start, end in ranges))
@@ -136,12 +137,12 @@ def read_samples(path: Path, dialect: Dialect, keys: Sequence[str]) -> list[pa.T
     """Return rows from several positions of the file, each sample in the types that pyarrow infers from it."""
     texts = []
     with path.open("rb") as file:
-        begin, length = _first_row_offset(file, dialect), os.fstat(file.fileno()).st_size
+        begin, length = _first_row_offset(file, dialect), _table_end(file, dialect)
         samples = _SAMPLES if len(keys) <= _MAX_COLUMNS_FOR_SAMPLES else 1
         step = max((length - begin) // samples, _SAMPLE_BYTES)
         for offset in range(begin, length, step):
             file.seek(offset)
-            text = file.read(_SAMPLE_BYTES)
+            text = file.read(min(_SAMPLE_BYTES, length - offset))
             first_line = 0 if offset == begin else text.find(b"\n") + 1
             texts.append(text[first_line : text.rfind(b"\n") + 1])
     return cores.map_threads(lambda text: _parse(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))
@@ -173,11 +174,15 @@ def _first_row_offset(file: BinaryIO, dialect: Dialect) -> int:
     return file.tell()
 
 
-def _split(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int]]:
+def _table_end(file: BinaryIO, dialect: Dialect) -> int:
+    return dialect.table_bytes or os.fstat(file.fileno()).st_size
+
+
+def _split(file: BinaryIO, begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield consecutive byte ranges (start, end) of at least `size` bytes, each ending with a line."""
-    length = os.fstat(file.fileno()).st_size
-    while begin < length:
-        file.seek(min(begin + size, length))
-        file.readline()
+    while begin < end:
+        file.seek(min(begin + size, end))
+        if file.tell() < end:
+            file.readline()
         yield begin, file.tell()
         begin = file.tell()

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.errors import DataError
-from lib.tables.detect.dialect import Dialect, open_binary
+from lib.tables.detect.dialect import Dialect, open_binary, open_table
 from lib.tables.files import row_faults
 from lib.tables.files.aligned_rows import aligned_rows
 from lib.tables.files.categoricals import is_text
@@ -51,7 +51,7 @@ def rewrite_uniform(path: Path, dialect: Dialect, notes: list[str] | None = None
         If a row has values for which there is no column, its fields are shifted, a quote is never closed, or a second
         table begins. The message names the lines.
     """
-    with open_binary(path) as raw, tempfile.TemporaryFile() as file:
+    with open_table(path, dialect) as raw, tempfile.TemporaryFile() as file:
         output = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         rows = _write_uniform(path, dialect, raw, output, notes)
         output.detach()  # keeps the file open

@@ -96,6 +96,7 @@ def _describe_dialects(files: Sequence[File]) -> list[str]:
     if title_rows:
         notes.append(f"{title_rows} {'line' if title_rows == 1 else 'lines'} above the header left out.")
     notes += dict.fromkeys(dialect.header_note for _, dialect in files if dialect.header_note)
+    notes += dict.fromkeys(dialect.footer_note for _, dialect in files if dialect.footer_note)
     header_rows = max(dialect.header_rows for _, dialect in files)
     if header_rows > 1:
         notes.append(f"The column names are joined from {header_rows} rows.")

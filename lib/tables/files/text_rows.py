@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.errors import DataError
-from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, open_binary
+from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, open_table
 from lib.tables.files import row_faults
 from lib.tables.files.aligned_rows import Row, aligned_rows
 from lib.tables.files.row_repair import RowFault
@@ -26,7 +26,7 @@ class TextTable(NamedTuple):
     header : list of str
         Column names, or empty if the file has none.
     rows : list of list of str
-        A row that is shorter than the table is padded; one that has values too many keeps them.
+        All as wide as the header, which is padded if some row has values too many, as spreadsheets show such files.
     faults : list of RowFault
         Rows that are not written with one field for each column.
     notes : list of str
@@ -71,16 +71,19 @@ def read_table(path: Path, encoding: str = "", header: bool | None = None) -> Te
         return TextTable([], [], [], ["The file is empty."])
     try:
         dialect = detect_dialect(path, encoding, header)
-        with open_binary(path) as raw:
+        with open_table(path, dialect) as raw:
             width = _usual_width(islice(aligned_rows(raw, dialect, len(dialect.header)), _SAMPLE_ROWS), dialect)
-        with open_binary(path) as raw:
+        with open_table(path, dialect) as raw:
             rows = list(_first_table(aligned_rows(raw, dialect, width)))
     except READ_ERRORS as error:
         raise DataError(f"{path} cannot be read: {str(error).rstrip('.')}.") from error
     faults = [row.fault for row in rows if row.fault]
-    names = dialect.header_as_written if dialect.header_rows else []
-    notes = [f"{dialect}.", dialect.header_note, *row_faults.describe(faults, width)]
-    return TextTable(names, [row.cells for row in rows], faults, list(filter(None, notes)))
+    names = dialect.header_as_written
+    notes = [f"{dialect}.", dialect.header_note, dialect.footer_note, *row_faults.describe(faults, width)]
+    width = max([len(names), *(len(row.cells) for row in rows)])
+    header = names + [""] * (width - len(names)) if names else []
+    cells = [row.cells + [""] * (width - len(row.cells)) for row in rows]
+    return TextTable(header, cells, faults, list(filter(None, notes)))
 
 
 def _usual_width(rows: Iterable[Row], dialect: Dialect) -> int:
