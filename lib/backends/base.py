@@ -176,11 +176,16 @@ class Backend(Protocol):
     def prepare(self) -> list[Check]:
         """Find or create the stores and compute that a run needs, and return one check for each."""
 
-    def describe_table(self, uri: str, encoding: str = "") -> str:
+    def describe_table(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
         """Describe a table's location for the user; raise DataError if there is no such table."""
 
     def read_table(
-        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+        self,
+        uri: str,
+        exclude: Collection[str] = (),
+        arrow_strings: bool = False,
+        encoding: str = "",
+        header: bool | None = None,
     ) -> pd.DataFrame:
         """Read a table from the data store or from a path, with the options of `lib.tables.frames.read`."""
 

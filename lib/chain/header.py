@@ -26,12 +26,12 @@ def column_faults(parameters: Parameters) -> list[str]:
     Parameters
     ----------
     parameters : Parameters
-        ``data``, ``encoding``, ``pipeline`` and the parameters that name columns.
+        ``data``, ``encoding``, ``header``, ``pipeline`` and the parameters that name columns.
     """
     overridden = _overridden_hooks(parameters.pipeline)
     if "load_data" in overridden:
         return []
-    columns = read_header(parameters.data, parameters.get("encoding") or "")
+    columns = read_header(parameters.data, parameters.get("encoding") or "", parameters.get("header"))
     if columns is None:
         return []
     named = {
@@ -49,7 +49,7 @@ def column_faults(parameters: Parameters) -> list[str]:
     ]
 
 
-def read_header(data: str, encoding: str = "") -> list[str] | None:
+def read_header(data: str, encoding: str = "", header: bool | None = None) -> list[str] | None:
     """Return the column names of a table, or None if they cannot be read cheaply and for certain.
 
     Parameters
@@ -58,6 +58,8 @@ def read_header(data: str, encoding: str = "") -> list[str] | None:
         An address as the parameter ``data`` takes it.
     encoding : str
         Of a text file; empty: detect it.
+    header : bool, optional
+        Whether a text file has a header; None: detect it.
     """
     if sources.is_remote(data):
         return None
@@ -66,7 +68,7 @@ def read_header(data: str, encoding: str = "") -> list[str] | None:
         columns = (
             _parquet_columns(paths)
             if paths[0].suffix.lower() in PARQUET_SUFFIXES
-            else _text_columns(paths[0], encoding)
+            else _text_columns(paths[0], encoding, header)
         )
     except InputError:
         return None  # reading the table reports it, with more detail
@@ -82,13 +84,13 @@ def _parquet_columns(paths: Sequence[Path]) -> list[str]:
     return [*names, *(name for name in parquet.partition_columns(paths) if name not in names)]
 
 
-def _text_columns(path: Path, encoding: str) -> list[str]:
+def _text_columns(path: Path, encoding: str, header: bool | None) -> list[str]:
     """Return the header of a text file, from its beginning unless it is small or its beginning leaves doubts."""
     from lib.tables.detect import dialect
 
-    detected = None if encoding else dialect.detect_prefix(path)
+    detected = None if encoding else dialect.detect_prefix(path, header)
     if detected is None and path.stat().st_size <= _MAX_SCANNED_BYTES:
-        detected = dialect.detect_dialect(path, encoding)
+        detected = dialect.detect_dialect(path, encoding, header)
     return detected.header if detected is not None else []
 
 

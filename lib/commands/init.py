@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     parser.add_argument("--name", help="name of the use case (default: derived from the table's name)")
     parser.add_argument("--encoding", default="", help="encoding of a text file, e.g. cp1250 (default: detected)")
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether a text file has a header; else columns are named column_1, column_2, ... (default: detected)",
+    )
     parser.add_argument("--task", choices=TASKS, help="what to predict (default: inferred from the target)")
     parser.add_argument("--child", action="store_true", help="also write a pipeline class for your own code")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
@@ -68,11 +73,14 @@ def execute(options: argparse.Namespace) -> int:
             f"{', '.join(existing)} already {verb}. Choose another name with --name, or overwrite with --force."
         )
 
-    from lib.tables import proposal
+    from lib.tables import frames, proposal
     from lib.tables.quality import contract
 
     data = _data_address(options.data)
-    frame = sources.read(data, encoding=options.encoding)
+    frame = sources.read(data, encoding=options.encoding, header=options.header)
+    has_header = frame.attrs.get(frames.HEADER, True)
+    if not has_header and options.header is None and options.target not in frame:
+        raise ParameterError(_describe_missing_header(data, options.target, frame.shape[1]))
     proposed = proposal.propose(frame, options.target, options.task or "", where=data)
     contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
     parameters = {
@@ -80,6 +88,7 @@ def execute(options: argparse.Namespace) -> int:
         **({"pipeline": files["pipeline"].stem} if options.child else {}),
         "data": data,
         **({"encoding": options.encoding} if options.encoding else {}),
+        **({"header": has_header} if options.header is not None or not has_header else {}),
         "contract": display_path(files["contract"]),
         "target_column": options.target,
         **{parameter: proposed.parameters[parameter] for parameter in SPECS if parameter in proposed.parameters},
@@ -91,6 +100,14 @@ def execute(options: argparse.Namespace) -> int:
     _print_findings(proposed)
     _print_next_steps(files)
     return 0
+
+
+def _describe_missing_header(data: str, target: str, columns: int) -> str:
+    return (
+        f"--target: {data} has no column {target!r}. Its first row looks like the rows below it, not like a header, so "
+        f"its columns are named column_1 to column_{columns}. Give one of these as --target, or add --header if the "
+        "first row contains the names."
+    )
 
 
 def _files_to_write(name: str, has_pipeline: bool) -> dict[str, Path]:

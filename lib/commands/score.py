@@ -49,7 +49,7 @@ def execute(options: argparse.Namespace) -> int:
     data = backend.local_copy(options.data)
     chosen = _choose_model(backend, parameters.name, options.version)
     numbers = [column.name for column in chosen.model.columns if column.kind.schema["type"] in ("number", "integer")]
-    dialect = batches.detect_dialect(data, parameters.encoding)
+    dialect = batches.detect_dialect(data, parameters.encoding, parameters.header)
     formats = batches.infer_number_formats(data, dialect, _PART_ROWS)
     rows, faults = 0, 0
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only

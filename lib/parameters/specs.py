@@ -87,6 +87,7 @@ SPECS: dict[str, Spec] = {
     "options": Spec(dict, may_be_empty=True),
     "data": Spec(str),
     "encoding": Spec(str, may_be_empty=True),
+    "header": Spec(bool, may_be_empty=True),
     "contract": Spec(str, may_be_empty=True),
     "on_violation": Spec(str, choices=("fail", "quarantine", "warn")),
     "target_column": Spec(str),

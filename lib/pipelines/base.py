@@ -175,7 +175,8 @@ class BasePipeline:
         # Arrow strings save memory, but an overridden hook expects the usual object columns.
         hooks = ("prepare_data", "split_data", "baseline")
         arrow_strings = all(getattr(type(self), hook) is getattr(BasePipeline, hook) for hook in hooks)
-        return self.backend.read_table(parameters.data, skipped, arrow_strings, encoding=parameters.encoding or "")
+        encoding, header = parameters.encoding or "", parameters.header
+        return self.backend.read_table(parameters.data, skipped, arrow_strings, encoding=encoding, header=header)
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the table to learn from, with the target. Called by preprocess with the raw table.

@@ -153,7 +153,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         types.
     """
     scratch = resolve(parameters.workspace) / "data" / parameters.name / "parts"
-    partitions = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
+    encoding, header = parameters.get("encoding") or "", parameters.get("header")
+    partitions = list_partitions(parameters.data, scratch, encoding, header)
     folder = f"{parameters.name}/{_hash_inputs(partitions, parameters)}"
     plan = _Plan(type(hooks), dict(parameters), folder)
     with _cluster.connect_client(parameters) as client:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PARAMETERS = (
     "data",
     "encoding",
+    "header",
     "contract",
     "on_violation",
     "target_column",

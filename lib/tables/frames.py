@@ -21,8 +21,8 @@ from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 
-# Keys of a frame's attrs: sentences about how it was read, and the columns that were excluded.
-NOTES, UNREAD = "notes", "unread"
+# Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, whether it had a header.
+NOTES, UNREAD, HEADER = "notes", "unread", "header"
 ROW_GROUP_ROWS = 2**18
 ARROW_STRING = pd.StringDtype("pyarrow", na_value=np.nan)
 _CONVERSION_BYTES = 2**23
@@ -32,7 +32,11 @@ _FEW_CATEGORIES = 20
 
 
 def read(
-    path: Path | Sequence[Path], exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+    path: Path | Sequence[Path],
+    exclude: Collection[str] = (),
+    arrow_strings: bool = False,
+    encoding: str = "",
+    header: bool | None = None,
 ) -> pd.DataFrame:
     """Read a table.
 
@@ -48,6 +52,9 @@ def read(
         objects. Takes a fraction of the memory and time.
     encoding : str
         Python name of the encoding of text files; detected if empty.
+    header : bool, optional
+        Whether text files have a header; detected if None. Without one, columns are named ``column_1``, ``column_2``
+        and so on, and ``attrs["header"]`` is false.
 
     Returns
     -------
@@ -67,9 +74,10 @@ def read(
         check_file(file)
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
         table, column_names, notes = parquet.read(paths, exclude)
+        has_header = True
         user_categories = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
     else:
-        table, column_names, notes = text.read(paths, exclude, arrow_strings, encoding)
+        table, column_names, notes, has_header = text.read(paths, exclude, arrow_strings, encoding, header)
         user_categories = set()
         if folder_names := [name for name in parquet.partition_columns(paths) if name not in column_names]:
             notes.append(
@@ -85,7 +93,7 @@ def read(
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [str(name).strip() for name in frame.columns]
     frame = _convert_periods_and_intervals(frame)
-    frame.attrs.update({NOTES: notes, UNREAD: list(exclude)})
+    frame.attrs.update({NOTES: notes, UNREAD: list(exclude), HEADER: has_header})
     return frame
 
 

@@ -93,18 +93,23 @@ class AzureBackend:
         ]
         return checks + [self._clusters.check(name, self._datastore.is_keyless) for name in self._clusters.names()]
 
-    def describe_table(self, uri: str, encoding: str = "") -> str:
+    def describe_table(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
         """Return the dataset and size of a table. A local table is uploaded and registered."""
-        return self._datasets.describe(uri, encoding)
+        return self._datasets.describe(uri, encoding, header)
 
     def read_table(
-        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+        self,
+        uri: str,
+        exclude: Collection[str] = (),
+        arrow_strings: bool = False,
+        encoding: str = "",
+        header: bool | None = None,
     ) -> pd.DataFrame:
         """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or a local file.
 
         `arrow_strings` has no effect, because datasets are always read with pandas strings.
         """
-        return self._datasets.read(uri, exclude, encoding)
+        return self._datasets.read(uri, exclude, encoding, header)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet and register it as a dataset."""

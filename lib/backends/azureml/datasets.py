@@ -57,13 +57,13 @@ class Datasets:
     def __init__(self, connection: Connection, datastore: DataStore, use_case: str):
         self._connection, self._datastore, self._use_case = connection, datastore, use_case
 
-    def describe(self, uri: str, encoding: str = "") -> str:
+    def describe(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
         """Describe a table for the user. A table that is not a dataset yet is registered."""
-        dataset = self._get(self.ensure_registered(uri, encoding))
+        dataset = self._get(self.ensure_registered(uri, encoding, header))
         rows = f", {int(dataset.tags['rows']):,} rows" if "rows" in dataset.tags else ""
         return f"dataset {dataset.name}, version {dataset.version}{rows}"
 
-    def ensure_registered(self, uri: str, encoding: str = "") -> str:
+    def ensure_registered(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
         """Return a table's address as a dataset, ``azureml:<dataset>:<version>``; register it if necessary.
 
         Parameters
@@ -72,20 +72,23 @@ class Datasets:
             Address of any kind.
         encoding : str
             Encoding of a text file; empty to detect it.
+        header : bool, optional
+            Whether a text file has a header; None to detect it.
         """
         if DATASET_URI.fullmatch(uri):
             return uri
         stem = re.sub(r"[^\w-]", "-", Path(uri).name.split(".")[0])
         content, suffix = self._read_file(uri)
-        # The same bytes in another encoding are another table.
-        sha256, name = hashlib.sha256(content + encoding.encode()).hexdigest(), f"{self._use_case}-{stem}"
+        # The same bytes in another encoding, or with another header, are another table.
+        reading = encoding if header is None else f"{encoding}, header {header}"
+        sha256, name = hashlib.sha256(content + reading.encode()).hexdigest(), f"{self._use_case}-{stem}"
         registered = self._newest_version(name, sha256)
         if registered is not None:
             return registered
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{stem}{suffix}"
             file.write_bytes(content)
-            frame = frames.read(file, encoding=encoding)
+            frame = frames.read(file, encoding=encoding, header=header)
         path = f"{self._use_case}/tables/{sha256[:16]}/{stem}.parquet"
         return self._register(frame, name, path, sha256, description=f"{uri}, {len(frame):,} rows")
 
@@ -101,9 +104,11 @@ class Datasets:
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", description=path)
 
-    def read(self, uri: str, exclude: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
+    def read(
+        self, uri: str, exclude: Collection[str] = (), encoding: str = "", header: bool | None = None
+    ) -> pd.DataFrame:
         """Read a table by an address of any kind; see `lib.tables.frames.read`."""
-        dataset = self._get(self.ensure_registered(uri, encoding))
+        dataset = self._get(self.ensure_registered(uri, encoding, header))
         # The engine prints telemetry messages and the identity that it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
         with _engine_lock, silence, translate_errors(f"read the dataset {dataset.name}, version {dataset.version}"):

@@ -151,15 +151,18 @@ class ClusterExecutor:
         """Register the local tables that parameters name, and replace their paths by dataset addresses."""
         resolved = dict(parameters)
         if "data" in resolved and self._stage == "preprocess":  # no other stage reads the table
-            resolved["data"] = self._register_table(resolved["data"], resolved.get("encoding") or "")
+            encoding, header = resolved.get("encoding") or "", resolved.get("header")
+            resolved["data"] = self._register_table(resolved["data"], encoding, header)
         if "options" in resolved:
             resolved["options"] = {name: self._register_table(value) for name, value in resolved["options"].items()}
         return resolved
 
-    def _register_table(self, value: Any, encoding: str = "") -> Any:
+    def _register_table(self, value: Any, encoding: str = "", header: bool | None = None) -> Any:
         """Return the dataset address if a value is the path of a local table; otherwise the value itself."""
         is_table = isinstance(value, str) and value.lower().endswith(TEXT_SUFFIXES + PARQUET_SUFFIXES)
-        return self._datasets.ensure_registered(value, encoding) if is_table and resolve(value).is_file() else value
+        if not (is_table and resolve(value).is_file()):
+            return value
+        return self._datasets.ensure_registered(value, encoding, header)
 
     def _wait_or_cancel(
         self,

@@ -78,19 +78,24 @@ class LocalBackend:
             Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
         ]
 
-    def describe_table(self, uri: str, encoding: str = "") -> str:
+    def describe_table(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
         """Return path and size of a table's file."""
         from lib.tables import sources
 
         return sources.describe(uri)
 
     def read_table(
-        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+        self,
+        uri: str,
+        exclude: Collection[str] = (),
+        arrow_strings: bool = False,
+        encoding: str = "",
+        header: bool | None = None,
     ) -> pd.DataFrame:
         """Read a table from a path, a ``file:`` URI, or any address that `lib.tables.sources` supports."""
         from lib.tables import sources
 
-        return sources.read(uri, exclude, arrow_strings, encoding)
+        return sources.read(uri, exclude, arrow_strings, encoding, header)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""

@@ -98,8 +98,9 @@ class Dialect:
 
     @property
     def needs_csv_module(self) -> bool:
-        """Whether pyarrow's reader lacks an option that the file needs, so that Python's csv module must read it."""
-        return self.skip_initial_space or bool(self.escape_character) or len(self.separator) > 1
+        """Whether Python's csv module must read the file, for lack of an option in pyarrow's reader or in `TextScan`."""
+        has_usual_quotes = self.quote_character == '"' and not self.escape_character
+        return self.skip_initial_space or not has_usual_quotes or len(self.separator) > 1
 
     @property
     def is_ascii_compatible(self) -> bool:

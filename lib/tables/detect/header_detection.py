@@ -10,7 +10,6 @@ import sys
 from itertools import pairwise
 from typing import NamedTuple
 
-from lib.schema.number_parsing import MISSING_CODES
 from lib.tables.detect.cell_shapes import ColumnShapes, has_digit, is_number
 from lib.tables.detect.raw_files import SAMPLE_BYTES
 from lib.tables.detect.records import CsvFormat, Record, read_records
@@ -18,6 +17,8 @@ from lib.tables.detect.records import CsvFormat, Record, read_records
 SAMPLE_LINES = 50
 _MAX_HEADER_ROWS = 3
 _FIRST_YEAR, _LAST_YEAR = 1800, 2100
+# Written for a missing value in the first row of numbers; never taken for the name of a column.
+_MISSING = {"na", "n/a", "nan", "null", "none", "-", "?", "."}
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 # The csv module's default limit of 131,072 characters per cell is too low for long texts.
 csv.field_size_limit(sys.maxsize)
@@ -134,7 +135,7 @@ def is_data(rows: list[Row]) -> bool:
         return False
     shapes = ColumnShapes(body)
     typed = [index for index in range(len(first)) if shapes.is_typed(index)]
-    filled = [index for index in typed if first[index].strip() and first[index].strip().casefold() not in MISSING_CODES]
+    filled = [index for index in typed if first[index].strip() and first[index].strip().casefold() not in _MISSING]
     if any(not shapes.fits(index, first[index]) or not has_digit(first[index]) for index in filled):
         return False
     columns = [[row[index] for row in body] for index in range(len(first))]

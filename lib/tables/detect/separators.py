@@ -26,6 +26,7 @@ SEPARATORS_ABOVE_COMMA = "~^"
 # A run of punctuation, such as `||` or `|~|`.
 _PUNCTUATION = re.compile(r"[^\w\s\"'.()\-+]{2,3}")
 _MIN_UNIFORM_SHARE = 0.9
+_QUOTED = re.compile(r'"[^"]*"')
 _MIN_QUOTED_CELLS = 3
 
 
@@ -166,6 +167,7 @@ def _detect_repeated_separator(text: str) -> str:
     lines = [line for line in text.splitlines()[:SAMPLE_LINES] if line.strip()][: -1 if len(text) > 30_000 else None]
     if len(lines) < 2:
         return ""
+    lines = [_QUOTED.sub("", line) for line in lines]
     for candidate in sorted(set(_PUNCTUATION.findall(lines[0])), key=len, reverse=True):
         counts = {line.count(candidate) for line in lines}
         rest = "".join(lines).replace(candidate, "")

@@ -33,7 +33,7 @@ _BLOCK_BYTES = 2**22
 Progress = Callable[[float], object]
 
 
-def detect_dialect(path: Path, encoding: str = "") -> Dialect | None:
+def detect_dialect(path: Path, encoding: str = "", header: bool | None = None) -> Dialect | None:
     """Return the dialect of a text file, or None for a Parquet file.
 
     Parameters
@@ -41,6 +41,8 @@ def detect_dialect(path: Path, encoding: str = "") -> Dialect | None:
     path : Path
     encoding : str
         Python name of the encoding of a text file; detected if empty.
+    header : bool, optional
+        Whether a text file has a header; detected if None.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def detect_dialect(path: Path, encoding: str = "") -> Dialect | None:
     if path.suffix.lower() in PARQUET_SUFFIXES:
         return None
     with _translate_errors(path):
-        return dialects.detect_dialect(path, encoding=encoding)
+        return dialects.detect_dialect(path, encoding, header)
 
 
 def read(path: Path, dialect: Dialect | None, rows: int, progress: Progress = bool) -> Iterator[pd.DataFrame]:

@@ -64,7 +64,7 @@ class Partition:
         return frame
 
 
-def list_partitions(uri: str, folder: Path, encoding: str = "") -> list[Partition]:
+def list_partitions(uri: str, folder: Path, encoding: str = "", header: bool | None = None) -> list[Partition]:
     """List the partitions of a table in files.
 
     Parameters
@@ -75,6 +75,8 @@ def list_partitions(uri: str, folder: Path, encoding: str = "") -> list[Partitio
         Where to write Parquet copies of text files.
     encoding : str
         Python name of the encoding of text files; detected if empty.
+    header : bool, optional
+        Whether text files have a header; detected if None.
 
     Raises
     ------
@@ -88,7 +90,8 @@ def list_partitions(uri: str, folder: Path, encoding: str = "") -> list[Partitio
     paths = sources.list_files(uri)
     if paths[0].suffix.lower() not in PARQUET_SUFFIXES:
         copies = [
-            _convert_to_parquet(path, folder / f"{index:04d}.parquet", encoding) for index, path in enumerate(paths)
+            _convert_to_parquet(path, folder / f"{index:04d}.parquet", encoding, header)
+            for index, path in enumerate(paths)
         ]
         return [Partition(str(path), row_group) for path in copies for row_group in range(_count_row_groups(path))]
     folder_columns = parquet.partition_columns(paths)
@@ -104,9 +107,9 @@ def _count_row_groups(path: Path) -> int:
     return pq.ParquetFile(path).num_row_groups
 
 
-def _convert_to_parquet(path: Path, target: Path, encoding: str) -> Path:
+def _convert_to_parquet(path: Path, target: Path, encoding: str, header: bool | None) -> Path:
     """Convert a text file block by block, each column in the type of its first rows."""
-    dialect = detect_dialect(path, encoding=encoding)
+    dialect = detect_dialect(path, encoding, header)
     _check_dialect(path, dialect)
     target.parent.mkdir(parents=True, exist_ok=True)
     writer, batches, has_inexact_numbers, schema = None, list[pa.RecordBatch](), False, None
@@ -146,7 +149,13 @@ def _check_dialect(path: Path, dialect: Dialect) -> None:
     if repeated:
         raise DataError(f"{path} has {dialect.header.count(repeated[0])} columns {repeated[0]!r}. Rename all but one.")
     if dialect.needs_csv_module:
-        reason = "backslashes before quotes" if dialect.escape_character else "spaces around its separators"
+        reason = (
+            "backslashes before quotes"
+            if dialect.escape_character
+            else "spaces around its separators"
+            if dialect.skip_initial_space
+            else "apostrophes around values or a separator of several characters"
+        )
         raise DataError(
             f"{path} ({dialect}) has {reason}, which engine dask cannot read. Write the table as Parquet, or set "
             "`engine` to memory."

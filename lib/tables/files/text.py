@@ -31,7 +31,7 @@ def read(
     encoded: bool = False,
     encoding: str = "",
     header: bool | None = None,
-) -> tuple[pa.Table, list[str], list[str]]:
+) -> tuple[pa.Table, list[str], list[str], bool]:
     """Read text files that share a header, and return them as one table.
 
     Parameters
@@ -53,6 +53,7 @@ def read(
         All column names, the excluded ones too.
     notes : list of str
         Sentences about how the files were read.
+    has_header : bool
 
     Raises
     ------
@@ -85,7 +86,7 @@ def read(
         *row_notes,
         *encoding_notes,
     ]
-    return table, first.header, notes
+    return table, first.header, notes, first.header_rows > 0
 
 
 def _describe_dialects(files: Sequence[File]) -> list[str]:

@@ -81,9 +81,9 @@ def read_table(path: Path, encoding: str = "", header: bool | None = None) -> Te
     names = dialect.header_as_written
     notes = [f"{dialect}.", dialect.header_note, dialect.footer_note, *row_faults.describe(faults, width)]
     width = max([len(names), *(len(row.cells) for row in rows)])
-    header = names + [""] * (width - len(names)) if names else []
+    names = names + [""] * (width - len(names)) if names else []
     cells = [row.cells + [""] * (width - len(row.cells)) for row in rows]
-    return TextTable(header, cells, faults, list(filter(None, notes)))
+    return TextTable(names, cells, faults, list(filter(None, notes)))
 
 
 def _usual_width(rows: Iterable[Row], dialect: Dialect) -> int:

@@ -1,0 +1,132 @@
+"""Headers that are missing, span several rows, or stand below titles; and lines below the table."""
+
+import gzip
+
+import pytest
+
+from lib.tables import frames
+from lib.tables.detect.header_detection import detect_header, is_data
+from lib.tables.detect.records import CsvFormat
+from lib.tables.detect.separators import detect_format
+from lib.tables.files import batches, text_rows
+
+ROWS = [f"{row}.5,red,{row % 2}" for row in range(1, 40)]
+
+
+def write(path, lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+HEADERS = {
+    "measurements": (["1.5,2.5,0", "2.5,3.5,1", "0.5,1.5,1"], True),
+    "codes, dates and texts": (
+        ["01/02/2024,AB-1,a long remark", "02/02/2024,CD-2,another", "1/1/2024,E-3,x"],
+        True,
+    ),
+    "categories that are repeated": (["red,large", "blue,large", "red,small", "blue,small"], True),
+    "names above numbers": (["x,y", "1,2", "3,4"], False),
+    "one name above numbers": (["id,a", "1,b", "2,c"], False),
+    "positions as names": (["0,1,2,3", "5,7,1,2", "6,2,8,8"], False),
+    "years as names": (["country,2019,2020", "DE,5,7", "FR,6,8"], False),
+    "texts only": (["name,town", "Ann,Rome", "Bob,Oslo"], False),
+    "a single row": (["1,2"], False),
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_a_first_row_of_data_is_told_from_a_header(kind):
+    lines, expected = HEADERS[kind]
+    assert is_data([line.split(",") for line in lines]) is expected
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_columns_without_a_header_are_numbered(tmp_path, compress):
+    path = write(tmp_path / "a.csv", ROWS)
+    if compress:
+        path = tmp_path / "a.csv.gz"
+        path.write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    frame = frames.read(path)
+    assert list(frame) == ["column_1", "column_2", "column_3"] and len(frame) == len(ROWS)
+    assert frame["column_1"].iloc[0] == 1.5 and not frame.attrs[frames.HEADER]
+    assert "Set `header` to false to confirm this" in " ".join(frame.attrs[frames.NOTES])
+    (part,) = batches.read(path, batches.detect_dialect(path), 100)
+    assert list(part) == list(frame) and len(part) == len(ROWS)
+
+
+def test_the_header_can_be_set(tmp_path):
+    path = write(tmp_path / "a.csv", ["name,town", "Ann,Rome", "Bob,Oslo"])
+    assert list(frames.read(path)) == ["name", "town"]
+    frame = frames.read(path, header=False)
+    assert list(frame) == ["column_1", "column_2"] and frame["column_1"].tolist() == ["name", "Ann", "Bob"]
+    assert "header" not in " ".join(frame.attrs[frames.NOTES])
+    assert list(frames.read(write(tmp_path / "b.csv", ROWS), header=True)) == ["1.5", "red", "1"]
+
+
+def test_names_of_column_groups_are_joined():
+    rows = [
+        ["day", "Travel", "", "Total"],
+        ["", "Air", "Rail", ""],
+        ["1/2/24", "5", "6", "11"],
+        ["2/2/24", "1", "2", "3"],
+    ]
+    assert detect_header(rows).names == ["day", "Travel Air", "Travel Rail", "Total"]
+
+
+def test_a_header_of_two_lines_is_read_by_every_reader(tmp_path):
+    path = write(tmp_path / "a.csv", ["May,,June,", "x,y,x,y", *["1,2,3,4"] * 9])
+    frame = frames.read(path)
+    assert list(frame) == ["May x", "May y", "June x", "June y"] and len(frame) == 9
+    assert "joined from 2 rows" in " ".join(frame.attrs[frames.NOTES])
+    (part,) = batches.read(path, batches.detect_dialect(path), 100)
+    assert list(part) == list(frame) and len(part) == 9
+
+
+FOOTERS = {
+    "rows without a value": (",,\n,,\n", "2 rows without a value below the table left out"),
+    "a footnote": ("Source: the weather service\n", "1 line below the table left out"),
+    "footnotes below an empty row": (",,\n* not yet final,,\nSource: us,,\n", "3 lines below the table left out"),
+}
+
+
+@pytest.mark.parametrize("kind", FOOTERS)
+@pytest.mark.parametrize("rows", [ROWS, ROWS * 2_000])
+def test_lines_below_the_table_are_left_out(tmp_path, kind, rows):
+    footer, note = FOOTERS[kind]
+    path = tmp_path / "a.csv"
+    path.write_text("size,colour,y\n" + "\n".join(rows) + "\n" + footer)
+    frame = frames.read(path)
+    assert len(frame) == len(rows) and frame["y"].dtype.kind == "i"
+    assert note in " ".join(frame.attrs[frames.NOTES])
+    assert sum(map(len, batches.read(path, batches.detect_dialect(path), 50_000))) == len(rows)
+    assert len(text_rows.read_table(path).rows) == len(rows)
+
+
+@pytest.mark.parametrize("last", ["only a name,,", "9.5,red,", "9.5"])
+def test_a_last_row_with_few_values_is_kept(tmp_path, last):
+    path = write(tmp_path / "a.csv", ["size,colour,y", *ROWS, last])
+    assert len(frames.read(path)) == len(ROWS) + 1
+
+
+FORMATS = {
+    "apostrophes": ("id;name\n" + "".join(f"{i};'a;{i}'\n" for i in range(5)), CsvFormat(";", "'"), ["0", "a;0"]),
+    "two pipes": ("id||name\n" + "".join(f'{i}||"x||{i}"\n' for i in range(5)), CsvFormat("||"), ["0", "x||0"]),
+    "pipes around tildes": ("a|~|b\n" + "".join(f"{i}|~|\n" for i in range(5)), CsvFormat("|~|"), ["0", ""]),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_unusual_quotes_and_separators_are_detected(tmp_path, kind):
+    text, csv_format, first_row = FORMATS[kind]
+    assert detect_format(text) == csv_format
+    (tmp_path / "a.csv").write_text(text)
+    assert text_rows.read_table(tmp_path / "a.csv").rows[0] == first_row
+    frame = frames.read(tmp_path / "a.csv")
+    assert frame.shape == (5, 2) and frame.iloc[:, 0].tolist() == list(range(5))
+    (part,) = batches.read(tmp_path / "a.csv", batches.detect_dialect(tmp_path / "a.csv"), 100)
+    assert part.shape == (5, 2)
+
+
+@pytest.mark.parametrize("line", ["O'Neill's,it's 5 o'clock", "rock 'n' roll,'tis"])
+def test_apostrophes_within_text_are_no_quotes(line):
+    assert detect_format("title,remark\n" + f"{line}\n" * 9).quote_character == '"'

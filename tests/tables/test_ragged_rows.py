@@ -1,0 +1,103 @@
+"""Rows that do not have one field for each column: aligned in the only possible way and told, or refused."""
+
+import pytest
+
+from lib.errors import DataError
+from lib.tables import frames
+from lib.tables.files import text_rows
+
+HEADER = "day,count,code,price,remark\n"
+
+
+def write_rows(folder, changes, header=HEADER):
+    """Write 20 rows of a date, a number, a code, a price and an empty remark, some of them replaced."""
+    rows = [changes.get(line, f"{line:02d}/05/2024,{line},AB-{line:03d},$1.{line:02d},\n") for line in range(2, 22)]
+    path = folder / "sales.csv"
+    path.write_text(header + "".join(rows))
+    return path
+
+
+def read(path):
+    frame = frames.read(path)
+    return frame, " ".join(frame.attrs[frames.NOTES])
+
+
+def test_a_short_row_is_padded_and_told(tmp_path):
+    frame, notes = read(write_rows(tmp_path, {5: "05/05/2024,7,AB-005\n"}))
+    assert frame.loc[3, "code"] == "AB-005" and frame.loc[3, ["price", "remark"]].isna().all()
+    assert "Line 5 has 3 fields, expected 5: the missing last ones are empty." in notes
+
+
+def test_several_short_rows_are_one_note(tmp_path):
+    _, notes = read(write_rows(tmp_path, {5: "05/05/2024,7,AB-005\n", 8: "08/05/2024,7\n"}))
+    assert notes.count("expected 5") == 1 and "2 rows, first line 5" in notes
+
+
+def test_a_short_row_whose_values_fit_other_columns_is_refused(tmp_path):
+    with pytest.raises(DataError, match="sales.csv: expected 5 fields, but line 5 has 4, and its values fit other"):
+        read(write_rows(tmp_path, {5: "05/05/2024,AB-005,$1.05,\n"}))
+
+
+@pytest.mark.parametrize("row", ["05/05/2024,,5,AB-005,$1.05,\n", "05/05/2024,5,AB-005,,$1.05,\n"])
+def test_a_superfluous_empty_field_is_left_out_where_it_is(tmp_path, row):
+    frame, notes = read(write_rows(tmp_path, {5: row}))
+    assert frame.loc[3, ["day", "count", "code"]].tolist() == ["05/05/2024", 5, "AB-005"]
+    assert frame.loc[3, "price"] == pytest.approx(1.05) and frame["remark"].isna().all()
+    assert "Line 5 has 6 fields, expected 5" in notes
+
+
+def test_a_superfluous_field_at_an_unknown_position_is_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,c,d,note\n1,2,3,4,\n5,,6,7,8,\n9,8,7,6,\n")
+    with pytest.raises(DataError, match="table.csv: expected 5 fields, but line 3 has 6, and more than one"):
+        read(path)
+
+
+@pytest.mark.parametrize("second", ["day,count,code,price\n", "day,count,code,price,remark,colour\n"])
+def test_a_second_table_is_refused_with_its_line(tmp_path, second):
+    path = write_rows(tmp_path, {})
+    width = second.count(",")
+    path.write_text(path.read_text() + second + ("1" + "," * width + "\n") * 5)
+    with pytest.raises(DataError, match=f"sales.csv: line 22 begins a second table.*has {width + 1} fields"):
+        read(path)
+    table = text_rows.read_table(path)
+    assert len(table.rows) == 20 and table.header == HEADER.strip().split(",")
+
+
+def test_an_open_quote_is_refused_but_readable_as_text(tmp_path):
+    path = write_rows(tmp_path, {5: '05/05/2024,"5,AB-005,$1.05,"red, dark"\n'})
+    with pytest.raises(DataError, match="a quote in line 5 is never closed"):
+        read(path)
+    table = text_rows.read_table(path)
+    assert table.rows[3] == ["05/05/2024", '"5', "AB-005", "$1.05", "red, dark"]
+    assert table.rows[4][0] == "06/05/2024" and len(table.rows) == 20
+    assert [fault.line for fault in table.faults] == [5]
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_an_extra_quote_in_any_column_keeps_the_row(tmp_path, column):
+    cells = ["05/05/2024", "5", "AB-005", "$1.05", '"red, dark"']
+    cells[column] = '"' + cells[column]
+    table = text_rows.read_table(write_rows(tmp_path, {5: ",".join(cells) + "\n"}))
+    expected = ["05/05/2024", "5", "AB-005", "$1.05", "red, dark"]
+    expected[column] = '"' + expected[column]
+    assert table.rows[3] == expected and len(table.rows) == 20
+
+
+def test_text_tables_are_rectangular(tmp_path):
+    table = text_rows.read_table(
+        write_rows(tmp_path, {5: "05/05/2024,5,AB-005,$1.05,red,dark,wide\n", 6: "06/05/2024\n"})
+    )
+    assert {len(row) for row in [table.header, *table.rows]} == {7}
+    assert table.rows[3][4:] == ["red", "dark", "wide"]
+
+
+def test_an_empty_file_is_an_empty_text_table(tmp_path):
+    (tmp_path / "a.csv").write_text("")
+    assert text_rows.read_table(tmp_path / "a.csv").rows == []
+
+
+def test_row_names_without_a_header_name_are_a_column(tmp_path):
+    (tmp_path / "a.csv").write_text('"x";"x"\n' + "".join(f'"Dim. {row}";"{row}";"1"\n' for row in range(9)))
+    frame, _ = read(tmp_path / "a.csv")
+    assert frame.shape == (9, 3) and frame.iloc[3, 0] == "Dim. 3"
