@@ -126,8 +126,8 @@ class Trial:
         Size of the pickled model.
     weight : float
         Weight of the model in the search's result, 0 to 1.
-    settings : dict
-        Hyperparameters.
+    hyperparameters : dict
+        For a blend, the weights of its models.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Trial:
     row_ms: float = float("nan")
     megabytes: float = float("nan")
     weight: float = 0.0
-    settings: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,8 @@ class SearchResult:
         The best model's files, if they cannot be loaded in this environment.
     sha256 : str
         Checksum of these files.
-    settings : mapping of str to dict
-        Hyperparameters by model name.
+    hyperparameters : mapping of str to dict
+        By name of the model.
     warning : str
         A limitation of the result that users should know of; empty if there is none.
     """
@@ -196,7 +196,7 @@ class SearchResult:
     model: Any = None
     folder: Path | None = None
     sha256: str = ""
-    settings: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    hyperparameters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     warning: str = ""
 
 

@@ -24,7 +24,7 @@ JOBS = {
     for stage, job in jobs_of(PIPELINE)
     if stage in ("check", "chain_dev")  # the chain stages of other environments differ only in names
 }
-VARIABLES = {one["name"]: one["value"] for one in PIPELINE["variables"]}
+VARIABLES = {variable["name"]: variable["value"] for variable in PIPELINE["variables"]}
 
 pytestmark = [
     pytest.mark.slow,

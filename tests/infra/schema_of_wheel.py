@@ -114,8 +114,8 @@ def _stored_type(kind: str, stored: str):
 
 
 def _object(block: dict):
-    fields = {name: one["type"] for name, one in block["attributes"].items()}
-    fields |= {name: ["list", _object(one["block"])] for name, one in block.get("block_types", {}).items()}
+    fields = {name: attribute["type"] for name, attribute in block["attributes"].items()}
+    fields |= {name: ["list", _object(nested["block"])] for name, nested in block.get("block_types", {}).items()}
     return ["object", fields]
 
 

@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from lib.automl.trials.blend import make_predictions
+from lib.automl.trials.encoding import EncodedTarget
 from lib.metrics import Metric, Predictions
 
 BAGS, ROW_SHARE_PER_BAG, MODEL_SHARE_PER_BAG = 16, 0.6, 0.7
@@ -39,38 +38,31 @@ class SelectionTask:
 
     Attributes
     ----------
-    y : ndarray of shape (rows,)
-        Target.
+    target : EncodedTarget
+        Target of the rows.
     metric : Metric
         The primary metric.
-    classes : ndarray or None
-        All classes; None for a regression.
-    positive_class : object
-        Positive class of a binary task.
     """
 
-    y: np.ndarray
+    target: EncodedTarget
     metric: Metric
-    classes: np.ndarray | None
-    positive_class: Any
 
     def score_by_metric(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
         """Score outputs for some rows by the metric; the loss breaks ties."""
-        predictions = make_predictions(outputs, self.classes, self.positive_class)
+        predictions = self.target.make_predictions(outputs)
         sign = 1.0 if self.metric.greater_is_better else -1.0
-        return sign * self.metric.score(self.y[rows], predictions), -self._loss(predictions, rows)
+        return sign * self.metric.score(self.target.values[rows], predictions), -self._loss(predictions, rows)
 
     def score_by_loss(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
         """Score outputs for some rows by the loss."""
-        return -self._loss(make_predictions(outputs, self.classes, self.positive_class), rows), 0.0
+        return -self._loss(self.target.make_predictions(outputs), rows), 0.0
 
     def _loss(self, predictions: Predictions, rows: np.ndarray) -> float:
         """Return log loss or mean squared error."""
-        truth = self.y[rows]
-        if self.classes is None or predictions.probabilities is None:
-            return float(np.mean((predictions.labels - truth) ** 2))
-        class_indices = np.searchsorted(self.classes, truth)
-        probabilities = predictions.probabilities[np.arange(len(truth)), class_indices]
+        labels = self.target.labels[rows]
+        if predictions.probabilities is None:
+            return float(np.mean((predictions.labels - labels) ** 2))
+        probabilities = predictions.probabilities[np.arange(len(labels)), labels]
         return float(-np.log(np.clip(probabilities, 1e-9, 1)).mean())
 
 
@@ -125,7 +117,7 @@ def select_weights(
         Weights by model, with a sum of 1; a single model if none improves it.
     """
     rng = np.random.default_rng(seed)
-    all_rows = np.arange(len(task.y))
+    all_rows = np.arange(len(task.target.values))
     if len(all_rows) > MAX_ROWS:
         all_rows = np.sort(rng.choice(all_rows, MAX_ROWS, replace=False))
     weights = dict.fromkeys(outputs, 0.0)

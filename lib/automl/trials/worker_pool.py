@@ -84,7 +84,7 @@ class Pool:
         """Give a task to a worker that has none."""
         next(worker for worker in self._workers if worker.task is None).start(task)
 
-    def answers(self, until: float) -> list[tuple[Any, Any]]:
+    def results(self, until: float) -> list[tuple[Any, Any]]:
         """Wait for finished tasks, and return them with their results; empty if none is finished in time.
 
         Parameters

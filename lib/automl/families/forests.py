@@ -15,7 +15,7 @@ import sklearn.ensemble
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
-    from lib.automl.trials.families import FitRequest
+    from lib.automl.families.fit_request import FitRequest
 
 MAX_TREES, _TREES_PER_STEP = 100, 10
 
@@ -59,13 +59,13 @@ def bagged_random_forest(features: np.ndarray, y: np.ndarray, request: FitReques
 
 def _fit_forest(name: str, features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     """Add trees step by step until all are fitted or the time is up."""
-    max_trees = request.settings.get("n_estimators", MAX_TREES)
+    max_trees = request.hyperparameters.get("n_estimators", MAX_TREES)
     # Classifications gain from leaves with several rows; regressions from more features per split and deep trees.
     defaults: dict[str, Any] = {"max_features": 0.75}
     if request.is_classification:
         defaults = {"max_features": 0.4, "min_samples_leaf": 2}
     estimator = getattr(sklearn.ensemble, name + ("Classifier" if request.is_classification else "Regressor"))
-    model = estimator(random_state=request.seed, n_jobs=1, warm_start=True, **{**defaults, **request.settings})
+    model = estimator(random_state=request.seed, n_jobs=1, warm_start=True, **{**defaults, **request.hyperparameters})
     for trees in range(_TREES_PER_STEP, max_trees + _TREES_PER_STEP, _TREES_PER_STEP):
         model.set_params(n_estimators=trees).fit(features, y)
         if request.is_overdue:
