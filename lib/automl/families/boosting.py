@@ -19,7 +19,7 @@ _MAX_ROUNDS, _ROUNDS_PER_STEP, _EARLY_STOPPING_STEPS = 400, 20, 3
 
 
 def lightgbm(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
-    """Fit LightGBM with native categories."""
+    """Fit LightGBM; it splits on categories without encoding them."""
     import lightgbm as lgb
 
     def stop_when_overdue(env: Any) -> None:
@@ -50,7 +50,7 @@ def lightgbm(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
 
 
 def xgboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
-    """Fit XGBoost."""
+    """Fit XGBoost; category indices are treated as numbers."""
     import xgboost as xgb
 
     class StopWhenOverdue(xgb.callback.TrainingCallback):
@@ -74,7 +74,7 @@ def xgboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
 
 
 def catboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
-    """Fit CatBoost with native categories."""
+    """Fit CatBoost; it encodes categories itself."""
     import catboost as cb
 
     class StopWhenOverdue:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-# Features times rows from which on a table counts as large.
+# Number of values, rows times features, from which a table counts as large.
 _LARGE_TABLE_VALUES = 150_000
 
 

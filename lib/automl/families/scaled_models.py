@@ -95,7 +95,7 @@ def _fit_epochs(
 
 
 def _make_scaler(features: np.ndarray, request: FitRequest) -> Any:
-    """Return the transformer that `TableEncoder` uses for linear models, for features encoded for trees."""
+    """Return an unfitted transformer that imputes and scales numbers, and encodes categories one-hot."""
     from lib.training.features.transformers import make_linear_transformer
 
     return make_linear_transformer(request.kinds, "passthrough", features, {})

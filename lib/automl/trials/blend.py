@@ -21,6 +21,14 @@ class Member(BaseEstimator):
         For each label, the index of its class among all classes; None for a regression.
     class_count : int
         Number of all classes.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> features = np.zeros((2, 1))
+    >>> Member(DummyClassifier().fit(features, [0, 1]), known_classes=[0, 2], class_count=3).predict_outputs(features)
+    array([[0.5, 0. , 0.5],
+           [0.5, 0. , 0.5]])
     """
 
     def __init__(self, model: Any, known_classes: Sequence[int] | None, class_count: int):

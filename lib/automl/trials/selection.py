@@ -28,7 +28,7 @@ MIN_RELATIVE_GAIN = 1e-5
 # Models with less than this share of the greatest weight are dropped, because they slow down every prediction.
 MIN_RELATIVE_WEIGHT = 0.2
 
-# A score and a tie-breaker, both the higher the better.
+# A score and a tie-breaker; for both, higher is better.
 Score = tuple[float, float]
 
 
@@ -105,7 +105,7 @@ def select_weights(
     Parameters
     ----------
     outputs : mapping of str to ndarray of shape (rows, classes or 1)
-        By model: outputs for rows on which it was not trained.
+        Outputs of each model for rows on which it was not trained.
     task : SelectionTask
     limits : SelectionLimits
     seed : int
@@ -114,7 +114,19 @@ def select_weights(
     Returns
     -------
     dict of str to float
-        Weights by model, with a sum of 1; a single model if none improves it.
+        Weights by model, with a sum of 1; a single model if no other improves it.
+
+    Examples
+    --------
+    Two models whose errors cancel get the same weight:
+
+    >>> from lib import metrics
+    >>> y = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> outputs = {"too low": (y - 1)[:, None], "too high": (y + 1)[:, None]}
+    >>> task = SelectionTask(EncodedTarget(y, y, None, None), metrics.get("rmse", "regression"))
+    >>> limits = SelectionLimits({"too low": 1.0, "too high": 1.0}, max_row_ms=None, deadline=float("inf"))
+    >>> select_weights(outputs, task, limits, seed=0)
+    {'too low': 0.5, 'too high': 0.5}
     """
     rng = np.random.default_rng(seed)
     all_rows = np.arange(len(task.target.values))
@@ -166,7 +178,7 @@ def _select_greedily(
 
 
 def _prune(weights: Mapping[str, float], limits: SelectionLimits) -> dict[str, float]:
-    """Drop models of small weight, and then models until the blend is fast enough; scale the sum to 1."""
+    """Drop models with a small weight, then further models until the blend is fast enough; scale the sum to 1."""
     kept = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
     min_weight = MIN_RELATIVE_WEIGHT * weights[kept[0]]
     while len(kept) > 1 and (weights[kept[-1]] < min_weight or not limits.allow(kept)):
