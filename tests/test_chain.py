@@ -71,7 +71,7 @@ def chain_of(use_case, empty_workspace, tmp_path_factory, **overrides):
 
 @pytest.fixture(scope="module")
 def penguins(empty_workspace, tmp_path_factory):
-    """A chain that has run once; its endpoint runs until the end of the module."""
+    """Return a chain that has run once; its endpoint runs until the end of the module."""
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     functions = ["linear", "random_forest", "extra_trees"]
     chain.exit_code = chain.run(training_functions=functions)

@@ -128,7 +128,7 @@ def _train_once(client: Any, workers: Sequence[str], parts: Sequence[str], train
 
 
 def _error_priority(task: Any) -> tuple[bool, bool]:
-    """Sort key that puts the error to raise first.
+    """Return a sort key that puts the error to raise first.
 
     An error of XGBoost may only say that another worker is gone, so other errors come before it.
     """

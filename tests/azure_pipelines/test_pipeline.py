@@ -17,13 +17,13 @@ ENVIRONMENTS = ("dev", "test", "prod")
 
 @pytest.fixture(scope="module")
 def pipeline():
-    """The pipeline, expanded."""
+    """Return the expanded pipeline."""
     return expanded(ROOT)
 
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the pipeline that the test can change."""
+    """Copy the pipeline for a test that changes it, and return the folder."""
     for file in [*FILES, ROOT / "Makefile", ROOT / "infra/Makefile"]:
         (tmp_path / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, tmp_path / file.relative_to(ROOT))

@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    """Working folder of an agent: a copy of the repository and the artifacts that the job downloads."""
+    """Return the working folder of an agent: a copy of the repository, and the artifacts that the job downloads."""
     folder = tmp_path_factory.mktemp("agent")
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")

@@ -71,8 +71,8 @@ class SmallChain:
 
     def parameters(self, **values):
         """Return the project's parameters, adapted to the small notebooks."""
-        own = {"name": "example", "training_functions": ["one", "two"], "workspace": str(self.workspace)}
-        return Parameters({**BASE, **own, "runs_folder": str(self.runs), **values})
+        changes = {"name": "example", "training_functions": ["one", "two"], "workspace": str(self.workspace)}
+        return Parameters({**BASE, **changes, "runs_folder": str(self.runs), **values})
 
     def run(self, *, record=None, reuse=False, progress=None, **values):
         """Run the notebooks in a new folder, or in that of a record; return parameters and outputs by name."""

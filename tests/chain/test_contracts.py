@@ -275,7 +275,7 @@ class TestOutputsOfARun:
         ],
     )
     def test_outputs_glued_by_a_cell_are_checked_too(self, chain, cell, message):
-        bypass = "import scrapbook as sb\nmine.publish_outputs = lambda **outputs: None"
+        bypass = "import scrapbook as sb\npipeline.publish_outputs = lambda **outputs: None"
         chain.write("01_setup.ipynb", bypass, cell, outputs="answer=42")
         chain.write("02_train.ipynb", parameters=self.READER, outputs="last=answer")
         with pytest.raises(failures.StageFailed) as failed:

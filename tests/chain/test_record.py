@@ -266,7 +266,7 @@ class TestOneWriter:
 
     @pytest.fixture
     def holder(self, tmp_path):
-        """Another process that writes a run, and that run's folder."""
+        """Start another process that writes a run; return the process and the run's folder."""
         process = subprocess.Popen(
             [sys.executable, "-c", self.HOLD, str(tmp_path / "runs")], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )

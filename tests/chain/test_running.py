@@ -169,8 +169,8 @@ class TestParallel:
 
 def link(runs, place):
     """Make a link to the record of the only run, so that a cell can read it."""
-    (found,) = runs.glob("*/run.json")
-    place.symlink_to(found)
+    (record_file,) = runs.glob("*/run.json")
+    place.symlink_to(record_file)
 
 
 class TestFailure:
@@ -354,7 +354,7 @@ class TestResume:
 
     @pytest.fixture
     def other_process(self, tmp_path):
-        """A chain in a process of its own, which other than a thread can be killed."""
+        """Start the chain in a process; yield a function that waits for a file and returns the process."""
         (tmp_path / "chain.py").write_text(self.CHAIN)
         process = subprocess.Popen(
             [sys.executable, str(tmp_path / "chain.py"), str(tmp_path)],
@@ -362,18 +362,18 @@ class TestResume:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
 
-        def until(there):
-            wait_for(lambda: there.exists() or process.poll() is not None, "the second notebook")
+        def wait_for_file(path):
+            wait_for(lambda: path.exists() or process.poll() is not None, "the second notebook")
             assert process.poll() is None
             return process
 
-        yield until
+        yield wait_for_file
         process.kill()
         process.wait()
 
     @pytest.fixture
     def second_sleeps(self, chain, tmp_path):
-        """The second notebook sleeps at its first attempt."""
+        """Write two notebooks; the second one sleeps in its first attempt."""
         chain.write("01_setup.ipynb", counting(tmp_path / "first"), outputs="middle=7")
         sleep = f"import pathlib\nif not pathlib.Path({str(tmp_path / 'started')!r}).exists():\n"
         sleep += "".join(f"    {line}\n" for line in touch_and_sleep(tmp_path / "started").splitlines())
@@ -407,12 +407,12 @@ class TestResume:
 class TestReuse:
     @pytest.fixture(autouse=True)
     def without_mlflow(self, monkeypatch):
-        """The small notebooks have no MLflow runs that could be missing."""
+        """Skip the check for MLflow runs, which the small notebooks do not have."""
         monkeypatch.setattr(backends, "missing_artifacts", lambda parameters, stage, name, run_name: [])
 
     @pytest.fixture
-    def two(self, chain, tmp_path):
-        """Two notebooks that count how often they ran; the counts."""
+    def two_counters(self, chain, tmp_path):
+        """Write two notebooks that count how often they run; return a function that reads the counts."""
         chain.write(
             "01_setup.ipynb", counting(tmp_path / "1"), parameters="seed: int = 0  # any", outputs="middle=seed + 1"
         )
@@ -421,39 +421,39 @@ class TestReuse:
         )
         return lambda: [int((tmp_path / name).read_text()) for name in "12"]
 
-    def test_unchanged_stages_are_reused(self, chain, two, capsys):
+    def test_unchanged_stages_are_reused(self, chain, two_counters, capsys):
         chain.run(seed=6)
         first = chain.folder
         assert chain.run(seed=6, reuse=True)["last"] == 42
-        assert two() == [1, 1]
+        assert two_counters() == [1, 1]
         assert chain.statuses == [("setup", "reused"), ("train", "reused")]
         assert [stage["reused_from"] for stage in chain.stages] == [first.name] * 2
         assert (chain.folder / "02_train.ipynb").read_text() == (first / "02_train.ipynb").read_text()
         assert f"same as in {first.name}" in capsys.readouterr().err
 
-    def test_nothing_is_reused_by_default(self, chain, two):
+    def test_nothing_is_reused_by_default(self, chain, two_counters):
         chain.run(seed=6)
         chain.run(seed=6)
-        assert two() == [2, 2]
+        assert two_counters() == [2, 2]
 
-    def test_changed_stages_and_their_dependents_run(self, chain, two):
+    def test_changed_stages_and_their_dependents_run(self, chain, two_counters):
         chain.run(seed=6)
         assert chain.run(seed=7, reuse=True)["last"] == 48
-        assert two() == [2, 2]
+        assert two_counters() == [2, 2]
 
-    def test_stages_before_a_change_are_reused(self, chain, two):
+    def test_stages_before_a_change_are_reused(self, chain, two_counters):
         chain.run(seed=6)
         chain.write("02_train.ipynb", parameters="middle: int = 0  # any", outputs="last=middle * 7")
         assert chain.run(seed=6, reuse=True)["last"] == 49
         assert chain.statuses == [("setup", "reused"), ("train", "succeeded")]
 
-    def test_equal_outputs_let_later_stages_be_reused(self, chain, two, tmp_path):
+    def test_equal_outputs_let_later_stages_be_reused(self, chain, two_counters, tmp_path):
         chain.run(seed=6)
         chain.write("01_setup.ipynb", "other = 1", parameters="seed: int = 0  # any", outputs="middle=seed + other")
         assert chain.run(seed=6, reuse=True)["last"] == 42
         assert chain.statuses == [("setup", "succeeded"), ("train", "reused")]
 
-    def test_reused_results_can_be_reused_again(self, chain, two):
+    def test_reused_results_can_be_reused_again(self, chain, two_counters):
         chain.run(seed=6)
         first = chain.folder.name
         chain.run(seed=6, reuse=True)

@@ -45,7 +45,7 @@ class Source:
         self.kind, self.main = next(iter(base.items()), ("", ""))
 
     def schema(self) -> dict:
-        """Schema of the resource, data source or provider."""
+        """Return the schema of the resource, data source or provider."""
         body = self.classes[self.main]
         entries = _hcl_entries(HCL_METHOD.search(body)[1]) if HCL_METHOD.search(body) else {}
         block = self._block(body, entries)

@@ -64,7 +64,7 @@ def test_hook_docstrings_give_the_result_and_the_caller(name):
 
 
 def test_stages_by_hand_in_a_folder_with_special_characters(empty_workspace, tmp_path):
-    """Create a new pipeline per stage, as notebooks do; only the workspace passes outputs on."""
+    """Create a new pipeline per stage, as notebooks do; outputs pass through the workspace only."""
     folder = tmp_path / "o'brien & söhne 50%"
     shutil.copytree(empty_workspace, folder)
     values = parameters_for(folder)
