@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.training.features.categories import UNSEEN_INDEX, CategoryColumn, category_name
+from lib.schema.text_values import category_name
+from lib.training.features.categories import UNSEEN_INDEX, CategoryColumn
 from lib.training.features.dates import DateColumn, calendar_parts
 from lib.training.features.numbers import MAX_MAGNITUDE, NumberColumn
 
