@@ -18,8 +18,11 @@ import requests
 from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 
-from lib.chain import notebooks
+from lib.chain import contracts, notebooks
+from lib.errors import ParameterError
+from lib.parameters import load
 from lib.paths import ROOT
+from lib.pipelines import open_pipeline
 from tests.chain.small_notebooks import code_of, errors_of
 from tests.serving.browser import PROGRAM, Browser
 
@@ -90,6 +93,27 @@ def test_error_shows_its_message_and_no_traceback(tmp_path, overrides):
     (error,) = errors_of(code_of(executed))
     assert error["ename"] == "ParameterError" and "sead (overrides) is not a parameter" in error["evalue"]
     assert error["traceback"] == [f"ParameterError: {error['evalue']}"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        ({"options.late_after_minutes": "soon"}, "options: late_after_minutes is 'soon'; expected int."),
+        ({"options.weather_date": "x.csv"}, "options: weather_date is not an option of lib/pipelines/flights.py."),
+        (
+            {"hyperparameters.linear.regularisation": "2"},
+            "hyperparameters: linear.regularisation is '2'; expected float",
+        ),
+        ({"hyperparameters": {"linear": {"rate": 1}}}, "hyperparameters: lib/training/linear.py has no rate."),
+        ({"sead": 7, "options.weather_data": 7}, "2 parameters cannot be used"),
+    ],
+)
+def test_parameters_are_checked_as_strictly_as_before_a_run(overrides, fault):
+    with pytest.raises(ParameterError) as by_hand:
+        open_pipeline("parameters/flights.yaml", overrides)
+    with pytest.raises(ParameterError) as before_a_run:
+        contracts.checked(load([ROOT / "parameters" / "flights.yaml"], overrides=overrides), notebooks.all_of())
+    assert fault in str(by_hand.value) and str(by_hand.value) == str(before_a_run.value)
 
 
 @pytest.fixture
