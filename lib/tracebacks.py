@@ -13,7 +13,7 @@ from lib.paths import ROOT, display_path
 
 _INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _LIBRARY = ROOT / "lib"
-# Folders of `lib` in which each module is written by the user of Millrace, or could be.
+# Folders of `lib` with modules that users of Millrace write.
 _CATALOGUES = (_LIBRARY / "pipelines", _LIBRARY / "training")
 _OWN_MODULES = ("__init__.py", "base.py", "features.py")
 
@@ -69,8 +69,10 @@ def summarize(error: BaseException) -> list[str]:
 
 def _is_installed(path: Path) -> bool:
     """Return whether a file belongs to Python or to an installed package, or is generated code without a file."""
-    resolved = path.resolve()
-    return path.name.startswith("<") or any(resolved.is_relative_to(folder) for folder in _INSTALLED)
+    if path.name.startswith("<"):
+        return True
+    path = path.resolve()
+    return any(path.is_relative_to(folder) for folder in _INSTALLED)
 
 
 def _is_millrace(path: Path) -> bool:

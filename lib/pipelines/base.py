@@ -248,7 +248,7 @@ class BasePipeline:
         optional: tuple[str, ...] = (),
         **extra: Any,
     ) -> Iterator[tuple[Parameters, str]]:
-        """Run a stage within its MLflow run, in which `publish_outputs` later logs the outputs.
+        """Run a stage within its MLflow run, to which `publish_outputs` later adds the outputs.
 
         Parameters
         ----------

@@ -82,7 +82,7 @@ class Comparison:
 
 
 def compare(backend: Backend, version: ModelVersion | None, parameters: Parameters) -> Comparison:
-    """Score the candidates and the production version, if there is one, on rows that are fair to both.
+    """Score the candidates and the production version, if any, on rows that are fair to both.
 
     Parameters
     ----------

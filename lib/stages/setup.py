@@ -130,7 +130,9 @@ def _check_model(backend: Backend, parameters: Parameters) -> Check:
     repair = registry.repair()
     production = registry.production()
     state = f"version {production.version} in production" if production else "none in production"
-    return Check("model", f"{parameters.name}: {len(registry.versions())} versions, {state}. {repair}".strip())
+    count = len(registry.versions())
+    versions = "1 version" if count == 1 else f"{count} versions"
+    return Check("model", f"{parameters.name}: {versions}, {state}. {repair}".strip())
 
 
 def _check_table(backend: Backend, parameters: Parameters) -> Check:

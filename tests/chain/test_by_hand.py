@@ -29,6 +29,8 @@ from tests.serving.browser import PROGRAM, Browser
 PENGUINS = "parameters/penguins.yaml"
 BIKES = "parameters/bike-hours.yaml"
 PENGUINS_DATA = "data/penguins_raw.csv"
+# The notebook that JupyterLab shows, in its JavaScript.
+PANEL = "Array.from(jupyterapp.shell.widgets('main'))[0]"
 SETUP = ROOT / "notebooks" / "01_setup.ipynb"
 
 
@@ -158,12 +160,13 @@ def test_notebook_runs_in_jupyterlab(tmp_path, jupyterlab, overrides):
     browser = Browser(tmp_path / "profile")
     try:
         browser.open(url)
-        browser.wait_for("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.info && true")
+        browser.wait_for(f"window.jupyterapp && {PANEL} && true")
+        browser.run(f"{PANEL}.sessionContext.ready")
         set_line(browser, "overrides", overrides)
         for use_case, title in ((PENGUINS, "Setup: penguins, run by hand"), (BIKES, "Setup: bike-hours, run by hand")):
             set_line(browser, "use_case", use_case)
-            browser.run("jupyterapp.commands.execute('notebook:run-all-cells')")
-            browser.run("jupyterapp.commands.execute('docmanager:save')")
+            assert browser.run("jupyterapp.commands.execute('notebook:run-all-cells')"), "a cell failed"
+            browser.run(f"{PANEL}.context.save()")
             assert title in browser.run("document.querySelector('.jp-Notebook').innerText")
             saved = nbformat.read(folder / SETUP.name, as_version=4)
             page = shown([cell for cell in saved.cells if cell.cell_type == "code"])
@@ -176,7 +179,7 @@ def set_line(browser, name, value):
     """Replace a line of the parameters cell in the notebook that JupyterLab shows."""
     line = json.dumps(f"{name} = {value!r}")
     browser.run(
-        "(() => { const cell = jupyterapp.shell.currentWidget.content.widgets.find("
+        f"(() => {{ const cell = {PANEL}.content.widgets.find("
         "    (cell) => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel;"
         f"  cell.setSource(cell.getSource().replace(/^{name} = .*$/m, () => {line})); }})()"
     )
