@@ -74,8 +74,8 @@ def permutation_importance(
 ) -> pd.DataFrame:
     """Return the loss in a metric when a raw column is shuffled, for each column.
 
-    The loss is positive for an important column, also if lower values of the metric are better. At most about 1,000 rows are
-    used, and at least 20 of each class that has as many.
+    The loss is positive for an important column, also if lower values of the metric are better. At most about 1,000
+    rows are used, and at least 20 of each class that has as many.
 
     Breiman: Random forests, 2001; https://scikit-learn.org/stable/modules/permutation_importance.html
 
