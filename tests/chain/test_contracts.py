@@ -10,6 +10,7 @@ from lib.chain import contracts, failures, notebooks
 from lib.errors import ParameterError
 from lib.parameters import SPECS, load
 from lib.paths import ROOT
+from lib.pipelines import _signatures
 from tests.chain.small_notebooks import cell_statuses, code_of, errors_of, notebook
 
 FLIGHTS = ROOT / "parameters" / "flights.yaml"
@@ -334,10 +335,10 @@ def test_declarations_read_from_source_match_the_imported_code():
     from lib import training
     from lib.pipelines.flights import FlightsPipeline
 
-    options = contracts._class_options(ROOT / "lib" / "pipelines" / "flights.py")
+    options = _signatures.class_options(ROOT / "lib" / "pipelines" / "flights.py")
     assert options == {name: kind.__name__ for name, kind in FlightsPipeline.OPTIONS.items()}
     for name in training.available():
-        known = contracts._keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
+        known = _signatures.keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
         parameters = inspect.signature(training.get(name)).parameters.values()
         assert list(known) == [
             parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY
