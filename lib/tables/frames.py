@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
+from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 
-# Keys of a frame's attrs: sentences about how it was read, and the columns that were excluded.
-NOTES, UNREAD = "notes", "unread"
+# Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, and the table's schema.
+NOTES, UNREAD, SCHEMA = "notes", "unread", "schema"
 ROW_GROUP_ROWS = 2**18
 ARROW_STRING = pd.StringDtype("pyarrow", na_value=np.nan)
 _CONVERSION_BYTES = 2**23
@@ -53,7 +54,7 @@ def read(
     -------
     DataFrame of shape (n_rows, n_columns)
         Column names have no surrounding spaces. ``attrs["notes"]`` are sentences about how the table was read,
-        ``attrs["unread"]`` the excluded columns.
+        ``attrs["unread"]`` the excluded columns, and ``attrs["schema"]`` the table's schema as JSON types.
 
     Raises
     ------
@@ -68,8 +69,9 @@ def read(
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
         table, column_names, notes = parquet.read(paths, exclude)
         user_categories = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
+        schema = infer_schema(table)
     else:
-        table, column_names, notes = text.read(paths, exclude, arrow_strings, encoding)
+        table, column_names, notes, schema = text.read(paths, exclude, arrow_strings, encoding)
         user_categories = set()
         if folder_names := [name for name in parquet.partition_columns(paths) if name not in column_names]:
             notes.append(
@@ -85,7 +87,7 @@ def read(
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [str(name).strip() for name in frame.columns]
     frame = _convert_periods_and_intervals(frame)
-    frame.attrs.update({NOTES: notes, UNREAD: list(exclude)})
+    frame.attrs.update({NOTES: notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
     return frame
 
 

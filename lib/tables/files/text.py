@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,8 +17,12 @@ from lib import cores
 from lib.errors import DataError
 from lib.schema import number_parsing
 from lib.schema.number_format import NumberFormat
+from lib.schema.number_parsing import ParsedColumn
+from lib.schema.table_schema import TableSchema, TextFormat
+from lib.tables.cleaning import deduplicate_names
 from lib.tables.detect import footer_rows, type_inference
 from lib.tables.detect.dialect import READ_ERRORS
+from lib.tables.detect.schema_inference import decimal_comma, infer_schema
 from lib.tables.detect.type_inference import File
 from lib.tables.files import arrow_numpy, ragged_rows
 from lib.tables.files.categoricals import is_text
@@ -25,9 +30,27 @@ from lib.tables.files.categoricals import is_text
 _MAX_LISTED_COLUMNS = 10
 
 
-def read(
-    paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = ""
-) -> tuple[pa.Table, list[str], list[str]]:
+class TextTable(NamedTuple):
+    """The rows of text files.
+
+    Attributes
+    ----------
+    table : Table of shape (rows, columns)
+    header : list of str
+        All column names, the excluded ones too.
+    notes : list of str
+        Sentences about how the files were read.
+    schema : TableSchema
+        The schema of the columns that were read.
+    """
+
+    table: pa.Table
+    header: list[str]
+    notes: list[str]
+    schema: TableSchema
+
+
+def read(paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = "") -> TextTable:
     """Read text files that share a header, and return them as one table.
 
     Parameters
@@ -39,14 +62,6 @@ def read(
         Whether to read repetitive text columns as dictionaries.
     encoding : str
         Python name of the encoding; detected if empty.
-
-    Returns
-    -------
-    table : pyarrow.Table
-    header : list of str
-        All column names, the excluded ones too.
-    notes : list of str
-        Sentences about how the files were read.
 
     Raises
     ------
@@ -63,15 +78,22 @@ def read(
         )
         del tables  # frees the memory of the tables that were concatenated
         ragged_rows.check_quotes(files, inferred)
-        table, number_notes = _convert_columns(files, inferred)
+        table, parsed, number_notes = _convert_columns(files, inferred)
         table, row_notes = _drop_units_and_total(files, inferred, table)
         del inferred
     except READ_ERRORS as error:
         raise DataError(f"{_describe_paths(paths)} cannot be read: {str(error).rstrip('.')}.") from error
+    unique_names = deduplicate_names(first.header)
+    names = {key: unique_names[int(key)] for key in keys}
+    schema = infer_schema(
+        table.rename_columns(list(names.values())),
+        TextFormat(first.encoding, first.separator),
+        {names[key]: column for key, column in parsed.items()},
+    )
     table = table.rename_columns([first.header[int(key)] for key in keys])
     encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
     notes = [*_describe_dialects(files), *header_notes, *number_notes, *row_notes, *encoding_notes]
-    return table, first.header, notes
+    return TextTable(table, first.header, notes, schema)
 
 
 def _describe_dialects(files: Sequence[File]) -> list[str]:
@@ -128,12 +150,20 @@ def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.T
     return table, [note for note in (unit_note, total_note) if note]
 
 
-def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Restore the text of codes and dates, parse numbers in text columns, and return notes on the changes."""
+class _ConvertedTable(NamedTuple):
+    """A table with parsed numbers, how each text column with numbers was parsed, and notes on the changes."""
+
+    table: pa.Table
+    parsed: dict[str, ParsedColumn]
+    notes: list[str]
+
+
+def _convert_columns(files: Sequence[File], table: pa.Table) -> _ConvertedTable:
+    """Restore the text of codes and dates, and parse numbers in text columns."""
     header, comma_separated = files[0][1].header, files[0][1].separator == ","
     table = _restore_texts(files, table)
 
-    notes, uses_decimal_comma = [], False
+    notes, uses_decimal_comma, parsed_columns = [], False, {}
     text_keys = [field.name for field in table.schema if is_text(field.type)]
     results = cores.map_threads(
         lambda key: number_parsing.parse_column(table[key], header[int(key)], comma_separated), text_keys
@@ -142,6 +172,7 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, 
         if parsed.numbers is not None:
             uses_decimal_comma = uses_decimal_comma or parsed.number_format is NumberFormat.DECIMAL_COMMA
             table = type_inference.replace_columns(table, pa.table({key: parsed.numbers}))
+            parsed_columns[key] = parsed._replace(numbers=None)
         if parsed.note:
             notes.append(parsed.note)
     for field in table.schema:
@@ -150,8 +181,9 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, 
             table = type_inference.replace_columns(table, pa.table({field.name: empty_column}))
     if uses_decimal_comma:
         notes.append("The decimal separator is the comma.")
-        table = _parse_point_thousands(files, table)
-    return table, notes
+        table, with_thousands = _parse_point_thousands(files, table)
+        parsed_columns |= {key: decimal_comma(parsed_columns.get(key)) for key in with_thousands}
+    return _ConvertedTable(table, parsed_columns, notes)
 
 
 def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
@@ -188,8 +220,8 @@ def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
     return False
 
 
-def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> pa.Table:
-    """Parse points as thousands separators, in a file that uses decimal commas.
+def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Parse points as thousands separators, in a file that uses decimal commas, and return the changed columns.
 
     If commas also separate the columns, decimal commas are quoted, and a column of unquoted decimal points may well
     occur in the same file. Then points are left as decimal points.
@@ -198,9 +230,7 @@ def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> pa.Table:
     texts = type_inference.read_as_text(files, float_keys)
     comma_separated = files[0][1].separator == ","
     if comma_separated and any(number_parsing.tally(texts[key]).uses_decimal_point for key in float_keys):
-        return table
-    for key in float_keys:
-        numbers = number_parsing.parse_point_thousands(texts[key])
-        if numbers is not None:
-            table = type_inference.replace_columns(table, pa.table({key: numbers}))
-    return table
+        return table, []
+    parsed = {key: number_parsing.parse_point_thousands(texts[key]) for key in float_keys}
+    changed = {key: numbers for key, numbers in parsed.items() if numbers is not None}
+    return type_inference.replace_columns(table, pa.table(changed)) if changed else table, list(changed)
