@@ -74,7 +74,7 @@ def _remove_missing_values(texts: pa.ChunkedArray, column: ColumnSchema) -> pa.C
     """Replace by null the texts that mean "missing" in this column."""
     codes = [code for code in (*NULL_STRINGS, *column.missing_values) if code not in column.not_missing]
     is_missing = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(codes, pa.string()))
-    return pc.if_else(is_missing, pa.scalar(None, pa.string()), texts)
+    return _set_null(texts, is_missing)
 
 
 def _parse_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
@@ -82,7 +82,7 @@ def _parse_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     numeric_codes = [float(code) for code in column.missing_values if _is_float(code)]
     if numeric_codes:
         is_code = pc.is_in(pc.cast(numbers, pa.float64(), safe=False), value_set=pa.array(numeric_codes, pa.float64()))
-        numbers = pc.if_else(is_code, pa.scalar(None, numbers.type), numbers)
+        numbers = _set_null(numbers, is_code)
     if column.whole and pa.types.is_floating(numbers.type):
         is_fraction = pc.fill_null(pc.not_equal(numbers, pc.floor(numbers)), False)
         if not pc.any(is_fraction).as_py():
@@ -110,6 +110,17 @@ def _parse_booleans(texts: pa.ChunkedArray) -> ParsedTexts:
     positions = pc.index_in(words, value_set=pa.array(list(_TRUTH), pa.string()))
     values = pc.take(pa.chunked_array([pa.array(list(_TRUTH.values()), pa.bool_())]), positions)
     return ParsedTexts(values, pc.and_(pc.is_null(values), pc.is_valid(words)))
+
+
+def _set_null(values: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace values by null where the mask is true."""
+    # `pyarrow.compute.if_else` corrupts sliced strings: https://github.com/apache/arrow/issues/49410
+    array, mask = _one_array(values), pc.fill_null(_one_array(mask), False)
+    return pa.chunked_array([pc.replace_with_mask(array, mask, pa.scalar(None, values.type))])
+
+
+def _one_array(values: pa.ChunkedArray) -> pa.Array:
+    return values.chunk(0) if values.num_chunks == 1 else pa.concat_arrays(values.chunks or [pa.array([], values.type)])
 
 
 def _none_of(texts: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -75,12 +75,7 @@ class ColumnSchema:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entries that differ from the defaults, as JSON types."""
-        values = {}
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.name != "name" and value != entry.default:
-                values[entry.name] = _to_json(value)
-        return values
+        return {key: value for key, value in _non_defaults(self).items() if key != "name"}
 
     @classmethod
     def from_dict(cls, name: str, values: Mapping[str, Any]) -> ColumnSchema:
@@ -125,13 +120,16 @@ class TextFormat:
         Python name of the encoding.
     separator : str
         The character between values.
-    has_header : bool
-        Whether the first row contains the column names.
+    unit_row : tuple of str
+        The cells of a row of units or types below the header, which is not data; empty if there is none.
+    total_label : str
+        The word that labels a row of totals at the end, which is not data; empty if there is none.
     """
 
     encoding: str
     separator: str
-    has_header: bool = True
+    unit_row: tuple[str, ...] = ()
+    total_label: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ class TableSchema:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON types."""
-        text_format = {"text_format": asdict(self.text_format)} if self.text_format else {}
+        text_format = {"text_format": _non_defaults(self.text_format)} if self.text_format else {}
         return {**text_format, "columns": {name: column.to_dict() for name, column in self.columns.items()}}
 
     @classmethod
@@ -173,6 +171,7 @@ class TableSchema:
         text_format = values.get("text_format")
         if text_format is not None:
             _check_entries(TextFormat, text_format, "text_format")
+            text_format = {**text_format, "unit_row": tuple(text_format.get("unit_row", ()))}
         return cls(
             {
                 name: ColumnSchema.from_dict(name, column or {})
@@ -210,6 +209,12 @@ class TableSchema:
                 if before[key] != after[key]
             ]
         return sentences
+
+
+def _non_defaults(entry: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults, as JSON types."""
+    values = {attribute.name: (getattr(entry, attribute.name), attribute.default) for attribute in fields(entry)}
+    return {name: _to_json(value) for name, (value, default) in values.items() if value != default}
 
 
 def _to_json(value: Any) -> Any:

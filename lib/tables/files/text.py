@@ -79,7 +79,7 @@ def read(paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = F
         del tables  # frees the memory of the tables that were concatenated
         ragged_rows.check_quotes(files, inferred)
         table, parsed, number_notes = _convert_columns(files, inferred)
-        table, row_notes = _drop_units_and_total(files, inferred, table)
+        table, unit_row, total_label, row_notes = _drop_units_and_total(files, inferred, table)
         del inferred
     except READ_ERRORS as error:
         raise DataError(f"{_describe_paths(paths)} cannot be read: {str(error).rstrip('.')}.") from error
@@ -87,8 +87,11 @@ def read(paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = F
     names = {key: unique_names[int(key)] for key in keys}
     schema = infer_schema(
         table.rename_columns(list(names.values())),
-        TextFormat(first.encoding, first.separator),
-        {names[key]: column for key, column in parsed.items()},
+        TextFormat(first.encoding, first.separator, unit_row, total_label),
+        {
+            names[key]: column._replace(unreadable=max(0, column.unreadable - bool(unit_row)))
+            for key, column in parsed.items()
+        },
     )
     table = table.rename_columns([first.header[int(key)] for key in keys])
     encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
@@ -137,17 +140,32 @@ def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.T
     return table.filter(pc.invert(is_header)), [f"{description} left out."]
 
 
-def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Drop a row of units and a row of totals from the table of a single file, and return notes on them."""
+class _DataRows(NamedTuple):
+    """A table without rows that are not data, what these rows contained, and notes on them."""
+
+    table: pa.Table
+    unit_row: tuple[str, ...]
+    total_label: str
+    notes: list[str]
+
+
+def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.Table) -> _DataRows:
+    """Drop a row of units and a row of totals from the table of a single file."""
     if not table.num_rows or len(files) > 1:
-        return table, []
+        return _DataRows(table, (), "", [])
     dialect = files[0][1]
     first_row_line = dialect.lines_before_header + 2
+    first_row = footer_rows.row_texts(inferred, 0)
+    last_row = footer_rows.row_texts(inferred, -1)
+    rows_read = table.num_rows
     inferred, table, unit_note = footer_rows.drop_unit_row(inferred, table, first_row_line)
+    unit_row = tuple(first_row.values()) if table.num_rows < rows_read else ()
+    rows_left = table.num_rows
     # Exact only if no value contains a line break and no line is empty.
     last_row_line = dialect.lines_before_header + 1 + inferred.num_rows
     table, total_note = footer_rows.drop_total_row(inferred, table, dialect.header, last_row_line)
-    return table, [note for note in (unit_note, total_note) if note]
+    total_label = footer_rows.total_label(last_row) if table.num_rows < rows_left else ""
+    return _DataRows(table, unit_row, total_label, [note for note in (unit_note, total_note) if note])
 
 
 class _ConvertedTable(NamedTuple):
