@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -107,10 +108,11 @@ def read(
     DataError
         If a file cannot be read, lacks a required column or has no rows. The message names the file.
     """
+    for path in paths:
+        check_file(path)
     first_row = 0
     sizes = [path.stat().st_size for path in paths]
     for index, path in enumerate(paths):
-        check_file(path)
         is_parquet = path.suffix.lower() in PARQUET_SUFFIXES
         batches = _read_parquet(path, max_rows) if is_parquet else _read_text(schema, path, encoding)
         for file_batch in batches:
@@ -162,6 +164,25 @@ def _describe_faults(faults: Sequence[Fault], paths: Sequence[Path]) -> str:
         f"{paths[0]}: {subject} not fit the table schema:{listed}{more}\nCorrect the values, describe the column under "
         "`columns` in the parameter file, or accept the table as it is now: run_all.py schema --refresh."
     )
+
+
+def to_frame(batch: Batch) -> pd.DataFrame:
+    """Return the rows of a batch as a DataFrame whose index is the row number in the table, from 0.
+
+    Values that do not fit the schema are contained as they are written in the file. Integers and booleans keep their
+    type beside missing values.
+    """
+    types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame = batch.rows.to_pandas(types_mapper=types.get)
+    # A named index was a column of the written table; an unnamed one is the row number.
+    named_levels = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(level=named_levels).reset_index(drop=True)
+    for name in {fault.column for fault in batch.faults}:
+        frame[name] = frame[name].astype(object)
+    for fault in batch.faults:
+        frame.at[fault.row - batch.first_row, fault.column] = fault.value
+    frame.index = pd.RangeIndex(batch.first_row, batch.first_row + len(frame))
+    return frame
 
 
 def check_columns(path: Path, names: Sequence[str], required: Collection[str]) -> None:
