@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from lib.errors import DataError, suggest
 from lib.schema.column_parsing import null_strings, parse_texts
 from lib.schema.table_schema import ColumnSchema, TableSchema
-from lib.tables.cleaning import deduplicate_names
+from lib.tables.column_names import deduplicate_names
 from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect
 from lib.tables.files import non_data_rows, parquet, text_batches
 from lib.tables.files.categoricals import is_text

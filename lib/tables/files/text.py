@@ -19,7 +19,7 @@ from lib.schema import number_parsing
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import ParsedColumn
 from lib.schema.table_schema import TableSchema, TextFormat
-from lib.tables.cleaning import deduplicate_names
+from lib.tables.column_names import deduplicate_names
 from lib.tables.detect import footer_rows, type_inference
 from lib.tables.detect.dialect import READ_ERRORS
 from lib.tables.detect.schema_inference import decimal_comma, infer_schema
