@@ -78,7 +78,7 @@ def execute(options: argparse.Namespace) -> int:
 
     data = _data_address(options.data)
     frame = sources.read(data, encoding=options.encoding, header=options.header)
-    has_header = frame.attrs.get(frames.HEADER, True)
+    has_header = frame.attrs.get(frames.SCHEMA, {}).get("text_format", {}).get("has_header", True)
     if not has_header and options.header is None and options.target not in frame:
         raise ParameterError(_describe_missing_header(data, options.target, frame.shape[1]))
     proposed = proposal.propose(frame, options.target, options.task or "", where=data)

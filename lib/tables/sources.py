@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy
 
+    from lib.schema.table_schema import TableSchema
+
 DATABASES = (
     "sqlite",
     "postgresql",
@@ -49,6 +51,7 @@ def read(
     exclude: Collection[str] = (),
     arrow_strings: bool = False,
     encoding: str = "",
+    schema: TableSchema | None = None,
     header: bool | None = None,
 ) -> pd.DataFrame:
     """Read a table from any supported location.
@@ -63,7 +66,7 @@ def read(
         - a database with a table or query after a ``#``: ``sqlite:///shop.db#customers``
     exclude : collection of str
         Columns not to read.
-    arrow_strings, encoding, header
+    arrow_strings, encoding, schema, header
         See `frames.read`.
 
     Raises
@@ -77,8 +80,8 @@ def read(
         return _read_database(uri, exclude)
     if is_remote(uri):
         with _download(uri) as paths:
-            return frames.read(paths, exclude, arrow_strings, encoding, header)
-    return frames.read(list_files(uri), exclude, arrow_strings, encoding, header)
+            return frames.read(paths, exclude, arrow_strings, encoding, schema, header)
+    return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema, header)
 
 
 def list_files(uri: str) -> list[Path]:

@@ -2,13 +2,15 @@
 
 import gzip
 
+import pandas as pd
 import pytest
 
-from lib.tables import frames
+from lib.schema.table_schema import TableSchema
+from lib.tables import frames, schema_reader
 from lib.tables.detect.header_detection import detect_header, is_data
 from lib.tables.detect.records import CsvFormat
 from lib.tables.detect.separators import detect_format
-from lib.tables.files import batches, text_rows
+from lib.tables.files import text_rows
 
 ROWS = [f"{row}.5,red,{row % 2}" for row in range(1, 40)]
 
@@ -16,6 +18,12 @@ ROWS = [f"{row}.5,red,{row % 2}" for row in range(1, 40)]
 def write(path, lines):
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def read_by_schema(path, frame):
+    """Read a file again, in batches, by the schema of a frame."""
+    schema = TableSchema.from_dict(frame.attrs[frames.SCHEMA])
+    return pd.concat([schema_reader.to_frame(batch) for batch in schema_reader.read(schema, [path], 30_000)])
 
 
 HEADERS = {
@@ -48,9 +56,9 @@ def test_columns_without_a_header_are_numbered(tmp_path, compress):
         path.write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
     frame = frames.read(path)
     assert list(frame) == ["column_1", "column_2", "column_3"] and len(frame) == len(ROWS)
-    assert frame["column_1"].iloc[0] == 1.5 and not frame.attrs[frames.HEADER]
+    assert frame["column_1"].iloc[0] == 1.5
     assert "Set `header` to false to confirm this" in " ".join(frame.attrs[frames.NOTES])
-    (part,) = batches.read(path, batches.detect_dialect(path), 100)
+    part = read_by_schema(path, frame)
     assert list(part) == list(frame) and len(part) == len(ROWS)
 
 
@@ -78,7 +86,7 @@ def test_a_header_of_two_lines_is_read_by_every_reader(tmp_path):
     frame = frames.read(path)
     assert list(frame) == ["May x", "May y", "June x", "June y"] and len(frame) == 9
     assert "joined from 2 rows" in " ".join(frame.attrs[frames.NOTES])
-    (part,) = batches.read(path, batches.detect_dialect(path), 100)
+    part = read_by_schema(path, frame)
     assert list(part) == list(frame) and len(part) == 9
 
 
@@ -98,7 +106,7 @@ def test_lines_below_the_table_are_left_out(tmp_path, kind, rows):
     frame = frames.read(path)
     assert len(frame) == len(rows) and frame["y"].dtype.kind == "i"
     assert note in " ".join(frame.attrs[frames.NOTES])
-    assert sum(map(len, batches.read(path, batches.detect_dialect(path), 50_000))) == len(rows)
+    assert len(read_by_schema(path, frame)) == len(rows)
     assert len(text_rows.read_table(path).rows) == len(rows)
 
 
@@ -123,10 +131,16 @@ def test_unusual_quotes_and_separators_are_detected(tmp_path, kind):
     assert text_rows.read_table(tmp_path / "a.csv").rows[0] == first_row
     frame = frames.read(tmp_path / "a.csv")
     assert frame.shape == (5, 2) and frame.iloc[:, 0].tolist() == list(range(5))
-    (part,) = batches.read(tmp_path / "a.csv", batches.detect_dialect(tmp_path / "a.csv"), 100)
+    part = read_by_schema(tmp_path / "a.csv", frame)
     assert part.shape == (5, 2)
 
 
 @pytest.mark.parametrize("line", ["O'Neill's,it's 5 o'clock", "rock 'n' roll,'tis"])
 def test_apostrophes_within_text_are_no_quotes(line):
     assert detect_format("title,remark\n" + f"{line}\n" * 9).quote_character == '"'
+
+
+def test_a_later_file_has_no_header_either(tmp_path):
+    frame = frames.read(write(tmp_path / "a.csv", ROWS))
+    later = read_by_schema(write(tmp_path / "b.csv", ["n/a,blue,1", "5.5,blue,0"]), frame)
+    assert later["column_1"].tolist()[1:] == [5.5] and len(later) == 2

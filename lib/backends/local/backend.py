@@ -95,7 +95,7 @@ class LocalBackend:
         """Read a table from a path, a ``file:`` URI, or any address that `lib.tables.sources` supports."""
         from lib.tables import sources
 
-        return sources.read(uri, exclude, arrow_strings, encoding, header)
+        return sources.read(uri, exclude, arrow_strings, encoding, header=header)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""

@@ -98,7 +98,7 @@ class Dialect:
 
     @property
     def needs_csv_module(self) -> bool:
-        """Whether Python's csv module must read the file, for lack of an option in pyarrow's reader or in `TextScan`."""
+        """Whether pyarrow's reader or `TextScan` lacks an option, so that Python's csv module must read the file."""
         has_usual_quotes = self.quote_character == '"' and not self.escape_character
         return self.skip_initial_space or not has_usual_quotes or len(self.separator) > 1
 

@@ -18,7 +18,7 @@ _SAMPLE_ROWS = 1_000
 _MIN_UNIFORM_SHARE = 0.9
 
 
-class TextTable(NamedTuple):
+class RawTable(NamedTuple):
     """A table of text.
 
     Attributes
@@ -39,7 +39,7 @@ class TextTable(NamedTuple):
     notes: list[str]
 
 
-def read_table(path: Path, encoding: str = "", header: bool | None = None) -> TextTable:
+def read_table(path: Path, encoding: str = "", header: bool | None = None) -> RawTable:
     r"""Read a text file as it is written, with the faults of its rows instead of an error at the first one.
 
     Training and scoring read the same rows through `frames.read`, which refuses faults that leave a doubt.
@@ -68,7 +68,7 @@ def read_table(path: Path, encoding: str = "", header: bool | None = None) -> Te
     (['name', 'age'], [['Ann', '31'], ['Bob', '']], 3)
     """
     if path.stat().st_size == 0:
-        return TextTable([], [], [], ["The file is empty."])
+        return RawTable([], [], [], ["The file is empty."])
     try:
         dialect = detect_dialect(path, encoding, header)
         with open_table(path, dialect) as raw:
@@ -83,7 +83,7 @@ def read_table(path: Path, encoding: str = "", header: bool | None = None) -> Te
     width = max([len(names), *(len(row.cells) for row in rows)])
     names = names + [""] * (width - len(names)) if names else []
     cells = [row.cells + [""] * (width - len(row.cells)) for row in rows]
-    return TextTable(names, cells, faults, list(filter(None, notes)))
+    return RawTable(names, cells, faults, list(filter(None, notes)))
 
 
 def _usual_width(rows: Iterable[Row], dialect: Dialect) -> int:
