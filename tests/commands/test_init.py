@@ -62,3 +62,18 @@ def test_encoding_is_written_and_used_by_the_contract(folder, capsys):
     assert main(["contract", "check", "--params", str(parameters)]) == 0
     assert main(["contract", "check", "--params", str(parameters), "-p", "encoding="]) == 3
     assert "imię: must be present" in capsys.readouterr().err
+
+
+def test_a_table_without_a_header_is_told_and_written(folder, capsys):
+    rows = "".join(f"{i}.5,{i % 7},{i % 2}\n" for i in range(60))
+    (folder / "sensor.csv").write_text(rows)
+    arguments = ["init", "--data", str(folder / "sensor.csv"), "--target"]
+    assert main([*arguments, "label"]) == 2
+    error = capsys.readouterr().err
+    assert "its columns are named column_1 to column_3" in error and "--header if the first row" in error
+    assert main([*arguments, "column_3"]) == 0
+    file = folder / "project" / "parameters" / "sensor.yaml"
+    assert check(load([file]))["header"] is False
+    assert main(["contract", "check", "--params", str(file)]) == 0
+    assert main([*arguments, "1", "--header", "--force"]) == 0
+    assert check(load([file]))["header"] is True
