@@ -65,7 +65,7 @@ def test_encoding_is_written_and_used_by_the_contract(folder, capsys):
 
 
 def test_a_table_without_a_header_is_told_and_written(folder, capsys):
-    rows = "".join(f"{i}.5,{i % 7},{i % 2}\n" for i in range(60))
+    rows = "".join(f"{i}.5,{i % 7},{i % 2}\n" for i in range(3, 63))
     (folder / "sensor.csv").write_text(rows)
     arguments = ["init", "--data", str(folder / "sensor.csv"), "--target"]
     assert main([*arguments, "label"]) == 2
