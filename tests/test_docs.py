@@ -131,6 +131,12 @@ def heading_anchors(path):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_messages_quoted_by_the_faq_exist():
+    quoted = re.findall(r'^### .*"(.+?)\.?"', PAGES["docs/faq.md"], re.MULTILINE)
+    code = "\n".join(file.read_text(encoding="utf-8") for file in [ROOT / "Makefile", *(ROOT / "lib").rglob("*.py")])
+    assert quoted and [message for message in quoted if message not in code] == []
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")]

@@ -68,7 +68,14 @@ def _parse_text(text: str) -> float:
 
 
 class NumberColumn:
-    """Reader of a number column."""
+    """Reader of a number column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> NumberColumn().to_floats(pd.Series(["12", "unknown"])).tolist()
+    [[12.0], [nan]]
+    """
 
     kind = "number"
     parts = ("",)
