@@ -54,7 +54,7 @@ REST = (
 
 
 class KernelTarget:
-    """The target of the fork server; see `lib.forkserver.Target`.
+    """The target of the fork server; see `lib.forkserver.server.Target`.
 
     A child's connection carries two lines of JSON: the arguments of the kernel, ``[connection file, argument, ...]``,
     and, once the kernel is needed, ``[folder, environment]``.
