@@ -1,7 +1,7 @@
-"""Checks of the whole chain before a kernel starts, from text alone and in a fraction of a second.
+"""Checks of the whole chain before a kernel starts, which take a fraction of a second.
 
-Names that a pipeline or a training function asks for are read from its file without importing it: importing
-pandas and scikit-learn would take longer than all checks together.
+The options of a pipeline and the hyperparameters of a training function are read from the text of its file. Importing
+it would import pandas and scikit-learn, which takes longer than all checks together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
-    """Return the parameters once every notebook, pipeline and training function of the chain can work with them.
+    """Return the parameters, after checking that every notebook, pipeline and training function can use them.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
 
 
 def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
-    """Return what does not fit between notebooks: unknown names, inputs without a source, outputs without a reader."""
+    """Return mismatches between notebooks: unknown names, inputs that nothing sets, outputs that nothing reads."""
     faults: list[str] = []
     published: set[str] = set()
     for position, notebook in enumerate(notebooks):
@@ -73,12 +73,12 @@ def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, An
     Raises
     ------
     StageFailed
-        With every fault, which is also written into the executed notebook.
+        If an output is missing, unknown or of another type. The executed notebook gets the same message.
     """
     missing = [name for name in notebook.outputs if name not in published]
     path = display_path(notebook.path)
     if missing and not published:  # a cell that calls sys.exit ends a notebook without an error
-        cause = f"{path}: it ended without publishing {', '.join(missing)}: did a cell call sys.exit?"
+        cause = f"{path} ended without publishing {', '.join(missing)}, perhaps because a cell called sys.exit"
         raise failures.from_cause(executed, "LeftEarly", cause)
     faults = [f"{name} is missing" for name in missing]
     for name, value in published.items():
@@ -108,7 +108,7 @@ def _parameter_faults(notebook: Notebook, published: set[str]) -> list[str]:
 
 
 def _declaration_faults(notebook: Notebook) -> list[str]:
-    """Return what is wrong with the parameters that the stage of a notebook declares to read."""
+    """Return faults of ``PARAMETERS``, the parameters that the module of a notebook's stage declares to read."""
     if USE_CASE not in notebook.parameters:
         return []
     module = f"lib/stages/{notebook.stage}.py"
@@ -141,7 +141,7 @@ def _output_faults(notebook: Notebook, later: Sequence[Notebook]) -> list[str]:
 
 
 def _option_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return options that the pipeline does not have, lacks, or expects in another type."""
+    """Return faults of ``options``: unknown, missing, or of another type than the pipeline declares."""
     pipeline, options = values.get("pipeline"), values.get("options") or {}
     if pipeline not in pipelines.available() or not isinstance(options, Mapping):
         return []
@@ -163,7 +163,7 @@ def _option_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return hyperparameters that a training function does not have, or expects in another type."""
+    """Return faults of ``hyperparameters``: unknown, or of another type than the training function declares."""
     hyperparameters = values.get("hyperparameters") or {}
     if not isinstance(hyperparameters, Mapping):
         return []
@@ -185,7 +185,7 @@ def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> list[str]:
-    """Return per-stage parameters with an unknown stage or an unusable number."""
+    """Return faults of the parameters with a number for each stage: an unknown stage, or an invalid number."""
     stages, faults = [notebook.stage for notebook in notebooks], []
     for name, kind, lowest, expected in (
         ("timeout_minutes", (int, float), 0.01, "a number of minutes, at least 0.01"),
@@ -201,7 +201,7 @@ def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> l
 
 
 def _class_options(file: Path) -> dict[str, str]:
-    """Return names and types in the ``OPTIONS`` of the class in a file."""
+    """Return the ``OPTIONS`` of the class in a file: the name of each option and the name of its type."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ClassDef):
             continue
