@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,12 @@ class Tracking:
 
         mlflow.log_text(frame.to_csv(), f"tables/{name}.csv")
 
+    def log_traceback(self) -> None:
+        """Log the traceback of the error being handled as ``traceback.txt`` of the active run."""
+        import mlflow
+
+        mlflow.log_text(traceback.format_exc(), "traceback.txt")
+
     def log_child_run(
         self, parent: str, name: str, settings: Mapping[str, Any], numbers: Mapping[str, float], outcome: str
     ) -> None:
@@ -266,7 +273,13 @@ class Tracking:
         return folder
 
     def load_model(self, folder: Path) -> Any:
-        """Load the scikit-learn pipeline of a folder that `model_folder` returned."""
+        """Load the scikit-learn pipeline of a folder that `model_folder` returned.
+
+        Raises
+        ------
+        IncompatibleModelError
+            If the model was saved by another release and cannot be loaded by this one.
+        """
         return model_files.load(folder)
 
     def candidate_run(self, run_id: str) -> Run:
