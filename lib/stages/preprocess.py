@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 PARAMETERS = (
     "data",
     "encoding",
+    "schema",
+    "columns",
+    "missing_values",
+    "not_missing",
+    "thousands",
     "contract",
     "on_violation",
     "target_column",

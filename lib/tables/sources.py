@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy
 
-    from lib.schema.table_schema import TableSchema
+    from lib.tables.schema_source import SchemaSource
 
 DATABASES = (
     "sqlite",
@@ -51,7 +51,7 @@ def read(
     exclude: Collection[str] = (),
     arrow_strings: bool = False,
     encoding: str = "",
-    schema: TableSchema | None = None,
+    schema_source: SchemaSource | None = None,
 ) -> pd.DataFrame:
     """Read a table from any supported location.
 
@@ -65,7 +65,7 @@ def read(
         - a database with a table or query after a ``#``: ``sqlite:///shop.db#customers``
     exclude : collection of str
         Columns not to read.
-    arrow_strings, encoding, schema
+    arrow_strings, encoding, schema_source
         See `frames.read`.
 
     Raises
@@ -79,8 +79,8 @@ def read(
         return _read_database(uri, exclude)
     if is_remote(uri):
         with _download(uri) as paths:
-            return frames.read(paths, exclude, arrow_strings, encoding, schema)
-    return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema)
+            return frames.read(paths, exclude, arrow_strings, encoding, schema_source)
+    return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema_source)
 
 
 def list_files(uri: str) -> list[Path]:
