@@ -11,7 +11,7 @@ import pytest
 
 from lib import automl, metrics, training
 from lib.automl import portfolio
-from lib.chain.notebooks import all_of
+from lib.chain.notebooks import read_all
 from lib.commands import EXIT_CODES, available, main
 from lib.parameters import SPECS, check_given, load
 from lib.parameters.layers import BASE
@@ -38,7 +38,7 @@ def read_table(page, first_header):
 
 def stage_names():
     """Return the names of the stages in their order."""
-    return [notebook.stage for notebook in all_of()]
+    return [notebook.stage for notebook in read_all()]
 
 
 def test_metrics_table_matches_the_code():
@@ -56,7 +56,15 @@ def test_training_function_table_matches_the_folder():
 
 def test_automl_tables_match_the_code():
     assert sorted(read_table("docs/automl.md", "automl engine")) == automl.available()
-    assert tuple(read_table("docs/automl.md", "model family")) == automl.FAMILIES
+    engines_by_family = {
+        family: [engine for engine in automl.available() if family not in automl.MISSING_FAMILIES.get(engine, ())]
+        for family in automl.FAMILIES
+    }
+    documented = read_table("docs/automl.md", "model family")
+    assert tuple(documented) == automl.FAMILIES
+    for family, engines in documented.items():
+        expected = engines_by_family[family]
+        assert engines == "all" if expected == automl.available() else sorted(engines.split(", ")) == expected
 
 
 def test_repository_layout_names_existing_folders():
@@ -67,7 +75,7 @@ def test_repository_layout_names_existing_folders():
 
 def test_notebook_table_matches_the_folder():
     documented = [name.strip("`") for name in read_table("docs/notebooks.md", "notebook")]
-    assert sorted(documented) == sorted(str(notebook.path.relative_to(ROOT)) for notebook in all_of())
+    assert sorted(documented) == sorted(str(notebook.path.relative_to(ROOT)) for notebook in read_all())
 
 
 def test_documented_stages_match_the_notebooks():
@@ -129,6 +137,12 @@ def heading_anchors(path):
     """Return the anchors of a page's headings, as GitHub and mkdocs make them."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_messages_quoted_by_the_faq_exist():
+    quoted = re.findall(r'^### .*"(.+?)\.?"', PAGES["docs/faq.md"], re.MULTILINE)
+    code = "\n".join(file.read_text(encoding="utf-8") for file in [ROOT / "Makefile", *(ROOT / "lib").rglob("*.py")])
+    assert quoted and [message for message in quoted if message not in code] == []
 
 
 def test_every_page_is_in_the_navigation():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
+    from lib.tables.schema_source import SchemaSource
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Backend(Protocol):
     def prepare(self) -> list[Check]:
         """Find or create the stores and compute that a run needs, and return one check for each."""
 
-    def describe_table(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
+    def describe_table(self, uri: str, encoding: str = "") -> str:
         """Describe a table's location for the user; raise DataError if there is no such table."""
 
     def read_table(
@@ -185,7 +186,7 @@ class Backend(Protocol):
         exclude: Collection[str] = (),
         arrow_strings: bool = False,
         encoding: str = "",
-        header: bool | None = None,
+        schema_source: SchemaSource | None = None,
     ) -> pd.DataFrame:
         """Read a table from the data store or from a path, with the options of `lib.tables.frames.read`."""
 

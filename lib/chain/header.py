@@ -13,12 +13,12 @@ from lib.paths import ROOT
 from lib.tables import sources
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 
-_DERIVED = ("target_column", "key_columns", "time_column")  # `prepare_data` may make these
+_DERIVED = ("target_column", "key_columns", "time_column")  # a pipeline's `prepare_data` may create these columns
 _MAX_SCANNED_BYTES = 64 * 2**20
 
 
 def column_faults(parameters: Parameters) -> list[str]:
-    """Return a sentence for each column that a parameter names and the table does not have.
+    """Return a sentence for each column that is named by a parameter but is not in the table.
 
     Only the header is read. Columns that the pipeline's own code may add, and tables whose header cannot be read
     cheaply (databases, remote files), are not checked.
@@ -38,6 +38,7 @@ def column_faults(parameters: Parameters) -> list[str]:
         "target_column": [parameters.target_column],
         "drop_columns": parameters.drop_columns,
         "key_columns": parameters.key_columns,
+        "columns": parameters.get("columns") or {},
         "time_column": [parameters.time_column] if parameters.split == "time" else [],
     }
     return [
@@ -55,11 +56,11 @@ def read_header(data: str, encoding: str = "", header: bool | None = None) -> li
     Parameters
     ----------
     data : str
-        An address as the parameter ``data`` takes it.
+        Value of the parameter ``data``.
     encoding : str
-        Of a text file; empty: detect it.
+        Encoding of a text file; empty to detect it.
     header : bool, optional
-        Whether a text file has a header; None: detect it.
+        Whether a text file has a header; None to detect it.
     """
     if sources.is_remote(data):
         return None
@@ -71,9 +72,9 @@ def read_header(data: str, encoding: str = "", header: bool | None = None) -> li
             else _text_columns(paths[0], encoding, header)
         )
     except InputError:
-        return None  # reading the table reports it, with more detail
+        return None  # the same error is raised, with more detail, when the table is read
     columns = [column.strip() for column in columns]
-    has_duplicates = len(set(columns)) < len(columns)  # which reading renames
+    has_duplicates = len(set(columns)) < len(columns)  # they are renamed when the table is read
     return None if has_duplicates else columns or None
 
 
@@ -85,7 +86,10 @@ def _parquet_columns(paths: Sequence[Path]) -> list[str]:
 
 
 def _text_columns(path: Path, encoding: str, header: bool | None) -> list[str]:
-    """Return the header of a text file, from its beginning unless it is small or its beginning leaves doubts."""
+    """Return the header of a text file; empty if it cannot be determined.
+
+    Only the beginning of the file is read. If that is ambiguous, small files are read as a whole.
+    """
     from lib.tables.detect import dialect
 
     detected = None if encoding else dialect.detect_prefix(path, header)
@@ -100,6 +104,6 @@ def _overridden_hooks(pipeline: str) -> set[str]:
         return set()
     source = (ROOT / "lib" / "pipelines" / f"{pipeline}.py").read_text(encoding="utf-8")
     hooks = set(re.findall(r"^    def (\w+)", source, flags=re.MULTILINE))
-    if "(BasePipeline)" not in source:  # its parent, another child class, may override any hook
+    if "(BasePipeline)" not in source:  # a pipeline between this one and BasePipeline may override any hook
         hooks |= {"load_data", "prepare_data"}
     return hooks

@@ -87,6 +87,6 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
 def _read_table(parameters: Parameters) -> pd.DataFrame:
     from lib.tables import cleaning, sources
 
-    read = sources.read(parameters.data, encoding=parameters.encoding, header=parameters.header)
+    read = sources.read(parameters.data, encoding=parameters.encoding)
     frame, _ = cleaning.deduplicate_columns(read, [parameters.target_column])
     return frame

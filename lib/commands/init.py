@@ -73,15 +73,19 @@ def execute(options: argparse.Namespace) -> int:
             f"{', '.join(existing)} already {verb}. Choose another name with --name, or overwrite with --force."
         )
 
-    from lib.tables import frames, proposal
+    from lib.schema.table_schema import TableSchema
+    from lib.tables import frames, proposal, schema_source
     from lib.tables.quality import contract
 
+    target = options.target.strip()  # column names are read without surrounding spaces
     data = _data_address(options.data)
-    frame = sources.read(data, encoding=options.encoding, header=options.header)
+    source = schema_source.SchemaSource(header=options.header)
+    frame = sources.read(data, encoding=options.encoding, schema_source=source)
     has_header = frame.attrs.get(frames.SCHEMA, {}).get("text_format", {}).get("has_header", True)
-    if not has_header and options.header is None and options.target not in frame:
-        raise ParameterError(_describe_missing_header(data, options.target, frame.shape[1]))
-    proposed = proposal.propose(frame, options.target, options.task or "", where=data)
+    if not has_header and options.header is None and target not in frame:
+        raise ParameterError(_describe_missing_header(data, target, frame.shape[1]))
+    proposed = proposal.propose(frame, target, options.task or "", where=data)
+    schema_source.write(TableSchema.from_dict(frame.attrs[frames.SCHEMA]), files["schema"], data)
     contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
@@ -89,8 +93,9 @@ def execute(options: argparse.Namespace) -> int:
         "data": data,
         **({"encoding": options.encoding} if options.encoding else {}),
         **({"header": has_header} if options.header is not None or not has_header else {}),
+        "schema": display_path(files["schema"]),
         "contract": display_path(files["contract"]),
-        "target_column": options.target,
+        "target_column": target,
         **{parameter: proposed.parameters[parameter] for parameter in SPECS if parameter in proposed.parameters},
     }
     files["parameters"].write_text(_to_yaml(parameters, proposed.reasons), encoding="utf-8")
@@ -113,6 +118,7 @@ def _describe_missing_header(data: str, target: str, columns: int) -> str:
 def _files_to_write(name: str, has_pipeline: bool) -> dict[str, Path]:
     files = {
         "parameters": ROOT / "parameters" / f"{name}.yaml",
+        "schema": ROOT / "parameters" / "schemas" / f"{name}.yaml",
         "contract": ROOT / "parameters" / "contracts" / f"{name}.yaml",
     }
     if has_pipeline:

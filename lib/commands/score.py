@@ -48,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
     backend = backends.connect(parameters)
     data = backend.local_copy(options.data)
     chosen = _choose_model(backend, parameters.name, options.version)
-    schema = _table_schema(chosen.model, data, parameters.encoding, parameters.header)
+    schema = _table_schema(chosen.model, data, parameters.encoding)
     rows, faults = 0, 0
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with _model_process(chosen) as score, _writer(out) as write, bar:
@@ -74,7 +74,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _table_schema(model: Model, data: Path, encoding: str, header: bool | None) -> TableSchema:
+def _table_schema(model: Model, data: Path, encoding: str) -> TableSchema:
     """Return how to read the rows: by the schema of the table that the model learned from.
 
     A pipeline's own `prepare_data` may have added columns, or changed their type. The model's type decides then.
@@ -82,7 +82,7 @@ def _table_schema(model: Model, data: Path, encoding: str, header: bool | None) 
     from lib.schema.table_schema import BOOLEAN, NUMBER, TEXT, ColumnSchema, TableSchema
 
     kinds = {"number": NUMBER, "integer": NUMBER, "boolean": BOOLEAN}
-    schema = _stored_schema(model, data, encoding, header)
+    schema = _stored_schema(model, data, encoding)
     columns = dict(schema.columns)
     for column in model.columns:
         kind, stored = kinds.get(column.kind.schema["type"]), columns.get(column.name)
@@ -91,7 +91,7 @@ def _table_schema(model: Model, data: Path, encoding: str, header: bool | None) 
     return TableSchema(columns, schema.text_format)
 
 
-def _stored_schema(model: Model, data: Path, encoding: str, header: bool | None) -> TableSchema:
+def _stored_schema(model: Model, data: Path, encoding: str) -> TableSchema:
     """Return the schema in the model's folder. If an earlier release saved the model, infer one, and say so."""
     from lib.schema.table_schema import TableSchema
     from lib.tables import frames
@@ -102,7 +102,7 @@ def _stored_schema(model: Model, data: Path, encoding: str, header: bool | None)
         f"{model.name}, version {model.version}, was saved without a table schema: number formats are inferred from "
         f"{display_path(data)}. Train it again to read this table as the training table was read."
     )
-    return TableSchema.from_dict(frames.read(data, encoding=encoding, header=header).attrs[frames.SCHEMA])
+    return TableSchema.from_dict(frames.read(data, encoding=encoding).attrs[frames.SCHEMA])
 
 
 class _ChosenModel(NamedTuple):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 # The use-case parameters that this stage may read, besides the common ones. Changing one of them reruns the stage.
-PARAMETERS = ("data", "encoding", "header")
+PARAMETERS = ("data", "encoding")
 
 # The packages that every stage needs; requirements.lock lists all packages.
 _PACKAGES = (
@@ -136,7 +136,7 @@ def _check_model(backend: Backend, parameters: Parameters) -> Check:
 
 
 def _check_table(backend: Backend, parameters: Parameters) -> Check:
-    return Check("table", backend.describe_table(parameters.data, parameters.encoding or "", parameters.header))
+    return Check("table", backend.describe_table(parameters.data, parameters.encoding or ""))
 
 
 def _check_endpoint(backend: Backend, parameters: Parameters) -> Check:

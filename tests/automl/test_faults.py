@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 from lib import automl
+from lib.automl import autogluon, flaml
 from lib.chain import contracts, notebooks
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
@@ -44,6 +45,21 @@ def test_blocking_every_family_is_a_fault():
     assert faults(allowed_models=["linear"], blocked_models=["linear"]) == [fault]
 
 
+def test_families_that_the_engine_does_not_fit_are_a_fault():
+    (fault,) = faults(automl_engine="flaml", allowed_models=["neural_network", "linear"])
+    assert fault.startswith(
+        "allowed_models: the engine flaml fits none of the allowed model families (linear, neural_n"
+    )
+    assert faults(automl_engine="flaml", allowed_models=["neural_network", "xgboost"]) == []
+    assert faults(automl_engine="portfolio", allowed_models=["neural_network"]) == []
+
+
+def test_engines_fit_the_families_that_are_not_missing():
+    fitted = {"autogluon": autogluon._AUTOGLUON_FAMILIES, "flaml": flaml._FLAML_LEARNERS}
+    for engine, families in fitted.items():
+        assert set(families) == set(automl.FAMILIES) - set(automl.MISSING_FAMILIES[engine])
+
+
 def test_dask_engine_is_a_fault():
     assert faults(engine="dask") == [
         "engine: AutoML needs the table in memory. Set engine to memory, or automl to false."
@@ -67,11 +83,11 @@ def test_contradictory_validation_is_a_fault():
 def test_chain_checks_the_parameters_of_automl(assignment, message):
     layers = load(["parameters/penguins.yaml"], ["automl=true", assignment])
     with pytest.raises(ParameterError) as caught:
-        contracts.checked(layers, notebooks.all_of())
+        contracts.checked(layers, notebooks.read_all())
     assert message in str(caught.value)
 
 
 def test_chain_without_automl_does_not_check_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     layers = load(["parameters/penguins.yaml"], ["blocked_models=[whatever]"])
-    assert contracts.checked(layers, notebooks.all_of()).automl is False
+    assert contracts.checked(layers, notebooks.read_all()).automl is False

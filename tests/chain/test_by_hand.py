@@ -114,7 +114,7 @@ def test_parameters_are_checked_as_strictly_as_before_a_run(overrides, fault):
     with pytest.raises(ParameterError) as by_hand:
         open_pipeline("parameters/flights.yaml", overrides)
     with pytest.raises(ParameterError) as before_a_run:
-        contracts.checked(load([ROOT / "parameters" / "flights.yaml"], overrides=overrides), notebooks.all_of())
+        contracts.checked(load([ROOT / "parameters" / "flights.yaml"], overrides=overrides), notebooks.read_all())
     assert fault in str(by_hand.value) and str(by_hand.value) == str(before_a_run.value)
 
 
@@ -183,21 +183,3 @@ def set_line(browser, name, value):
         "    (cell) => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel;"
         f"  cell.setSource(cell.getSource().replace(/^{name} = .*$/m, () => {line})); }})()"
     )
-
-
-def test_links_of_executed_notebooks_resolve(tmp_path):
-    from lib.chain import pages, plan
-
-    training, evaluation = (
-        notebooks.read(ROOT / "notebooks" / f"{name}.ipynb") for name in ("03_train", "04_evaluate")
-    )
-    executions = [plan.Execution(training, "linear"), plan.Execution(training, "xgboost"), plan.Execution(evaluation)]
-    for execution in executions:
-        (tmp_path / execution.file_name).write_bytes(execution.notebook.path.read_bytes())
-        pages.finish(execution.notebook.path, tmp_path / execution.file_name, executions)
-    text = (tmp_path / "04_evaluate.ipynb").read_text(encoding="utf-8")
-    assert "[03_train-linear](03_train-linear.ipynb), [03_train-xgboost](03_train-xgboost.ipynb)" in text
-    links = [
-        link for page in tmp_path.glob("*.ipynb") for link in re.findall(r"\]\(([^)]+\.ipynb)\)", page.read_text())
-    ]
-    assert len(links) == 7 and all((tmp_path / link).resolve().is_file() for link in links)

@@ -11,6 +11,7 @@ from lib.tables.detect.header_detection import detect_header, is_data
 from lib.tables.detect.records import CsvFormat
 from lib.tables.detect.separators import detect_format
 from lib.tables.files import text_rows
+from lib.tables.schema_source import SchemaSource
 
 ROWS = [f"{row}.5,red,{row % 2}" for row in range(1, 40)]
 
@@ -65,10 +66,14 @@ def test_columns_without_a_header_are_numbered(tmp_path, compress):
 def test_the_header_can_be_set(tmp_path):
     path = write(tmp_path / "a.csv", ["name,town", "Ann,Rome", "Bob,Oslo"])
     assert list(frames.read(path)) == ["name", "town"]
-    frame = frames.read(path, header=False)
+    frame = frames.read(path, schema_source=SchemaSource(header=False))
     assert list(frame) == ["column_1", "column_2"] and frame["column_1"].tolist() == ["name", "Ann", "Bob"]
     assert "header" not in " ".join(frame.attrs[frames.NOTES])
-    assert list(frames.read(write(tmp_path / "b.csv", ROWS), header=True)) == ["1.5", "red", "1"]
+    assert list(frames.read(write(tmp_path / "b.csv", ROWS), schema_source=SchemaSource(header=True))) == [
+        "1.5",
+        "red",
+        "1",
+    ]
 
 
 def test_names_of_column_groups_are_joined():

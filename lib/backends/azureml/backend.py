@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.parameters import Parameters
+    from lib.tables.schema_source import SchemaSource
 
 
 class AzureBackend:
@@ -93,9 +94,9 @@ class AzureBackend:
         ]
         return checks + [self._clusters.check(name, self._datastore.is_keyless) for name in self._clusters.names()]
 
-    def describe_table(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
+    def describe_table(self, uri: str, encoding: str = "") -> str:
         """Return the dataset and size of a table. A local table is uploaded and registered."""
-        return self._datasets.describe(uri, encoding, header)
+        return self._datasets.describe(uri, encoding)
 
     def read_table(
         self,
@@ -103,13 +104,13 @@ class AzureBackend:
         exclude: Collection[str] = (),
         arrow_strings: bool = False,
         encoding: str = "",
-        header: bool | None = None,
+        schema_source: SchemaSource | None = None,
     ) -> pd.DataFrame:
         """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or a local file.
 
         `arrow_strings` has no effect, because datasets are always read with pandas strings.
         """
-        return self._datasets.read(uri, exclude, encoding, header)
+        return self._datasets.read(uri, exclude, encoding, schema_source)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet and register it as a dataset."""

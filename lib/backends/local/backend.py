@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.parameters import Parameters
+    from lib.tables.schema_source import SchemaSource
 
 _GIGABYTE = 1024**3
 _LOW_SPACE_GIGABYTES = 1.0
@@ -78,7 +79,7 @@ class LocalBackend:
             Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
         ]
 
-    def describe_table(self, uri: str, encoding: str = "", header: bool | None = None) -> str:
+    def describe_table(self, uri: str, encoding: str = "") -> str:
         """Return path and size of a table's file."""
         from lib.tables import sources
 
@@ -90,12 +91,12 @@ class LocalBackend:
         exclude: Collection[str] = (),
         arrow_strings: bool = False,
         encoding: str = "",
-        header: bool | None = None,
+        schema_source: SchemaSource | None = None,
     ) -> pd.DataFrame:
         """Read a table from a path, a ``file:`` URI, or any address that `lib.tables.sources` supports."""
         from lib.tables import sources
 
-        return sources.read(uri, exclude, arrow_strings, encoding, header=header)
+        return sources.read(uri, exclude, arrow_strings, encoding, schema_source)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""
