@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib import cores
-from lib.errors import DataError, NameNotFound
+from lib.errors import DataError, NameNotFound, format_count
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
 from lib.schema.table_schema import TableSchema
 from lib.tables.detect.schema_inference import infer_schema
@@ -92,7 +92,8 @@ def read(
         if name not in column_names:
             raise NameNotFound("column", name, column_names, where=f"{paths[0]} (drop_columns)")
     if table.num_rows == 0:
-        raise DataError(f"{paths[0]} has a header of {len(column_names)} columns and no rows. Give a table with rows.")
+        columns = format_count(len(column_names), "column")
+        raise DataError(f"{paths[0]} has a header of {columns} and no rows. Give a table with rows.")
     only_reference = [table]
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.schema import number_parsing
 from lib.tables import frames, sources
 from lib.tables.detect import type_inference
@@ -134,7 +134,9 @@ def _convert_to_parquet(path: Path, target: Path, encoding: str) -> Path:
         if writer is not None:
             writer.close()
     if schema is None:
-        raise DataError(f"{path} has a header of {len(dialect.header)} columns and no rows. Give a table with rows.")
+        raise DataError(
+            f"{path} has a header of {format_count(len(dialect.header), 'column')} and no rows. Give a table with rows."
+        )
     if has_inexact_numbers and not dialect.scan.may_have_leading_zeros:
         _refuse_numeric_codes(path, dialect, schema)
     return target
