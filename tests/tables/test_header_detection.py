@@ -69,11 +69,8 @@ def test_the_header_can_be_set(tmp_path):
     frame = frames.read(path, schema_source=SchemaSource(header=False))
     assert list(frame) == ["column_1", "column_2"] and frame["column_1"].tolist() == ["name", "Ann", "Bob"]
     assert "header" not in " ".join(frame.attrs[frames.NOTES])
-    assert list(frames.read(write(tmp_path / "b.csv", ROWS), schema_source=SchemaSource(header=True))) == [
-        "1.5",
-        "red",
-        "1",
-    ]
+    other = write(tmp_path / "b.csv", ROWS)
+    assert list(frames.read(other, schema_source=SchemaSource(header=True))) == ["1.5", "red", "1"]
 
 
 def test_names_of_column_groups_are_joined():
