@@ -8,14 +8,15 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lib.backends import model_code
+from lib.backends import column_formats, model_code
 from lib.paths import ROOT
+from lib.scoring import column_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,10 @@ log = logging.getLogger(__name__)
 _ENVIRONMENT = ROOT / "environment.yml"
 
 
-def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame) -> None:
-    """Write a pipeline with its signature, an input example and its code.
+def save(
+    model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame, durations: Collection[str] = ()
+) -> None:
+    """Write a pipeline with its signature, the formats of its columns, an input example and its code.
 
     Parameters
     ----------
@@ -37,7 +40,9 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
     sample : DataFrame of shape (few rows, columns)
         Raw columns; the input example.
     features : DataFrame of shape (rows, columns)
-        All rows. They decide a column's type, and whether a request may leave the column out.
+        All rows. They decide a column's type and format, and whether a request may leave the column out.
+    durations : collection of str
+        Columns that contained durations, which are seconds in `features`.
     """
     import mlflow
 
@@ -53,6 +58,7 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
             pip_requirements=[],
             code_paths=[str(code)],
         )
+    column_format.write(folder, column_formats.detect(model, features, durations))
     add_code(folder)
     # The environment of clusters and endpoints. MLflow would look up each of its pins, which takes 3 s.
     shutil.copy(_ENVIRONMENT, folder / "conda.yaml")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib.schema.text_values import normalize_text
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -20,7 +22,7 @@ UNSEEN_INDEX = {"category": np.nan, "code": -1.0}
 
 
 def category_name(value: object) -> str:
-    """Return the text of a category, independent of the type it is stored in.
+    """Return the text of a category, independent of the type it is stored in and of its Unicode form.
 
     A whole number is a float in a column with missing values, and may be text in a request.
 
@@ -31,7 +33,7 @@ def category_name(value: object) -> str:
     """
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
-    return str(value).strip()
+    return normalize_text(str(value).strip())
 
 
 def factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
