@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.schema.text_values import decode_bytes, normalize_text
+from lib.schema.text_values import compose_text, decode_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def _to_boolean(value: Any) -> Any:
 def _to_text(value: Any) -> Any:
     """Return text in Unicode's composed form, and whole numbers as text."""
     if isinstance(value, str):
-        return normalize_text(value)
+        return compose_text(value)
     if type(value) is float and value.is_integer() and abs(value) < _MAX_EXACT:
         value = int(value)
     return str(value) if type(value) is int else value

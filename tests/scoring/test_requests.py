@@ -157,7 +157,11 @@ def test_datetimes_equal_those_of_pandas(text):
         return
     expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
     assert parser.is_valid(text)
-    assert parser.local_times([text, None]).astype(np.int64).tolist() == [expected.asm8.view("i8"), np.iinfo(np.int64).min]
+    expected_values = [expected.asm8.view("i8"), np.iinfo(np.int64).min]
+    assert parser.local_times([text, None]).astype(np.int64).tolist() == expected_values
+        expected.asm8.view("i8"),
+        np.iinfo(np.int64).min,
+    ]
 
 
 def outcome(columns, read, *arguments):
