@@ -159,9 +159,6 @@ def test_datetimes_equal_those_of_pandas(text):
     assert parser.is_valid(text)
     expected_values = [expected.asm8.view("i8"), np.iinfo(np.int64).min]
     assert parser.local_times([text, None]).astype(np.int64).tolist() == expected_values
-        expected.asm8.view("i8"),
-        np.iinfo(np.int64).min,
-    ]
 
 
 def outcome(columns, read, *arguments):
