@@ -144,6 +144,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     if parameters.engine == "dask":
         return _run_on_cluster(hooks, backend, parameters)
     frame, read_step = _load(hooks, parameters)
+    schema = frame.attrs.get(frames.SCHEMA)
     steps = [read_step]
 
     rows_read = len(frame)
@@ -176,7 +177,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     with ThreadPoolExecutor(2) as executor:  # Arrow releases the GIL while it writes
         train_uri = executor.submit(backend.write_table, train, f"{folder}/train.parquet")
         test_uri = executor.submit(backend.write_table, test, f"{folder}/test.parquet")
-        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None}
+        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None, "schema": schema}
         baseline["durations"] = durations
         columns, balance = _describe_rows(train, parameters)
         steps += _leak_steps(train, len(train), parameters)
