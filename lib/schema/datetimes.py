@@ -123,9 +123,11 @@ def _fill_distant_dates(parsed: pd.Series, values: pd.Series, date_format: str) 
     dates = {value: _parse_distant_date(value, date_format) for value in set(filter(_may_be_distant, unread))}
     if not any(dates.values()):
         return parsed
-    moments = parsed.dt.tz_localize(None).astype("datetime64[us]")
+    import pandas as pd
+
+    moments = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
     moments[is_unread] = np.array([dates.get(value) for value in unread], dtype="datetime64[us]")
-    return moments.dt.tz_localize("UTC")
+    return pd.Series(moments, index=parsed.index, name=parsed.name).dt.tz_localize("UTC")
 
 
 def _may_be_distant(value: object) -> bool:

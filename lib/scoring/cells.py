@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lib.scoring.columns import Column
 
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_SHORT_YEAR = re.compile(r"\d{1,3}-\d\d-\d\d")
 # Integers from here on are not exact as floats.
 _MAX_EXACT = 2**53
 
@@ -91,6 +93,14 @@ def _to_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _to_datetime(value: Any) -> Any:
+    """Return text without surrounding spaces, and with four digits of the year: pandas writes year 1 as 1-01-01."""
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    return value.zfill(len(value) + 4 - value.index("-")) if _SHORT_YEAR.match(value) else value
+
+
 def _to_seconds(value: Any) -> Any:
     """Return the seconds of a duration that is text, such as ``0 days 00:41:25``."""
     import pandas as pd
@@ -104,4 +114,4 @@ def _to_seconds(value: Any) -> Any:
     return seconds if math.isfinite(seconds) else value
 
 
-_CONVERSIONS = {"boolean": _to_boolean, "text": _to_text, "text date": _to_text, "seconds": _to_seconds}
+_CONVERSIONS = {"boolean": _to_boolean, "text": _to_text, "text date": _to_text, "seconds": _to_seconds, "datetime": _to_datetime}
