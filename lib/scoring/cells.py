@@ -114,4 +114,10 @@ def _to_seconds(value: Any) -> Any:
     return seconds if math.isfinite(seconds) else value
 
 
-_CONVERSIONS = {"boolean": _to_boolean, "text": _to_text, "text date": _to_text, "seconds": _to_seconds, "datetime": _to_datetime}
+_CONVERSIONS = {
+    "boolean": _to_boolean,
+    "text": _to_text,
+    "text date": _to_text,
+    "seconds": _to_seconds,
+    "datetime": _to_datetime,
+}
