@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lib import backends
 from lib.commands import _arguments, _scored_file
 from lib.commands._batch_model import choose_model, start_model
-from lib.errors import DataError, NameNotFound
+from lib.errors import DataError, NameNotFound, format_count
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
@@ -75,12 +75,12 @@ def execute(options: argparse.Namespace) -> int:
                 write(_merge(batch, scored, chosen.model, name))
                 counts.add(batch.first_row, scored.column(-1).to_pylist(), name)
                 missing.update(batch.counted_as_missing)
-                bar.set_postfix_str(f"{counts.rows:,} rows")
+                bar.set_postfix_str(format_count(counts.rows, "row"))
     counts.report_more(display_path(out))
     for name, count in missing.items():
         print(f"{count:,} values of {name} do not fit the table schema and count as missing.")
     print(
-        f"{counts.rows - counts.faults:,} of {counts.rows:,} rows scored by {parameters.name}, version "
+        f"{counts.rows - counts.faults:,} of {format_count(counts.rows, 'row')} scored by {parameters.name}, version "
         f"{chosen.model.version}: {display_path(out)}"
     )
     return 0
