@@ -104,7 +104,7 @@ def read(paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = F
         *header_notes,
         *number_notes,
         *row_notes,
-        *filter(None, [null_note]),
+        *null_notes,
         *encoding_notes,
     ]
     return TextTable(table, first.header, notes, schema)
