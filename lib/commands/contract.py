@@ -64,7 +64,7 @@ def _check(path: Path, parameters: Parameters) -> int:
 def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     from dataclasses import replace
 
-    from lib.tables.quality import contract, profile
+    from lib.tables.quality import contract, contract_changes, profile
 
     frame = _read_table(parameters)
     new = contract.from_profile(profile.describe(frame))
@@ -73,7 +73,7 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
         old = contract.load(path)
         # These rules cannot be derived from a table, so they keep their values.
         new = replace(new, key=old.key, allow_extra_columns=old.allow_extra_columns, max_drift=old.max_drift)
-    changes = contract.find_changes(old, new)
+    changes = contract_changes.find_changes(old, new)
     for column, rule, before, after in changes:
         print(f"{column or 'the table'}: {rule}: {before} -> {after}")
     if not changes:

@@ -15,7 +15,8 @@ NUMBERS = (WHOLE, NUMBER)
 # Text with more distinct values is names, codes or sentences, and the next table contains others.
 MAX_CATEGORIES = 30
 _MIN_ROWS_PER_CATEGORY = 5
-_TENTHS = np.linspace(0.1, 1.0, 10)
+_TENTHS = np.linspace(0.0, 1.0, 11)  # the first edge is the minimum
+_QUARTILES = (0.25, 0.5, 0.75)
 _SAMPLE_ROWS = 10_000
 _SAMPLE_TEXTS = 1_000
 
@@ -34,7 +35,12 @@ class ColumnProfile:
     minimum, maximum : float or None
         Range of the finite numbers.
     bins : dict of float to float
-        Share of the numbers in each bin, keyed by its upper edge: one bin per value if there are few, else tenths.
+        Share of the numbers in each bin, keyed by its upper edge: one bin per value if there are few, else the minimum
+        and tenths.
+    quartiles : tuple of float
+        First quartile, median and third quartile of the finite numbers.
+    at_minimum, at_maximum : int
+        Numbers of rows with the smallest and with the largest number.
     categories : dict of str to int
         Rows of each category, most frequent first; empty for text with many distinct values.
     mean_words : float
@@ -51,6 +57,9 @@ class ColumnProfile:
     minimum: float | None = None
     maximum: float | None = None
     bins: dict[float, float] = field(default_factory=dict)
+    quartiles: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    at_minimum: int = 0
+    at_maximum: int = 0
     categories: dict[str, int] = field(default_factory=dict)
     mean_words: float = 0.0
     invalid: int = 0
@@ -151,7 +160,16 @@ def _describe_range(present: pd.Series) -> dict[str, Any]:
     edges = _bin_edges(numbers)
     counts = np.bincount(np.searchsorted(edges, numbers), minlength=len(edges))[: len(edges)]
     bins = {float(edge): float(count / len(numbers)) for edge, count in zip(edges, counts, strict=True)}
-    return {"minimum": float(numbers.min()), "maximum": float(numbers.max()), "bins": bins}
+    minimum, maximum = float(numbers.min()), float(numbers.max())
+    low, median, high = (float(quartile) for quartile in np.quantile(numbers, _QUARTILES, method="inverted_cdf"))
+    return {
+        "minimum": minimum,
+        "maximum": maximum,
+        "bins": bins,
+        "quartiles": (low, median, high),
+        "at_minimum": int(np.count_nonzero(numbers == minimum)),
+        "at_maximum": int(np.count_nonzero(numbers == maximum)),
+    }
 
 
 def _bin_edges(numbers: np.ndarray) -> np.ndarray:
