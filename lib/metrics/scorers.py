@@ -111,6 +111,16 @@ def r2(truth: np.ndarray, predictions: Predictions) -> float:
     return sk.r2_score(truth, predictions.labels) if len(truth) > 1 else float("nan")
 
 
+def mape(truth: np.ndarray, predictions: Predictions) -> float:
+    """Return the mean absolute percentage error, or NaN if a true value is 0, where no percentage is defined.
+
+    scikit-learn divides by the smallest positive number instead, which gives a score of about 1e15.
+    """
+    from sklearn import metrics as sk
+
+    return sk.mean_absolute_percentage_error(truth, predictions.labels) if (truth != 0).all() else float("nan")
+
+
 def to_array(y_true: Any) -> np.ndarray:
     """Convert the true values to an array, ignoring the index of a Series."""
     import numpy as np

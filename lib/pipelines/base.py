@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lib import outputs, training
-from lib.errors import DataError, ParameterError
+from lib import outputs, tracebacks, training
+from lib.errors import DataError, GateError, MillraceError, ParameterError
 from lib.parameters import AZURE, COMMON, Parameters
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class BasePipeline:
         self.parameters = parameters
         self.backend = backend
         self._run_id: str | None = None
+        self._blocked_by = ""
         self._stage_parameters = parameters
 
     # Stages. Each method imports only its own stage, so that a notebook does not import the others.
@@ -60,7 +61,7 @@ class BasePipeline:
         from lib.stages import setup
 
         self._run_id = None
-        with self._restricted_to(setup):
+        with tracebacks.shortened(), self._restricted_to(setup):
             self._stage_parameters = Parameters(self.parameters)
             return setup.run(self.backend, self.parameters)
 
@@ -122,7 +123,9 @@ class BasePipeline:
 
         inputs = {"test_data": test_data, "baseline": baseline, "candidates": candidates}
         with self._stage(evaluate, inputs) as (parameters, _):
-            return evaluate.run(self, self.backend, parameters)
+            evaluation = evaluate.run(self, self.backend, parameters)
+        self._blocked_by = evaluation.blocked_by
+        return evaluation
 
     def deploy(self, test_data: str = "", decision: str = "") -> deploy.Deployment:
         """Deploy the production version as a real-time endpoint whose answers equal the model's own predictions.
@@ -152,13 +155,21 @@ class BasePipeline:
         ------
         OutputError
             If a value cannot be written as JSON, or is not finite. No output is published then.
+        GateError
+            If a gate of the stage blocks the chain. The outputs are published before.
         """
-        from lib.stages._answers import parameter_table
+        from lib.stages._results import parameter_table
 
         outputs.glue(values)
         if self._run_id:
             self.backend.tracking.log_outputs(self._run_id, values)
-        return parameter_table(self._stage_parameters)
+        table = parameter_table(self._stage_parameters)
+        if self._blocked_by:
+            from IPython.display import display
+
+            display(table)  # Jupyter does not show the value of a cell that raises
+            raise GateError(self._blocked_by)
+        return table
 
     # Hooks
 
@@ -237,7 +248,7 @@ class BasePipeline:
         optional: tuple[str, ...] = (),
         **extra: Any,
     ) -> Iterator[tuple[Parameters, str]]:
-        """Run a stage within its MLflow run, in which `publish_outputs` later logs the outputs.
+        """Run a stage within its MLflow run, to which `publish_outputs` later adds the outputs.
 
         Parameters
         ----------
@@ -257,14 +268,20 @@ class BasePipeline:
         tuple of Parameters and str
             Parameters and inputs of the stage, and the id of the MLflow run.
         """
-        self._run_id = None
+        self._run_id, self._blocked_by = None, ""
         stage = module.__name__.rpartition(".")[2]
-        with self._restricted_to(module):
+        with tracebacks.shortened(), self._restricted_to(module):
             tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
             filled = self._fill_inputs(inputs, optional)
             parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
-                yield parameters, run_id
+                try:
+                    yield parameters, run_id
+                except MillraceError:
+                    raise
+                except Exception:
+                    self.backend.tracking.log_traceback()
+                    raise
         self._run_id = run_id
 
     def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:

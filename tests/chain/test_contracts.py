@@ -10,6 +10,7 @@ from lib.chain import contracts, failures, notebooks
 from lib.errors import ParameterError
 from lib.parameters import SPECS, load
 from lib.paths import ROOT
+from lib.pipelines import _signatures
 from tests.chain.small_notebooks import code_of, errors_of, notebook, papermill_says
 
 FLIGHTS = ROOT / "parameters" / "flights.yaml"
@@ -327,9 +328,9 @@ def test_what_is_read_from_text_is_what_the_code_says():
     from lib import training
     from lib.pipelines.flights import FlightsPipeline
 
-    options = contracts._class_options(ROOT / "lib" / "pipelines" / "flights.py")
+    options = _signatures.class_options(ROOT / "lib" / "pipelines" / "flights.py")
     assert options == {name: kind.__name__ for name, kind in FlightsPipeline.OPTIONS.items()}
     for name in training.available():
-        known = contracts._keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
+        known = _signatures.keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
         parameters = inspect.signature(training.get(name)).parameters.values()
         assert list(known) == [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]

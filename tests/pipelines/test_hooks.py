@@ -4,6 +4,7 @@ import inspect
 import json
 import shutil
 
+import mlflow
 import pandas as pd
 import pytest
 
@@ -60,6 +61,26 @@ def test_docstring_lists_all_hooks_and_stages():
 def test_hook_docstrings_give_the_result_and_the_caller(name):
     docstring = getattr(BasePipeline, name).__doc__
     assert docstring.startswith("Return") and "Called" in docstring
+
+
+def test_library_error_in_a_hook_names_the_hooks_line(workspace):
+    class Shop(BasePipeline):
+        def prepare_data(self, frame):
+            return frame.astype({"colour": float})
+
+    pipeline = pipeline_in(workspace, Shop)
+    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+        pipeline.preprocess()
+    lines = raised.value._render_traceback_()
+    assert lines[0].startswith("ValueError: could not convert string to float")
+    assert [line for line in lines if ", line " in line] == [
+        f"  tests/pipelines/test_hooks.py, line {Shop.prepare_data.__code__.co_firstlineno + 1}, in prepare_data:"
+    ]
+    (run,) = pipeline.backend.tracking.client.search_runs(
+        [pipeline.backend.tracking.experiment_id(NAME)], "tags.stage = 'preprocess'"
+    )
+    logged = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/traceback.txt")
+    assert logged.startswith("Traceback (most recent call last):") and "site-packages/pandas" in logged
 
 
 def test_stages_by_hand_in_a_folder_with_special_characters(empty_workspace, tmp_path):
