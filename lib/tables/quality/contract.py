@@ -31,7 +31,7 @@ _RENAMED = {
     "other_columns": "allow_extra_columns",
 }
 _HEADER = """\
-# Data contract of {data} ({rows:,} rows), written on {day}.
+# Data contract of {data}{rows}, written on {day}.
 # Preprocessing checks the table against it; the parameter on_violation decides what happens if a rule is broken.
 # Edit it freely, or accept the current table with the command `contract accept`.
 #
@@ -179,7 +179,7 @@ def round_up(share: float) -> float:
     return round(math.ceil(share * 10**digits - 1e-9) / 10**digits, digits)
 
 
-def write(contract: Contract, path: Path, data: str, rows: int) -> None:
+def write(contract: Contract, path: Path, data: str, rows: int | None = None) -> None:
     """Write a contract, with a comment that explains the rules.
 
     Parameters
@@ -187,11 +187,12 @@ def write(contract: Contract, path: Path, data: str, rows: int) -> None:
     contract : Contract
     path : Path
     data : str
-        Address of the table that the contract was made from.
-    rows : int
-        Number of its rows.
+        Address of the table or file that the contract was made from.
+    rows : int, optional
+        Number of rows of the table.
     """
-    header = _HEADER.format(data=data, rows=rows, day=datetime.date.today(), kinds=", ".join(KINDS))
+    size = "" if rows is None else f" ({rows:,} rows)"
+    header = _HEADER.format(data=data, rows=size, day=datetime.date.today(), kinds=", ".join(KINDS))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(header + to_yaml(contract), encoding="utf-8")
 
