@@ -72,7 +72,7 @@ class Metric:
     is_relative: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str, str], Metric], tuple[str, str]]:
-        return get, (self.name, self.tasks[0])  # by name, because a scorer is a closure and cannot be pickled
+        return get, (self.name, self.tasks[0])  # a scorer is a closure, which cannot be pickled
 
     def score(self, y_true: pd.Series | np.ndarray, predictions: Predictions) -> float:
         """Score predictions against the true values of the same rows, in the same order."""
@@ -135,6 +135,11 @@ def get(name: str, task: str) -> Metric:
     ------
     NameNotFound
         If the task has no such metric; the message suggests the nearest name.
+
+    Examples
+    --------
+    >>> get("roc_auc", "binary").direction
+    'higher is better'
     """
     for metric in METRICS:
         if metric.name == name and task in metric.tasks:

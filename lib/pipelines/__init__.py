@@ -35,10 +35,10 @@ def open_pipeline(use_case: str | Sequence[str], overrides: Mapping[str, Any] | 
     Parameters
     ----------
     use_case : str or sequence of str
-        The parameter file, or several that are laid over one another: the use case first, then profiles. Relative
-        paths start at the project's folder, wherever the notebook runs.
+        The parameter file, or several: the use case first, then profiles, which override it. Relative paths start at
+        the project's folder, not at the notebook's.
     overrides : mapping, optional
-        Values laid over the files, by parameter: ``{"seed": 7, "hyperparameters.linear.regularisation": 0.1}``.
+        Values that override the files, by parameter: ``{"seed": 7, "hyperparameters.linear.regularisation": 0.1}``.
 
     Returns
     -------
@@ -48,6 +48,12 @@ def open_pipeline(use_case: str | Sequence[str], overrides: Mapping[str, Any] | 
     ------
     ParameterError
         If any parameter is invalid. The message lists all faults.
+
+    Examples
+    --------
+    >>> pipeline = open_pipeline("parameters/penguins.yaml", {"seed": 7})
+    >>> pipeline.parameters.target_column, pipeline.parameters.seed
+    ('Species', 7)
     """
     from lib.parameters import load
     from lib.paths import resolve
@@ -99,8 +105,10 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
 
     Raises
     ------
-    ParameterError, NameNotFound
-        With every parameter that cannot be used.
+    ParameterError
+        If any parameter is invalid. The message lists all faults.
+    NameNotFound
+        If there is no such pipeline.
     """
     from lib import backends
     from lib.errors import ParameterError

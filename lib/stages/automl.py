@@ -203,7 +203,11 @@ def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:
             for column, value in row.items()
             if isinstance(value, float) and not math.isnan(value)
         }
-        settings = {"training_function": f"automl {name}", "family": row["family"], **result.settings.get(name, {})}
+        settings = {
+            "training_function": f"automl {name}",
+            "family": row["family"],
+            **result.hyperparameters.get(name, {}),
+        }
         backend.tracking.log_child_run(run_id, name, settings, scores, row["outcome"])
 
 

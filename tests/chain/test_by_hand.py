@@ -36,7 +36,7 @@ SETUP = ROOT / "notebooks" / "01_setup.ipynb"
 
 @pytest.fixture
 def overrides(tmp_path, empty_workspace):
-    """Values that keep a notebook's traces in a folder of the test."""
+    """Return overrides that put workspace and runs into the test's folder."""
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     (workspace / "mlflow.db").write_bytes((empty_workspace / "mlflow.db").read_bytes())

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from lib import metrics
 from lib.errors import InputError
 from lib.parameters import Parameters
+from lib.pipelines._inputs import fill_inputs
 from lib.pipelines.base import BasePipeline
 from lib.stages._model_charts import permutation_importance
 from tests import workspaces
@@ -88,7 +89,7 @@ def test_logged_scores_match_the_model_on_the_test_rows(trained):
 def test_newest_candidate_of_a_function_is_evaluated(trained):
     pipeline = pipeline_in(trained)
     newer = log_candidate(pipeline, "linear", "size")
-    assert pipeline._fill_inputs({"candidates": ""}) == {"candidates": [newer]}
+    assert fill_inputs({"candidates": ""}, pipeline.parameters, pipeline.backend) == {"candidates": [newer]}
 
 
 def test_unknown_training_function_suggests_the_nearest_name(prepared):
@@ -112,7 +113,9 @@ def test_unknown_positive_class_logs_no_model(prepared):
 @pytest.mark.parametrize(("metric", "direction"), [("roc_auc", 1), ("log_loss", -1)])
 def test_importance_is_the_loss_for_either_metric_direction(prepared, metric, direction):
     pipeline = pipeline_in(prepared, primary_metric=metric)
-    rows = pipeline.backend.read_table(pipeline._fill_inputs({"train_data": ""})["train_data"])
+    rows = pipeline.backend.read_table(
+        fill_inputs({"train_data": ""}, pipeline.parameters, pipeline.backend)["train_data"]
+    )
     X, y = rows.drop(columns="bought"), rows["bought"]
     primary_metric = metrics.get(metric, "binary")
     assert primary_metric.greater_is_better == (direction > 0)
