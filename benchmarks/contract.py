@@ -45,7 +45,7 @@ def make_column(random):
         "Zipf": 1 / np.arange(1, levels + 1),
         "random": random.dirichlet(np.ones(levels)),
     }[random.choice(["equal", "Zipf", "random"])]
-    names = np.array([f"level {level}" for level in range(levels)], dtype=object)
+    names = np.array([f"level {chr(97 + level // 15)}{chr(97 + level % 15)}" for level in range(levels)], dtype=object)
     shares = weights / weights.sum()
     return lambda random, rows: with_missing(random, random.choice(names, rows, p=shares), missing)
 

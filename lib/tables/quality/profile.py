@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.schema.date_columns import infer_date_format, to_datetimes
+from lib.schema.text_values import category_names
 
 BOOLEAN, WHOLE, NUMBER, DATE, TEXT = KINDS = ("boolean", "whole number", "number", "date", "text")
 NUMBERS = (WHOLE, NUMBER)
@@ -91,7 +92,9 @@ def describe_column(values: pd.Series) -> ColumnProfile:
     """
     kind = infer_kind(values)
     present = values.dropna()
-    if kind in (TEXT, DATE) and present.dtype == object:
+    if kind == TEXT:
+        present = category_names(values).dropna()
+    elif kind == DATE and present.dtype == object:
         present = present[present.astype(str).str.strip() != ""]
     counts = present.value_counts()
     details: dict[str, Any] = {}
