@@ -58,7 +58,11 @@ def _to_property(name: str, rules: ColumnRules, key: list[str]) -> dict[str, Any
     entry: dict[str, Any] = {"name": name}
     if rules.type is not None:
         entry["logicalType"] = LOGICAL_TYPES[rules.type]
-    custom = {"bins": _to_pairs(rules.bins), "shares": _to_pairs(rules.shares), "sample_size": rules.sample_size}
+    custom: dict[str, Any] = {
+        "bins": _to_pairs(rules.bins),
+        "shares": _to_pairs(rules.shares),
+        "sample_size": rules.sample_size,
+    }
     limits = {limit: value for limit in ("minimum", "maximum") if (value := getattr(rules, limit)) is not None}
     if entry.get("logicalType") not in WITH_RANGE:
         custom |= limits
