@@ -122,7 +122,7 @@ def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[A
             return _EMPTY.get(spec.type, value), ""
         return (
             value,
-            f"is empty; expected {_TYPE_NAMES[spec.type]}. Set it in your parameter file or with -p {name}=...",
+            f"it is empty; expected {_TYPE_NAMES[spec.type]}. Set it in your parameter file or with -p {name}=...",
         )
     value, fault = _convert(value, spec)
     if fault:
