@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 PARAMETERS = (
     "data",
     "encoding",
+    "schema",
+    "columns",
+    "missing_values",
+    "not_missing",
+    "thousands",
     "contract",
     "on_violation",
     "target_column",
@@ -254,6 +259,7 @@ def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parame
         **hooks.baseline(sample),
         "rows": rows["train"],
         "split": result.rule.to_dict(),
+        "schema": result.schema,
         "test_keys": result.test_keys,
     }
     columns, balance = _describe_rows(sample, parameters)
