@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,13 @@ class Proposal:
         self.findings.append((aspect, finding, decision))
 
 
-def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str = "the table") -> Proposal:
+def propose(
+    frame: pd.DataFrame,
+    target_column: str,
+    task: str = "",
+    where: str = "the table",
+    start_step: Callable[[str], None] = lambda name: None,
+) -> Proposal:
     """Propose parameters for a table and a target.
 
     Parameters
@@ -72,6 +78,8 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
         Inferred from the target if empty.
     where : str
         Name of the table in messages.
+    start_step : callable
+        Called with the name of each of the two steps that may take long.
 
     Raises
     ------
@@ -87,6 +95,7 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     proposal.add_finding("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(notes))
     for note in renamed:
         proposal.add_finding("header", note)
+    start_step("describing the columns")
     frame = _decide_missing_codes(proposal, frame)
     columns = proposal.columns = profile.describe(frame)
     _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
@@ -97,6 +106,7 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     dropped = _decide_dropped_columns(proposal, usable, target_column)
     _decide_dates(proposal, frame, columns, [*dropped, target_column])
     _decide_split(proposal, columns, dropped, target_column)
+    start_step("searching for leaks")
     _drop_leaks(proposal, usable, target_column, dropped)
     proposal.parameters["drop_columns"] = list(dropped)
     proposal.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
