@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from lib import charts
-from lib.errors import DataError, StageError
+from lib.errors import DataError, StageError, format_count
 from lib.stages import _contracts as contracts
 from lib.stages import _train_test
 from lib.stages._results import Figures, StageResult, title
@@ -357,12 +357,14 @@ def _remove_hidden_columns(
 def _describe_split(rule: SplitRule, parameters: Parameters, rows_without_key: int = 0) -> str:
     """Return how the rule splits the rows, for the table of sizes."""
     if isinstance(rule, TimeSplit):
-        note = f"; {rows_without_key:,} rows without a {rule.column} also train" if rows_without_key else ""
+        verb = "trains" if rows_without_key == 1 else "train"
+        kept = f"; {format_count(rows_without_key, 'row')} without a {rule.column} also {verb}"
+        note = kept if rows_without_key else ""
         return f"by time: {rule.column} before {rule.cut}{note}"
     keys = ", ".join(parameters.key_columns)
     if parameters.split == "group":
         note = (
-            f"; {rows_without_key:,} rows have a missing key, which counts as a separate value"
+            f"; {format_count(rows_without_key, 'row has', 'rows have')} a missing key, which counts as its own value"
             if rows_without_key
             else ""
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.schema import date_columns, datetimes
 from lib.tables import cleaning, frames
 from lib.tables.quality import id_columns, leakage, profile
@@ -204,7 +204,7 @@ def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
     proposal.parameters["primary_metric"] = metric
     proposal.add_finding("classes", ", ".join(shares), decision)
     if counts.iloc[-1] < _RARE_CLASS_ROWS:
-        finding = f"{counts.index[-1]} has only {counts.iloc[-1]} rows"
+        finding = f"{counts.index[-1]} has only {format_count(counts.iloc[-1], 'row')}"
         proposal.add_finding("rare class", finding, "split between training and test; its scores are uncertain")
     if len(target) < _MAX_CROSS_VALIDATED_ROWS:
         proposal.add_finding("size", f"only {len(target):,} rows", "cross-validation shows the spread of the scores")
