@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
@@ -19,6 +19,7 @@ from lib.errors import DataError, ParameterError
 from lib.metrics import Metric, Predictions
 from lib.stages._answers import Answer, Figures, title
 from lib.tables import cleaning, frames, sources
+from lib.tables.split.row_hash import row_hash
 from lib.training import TrainingRequest
 from lib.training.features import FeatureError
 
@@ -371,23 +372,21 @@ def _cross_validate(
     """Return the metrics of each fold, of shape (folds, metrics); their spread shows the effect of chance.
 
     Return None if the table has enough test rows without cross-validation, or if random folds would separate rows that
-    the split keeps together. Rows of a class with fewer rows than folds are training rows in every fold.
+    the split keeps together. Rows with equal features share a fold, as they share a side of the split. Rows of a class
+    with fewer distinct rows than folds are training rows in every fold.
     """
     if len(X) >= _MAX_CROSS_VALIDATION_ROWS or not _allows_random_folds(baseline.get("split"), X, parameters):
         return None
-    splitter: KFold | StratifiedKFold
     rows = np.arange(len(y))
-    if parameters.task == "regression":
-        splitter = KFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
-        split_rows = rows
-    else:
-        splitter = StratifiedKFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
-        class_sizes = y.groupby(y).transform("size")
+    groups = row_hash(X, list(X.columns), normalize=True)
+    split_rows = rows
+    if parameters.task != "regression":
+        class_sizes = pd.Series(groups).groupby(y.to_numpy()).transform("nunique")
         split_rows = rows[(class_sizes >= parameters.cross_validation_folds).to_numpy()]
     if y.iloc[split_rows].nunique() < 2:
         return None
     scores = []
-    for _, fold in splitter.split(split_rows, y.iloc[split_rows]):
+    for fold in _make_folds(y.iloc[split_rows], groups[split_rows], parameters):
         test = split_rows[fold]
         train = np.setdiff1d(rows, test)
         model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
@@ -398,11 +397,22 @@ def _cross_validate(
     return pd.DataFrame(scores)
 
 
+def _make_folds(y: pd.Series, groups: np.ndarray, parameters: Parameters) -> list[np.ndarray]:
+    """Return the positions of the rows of each random fold; rows of one group share a fold."""
+    options = {"n_splits": parameters.cross_validation_folds, "shuffle": True, "random_state": parameters.seed}
+    is_regression = parameters.task == "regression"
+    if len(np.unique(groups)) == len(groups):
+        splitter = (KFold if is_regression else StratifiedKFold)(**options)
+        return [fold for _, fold in splitter.split(y, y)]
+    group_splitter = (GroupKFold if is_regression else StratifiedGroupKFold)(**options)
+    return [fold for _, fold in group_splitter.split(y, y, groups)]
+
+
 def _allows_random_folds(rule: dict[str, Any] | None, X: pd.DataFrame, parameters: Parameters) -> bool:
-    """Return whether folds are requested and the table was split by a hash of whole rows, not by time or by a key."""
+    """Return whether folds are requested and the table was split by a hash of all features, not by time or by a key."""
     if not parameters.cross_validation_folds or rule is None or "cut" in rule:
         return False
-    return {*X.columns, parameters.target_column} <= {*rule["columns"]}
+    return {*X.columns} <= {*rule["columns"]}
 
 
 def _sample_for_importance(y: pd.Series, parameters: Parameters) -> pd.Index:

@@ -30,7 +30,7 @@ class TestOutputs:
         assert list(result.sizes["columns"]) == [5, 4, 4, 4, 4]
         assert len(train) + len(test) == ROWS
         assert result.sizes.loc["dropped columns", "details"] == "price"
-        assert result.sizes.loc["train", "details"] == "by a hash of the whole row"
+        assert result.sizes.loc["train", "details"] == "by a hash of all features"
 
     def test_rows_that_miss_several_keys_are_counted_once(self, workspace):
         frame = table().assign(shop=1.0, street="a")
@@ -78,9 +78,10 @@ class TestOutputs:
         baseline = pipeline.backend.read_json(result.baseline)
         assert baseline["rows"] == len(read_sides(pipeline, result)[0])
         assert baseline["split"] == {
-            "columns": ["bought", "colour", "luck", "size"],
+            "columns": ["colour", "luck", "size"],
             "test_fraction": 0.2,
             "seed": 42,
+            "normalized": True,
         }
 
     def test_same_table_gives_the_same_uris(self, workspace):
