@@ -51,7 +51,7 @@ def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
     Raises
     ------
     GateError
-        If the expected cost exceeds ``max_cost``.
+        If the expected cost exceeds ``max_cost_usd``.
     """
     return _backend_module(parameters).estimate(parameters, stages)
 

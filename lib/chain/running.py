@@ -118,7 +118,7 @@ class _Runner:
         self._fork = fork
         self._fingerprints = fingerprint.Fingerprints()
         self._remote_executors = executors
-        self._local_executor = KernelExecutor(parameters.max_parallel or cores.available(), fork)
+        self._local_executor = KernelExecutor(parameters.max_parallel_notebooks or cores.available(), fork)
         self._cancelled = Cancellation()
         self._has_failed = False
 

@@ -119,7 +119,7 @@ def _show_how_to_resume(record: RunRecord) -> None:
 
 
 def _show_cost(executions: Sequence[Execution], parameters: Parameters) -> None:
-    """Print what the run will cost, if anything; a GateError ends the program if that exceeds ``max_cost``."""
+    """Print what the run will cost, if anything; a GateError ends the program if that exceeds ``max_cost_usd``."""
     estimate = backends.estimate(parameters, [execution.notebook.stage for execution in executions])
     if estimate:
         print(*estimate.lines, sep="\n", file=sys.stderr)

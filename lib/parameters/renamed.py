@@ -5,17 +5,22 @@ from __future__ import annotations
 import warnings
 
 RENAMED = {
+    "endpoint_mirror": "endpoint_mirror_percent",
     "endpoint_most_errors": "endpoint_max_error_rate",
     "endpoint_most_latency_ms": "endpoint_p95_latency_ms",
+    "endpoint_traffic": "endpoint_traffic_percent",
     "keep_requests": "request_log",
     "keep_columns": "request_log_columns",
     "keep_megabytes": "request_log_megabytes",
+    "max_cost": "max_cost_usd",
+    "max_parallel": "max_parallel_notebooks",
+    "prices": "prices_usd_per_hour",
 }
 REMOVED = ("azure",)
 
 
 def current_name(name: str, source: str) -> str:
-    """Return today's name of a parameter; warn if the given one is old.
+    """Return today's name of a parameter; warn if the given name is an old one.
 
     Parameters
     ----------

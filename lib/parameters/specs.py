@@ -71,9 +71,9 @@ AZURE: dict[str, Spec] = {
     "managed_identity": Spec(str, may_be_empty=True),
     "cluster_stages": Spec(list, choices=("preprocess", "train"), may_be_empty=True),
     "endpoint_instance_type": Spec(str),
-    "max_cost": Spec(float, low=0, high=1e6, may_be_empty=True),
+    "max_cost_usd": Spec(float, low=0, high=1e6, may_be_empty=True),
     "expected_minutes": Spec(float, low=0.1, high=10_080),
-    "prices": Spec(dict, may_be_empty=True),
+    "prices_usd_per_hour": Spec(dict, may_be_empty=True),
 }
 
 SPECS: dict[str, Spec] = {
@@ -114,8 +114,8 @@ SPECS: dict[str, Spec] = {
     "smoke_rows": Spec(int, low=1, high=1000),
     "smoke_tolerance": Spec(float, low=0, high=0.01),
     "endpoint_workers": Spec(int, low=1, high=64),
-    "endpoint_traffic": Spec(float, low=0, high=100),
-    "endpoint_mirror": Spec(float, low=0, high=100),
+    "endpoint_traffic_percent": Spec(float, low=0, high=100),
+    "endpoint_mirror_percent": Spec(float, low=0, high=100),
     "endpoint_max_error_rate": Spec(float, low=0, high=1),
     "endpoint_p95_latency_ms": Spec(float, low=1, high=3_600_000),
     "endpoint_watch_minutes": Spec(float, low=0, high=100_000),
@@ -130,7 +130,7 @@ SPECS: dict[str, Spec] = {
     "runs_folder": Spec(str),
     "run_name": Spec(str, may_be_empty=True),
     "fork_kernels": Spec(bool),
-    "max_parallel": Spec(int, low=0, high=1024),
+    "max_parallel_notebooks": Spec(int, low=0, high=1024),
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
     # AutoML

@@ -52,8 +52,8 @@ def test_the_doctor_continues_after_a_failed_login(azure, chain):
 
 
 def test_a_run_above_max_cost_does_not_start(azure, chain):
-    output = chain.run(code=3, max_cost=0.01)
-    assert "more than max_cost (0.01 $)" in output and "train: 1 x 15 minutes" in output
+    output = chain.run(code=3, max_cost_usd=0.01)
+    assert "more than max_cost_usd (0.01 $)" in output and "train: 1 x 15 minutes" in output
     assert not azure.store.computes.get(chain.parameters["gpu_cluster"]) and not chain.runs.exists()
 
 

@@ -57,7 +57,7 @@ def use_case(azure):
 def test_traffic_is_shifted_and_rolled_back(azure, use_case):
     first = use_case.deploy(1)
     assert use_case.shares == {"blue": 100} and use_case.count_responses(first, 2) == {"blue": 2}
-    second = use_case.deploy(2, "endpoint_traffic=20")
+    second = use_case.deploy(2, "endpoint_traffic_percent=20")
     assert use_case.shares == {"blue": 80, "green": 20}
     assert use_case.count_responses(second, 10) == {"blue": 8, "green": 2}
     assert "blue 100 %, green 0 %" in use_case.call("roll_back")["result"]["detail"]
@@ -98,7 +98,7 @@ def test_a_failed_first_deployment_leaves_no_endpoint(azure, use_case):
 
 def test_requests_are_mirrored_before_the_traffic_moves(azure, use_case):
     use_case.deploy(1)
-    use_case.deploy(2, "endpoint_mirror=20")
+    use_case.deploy(2, "endpoint_mirror_percent=20")
     assert azure.live_versions(use_case.name) == {"green": "2"}
     requests = [entry.request for entry in azure.calls if entry.method == "PUT" and "mirrorTraffic" in entry.request]
     assert any('"mirrorTraffic": {"green": 20}' in request for request in requests)

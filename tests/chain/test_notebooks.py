@@ -252,7 +252,7 @@ def test_every_parameter_reaches_a_stage_or_the_chain_itself():
         "training_functions",
         "runs_folder",
         "fork_kernels",
-        "max_parallel",
+        "max_parallel_notebooks",
         "timeout_minutes",
         "retries",
     }

@@ -87,13 +87,13 @@ class TestParallel:
         others = "{'one': 'two', 'two': 'one'}"
         cell = meet(tmp_path, "training_function", f"{others}[training_function]")
         chain.write("03_train.ipynb", cell, parameters=TRAINED, hand_on="candidates=[training_function]")
-        assert chain.run(max_parallel=2)["candidates"] == ["one", "two"]
+        assert chain.run(max_parallel_notebooks=2)["candidates"] == ["one", "two"]
 
     def test_default_is_one_candidate_per_core(self, chain, tmp_path, monkeypatch):
         monkeypatch.setattr(cores, "available", lambda: 2)
         cell = meet(tmp_path, "training_function", "{'one': 'two', 'two': 'one'}[training_function]")
         chain.write("03_train.ipynb", cell, parameters=TRAINED, hand_on="candidates=[training_function]")
-        assert chain.run(max_parallel=0)["candidates"] == ["one", "two"]
+        assert chain.run(max_parallel_notebooks=0)["candidates"] == ["one", "two"]
 
     def test_candidates_keep_the_order_of_training_functions(self, chain, tmp_path):
         cell = f"import pathlib\nended = pathlib.Path({str(tmp_path / 'ended')!r})"
@@ -104,7 +104,7 @@ class TestParallel:
             "if training_function == 'two':\n    ended.touch()"
         )
         chain.write("03_train.ipynb", cell, wait, parameters=TRAINED, hand_on="candidates=[training_function]")
-        assert chain.run(max_parallel=2)["candidates"] == ["one", "two"]
+        assert chain.run(max_parallel_notebooks=2)["candidates"] == ["one", "two"]
 
     def test_max_parallel_1_runs_candidates_one_by_one(self, chain, tmp_path):
         alone = (
@@ -112,7 +112,7 @@ class TestParallel:
             "running.touch(exist_ok=False)\nrunning.unlink()"
         )
         chain.write("03_train.ipynb", alone, parameters=TRAINED, hand_on="candidates=[training_function]")
-        chain.run(max_parallel=1, training_functions=["one", "two", "three"])
+        chain.run(max_parallel_notebooks=1, training_functions=["one", "two", "three"])
         stages = chain.stages
         assert [one["stage"] for one in stages] == ["train one", "train two", "train three"]
         assert all(before["started"] <= after["started"] for before, after in zip(stages, stages[1:], strict=False))
@@ -120,13 +120,13 @@ class TestParallel:
     @pytest.mark.parametrize(
         ("values", "functions", "threads"),
         [
-            ({"threads": 6, "max_parallel": 2}, ["one", "two"], 3),
-            ({"threads": 6, "max_parallel": 3}, ["one", "two"], 3),  # two run, although three could
-            ({"threads": 1, "max_parallel": 2}, ["one", "two"], 1),
-            ({"threads": 6, "max_parallel": 1}, ["one", "two"], 6),
-            ({"threads": 6, "max_parallel": 2}, ["one"], 6),
-            ({"threads": 0, "max_parallel": 2}, ["one", "two"], max(1, cores.available() // 2)),
-            ({"threads": 0, "max_parallel": 1}, ["one"], 0),
+            ({"threads": 6, "max_parallel_notebooks": 2}, ["one", "two"], 3),
+            ({"threads": 6, "max_parallel_notebooks": 3}, ["one", "two"], 3),  # two run, although three could
+            ({"threads": 1, "max_parallel_notebooks": 2}, ["one", "two"], 1),
+            ({"threads": 6, "max_parallel_notebooks": 1}, ["one", "two"], 6),
+            ({"threads": 6, "max_parallel_notebooks": 2}, ["one"], 6),
+            ({"threads": 0, "max_parallel_notebooks": 2}, ["one", "two"], max(1, cores.available() // 2)),
+            ({"threads": 0, "max_parallel_notebooks": 1}, ["one"], 0),
         ],
     )
     def test_parallel_candidates_share_the_threads(self, chain, values, functions, threads):
@@ -137,7 +137,7 @@ class TestParallel:
     def test_later_stages_get_all_threads(self, chain):
         chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
         chain.write("04_evaluate.ipynb", parameters="threads: int = 0  # how many", hand_on="value=threads")
-        assert chain.run(threads=6, max_parallel=2)["value"] == 6
+        assert chain.run(threads=6, max_parallel_notebooks=2)["value"] == 6
 
     def test_failure_starts_no_further_candidate(self, chain, tmp_path):
         cell = meet(tmp_path, "training_function", "{'one': 'two', 'two': 'one'}.get(training_function)")
@@ -151,7 +151,7 @@ class TestParallel:
         chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, hand_on="candidates=[training_function]")
         linked = once(lambda: any(chain.runs.glob("*/run.json")), lambda: link(chain.runs, tmp_path / "record"))
         with pytest.raises(failures.StageFailed, match="no luck"):
-            chain.run(max_parallel=2, training_functions=["one", "two", "three"])
+            chain.run(max_parallel_notebooks=2, training_functions=["one", "two", "three"])
         linked.join()
         assert sorted(chain.statuses) == [("train one", "failed"), ("train two", "succeeded")]
         assert "no luck" in chain.stages[0]["error"] + chain.stages[1].get("error", "")
@@ -161,7 +161,7 @@ class TestParallel:
         fail = "raise ValueError('no luck with ' + training_function)"
         chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, hand_on="candidates=[training_function]")
         with pytest.raises(failures.StageFailed) as failed:
-            chain.run(max_parallel=2)
+            chain.run(max_parallel_notebooks=2)
         assert "no luck with one" in str(failed.value) and "no luck with two" in str(failed.value)
         assert "03_train-one.ipynb" in str(failed.value) and "03_train-two.ipynb" in str(failed.value)
         assert sorted(chain.statuses) == [("train one", "failed"), ("train two", "failed")]
@@ -244,7 +244,7 @@ class TestInterrupt:
         both = [tmp_path / "one", tmp_path / "two"]
         once(lambda: all(one.exists() for one in both), lambda: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(failures.Interrupted):
-            chain.run(max_parallel=2, training_functions=["one", "two", "three"])
+            chain.run(max_parallel_notebooks=2, training_functions=["one", "two", "three"])
         assert sorted(chain.statuses) == [("train one", "interrupted"), ("train two", "interrupted")]
         assert [has_ended(int(one.read_text())) for one in both] == [True, True]
 
@@ -336,9 +336,9 @@ class TestResume:
             hand_on="candidates=[training_function]",
         )
         with pytest.raises(failures.StageFailed):
-            chain.run(max_parallel=1)
+            chain.run(max_parallel_notebooks=1)
         (tmp_path / "fixed").touch()
-        assert chain.resume(max_parallel=1)["candidates"] == ["one", "two"]
+        assert chain.resume(max_parallel_notebooks=1)["candidates"] == ["one", "two"]
         assert chain.statuses == [("train one", "succeeded"), ("train two", "failed"), ("train two", "succeeded")]
 
     def test_finished_run_executes_nothing(self, chain, tmp_path):
@@ -471,15 +471,15 @@ class TestReuse:
     def test_unchanged_candidates_are_reused(self, chain):
         chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
         chain.run(training_functions=["two"])
-        values = chain.run(training_functions=["one", "two"], max_parallel=1, reuse=True)
+        values = chain.run(training_functions=["one", "two"], max_parallel_notebooks=1, reuse=True)
         assert values["candidates"] == ["one", "two"]
         assert chain.statuses == [("train one", "succeeded"), ("train two", "reused")]
 
     def test_parallelism_does_not_affect_reuse(self, chain):
         parameters = f"{TRAINED}\nthreads: int = 0  # how many"
         chain.write("03_train.ipynb", parameters=parameters, hand_on="candidates=[training_function]")
-        chain.run(max_parallel=2)
-        chain.run(max_parallel=1, threads=1, reuse=True)
+        chain.run(max_parallel_notebooks=2)
+        chain.run(max_parallel_notebooks=1, threads=1, reuse=True)
         assert {status for _, status in chain.statuses} == {"reused"}
 
 

@@ -35,7 +35,7 @@ def test_bundled_use_cases_pass(capsys):
         (["-p", "data=nowhere.csv"], "data: There is no file nowhere.csv"),
         (["-p", "timeout_minutes.trian=5"], "trian"),
         (["-p", "retries.train=-1"], "retries"),
-        (["-p", "max_parallel=-2"], "max_parallel"),
+        (["-p", "max_parallel_notebooks=-2"], "max_parallel_notebooks"),
         (["-p", "hyperparameters.linear.regularization=2"], "Did you mean 'regularisation'?"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from lib.training.features import FeatureError, TableEncoder
 from lib.training.features import encoder as encoder_module
-from lib.training.features.dates import PARTS, calendar_parts
+from lib.training.features.dates import PARTS, calendar_parts, calendar_parts_of_few
 from lib.training.features.numbers import MAX_MAGNITUDE, parse_numbers
 from tests.nasty_tables import as_request_rows, nasty_table
 
@@ -134,6 +134,14 @@ def test_calendar_parts_match_pandas():
         np.testing.assert_array_equal(parts[part], getattr(times, part))
     np.testing.assert_allclose(parts["days"], (times - pd.Timestamp(0)) / pd.Timedelta(days=1))
     assert np.isnan(calendar_parts(np.array(["NaT"], dtype="datetime64[ns]"))).all()
+
+
+def test_calendar_parts_of_few_rows_are_identical():
+    times = pd.date_range("1678-01-01 23:10:59.999999999", "2261-12-30", freq="7237h").to_numpy()
+    times = np.append(times, np.datetime64("NaT", "ns"))
+    for names in (PARTS, ("weekday", "days"), ()):
+        np.testing.assert_array_equal(calendar_parts_of_few(times, names), calendar_parts(times, names))
+    assert calendar_parts_of_few(times[:0]).shape == (len(PARTS), 0)
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,10 @@ def _endpoint_faults(parameters: Parameters) -> list[str]:
     sentences = []
     if parameters.endpoint_port:
         sentences.append("endpoint_port: Azure chooses the address of its endpoints. Set it to 0.")
-    if parameters.endpoint_mirror > _MAX_MIRROR_PERCENT:
+    if parameters.endpoint_mirror_percent > _MAX_MIRROR_PERCENT:
         sentences.append(
-            f"endpoint_mirror: Azure mirrors at most {_MAX_MIRROR_PERCENT} percent of the requests, not "
-            f"{parameters.endpoint_mirror}."
+            f"endpoint_mirror_percent: Azure mirrors at most {_MAX_MIRROR_PERCENT} percent of the requests, not "
+            f"{parameters.endpoint_mirror_percent}."
         )
     return sentences
 

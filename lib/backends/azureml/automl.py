@@ -187,7 +187,7 @@ class AutoMLSearch:
     def _wait(self, run: Any, report: Callable[[str], None]) -> str:
         """Wait until a search ends, report the score of each finished model, and return the final status."""
         metric = automl_settings(self._parameters)["primary_metric"]
-        machine, prices = self._clusters.machine_for(_STAGE), self._parameters.prices
+        machine, prices = self._clusters.machine_for(_STAGE), self._parameters.prices_usd_per_hour
         hourly = cost.hourly_price(machine, prices) if machine in prices else 0.0
         started: float | None = None
         reported: set[str] = set()

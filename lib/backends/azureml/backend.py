@@ -46,7 +46,7 @@ class AzureBackend:
 
     def __init__(self, parameters: Parameters):
         self._parameters = parameters
-        self._meter = Meter(parameters.get("max_cost"))
+        self._meter = Meter(parameters.get("max_cost_usd"))
 
     @functools.cached_property
     def connection(self) -> Connection:

@@ -108,12 +108,12 @@ class Clusters:
         return max_nodes if cluster is None else max(1, min(max_nodes, cluster.scale_settings.maximum_node_count))
 
     def machine_for(self, stage: str) -> str:
-        """Return the machine that runs a stage's notebooks, by its name in ``prices``."""
+        """Return the machine that runs a stage's notebooks, by its name in ``prices_usd_per_hour``."""
         cluster = self.find(self.name_for(stage))
         size = cluster.vm_size if cluster else self._parameters.gpu_vm_size
         priority = (cluster.vm_priority if cluster else self._parameters.vm_priority).lower().replace("_", "")
         machine = f"{size}/low_priority" if priority == "lowpriority" else size
-        spelling_in_prices = {name.lower(): name for name in self._parameters.prices}
+        spelling_in_prices = {name.lower(): name for name in self._parameters.prices_usd_per_hour}
         return spelling_in_prices.get(machine.lower(), machine)
 
     def allocation_errors(self, name: str) -> str:

@@ -264,12 +264,12 @@ class _WorkspaceChecks:
         return Check("endpoint", f"{name}: {'exists' if exists else 'does not exist yet; the deploy stage creates it'}")
 
     def check_prices(self) -> Check:
-        """Check ``prices`` and ``max_cost``."""
+        """Check ``prices_usd_per_hour`` and ``max_cost_usd``."""
         faults = cost.faults(self._parameters)
         if faults:
             return Check("prices", " ".join(faults), ok=False)
-        limit = self._parameters.max_cost
-        return Check("prices", f"max_cost is {limit:g} $ per run" if limit is not None else "max_cost is not set")
+        limit = self._parameters.max_cost_usd
+        return Check("prices", "max_cost_usd is not set" if limit is None else f"max_cost_usd is {limit:g} $ per run")
 
 
 def _check_actions(resource: str, required: dict[str, str], is_allowed: Callable[[str], bool]) -> Check:

@@ -76,7 +76,8 @@ class ManagedEndpoint:
     connection : Connection
     use_case : str
     parameters : Parameters
-        ``endpoint_instance_type``, ``endpoint_timeout_seconds``, ``endpoint_traffic`` and ``endpoint_mirror``.
+        ``endpoint_instance_type``, ``endpoint_timeout_seconds``, ``endpoint_traffic_percent``
+        and ``endpoint_mirror_percent``.
     lock : callable
         Returns a context manager that keeps other runs from changing this endpoint.
     """
@@ -100,7 +101,7 @@ class ManagedEndpoint:
         EndpointError
             If the version does not start or fails the check. The previous version keeps serving.
         """
-        percent = round(self._parameters.endpoint_traffic)
+        percent = round(self._parameters.endpoint_traffic_percent)
         with self._lock():
             endpoint = self._resources.endpoint() or self._resources.create_endpoint()
             live = self._remove_unfinished(endpoint)
@@ -109,7 +110,7 @@ class ManagedEndpoint:
                 self._resources.create_deployment(new, model_folder, version, sha256)
                 key = self.key()
                 check(endpoint.scoring_uri, key, {DEPLOYMENT_HEADER: new})
-                if live and self._parameters.endpoint_mirror:
+                if live and self._parameters.endpoint_mirror_percent:
                     self._mirror_requests(live, new)
                     check(endpoint.scoring_uri, key, {DEPLOYMENT_HEADER: new})
                 self._resources.set_traffic({new: percent, live: 100 - percent} if live else {new: 100})
@@ -232,16 +233,16 @@ class ManagedEndpoint:
         if len(created) < 2:
             raise EndpointError(
                 f"{self._use_case} has no second version deployed at {self.name}, so its traffic cannot be moved. Set "
-                "endpoint_traffic below 100, promote another version and run the deploy stage: both versions then "
-                "stay deployed. To return to an earlier version without this, move its production tag back and run "
-                "the deploy stage."
+                "endpoint_traffic_percent below 100, promote another version and run the deploy stage: both versions "
+                "then stay deployed. To return to an earlier version without this, move its production tag back and "
+                "run the deploy stage."
             )
         previous, new = sorted(created, key=lambda name: created[name])
         return previous, new
 
     def _mirror_requests(self, live: str, new: str) -> None:
         """Mirror a share of the requests to the new deployment for a while, to reveal failures."""
-        self._resources.set_traffic({live: 100, new: 0}, {new: round(self._parameters.endpoint_mirror)})
+        self._resources.set_traffic({live: 100, new: 0}, {new: round(self._parameters.endpoint_mirror_percent)})
         threading.Event().wait(_MIRROR_SECONDS)
 
     def _check_until_propagated(self, check: Callable[[], object]) -> None:

@@ -198,8 +198,8 @@ class ClusterExecutor:
         Raises
         ------
         StageError
-            If the caller has to cancel the job: on a timeout, a cancellation, a cost above ``max_cost``, or a cluster
-            that does not provide a machine.
+            If the caller has to cancel the job: on a timeout, a cancellation, a cost above ``max_cost_usd``, or a
+            cluster that does not provide a machine.
         """
         log = LogReader(run, report)
         last_status, queued_polls = "", 0
@@ -229,7 +229,7 @@ class ClusterExecutor:
 
     def _hourly_price(self) -> float:
         """Return the price of the stage's machine, or 0 if it has no price."""
-        machine, prices = self._clusters.machine_for(self._stage), self._parameters.prices or {}
+        machine, prices = self._clusters.machine_for(self._stage), self._parameters.prices_usd_per_hour or {}
         return cost.hourly_price(machine, prices) if machine in prices else 0.0
 
     def _check_queue(self, run: Any, submitted: float, report: Callable[[str], None]) -> None:

@@ -49,8 +49,8 @@ class LocalBackendEndpoint:
             sha256=sha256,
             workers=given.endpoint_workers,
             rollout=Rollout(
-                percent=given.endpoint_traffic,
-                mirror=given.endpoint_mirror,
+                percent=given.endpoint_traffic_percent,
+                mirror=given.endpoint_mirror_percent,
                 max_error_rate=given.endpoint_max_error_rate,
                 p95_latency_ms=given.endpoint_p95_latency_ms,
                 watch_minutes=given.endpoint_watch_minutes,

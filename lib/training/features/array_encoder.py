@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.training.features.categories import UNSEEN_INDEX, CategoryColumn, category_name
-from lib.training.features.dates import DateColumn, calendar_parts
+from lib.schema.text_values import category_name
+from lib.training.features.categories import UNSEEN_INDEX, CategoryColumn
+from lib.training.features.dates import MAX_FEW_ROWS, DateColumn, calendar_parts, calendar_parts_of_few
 from lib.training.features.numbers import MAX_MAGNITUDE, NumberColumn
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class _CategoryLookup(dict[object, int]):
 
             values = pd.Series(values).astype(object).to_numpy()
         positions = np.fromiter(map(self.__getitem__, values.tolist()), np.intp, len(values))
-        return self._feature_table[:, positions]
+        return self._feature_table.take(positions, axis=1)
 
 
 def _all_indices(column: CategoryColumn) -> np.ndarray:
@@ -134,7 +135,8 @@ def _read_array(reader: Column | _CategoryLookup, values: np.ndarray) -> np.ndar
     if isinstance(reader, NumberColumn) and values.dtype.kind in "fiub":
         return values[None, :]
     if isinstance(reader, DateColumn) and values.dtype.kind == "M":
-        return calendar_parts(values, reader.parts)
+        is_few = len(values) <= MAX_FEW_ROWS and values.dtype == "datetime64[ns]"
+        return (calendar_parts_of_few if is_few else calendar_parts)(values, reader.parts)
     import pandas as pd
 
     return reader.to_floats(pd.Series(values)).T

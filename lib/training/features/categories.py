@@ -11,27 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib.schema.text_values import category_name
+
 if TYPE_CHECKING:
     import pandas as pd
 
 # The index of categories that training did not contain. With few categories they count as missing. New codes are
 # common, and the target encoder gives them the mean of all rows.
 UNSEEN_INDEX = {"category": np.nan, "code": -1.0}
-
-
-def category_name(value: object) -> str:
-    """Return the text of a category, independent of the type it is stored in.
-
-    A whole number is a float in a column with missing values, and may be text in a request.
-
-    Examples
-    --------
-    >>> category_name(7), category_name(7.0), category_name(" 7 ")
-    ('7', '7', '7')
-    """
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        value = int(value)
-    return str(value).strip()
 
 
 def factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:

@@ -8,7 +8,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
-from lib.training.features.categories import category_name
+from lib.schema.text_values import category_name
 
 # Vocabulary and topics are learned from a sample: they are stable long before a million rows.
 SAMPLE_ROWS = 50_000

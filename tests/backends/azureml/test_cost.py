@@ -11,8 +11,8 @@ STAGES = ["setup", "preprocess", "train", "train", "train", "evaluate", "deploy"
 
 def parameters(**changes):
     prices = {"small": 1.0, "small/low_priority": 0.1, "endpoint": 0.5}
-    machines = {"gpu_vm_size": "small", "endpoint_instance_type": "endpoint", "prices": prices, "max_nodes": 2}
-    limits = {"expected_minutes": 15.0, "idle_seconds": 300, "max_cost": None}
+    machines = {"gpu_vm_size": "small", "endpoint_instance_type": "endpoint", "max_nodes": 2}
+    limits = {"prices_usd_per_hour": prices, "expected_minutes": 15.0, "idle_seconds": 300, "max_cost_usd": None}
     return Parameters({**load([]).values, **machines, **limits, **changes})
 
 
@@ -50,9 +50,9 @@ def test_the_lines_show_the_calculation_and_the_endpoint():
 
 
 def test_a_run_above_max_cost_does_not_start():
-    assert estimate(max_cost=1.3).expected < 1.3
-    with pytest.raises(GateError, match=r"expected to cost 1.25 \$, more than max_cost \(1.2 \$\)[\s\S]*train: 3 x"):
-        estimate(max_cost=1.2)
+    assert estimate(max_cost_usd=1.3).expected < 1.3
+    with pytest.raises(GateError, match=r"cost 1.25 \$, more than max_cost_usd \(1.2 \$\)[\s\S]*train: 3 x"):
+        estimate(max_cost_usd=1.2)
 
 
 def test_a_missing_price_is_reported_with_a_suggestion():
@@ -62,18 +62,18 @@ def test_a_missing_price_is_reported_with_a_suggestion():
 
 class TestFaults:
     def test_prices_must_be_numbers(self):
-        faults = cost.faults(parameters(prices={"small": "cheap", "endpoint": -1, "other": True}))
+        faults = cost.faults(parameters(prices_usd_per_hour={"small": "cheap", "endpoint": -1, "other": True}))
         assert [fault.split()[1] for fault in faults] == ["small", "endpoint", "other"]
 
     def test_max_cost_requires_prices(self):
-        assert cost.faults(parameters(max_cost=5.0)) == []
-        (fault,) = cost.faults(parameters(max_cost=5.0, gpu_vm_size="large"))
-        assert "prices has no large" in fault
-        (fault,) = cost.faults(parameters(max_cost=5.0, endpoint_instance_type="endpiont"))
+        assert cost.faults(parameters(max_cost_usd=5.0)) == []
+        (fault,) = cost.faults(parameters(max_cost_usd=5.0, gpu_vm_size="large"))
+        assert "prices_usd_per_hour has no large" in fault
+        (fault,) = cost.faults(parameters(max_cost_usd=5.0, endpoint_instance_type="endpiont"))
         assert "Did you mean 'endpoint'" in fault
 
     def test_prices_are_optional_without_max_cost(self):
-        assert cost.faults(parameters(prices={})) == []
+        assert cost.faults(parameters(prices_usd_per_hour={})) == []
 
 
 class TestMeter:
@@ -86,5 +86,5 @@ class TestMeter:
     def test_the_limit_stops_the_run(self):
         meter = cost.Meter(2.5)
         meter.record("one", 3600, 2.0)
-        with pytest.raises(StageError, match=r"has cost 3.00 \$, more than max_cost \(2.5 \$\)"):
+        with pytest.raises(StageError, match=r"has cost 3.00 \$, more than max_cost_usd \(2.5 \$\)"):
             meter.record("two", 3600, 1.0)

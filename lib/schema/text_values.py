@@ -1,0 +1,68 @@
+"""Text values, spelled alike in contracts, training and scoring: no surrounding spaces, and Unicode in NFC."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def normalize_text(text: str) -> str:
+    """Return a text without surrounding spaces, and with its characters composed.
+
+    Unicode can write ``é`` as one character or as ``e`` with a combining accent. Normalization form C composes them
+    (Unicode Standard Annex #15, https://unicode.org/reports/tr15).
+
+    Examples
+    --------
+    >>> normalize_text("  cafe\u0301 ") == "caf\u00e9"
+    True
+    """
+    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+
+
+def category_name(value: object) -> str:
+    """Return the text of a category, independent of the type it is stored in.
+
+    A whole number is a float in a column with missing values, and may be text in a request.
+
+    Examples
+    --------
+    >>> category_name(7), category_name(7.0), category_name(" 7 ")
+    ('7', '7', '7')
+    """
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    return normalize_text(str(value))
+
+
+def category_names(values: pd.Series) -> pd.Series:
+    """Return the name of the category in each row; blank and missing values are missing.
+
+    Parameters
+    ----------
+    values : Series of shape (rows,)
+
+    Returns
+    -------
+    Series of object, of shape (rows,)
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> category_names(pd.Series([" yes", "yes ", "", None])).tolist()
+    ['yes', 'yes', None, None]
+    """
+    import pandas as pd
+
+    try:
+        codes, distinct = pd.factorize(values)
+    except TypeError:  # lists and dictionaries are not hashable
+        codes, distinct = pd.factorize(values.astype(object).map(str, na_action="ignore"))
+    # Missing values have the code -1, so they take the last entry.
+    names = np.array([*(category_name(value) or None for value in distinct), None], dtype=object)
+    return pd.Series(names[codes], index=values.index, name=values.name)
