@@ -11,6 +11,7 @@ import pandas as pd
 
 from lib import cores
 from lib.errors import DataError, NameNotFound
+from lib.schema.text_values import normalize_text
 from lib.tables import frames
 
 MIN_ROWS = 20
@@ -250,16 +251,6 @@ def _to_labels(target: pd.Series) -> pd.Series:
         return target.astype("int64")
     # Fractional labels become text too, because scikit-learn refuses them as classes.
     return target.astype(str)
-
-
-def normalize_text(text: str) -> str:
-    """Return a text without surrounding spaces, in Unicode's composed form (NFC).
-
-    >>> normalize_text(" ete\u0301 ") == "et\u00e9"
-    True
-    """
-    text = text.strip()
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib import cores
-from lib.tables.cleaning import normalize_text
+from lib.schema.text_values import normalize_text
 from lib.tables.frames import is_dictionary_encoded
 
 # Blocks are small enough for the processor's cache.
