@@ -19,10 +19,10 @@ pytest = .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile 
 test: lint ## Run the tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
-# The tests of the endpoint's form need Chromium. They are skipped if it cannot be installed.
+# The tests of the endpoint's form and of JupyterLab need Chromium. They are skipped if it cannot be installed.
 test-all: lint .venv/.azure .venv/.automl .venv/.docs ## Run all tests, including slow and Azure ones (npm installs Azurite)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
-	  || echo "Chromium is missing and could not be installed; the tests of the form will be skipped."
+	  || echo "Chromium is missing and could not be installed; the tests in a browser will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
 
 bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## Run the benchmarks: make bench ARGS=chain

@@ -23,7 +23,9 @@ from lib.metrics import Metric, Predictions
 from lib.tables.frames import count_values
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#8a94a0"
-MARKED = "marked"  # key of a table's ``attrs``: the rows or columns that are shown in bold
+# Keys of a table's ``attrs``.
+MARKED = "marked"  # the rows or columns that are shown in bold
+NAN_TEXT = "nan_text"  # what is shown for NaN; nothing by default
 _MAX_CLASSES = 12
 _MAX_BARS = 20
 _CHARACTERS_PER_LINE = 30
@@ -67,7 +69,9 @@ class Table(pd.DataFrame):
     def _repr_html_(self) -> str:
         text_columns = self.select_dtypes(object).columns
         left_aligned_header = [{"selector": "th", "props": [("text-align", "left")]}]
-        style = self.style.format(precision=4, thousands=",", escape="html").set_table_styles(left_aligned_header)
+        style = self.style.format(
+            precision=4, thousands=",", na_rep=self.attrs.get(NAN_TEXT, ""), escape="html"
+        ).set_table_styles(left_aligned_header)
         marked = {str(name) for name in self.attrs.get(MARKED, [])}
         for axis in (0, 1):
             style = style.format_index(lambda name: _with_star(name, marked), escape="html", axis=axis)
@@ -162,9 +166,9 @@ def roc_and_precision_recall(y_true: pd.Series | Sequence[Any], predictions: Pre
     roc.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     precision_recall.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
-    for axes in (roc, precision_recall):
+    for axes, corner in ((roc, "lower right"), (precision_recall, "lower left")):  # where good curves do not pass
         if probabilities:
-            axes.legend(fontsize=8, loc="best", title=note, title_fontsize=8)
+            axes.legend(fontsize=8, loc=corner, title=note, title_fontsize=8)
         _hide_frame(axes)
     return chart
 

@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.2
 
 
 def visible_ids() -> list[str]:
-    """Return the ids of the NVIDIA GPUs that this process may use, in CUDA's order."""
+    """Return the ids of the NVIDIA GPUs that this process may use, in the order of CUDA's device numbers."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         ids = [gpu_id.strip() for gpu_id in chosen.split(",")]
@@ -57,5 +57,5 @@ def reserve() -> Iterator[str]:
 
 
 def _user() -> str:
-    """Return the user's id, which keeps one user's lock files apart from another's."""
+    """Return the id of the user; each user needs lock files of their own, because others cannot open them."""
     return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "")

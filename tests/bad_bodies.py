@@ -1,6 +1,6 @@
-"""Invalid request bodies: name -> (body, expected status).
+"""Invalid request bodies, each with the status that the endpoint must answer.
 
-They are for the columns of `served_models.ROW`: age (integer, required), fare (number), city (text), member
+They are requests for the columns of `served_models.ROW`: age (integer, required), fare (number), city (text), member
 (boolean, required), when (date, required), note (text).
 """
 
@@ -237,17 +237,17 @@ TOO_LARGE = {
 
 
 def bodies():
-    """Return all bodies by what is wrong with them."""
-    found = {f"not JSON: {name}": (body, 400) for name, body in NOT_JSON.items()}
-    found |= {f"not UTF-8: {name}": (body, 400) for name, body in NOT_UTF8.items()}
-    found |= {f"duplicate key: {name}": (body, 400) for name, body in DUPLICATE_KEYS.items()}
-    found |= {f"wrong shape: {name}": (json.dumps(body).encode(), 400) for name, body in WRONG_SHAPE.items()}
-    found |= {f"wrong table: {name}": (json.dumps(body).encode(), 422) for name, body in WRONG_TABLE.items()}
-    found |= {
+    """Return all bodies and their expected status, by a description of the fault."""
+    bodies_by_fault = {f"not JSON: {name}": (body, 400) for name, body in NOT_JSON.items()}
+    bodies_by_fault |= {f"not UTF-8: {name}": (body, 400) for name, body in NOT_UTF8.items()}
+    bodies_by_fault |= {f"duplicate key: {name}": (body, 400) for name, body in DUPLICATE_KEYS.items()}
+    bodies_by_fault |= {f"wrong shape: {name}": (json.dumps(body).encode(), 400) for name, body in WRONG_SHAPE.items()}
+    bodies_by_fault |= {f"wrong table: {name}": (json.dumps(body).encode(), 422) for name, body in WRONG_TABLE.items()}
+    bodies_by_fault |= {
         f"wrong {column}: {name}": (json.dumps({"data": [{**ROW, column: value}]}).encode(), 422)
         for column, values in WRONG_VALUES.items()
         for name, value in values.items()
     }
-    # As JSON says it, a number too large for a float; json.dumps would write Infinity.
-    found["wrong fare: 1e999"] = (json.dumps({"data": [ROW]}).replace("12.5", "1e999").encode(), 422)
-    return found | {f"too large: {name}": (body, 413) for name, body in TOO_LARGE.items()}
+    # A number too large for a float. It is inserted as text, because json.dumps would write Infinity.
+    bodies_by_fault["wrong fare: 1e999"] = (json.dumps({"data": [ROW]}).replace("12.5", "1e999").encode(), 422)
+    return bodies_by_fault | {f"too large: {name}": (body, 413) for name, body in TOO_LARGE.items()}

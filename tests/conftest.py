@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def empty_workspace(tmp_path_factory):
-    """A workspace with an empty MLflow database, whose migrations take seconds and therefore run once."""
+    """Return a workspace with an empty MLflow database; creating the database takes seconds."""
     from lib.backends.tracking import Tracking
 
     def make(folder):
@@ -34,7 +34,7 @@ def empty_workspace(tmp_path_factory):
 
 @pytest.fixture
 def workspace(empty_workspace, tmp_path):
-    """A separate workspace for one test."""
+    """Return a workspace for a single test."""
     folder = tmp_path / "workspace"
     folder.mkdir()
     shutil.copy(empty_workspace / "mlflow.db", folder)
@@ -43,7 +43,7 @@ def workspace(empty_workspace, tmp_path):
 
 @pytest.fixture
 def record_of():
-    """A function that returns the record and the folder of the newest run in a runs folder."""
+    """Return a function that returns the record and the folder of the newest run in a runs folder."""
 
     def read(runs_folder):
         newest = max(Path(runs_folder).iterdir(), key=lambda folder: folder.stat().st_mtime_ns)

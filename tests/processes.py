@@ -4,7 +4,7 @@ import psutil
 
 
 def has_ended(pid):
-    """Whether a process has ended, including a zombie whose parent has not yet collected its exit code."""
+    """Return whether a process has ended; a zombie, whose exit code its parent has not collected yet, has ended too."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

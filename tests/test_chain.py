@@ -49,7 +49,7 @@ class Chain:
         return self.client.search_model_versions(f"name = '{self.use_case}'")
 
     def production(self):
-        return [one.version for one in self.versions() if "production" in one.tags]
+        return [version.version for version in self.versions() if "production" in version.tags]
 
     def outputs(self):
         """Yield file name and output of all cells in the newest run."""
@@ -71,7 +71,7 @@ def chain_of(use_case, empty_workspace, tmp_path_factory, **overrides):
 
 @pytest.fixture(scope="module")
 def penguins(empty_workspace, tmp_path_factory):
-    """A chain that has run once; its endpoint runs until the end of the module."""
+    """Return a chain that has run once; its endpoint runs until the end of the module."""
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     functions = ["linear", "random_forest", "extra_trees"]
     chain.exit_code = chain.run(training_functions=functions)
@@ -116,11 +116,11 @@ def test_mlflow_has_charts_metrics_and_model_of_candidates(penguins):
     runs = penguins.client.search_runs([experiment], "tags.stage = 'train'")
     assert {run.data.params["training_function"] for run in runs} == set(penguins.functions)
     for run in runs:
-        charts = {one.path for one in penguins.client.list_artifacts(run.info.run_id, "charts")}
+        charts = {artifact.path for artifact in penguins.client.list_artifacts(run.info.run_id, "charts")}
         assert charts == {"charts/curves.png", "charts/confusion_matrix.png", "charts/importance.png"}
         assert run.data.metrics["f1_macro"] > 0.8
         assert {"model/MLmodel", "model/baseline.json"} <= {
-            one.path for one in penguins.client.list_artifacts(run.info.run_id, "model")
+            artifact.path for artifact in penguins.client.list_artifacts(run.info.run_id, "model")
         }
 
 

@@ -1,5 +1,6 @@
 """The documentation is true: its tables are those of the code, and its commands, files and links exist."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from lib import automl, metrics, training
+from lib.automl import portfolio
 from lib.chain.notebooks import all_of
 from lib.commands import EXIT_CODES, available, main
 from lib.parameters import SPECS, check_given, load
@@ -74,7 +76,7 @@ def test_documented_stages_match_the_notebooks():
 
 
 def test_hook_table_matches_the_base_class():
-    methods_of_stages = {*stage_names(), "hand_on", "publish_outputs"}
+    methods_of_stages = {*stage_names(), "publish_outputs"}
     hooks = [
         name
         for name, member in vars(BasePipeline).items()
@@ -94,6 +96,20 @@ def test_named_make_targets_exist(page):
 def test_named_files_exist(page):
     named = re.findall(r"`((?:lib|tests|parameters|notebooks|data|benchmarks|docs)/[\w./-]+)`", PAGES[page])
     assert [name for name in named if name not in EXAMPLE_FILES and not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - HISTORY))
+def test_names_are_in_the_files_that_pages_place_them_in(page):
+    places = re.findall(r"`([\w.]+)` (?:in|of) `((?:lib|tests|docs)/[\w./-]+\.\w+)`", PAGES[page])
+    missing = [(name, file) for name, file in places if name not in (ROOT / file).read_text(encoding="utf-8")]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/extending.md"])
+def test_documented_signature_of_an_engine_matches_the_code(page):
+    arguments, result = re.search(r"search\((.*?)\).*?(?:return |returns an? `)(\w+)", PAGES[page], re.DOTALL).groups()
+    assert arguments.split(", ") == list(inspect.signature(portfolio.search).parameters)
+    assert result == portfolio.search.__annotations__["return"]
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
@@ -175,7 +191,7 @@ def test_help_lists_every_documented_option():
         assert set(re.findall(r"--[a-z][a-z-]+", arguments)) <= set(re.findall(r"--[a-z][a-z-]+", shown)), command
 
 
-def test_site_loads_nothing_from_other_servers(tmp_path):
+def test_site_is_self_contained_and_lists_every_parameter(tmp_path):
     pytest.importorskip("mkdocs", reason='needs make install GROUPS="docs"')
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -183,3 +199,5 @@ def test_site_loads_nothing_from_other_servers(tmp_path):
     for page in tmp_path.glob("*.html"):
         loaded = re.findall(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="(https?://[^"]*)', page.read_text())
         assert loaded == [], page.name
+    parameter_page = (tmp_path / "parameters.html").read_text()
+    assert re.findall(r"<tr>\s*<td><code>(\w+)</code></td>", parameter_page) == list(SPECS)

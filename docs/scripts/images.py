@@ -16,6 +16,12 @@ from tests.serving.browser import Browser
 
 IMAGES = ROOT / "docs" / "images"
 COLORS = 256  # enough for text and charts, at a third of the file size
+MARGIN = 16  # pixels below the last element of a picture
+# The bottom edge of each paragraph, heading, table, picture and code cell, in pixels from the top of the page.
+BOTTOMS = (
+    "[...document.querySelectorAll('p, h1, h2, table, img, svg, pre')]"
+    ".map(element => Math.ceil(element.getBoundingClientRect().bottom + scrollY))"
+)
 
 TERMINAL = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #1e2430; color: #d8dee9; font: 15px/1.5 "DejaVu Sans Mono", monospace; }}
@@ -44,9 +50,11 @@ def fill_form(browser: Browser, key: str) -> None:
 
 
 def save_screenshot(browser: Browser, path: Path, width: int, max_height: int) -> None:
-    """Save the page as a PNG with few colors, no taller than its content."""
+    """Save the top of the page as a PNG with few colors, and cut no paragraph, table or picture in two."""
     browser.send("Emulation.setDeviceMetricsOverride", width=width, height=400, deviceScaleFactor=1, mobile=False)
-    height = min(browser.run("document.documentElement.scrollHeight"), max_height)
+    height = browser.run("document.documentElement.scrollHeight")
+    if height > max_height:
+        height = MARGIN + browser.run(f"Math.max(...({BOTTOMS}).filter(bottom => bottom + {MARGIN} <= {max_height}))")
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw.png"
         browser.screenshot(raw, width, height)
@@ -67,7 +75,7 @@ def main() -> None:
             save_screenshot(browser, IMAGES / "terminal.png", width=900, max_height=700)
             page.write_text(to_html(run.notebooks / "04_evaluate.ipynb"), encoding="utf-8")
             browser.open(page.as_uri())
-            save_screenshot(browser, IMAGES / "evaluate.png", width=1000, max_height=1100)
+            save_screenshot(browser, IMAGES / "evaluate.png", width=1300, max_height=1000)
             address = next(line.split()[1] for line in run.output.splitlines() if line.startswith("Endpoint: "))
             browser.open(address.removesuffix("score"))
             fill_form(browser, run_all("endpoint", "key", "penguins").strip())

@@ -27,6 +27,8 @@ PAGES = {
     "loopback.md": "tests/azure/README.md",
 }
 GALLERY_MARK = "<!-- gallery -->"
+# A line of parameters/base.yaml: name, default and comment. A mapping has its default on the next lines.
+_PARAMETER = re.compile(r"(\w+): *(.*?) *# (.*)")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -41,9 +43,23 @@ def read_page(source: str) -> str:
     """Return a file of the repository as Markdown."""
     text = (ROOT / source).read_text(encoding="utf-8")
     if source.endswith(".yaml"):
-        introduction = "Every parameter, its meaning and its default, from `parameters/base.yaml`."
-        return f"# Parameters\n\n{introduction}\n\n```yaml\n{text}```\n"
+        return parameter_page(text)
     return text if source.endswith(".md") else f"# License\n\n```text\n{text}```\n"
+
+
+def parameter_page(text: str) -> str:
+    """Return parameters/base.yaml as Markdown: a section for each group of parameters, with a table."""
+    lines = ["# Parameters", "", "Every parameter, its default and its meaning, from `parameters/base.yaml`."]
+    for block in text.split("\n\n")[1:]:
+        heading, *assignments = block.splitlines()
+        title, _, remark = heading.removeprefix("# ").partition(". ")
+        lines += ["", f"## {title}", "", *([remark, ""] if remark else [])]
+        lines += ["| parameter | default | meaning |", "| --- | --- | --- |"]
+        for line in assignments:
+            if parameter := _PARAMETER.fullmatch(line):
+                name, default, meaning = parameter.groups()
+                lines.append(f"| `{name}` | {f'`{default}`' if default else 'a table'} | {meaning} |")
+    return "\n".join(lines) + "\n"
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:

@@ -57,6 +57,7 @@ class SearchRequest:
     positive_class : object
         Positive class of a binary task; empty for the second class.
     seed : int
+        Seed of the folds, the models and the blend.
     threads : int
         Maximum number of models that are fitted at the same time.
     budget_seconds : float
@@ -115,7 +116,7 @@ class Trial:
     test : Predictions or None
         Predictions for the test rows.
     score : float
-        Primary metric on the validation rows.
+        Primary metric on the validation rows; NaN if it is unknown.
     fit_seconds : float
         Duration of the fit.
     done_seconds : float
@@ -126,8 +127,8 @@ class Trial:
         Size of the pickled model.
     weight : float
         Weight of the model in the search's result, 0 to 1.
-    settings : dict
-        Hyperparameters.
+    hyperparameters : dict
+        For a blend, the weights of its models.
     """
 
     name: str
@@ -141,7 +142,7 @@ class Trial:
     row_ms: float = float("nan")
     megabytes: float = float("nan")
     weight: float = 0.0
-    settings: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class EngineResult:
     best : str
         Name of the best trial, or of the blend.
     warning : str
-        A limitation of the result that users should know of; empty if there is none.
+        A limitation of the result that users should know about; empty if there is no such limitation.
     """
 
     trials: list[Trial]
@@ -184,10 +185,10 @@ class SearchResult:
         The best model's files, if they cannot be loaded in this environment.
     sha256 : str
         Checksum of these files.
-    settings : mapping of str to dict
-        Hyperparameters by model name.
+    hyperparameters : mapping of str to dict
+        By name of the model.
     warning : str
-        A limitation of the result that users should know of; empty if there is none.
+        A limitation of the result that users should know about; empty if there is no such limitation.
     """
 
     leaderboard: pd.DataFrame
@@ -196,7 +197,7 @@ class SearchResult:
     model: Any = None
     folder: Path | None = None
     sha256: str = ""
-    settings: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    hyperparameters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     warning: str = ""
 
 
@@ -217,7 +218,14 @@ def get(name: str) -> Callable[..., EngineResult]:
 
 
 def allowed_families(parameters: Parameters) -> tuple[str, ...]:
-    """Return the model families that are allowed and not blocked."""
+    """Return the model families that are allowed and not blocked.
+
+    Examples
+    --------
+    >>> from lib.parameters import Parameters
+    >>> allowed_families(Parameters({"allowed_models": ["linear", "xgboost"], "blocked_models": ["xgboost"]}))
+    ('linear',)
+    """
     allowed = parameters.allowed_models or FAMILIES
     return tuple(name for name in FAMILIES if name in allowed and name not in parameters.blocked_models)
 
@@ -226,34 +234,34 @@ def faults(parameters: Parameters) -> list[str]:
     """Return one sentence for each reason why a search on this machine is impossible."""
     from lib.errors import suggest
 
-    found = []
+    sentences = []
     if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
-        found.append(f'automl: its packages are not installed ({", ".join(missing)}): make install GROUPS="automl"')
+        sentences.append(f'automl: its packages are not installed ({", ".join(missing)}): make install GROUPS="automl"')
     engine = parameters.automl_engine
     if engine not in available():
-        found.append(f"automl_engine: there is no {engine!r}. {suggest(engine, available())}")
+        sentences.append(f"automl_engine: there is no {engine!r}. {suggest(engine, available())}")
     if parameters.get("engine") == "dask":
-        found.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")
-    return found + search_faults(parameters)
+        sentences.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")
+    return sentences + search_faults(parameters)
 
 
 def search_faults(parameters: Parameters) -> list[str]:
     """Return one sentence for each reason why a search is impossible on any backend."""
     from lib.errors import suggest
 
-    found = [
+    sentences = [
         f"{name}: there is no model family {family!r}. {suggest(family, FAMILIES)}"
         for name in ("allowed_models", "blocked_models")
         for family in parameters[name]
         if family not in FAMILIES
     ]
     if not allowed_families(parameters):
-        found.append("blocked_models: no model family is left to try. Block fewer, or allow more.")
+        sentences.append("blocked_models: no model family is left to try. Block fewer, or allow more.")
     if parameters.n_cross_validations == 1:
-        found.append("n_cross_validations: 1 fold leaves no rows to train on. Set 2 or more, or 0 for automatic.")
+        sentences.append("n_cross_validations: 1 fold leaves no rows to train on. Set 2 or more, or 0 for automatic.")
     if parameters.n_cross_validations and parameters.validation_fraction:
-        found.append(
+        sentences.append(
             "validation_fraction: models are compared either on n_cross_validations folds or on a "
             "validation_fraction of the rows; set one of the two to 0."
         )
-    return found
+    return sentences

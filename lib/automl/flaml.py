@@ -9,18 +9,16 @@ import functools
 import json
 import pickle
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lib.automl import EngineResult, SearchRequest, Trial
-
-if TYPE_CHECKING:
-    from lib.automl.trials.blend import Member
-    from lib.automl.trials.isolated_search import EncodedTable
+from lib.automl.trials import isolated_search
+from lib.automl.trials.blend import Member, make_blend
+from lib.automl.trials.isolated_search import EncodedTable
+from lib.automl.trials.latency import measure_row_ms
 
 # FLAML's names of the model families. Its linear models and nearest neighbours do not accept missing values.
 _FLAML_LEARNERS = {
@@ -31,77 +29,29 @@ _FLAML_LEARNERS = {
     "lightgbm": ("lgbm",),
     "catboost": ("catboost",),
 }
-# Share of the time that FLAML is told: afterwards it still finishes a model, and refits the best one on all rows.
+# Share of the time to give FLAML as its budget. Afterwards it finishes a model, and refits the best one on all rows.
 _TIME_SHARE = 0.75
 
 
-def search(
-    X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, report: Callable[[str], None]
-) -> EngineResult:
-    """Let FLAML tune models until the time is up.
-
-    Parameters
-    ----------
-    X, X_test : pandas.DataFrame
-        Raw columns of the training rows and of the test rows.
-    y : pandas.Series
-        Target of the training rows.
-    request : SearchRequest
-    report : callable
-        Receives progress lines.
-
-    Returns
-    -------
-    EngineResult
-
-    Raises
-    ------
-    StageError
-        If FLAML fails.
-    """
-    from lib.automl.trials import isolated_search
-
-    return isolated_search.search(__name__, X, y, X_test, request, report)
+# The search runs `search_encoded` in a process that is killed when the time is up.
+search = functools.partial(isolated_search.search, __name__)
 
 
-def search_encoded(
-    table: EncodedTable, request: SearchRequest, deadline: float, folder: Path
-) -> tuple[list[Trial], Any, str]:
-    """Search on encoded features; `lib.automl.trials.isolated_search` calls this in the process of the search.
-
-    Parameters
-    ----------
-    table : EncodedTable
-        Features and labels.
-    request : SearchRequest
-    deadline : float
-        On the clock of `time.monotonic`.
-    folder : Path
-        An empty folder for files.
-
-    Returns
-    -------
-    trials : list of Trial
-    model : estimator
-        The best model; takes features.
-    best : str
-        Name of the best model.
-    """
+def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float, folder: Path) -> EngineResult:
+    """Let FLAML tune models until the deadline; see `lib.automl.trials.isolated_search`."""
     from flaml import AutoML
 
-    from lib.automl.trials.blend import make_blend, make_predictions
-
     def compute_loss(X: Any, y: Any, estimator: Any, *_: Any, **__: Any) -> tuple[float, dict]:
-        truth = np.asarray(y) if table.classes is None else table.classes[np.asarray(y, dtype=int)]
+        truth = np.asarray(y) if table.target.classes is None else table.target.classes[np.asarray(y, dtype=int)]
         outputs = _make_member(estimator, table).predict_outputs(X)
-        score = request.metric.score(truth, make_predictions(outputs, table.classes, table.positive_class))
+        score = request.metric.score(truth, table.target.make_predictions(outputs))
         return (-score if request.metric.greater_is_better else score), {}
 
     log, started, automl = folder / "flaml.log", time.monotonic(), AutoML()
     automl.fit(
         X_train=table.features,
-        y_train=table.labels,
-        task="regression" if table.classes is None else "classification",
+        y_train=table.target.labels,
+        task="regression" if table.target.classes is None else "classification",
         metric=compute_loss,
         time_budget=_TIME_SHARE * (deadline - started),
         max_iter=request.max_trials,
@@ -122,19 +72,18 @@ def search_encoded(
         raise ValueError("FLAML fitted no model in time; raise automl_budget_minutes")
     trials = _read_log(log, request, started - table.started)
     best = _complete_trials(trials, automl, table, request)
-    return trials, make_blend([_make_member(automl.model, table)], [1.0], table.classes), best
+    return EngineResult(trials, make_blend([_make_member(automl.model, table)], [1.0], table.target.classes), best)
 
 
 def _make_member(model: Any, table: EncodedTable) -> Member:
     """Wrap a model of FLAML, which may not know all classes."""
-    from lib.automl.trials.blend import Member
-
-    if table.classes is None:
+    if table.target.classes is None:
         return Member(model, None, 1)
-    return Member(model, [int(label) for label in model.classes_], len(table.classes))
+    return Member(model, [int(label) for label in model.classes_], len(table.target.classes))
 
 
 def _choose_learners(request: SearchRequest) -> list[str]:
+    """Return FLAML's names of the allowed families."""
     learners = [learner for family in request.families for learner in _FLAML_LEARNERS.get(family, ())]
     if not learners:
         raise ValueError(f"FLAML has none of the allowed families {', '.join(request.families)}; allow more")
@@ -161,32 +110,29 @@ def _read_log(log: Path, request: SearchRequest, seconds_before: float) -> list[
         trial = Trial(f"{learner}_{record['iter_per_learner']}", family_by_learner[learner])
         trial.score = -loss if request.metric.greater_is_better else loss
         if not np.isfinite(trial.score):
-            trial.outcome = "it was not finished"
+            trial.outcome = "not finished within the time budget"
         trial.fit_seconds, trial.done_seconds = record["trial_time"], seconds_before + record["wall_clock_time"]
-        trial.settings = {"learner": learner, "sample_size": record["sample_size"], **record["config"]}
+        trial.hyperparameters = {"learner": learner, "sample_size": record["sample_size"], **record["config"]}
         trials.append(trial)
     return trials
 
 
 def _complete_trials(trials: list[Trial], automl: Any, table: EncodedTable, request: SearchRequest) -> str:
     """Add predictions and sizes to the best trial of each learner, and return the name of the best trial of all."""
-    from lib.automl.trials.blend import make_predictions
-    from lib.automl.trials.latency import measure_row_ms
-
     best = ""
     for learner in automl.best_loss_per_estimator:
         model = automl.best_model_for_estimator(learner)
         scores = {
             trial.name: trial.score
             for trial in trials
-            if trial.settings.get("learner") == learner and np.isfinite(trial.score)
+            if trial.hyperparameters.get("learner") == learner and np.isfinite(trial.score)
         }
         if model is None or not scores:
             continue
         name = request.metric.rank(scores)[0]
         trial = next(trial for trial in trials if trial.name == name)
         outputs = _make_member(model, table).predict_outputs(table.test_features)
-        trial.test = make_predictions(outputs, table.classes, table.positive_class)
+        trial.test = table.target.make_predictions(outputs)
         trial.row_ms = measure_row_ms(functools.partial(model.predict, table.test_features[:1]))
         trial.megabytes = len(pickle.dumps(model)) / 1e6
         if learner == automl.best_estimator:

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,12 @@ class Tracking:
         import mlflow
 
         mlflow.log_text(frame.to_csv(), f"tables/{name}.csv")
+
+    def log_traceback(self) -> None:
+        """Log the traceback of the error being handled as ``traceback.txt`` of the active run."""
+        import mlflow
+
+        mlflow.log_text(traceback.format_exc(), "traceback.txt")
 
     def log_child_run(
         self, parent: str, name: str, settings: Mapping[str, Any], numbers: Mapping[str, float], outcome: str

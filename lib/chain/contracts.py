@@ -1,34 +1,22 @@
-"""Checks of the whole chain before a kernel starts, from text alone and in a fraction of a second.
-
-Names that a pipeline or a training function asks for are read from its file without importing it: importing
-pandas and scikit-learn would take longer than all checks together.
-"""
+"""Checks of the whole chain before a kernel starts, from text alone and in a fraction of a second."""
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import backends, outputs, pipelines, training
+from lib import backends, outputs, pipelines
 from lib.chain import failures
 from lib.chain.notebooks import OVERRIDES, USE_CASE, Notebook
 from lib.errors import ParameterError, suggest
-from lib.parameters import SPECS, Layers, Parameters, check
-from lib.paths import ROOT, display_path
+from lib.parameters import SPECS, Layers, Parameters
+from lib.parameters.type_names import TYPES, has_type
+from lib.paths import display_path
 
 TRAINING_FUNCTION, RUN_NAME = "training_function", "run_name"
 _FROM_CHAIN = (TRAINING_FUNCTION, USE_CASE, OVERRIDES)
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "str": str,
-    "int": int,
-    "float": (int, float),
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-}
 
 
 def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
@@ -42,12 +30,10 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
     faults: list[str] = []
     values: dict[str, Any] = {}
     try:
-        values = check(layers, pipelines.choices())
+        values = pipelines.check_use_case(layers)
     except ParameterError as error:
         faults += error.faults
-    faults += notebook_faults(notebooks)
-    merged = {**layers.values, **values}
-    faults += _option_faults(merged) + _hyperparameter_faults(merged) + _stage_faults(merged, notebooks)
+    faults += notebook_faults(notebooks) + _stage_faults({**layers.values, **values}, notebooks)
     if not faults:
         faults += backends.faults(Parameters(values))
     if faults:
@@ -85,7 +71,7 @@ def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, An
         kind = notebook.outputs.get(name, "")
         if name not in notebook.outputs:
             faults.append(f"{name} is not one of its outputs. {suggest(name, notebook.outputs)}".rstrip("."))
-        elif kind in _TYPES and not _has_type(value, kind):
+        elif kind in TYPES and not has_type(value, kind):
             faults.append(f"{name} is {value!r}, and its reader expects {kind}")
     faults += outputs.faults(published)
     if faults:
@@ -102,7 +88,7 @@ def _parameter_faults(notebook: Notebook, published: set[str]) -> list[str]:
             faults.append(f"{path}: {name} is of type {kind}, not {notebook.types[name]}.")
     for name, value in notebook.parameters.items():
         kind = notebook.types[name]
-        if kind in _TYPES and value is not None and not _has_type(value, kind):
+        if kind in TYPES and value is not None and not has_type(value, kind):
             faults.append(f"{path}: the default of {name} is {value!r}; expected {kind}.")
     return faults
 
@@ -140,50 +126,6 @@ def _output_faults(notebook: Notebook, later: Sequence[Notebook]) -> list[str]:
     return faults
 
 
-def _option_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return options that the pipeline does not have, lacks, or expects in another type."""
-    pipeline, options = values.get("pipeline"), values.get("options") or {}
-    if pipeline not in pipelines.available() or not isinstance(options, Mapping):
-        return []
-    file = ROOT / "lib" / "pipelines" / f"{pipeline}.py"
-    known = _class_options(file)
-    faults = [
-        f"options: {name} is not an option of {display_path(file)}. {suggest(name, known)}"
-        for name in options
-        if name not in known
-    ]
-    for name, kind in known.items():
-        if name not in options:
-            faults.append(
-                f"options: {display_path(file)} needs {name} ({kind}). Add it under options in your parameter file."
-            )
-        elif kind in _TYPES and not _has_type(options[name], kind):
-            faults.append(f"options: {name} is {options[name]!r}; expected {kind}.")
-    return faults
-
-
-def _hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return hyperparameters that a training function does not have, or expects in another type."""
-    hyperparameters = values.get("hyperparameters") or {}
-    if not isinstance(hyperparameters, Mapping):
-        return []
-    faults = []
-    for function, settings in hyperparameters.items():
-        if function not in training.available():
-            continue  # already reported: it is not in training_functions
-        if not isinstance(settings, Mapping):
-            faults.append(f"hyperparameters: {function} is {settings!r}; expected a mapping such as {{max_iter: 200}}.")
-            continue
-        file = ROOT / "lib" / "training" / f"{function}.py"
-        known = _keyword_arguments(file)
-        for name, value in settings.items():
-            if name not in known:
-                faults.append(f"hyperparameters: {display_path(file)} has no {name}. {suggest(name, known)}")
-            elif not _matches(value, known[name]):
-                faults.append(f"hyperparameters: {function}.{name} is {value!r}; expected {known[name]}.")
-    return faults
-
-
 def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> list[str]:
     """Return per-stage parameters with an unknown stage or an unusable number."""
     stages, faults = [notebook.stage for notebook in notebooks], []
@@ -198,59 +140,3 @@ def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> l
             elif isinstance(value, bool) or not isinstance(value, kind) or not lowest <= value < math.inf:
                 faults.append(f"{name}: {stage} is {value!r}; expected {expected}.")
     return faults
-
-
-def _class_options(file: Path) -> dict[str, str]:
-    """Return names and types in the ``OPTIONS`` of the class in a file."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ClassDef):
-            continue
-        for statement in node.body:
-            if isinstance(statement, ast.Assign):
-                targets: list[ast.expr] = statement.targets
-            elif isinstance(statement, ast.AnnAssign):
-                targets = [statement.target]
-            else:
-                continue
-            if "OPTIONS" in map(ast.unparse, targets) and isinstance(statement.value, ast.Dict):
-                items = zip(statement.value.keys, statement.value.values, strict=True)
-                return {ast.literal_eval(key): ast.unparse(value) for key, value in items if key is not None}
-    return {}
-
-
-def _keyword_arguments(file: Path) -> dict[str, str]:
-    """Return the keyword-only arguments of the function ``train`` in a file, with their annotations.
-
-    An argument without an annotation has the type of its default.
-    """
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "train":
-            arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            return {argument.arg: _argument_type(argument, default) for argument, default in arguments}
-    return {}
-
-
-def _argument_type(argument: ast.arg, default: ast.expr | None) -> str:
-    """Return an argument's annotation, or the type of its default; empty if it has neither."""
-    if argument.annotation is not None:
-        return ast.unparse(argument.annotation)
-    if isinstance(default, ast.Constant) and default.value is not None:
-        return type(default.value).__name__
-    return ""
-
-
-def _matches(value: Any, annotation: str) -> bool:
-    """Return whether a value has one of the types of an annotation; unknown types match every value.
-
-    >>> _matches(3, "int | None"), _matches("3", "int | None"), _matches("3", "Sequence[str]")
-    (True, False, True)
-    """
-    kinds = [kind.strip() for kind in annotation.split("|")]
-    if not all(kind in _TYPES or kind == "None" for kind in kinds):
-        return True
-    return any(value is None if kind == "None" else _has_type(value, kind) for kind in kinds)
-
-
-def _has_type(value: Any, kind: str) -> bool:
-    """Return whether a value has the type of a name in `_TYPES`; true and false are not numbers."""
-    return isinstance(value, _TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))

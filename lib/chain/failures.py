@@ -53,6 +53,9 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
     """
     kind = getattr(errors, error.ename, None)
     message, exit_code = f"{error.ename}: {error.evalue}", errors.MillraceError.exit_code
+    short_form = "\n".join(error.traceback)
+    if short_form.startswith(message):  # from lib.tracebacks: it names the lines of the user's code
+        message = short_form
     if isinstance(kind, type) and issubclass(kind, errors.MillraceError):
         message, exit_code = error.evalue, kind.exit_code
     status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED

@@ -12,12 +12,14 @@ from typing import Any
 from lib.chain.plan import Execution
 
 _LINK = re.compile(r"\[[^\]]*\]\(((\d\d_[a-z_]+)\.ipynb)\)")
-_INJECTED = "injected-parameters"
+_PARAMETERS = {"parameters", "injected-parameters"}
 _HIDDEN = "remove-input"
 
 
 def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> None:
-    """Point the links of an executed notebook to its neighbours in the run folder, and hide injected parameters.
+    """Point the links of an executed notebook to its neighbours in the run folder, and hide its parameters cells.
+
+    The notebook itself shows its parameters cell, which a person edits to run it by hand.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> N
         if cell["cell_type"] == "markdown" and cell.get("id") in texts:
             text = "".join(texts[cell["id"]])
             cell["source"] = _LINK.sub(lambda match: links.get(match[1], match[0]), text)
-        if _INJECTED in cell["metadata"].get("tags", []):
+        if _PARAMETERS & {*cell["metadata"].get("tags", [])}:
             _hide(cell)
     part = executed.with_name(f"{executed.name}.part")
     part.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lib.backends.base import Backend
+    from lib.schema.table_schema import TableSchema
     from lib.scoring.model import Model
 
 _PART_ROWS = 5_000
@@ -38,8 +39,7 @@ def execute(options: argparse.Namespace) -> int:
     """Score row by row, in bounded memory; rows that cannot be scored are printed with their number."""
     from tqdm import tqdm
 
-    from lib.schema import number_columns
-    from lib.tables.files import batches
+    from lib.tables import schema_reader
 
     parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
@@ -48,16 +48,17 @@ def execute(options: argparse.Namespace) -> int:
     backend = backends.connect(parameters)
     data = backend.local_copy(options.data)
     chosen = _choose_model(backend, parameters.name, options.version)
-    numbers = [column.name for column in chosen.model.columns if column.kind.schema["type"] in ("number", "integer")]
-    dialect = batches.detect_dialect(data, parameters.encoding)
-    formats = batches.infer_number_formats(data, dialect, _PART_ROWS)
+    schema = _table_schema(chosen.model, data, parameters.encoding)
     rows, faults = 0, 0
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with _model_process(chosen) as score, _writer(out) as write, bar:
-        for part in batches.read(data, dialect, _PART_ROWS, lambda share: setattr(bar, "n", share)):
+        for batch in schema_reader.read(
+            schema, [data], _PART_ROWS, encoding=parameters.encoding, progress=lambda share: setattr(bar, "n", share)
+        ):
+            part = schema_reader.to_frame(batch)
             if not rows:
                 _check_columns(list(part.columns), chosen.model, options.data)
-            scored = score(number_columns.parse_numbers(part, numbers, formats))
+            scored = score(part)
             write(_merge(part, scored, chosen.model))
             faulty = [(row, fault) for row, fault in enumerate(scored.column(-1).to_pylist()) if fault is not None]
             for row, fault in faulty[: max(0, _MAX_PRINTED_FAULTS - faults)]:
@@ -71,6 +72,37 @@ def execute(options: argparse.Namespace) -> int:
     name = f"{parameters.name}, version {chosen.model.version}"
     print(f"{rows - faults:,} of {rows:,} rows scored by {name}: {display_path(out)}")
     return 0
+
+
+def _table_schema(model: Model, data: Path, encoding: str) -> TableSchema:
+    """Return how to read the rows: by the schema of the table that the model learned from.
+
+    A pipeline's own `prepare_data` may have added columns, or changed their type. The model's type decides then.
+    """
+    from lib.schema.table_schema import BOOLEAN, NUMBER, TEXT, ColumnSchema, TableSchema
+
+    kinds = {"number": NUMBER, "integer": NUMBER, "boolean": BOOLEAN}
+    schema = _stored_schema(model, data, encoding)
+    columns = dict(schema.columns)
+    for column in model.columns:
+        kind, stored = kinds.get(column.kind.schema["type"]), columns.get(column.name)
+        if stored is None or (stored.kind if stored.kind in (NUMBER, BOOLEAN) else None) != kind:
+            columns[column.name] = ColumnSchema(column.name, kind or TEXT)
+    return TableSchema(columns, schema.text_format)
+
+
+def _stored_schema(model: Model, data: Path, encoding: str) -> TableSchema:
+    """Return the schema in the model's folder. If an earlier release saved the model, infer one, and say so."""
+    from lib.schema.table_schema import TableSchema
+    from lib.tables import frames
+
+    if model.schema is not None:
+        return TableSchema.from_dict(model.schema)
+    print(
+        f"{model.name}, version {model.version}, was saved without a table schema: number formats are inferred from "
+        f"{display_path(data)}. Train it again to read this table as the training table was read."
+    )
+    return TableSchema.from_dict(frames.read(data, encoding=encoding).attrs[frames.SCHEMA])
 
 
 class _ChosenModel(NamedTuple):

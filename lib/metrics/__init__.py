@@ -53,6 +53,8 @@ class Metric:
         Direction of the metric. Compare scores with `beats`, `reaches` and `rank` only.
     automl_name : str or None
         The most similar primary metric of Azure AutoML, if there is one.
+    is_relative : bool
+        Whether errors are divided by the true values, so that the metric is undefined if one of them is 0.
 
     Examples
     --------
@@ -67,13 +69,27 @@ class Metric:
     scorer: Callable[[Any, Predictions], float]
     greater_is_better: bool = True
     automl_name: str | None = None
+    is_relative: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str, str], Metric], tuple[str, str]]:
-        return get, (self.name, self.tasks[0])  # by name, because a scorer is a closure and cannot be pickled
+        return get, (self.name, self.tasks[0])  # a scorer is a closure, which cannot be pickled
 
     def score(self, y_true: pd.Series | np.ndarray, predictions: Predictions) -> float:
         """Score predictions against the true values of the same rows, in the same order."""
         return float(self.scorer(scorers.to_array(y_true), predictions))
+
+    def undefined_reason(self, y_true: pd.Series | np.ndarray) -> str:
+        """Return why the metric is undefined for these true values; empty if it is defined.
+
+        Examples
+        --------
+        >>> get("mape", "regression").undefined_reason([0.0, 2.0, 4.0])
+        'mape is undefined, because the target is 0 in 1 of 3 rows'
+        """
+        zeros = int((scorers.to_array(y_true) == 0).sum()) if self.is_relative else 0
+        return (
+            f"{self.name} is undefined, because the target is 0 in {zeros:,} of {len(y_true):,} rows" if zeros else ""
+        )
 
     def beats(self, score: float, other: float) -> bool:
         """Return whether `score` is strictly better than `other`; NaN beats nothing."""
@@ -119,6 +135,11 @@ def get(name: str, task: str) -> Metric:
     ------
     NameNotFound
         If the task has no such metric; the message suggests the nearest name.
+
+    Examples
+    --------
+    >>> get("roc_auc", "binary").direction
+    'higher is better'
     """
     for metric in METRICS:
         if metric.name == name and task in metric.tasks:
@@ -200,5 +221,5 @@ METRICS = (
         greater_is_better=False,
         automl_name="normalized_mean_absolute_error",
     ),
-    Metric("mape", _REGRESSION, scorers.from_labels("mean_absolute_percentage_error"), greater_is_better=False),
+    Metric("mape", _REGRESSION, scorers.mape, greater_is_better=False, is_relative=True),
 )

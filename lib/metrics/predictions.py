@@ -1,4 +1,4 @@
-"""Predictions of a model, in one form for every task."""
+"""Predictions of a model, in the same format for every task."""
 
 from __future__ import annotations
 
@@ -69,6 +69,15 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
     Returns
     -------
     Predictions
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.dummy import DummyClassifier
+    >>> X = pd.DataFrame({"size": [1, 2, 3, 4]})
+    >>> predictions = predict(DummyClassifier().fit(X, [False, False, False, True]), X, "binary")
+    >>> predictions.positive_probability.tolist()
+    [0.25, 0.25, 0.25, 0.25]
     """
     import numpy as np
 
@@ -88,8 +97,8 @@ def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any
     classes : sequence of length 2
         The classes, sorted.
     positive_class : object, optional
-        The wanted class or its text: YAML's ``1`` matches the class ``"1"``, and ``true`` the class ``"True"``. By
-        default, the second class is positive.
+        The class that shall be positive, or its text: YAML's ``1`` matches the class ``"1"``, and ``true`` matches
+        ``"True"``. By default, the second class is positive.
 
     Raises
     ------

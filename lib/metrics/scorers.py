@@ -1,4 +1,4 @@
-"""Scorers built on scikit-learn, which is imported on the first call so that checking a metric's name stays fast."""
+"""Scorers built on scikit-learn. It is imported on the first call, because importing it takes longer than a check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 
 
 def confusion_matrix(y_true: Any, predictions: Predictions) -> pd.DataFrame:
-    """Count the rows by actual class (index) and predicted class (columns)."""
+    """Count the rows by actual class (index) and predicted class (columns).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> predictions = Predictions(np.array(["a", "b", "b"]), classes=np.array(["a", "b"]))
+    >>> confusion_matrix(["a", "a", "b"], predictions)
+    predicted  a  b
+    actual
+    a          1  1
+    b          0  1
+    """
     import pandas as pd
     from sklearn import metrics as sk
 
@@ -29,7 +40,21 @@ def confusion_matrix(y_true: Any, predictions: Predictions) -> pd.DataFrame:
 
 
 def from_labels(function: str, **options: Any) -> Callable[[Any, Predictions], float]:
-    """Return a scorer that passes the predicted labels to a scikit-learn function."""
+    """Return a scorer that passes the predicted labels to a scikit-learn function.
+
+    Parameters
+    ----------
+    function : str
+        Name of a function in `sklearn.metrics`.
+    **options
+        Further arguments of the function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from_labels("accuracy_score")(np.array([1, 0]), Predictions(np.array([1, 1])))
+    0.5
+    """
 
     def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk
@@ -109,6 +134,16 @@ def r2(truth: np.ndarray, predictions: Predictions) -> float:
     from sklearn import metrics as sk
 
     return sk.r2_score(truth, predictions.labels) if len(truth) > 1 else float("nan")
+
+
+def mape(truth: np.ndarray, predictions: Predictions) -> float:
+    """Return the mean absolute percentage error, or NaN if a true value is 0, where no percentage is defined.
+
+    scikit-learn divides by the smallest positive number instead, which gives a score of about 1e15.
+    """
+    from sklearn import metrics as sk
+
+    return sk.mean_absolute_percentage_error(truth, predictions.labels) if (truth != 0).all() else float("nan")
 
 
 def to_array(y_true: Any) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Parameters: loaded, laid over one another, and checked before a kernel starts.
+"""Parameters: loaded in layers, and checked before a kernel starts.
 
 Defaults live in ``parameters/base.yaml`` only. `specs` defines what each parameter may be, `layers` reads the files,
-`checks` finds every fault, `renamed` lists old names that still work.
+`checks` reports all faults, and `renamed` lists old names that still work.
 """
 
 from __future__ import annotations
@@ -63,18 +63,21 @@ class Parameters(Mapping[str, Any]):
         return metrics.get(self.primary_metric, self.task)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the value of a parameter, or the default if there is none.
+        """Return the value of a parameter, or the default if it is not set.
 
-        Raises an error for a parameter that exists but that the current stage does not declare.
+        Raises
+        ------
+        NameNotFound
+            If the parameter is set, but the current stage does not declare it.
         """
         return self[name] if name in self._values else default
 
     @contextlib.contextmanager
     def restricted_to(self, names: Iterable[str], reader: str) -> Iterator[None]:
-        """Hide the use case's other parameters for a while, so that reading one of them raises.
+        """Hide all other parameters inside a ``with`` block, so that reading one of them raises an error.
 
-        A result may be reused as long as the declared parameters are the same; this makes sure that no other
-        parameter can change it. Inputs of a stage, such as ``train_data``, stay visible.
+        A result is reused as long as the declared parameters are the same. Hiding the others makes sure that none of
+        them can change the result. Inputs of a stage, such as ``train_data``, stay visible.
 
         Parameters
         ----------

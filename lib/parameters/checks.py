@@ -51,26 +51,47 @@ def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
     ------
     ParameterError
         If any parameter is invalid. The message lists all faults.
+
+    Examples
+    --------
+    >>> from lib.parameters import load
+    >>> check(load(["parameters/penguins.yaml"], ["test_fraction=0.3"]))["test_fraction"]
+    0.3
     """
     faults = list(layers.faults)
-    values, wrong = _check_all(layers.values, layers.sources, choices or {})
+    values, value_faults = _check_all(layers.values, layers.sources, choices or {})
     for name in layers.values.keys() - SPECS.keys():
         faults.append(f"{name} ({layers.sources[name]}) is not a parameter. {suggest(name, SPECS)}")
     for name in SPECS.keys() - layers.values.keys():
         faults.append(f"{name} is missing. Add it to your parameter file; parameters/base.yaml explains it.")
-    faults += wrong + _combination_faults(values)
+    faults += value_faults + _combination_faults(values)
     if faults:
         raise ParameterError(faults)
     return values
 
 
 def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check some parameters of a use case, beside inputs of a stage, which stay as they are.
+    """Check some of the parameters.
+
+    Parameters
+    ----------
+    given : mapping
+        Parameters, and perhaps inputs of a stage, which are not checked.
+
+    Returns
+    -------
+    dict
+        The same names; each parameter is converted to its type.
 
     Raises
     ------
     ParameterError
         If any parameter is invalid. The message lists all faults.
+
+    Examples
+    --------
+    >>> check_given({"min_score": 1, "train_data": "runs/train.parquet"})
+    {'min_score': 1.0, 'train_data': 'runs/train.parquet'}
     """
     values, faults = _check_all(given, {}, {})
     faults += _combination_faults(values)
@@ -82,7 +103,7 @@ def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
 def _check_all(
     given: Mapping[str, Any], sources: Mapping[str, str], choices: Choices
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the usable values, each converted to its type, and one sentence for each other value."""
+    """Return the valid values, each converted to its type, and one sentence for each invalid value."""
     values, faults = {}, []
     for name, spec in SPECS.items():
         if name in given:
@@ -95,7 +116,7 @@ def _check_all(
 
 
 def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[Any, str]:
-    """Return the value converted to its type and, if it cannot be used, the reason."""
+    """Return the value converted to its type, and why it cannot be used; empty if it can."""
     if value is None or value == "" or value == []:
         if spec.may_be_empty:
             return _EMPTY.get(spec.type, value), ""
@@ -119,7 +140,7 @@ def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[A
 
 
 def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
-    """Return the value in the type of the spec and, if it has another type, a sentence that says so."""
+    """Return the value converted to the type of the spec, and why that is impossible; empty if it is possible."""
     if spec.type is object:
         is_scalar = isinstance(value, (str, bool, int, float)) and value == value
         return value, "" if is_scalar else f"got {_describe(value)}, expected text, a number, or true or false."
@@ -135,7 +156,7 @@ def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
 
 
 def _list_fault(values: list[Any]) -> str:
-    """Return why a list is not one of distinct strings; empty if it is."""
+    """Return why a list cannot be used; empty if all its elements are text, and different."""
     other = [value for value in values if not isinstance(value, str)]
     if other:
         return f"got {_describe(other[0])} in the list, expected text. Put quotes around it."
@@ -144,7 +165,7 @@ def _list_fault(values: list[Any]) -> str:
 
 
 def _json_fault(value: Any, place: str = "") -> str:
-    """Return what in a mapping has no JSON form: papermill cannot pass dates, and JSON has no NaN."""
+    """Return which value has no JSON equivalent, such as a date or NaN; empty if all have one."""
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
@@ -181,7 +202,7 @@ def _conversion_hint(value: Any, spec: Spec) -> str:
 
 
 def _combination_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with parameters that are valid on their own."""
+    """Return one sentence for each conflict between parameters."""
     faults = []
     if fault := unknown_encoding(values.get("encoding") or ""):
         faults.append(f"encoding: {fault}")
@@ -209,7 +230,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def unknown_encoding(name: str) -> str:
-    """Return why Python knows no text encoding of this name; empty if it knows it, or the name is empty.
+    """Return why a name is not a text encoding of Python; empty if it is one, or if the name is empty.
 
     Examples
     --------
@@ -220,7 +241,10 @@ def unknown_encoding(name: str) -> str:
         "a".encode(name or "utf-8")
     except (LookupError, ValueError):
         wanted = name.lower().replace("-", "_")
-        known = [*_COMMON_ENCODINGS, *sorted(set(aliases.values()) | _WITHOUT_ALIAS)]  # the first of equals wins
+        known = [
+            *_COMMON_ENCODINGS,
+            *sorted(set(aliases.values()) | _WITHOUT_ALIAS),
+        ]  # of equally similar names, the first
         similarity = {candidate: difflib.SequenceMatcher(None, candidate, wanted).ratio() for candidate in known}
         nearest = max(similarity, key=lambda candidate: similarity[candidate])
         meant = f"Did you mean {nearest!r}? " if similarity[nearest] >= _MIN_SIMILARITY else ""
@@ -229,7 +253,7 @@ def unknown_encoding(name: str) -> str:
 
 
 def _describe(value: Any) -> str:
-    """Return type and value in words, e.g. ``text ('abc')``."""
+    """Return type and value for a message, e.g. ``text ('abc')``."""
     if value is None:
         return "nothing"
     kind = "a date" if isinstance(value, datetime.date) else type(value).__name__

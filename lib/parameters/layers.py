@@ -1,4 +1,4 @@
-"""Parameter files laid over one another, with the source of each value."""
+"""Layers of parameters: base.yaml, then files, then single values; the last layer that sets a parameter wins."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lib.paths import ROOT, display_path
 
 BASE = ROOT / "parameters" / "base.yaml"
 COMMAND_LINE = "-p"
-# YAML 1.1 reads yes and no as booleans; here they name a class. https://yaml.org/type/bool.html
+# YAML 1.1 reads yes and no as booleans; in these parameters they are the names of classes. https://yaml.org/type/bool.html
 _KEPT_AS_TEXT, _BOOL_TAG = ("positive_class",), "tag:yaml.org,2002:bool"
 TERRAFORM_OUTPUT = {"value", "type", "sensitive"}
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Values laid over one another, and where each came from.
+    """The value of each parameter after all layers, and its source.
 
     Attributes
     ----------
     values : dict
-        The topmost value of each parameter.
+        Value of each parameter.
     sources : dict of str
-        Where each value came from: a file, ``-p`` or ``overrides``.
+        Source of each value: a file, ``-p`` or ``overrides``.
     faults : list of str
         One sentence per assignment that could not be read.
     """
@@ -45,12 +45,12 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     base: Path = BASE,
 ) -> Layers:
-    """Lay parameter files over the base, and single values over those.
+    """Read the defaults, parameter files that override them, and single values that override the files.
 
     Parameters
     ----------
     files : sequence of path
-        Laid over the base in their order; the last one wins. The output of ``terraform output -json`` works too.
+        In order; a later file overrides earlier ones. The output of ``terraform output -json`` is a parameter file too.
     assignments : sequence of str
         ``"name=value"``, the value in YAML. ``"hyperparameters.linear.c=2"`` sets one key of a mapping.
     overrides : mapping, optional
@@ -61,7 +61,7 @@ def load(
     Returns
     -------
     Layers
-        Not yet checked: see `check`.
+        Not checked yet; pass them to `check`.
 
     Raises
     ------
@@ -192,7 +192,8 @@ def _set_path(layers: Layers, path: str, value: Any, source: str) -> None:
 
 
 def _set(layers: Layers, name: str, value: Any, source: str) -> None:
-    if name in REMOVED:  # a run folder of an earlier release has it; nothing reads it
+    """Set a parameter under its current name; ignore one that no longer exists."""
+    if name in REMOVED:  # run folders of earlier releases still contain it
         return
     name = current_name(name, source)
     layers.values[name] = value
@@ -200,7 +201,7 @@ def _set(layers: Layers, name: str, value: Any, source: str) -> None:
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another, key by key."""
+    """Merge two mappings; where both have a key, the value of `above` wins."""
     merged = dict(below)
     for key, value in above.items():
         deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -209,6 +210,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _first_line(error: yaml.YAMLError) -> str:
+    """Return position and problem of a YAML error, in one line."""
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return place + (getattr(error, "problem", None) or str(error)).splitlines()[0]

@@ -25,13 +25,18 @@ def current_name(name: str, source: str) -> str:
     Parameters
     ----------
     name : str
+        A current or an old name.
     source : str
-        Where the name was read, for the warning.
+        Where the name was read, e.g. the path of a file; the warning starts with it.
 
     Examples
     --------
     >>> current_name("seed", "parameters/flights.yaml")
     'seed'
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", FutureWarning)
+    ...     current_name("max_cost", "parameters/flights.yaml")
+    'max_cost_usd'
     """
     if name not in RENAMED:
         return name

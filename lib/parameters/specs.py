@@ -18,8 +18,8 @@ class Spec:
     low, high : float or None
         Range, both ends included.
     choices : str or tuple of str
-        The allowed values (for a list, of its elements), or the name of a set of choices that the caller of `check`
-        passes.
+        The allowed values, for a list those of its elements; or the name of a set of allowed values that is passed to
+        `check`.
     pattern : str or None
         Regular expression that a string must match as a whole.
     pattern_meaning, example : str
@@ -38,10 +38,10 @@ class Spec:
     may_be_empty: bool = False
 
 
-# Read in every stage, by the pipeline and its backend.
+# Parameters that the pipeline and its backend read in every stage.
 COMMON = ("name", "pipeline", "options", "backend", "workspace", "run_name")
 
-# Read in every stage that runs on the azureml backend, and nowhere else.
+# Parameters that the azureml backend reads in every stage; no other backend reads them.
 AZURE: dict[str, Spec] = {
     "subscription_id": Spec(
         str,

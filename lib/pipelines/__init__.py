@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lib import catalogue
+from lib import catalogue, tracebacks
 
 if TYPE_CHECKING:
+    from lib.parameters import Layers
     from lib.pipelines.base import BasePipeline
 
 
@@ -34,10 +35,10 @@ def open_pipeline(use_case: str | Sequence[str], overrides: Mapping[str, Any] | 
     Parameters
     ----------
     use_case : str or sequence of str
-        The parameter file, or several that are laid over one another: the use case first, then profiles. Relative
-        paths start at the project's folder, wherever the notebook runs.
+        The parameter file, or several: the use case first, then profiles, which override it. Relative paths start at
+        the project's folder, not at the notebook's.
     overrides : mapping, optional
-        Values laid over the files, by parameter: ``{"seed": 7, "hyperparameters.linear.regularisation": 0.1}``.
+        Values that override the files, by parameter: ``{"seed": 7, "hyperparameters.linear.regularisation": 0.1}``.
 
     Returns
     -------
@@ -47,12 +48,49 @@ def open_pipeline(use_case: str | Sequence[str], overrides: Mapping[str, Any] | 
     ------
     ParameterError
         If any parameter is invalid. The message lists all faults.
+
+    Examples
+    --------
+    >>> pipeline = open_pipeline("parameters/penguins.yaml", {"seed": 7})
+    >>> pipeline.parameters.target_column, pipeline.parameters.seed
+    ('Species', 7)
     """
-    from lib.parameters import check, load
+    from lib.parameters import load
     from lib.paths import resolve
 
     files = [use_case] if isinstance(use_case, str) else use_case
-    return get_pipeline(**check(load([resolve(file) for file in files], overrides=overrides), choices()))
+    with tracebacks.shortened():
+        return get_pipeline(**check_use_case(load([resolve(file) for file in files], overrides=overrides)))
+
+
+def check_use_case(layers: Layers) -> dict[str, Any]:
+    """Check all parameters of a use case, including the options of its pipeline and the hyperparameters.
+
+    Returns
+    -------
+    dict
+        The values, each converted to its type.
+
+    Raises
+    ------
+    ParameterError
+        If any parameter is invalid. The message lists all faults.
+    """
+    from lib.errors import ParameterError
+    from lib.parameters import check
+    from lib.pipelines import _signatures
+
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    try:
+        values = check(layers, choices())
+    except ParameterError as error:
+        faults += error.faults
+    merged = {**layers.values, **values}
+    faults += _signatures.option_faults(merged) + _signatures.hyperparameter_faults(merged)
+    if faults:
+        raise ParameterError(faults)
+    return values
 
 
 def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
@@ -67,8 +105,10 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
 
     Raises
     ------
-    ParameterError, NameNotFound
-        With every parameter that cannot be used.
+    ParameterError
+        If any parameter is invalid. The message lists all faults.
+    NameNotFound
+        If there is no such pipeline.
     """
     from lib import backends
     from lib.errors import ParameterError

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lib import outputs, training
-from lib.errors import DataError, ParameterError
+from lib import outputs, tracebacks, training
+from lib.errors import GateError, MillraceError, ParameterError
 from lib.parameters import AZURE, COMMON, Parameters
+from lib.pipelines._inputs import fill_inputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,7 @@ class BasePipeline:
         self.parameters = parameters
         self.backend = backend
         self._run_id: str | None = None
+        self._blocked_by = ""
         self._stage_parameters = parameters
 
     # Stages. Each method imports only its own stage, so that a notebook does not import the others.
@@ -60,7 +62,7 @@ class BasePipeline:
         from lib.stages import setup
 
         self._run_id = None
-        with self._restricted_to(setup):
+        with tracebacks.shortened(), self._restricted_to(setup):
             self._stage_parameters = Parameters(self.parameters)
             return setup.run(self.backend, self.parameters)
 
@@ -122,7 +124,9 @@ class BasePipeline:
 
         inputs = {"test_data": test_data, "baseline": baseline, "candidates": candidates}
         with self._stage(evaluate, inputs) as (parameters, _):
-            return evaluate.run(self, self.backend, parameters)
+            evaluation = evaluate.run(self, self.backend, parameters)
+        self._blocked_by = evaluation.blocked_by
+        return evaluation
 
     def deploy(self, test_data: str = "", decision: str = "") -> deploy.Deployment:
         """Deploy the production version as a real-time endpoint whose answers equal the model's own predictions.
@@ -146,19 +150,27 @@ class BasePipeline:
         Returns
         -------
         Table
-            The parameters of the stage; changed parameters are marked.
+            The parameters of the stage; those that differ from their default are marked.
 
         Raises
         ------
         OutputError
-            If a value cannot be written as JSON, or is not finite. No output is published then.
+            If a value cannot be written as JSON, or is not finite. In that case, no output is published.
+        GateError
+            If a gate of the stage blocks the chain. The outputs are published before.
         """
-        from lib.stages._answers import parameter_table
+        from lib.stages._results import parameter_table
 
         outputs.glue(values)
         if self._run_id:
             self.backend.tracking.log_outputs(self._run_id, values)
-        return parameter_table(self._stage_parameters)
+        table = parameter_table(self._stage_parameters)
+        if self._blocked_by:
+            from IPython.display import display
+
+            display(table)  # Jupyter does not show the value of a cell that raises
+            raise GateError(self._blocked_by)
+        return table
 
     # Hooks
 
@@ -180,30 +192,30 @@ class BasePipeline:
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the table to learn from, with the target. Called by preprocess with the raw table.
 
-        The raw table comes without index columns and ``drop_columns``. Derive the target, join other tables and remove
-        leaks here; the result has one row per prediction. Steps that an endpoint must repeat for every request belong
-        in the training function's pipeline instead.
+        The raw table lacks the index columns and the ``drop_columns``. Derive the target, join other tables and remove
+        leaks here; the result must have one row per prediction. Steps that an endpoint must repeat for every request
+        belong in the training function's pipeline instead.
         """
         return frame
 
     def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return training rows and test rows. Called by preprocess with the prepared table and the split rule.
 
-        The parameters define the rule. The default applies it, and empties the frame to save memory.
+        The parameters define the rule. The default applies it, and removes the rows from `frame` to save memory.
         """
         return rule.apply(frame, keep_frame=False)
 
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
         """Return statistics of the training rows. Called by preprocess with the training rows.
 
-        The result must be writable as JSON; the endpoint's page and the drift checks read it.
+        The result must consist of JSON types. The endpoint's page and the drift checks read it.
         """
         from lib.tables.quality.baseline import describe
 
         return describe(train, self.parameters.target_column)
 
     def training_function(self, name: str) -> Callable[..., Any]:
-        """Return the training function of a name. Called by train.
+        """Return the training function with this name. Called by train.
 
         Its signature is ``train(X, y, request, **hyperparameters)``. The default is ``train`` in
         ``lib/training/<name>.py``.
@@ -213,8 +225,8 @@ class BasePipeline:
     def accept(self, best: Contender, champion: Contender | None) -> str:
         """Return why the best candidate must not be promoted, or an empty string to promote it. Called by evaluate.
 
-        The champion is None if no champion can be compared. By default, the candidate must reach ``min_score`` and beat
-        the champion by the primary metric.
+        The champion is None if there is none, or if it cannot be compared. By default, the candidate must reach
+        ``min_score`` and beat the champion by the primary metric.
         """
         metric = self.parameters.metric
         score, minimum = best.scores[metric.name], self.parameters.min_score
@@ -237,7 +249,7 @@ class BasePipeline:
         optional: tuple[str, ...] = (),
         **extra: Any,
     ) -> Iterator[tuple[Parameters, str]]:
-        """Run a stage within its MLflow run, in which `publish_outputs` later logs the outputs.
+        """Run a stage within its MLflow run, to which `publish_outputs` later adds the outputs.
 
         Parameters
         ----------
@@ -257,50 +269,27 @@ class BasePipeline:
         tuple of Parameters and str
             Parameters and inputs of the stage, and the id of the MLflow run.
         """
-        self._run_id = None
+        self._run_id, self._blocked_by = None, ""
         stage = module.__name__.rpartition(".")[2]
-        with self._restricted_to(module):
+        with tracebacks.shortened(), self._restricted_to(module):
             tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
-            filled = self._fill_inputs(inputs, optional)
-            parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})
+            inputs = fill_inputs(inputs, self.parameters, self.backend, optional)
+            parameters = self._stage_parameters = Parameters({**self.parameters, **inputs, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
-                yield parameters, run_id
+                try:
+                    yield parameters, run_id
+                except MillraceError:
+                    raise
+                except Exception:
+                    self.backend.tracking.log_traceback()
+                    raise
         self._run_id = run_id
 
     def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:
-        """Make parameters that a stage's module does not declare unreadable."""
+        """Hide the parameters that a stage's module does not declare, so that reading one of them raises."""
         azure = tuple(AZURE) if self.parameters.get("backend") == "azureml" else ()
         reader = f"{module.__name__.replace('.', '/')}.py"
         return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), reader)
 
     def _pipeline_name(self) -> str:
         return type(self).__module__.rpartition(".")[2]
-
-    def _fill_inputs(self, inputs: Mapping[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Replace each empty input by the newest output that an earlier stage published."""
-        filled: dict[str, Any] = {}
-        for name, value in inputs.items():
-            value = value or self.parameters.get(name) or self._newest_output(name)
-            if not value and name not in optional:
-                raise DataError(
-                    f"{name} is empty, and no earlier notebook of {self.parameters.name} has published it in this "
-                    f"workspace ({self.parameters.workspace}). Run the earlier notebooks first."
-                )
-            filled[name] = value or ""
-        return filled
-
-    def _newest_output(self, name: str) -> Any:
-        """Return the newest value that an earlier notebook published under this name."""
-        tracking, experiment, parameters = self.backend.tracking, self.parameters.name, self.parameters
-        if name == "candidates":
-            trained_on = tracking.newest_output(experiment, "preprocess", "train_data") or ""
-            return tracking.newest_candidates(experiment, trained_on, parameters.target_column, parameters.task)
-        return tracking.newest_output(experiment, _PUBLISHED_BY[name], name)
-
-
-_PUBLISHED_BY = {
-    "train_data": "preprocess",
-    "test_data": "preprocess",
-    "baseline": "preprocess",
-    "decision": "evaluate",
-}

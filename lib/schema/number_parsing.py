@@ -71,11 +71,20 @@ class ParsedColumn(NamedTuple):
     number_format : NumberFormat
     note : str
         A sentence for the user about what was changed or left as text; may be empty.
+    unit : str
+        The unit of the numbers; empty for bare numbers.
+    missing_values : tuple of str
+        Codes in the column that count as missing, such as ``n/a``.
+    unreadable : int
+        Number of other values that are not numbers and count as missing.
     """
 
     numbers: pa.ChunkedArray | None
     number_format: NumberFormat
     note: str
+    unit: str = ""
+    missing_values: tuple[str, ...] = ()
+    unreadable: int = 0
 
 
 def has_numeric_codes(texts: pa.ChunkedArray) -> bool:
@@ -129,23 +138,50 @@ def parse_column(texts: pa.ChunkedArray, name: str, comma_separated: bool) -> Pa
     if numbers == 0 or numbers < MIN_NUMERIC_SHARE * present:
         return ParsedColumn(None, number_format, _note_on_other_values(trimmed, is_number, is_missing, name))
     notes = [_note_on_stripped_units(trimmed, bare, name), _note_on_missing(trimmed, is_number, is_missing, name)]
-    return ParsedColumn(_to_floats(float_texts, is_number), number_format, " ".join(filter(None, notes)))
+    return ParsedColumn(
+        numbers=_to_floats(float_texts, is_number),
+        number_format=number_format,
+        note=" ".join(filter(None, notes)),
+        unit=_common_unit(trimmed),
+        missing_values=tuple(pc.unique(trimmed.filter(is_missing)).to_pylist()),
+        unreadable=_count(pc.and_(pc.invert(is_number), pc.invert(is_missing))),
+    )
 
 
-def parse_values(texts: pa.ChunkedArray, number_format: NumberFormat) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Parse each value as a number, independent of the others.
+class ParsedValues(NamedTuple):
+    """The values of a text column, each parsed independently of the others.
 
-    Returns
-    -------
+    Attributes
+    ----------
     numbers : ChunkedArray of float64
         Null where a value is not a number.
     is_missing : ChunkedArray of bool
-        Whether each value is a missing code.
+        Whether each value is null or a missing code.
+    """
+
+    numbers: pa.ChunkedArray
+    is_missing: pa.ChunkedArray
+
+
+def parse_values(texts: pa.ChunkedArray, number_format: NumberFormat, unit: str = "") -> ParsedValues:
+    """Parse each value as a number in the given format and unit.
+
+    Parameters
+    ----------
+    texts : ChunkedArray of string
+    number_format : NumberFormat
+    unit : str
+        The unit that every number has; numbers in another unit are not parsed. A currency may be left out.
+
+    Examples
+    --------
+    >>> parse_values(pa.chunked_array([["1,5 kg", "2,0 lb"]]), NumberFormat.DECIMAL_COMMA, "kg").numbers.to_pylist()
+    [1.5, None]
     """
     trimmed = pc.utf8_trim_whitespace(texts)
-    bare = _strip_units(trimmed)
-    float_texts, is_number = _to_float_texts(trimmed if bare is None else bare, number_format)
-    return _to_floats(float_texts, is_number), _is_missing(trimmed)
+    float_texts, is_number = _to_float_texts(_strip_unit(trimmed, unit), number_format)
+    is_missing = pc.or_(pc.is_null(trimmed), _is_missing(trimmed))
+    return ParsedValues(_to_floats(float_texts, is_number), is_missing)
 
 
 def parse_point_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -256,6 +292,26 @@ def _strip_units(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
     is_mixed_with_bare_numbers = "" in units and not units <= {"", *_CURRENCIES}
     if len(units - {""}) > 1 or is_mixed_with_bare_numbers:
         return None
+    return _replace_numbers_with_units(trimmed, normalized, has_unit)
+
+
+def _strip_unit(trimmed: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
+    """Return the values without this unit, spaces or apostrophes between thousands; other texts are unchanged."""
+    normalized = _normalize_characters(trimmed)
+    has_unit = _match_numbers_with_units(normalized)
+    if not _any(has_unit):
+        return trimmed
+    accepted = {unit, *([""] if unit in _CURRENCIES else [])}
+    units = pc.dictionary_encode(_units_of(normalized)).combine_chunks()
+    is_accepted = pa.array([_singular(name) in accepted for name in units.dictionary.to_pylist()], pa.bool_())
+    has_accepted_unit = pc.fill_null(pc.and_(has_unit, pc.take(is_accepted, units.indices)), False)
+    return _replace_numbers_with_units(trimmed, normalized, has_accepted_unit)
+
+
+def _replace_numbers_with_units(
+    trimmed: pa.ChunkedArray, normalized: pa.ChunkedArray, has_unit: pa.ChunkedArray
+) -> pa.ChunkedArray:
+    """Return the values with bare numbers in place of numbers with units."""
     is_negative = pc.match_substring_regex(normalized, r"^\(.*\)$|-")
     digits = pc.utf8_rtrim(pc.replace_substring_regex(normalized, r"[^\d.,]", ""), ".")
     numbers = pc.if_else(is_negative, pc.binary_join_element_wise("-", digits, ""), digits)
@@ -285,8 +341,18 @@ def _units_of(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _unique_units(numbers: pa.ChunkedArray) -> set[str]:
     """Return the different units, in the singular: "days" and "day" are one unit."""
-    units = set(pc.unique(_units_of(numbers)).to_pylist())
-    return {unit[:-1] if len(unit) >= _MIN_PLURAL_LENGTH and unit.endswith("s") else unit for unit in units}
+    return set(map(_singular, pc.unique(_units_of(numbers)).to_pylist()))
+
+
+def _singular(unit: str | None) -> str:
+    unit = unit or ""
+    return unit[:-1] if len(unit) >= _MIN_PLURAL_LENGTH and unit.endswith("s") else unit
+
+
+def _common_unit(trimmed: pa.ChunkedArray) -> str:
+    """Return the unit of the numbers of a column that `_strip_units` accepts; empty for bare numbers."""
+    normalized = _normalize_characters(trimmed)
+    return max(_unique_units(normalized.filter(_match_numbers_with_units(normalized))), default="", key=len)
 
 
 def _note_on_units(trimmed: pa.ChunkedArray, name: str) -> str:

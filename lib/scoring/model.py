@@ -35,6 +35,9 @@ class Model:
         Real rows of the test set, by column, as a request would contain them.
     baseline : dict
         Training statistics by column; empty if the folder has none.
+    schema : dict or None
+        The schema of the table that the model learned from, as `lib.schema.table_schema.TableSchema.to_dict` returns
+        it; None if the folder has none.
     name, version : str or None
         Name and version in the registry.
     """
@@ -43,6 +46,7 @@ class Model:
     columns: tuple[Column, ...]
     examples: list[dict[str, Any]] = field(default_factory=list)
     baseline: dict[str, dict] = field(default_factory=dict)
+    schema: dict[str, Any] | None = None
     name: str | None = None
     version: str | None = None
 
@@ -101,9 +105,11 @@ def read(folder: str | Path, name: str | None = None, version: str | None = None
             f"{sha256}. Nothing was loaded; register the model again."
         )
     description = _description(folder)
-    baseline = _baseline(folder)
+    stored = _stored_baseline(folder)
+    baseline = stored.get("columns", {})
     columns = _columns(description, baseline)
-    return Model(None, columns, _examples(folder, description, columns), baseline, name, version)
+    examples = _examples(folder, description, columns)
+    return Model(None, columns, examples, baseline, stored.get("schema"), name, version)
 
 
 def _columns(description: dict, baseline: dict[str, dict]) -> tuple[Column, ...]:
@@ -151,6 +157,6 @@ def _examples(folder: Path, description: dict, columns: tuple[Column, ...]) -> l
     return [row for row in rows if not any(list(column.invalid_values([row[column.name]])) for column in columns)]
 
 
-def _baseline(folder: Path) -> dict[str, dict]:
+def _stored_baseline(folder: Path) -> dict[str, Any]:
     path = folder / BASELINE_FILE
-    return json.loads(path.read_text(encoding="utf-8")).get("columns", {}) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

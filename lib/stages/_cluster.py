@@ -1,4 +1,4 @@
-"""The Dask cluster that processes partitions: a running one, or a temporary one on this machine."""
+"""The Dask cluster that processes partitions: an existing cluster, or a temporary one on this machine."""
 
 from __future__ import annotations
 

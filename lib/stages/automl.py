@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from lib import charts, metrics
 from lib.automl import LEADERBOARD
-from lib.stages._answers import Answer, Figures, title
-from lib.stages.train import EXAMPLE_ROWS, IMPORTANCE_CAPTION, describe_score, draw_charts
-from lib.tables import frames
+from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
+from lib.stages._model_rows import ModelRows
+from lib.stages._results import Figures, StageResult, title
+from lib.stages._scores import describe_metrics, describe_score, metrics_to_log, score_table
+from lib.stages.train import EXAMPLE_ROWS
 
 if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.base import Backend
-    from lib.metrics import Predictions
     from lib.parameters import Parameters
 
 # Use-case parameters that this stage reads, besides the common ones. Changing one of them reruns the stage.
@@ -71,7 +72,7 @@ _LOGGED_PARAMETERS = (
 
 
 @dataclass(frozen=True, repr=False)
-class Winner(Answer):
+class Winner(StageResult):
     """Output of the stage, and the tables and charts of its notebook.
 
     Attributes
@@ -88,6 +89,7 @@ class Winner(Answer):
         All metrics of the best model on test rows and, if it can be loaded here, on training rows.
     importance : Chart or str
         Permutation importance on test rows, or the reason why it was not measured.
+    notes : tuple of str
     """
 
     title: str
@@ -97,6 +99,7 @@ class Winner(Answer):
     progress: charts.Chart
     scores: charts.Table
     importance: charts.Chart | str
+    notes: tuple[str, ...] = ()
 
     def main_table(self) -> charts.Table:
         """Return the scores of the best model."""
@@ -107,16 +110,6 @@ class Winner(Answer):
         """The progress of the search, and the importance of the columns for the best model."""
         caption = IMPORTANCE_CAPTION if isinstance(self.importance, charts.Chart) else ""
         return Figures((self.progress, _PROGRESS_CAPTION), (self.importance, caption))
-
-
-@dataclass(frozen=True)
-class _SplitData:
-    """Features and targets of the training rows and of the test rows."""
-
-    X: pd.DataFrame
-    y: pd.Series
-    X_test: pd.DataFrame
-    y_test: pd.Series
 
 
 def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
@@ -132,70 +125,52 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     Returns
     -------
     Winner
+
+    Raises
+    ------
+    ParameterError
+        If the primary metric is undefined for the target.
     """
     metric = parameters.metric
+    rows = ModelRows.read(backend.read_table, parameters)
     result = backend.search().run(parameters.train_data, parameters.test_data, report=print)
     if result.warning:
         print(f"Warning: {result.warning}")
-    data = _read_data(backend, parameters)
 
     # A search that returns files leaves it to this stage to score the test rows, which takes a job per prediction.
     is_local = result.folder is None
     model = result.model if result.folder is None else backend.tracking.load_model(result.folder)
-    test_predictions = metrics.predict(model, data.X_test, parameters.task, parameters.positive_class)
-    scores = _score(model, data, test_predictions, parameters, include_training=is_local)
+    predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
+    training = None
+    if is_local:
+        training = (rows.y, metrics.predict(model, rows.X, parameters.task, parameters.positive_class))
+    scores = score_table((rows.y_test, predictions), training, metric, parameters.task)
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
-    figures = draw_charts(
-        model, data.X_test, data.y_test, test_predictions, metric, parameters, with_importance=is_local
-    )
+    figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)
     figures["progress"] = charts.search_progress(result.leaderboard, metric)
 
     _log_parameters(result, parameters)
-    _log_metrics(result, scores, data)
+    _log_metrics(result, scores, rows)
     _log_trials(backend, result, run_id)
     backend.tracking.log_table(result.leaderboard, "leaderboard")
     backend.tracking.log_table(scores, "scores")
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
-    _log_best_model(backend, result, data, parameters)
+    _log_best_model(backend, result, rows, parameters)
 
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
-    scores.attrs[charts.MARKED] = [metric.name]
     return Winner(
         title=title("AutoML", parameters),
         verdict=f"{result.best} is the best of {len(leaderboard)} models: {describe_score(scores, metric)}",
+        notes=describe_metrics(rows.y_test, predictions, parameters.task),
         run_id=run_id,
         leaderboard=leaderboard,
         progress=figures["progress"],
         scores=scores,
         importance=figures.get("importance", _IMPORTANCE_NOT_MEASURED),
     )
-
-
-def _read_data(backend: Backend, parameters: Parameters) -> _SplitData:
-    """Read the preprocessed rows, and separate features and target."""
-    target = parameters.target_column
-    train, test = backend.read_table(parameters.train_data), backend.read_table(parameters.test_data)
-    y, y_test = (frames.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
-    return _SplitData(train.drop(columns=target), y, test.drop(columns=target), y_test)
-
-
-def _score(
-    model: Any, data: _SplitData, test_predictions: Predictions, parameters: Parameters, include_training: bool
-) -> charts.Table:
-    """Return all metrics of a model: a row per metric, a column per set of rows, and the metric's direction."""
-    task_metrics = metrics.for_task(parameters.task)
-    columns = {
-        "metric": [metric.name for metric in task_metrics],
-        "test rows": [metric.score(data.y_test, test_predictions) for metric in task_metrics],
-    }
-    if include_training:
-        train_predictions = metrics.predict(model, data.X, parameters.task, parameters.positive_class)
-        columns["training rows"] = [metric.score(data.y, train_predictions) for metric in task_metrics]
-    columns["direction"] = [metric.direction for metric in task_metrics]
-    return charts.Table(columns).set_index("metric")
 
 
 def _log_parameters(result: SearchResult, parameters: Parameters) -> None:
@@ -207,20 +182,17 @@ def _log_parameters(result: SearchResult, parameters: Parameters) -> None:
     mlflow.set_tags({"warning": result.warning} if result.warning else {})
 
 
-def _log_metrics(result: SearchResult, scores: pd.DataFrame, data: _SplitData) -> None:
+def _log_metrics(result: SearchResult, scores: pd.DataFrame, rows: ModelRows) -> None:
     """Log the scores of the best model, and the size of the search and of its tables, to the active run."""
     import mlflow
 
-    values = {name: float(score) for name, score in scores["test rows"].dropna().items()}
-    if "training rows" in scores:
-        values |= {f"train_{name}": float(score) for name, score in scores["training rows"].dropna().items()}
     sizes = {
         "search_seconds": result.seconds,
         "trials": len(result.leaderboard),
-        "train_rows": len(data.X),
-        "test_rows": len(data.X_test),
+        "train_rows": len(rows.X),
+        "test_rows": len(rows.X_test),
     }
-    mlflow.log_metrics({**values, **sizes})
+    mlflow.log_metrics({**metrics_to_log(scores), **sizes})
 
 
 def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:
@@ -231,15 +203,18 @@ def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:
             for column, value in row.items()
             if isinstance(value, float) and not math.isnan(value)
         }
-        settings = {"training_function": f"automl {name}", "family": row["family"], **result.settings.get(name, {})}
+        settings = {
+            "training_function": f"automl {name}",
+            "family": row["family"],
+            **result.hyperparameters.get(name, {}),
+        }
         backend.tracking.log_child_run(run_id, name, settings, scores, row["outcome"])
 
 
-def _log_best_model(backend: Backend, result: SearchResult, data: _SplitData, parameters: Parameters) -> None:
+def _log_best_model(backend: Backend, result: SearchResult, rows: ModelRows, parameters: Parameters) -> None:
     """Log the best model, or its files, with the baseline to the active run."""
     baseline = backend.read_json(parameters.baseline)
     if result.folder is None:
-        features = pd.concat([data.X, data.X_test], ignore_index=True)
-        backend.tracking.log_model(result.model, data.X_test.head(EXAMPLE_ROWS), features, baseline)
+        backend.tracking.log_model(result.model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
     else:
         backend.tracking.log_model_folder(result.folder, baseline)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-import pickle
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import pandas as pd
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from lib import charts, metrics
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
-from lib.errors import DataError, InputError, StageError
-from lib.metrics import Metric, Predictions
-from lib.scoring.model_folder import BASELINE_FILE
-from lib.stages._answers import Answer, Figures, title
-from lib.tables import frames
-from lib.tables.split import rules
+from lib.errors import StageError
+from lib.metrics import Metric
+from lib.stages._contenders import CHAMPION, Comparison, Contender, compare
+from lib.stages._results import Figures, StageResult, title
+from lib.stages._scores import UNDEFINED, describe_metrics
+
+__all__ = ["CHAMPION", "PARAMETERS", "Contender", "EvaluateHooks", "Evaluation", "run"]
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -33,38 +29,19 @@ PARAMETERS = (
     "primary_metric",
     "min_score",
 )
-CHAMPION = "champion"
-_MIN_UNSEEN_ROWS = 20
-_MAX_REASON_LENGTH = 500  # MLflow truncates tags at 8,000 characters, and the decision is published as JSON in one
 _MAX_ATTEMPTS = 5
+# Scores from which a model is nearly perfect. The area under the ROC curve does not depend on the share of a class.
+_SUSPICIOUS_SCORES = {
+    "binary": ("roc_auc", 0.999),
+    "multiclass": ("roc_auc_ovr_macro", 0.9999),
+    "regression": ("r2", 0.99),
+}
 _CLASSES_CAPTION = "The best candidate on the test rows: correct predictions are on the diagonal."
 _BEST_CAPTIONS = {
     "binary": _CLASSES_CAPTION,
     "multiclass": _CLASSES_CAPTION,
     "regression": "The best candidate on the test rows: exact predictions are on the dotted line.",
 }
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A candidate or the champion, with its scores on the test rows.
-
-    Attributes
-    ----------
-    name : str
-        Training function of a candidate; ``"champion v3"`` for the champion.
-    run_id : str
-        The run that trained the model.
-    scores : mapping of str to float
-        Score of each metric.
-    predictions : Predictions
-        Predictions for the test rows.
-    """
-
-    name: str
-    run_id: str
-    scores: Mapping[str, float]
-    predictions: Predictions
 
 
 class EvaluateHooks(Protocol):
@@ -75,7 +52,7 @@ class EvaluateHooks(Protocol):
 
 
 @dataclass(frozen=True, repr=False)
-class Evaluation(Answer):
+class Evaluation(StageResult):
     """The stage's result, displayed in its notebook.
 
     Attributes
@@ -83,6 +60,8 @@ class Evaluation(Answer):
     title, verdict : str
     decision : str
         The promoted version, or the reason against a promotion.
+    blocked_by : str
+        Why the chain must not go on; empty if it may.
     promoted : bool
         Whether the best candidate was promoted.
     table : Table
@@ -98,6 +77,7 @@ class Evaluation(Answer):
     title: str
     verdict: str
     decision: str
+    blocked_by: str
     promoted: bool
     table: charts.Table
     side_by_side: charts.Chart
@@ -115,32 +95,6 @@ class Evaluation(Answer):
             (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
             (self.best, _BEST_CAPTIONS[self.task]),
         )
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """All contenders, scored on the same rows.
-
-    Attributes
-    ----------
-    test : DataFrame
-        The test rows that all contenders were scored on.
-    candidates : tuple of Contender
-    champion : Contender or None
-        None if nothing is in production, or if the production version cannot be compared.
-    notes : tuple of str
-        Sentences about the champion to add to the decision.
-    """
-
-    test: pd.DataFrame
-    candidates: tuple[Contender, ...]
-    champion: Contender | None
-    notes: tuple[str, ...]
-
-    @property
-    def contenders(self) -> tuple[Contender, ...]:
-        """All candidates, and the champion if there is one."""
-        return (*self.candidates, self.champion) if self.champion else self.candidates
 
 
 def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
@@ -179,29 +133,29 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     registry = backend.models(parameters.name)
     repair_note = registry.repair()
     version = registry.production()
-    comparison = _compare(backend, version, parameters)
+    comparison = compare(backend, version, parameters)
 
     best_name = _rank(comparison.candidates, metric)[0]
     best = next(candidate for candidate in comparison.candidates if candidate.name == best_name)
-    refusal = hooks.accept(best, comparison.champion)
-    if not isinstance(refusal, str):  # a hook without a return statement must not promote anything
-        raise StageError(
-            f"accept returned {refusal!r}; expected a text: the reason not to promote, or an empty text to promote."
-        )
+    refusal = _find_refusal(hooks, best, comparison)
     table = _make_table(comparison.contenders, metric, parameters.task)
     side_by_side = charts.candidate_scores(
         _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
     )
+    y_test = comparison.test[parameters.target_column]
     draw = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
-    best_chart = draw(comparison.test[parameters.target_column], best.predictions)
+    best_chart = draw(y_test, best.predictions)
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
-    outcome = _decide(registry, backend, best, comparison.champion, version, refusal, parameters)
-    decision = " ".join(filter(None, [outcome, repair_note, *comparison.notes]))
+    outcome = _decide(registry, backend, best, comparison, version, refusal, parameters)
+    notes = describe_metrics(y_test, best.predictions, parameters.task)
+    suspicion = _describe_suspicion(best, parameters)
+    decision = " ".join(filter(None, [outcome, repair_note, *comparison.notes, suspicion, *notes]))
     evaluation = Evaluation(
         title=title("Evaluate", parameters),
         verdict=decision,
         decision=decision,
+        blocked_by=decision if comparison.changed_target else "",
         promoted=not refusal,
         table=table,
         side_by_side=side_by_side,
@@ -212,140 +166,53 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     return evaluation
 
 
-def _compare(backend: Backend, version: ModelVersion | None, parameters: Parameters) -> _Comparison:
-    """Score the candidates and the production version, if there is one, on rows that are fair to both."""
-    test = backend.read_table(parameters.test_data)
-    if version is None:
-        return _Comparison(test, _score_candidates(backend, test, parameters), None, ())
-    folder = backend.tracking.model_folder(version.source, version.sha256)
-    test, split_note = _select_unseen_rows(folder, version, test, backend, parameters)
-    candidates = _score_candidates(backend, test, parameters)
-    champion, failure_note = _score_champion(backend, version, folder, test, parameters)
-    return _Comparison(test, candidates, champion, (split_note, failure_note))
-
-
-def _score_candidates(backend: Backend, test: pd.DataFrame, parameters: Parameters) -> tuple[Contender, ...]:
-    """Return all candidates; those that share a training function have the start of the run id in their names."""
-    candidates = [_score_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates]
-    names = [candidate.name for candidate in candidates]
-    return tuple(
-        replace(candidate, name=f"{candidate.name} {candidate.run_id[:8]}")
-        if names.count(candidate.name) > 1
-        else candidate
-        for candidate in candidates
-    )
-
-
-def _score_candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
-    """Load a candidate's model and score it, after checking that its run used the same data and target."""
-    run = backend.tracking.candidate_run(run_id)
-    source, sha256 = backend.tracking.model_source(run)
-    for name in ("test_data", "target_column", "task"):
-        if run.data.params.get(name) != parameters[name]:
-            raise DataError(
-                f"candidates: the run {run_id} used {name} {run.data.params.get(name)!r}; expected "
-                f"{parameters[name]!r}. Train this candidate again with the current parameters and data."
-            )
-    model = backend.tracking.load_model(backend.tracking.model_folder(source, sha256))
-    return _score_model(model, run.data.params["training_function"], run_id, test, parameters)
-
-
-def _score_champion(
-    backend: Backend, version: ModelVersion, folder: Path, test: pd.DataFrame, parameters: Parameters
-) -> tuple[Contender | None, str]:
-    """Return the champion and an empty string, or None and a note if the production version cannot be compared.
-
-    A production version that cannot be loaded or cannot score the current rows does not prevent a promotion.
-    """
-    label = f"Version {version.version} in production"
-    try:
-        model = backend.tracking.load_model(folder)
-    except (ImportError, AttributeError, pickle.UnpicklingError) as error:  # its pickle refers to renamed modules
-        return None, (
-            f"{label} was saved by an earlier release and cannot be loaded ({_shorten(error)}), so it was not compared."
+def _find_refusal(hooks: EvaluateHooks, best: Contender, comparison: Comparison) -> str:
+    """Return why the best candidate must not be promoted; empty if it may be."""
+    if comparison.changed_target:
+        return f"{comparison.changed_target}, so their scores cannot be compared"
+    refusal = hooks.accept(best, comparison.champion)
+    if not isinstance(refusal, str):  # a hook without a return statement must not promote anything
+        raise StageError(
+            f"accept returned {refusal!r}; expected a text: the reason not to promote, or an empty text to promote."
         )
-    except (InputError, KeyError, TypeError, ValueError) as error:
-        return None, f"{label} cannot be loaded ({_shorten(error)}), so it was not compared."
-    try:
-        return _score_model(model, f"{CHAMPION} v{version.version}", version.run_id, test, parameters), ""
-    except (InputError, KeyError, TypeError, ValueError) as error:  # it was trained with other columns or classes
-        return None, f"{label} cannot score these rows ({_shorten(error)}), so it was not compared."
+    return refusal
 
 
-def _shorten(error: Exception) -> str:
-    """Return an error's type and message, truncated if the message is long."""
-    reason = f"{type(error).__name__}: {error}"
-    return reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[:_MAX_REASON_LENGTH]} ..."
-
-
-def _score_model(model: Any, name: str, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
-    """Score a model on the test rows by all metrics of the task."""
-    target = parameters.target_column
-    y_true = frames.get_column(test, target, where="the test rows")
-    predictions = metrics.predict(model, test.drop(columns=target), parameters.task, parameters.positive_class)
-    scores = {metric.name: metric.score(y_true, predictions) for metric in metrics.for_task(parameters.task)}
-    return Contender(name, run_id, scores, predictions)
-
-
-def _select_unseen_rows(
-    folder: Path, version: ModelVersion, test: pd.DataFrame, backend: Backend, parameters: Parameters
-) -> tuple[pd.DataFrame, str]:
-    """Return the test rows that the champion did not train on, and a note if its split differs from the current one.
-
-    If the split rules differ, the champion's own rule, stored with its model, identifies the rows that it did not train
-    on. Rules of earlier releases are applied as they were.
-    """
-    baseline = backend.read_json(parameters.baseline)
-    stored = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split")
-    if stored is not None and stored == baseline.get("split"):
-        return test, ""
-    keys_uri = baseline.get("test_keys")
-    with_keys = test.assign(**backend.read_table(keys_uri)) if keys_uri else test
-    champion_rule = None if stored is None else rules.rule_from_dict(stored)
-    if champion_rule is None or not {*champion_rule.columns} <= {*with_keys.columns}:
-        return test, f"Version {version.version} used another split and may have trained on some of these test rows."
-    unseen = champion_rule.is_test(with_keys)
-    if unseen.all():  # only a few rows next to the boundary changed sides, if any
-        return test, ""
-    if unseen.sum() < min(_MIN_UNSEEN_ROWS, len(test) / 2):
-        raise DataError(
-            f"Version {version.version} in production trained on all but {unseen.sum()} of the {len(test)} current "
-            f"test rows, so no fair comparison is possible. Use its test_fraction, seed and key_columns: "
-            f"{_describe_rule(champion_rule)}. Without key_columns, all features are the key, and a new column or a "
-            "change to prepare_data also changes the split."
-        )
-    selected = test[unseen].reset_index(drop=True)
-    return selected, (
-        f"Version {version.version} used another split, so all models were scored on the {len(selected):,} test rows "
-        "that it did not train on."
+def _describe_suspicion(best: Contender, parameters: Parameters) -> str:
+    """Return a sentence about a score that is nearly perfect, which few honest tables allow; empty for others."""
+    name, threshold = _SUSPICIOUS_SCORES[parameters.task]
+    score = best.scores[name]
+    if not score >= threshold:  # NaN is not suspicious
+        return ""
+    return (
+        f"A {name} of {score:.4g} is too good to be true for most tables: check that each column is known at the time "
+        "of a request, and add those that are not to drop_columns."
     )
-
-
-def _describe_rule(rule: rules.SplitRule) -> str:
-    """Return the parameters that split the rows by a stored rule."""
-    if isinstance(rule, rules.TimeSplit):
-        return f"split: time, time_column: {rule.column}, time_cut: {rule.cut}"
-    assert isinstance(rule, rules.HashSplit | rules.LegacyHashSplit), "the only other rules"
-    return f"test_fraction: {rule.test_fraction}, seed: {rule.seed}, key_columns: [{', '.join(rule.hashed_columns)}]"
 
 
 def _decide(
     registry: ModelRegistry,
     backend: Backend,
     best: Contender,
-    champion: Contender | None,
+    comparison: Comparison,
     version: ModelVersion | None,
     refusal: str,
     parameters: Parameters,
 ) -> str:
     """Promote the best candidate unless it was refused or is in production already, and describe the outcome."""
-    metric = parameters.metric
+    metric, champion = parameters.metric, comparison.champion
     candidate = f"{best.name} ({metric.name} {best.scores[metric.name]:.4g})"
     if version and best.run_id == version.run_id:  # promoted by an interrupted evaluation
         return f"{candidate} is version {version.version}, which is already in production."
     if refusal:
         unchanged = f"version {version.version} stays in production" if version else "nothing is in production"
-        return f"{candidate} is not promoted: {refusal}. So {unchanged}."
+        outcome = f"{candidate} is not promoted: {refusal}. So {unchanged}."
+        if version and comparison.changed_target:
+            outcome += (
+                f" If this change is intended, remove the tag production from version {version.version} of "
+                f"{parameters.name} in MLflow and run again: the best candidate is then promoted without a comparison."
+            )
+        return outcome
     promoted = _promote(registry, backend, best, version, parameters)
     if version is None:
         replaced = ""
@@ -411,5 +278,5 @@ def _make_table(contenders: Sequence[Contender], metric: Metric, task: str) -> c
     columns = [metric.name, *(name for name in metrics.names(task) if name != metric.name)]
     rows = {name: [by_name[name].scores[column] for column in columns] for name in _rank(contenders, metric)}
     table = charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")
-    table.attrs[charts.MARKED] = [metric.name]
+    table.attrs |= {charts.MARKED: [metric.name], charts.NAN_TEXT: UNDEFINED}
     return table

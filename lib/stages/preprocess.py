@@ -12,7 +12,7 @@ from lib import charts
 from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
 from lib.stages import _splitting, _train_test
-from lib.stages._answers import Answer, Figures, title
+from lib.stages._results import Figures, StageResult, title
 from lib.stages._splitting import split_columns
 from lib.tables import cleaning, frames
 from lib.tables.quality import leakage
@@ -79,7 +79,7 @@ class PreprocessHooks(Protocol):
 
 
 @dataclass(frozen=True, repr=False)
-class Preprocessed(Answer):
+class Preprocessed(StageResult):
     """Outputs of the stage, and the tables and charts of its notebook.
 
     Attributes
@@ -145,6 +145,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     if parameters.engine == "dask":
         return _run_on_cluster(hooks, backend, parameters)
     frame, read_step = _load(hooks, parameters)
+    schema = frame.attrs.get(frames.SCHEMA)
     steps = [read_step]
 
     rows_read = len(frame)
@@ -182,7 +183,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     with ThreadPoolExecutor(2) as executor:  # Arrow releases the GIL while it writes
         train_uri = executor.submit(backend.write_table, train, f"{folder}/train.parquet")
         test_uri = executor.submit(backend.write_table, test, f"{folder}/test.parquet")
-        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None}
+        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None, "schema": schema}
         columns, balance = _describe_rows(train, parameters)
         steps += _leak_steps(train, len(train), parameters)
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
@@ -357,7 +358,5 @@ def _make_sizes(steps: list[_Step]) -> charts.Table:
 
 
 def _make_verdict(train_rows: int, test_rows: int, features: int, parameters: Parameters) -> str:
-    return (
-        f"{train_rows:,} training rows and {test_rows:,} test rows with {features} columns to predict "
-        f"{parameters.target_column}."
-    )
+    columns, target = "1 column" if features == 1 else f"{features:,} columns", parameters.target_column
+    return f"{train_rows:,} training rows and {test_rows:,} test rows with {columns} to predict {target}."

@@ -12,7 +12,7 @@ from lib import charts
 from lib.backends.base import Check
 from lib.errors import StageError
 from lib.paths import ROOT
-from lib.stages._answers import Answer, title
+from lib.stages._results import StageResult, title
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -38,7 +38,7 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, repr=False)
-class SetupReport(Answer):
+class SetupReport(StageResult):
     """The checks of the setup stage.
 
     Attributes
@@ -130,7 +130,9 @@ def _check_model(backend: Backend, parameters: Parameters) -> Check:
     repair = registry.repair()
     production = registry.production()
     state = f"version {production.version} in production" if production else "none in production"
-    return Check("model", f"{parameters.name}: {len(registry.versions())} versions, {state}. {repair}".strip())
+    count = len(registry.versions())
+    versions = "1 version" if count == 1 else f"{count} versions"
+    return Check("model", f"{parameters.name}: {versions}, {state}. {repair}".strip())
 
 
 def _check_table(backend: Backend, parameters: Parameters) -> Check:

@@ -13,6 +13,7 @@ from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.text_values import normalize_text
 from lib.tables import frames
+from lib.tables.column_names import deduplicate_names
 
 MIN_ROWS = 20
 _INDEX_NAMES = re.compile(r"(unnamed: \d+|index|level_0|)", re.IGNORECASE)
@@ -72,27 +73,6 @@ def deduplicate_columns(frame: pd.DataFrame, required: Sequence[str]) -> tuple[p
     frame = frame.set_axis(names, axis=1)
     frame.attrs.update(attrs)
     return frame, notes
-
-
-def deduplicate_names(names: Sequence[str]) -> list[str]:
-    """Number repeated names.
-
-    Examples
-    --------
-    >>> deduplicate_names(["price", "size", "price"])
-    ['price', 'size', 'price.2']
-    """
-    unique: list[str] = []
-    taken = set(names)
-    seen: set[str] = set()
-    for name in names:
-        number, new = 2, name
-        while new in seen or (new != name and new in taken):
-            new = f"{name}.{number}"
-            number += 1
-        seen.add(new)
-        unique.append(new)
-    return unique
 
 
 def drop_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:

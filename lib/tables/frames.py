@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
+from lib.schema.table_schema import TableSchema
+from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 
-# Keys of a frame's attrs: sentences about how it was read, and the columns that were excluded.
-NOTES, UNREAD = "notes", "unread"
+# Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, and the table's schema.
+NOTES, UNREAD, SCHEMA = "notes", "unread", "schema"
 ROW_GROUP_ROWS = 2**18
 ARROW_STRING = pd.StringDtype("pyarrow", na_value=np.nan)
 _CONVERSION_BYTES = 2**23
@@ -32,7 +34,11 @@ _FEW_CATEGORIES = 20
 
 
 def read(
-    path: Path | Sequence[Path], exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+    path: Path | Sequence[Path],
+    exclude: Collection[str] = (),
+    arrow_strings: bool = False,
+    encoding: str = "",
+    schema: TableSchema | None = None,
 ) -> pd.DataFrame:
     """Read a table.
 
@@ -48,12 +54,14 @@ def read(
         objects. Takes a fraction of the memory and time.
     encoding : str
         Python name of the encoding of text files; detected if empty.
+    schema : TableSchema, optional
+        How the table is read; inferred if not given.
 
     Returns
     -------
     DataFrame of shape (n_rows, n_columns)
         Column names have no surrounding spaces. ``attrs["notes"]`` are sentences about how the table was read,
-        ``attrs["unread"]`` the excluded columns.
+        ``attrs["unread"]`` the excluded columns, and ``attrs["schema"]`` the table's schema as JSON types.
 
     Raises
     ------
@@ -65,11 +73,16 @@ def read(
     paths = [path] if isinstance(path, Path) else list(path)
     for file in paths:
         check_file(file)
+    if schema is not None:
+        frame = _read_by_schema(schema, paths, exclude, arrow_strings, encoding)
+        frame.attrs[UNREAD] = list(exclude)
+        return frame
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
         table, column_names, notes = parquet.read(paths, exclude)
         user_categories = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
+        schema = infer_schema(table)
     else:
-        table, column_names, notes = text.read(paths, exclude, arrow_strings, encoding)
+        table, column_names, notes, schema = text.read(paths, exclude, arrow_strings, encoding)
         user_categories = set()
         if folder_names := [name for name in parquet.partition_columns(paths) if name not in column_names]:
             notes.append(
@@ -85,7 +98,29 @@ def read(
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [str(name).strip() for name in frame.columns]
     frame = _convert_periods_and_intervals(frame)
-    frame.attrs.update({NOTES: notes, UNREAD: list(exclude)})
+    frame.attrs.update({NOTES: notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
+    return frame
+
+
+def _read_by_schema(
+    schema: TableSchema, paths: Sequence[Path], exclude: Collection[str], arrow_strings: bool, encoding: str
+) -> pd.DataFrame:
+    """Read a table by its schema; values that do not fit are errors."""
+    from lib.tables import schema_reader
+
+    required = [name for name in schema.missing_columns(()) if name not in exclude]
+    if paths[0].suffix.lower() in PARQUET_SUFFIXES:
+        table, _, parquet_notes = parquet.read(paths, exclude)
+        schema_reader.check_columns(paths[0], table.column_names, required)
+        batches = iter([schema_reader.apply_schema(schema, table, first_row=0)])
+    else:
+        parquet_notes = []
+        batches = schema_reader.read(schema, paths, ROW_GROUP_ROWS, required, encoding)
+    table, notes = schema_reader.collect(batches, paths, exclude)
+    only_reference = [table]
+    del table
+    frame = _convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
+    frame.attrs.update({NOTES: ["Read by its table schema.", *parquet_notes, *notes], SCHEMA: schema.to_dict()})
     return frame
 
 

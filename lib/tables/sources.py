@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy
 
+    from lib.schema.table_schema import TableSchema
+
 DATABASES = (
     "sqlite",
     "postgresql",
@@ -44,7 +46,13 @@ _DOCUMENTATION_FILE = re.compile(r"(readme|license|licence|changelog|copying)(\.
 _CLIENT_PACKAGES = ("aiohttp", "azure", "botocore", "google")
 
 
-def read(uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = "") -> pd.DataFrame:
+def read(
+    uri: str,
+    exclude: Collection[str] = (),
+    arrow_strings: bool = False,
+    encoding: str = "",
+    schema: TableSchema | None = None,
+) -> pd.DataFrame:
     """Read a table from any supported location.
 
     Parameters
@@ -57,7 +65,7 @@ def read(uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, e
         - a database with a table or query after a ``#``: ``sqlite:///shop.db#customers``
     exclude : collection of str
         Columns not to read.
-    arrow_strings, encoding
+    arrow_strings, encoding, schema
         See `frames.read`.
 
     Raises
@@ -71,8 +79,8 @@ def read(uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, e
         return _read_database(uri, exclude)
     if is_remote(uri):
         with _download(uri) as paths:
-            return frames.read(paths, exclude, arrow_strings, encoding)
-    return frames.read(list_files(uri), exclude, arrow_strings, encoding)
+            return frames.read(paths, exclude, arrow_strings, encoding, schema)
+    return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema)
 
 
 def list_files(uri: str) -> list[Path]:

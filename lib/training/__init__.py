@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a training function needs to know besides the rows and its hyperparameters.
+    """The task of a training function, besides the rows and its hyperparameters.
 
     Attributes
     ----------
@@ -66,13 +66,18 @@ def get(name: str) -> Callable[..., Pipeline]:
     Raises
     ------
     NameNotFound
-        If there is none; the message gives the nearest name.
+        If there is no such function; the message gives the nearest name.
+
+    Examples
+    --------
+    >>> get("linear").__module__
+    'lib.training.linear'
     """
     return catalogue.load(__name__, name, kind="training function").train
 
 
 def make_encoder(request: TrainingRequest, style: str = "trees") -> TableEncoder:
-    """Return an unfitted encoder from raw columns to features.
+    """Return an unfitted encoder that turns raw columns into features.
 
     Parameters
     ----------
@@ -87,7 +92,7 @@ def make_encoder(request: TrainingRequest, style: str = "trees") -> TableEncoder
 
 
 def fit_pipeline(model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingRequest, style: str = "trees") -> Pipeline:
-    """Fit an encoder and a model, the usual frame of a training function.
+    """Fit an encoder and a model, as most training functions do.
 
     Parameters
     ----------
@@ -105,6 +110,16 @@ def fit_pipeline(model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingReq
     -------
     sklearn.pipeline.Pipeline
         Fitted, with the steps ``encoder`` and ``model``; takes the raw columns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from lib import metrics
+    >>> request = TrainingRequest("binary", metrics.get("accuracy", "binary"), seed=0, threads=1)
+    >>> X, y = pd.DataFrame({"city": ["Oslo", "Rome"] * 4}), pd.Series(["cold", "warm"] * 4)
+    >>> fit_pipeline(DecisionTreeClassifier(), X, y, request).predict(pd.DataFrame({"city": ["Rome"]})).tolist()
+    ['warm']
     """
     from sklearn.pipeline import Pipeline
 

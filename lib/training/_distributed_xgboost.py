@@ -1,4 +1,4 @@
-"""XGBoost on a table in parts: each worker of a Dask cluster reads its parts one at a time.
+"""XGBoost on a table in several files (parts): each worker of a Dask cluster reads its parts one at a time.
 
 `xgboost.dask.train` needs all features in the workers' memory, 4 bytes per value, while it sorts them into bins, and
 Dask terminates workers that run out of memory. Here, each worker passes XGBoost an iterator that reads one part at a
@@ -94,10 +94,11 @@ def train_booster(client: Any, parts: Sequence[str], training: Training) -> byte
 
 
 def _train_once(client: Any, workers: Sequence[str], parts: Sequence[str], training: Training) -> bytes:
+    """Train on some workers together, and return the booster; raise the first error of any worker."""
     from distributed import MultiLock, as_completed, wait
 
     name = f"train-booster-{uuid.uuid4().hex}"
-    with MultiLock([*workers], client=client):  # two trainings at a time would wait for each other's workers
+    with MultiLock([*workers], client=client):  # two simultaneous trainings would wait for each other's workers
         communicator = _start_tracker(client, name, len(workers))
         [shared_training] = client.scatter([training], broadcast=True)
         tasks = [
@@ -127,7 +128,7 @@ def _train_once(client: Any, workers: Sequence[str], parts: Sequence[str], train
 
 
 def _error_priority(task: Any) -> tuple[bool, bool]:
-    """Sort key that puts the error to raise first.
+    """Return a sort key that puts the error to raise first.
 
     An error of XGBoost may only say that another worker is gone, so other errors come before it.
     """
@@ -216,6 +217,7 @@ class _PartIterator(xgboost.DataIter):
 
 
 def _list_workers(client: Any) -> list[str]:
+    """Return the addresses of all workers."""
     return sorted(client.scheduler_info(n_workers=-1)["workers"])
 
 

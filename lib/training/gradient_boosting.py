@@ -107,9 +107,12 @@ def _can_stop_early(target: np.ndarray, is_classification: bool) -> bool:
 def _split_validation_rows(
     features: np.ndarray, target: np.ndarray, request: TrainingRequest
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return training features, training target, validation features and validation target.
+    """Hold out some rows to decide when to stop.
 
-    The training rows move within `features`, because a copy would double the memory of a large table.
+    Returns
+    -------
+    train_features, train_target, validation_features, validation_target : ndarray
+        `train_features` uses the memory of `features`, because a copy would double the memory of a large table.
     """
     train_rows, validation_rows = train_test_split(
         np.arange(len(target)),

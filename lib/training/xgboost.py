@@ -91,7 +91,7 @@ def train_on_parts(
     parts: Sequence[str],
     **hyperparameters: Any,
 ) -> Pipeline:
-    """Fit XGBoost on a table in parts, which the workers of a Dask cluster read and encode.
+    """Fit XGBoost on a table in several files, which the workers of a Dask cluster read and encode.
 
     Parameters
     ----------
@@ -138,6 +138,7 @@ def train_on_parts(
 
 
 def _make_model(request: TrainingRequest, device: str, **hyperparameters: Any) -> Any:
+    """Return an unfitted model that trains on a device."""
     settings = {
         "tree_method": "hist",
         "device": device,
@@ -151,6 +152,7 @@ def _make_model(request: TrainingRequest, device: str, **hyperparameters: Any) -
 
 
 def _default_hyperparameters() -> dict[str, Any]:
+    """Return the hyperparameters of `train` with their defaults."""
     parameters = inspect.signature(train).parameters.values()
     return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
@@ -162,7 +164,7 @@ def _fit_label_encoder(client: Any, parts: Sequence[str], target: str) -> LabelE
 
 
 def _read_labels(path: str, target: str) -> np.ndarray:
-    """Return the distinct labels of a part."""
+    """Return the distinct labels in a file."""
     labels = pd.read_parquet(path, columns=[target])[target].unique()
     return target_array(pd.Series(labels), is_classification=True)
 
@@ -170,7 +172,7 @@ def _read_labels(path: str, target: str) -> np.ndarray:
 def _encode_part(
     path: str, target: str, encoder: TableEncoder, label_encoder: LabelEncoder | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return features and target of a part as float32, the precision of XGBoost."""
+    """Return the features and the target in a file as float32, the precision of XGBoost."""
     rows = pd.read_parquet(path)
     y = target_array(rows.pop(target), label_encoder is not None)
     features = encoder.transform(rows).astype(np.float32, order="C")
@@ -184,6 +186,12 @@ class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
     ----------
     estimator : xgboost.XGBClassifier
         Cloned, and fitted on the indices of the labels.
+
+    Examples
+    --------
+    >>> model = AnyLabelClassifier(xgboost.XGBClassifier(n_estimators=5, min_child_weight=0))
+    >>> model.fit(np.array([[0.0], [1.0]]), np.array(["no", "yes"])).predict(np.array([[1.0]])).tolist()
+    ['yes']
     """
 
     def __init__(self, estimator: xgboost.XGBClassifier):
@@ -197,7 +205,7 @@ class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return labels of the type in training."""
+        """Return labels of the same type as in training."""
         return self.classes_[self.estimator_.predict(X)]
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
@@ -210,8 +218,7 @@ class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
 def best_device() -> str:
     """Return ``"cuda"`` if XGBoost can train on a GPU, else ``"cpu"``.
 
-    Without a usable GPU, a CUDA build falls back to the CPU with no more than a warning. Only a round of training
-    reveals the device.
+    Without a usable GPU, XGBoost with CUDA only warns and falls back to the CPU. Training one round reveals the device.
     """
     if not xgboost.build_info().get("USE_CUDA"):
         return "cpu"
@@ -225,5 +232,6 @@ def best_device() -> str:
 
 
 def _predict_on_cpu(model: xgboost.XGBModel) -> None:
+    """Make a fitted model predict on the CPU with a single thread, as an endpoint does."""
     model.set_params(device="cpu", n_jobs=1)
     model.get_booster().set_param({"device": "cpu", "nthread": 1})

@@ -9,6 +9,7 @@ import pytest
 from lib import metrics
 from lib.automl import FAMILIES, SearchRequest
 from lib.automl.trials import blend, folds, selection
+from lib.automl.trials.encoding import EncodedTarget
 from lib.automl.trials.selection import SelectionLimits, SelectionTask, select_weights
 
 CLASSES = np.array(["a", "b", "c"])
@@ -35,7 +36,8 @@ def make_request(task="multiclass", **changes):
 
 
 def select(outputs, y, metric=R2, classes=None, row_ms=1.0, max_row_ms=None, deadline=float("inf")):
-    task = SelectionTask(y, metric, classes, None)
+    labels = y if classes is None else np.searchsorted(classes, y)
+    task = SelectionTask(EncodedTarget(y, labels, classes, None), metric)
     return select_weights(outputs, task, SelectionLimits(dict.fromkeys(outputs, row_ms), max_row_ms, deadline), seed=0)
 
 

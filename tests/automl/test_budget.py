@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.automl.portfolio import reserve_seconds
+from lib.automl.trials.time_budget import reserve_seconds
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import time
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from lib import automl, metrics
 from lib.automl import DONE, LEADERBOARD, portfolio
-from lib.errors import DataError, StageError
+from lib.errors import DataError, ParameterError, StageError
 from tests.automl.test_blend import make_request
 from tests.nasty_tables import nasty_table
 
@@ -77,10 +78,36 @@ def test_process_over_the_memory_limit_is_killed():
         automl.get("portfolio")(X, y, X, request, ignore_progress)
 
 
-def test_table_without_usable_column_is_a_data_error():
-    X, y = pd.DataFrame({"constant": [1] * 40}), pd.Series([0, 1] * 20)
-    with pytest.raises(DataError, match="constant: always the same value"):
-        automl.get("portfolio")(X, y, X, make_request("binary", **SMALL), ignore_progress)
+CONSTANT = pd.DataFrame({"constant": [1] * 40})
+NUMBERS = pd.DataFrame({"size": range(40)})
+TWO_CLASSES = pd.Series([0, 1] * 20)
+UNUSABLE_ROWS = {
+    "no usable column": (
+        (CONSTANT, TWO_CLASSES, CONSTANT),
+        DataError("The rows cannot be used for AutoML: No column can be used to learn from (constant: always the"),
+    ),
+    "two columns with one name": (
+        (pd.concat([NUMBERS, NUMBERS], axis=1), TWO_CLASSES, NUMBERS),
+        DataError("The rows cannot be used for AutoML: Two columns have the same name: size."),
+    ),
+    "column missing in the test rows": (
+        (NUMBERS, TWO_CLASSES, CONSTANT),
+        DataError("The rows cannot be used for AutoML: The model needs these columns, which are missing: size."),
+    ),
+    "unknown positive class": (
+        (NUMBERS, TWO_CLASSES.map({0: "no", 1: "never"}), NUMBERS),
+        ParameterError("positive_class: 'yes' is not a class of the target."),
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "error"), UNUSABLE_ROWS.values(), ids=UNUSABLE_ROWS)
+@pytest.mark.parametrize("engine", automl.available())
+def test_every_engine_gives_the_same_error_for_unusable_rows(engine, rows, error):
+    X, y, X_test = rows
+    request = make_request("binary", **SMALL, positive_class="yes" if y.dtype == object else "")
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}"):
+        automl.get(engine)(X, y, X_test, request, ignore_progress)
 
 
 @pytest.mark.parametrize("engine", automl.available())
@@ -100,7 +127,7 @@ def test_search_returns_a_model_of_some_folds(monkeypatch):
         if len(search._attempts["linear_1"].fitted) < 2:
             record_result(search, task, result)
         else:
-            search._fit_deadline = time.monotonic()
+            search._time_budget.fit_deadline = time.monotonic()
 
     monkeypatch.setattr(portfolio._Search, "_record_result", record_two_folds)
     result, X, y, request = run_search("portfolio", families=("linear",), max_trials=1, folds=4)
@@ -126,7 +153,10 @@ def test_search_respects_families_and_max_trials():
 
 
 def test_engine_without_an_allowed_family_is_an_error():
-    with pytest.raises(StageError, match="FLAML has none of the allowed families neural_network; allow more"):
+    with pytest.raises(
+        StageError,
+        match="automl_engine: flaml failed: ValueError: FLAML has none of the allowed families neural_network; allow",
+    ):
         run_search("flaml", families=("neural_network",))
 
 

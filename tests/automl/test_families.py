@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from lib.automl.trials.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
+from lib.automl.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
 
 ROWS, TRAIN_ROWS = 240, 180
 CATEGORIES = np.random.default_rng(0).integers(0, 12, (ROWS, 8)).astype(float)

@@ -17,13 +17,13 @@ ENVIRONMENTS = ("dev", "test", "prod")
 
 @pytest.fixture(scope="module")
 def pipeline():
-    """The pipeline, expanded."""
+    """Return the expanded pipeline."""
     return expanded(ROOT)
 
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the pipeline that the test can change."""
+    """Copy the pipeline for a test that changes it, and return the folder."""
     for file in [*FILES, ROOT / "Makefile", ROOT / "infra/Makefile"]:
         (tmp_path / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, tmp_path / file.relative_to(ROOT))
@@ -116,7 +116,7 @@ class TestPipeline:
 
     def test_environments_run_one_after_another(self, pipeline):
         after = {stage["stage"]: stage["dependsOn"] for stage in pipeline["stages"]}
-        assert [after[f"plan_{one}"] for one in ENVIRONMENTS] == ["check", "chain_dev", "chain_test"]
+        assert [after[f"plan_{environment}"] for environment in ENVIRONMENTS] == ["check", "chain_dev", "chain_test"]
 
     def test_apply_needs_approval_and_uses_the_saved_plan(self, pipeline):
         applies = {stage: job for stage, job in jobs_of(pipeline) if stage.startswith("apply")}
@@ -154,6 +154,6 @@ class TestPipeline:
         assert not chains
 
     def test_files_named_by_variables_exist(self, pipeline):
-        variables = {one["name"]: one["value"] for one in pipeline["variables"]}
+        variables = {variable["name"]: variable["value"] for variable in pipeline["variables"]}
         assert (ROOT / variables["useCase"]).is_file()
         assert yaml.safe_load((ROOT / variables["profile"]).read_text())["backend"] == "azureml"

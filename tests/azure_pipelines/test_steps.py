@@ -24,7 +24,7 @@ JOBS = {
     for stage, job in jobs_of(PIPELINE)
     if stage in ("check", "chain_dev")  # the chain stages of other environments differ only in names
 }
-VARIABLES = {one["name"]: one["value"] for one in PIPELINE["variables"]}
+VARIABLES = {variable["name"]: variable["value"] for variable in PIPELINE["variables"]}
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    """Working folder of an agent: a copy of the repository and the artifacts that the job downloads."""
+    """Return the working folder of an agent: a copy of the repository, and the artifacts that the job downloads."""
     folder = tmp_path_factory.mktemp("agent")
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")

@@ -43,12 +43,14 @@ def deviations(checked_class, protocol):
     """Return one sentence for each method that a class lacks or declares differently."""
     faults = []
     for name, method in public_methods(protocol).items():
-        own = getattr(checked_class, name, None)
-        if not inspect.isfunction(own):
+        implemented = getattr(checked_class, name, None)
+        if not inspect.isfunction(implemented):
             faults.append(f"{checked_class.__name__} has no method {name}")
-        elif signature_of(own) != signature_of(method):
-            faults.append(f"{checked_class.__name__}.{name}{inspect.signature(own)} is not {inspect.signature(method)}")
-        elif not own.__doc__:
+        elif signature_of(implemented) != signature_of(method):
+            faults.append(
+                f"{checked_class.__name__}.{name}{inspect.signature(implemented)} is not {inspect.signature(method)}"
+            )
+        elif not implemented.__doc__:
             faults.append(f"{checked_class.__name__}.{name} has no docstring")
     return faults
 

@@ -7,5 +7,5 @@ from tests.chain.small_notebooks import SmallChain
 
 @pytest.fixture
 def chain(tmp_path):
-    """A chain of small notebooks; each test writes its own."""
+    """Return a chain without notebooks; each test writes its own small ones."""
     return SmallChain(tmp_path)

@@ -11,15 +11,28 @@ from lib.chain.reuse import Reuse
 from lib.parameters import Parameters, load
 
 BASE = load([]).values
-_HAND_ON = """import types
+_PIPELINE = """import types
 from lib import outputs
-mine = types.SimpleNamespace(publish_outputs=lambda **values: outputs.glue(values))"""
+pipeline = types.SimpleNamespace(publish_outputs=lambda **values: outputs.glue(values))"""
 _MAX_WAIT_SECONDS = 240
 
 
-def notebook(folder, name, *cells, parameters="", hand_on=""):
-    """Write a notebook of code cells: parameters first, outputs last."""
-    sources = [(parameters, ["parameters"]), (_HAND_ON, []), *[(cell, []) for cell in cells]]
+def notebook(folder, name, *cells, parameters="", outputs=""):
+    """Write a notebook.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        File name.
+    *cells : str
+        Code cells between the parameters and the outputs.
+    parameters : str
+        Code of the parameters cell.
+    outputs : str
+        Arguments of the last cell's call of ``publish_outputs``, e.g. ``"answer=42"``.
+    """
+    sources = [(parameters, ["parameters"]), (_PIPELINE, []), *[(cell, []) for cell in cells]]
     code = [
         {
             "cell_type": "code",
@@ -29,7 +42,7 @@ def notebook(folder, name, *cells, parameters="", hand_on=""):
             "outputs": [],
             "execution_count": None,
         }
-        for place, (source, tags) in enumerate([*sources, (f"mine.publish_outputs({hand_on})", [])])
+        for place, (source, tags) in enumerate([*sources, (f"pipeline.publish_outputs({outputs})", [])])
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     content = {"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
@@ -38,7 +51,15 @@ def notebook(folder, name, *cells, parameters="", hand_on=""):
 
 
 class SmallChain:
-    """Notebooks of a folder and their runs; `folder` is that of the newest run."""
+    """Small notebooks in a temporary folder, and their runs.
+
+    Attributes
+    ----------
+    notebooks, runs, workspace : Path
+        Folders of the notebooks, of all runs, and of the local backend.
+    folder : Path or None
+        Folder of the newest run.
+    """
 
     def __init__(self, tmp_path):
         self.notebooks, self.runs, self.workspace = tmp_path / "notebooks", tmp_path / "runs", tmp_path / "workspace"
@@ -50,11 +71,11 @@ class SmallChain:
 
     def parameters(self, **values):
         """Return the project's parameters, adapted to the small notebooks."""
-        own = {"name": "example", "training_functions": ["one", "two"], "workspace": str(self.workspace)}
-        return Parameters({**BASE, **own, "runs_folder": str(self.runs), **values})
+        changes = {"name": "example", "training_functions": ["one", "two"], "workspace": str(self.workspace)}
+        return Parameters({**BASE, **changes, "runs_folder": str(self.runs), **values})
 
     def run(self, *, record=None, reuse=False, progress=None, **values):
-        """Run the notebooks, in a new folder or that of a record, and return all values."""
+        """Run the notebooks in a new folder, or in that of a record; return parameters and outputs by name."""
         parameters = self.parameters(**values)
         executions = plan.executions(notebooks.all_of(self.notebooks), parameters)
         record = record or RunRecord.new(self.runs, "example", parameters)
@@ -74,12 +95,12 @@ class SmallChain:
 
     @property
     def stages(self):
-        """Entries of the newest run's record."""
+        """The entries of the newest run, one per execution."""
         return json.loads((self.folder / "run.json").read_text())["stages"]
 
     @property
     def statuses(self):
-        """Stage and status of each execution, in the order of their starts."""
+        """Stage and status of each execution of the newest run, in the order of their starts."""
         return [(stage["stage"], stage["status"]) for stage in self.stages]
 
     def cells(self, name):
@@ -102,22 +123,22 @@ def errors_of(cells):
     return [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
 
 
-def papermill_says(cells):
+def cell_statuses(cells):
     """Return the status of each cell in papermill's metadata."""
     return [cell["metadata"]["papermill"]["status"] for cell in cells]
 
 
-def wait_for(condition, what="the condition"):
-    """Wait until a condition holds, and return its value."""
+def wait_for(condition, description="the condition"):
+    """Wait until a condition returns a true value, and return this value."""
     deadline = time.monotonic() + _MAX_WAIT_SECONDS
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come true in time"
+        assert time.monotonic() < deadline, f"{description} did not become true in time"
         time.sleep(0.02)
     return value
 
 
-def once(condition, action):
-    """Call a function from another thread as soon as a condition holds."""
+def call_when(condition, action):
+    """Call a function from another thread as soon as a condition is true; return the thread."""
 
     def wait():
         wait_for(condition)
@@ -129,7 +150,7 @@ def once(condition, action):
 
 
 def touch(path):
-    """Return a cell that writes its process id into a file, in one step."""
+    """Return the code of a cell that writes its process id into a file; the file is never incomplete."""
     return (
         f"import os, pathlib\n_part = pathlib.Path({str(path) + '.part'!r})\n"
         f"_part.write_text(str(os.getpid()))\n_part.replace({str(path)!r})"
@@ -137,15 +158,23 @@ def touch(path):
 
 
 def touch_and_sleep(path):
-    """Return a cell that writes its process id into a file and then sleeps longer than any test waits."""
+    """Return the code of a cell that writes its process id into a file, and then sleeps longer than any test waits."""
     return f"{touch(path)}\nimport time\ntime.sleep(3600)"
 
 
-def meet(folder, mine, other):
-    """Return a cell that waits until another notebook's cell has reached the same point."""
+def meet(folder, own_name, other_name):
+    """Return the code of a cell that waits for a cell of another notebook to arrive.
+
+    Parameters
+    ----------
+    folder : Path
+        Each of the two cells creates a file in this folder.
+    own_name, other_name : str
+        Expressions for the names of the files of this cell and of the other one.
+    """
     return (
-        f"import pathlib, time\nfolder = pathlib.Path({str(folder)!r})\n(folder / {mine}).touch()\n"
+        f"import pathlib, time\nfolder = pathlib.Path({str(folder)!r})\n(folder / {own_name}).touch()\n"
         f"deadline = time.monotonic() + {_MAX_WAIT_SECONDS}\n"
-        f"while not (folder / {other}).exists():\n"
-        "    assert time.monotonic() < deadline, 'the other notebook did not come'\n    time.sleep(0.02)"
+        f"while not (folder / {other_name}).exists():\n"
+        "    assert time.monotonic() < deadline, 'the other notebook did not arrive'\n    time.sleep(0.02)"
     )

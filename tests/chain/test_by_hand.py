@@ -1,8 +1,9 @@
-"""Notebooks opened by hand: in a kernel of nbclient, by plain papermill, and in a Jupyter server."""
+"""Notebooks opened by hand: in a kernel of nbclient, by plain papermill, and in JupyterLab."""
 
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,19 +15,28 @@ import nbformat
 import papermill
 import pytest
 import requests
+from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 
-from lib.chain import notebooks
+from lib.chain import contracts, notebooks
+from lib.errors import ParameterError
+from lib.parameters import load
 from lib.paths import ROOT
+from lib.pipelines import open_pipeline
 from tests.chain.small_notebooks import code_of, errors_of
+from tests.serving.browser import PROGRAM, Browser
 
 PENGUINS = "parameters/penguins.yaml"
+BIKES = "parameters/bike-hours.yaml"
+PENGUINS_DATA = "data/penguins_raw.csv"
+# The notebook that JupyterLab shows, in its JavaScript.
+PANEL = "Array.from(jupyterapp.shell.widgets('main'))[0]"
 SETUP = ROOT / "notebooks" / "01_setup.ipynb"
 
 
 @pytest.fixture
 def overrides(tmp_path, empty_workspace):
-    """Values that keep a notebook's traces in a folder of the test."""
+    """Return overrides that put workspace and runs into the test's folder."""
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     (workspace / "mlflow.db").write_bytes((empty_workspace / "mlflow.db").read_bytes())
@@ -52,12 +62,21 @@ def shown(cells):
     )
 
 
+def changed_parameters(page):
+    """Return the parameters that a page marks as different from their defaults, with their values."""
+    table = BeautifulSoup(page, "html.parser").find_all("table")[-1]
+    rows = [[cell.get_text(strip=True) for cell in row.find_all(["th", "td"])] for row in table.tbody.find_all("tr")]
+    assert all((state == "changed") == name.endswith(" ★") for name, _, _, state in rows)
+    return {name.removesuffix(" ★"): value for name, value, _, state in rows if state == "changed"}
+
+
 def test_notebook_runs_any_use_case_from_its_own_folder(overrides):
     notebook = with_parameters(SETUP, use_case=PENGUINS, overrides=overrides)
     NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(SETUP.parent)}}).execute()
     page = shown([cell for cell in notebook.cells if cell.cell_type == "code"])
     assert "Setup: penguins, run by hand" in page and "checks passed" in page
     assert "penguins_raw.csv" in page
+    assert changed_parameters(page) == {"name": "penguins", "workspace": overrides["workspace"], "data": PENGUINS_DATA}
 
 
 @pytest.mark.parametrize("engine", [None, "millrace"])
@@ -78,65 +97,92 @@ def test_error_shows_its_message_and_no_traceback(tmp_path, overrides):
     assert error["traceback"] == [f"ParameterError: {error['evalue']}"]
 
 
-@pytest.mark.slow
-def test_notebook_runs_in_a_jupyter_server(tmp_path, overrides):
-    websocket = pytest.importorskip("websocket", reason="needs websocket-client")
-    pytest.importorskip("jupyter_server", reason="needs jupyter_server")
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        ({"options.late_after_minutes": "soon"}, "options: late_after_minutes is 'soon'; expected int."),
+        ({"options.weather_date": "x.csv"}, "options: weather_date is not an option of lib/pipelines/flights.py."),
+        (
+            {"hyperparameters.linear.regularisation": "2"},
+            "hyperparameters: linear.regularisation is '2'; expected float",
+        ),
+        ({"hyperparameters": {"linear": {"rate": 1}}}, "hyperparameters: lib/training/linear.py has no rate."),
+        ({"sead": 7, "options.weather_data": 7}, "2 parameters cannot be used"),
+    ],
+)
+def test_parameters_are_checked_as_strictly_as_before_a_run(overrides, fault):
+    with pytest.raises(ParameterError) as by_hand:
+        open_pipeline("parameters/flights.yaml", overrides)
+    with pytest.raises(ParameterError) as before_a_run:
+        contracts.checked(load([ROOT / "parameters" / "flights.yaml"], overrides=overrides), notebooks.all_of())
+    assert fault in str(by_hand.value) and str(by_hand.value) == str(before_a_run.value)
+
+
+@pytest.fixture
+def jupyterlab(tmp_path):
+    """A JupyterLab server on a copy of the notebooks, which it saves: folder and address, with the token."""
+    folder = tmp_path / "notebooks"
+    shutil.copytree(SETUP.parent, folder)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = uuid.uuid4().hex
-    arguments = ["--no-browser", "--allow-root", f"--port={port}", f"--IdentityProvider.token={token}"]
-    command = [sys.executable, "-m", "jupyter_server", *arguments, f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
+    options = ["--no-browser", "--allow-root", f"--port={port}", f"--IdentityProvider.token={token}"]
+    options += [f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
+    places = {f"JUPYTER_{name}_DIR": str(tmp_path / "jupyter" / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    url, headers = f"http://127.0.0.1:{port}/api", {"Authorization": f"token {token}"}
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **places},
+        )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 180
         while True:
             try:
-                requests.get(f"{url}/status", headers=headers, timeout=5).raise_for_status()
+                requests.get(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5).raise_for_status()
                 break
             except requests.RequestException:
-                assert time.monotonic() < deadline, (tmp_path / "server.log").read_text()
+                assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
                 time.sleep(0.2)
-        content = requests.get(f"{url}/contents/{SETUP.name}", headers=headers, timeout=30).json()["content"]
-        assert [cell["id"] for cell in content["cells"]] == [cell.id for cell in nbformat.read(SETUP, 4).cells]
-        session = {"path": SETUP.name, "type": "notebook", "name": SETUP.name, "kernel": {"name": "python3"}}
-        kernel = requests.post(f"{url}/sessions", headers=headers, json=session, timeout=60).json()["kernel"]["id"]
-        socket_url = f"ws://127.0.0.1:{port}/api/kernels/{kernel}/channels?token={token}"
-        channel = websocket.create_connection(socket_url, timeout=180)
-        notebook = with_parameters(SETUP, use_case=PENGUINS, overrides=overrides)
-        pages = [execute(channel, cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-        channel.close()
-        requests.delete(f"{url}/kernels/{kernel}", headers=headers, timeout=30)
+        yield folder, f"http://127.0.0.1:{port}/lab/tree/{SETUP.name}?token={token}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=60)
-    assert "Setup: penguins, run by hand" in "".join(pages)
 
 
-def execute(channel, source):
-    """Execute a cell over the websocket of a kernel, and return what it displays."""
-    request = {
-        "header": {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "test", "username": ""},
-        "parent_header": {},
-        "metadata": {},
-        "content": {"code": source, "silent": False, "store_history": True, "user_expressions": {}},
-        "channel": "shell",
-    }
-    channel.send(json.dumps(request))
-    page = ""
-    while True:
-        message = json.loads(channel.recv())
-        if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
-            continue
-        content = message["content"]
-        assert message["msg_type"] != "error", content
-        if message["msg_type"] in ("display_data", "execute_result"):
-            page += content["data"].get("text/html", content["data"].get("text/plain", ""))
-        if message["msg_type"] == "status" and content["execution_state"] == "idle":
-            return page
+@pytest.mark.slow
+@pytest.mark.skipif(PROGRAM is None, reason="needs Chromium")
+def test_notebook_runs_in_jupyterlab(tmp_path, jupyterlab, overrides):
+    folder, url = jupyterlab
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.open(url)
+        browser.wait_for(f"window.jupyterapp && {PANEL} && true")
+        browser.run(f"{PANEL}.sessionContext.ready")
+        set_line(browser, "overrides", overrides)
+        for use_case, title in ((PENGUINS, "Setup: penguins, run by hand"), (BIKES, "Setup: bike-hours, run by hand")):
+            set_line(browser, "use_case", use_case)
+            assert browser.run("jupyterapp.commands.execute('notebook:run-all-cells')"), "a cell failed"
+            browser.run(f"{PANEL}.context.save()")
+            assert title in browser.run("document.querySelector('.jp-Notebook').innerText")
+            saved = nbformat.read(folder / SETUP.name, as_version=4)
+            page = shown([cell for cell in saved.cells if cell.cell_type == "code"])
+            assert "checks passed" in page and changed_parameters(page)["name"] in title
+    finally:
+        browser.close()
+
+
+def set_line(browser, name, value):
+    """Replace a line of the parameters cell in the notebook that JupyterLab shows."""
+    line = json.dumps(f"{name} = {value!r}")
+    browser.run(
+        f"(() => {{ const cell = {PANEL}.content.widgets.find("
+        "    (cell) => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel;"
+        f"  cell.setSource(cell.getSource().replace(/^{name} = .*$/m, () => {line})); }})()"
+    )
 
 
 def test_links_of_executed_notebooks_resolve(tmp_path):

@@ -1,4 +1,4 @@
-"""What does not fit between notebooks, pipelines, training functions and parameters is said before a kernel starts."""
+"""Notebooks, pipelines, training functions and parameters are checked against each other before a kernel starts."""
 
 import json
 import shutil
@@ -10,31 +10,32 @@ from lib.chain import contracts, failures, notebooks
 from lib.errors import ParameterError
 from lib.parameters import SPECS, load
 from lib.paths import ROOT
-from tests.chain.small_notebooks import code_of, errors_of, notebook, papermill_says
+from lib.pipelines import _signatures
+from tests.chain.small_notebooks import cell_statuses, code_of, errors_of, notebook
 
 FLIGHTS = ROOT / "parameters" / "flights.yaml"
 SMALL = ["name=shop", "data=data/penguins_raw.csv", "target_column=Species", "task=binary", "primary_metric=roc_auc"]
 
 
 def faults_of(*assignments, files=(), chain=None):
-    """Every fault of the parameters, given as on the command line."""
+    """Return all faults of parameters, given as on the command line."""
     with pytest.raises(ParameterError) as caught:
         contracts.checked(load(files, [*([] if files else SMALL), *assignments]), chain or notebooks.all_of())
     return caught.value.faults
 
 
-LAST_LINE = "overrides = {}"  # of what each parameters cell begins with
+OVERRIDES_LINE = "overrides = {}"  # in the parameters cell of every notebook
 
 
 @pytest.fixture
 def changed(tmp_path):
-    """Read a copy of the chain in which a text of one notebook is replaced."""
+    """Return a function that copies the notebooks, replaces a text in one of them, and reads the copies."""
 
     def read(name="", old="", new=""):
         folder = shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", dirs_exist_ok=True)
         if name:
             text = (folder / name).read_text(encoding="utf-8")
-            old, new = (json.dumps(one, ensure_ascii=False)[1:-1] for one in (old, new))
+            old, new = (json.dumps(part, ensure_ascii=False)[1:-1] for part in (old, new))
             assert text.count(old) >= 1
             (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
         return notebooks.all_of(folder)
@@ -49,11 +50,13 @@ class TestNotebooks:
         assert contracts.notebook_faults(changed()) == []
 
     def test_unknown_parameter_is_reported_with_the_nearest(self, changed):
-        (fault,) = contracts.notebook_faults(changed("03_train.ipynb", LAST_LINE, f"{LAST_LINE}\nsead = 42"))
+        (fault,) = contracts.notebook_faults(changed("03_train.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\nsead = 42"))
         assert "03_train.ipynb: nothing sets the parameter sead. Did you mean 'seed'?" in fault
 
     def test_input_from_a_later_notebook_is_refused(self, changed):
-        (fault,) = contracts.notebook_faults(changed("02_preprocess.ipynb", LAST_LINE, f'{LAST_LINE}\ndecision = ""'))
+        (fault,) = contracts.notebook_faults(
+            changed("02_preprocess.ipynb", OVERRIDES_LINE, f'{OVERRIDES_LINE}\ndecision = ""')
+        )
         assert "02_preprocess.ipynb: nothing sets the parameter decision" in fault
 
     def test_output_without_a_reader_is_reported(self, changed):
@@ -70,11 +73,13 @@ class TestNotebooks:
 
     @pytest.mark.parametrize(("line", "kind"), [("seed = 42.0", "float"), ("seed: str = ''", "str")])
     def test_other_type_than_the_parameter_is_reported(self, changed, line, kind):
-        (fault,) = contracts.notebook_faults(changed("02_preprocess.ipynb", LAST_LINE, f"{LAST_LINE}\n{line}"))
+        (fault,) = contracts.notebook_faults(
+            changed("02_preprocess.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\n{line}")
+        )
         assert f"02_preprocess.ipynb: seed is of type int, not {kind}." in fault
 
-    def test_faults_of_notebooks_and_of_parameters_come_together(self, changed):
-        broken = changed("03_train.ipynb", LAST_LINE, f"{LAST_LINE}\nsead = 42")
+    def test_faults_of_notebooks_and_parameters_are_reported_together(self, changed):
+        broken = changed("03_train.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\nsead = 42")
         faults = faults_of("test_fraction=7", "tset_fraction=0.2", chain=broken)
         assert len(faults) == 3
         for part in (
@@ -86,12 +91,17 @@ class TestNotebooks:
 
     @pytest.mark.parametrize("line", ['seed: int = "42"', "seed: int = True"])
     def test_default_of_another_type_than_its_annotation_is_reported(self, changed, line):
-        (fault,) = contracts.notebook_faults(changed("02_preprocess.ipynb", LAST_LINE, f"{LAST_LINE}\n{line}"))
+        (fault,) = contracts.notebook_faults(
+            changed("02_preprocess.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\n{line}")
+        )
         assert "02_preprocess.ipynb: the default of seed is " in fault and "; expected int." in fault
 
-    def test_whole_number_is_a_float_and_null_is_anything(self, changed):
+    def test_whole_numbers_are_floats_and_null_has_any_type(self, changed):
         for line in ("test_fraction: float = 1", "min_score: float = None"):
-            assert contracts.notebook_faults(changed("02_preprocess.ipynb", LAST_LINE, f"{LAST_LINE}\n{line}")) == []
+            assert (
+                contracts.notebook_faults(changed("02_preprocess.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\n{line}"))
+                == []
+            )
 
     def test_readers_that_disagree_on_a_type_are_reported(self, changed):
         (fault,) = contracts.notebook_faults(changed("04_evaluate.ipynb", 'baseline = ""', "baseline = {}"))
@@ -103,56 +113,56 @@ class TestNotebooks:
         assert "06_other.ipynb: lib/stages/other.py declares no PARAMETERS" in fault
 
     def test_use_case_without_overrides_is_reported(self, changed):
-        faults = contracts.notebook_faults(changed("03_train.ipynb", LAST_LINE, "seed = 42"))
+        faults = contracts.notebook_faults(changed("03_train.ipynb", OVERRIDES_LINE, "seed = 42"))
         assert "03_train.ipynb: the parameters cell needs overrides = {} beside use_case." in faults[0]
 
     def test_declared_parameters_are_those_of_the_module(self):
         import importlib
 
-        for found in notebooks.all_of():
-            module = importlib.import_module(f"lib.stages.{found.stage}")
-            assert found.reads == module.PARAMETERS and set(found.reads) <= set(SPECS)
+        for contract in notebooks.all_of():
+            module = importlib.import_module(f"lib.stages.{contract.stage}")
+            assert contract.reads == module.PARAMETERS and set(contract.reads) <= set(SPECS)
 
 
 class TestOptions:
-    def test_those_of_the_example_fit(self):
+    def test_options_of_flights_are_accepted(self):
         assert contracts.checked(load([FLIGHTS]), notebooks.all_of()).options["late_after_minutes"] == 15
 
-    def test_one_that_the_pipeline_does_not_ask_for(self):
+    def test_unknown_option_suggests_the_nearest(self):
         (fault,) = faults_of("options.weather_date=here.csv", files=[FLIGHTS])
         assert (
             "options: weather_date is not an option of lib/pipelines/flights.py. Did you mean 'weather_data'?" in fault
         )
 
-    def test_one_for_a_pipeline_that_asks_for_none(self):
+    def test_pipeline_without_options_refuses_all(self):
         (fault,) = faults_of("options.anything=1")
         assert fault == "options: anything is not an option of lib/pipelines/base.py. Known: none."
 
-    def test_those_that_are_missing(self):
+    def test_missing_options_are_named_with_their_types(self):
         faults = faults_of("pipeline=flights")
         assert ["needs weather_data (str)" in fault for fault in faults] == [True, False]
         assert ["needs late_after_minutes (int). Add it under options" in fault for fault in faults] == [False, True]
 
     @pytest.mark.parametrize(
-        ("assignment", "said"),
+        ("assignment", "message"),
         [
             ("options.late_after_minutes=soon", "late_after_minutes is 'soon'; expected int"),
             ("options.late_after_minutes=true", "late_after_minutes is True; expected int"),
             ("options.weather_data=7", "weather_data is 7; expected str"),
         ],
     )
-    def test_one_of_another_type(self, assignment, said):
+    def test_option_of_another_type_is_refused(self, assignment, message):
         (fault,) = faults_of(assignment, files=[FLIGHTS])
-        assert said in fault
+        assert message in fault
 
-    def test_a_pipeline_that_is_none_is_told_once(self):
+    def test_unknown_pipeline_is_reported_once(self):
         (fault,) = faults_of("pipeline=fligths", "options.anything=1")
         assert "there is no pipeline 'fligths'. Did you mean 'flights'" in fault
 
 
 class TestHyperparameters:
     @pytest.mark.parametrize(
-        ("assignment", "said"),
+        ("assignment", "message"),
         [
             (
                 "hyperparameters.linear.regularization=2",
@@ -164,32 +174,32 @@ class TestHyperparameters:
             ("hyperparameters.linear=3", "linear is 3; expected a mapping such as {max_iter: 200}."),
         ],
     )
-    def test_one_that_a_training_function_cannot_take(self, assignment, said):
+    def test_unusable_hyperparameter_is_refused(self, assignment, message):
         (fault,) = faults_of(assignment)
-        assert fault == f"hyperparameters: {said}"
+        assert fault == f"hyperparameters: {message}"
 
-    def test_those_of_a_function_that_does_not_train(self):
+    def test_hyperparameters_of_an_unused_function_are_refused(self):
         (fault,) = faults_of("training_functions=[linear]", "hyperparameters.xgboost.max_depth=3")
         assert "hyperparameters: xgboost is not in training_functions. " in fault
 
-    def test_a_whole_number_is_a_number(self):
+    def test_whole_number_is_accepted_for_a_float(self):
         layers = load([], [*SMALL, "hyperparameters.linear.regularisation=2"])
         assert contracts.checked(layers, notebooks.all_of()).hyperparameters == {"linear": {"regularisation": 2}}
 
-    def test_no_mapping_at_all_is_told_once(self):
+    def test_list_of_hyperparameters_is_reported_once(self):
         assert len(faults_of("hyperparameters=[linear]")) == 1
 
 
 class TestOutputs:
-    """What comes back from an executed notebook, however it came into it."""
+    """The outputs of an executed notebook, checked against the parameters of its readers."""
 
     READER = "answer: int = 0  # any\nrate: float = 0.5  # any\nrows: list = []  # any"
-    RIGHT = "answer=42, rate=0.5, rows=[1]"
+    VALID = {"answer": 42, "rate": 0.5, "rows": [1]}
 
     @pytest.fixture
-    def hands_on(self, tmp_path):
-        """Check what the first of two notebooks handed on, and return what was written into its executed copy."""
-        notebook(tmp_path / "notebooks", "01_setup.ipynb", hand_on=self.RIGHT)
+    def check_outputs(self, tmp_path):
+        """Return a function that checks outputs of the first of two notebooks; errors go into ``executed``."""
+        notebook(tmp_path / "notebooks", "01_setup.ipynb", outputs="answer=42, rate=0.5, rows=[1]")
         notebook(tmp_path / "notebooks", "02_train.ipynb", parameters=self.READER)
         first, _ = notebooks.all_of(tmp_path / "notebooks")
         executed = tmp_path / "executed.ipynb"
@@ -204,15 +214,13 @@ class TestOutputs:
         check.executed = executed
         return check
 
-    RIGHT_ONES = {"answer": 42, "rate": 0.5, "rows": [1]}
-
-    def test_all_of_it_of_the_types_that_its_readers_state(self, hands_on):
-        hands_on(**self.RIGHT_ONES)
-        hands_on(**{**self.RIGHT_ONES, "rate": 1})
-        assert errors_of(code_of(hands_on.executed)) == []
+    def test_outputs_of_the_expected_types_are_accepted(self, check_outputs):
+        check_outputs(**self.VALID)
+        check_outputs(**{**self.VALID, "rate": 1})
+        assert errors_of(code_of(check_outputs.executed)) == []
 
     @pytest.mark.parametrize(
-        ("wrong", "said"),
+        ("wrong", "message"),
         [
             ({"answer": "42"}, "answer is '42', and its reader expects int"),
             ({"answer": 42.0}, "answer is 42.0, and its reader expects int"),
@@ -226,40 +234,40 @@ class TestOutputs:
             ({"answre": 1}, "answre is not one of its outputs. Did you mean 'answer'?"),
         ],
     )
-    def test_one_that_is_wrong_fails_the_stage_and_stands_in_the_notebook(self, hands_on, wrong, said):
+    def test_wrong_output_fails_the_stage_and_is_shown_in_the_notebook(self, check_outputs, wrong, message):
         with pytest.raises(failures.StageFailed) as failed:
-            hands_on(**{**self.RIGHT_ONES, **wrong})
-        assert "01_setup.ipynb published wrong outputs: " in str(failed.value) and said in str(failed.value)
-        assert f"Notebook: {hands_on.executed}" in str(failed.value)
+            check_outputs(**{**self.VALID, **wrong})
+        assert "01_setup.ipynb published wrong outputs: " in str(failed.value) and message in str(failed.value)
+        assert f"Notebook: {check_outputs.executed}" in str(failed.value)
         assert (failed.value.status, failed.value.exit_code) == ("failed", 1)
-        (error,) = errors_of(code_of(hands_on.executed))
-        assert error["ename"] == "WrongOutput" and said in error["evalue"]
+        (error,) = errors_of(code_of(check_outputs.executed))
+        assert error["ename"] == "WrongOutput" and message in error["evalue"]
 
-    def test_one_that_is_missing_is_named(self, hands_on):
+    def test_missing_output_is_named(self, check_outputs):
         with pytest.raises(failures.StageFailed, match="published wrong outputs: rows is missing"):
-            hands_on(answer=42, rate=0.5)
+            check_outputs(answer=42, rate=0.5)
 
-    def test_every_fault_is_told_at_once(self, hands_on):
+    def test_all_faults_are_reported_together(self, check_outputs):
         with pytest.raises(failures.StageFailed) as failed:
-            hands_on(answre=42, rate=float("nan"), rows=7)
-        for said in ("answer is missing", "answre is not one of", "rate is nan", "rows is 7"):
-            assert said in str(failed.value)
+            check_outputs(answre=42, rate=float("nan"), rows=7)
+        for message in ("answer is missing", "answre is not one of", "rate is nan", "rows is 7"):
+            assert message in str(failed.value)
 
-    def test_none_at_all_is_a_notebook_that_left_early(self, hands_on):
+    def test_notebook_without_outputs_has_left_early(self, check_outputs):
         with pytest.raises(failures.StageFailed) as failed:
-            hands_on()
+            check_outputs()
         assert "ended without publishing answer, rate, rows: did a cell call sys.exit?" in str(failed.value)
-        (error,) = errors_of(code_of(hands_on.executed))
+        (error,) = errors_of(code_of(check_outputs.executed))
         assert error["ename"] == "LeftEarly"
 
 
 class TestOutputsOfARun:
-    """The same, from a kernel."""
+    """The same checks, on notebooks that a kernel has executed."""
 
     READER = "answer: float = 0.5  # any"
 
     @pytest.mark.parametrize(
-        ("cell", "said"),
+        ("cell", "message"),
         [
             ("sb.glue('answer', float('nan'))", "answer is"),
             ("sb.glue('answer', 'forty-two')", "answer is 'forty-two', and its reader expects float"),
@@ -267,29 +275,29 @@ class TestOutputsOfARun:
             ("sb.glue('answre', 42)", "answre is not one of its outputs. Did you mean 'answer'?"),
         ],
     )
-    def test_what_a_cell_glued_by_itself_is_no_way_around(self, chain, cell, said):
-        import_first = "import scrapbook as sb\nmine.publish_outputs = lambda **all: None"
-        chain.write("01_setup.ipynb", import_first, cell, hand_on="answer=42")
-        chain.write("02_train.ipynb", parameters=self.READER, hand_on="last=answer")
+    def test_outputs_glued_by_a_cell_are_checked_too(self, chain, cell, message):
+        bypass = "import scrapbook as sb\npipeline.publish_outputs = lambda **outputs: None"
+        chain.write("01_setup.ipynb", bypass, cell, outputs="answer=42")
+        chain.write("02_train.ipynb", parameters=self.READER, outputs="last=answer")
         with pytest.raises(failures.StageFailed) as failed:
             chain.run()
-        assert said in str(failed.value) and "01_setup.ipynb" in str(failed.value)
+        assert message in str(failed.value) and "01_setup.ipynb" in str(failed.value)
         assert chain.statuses == [("setup", "failed")]
-        assert said in chain.error("01_setup.ipynb")["evalue"]
+        assert message in chain.error("01_setup.ipynb")["evalue"]
 
-    def test_a_cell_that_exits_is_no_success(self, chain):
-        chain.write("01_setup.ipynb", "import sys\nsys.exit(0)", "after = 1", hand_on="answer=1")
-        chain.write("02_train.ipynb", parameters=self.READER, hand_on="last=answer")
+    def test_cell_that_exits_fails_the_stage(self, chain):
+        chain.write("01_setup.ipynb", "import sys\nsys.exit(0)", "after = 1", outputs="answer=1")
+        chain.write("02_train.ipynb", parameters=self.READER, outputs="last=answer")
         with pytest.raises(failures.StageFailed, match="without publishing answer"):
             chain.run()
         assert chain.statuses == [("setup", "failed")]
         assert errors_of(chain.cells("01_setup.ipynb"))[-1]["ename"] == "LeftEarly"  # IPython shows SystemExit too
-        assert papermill_says(chain.cells("01_setup.ipynb"))[-3:] == ["failed", "pending", "pending"]
+        assert cell_statuses(chain.cells("01_setup.ipynb"))[-3:] == ["failed", "pending", "pending"]
 
 
 class TestNames:
     @pytest.mark.parametrize(
-        ("assignment", "said"),
+        ("assignment", "message"),
         [
             ("training_functions=[linaer]", "there is no training function 'linaer'. Did you mean 'linear'?"),
             ("backend=lokal", "there is no backend 'lokal'. Did you mean 'local'?"),
@@ -297,21 +305,21 @@ class TestNames:
             ("primary_metric=roc_acu", "Did you mean 'roc_auc'?"),
         ],
     )
-    def test_a_name_that_is_none_is_told_with_the_nearest_one(self, assignment, said):
+    def test_unknown_name_suggests_the_nearest(self, assignment, message):
         (fault,) = faults_of(assignment)
-        assert said in fault
+        assert message in fault
 
-    def test_a_missing_table_is_told_before_anything_runs(self):
+    def test_missing_table_is_reported_before_anything_runs(self):
         (fault,) = faults_of("data=data/penguins.csv")
         assert fault.startswith("data: There is no file data/penguins.csv")
         assert "Did you mean 'penguins_raw.csv'" in fault
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "parameters").glob("*.yaml")), ids=lambda file: file.stem)
-def test_every_bundled_use_case_fits(file):
+def test_every_bundled_use_case_is_valid(file):
     if file.stem == "base":
         assert load([]).values.keys() == SPECS.keys()
-    elif file.stem in backends.available():  # a profile, to lay over a use case
+    elif file.stem in backends.available():  # a profile, laid over a use case
         pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure"')
         workspace = [f"subscription_id={'0' * 8}-1111-2222-3333-{'4' * 12}", "resource_group=rg", "workspace_name=mlw"]
         layers = load([file.with_name("flights.yaml"), file], workspace)
@@ -320,16 +328,18 @@ def test_every_bundled_use_case_fits(file):
         assert contracts.checked(load([file]), notebooks.all_of()).data
 
 
-def test_what_is_read_from_text_is_what_the_code_says():
-    """Options and hyperparameters are read without importing; here the import is the judge."""
+def test_declarations_read_from_source_match_the_imported_code():
+    """The chain reads options and hyperparameters from source files, because importing them takes seconds."""
     import inspect
 
     from lib import training
     from lib.pipelines.flights import FlightsPipeline
 
-    options = contracts._class_options(ROOT / "lib" / "pipelines" / "flights.py")
+    options = _signatures.class_options(ROOT / "lib" / "pipelines" / "flights.py")
     assert options == {name: kind.__name__ for name, kind in FlightsPipeline.OPTIONS.items()}
     for name in training.available():
-        known = contracts._keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
+        known = _signatures.keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
         parameters = inspect.signature(training.get(name)).parameters.values()
-        assert list(known) == [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+        assert list(known) == [
+            parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        ]

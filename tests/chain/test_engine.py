@@ -36,13 +36,13 @@ def written(tmp_path):
 class TestExecute:
     @pytest.mark.parametrize(("fork", "forked"), [(True, forking.available()), (False, False)])
     def test_kernel_is_forked_if_requested(self, written, tmp_path, fork, forked):
-        path = written(PARENT, hand_on="forked='forkserver' in ' '.join(parent)")
+        path = written(PARENT, outputs="forked='forkserver' in ' '.join(parent)")
         engine.execute(path, tmp_path / "out.ipynb", {}, ROOT, fork=fork)
         assert outputs.read(str(tmp_path / "out.ipynb"))["forked"] is forked
 
     def test_parameters_and_folder_reach_the_kernel(self, written, tmp_path):
         before = os.getcwd()
-        path = written("import os", parameters="seed: int = 0  # any", hand_on="value=[seed, os.getcwd()]")
+        path = written("import os", parameters="seed: int = 0  # any", outputs="value=[seed, os.getcwd()]")
         engine.execute(path, tmp_path / "out.ipynb", {"seed": 7}, tmp_path)
         assert outputs.read(str(tmp_path / "out.ipynb"))["value"] == [7, str(tmp_path)]
         assert os.getcwd() == before
@@ -56,7 +56,7 @@ class TestExecute:
     @pytest.mark.skipif(not forking.available(), reason="kernels are forked on Linux only")
     def test_new_process_replaces_a_kernel_that_does_not_start(self, written, tmp_path, monkeypatch, capfd):
         monkeypatch.setattr(forking.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
-        engine.execute(written(hand_on="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
+        engine.execute(written(outputs="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
         assert outputs.read(str(tmp_path / "out.ipynb")) == {"answer": 42}
         assert "Starting a new process instead" in capfd.readouterr().err
 
@@ -71,7 +71,7 @@ class TestExecute:
     def test_parallel_notebooks_have_separate_sockets(self, written, tmp_path):
         """jupyter_client's default, ``kernel-ipc-1`` in the current folder, would be the same for all chains there."""
         where = "import ipykernel, json\nfile = ipykernel.get_connection_file()\nip = json.load(open(file))['ip']"
-        path = written(where, hand_on="file=file, ip=ip")
+        path = written(where, outputs="file=file, ip=ip")
 
         def run(name):
             engine.execute(path, tmp_path / name, {}, ROOT)
@@ -79,16 +79,16 @@ class TestExecute:
 
         with ThreadPoolExecutor(3) as pool:
             values = list(pool.map(run, ["a.ipynb", "b.ipynb", "c.ipynb"]))
-        assert len({one["ip"] for one in values}) == 3
-        for one in values:
-            assert one["ip"].startswith(os.path.dirname(one["file"])) and os.path.isabs(one["ip"])
+        assert len({value["ip"] for value in values}) == 3
+        for value in values:
+            assert value["ip"].startswith(os.path.dirname(value["file"])) and os.path.isabs(value["ip"])
 
 
 class TestPlainPapermill:
     def test_engine_is_found_by_papermill_in_python(self, written, tmp_path):
         engine._register()
         papermill.execute_notebook(
-            str(written(PARENT, parameters="seed: int = 0  # any", hand_on="value=[seed, *parent]")),
+            str(written(PARENT, parameters="seed: int = 0  # any", outputs="value=[seed, *parent]")),
             str(tmp_path / "out.ipynb"),
             {"seed": 7},
             engine_name="millrace",
@@ -98,9 +98,11 @@ class TestPlainPapermill:
         assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.available()
 
     def test_engine_is_found_by_the_papermill_command(self, written, tmp_path):
-        if not [one for one in entry_points(group="papermill.engine") if one.name == "millrace"]:
+        if not [
+            entry_point for entry_point in entry_points(group="papermill.engine") if entry_point.name == "millrace"
+        ]:
             pytest.skip("the project is not installed here with its entry points (make installs it)")
-        path = written(PARENT, parameters="seed: int = 0  # any", hand_on="value=[seed, *parent]")
+        path = written(PARENT, parameters="seed: int = 0  # any", outputs="value=[seed, *parent]")
         done = subprocess.run(
             [Path(sys.executable).with_name("papermill"), "--engine", "millrace", path, "out.ipynb", "-p", "seed", "7"],
             cwd=tmp_path,
@@ -124,7 +126,7 @@ class TestAtomicFileHandler:
     def test_write_leaves_no_other_file(self, tmp_path):
         AtomicFileHandler().write("all of it", str(tmp_path / "out.ipynb"))
         assert (tmp_path / "out.ipynb").read_text() == "all of it"
-        assert [one.name for one in tmp_path.iterdir()] == ["out.ipynb"]
+        assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
 
     def test_interrupted_write_keeps_the_old_file(self, tmp_path, monkeypatch):
         out = tmp_path / "out.ipynb"

@@ -10,11 +10,11 @@ import pytest
 from lib.chain import executor, failures
 from lib.chain.executor import Cancellation, KernelExecutor
 from tests.chain.small_notebooks import (
+    call_when,
+    cell_statuses,
     code_of,
     errors_of,
     notebook,
-    once,
-    papermill_says,
     touch,
     touch_and_sleep,
     wait_for,
@@ -65,8 +65,8 @@ def ended(file):
 
 
 def test_successful_notebook_has_no_errors(execution):
-    execution.run("answer = 42", hand_on="answer=answer", timeout_minutes=30)
-    assert set(papermill_says(execution.cells)) == {"completed"}
+    execution.run("answer = 42", outputs="answer=answer", timeout_minutes=30)
+    assert set(cell_statuses(execution.cells)) == {"completed"}
     assert errors_of(execution.cells) == []
 
 
@@ -78,7 +78,7 @@ class TestTimeout:
         assert "It was stopped after 0.1 minutes, the limit that timeout_minutes sets." in str(failed.value)
         assert failed.value.status == "failed" and failed.value.is_retryable
         if started.exists():  # on a very slow machine the time is over before the kernel starts
-            assert papermill_says(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
+            assert cell_statuses(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
             assert "TimedOut" in [error["ename"] for error in errors_of(execution.cells)]
             assert "Cell [3]: import os, pathlib ..." in str(failed.value)
             assert ended(started)
@@ -99,7 +99,7 @@ class TestTimeout:
             f"child = subprocess.Popen(['sleep', '3600'])\n"
             f"pathlib = __import__('pathlib'); pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
         )
-        once((tmp_path / "started").exists, execution.cancelled.set)
+        call_when((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
             execution.run(IGNORE_INTERRUPTS + child + touch_and_sleep(tmp_path / "started"))
         assert ended(tmp_path / "child")
@@ -107,17 +107,17 @@ class TestTimeout:
 
 class TestCancellation:
     def test_cell_is_interrupted_and_the_notebook_records_it(self, execution, tmp_path):
-        once((tmp_path / "started").exists, execution.cancelled.set)
+        call_when((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
             execution.run(touch_and_sleep(tmp_path / "started"), "after = 1")
         assert execution.error["ename"] == "KeyboardInterrupt"
-        assert papermill_says(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
+        assert cell_statuses(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
         assert ended(tmp_path / "started")
 
     def test_finally_block_of_the_cell_runs(self, execution, tmp_path):
         sleep = "\n".join(f"    {line}" for line in touch_and_sleep(tmp_path / "started").splitlines())
         cleanup = f"try:\n{sleep}\nfinally:\n    pathlib.Path({str(tmp_path / 'cleaned_up')!r}).touch()"
-        once((tmp_path / "started").exists, execution.cancelled.set)
+        call_when((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
             execution.run(cleanup)
         assert (tmp_path / "cleaned_up").exists()
@@ -127,7 +127,7 @@ class TestCancellation:
         seconds = 3 * executor._INTERRUPT_SECONDS
         touch = f"pathlib.Path({str(tmp_path / 'cleaned_up')!r}).touch()"
         cleanup = f"try:\n{sleep}\nfinally:\n    time.sleep({seconds})\n    {touch}"
-        once((tmp_path / "started").exists, execution.cancelled.set)
+        call_when((tmp_path / "started").exists, execution.cancelled.set)
         with pytest.raises(failures.Interrupted):
             execution.run(cleanup)
         assert (tmp_path / "cleaned_up").exists()
@@ -139,7 +139,7 @@ class TestCancellation:
             execution.cancelled.at_once = True
             execution.cancelled.set()
 
-        once((tmp_path / "started").exists, cancel)
+        call_when((tmp_path / "started").exists, cancel)
         with pytest.raises(failures.Interrupted):
             execution.run(IGNORE_INTERRUPTS + touch_and_sleep(tmp_path / "started"))
         assert ended(tmp_path / "started")
@@ -173,7 +173,7 @@ class TestDeadKernel:
             execution.run(f"import os, signal\n{last_words}", "after = 1", fork=fork)
         assert re.search(message, execution.error["evalue"])
         assert execution.error["ename"] == "KernelDied"
-        assert papermill_says(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
+        assert cell_statuses(execution.cells) == ["completed", "completed", "failed", "pending", "pending"]
         assert "Cell [3]: import os, signal ..." in str(failed.value)
         assert str(execution.executed) in str(failed.value)
         assert "Traceback" not in str(failed.value)
@@ -187,7 +187,7 @@ class TestDeadKernel:
 
     def test_kernel_killed_from_outside(self, execution, tmp_path):
         started = tmp_path / "started"
-        once(started.exists, lambda: os.kill(int(started.read_text()), signal.SIGKILL))
+        call_when(started.exists, lambda: os.kill(int(started.read_text()), signal.SIGKILL))
         with pytest.raises(failures.StageFailed, match="killed, by another program"):
             execution.run(touch_and_sleep(started))
 
@@ -207,13 +207,13 @@ def test_memory_kills_are_read_from_vmstat(monkeypatch, tmp_path):
 class TestEnd:
     def test_sys_exit_ends_notebook_and_kernel_without_an_error(self, execution, tmp_path):
         """Missing outputs are reported when the outputs are read."""
-        execution.run(touch(tmp_path / "started") + "\nimport sys\nsys.exit(0)", hand_on="late=1")
+        execution.run(touch(tmp_path / "started") + "\nimport sys\nsys.exit(0)", outputs="late=1")
         assert not [cell for cell in execution.cells if "late" in str(cell["outputs"])]
         assert ended(tmp_path / "started")
 
     def test_no_watchdog_is_left(self, execution):
         execution.run("answer = 42", timeout_minutes=30)
-        assert not [one for one in threading.enumerate() if one.name == "watchdog"]
+        assert not [thread for thread in threading.enumerate() if thread.name == "watchdog"]
 
 
 def test_invalid_notebook_is_named(execution, tmp_path):

@@ -14,7 +14,7 @@ PARAMETERS = 'data: str = ""  # the table\nseed: int = 42  # any\noptions: dict 
 
 @pytest.fixture
 def library(tmp_path, monkeypatch):
-    """Two files that replace the library."""
+    """Replace the library by two files, and return their folder."""
     folder = tmp_path / "library"
     (folder / "room").mkdir(parents=True)
     (folder / "__init__.py").write_text("")

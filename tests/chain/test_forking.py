@@ -129,7 +129,7 @@ class TestSpares:
         own.end(taken)
         own.close()
         assert [has_ended(pid) for pid in pids] == [True, True]
-        assert not [one for one in (taken,) if Path(one.connection_file).exists()]
+        assert not [kernel for kernel in (taken,) if Path(kernel.connection_file).exists()]
         assert not own._spares
 
     def test_kernel_that_does_not_end_in_time_is_killed(self, own, monkeypatch):
@@ -265,7 +265,7 @@ class TestOtherKernels:
     def test_other_python_is_started(self, own, tmp_path):
         other = tmp_path / "python3.99"
         other.symlink_to(sys.executable)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         argv = [str(other), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         assert with_kernel(self._is_cold, spec=kernel_spec(argv=argv), env=environment)
 
@@ -302,8 +302,8 @@ class TestPreload:
         "target.before_fork()\nprint('sklearn' in sys.modules)\ntarget.before_fork()\n"
         "print(threading.active_count(), len(os.listdir('/proc/self/task')))\n"
         "print([name for name in preload.FIRST + preload.REST if name not in sys.modules])\n"
-        "print([os.readlink(f'/proc/self/fd/{one}') for one in os.listdir('/proc/self/fd') if int(one) > 2\n"
-        "       and os.path.exists(f'/proc/self/fd/{one}')])"
+        "descriptors = [f'/proc/self/fd/{name}' for name in os.listdir('/proc/self/fd') if int(name) > 2]\n"
+        "print([os.readlink(descriptor) for descriptor in descriptors if os.path.exists(descriptor)])"
     )
 
     def test_preload_starts_no_thread_and_keeps_no_file_open(self, tmp_path):
@@ -323,7 +323,7 @@ class TestPreload:
         assert (first, at_first_fork) == ("[] False", "False")
         assert threads.split()[0] == "1"
         assert missing == "[]"
-        assert not [one for one in eval(opened) if one.startswith("/") and not one.startswith(("/proc", "/dev"))]
+        assert not [path for path in eval(opened) if path.startswith("/") and not path.startswith(("/proc", "/dev"))]
         assert list(tmp_path.iterdir()) == []
 
     def test_preloaded_modules_exist(self):
@@ -346,8 +346,8 @@ def test_forked_kernel_trains_in_parallel_with_own_seed(chain):
         "score = float(trees.score(X, y) * forest.score(X, y) * boosted.score(X, y))\ndrawn = float(np.random.rand())"
     )
     for number, name in ((1, "01_setup.ipynb"), (2, "02_train.ipynb")):
-        chain.write(name, train, hand_on=f"score{number}=score, drawn{number}=drawn")
-    with pytest.MonkeyPatch.context() as patch:  # what they hand on nobody reads, which is not the point here
+        chain.write(name, train, outputs=f"score{number}=score, drawn{number}=drawn")
+    with pytest.MonkeyPatch.context() as patch:  # no notebook reads their outputs
         patch.setattr("lib.chain.contracts.notebook_faults", lambda notebooks: [])
         values = chain.run()
     assert values["score1"] > 0.9 and values["score2"] > 0.9
@@ -412,10 +412,10 @@ def test_kernels_can_be_forked_from_several_threads(own):
         taken.append(own.take(forking.ARGUMENTS).result())
 
     threads = [threading.Thread(target=take) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len({kernel.pid for kernel in taken}) == 4
     assert len({kernel.connection_file for kernel in taken}) == 4
     for kernel in taken:

@@ -115,15 +115,12 @@ def explains_each_answer(notebook):
 
 
 def hides_plumbing(notebook):
-    """Jupyter folds the plumbing, nbconvert can remove it; the cells with the answers are visible."""
+    """nbconvert removes the plumbing, and Jupyter folds it, except for the parameters cell, which a person edits."""
     cells = code_cells(notebook)
     plumbing = [*cells[:PLUMBING], cells[-1]]
-    hidden = [
-        cell["metadata"].get("jupyter", {}).get("source_hidden") is True
-        and "remove-input" in cell["metadata"].get("tags", [])
-        for cell in cells
-    ]
-    return hidden == [cell in plumbing for cell in cells]
+    removed = ["remove-input" in cell["metadata"].get("tags", []) for cell in cells]
+    folded = [cell["metadata"].get("jupyter", {}).get("source_hidden") is True for cell in cells]
+    return removed == [cell in plumbing for cell in cells] and folded == [cell in plumbing[1:] for cell in cells]
 
 
 def links_only_to_notebooks(notebook):

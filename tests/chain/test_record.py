@@ -156,7 +156,7 @@ class TestAtomicWrites:
 
     def test_no_other_file_is_left(self, run):
         run.close(record.SUCCEEDED)
-        left = {one.name for one in run.folder.iterdir()} - {record.LOCK}  # which Windows removes and Linux keeps
+        left = {path.name for path in run.folder.iterdir()} - {record.LOCK}  # which Windows removes and Linux keeps
         assert left == {record.PARAMETERS, record.RECORD}
 
 
@@ -166,13 +166,13 @@ class TestAttempts:
         execution(run, status=record.FAILED, error="no luck again")
         execution(run, outputs={"answer": 42})
         first, second, third = read(run)["stages"]
-        assert [one["notebook"] for one in (first, second, third)] == [
+        assert [entry["notebook"] for entry in (first, second, third)] == [
             "01_setup.attempt-1.ipynb",
             "01_setup.attempt-2.ipynb",
             "01_setup.ipynb",
         ]
-        assert [one.get("attempt") for one in (first, second, third)] == [None, 2, 3]
-        assert [(run.folder / one["notebook"]).read_text() for one in (first, second, third)] == [
+        assert [entry.get("attempt") for entry in (first, second, third)] == [None, 2, 3]
+        assert [(run.folder / entry["notebook"]).read_text() for entry in (first, second, third)] == [
             "attempt 1",
             "attempt 2",
             "attempt 3",
@@ -188,7 +188,7 @@ class TestAttempts:
     def test_other_training_functions_are_not_renamed(self, run):
         execution(run, "train one", "03_train-one.ipynb")
         execution(run, "train two", "03_train-two.ipynb")
-        assert sorted(one.name for one in run.folder.glob("*.ipynb")) == ["03_train-one.ipynb", "03_train-two.ipynb"]
+        assert sorted(path.name for path in run.folder.glob("*.ipynb")) == ["03_train-one.ipynb", "03_train-two.ipynb"]
 
 
 class TestOutputs:
@@ -220,7 +220,7 @@ class TestReopen:
         run._file_lock.release()  # as the system does when a process ends
         again = RunRecord.reopen(run.folder)
         state = read(again)
-        assert [one["status"] for one in state["stages"]] == [record.SUCCEEDED, record.KILLED]
+        assert [stage["status"] for stage in state["stages"]] == [record.SUCCEEDED, record.KILLED]
         assert "killed" in state["stages"][1]["error"]
         assert (state["status"], len(state["resumed"])) == (record.RUNNING, 1)
         assert again.outputs("setup") == {"answer": 42} and again.outputs("train linear") is None
@@ -266,7 +266,7 @@ class TestOneWriter:
 
     @pytest.fixture
     def holder(self, tmp_path):
-        """Another process that writes a run, and that run's folder."""
+        """Start another process that writes a run; return the process and the run's folder."""
         process = subprocess.Popen(
             [sys.executable, "-c", self.HOLD, str(tmp_path / "runs")], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
@@ -287,7 +287,7 @@ class TestOneWriter:
         process.send_signal(signal.SIGKILL)
         process.wait()
         run = wait_for(lambda: RunRecord.reopen(folder), "the lock")
-        assert [one["status"] for one in read(run)["stages"]] == [record.KILLED]
+        assert [stage["status"] for stage in read(run)["stages"]] == [record.KILLED]
         assert read(run)["pid"] == os.getpid()
 
     def test_closed_run_can_be_reopened(self, run):
@@ -303,5 +303,9 @@ def test_newest_first_ignores_other_folders(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / record.RECORD).write_text("{}")
     (tmp_path / "notes").mkdir()
-    assert [one.name[:4] + one.name[-1] for one in record.newest_first(tmp_path)] == ["2027b", "2026c", "2026a"]
+    assert [folder.name[:4] + folder.name[-1] for folder in record.newest_first(tmp_path)] == [
+        "2027b",
+        "2026c",
+        "2026a",
+    ]
     assert record.newest_first(tmp_path / "nowhere") == []

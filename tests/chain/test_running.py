@@ -15,7 +15,7 @@ from lib.chain import failures, forking, running
 from lib.chain.record import RunRecord
 from lib.errors import DataError
 from lib.paths import ROOT
-from tests.chain.small_notebooks import errors_of, meet, once, touch, touch_and_sleep, wait_for
+from tests.chain.small_notebooks import call_when, errors_of, meet, touch, touch_and_sleep, wait_for
 from tests.processes import has_ended
 
 TRAINED = 'training_function: str = ""  # which'
@@ -54,31 +54,31 @@ def counting(path):
 
 class TestValues:
     def test_outputs_reach_the_next_notebook(self, chain):
-        chain.write("01_setup.ipynb", parameters="seed: int = 0  # first", hand_on="middle=seed + 1")
-        chain.write("02_train.ipynb", parameters="middle: int = 0  # second", hand_on="last=middle * 10")
+        chain.write("01_setup.ipynb", parameters="seed: int = 0  # first", outputs="middle=seed + 1")
+        chain.write("02_train.ipynb", parameters="middle: int = 0  # second", outputs="last=middle * 10")
         assert chain.run(seed=4)["last"] == 50
         assert chain.statuses == [("setup", "succeeded"), ("train", "succeeded")]
 
     def test_lists_of_training_functions_are_concatenated(self, chain):
-        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", parameters=TRAINED, outputs="candidates=[training_function]")
         assert chain.run()["candidates"] == ["one", "two"]
-        assert {one.name for one in chain.folder.glob("*.ipynb")} == {"03_train-one.ipynb", "03_train-two.ipynb"}
+        assert {path.name for path in chain.folder.glob("*.ipynb")} == {"03_train-one.ipynb", "03_train-two.ipynb"}
 
     def test_list_of_a_single_training_function(self, chain):
-        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", parameters=TRAINED, outputs="candidates=[training_function]")
         assert chain.run(training_functions=["one"])["candidates"] == ["one"]
 
     def test_list_of_another_stage_replaces_the_earlier_one(self, chain):
-        chain.write("01_setup.ipynb", parameters="seed: int = 0  # any", hand_on="rows=[1, 2]")
-        chain.write("02_preprocess.ipynb", parameters="rows: list = []  # any", hand_on="rows=[3]")
+        chain.write("01_setup.ipynb", parameters="seed: int = 0  # any", outputs="rows=[1, 2]")
+        chain.write("02_preprocess.ipynb", parameters="rows: list = []  # any", outputs="rows=[3]")
         assert chain.run()["rows"] == [3]
 
     def test_run_name_is_a_parameter(self, chain):
-        chain.write("01_setup.ipynb", parameters='run_name: str = ""  # the run', hand_on="value=run_name")
+        chain.write("01_setup.ipynb", parameters='run_name: str = ""  # the run', outputs="value=run_name")
         assert chain.run()["value"] == chain.folder.name
 
     def test_notebooks_get_only_the_parameters_they_name(self, chain):
-        chain.write("01_setup.ipynb", parameters="seed: int = 0  # any", hand_on="value='target_column' in globals()")
+        chain.write("01_setup.ipynb", parameters="seed: int = 0  # any", outputs="value='target_column' in globals()")
         assert chain.run()["value"] is False
 
 
@@ -86,13 +86,13 @@ class TestParallel:
     def test_two_candidates_run_in_parallel(self, chain, tmp_path):
         others = "{'one': 'two', 'two': 'one'}"
         cell = meet(tmp_path, "training_function", f"{others}[training_function]")
-        chain.write("03_train.ipynb", cell, parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", cell, parameters=TRAINED, outputs="candidates=[training_function]")
         assert chain.run(max_parallel_notebooks=2)["candidates"] == ["one", "two"]
 
     def test_default_is_one_candidate_per_core(self, chain, tmp_path, monkeypatch):
         monkeypatch.setattr(cores, "available", lambda: 2)
         cell = meet(tmp_path, "training_function", "{'one': 'two', 'two': 'one'}[training_function]")
-        chain.write("03_train.ipynb", cell, parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", cell, parameters=TRAINED, outputs="candidates=[training_function]")
         assert chain.run(max_parallel_notebooks=0)["candidates"] == ["one", "two"]
 
     def test_candidates_keep_the_order_of_training_functions(self, chain, tmp_path):
@@ -103,7 +103,7 @@ class TestParallel:
             "    assert time.monotonic() < deadline\n    time.sleep(0.02)\n"
             "if training_function == 'two':\n    ended.touch()"
         )
-        chain.write("03_train.ipynb", cell, wait, parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", cell, wait, parameters=TRAINED, outputs="candidates=[training_function]")
         assert chain.run(max_parallel_notebooks=2)["candidates"] == ["one", "two"]
 
     def test_max_parallel_1_runs_candidates_one_by_one(self, chain, tmp_path):
@@ -111,10 +111,10 @@ class TestParallel:
             f"import pathlib\nrunning = pathlib.Path({str(tmp_path / 'running')!r})\n"
             "running.touch(exist_ok=False)\nrunning.unlink()"
         )
-        chain.write("03_train.ipynb", alone, parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", alone, parameters=TRAINED, outputs="candidates=[training_function]")
         chain.run(max_parallel_notebooks=1, training_functions=["one", "two", "three"])
         stages = chain.stages
-        assert [one["stage"] for one in stages] == ["train one", "train two", "train three"]
+        assert [stage["stage"] for stage in stages] == ["train one", "train two", "train three"]
         assert all(before["started"] <= after["started"] for before, after in zip(stages, stages[1:], strict=False))
 
     @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ class TestParallel:
     )
     def test_parallel_candidates_share_the_threads(self, chain, values, functions, threads):
         parameters = f"{TRAINED}\nthreads: int = 0  # how many"
-        chain.write("03_train.ipynb", parameters=parameters, hand_on="candidates=[threads]")
+        chain.write("03_train.ipynb", parameters=parameters, outputs="candidates=[threads]")
         assert chain.run(training_functions=functions, **values)["candidates"] == [threads] * len(functions)
 
     def test_later_stages_get_all_threads(self, chain):
-        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
-        chain.write("04_evaluate.ipynb", parameters="threads: int = 0  # how many", hand_on="value=threads")
+        chain.write("03_train.ipynb", parameters=TRAINED, outputs="candidates=[training_function]")
+        chain.write("04_evaluate.ipynb", parameters="threads: int = 0  # how many", outputs="value=threads")
         assert chain.run(threads=6, max_parallel_notebooks=2)["value"] == 6
 
     def test_failure_starts_no_further_candidate(self, chain, tmp_path):
@@ -148,8 +148,8 @@ class TestParallel:
             "while not (ends.exists() and 'no luck' in ends.read_text()):\n"
             "    assert time.monotonic() < deadline\n    time.sleep(0.02)"
         )
-        chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, hand_on="candidates=[training_function]")
-        linked = once(lambda: any(chain.runs.glob("*/run.json")), lambda: link(chain.runs, tmp_path / "record"))
+        chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, outputs="candidates=[training_function]")
+        linked = call_when(lambda: any(chain.runs.glob("*/run.json")), lambda: link(chain.runs, tmp_path / "record"))
         with pytest.raises(failures.StageFailed, match="no luck"):
             chain.run(max_parallel_notebooks=2, training_functions=["one", "two", "three"])
         linked.join()
@@ -159,7 +159,7 @@ class TestParallel:
     def test_all_failures_are_reported(self, chain, tmp_path):
         cell = meet(tmp_path, "training_function", "{'one': 'two', 'two': 'one'}[training_function]")
         fail = "raise ValueError('no luck with ' + training_function)"
-        chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", cell, fail, parameters=TRAINED, outputs="candidates=[training_function]")
         with pytest.raises(failures.StageFailed) as failed:
             chain.run(max_parallel_notebooks=2)
         assert "no luck with one" in str(failed.value) and "no luck with two" in str(failed.value)
@@ -169,15 +169,15 @@ class TestParallel:
 
 def link(runs, place):
     """Make a link to the record of the only run, so that a cell can read it."""
-    (found,) = runs.glob("*/run.json")
-    place.symlink_to(found)
+    (record_file,) = runs.glob("*/run.json")
+    place.symlink_to(record_file)
 
 
 class TestFailure:
     @pytest.mark.parametrize("fork", [True, False])
     def test_failure_names_notebook_and_cell(self, chain, fork):
         chain.write("01_setup.ipynb", "raise ValueError('too hot')")
-        chain.write("02_train.ipynb", hand_on="answer=42")
+        chain.write("02_train.ipynb", outputs="answer=42")
         with pytest.raises(failures.StageFailed) as failed:
             chain.run(fork_kernels=fork)
         assert "ValueError: too hot" in str(failed.value)
@@ -201,7 +201,7 @@ class TestFailure:
         assert chain.statuses == [("setup", "held")]
 
     def test_errors_of_the_chain_itself_are_recorded(self, chain, monkeypatch):
-        chain.write("01_setup.ipynb", hand_on="answer=42")
+        chain.write("01_setup.ipynb", outputs="answer=42")
         monkeypatch.setattr("lib.outputs.read", lambda notebook: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             chain.run()
@@ -212,8 +212,8 @@ class TestInterrupt:
     def test_interrupt_stops_cell_and_kernel(self, chain, tmp_path):
         started = tmp_path / "started"
         chain.write("01_setup.ipynb", touch_and_sleep(started))
-        chain.write("02_train.ipynb", hand_on="answer=42")
-        once(started.exists, lambda: os.kill(os.getpid(), signal.SIGINT))
+        chain.write("02_train.ipynb", outputs="answer=42")
+        call_when(started.exists, lambda: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(failures.Interrupted):
             chain.run()
         assert chain.statuses == [("setup", "interrupted")]
@@ -239,14 +239,14 @@ class TestInterrupt:
             "'.part'", "started + '.part'"
         )
         chain.write(
-            "03_train.ipynb", cell, "import time\ntime.sleep(3600)", parameters=TRAINED, hand_on="candidates=[]"
+            "03_train.ipynb", cell, "import time\ntime.sleep(3600)", parameters=TRAINED, outputs="candidates=[]"
         )
         both = [tmp_path / "one", tmp_path / "two"]
-        once(lambda: all(one.exists() for one in both), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        call_when(lambda: all(path.exists() for path in both), lambda: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(failures.Interrupted):
             chain.run(max_parallel_notebooks=2, training_functions=["one", "two", "three"])
         assert sorted(chain.statuses) == [("train one", "interrupted"), ("train two", "interrupted")]
-        assert [has_ended(int(one.read_text())) for one in both] == [True, True]
+        assert [has_ended(int(path.read_text())) for path in both] == [True, True]
 
     def test_second_interrupt_kills_the_kernel(self, chain, tmp_path):
         started = tmp_path / "started"
@@ -255,11 +255,11 @@ class TestInterrupt:
 
         def twice():
             os.kill(os.getpid(), signal.SIGINT)
-            wait_for(lambda: any(one.name == "watchdog" for one in threading.enumerate()))
+            wait_for(lambda: any(thread.name == "watchdog" for thread in threading.enumerate()))
             threading.Event().wait(0.5)  # until the main thread waits again
             os.kill(os.getpid(), signal.SIGINT)
 
-        once(started.exists, twice)
+        call_when(started.exists, twice)
         with pytest.raises(failures.Interrupted):
             chain.run()
         assert chain.statuses == [("setup", "interrupted")]
@@ -267,7 +267,7 @@ class TestInterrupt:
 
     def test_signal_handlers_are_restored(self, chain):
         before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-        chain.write("01_setup.ipynb", hand_on="answer=42")
+        chain.write("01_setup.ipynb", outputs="answer=42")
         chain.run()
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
@@ -275,11 +275,11 @@ class TestInterrupt:
 class TestRetry:
     def test_notebook_of_a_failed_attempt_is_kept(self, chain, tmp_path, capsys):
         flaky = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    raise ConnectionError('no network')"
-        chain.write("01_setup.ipynb", flaky, hand_on="answer=42")
+        chain.write("01_setup.ipynb", flaky, outputs="answer=42")
         assert chain.run(retries={"setup": 2})["answer"] == 42
         assert (tmp_path / "tries").read_text() == "2"
         assert chain.statuses == [("setup", "failed"), ("setup", "succeeded")]
-        assert [one["notebook"] for one in chain.stages] == ["01_setup.attempt-1.ipynb", "01_setup.ipynb"]
+        assert [stage["notebook"] for stage in chain.stages] == ["01_setup.attempt-1.ipynb", "01_setup.ipynb"]
         assert chain.error("01_setup.attempt-1.ipynb")["evalue"] == "no network"
         assert errors_of(chain.cells("01_setup.ipynb")) == []
         assert chain.stages[1]["attempt"] == 2
@@ -290,7 +290,7 @@ class TestRetry:
         with pytest.raises(failures.StageFailed, match="no network"):
             chain.run(retries={"setup": 2})
         assert (tmp_path / "tries").read_text() == "3"
-        kept = {one.name for one in chain.folder.glob("*.ipynb")}
+        kept = {path.name for path in chain.folder.glob("*.ipynb")}
         assert kept == {"01_setup.attempt-1.ipynb", "01_setup.attempt-2.ipynb", "01_setup.ipynb"}
 
     @pytest.mark.parametrize("kind", ["DataError", "GateError"])
@@ -303,7 +303,7 @@ class TestRetry:
 
     def test_dead_kernels_are_retried(self, chain, tmp_path):
         dies = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    import os\n    os._exit(3)"
-        chain.write("01_setup.ipynb", dies, hand_on="answer=42")
+        chain.write("01_setup.ipynb", dies, outputs="answer=42")
         assert chain.run(retries={"setup": 1})["answer"] == 42
 
     def test_retries_apply_to_their_stage_only(self, chain, tmp_path):
@@ -315,9 +315,9 @@ class TestRetry:
 
 class TestResume:
     def test_finished_stages_are_not_repeated(self, chain, tmp_path):
-        chain.write("01_setup.ipynb", counting(tmp_path / "first"), hand_on="middle=7")
+        chain.write("01_setup.ipynb", counting(tmp_path / "first"), outputs="middle=7")
         wait = f"import pathlib\nif not pathlib.Path({str(tmp_path / 'fixed')!r}).exists():\n    raise ValueError('no')"
-        chain.write("02_train.ipynb", wait, parameters="middle: int = 0  # any", hand_on="last=middle * 6")
+        chain.write("02_train.ipynb", wait, parameters="middle: int = 0  # any", outputs="last=middle * 6")
         with pytest.raises(failures.StageFailed):
             chain.run()
         (tmp_path / "fixed").touch()
@@ -333,7 +333,7 @@ class TestResume:
             "03_train.ipynb",
             f"{fails}\n    raise ValueError('no')",
             parameters=TRAINED,
-            hand_on="candidates=[training_function]",
+            outputs="candidates=[training_function]",
         )
         with pytest.raises(failures.StageFailed):
             chain.run(max_parallel_notebooks=1)
@@ -342,7 +342,7 @@ class TestResume:
         assert chain.statuses == [("train one", "succeeded"), ("train two", "failed"), ("train two", "succeeded")]
 
     def test_finished_run_executes_nothing(self, chain, tmp_path):
-        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), hand_on="answer=42")
+        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), outputs="answer=42")
         chain.run()
         assert chain.resume()["answer"] == 42
         assert (tmp_path / "tries").read_text() == "1"
@@ -354,7 +354,7 @@ class TestResume:
 
     @pytest.fixture
     def other_process(self, tmp_path):
-        """A chain in a process of its own, which other than a thread can be killed."""
+        """Start the chain in a process; yield a function that waits for a file and returns the process."""
         (tmp_path / "chain.py").write_text(self.CHAIN)
         process = subprocess.Popen(
             [sys.executable, str(tmp_path / "chain.py"), str(tmp_path)],
@@ -362,22 +362,22 @@ class TestResume:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
 
-        def until(there):
-            wait_for(lambda: there.exists() or process.poll() is not None, "the second notebook")
+        def wait_for_file(path):
+            wait_for(lambda: path.exists() or process.poll() is not None, "the second notebook")
             assert process.poll() is None
             return process
 
-        yield until
+        yield wait_for_file
         process.kill()
         process.wait()
 
     @pytest.fixture
     def second_sleeps(self, chain, tmp_path):
-        """The second notebook sleeps at its first attempt."""
-        chain.write("01_setup.ipynb", counting(tmp_path / "first"), hand_on="middle=7")
+        """Write two notebooks; the second one sleeps in its first attempt."""
+        chain.write("01_setup.ipynb", counting(tmp_path / "first"), outputs="middle=7")
         sleep = f"import pathlib\nif not pathlib.Path({str(tmp_path / 'started')!r}).exists():\n"
         sleep += "".join(f"    {line}\n" for line in touch_and_sleep(tmp_path / "started").splitlines())
-        chain.write("02_train.ipynb", sleep, parameters="middle: int = 0  # any", hand_on="last=middle * 6")
+        chain.write("02_train.ipynb", sleep, parameters="middle: int = 0  # any", outputs="last=middle * 6")
         return tmp_path / "started"
 
     def test_killed_run_can_be_resumed(self, chain, tmp_path, second_sleeps, other_process):
@@ -407,69 +407,69 @@ class TestResume:
 class TestReuse:
     @pytest.fixture(autouse=True)
     def without_mlflow(self, monkeypatch):
-        """The small notebooks have no MLflow runs that could be missing."""
+        """Skip the check for MLflow runs, which the small notebooks do not have."""
         monkeypatch.setattr(backends, "missing_artifacts", lambda parameters, stage, name, run_name: [])
 
     @pytest.fixture
-    def two(self, chain, tmp_path):
-        """Two notebooks that count how often they ran; the counts."""
+    def two_counters(self, chain, tmp_path):
+        """Write two notebooks that count how often they run; return a function that reads the counts."""
         chain.write(
-            "01_setup.ipynb", counting(tmp_path / "1"), parameters="seed: int = 0  # any", hand_on="middle=seed + 1"
+            "01_setup.ipynb", counting(tmp_path / "1"), parameters="seed: int = 0  # any", outputs="middle=seed + 1"
         )
         chain.write(
-            "02_train.ipynb", counting(tmp_path / "2"), parameters="middle: int = 0  # any", hand_on="last=middle * 6"
+            "02_train.ipynb", counting(tmp_path / "2"), parameters="middle: int = 0  # any", outputs="last=middle * 6"
         )
         return lambda: [int((tmp_path / name).read_text()) for name in "12"]
 
-    def test_unchanged_stages_are_reused(self, chain, two, capsys):
+    def test_unchanged_stages_are_reused(self, chain, two_counters, capsys):
         chain.run(seed=6)
         first = chain.folder
         assert chain.run(seed=6, reuse=True)["last"] == 42
-        assert two() == [1, 1]
+        assert two_counters() == [1, 1]
         assert chain.statuses == [("setup", "reused"), ("train", "reused")]
-        assert [one["reused_from"] for one in chain.stages] == [first.name] * 2
+        assert [stage["reused_from"] for stage in chain.stages] == [first.name] * 2
         assert (chain.folder / "02_train.ipynb").read_text() == (first / "02_train.ipynb").read_text()
         assert f"same as in {first.name}" in capsys.readouterr().err
 
-    def test_nothing_is_reused_by_default(self, chain, two):
+    def test_nothing_is_reused_by_default(self, chain, two_counters):
         chain.run(seed=6)
         chain.run(seed=6)
-        assert two() == [2, 2]
+        assert two_counters() == [2, 2]
 
-    def test_changed_stages_and_their_dependents_run(self, chain, two):
+    def test_changed_stages_and_their_dependents_run(self, chain, two_counters):
         chain.run(seed=6)
         assert chain.run(seed=7, reuse=True)["last"] == 48
-        assert two() == [2, 2]
+        assert two_counters() == [2, 2]
 
-    def test_stages_before_a_change_are_reused(self, chain, two):
+    def test_stages_before_a_change_are_reused(self, chain, two_counters):
         chain.run(seed=6)
-        chain.write("02_train.ipynb", parameters="middle: int = 0  # any", hand_on="last=middle * 7")
+        chain.write("02_train.ipynb", parameters="middle: int = 0  # any", outputs="last=middle * 7")
         assert chain.run(seed=6, reuse=True)["last"] == 49
         assert chain.statuses == [("setup", "reused"), ("train", "succeeded")]
 
-    def test_equal_outputs_let_later_stages_be_reused(self, chain, two, tmp_path):
+    def test_equal_outputs_let_later_stages_be_reused(self, chain, two_counters, tmp_path):
         chain.run(seed=6)
-        chain.write("01_setup.ipynb", "other = 1", parameters="seed: int = 0  # any", hand_on="middle=seed + other")
+        chain.write("01_setup.ipynb", "other = 1", parameters="seed: int = 0  # any", outputs="middle=seed + other")
         assert chain.run(seed=6, reuse=True)["last"] == 42
         assert chain.statuses == [("setup", "succeeded"), ("train", "reused")]
 
-    def test_reused_results_can_be_reused_again(self, chain, two):
+    def test_reused_results_can_be_reused_again(self, chain, two_counters):
         chain.run(seed=6)
         first = chain.folder.name
         chain.run(seed=6, reuse=True)
         chain.run(seed=6, reuse=True)
-        assert [one["reused_from"] for one in chain.stages] == [first] * 2
+        assert [stage["reused_from"] for stage in chain.stages] == [first] * 2
 
     def test_failures_are_not_reused(self, chain, tmp_path):
         fails = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    raise ValueError('no')"
-        chain.write("01_setup.ipynb", fails, hand_on="answer=42")
+        chain.write("01_setup.ipynb", fails, outputs="answer=42")
         with pytest.raises(failures.StageFailed):
             chain.run()
         chain.run(reuse=True)
         assert chain.statuses == [("setup", "succeeded")]
 
     def test_unchanged_candidates_are_reused(self, chain):
-        chain.write("03_train.ipynb", parameters=TRAINED, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", parameters=TRAINED, outputs="candidates=[training_function]")
         chain.run(training_functions=["two"])
         values = chain.run(training_functions=["one", "two"], max_parallel_notebooks=1, reuse=True)
         assert values["candidates"] == ["one", "two"]
@@ -477,18 +477,20 @@ class TestReuse:
 
     def test_parallelism_does_not_affect_reuse(self, chain):
         parameters = f"{TRAINED}\nthreads: int = 0  # how many"
-        chain.write("03_train.ipynb", parameters=parameters, hand_on="candidates=[training_function]")
+        chain.write("03_train.ipynb", parameters=parameters, outputs="candidates=[training_function]")
         chain.run(max_parallel_notebooks=2)
         chain.run(max_parallel_notebooks=1, threads=1, reuse=True)
         assert {status for _, status in chain.statuses} == {"reused"}
 
 
 def test_no_kernel_or_thread_is_left(chain):
-    chain.write("01_setup.ipynb", hand_on="middle=1")
-    chain.write("02_train.ipynb", parameters="middle: int = 0  # any", hand_on="last=middle")
+    chain.write("01_setup.ipynb", outputs="middle=1")
+    chain.write("02_train.ipynb", parameters="middle: int = 0  # any", outputs="last=middle")
     chain.run()
     assert not forking.kernels._spares
-    assert not [one for one in threading.enumerate() if one.name.startswith(("end of kernel", "notebook", "watch"))]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith(("end of kernel", "notebook", "watch"))
+    ]
 
 
 def test_interrupt_delivered_to_another_thread_is_handled():

@@ -7,7 +7,7 @@ from lib.commands import main
 
 @pytest.fixture
 def folders(tmp_path):
-    """Arguments that keep workspace and runs inside the test's folder."""
+    """Return arguments that put workspace and runs into the test's folder."""
     return ["-p", f"workspace={tmp_path / 'workspace'}", "-p", f"runs_folder={tmp_path / 'runs'}"]
 
 

@@ -11,7 +11,7 @@ from lib.paths import ROOT
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a table and an empty project."""
+    """Make an empty project with a table, and return its folder."""
     (tmp_path / "project" / "parameters").mkdir(parents=True)
     shutil.copy(ROOT / "data" / "penguins_raw.csv", tmp_path / "birds.csv")
     monkeypatch.setattr(init, "ROOT", tmp_path / "project")

@@ -26,7 +26,7 @@ FLIGHTS = ["--params", "parameters/flights.yaml"]
 
 @pytest.fixture
 def folders(tmp_path):
-    """Arguments that keep workspace and runs inside the test's folder."""
+    """Return arguments that put workspace and runs into the test's folder."""
     return ["-p", f"workspace={tmp_path / 'workspace'}", "-p", f"runs_folder={tmp_path / 'runs'}"]
 
 
@@ -327,7 +327,7 @@ class TestRunning:
 class TestResume:
     @pytest.fixture
     def record(self, folders, tmp_path, capsys):
-        """Record of a run, still open."""
+        """Return the record of an unfinished run."""
         assert main([*folders, "--dry-run"]) == 0
         values = contracts.checked(load([_arguments.EXAMPLE], folders[1::2]), notebooks.all_of())
         capsys.readouterr()

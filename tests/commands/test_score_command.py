@@ -1,4 +1,4 @@
-"""`run_all.py score`: a table in, the same rows with what the model in production says of them out."""
+"""The command ``score``: each row of a table gets a prediction of the model in production, or a fault."""
 
 import pandas as pd
 import pytest
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 
 def score(workspace, data, out, *more):
+    """Run the command on a table, and return its exit code."""
     given = {"name": NAME, "workspace": workspace, "data": data, "target_column": "bought", "task": "binary"}
     assignments = [word for name, value in given.items() for word in ("-p", f"{name}={value}")]
     options = ["--params", "parameters/base.yaml", *assignments, "-p", "primary_metric=roc_auc"]
@@ -23,17 +24,17 @@ def score(workspace, data, out, *more):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_rows_are_scored_as_the_model_itself_scores_them(with_champion, tmp_path, capsys, suffix):
+def test_scored_rows_equal_the_models_own_predictions(with_champion, tmp_path, capsys, suffix):
     rows = table(rows=300, seed=5).assign(id=range(300))
     rows.loc[4, "size"] = None
     data, out = tmp_path / "new.csv", tmp_path / f"out.{suffix}"
     rows.to_csv(data, index=False)
-    text = data.read_text().splitlines()
-    text[10] = text[10].replace(text[10].split(",")[0], "huge", 1)
-    data.write_text("\n".join(text))
+    lines = data.read_text().splitlines()
+    lines[10] = lines[10].replace(lines[10].split(",")[0], "huge", 1)
+    data.write_text("\n".join(lines))
     assert score(with_champion, data, out) == 0
-    said = capsys.readouterr().out
-    assert "row 10: column 'size': got the text \"huge\", expected a number" in said
+    output = capsys.readouterr().out
+    assert "row 10: column 'size': got the text \"huge\", expected a number" in output
     scored = pd.read_parquet(out) if suffix == "parquet" else pd.read_csv(out)
     faulty = scored["fault"].notna()
     assert (
@@ -41,37 +42,37 @@ def test_rows_are_scored_as_the_model_itself_scores_them(with_champion, tmp_path
         and scored["row"].tolist() == list(range(1, 301))
         and 10 in scored.loc[faulty, "row"].tolist()
     )
-    assert f"{300 - faulty.sum()} of 300 rows scored by {NAME}, version 1" in said
+    assert f"{300 - faulty.sum()} of 300 rows scored by {NAME}, version 1" in output
 
     pipeline = pipeline_in(with_champion)
     version = pipeline.backend.models(NAME).production()
     model = pipeline.backend.tracking.load_model(pipeline.backend.tracking.model_folder(version.source, version.sha256))
-    own = model.predict_proba(rows[~faulty])
-    assert scored.loc[~faulty, "probability_yes"].to_numpy() == pytest.approx(own[:, 1], abs=1e-12)
+    expected = model.predict_proba(rows[~faulty])
+    assert scored.loc[~faulty, "probability_yes"].to_numpy() == pytest.approx(expected[:, 1], abs=1e-12)
     assert scored.loc[~faulty, "prediction"].tolist() == model.predict(rows[~faulty]).tolist()
     assert scored["id"].astype(int).tolist() == list(range(300))
 
 
-def test_without_production_it_says_so(trained, tmp_path, capsys):
+def test_registry_without_production_version_is_an_error(trained, tmp_path, capsys):
     table().to_csv(tmp_path / "new.csv", index=False)
     assert score(trained, tmp_path / "new.csv", tmp_path / "out.csv") == 3
     assert "has the tag production" in capsys.readouterr().err and not (tmp_path / "out.csv").exists()
 
 
-def test_a_column_that_the_model_needs_is_named(with_champion, tmp_path, capsys):
+def test_missing_column_suggests_the_nearest(with_champion, tmp_path, capsys):
     table().rename(columns={"size": "sise"}).to_csv(tmp_path / "new.csv", index=False)
     assert score(with_champion, tmp_path / "new.csv", tmp_path / "out.csv") == 2
     assert "Did you mean 'sise'?" in capsys.readouterr().err and not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.parametrize(("out", "more"), [("out.xlsx", ()), ("out.csv", ("--version", "7"))])
-def test_what_cannot_be_is_told(with_champion, tmp_path, capsys, out, more):
+def test_unusable_option_is_refused(with_champion, tmp_path, capsys, out, more):
     table().to_csv(tmp_path / "new.csv", index=False)
     assert score(with_champion, tmp_path / "new.csv", tmp_path / out, *more) == 2
     assert capsys.readouterr().err.startswith("run_all.py: ")
 
 
-def test_an_encoding_that_is_asked_for_is_taken(with_champion, tmp_path):
+def test_given_encoding_is_used(with_champion, tmp_path):
     data, out = tmp_path / "new.csv", tmp_path / "out.csv"
     data.write_bytes(table(rows=20, seed=5).assign(miasto="Łódź").to_csv(index=False).encode("cp1250"))
     assert score(with_champion, data, out, "-p", "encoding=cp1250") == 0

@@ -14,12 +14,12 @@ LABEL = 28
 def chain(tmp_path, monkeypatch):
     """Three small notebooks that replace the project's."""
     small = SmallChain(tmp_path)
-    small.write("01_setup.ipynb", parameters="seed: int = 42  # any", hand_on="rows=[seed]")
+    small.write("01_setup.ipynb", parameters="seed: int = 42  # any", outputs="rows=[seed]")
     trained = 'training_function: str = ""  # which\nrows: list = []  # any\ntask: str = ""  # any'
-    small.write("03_train.ipynb", parameters=trained, hand_on="candidates=[training_function]")
-    small.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='yes'")
-    own = notebooks.all_of
-    monkeypatch.setattr(notebooks, "all_of", lambda: own(small.notebooks))
+    small.write("03_train.ipynb", parameters=trained, outputs="candidates=[training_function]")
+    small.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", outputs="decision='yes'")
+    all_of = notebooks.all_of
+    monkeypatch.setattr(notebooks, "all_of", lambda: all_of(small.notebooks))
     monkeypatch.setattr(backends, "missing_artifacts", lambda *arguments: [])  # they have no MLflow runs
     return small
 
@@ -89,7 +89,7 @@ class TestAfterARun:
         assert why["evaluate"] == "runs: train makes candidates again"
 
     def test_changed_notebook(self, command, chain, first):
-        chain.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", hand_on="decision='no'")
+        chain.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", outputs="decision='no'")
         why = command("why")
         assert why["train xgboost"] == f"is skipped: same as in {first.name}"
         assert why["evaluate"] == f"runs: {chain.notebooks / '04_evaluate.ipynb'} has changed"

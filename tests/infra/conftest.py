@@ -11,7 +11,7 @@ from tests.infra import terraform as tf
 
 @pytest.fixture(scope="session")
 def provider():
-    """Environment variables with which Terraform finds azurerm: the installed provider, or else the stand-in."""
+    """Yield the environment variables that point Terraform to azurerm: the installed provider, or else the stand-in."""
     if tf.BINARY is None:
         pytest.skip("terraform is not installed: run `make -C infra install`")
     version = re.search(r"v(\d+)\.(\d+)", subprocess.run([tf.BINARY, "version"], capture_output=True, text=True).stdout)
@@ -28,13 +28,13 @@ def provider():
 
 @pytest.fixture
 def copy(provider, tmp_path):
-    """A copy of infra/ that the test can change."""
+    """Copy infra/ for a test that changes it."""
     return initialised(tf.copy_infra(tmp_path / "infra", provider))
 
 
 @pytest.fixture(scope="session")
 def infra(provider, tmp_path_factory):
-    """A read-only copy of infra/, shared by the tests."""
+    """Copy infra/ for all tests that only read it."""
     return initialised(tf.copy_infra(tmp_path_factory.mktemp("infra") / "infra", provider))
 
 
@@ -51,5 +51,5 @@ def initialised(terraform):
 
 @pytest.fixture(scope="session")
 def plans(infra):
-    """The plan of each environment's .tfvars file, by environment."""
+    """Return the plan of each environment, made from its .tfvars file."""
     return {environment: infra.plan(environment) for environment in tf.ENVIRONMENTS}

@@ -45,7 +45,7 @@ class Source:
         self.kind, self.main = next(iter(base.items()), ("", ""))
 
     def schema(self) -> dict:
-        """Schema of the resource, data source or provider."""
+        """Return the schema of the resource, data source or provider."""
         body = self.classes[self.main]
         entries = _hcl_entries(HCL_METHOD.search(body)[1]) if HCL_METHOD.search(body) else {}
         block = self._block(body, entries)
@@ -114,8 +114,8 @@ def _stored_type(kind: str, stored: str):
 
 
 def _object(block: dict):
-    fields = {name: one["type"] for name, one in block["attributes"].items()}
-    fields |= {name: ["list", _object(one["block"])] for name, one in block.get("block_types", {}).items()}
+    fields = {name: attribute["type"] for name, attribute in block["attributes"].items()}
+    fields |= {name: ["list", _object(nested["block"])] for name, nested in block.get("block_types", {}).items()}
     return ["object", fields]
 
 

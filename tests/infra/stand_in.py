@@ -1,8 +1,8 @@
 """A stand-in for the azurerm provider that knows its schema and nothing else.
 
 It speaks the part of Terraform's plugin protocol 6 that `validate` and `test` with `mock_provider` need: the schema,
-and "valid" to every value. Terraform itself then checks names, types, required arguments, blocks and references. Plan,
-apply and read without mocks are refused: nothing here can reach Azure.
+and the reply "valid" for every value. Terraform itself then checks names, types, required arguments, blocks and
+references. Plan, apply and read without mocks are refused: nothing here can reach Azure.
 
 Terraform finds it by TF_REATTACH_PROVIDERS, so one process serves all commands of a test session, with no plugin
 folder, no lock file and no certificates.
@@ -20,7 +20,7 @@ import grpc
 ADDRESS = "registry.terraform.io/hashicorp/azurerm"
 SCHEMA = Path(__file__).with_name("azurerm-5.10.0.json")
 NESTING = {"single": 1, "list": 2, "set": 3, "map": 4, "group": 5}
-ANSWERED_WITH_NOTHING = {
+EMPTY_REPLIES = {
     "ValidateProviderConfig",
     "ValidateResourceConfig",
     "ValidateDataResourceConfig",
@@ -31,7 +31,7 @@ ANSWERED_WITH_NOTHING = {
 
 @contextmanager
 def serving(schema: Path = SCHEMA):
-    """Serve a schema while the context lasts; gives the environment that makes Terraform use it."""
+    """Serve a schema inside a ``with`` block; yield the environment variables that make Terraform use it."""
     with tempfile.TemporaryDirectory(prefix="azurerm-") as folder:  # short: a socket's path has at most 107 characters
         server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.max_send_message_length", -1)])
         server.add_generic_rpc_handlers([Provider(json.loads(schema.read_text()))])
@@ -52,28 +52,28 @@ def serving(schema: Path = SCHEMA):
 
 
 class Provider(grpc.GenericRpcHandler):
-    """The service tfplugin6.Provider, on bytes: the few messages it sends are encoded below."""
+    """The gRPC service ``tfplugin6.Provider``; its replies are encoded by the functions below."""
 
     def __init__(self, document: dict):
         self.schema = _schema_response(document["provider_schemas"][ADDRESS])
 
     def service(self, call):
-        """Find the answer to a call of gRPC."""
+        """Return the handler of a gRPC call."""
         service, method = call.method.rsplit("/", 1)
         if service != "/tfplugin6.Provider":
             return None  # go-plugin's streams: a handler would hold a thread for each of Terraform's many connections
         if method == "GetProviderSchema":
-            answer = self._schema
-        elif method in ANSWERED_WITH_NOTHING:
-            answer = self._nothing
+            reply = self._schema
+        elif method in EMPTY_REPLIES:
+            reply = self._empty
         else:
-            answer = self._refuse
-        return grpc.unary_unary_rpc_method_handler(answer)
+            reply = self._refuse
+        return grpc.unary_unary_rpc_method_handler(reply)
 
     def _schema(self, request, context):
         return self.schema
 
-    def _nothing(self, request, context):
+    def _empty(self, request, context):
         return b""
 
     def _refuse(self, request, context):
@@ -88,12 +88,12 @@ class Provider(grpc.GenericRpcHandler):
 
 
 def _schema_response(provider: dict) -> bytes:
-    """GetProviderSchema.Response: provider 1, resources 2, data sources 3, capabilities 6."""
+    """Encode a GetProviderSchema.Response; its fields are provider 1, resources 2, data sources 3, capabilities 6."""
     return b"".join(
         [
             _bytes(1, _schema(provider["provider"])),
-            *(_bytes(2, _entry(name, one)) for name, one in provider["resource_schemas"].items()),
-            *(_bytes(3, _entry(name, one)) for name, one in provider["data_source_schemas"].items()),
+            *(_bytes(2, _entry(name, schema)) for name, schema in provider["resource_schemas"].items()),
+            *(_bytes(3, _entry(name, schema)) for name, schema in provider["data_source_schemas"].items()),
             _bytes(6, _number(2, True)),  # get_provider_schema_optional
         ]
     )
@@ -108,8 +108,8 @@ def _schema(schema: dict) -> bytes:
 
 
 def _block(block: dict) -> bytes:
-    attributes = (_bytes(2, _attribute(name, one)) for name, one in block.get("attributes", {}).items())
-    blocks = (_bytes(3, _nested(name, one)) for name, one in block.get("block_types", {}).items())
+    attributes = (_bytes(2, _attribute(name, attribute)) for name, attribute in block.get("attributes", {}).items())
+    blocks = (_bytes(3, _nested(name, nested)) for name, nested in block.get("block_types", {}).items())
     return b"".join([*attributes, *blocks])
 
 

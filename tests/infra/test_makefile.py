@@ -20,7 +20,7 @@ FAKES = {
 
 @pytest.fixture
 def make(tmp_path):
-    """Function that runs a make target in an empty folder, with the fake programs on the PATH."""
+    """Return a function that runs a make target in an empty folder, with the fake programs on the PATH."""
     shutil.copy(tf.INFRA / "Makefile", tmp_path)
     (tmp_path / "bin").mkdir()
     for name, script in FAKES.items():

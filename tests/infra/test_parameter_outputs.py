@@ -76,7 +76,7 @@ def test_a_sensitive_output_is_refused(tmp_path):
         load([USE_CASE, file])
 
 
-def test_ordinary_mapping_is_not_taken_for_outputs(tmp_path):
+def test_ordinary_mapping_is_not_read_as_outputs(tmp_path):
     file = tmp_path / "my.yaml"
     file.write_text("options: {value: 1, type: a, sensitive: false}\nseed: 3\n")
     assert load([USE_CASE, file]).values["options"] == {"value": 1, "type": "a", "sensitive": False}

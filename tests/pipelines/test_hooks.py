@@ -4,12 +4,14 @@ import inspect
 import json
 import shutil
 
+import mlflow
 import pandas as pd
 import pytest
 
 from lib import pipelines
 from lib.errors import DataError, NameNotFound, OutputError, ParameterError, StageError
 from lib.pipelines import get_pipeline
+from lib.pipelines._inputs import fill_inputs
 from lib.pipelines.base import BasePipeline
 from tests import workspaces
 from tests.workspaces import (
@@ -62,8 +64,28 @@ def test_hook_docstrings_give_the_result_and_the_caller(name):
     assert docstring.startswith("Return") and "Called" in docstring
 
 
+def test_library_error_in_a_hook_names_the_hooks_line(workspace):
+    class Shop(BasePipeline):
+        def prepare_data(self, frame):
+            return frame.astype({"colour": float})
+
+    pipeline = pipeline_in(workspace, Shop)
+    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+        pipeline.preprocess()
+    lines = raised.value._render_traceback_()
+    assert lines[0].startswith("ValueError: could not convert string to float")
+    assert [line for line in lines if ", line " in line] == [
+        f"  tests/pipelines/test_hooks.py, line {Shop.prepare_data.__code__.co_firstlineno + 1}, in prepare_data:"
+    ]
+    (run,) = pipeline.backend.tracking.client.search_runs(
+        [pipeline.backend.tracking.experiment_id(NAME)], "tags.stage = 'preprocess'"
+    )
+    logged = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/traceback.txt")
+    assert logged.startswith("Traceback (most recent call last):") and "site-packages/pandas" in logged
+
+
 def test_stages_by_hand_in_a_folder_with_special_characters(empty_workspace, tmp_path):
-    """Create a new pipeline per stage, as notebooks do; only the workspace passes outputs on."""
+    """Create a new pipeline per stage, as notebooks do; outputs pass through the workspace only."""
     folder = tmp_path / "o'brien & söhne 50%"
     shutil.copytree(empty_workspace, folder)
     values = parameters_for(folder)
@@ -101,10 +123,11 @@ class TestInputs:
         table(rows=300, seed=1).to_csv(prepared / "shop.csv", index=False)
         newer = preprocess(pipeline)
         assert newer.train_data != newest
-        assert pipeline._fill_inputs({"train_data": ""})["train_data"] == newer.train_data
+        assert fill_inputs({"train_data": ""}, pipeline.parameters, pipeline.backend)["train_data"] == newer.train_data
 
     def test_given_input_is_kept(self, prepared):
-        assert pipeline_in(prepared, train_data="given")._fill_inputs({"train_data": ""})["train_data"] == "given"
+        pipeline = pipeline_in(prepared, train_data="given")
+        assert fill_inputs({"train_data": ""}, pipeline.parameters, pipeline.backend) == {"train_data": "given"}
 
     @pytest.mark.parametrize(
         ("stage", "name"), [("train", "train_data"), ("evaluate", "test_data"), ("deploy", "test_data")]
@@ -115,7 +138,7 @@ class TestInputs:
 
     def test_candidates_of_other_training_rows_are_ignored(self, trained):
         pipeline = pipeline_in(trained)
-        assert len(pipeline._fill_inputs({"candidates": []})["candidates"]) == 1
+        assert len(fill_inputs({"candidates": []}, pipeline.parameters, pipeline.backend)["candidates"]) == 1
         table(rows=300, seed=1).to_csv(trained / "shop.csv", index=False)
         preprocess(pipeline)
         with pytest.raises(DataError, match="candidates is empty"):

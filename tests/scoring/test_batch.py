@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.schema import number_columns
-from lib.schema.number_format import NumberFormat
 from lib.scoring import batch
 from lib.scoring.model import load
 from lib.scoring.scorer import Scorer
@@ -24,14 +22,9 @@ def rows():
     return pd.DataFrame([{**ROW, "age": age} for age in (20, 80, 25, 85)])
 
 
-@pytest.mark.parametrize("as_text", [False, True])
-def test_batch_and_endpoint_give_the_same_answers(scorer, rows, as_text):
+def test_batch_and_endpoint_give_the_same_answers(scorer, rows):
     expected = scorer.score(json.dumps({"data": rows.to_dict("records")}))
-    table = (
-        number_columns.parse_numbers(rows.astype(str).assign(other="x"), ["age", "fare"], {})
-        if as_text
-        else rows.assign(when=pd.to_datetime(rows["when"]))
-    )
+    table = rows.assign(when=pd.to_datetime(rows["when"]), other="x")
     scored = batch.score(scorer, table)
     assert scored.predictions == expected["predictions"] and not scored.faults
     assert np.array(scored.probabilities).T.tolist() == expected["probabilities"]
@@ -60,9 +53,3 @@ def test_row_that_the_model_cannot_score_is_isolated(scorer, rows):
 def test_nullable_column_may_be_absent(scorer, rows):
     without = batch.score(scorer, rows.drop(columns=["fare", "note"]))
     assert not without.faults and without.values["fare"] == [None] * 4
-
-
-def test_decimal_commas_and_text_codes_are_read(scorer, rows):
-    table = rows.assign(fare="12,5", city="00501")
-    scored = batch.score(scorer, number_columns.parse_numbers(table, ["fare"], {"fare": NumberFormat.DECIMAL_COMMA}))
-    assert scored.values["fare"] == [12.5] * 4 and scored.values["city"] == ["00501"] * 4

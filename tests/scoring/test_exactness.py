@@ -37,29 +37,29 @@ def test_both_forms_of_each_model_answer_as_offline(name, task):
     known = inspect.signature(train).parameters
     request = TrainingRequest(task, None, seed=0, threads=2)
     model = train(TABLE, pd.Series(target), request, **{key: QUICK[key] for key in QUICK if key in known})
-    asked = TABLE.head(40)
-    own = deploy._predict_offline(model, asked, types.SimpleNamespace(task=task, positive_class=None))
+    rows = TABLE.head(40)
+    expected = deploy._predict_offline(model, rows, types.SimpleNamespace(task=task, positive_class=None))
     scorer = Scorer(model_of(model))
-    body = json.dumps(deploy.build_request(asked)).encode()
-    deploy.check_answer(scorer.score(body), own)
+    body = json.dumps(deploy.build_request(rows)).encode()
+    deploy.check_answer(scorer.score(body), expected)
     scorer.predict = SklearnModel(model, COLUMNS)
-    deploy.check_answer(scorer.score(body), own)
+    deploy.check_answer(scorer.score(body), expected)
 
 
 class Nudged(BaseEstimator):
-    """A model whose answers differ in the last bit."""
+    """A model whose predictions differ in the last bit from those of another model."""
 
-    def __init__(self, own):
-        self.own = own
+    def __init__(self, model):
+        self.model = model
 
     def predict(self, rows):
-        """The next number above."""
-        return np.nextafter(self.own.predict(rows), np.inf)
+        """Return the next larger floating-point numbers."""
+        return np.nextafter(self.model.predict(rows), np.inf)
 
 
 def test_version_that_differs_in_the_last_bit_is_taken_down(models, tmp_path):
     rows = pd.DataFrame([ROW, {**ROW, "age": 70}]).assign(when=pd.Timestamp(ROW["when"]))
-    own = predict(load(models / "regressor").estimator, rows, "regression")
+    expected = predict(load(models / "regressor").estimator, rows, "regression")
     shutil.copytree(models / "regressor", tmp_path / "nudged")
     nudged = Nudged(load(models / "regressor").estimator)
     cloudpickle.register_pickle_by_value(inspect.getmodule(Nudged))
@@ -69,7 +69,7 @@ def test_version_that_differs_in_the_last_bit_is_taken_down(models, tmp_path):
         cloudpickle.unregister_pickle_by_value(inspect.getmodule(Nudged))
 
     def check(url, key):
-        deploy.check_answer(deploy.query_endpoint(url, key, rows, 60), own)
+        deploy.check_answer(deploy.query_endpoint(url, key, rows, 60), expected)
 
     endpoint = LocalEndpoint(tmp_path / "endpoint", "ages")
     try:

@@ -120,7 +120,7 @@ def test_values_arrive_as_in_training(scorer):
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("text", "expected"),
     [
         ("2024-03-01", "2024-03-01"),
         ("2024-03-01 10:00", "2024-03-01T10:00"),
@@ -129,10 +129,10 @@ def test_values_arrive_as_in_training(scorer):
         ("2024-03-01T10:00+02:00", "2024-03-01T08:00"),
     ],
 )
-def test_dates_are_iso_and_zones_become_utc(scorer, said, meant):
+def test_dates_are_iso_and_zones_become_utc(scorer, text, expected):
     column = next(column for column in scorer.model.columns if column.name == "when")
-    assert not list(column.invalid_values([said]))
-    assert column.kind.array([said])[0] == np.datetime64(meant)
+    assert not list(column.invalid_values([text]))
+    assert column.kind.array([text])[0] == np.datetime64(expected)
 
 
 def test_models_own_example_is_answered(scorer):

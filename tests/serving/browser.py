@@ -4,6 +4,7 @@ https://chromedevtools.github.io/devtools-protocol/
 """
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -32,9 +33,9 @@ class Browser:
         to_browser, from_browser = os.pipe(), os.pipe()
 
         def connect_pipes():
-            # Chromium reads commands from descriptor 3 and writes to 4. Duplicate both ends first, since either may
-            # have the number that the other needs.
-            ends = [os.dup2(to_browser[0], 20), os.dup2(from_browser[1], 21)]
+            # Chromium reads commands from descriptor 3 and writes to 4. Duplicate both ends first, to unused numbers,
+            # since either may have the number that the other needs.
+            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 5) for end in (to_browser[0], from_browser[1])]
             for number, end in zip((3, 4), ends, strict=True):
                 os.dup2(end, number)
 

@@ -22,7 +22,7 @@ MAX_GROWTH_MB = 20
 
 @pytest.fixture(scope="module")
 def live(models, endpoint):
-    """A running endpoint."""
+    """Return a running endpoint."""
     endpoint.deploy(models / "classifier", "3", model_name="flights-late")
     return endpoint
 

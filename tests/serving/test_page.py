@@ -22,7 +22,7 @@ def live(models, endpoint):
 
 @pytest.fixture
 def page(live, tmp_path):
-    """The endpoint's page, which must not contact any other server."""
+    """Open the endpoint's page; the test fails if the page contacts another server."""
     chromium = browser.Browser(tmp_path / "profile")
     try:
         chromium.open(live[0])

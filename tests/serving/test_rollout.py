@@ -56,9 +56,9 @@ def flawed(models, tmp_path_factory):
             time.sleep(0.3)
         return rows
 
-    own = load(models / "classifier").estimator
+    classifier = load(models / "classifier").estimator
     with (folder / "model.pkl").open("wb") as file:
-        cloudpickle.dump(make_pipeline(FunctionTransformer(flaw), *(step for _, step in own.steps)), file)
+        cloudpickle.dump(make_pipeline(FunctionTransformer(flaw), *(step for _, step in classifier.steps)), file)
     return folder
 
 

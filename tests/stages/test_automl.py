@@ -33,9 +33,9 @@ class InstantSearch:
         ]
         names = pd.Index(["linear_1", "prior_1", "lightgbm_1"], name="model")
         board = pd.DataFrame(rows, index=names, columns=[*LEADERBOARD, "validation roc_auc", "test roc_auc"])
-        settings = {"linear_1": {"C": 1.0}}
+        hyperparameters = {"linear_1": {"C": 1.0}}
         return SearchResult(
-            board, "linear_1", 3.0, model_of("size").fit(X, y), settings=settings, warning=self._warning
+            board, "linear_1", 3.0, model_of("size").fit(X, y), hyperparameters=hyperparameters, warning=self._warning
         )
 
 

@@ -11,13 +11,13 @@ from sklearn.preprocessing import FunctionTransformer
 from lib import metrics
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
-from lib.errors import DataError
+from lib.errors import DataError, GateError
 from lib.pipelines.base import BasePipeline
 from lib.scoring.model_folder import BASELINE_FILE
 from lib.stages import _splitting, evaluate
 from lib.tables.split.rules import LegacyHashSplit
 from tests import workspaces
-from tests.workspaces import NAME, RIVALS, log_candidate, pipeline_in, preprocess, versions_of
+from tests.workspaces import NAME, RIVALS, log_candidate, pipeline_in, preprocess, publish, versions_of
 
 # Fixtures.
 copy_after = workspaces.copy_after
@@ -39,9 +39,9 @@ class RecordingPipeline(BasePipeline):
         return super().accept(best, champion)
 
 
-def newest_output(pipeline, name):
-    """Return the newest output of preprocess with this name."""
-    return pipeline.backend.tracking.newest_output(NAME, "preprocess", name)
+def newest_output(pipeline, name, stage="preprocess"):
+    """Return the newest output of a stage with this name."""
+    return pipeline.backend.tracking.newest_output(NAME, stage, name)
 
 
 def read_test_rows(pipeline):
@@ -134,7 +134,7 @@ class TestGates:
         assert versions_of(pipeline) == ((["1"], "1") if promoted else ([], None))
         if not promoted:
             assert f"it does not reach min_score {min_score:g}" in evaluation.decision
-            assert evaluation.decision.endswith("So nothing is in production.")
+            assert "So nothing is in production." in evaluation.decision
 
     def test_an_undefined_score_is_not_promoted(self, trained, monkeypatch):
         undefined = metrics.Metric("roc_auc", ("binary",), lambda truth, predictions: float("nan"))
@@ -151,7 +151,7 @@ class TestChampion:
         pipeline = pipeline_in(with_champion)
         evaluation = pipeline.evaluate()
         assert not evaluation.promoted
-        assert evaluation.decision.endswith("is version 1, which is already in production.")
+        assert "is version 1, which is already in production." in evaluation.decision
         assert versions_of(pipeline) == (["1"], "1")
         assert (evaluation.table.loc["linear"] == evaluation.table.loc["champion v1"]).all()
 
@@ -261,6 +261,87 @@ class TestChampion:
         evaluation = pipeline.evaluate()
         assert pipeline.champion.name == "champion v1"
         assert "promotion of version 1 was interrupted. It is complete now" in evaluation.decision
+
+
+class TestChangedTarget:
+    """A champion that predicts something else is not compared, and the chain is blocked."""
+
+    def assert_blocked(self, pipeline, reason):
+        evaluation = pipeline.evaluate()
+        assert not evaluation.promoted and evaluation.decision == evaluation.verdict == evaluation.blocked_by
+        assert reason in evaluation.decision
+        assert "So version 1 stays in production. If this change is intended, remove the tag" in evaluation.decision
+        assert versions_of(pipeline) == (["1"], "1")
+        assert "champion v1" not in evaluation.table.index
+        with pytest.raises(GateError, match="is not promoted: version 1 in production predicts") as error:
+            publish(pipeline, decision=evaluation.decision)
+        assert error.value.exit_code == 3
+        assert newest_output(pipeline, "decision", "evaluate") == evaluation.decision
+        return evaluation
+
+    def with_table(self, workspace, frame, **changes):
+        """Return a pipeline whose table has changed, after preprocess and one candidate."""
+        file = workspace / "changed.csv"
+        frame.to_csv(file, index=False)
+        pipeline = pipeline_in(workspace, data=str(file), **changes)
+        preprocess(pipeline)
+        log_candidate(pipeline, "by_size", "size")
+        return pipeline
+
+    def test_renamed_class(self, with_champion):
+        pipeline = self.with_table(with_champion, workspaces.table().replace({"bought": {"yes": "a lot"}}))
+        evaluation = self.assert_blocked(
+            pipeline, "predicts the classes 'no', 'yes' of bought, and today's classes are 'a lot', 'no', so their"
+        )
+        assert "refer to the class 'no' (positive_class)." in evaluation.decision
+
+    def test_removing_the_tag_promotes_without_a_comparison(self, with_champion):
+        pipeline = self.with_table(with_champion, workspaces.table().replace({"bought": {"yes": "a lot"}}))
+        pipeline.evaluate()
+        pipeline.backend.tracking.client.delete_model_version_tag(NAME, "1", "production")
+        evaluation = pipeline.evaluate()
+        assert evaluation.promoted and not evaluation.blocked_by
+        publish(pipeline, decision=evaluation.decision)
+        assert versions_of(pipeline) == (["1", "2"], "2")
+
+    def test_regression_then_classes(self, workspace):
+        regression = pipeline_in(workspace, **{**REGRESSION, "primary_metric": "rmse"})
+        preprocess(regression)
+        log_candidate(regression, "by_size", "size")
+        assert regression.evaluate().promoted
+        frame = workspaces.table().assign(price=lambda rows: np.where(rows["price"] > 100, "high", "low"))
+        pipeline = self.with_table(workspace, frame, target_column="price", drop_columns=["bought"])
+        self.assert_blocked(pipeline, "predicts price as a number, and today it is a class (binary), so their scores")
+
+    def test_another_target(self, with_champion):
+        pipeline = self.with_table(with_champion, workspaces.table(), **{**REGRESSION, "primary_metric": "r2"})
+        self.assert_blocked(pipeline, "predicts bought, and today's target is price, so their scores")
+
+    def test_added_class_is_compared(self, with_champion):
+        frame = workspaces.table()
+        frame.loc[frame["size"] > 1, "bought"] = "twice"
+        changes = {"task": "multiclass", "primary_metric": "f1_macro"}
+        pipeline = self.with_table(with_champion, frame, **changes)
+        evaluation = pipeline.evaluate()
+        assert not evaluation.blocked_by and {"by_size", "champion v1"} == {*evaluation.table.index}
+
+    @pytest.mark.parametrize(("positive_class", "expected"), [("", "yes"), ("no", "no")])
+    def test_contenders_share_todays_positive_class(self, with_champion, positive_class, expected):
+        pipeline = pipeline_in(with_champion, RecordingPipeline, positive_class=positive_class)
+        evaluation = pipeline.evaluate()
+        assert {pipeline.best.predictions.positive_class, pipeline.champion.predictions.positive_class} == {expected}
+        assert f"refer to the class '{expected}' (positive_class)." in evaluation.decision
+
+
+class TestSuspicion:
+    @pytest.mark.parametrize(("noise", "suspicious"), [(0, True), (0.5, False)])
+    def test_nearly_perfect_score_is_pointed_out(self, workspace, noise, suspicious):
+        frame = workspaces.table().assign(leak=lambda rows: rows["price"] + noise * rows["luck"].fillna(0) * 40)
+        frame.to_csv(workspace / "leak.csv", index=False)
+        pipeline = pipeline_in(workspace, data=str(workspace / "leak.csv"), **REGRESSION, primary_metric="rmse")
+        preprocess(pipeline)
+        log_candidate(pipeline, "by_leak", "leak")
+        assert ("is too good to be true for most tables" in pipeline.evaluate().decision) == suspicious
 
 
 class TestChangedSplit:

@@ -51,7 +51,7 @@ def test_first_run_reports_no_version_and_no_endpoint(workspace):
 
 
 def test_production_version_is_reported(with_champion):
-    assert "1 versions, version 1 in production" in run_setup(with_champion).loc["model", "result"]
+    assert "1 version, version 1 in production" in run_setup(with_champion).loc["model", "result"]
 
 
 def test_setup_completes_an_interrupted_promotion(with_champion):

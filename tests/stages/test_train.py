@@ -11,8 +11,9 @@ from sklearn.pipeline import make_pipeline
 from lib import metrics
 from lib.errors import InputError
 from lib.parameters import Parameters
+from lib.pipelines._inputs import fill_inputs
 from lib.pipelines.base import BasePipeline
-from lib.stages import train
+from lib.stages._model_charts import permutation_importance
 from tests import workspaces
 from tests.workspaces import NAME, log_candidate, model_of, pipeline_in, preprocess, publish
 
@@ -48,6 +49,32 @@ def test_regression_logs_its_metrics_and_charts(workspace):
         assert logged[f"train_{name}"] == pytest.approx(candidate.scores.loc[name, "training rows"])
 
 
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_undefined_primary_metric_is_refused(workspace, side):
+    rows = workspaces.table()
+    changes = {**REGRESSION, "data": str(workspace / "zeros.csv"), "split": "time", "time_column": "day"}
+    rows["day"] = pd.date_range("2024-01-01", periods=len(rows)).astype(str)
+    rows.loc[0 if side == "train" else len(rows) - 1, "price"] = 0
+    rows.to_csv(changes["data"], index=False)
+    preprocess(pipeline_in(workspace, **changes))
+    message = "primary_metric: mape is undefined, because price is 0 in 1 of 240 rows. Choose .* r2 or rmse or mae."
+    with pytest.raises(InputError, match=message):
+        pipeline_in(workspace, Quick, **{**changes, "primary_metric": "mape"}).train()
+    candidate = pipeline_in(workspace, Quick, **changes).train()
+    assert np.isnan(candidate.scores.loc["mape", "test rows" if side == "test" else "training rows"])
+    assert "undefined" in candidate.scores._repr_html_()
+    notes = [note for note in candidate.notes if note.startswith("mape is undefined, because price is 0 in 1 of ")]
+    assert len(notes) == (side == "test")
+
+
+@pytest.mark.parametrize(("positive_class", "expected"), [("", "yes"), ("no", "no")])
+def test_result_names_the_positive_class(prepared, positive_class, expected):
+    candidate = pipeline_in(prepared, Quick, positive_class=positive_class).train()
+    assert candidate.notes == (
+        f"Precision, recall, F1 and average precision refer to the class '{expected}' (positive_class).",
+    )
+
+
 def test_logged_scores_match_the_model_on_the_test_rows(trained):
     pipeline = pipeline_in(trained)
     tracking = pipeline.backend.tracking
@@ -64,7 +91,7 @@ def test_logged_scores_match_the_model_on_the_test_rows(trained):
 def test_newest_candidate_of_a_function_is_evaluated(trained):
     pipeline = pipeline_in(trained)
     newer = log_candidate(pipeline, "linear", "size")
-    assert pipeline._fill_inputs({"candidates": ""}) == {"candidates": [newer]}
+    assert fill_inputs({"candidates": ""}, pipeline.parameters, pipeline.backend) == {"candidates": [newer]}
 
 
 def test_unknown_training_function_suggests_the_nearest_name(prepared):
@@ -88,15 +115,17 @@ def test_unknown_positive_class_logs_no_model(prepared):
 @pytest.mark.parametrize(("metric", "direction"), [("roc_auc", 1), ("log_loss", -1)])
 def test_importance_is_the_loss_for_either_metric_direction(prepared, metric, direction):
     pipeline = pipeline_in(prepared, primary_metric=metric)
-    rows = pipeline.backend.read_table(pipeline._fill_inputs({"train_data": ""})["train_data"])
+    rows = pipeline.backend.read_table(
+        fill_inputs({"train_data": ""}, pipeline.parameters, pipeline.backend)["train_data"]
+    )
     X, y = rows.drop(columns="bought"), rows["bought"]
     primary_metric = metrics.get(metric, "binary")
     assert primary_metric.greater_is_better == (direction > 0)
-    importance = train.permutation_importance(model_of("size").fit(X, y), X, y, primary_metric, pipeline.parameters)
+    importance = permutation_importance(model_of("size").fit(X, y), X, y, primary_metric, pipeline.parameters)
     assert list(importance.index)[0] == "size"
     assert importance.loc["size", "mean"] > 0.1
     assert (importance.loc[["luck", "colour"], "mean"] == 0).all()
-    again = train.permutation_importance(model_of("size").fit(X, y), X, y, primary_metric, pipeline.parameters)
+    again = permutation_importance(model_of("size").fit(X, y), X, y, primary_metric, pipeline.parameters)
     pd.testing.assert_frame_equal(importance, again)
 
 
@@ -131,7 +160,7 @@ def test_importance_of_a_rare_class_is_defined():
     X = pd.DataFrame({"x": y.astype(float) + np.random.default_rng(0).normal(size=len(y))})
     model = LogisticRegression().fit(X, y)
     parameters = Parameters({"seed": 1, "task": "binary", "positive_class": ""})
-    importance = train.permutation_importance(model, X, y, metrics.get("roc_auc", "binary"), parameters)
+    importance = permutation_importance(model, X, y, metrics.get("roc_auc", "binary"), parameters)
     assert np.isfinite(importance["mean"]).all()
 
 

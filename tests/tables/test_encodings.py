@@ -5,9 +5,9 @@ import gzip
 import pytest
 
 from lib.errors import DataError
-from lib.tables import frames
+from lib.schema.table_schema import TableSchema
+from lib.tables import frames, schema_reader
 from lib.tables.detect.encodings import DISPLAY_NAMES
-from lib.tables.files import batches
 
 LATIN = {
     "German": "name,ort\nMüller,Köln\nJäger,Düsseldorf\n",
@@ -99,9 +99,9 @@ def test_the_encoding_can_be_set(tmp_path, encoding):
         frame = frames.read(path, encoding=encoding)
         rows = expected[1:] * (2 if isinstance(path, list) else 1)
         assert [list(frame), *frame.astype(str).to_numpy().tolist()] == [expected[0], *rows]
-    dialect = batches.detect_dialect(file, encoding)
-    (part,) = batches.read(file, dialect, 100)
-    assert part.iloc[:, 0].tolist() == [row[0] for row in expected[1:]]
+    schema = TableSchema.from_dict(frames.read(file, encoding=encoding).attrs[frames.SCHEMA])
+    (batch,) = schema_reader.read(schema, [file], 100, encoding=encoding)
+    assert batch.rows.column(0).to_pylist() == [row[0] for row in expected[1:]]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,7 @@
 import pytest
 
 from lib.errors import DataError
-from lib.schema import number_columns
 from lib.tables import frames
-from lib.tables.files import batches
 
 nan = float("nan")
 ROWS = range(1, 7)
@@ -101,22 +99,6 @@ def test_exported_files_are_read_correctly(name, tmp_path):
     for column, values in columns.items():
         cells = frame[column].where(frame[column].notna(), nan)
         assert cells.head(len(values)).tolist() == pytest.approx(values, nan_ok=True), column
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_exported_files_are_read_alike_in_parts(name, tmp_path):
-    text, columns, note = FILES[name]
-    path = tmp_path / "a.csv"
-    path.write_bytes(text.encode())
-    dialect = batches.detect_dialect(path)
-    formats = batches.infer_number_formats(path, dialect, 4)
-    if "Line 2" in note:
-        pytest.skip("reading in parts keeps the row of units, which scoring then reports as a fault")
-    for column, values in columns.items():
-        names = [column] if isinstance(values[0], (int, float)) else []
-        parts = [number_columns.parse_numbers(part, names, formats) for part in batches.read(path, dialect, 4)]
-        cells = [value for part in parts for value in part[column].where(part[column].notna(), nan)]
-        assert cells[: len(values)] == pytest.approx(values, nan_ok=True), column
 
 
 def test_values_below_a_limit_keep_a_column_as_text(tmp_path):

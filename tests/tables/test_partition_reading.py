@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import DataError
+from lib.tables import frames
 from lib.tables.files.partitions import list_partitions
 
 
@@ -47,9 +48,9 @@ def test_parquet_partitions_match_the_whole_table(tmp_path):
         (tmp_path / f"year={year}" / "month=01").mkdir(parents=True)
         pq.write_table(pa.table(cells), tmp_path / f"year={year}" / "month=01" / "rows.parquet", row_group_size=1)
     partitions = list_partitions(str(tmp_path), tmp_path / "parts")
-    frames = [partition.read(exclude=["extra"]) for partition in partitions]
+    parts = [partition.read(exclude=["extra"]) for partition in partitions]
     whole = frames.read(sorted(tmp_path.rglob("*.parquet")), exclude=["extra"])
-    pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), whole)
-    assert len(frames) == 4 and whole["year"].tolist() == [2023, 2023, 2024, 2024]
-    assert frames[0].attrs[frames.NOTES] == ["list is left out: its cells contain several values."]
-    assert frames[0].attrs[frames.NOTES][0] in whole.attrs[frames.NOTES]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+    assert len(parts) == 4 and whole["year"].tolist() == [2023, 2023, 2024, 2024]
+    assert parts[0].attrs[frames.NOTES] == ["list is left out: its cells contain several values."]
+    assert parts[0].attrs[frames.NOTES][0] in whole.attrs[frames.NOTES]

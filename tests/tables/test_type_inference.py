@@ -30,15 +30,15 @@ SURPRISES = {
 @pytest.mark.parametrize("surprise", SURPRISES)
 def test_late_surprises_are_read_like_early_ones(frame, surprise, tmp_path):
     name, value = SURPRISES[surprise]
-    frames = {}
+    tables = {}
     for row in (LATE_ROW, 0):
         written = frame.astype({name: object})
         written.loc[row, name] = value
         written.to_csv(tmp_path / f"{row}.csv", index=False)
-        frames[row] = frames.read(tmp_path / f"{row}.csv", arrow_strings=True).astype({name: object})
-    other_rows = [read.drop(index=[0, LATE_ROW]) for read in frames.values()]
+        tables[row] = frames.read(tmp_path / f"{row}.csv", arrow_strings=True).astype({name: object})
+    other_rows = [read.drop(index=[0, LATE_ROW]) for read in tables.values()]
     pd.testing.assert_frame_equal(*other_rows, check_dtype=False, check_categorical=False)
-    late, early = frames[LATE_ROW].loc[LATE_ROW, name], frames[0].loc[0, name]
+    late, early = tables[LATE_ROW].loc[LATE_ROW, name], tables[0].loc[0, name]
     assert late == early or (pd.isna(late) and pd.isna(early))
 
 

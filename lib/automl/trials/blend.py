@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from lib.metrics import Predictions
-
 
 class Member(BaseEstimator):
     """A model that was trained on some of the classes and predicts probabilities for all of them.
@@ -18,27 +16,35 @@ class Member(BaseEstimator):
     Parameters
     ----------
     model : estimator or None
-        Trained on the labels 0, 1, 2, ... without gaps, or on numbers. None if only one class is present.
-    present : sequence of int or None
-        Index of the class behind each label; None for a regression.
-    classes : int
+        Trained on the labels 0, 1, 2, ... without gaps, or on numbers. None if there was only one class to train on.
+    known_classes : sequence of int or None
+        For each label, the index of its class among all classes; None for a regression.
+    class_count : int
         Number of all classes.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> features = np.zeros((2, 1))
+    >>> Member(DummyClassifier().fit(features, [0, 1]), known_classes=[0, 2], class_count=3).predict_outputs(features)
+    array([[0.5, 0. , 0.5],
+           [0.5, 0. , 0.5]])
     """
 
-    def __init__(self, model: Any, present: Sequence[int] | None, classes: int):
+    def __init__(self, model: Any, known_classes: Sequence[int] | None, class_count: int):
         self.model = model
-        self.present = present
-        self.classes = classes
+        self.known_classes = known_classes
+        self.class_count = class_count
 
     def predict_outputs(self, features: np.ndarray) -> np.ndarray:
         """Return probabilities of shape (rows, classes), or a regression's predictions of shape (rows, 1)."""
-        if self.present is None:
+        if self.known_classes is None:
             return np.asarray(self.model.predict(features), dtype=float).reshape(-1, 1)
-        probabilities = np.zeros((len(features), self.classes))
-        if len(self.present) == 1:
-            probabilities[:, self.present[0]] = 1
+        probabilities = np.zeros((len(features), self.class_count))
+        if len(self.known_classes) == 1:
+            probabilities[:, self.known_classes[0]] = 1
         else:
-            probabilities[:, self.present] = self.model.predict_proba(features)
+            probabilities[:, self.known_classes] = self.model.predict_proba(features)
         return probabilities
 
 
@@ -136,12 +142,3 @@ def average_out_of_bag(parts: Sequence[np.ndarray]) -> np.ndarray:
     totals = np.where(is_present, parts, 0).sum(axis=0)
     overall_mean = totals.sum(axis=0) / counts.sum(axis=0)
     return np.where(counts, totals / np.maximum(counts, 1), overall_mean)
-
-
-def make_predictions(outputs: np.ndarray, classes: np.ndarray | None, positive_class: Any) -> Predictions:
-    """Convert outputs of shape (rows, classes) or (rows, 1) to predictions for metrics."""
-    if classes is None:
-        return Predictions(outputs[:, 0])
-    probabilities = np.clip(outputs, 0, 1)
-    probabilities = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
-    return Predictions(classes[probabilities.argmax(axis=1)], probabilities, classes, positive_class)

@@ -1,4 +1,4 @@
-"""The portfolio of the default engine: configurations in the order in which they are tried.
+"""The portfolio of the default engine: its configurations, in the order of the trials.
 
 References
 ----------
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# Family and hyperparameters. Each family comes once; then come the configurations that improve a blend of the earlier
-# ones most.
+# Family and hyperparameters. Each family comes first once; the further configurations are those that most improve a
+# blend of the earlier ones.
 PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lightgbm", {}),
     ("linear", {}),

@@ -10,11 +10,12 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from lib import metrics
 from lib.automl import EngineResult, SearchRequest, Trial
+from lib.automl.trials.encoding import EncodedTarget
 
 
 def no_skill_result(
     X: pd.DataFrame,
-    y: np.ndarray,
+    target: EncodedTarget,
     X_test: pd.DataFrame,
     request: SearchRequest,
     trials: Sequence[Trial],
@@ -27,7 +28,7 @@ def no_skill_result(
     ----------
     X : pandas.DataFrame
         Training rows.
-    y : numpy.ndarray
+    target : EncodedTarget
         Target of the training rows.
     X_test : pandas.DataFrame
         Test rows.
@@ -40,10 +41,10 @@ def no_skill_result(
         Why there is no other model; the warning starts with it.
     """
     model = DummyClassifier(strategy="prior") if request.is_classification else DummyRegressor()
-    model.fit(X, y)
+    model.fit(X, target.values)
     trial = Trial("prior", "prior", done_seconds=seconds, weight=1.0)
-    trial.validation = np.arange(len(y)), metrics.predict(model, X, request.task, request.positive_class)
+    trial.validation = np.arange(len(X)), metrics.predict(model, X, request.task, request.positive_class)
     trial.test = metrics.predict(model, X_test, request.task, request.positive_class)
-    constant = "class shares" if request.is_classification else "mean"
-    warning = f"{reason}: the returned model always predicts the target's {constant}. Raise automl_budget_minutes."
+    prediction = "class shares" if request.is_classification else "mean"
+    warning = f"{reason}: the returned model always predicts the target's {prediction}. Raise automl_budget_minutes."
     return EngineResult([*trials, trial], model, "prior", warning)

@@ -9,9 +9,9 @@ from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSpl
 
 from lib.automl import SearchRequest
 
-# With folds, every row is used to train and to compare. If there is no time for three, some rows are held out instead.
+# With folds, every row is used for training and for comparison. Fewer than three folds would train on too few rows.
 _DEFAULT_FOLDS, _MIN_FOLDS, HELD_OUT_SHARE = 5, 3, 0.12
-# With plenty of time, as on a small table, more folds help more than more models: each model trains on more rows.
+# With plenty of time, as on a small table, more folds help more than more models, because each trains on more rows.
 _MAX_FOLDS, _MIN_AFFORDABLE_FOR_MAX_FOLDS = 8, 40
 # Seconds that the first, best configurations need in each fold, per row, feature and class.
 _SECONDS_PER_VALUE = 4.5e-5
@@ -19,7 +19,7 @@ HELD_OUT, ALWAYS_TRAINED = 0, -1
 
 
 def assign_folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> np.ndarray:
-    """Assign each row to the fold in which it is held out.
+    """Assign each row to the fold that holds it out.
 
     Parameters
     ----------
@@ -35,6 +35,11 @@ def assign_folds(labels: np.ndarray, features: int, core_seconds: float, request
     -------
     ndarray of shape (rows,)
         Number of the fold; `ALWAYS_TRAINED` for rows that are never held out.
+
+    Notes
+    -----
+    The number of folds is `SearchRequest.folds`. If that is 0, it depends on the time: with less time than three folds
+    need, some rows are held out instead.
     """
     count = request.folds
     if not count and not request.validation_fraction:
@@ -53,7 +58,7 @@ def assign_folds(labels: np.ndarray, features: int, core_seconds: float, request
 
 
 def _affordable_folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> int:
-    """Return the number of folds for which there is time; 0 if there is time for less than `_MIN_FOLDS`."""
+    """Return how many folds can be fitted in time; 0 if they are fewer than `_MIN_FOLDS`."""
     classes = labels.max() + 1 if request.task == "multiclass" else 1
     affordable = core_seconds / (_SECONDS_PER_VALUE * len(labels) * features * classes)
     if affordable > _MIN_AFFORDABLE_FOR_MAX_FOLDS:

@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from lib.automl.trials.blend import make_predictions
+from lib.automl.trials.encoding import EncodedTarget
 from lib.metrics import Metric, Predictions
 
 BAGS, ROW_SHARE_PER_BAG, MODEL_SHARE_PER_BAG = 16, 0.6, 0.7
@@ -29,7 +28,7 @@ MIN_RELATIVE_GAIN = 1e-5
 # Models with less than this share of the greatest weight are dropped, because they slow down every prediction.
 MIN_RELATIVE_WEIGHT = 0.2
 
-# A score and a tie-breaker, both the higher the better.
+# A score and a tie-breaker; for both, higher is better.
 Score = tuple[float, float]
 
 
@@ -39,38 +38,31 @@ class SelectionTask:
 
     Attributes
     ----------
-    y : ndarray of shape (rows,)
-        Target.
+    target : EncodedTarget
+        Target of the rows.
     metric : Metric
         The primary metric.
-    classes : ndarray or None
-        All classes; None for a regression.
-    positive_class : object
-        Positive class of a binary task.
     """
 
-    y: np.ndarray
+    target: EncodedTarget
     metric: Metric
-    classes: np.ndarray | None
-    positive_class: Any
 
     def score_by_metric(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
         """Score outputs for some rows by the metric; the loss breaks ties."""
-        predictions = make_predictions(outputs, self.classes, self.positive_class)
+        predictions = self.target.make_predictions(outputs)
         sign = 1.0 if self.metric.greater_is_better else -1.0
-        return sign * self.metric.score(self.y[rows], predictions), -self._loss(predictions, rows)
+        return sign * self.metric.score(self.target.values[rows], predictions), -self._loss(predictions, rows)
 
     def score_by_loss(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
         """Score outputs for some rows by the loss."""
-        return -self._loss(make_predictions(outputs, self.classes, self.positive_class), rows), 0.0
+        return -self._loss(self.target.make_predictions(outputs), rows), 0.0
 
     def _loss(self, predictions: Predictions, rows: np.ndarray) -> float:
         """Return log loss or mean squared error."""
-        truth = self.y[rows]
-        if self.classes is None or predictions.probabilities is None:
-            return float(np.mean((predictions.labels - truth) ** 2))
-        class_indices = np.searchsorted(self.classes, truth)
-        probabilities = predictions.probabilities[np.arange(len(truth)), class_indices]
+        labels = self.target.labels[rows]
+        if predictions.probabilities is None:
+            return float(np.mean((predictions.labels - labels) ** 2))
+        probabilities = predictions.probabilities[np.arange(len(labels)), labels]
         return float(-np.log(np.clip(probabilities, 1e-9, 1)).mean())
 
 
@@ -113,7 +105,7 @@ def select_weights(
     Parameters
     ----------
     outputs : mapping of str to ndarray of shape (rows, classes or 1)
-        By model: outputs for rows on which it was not trained.
+        Outputs of each model for rows on which it was not trained.
     task : SelectionTask
     limits : SelectionLimits
     seed : int
@@ -122,10 +114,22 @@ def select_weights(
     Returns
     -------
     dict of str to float
-        Weights by model, with a sum of 1; a single model if none improves it.
+        Weights by model, with a sum of 1; a single model if no other improves it.
+
+    Examples
+    --------
+    Two models whose errors cancel get the same weight:
+
+    >>> from lib import metrics
+    >>> y = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> outputs = {"too low": (y - 1)[:, None], "too high": (y + 1)[:, None]}
+    >>> task = SelectionTask(EncodedTarget(y, y, None, None), metrics.get("rmse", "regression"))
+    >>> limits = SelectionLimits({"too low": 1.0, "too high": 1.0}, max_row_ms=None, deadline=float("inf"))
+    >>> select_weights(outputs, task, limits, seed=0)
+    {'too low': 0.5, 'too high': 0.5}
     """
     rng = np.random.default_rng(seed)
-    all_rows = np.arange(len(task.y))
+    all_rows = np.arange(len(task.target.values))
     if len(all_rows) > MAX_ROWS:
         all_rows = np.sort(rng.choice(all_rows, MAX_ROWS, replace=False))
     weights = dict.fromkeys(outputs, 0.0)
@@ -174,7 +178,7 @@ def _select_greedily(
 
 
 def _prune(weights: Mapping[str, float], limits: SelectionLimits) -> dict[str, float]:
-    """Drop models of small weight, and then models until the blend is fast enough; scale the sum to 1."""
+    """Drop models with a small weight, then further models until the blend is fast enough; scale the sum to 1."""
     kept = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
     min_weight = MIN_RELATIVE_WEIGHT * weights[kept[0]]
     while len(kept) > 1 and (weights[kept[-1]] < min_weight or not limits.allow(kept)):

@@ -20,17 +20,18 @@ from typing import Any
 
 import numpy as np
 
+from lib.automl import SearchRequest
+from lib.errors import MillraceError
+
 # None of these may start a thread when it is imported: a fork would lose it.
-_IMPORTS = ("lib.automl.trials.blend", "lib.automl.trials.families", "lib.training.features", "lightgbm")
+_IMPORTS = ("lib.automl.trials.blend", "lib.automl.families", "lib.training.features", "lightgbm")
 
 
 @dataclass(frozen=True)
 class Encode:
-    """The task of reading ``table.pkl`` (X, y, X_test) and writing its features."""
+    """The task of encoding the table in ``table.pkl``, which contains X, the target's values, and X_test."""
 
-    seed: int
-    is_classification: bool
-    month_first: bool = False
+    request: SearchRequest
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,13 @@ class Encoded:
 
     Attributes
     ----------
-    features : int
-        Number of features.
-    core : float
+    feature_count : int
+    core_share : float
         Share of a core that the worker got meanwhile, 0 to 1.
     """
 
-    features: int
-    core: float
+    feature_count: int
+    core_share: float
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ class FitFold:
         Name of the configuration.
     family : str
         Name of the model family.
-    settings : dict
-        Hyperparameters.
+    hyperparameters : dict
     fold : int
         Number of the fold.
     seconds : float
@@ -70,13 +69,13 @@ class FitFold:
     seed : int
         Seed of the model.
     bagged : bool
-        Whether to fit on all rows, because the model itself leaves some out for each tree; the fold then stands for a
-        part of the trees.
+        Whether to fit on all rows, because each tree of the model leaves some of them out. The fold is then one of
+        several models with different seeds.
     """
 
     name: str
     family: str
-    settings: dict[str, Any]
+    hyperparameters: dict[str, Any]
     fold: int
     seconds: float
     task: str
@@ -147,9 +146,11 @@ def work(connection: Connection, folder: Path) -> None:
     threading.Thread(target=receive, daemon=True).start()
     while True:
         task = tasks.get()
-        result: Encoded | Fitted | str
+        result: Encoded | Fitted | MillraceError | str
         try:
             result = encode(task, folder) if isinstance(task, Encode) else fit(task, folder)
+        except MillraceError as error:
+            result = error
         except Exception as error:
             result = f"{type(error).__name__}: {error}"
         connection.send(result)
@@ -157,92 +158,88 @@ def work(connection: Connection, folder: Path) -> None:
 
 def encode(task: Encode, folder: Path) -> Encoded:
     """Write the features of a table, and the fitted encoder."""
-    from lib.training.features import TableEncoder, target_array
+    from lib.automl.trials.encoding import encode_features
 
     started, cpu_started = time.perf_counter(), time.process_time()
-    X, y, X_test = pickle.loads((folder / "table.pkl").read_bytes())
-    encoder = TableEncoder("trees", task.is_classification, task.seed, month_first=task.month_first)
-    features = np.ascontiguousarray(encoder.fit_transform(X, target_array(y, task.is_classification)))
-    test_features = np.ascontiguousarray(encoder.transform(X_test))
-    np.save(folder / "train.npy", features)
-    np.save(folder / "test.npy", test_features)
-    (folder / "encoder.pkl").write_bytes(pickle.dumps(encoder))
-    (folder / "kinds.pkl").write_bytes(pickle.dumps(encoder.feature_kinds()))
-    core = (time.process_time() - cpu_started) / max(time.perf_counter() - started, 1e-6)
-    return Encoded(features.shape[1], core)
+    X, y_values, X_test = pickle.loads((folder / "table.pkl").read_bytes())
+    features = encode_features(X, y_values, X_test, task.request)
+    np.save(folder / "train.npy", np.ascontiguousarray(features.train))
+    np.save(folder / "test.npy", np.ascontiguousarray(features.test))
+    (folder / "encoder.pkl").write_bytes(pickle.dumps(features.encoder))
+    (folder / "kinds.pkl").write_bytes(pickle.dumps(features.encoder.feature_kinds()))
+    core_share = (time.process_time() - cpu_started) / max(time.perf_counter() - started, 1e-6)
+    return Encoded(features.train.shape[1], core_share)
 
 
 @dataclass(frozen=True)
 class _Split:
-    """The rows of a fold's fit.
+    """The rows to fit a model on, and the rows that are held out.
 
     Attributes
     ----------
     features : ndarray of shape (rows, features)
-        All training rows.
+        Features of all rows.
     labels : ndarray of shape (rows,)
-        Class numbers, or a regression's target.
-    learn, held_out : ndarray of int
-        Positions of the rows to fit on, and of the fold's rows.
+        Class indices, or a regression's target.
+    fitted, held_out : ndarray of int
+        Positions of the rows.
     """
 
     features: np.ndarray
     labels: np.ndarray
-    learn: np.ndarray
+    fitted: np.ndarray
     held_out: np.ndarray
 
 
 def _read_split(task: FitFold, folder: Path) -> _Split:
     folds = np.load(folder / "folds.npy")
-    is_learnt = (folds != task.fold) | task.bagged
+    is_fitted = (folds != task.fold) | task.bagged
     return _Split(
         np.load(folder / "train.npy", mmap_mode="r"),
         np.load(folder / "labels.npy"),
-        np.flatnonzero(is_learnt),
-        np.flatnonzero(~is_learnt),
+        np.flatnonzero(is_fitted),
+        np.flatnonzero(~is_fitted),
     )
 
 
 def fit(task: FitFold, folder: Path) -> Fitted:
-    """Fit a model, write it with its predictions for the fold's rows and the test rows, and time one row."""
+    """Fit a model, write it with its outputs for held-out rows and test rows, and measure its latency."""
     from lib.automl.trials.blend import Member
     from lib.automl.trials.latency import measure_row_ms
 
     started = time.monotonic()
     split = _read_split(task, folder)
-    classes, present = 1, None
+    class_count, known_classes = 1, None
     if task.task != "regression":
-        classes, present = int(split.labels.max()) + 1, np.unique(split.labels[split.learn])
-    model, held_out_answers = _fit_model(
-        task, split, present, pickle.loads((folder / "kinds.pkl").read_bytes()), started
-    )
-    member = Member(model, None if present is None else present.tolist(), classes)
+        class_count, known_classes = int(split.labels.max()) + 1, np.unique(split.labels[split.fitted])
+    kinds = pickle.loads((folder / "kinds.pkl").read_bytes())
+    model, out_of_bag = _fit_model(task, split, known_classes, kinds, started)
+    member = Member(model, None if known_classes is None else known_classes.tolist(), class_count)
     seconds = time.monotonic() - started
     test_features = np.load(folder / "test.npy", mmap_mode="r")
-    answers = {
-        "unseen": member.predict_outputs(np.asarray(split.features[split.held_out])),
-        "test": member.predict_outputs(np.asarray(test_features)),
-    }
-    if not all(np.isfinite(answer).all() for answer in answers.values()):
+    held_out_outputs = member.predict_outputs(np.asarray(split.features[split.held_out]))
+    test_outputs = member.predict_outputs(np.asarray(test_features))
+    if not (np.isfinite(held_out_outputs).all() and np.isfinite(test_outputs).all()):
         raise ValueError("its predictions are not finite")
-    if task.bagged:
-        answers["unseen"] = held_out_answers
     row = np.asarray(test_features[:1])
     row_ms = measure_row_ms(lambda: member.predict_outputs(row))
     pickled = pickle.dumps(member)
     (folder / f"{task.name}-{task.fold}.model").write_bytes(pickled)
-    np.savez(folder / f"{task.name}-{task.fold}.npz", unseen=answers["unseen"], test=answers["test"])
+    held_out_outputs = held_out_outputs if out_of_bag is None else out_of_bag
+    np.savez(folder / f"{task.name}-{task.fold}.npz", held_out=held_out_outputs, test=test_outputs)
     return Fitted(seconds, row_ms, len(pickled) / 1e6)
 
 
 def _fit_model(
-    task: FitFold, split: _Split, present: np.ndarray | None, kinds: list[str], started: float
-) -> tuple[Any, Any]:
-    """Fit the estimator of a fold.
+    task: FitFold, split: _Split, known_classes: np.ndarray | None, kinds: list[str], started: float
+) -> tuple[Any, np.ndarray | None]:
+    """Fit a model of the task's family.
 
     Parameters
     ----------
-    present : ndarray or None
+    task : FitFold
+    split : _Split
+    known_classes : ndarray or None
         Classes that occur in the rows to fit on; None for a regression.
     kinds : list of str
         The kind of each feature.
@@ -252,32 +249,30 @@ def _fit_model(
     Returns
     -------
     model : estimator or None
-        None if only one class is present.
-    held_out_answers : ndarray or None
-        Predictions of a bagged model for rows that it left out; None for other models.
+        None if there is only one class to fit on.
+    out_of_bag : ndarray or None
+        For a bagged model, its outputs for all rows, each by the trees that left the row out; None for other models.
     """
-    from lib.automl.trials.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
+    from lib.automl.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
 
-    target, watched = split.labels[split.learn], split.held_out
-    truth = split.labels[watched]
-    if present is not None:
-        # Families number the classes they get without gaps.
-        target = np.searchsorted(present, target)
-        watched = watched[np.isin(truth, present)]
-        truth = np.searchsorted(present, split.labels[watched])
-    options = FitRequest(
-        task.task,
-        task.settings,
-        len(split.learn),
-        np.asarray(split.features[watched]),
-        truth,
-        kinds,
-        task.seed + task.fold if task.bagged else task.seed,
-        started + task.seconds,
+    y, validation = split.labels[split.fitted], split.held_out
+    if known_classes is not None:
+        y = np.searchsorted(known_classes, y)  # families require labels without gaps
+        validation = validation[np.isin(split.labels[validation], known_classes)]
+    validation_y = split.labels[validation]
+    request = FitRequest(
+        task=task.task,
+        hyperparameters=task.hyperparameters,
+        rows=len(split.fitted),
+        validation_features=np.asarray(split.features[validation]),
+        validation_y=validation_y if known_classes is None else np.searchsorted(known_classes, validation_y),
+        kinds=kinds,
+        seed=task.seed + task.fold if task.bagged else task.seed,
+        deadline=started + task.seconds,
     )
-    features = np.asarray(split.features[split.learn])
+    features = np.asarray(split.features[split.fitted])
     if task.bagged:
-        return BAGGED_FIT_FUNCTIONS[task.family](features, target, options)
-    if present is not None and len(present) == 1:
+        return BAGGED_FIT_FUNCTIONS[task.family](features, y, request)
+    if known_classes is not None and len(known_classes) == 1:
         return None, None
-    return FIT_FUNCTIONS[task.family](features, target, options), None
+    return FIT_FUNCTIONS[task.family](features, y, request), None

@@ -24,14 +24,14 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Pool:
-    """Processes that fit models, each with one thread, and a folder in which they exchange files.
+    """Processes that fit models, each with one thread, and a folder for the files that they exchange.
 
     Parameters
     ----------
     workers : int
         Number of processes.
     memory_bytes : int
-        Memory limit of all together; a process that exceeds its share is ended.
+        Memory limit of all processes together; a process that exceeds its share is killed.
 
     Attributes
     ----------
@@ -64,6 +64,7 @@ class Pool:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _new_worker(self) -> _Worker:
+        """Fork a worker; raise a StageError with the end of the log if the fork server has died."""
         try:
             return _Worker(self._server)
         except OSError as error:
@@ -84,7 +85,7 @@ class Pool:
         """Give a task to a worker that has none."""
         next(worker for worker in self._workers if worker.task is None).start(task)
 
-    def answers(self, until: float) -> list[tuple[Any, Any]]:
+    def results(self, until: float) -> list[tuple[Any, Any]]:
         """Wait for finished tasks, and return them with their results; empty if none is finished in time.
 
         Parameters
@@ -95,7 +96,7 @@ class Pool:
         Returns
         -------
         list of tuple
-            Task and result: what the worker returned, or a text with the reason why there is no result.
+            Task and result: the value that the worker returned, or an error, or a text that says why the task failed.
         """
         while self.busy and (seconds := until - time.monotonic()) > 0:
             connections = [worker.connection for worker in self._workers if worker.task is not None]
@@ -127,11 +128,11 @@ class _Worker:
     def start(self, task: Any) -> None:
         """Send a task."""
         self.task = task
-        with suppress(OSError):  # it has died, as `result` will tell
+        with suppress(OSError):  # the process has died; `result` reports it
             self.connection.send(task)
 
     def result(self, max_bytes: float) -> Any:
-        """Return the result of the task, or the reason why there is none; None while the task runs."""
+        """Return the result of the task, or the reason why it failed; None while the task runs."""
         try:
             if self.connection.poll():
                 if self._pid:
@@ -139,7 +140,7 @@ class _Worker:
                 self._pid = self._receive_pid()
             memory = psutil.Process(self._pid).memory_info().rss if self._pid else 0
         except psutil.Error:
-            return None  # it has just died, as the connection will tell
+            return None  # the process has just died; the next call notices the closed connection
         except (EOFError, OSError):
             self.is_usable = False
             return "its process died"
@@ -149,6 +150,7 @@ class _Worker:
         return None
 
     def _receive_pid(self) -> int:
+        """Return the process id, which the fork server sends before any result."""
         content = os.read(self.connection.fileno(), PID.size)
         if len(content) < PID.size:
             raise EOFError

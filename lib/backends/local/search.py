@@ -65,7 +65,7 @@ class LocalSearch:
             result.best,
             seconds,
             model=result.model,
-            settings={trial.name: trial.settings for trial in result.trials},
+            hyperparameters={trial.name: trial.hyperparameters for trial in result.trials},
             warning=result.warning,
         )
 

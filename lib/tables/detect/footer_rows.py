@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,7 +47,7 @@ def drop_unit_row(inferred: pa.Table, parsed: pa.Table, line: int) -> tuple[pa.T
     """
     if parsed.num_rows < _MIN_ROWS or not _is_unit_row(inferred, parsed):
         return inferred, parsed, ""
-    cells = ", ".join(repr(cell) for cell in _row_texts(inferred, 0).values() if cell)
+    cells = ", ".join(repr(cell) for cell in row_texts(inferred, 0).values() if cell)
     return inferred[1:], parsed[1:], f"Line {line:,} contains units or types ({cells}) and was left out."
 
 
@@ -55,7 +56,7 @@ def _is_unit_row(inferred: pa.Table, parsed: pa.Table) -> bool:
 
     A unit in a single column could be a value. It counts only if all other cells are empty, in brackets, or types.
     """
-    first_row = _row_texts(inferred, 0)
+    first_row = row_texts(inferred, 0)
     number_columns = [name for name in parsed.column_names if is_number(parsed.schema.field(name).type)]
     columns_with_word = [
         name
@@ -95,7 +96,7 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     """
     if parsed.num_rows < _MIN_ROWS:
         return parsed, ""
-    last_row = {name: cell.rstrip(":") for name, cell in _row_texts(inferred, -1).items()}
+    last_row = {name: cell.rstrip(":") for name, cell in row_texts(inferred, -1).items()}
     label_column = next((name for name, cell in last_row.items() if _TOTAL_LABEL.fullmatch(cell)), None)
     if label_column is None:
         return parsed, ""
@@ -109,7 +110,12 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     return parsed[:-1], f"{label} and the sum of the rows above in {header[int(sum_columns[0])]}: it was left out."
 
 
-def _row_texts(table: pa.Table, row: int) -> dict[str, str]:
+def total_label(row: Mapping[str, str]) -> str:
+    """Return the word in a row that labels it as a total, or an empty string."""
+    return next((cell for cell in row.values() if _TOTAL_LABEL.fullmatch(cell.rstrip(":"))), "")
+
+
+def row_texts(table: pa.Table, row: int) -> dict[str, str]:
     """Return the cells of a row as stripped strings, by column; empty for null."""
     return {name: str(table[name][row].as_py() or "").strip() for name in table.column_names}
 

@@ -139,7 +139,7 @@ def _read_file(path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping
         if byte_ranges.can_split(path, dialect) and set(types) == set(keys):
             with contextlib.suppress(pa.ArrowInvalid):
                 return byte_ranges.read(path, dialect, keys, types)[0]
-        options = _reader_options(dialect, keys, types)
+        options = reader_options(dialect, keys, types)
         # Streaming takes less memory but fails if a later block does not fit the types of the first.
         for reader in (_read_streaming, arrow_csv.read_csv):
             with contextlib.suppress(pa.ArrowInvalid):
@@ -155,7 +155,7 @@ def _read_rewritten(path: Path, dialect: Dialect, keys: Sequence[str], types: Ma
     with ragged_rows.rewrite_uniform(path, dialect) as (file, rows):
         if rows == 0:
             return pa.table({key: pa.array([], types.get(key, pa.null())) for key in keys})
-        options = _reader_options(ragged_rows.uniform_dialect(dialect), keys, types)
+        options = reader_options(ragged_rows.uniform_dialect(dialect), keys, types)
         try:
             return arrow_csv.read_csv(file, **options)
         except pa.ArrowInvalid:  # e.g. a value longer than a block
@@ -186,7 +186,7 @@ def iter_batches(path: Path, dialect: Dialect, as_text: Collection[str] = ()) ->
         keys = column_keys(dialect, exclude=())
         types = _infer_types(path, dialect, keys, encoded=False)
     names = [dialect.header[int(key)] for key in keys]
-    options = _reader_options(dialect, keys, types)
+    options = reader_options(dialect, keys, types)
     with open_binary(path) as file, arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:
             yield batch.rename_columns(names)
@@ -203,7 +203,17 @@ def _read_streaming(file: Any, **options: Any) -> pa.Table:
         return pa.Table.from_batches(batches, reader.schema)
 
 
-def _reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, Any]:
+def reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, Any]:
+    """Return the arguments with which pyarrow reads a file of this dialect.
+
+    Parameters
+    ----------
+    dialect : Dialect
+    keys : sequence of str
+        Columns to read.
+    types : mapping of str to DataType
+        Types of columns; those of the others are inferred.
+    """
     return {
         "read_options": arrow_csv.ReadOptions(
             block_size=_BLOCK_BYTES,
@@ -277,4 +287,4 @@ def _read_first_rows(path: Path, dialect: Dialect, keys: Sequence[str]) -> pa.Ta
         start = file.read(_SAMPLE_BYTES)
     if dialect.is_ascii_compatible and len(start) == _SAMPLE_BYTES:
         start = start[: start.rfind(b"\n") + 1]  # drop the incomplete last line
-    return arrow_csv.read_csv(pa.BufferReader(start), **_reader_options(dialect, keys, {}))
+    return arrow_csv.read_csv(pa.BufferReader(start), **reader_options(dialect, keys, {}))

@@ -108,6 +108,11 @@ def decode_utf8(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
         return None
 
 
+def is_utf8(file: pq.ParquetFile, name: str) -> bool:
+    """Return whether a column of bytes is UTF-8 in every batch, so that all batches get the same type."""
+    return all(decode_utf8(batch[name]) is not None for batch in file.iter_batches(columns=[name]))
+
+
 def damaged_file_error(path: Path, error: Exception) -> DataError:
     """Return the error for a Parquet file that pyarrow cannot read."""
     reason = str(error).splitlines()[0]

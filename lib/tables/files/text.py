@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,8 +17,12 @@ from lib import cores
 from lib.errors import DataError
 from lib.schema import number_parsing
 from lib.schema.number_format import NumberFormat
+from lib.schema.number_parsing import ParsedColumn
+from lib.schema.table_schema import TableSchema, TextFormat
+from lib.tables.column_names import deduplicate_names
 from lib.tables.detect import footer_rows, type_inference
 from lib.tables.detect.dialect import READ_ERRORS
+from lib.tables.detect.schema_inference import decimal_comma, infer_schema
 from lib.tables.detect.type_inference import File
 from lib.tables.files import arrow_numpy, ragged_rows
 from lib.tables.files.categoricals import is_text
@@ -25,9 +30,27 @@ from lib.tables.files.categoricals import is_text
 _MAX_LISTED_COLUMNS = 10
 
 
-def read(
-    paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = ""
-) -> tuple[pa.Table, list[str], list[str]]:
+class TextTable(NamedTuple):
+    """The rows of text files.
+
+    Attributes
+    ----------
+    table : Table of shape (rows, columns)
+    header : list of str
+        All column names, the excluded ones too.
+    notes : list of str
+        Sentences about how the files were read.
+    schema : TableSchema
+        The schema of the columns that were read.
+    """
+
+    table: pa.Table
+    header: list[str]
+    notes: list[str]
+    schema: TableSchema
+
+
+def read(paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = False, encoding: str = "") -> TextTable:
     """Read text files that share a header, and return them as one table.
 
     Parameters
@@ -39,14 +62,6 @@ def read(
         Whether to read repetitive text columns as dictionaries.
     encoding : str
         Python name of the encoding; detected if empty.
-
-    Returns
-    -------
-    table : pyarrow.Table
-    header : list of str
-        All column names, the excluded ones too.
-    notes : list of str
-        Sentences about how the files were read.
 
     Raises
     ------
@@ -63,15 +78,25 @@ def read(
         )
         del tables  # frees the memory of the tables that were concatenated
         ragged_rows.check_quotes(files, inferred)
-        table, number_notes = _convert_columns(files, inferred)
-        table, row_notes = _drop_units_and_total(files, inferred, table)
+        table, parsed, number_notes = _convert_columns(files, inferred)
+        table, unit_row, total_label, row_notes = _drop_units_and_total(files, inferred, table)
         del inferred
     except READ_ERRORS as error:
         raise DataError(f"{_describe_paths(paths)} cannot be read: {str(error).rstrip('.')}.") from error
+    unique_names = deduplicate_names(first.header)
+    names = {key: unique_names[int(key)] for key in keys}
+    schema = infer_schema(
+        table.rename_columns(list(names.values())),
+        TextFormat(first.encoding, first.separator, unit_row, total_label),
+        {
+            names[key]: column._replace(unreadable=max(0, column.unreadable - bool(unit_row)))
+            for key, column in parsed.items()
+        },
+    )
     table = table.rename_columns([first.header[int(key)] for key in keys])
     encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
     notes = [*_describe_dialects(files), *header_notes, *number_notes, *row_notes, *encoding_notes]
-    return table, first.header, notes
+    return TextTable(table, first.header, notes, schema)
 
 
 def _describe_dialects(files: Sequence[File]) -> list[str]:
@@ -115,25 +140,48 @@ def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.T
     return table.filter(pc.invert(is_header)), [f"{description} left out."]
 
 
-def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Drop a row of units and a row of totals from the table of a single file, and return notes on them."""
+class _DataRows(NamedTuple):
+    """A table without rows that are not data, what these rows contained, and notes on them."""
+
+    table: pa.Table
+    unit_row: tuple[str, ...]
+    total_label: str
+    notes: list[str]
+
+
+def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.Table) -> _DataRows:
+    """Drop a row of units and a row of totals from the table of a single file."""
     if not table.num_rows or len(files) > 1:
-        return table, []
+        return _DataRows(table, (), "", [])
     dialect = files[0][1]
     first_row_line = dialect.lines_before_header + 2
+    first_row = footer_rows.row_texts(inferred, 0)
+    last_row = footer_rows.row_texts(inferred, -1)
+    rows_read = table.num_rows
     inferred, table, unit_note = footer_rows.drop_unit_row(inferred, table, first_row_line)
+    unit_row = tuple(first_row.values()) if table.num_rows < rows_read else ()
+    rows_left = table.num_rows
     # Exact only if no value contains a line break and no line is empty.
     last_row_line = dialect.lines_before_header + 1 + inferred.num_rows
     table, total_note = footer_rows.drop_total_row(inferred, table, dialect.header, last_row_line)
-    return table, [note for note in (unit_note, total_note) if note]
+    total_label = footer_rows.total_label(last_row) if table.num_rows < rows_left else ""
+    return _DataRows(table, unit_row, total_label, [note for note in (unit_note, total_note) if note])
 
 
-def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Restore the text of codes and dates, parse numbers in text columns, and return notes on the changes."""
+class _ConvertedTable(NamedTuple):
+    """A table with parsed numbers, how each text column with numbers was parsed, and notes on the changes."""
+
+    table: pa.Table
+    parsed: dict[str, ParsedColumn]
+    notes: list[str]
+
+
+def _convert_columns(files: Sequence[File], table: pa.Table) -> _ConvertedTable:
+    """Restore the text of codes and dates, and parse numbers in text columns."""
     header, comma_separated = files[0][1].header, files[0][1].separator == ","
     table = _restore_texts(files, table)
 
-    notes, uses_decimal_comma = [], False
+    notes, uses_decimal_comma, parsed_columns = [], False, {}
     text_keys = [field.name for field in table.schema if is_text(field.type)]
     results = cores.map_threads(
         lambda key: number_parsing.parse_column(table[key], header[int(key)], comma_separated), text_keys
@@ -142,6 +190,7 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, 
         if parsed.numbers is not None:
             uses_decimal_comma = uses_decimal_comma or parsed.number_format is NumberFormat.DECIMAL_COMMA
             table = type_inference.replace_columns(table, pa.table({key: parsed.numbers}))
+            parsed_columns[key] = parsed._replace(numbers=None)
         if parsed.note:
             notes.append(parsed.note)
     for field in table.schema:
@@ -150,8 +199,9 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, 
             table = type_inference.replace_columns(table, pa.table({field.name: empty_column}))
     if uses_decimal_comma:
         notes.append("The decimal separator is the comma.")
-        table = _parse_point_thousands(files, table)
-    return table, notes
+        table, with_thousands = _parse_point_thousands(files, table)
+        parsed_columns |= {key: decimal_comma(parsed_columns.get(key)) for key in with_thousands}
+    return _ConvertedTable(table, parsed_columns, notes)
 
 
 def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
@@ -188,8 +238,8 @@ def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
     return False
 
 
-def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> pa.Table:
-    """Parse points as thousands separators, in a file that uses decimal commas.
+def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Parse points as thousands separators, in a file that uses decimal commas, and return the changed columns.
 
     If commas also separate the columns, decimal commas are quoted, and a column of unquoted decimal points may well
     occur in the same file. Then points are left as decimal points.
@@ -198,9 +248,7 @@ def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> pa.Table:
     texts = type_inference.read_as_text(files, float_keys)
     comma_separated = files[0][1].separator == ","
     if comma_separated and any(number_parsing.tally(texts[key]).uses_decimal_point for key in float_keys):
-        return table
-    for key in float_keys:
-        numbers = number_parsing.parse_point_thousands(texts[key])
-        if numbers is not None:
-            table = type_inference.replace_columns(table, pa.table({key: numbers}))
-    return table
+        return table, []
+    parsed = {key: number_parsing.parse_point_thousands(texts[key]) for key in float_keys}
+    changed = {key: numbers for key, numbers in parsed.items() if numbers is not None}
+    return type_inference.replace_columns(table, pa.table(changed)) if changed else table, list(changed)

@@ -32,7 +32,7 @@ third = Model.register(workspace, "weights.txt", "registered", tags={"stage": "v
 third.add_tags({"more": "yes"})
 registered = {model.version: model.tags for model in Model.list(workspace, "registered")}
 production = Model.list(workspace, "registered", tags=[["stage", "production"]])
-with_mlflow = {int(one.version): one.tags for one in client.search_model_versions("name = 'registered'")}
+with_mlflow = {int(version.version): version.tags for version in client.search_model_versions("name = 'registered'")}
 files = sorted(path.name for path in Path(production[0].download("downloaded")).rglob("*") if path.is_file())
 loaded = mlflow.sklearn.load_model(f"runs:/{started.info.run_id}/model").predict([[1]]).tolist()
 run = Experiment(workspace, "registry").start_logging(snapshot_directory=None)
@@ -41,7 +41,7 @@ run.tag("by", "sdk")
 run.complete()
 first = Experiment(workspace, "registry")
 seen = client.get_run(run.id)
-other = next(one for one in first.get_runs() if one.id == started.info.run_id)
+other = next(run for run in first.get_runs() if run.id == started.info.run_id)
 try:
     client.search_logged_models([started.info.experiment_id])
     logged_models = "there"

@@ -130,7 +130,7 @@ class Azurite(Server):
 
 
 def azurite_installed() -> Path:
-    """Folder of the pinned Azurite, installed on first use into this Python's environment."""
+    """Return the folder of the pinned Azurite; install it into this Python's environment on first use."""
     source = Path(__file__).with_name("azurite")
     folder = Path(sys.prefix) / "azurite"
     lock = folder.with_suffix(".lock")
@@ -180,6 +180,8 @@ def image_python(folder: Path) -> Path:
     """
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     packages = next(folder.glob("lib/python3*/site-packages"))
-    own = Path(__file__).with_name("image_packages")  # packages of Azure's images that are not in this environment
-    (packages / "image.pth").write_text(f"{sysconfig.get_path('purelib')}\n{own}\n")
+    image_packages = Path(__file__).with_name(
+        "image_packages"
+    )  # packages of Azure's images that are not in this environment
+    (packages / "image.pth").write_text(f"{sysconfig.get_path('purelib')}\n{image_packages}\n")
     return folder / "bin" / "python"

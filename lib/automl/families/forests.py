@@ -1,4 +1,4 @@
-"""Random forests, which can be compared on their own training rows: each tree leaves some rows out.
+"""Random forests. They can be compared on their own training rows, because each tree leaves some rows out.
 
 References
 ----------
@@ -15,13 +15,15 @@ import sklearn.ensemble
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
-    from lib.automl.trials.families import FitRequest
+    from lib.automl.families.fit_request import FitRequest
 
 MAX_TREES, _TREES_PER_STEP = 100, 10
 
 
 class Forest(BaseEstimator):
-    """The trees of a scikit-learn forest, evaluated without threads, which take longer to start for a single row.
+    """The trees of a scikit-learn forest, evaluated one after another.
+
+    scikit-learn's own forest starts threads, which takes longer than evaluating the trees for a single row.
 
     Parameters
     ----------
@@ -52,20 +54,27 @@ def extra_trees(features: np.ndarray, y: np.ndarray, request: FitRequest) -> For
 
 
 def bagged_random_forest(features: np.ndarray, y: np.ndarray, request: FitRequest) -> tuple[Forest, np.ndarray]:
-    """Fit a random forest, and return it with its out-of-bag outputs of shape (rows, classes or 1)."""
+    """Fit a random forest within the time limit.
+
+    Returns
+    -------
+    forest : Forest
+    out_of_bag : ndarray of shape (rows, classes) or (rows, 1)
+        Outputs for each row by the trees that were not trained on it.
+    """
     model = _fit_forest("RandomForest", features, y, request)
     return _to_forest(model), _predict_out_of_bag(model, features)
 
 
 def _fit_forest(name: str, features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     """Add trees step by step until all are fitted or the time is up."""
-    max_trees = request.settings.get("n_estimators", MAX_TREES)
+    max_trees = request.hyperparameters.get("n_estimators", MAX_TREES)
     # Classifications gain from leaves with several rows; regressions from more features per split and deep trees.
     defaults: dict[str, Any] = {"max_features": 0.75}
     if request.is_classification:
         defaults = {"max_features": 0.4, "min_samples_leaf": 2}
     estimator = getattr(sklearn.ensemble, name + ("Classifier" if request.is_classification else "Regressor"))
-    model = estimator(random_state=request.seed, n_jobs=1, warm_start=True, **{**defaults, **request.settings})
+    model = estimator(random_state=request.seed, n_jobs=1, warm_start=True, **{**defaults, **request.hyperparameters})
     for trees in range(_TREES_PER_STEP, max_trees + _TREES_PER_STEP, _TREES_PER_STEP):
         model.set_params(n_estimators=trees).fit(features, y)
         if request.is_overdue:
@@ -74,11 +83,12 @@ def _fit_forest(name: str, features: np.ndarray, y: np.ndarray, request: FitRequ
 
 
 def _to_forest(model: Any) -> Forest:
+    """Return the trees of a fitted scikit-learn forest."""
     return Forest([estimator.tree_ for estimator in model.estimators_])
 
 
 def _predict_out_of_bag(model: Any, features: np.ndarray) -> np.ndarray:
-    """Return the mean output of those trees that were not trained on a row; NaN if all were."""
+    """Return each row's mean output of the trees that were not trained on it; NaN if all trees were."""
     rows = np.asarray(features, dtype=np.float32)
     total: np.ndarray | float = 0.0
     count = np.zeros((len(rows), 1))

@@ -14,8 +14,8 @@ from lib.parameters import SPECS, Parameters, load
 CHANGED = "changed"
 
 
-class Answer:
-    """Base class of a stage's result. Jupyter displays its title, verdict and main table.
+class StageResult:
+    """Base class of a stage's result. Jupyter displays its title, verdict, main table and notes.
 
     Attributes
     ----------
@@ -23,10 +23,13 @@ class Answer:
         Stage, training function, use case, run and date.
     verdict : str
         The result in one sentence.
+    notes : tuple of str
+        Sentences to display below the main table.
     """
 
     title: str
     verdict: str
+    notes: tuple[str, ...] = ()
 
     def main_table(self) -> charts.Table:
         """Return the table to display below the verdict."""
@@ -41,6 +44,8 @@ class Answer:
         page = f"<h2>{html.escape(self.title)}</h2><p><strong>{html.escape(self.verdict)}</strong></p>"
         display({"text/html": page, "text/plain": str(self)}, raw=True)
         display(self.main_table())
+        for note in self.notes:
+            _display_text(note)
 
 
 class Figures:
@@ -63,7 +68,14 @@ class Figures:
                 caption = f"{chart} {caption}".strip()
             else:
                 display(chart)
-            display({"text/html": f"<p>{html.escape(caption)}</p>", "text/plain": caption}, raw=True)
+            _display_text(caption)
+
+
+def _display_text(text: str) -> None:
+    """Display a paragraph in Jupyter."""
+    from IPython.display import display
+
+    display({"text/html": f"<p>{html.escape(text)}</p>", "text/plain": text}, raw=True)
 
 
 def title(action: str, parameters: Parameters) -> str:

@@ -10,8 +10,7 @@ import requests
 
 from lib.errors import EndpointError
 from lib.metrics import Predictions
-from lib.stages import deploy
-from lib.stages.deploy import build_request, check_answer
+from lib.stages._endpoint_answers import build_request, check_answer, query_endpoint
 
 
 def values_of(rows):
@@ -155,7 +154,7 @@ class TestQueryEndpoint:
         return sent
 
     def test_sends_rows_and_key_and_returns_the_answer(self, sent):
-        assert deploy.query_endpoint("http://127.0.0.1:1/score", "secret", self.rows, 7) == {"predictions": [1, 2]}
+        assert query_endpoint("http://127.0.0.1:1/score", "secret", self.rows, 7) == {"predictions": [1, 2]}
         assert sent["body"]["input_data"]["data"] == [[1.5], [None]]
         assert sent["headers"]["Authorization"] == "Bearer secret" and sent["timeout"] == 7
 
@@ -163,15 +162,15 @@ class TestQueryEndpoint:
         ("url", "proxies"), [("http://127.0.0.1:1/score", False), ("https://a.example/score", True)]
     )
     def test_proxy_is_ignored_for_this_machine(self, sent, url, proxies):
-        deploy.query_endpoint(url, "secret", self.rows, 7)
+        query_endpoint(url, "secret", self.rows, 7)
         assert sent["proxies"] is proxies
 
     def test_status_other_than_200_raises(self, sent):
         sent["status"] = 422
         with pytest.raises(EndpointError, match="answered 422: .*predictions"):
-            deploy.query_endpoint("http://127.0.0.1:1/score", "secret", self.rows, 7)
+            query_endpoint("http://127.0.0.1:1/score", "secret", self.rows, 7)
 
     def test_error_message_omits_the_key(self):
         with pytest.raises(EndpointError, match="at http://127.0.0.1:1/score did not answer") as error:
-            deploy.query_endpoint("http://127.0.0.1:1/score", "secret", self.rows, 2)
+            query_endpoint("http://127.0.0.1:1/score", "secret", self.rows, 2)
         assert "secret" not in str(error.value)

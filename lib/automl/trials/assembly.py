@@ -1,0 +1,128 @@
+"""The result of a portfolio search: the best model or blend of models, within the limit of the latency."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from lib.automl import EngineResult, SearchRequest, Trial
+from lib.automl.trials.attempts import Attempt, Outputs
+from lib.automl.trials.blend import make_blend
+from lib.automl.trials.latency import measure_row_ms
+from lib.automl.trials.selection import SelectionLimits, SelectionTask, select_weights
+from lib.automl.trials.time_budget import TimeBudget
+from lib.training.features import TableEncoder
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The assembly of fitted models into a result.
+
+    Attributes
+    ----------
+    attempts : mapping of str to Attempt
+        All attempts, by name of the configuration.
+    outputs : Outputs
+        Outputs of the finished attempts, at least one.
+    encoder : TableEncoder
+        Fitted.
+    row : DataFrame of shape (1, columns)
+        Raw columns of a row, to measure the latency.
+    folder : Path
+        The folder in which `lib.automl.trials.worker` wrote the models.
+    request : SearchRequest
+    time_budget : TimeBudget
+    """
+
+    attempts: Mapping[str, Attempt]
+    outputs: Outputs
+    encoder: TableEncoder
+    row: pd.DataFrame
+    folder: Path
+    request: SearchRequest
+    time_budget: TimeBudget
+
+    def choose_model(self, warning: str) -> EngineResult:
+        """Return the best blend or, if blends are not allowed, the best model.
+
+        Parameters
+        ----------
+        warning : str
+            A limitation of the search so far; a latency above the limit is added.
+        """
+        max_ms = self.request.max_latency_ms
+        weights = self._select_weights()
+        model, model_ms = self._assemble(weights)
+        while 0 < max_ms < model_ms and len(weights) > 1:  # the models together may be slower than their sum
+            weights = self._without_slowest(weights)
+            model, model_ms = self._assemble(weights)
+        name = next(iter(weights)) if len(weights) == 1 else "blend"
+        if 0 < max_ms < model_ms:
+            warning = f"{warning} {name} takes {model_ms:.3g} ms per row; max_latency_ms is {max_ms:g}.".strip()
+        for part, weight in weights.items():
+            self.attempts[part].trial.weight = weight
+        trials = [attempt.trial for attempt in self.attempts.values()]
+        if len(weights) > 1:
+            trials.append(self._make_blend_trial(name, weights, model_ms))
+        return EngineResult(trials, model, name, warning)
+
+    def _row_ms(self, name: str) -> float:
+        return self.attempts[name].trial.row_ms
+
+    def _without_slowest(self, weights: dict[str, float]) -> dict[str, float]:
+        """Return the weights without those of the slowest model, scaled to a sum of 1."""
+        slowest = max(weights, key=self._row_ms)
+        total = sum(weights.values()) - weights[slowest]
+        return {name: weight / total for name, weight in weights.items() if name != slowest}
+
+    def _select_weights(self) -> dict[str, float]:
+        """Return the weights of the models in the result, within the latency limit if any model is."""
+        row_ms = {name: self._row_ms(name) for name in self.outputs.validation}
+        max_row_ms = None
+        if self.request.max_latency_ms:
+            max_row_ms = self.request.max_latency_ms - measure_row_ms(lambda: self.encoder.transform(self.row))
+        candidates = [name for name in row_ms if max_row_ms is None or row_ms[name] <= max_row_ms]
+        if not candidates:
+            candidates = [min(row_ms, key=self._row_ms)]
+        metric = self.request.metric
+        if not self.request.ensemble:
+            return {metric.rank({name: self.attempts[name].trial.score for name in candidates})[0]: 1.0}
+        return select_weights(
+            {name: self.outputs.validation[name] for name in candidates},
+            SelectionTask(self.outputs.target, metric),
+            SelectionLimits(row_ms, max_row_ms, self.time_budget.selection_deadline),
+            self.request.seed,
+        )
+
+    def _assemble(self, weights: dict[str, float]) -> tuple[Pipeline, float]:
+        """Return the pipeline of encoder and blend, and its milliseconds to predict one row."""
+        members, member_weights = [], []
+        for name, weight in weights.items():
+            fitted = self.attempts[name].fitted
+            for fold in fitted:
+                members.append(pickle.loads((self.folder / f"{name}-{fold}.model").read_bytes()))
+                member_weights.append(weight / len(fitted))
+        model = make_blend(members, member_weights, self.outputs.target.classes)
+        pipeline = Pipeline([("encoder", self.encoder), ("model", model)])
+        return pipeline, measure_row_ms(lambda: pipeline.predict(self.row))
+
+    def _make_blend_trial(self, blend_name: str, weights: dict[str, float], row_ms: float) -> Trial:
+        """Return the blend as a trial of its own, for the leaderboard."""
+        parts = [self.attempts[name].trial for name in weights]
+        trial = Trial(blend_name, "blend", weight=1.0, hyperparameters=dict(weights))
+        validation, test = (
+            np.sum([weight * outputs[name] for name, weight in weights.items()], axis=0)
+            for outputs in (self.outputs.validation, self.outputs.test)
+        )
+        self.outputs.score(trial, validation, test, self.request.metric)
+        trial.fit_seconds = sum(part.fit_seconds for part in parts)
+        trial.row_ms = row_ms
+        trial.megabytes = sum(part.megabytes for part in parts)
+        trial.done_seconds = self.time_budget.elapsed_seconds
+        return trial

@@ -1,0 +1,62 @@
+"""Inputs of a stage: where a notebook leaves one empty, the newest output of an earlier notebook takes its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lib.errors import DataError
+from lib.parameters import Parameters
+
+if TYPE_CHECKING:
+    from lib.backends.base import Backend
+
+# The stage that publishes each output. Candidates are published by several runs of train or automl.
+_PUBLISHED_BY = {
+    "train_data": "preprocess",
+    "test_data": "preprocess",
+    "baseline": "preprocess",
+    "decision": "evaluate",
+}
+
+
+def fill_inputs(
+    inputs: Mapping[str, Any], parameters: Parameters, backend: Backend, optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """Replace each empty input by the newest output with its name.
+
+    Parameters
+    ----------
+    inputs : mapping
+        The inputs given by the notebook, by name.
+    parameters : Parameters
+        Parameters of the use case; they may contain inputs as well.
+    backend : Backend
+        Knows the outputs of earlier notebooks.
+    optional : collection of str
+        Inputs that may stay empty.
+
+    Raises
+    ------
+    DataError
+        If a required input is empty, and no earlier notebook has published it.
+    """
+    filled: dict[str, Any] = {}
+    for name, value in inputs.items():
+        value = value or parameters.get(name) or _newest_output(name, parameters, backend)
+        if not value and name not in optional:
+            raise DataError(
+                f"{name} is empty, and no earlier notebook of {parameters.name} has published it in this workspace "
+                f"({parameters.workspace}). Run the earlier notebooks first."
+            )
+        filled[name] = value or ""
+    return filled
+
+
+def _newest_output(name: str, parameters: Parameters, backend: Backend) -> Any:
+    """Return the newest value that an earlier notebook published under this name."""
+    tracking, experiment = backend.tracking, parameters.name
+    if name == "candidates":
+        train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""
+        return tracking.newest_candidates(experiment, train_data, parameters.target_column, parameters.task)
+    return tracking.newest_output(experiment, _PUBLISHED_BY[name], name)

@@ -1,0 +1,112 @@
+"""Options of pipelines and hyperparameters of training functions, checked against the code that takes them.
+
+Names and types are read from the file of the pipeline or training function without importing it: importing pandas and
+scikit-learn would take longer than all checks together.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib import pipelines, training
+from lib.errors import suggest
+from lib.parameters.type_names import TYPES, has_type
+from lib.paths import ROOT, display_path
+
+
+def option_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return options that the pipeline does not have, lacks, or expects in another type."""
+    pipeline, options = values.get("pipeline"), values.get("options") or {}
+    if pipeline not in pipelines.available() or not isinstance(options, Mapping):
+        return []
+    file = ROOT / "lib" / "pipelines" / f"{pipeline}.py"
+    known = class_options(file)
+    faults = [
+        f"options: {name} is not an option of {display_path(file)}. {suggest(name, known)}"
+        for name in options
+        if name not in known
+    ]
+    for name, kind in known.items():
+        if name not in options:
+            faults.append(
+                f"options: {display_path(file)} needs {name} ({kind}). Add it under options in your parameter file."
+            )
+        elif kind in TYPES and not has_type(options[name], kind):
+            faults.append(f"options: {name} is {options[name]!r}; expected {kind}.")
+    return faults
+
+
+def hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return hyperparameters that a training function does not have, or expects in another type."""
+    hyperparameters = values.get("hyperparameters") or {}
+    if not isinstance(hyperparameters, Mapping):
+        return []
+    faults = []
+    for function, settings in hyperparameters.items():
+        if function not in training.available():
+            continue  # already reported: it is not in training_functions
+        if not isinstance(settings, Mapping):
+            faults.append(f"hyperparameters: {function} is {settings!r}; expected a mapping such as {{max_iter: 200}}.")
+            continue
+        file = ROOT / "lib" / "training" / f"{function}.py"
+        known = keyword_arguments(file)
+        for name, value in settings.items():
+            if name not in known:
+                faults.append(f"hyperparameters: {display_path(file)} has no {name}. {suggest(name, known)}")
+            elif not matches(value, known[name]):
+                faults.append(f"hyperparameters: {function}.{name} is {value!r}; expected {known[name]}.")
+    return faults
+
+
+def class_options(file: Path) -> dict[str, str]:
+    """Return names and types in the ``OPTIONS`` of the class in a file."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for statement in node.body:
+            if isinstance(statement, ast.Assign):
+                targets: list[ast.expr] = statement.targets
+            elif isinstance(statement, ast.AnnAssign):
+                targets = [statement.target]
+            else:
+                continue
+            if "OPTIONS" in map(ast.unparse, targets) and isinstance(statement.value, ast.Dict):
+                items = zip(statement.value.keys, statement.value.values, strict=True)
+                return {ast.literal_eval(key): ast.unparse(value) for key, value in items if key is not None}
+    return {}
+
+
+def keyword_arguments(file: Path) -> dict[str, str]:
+    """Return the keyword-only arguments of the function ``train`` in a file, with their annotations.
+
+    An argument without an annotation has the type of its default.
+    """
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "train":
+            arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            return {argument.arg: _argument_type(argument, default) for argument, default in arguments}
+    return {}
+
+
+def _argument_type(argument: ast.arg, default: ast.expr | None) -> str:
+    """Return an argument's annotation, or the type of its default; empty if it has neither."""
+    if argument.annotation is not None:
+        return ast.unparse(argument.annotation)
+    if isinstance(default, ast.Constant) and default.value is not None:
+        return type(default.value).__name__
+    return ""
+
+
+def matches(value: Any, annotation: str) -> bool:
+    """Return whether a value has one of the types of an annotation; unknown types match every value.
+
+    >>> matches(3, "int | None"), matches("3", "int | None"), matches("3", "Sequence[str]")
+    (True, False, True)
+    """
+    kinds = [kind.strip() for kind in annotation.split("|")]
+    if not all(kind in TYPES or kind == "None" for kind in kinds):
+        return True
+    return any(value is None if kind == "None" else has_type(value, kind) for kind in kinds)

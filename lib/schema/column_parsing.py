@@ -1,0 +1,135 @@
+"""Parsing of a text column by its schema: each value on its own, and never by what the other values suggest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.schema import number_parsing
+from lib.schema.number_format import NumberFormat
+from lib.schema.number_parsing import NULL_STRINGS
+from lib.schema.table_schema import BOOLEAN, NUMBER, ColumnSchema
+
+_TRUTH = {"true": True, "false": False, "1": True, "0": False}
+
+
+class ParsedTexts(NamedTuple):
+    """A text column in the type of its schema.
+
+    Attributes
+    ----------
+    values : ChunkedArray
+        Null where a value is missing or does not fit the schema.
+    is_invalid : ChunkedArray of bool
+        Whether each value does not fit the schema.
+    """
+
+    values: pa.ChunkedArray
+    is_invalid: pa.ChunkedArray
+
+
+def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
+    """Parse a text column by its schema.
+
+    Parameters
+    ----------
+    texts : ChunkedArray of string, of shape (rows,)
+    column : ColumnSchema
+
+    Returns
+    -------
+    ParsedTexts
+        Numbers are int64 if the schema says that they are whole and these are, else float64; booleans are bool; all
+        other kinds are strings.
+
+    Examples
+    --------
+    >>> weight = ColumnSchema("weight", "number", unit="kg", number_format=NumberFormat.DECIMAL_COMMA)
+    >>> parsed = parse_texts(pa.chunked_array([["1,5 kg", "n/a", "3 lb"]]), weight)
+    >>> parsed.values.to_pylist(), parsed.is_invalid.to_pylist()
+    ([1.5, None, None], [False, False, True])
+    """
+    texts = _remove_missing_values(texts, column)
+    if column.kind == NUMBER:
+        return _parse_numbers(texts, column)
+    if column.kind == BOOLEAN:
+        return _parse_booleans(texts)
+    return ParsedTexts(texts, _none_of(texts))
+
+
+def null_strings(columns: Collection[ColumnSchema]) -> list[str]:
+    """Return the texts that a reader may turn into null in every column, before `parse_texts`.
+
+    Words that are values of some column are left to `parse_texts`.
+    """
+    kept = {word for column in columns for word in column.not_missing}
+    return [text for text in NULL_STRINGS if text not in kept]
+
+
+def _remove_missing_values(texts: pa.ChunkedArray, column: ColumnSchema) -> pa.ChunkedArray:
+    """Replace by null the texts that mean "missing" in this column."""
+    codes = [code for code in (*NULL_STRINGS, *column.missing_values) if code not in column.not_missing]
+    is_missing = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(codes, pa.string()))
+    return _set_null(texts, is_missing)
+
+
+def _parse_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
+    numbers, is_invalid = _parse_plain_numbers(texts, column) or _parse_formatted_numbers(texts, column)
+    numeric_codes = [float(code) for code in column.missing_values if _is_float(code)]
+    if numeric_codes:
+        is_code = pc.is_in(pc.cast(numbers, pa.float64(), safe=False), value_set=pa.array(numeric_codes, pa.float64()))
+        numbers = _set_null(numbers, is_code)
+    if column.whole and pa.types.is_floating(numbers.type):
+        is_fraction = pc.fill_null(pc.not_equal(numbers, pc.floor(numbers)), False)
+        if not pc.any(is_fraction).as_py():
+            numbers = pc.cast(numbers, pa.int64(), safe=False)
+    return ParsedTexts(numbers, is_invalid)
+
+
+def _parse_plain_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts | None:
+    """Parse a column of bare numbers at once; None if a value is not a bare number."""
+    if column.unit or column.number_format is NumberFormat.DECIMAL_COMMA:
+        return None
+    for arrow_type in (pa.int64(), pa.float64()) if column.whole else (pa.float64(),):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return ParsedTexts(pc.cast(texts, arrow_type), _none_of(texts))
+    return None
+
+
+def _parse_formatted_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
+    numbers, is_missing = number_parsing.parse_values(texts, column.number_format, column.unit)
+    return ParsedTexts(numbers, pc.invert(pc.or_(pc.is_valid(numbers), is_missing)))
+
+
+def _parse_booleans(texts: pa.ChunkedArray) -> ParsedTexts:
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    positions = pc.index_in(words, value_set=pa.array(list(_TRUTH), pa.string()))
+    values = pc.take(pa.chunked_array([pa.array(list(_TRUTH.values()), pa.bool_())]), positions)
+    return ParsedTexts(values, pc.and_(pc.is_null(values), pc.is_valid(words)))
+
+
+def _set_null(values: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace values by null where the mask is true."""
+    # `pyarrow.compute.if_else` corrupts sliced strings: https://github.com/apache/arrow/issues/49410
+    array, mask = _one_array(values), pc.fill_null(_one_array(mask), False)
+    return pa.chunked_array([pc.replace_with_mask(array, mask, pa.scalar(None, values.type))])
+
+
+def _one_array(values: pa.ChunkedArray) -> pa.Array:
+    return values.chunk(0) if values.num_chunks == 1 else pa.concat_arrays(values.chunks or [pa.array([], values.type)])
+
+
+def _none_of(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.repeat(pa.scalar(False), len(texts))])
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,250 @@
+"""The table schema: how the files of a table are written, and what the values of each column mean.
+
+A schema is inferred once, from the table a model learns from. It is stored beside the parameters, in the baseline and
+with the model, and every later reader obeys it. Nothing about a later table is guessed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+from lib.schema.number_format import NumberFormat
+
+NUMBER, CODE, CATEGORY, ORDERED, TEXT, DATETIME, DURATION, BOOLEAN = KINDS = (
+    "number",
+    "code",
+    "category",
+    "ordered",
+    "text",
+    "datetime",
+    "duration",
+    "boolean",
+)
+
+
+class SchemaError(ValueError):
+    """A schema that cannot be read; the message says which entry is wrong."""
+
+
+@dataclass(frozen=True)
+class ColumnSchema:
+    """How the values of one column are read.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        One of `KINDS`.
+    whole : bool
+        Whether every number of the column is whole.
+    number_format : NumberFormat
+        The meaning of commas and points in numbers.
+    unit : str
+        The unit or currency after or before every number, such as ``kg``; empty: bare numbers.
+    missing_values : tuple of str
+        Values that mean "missing" in this column, besides the usual ones such as ``n/a``.
+    not_missing : tuple of str
+        Words that usually mean "missing" but are values of this column, such as ``NA`` for Namibia.
+    order : tuple of str
+        Categories of an ordered column, the lowest first.
+    date_format : str
+        Format of dates that are text, such as ``%d/%m/%Y``; see `lib.schema.datetimes`.
+    time_zone : str
+        Time zone of the datetimes; empty: without a time zone.
+    optional : bool
+        Whether the column may be absent from a later table.
+    unreadable_as_missing : bool
+        Whether values that do not fit the kind count as missing, as some did in the first table. Otherwise they are
+        faults.
+    """
+
+    name: str
+    kind: str
+    whole: bool = False
+    number_format: NumberFormat = NumberFormat.DECIMAL_POINT
+    unit: str = ""
+    missing_values: tuple[str, ...] = ()
+    not_missing: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    date_format: str = ""
+    time_zone: str = ""
+    optional: bool = False
+    unreadable_as_missing: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entries that differ from the defaults, as JSON types."""
+        return {key: value for key, value in _non_defaults(self).items() if key != "name"}
+
+    @classmethod
+    def from_dict(cls, name: str, values: Mapping[str, Any]) -> ColumnSchema:
+        """Return the column that `to_dict` described.
+
+        Raises
+        ------
+        SchemaError
+            If an entry is unknown, or the kind is.
+        """
+        _check_entries(cls, values, f"column {name!r}", exclude=("name",))
+        if values["kind"] not in KINDS:
+            raise SchemaError(f"column {name!r} has the kind {values['kind']!r}; expected one of {', '.join(KINDS)}.")
+        converted: dict[str, Any] = {
+            key: tuple(map(str, value)) if isinstance(value, (list, tuple)) else value for key, value in values.items()
+        }
+        if "number_format" in converted:
+            converted["number_format"] = _number_format(name, converted["number_format"])
+        return cls(name, **converted)
+
+    @property
+    def expected(self) -> str:
+        """Description of the values, which completes "expected ..."."""
+        if self.kind == NUMBER:
+            number = "a whole number" if self.whole else "a number"
+            unit = f" in {self.unit}" if self.unit else " without a unit"
+            return f"{number}{unit} ({self.number_format.value})"
+        if self.kind == DATETIME:
+            return f"a date in the format {self.date_format}" if self.date_format else "a date or time"
+        if self.kind == ORDERED:
+            return f"one of {', '.join(self.order)}"
+        return {BOOLEAN: "true or false", DURATION: "a duration"}.get(self.kind, "text")
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How a text file is written.
+
+    Attributes
+    ----------
+    encoding : str
+        Python name of the encoding.
+    separator : str
+        The character between values.
+    unit_row : tuple of str
+        The cells of a row of units or types below the header, which is not data; empty if there is none.
+    total_label : str
+        The word that labels a row of totals at the end, which is not data; empty if there is none.
+    """
+
+    encoding: str
+    separator: str
+    unit_row: tuple[str, ...] = ()
+    total_label: str = ""
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """The schema of a table.
+
+    Attributes
+    ----------
+    columns : dict of str to ColumnSchema
+        By name, in the order of the table.
+    text_format : TextFormat or None
+        How the files are written; None for Parquet files and databases, whose values have types.
+    """
+
+    columns: dict[str, ColumnSchema]
+    text_format: TextFormat | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schema as JSON types."""
+        text_format = {"text_format": _non_defaults(self.text_format)} if self.text_format else {}
+        return {**text_format, "columns": {name: column.to_dict() for name, column in self.columns.items()}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TableSchema:
+        """Return the schema that `to_dict` described.
+
+        Raises
+        ------
+        SchemaError
+            If an entry is unknown or missing.
+
+        Examples
+        --------
+        >>> schema = TableSchema({"weight": ColumnSchema("weight", "number", unit="kg")})
+        >>> TableSchema.from_dict(schema.to_dict()) == schema
+        True
+        """
+        _check_entries(cls, values, "the schema")
+        text_format = values.get("text_format")
+        if text_format is not None:
+            _check_entries(TextFormat, text_format, "text_format")
+            text_format = {**text_format, "unit_row": tuple(text_format.get("unit_row", ()))}
+        return cls(
+            {
+                name: ColumnSchema.from_dict(name, column or {})
+                for name, column in (values.get("columns") or {}).items()
+            },
+            TextFormat(**text_format) if text_format else None,
+        )
+
+    def missing_columns(self, names: Collection[str]) -> list[str]:
+        """Return the columns that a table with these column names lacks although they are not optional."""
+        return [name for name, column in self.columns.items() if name not in names and not column.optional]
+
+    def differences(self, other: TableSchema) -> list[str]:
+        """Return a sentence for each difference between this schema and a newer one.
+
+        Examples
+        --------
+        >>> old = TableSchema({"weight": ColumnSchema("weight", "number", unit="kg")})
+        >>> new = TableSchema({"weight": ColumnSchema("weight", "number", unit="lb")})
+        >>> old.differences(new)
+        ["weight: unit 'kg' becomes 'lb'"]
+        """
+        sentences = []
+        if self.text_format != other.text_format:
+            sentences.append(f"text_format: {_describe(self.text_format)} becomes {_describe(other.text_format)}")
+        sentences += [f"{name}: no longer in the table" for name in self.columns if name not in other.columns]
+        for name, column in other.columns.items():
+            if name not in self.columns:
+                sentences.append(f"{name}: new, {column.kind}")
+                continue
+            before, after = asdict(self.columns[name]), asdict(column)
+            sentences += [
+                f"{name}: {key} {_describe(before[key])} becomes {_describe(after[key])}"
+                for key in after
+                if before[key] != after[key]
+            ]
+        return sentences
+
+
+def _non_defaults(entry: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults, as JSON types."""
+    values = {attribute.name: (getattr(entry, attribute.name), attribute.default) for attribute in fields(entry)}
+    return {name: _to_json(value) for name, (value, default) in values.items() if value != default}
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, NumberFormat):
+        return value.name.lower()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, NumberFormat):
+        return repr(value.value)
+    if isinstance(value, tuple):
+        return repr(list(value))
+    return repr(value)
+
+
+def _number_format(name: str, value: str) -> NumberFormat:
+    known = {number_format.name.lower(): number_format for number_format in NumberFormat}
+    if value not in known:
+        raise SchemaError(f"column {name!r} has the number_format {value!r}; expected one of {', '.join(known)}.")
+    return known[value]
+
+
+def _check_entries(cls: type, values: Any, where: str, exclude: Collection[str] = ()) -> None:
+    """Raise a SchemaError if `values` lacks a required field of a dataclass or has an unknown one."""
+    if not isinstance(values, Mapping):
+        raise SchemaError(f"{where} is {type(values).__name__}; expected a mapping.")
+    known = {entry.name: entry for entry in fields(cls) if entry.name not in exclude}
+    if unknown := [str(name) for name in values if name not in known]:
+        raise SchemaError(f"{where} has the unknown entry {unknown[0]!r}; expected {', '.join(known)}.")
+    for name, entry in known.items():
+        if entry.default is MISSING and entry.default_factory is MISSING and name not in values:
+            raise SchemaError(f"{where} has no {name}.")

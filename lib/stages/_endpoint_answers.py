@@ -1,0 +1,170 @@
+"""Requests to an endpoint, and the comparison of its answers with the model's own predictions."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+import numpy as np
+import pandas as pd
+import requests
+
+from lib.errors import EndpointError
+
+if TYPE_CHECKING:
+    from lib.metrics import Predictions
+
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+def build_request(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return the JSON body of a scoring request: missing values as null, dates in ISO 8601.
+
+    Parameters
+    ----------
+    rows : DataFrame
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> build_request(pd.DataFrame({"size": [1.5, None]}))
+    {'input_data': {'columns': ['size'], 'index': [0, 1], 'data': [[1.5], [None]]}}
+    """
+    cells = rows.astype(object).where(rows.notna(), None)
+    data = [[_to_json_value(value) for value in row] for row in cells.itertuples(index=False, name=None)]
+    return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
+
+
+def _to_json_value(value: Any) -> Any:
+    """Return a cell as a value that the json module can write."""
+    if isinstance(value, datetime.date):  # includes datetime and Timestamp
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def query_endpoint(
+    url: str, key: str, rows: pd.DataFrame, timeout: float, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Send rows to an endpoint and return its answer.
+
+    Parameters
+    ----------
+    url, key : str
+        The scoring URL and the key that authorizes the request.
+    rows : DataFrame
+    timeout : float
+        Time limit in seconds.
+    headers : mapping, optional
+        Additional headers that the backend needs.
+
+    Returns
+    -------
+    dict
+        The decoded JSON.
+
+    Raises
+    ------
+    EndpointError
+        If there is no response, or its status is not 200.
+    """
+    session = requests.Session()
+    # Otherwise HTTP_PROXY would also apply to this machine.
+    session.trust_env = urlparse(url).hostname not in _LOOPBACK_HOSTS
+    try:
+        response = session.post(
+            url,
+            data=json.dumps(build_request(rows)),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})},
+            timeout=timeout,
+        )
+    except requests.RequestException as error:
+        raise EndpointError(f"The endpoint at {url} did not answer: {error}") from error
+    if response.status_code != 200:
+        raise EndpointError(f"The endpoint at {url} answered {response.status_code}: {response.text[:500]}")
+    return response.json()
+
+
+def check_answer(answer: Mapping[str, Any], expected: Predictions, tolerance: float = 0) -> None:
+    """Check that an endpoint's answer equals the model's own predictions.
+
+    JSON preserves every bit of a float, so that the comparison can be exact.
+
+    Parameters
+    ----------
+    answer : mapping
+        ``predictions``, and ``probabilities`` and ``classes`` of a classification.
+    expected : Predictions
+        The model's own predictions.
+    tolerance : float
+        Absolute and relative tolerance of numbers; 0 requires bit-identical answers. Classes must always be equal.
+
+    Raises
+    ------
+    EndpointError
+        If they differ. The message gives the first row that differs.
+    """
+    if expected.probabilities is None:
+        same = _match_numbers(answer["predictions"], expected.labels, tolerance)
+    else:
+        same = _match_labels(answer["predictions"], expected.labels.tolist())
+        same &= _match_probabilities(answer, expected, tolerance)
+    if not same.all():
+        row = int(np.argmin(same))
+        received, own = _values_at(row, answer, expected)
+        raise EndpointError(
+            f"The endpoint's answers differ from the model's own predictions in {(~same).sum()} of {len(same)} rows; "
+            f"row {row}: {received} instead of {own}. If only rounding differs, raise smoke_tolerance (now "
+            f"{tolerance:g})."
+        )
+
+
+def _match_numbers(received: list[float | None], own: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return for each row whether the numbers match; no row matches if the number of rows differs."""
+    numbers = np.asarray(received, dtype=float)
+    if numbers.shape != own.shape:
+        return np.zeros(len(own), dtype=bool)
+    return np.isclose(numbers, own, rtol=tolerance, atol=tolerance)
+
+
+def _match_labels(received: list[Any], own: list[Any]) -> np.ndarray:
+    """Return for each row whether the labels match; no row matches if the number of rows differs."""
+    if len(received) != len(own):
+        return np.zeros(len(own), dtype=bool)
+    return np.array([label == own_label for label, own_label in zip(received, own, strict=True)], dtype=bool)
+
+
+def _match_probabilities(answer: Mapping[str, Any], expected: Predictions, tolerance: float) -> np.ndarray:
+    """Return for each row whether the probabilities match.
+
+    Raises
+    ------
+    EndpointError
+        If the classes or the number of probabilities differ, so that rows cannot be compared.
+    """
+    if answer["classes"] != expected.class_names:
+        raise EndpointError(
+            f"The endpoint's classes are {answer['classes']}; the model's own are {expected.class_names}."
+        )
+    received, own = np.asarray(answer["probabilities"], dtype=float), expected.class_probabilities
+    if received.shape != own.shape:
+        raise EndpointError(f"The endpoint's probabilities have the shape {received.shape}; expected {own.shape}.")
+    return np.all(np.isclose(received, own, rtol=tolerance, atol=tolerance), axis=1)
+
+
+def _values_at(row: int, answer: Mapping[str, Any], expected: Predictions) -> tuple[Any, Any]:
+    """Return the endpoint's and the model's values for a row: the labels, or the probabilities if the labels agree."""
+    predictions, own = answer["predictions"], expected.labels[row]
+    if row >= len(predictions):
+        return "no answer", own
+    if expected.probabilities is None:
+        return np.asarray(predictions, dtype=float)[row], own  # null becomes NaN
+    if predictions[row] != own:
+        return predictions[row], own
+    probabilities = np.asarray(answer["probabilities"], dtype=float)
+    return probabilities[row].tolist(), expected.probabilities[row].tolist()

@@ -1,0 +1,120 @@
+"""Charts of one model on the test rows: curves or residuals, confusion matrix, and importance of the columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lib import charts, metrics
+from lib.metrics import Metric, Predictions
+from lib.stages._model_rows import ModelRows
+
+if TYPE_CHECKING:
+    from lib.parameters import Parameters
+
+IMPORTANCE_CAPTION = (
+    "The loss in the primary metric on the test rows when one column is shuffled. If nearly all of the score depends "
+    "on one column, it may be a leak: is its value known at the time of a request?"
+)
+QUALITY_CAPTIONS = {
+    "binary": (
+        "Left: true against false positives. Right: precision against recall, which is more informative for a rare "
+        "class."
+    ),
+    "multiclass": "Each class against all others. Left: true against false positives. Right: precision against recall.",
+    "regression": "Left: on the dotted line, the prediction is exact. Right: errors should be centred on zero.",
+}
+
+_IMPORTANCE_ROWS = 1000
+_IMPORTANCE_ROWS_PER_CLASS = 20
+_IMPORTANCE_REPEATS = 3
+
+
+def draw_charts(
+    model: Any,
+    rows: ModelRows,
+    predictions: Predictions,
+    parameters: Parameters,
+    with_importance: bool = True,
+) -> dict[str, charts.Chart]:
+    """Draw the charts of a model on the test rows.
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator.
+    rows : ModelRows
+    predictions : Predictions
+        The model's predictions for the test rows.
+    parameters : Parameters
+        ``task``, ``primary_metric``, ``positive_class`` and ``seed``.
+    with_importance : bool, default True
+        Whether to measure and draw the permutation importance, which calls the model several times per column.
+
+    Returns
+    -------
+    dict of str to Chart
+        ``residuals``, or ``curves`` and ``confusion_matrix``; ``importance`` if requested.
+    """
+    figures = {}
+    if parameters.task == "regression":
+        figures["residuals"] = charts.residuals(rows.y_test, predictions)
+    else:
+        figures["curves"] = charts.roc_and_precision_recall(rows.y_test, predictions)
+        figures["confusion_matrix"] = charts.confusion_matrix(rows.y_test, predictions)
+    if with_importance:
+        importances = permutation_importance(model, rows.X_test, rows.y_test, parameters.metric, parameters)
+        figures["importance"] = charts.column_importance(importances, parameters.metric)
+    return figures
+
+
+def permutation_importance(
+    model: Any, X: pd.DataFrame, y: pd.Series, metric: Metric, parameters: Parameters
+) -> pd.DataFrame:
+    """Return the loss in a metric when a raw column is shuffled, for each column.
+
+    The loss is positive for an important column, also if lower values of the metric are better. At most about 1,000
+    rows are used, and at least 20 of each class that has as many.
+
+    Breiman: Random forests, 2001; https://scikit-learn.org/stable/modules/permutation_importance.html
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator.
+    X : DataFrame of shape (rows, columns)
+    y : Series of shape (rows,)
+    metric : Metric
+    parameters : Parameters
+        ``task``, ``positive_class`` and ``seed``.
+
+    Returns
+    -------
+    DataFrame of shape (columns, 2)
+        ``mean`` and ``deviation`` over the repeats, most important column first.
+    """
+    from sklearn import inspection
+
+    sign = 1 if metric.greater_is_better else -1
+
+    def score(estimator: Any, features: pd.DataFrame, truth: pd.Series) -> float:
+        predictions = metrics.predict(estimator, features, parameters.task, parameters.positive_class)
+        return sign * metric.score(truth, predictions)
+
+    rows = _sample_for_importance(y, parameters)
+    importances = inspection.permutation_importance(
+        model, X.loc[rows], y.loc[rows], scoring=score, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed
+    )
+    columns = {"mean": importances.importances_mean, "deviation": importances.importances_std}
+    return pd.DataFrame(columns, index=X.columns).sort_values("mean", ascending=False)
+
+
+def _sample_for_importance(y: pd.Series, parameters: Parameters) -> pd.Index:
+    """Return the labels of random rows, with at least some rows of each class."""
+    shuffled = y.sample(frac=1, random_state=parameters.seed)
+    rows = shuffled.index[:_IMPORTANCE_ROWS]
+    if parameters.task == "regression":
+        return rows
+    # A random sample may contain no row of a rare class, which leaves metrics such as ROC AUC undefined.
+    return rows.union(shuffled.groupby(shuffled).head(_IMPORTANCE_ROWS_PER_CLASS).index)

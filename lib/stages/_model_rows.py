@@ -1,0 +1,77 @@
+"""The preprocessed rows as models get them: features and target of the training rows and of the test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lib import metrics
+from lib.errors import ParameterError
+from lib.tables import cleaning, frames
+
+if TYPE_CHECKING:
+    from lib.parameters import Parameters
+
+_SOURCE = "the preprocessed rows"
+
+
+@dataclass(frozen=True)
+class ModelRows:
+    """Features and target of both sides of the split.
+
+    Attributes
+    ----------
+    X, X_test : DataFrame of shape (rows, columns)
+        Raw columns of the training rows and of the test rows.
+    y, y_test : Series of shape (rows,)
+        Their targets.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series
+    X_test: pd.DataFrame
+    y_test: pd.Series
+
+    @classmethod
+    def read(cls, read: Callable[[str], pd.DataFrame], parameters: Parameters) -> ModelRows:
+        """Read the rows at ``train_data`` and ``test_data``.
+
+        Parameters
+        ----------
+        read : callable
+            Returns the table at a URI.
+        parameters : Parameters
+            ``train_data``, ``test_data``, ``target_column``, ``task`` and ``primary_metric``.
+
+        Raises
+        ------
+        NameNotFound
+            If there is no target column.
+        ParameterError
+            If the primary metric is undefined for the target.
+        """
+        target = parameters.target_column
+        sides = [read(parameters.train_data), read(parameters.test_data)]
+        y, y_test = (frames.get_column(rows, target, where=_SOURCE) for rows in sides)
+        X, X_test = (cleaning.drop_columns(rows, [target], where=_SOURCE) for rows in sides)
+        _check_primary_metric(pd.concat([y, y_test]), parameters)
+        return cls(X, y, X_test, y_test)
+
+    @property
+    def all_features(self) -> pd.DataFrame:
+        """The features of all rows, which show the values that a request may contain."""
+        return pd.concat([self.X, self.X_test], ignore_index=True)
+
+
+def _check_primary_metric(y: pd.Series, parameters: Parameters) -> None:
+    """Raise if the primary metric is undefined for these values of the target."""
+    reason = parameters.metric.undefined_reason(y)
+    if reason:
+        others = [metric.name for metric in metrics.for_task(parameters.task) if not metric.undefined_reason(y)]
+        raise ParameterError(
+            f"primary_metric: {reason.replace('the target', parameters.target_column)}. Choose another metric, such as "
+            f"{' or '.join(others)}."
+        )

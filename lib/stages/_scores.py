@@ -1,0 +1,184 @@
+"""Scores of one model: on test rows, on training rows and over the folds of a cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+from lib import charts, metrics
+from lib.metrics import Metric, Predictions
+from lib.tables.split.row_hash import row_hash
+
+if TYPE_CHECKING:
+    from lib.parameters import Parameters
+
+UNDEFINED = "undefined"
+_MAX_CROSS_VALIDATION_ROWS = 1_000
+# Columns of the table of scores, and the prefixes of their metrics in MLflow.
+_METRIC_PREFIXES = {"test rows": "", "training rows": "train_", "folds": "folds_", "spread": "spread_"}
+
+
+def score_table(
+    test: tuple[pd.Series, Predictions], training: tuple[pd.Series, Predictions] | None, metric: Metric, task: str
+) -> charts.Table:
+    """Return every metric of a task, with the primary metric marked.
+
+    Parameters
+    ----------
+    test, training : tuple of Series and Predictions
+        True values and predictions of the test rows and, if known, of the training rows.
+    metric : Metric
+        The primary metric.
+    task : str
+
+    Returns
+    -------
+    Table
+        A row per metric, with the columns ``test rows``, optionally ``training rows``, and ``direction``.
+    """
+    task_metrics = metrics.for_task(task)
+    columns: dict[str, list[Any]] = {"metric": [each.name for each in task_metrics]}
+    columns["test rows"] = [each.score(*test) for each in task_metrics]
+    if training is not None:
+        columns["training rows"] = [each.score(*training) for each in task_metrics]
+    columns["direction"] = [each.direction for each in task_metrics]
+    table = charts.Table(columns).set_index("metric")
+    table.attrs |= {charts.MARKED: [metric.name], charts.NAN_TEXT: UNDEFINED}
+    return table
+
+
+def describe_score(scores: pd.DataFrame, metric: Metric) -> str:
+    """Return the primary metric of a model in one sentence.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per metric, with the column ``test rows`` and optionally ``training rows``.
+    metric : Metric
+        The primary metric.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"test rows": [0.8]}, index=["accuracy"])
+    >>> describe_score(scores, metrics.get("accuracy", "binary"))
+    'accuracy 0.8 on the test rows (higher is better).'
+    """
+    sentence = f"{metric.name} {scores.loc[metric.name, 'test rows']:.4g} on the test rows"
+    if "training rows" in scores:
+        sentence += f", {scores.loc[metric.name, 'training rows']:.4g} on the training rows"
+    return f"{sentence} ({metric.direction})."
+
+
+def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> tuple[str, ...]:
+    """Return what a reader of the scores has to know: the positive class, and metrics that are undefined.
+
+    Parameters
+    ----------
+    y_test : Series of shape (rows,)
+        True values of the test rows.
+    predictions : Predictions
+        Predictions for the same rows.
+    task : str
+
+    Returns
+    -------
+    tuple of str
+        Sentences.
+
+    Examples
+    --------
+    >>> describe_metrics(pd.Series([0.0, 2.0], name="price"), Predictions(np.array([1.0, 2.0])), "regression")
+    ('mape is undefined, because price is 0 in 1 of 2 rows.',)
+    """
+    sentences = []
+    if predictions.positive_class is not None:
+        positive = repr(str(predictions.positive_class))
+        sentences.append(f"Precision, recall, F1 and average precision refer to the class {positive} (positive_class).")
+    for metric in metrics.for_task(task):
+        if reason := metric.undefined_reason(y_test):
+            sentences.append(f"{reason.replace('the target', str(y_test.name))}.")
+    return tuple(sentences)
+
+
+def cross_validate(
+    fit: Callable[[pd.DataFrame, pd.Series], Any],
+    X: pd.DataFrame,
+    y: pd.Series,
+    baseline: dict[str, Any],
+    parameters: Parameters,
+) -> pd.DataFrame | None:
+    """Return the metrics of each fold; their spread shows the effect of chance.
+
+    Rows with equal features share a fold, as they share a side of the split. Rows of a class with fewer distinct rows
+    than folds are training rows in every fold.
+
+    Parameters
+    ----------
+    fit : callable
+        Returns a model fitted on features and target.
+    X : DataFrame of shape (rows, columns)
+    y : Series of shape (rows,)
+    baseline : dict
+        Its ``split`` is the rule that split the table.
+    parameters : Parameters
+        ``task``, ``target_column``, ``positive_class``, ``cross_validation_folds`` and ``seed``.
+
+    Returns
+    -------
+    DataFrame of shape (folds, metrics) or None
+        None if the table has enough test rows without cross-validation, or if random folds would separate rows that
+        the split keeps together.
+    """
+    if len(X) >= _MAX_CROSS_VALIDATION_ROWS or not _allows_random_folds(baseline.get("split"), X, parameters):
+        return None
+    rows = np.arange(len(y))
+    groups = row_hash(X, list(X.columns), normalize=True)
+    split_rows = rows
+    if parameters.task != "regression":
+        class_sizes = pd.Series(groups).groupby(y.to_numpy()).transform("nunique")
+        split_rows = rows[(class_sizes >= parameters.cross_validation_folds).to_numpy()]
+    if y.iloc[split_rows].nunique() < 2:
+        return None
+    scores = []
+    for fold in _make_folds(y.iloc[split_rows], groups[split_rows], parameters):
+        test = split_rows[fold]
+        train = np.setdiff1d(rows, test)
+        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
+        predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
+        scores.append(
+            {metric.name: metric.score(y.iloc[test], predictions) for metric in metrics.for_task(parameters.task)}
+        )
+    return pd.DataFrame(scores)
+
+
+def _make_folds(y: pd.Series, groups: np.ndarray, parameters: Parameters) -> list[np.ndarray]:
+    """Return the positions of the rows of each random fold; rows of one group share a fold."""
+    options = {"n_splits": parameters.cross_validation_folds, "shuffle": True, "random_state": parameters.seed}
+    is_regression = parameters.task == "regression"
+    if len(np.unique(groups)) == len(groups):
+        splitter = (KFold if is_regression else StratifiedKFold)(**options)
+        return [fold for _, fold in splitter.split(y, y)]
+    group_splitter = (GroupKFold if is_regression else StratifiedGroupKFold)(**options)
+    return [fold for _, fold in group_splitter.split(y, y, groups)]
+
+
+def _allows_random_folds(rule: dict[str, Any] | None, X: pd.DataFrame, parameters: Parameters) -> bool:
+    """Return whether folds are requested and the table was split by a hash of all features, not by time or by a key."""
+    if not parameters.cross_validation_folds or rule is None or "cut" in rule:
+        return False
+    return {*X.columns} <= {*rule["columns"]}
+
+
+def metrics_to_log(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the scores by their names in MLflow, without undefined ones (NaN)."""
+    return {
+        f"{prefix}{name}": float(value)
+        for column, prefix in _METRIC_PREFIXES.items()
+        if column in scores
+        for name, value in scores[column].items()
+        if not np.isnan(value)
+    }

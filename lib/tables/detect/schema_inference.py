@@ -1,0 +1,139 @@
+"""Inference of a table's schema from its rows, in the types that the reader gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib import cores
+from lib.schema.date_columns import infer_date_format
+from lib.schema.number_format import NumberFormat
+from lib.schema.number_parsing import ParsedColumn, has_numeric_codes
+from lib.schema.table_schema import (
+    BOOLEAN,
+    CATEGORY,
+    CODE,
+    DATETIME,
+    DURATION,
+    NUMBER,
+    ORDERED,
+    TEXT,
+    ColumnSchema,
+    TableSchema,
+    TextFormat,
+)
+from lib.tables.files.categoricals import is_text
+
+# Text with more distinct values is names, codes or sentences, and the next table contains others.
+MAX_CATEGORIES = 30
+_MIN_ROWS_PER_CATEGORY = 5
+_SAMPLE_ROWS = 1_000
+# A column of identifiers without spaces, most of which contain a digit, holds codes such as V57 or AB-1204.
+_CODE = r"^[\p{L}\d][\p{L}\d._/-]*$"
+_MIN_CODE_SHARE = 0.95
+_DURATION = r"^\d{1,3}:\d{2}(:\d{2}([.,]\d+)?)?$"
+
+
+def infer_schema(
+    table: pa.Table, text_format: TextFormat | None = None, parsed: Mapping[str, ParsedColumn] | None = None
+) -> TableSchema:
+    """Infer the schema of a table.
+
+    Parameters
+    ----------
+    table : Table of shape (rows, columns)
+        With the column names as users know them; numbers that were text are parsed.
+    text_format : TextFormat, optional
+        How the files are written, if they are text.
+    parsed : mapping of str to ParsedColumn, optional
+        How the numbers of a text column were parsed, by column.
+
+    Examples
+    --------
+    >>> schema = infer_schema(pa.table({"size": ["S", "M", "S"] * 5, "weight": [1.5, 2.0, 3.1] * 5}))
+    >>> [(column.name, column.kind) for column in schema.columns.values()]
+    [('size', 'category'), ('weight', 'number')]
+    """
+    parsed = parsed or {}
+    columns = cores.map_threads(lambda name: _infer_column(name, table[name], parsed.get(name)), table.column_names)
+    return TableSchema({column.name: column for column in columns}, text_format)
+
+
+def _infer_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None) -> ColumnSchema:
+    arrow_type = values.type
+    if pa.types.is_boolean(arrow_type):
+        return ColumnSchema(name, BOOLEAN)
+    if pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
+        return _number_column(name, arrow_type, parsed)
+    if pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type):
+        return ColumnSchema(name, DATETIME, time_zone=getattr(arrow_type, "tz", None) or "")
+    if pa.types.is_duration(arrow_type) or pa.types.is_time(arrow_type):
+        return ColumnSchema(name, DURATION)
+    if pa.types.is_dictionary(arrow_type) and arrow_type.ordered:
+        order = values.unify_dictionaries().chunk(0).dictionary.to_pylist() if values.num_chunks else []
+        return ColumnSchema(name, ORDERED, order=tuple(map(str, order)))
+    if is_text(arrow_type):
+        return _text_column(name, values)
+    return ColumnSchema(name, CATEGORY if pa.types.is_dictionary(arrow_type) else TEXT)
+
+
+def _number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | None) -> ColumnSchema:
+    whole = pa.types.is_integer(arrow_type)
+    if parsed is None:
+        return ColumnSchema(name, NUMBER, whole=whole)
+    return ColumnSchema(
+        name,
+        NUMBER,
+        whole=whole,
+        number_format=parsed.number_format,
+        unit=parsed.unit,
+        missing_values=tuple(value for value in parsed.missing_values if value),
+        unreadable_as_missing=parsed.unreadable > 0,
+    )
+
+
+def _text_column(name: str, values: pa.ChunkedArray) -> ColumnSchema:
+    sample = _sample(values)
+    if not len(sample):
+        return ColumnSchema(name, TEXT)
+    if date_format := _date_format(values, sample):
+        return ColumnSchema(name, DATETIME, date_format=date_format)
+    if pc.all(pc.match_substring_regex(sample, _DURATION)).as_py():
+        return ColumnSchema(name, DURATION)
+    if has_numeric_codes(sample) or _are_codes(sample):
+        return ColumnSchema(name, CODE)
+    max_categories = max(2, min(MAX_CATEGORIES, len(values) // _MIN_ROWS_PER_CATEGORY))
+    is_category = len(pc.unique(sample)) <= max_categories
+    return ColumnSchema(name, CATEGORY if is_category else TEXT)
+
+
+def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the first values that are not null or empty, as trimmed strings."""
+    texts = pc.utf8_trim_whitespace(pc.cast(values[: 2 * _SAMPLE_ROWS].drop_null(), pa.string()))
+    if len(texts) < _SAMPLE_ROWS:
+        texts = pc.utf8_trim_whitespace(pc.cast(values.drop_null(), pa.string()))
+    return texts.filter(pc.not_equal(texts, ""))[:_SAMPLE_ROWS]
+
+
+def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray) -> str:
+    """Return the date format of a text column, or an empty string if it has no dates."""
+    # The sample is quick to check, and most text columns are not dates.
+    if infer_date_format(pd.Series(sample.to_pylist(), dtype=object)) is None:
+        return ""
+    return infer_date_format(pd.Series(pc.unique(values).to_pylist(), dtype=object)) or ""
+
+
+def _are_codes(sample: pa.ChunkedArray) -> bool:
+    """Return whether nearly all texts are identifiers with digits, such as V57, and not words."""
+    share = pc.mean(pc.match_substring_regex(sample, _CODE)).as_py()
+    with_digit = pc.mean(pc.match_substring_regex(sample, r"\d")).as_py()
+    return share >= _MIN_CODE_SHARE and with_digit >= _MIN_CODE_SHARE
+
+
+def decimal_comma(parsed: ParsedColumn | None) -> ParsedColumn:
+    """Return how a column was parsed whose points separate thousands, in a file with decimal commas."""
+    parsed = parsed or ParsedColumn(None, NumberFormat.DECIMAL_COMMA, "")
+    return parsed._replace(number_format=NumberFormat.DECIMAL_COMMA)

@@ -1,0 +1,80 @@
+"""The rows of a text file in batches, each value as it is written in the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from lib.tables.detect.dialect import Dialect, open_binary
+from lib.tables.detect.type_inference import reader_options
+from lib.tables.files import ragged_rows
+
+_MAX_BLOCK_BYTES = 2**31 - 1
+
+
+class FileBatch(NamedTuple):
+    """Some rows of a file, and the share of the file, 0 to 1, that was read up to them."""
+
+    rows: pa.Table
+    share: float
+
+
+def read_batches(path: Path, dialect: Dialect, null_values: Sequence[str]) -> Iterator[FileBatch]:
+    """Read a text file in batches.
+
+    Parameters
+    ----------
+    path : Path
+    dialect : Dialect
+    null_values : sequence of str
+        Texts to read as null.
+
+    Yields
+    ------
+    FileBatch
+        All columns are strings, named by their position in the header: "0", "1", ...
+
+    Raises
+    ------
+    DataError
+        If a row has more values than the header has names, or a quote is never closed. The message names the line.
+    """
+    rows_read = 0
+    if dialect.scan.has_balanced_quotes and not dialect.needs_csv_module:
+        try:
+            with path.open("rb") as raw, open_binary(path, raw) as content:
+                for batch in _read_with_arrow(content, dialect, null_values):
+                    rows_read += batch.num_rows
+                    yield FileBatch(batch, raw.tell() / max(1, os.fstat(raw.fileno()).st_size))
+            return
+        except pa.ArrowInvalid:  # a ragged row, or a value longer than a block
+            pass
+    with ragged_rows.rewrite_uniform(path, dialect) as (file, rows):
+        if not rows:
+            return
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        first_row = 0
+        for batch in _read_with_arrow(file, ragged_rows.uniform_dialect(dialect), null_values, size):
+            if first_row + batch.num_rows > rows_read:
+                yield FileBatch(batch[max(0, rows_read - first_row) :], file.tell() / max(1, size))
+            first_row += batch.num_rows
+
+
+def _read_with_arrow(
+    file: BinaryIO, dialect: Dialect, null_values: Sequence[str], block_bytes: int = 0
+) -> Iterator[pa.Table]:
+    """Read an open file as strings; `block_bytes` is the minimum size of a block."""
+    keys = [str(index) for index in range(len(dialect.header))]
+    options: dict[str, Any] = reader_options(dialect, keys, dict.fromkeys(keys, pa.string()))
+    options["convert_options"].null_values = list(null_values)
+    if block_bytes:
+        options["read_options"].block_size = min(block_bytes, _MAX_BLOCK_BYTES)
+    with arrow_csv.open_csv(file, **options) as reader:
+        for batch in reader:
+            yield pa.Table.from_batches([batch])
