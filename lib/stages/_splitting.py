@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import DataError
+from lib.tables.quality.entities import find_entity_key
 from lib.tables.split import share
 from lib.tables.split.duplicates import describe_duplicates
 from lib.tables.split.rare_classes import find_rare_classes
@@ -34,12 +35,15 @@ class SplitPlan:
         Why the test share may be more than one percentage point from the requested one.
     duplicates : str
         Sentences about repeated rows; empty if there are none.
+    entities : str
+        Sentences about repeated entities that the split does not keep together; empty if there are none.
     """
 
     rule: SplitRule
     description: str
     share_reason: str
     duplicates: str = ""
+    entities: str = ""
 
 
 def split_columns(parameters: Parameters) -> list[str]:
@@ -208,6 +212,19 @@ def _explain_share(groups: share.Groups, is_stratified: bool) -> str:
     return (
         f"a hash decides about each of the {len(groups.sizes):,} distinct values alone, so that rows keep their side "
         f"when the table grows{rare}"
+    )
+
+
+def _describe_entities(prepared: pd.DataFrame, target: str) -> str:
+    """Describe the key of repeated entities whose rows a split by rows separates."""
+    key = find_entity_key(prepared, target)
+    if not key:
+        return ""
+    names = " and ".join(key)
+    return (
+        f"Each repeated value of {names} has one value of {target}, so its rows seem to belong to one entity, and they "
+        f"are on both sides. Set split: group and key_columns: [{', '.join(key)}] to keep them together; "
+        "scores are too good otherwise."
     )
 
 

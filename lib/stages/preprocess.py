@@ -163,8 +163,9 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
 
     plan = _splitting.plan(prepared, parameters)
     rule = plan.rule
-    if plan.duplicates:
-        steps.append(("duplicates", prepared_rows, prepared.shape[1], plan.duplicates))
+    for step, note in (("duplicates", plan.duplicates), ("groups", plan.entities)):
+        if note:
+            steps.append((step, prepared_rows, prepared.shape[1], note))
     train, test = hooks.split_data(prepared, rule)
     del prepared
     follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule

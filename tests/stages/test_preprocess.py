@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -201,6 +202,18 @@ class TestSplit:
         pipeline = pipeline_in(workspace, **changes)
         train, test = read_sides(pipeline, preprocess(pipeline))
         assert not set(train["customer"].str.strip()) & set(test["customer"].str.strip())
+
+    def test_repeated_entities_on_both_sides_are_reported(self, workspace):
+        frame = table(40).drop(columns="bought").loc[np.repeat(np.arange(40), 6)].reset_index(drop=True)
+        frame["size"] += np.random.default_rng(0).normal(scale=0.01, size=ROWS)
+        frame = frame.assign(client=np.repeat(np.arange(40), 6) * 7 % 40)
+        frame["bought"] = np.random.default_rng(1).choice(["yes", "no"], 40)[frame["client"]]
+        write_raw(workspace, frame)
+        note = preprocess(pipeline_in(workspace)).sizes.loc["groups", "details"]
+        assert "Each repeated value of client has one value of bought" in note
+        assert "Set split: group and key_columns: [client]" in note
+        by_group = preprocess(pipeline_in(workspace, split="group", key_columns=["client"]))
+        assert "groups" not in by_group.sizes.index
 
     def test_ties_in_time_are_the_reason_for_another_share(self, workspace):
         frame = table().assign(when=["2024-04-01"] * 200 + ["2024-05-01"] * 40)
