@@ -28,6 +28,7 @@ MARKED = "marked"  # the rows or columns that are shown in bold
 NAN_TEXT = "nan_text"  # what is shown for NaN; nothing by default
 _MAX_CLASSES = 12
 _MAX_BARS = 20
+_MAX_TABLE_ROWS = 200
 _CHARACTERS_PER_LINE = 30
 _INCHES_PER_CHARACTER = 0.07
 _INCHES_PER_LINE = 0.16
@@ -60,22 +61,28 @@ class Chart(Figure):
 
 
 class Table(pd.DataFrame):
-    """A table that a notebook displays in full: every row, with complete texts, left-aligned, marked names bold."""
+    """A table that a notebook displays with complete texts, left-aligned, and marked names in bold.
+
+    Of a long table, the notebook shows the first 200 rows and says so.
+    """
 
     @property
     def _constructor(self) -> type:
         return Table  # otherwise set_index and similar methods would return a DataFrame
 
     def _repr_html_(self) -> str:
-        text_columns = self.select_dtypes(object).columns
+        shown = self.head(_MAX_TABLE_ROWS)
+        text_columns = shown.select_dtypes(object).columns
         left_aligned_header = [{"selector": "th", "props": [("text-align", "left")]}]
-        style = self.style.format(
+        style = shown.style.format(
             precision=4, thousands=",", na_rep=self.attrs.get(NAN_TEXT, ""), escape="html"
         ).set_table_styles(left_aligned_header)
+        if len(shown) < len(self):
+            style = style.set_caption(f"The first {len(shown):,} of {len(self):,} rows.")
         marked = {str(name) for name in self.attrs.get(MARKED, [])}
         for axis in (0, 1):
             style = style.format_index(lambda name: _with_star(name, marked), escape="html", axis=axis)
-        for cells in ((self.index.isin(marked), slice(None)), (slice(None), self.columns.isin(marked))):
+        for cells in ((shown.index.isin(marked), slice(None)), (slice(None), shown.columns.isin(marked))):
             style = style.set_properties(subset=cells, **{"font-weight": "bold"})
         return style.set_properties(subset=text_columns, **{"text-align": "left"}).to_html()
 

@@ -135,6 +135,10 @@ class TestTable:
     def html(self, *arguments, **options):
         return charts.Table(*arguments, **options)._repr_html_()
 
+    def test_long_table_shows_its_first_rows_and_says_so(self):
+        html = self.html({"number": range(1_000, 7_000)})
+        assert "The first 200 of 6,000 rows." in html and ">1,199<" in html and ">1,200<" not in html
+
     def test_every_row_and_long_text_is_complete(self):
         html = self.html({"text": [f"{number} " + "long " * 200 for number in range(100)]})
         assert all(f"{number} " + "long " * 200 in html for number in range(100))

@@ -95,7 +95,8 @@ def drop_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.
             raise NameNotFound("column", name, frame.columns, where=f"{where} (drop_columns)")
     if not columns:
         return frame
-    return _from_columns(frame, {name: frame[name] for name in frame.columns if name not in columns})
+    dropped = set(columns)
+    return _from_columns(frame, {name: frame[name] for name in frame.columns if name not in dropped})
 
 
 def _from_columns(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:

@@ -20,14 +20,13 @@ _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano д�
 _NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
 # A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
 _MAX_NUMBERED_CLASSES = 20
-_MAX_SUSPECTS = 2
-_SUSPICIOUS_LOSS = 0.1
 _RARE_CLASS_SHARE = 0.05
 _RARE_CLASS_ROWS = 50
 _MAX_CROSS_VALIDATED_ROWS = 1_000
 _MAX_LISTED_CLASSES = 6
 _MAX_LISTED_COLUMNS = 5
 _LEAK = "leak: "
+_KEPT = "kept; drop what is unknown at prediction time"
 
 
 @dataclass
@@ -44,12 +43,15 @@ class Proposal:
         Aspect of the table, what was found, and what was decided.
     columns : mapping of str to ColumnProfile
         Profile of the table, for its contract.
+    leaks : list of tuple of str
+        Columns of each certain or possible leak.
     """
 
     parameters: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     findings: list[tuple[str, str, str]] = field(default_factory=list)
     columns: Mapping[str, ColumnProfile] = field(default_factory=dict)
+    leaks: list[tuple[str, ...]] = field(default_factory=list)
 
     def add_finding(self, aspect: str, finding: str, decision: str = "") -> None:
         """Add a line to the findings."""
@@ -274,37 +276,22 @@ def _decide_counter(proposal: Proposal, counter: Counter, dropped: dict[str, str
 def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:
     """Drop columns that give away the target, and report columns that might."""
     task = proposal.parameters["task"]
-    X = frame.drop(columns=[target, *[name for name in dropped if name in frame.columns]])
-    X = X.drop(columns=cleaning.find_index_columns(X))
-    addends = leakage.find_addends(X, frame[target], proposal.columns) if task == "regression" else []
-    if len(addends) > 1:
-        for name in addends:
-            dropped[name] = f"{_LEAK}{' and '.join(addends)} add up to {target}"
-        proposal.add_finding("leak", f"{', '.join(addends)} add up to {target}", "dropped")
-        X = X.drop(columns=addends)
-    predictability = leakage.TargetPredictability(X, frame[target], task, proposal.columns)
-    scores = predictability.score_alone()
-    score_name, threshold = leakage.leak_threshold(task)
-    leaking = scores[scores >= threshold]
-    if len(leaking) < X.shape[1]:
-        for name, score in leaking.items():
-            finding = f"predicts {target} alone ({score_name} {score:.3f})"
-            dropped[name] = f"{_LEAK}{finding}"
-            proposal.add_finding("leak", f"{name} {finding}", "dropped; keep it if known at prediction time")
-    if leaking.empty and len(scores) > 1:
-        _report_suspects(proposal, predictability, list(scores.index[:_MAX_SUSPECTS]), score_name)
-
-
-def _report_suspects(
-    proposal: Proposal, predictability: leakage.TargetPredictability, names: list[str], score_name: str
-) -> None:
-    """Report columns without which the score falls far: other columns can usually replace an honest one."""
-    score = predictability.score_without(None)
-    for name in names:
-        score_without = predictability.score_without(name)
-        if score - score_without >= _SUSPICIOUS_LOSS:
-            finding = f"without {name}, {score_name} falls from {score:.3f} to {score_without:.3f}"
-            proposal.add_finding("possible leak", finding, "kept; drop it if unknown at prediction time")
+    kinds = {name: column.kind for name, column in proposal.columns.items()}
+    ignored = {*dropped, *cleaning.find_index_columns(frame)}
+    rows = frame[[name for name in frame.columns if name not in ignored]]
+    for leak in leakage.find_leaks(rows, target, task, kinds):
+        proposal.leaks.append(tuple(map(str, leak.columns)))
+        if leak.is_certain and len(leak.columns) < rows.shape[1] - 1:
+            dropped |= {str(name): f"{_LEAK}{leak.describe(name)}" for name in leak.columns}
+            rows = rows.drop(columns=list(leak.columns))
+            proposal.add_finding("leak", str(leak), "dropped; keep what is known at prediction time")
+        else:
+            proposal.add_finding("possible leak", str(leak), _KEPT)
+            rows = rows.drop(columns=list(leak.columns))  # only for what follows
+    if rows.shape[1] > 1:
+        for column in leakage.find_irreplaceable(rows, target, task, kinds):
+            proposal.leaks.append((str(column.name),))
+            proposal.add_finding("possible leak", str(column), _KEPT)
 
 
 def _summarize_columns(

@@ -48,7 +48,7 @@ class TestOutputs:
         write_raw(workspace, frame.assign(paid=(frame["bought"] == "yes") * 9.5 + frame["luck"].fillna(0) * 0.1))
         result = preprocess(pipeline_in(workspace))
         assert list(result.sizes.index)[-2:] == ["test", "leak"] and "paid" in result.columns.index
-        assert "paid alone predicts bought (AUC 1.000)." in result.sizes.loc["leak", "details"]
+        assert "paid predicts bought alone (AUC 1.000)." in result.sizes.loc["leak", "details"]
 
     def test_columns_that_add_up_to_the_target_are_reported(self, workspace):
         frame = table()

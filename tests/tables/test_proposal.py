@@ -78,13 +78,29 @@ def test_columns_that_add_up_to_the_target_are_dropped(table):
     assert {"casual", "registered"} <= set(dropped) and "size" not in dropped
 
 
-def test_irreplaceable_column_is_kept_and_reported(table):
+def test_irreplaceable_column_is_kept_and_reported():
     random = np.random.default_rng(3)
-    frame = table.drop(columns="price").assign(duration=(table["bought"] == "yes") + random.normal(0, 0.4, ROWS))
-    frame["size"] = random.normal(size=ROWS)
-    proposed = proposal.propose(frame, "bought")
-    assert "duration" not in proposed.parameters["drop_columns"]
+    bought = random.random(6_000) < 0.3
+    frame = pd.DataFrame({"size": random.normal(size=6_000), "duration": bought + random.normal(0, 0.5, 6_000)})
+    proposed = proposal.propose(frame.assign(bought=np.where(bought, "yes", "no")), "bought")
+    assert "duration" not in proposed.parameters.get("drop_columns", [])
     assert has_finding(proposed, "possible leak", "without duration")
+
+
+def test_leaks_that_stand_in_for_one_another_are_dropped_together(table):
+    happened = table["bought"].eq("yes")
+    is_flagged = happened ^ (np.random.default_rng(4).random(ROWS) < 0.02)
+    frame = table.drop(columns="price").assign(flag=is_flagged.astype(int), charge=np.where(happened, "F1", None))
+    proposed = proposal.propose(frame, "bought")
+    assert {"flag", "charge"} <= set(proposed.parameters["drop_columns"])
+    assert proposed.leaks == [("charge", "flag")]
+    assert "with charge, each predict bought alone" in proposed.reasons["drop_columns.flag"]
+    assert has_finding(proposed, "leak", "each stands in for the others", "dropped")
+
+
+def test_honest_best_column_of_a_small_table_is_not_suspected(table):
+    proposed = proposal.propose(table.drop(columns="price"), "bought")
+    assert not proposed.leaks and not has_finding(proposed, "possible leak")
 
 
 def test_american_dates_set_month_first(table):

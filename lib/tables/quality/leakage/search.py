@@ -1,0 +1,262 @@
+"""Search for columns that give away the target, alone or as a group whose members stand in for one another."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lib.tables.quality.leakage import sums
+from lib.tables.quality.leakage.bounds import bonferroni_deviations
+from lib.tables.quality.leakage.columns import EncodedColumn, Target, encode_columns, encode_target, sample_rows
+from lib.tables.quality.leakage.joint import score_together
+from lib.tables.quality.leakage.scores import ColumnScore, lower_bound, score_columns
+
+MAX_ROWS = 20_000
+# `describe_leaks` runs in every preprocessing, so it uses fewer rows.
+_QUICK_ROWS = 3_000
+_MAX_SUMS = 3
+_MAX_LEVELS_PER_CLASS = 2
+_MAX_JOINT_COLUMNS = 20
+_MAX_LISTED_COLUMNS = 10
+_ADVICE = "Add columns that are unknown at prediction time to drop_columns."
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Scores from which columns are suspicious. Bounds are lower confidence bounds.
+
+    Attributes
+    ----------
+    score_name : str
+    certain : float
+        A column or group with this score gives away the target, if `certain_bound` holds too.
+    certain_bound : float
+    near_bound : float
+        A column with this bound is suspicious: honest columns rarely predict so well.
+    member_bound, joint_bound : float
+        Several columns with the first bound are suspicious if together they have the second.
+    flag_bound : float
+        Bound for patterns of missing values and for columns with hardly more values than there are classes, which
+        rarely follow the target by nature.
+    """
+
+    score_name: str
+    certain: float
+    certain_bound: float
+    near_bound: float
+    member_bound: float
+    joint_bound: float
+    flag_bound: float = 0.9
+
+
+_CLASS_LIMITS = _Limits("AUC", certain=0.995, certain_bound=0.9, near_bound=0.97, member_bound=0.94, joint_bound=0.98)
+_REGRESSION_LIMITS = _Limits(
+    "R2", certain=0.99, certain_bound=0.95, near_bound=0.93, member_bound=0.85, joint_bound=0.95
+)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Columns that give away the target.
+
+    Attributes
+    ----------
+    columns : tuple of Hashable
+    finding : str
+        What the columns do, as a clause that follows their names.
+    is_certain : bool
+        Whether no honest column predicts so well; otherwise they should be checked.
+    """
+
+    columns: tuple[Hashable, ...]
+    finding: str
+    is_certain: bool
+
+    def __str__(self) -> str:
+        return f"{list_names(self.columns)} {self.finding}"
+
+    def describe(self, name: Hashable) -> str:
+        """Return what a column does, together with the others."""
+        others = [other for other in self.columns if other != name]
+        return f"with {list_names(others)}, {self.finding}" if others else self.finding
+
+
+def list_names(names: Sequence[Hashable]) -> str:
+    """Return the names as a list, shortened if there are many.
+
+    Examples
+    --------
+    >>> list_names(["a", "b", "c"])
+    'a, b, c'
+    """
+    listed = ", ".join(map(str, names[:_MAX_LISTED_COLUMNS]))
+    return f"{listed} and {len(names) - _MAX_LISTED_COLUMNS} more" if len(names) > _MAX_LISTED_COLUMNS else listed
+
+
+def describe_leaks(frame: pd.DataFrame, target_column: str, task: str) -> str:
+    """Describe the columns that give away the target, alone or in groups.
+
+    A few thousand rows are used, so that the check takes little time.
+
+    Returns
+    -------
+    str
+        A sentence for each leak and one of advice; empty if there are no leaks.
+    """
+    leaks = find_leaks(frame, target_column, task, max_rows=_QUICK_ROWS)
+    return " ".join([*(f"{leak}." for leak in leaks), _ADVICE]) if leaks else ""
+
+
+def find_leaks(
+    frame: pd.DataFrame,
+    target_column: str,
+    task: str,
+    kinds: Mapping[str, str] | None = None,
+    max_rows: int = MAX_ROWS,
+    seed: int = 0,
+) -> list[Leak]:
+    """Find columns that give away the target.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+        Includes the target.
+    target_column : str
+    task : {"binary", "multiclass", "regression"}
+    kinds : mapping of str to str, optional
+        See `columns.encode_columns`.
+    max_rows : int
+        Number of rows to sample.
+    seed : int
+        Seed of the sample and of the folds.
+
+    Returns
+    -------
+    list of Leak
+        Sums and products first, then columns that predict the target alone.
+
+    Notes
+    -----
+    A column is judged by the lower confidence bound of its score, corrected for the number of columns: in a table of
+    few rows and many columns the best of them scores well by chance.
+    """
+    features, target = encode_target(sample_rows(frame, target_column, max_rows, seed), target_column, task, seed)
+    if not target.is_learnable:
+        return []
+    columns = list(encode_columns(features, kinds))
+    leaks = []
+    if target.is_regression:
+        for leak in _find_combinations(columns, target, target_column):
+            leaks.append(leak)
+            columns = [column for column in columns if column.name not in leak.columns]
+    scores = score_columns(columns, target, features.shape[1])
+    limits = _REGRESSION_LIMITS if target.is_regression else _CLASS_LIMITS
+    group = _find_group(scores, target, target_column, limits, features.shape[1])
+    return [*leaks, *([group] if group else [])]
+
+
+def _find_combinations(columns: list[EncodedColumn], target: Target, target_column: str) -> list[Leak]:
+    """Find sums and products. Once one is found, its columns are taken out and the rest is searched again."""
+    leaks = []
+    for verb, find in (("add up to", sums.find_sum), ("multiply or divide to", sums.find_product)):
+        for _ in range(_MAX_SUMS):
+            names = find(columns, target)
+            if len(names) < 2:
+                break
+            leaks.append(Leak(tuple(names), f"{verb} {target_column}", is_certain=True))
+            columns = [column for column in columns if column.name not in names]
+    return leaks
+
+
+def _find_group(
+    scores: Sequence[ColumnScore], target: Target, target_column: str, limits: _Limits, n_columns: int
+) -> Leak | None:
+    """Return all columns that predict the target almost alone: if there are several, they stand in for one another."""
+    is_suspicious = any(_is_suspicious(score, target, limits) for score in scores)
+    # Once a column is known to leak, another one needs less evidence to be its substitute.
+    is_member = _is_substitute if is_suspicious else _is_strong
+    members = _best_per_column([score for score in scores if is_member(score, target, limits)])
+    if not members or (len(members) == 1 and not is_suspicious):
+        return None
+    is_certain = any(_is_certain(score, limits) for score in members)
+    together = ""
+    if len(members) > 1:
+        joint = score_together([score.column for score in members[:_MAX_JOINT_COLUMNS]], target)
+        bound = lower_bound(joint, target, bonferroni_deviations(n_columns))
+        is_suspicious |= bound >= limits.joint_bound
+        is_certain |= joint >= limits.certain and bound >= limits.joint_bound
+        together = f", together {joint:.3f}"
+    if not is_suspicious:
+        return None
+    names = tuple(score.column.name for score in members)
+    return Leak(names, _describe_group(members, target, target_column, limits.score_name, together), is_certain)
+
+
+def _is_certain(score: ColumnScore, limits: _Limits) -> bool:
+    return score.score >= limits.certain and score.lower >= limits.certain_bound
+
+
+def _is_suspicious(score: ColumnScore, target: Target, limits: _Limits) -> bool:
+    near_bound = limits.flag_bound if _is_label_like(score, target) else limits.near_bound
+    return _is_certain(score, limits) or score.lower >= near_bound or score.class_lower >= limits.flag_bound
+
+
+def _is_substitute(score: ColumnScore, target: Target, limits: _Limits) -> bool:
+    near = limits.flag_bound if _is_label_like(score, target) else limits.near_bound
+    return _is_suspicious(score, target, limits) or score.score >= near or score.class_score >= limits.flag_bound
+
+
+def _is_strong(score: ColumnScore, target: Target, limits: _Limits) -> bool:
+    return score.lower >= limits.member_bound
+
+
+def _is_label_like(score: ColumnScore, target: Target) -> bool:
+    """Return whether a column has hardly more different values than there are classes."""
+    return score.column.levels <= _MAX_LEVELS_PER_CLASS * len(target.classes)
+
+
+def _best_per_column(scores: Sequence[ColumnScore]) -> list[ColumnScore]:
+    """Return the best score of each column, best first.
+
+    A column and its missing values are scored separately. If they score alike, the missing values explain why.
+    """
+    best: dict[Hashable, ColumnScore] = {}
+    for score in sorted(scores, key=lambda score: (round(score.best, 3), score.column.is_missing_flag), reverse=True):
+        best.setdefault(score.column.name, score)
+    return list(best.values())
+
+
+def _describe_group(
+    members: Sequence[ColumnScore], target: Target, target_column: str, score_name: str, together: str
+) -> str:
+    """Return what the columns do, as a clause that follows their names."""
+    low, high = f"{min(score.best for score in members):.3f}", f"{max(score.best for score in members):.3f}"
+    scores = low if low == high else f"{low} to {high}"
+    verb = "predicts" if len(members) == 1 else "each predict"
+    clauses = [f"{verb} {target_column} alone ({score_name} {scores}{together})"]
+    patterns: dict[str, list[Hashable]] = {}
+    for score in members:
+        if score.column.is_missing_flag:
+            patterns.setdefault(_describe_missing(score, target), []).append(score.column.name)
+    for pattern, names in patterns.items():
+        clauses.append(f"{list_names(names)} {'is' if len(names) == 1 else 'are'} {pattern}")
+    if len(members) > 1:
+        clauses.append("each stands in for the others")
+    return "; ".join(clauses)
+
+
+def _describe_missing(score: ColumnScore, target: Target) -> str:
+    """Return for which targets a column's values are missing."""
+    is_missing = score.column.bins > 1
+    if target.is_regression:
+        values, counts = np.unique(target.values, return_counts=True)
+        is_class, label = target.values == values[counts.argmax()], f"{values[counts.argmax()]:g}"
+    else:
+        is_class, label = target.values == score.class_code, str(target.classes[score.class_code])
+    is_missing_there = is_missing[is_class].mean() > is_missing[~is_class].mean()
+    if len(target.classes) == 2 and not is_missing_there:
+        is_missing_there, label = True, str(target.classes[1 - score.class_code])
+    return f"missing where it is {label}" if is_missing_there else f"present only where it is {label}"
