@@ -33,11 +33,11 @@ class TestLargeGroups:
         assert not set(train["key"]) & set(test["key"])
 
     @pytest.mark.parametrize("seed", range(10))
-    def test_half_of_the_other_rows_train_beside_a_huge_group(self, seed):
+    def test_quarter_of_the_other_rows_trains_beside_a_huge_group(self, seed):
         frame = make_groups([8_000, *[1] * 2_000], seed)
         rule = HashSplit.from_table(frame, ["key"], 0.2, seed)
         is_test = rule.is_test(frame)
-        assert is_test.mean() == pytest.approx(0.1, abs=0.01) and not is_test[:8_000].any()
+        assert is_test.mean() == pytest.approx(0.15, abs=0.01) and not is_test[:8_000].any()
 
     def test_independent_rows_keep_their_side_in_a_small_table(self):
         frame = make_groups([1] * 150)

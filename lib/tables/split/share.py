@@ -7,6 +7,7 @@ many rows bring the test share more than one percentage point away from it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ _MAX_TOLERANCE = 0.01
 _ROUNDING = 1e-9
 # With a larger design effect, groups rather than the number of rows make the test share uncertain.
 _MAX_DESIGN_EFFECT = 2
+# Of the groups beside a huge one, the smaller side never gets more.
+_MAX_SHARE_OF_HASHES = 0.75
+_MAX_OMITTED_GROUPS = 30
 
 
 def tolerance(test_fraction: float) -> float:
@@ -85,9 +89,8 @@ def choose_threshold(groups: Groups, test_fraction: float) -> tuple[float, np.nd
     """Return the threshold below which hashes test, and the hashes of groups that lie on the other side.
 
     The threshold is `test_fraction` if the test share is within the tolerance, or if only chance among independent
-    rows is in the way. Otherwise it is the nearest threshold, or the nearest one when groups that would exceed the
-    share are passed over. The smaller side never gets more than half of the hashes, so that a huge group on the other
-    side does not leave that side without any other group.
+    rows is in the way. Otherwise it is the nearest threshold, or the nearest one when large groups are passed over. The smaller side never gets more than three quarters of the hashes, so that a huge group on
+    the other side does not leave that side without any other group.
 
     Parameters
     ----------
@@ -119,9 +122,8 @@ def choose_threshold(groups: Groups, test_fraction: float) -> tuple[float, np.nd
     order = slice(None, None, -1) if mirrored else slice(None)
     shares = groups.sizes[order] / groups.rows
     smaller_side = min(test_fraction, 1 - test_fraction)
-    allowed = int(np.count_nonzero(units >= 0.5 if mirrored else units < 0.5))
-    for choose in (_nearest_cut, _cut_past_large_groups):
-        end, skipped = choose(shares[:allowed], smaller_side, limit)
+    allowed = int(np.count_nonzero(units >= 1 - _MAX_SHARE_OF_HASHES if mirrored else units < _MAX_SHARE_OF_HASHES))
+    for end, skipped in _find_cuts(shares[:allowed], smaller_side, limit):
         choices.append((_threshold_before(units[order], end, mirrored), groups.hashes[order][skipped]))
         if _deviation(groups, units, choices[-1], test_fraction) <= limit:
             return choices[-1]
@@ -137,16 +139,32 @@ def _deviation(groups: Groups, units: np.ndarray, choice: tuple[float, np.ndarra
     return float(abs(groups.sizes[is_test].sum() / groups.rows - test_fraction))
 
 
-def _nearest_cut(shares: np.ndarray, smaller_side: float, limit: float) -> tuple[int, list[int]]:
-    """Return how many of the first groups together come nearest to a share."""
-    totals = np.cumsum(shares)
-    return int(np.argmin(np.abs(totals - smaller_side))) + 1 if len(totals) else 0, []
+def _find_cuts(shares: np.ndarray, smaller_side: float, limit: float) -> Iterator[tuple[int, list[int]]]:
+    """Yield cuts with sums near a share: the nearest one, and some that skip large groups."""
+    if len(shares):
+        yield int(np.argmin(np.abs(np.cumsum(shares) - smaller_side))) + 1, []
+    yield _cut_past_large_groups(shares, smaller_side, limit)
+    for position in np.flatnonzero(shares > limit)[:_MAX_OMITTED_GROUPS]:
+        yield _cut_past_large_groups(shares, smaller_side, limit, int(position))
 
 
-def _cut_past_large_groups(shares: np.ndarray, smaller_side: float, limit: float) -> tuple[int, list[int]]:
+def _cut_past_large_groups(
+    shares: np.ndarray, smaller_side: float, limit: float, omitted: int = -1
+) -> tuple[int, list[int]]:
     """Return how many of the first groups come nearest to a share if large groups that exceed it are skipped.
 
     A group is large if it alone exceeds the tolerance, so at most 100 groups are.
+
+    Parameters
+    ----------
+    shares : ndarray of float, of shape (groups,)
+        Share of the rows of each group.
+    smaller_side : float
+        The requested sum of shares.
+    limit : float
+        The tolerance.
+    omitted : int
+        Position of a large group to skip in any case; -1 for none.
 
     Returns
     -------
@@ -164,7 +182,7 @@ def _cut_past_large_groups(shares: np.ndarray, smaller_side: float, limit: float
         if end < position:
             return end, skipped
         total = middles[position] + taken
-        fits = total + shares[position] <= smaller_side + limit
+        fits = total + shares[position] <= smaller_side + limit and position != omitted
         if total + shares[position] / 2 > smaller_side and (fits or total >= smaller_side - limit):
             return int(position), skipped
         if fits:
@@ -179,4 +197,4 @@ def _threshold_before(ordered_units: np.ndarray, end: int, mirrored: bool) -> fl
     """Return the threshold that separates the first `end` groups from the others."""
     if mirrored:
         return float(ordered_units[end - 1]) if end else 1.0
-    return min(float(ordered_units[end]), 0.5) if end < len(ordered_units) else 0.5
+    return min(float(ordered_units[end]), _MAX_SHARE_OF_HASHES) if end < len(ordered_units) else _MAX_SHARE_OF_HASHES
