@@ -89,8 +89,9 @@ def choose_threshold(groups: Groups, test_fraction: float) -> tuple[float, np.nd
     """Return the threshold below which hashes test, and the hashes of groups that lie on the other side.
 
     The threshold is `test_fraction` if the test share is within the tolerance, or if only chance among independent
-    rows is in the way. Otherwise it is the nearest threshold, or the nearest one when large groups are passed over. The smaller side never gets more than three quarters of the hashes, so that a huge group on
-    the other side does not leave that side without any other group.
+    rows is in the way. Otherwise it is the nearest threshold, or the nearest one when large groups are passed over. The
+    smaller side never gets more than three quarters of the hashes, so that a huge group on the other side does not
+    leave that side without any other group.
 
     Parameters
     ----------
