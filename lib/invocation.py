@@ -1,4 +1,4 @@
-"""The command line as messages print it: ready to be pasted into a shell."""
+"""The command line as messages print it, ready to be pasted into a shell, and the version of Millrace."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from shlex import quote
 from lib.paths import ROOT
 
 PROGRAM = "run_all.py"
+
+
+def version() -> str:
+    """Return the version of Millrace that ``pyproject.toml`` states."""
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)["project"]["version"]
 
 
 def python_program() -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from lib import automl, metrics, training
 from lib.automl import portfolio
-from lib.chain.notebooks import all_of
+from lib.chain.notebooks import read_all
 from lib.commands import EXIT_CODES, available, main
 from lib.parameters import SPECS, check_given, load
 from lib.parameters.layers import BASE
@@ -38,7 +38,7 @@ def read_table(page, first_header):
 
 def stage_names():
     """Return the names of the stages in their order."""
-    return [notebook.stage for notebook in all_of()]
+    return [notebook.stage for notebook in read_all()]
 
 
 def test_metrics_table_matches_the_code():
@@ -67,7 +67,7 @@ def test_repository_layout_names_existing_folders():
 
 def test_notebook_table_matches_the_folder():
     documented = [name.strip("`") for name in read_table("docs/notebooks.md", "notebook")]
-    assert sorted(documented) == sorted(str(notebook.path.relative_to(ROOT)) for notebook in all_of())
+    assert sorted(documented) == sorted(str(notebook.path.relative_to(ROOT)) for notebook in read_all())
 
 
 def test_documented_stages_match_the_notebooks():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import filecmp
 import logging
+import pickle
 import shutil
 import sys
 import tempfile
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lib.backends import model_code
+from lib.errors import DataError
+from lib.invocation import command, version
 from lib.paths import ROOT
 
 if TYPE_CHECKING:
@@ -23,6 +27,34 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _ENVIRONMENT = ROOT / "environment.yml"
+_MAX_REASON_CHARACTERS = 300
+_VERSION_KEY = "millrace_version"  # in the metadata of MLmodel
+
+
+class IncompatibleModelError(DataError):
+    """A model that this release cannot load or score with, because another release saved it.
+
+    Parameters
+    ----------
+    folder : Path
+        The model folder.
+    error : Exception
+        The error that loading or scoring raised.
+
+    Attributes
+    ----------
+    reason : str
+        The message without its subject and its advice: ``"was saved by Millrace 0.1.0 on 2026-11-28 and ..."``.
+    """
+
+    def __init__(self, folder: Path, error: Exception):
+        self.reason = (
+            f"was saved by {describe_writer(folder)} and does not work with this release, Millrace {version()} "
+            f"({_shorten(error)})"
+        )
+        super().__init__(
+            f"The model in {folder} {self.reason}. Train it again: {command('--from', 'train')}",
+        )
 
 
 def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame) -> None:
@@ -52,6 +84,7 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
             serialization_format="cloudpickle",
             pip_requirements=[],
             code_paths=[str(code)],
+            metadata={_VERSION_KEY: version()},
         )
     add_code(folder)
     # The environment of clusters and endpoints. MLflow would look up each of its pins, which takes 3 s.
@@ -88,16 +121,65 @@ def add_fast_model(model: Any, folder: Path) -> None:
 
 
 def load(folder: Path) -> Any:
-    """Read the pipeline of a folder. This runs code from the folder: verify its SHA-256 first."""
+    """Read the pipeline of a folder. This runs code from the folder: verify its SHA-256 first.
+
+    Raises
+    ------
+    IncompatibleModelError
+        If the pickle refers to modules or classes that this release does not have.
+    """
     import mlflow
 
     path = list(sys.path)
     try:
         with _silence_mlflow():
             return mlflow.sklearn.load_model(str(folder))
+    except (ImportError, AttributeError, pickle.UnpicklingError) as error:
+        raise IncompatibleModelError(folder, error) from error
     finally:
         # MLflow puts the model's own code first, where later imports would find an older `lib`.
         sys.path[:] = path
+
+
+@contextlib.contextmanager
+def explain_incompatibility(folder: Path) -> Iterator[None]:
+    """Raise an `IncompatibleModelError` if a model fails inside the ``with`` block and another release saved it.
+
+    If the attributes of a class have changed since, the model is loaded without an error and fails in `predict`.
+
+    Parameters
+    ----------
+    folder : Path
+        The model folder.
+    """
+    try:
+        yield
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
+        if _has_this_code(folder):
+            raise
+        raise IncompatibleModelError(folder, error) from error
+
+
+def describe_writer(folder: Path) -> str:
+    """Return the release that saved a model, and the date: ``"Millrace 0.1.0 on 2026-11-28"``."""
+    description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    written_version = (description.get("metadata") or {}).get(_VERSION_KEY)
+    date = str(description.get("utc_time_created", ""))[:10]
+    writer = f"Millrace {written_version}" if written_version else "an earlier release of Millrace"
+    return f"{writer} on {date}" if date else writer
+
+
+def _has_this_code(folder: Path) -> bool:
+    """Return whether the code that was saved with a model is equal to that of this checkout."""
+    code = folder / "code"
+    files = [path.relative_to(code) for path in (code / "lib").rglob("*.py") if path.stat().st_size]
+    return bool(files) and not any(filecmp.cmpfiles(code, ROOT, map(str, files), shallow=False)[1:])
+
+
+def _shorten(error: Exception) -> str:
+    """Return an error's type and message, truncated if the message is long."""
+    reason = f"{type(error).__name__}: {error}"
+    return reason if len(reason) <= _MAX_REASON_CHARACTERS else f"{reason[:_MAX_REASON_CHARACTERS]} ..."
 
 
 def _pins() -> list[str]:

@@ -273,7 +273,13 @@ class Tracking:
         return folder
 
     def load_model(self, folder: Path) -> Any:
-        """Load the scikit-learn pipeline of a folder that `model_folder` returned."""
+        """Load the scikit-learn pipeline of a folder that `model_folder` returned.
+
+        Raises
+        ------
+        IncompatibleModelError
+            If the model was saved by another release and cannot be loaded by this one.
+        """
         return model_files.load(folder)
 
     def candidate_run(self, run_id: str) -> Run:

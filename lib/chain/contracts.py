@@ -1,4 +1,4 @@
-"""Checks of the whole chain before a kernel starts, from text alone and in a fraction of a second."""
+"""Checks of the whole chain before a kernel starts, which take a fraction of a second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FROM_CHAIN = (TRAINING_FUNCTION, USE_CASE, OVERRIDES)
 
 
 def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
-    """Return the parameters once every notebook, pipeline and training function of the chain can work with them.
+    """Return the parameters, after checking that every notebook, pipeline and training function can use them.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
 
 
 def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
-    """Return what does not fit between notebooks: unknown names, inputs without a source, outputs without a reader."""
+    """Return mismatches between notebooks: unknown names, inputs that nothing sets, outputs that nothing reads."""
     faults: list[str] = []
     published: set[str] = set()
     for position, notebook in enumerate(notebooks):
@@ -59,12 +59,12 @@ def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, An
     Raises
     ------
     StageFailed
-        With every fault, which is also written into the executed notebook.
+        If an output is missing, unknown or of another type. The executed notebook gets the same message.
     """
     missing = [name for name in notebook.outputs if name not in published]
     path = display_path(notebook.path)
     if missing and not published:  # a cell that calls sys.exit ends a notebook without an error
-        cause = f"{path}: it ended without publishing {', '.join(missing)}: did a cell call sys.exit?"
+        cause = f"{path} ended without publishing {', '.join(missing)}, perhaps because a cell called sys.exit"
         raise failures.from_cause(executed, "LeftEarly", cause)
     faults = [f"{name} is missing" for name in missing]
     for name, value in published.items():
@@ -94,7 +94,7 @@ def _parameter_faults(notebook: Notebook, published: set[str]) -> list[str]:
 
 
 def _declaration_faults(notebook: Notebook) -> list[str]:
-    """Return what is wrong with the parameters that the stage of a notebook declares to read."""
+    """Return faults of ``PARAMETERS``, the parameters that the module of a notebook's stage declares to read."""
     if USE_CASE not in notebook.parameters:
         return []
     module = f"lib/stages/{notebook.stage}.py"
@@ -127,7 +127,7 @@ def _output_faults(notebook: Notebook, later: Sequence[Notebook]) -> list[str]:
 
 
 def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> list[str]:
-    """Return per-stage parameters with an unknown stage or an unusable number."""
+    """Return faults of the parameters with a number for each stage: an unknown stage, or an invalid number."""
     stages, faults = [notebook.stage for notebook in notebooks], []
     for name, kind, lowest, expected in (
         ("timeout_minutes", (int, float), 0.01, "a number of minutes, at least 0.01"),

@@ -25,9 +25,9 @@ from lib.chain import forking
 from lib.chain.forking import ForkedKernel, ForkProvisioner
 
 NAME = "millrace"
-_MAX_LIST_LENGTH = 80  # characters on one line
-_START_SECONDS = 90  # enough on a busy machine
-_IOPUB_SECONDS = 0.05
+_MAX_LIST_CHARACTERS = 80  # on one line
+_START_TIMEOUT_SECONDS = 90  # enough on a busy machine
+_IOPUB_TIMEOUT_SECONDS = 0.05
 
 
 class KernelNotReady(RuntimeError):
@@ -83,8 +83,8 @@ class MillraceClient(PapermillNotebookClient):
     async def async_start_new_kernel_client(self) -> Any:
         """Connect to the kernel and wait until it answers.
 
-        jupyter_client's own method then listens for another 0.2 s to flush old IOPub messages. That is not needed
-        here: nbclient matches each message to the request of its cell.
+        jupyter_client's own method then waits another 0.2 s for old IOPub messages. That is unnecessary here, because
+        nbclient matches each message to the request of its cell.
         """
         if not isinstance(self.provisioner, ForkProvisioner):
             return await super().async_start_new_kernel_client()
@@ -101,22 +101,22 @@ class MillraceClient(PapermillNotebookClient):
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
     async def _wait_for_answer(self) -> None:
-        """Wait for a reply and an IOPub message; before the latter, output of cells could be lost."""
+        """Wait for a reply and an IOPub message. Before the first IOPub message, output of cells could be lost."""
         while True:
             self.kc.kernel_info()
             with contextlib.suppress(Empty):
                 reply = await self.kc.shell_channel.get_msg(timeout=1)
-                await self.kc.iopub_channel.get_msg(timeout=_IOPUB_SECONDS)
+                await self.kc.iopub_channel.get_msg(timeout=_IOPUB_TIMEOUT_SECONDS)
                 self.kc._handle_kernel_info_reply(reply)
                 return
             if not await self.km.is_alive():
-                raise RuntimeError("it died before it answered")
+                raise RuntimeError("the kernel died before it answered")
 
     async def _async_cleanup_kernel(self) -> None:
         process = getattr(self.provisioner, "process", None)
         self.exit_code = process.poll() if process else None
         if isinstance(self.provisioner, ForkProvisioner) and isinstance(process, ForkedKernel):
-            self.provisioner.let_go()
+            self.provisioner.release_kernels()
         await super()._async_cleanup_kernel()
 
     _cleanup_kernel = run_sync(_async_cleanup_kernel)
@@ -174,19 +174,25 @@ class MillraceEngine(NBClientEngine):
 
 
 class WrappingTranslator(PythonTranslator):
-    """papermill's translator of parameters to Python, with long lists on several lines: pages cut long lines."""
+    """papermill's translator of parameters to Python code.
+
+    It writes long lists on several lines, because rendered notebooks cut off long lines.
+    """
 
     @classmethod
     def translate_list(cls, val: list) -> str:
         """Return the Python code of a list."""
         line = super().translate_list(val)
-        if len(line) < _MAX_LIST_LENGTH:
+        if len(line) < _MAX_LIST_CHARACTERS:
             return line
         return "[\n" + "".join(f"    {cls.translate(item)},\n" for item in val) + "]"
 
 
 class AtomicFileHandler(LocalHandler):
-    """File handler that replaces a notebook in one step: papermill writes it after each cell and may be killed."""
+    """File handler that replaces a notebook in one step.
+
+    papermill writes the notebook after each cell. If it is killed while it writes, the last complete state remains.
+    """
 
     def write(self, buf: str, path: str) -> None:
         """Write a text to a file."""
@@ -214,7 +220,7 @@ def execute(
     folder : Path
         Working folder of the kernel.
     fork : bool
-        Whether to fork the kernel. If a forked kernel does not start, a new process is started instead.
+        Whether to fork the kernel. If a forked kernel does not start, an unforked one is used.
     on_client : callable, optional
         Gets the client before the kernel starts.
 
@@ -232,7 +238,7 @@ def execute(
             dict(parameters),
             engine_name=NAME,
             progress_bar=False,
-            start_timeout=_START_SECONDS,
+            start_timeout=_START_TIMEOUT_SECONDS,
             folder=str(folder),
             fork=fork,
             on_client=on_client,

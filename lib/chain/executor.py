@@ -1,4 +1,4 @@
-"""Execution of a notebook in a local kernel, with a time limit, cancellation and a truthful record of failures."""
+"""Execution of a notebook in a local kernel, with a time limit, cancellation and a record of every failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ _POLL_SECONDS, _INTERRUPT_SECONDS = 0.1, 1
 
 
 class Cancellation(threading.Event):
-    """An event that is set when a run is to stop; `at_once` skips the time to clean up."""
+    """An event that is set to stop a run.
+
+    Attributes
+    ----------
+    at_once : bool
+        Whether to kill the kernels at once, without time to clean up.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,9 +66,9 @@ class KernelExecutor:
         Raises
         ------
         StageFailed
-            If the notebook did not run to its end; the executed notebook says why, too.
+            If the notebook did not run to its end. The executed notebook contains the same message.
         Interrupted
-            If it was cancelled.
+            If the notebook was cancelled.
         """
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
@@ -91,7 +97,15 @@ class KernelExecutor:
 
 
 class _Watchdog(threading.Thread):
-    """Thread that stops a kernel on cancellation or timeout: first with an interrupt, then with SIGKILL."""
+    """A thread that stops a kernel on cancellation or timeout: first with an interrupt, then with SIGKILL.
+
+    Attributes
+    ----------
+    cause : str
+        `CANCELLED` or `TIMED_OUT` if the thread stopped the kernel; otherwise empty.
+    client : MillraceClient or None
+        The client whose kernel is watched; None before the kernel starts.
+    """
 
     CANCELLED, TIMED_OUT = "cancelled", "timed out"
 
@@ -116,7 +130,7 @@ class _Watchdog(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Wait for a cause to stop the kernel, then stop it; ends with the notebook."""
+        """Wait until the notebook ends, is cancelled or times out; in the last two cases, stop the kernel."""
         while not self.cause:
             if self._ended.wait(_POLL_SECONDS):
                 return
@@ -127,13 +141,14 @@ class _Watchdog(threading.Thread):
         self._stop_kernel()
 
     def _stop_kernel(self) -> None:
+        """Interrupt the kernel until the notebook ends; after a grace period, kill the kernel."""
         kill_time, interrupted_cell = time.monotonic() + _GRACE_SECONDS, 0
         while not self._ended.is_set():
-            is_over = time.monotonic() > kill_time or getattr(self._cancelled, "at_once", False)
+            must_kill = time.monotonic() > kill_time or getattr(self._cancelled, "at_once", False)
             cell = self.client.started_cells if self.client else 0
-            # A kernel that is starting, or between two cells, ignores interrupts, so they are repeated. A cell is
-            # interrupted only once: a second interrupt would break off its clean-up.
-            if self.client and (is_over or not cell or cell != interrupted_cell):
-                self.client.signal_kernel(signal.SIGKILL if is_over else signal.SIGINT)
+            # Repeat the interrupt, because a kernel ignores it while it starts and between two cells. But interrupt
+            # each cell only once: a second interrupt would abort its clean-up.
+            if self.client and (must_kill or not cell or cell != interrupted_cell):
+                self.client.signal_kernel(signal.SIGKILL if must_kill else signal.SIGINT)
                 interrupted_cell = cell
             self._ended.wait(_INTERRUPT_SECONDS)

@@ -1,4 +1,4 @@
-"""The ways in which a notebook can fail, and the message for each."""
+"""Failures of a notebook, and their messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StageFailed(errors.StageError):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether another attempt may succeed; wrong inputs and blocking gates stay as they are."""
+        """Whether another attempt may succeed: not after wrong inputs or a failed gate."""
         return self.exit_code == errors.MillraceError.exit_code
 
 
@@ -43,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def from_cell(executed: Path, error: Any) -> StageFailed:
-    """Return the failure of a cell.
+    """Return the failure of a notebook in which a cell raised an exception.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
     executed : Path
         The executed notebook.
     name : str
-        Like that of an exception: ``"TimedOut"``.
+        Name of the failure, in the style of an exception's name: ``"TimedOut"``.
     cause : str
-        A sentence without its full stop.
+        The reason, as a sentence without a capital letter and full stop.
     """
     cell = postmortem.write(executed, name, cause)
     return StageFailed(_compose(cause[0].upper() + cause[1:] + ".", executed, cell))
@@ -100,11 +100,13 @@ def from_dead_kernel(executed: Path, exit_code: int | None, memory_kills: int) -
         return from_cause(
             executed, "KernelDied", f"the kernel died of {name}: compiled code crashed, or another program killed it"
         )
-    return from_cause(executed, "KernelDied", f"the kernel exited with code {exit_code} (did a cell call os._exit?)")
+    return from_cause(
+        executed, "KernelDied", f"the kernel exited with code {exit_code} (perhaps a cell called os._exit)"
+    )
 
 
 def count_memory_kills() -> int:
-    """Return how many processes Linux has killed for lack of memory since it booted; 0 if unknown."""
+    """Return the number of processes that Linux has killed for lack of memory since the boot; 0 if unknown."""
     try:
         lines = _VMSTAT.read_text().splitlines()
     except OSError:
@@ -113,4 +115,5 @@ def count_memory_kills() -> int:
 
 
 def _compose(message: str, executed: Path, cell: str) -> str:
+    """Return a message, followed by the path of the executed notebook and the cell that failed."""
     return "\n".join(filter(None, [message, f"Notebook: {display_path(executed)}", cell]))

@@ -1,7 +1,8 @@
-"""Fingerprints: everything the result of a notebook depends on, by name.
+"""Fingerprints: everything that the result of a notebook depends on, by name.
 
-A fingerprint holds the notebook's code, the library, the lock file, parameters and input files. Executions with equal
-fingerprints give equal results. Files count by content: a parameter that names a file is represented by its SHA-256.
+A fingerprint covers the notebook's code, the library, the lock file, the parameters and the input files. Executions
+with equal fingerprints have equal results. A file is represented by the SHA-256 of its content, also if a parameter
+names it.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
     ----------
     notebook : Notebook
     values : mapping
-        The values that its results depend on; see `Execution.depends_on`.
+        The values that its results depend on; see `plan.Execution.result_dependencies`.
 
     Returns
     -------
     dict of str
-        By names that a person understands, such as ``"lib/metrics.py"``, ``"seed"`` or ``"the content of data"``: the
-        value of a parameter, or the SHA-256 of a file.
+        The value of each parameter and the SHA-256 of each file, by names that messages can show:
+        ``"lib/metrics.py"``, ``"seed"`` or ``"the content of data"``.
     """
     parts = {display_path(notebook.path): _hash_notebook(notebook.path), "Python": platform.python_version()}
     parts |= {display_path(file): hash_file(file) for file in sorted(_LIBRARY.rglob("*.py"))}
@@ -82,7 +83,7 @@ def _parameter_parts(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return what differs between two fingerprints, a clause each.
+    """Return a clause for each difference between two fingerprints.
 
     >>> differences({"seed": "42", "task": '"binary"'}, {"seed": "7"})
     ['seed: 42 is now 7', 'task is gone']
@@ -115,7 +116,13 @@ def find_files(value: Any) -> Iterator[str]:
 
 
 def hash_files(value: Any) -> dict[str, str]:
-    """Return the SHA-256 of each existing file or folder that a value names, by the string that names it."""
+    """Return the SHA-256 of each existing file or folder that a value names.
+
+    Returns
+    -------
+    dict of str
+        Keys are the strings that name the files.
+    """
     hashes = {}
     for address in find_files(value):
         path = _existing_path(address)
@@ -140,7 +147,7 @@ def _hash_file(file: Path, size: int, modified: int) -> str:
 
 
 def _hash_path(path: Path) -> str:
-    """Return the SHA-256 of a file, or that of the names and contents of a folder's files."""
+    """Return the SHA-256 of a file, or of a folder's file names and contents."""
     if path.is_file():
         return hash_file(path)
     files = [f"{file.relative_to(path)} {hash_file(file)}" for file in sorted(path.rglob("*")) if file.is_file()]
@@ -165,7 +172,7 @@ def _existing_path(text: str) -> Path | None:
         return None
     try:
         path = resolve(unquote(parsed.path) if parsed.scheme else text)
-        # "linear" is a value even if a folder has that name; a folder's path contains a slash.
+        # A word such as "linear" is not taken as a folder, even if a folder has that name: a folder needs a slash.
         exists = path.is_file() or (path.is_dir() and ("/" in text or parsed.scheme == "file"))
     except (OSError, ValueError):
         return None

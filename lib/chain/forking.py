@@ -1,10 +1,10 @@
-"""Kernels that are forked from one process that has imported what notebooks need.
+"""Kernels that are forked from one process, which has imported the packages that notebooks need.
 
-A cold kernel imports MLflow, scikit-learn and scrapbook before it does anything, which takes longer than most stages.
-Here a fork server (`lib.forkserver`) imports them once (`lib.chain.preload`), and each kernel is a fork of it. Spare
-kernels are forked in advance, while a stage runs: a spare has started IPython already and waits for its folder.
-`ForkProvisioner` is a kernel provisioner for jupyter_client
-(https://jupyter-client.readthedocs.io/en/stable/provisioning.html); kernels that cannot be forked are started as usual.
+A new kernel imports MLflow, scikit-learn and scrapbook first, which takes longer than most stages. Here a fork server
+(`lib.forkserver`) imports them once (`lib.chain.preload`), and each kernel is a fork of it. Spare kernels are forked
+while a stage runs: a spare has already started IPython and waits to be assigned a working folder. `ForkProvisioner`
+offers the kernels to jupyter_client (https://jupyter-client.readthedocs.io/en/stable/provisioning.html). Kernels that
+cannot be forked are started as usual.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lib.forkserver import ForkedProcess, ForkServer
 from lib.paths import ROOT
 
 NAME = "millrace-fork"
-# Arguments that nbclient needs. What a kernel logs would come between the lines of the chain.
+# Arguments of a kernel: its log would mix with the chain's output, and notebooks need no file of past commands.
 ARGUMENTS = ("--IPKernelApp.log_level=CRITICAL", "--HistoryManager.hist_file=:memory:")
 
 _MAX_SOCKET_FOLDER = 70  # the path of a Unix socket has at most about a hundred characters
@@ -38,7 +38,7 @@ _GRACE_SECONDS = 10
 
 
 def available() -> bool:
-    """Return whether kernels can be forked here. macOS can fork, but its own frameworks do not survive it."""
+    """Return whether kernels can be forked here: on Linux only, because macOS's frameworks crash after a fork."""
     return sys.platform.startswith("linux")
 
 
@@ -52,7 +52,7 @@ def register() -> None:
 
 
 class ForkedKernel(ForkedProcess):
-    """A forked process with a kernel that waits to be used.
+    """A forked process that runs a kernel; until `begin` is called, it is a spare.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ class ForkedKernel(ForkedProcess):
     arguments : sequence of str
         Command line arguments of the kernel.
     connection_file : str, optional
-        An existing connection file; by default a new one, with new sockets.
+        An existing connection file. By default, a new file with new sockets is written.
     """
 
     def __init__(self, server: ForkServer, arguments: Sequence[str] = ARGUMENTS, connection_file: str = ""):
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
         self.connection_file = connection_file or _new_connection_file(Path(self._folder.name))
-        self._begun = False
+        self._has_begun = False
         super().__init__(server)
         self._send([self.connection_file, *arguments])
 
@@ -78,20 +78,28 @@ class ForkedKernel(ForkedProcess):
         return {**info, "key": info["key"].encode()}
 
     def begin(self, folder: str, environment: dict[str, str]) -> None:
-        """Let the kernel take requests, in a folder and with environment variables."""
-        self._begun = True
+        """Let the kernel accept requests.
+
+        Parameters
+        ----------
+        folder : str
+            Working folder.
+        environment : dict of str
+            All environment variables.
+        """
+        self._has_begun = True
         self._send([folder, environment])
 
-    def _send(self, order: list) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died, as `poll` tells
-            self.connection.sendall(json.dumps(order).encode() + b"\n")
+    def _send(self, message: list) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the kernel has died; `poll` reports it
+            self.connection.sendall(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
         """Let the kernel clean up and end; kill it after a grace period."""
-        if self._begun:
+        if self._has_begun:
             self.terminate()
         else:
-            self.connection.close()  # which a kernel that never began takes as its end
+            self.connection.close()  # a spare ends when its connection is closed
         if self.wait(_GRACE_SECONDS) is None:
             self.kill()
             self.wait()
@@ -99,27 +107,27 @@ class ForkedKernel(ForkedProcess):
         self._folder.cleanup()
 
 
-class Kernels:
-    """The forked kernels that are not in use: the spares, and those that are ending."""
+class KernelPool:
+    """The forked kernels that are not in use: spares, and kernels that are ending."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wanted_spares = 0
         self._spares: deque[Future[ForkedKernel]] = deque()
-        self._forks: ThreadPoolExecutor | None = None
-        self._ends: list[threading.Thread] = []
+        self._fork_executor: ThreadPoolExecutor | None = None
+        self._ending_threads: list[threading.Thread] = []
 
     def prepare(self, count: int) -> None:
-        """Keep so many spares ready from now on; the first one starts the fork server."""
+        """Keep a number of spares ready from now on; the first spare starts the fork server."""
         with self._lock:
             self._wanted_spares = count
             self._fork_spares()
 
     def take(self, arguments: tuple[str, ...], connection_file: str = "") -> Future[ForkedKernel]:
-        """Take a kernel: a spare, if there is one and it fits."""
+        """Return a kernel, to be begun by the caller: a spare, or a new fork if no spare has these arguments."""
         with self._lock:
-            fits = self._spares and arguments == ARGUMENTS and not connection_file
-            kernel = self._spares.popleft() if fits else self._submit_fork(arguments, connection_file)
+            can_use_spare = self._spares and arguments == ARGUMENTS and not connection_file
+            kernel = self._spares.popleft() if can_use_spare else self._submit_fork(arguments, connection_file)
             self._fork_spares()
             return kernel
 
@@ -128,37 +136,37 @@ class Kernels:
             self._spares.append(self._submit_fork(ARGUMENTS))
 
     def _submit_fork(self, arguments: tuple[str, ...], connection_file: str = "") -> Future[ForkedKernel]:
-        if self._forks is None:
-            self._forks = ThreadPoolExecutor(1, thread_name_prefix="fork")
-        return self._forks.submit(_fork, arguments, connection_file)
+        if self._fork_executor is None:
+            self._fork_executor = ThreadPoolExecutor(1, thread_name_prefix="fork")
+        return self._fork_executor.submit(_fork_kernel, arguments, connection_file)
 
     def end(self, kernel: ForkedKernel) -> None:
-        """Let a kernel end, without waiting for it."""
-        ending = threading.Thread(target=kernel.end, name=f"end of kernel {kernel.pid}", daemon=True)
+        """End a kernel in the background."""
+        thread = threading.Thread(target=kernel.end, name=f"end of kernel {kernel.pid}", daemon=True)
         with self._lock:
-            self._ends = [thread for thread in self._ends if thread.is_alive()] + [ending]
-        ending.start()
+            self._ending_threads = [other for other in self._ending_threads if other.is_alive()] + [thread]
+        thread.start()
 
     def close(self) -> None:
-        """End the spares, and wait until they and all other kernels have ended."""
+        """End the spares, and wait for all kernels that are ending."""
         with self._lock:
-            spares, ends = list(self._spares), self._ends
+            spares, ending_threads = list(self._spares), self._ending_threads
             self._spares.clear()
             self._wanted_spares = 0
         for spare in spares:
             if not spare.cancel() and spare.exception() is None:
                 spare.result().end()
-        for ending in ends:
-            ending.join()
+        for thread in ending_threads:
+            thread.join()
 
 
-kernels = Kernels()
+kernels = KernelPool()
 _server: ForkServer | None = None
 _server_lock = threading.Lock()
 
 
-def _fork(arguments: tuple[str, ...], connection_file: str = "") -> ForkedKernel:
-    """Fork a kernel from the server, which is started for the first one."""
+def _fork_kernel(arguments: tuple[str, ...], connection_file: str = "") -> ForkedKernel:
+    """Fork a kernel from the fork server, which is started if it does not run."""
     global _server
     with _server_lock:
         if _server is None or _server.has_ended:
@@ -180,51 +188,52 @@ class ForkProvisioner(LocalProvisioner):
     """Forks a Python kernel of this environment; any other kernel is started by `LocalProvisioner`."""
 
     process: Any
-    _forks = False
-    _forked: tuple[ForkedKernel, ...] = ()  # after a restart several; the folder of the first has the sockets of all
+    _can_fork = False
+    # The kernel, and after a restart its predecessors. All use the sockets in the folder of the first.
+    _kernels: tuple[ForkedKernel, ...] = ()
 
     async def pre_launch(self, **options: Any) -> dict[str, Any]:
         """Prepare a launch; a forked kernel chooses its own sockets."""
         command = self.kernel_spec.argv
         is_kernel = command[1:3] == ["-m", "ipykernel_launcher"] and _is_this_python(command[0])
         is_encrypted = getattr(self.parent, "transport_encryption", "") == "required"
-        self._forks = available() and is_kernel and not is_encrypted
-        if not self._forks:
+        self._can_fork = available() and is_kernel and not is_encrypted
+        if not self._can_fork:
             return await super().pre_launch(**options)
         options.pop("transport_encryption", None)
         return await super(LocalProvisioner, self).pre_launch(cmd=options.pop("extra_arguments", []), **options)
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
         """Start a kernel, or take one that was forked in advance."""
-        if not self._forks:
+        if not self._can_fork:
             return await super().launch_kernel(cmd, **options)
-        connection_file = self._forked[0].connection_file if self._forked else ""
+        connection_file = self._kernels[0].connection_file if self._kernels else ""
         kernel = await asyncio.wrap_future(kernels.take(tuple(cmd), connection_file))
         kernel.begin(options.get("cwd") or os.getcwd(), options["env"])
-        self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid  # it leads a process group of its own
-        self._forked = (*self._forked, kernel)
+        self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid  # the kernel leads its own process group
+        self._kernels = (*self._kernels, kernel)
         self.connection_info = kernel.connection_info
         return self.connection_info
 
     async def wait(self) -> int | None:
-        """Wait for the end of the kernel."""
+        """Wait for the end of the kernel, and return its exit code."""
         if not isinstance(self.process, ForkedKernel):
             return await super().wait()
-        while (code := self.process.poll()) is None:
+        while (exit_code := self.process.poll()) is None:
             await asyncio.sleep(0.02)
         self.process = None
-        return code
+        return exit_code
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Remove everything of a kernel that is not started again."""
+        """Release the resources of a kernel, unless it is to be restarted."""
         await super().cleanup(restart=restart)
         if not restart:
-            self.let_go()
+            self.release_kernels()
 
-    def let_go(self) -> None:
-        """Let the forked kernels clean up and end by themselves, without waiting for them."""
-        forked, self._forked, self.process = self._forked, (), None
-        for kernel in forked:
+    def release_kernels(self) -> None:
+        """End the forked kernels in the background, so that they have time to clean up."""
+        released, self._kernels, self.process = self._kernels, (), None
+        for kernel in released:
             kernels.end(kernel)
 
 
@@ -233,7 +242,7 @@ def _is_this_python(program: str) -> bool:
 
 
 def _new_connection_file(folder: Path) -> str:
-    """Write a connection file with new sockets: in the folder itself, which other users cannot enter."""
+    """Write a connection file with new sockets in a folder that other users cannot enter, and return its path."""
     is_short = len(str(folder)) < _MAX_SOCKET_FOLDER
     file, _ = write_connection_file(
         str(folder / "kernel.json"),

@@ -13,12 +13,12 @@ from lib.paths import ROOT
 from lib.tables import sources
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 
-_DERIVED = ("target_column", "key_columns", "time_column")  # `prepare_data` may make these
+_DERIVED = ("target_column", "key_columns", "time_column")  # a pipeline's `prepare_data` may create these columns
 _MAX_SCANNED_BYTES = 64 * 2**20
 
 
 def column_faults(parameters: Parameters) -> list[str]:
-    """Return a sentence for each column that a parameter names and the table does not have.
+    """Return a sentence for each column that is named by a parameter but is not in the table.
 
     Only the header is read. Columns that the pipeline's own code may add, and tables whose header cannot be read
     cheaply (databases, remote files), are not checked.
@@ -55,9 +55,9 @@ def read_header(data: str, encoding: str = "") -> list[str] | None:
     Parameters
     ----------
     data : str
-        An address as the parameter ``data`` takes it.
+        Value of the parameter ``data``.
     encoding : str
-        Of a text file; empty: detect it.
+        Encoding of a text file; empty to detect it.
     """
     if sources.is_remote(data):
         return None
@@ -69,9 +69,9 @@ def read_header(data: str, encoding: str = "") -> list[str] | None:
             else _text_columns(paths[0], encoding)
         )
     except InputError:
-        return None  # reading the table reports it, with more detail
+        return None  # the same error is raised, with more detail, when the table is read
     columns = [column.strip() for column in columns]
-    has_duplicates = len(set(columns)) < len(columns)  # which reading renames
+    has_duplicates = len(set(columns)) < len(columns)  # they are renamed when the table is read
     return None if has_duplicates else columns or None
 
 
@@ -83,7 +83,10 @@ def _parquet_columns(paths: Sequence[Path]) -> list[str]:
 
 
 def _text_columns(path: Path, encoding: str) -> list[str]:
-    """Return the header of a text file, from its beginning unless it is small or its beginning leaves doubts."""
+    """Return the header of a text file; empty if it cannot be determined.
+
+    Only the beginning of the file is read. If that is ambiguous, small files are read as a whole.
+    """
     from lib.tables.detect import dialect
 
     detected = None if encoding else dialect.detect_prefix(path)
@@ -98,6 +101,6 @@ def _overridden_hooks(pipeline: str) -> set[str]:
         return set()
     source = (ROOT / "lib" / "pipelines" / f"{pipeline}.py").read_text(encoding="utf-8")
     hooks = set(re.findall(r"^    def (\w+)", source, flags=re.MULTILINE))
-    if "(BasePipeline)" not in source:  # its parent, another child class, may override any hook
+    if "(BasePipeline)" not in source:  # a pipeline between this one and BasePipeline may override any hook
         hooks |= {"load_data", "prepare_data"}
     return hooks

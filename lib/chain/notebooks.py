@@ -1,4 +1,4 @@
-"""The contract of a notebook: its stage, its parameters and its outputs, read from its text without executing it."""
+"""The contract of a notebook: its stage, parameters and outputs, read from its text without executing it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ class Notebook:
     Attributes
     ----------
     stage : str
-        The word in its file name.
+        Name of the stage, from the file name.
     path : Path
     parameters : dict
-        Name and default of each line of the cell tagged ``parameters``.
+        Default of each parameter in the cell tagged ``parameters``, by name.
     types : dict of str
         Type name of each of these parameters: its annotation, else the type of its default.
     outputs : dict of str
         Type name of each output, as declared by the later notebooks that read it; empty if none reads it.
     reads : tuple of str
-        Parameters of the use case that the stage declares to read; empty for a notebook without ``use_case``.
+        Parameters of the use case that the stage reads, according to its module; empty for a notebook without
+        ``use_case``.
     """
 
     stage: str
@@ -48,7 +49,7 @@ class Notebook:
     reads: tuple[str, ...] = ()
 
 
-def all_of(folder: Path = FOLDER) -> list[Notebook]:
+def read_all(folder: Path = FOLDER) -> list[Notebook]:
     """Return the notebooks of a folder, in the order of their numbers."""
     notebooks = [read(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
     return [
@@ -110,7 +111,7 @@ def _code_cells(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
-    """Return name, default and type name of a line such as ``seed = 42`` or ``seed: int = 42``."""
+    """Return name, default and type name of a parameter, from a line such as ``seed = 42`` or ``seed: int = 42``."""
     target: ast.expr
     try:
         if isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -132,7 +133,7 @@ def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
 
 
 def _output_names(source: str, path: Path) -> dict[str, str]:
-    """Return the names that the last cell publishes, their types still empty."""
+    """Return the names of the outputs that the last cell publishes, each with an empty type name."""
     calls = [node for node in ast.walk(ast.Module(_parse(source, path), [])) if isinstance(node, ast.Call)]
     published = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == _PUBLISH]
     if len(published) != 1:
@@ -144,7 +145,7 @@ def _output_names(source: str, path: Path) -> dict[str, str]:
 
 
 def _output_types(outputs: Iterable[str], later: Sequence[Notebook]) -> dict[str, str]:
-    """Return the type name that the first notebook which reads an output declares, for each output."""
+    """Return the type name of each output, as declared by the first later notebook that reads it."""
     types = {name: notebook.types[name] for notebook in reversed(later) for name in notebook.parameters}
     return {name: types.get(name, "") for name in outputs}
 

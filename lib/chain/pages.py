@@ -1,4 +1,4 @@
-"""Executed notebooks as pages: links that lead somewhere within the run folder, plumbing that stays hidden."""
+"""Executed notebooks as pages: their links work in the run folder, and injected parameters are hidden."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> N
     Parameters
     ----------
     notebook : Path
-        The source notebook; its text replaces that of the executed copy, whose links may be those of another run.
+        The source notebook. Its Markdown cells replace those of the executed copy, which may link to another run.
     executed : Path
-        The executed copy; nothing is done if there is none.
+        The executed copy; if it does not exist, this function does nothing.
     executions : iterable of Execution
         All executions of the run.
     """
@@ -48,7 +48,7 @@ def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> N
 
 
 def _links(notebooks: Path, run_folder: Path, executions: Iterable[Execution]) -> Mapping[str, str]:
-    """Return the Markdown that replaces a link to each notebook: to its executed copies, else to the notebook."""
+    """Return the Markdown link to each notebook, by file name: to its executed copies, or else to the notebook."""
     links = {
         path.name: f"[{path.stem}]({Path(os.path.relpath(path, run_folder)).as_posix()})"
         for path in sorted(notebooks.glob("*.ipynb"))

@@ -50,7 +50,7 @@ class Execution:
         inputs = {
             name: value for name, value in self.select_parameters(values).items() if name not in (USE_CASE, OVERRIDES)
         }
-        if USE_CASE not in self.notebook.parameters:  # then it reads nothing but its inputs
+        if USE_CASE not in self.notebook.parameters:  # the notebook reads nothing but its inputs
             return inputs
         azure = AZURE if values.get("backend") == "azureml" else ()
         read = {name: values[name] for name in (*COMMON, *self.notebook.reads, *azure) if name in values}
@@ -77,9 +77,9 @@ def executions(
     Raises
     ------
     NameNotFound
-        If one of them is not a stage.
+        If `first`, `last` or `only` is not a stage.
     ParameterError
-        If they leave nothing to run.
+        If no stage is left to run.
     """
     skipped = "train" if parameters.automl else "automl"  # either stage makes the candidates
     notebooks = [notebook for notebook in notebooks if notebook.stage != skipped]
@@ -105,7 +105,7 @@ def executions(
 
 
 def group_by_stage(planned: Sequence[Execution]) -> list[list[Execution]]:
-    """Group executions by stage, in order; those of one stage may run at the same time."""
+    """Group executions by stage, in order; the executions of one stage may run at the same time."""
     return [list(group) for _, group in itertools.groupby(planned, key=lambda execution: execution.notebook.stage)]
 
 

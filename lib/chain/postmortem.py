@@ -18,7 +18,7 @@ def write(executed: Path, name: str, cause: str) -> str:
     Parameters
     ----------
     executed : Path
-        The notebook that papermill wrote; nothing happens if there is none.
+        The notebook that papermill wrote; if it does not exist, this function does nothing.
     name : str
         Short name of the cause, like that of an exception: ``"KernelDied"``.
     cause : str

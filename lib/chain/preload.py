@@ -1,8 +1,8 @@
-"""The fork server of kernels: it imports what the notebooks need, and each kernel is forked from it.
+"""The fork server of kernels: it imports the modules that notebooks need, and each kernel is forked from it.
 
-`FIRST` is imported when the server starts: it is what the first stage needs. `REST` follows just before the second
-fork, while the first stage runs in a kernel that has been forked already. None of these imports starts a thread or
-keeps a file open that a fork would break (a test trains with all cores in a forked kernel).
+The modules in `FIRST`, which the first stage needs, are imported when the server starts. Those in `REST` follow before
+the second fork, while the first stage is already running. A forked process loses threads and shares open files, so none
+of these modules may start a thread or keep a file open.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ REST = (
 
 
 class KernelTarget:
-    """The target of the fork server; see `lib.forkserver.Target`.
+    """The target of the fork server; see `lib.forkserver.server.Target`.
 
     A child's connection carries two lines of JSON: the arguments of the kernel, ``[connection file, argument, ...]``,
     and, once the kernel is needed, ``[folder, environment]``.
@@ -71,14 +71,14 @@ class KernelTarget:
         import_modules(next(self._imports, ()))
 
     def serve(self, connection: socket.socket) -> None:
-        """Be a kernel until it is shut down; end at once if the chain's process ends."""
+        """Run a kernel until it is shut down; end at once if the chain's process ends."""
         os.setsid()
-        # A terminal's Ctrl-C is for the chain, which passes it on. The fork server ignores it, and so did this process.
+        # The fork server ignores SIGINT, which this process has inherited. The chain sends it to interrupt a cell.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        with connection.makefile("rb") as orders:
-            arguments = json.loads(orders.readline() or "[]")
+        with connection.makefile("rb") as messages:
+            arguments = json.loads(messages.readline() or "[]")
             if arguments:
-                _run_kernel(arguments, orders, connection)
+                _run_kernel(arguments, messages, connection)
 
 
 def load() -> KernelTarget:
@@ -90,13 +90,13 @@ def load() -> KernelTarget:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import modules; a missing one raises its error again in the notebook that needs it."""
+    """Import modules, without those that are missing: the notebook that needs one reports it."""
     for name in names:
         with suppress(ImportError):
             importlib.import_module(name)
 
 
-def _run_kernel(arguments: list[str], orders: BinaryIO, connection: socket.socket) -> None:
+def _run_kernel(arguments: list[str], messages: BinaryIO, connection: socket.socket) -> None:
     sys.argv = ["ipykernel_launcher", "-f", *arguments]
     sys.path.insert(0, "")
     import numpy as np
@@ -106,19 +106,19 @@ def _run_kernel(arguments: list[str], orders: BinaryIO, connection: socket.socke
     try:
         app = IPKernelApp.instance()
         app.initialize(sys.argv[1:])
-        line = orders.readline()
+        line = messages.readline()
         if not line:
-            return  # nobody needs this kernel
+            return  # the kernel was not used
         threading.Thread(target=_end_with_the_chain, args=(connection,), name="chain", daemon=True).start()
         folder, environment = json.loads(line)
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
-        # Not earlier: until now there is nothing to clean up, and an exception raised during an import can get lost.
+        # Until now there is nothing to clean up on SIGTERM. Raised during an import, the exception could get lost.
         signal.signal(signal.SIGTERM, _exit)
         app.start()
     finally:
-        # A child of a fork server leaves without these. MLflow, for one, has some.
+        # A child of a fork server ends without calling exit handlers, but MLflow, among others, needs its own.
         atexit._run_exitfuncs()
         threading._shutdown()  # type: ignore[attr-defined]
 
@@ -128,9 +128,9 @@ def _exit(signum: int, frame: FrameType | None) -> None:
 
 
 def _end_with_the_chain(connection: socket.socket) -> None:
-    """End the kernel when the chain's process has ended, and with it the connection.
+    """End the kernel when the connection is closed, which means that the chain's process has ended.
 
-    ipykernel watches its parent instead, which is the fork server here.
+    ipykernel itself watches its parent process, but here that is the fork server.
     """
     connection.recv(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Progress of a run in the terminal: a line for each finished notebook and a live line for those that run."""
+"""Progress of a run in the terminal: a line for each finished notebook, and a live line for the running ones."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Progress:
             self._write(f"  {label}: {text}")
 
     def skip(self, label: str, reason: str) -> None:
-        """Print the line of a notebook that need not run."""
+        """Print the line of a notebook that is skipped."""
         with self._lock:
             self._finished += 1
             self._write(f"✓ [{self._finished}/{self._total}] {label:<28} {reason}")
 
     def _refresh(self) -> None:
-        """Redraw the live line until nothing runs; the thread's loop."""
+        """Redraw the live line until no notebook is running; the loop of a thread."""
         while True:
             with self._lock:
                 if not self._start_times:

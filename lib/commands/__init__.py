@@ -18,8 +18,7 @@ from types import ModuleType
 
 from lib import catalogue
 from lib.errors import MillraceError, suggest
-from lib.invocation import PROGRAM
-from lib.paths import ROOT
+from lib.invocation import PROGRAM, version
 
 EXIT_CODES = {
     0: "success: every requested stage finished",
@@ -89,14 +88,6 @@ def _execute(arguments: list[str]) -> int:
         if arguments and not arguments[0].startswith("-"):
             parser.error(f"there is no command {arguments[0]!r}. {suggest(arguments[0], available())}")
     return command.execute(parser.parse_command(arguments))
-
-
-def version() -> str:
-    """Return the version of Millrace that ``pyproject.toml`` states."""
-    import tomllib
-
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        return tomllib.load(file)["project"]["version"]
 
 
 def _epilog() -> str:

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Check the use case and print what was checked."""
-    chain = notebooks.all_of()
+    chain = notebooks.read_all()
     parameters = contracts.checked(_arguments.load_layers(options), chain)
     executions = plan.executions(chain, parameters)
     outputs = sum(len(notebook.outputs) for notebook in chain)

@@ -41,7 +41,7 @@ def execute(options: argparse.Namespace) -> int:
     """Check everything, then run the chain."""
     if options.resume:
         return _resume(options)
-    chain = notebooks.all_of()
+    chain = notebooks.read_all()
     parameters = contracts.checked(_arguments.load_layers(options), chain)
     executions = plan.executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
@@ -64,7 +64,7 @@ def _resume(options: argparse.Namespace) -> int:
     if not (folder / records.RECORD).is_file():
         raise DataError(_no_run_message(folder))
     state = records.read(folder)
-    chain = notebooks.all_of()
+    chain = notebooks.read_all()
     parameters = contracts.checked(load([folder / records.PARAMETERS]), chain)
     executions = plan.executions(chain, parameters, **state.get("plan", {}))
     if options.dry_run:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Walk through the chain as ``run --reuse`` would, and print a verdict for each execution."""
-    chain = notebooks.all_of()
+    chain = notebooks.read_all()
     parameters = contracts.checked(_arguments.load_layers(options), chain)
     reuse = Reuse(parameters)
     values: dict[str, Any] = dict(parameters)

@@ -7,7 +7,7 @@ always served by the code it was tested with. It imports nothing of ``lib`` but 
 Entry points::
 
     score.py           init() and run(), as Azure ML calls them
-    worker.py          a worker of the local endpoint, forked by lib/forkserver.py
+    worker.py          a worker of the local endpoint, forked by lib/forkserver
     batch.py           a process that scores the parts of a table, for `run_all.py score`
     wire_protocol.py   the messages between these processes and the router or command that started them
 

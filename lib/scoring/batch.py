@@ -1,6 +1,6 @@
 """The rows of a table through the endpoint's own checks and model: invalid rows are reported, the others scored.
 
-Run in a process of its own, which ``lib/forkserver.py`` starts from the model's code: see `load` and `wire_protocol`.
+Run in a process of its own, which ``lib/forkserver`` starts from the model's code: see `load` and `wire_protocol`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Scored:
 
 
 class BatchProcess:
-    """The target of a fork server that scores parts of a table; see `lib.forkserver.Target`.
+    """The target of a fork server that scores parts of a table; see `lib.forkserver.server.Target`.
 
     Parameters
     ----------

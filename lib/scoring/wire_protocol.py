@@ -4,7 +4,7 @@ This module is the contract between a router of today and a worker whose code wa
 change to `REQUEST`, `ANSWER` or `PART`, or to the module functions below, must increase `VERSION`. Whoever starts a
 process compares the version in the process's facts with its own.
 
-- A fork server (``lib/forkserver.py``) imports ``lib.scoring.worker`` or ``lib.scoring.batch`` from the model's code
+- A fork server (``lib/forkserver``) imports ``lib.scoring.worker`` or ``lib.scoring.batch`` from the model's code
   and calls ``load(folder, name, version)``. The facts that come back are ``protocol`` (this `VERSION`), ``classes`` (a
   list, or null for a regression) and ``form`` (how the model is run, for people).
 - A worker reads `REQUEST` frames, each the body of an HTTP request, and answers each with an `ANSWER` frame, in order.

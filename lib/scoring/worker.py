@@ -1,6 +1,6 @@
 """A worker of the local endpoint: a process that answers requests with one model version.
 
-``lib/forkserver.py`` calls `load` once and then forks a worker for each connection, so that a worker that died is
+``lib/forkserver`` calls `load` once and then forks a worker for each connection, so that a worker that died is
 replaced in milliseconds, and the model is in memory only once. If the model has started threads, or on other systems
 than Linux, forking is not safe; then that process is itself the only worker.
 
@@ -31,7 +31,7 @@ _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 class Worker:
-    """The target of a fork server; see `lib.forkserver.Target`.
+    """The target of a fork server; see `lib.forkserver.server.Target`.
 
     Parameters
     ----------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib import metrics
+from lib.backends import model_files
+from lib.backends.model_files import IncompatibleModelError
 from lib.backends.models import ModelVersion
 from lib.errors import DataError, InputError
 from lib.metrics import Predictions
@@ -142,9 +143,11 @@ def _score_candidate(backend: Backend, run_id: str, test: pd.DataFrame, paramete
                 f"candidates: the run {run_id} used {name} {run.data.params.get(name)!r}; expected "
                 f"{parameters[name]!r}. Train this candidate again with the current parameters and data."
             )
-    model = backend.tracking.load_model(backend.tracking.model_folder(source, sha256))
+    folder = backend.tracking.model_folder(source, sha256)
+    model = backend.tracking.load_model(folder)
     frames.get_column(test, parameters.target_column, where="the test rows")
-    predictions = metrics.predict(model, _features(test, parameters), parameters.task, parameters.positive_class)
+    with model_files.explain_incompatibility(folder):
+        predictions = metrics.predict(model, _features(test, parameters), parameters.task, parameters.positive_class)
     return _make_contender(run.data.params["training_function"], run_id, predictions, test, parameters)
 
 
@@ -209,10 +212,8 @@ def _predict_as_champion(
     label = f"Version {version.version} in production"
     try:
         model = backend.tracking.load_model(folder)
-    except (ImportError, AttributeError, pickle.UnpicklingError) as error:  # its pickle refers to renamed modules
-        return None, (
-            f"{label} was saved by an earlier release and cannot be loaded ({_shorten(error)}), so it was not compared."
-        )
+    except IncompatibleModelError as error:
+        return None, f"{label} {error.reason}, so it was not compared."
     except (InputError, KeyError, TypeError, ValueError) as error:
         return None, f"{label} cannot be loaded ({_shorten(error)}), so it was not compared."
     try:

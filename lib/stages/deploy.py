@@ -12,6 +12,7 @@ import pandas as pd
 import threadpoolctl
 
 from lib import charts, metrics
+from lib.backends import model_files
 from lib.errors import EndpointError, GateError
 from lib.stages._endpoint_answers import build_request, check_answer, query_endpoint
 from lib.stages._results import StageResult, title
@@ -172,7 +173,9 @@ def _deploy_version(backend: Backend, parameters: Parameters, version: ModelVers
         As `run` does, and if the version is no longer in production when it is tested. It then gets no traffic.
     """
     folder = backend.tracking.model_folder(version.source, version.sha256)
-    expected = _predict_offline(backend.tracking.load_model(folder), rows, parameters)
+    model = backend.tracking.load_model(folder)
+    with model_files.explain_incompatibility(folder):
+        expected = _predict_offline(model, rows, parameters)
     measured: dict[str, Any] = {}
 
     def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:

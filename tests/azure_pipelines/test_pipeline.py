@@ -79,17 +79,17 @@ MUTANTS = {
     "sounds like a secret": ("../azure-pipelines.yml", "name: useCase", "name: clientSecret"),
     "continues after an error": (
         "check.yml",
-        "displayName: Tests",
-        'continueOnError: "true"\n            displayName: Tests',
+        "displayName: Test results",
+        'continueOnError: "true"\n            displayName: Test results',
     ),
     "TerraformTask@5 is not a built-in task": ("steps/azure.yml", "AzureCLI@2", "TerraformTask@5"),
-    "is not a command of the repository": ("check.yml", "make lint", "ruff check"),
-    "make has no target lnt": ("check.yml", "make lint", "make lnt"),
+    "is not a command of the repository": ("check.yml", "make test ARGS", "pytest ARGS"),
+    "make has no target tst": ("check.yml", "make test", "make tst"),
     "make -C infra has no target aply": ("environment.yml", "make -C infra apply", "make -C infra aply"),
-    "contains shell logic": ("check.yml", "make lint", "make lint || true"),
+    "contains shell logic": ("check.yml", "- script: make test", "- script: make lint || make test"),
     "is not known when the run is authorised": ("environment.yml", "${{ variables.project }}-", "$(project)-"),
     "nothing publishes the artifact plan-dev": ("environment.yml", "publish: infra/plan", "checkout: self"),
-    "runs nothing": ("check.yml", "- script: make lint", "- skript: make lint"),
+    "runs nothing": ("check.yml", "- script: make test", "- skript: make test"),
 }
 
 

@@ -77,7 +77,7 @@ class SmallChain:
     def run(self, *, record=None, reuse=False, progress=None, **values):
         """Run the notebooks in a new folder, or in that of a record; return parameters and outputs by name."""
         parameters = self.parameters(**values)
-        executions = plan.executions(notebooks.all_of(self.notebooks), parameters)
+        executions = plan.executions(notebooks.read_all(self.notebooks), parameters)
         record = record or RunRecord.new(self.runs, "example", parameters)
         self.folder = record.folder
         status = "failed"

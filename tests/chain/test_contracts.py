@@ -20,7 +20,7 @@ SMALL = ["name=shop", "data=data/penguins_raw.csv", "target_column=Species", "ta
 def faults_of(*assignments, files=(), chain=None):
     """Return all faults of parameters, given as on the command line."""
     with pytest.raises(ParameterError) as caught:
-        contracts.checked(load(files, [*([] if files else SMALL), *assignments]), chain or notebooks.all_of())
+        contracts.checked(load(files, [*([] if files else SMALL), *assignments]), chain or notebooks.read_all())
     return caught.value.faults
 
 
@@ -38,7 +38,7 @@ def changed(tmp_path):
             old, new = (json.dumps(part, ensure_ascii=False)[1:-1] for part in (old, new))
             assert text.count(old) >= 1
             (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
-        return notebooks.all_of(folder)
+        return notebooks.read_all(folder)
 
     read.folder = tmp_path / "notebooks"
     return read
@@ -46,7 +46,7 @@ def changed(tmp_path):
 
 class TestNotebooks:
     def test_notebooks_of_the_project_fit_together(self, changed):
-        assert contracts.notebook_faults(notebooks.all_of()) == []
+        assert contracts.notebook_faults(notebooks.read_all()) == []
         assert contracts.notebook_faults(changed()) == []
 
     def test_unknown_parameter_is_reported_with_the_nearest(self, changed):
@@ -109,7 +109,7 @@ class TestNotebooks:
 
     def test_stage_that_declares_no_parameters_is_reported(self, changed):
         notebook(changed.folder, "06_other.ipynb", parameters="use_case = ''\noverrides = {}")
-        (fault,) = contracts.notebook_faults(notebooks.all_of(changed.folder))
+        (fault,) = contracts.notebook_faults(notebooks.read_all(changed.folder))
         assert "06_other.ipynb: lib/stages/other.py declares no PARAMETERS" in fault
 
     def test_use_case_without_overrides_is_reported(self, changed):
@@ -119,14 +119,14 @@ class TestNotebooks:
     def test_declared_parameters_are_those_of_the_module(self):
         import importlib
 
-        for contract in notebooks.all_of():
+        for contract in notebooks.read_all():
             module = importlib.import_module(f"lib.stages.{contract.stage}")
             assert contract.reads == module.PARAMETERS and set(contract.reads) <= set(SPECS)
 
 
 class TestOptions:
     def test_options_of_flights_are_accepted(self):
-        assert contracts.checked(load([FLIGHTS]), notebooks.all_of()).options["late_after_minutes"] == 15
+        assert contracts.checked(load([FLIGHTS]), notebooks.read_all()).options["late_after_minutes"] == 15
 
     def test_unknown_option_suggests_the_nearest(self):
         (fault,) = faults_of("options.weather_date=here.csv", files=[FLIGHTS])
@@ -184,7 +184,7 @@ class TestHyperparameters:
 
     def test_whole_number_is_accepted_for_a_float(self):
         layers = load([], [*SMALL, "hyperparameters.linear.regularisation=2"])
-        assert contracts.checked(layers, notebooks.all_of()).hyperparameters == {"linear": {"regularisation": 2}}
+        assert contracts.checked(layers, notebooks.read_all()).hyperparameters == {"linear": {"regularisation": 2}}
 
     def test_list_of_hyperparameters_is_reported_once(self):
         assert len(faults_of("hyperparameters=[linear]")) == 1
@@ -201,7 +201,7 @@ class TestOutputs:
         """Return a function that checks outputs of the first of two notebooks; errors go into ``executed``."""
         notebook(tmp_path / "notebooks", "01_setup.ipynb", outputs="answer=42, rate=0.5, rows=[1]")
         notebook(tmp_path / "notebooks", "02_train.ipynb", parameters=self.READER)
-        first, _ = notebooks.all_of(tmp_path / "notebooks")
+        first, _ = notebooks.read_all(tmp_path / "notebooks")
         executed = tmp_path / "executed.ipynb"
         content = json.loads(first.path.read_text())
         for cell in content["cells"]:
@@ -256,7 +256,7 @@ class TestOutputs:
     def test_notebook_without_outputs_has_left_early(self, check_outputs):
         with pytest.raises(failures.StageFailed) as failed:
             check_outputs()
-        assert "ended without publishing answer, rate, rows: did a cell call sys.exit?" in str(failed.value)
+        assert "answer, rate, rows, perhaps because a cell called sys.exit." in str(failed.value)
         (error,) = errors_of(code_of(check_outputs.executed))
         assert error["ename"] == "LeftEarly"
 
@@ -323,9 +323,9 @@ def test_every_bundled_use_case_is_valid(file):
         pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure"')
         workspace = [f"subscription_id={'0' * 8}-1111-2222-3333-{'4' * 12}", "resource_group=rg", "workspace_name=mlw"]
         layers = load([file.with_name("flights.yaml"), file], workspace)
-        assert contracts.checked(layers, notebooks.all_of()).resource_group == "rg"
+        assert contracts.checked(layers, notebooks.read_all()).resource_group == "rg"
     else:
-        assert contracts.checked(load([file]), notebooks.all_of()).data
+        assert contracts.checked(load([file]), notebooks.read_all()).data
 
 
 def test_declarations_read_from_source_match_the_imported_code():

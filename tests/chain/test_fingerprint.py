@@ -54,7 +54,7 @@ class Work:
         return self.folder / "01_setup.ipynb"
 
     def fingerprint(self, **changes):
-        (parsed,) = notebooks.all_of(self.folder)
+        (parsed,) = notebooks.read_all(self.folder)
         return fingerprint.compute(parsed, {**self.parameters, **changes})
 
 
@@ -231,5 +231,5 @@ class TestFiles:
 
 
 def test_background_computation_gives_the_same(work):
-    (parsed,) = notebooks.all_of(work.folder)
+    (parsed,) = notebooks.read_all(work.folder)
     assert fingerprint.Fingerprints().start(parsed, work.parameters).result(timeout=60) == work.fingerprint()

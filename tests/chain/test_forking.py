@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning import LocalProvisioner
 
 from lib.chain import forking, preload
-from lib.chain.forking import ForkedKernel, ForkProvisioner, Kernels
+from lib.chain.forking import ForkedKernel, ForkProvisioner, KernelPool
 from lib.paths import ROOT
 from tests.chain.small_notebooks import wait_for
 from tests.processes import has_ended
@@ -29,7 +29,7 @@ _SECONDS = 120
 @pytest.fixture
 def own(monkeypatch):
     """Return kernels that no other test uses."""
-    kernels = Kernels()
+    kernels = KernelPool()
     monkeypatch.setattr(forking, "kernels", kernels)
     yield kernels
     kernels.close()
@@ -162,7 +162,7 @@ def test_kernel_is_ended_once(own, monkeypatch):
     monkeypatch.setattr(ForkedKernel, "end", lambda kernel: (ends.append(kernel.pid), unwatched(kernel)))
 
     async def nothing(manager, client):
-        manager.provisioner.let_go()  # as MillraceClient does before jupyter_client cleans up
+        manager.provisioner.release_kernels()  # as MillraceClient does before jupyter_client cleans up
 
     with_kernel(nothing)
     own.close()
@@ -215,7 +215,7 @@ class TestKernel:
 
         async def leave(manager, client):
             await answer_of(client, last)
-            manager.provisioner.let_go()
+            manager.provisioner.release_kernels()
 
         with_kernel(leave)
         own.close()
@@ -282,7 +282,7 @@ class TestOtherKernels:
     def test_started_kernel_forks_nothing(self, own, monkeypatch):
         monkeypatch.setattr(forking, "available", lambda: False)
         with_kernel(self._is_cold)
-        assert own._forks is None
+        assert own._fork_executor is None
 
 
 def test_jupyter_client_finds_the_provisioner():

@@ -258,11 +258,11 @@ def test_every_parameter_reaches_a_stage_or_the_chain_itself():
 
 def test_notebooks_are_in_order_with_their_stages():
     stages = ["setup", "preprocess", "automl", "train", "evaluate", "deploy"]
-    assert [notebook.stage for notebook in notebooks.all_of()] == stages
+    assert [notebook.stage for notebook in notebooks.read_all()] == stages
 
 
 def test_outputs_have_the_types_that_their_readers_declare():
-    assert {notebook.stage: notebook.outputs for notebook in notebooks.all_of()} == {
+    assert {notebook.stage: notebook.outputs for notebook in notebooks.read_all()} == {
         "setup": {},
         "preprocess": {"train_data": "str", "test_data": "str", "baseline": "str"},
         "automl": {"candidates": "list"},
@@ -275,7 +275,7 @@ def test_outputs_have_the_types_that_their_readers_declare():
 def test_other_files_of_the_folder_are_ignored(tmp_path):
     for name in ("my_own.ipynb", "3_train.ipynb", "03_train-linear.ipynb", "notes.txt"):
         (tmp_path / name).write_text("{}")
-    assert notebooks.all_of(tmp_path) == []
+    assert notebooks.read_all(tmp_path) == []
 
 
 class TestBroken:

@@ -6,7 +6,7 @@ from lib.chain import notebooks, plan
 from lib.errors import NameNotFound, ParameterError
 from lib.parameters import Parameters
 
-CHAIN = notebooks.all_of()
+CHAIN = notebooks.read_all()
 PARAMETERS = Parameters({"automl": False, "training_functions": ["linear", "xgboost"]})
 
 

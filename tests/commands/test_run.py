@@ -329,7 +329,7 @@ class TestResume:
     def record(self, folders, tmp_path, capsys):
         """Return the record of an unfinished run."""
         assert main([*folders, "--dry-run"]) == 0
-        values = contracts.checked(load([_arguments.EXAMPLE], folders[1::2]), notebooks.all_of())
+        values = contracts.checked(load([_arguments.EXAMPLE], folders[1::2]), notebooks.read_all())
         capsys.readouterr()
         return RunRecord.new(tmp_path / "runs", "flights", values)
 

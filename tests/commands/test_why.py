@@ -18,8 +18,8 @@ def chain(tmp_path, monkeypatch):
     trained = 'training_function: str = ""  # which\nrows: list = []  # any\ntask: str = ""  # any'
     small.write("03_train.ipynb", parameters=trained, outputs="candidates=[training_function]")
     small.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", outputs="decision='yes'")
-    all_of = notebooks.all_of
-    monkeypatch.setattr(notebooks, "all_of", lambda: all_of(small.notebooks))
+    read_all = notebooks.read_all
+    monkeypatch.setattr(notebooks, "read_all", lambda: read_all(small.notebooks))
     monkeypatch.setattr(backends, "missing_artifacts", lambda *arguments: [])  # they have no MLflow runs
     return small
 

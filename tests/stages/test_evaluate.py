@@ -1,7 +1,9 @@
 """The evaluate stage: comparing candidates with the champion, promotion, and failures that change nothing."""
 
+import datetime
 import pickle
 
+import mlflow
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -10,8 +12,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from lib import metrics
 from lib.backends.models import ModelRegistry
-from lib.backends.tracking import Tracking
 from lib.errors import DataError, GateError
+from lib.invocation import version
 from lib.pipelines.base import BasePipeline
 from lib.scoring.model_folder import BASELINE_FILE
 from lib.stages import _splitting, evaluate
@@ -206,25 +208,42 @@ class TestChampion:
     )
     def test_champion_that_cannot_be_loaded_is_replaced(self, with_champion, monkeypatch, error):
         pipeline = pipeline_in(with_champion, RecordingPipeline)
-        version = pipeline.backend.models(NAME).production()
-        champion_folder = pipeline.backend.tracking.model_folder(version.source, version.sha256)
-        load_model = Tracking.load_model
+        production = pipeline.backend.models(NAME).production()
+        champion_folder = pipeline.backend.tracking.model_folder(production.source, production.sha256)
+        load_model = mlflow.sklearn.load_model
 
-        def load_or_fail(tracking, folder):
-            if folder == champion_folder:
+        def load_or_fail(folder):
+            if folder == str(champion_folder):
                 raise error
-            return load_model(tracking, folder)
+            return load_model(folder)
 
-        monkeypatch.setattr(Tracking, "load_model", load_or_fail)
+        monkeypatch.setattr(mlflow.sklearn, "load_model", load_or_fail)
         candidate = log_candidate(pipeline, "by_luck", "luck")
         evaluation = pipeline.evaluate(candidates=[candidate])
         assert pipeline.champion is None
         assert (
-            "Version 1 in production was saved by an earlier release and cannot be loaded "
+            f"Version 1 in production was saved by Millrace {version()} on "
+            f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d} and does not work with this release, Millrace {version()} "
             f"({type(error).__name__}: {error}), so it was not compared."
         ) in evaluation.decision
         assert list(evaluation.table.index) == ["by_luck"]
         assert versions_of(pipeline) == (["1", "2"], "2")
+
+    def test_candidate_of_another_release_names_that_release(self, with_champion, monkeypatch):
+        pipeline = pipeline_in(with_champion)
+        candidate = log_candidate(pipeline, "by_luck", "luck")
+        load_model, broken = mlflow.sklearn.load_model, []
+
+        def fail(folder):
+            broken.append(folder)
+            raise ModuleNotFoundError("No module named 'lib.renamed'")
+
+        monkeypatch.setattr(mlflow.sklearn, "load_model", fail)
+        with pytest.raises(DataError, match=rf"saved by Millrace {version()} on .*No module named.*--from train"):
+            pipeline.evaluate(candidates=[candidate])
+        assert broken
+        monkeypatch.setattr(mlflow.sklearn, "load_model", load_model)
+        assert versions_of(pipeline) == (["1"], "1")
 
     def test_long_error_of_the_champion_is_truncated(self, prepared):
         def only_with_luck(X):

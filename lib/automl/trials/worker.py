@@ -103,7 +103,7 @@ class Fitted:
 
 
 class WorkerTarget:
-    """The target of the fork server; see `lib.forkserver.Target`.
+    """The target of the fork server; see `lib.forkserver.server.Target`.
 
     Parameters
     ----------

@@ -1,0 +1,15 @@
+"""A process that imports a module once, and then forks a child for each connection.
+
+Notebook kernels, AutoML workers and endpoint workers all spend most of their start on imports. A fork server does that
+work once; each child starts in milliseconds and shares the memory of what is loaded.
+
+::
+
+    client.py   starts a server and asks it for children
+    server.py   the program that the server runs, and the protocol
+"""
+
+from lib.forkserver.client import ForkedProcess, ForkServer
+from lib.forkserver.server import PID
+
+__all__ = ["PID", "ForkServer", "ForkedProcess"]

@@ -1,0 +1,202 @@
+"""The program of a fork server, and the protocol between it and its client.
+
+::
+
+    python -P lib/forkserver/server.py <channel> <module> [argument ...]
+
+It imports nothing but the standard library, and ``-P`` keeps this folder off ``sys.path``. So ``PYTHONPATH`` alone
+decides which code the module comes from: a model's worker runs the code that was saved with the model, not this
+checkout's.
+
+The protocol, over the Unix socket whose descriptor is ``channel``:
+
+1. The server imports ``module`` and calls ``module.load(*arguments)``, which returns a `Target`.
+2. The server sends one line of JSON: ``{"forks": bool, "facts": {...}}``.
+3. For each child the client sends `REQUEST` with one or two descriptors attached: the child's connection and,
+   optionally, a pipe for its exit code. The child sends its process id (`PID`) on the connection and calls
+   ``Target.serve``.
+4. When a child ends, the server writes its exit code (`STATUS`) to the pipe, negative for a signal.
+5. The server exits when the channel is closed. A child has to end when its connection is closed.
+
+If ``forks`` is false, there are no children: the server itself serves one connection after the other.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol, TypeVar
+
+REQUEST = b"f"
+PID = struct.Struct("!I")
+STATUS = struct.Struct("!i")
+# The exit code of a child whose server ended before it could report one.
+LOST = 255
+
+Result = TypeVar("Result")
+
+
+class Target(Protocol):
+    """The object that a module's ``load`` returns; it does the work of a child.
+
+    Attributes
+    ----------
+    forks : bool
+        Whether forking is safe. A process with threads must not fork: a lock that another thread holds at that moment
+        stays locked in the child forever.
+    facts : dict
+        JSON-serializable information for the client.
+    """
+
+    forks: bool
+    facts: dict[str, Any]
+
+    def before_fork(self) -> None:
+        """Prepare for the next child, in the server."""
+
+    def serve(self, connection: socket.socket) -> None:
+        """Serve a connection until it is closed, in the child."""
+
+
+class Server:
+    """The loop of the server's process.
+
+    Parameters
+    ----------
+    channel : socket.socket
+        The connection to the client.
+    target : Target
+    """
+
+    def __init__(self, channel: socket.socket, target: Target):
+        self._channel, self._target = channel, target
+        self._status_pipes: dict[int, int] = {}  # by process id of the running children; -1 without a pipe
+        self._wake_read, self._wake_write = os.pipe()
+
+    def run(self) -> None:
+        """Fork a child for each request, until the client closes the channel."""
+        for descriptor in (self._wake_read, self._wake_write):
+            os.set_blocking(descriptor, False)
+        # Python writes to the wake-up pipe only for signals that have a handler.
+        signal.signal(signal.SIGCHLD, lambda signum, frame: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        while True:
+            readable, _, _ = select.select([self._channel, self._wake_read], [], [])
+            if self._wake_read in readable:
+                os.read(self._wake_read, 4096)
+                self._report_ended_children()
+            if self._channel in readable:
+                try:
+                    request, descriptors, _, _ = socket.recv_fds(self._channel, len(REQUEST), 2)
+                except ConnectionResetError:  # the client ended without reading everything
+                    return
+                if not request:
+                    return
+                self._start_child(socket.socket(fileno=descriptors[0]), descriptors[1] if len(descriptors) > 1 else -1)
+
+    def _start_child(self, connection: socket.socket, status_pipe: int) -> None:
+        """Fork a child that serves a connection; without forking, serve it here."""
+        if not self._target.forks:
+            _report(status_pipe, _serve(self._target, connection))
+            return
+        try:
+            _without_gc(self._target.before_fork)
+            pid = os.fork()
+        except Exception:
+            traceback.print_exc()
+            connection.close()
+            _report(status_pipe, LOST)
+            return
+        if pid == 0:
+            self._run_child(connection, status_pipe)
+        self._status_pipes[pid] = status_pipe
+        connection.close()
+
+    def _run_child(self, connection: socket.socket, status_pipe: int) -> NoReturn:
+        """Serve a connection in the child, without the server's descriptors and signal handlers, and exit."""
+        exit_code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._channel.close()
+            pipes = [self._wake_read, self._wake_write, status_pipe, *self._status_pipes.values()]
+            for descriptor in (descriptor for descriptor in pipes if descriptor >= 0):
+                os.close(descriptor)
+            exit_code = _serve(self._target, connection)
+        finally:
+            os._exit(exit_code)  # without the exit handlers, which belong to the server
+
+    def _report_ended_children(self) -> None:
+        for pid in list(self._status_pipes):
+            ended_pid, wait_status = os.waitpid(pid, os.WNOHANG)
+            if ended_pid:
+                _report(self._status_pipes.pop(pid), os.waitstatus_to_exitcode(wait_status))
+
+
+def _serve(target: Target, connection: socket.socket) -> int:
+    """Send the process id, serve the connection, and return the exit code that Python would use for the outcome."""
+    try:
+        with connection:
+            connection.sendall(PID.pack(os.getpid()))
+            target.serve(connection)
+        return 0
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+    except (BrokenPipeError, ConnectionResetError):
+        return 0  # the client closed the connection before it had received everything
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 1
+
+
+def _report(status_pipe: int, exit_code: int) -> None:
+    """Write an exit code to a status pipe, if there is one, and close the pipe."""
+    if status_pipe >= 0:
+        try:
+            os.write(status_pipe, STATUS.pack(exit_code))
+        except BrokenPipeError:
+            pass  # the client has closed the pipe
+        os.close(status_pipe)
+
+
+def _without_gc(function: Callable[[], Result]) -> Result:
+    """Call a function without garbage collection, then freeze all objects.
+
+    A collection would look through thousands of modules and find no garbage. Frozen objects are never looked at again,
+    so that children do not copy their memory pages.
+    """
+    gc.disable()
+    try:
+        return function()
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def main() -> None:
+    """Run a fork server; the program of the process."""
+    descriptor, module, *arguments = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client
+    channel = socket.socket(fileno=int(descriptor))
+    channel.set_inheritable(False)  # programs that the module starts must not hold it open
+    target: Target = _without_gc(lambda: importlib.import_module(module).load(*arguments))
+    channel.sendall(json.dumps({"forks": target.forks, "facts": target.facts}).encode() + b"\n")
+    Server(channel, target).run()
+
+
+if __name__ == "__main__":
+    main()
