@@ -88,6 +88,7 @@ def plan(prepared: pd.DataFrame, parameters: Parameters) -> SplitPlan:
         "; ".join(notes),
         _explain_share(groups, is_stratified),
         _describe_duplicates(prepared, hashes, parameters),
+        "" if keys else _describe_entities(prepared, target),
     )
 
 
@@ -165,10 +166,8 @@ def _plan_by_time(prepared: pd.DataFrame, parameters: Parameters) -> SplitPlan:
     if parameters.time_cut:
         reason = "time_cut decides"
     else:
-        same_time = (
-            f"rows with the same {column} share a side, and the cut {rule.describe_cut(prepared)} is the nearest"
-        )
-        reason = "; ".join(filter(None, [same_time, without_time]))
+        ties = f"rows with the same {column} share a side, so the nearest cut is {rule.describe_cut(prepared)}"
+        reason = "; ".join(filter(None, [ties, without_time]))
     return SplitPlan(rule, description, reason, _describe_duplicates(prepared, None, parameters))
 
 
