@@ -137,12 +137,14 @@ def run_task(task, file, warm_up_file=None):
 
 
 def _arrow(file):
+    """Return a function that reads the table with Arrow."""
     from pyarrow import csv as arrow_csv
 
     return lambda: {"bytes": arrow_csv.read_csv(file).nbytes}
 
 
 def _preprocess(file):
+    """Return a function that preprocesses the table."""
     from lib import backends
     from lib.parameters import Parameters, check_given, load
     from lib.pipelines.base import BasePipeline
@@ -161,6 +163,7 @@ def _preprocess(file):
 
 
 def _pandas(file):
+    """Return a function that preprocesses the table in plain pandas."""
     import numpy as np
     import pandas as pd
     from sklearn.model_selection import train_test_split
@@ -178,6 +181,7 @@ def _pandas(file):
 
 
 def _train(file):
+    """Return a function that trains on the preprocessed rows."""
     from lib import metrics, training
     from lib.tables import sources
     from lib.training import TrainingRequest

@@ -28,6 +28,7 @@ MARKED = "marked"  # the rows or columns that are shown in bold
 NAN_TEXT = "nan_text"  # what is shown for NaN; nothing by default
 _MAX_CLASSES = 12
 _MAX_BARS = 20
+_MAX_NUMBER_TICKS = 5  # more labels of seven digits would overlap
 _MAX_TABLE_ROWS = 200
 _CHARACTERS_PER_LINE = 30
 _INCHES_PER_CHARACTER = 0.07
@@ -77,6 +78,8 @@ class Table(pd.DataFrame):
         style = shown.style.format(
             precision=4, thousands=",", na_rep=self.attrs.get(NAN_TEXT, ""), escape="html"
         ).set_table_styles(left_aligned_header)
+        if isinstance(self.index, pd.RangeIndex) and self.index.name is None:  # the rows have no names
+            style = style.hide(axis="index")
         if len(shown) < len(self):
             style = style.set_caption(f"The first {len(shown):,} of {len(self):,} rows.")
         marked = {str(name) for name in self.attrs.get(MARKED, [])}
@@ -215,6 +218,7 @@ def residuals(y_true: pd.Series | Sequence[float], predictions: Predictions) -> 
     right.axvline(0, color=_GREY, linestyle=":", linewidth=1)
     right.set(xlabel="predicted - actual", ylabel="rows", title="Residuals")
     for axes in (left, right):
+        axes.locator_params(axis="x", nbins=_MAX_NUMBER_TICKS)
         _hide_frame(axes)
     return chart
 

@@ -157,5 +157,14 @@ class TestTable:
         assert re.search(r"_row0_col0 *\{\s*text-align: left", html)
         assert not re.search(r"_row0_col1 *\{\s*text-align: left", html)
 
+    def test_rows_without_names_have_no_numbers(self):
+        assert ">0</th>" not in self.html({"text": ["a"]}) and ">0</th>" in self.html({"text": ["a"]}, index=["0"])
+
+    def test_undefined_scores_are_called_so(self):
+        table = charts.Table({"score": [0.5, np.nan]}, index=["accuracy", "mape"])
+        assert ">nan<" not in table._repr_html_()
+        table.attrs[charts.NAN_TEXT] = "undefined"
+        assert table._repr_html_().count(">undefined<") == 1
+
     def test_empty_table_is_displayed(self):
         assert "<table" in self.html() and "<table" in self.html({"a": []})

@@ -16,7 +16,7 @@ from tests.serving.browser import Browser
 
 IMAGES = ROOT / "docs" / "images"
 COLORS = 256  # enough for text and charts, at a third of the file size
-MARGIN = 16  # pixels below the last element of a picture
+MARGIN = 8  # pixels below the last element of a picture
 # The bottom edge of each paragraph, heading, table, picture and code cell, in pixels from the top of the page.
 BOTTOMS = (
     "[...document.querySelectorAll('p, h1, h2, table, img, svg, pre')]"

@@ -14,23 +14,32 @@ leaderboard, or runs a search of its own; both return a `SearchResult`.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from lib import catalogue
+from lib.automl._search import DONE, LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-    from lib.metrics import Metric, Predictions
     from lib.parameters import Parameters
 
-# The first columns of every leaderboard; the metrics follow as "validation <name>" and "test <name>".
-LEADERBOARD = ("family", "score", "fit_seconds", "done_seconds", "row_ms", "megabytes", "weight", "outcome")
-DONE = "done"
+__all__ = [
+    "DONE",
+    "FAMILIES",
+    "LEADERBOARD",
+    "MISSING_FAMILIES",
+    "EngineResult",
+    "SearchRequest",
+    "SearchResult",
+    "Trial",
+    "allowed_families",
+    "available",
+    "faults",
+    "get",
+    "missing_families_fault",
+    "search_faults",
+]
+
 FAMILIES = (
     "linear",
     "random_forest",
@@ -42,163 +51,12 @@ FAMILIES = (
     "neighbours",
     "neural_network",
 )
+# The families that an engine does not fit. Those of an engine that is not listed are `FAMILIES`.
+MISSING_FAMILIES: dict[str, tuple[str, ...]] = {
+    "autogluon": ("gradient_boosting", "neural_network"),
+    "flaml": ("linear", "neighbours", "neural_network"),
+}
 _PACKAGES = ("autogluon", "flaml", "lightgbm", "catboost")
-
-
-@dataclass(frozen=True)
-class SearchRequest:
-    """The task and the limits of a search.
-
-    Attributes
-    ----------
-    task : {"binary", "multiclass", "regression"}
-    metric : Metric
-        The primary metric, by which models are compared.
-    positive_class : object
-        Positive class of a binary task; empty for the second class.
-    seed : int
-        Seed of the folds, the models and the blend.
-    threads : int
-        Maximum number of models that are fitted at the same time.
-    budget_seconds : float
-        Time limit of the whole search.
-    max_trials : int
-        Maximum number of models to try.
-    families : tuple of str
-        The allowed model families, from `FAMILIES`.
-    folds : int
-        Number of folds on which models are compared; 0 lets the engine choose.
-    validation_fraction : float
-        Share of the training rows on which models are compared instead of folds; 0 means folds.
-    ensemble : bool
-        Whether the result may be a blend of several models.
-    max_latency_ms : float
-        Maximum milliseconds to predict one row; 0 means no limit.
-    memory_bytes : int
-        Memory limit for all processes of the search together.
-    month_first : bool
-        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
-    """
-
-    task: str
-    metric: Metric
-    positive_class: Any
-    seed: int
-    threads: int
-    budget_seconds: float
-    max_trials: int
-    families: tuple[str, ...]
-    folds: int
-    validation_fraction: float
-    ensemble: bool
-    max_latency_ms: float
-    memory_bytes: int
-    month_first: bool = False
-
-    @property
-    def is_classification(self) -> bool:
-        """Whether the target is a class."""
-        return self.task != "regression"
-
-
-@dataclass
-class Trial:
-    """One model that a search tried.
-
-    Attributes
-    ----------
-    name : str
-    family : str
-    outcome : str
-        `DONE`, or the reason why the model failed.
-    validation : (ndarray of int, Predictions) or None
-        Positions of training rows, and predictions for them by a model that was not fitted on them.
-    test : Predictions or None
-        Predictions for the test rows.
-    score : float
-        Primary metric on the validation rows; NaN if it is unknown.
-    fit_seconds : float
-        Duration of the fit.
-    done_seconds : float
-        When the fit ended, in seconds since the start of the search.
-    row_ms : float
-        Milliseconds to predict one row.
-    megabytes : float
-        Size of the pickled model.
-    weight : float
-        Weight of the model in the search's result, 0 to 1.
-    hyperparameters : dict
-        For a blend, the weights of its models.
-    """
-
-    name: str
-    family: str
-    outcome: str = DONE
-    validation: tuple[np.ndarray, Predictions] | None = None
-    test: Predictions | None = None
-    score: float = float("nan")
-    fit_seconds: float = float("nan")
-    done_seconds: float = float("nan")
-    row_ms: float = float("nan")
-    megabytes: float = float("nan")
-    weight: float = 0.0
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EngineResult:
-    """The result of an engine.
-
-    Attributes
-    ----------
-    trials : list of Trial
-        All models that were tried.
-    model : estimator
-        The best model, fitted; takes the raw columns. It is one trial with weight 1, or a blend of several.
-    best : str
-        Name of the best trial, or of the blend.
-    warning : str
-        A limitation of the result that users should know about; empty if there is no such limitation.
-    """
-
-    trials: list[Trial]
-    model: Any
-    best: str
-    warning: str = ""
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The result of a search on a backend.
-
-    Attributes
-    ----------
-    leaderboard : DataFrame
-        One row per model, indexed by its name, the best first; columns `LEADERBOARD`, then metrics.
-    best : str
-        Name of the best model.
-    seconds : float
-        Duration of the search.
-    model : estimator or None
-        The best model, fitted; takes the raw columns. None if the search returned files.
-    folder : Path or None
-        The best model's files, if they cannot be loaded in this environment.
-    sha256 : str
-        Checksum of these files.
-    hyperparameters : mapping of str to dict
-        By name of the model.
-    warning : str
-        A limitation of the result that users should know about; empty if there is no such limitation.
-    """
-
-    leaderboard: pd.DataFrame
-    best: str
-    seconds: float
-    model: Any = None
-    folder: Path | None = None
-    sha256: str = ""
-    hyperparameters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    warning: str = ""
 
 
 def available() -> list[str]:
@@ -230,6 +88,23 @@ def allowed_families(parameters: Parameters) -> tuple[str, ...]:
     return tuple(name for name in FAMILIES if name in allowed and name not in parameters.blocked_models)
 
 
+def missing_families_fault(engine: str, allowed: Collection[str]) -> str:
+    """Return a sentence if an engine fits none of the allowed families; empty if it fits one of them.
+
+    Examples
+    --------
+    >>> missing_families_fault("flaml", ["linear", "xgboost"])
+    ''
+    """
+    families = [name for name in FAMILIES if name not in MISSING_FAMILIES.get(engine, ())]
+    if not allowed or not set(families).isdisjoint(allowed):
+        return ""
+    return (
+        f"allowed_models: the engine {engine} fits none of the allowed model families ({', '.join(allowed)}). Allow "
+        f"one of {', '.join(families)}, or choose another automl_engine."
+    )
+
+
 def faults(parameters: Parameters) -> list[str]:
     """Return one sentence for each reason why a search on this machine is impossible."""
     from lib.errors import suggest
@@ -240,6 +115,8 @@ def faults(parameters: Parameters) -> list[str]:
     engine = parameters.automl_engine
     if engine not in available():
         sentences.append(f"automl_engine: there is no {engine!r}. {suggest(engine, available())}")
+    elif fault := missing_families_fault(engine, allowed_families(parameters)):
+        sentences.append(fault)
     if parameters.get("engine") == "dask":
         sentences.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")
     return sentences + search_faults(parameters)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.automl import DONE, EngineResult, SearchRequest, Trial
+from lib.automl import DONE, EngineResult, SearchRequest, Trial, missing_families_fault
 from lib.automl.trials import isolated_search
 from lib.automl.trials.autogluon_model import (
     AutoGluonClassifier,
@@ -24,6 +24,7 @@ from lib.automl.trials.autogluon_model import (
 from lib.automl.trials.folds import HELD_OUT, HELD_OUT_SHARE, hold_out
 from lib.automl.trials.isolated_search import EncodedTable
 from lib.automl.trials.latency import measure_row_ms
+from lib.errors import ParameterError
 
 # AutoGluon's names of the model families, in the order in which it tries them.
 _AUTOGLUON_FAMILIES = {
@@ -130,6 +131,7 @@ def _make_trials(
         name = row.model
         trial = Trial(name, _find_family(predictor, name))
         trial.fit_seconds = row.fit_time_marginal
+        # AutoGluon negates errors, so that higher is better for every metric.
         trial.score = row.score_val if request.metric.greater_is_better else abs(row.score_val)
         if validation is not None:
             trial.validation = validation_rows, predict(name, validation)
@@ -171,7 +173,7 @@ def _choose_hyperparameters(request: SearchRequest) -> dict[str, Any]:
             chosen[key] = configurations[:remaining]
             remaining -= len(chosen[key])
     if not chosen:
-        raise ValueError(f"AutoGluon has none of the allowed families {', '.join(request.families)}; allow more")
+        raise ParameterError(missing_families_fault("autogluon", request.families))
     return chosen
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from lib.automl import EngineResult, SearchRequest, Trial
+from lib.automl import EngineResult, SearchRequest, Trial, missing_families_fault
 from lib.automl.trials import isolated_search
 from lib.automl.trials.blend import Member, make_blend
 from lib.automl.trials.isolated_search import EncodedTable
 from lib.automl.trials.latency import measure_row_ms
+from lib.errors import ParameterError
 
 # FLAML's names of the model families. Its linear models and nearest neighbours do not accept missing values.
 _FLAML_LEARNERS = {
@@ -86,7 +87,7 @@ def _choose_learners(request: SearchRequest) -> list[str]:
     """Return FLAML's names of the allowed families."""
     learners = [learner for family in request.families for learner in _FLAML_LEARNERS.get(family, ())]
     if not learners:
-        raise ValueError(f"FLAML has none of the allowed families {', '.join(request.families)}; allow more")
+        raise ParameterError(missing_families_fault("flaml", request.families))
     return learners
 
 

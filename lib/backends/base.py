@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
+    from lib.tables.schema_source import SchemaSource
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,12 @@ class Backend(Protocol):
         """Describe a table's location for the user; raise DataError if there is no such table."""
 
     def read_table(
-        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+        self,
+        uri: str,
+        exclude: Collection[str] = (),
+        arrow_strings: bool = False,
+        encoding: str = "",
+        schema_source: SchemaSource | None = None,
     ) -> pd.DataFrame:
         """Read a table from the data store or from a path, with the options of `lib.tables.frames.read`."""
 

@@ -38,6 +38,7 @@ def column_faults(parameters: Parameters) -> list[str]:
         "target_column": [parameters.target_column],
         "drop_columns": parameters.drop_columns,
         "key_columns": parameters.key_columns,
+        "columns": parameters.get("columns") or {},
         "time_column": [parameters.time_column] if parameters.split == "time" else [],
     }
     return [

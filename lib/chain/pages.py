@@ -1,7 +1,8 @@
-"""Executed notebooks as pages: their links work in the run folder, and injected parameters are hidden."""
+"""Executed notebooks as pages: working links, folded plumbing, and the message of a failure at the top."""
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -14,10 +15,16 @@ from lib.chain.plan import Execution
 _LINK = re.compile(r"\[[^\]]*\]\(((\d\d_[a-z_]+)\.ipynb)\)")
 _PARAMETERS = {"parameters", "injected-parameters"}
 _HIDDEN = "remove-input"
+_PAPERMILL_BANNER = "papermill-error-cell-tag"
+_FAILED_CELL = "failed-cell"
+_RED = "#b00020"
 
 
 def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> None:
-    """Point the links of an executed notebook to its neighbours in the run folder, and hide its parameters cells.
+    """Make an executed notebook readable on its own.
+
+    Its links point to its neighbours in the run folder, its parameters cells are hidden, and if it failed, it begins
+    with the message.
 
     The notebook itself shows its parameters cell, which a person edits to run it by hand.
 
@@ -42,6 +49,7 @@ def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> N
             cell["source"] = _LINK.sub(lambda match: links.get(match[1], match[0]), text)
         if _PARAMETERS & {*cell["metadata"].get("tags", [])}:
             _hide(cell)
+    _show_failure_first(page["cells"])
     part = executed.with_name(f"{executed.name}.part")
     part.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(executed)
@@ -65,3 +73,23 @@ def _hide(cell: dict[str, Any]) -> None:
     cell["metadata"].setdefault("jupyter", {})["source_hidden"] = True
     if _HIDDEN not in cell["metadata"]["tags"]:
         cell["metadata"]["tags"].append(_HIDDEN)
+
+
+def _show_failure_first(cells: list[dict[str, Any]]) -> None:
+    """Show the message of a failure at the top, in place of papermill's banner, and mark the cell that failed."""
+    failed = [cell for cell in cells if any(output["output_type"] == "error" for output in cell.get("outputs", []))]
+    if not failed:
+        return
+    cells[:] = [cell for cell in cells if _PAPERMILL_BANNER not in cell["metadata"].get("tags", [])]
+    error = next(output for output in failed[0]["outputs"] if output["output_type"] == "error")
+    message = html.escape(f"{error['ename']}: {error['evalue']}").replace("\n", "<br>")
+    cells.insert(
+        cells.index(failed[0]), _make_banner(_FAILED_CELL, f'<a id="{_FAILED_CELL}"></a>The cell that failed:')
+    )
+    cells.insert(0, _make_banner("failure", f'{message} (<a href="#{_FAILED_CELL}">cell</a>)'))
+
+
+def _make_banner(cell_id: str, text: str) -> dict[str, Any]:
+    """Return a Markdown cell with a text in red."""
+    source = f'<p style="color: {_RED}; font-weight: bold">{text}</p>'
+    return {"cell_type": "markdown", "id": cell_id, "metadata": {"tags": [_PAPERMILL_BANNER]}, "source": source}

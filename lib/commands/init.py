@@ -68,20 +68,24 @@ def execute(options: argparse.Namespace) -> int:
             f"{', '.join(existing)} already {verb}. Choose another name with --name, or overwrite with --force."
         )
 
-    from lib.tables import proposal
+    from lib.schema.table_schema import TableSchema
+    from lib.tables import frames, proposal, schema_source
     from lib.tables.quality import contract
 
+    target = options.target.strip()  # column names are read without surrounding spaces
     data = _data_address(options.data)
     frame = sources.read(data, encoding=options.encoding)
-    proposed = proposal.propose(frame, options.target, options.task or "", where=data)
+    proposed = proposal.propose(frame, target, options.task or "", where=data)
+    schema_source.write(TableSchema.from_dict(frame.attrs[frames.SCHEMA]), files["schema"], data)
     contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
         **({"pipeline": files["pipeline"].stem} if options.child else {}),
         "data": data,
         **({"encoding": options.encoding} if options.encoding else {}),
+        "schema": display_path(files["schema"]),
         "contract": display_path(files["contract"]),
-        "target_column": options.target,
+        "target_column": target,
         **{parameter: proposed.parameters[parameter] for parameter in SPECS if parameter in proposed.parameters},
     }
     files["parameters"].write_text(_to_yaml(parameters, proposed.reasons), encoding="utf-8")
@@ -96,6 +100,7 @@ def execute(options: argparse.Namespace) -> int:
 def _files_to_write(name: str, has_pipeline: bool) -> dict[str, Path]:
     files = {
         "parameters": ROOT / "parameters" / f"{name}.yaml",
+        "schema": ROOT / "parameters" / "schemas" / f"{name}.yaml",
         "contract": ROOT / "parameters" / "contracts" / f"{name}.yaml",
     }
     if has_pipeline:

@@ -18,7 +18,13 @@ def available() -> list[str]:
 
 
 def choices() -> dict[str, list[str]]:
-    """Return the names that parameters can choose from, e.g. ``{"training function": [...]}``; see `Spec.choices`."""
+    """Return the names that parameters can choose from, by kind; see `lib.parameters.Spec.choices`.
+
+    Examples
+    --------
+    >>> "flights" in choices()["pipeline"]
+    True
+    """
     from lib import automl, backends, training
 
     return {

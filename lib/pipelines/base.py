@@ -180,6 +180,7 @@ class BasePipeline:
         The default reads ``data`` without the ``drop_columns``, except those needed for the split.
         """
         from lib.stages.preprocess import split_columns
+        from lib.tables.schema_source import SchemaSource
 
         parameters = self.parameters
         needed = split_columns(parameters)
@@ -187,7 +188,13 @@ class BasePipeline:
         # Arrow strings save memory, but an overridden hook expects the usual object columns.
         hooks = ("prepare_data", "split_data", "baseline")
         arrow_strings = all(getattr(type(self), hook) is getattr(BasePipeline, hook) for hook in hooks)
-        return self.backend.read_table(parameters.data, skipped, arrow_strings, encoding=parameters.encoding or "")
+        return self.backend.read_table(
+            parameters.data,
+            skipped,
+            arrow_strings,
+            encoding=parameters.encoding or "",
+            schema_source=SchemaSource.from_parameters(parameters),
+        )
 
     def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the table to learn from, with the target. Called by preprocess with the raw table.

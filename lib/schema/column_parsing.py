@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from lib.schema import number_parsing
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import NULL_STRINGS
-from lib.schema.table_schema import BOOLEAN, NUMBER, ColumnSchema
+from lib.schema.table_schema import BOOLEAN, NUMBER, ORDERED, ColumnSchema
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
@@ -58,6 +58,8 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
         return _parse_numbers(texts, column)
     if column.kind == BOOLEAN:
         return _parse_booleans(texts)
+    if column.kind == ORDERED:
+        return _parse_categories(texts, column)
     return ParsedTexts(texts, _none_of(texts))
 
 
@@ -103,6 +105,13 @@ def _parse_plain_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> Parsed
 def _parse_formatted_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     numbers, is_missing = number_parsing.parse_values(texts, column.number_format, column.unit)
     return ParsedTexts(numbers, pc.invert(pc.or_(pc.is_valid(numbers), is_missing)))
+
+
+def _parse_categories(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
+    categories = pc.utf8_trim_whitespace(texts)
+    is_known = pc.is_in(categories, value_set=pa.array(column.order, pa.string()))
+    is_invalid = pc.and_(pc.is_valid(categories), pc.invert(is_known))
+    return ParsedTexts(_set_null(categories, is_invalid), is_invalid)
 
 
 def _parse_booleans(texts: pa.ChunkedArray) -> ParsedTexts:

@@ -29,8 +29,11 @@ _INTEGER = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
 
 _LEADING_ZERO = r"^[+-]?0(\d+([eE]\d+)?|[xX][\da-fA-F]+)$"
 _LONG_INTEGER = r"^[+-]?\d{17,}$"
+_EXPONENT_CODE = r"^\d+[eE]\d+$"
+_ALPHANUMERIC = r"^[\da-zA-Z]+$"
+_LETTER_CODE = r"^[a-zA-Z]{1,3}[.-]?\d+(\.\d+)?$"
+_MIN_LETTER_CODES = 2
 _PHONE_NUMBER = r"^\+[1-9]\d{6,14}$"
-MIN_PHONE_NUMBER = 10**6
 MAX_EXACT_INTEGER = 2**53  # not all larger integers have an exact float
 
 _CURRENCIES = (*"$€£¥₹₽₺₪₩₴", "R$", "US$", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "PLN", "zł", "Kč", "kr")
@@ -43,6 +46,8 @@ _NUMBER_WITH_UNIT = (
     rf"^\(?[+-]?\s?(?:{_PREFIX_UNIT}\s?)?[+-]?(?:\d{{1,3}}(?:[ ']\d{{3}})+|\d[\d.,]*|[.,]\d+)(?:[.,]\d+)?"
     rf"(?:\s?{_SUFFIX_UNIT}\.?)?-?\)?$"
 )
+_SEVERAL_POINTS = r"\..*\."
+_MIN_WITH_POINT = 20
 _MAX_UNIT_LENGTH = 12
 _MIN_PLURAL_LENGTH = 4
 # Different characters for the same thing, and their common form.
@@ -90,13 +95,14 @@ class ParsedColumn(NamedTuple):
 def has_numeric_codes(texts: pa.ChunkedArray) -> bool:
     """Return whether a column contains codes that a conversion to numbers would change.
 
-    These are leading zeros, integers with more digits than a float keeps, and columns of phone numbers.
+    These are leading zeros, integers with more digits than a float keeps, columns of phone numbers, and codes such as
+    1E2 among codes of the same length.
 
     >>> has_numeric_codes(pa.chunked_array([["00501", "10001"]]))
     True
     """
     trimmed = pc.utf8_trim_whitespace(texts)
-    if _are_phone_numbers(trimmed):
+    if _are_phone_numbers(trimmed) or _have_exponent_codes(trimmed):
         return True
     return any(_any(pc.match_substring_regex(trimmed, pattern)) for pattern in (_LEADING_ZERO, _LONG_INTEGER))
 
@@ -137,6 +143,10 @@ def parse_column(texts: pa.ChunkedArray, name: str, comma_separated: bool) -> Pa
     present = len(trimmed) - trimmed.null_count - _count(is_missing)
     if numbers == 0 or numbers < MIN_NUMERIC_SHARE * present:
         return ParsedColumn(None, number_format, _note_on_other_values(trimmed, is_number, is_missing, name))
+    if _has_letter_codes(trimmed, is_number, is_missing):
+        examples = _list_examples(trimmed, pc.invert(pc.or_(is_number, is_missing)))
+        note = f"{name} stays text: it contains codes ({examples}). To read numbers only, set its kind under `columns`."
+        return ParsedColumn(None, number_format, note)
     notes = [_note_on_stripped_units(trimmed, bare, name), _note_on_missing(trimmed, is_number, is_missing, name)]
     return ParsedColumn(
         numbers=_to_floats(float_texts, is_number),
@@ -200,6 +210,38 @@ def parse_point_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
     trimmed = pc.utf8_trim_whitespace(texts)
     if not _tally(trimmed).may_use_point_thousands:
         return None
+    return _parse_thousands(trimmed)
+
+
+def parse_evident_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Parse a column whose points can hardly be decimal points, because they always precede three digits.
+
+    Beside 1.008, a price of 996 would be written 996.000 if the point were a decimal point, and of twenty numbers with
+    decimals, about two would end in zero and be shorter. Several points in one number leave no doubt.
+
+    Returns
+    -------
+    ChunkedArray of int64 or None
+        None if the points may be decimal points.
+
+    Examples
+    --------
+    >>> parse_evident_thousands(pa.chunked_array([["2.434.551", "257.130", "996"]])).to_pylist()
+    [2434551, 257130, 996]
+    """
+    trimmed = pc.utf8_trim_whitespace(texts)
+    if not _tally(trimmed).may_use_point_thousands:
+        return None
+    present = pc.unique(trimmed.drop_null())
+    if _any(pc.match_substring_regex(present, _SEVERAL_POINTS)):
+        return _parse_thousands(trimmed)
+    with_point = _count(pc.match_substring(present, "."))
+    small = _count(pc.match_substring_regex(present, r"^[+-]?\d{1,3}$"))
+    large = len(present) - with_point - small
+    return _parse_thousands(trimmed) if with_point >= _MIN_WITH_POINT and small and not large else None
+
+
+def _parse_thousands(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.cast(pc.replace_substring_regex(trimmed, r"^\+|\.", ""), pa.int64())
 
 
@@ -251,6 +293,25 @@ def _are_phone_numbers(trimmed: pa.ChunkedArray) -> bool:
     """Return whether every value is a plus sign and many digits. Amounts are not written with a plus sign."""
     present = trimmed.drop_null()
     return len(present) > 0 and bool(pc.all(pc.match_substring_regex(present, _PHONE_NUMBER)).as_py())
+
+
+def _have_exponent_codes(trimmed: pa.ChunkedArray) -> bool:
+    """Return whether a column of codes of one length contains a code such as 1E2 that reads as a number.
+
+    Numbers in exponent notation have a point or a sign, or differ in length from the other numbers.
+    """
+    present = trimmed.drop_null()
+    looks_like_exponent = pc.match_substring_regex(present, _EXPONENT_CODE)
+    if not _any(looks_like_exponent) or not pc.all(pc.match_substring_regex(present, _ALPHANUMERIC)).as_py():
+        return False
+    lengths = pc.unique(pc.utf8_length(present))
+    return len(lengths) == 1 and not pc.all(looks_like_exponent).as_py()
+
+
+def _has_letter_codes(trimmed: pa.ChunkedArray, is_number: pa.ChunkedArray, is_missing: pa.ChunkedArray) -> bool:
+    """Return whether the values of a column that are not numbers are codes such as V57, of at least two kinds."""
+    others = pc.unique(trimmed.filter(pc.invert(pc.or_(is_number, is_missing))))
+    return len(others) >= _MIN_LETTER_CODES and bool(pc.all(pc.match_substring_regex(others, _LETTER_CODE)).as_py())
 
 
 def _is_missing(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:

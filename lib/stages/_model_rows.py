@@ -70,8 +70,8 @@ def _check_primary_metric(y: pd.Series, parameters: Parameters) -> None:
     """Raise if the primary metric is undefined for these values of the target."""
     reason = parameters.metric.undefined_reason(y)
     if reason:
-        others = [metric.name for metric in metrics.for_task(parameters.task) if not metric.undefined_reason(y)]
+        *others, last = [metric.name for metric in metrics.for_task(parameters.task) if not metric.undefined_reason(y)]
         raise ParameterError(
             f"primary_metric: {reason.replace('the target', parameters.target_column)}. Choose another metric, such as "
-            f"{' or '.join(others)}."
+            f"{', '.join(others)} or {last}."
         )

@@ -21,8 +21,9 @@ from lib.paths import resolve, resolve_existing
 from lib.stages import _cluster
 from lib.stages._splitting import SplitPlan, hidden_columns, plan_for_parts
 from lib.tables import cleaning, frames
-from lib.tables.files.partitions import Partition, list_partitions
+from lib.tables.files.partitions import Partition, infer_schema, list_partitions
 from lib.tables.quality import contract, violations
+from lib.tables.schema_source import SchemaSource
 from lib.tables.split.row_hash import row_hash
 from lib.tables.split.rules import SplitRule, rule_from_dict
 
@@ -63,6 +64,8 @@ class PreprocessedPartitions:
         The contract rules that the table breaks.
     sample : DataFrame
         A sample of the training rows of every partition.
+    schema : dict
+        The schema of the table as JSON types.
     """
 
     train_data: str
@@ -77,6 +80,7 @@ class PreprocessedPartitions:
     notes: list[str]
     violations: charts.Table
     sample: pd.DataFrame
+    schema: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,9 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         types.
     """
     scratch = resolve(parameters.workspace) / "data" / parameters.name / "parts"
-    partitions = list_partitions(parameters.data, scratch, parameters.get("encoding") or "")
+    encoding = parameters.get("encoding") or ""
+    schema = infer_schema(parameters.data, encoding, SchemaSource.from_parameters(parameters))
+    partitions = list_partitions(parameters.data, scratch, schema, encoding)
     folder = f"{parameters.name}/{_hash_inputs(partitions, parameters)}"
     plan = _Plan(type(hooks), dict(parameters), folder)
     with _cluster.connect_client(parameters) as client:
@@ -197,6 +203,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         notes=_merge_notes(results),
         violations=table,
         sample=sample,
+        schema=schema.to_dict(),
     )
 
 

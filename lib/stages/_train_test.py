@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -88,8 +88,16 @@ def describe_columns(train: pd.DataFrame) -> pd.DataFrame:
         },
         index=train.columns,
     )
-    sample = train.head(_SAMPLE_ROWS).astype(object).T.rename(columns=lambda row: f"row {row}")
+    rows = train.head(_SAMPLE_ROWS).astype(object)
+    sample = rows.map(_format_cell).T.rename(columns=lambda row: f"row {row}")
     return description.join(sample).rename_axis("column")
+
+
+def _format_cell(value: Any) -> str:
+    """Return a value as text, without thousands separators, which would turn a year into a quantity."""
+    if pd.isna(value):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:

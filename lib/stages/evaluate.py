@@ -85,8 +85,10 @@ class Evaluation(StageResult):
     task: str
 
     def main_table(self) -> charts.Table:
-        """Return the scores of all contenders."""
-        return self.table
+        """Return the scores with a row per metric: a column per metric would not fit on a page."""
+        table = charts.Table(self.table.T.rename_axis(index="metric", columns=None))
+        table.attrs |= self.table.attrs
+        return table
 
     @property
     def figures(self) -> Figures:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 PARAMETERS = (
     "data",
     "encoding",
+    "schema",
+    "columns",
+    "missing_values",
+    "not_missing",
+    "thousands",
     "contract",
     "on_violation",
     "target_column",
@@ -258,6 +263,7 @@ def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parame
         **hooks.baseline(sample),
         "rows": rows["train"],
         "split": plan.rule.to_dict() if plan else None,
+        "schema": result.schema,
         "test_keys": result.test_keys,
     }
     columns, balance = _describe_rows(sample, parameters)

@@ -22,6 +22,7 @@ from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
+from lib.tables.schema_source import SchemaSource
 
 # Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, and the table's schema.
 NOTES, UNREAD, SCHEMA = "notes", "unread", "schema"
@@ -38,7 +39,7 @@ def read(
     exclude: Collection[str] = (),
     arrow_strings: bool = False,
     encoding: str = "",
-    schema: TableSchema | None = None,
+    schema_source: SchemaSource | None = None,
 ) -> pd.DataFrame:
     """Read a table.
 
@@ -54,8 +55,8 @@ def read(
         objects. Takes a fraction of the memory and time.
     encoding : str
         Python name of the encoding of text files; detected if empty.
-    schema : TableSchema, optional
-        How the table is read; inferred if not given.
+    schema_source : SchemaSource, optional
+        How the table is read, as far as it is known; the rest is inferred.
 
     Returns
     -------
@@ -73,10 +74,8 @@ def read(
     paths = [path] if isinstance(path, Path) else list(path)
     for file in paths:
         check_file(file)
-    if schema is not None:
-        frame = _read_by_schema(schema, paths, exclude, arrow_strings, encoding)
-        frame.attrs[UNREAD] = list(exclude)
-        return frame
+    if schema_source is not None and schema_source.stored is not None:
+        return _read_by_schema(schema_source.change(schema_source.stored), paths, exclude, arrow_strings, encoding)
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
         table, column_names, notes = parquet.read(paths, exclude)
         user_categories = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
@@ -93,6 +92,10 @@ def read(
             raise NameNotFound("column", name, column_names, where=f"{paths[0]} (drop_columns)")
     if table.num_rows == 0:
         raise DataError(f"{paths[0]} has a header of {len(column_names)} columns and no rows. Give a table with rows.")
+    if schema_source is not None and schema_source.changes_schema:
+        del table
+        changed = schema_source.change(schema, unread=exclude)
+        return _read_by_schema(changed, paths, exclude, arrow_strings, encoding, tuple(notes))
     only_reference = [table]
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
@@ -103,24 +106,30 @@ def read(
 
 
 def _read_by_schema(
-    schema: TableSchema, paths: Sequence[Path], exclude: Collection[str], arrow_strings: bool, encoding: str
+    schema: TableSchema,
+    paths: Sequence[Path],
+    exclude: Collection[str],
+    arrow_strings: bool,
+    encoding: str,
+    notes: Sequence[str] = ("Read by its table schema.",),
 ) -> pd.DataFrame:
     """Read a table by its schema; values that do not fit are errors."""
     from lib.tables import schema_reader
 
     required = [name for name in schema.missing_columns(()) if name not in exclude]
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
-        table, _, parquet_notes = parquet.read(paths, exclude)
+        table, _, file_notes = parquet.read(paths, exclude)
         schema_reader.check_columns(paths[0], table.column_names, required)
         batches = iter([schema_reader.apply_schema(schema, table, first_row=0)])
     else:
-        parquet_notes = []
+        file_notes = []
         batches = schema_reader.read(schema, paths, ROW_GROUP_ROWS, required, encoding)
-    table, notes = schema_reader.collect(batches, paths, exclude)
+    table, fault_notes = schema_reader.collect(batches, paths, exclude)
     only_reference = [table]
     del table
     frame = _convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
-    frame.attrs.update({NOTES: ["Read by its table schema.", *parquet_notes, *notes], SCHEMA: schema.to_dict()})
+    all_notes = list(dict.fromkeys([*notes, *file_notes, *fault_notes]))
+    frame.attrs.update({NOTES: all_notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
     return frame
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from lib.schema import date_columns, datetimes
 from lib.tables import cleaning, frames
 from lib.tables.quality import id_columns, leakage, profile
 from lib.tables.quality.counters import Counter
+from lib.tables.quality.missing_codes import find_missing_codes
 from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
 from lib.tables.split.suggestion import suggest_split
 
@@ -20,6 +22,8 @@ _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano д�
 _NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
 # A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
 _MAX_NUMBERED_CLASSES = 20
+# Names of targets that number classes, even if some numbers are not used.
+_CLASS_NAME = re.compile(r"(^|[\W_])(class|label|type|category|cls|klasse)(es|s)?\d*([\W_]|$)", re.IGNORECASE)
 _RARE_CLASS_SHARE = 0.05
 _RARE_CLASS_ROWS = 50
 _MAX_CROSS_VALIDATED_ROWS = 1_000
@@ -85,6 +89,7 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     proposal.add_finding("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(notes))
     for note in renamed:
         proposal.add_finding("header", note)
+    frame = _decide_missing_codes(proposal, frame)
     columns = proposal.columns = profile.describe(frame)
     _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
     usable, notes = cleaning.prepare_target(frame, target_column, proposal.parameters["task"])
@@ -102,6 +107,27 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
         raise DataError(f"{where} has no column to predict {target_column} from.{why}")
     _summarize_columns(proposal, columns, dropped, target_column)
     return proposal
+
+
+def _decide_missing_codes(proposal: Proposal, frame: pd.DataFrame) -> pd.DataFrame:
+    """Propose that numbers such as -200 count as missing, and return the table without them."""
+    codes = {name: found for name in frame.columns if (found := find_missing_codes(frame[name]))}
+    if not codes:
+        return frame
+    for name, found in codes.items():
+        rows = int(frame[name].isin(found).sum())
+        listed = " and ".join(f"{code:g}" for code in found)
+        finding = f"{name}: {listed} in {rows:,} rows, far from all other values"
+        proposal.add_finding("missing codes", finding, "counts as missing; change missing_values if it is a number")
+    distinct = sorted({code for found in codes.values() for code in found})
+    other_numbers = frame.drop(columns=list(codes)).select_dtypes("number")
+    if other_numbers.isin(distinct).to_numpy().any():
+        proposal.parameters["columns"] = {
+            name: {"missing_values": [f"{code:g}" for code in found]} for name, found in codes.items()
+        }
+    else:
+        proposal.parameters["missing_values"] = [int(code) for code in distinct]
+    return frame.assign(**{name: frame[name].mask(frame[name].isin(found)) for name, found in codes.items()})
 
 
 def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfile:
@@ -141,12 +167,10 @@ def _infer_task(target: ColumnProfile) -> str:
         raise DataError(f"The target {target.name} is a date. Derive a number or a class from it in prepare_data.")
     if target.kind not in NUMBERS:
         return "multiclass"
-    are_class_numbers = (
-        target.kind == WHOLE
-        and target.distinct <= _MAX_NUMBERED_CLASSES
-        and (target.minimum, target.maximum) in ((0, target.distinct - 1), (1, target.distinct))
-    )
-    return "multiclass" if are_class_numbers else "regression"
+    if target.kind != WHOLE or target.distinct > _MAX_NUMBERED_CLASSES:
+        return "regression"
+    are_counted = (target.minimum, target.maximum) in ((0, target.distinct - 1), (1, target.distinct))
+    return "multiclass" if are_counted or _CLASS_NAME.search(target.name) else "regression"
 
 
 def _decide_metric(proposal: Proposal, target: pd.Series) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy
 
-    from lib.schema.table_schema import TableSchema
+    from lib.tables.schema_source import SchemaSource
 
 DATABASES = (
     "sqlite",
@@ -51,7 +51,7 @@ def read(
     exclude: Collection[str] = (),
     arrow_strings: bool = False,
     encoding: str = "",
-    schema: TableSchema | None = None,
+    schema_source: SchemaSource | None = None,
 ) -> pd.DataFrame:
     """Read a table from any supported location.
 
@@ -65,7 +65,7 @@ def read(
         - a database with a table or query after a ``#``: ``sqlite:///shop.db#customers``
     exclude : collection of str
         Columns not to read.
-    arrow_strings, encoding, schema
+    arrow_strings, encoding, schema_source
         See `frames.read`.
 
     Raises
@@ -79,8 +79,8 @@ def read(
         return _read_database(uri, exclude)
     if is_remote(uri):
         with _download(uri) as paths:
-            return frames.read(paths, exclude, arrow_strings, encoding, schema)
-    return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema)
+            return frames.read(paths, exclude, arrow_strings, encoding, schema_source)
+    return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema_source)
 
 
 def list_files(uri: str) -> list[Path]:
@@ -229,6 +229,7 @@ def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     import pandas as pd
 
     from lib.tables import frames
+    from lib.tables.detect.schema_inference import infer_schema
 
     address, _, selection = uri.partition("#")
     if not selection:
@@ -250,7 +251,8 @@ def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
         raise DataError(f"{uri} has {frame.shape[1]} columns and no rows. Give a table or query with rows.")
     frame = frame.loc[:, [name not in exclude for name in frame.columns]]
     frame, notes = _decode_byte_columns(frame)
-    frame.attrs.update({frames.NOTES: notes, frames.UNREAD: list(exclude)})
+    schema = infer_schema(frames.pandas_to_arrow(frame)).to_dict()
+    frame.attrs.update({frames.NOTES: notes, frames.UNREAD: list(exclude), frames.SCHEMA: schema})
     return frame
 
 

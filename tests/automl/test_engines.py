@@ -153,10 +153,7 @@ def test_search_respects_families_and_max_trials():
 
 
 def test_engine_without_an_allowed_family_is_an_error():
-    with pytest.raises(
-        StageError,
-        match="automl_engine: flaml failed: ValueError: FLAML has none of the allowed families neural_network; allow",
-    ):
+    with pytest.raises(ParameterError, match="allowed_models: the engine flaml fits none of the allowed"):
         run_search("flaml", families=("neural_network",))
 
 

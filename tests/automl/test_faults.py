@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 from lib import automl
+from lib.automl import autogluon, flaml
 from lib.chain import contracts, notebooks
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
@@ -42,6 +43,21 @@ def test_blocking_every_family_is_a_fault():
     (fault,) = faults(blocked_models=list(automl.FAMILIES))
     assert fault == "blocked_models: no model family is left to try. Block fewer, or allow more."
     assert faults(allowed_models=["linear"], blocked_models=["linear"]) == [fault]
+
+
+def test_families_that_the_engine_does_not_fit_are_a_fault():
+    (fault,) = faults(automl_engine="flaml", allowed_models=["neural_network", "linear"])
+    assert fault.startswith(
+        "allowed_models: the engine flaml fits none of the allowed model families (linear, neural_n"
+    )
+    assert faults(automl_engine="flaml", allowed_models=["neural_network", "xgboost"]) == []
+    assert faults(automl_engine="portfolio", allowed_models=["neural_network"]) == []
+
+
+def test_engines_fit_the_families_that_are_not_missing():
+    fitted = {"autogluon": autogluon._AUTOGLUON_FAMILIES, "flaml": flaml._FLAML_LEARNERS}
+    for engine, families in fitted.items():
+        assert set(families) == set(automl.FAMILIES) - set(automl.MISSING_FAMILIES[engine])
 
 
 def test_dask_engine_is_a_fault():

@@ -183,21 +183,3 @@ def set_line(browser, name, value):
         "    (cell) => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel;"
         f"  cell.setSource(cell.getSource().replace(/^{name} = .*$/m, () => {line})); }})()"
     )
-
-
-def test_links_of_executed_notebooks_resolve(tmp_path):
-    from lib.chain import pages, plan
-
-    training, evaluation = (
-        notebooks.read(ROOT / "notebooks" / f"{name}.ipynb") for name in ("03_train", "04_evaluate")
-    )
-    executions = [plan.Execution(training, "linear"), plan.Execution(training, "xgboost"), plan.Execution(evaluation)]
-    for execution in executions:
-        (tmp_path / execution.file_name).write_bytes(execution.notebook.path.read_bytes())
-        pages.finish(execution.notebook.path, tmp_path / execution.file_name, executions)
-    text = (tmp_path / "04_evaluate.ipynb").read_text(encoding="utf-8")
-    assert "[03_train-linear](03_train-linear.ipynb), [03_train-xgboost](03_train-xgboost.ipynb)" in text
-    links = [
-        link for page in tmp_path.glob("*.ipynb") for link in re.findall(r"\]\(([^)]+\.ipynb)\)", page.read_text())
-    ]
-    assert len(links) == 7 and all((tmp_path / link).resolve().is_file() for link in links)

@@ -39,7 +39,7 @@ class Terminal:
 
 
 def log_text(use, total=2):
-    """Return what a log file contains after some calls."""
+    """Return the text that a `Progress` has written to a log file after `use` was called with it."""
     stream = io.StringIO()
     use(Progress(total, stream))
     return stream.getvalue()

@@ -2,6 +2,7 @@
 
 import datetime
 import pickle
+import re
 
 import mlflow
 import numpy as np
@@ -88,6 +89,12 @@ class TestBestOfSeveral:
         for name, run_id in runs.items():
             model = tracking.load_model(tracking.model_folder(*tracking.model_source(tracking.candidate_run(run_id))))
             assert scores.loc[f"by_{name}", "accuracy"] == pytest.approx((model.predict(test) == test["bought"]).mean())
+
+    def test_displayed_table_has_a_row_per_metric_and_marks_the_primary_one(self, with_rivals):
+        page = pipeline_in(with_rivals, primary_metric="log_loss").evaluate().main_table()._repr_html_()
+        rows = re.findall(r"row_heading[^>]*>([^<]+)<", page)
+        assert rows == ["log_loss ★", *(name for name in metrics.names("binary") if name != "log_loss")]
+        assert re.findall(r"col_heading[^>]*>([^<]+)<", page) == ["by_size", "by_luck"]
 
     def test_only_the_given_candidates_are_compared(self, with_rivals):
         pipeline = pipeline_in(with_rivals)

@@ -8,6 +8,7 @@ import pytest
 
 from lib.errors import DataError, NameNotFound, StageError
 from lib.pipelines.base import BasePipeline
+from lib.stages._train_test import describe_columns
 from tests.workspaces import NAME, ROWS, pipeline_in, preprocess, table, versions_of
 
 
@@ -72,6 +73,17 @@ class TestOutputs:
         assert result.columns.loc["luck", "missing"] == f"{missing.sum()} ({missing.mean():.1%})"
         assert result.columns.loc["colour", "distinct"] == "2"
         assert result.columns.loc["colour", "row 0"] == train["colour"][0]
+        assert result.columns.loc["size", "row 1"] == f"{train['size'][1]:.6g}"
+
+    def test_columns_table_shows_years_without_separators(self):
+        description = describe_columns(
+            pd.DataFrame({"year": [1960, 2024], "area": [141.0, 80.25], "size": ["S", None]})
+        )
+        assert description[["row 0", "row 1"]].T.to_dict("list") == {
+            "year": ["1960", "2024"],
+            "area": ["141", "80.25"],
+            "size": ["S", ""],
+        }
 
     def test_baseline_contains_training_rows_and_split_rule(self, workspace):
         pipeline = pipeline_in(workspace)

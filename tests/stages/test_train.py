@@ -57,7 +57,7 @@ def test_undefined_primary_metric_is_refused(workspace, side):
     rows.loc[0 if side == "train" else len(rows) - 1, "price"] = 0
     rows.to_csv(changes["data"], index=False)
     preprocess(pipeline_in(workspace, **changes))
-    message = "primary_metric: mape is undefined, because price is 0 in 1 of 240 rows. Choose .* r2 or rmse or mae."
+    message = "primary_metric: mape is undefined, because price is 0 in 1 of 240 rows. Choose .* r2, rmse or mae."
     with pytest.raises(InputError, match=message):
         pipeline_in(workspace, Quick, **{**changes, "primary_metric": "mape"}).train()
     candidate = pipeline_in(workspace, Quick, **changes).train()

@@ -6,35 +6,47 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import DataError
+from lib.schema.table_schema import TableSchema
 from lib.tables import frames
-from lib.tables.files.partitions import list_partitions
+from lib.tables.files import partitions
+from lib.tables.files.partitions import infer_schema, list_partitions
 
 
-@pytest.mark.parametrize("code", ["00501", "12345678901234567890"])
-def test_columns_of_numeric_codes_are_refused(tmp_path, code):
-    (tmp_path / "a.csv").write_text("x,code\n" + f"1,{code}\n2,4\n" * 9)
-    with pytest.raises(DataError, match="a.csv: code contain codes such as 00501 or numbers with too many digits"):
-        list_partitions(str(tmp_path / "a.csv"), tmp_path / "parts")
+def read_partitions(path):
+    """Return the table read in partitions, by the schema inferred from its first rows."""
+    schema = infer_schema(str(path))
+    parts = list_partitions(str(path), path.parent / "parts", schema)
+    return pd.concat([part.read() for part in parts], ignore_index=True)
 
 
-def test_large_floats_are_numbers(tmp_path):
-    (tmp_path / "a.csv").write_text("x\n1e300\n0.5\n")
-    (partition,) = list_partitions(str(tmp_path / "a.csv"), tmp_path / "parts")
-    assert partition.read()["x"].tolist() == [1e300, 0.5]
-
-
-@pytest.mark.parametrize("values", ["5%,7%", '"1,5","0,25"', "n.a.,5"])
-def test_formatted_numbers_are_refused(tmp_path, values):
-    first, second = ('"1,5"', '"0,25"') if '"' in values else values.split(",")
-    (tmp_path / "a.csv").write_text("x,rate\n" + f"1,{second}\n" * 19 + f"2,{first}\n")
-    with pytest.raises(DataError, match="a.csv: rate contain numbers with units, decimal commas or missing codes"):
-        list_partitions(str(tmp_path / "a.csv"), tmp_path / "parts")
+@pytest.mark.parametrize(
+    "cells",
+    [["00501", "4"], ["12345678901234567890", "4"], ["5%", "7%"], ['"1,5"', '"0,25"'], ["n.a.", "5"], ["1e300", "0.5"]],
+    ids=["leading zeros", "long numbers", "percent", "decimal commas", "missing codes", "large numbers"],
+)
+def test_partitions_have_the_values_of_the_whole_table(tmp_path, cells):
+    (tmp_path / "a.csv").write_text("x,value\n" + "".join(f"1,{cells[1]}\n" * 19 + f"2,{cells[0]}\n"))
+    pd.testing.assert_frame_equal(read_partitions(tmp_path / "a.csv"), frames.read(tmp_path / "a.csv"))
 
 
 def test_words_and_dates_stay_text(tmp_path):
     (tmp_path / "a.csv").write_text("x,word,day\n" + "1,red 5,2021-05-01\n2,blue,2021-05-02\n" * 9)
-    (partition,) = list_partitions(str(tmp_path / "a.csv"), tmp_path / "parts")
-    assert partition.read().dtypes.astype(str).tolist() == ["int64", "object", "object"]
+    assert read_partitions(tmp_path / "a.csv").dtypes.astype(str).tolist() == ["int64", "object", "object"]
+
+
+def test_lines_above_the_header_are_skipped(tmp_path):
+    (tmp_path / "a.csv").write_text("Sales of 2024\n\nx,y\n" + "1,2\n" * 9)
+    assert list(read_partitions(tmp_path / "a.csv")) == ["x", "y"]
+
+
+def test_values_that_contradict_the_first_rows_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(partitions, "_MAX_INFERENCE_BYTES", 100)
+    (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * 60 + "1.5,2\n")
+    with pytest.raises(DataError, match=r"row 61: column 'x' contains 1.5; expected whole numbers. Set columns: \{x"):
+        read_partitions(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * 60 + "many,2\n")
+    with pytest.raises(DataError, match="row 61: column 'x': got 'many', expected a whole number"):
+        read_partitions(tmp_path / "a.csv")
 
 
 def test_parquet_partitions_match_the_whole_table(tmp_path):
@@ -47,8 +59,8 @@ def test_parquet_partitions_match_the_whole_table(tmp_path):
     for year in (2023, 2024):
         (tmp_path / f"year={year}" / "month=01").mkdir(parents=True)
         pq.write_table(pa.table(cells), tmp_path / f"year={year}" / "month=01" / "rows.parquet", row_group_size=1)
-    partitions = list_partitions(str(tmp_path), tmp_path / "parts")
-    parts = [partition.read(exclude=["extra"]) for partition in partitions]
+    listed = list_partitions(str(tmp_path), tmp_path / "parts", TableSchema({}))
+    parts = [partition.read(exclude=["extra"]) for partition in listed]
     whole = frames.read(sorted(tmp_path.rglob("*.parquet")), exclude=["extra"])
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
     assert len(parts) == 4 and whole["year"].tolist() == [2023, 2023, 2024, 2024]

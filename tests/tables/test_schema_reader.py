@@ -12,6 +12,7 @@ import pytest
 from lib.errors import DataError
 from lib.schema.table_schema import ColumnSchema, TableSchema
 from lib.tables import cleaning, frames, schema_reader
+from lib.tables.schema_source import SchemaSource
 from tests.tables.awkward import awkward_files
 from tests.tables.test_exports import FILES
 
@@ -152,7 +153,7 @@ def test_batches_have_the_numbers_of_the_whole_table(tmp_path, names, separator)
 def test_exported_files_read_by_their_schema_are_the_same(name, tmp_path):
     (tmp_path / "a.csv").write_bytes(FILES[name][0].encode())
     first = frames.read(tmp_path / "a.csv")
-    second = frames.read(tmp_path / "a.csv", schema=infer_schema(tmp_path / "a.csv"))
+    second = frames.read(tmp_path / "a.csv", schema_source=SchemaSource(infer_schema(tmp_path / "a.csv")))
     pd.testing.assert_frame_equal(first, second)
 
 
@@ -160,7 +161,7 @@ def test_exported_files_read_by_their_schema_are_the_same(name, tmp_path):
 def test_awkward_files_read_by_their_schema_are_the_same(awkward, tmp_path):
     path = tmp_path / awkward.file
     path.write_bytes(awkward.content)
-    first, second = frames.read(path), frames.read(path, schema=infer_schema(path))
+    first, second = frames.read(path), frames.read(path, schema_source=SchemaSource(infer_schema(path)))
     second.columns = first.columns if " twice" in awkward.file else second.columns  # the schema numbers repeated names
     pd.testing.assert_frame_equal(first, second)
 
@@ -183,14 +184,14 @@ def test_another_unit_is_a_fault_with_row_and_column(tmp_path):
     with pytest.raises(
         DataError, match=r"1 value does not fit the table schema:\n  - row 2: column 'weight': got '154"
     ):
-        frames.read(tmp_path / "second.csv", schema=schema)
+        frames.read(tmp_path / "second.csv", schema_source=SchemaSource(schema))
 
 
 def test_a_renamed_column_is_refused_with_the_nearest_name(tmp_path):
     (tmp_path / "first.csv").write_text("age,Weight\n" + "30,70\n" * 20)
     (tmp_path / "second.csv").write_text("age,weight\n30,70\n")
     with pytest.raises(DataError, match="has no column 'Weight'. Did you mean 'weight'"):
-        frames.read(tmp_path / "second.csv", schema=infer_schema(tmp_path / "first.csv"))
+        frames.read(tmp_path / "second.csv", schema_source=SchemaSource(infer_schema(tmp_path / "first.csv")))
 
 
 def test_numeric_missing_codes_and_words_that_are_values(tmp_path):

@@ -1,6 +1,6 @@
-"""Wrappers around the models of families: encoders, target scales and category codes.
+"""Wrappers of fitted models: they transform the features first, or rescale the predictions.
 
-They skip scikit-learn's input checks, which take longer for a single row than most models.
+They skip scikit-learn's input checks, which take longer than most models do for a single row.
 """
 
 from __future__ import annotations
@@ -60,12 +60,19 @@ class RescaledRegressor(BaseEstimator):
 
 
 class IntegerCategories(BaseEstimator):
-    """Transformer of category indices to integers, -1 if missing, as CatBoost requires them.
+    """Transformer that converts category indices to integers, as CatBoost requires; missing values become -1.
 
     Parameters
     ----------
     positions : sequence of int
         Positions of the categories among the features.
+
+    Examples
+    --------
+    >>> IntegerCategories([1]).transform(np.array([[0.5, 2.0], [0.25, np.nan]]))
+          0  1
+    0  0.50  2
+    1  0.25 -1
     """
 
     def __init__(self, positions: Sequence[int]):

@@ -82,7 +82,7 @@ class Assembly:
         return {name: weight / total for name, weight in weights.items() if name != slowest}
 
     def _select_weights(self) -> dict[str, float]:
-        """Return the weights of the models in the result, within the latency limit if any model is."""
+        """Return the weights of the models in the result; it keeps the latency limit if any model does."""
         row_ms = {name: self._row_ms(name) for name in self.outputs.validation}
         max_row_ms = None
         if self.request.max_latency_ms:

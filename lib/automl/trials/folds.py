@@ -18,15 +18,14 @@ _SECONDS_PER_VALUE = 4.5e-5
 HELD_OUT, ALWAYS_TRAINED = 0, -1
 
 
-def assign_folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> np.ndarray:
+def assign_folds(labels: np.ndarray, feature_count: int, core_seconds: float, request: SearchRequest) -> np.ndarray:
     """Assign each row to the fold that holds it out.
 
     Parameters
     ----------
     labels : ndarray of shape (rows,)
         Class indices, or a regression's target.
-    features : int
-        Number of features.
+    feature_count : int
     core_seconds : float
         Time for all models, in seconds of one core.
     request : SearchRequest
@@ -43,7 +42,7 @@ def assign_folds(labels: np.ndarray, features: int, core_seconds: float, request
     """
     count = request.folds
     if not count and not request.validation_fraction:
-        count = _affordable_folds(labels, features, core_seconds, request)
+        count = _affordable_folds(labels, feature_count, core_seconds, request)
     # At least one class must have a row in every fold.
     count = min(count, np.bincount(labels).max() if request.is_classification else len(labels))
     if count < 2:
@@ -57,10 +56,10 @@ def assign_folds(labels: np.ndarray, features: int, core_seconds: float, request
     return folds
 
 
-def _affordable_folds(labels: np.ndarray, features: int, core_seconds: float, request: SearchRequest) -> int:
+def _affordable_folds(labels: np.ndarray, feature_count: int, core_seconds: float, request: SearchRequest) -> int:
     """Return how many folds can be fitted in time; 0 if they are fewer than `_MIN_FOLDS`."""
-    classes = labels.max() + 1 if request.task == "multiclass" else 1
-    affordable = core_seconds / (_SECONDS_PER_VALUE * len(labels) * features * classes)
+    class_count = labels.max() + 1 if request.task == "multiclass" else 1
+    affordable = core_seconds / (_SECONDS_PER_VALUE * len(labels) * feature_count * class_count)
     if affordable > _MIN_AFFORDABLE_FOR_MAX_FOLDS:
         return _MAX_FOLDS
     return min(_DEFAULT_FOLDS, int(affordable)) if affordable >= _MIN_FOLDS else 0
@@ -73,6 +72,10 @@ def hold_out(labels: np.ndarray, share: float, request: SearchRequest) -> np.nda
     -------
     ndarray of shape (rows,)
         `HELD_OUT` or `ALWAYS_TRAINED`.
+
+    Notes
+    -----
+    The result is the same for the same seed and number of rows.
     """
     folds = np.full(len(labels), ALWAYS_TRAINED)
     count = max(1, round(share * len(labels)))

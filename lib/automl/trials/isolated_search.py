@@ -184,6 +184,7 @@ def main() -> None:
 def _encode(
     X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, started: float
 ) -> tuple[EncodedTable, TableEncoder]:
+    """Return the encoded table, and the encoder of its features."""
     target = encode_target(y, request)
     features = encode_features(X, target.values, X_test, request)
     kinds = features.encoder.feature_kinds()

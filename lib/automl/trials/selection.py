@@ -150,7 +150,7 @@ def select_weights(
 def _select_greedily(
     outputs: Mapping[str, np.ndarray], score: Callable[[np.ndarray], Score], limits: SelectionLimits
 ) -> list[str]:
-    """Add the model that improves the blend most, with replacement, until none improves it."""
+    """Repeatedly add the model that improves the blend most, until none does; a model may be added several times."""
     selected: list[str] = []
     total: np.ndarray | float = 0.0
     best_score: Score | None = None
@@ -167,7 +167,7 @@ def _select_greedily(
         best = max(scores, key=lambda name: scores[name])
         if best_score is not None:
             required = best_score[0] + MIN_RELATIVE_GAIN * abs(best_score[0])
-            if scores[best] <= (required, best_score[1]):
+            if scores[best] <= (required, best_score[1]):  # tuples: the tie-breaker decides between equal scores
                 break
         best_score = scores[best]
         selected.append(best)

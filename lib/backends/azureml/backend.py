@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.parameters import Parameters
+    from lib.tables.schema_source import SchemaSource
 
 
 class AzureBackend:
@@ -98,13 +99,18 @@ class AzureBackend:
         return self._datasets.describe(uri, encoding)
 
     def read_table(
-        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+        self,
+        uri: str,
+        exclude: Collection[str] = (),
+        arrow_strings: bool = False,
+        encoding: str = "",
+        schema_source: SchemaSource | None = None,
     ) -> pd.DataFrame:
         """Read a table: ``azureml:<dataset>:<version>``, a file of the datastore, or a local file.
 
         `arrow_strings` has no effect, because datasets are always read with pandas strings.
         """
-        return self._datasets.read(uri, exclude, encoding)
+        return self._datasets.read(uri, exclude, encoding, schema_source)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table to the datastore as Parquet and register it as a dataset."""

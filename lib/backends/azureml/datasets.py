@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import re
 import tempfile
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from lib.backends.azureml.error_translation import is_not_found, retry, translat
 from lib.errors import DataError
 from lib.paths import resolve_existing
 from lib.tables import cleaning, frames
+from lib.tables.detect.schema_inference import infer_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +31,12 @@ if TYPE_CHECKING:
 
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.datastore import DataStore
+    from lib.tables.schema_source import SchemaSource
 
 DATASET_URI = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
 _SHA256_TAG = "sha256"
+# URI of the schema of the file that a dataset was made from.
+_SCHEMA_TAG = "schema"
 # Azure rejects an identical definition and names the version that has it. The service and azureml-core word this
 # differently: the latter as a call to copy.
 _IDENTICAL_DATASET = re.compile(
@@ -63,7 +68,7 @@ class Datasets:
         rows = f", {int(dataset.tags['rows']):,} rows" if "rows" in dataset.tags else ""
         return f"dataset {dataset.name}, version {dataset.version}{rows}"
 
-    def ensure_registered(self, uri: str, encoding: str = "") -> str:
+    def ensure_registered(self, uri: str, encoding: str = "", schema_source: SchemaSource | None = None) -> str:
         """Return a table's address as a dataset, ``azureml:<dataset>:<version>``; register it if necessary.
 
         Parameters
@@ -72,22 +77,28 @@ class Datasets:
             Address of any kind.
         encoding : str
             Encoding of a text file; empty to detect it.
+        schema_source : SchemaSource, optional
+            How the table is read; see `lib.tables.frames.read`.
         """
         if DATASET_URI.fullmatch(uri):
             return uri
         stem = re.sub(r"[^\w-]", "-", Path(uri).name.split(".")[0])
         content, suffix = self._read_file(uri)
-        # The same bytes in another encoding are another table.
-        sha256, name = hashlib.sha256(content + encoding.encode()).hexdigest(), f"{self._use_case}-{stem}"
+        # The same bytes in another encoding, or read by another schema, are another table.
+        described = repr(schema_source) if schema_source else ""
+        sha256 = hashlib.sha256(content + encoding.encode() + described.encode()).hexdigest()
+        name = f"{self._use_case}-{stem}"
         registered = self._newest_version(name, sha256)
         if registered is not None:
             return registered
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{stem}{suffix}"
             file.write_bytes(content)
-            frame = frames.read(file, encoding=encoding)
+            frame = frames.read(file, encoding=encoding, schema_source=schema_source)
         path = f"{self._use_case}/tables/{sha256[:16]}/{stem}.parquet"
-        return self._register(frame, name, path, sha256, description=f"{uri}, {len(frame):,} rows")
+        schema = json.dumps(frame.attrs[frames.SCHEMA]).encode()
+        tags = {_SCHEMA_TAG: self._datastore.upload(schema, f"{self._use_case}/tables/{sha256[:16]}/schema.json")}
+        return self._register(frame, name, path, sha256, description=f"{uri}, {len(frame):,} rows", tags=tags)
 
     def _read_file(self, uri: str) -> tuple[bytes, str]:
         """Return the content and the suffixes of a file in the datastore or on this machine."""
@@ -101,9 +112,15 @@ class Datasets:
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", description=path)
 
-    def read(self, uri: str, exclude: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
+    def read(
+        self,
+        uri: str,
+        exclude: Collection[str] = (),
+        encoding: str = "",
+        schema_source: SchemaSource | None = None,
+    ) -> pd.DataFrame:
         """Read a table by an address of any kind; see `lib.tables.frames.read`."""
-        dataset = self._get(self.ensure_registered(uri, encoding))
+        dataset = self._get(self.ensure_registered(uri, encoding, schema_source))
         # The engine prints telemetry messages and the identity that it uses.
         silence = contextlib.redirect_stdout(io.StringIO())
         with _engine_lock, silence, translate_errors(f"read the dataset {dataset.name}, version {dataset.version}"):
@@ -115,8 +132,14 @@ class Datasets:
             )
         frame.columns = [str(name).strip() for name in frame.columns]
         remaining = cleaning.drop_columns(frame, list(exclude), where=uri)
-        remaining.attrs.update({frames.NOTES: [], frames.UNREAD: list(exclude)})
+        schema = self._stored_schema(dataset) or infer_schema(frames.pandas_to_arrow(remaining)).to_dict()
+        remaining.attrs.update({frames.NOTES: [], frames.UNREAD: list(exclude), frames.SCHEMA: schema})
         return remaining
+
+    def _stored_schema(self, dataset: Any) -> dict[str, Any] | None:
+        """Return the schema of the file that a dataset was made from; None if it was made from none."""
+        uri = dataset.tags.get(_SCHEMA_TAG)
+        return self._datastore.read_json(uri) if uri else None
 
     def get(self, uri: str) -> Any:
         """Return the Tabular dataset for an address of any kind, to be used as a job's input."""
@@ -144,7 +167,15 @@ class Datasets:
                 raise
         return f"azureml:{name}:{newest.version}" if newest.tags.get(_SHA256_TAG) == sha256 else None
 
-    def _register(self, frame: pd.DataFrame, name: str, path: str, sha256: str, description: str) -> str:
+    def _register(
+        self,
+        frame: pd.DataFrame,
+        name: str,
+        path: str,
+        sha256: str,
+        description: str,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         """Upload a table and register it as a dataset, unless its newest version has the same content.
 
         Parameters
@@ -157,6 +188,8 @@ class Datasets:
         sha256 : str
             Hash that identifies the content; empty to use the hash of the Parquet file.
         description : str
+        tags : mapping of str to str, optional
+            Tags of the dataset besides its hash and its number of rows.
         """
         import pyarrow.parquet as pq
 
@@ -170,10 +203,10 @@ class Datasets:
         if registered is not None:
             return registered
         self._datastore.upload(content, path)
-        tags = {_SHA256_TAG: sha256, "rows": str(len(frame))}
+        all_tags = {**(tags or {}), _SHA256_TAG: sha256, "rows": str(len(frame))}
         with _engine_lock:
             return retry(
-                lambda: self._register_file(path, arrow.schema, name, description, tags),
+                lambda: self._register_file(path, arrow.schema, name, description, all_tags),
                 f"register the dataset {name}",
             )
 

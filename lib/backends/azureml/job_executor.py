@@ -24,6 +24,7 @@ from lib.backends.azureml.snapshot import pack
 from lib.errors import MillraceError, StageError
 from lib.paths import display_path, resolve
 from lib.tables.files.file_types import PARQUET_SUFFIXES, TEXT_SUFFIXES
+from lib.tables.schema_source import SchemaSource
 
 if TYPE_CHECKING:
     from lib.backends.azureml.compute import Clusters
@@ -151,15 +152,18 @@ class ClusterExecutor:
         """Register the local tables that parameters name, and replace their paths by dataset addresses."""
         resolved = dict(parameters)
         if "data" in resolved and self._stage == "preprocess":  # no other stage reads the table
-            resolved["data"] = self._register_table(resolved["data"], resolved.get("encoding") or "")
+            source = SchemaSource.from_parameters(resolved) if "schema" in resolved else None
+            resolved["data"] = self._register_table(resolved["data"], resolved.get("encoding") or "", source)
         if "options" in resolved:
             resolved["options"] = {name: self._register_table(value) for name, value in resolved["options"].items()}
         return resolved
 
-    def _register_table(self, value: Any, encoding: str = "") -> Any:
+    def _register_table(self, value: Any, encoding: str = "", schema_source: SchemaSource | None = None) -> Any:
         """Return the dataset address if a value is the path of a local table; otherwise the value itself."""
         is_table = isinstance(value, str) and value.lower().endswith(TEXT_SUFFIXES + PARQUET_SUFFIXES)
-        return self._datasets.ensure_registered(value, encoding) if is_table and resolve(value).is_file() else value
+        if not is_table or not resolve(value).is_file():
+            return value
+        return self._datasets.ensure_registered(value, encoding, schema_source)
 
     def _wait_or_cancel(
         self,

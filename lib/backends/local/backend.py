@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.parameters import Parameters
+    from lib.tables.schema_source import SchemaSource
 
 _GIGABYTE = 1024**3
 _LOW_SPACE_GIGABYTES = 1.0
@@ -85,12 +86,17 @@ class LocalBackend:
         return sources.describe(uri)
 
     def read_table(
-        self, uri: str, exclude: Collection[str] = (), arrow_strings: bool = False, encoding: str = ""
+        self,
+        uri: str,
+        exclude: Collection[str] = (),
+        arrow_strings: bool = False,
+        encoding: str = "",
+        schema_source: SchemaSource | None = None,
     ) -> pd.DataFrame:
         """Read a table from a path, a ``file:`` URI, or any address that `lib.tables.sources` supports."""
         from lib.tables import sources
 
-        return sources.read(uri, exclude, arrow_strings, encoding)
+        return sources.read(uri, exclude, arrow_strings, encoding, schema_source)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""

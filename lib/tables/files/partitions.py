@@ -5,22 +5,26 @@ Text files are converted to Parquet first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib.errors import DataError
-from lib.schema import number_parsing
-from lib.tables import frames, sources
-from lib.tables.detect import type_inference
-from lib.tables.detect.dialect import Dialect, detect_dialect
-from lib.tables.files import arrow_numpy, parquet
-from lib.tables.files.categoricals import is_text
+from lib.schema.table_schema import TableSchema
+from lib.tables import frames, schema_reader, sources
+from lib.tables.detect.dialect import open_binary
+from lib.tables.files import parquet
 from lib.tables.files.file_types import PARQUET_SUFFIXES
+from lib.tables.schema_source import SchemaSource
+
+_MAX_INFERENCE_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,28 @@ class Partition:
         return frame
 
 
-def list_partitions(uri: str, folder: Path, encoding: str = "") -> list[Partition]:
+def infer_schema(uri: str, encoding: str = "", source: SchemaSource | None = None) -> TableSchema:
+    """Return the schema of a table in files: the stored one, or one inferred from the start of the first file.
+
+    Parameters
+    ----------
+    uri : str
+        A file, folder or pattern.
+    encoding : str
+        Python name of the encoding of text files; detected if empty.
+    source : SchemaSource, optional
+        The stored schema, if there is one, and what the parameters say about the table.
+    """
+    source = source or SchemaSource()
+    path = _list_files(uri)[0]
+    if source.stored is not None:
+        return source.change(source.stored)
+    with _start_of_file(path) as start:
+        frame = frames.read(start, encoding=encoding)
+    return source.change(TableSchema.from_dict(frame.attrs[frames.SCHEMA]))
+
+
+def list_partitions(uri: str, folder: Path, schema: TableSchema, encoding: str = "") -> list[Partition]:
     """List the partitions of a table in files.
 
     Parameters
@@ -73,22 +98,21 @@ def list_partitions(uri: str, folder: Path, encoding: str = "") -> list[Partitio
         A file, folder or pattern.
     folder : Path
         Where to write Parquet copies of text files.
+    schema : TableSchema
+        How text files are read.
     encoding : str
         Python name of the encoding of text files; detected if empty.
 
     Raises
     ------
     DataError
-        If the table is remote or cannot be read, or the type of a text column changes after its first rows.
+        If the table is remote or cannot be read, or a value does not fit the schema.
     """
-    if sources.is_remote(uri):
-        raise DataError(
-            f"{uri}: engine dask reads files that all workers can access. Copy the table to a shared folder."
-        )
-    paths = sources.list_files(uri)
+    paths = _list_files(uri)
     if paths[0].suffix.lower() not in PARQUET_SUFFIXES:
         copies = [
-            _convert_to_parquet(path, folder / f"{index:04d}.parquet", encoding) for index, path in enumerate(paths)
+            _convert_to_parquet(path, folder / f"{index:04d}.parquet", schema, encoding)
+            for index, path in enumerate(paths)
         ]
         return [Partition(str(path), row_group) for path in copies for row_group in range(_count_row_groups(path))]
     folder_columns = parquet.partition_columns(paths)
@@ -99,94 +123,58 @@ def list_partitions(uri: str, folder: Path, encoding: str = "") -> list[Partitio
     ]
 
 
+def _list_files(uri: str) -> list[Path]:
+    if sources.is_remote(uri):
+        raise DataError(
+            f"{uri}: engine dask reads files that all workers can access. Copy the table to a shared folder."
+        )
+    return sources.list_files(uri)
+
+
+@contextmanager
+def _start_of_file(path: Path) -> Iterator[Path]:
+    """Yield a file with the first rows of a large text file, or a small file itself."""
+    if path.suffix.lower() in PARQUET_SUFFIXES or path.stat().st_size <= _MAX_INFERENCE_BYTES:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder, open_binary(path) as file:
+        start = Path(folder) / "start.csv"
+        content = file.read(_MAX_INFERENCE_BYTES)
+        start.write_bytes(content[: content.rfind(b"\n") + 1])
+        yield start
+
+
 def _count_row_groups(path: Path) -> int:
     parquet.column_names(path)  # raises an error if the file is damaged
     return pq.ParquetFile(path).num_row_groups
 
 
-def _convert_to_parquet(path: Path, target: Path, encoding: str) -> Path:
-    """Convert a text file block by block, each column in the type of its first rows."""
-    dialect = detect_dialect(path, encoding=encoding)
-    _check_dialect(path, dialect)
+def _convert_to_parquet(path: Path, target: Path, schema: TableSchema, encoding: str) -> Path:
+    """Convert a text file to Parquet, one row group at a time."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    writer, batches, has_inexact_numbers, schema = None, list[pa.RecordBatch](), False, None
+    writer = None
     try:
-        for batch in type_inference.iter_batches(path, dialect):
+        for batch in schema_reader.read(schema, [path], frames.ROW_GROUP_ROWS, schema.missing_columns(()), encoding):
+            rows, _ = schema_reader.collect(iter([batch]), [path])
+            _check_whole_numbers(path, rows, batch.first_row, schema)
             if writer is None:
-                schema = batch.schema
-                if dialect.scan.may_have_leading_zeros:
-                    _refuse_numeric_codes(path, dialect, schema)
-                _refuse_formatted_numbers(path, batch)
-                writer = pq.ParquetWriter(target, schema, compression="lz4")
-            batches.append(batch)
-            has_inexact_numbers = has_inexact_numbers or any(map(_may_be_inexact, batch.columns))
-            if sum(waiting.num_rows for waiting in batches) >= frames.ROW_GROUP_ROWS:
-                writer.write_table(pa.Table.from_batches(batches))
-                batches = []
-        if writer is not None and batches:
-            writer.write_table(pa.Table.from_batches(batches))
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"{path}: {str(error).splitlines()[0]}. Engine dask takes column types from the first rows. Fix the "
-            "column, or write the table as Parquet."
-        ) from error
+                writer = pq.ParquetWriter(target, rows.schema, compression="lz4")
+            writer.write_table(rows)
     finally:
         if writer is not None:
             writer.close()
-    if schema is None:
-        raise DataError(f"{path} has a header of {len(dialect.header)} columns and no rows. Give a table with rows.")
-    if has_inexact_numbers and not dialect.scan.may_have_leading_zeros:
-        _refuse_numeric_codes(path, dialect, schema)
     return target
 
 
-def _check_dialect(path: Path, dialect: Dialect) -> None:
-    """Check that engine dask can read a text file."""
-    repeated = sorted({name for name in dialect.header if dialect.header.count(name) > 1})
-    if repeated:
-        raise DataError(f"{path} has {dialect.header.count(repeated[0])} columns {repeated[0]!r}. Rename all but one.")
-    if dialect.needs_csv_module:
-        reason = "backslashes before quotes" if dialect.escape_character else "spaces around its separators"
+def _check_whole_numbers(path: Path, rows: pa.Table, first_row: int, schema: TableSchema) -> None:
+    """Raise if a column of whole numbers contains a fraction: its type must be the same in every partition."""
+    for entry in rows.schema:
+        column = schema.columns.get(entry.name)
+        if column is None or not column.whole or not pa.types.is_floating(entry.type):
+            continue
+        values = rows[entry.name]
+        position = pc.index(pc.not_equal(values, pc.floor(values)), True).as_py()
         raise DataError(
-            f"{path} ({dialect}) has {reason}, which engine dask cannot read. Write the table as Parquet, or set "
-            "`engine` to memory."
-        )
-
-
-def _may_be_inexact(column: pa.Array) -> bool:
-    """Return whether a column has floats so large that the file may contain more digits than they keep."""
-    if not pa.types.is_floating(column.type):
-        return False
-    smallest, largest = arrow_numpy.min_max(pa.chunked_array([column]))
-    return max(-smallest, largest) >= number_parsing.MAX_EXACT_INTEGER
-
-
-def _refuse_formatted_numbers(path: Path, batch: pa.RecordBatch) -> None:
-    """Refuse numbers with units, decimal commas or missing codes: parsing them takes the whole column."""
-    formatted = [
-        name
-        for name, values in zip(batch.schema.names, batch.columns, strict=True)
-        if is_text(values.type)
-        and number_parsing.parse_column(pa.chunked_array([values]), name, comma_separated=False).numbers is not None
-    ]
-    if formatted:
-        raise DataError(
-            f"{path}: {', '.join(formatted)} contain numbers with units, decimal commas or missing codes, such as 5 %, "
-            "1,5 or n.a., which engine dask would read as text. Write plain numbers, write the table as Parquet, or "
-            "set `engine` to memory."
-        )
-
-
-def _refuse_numeric_codes(path: Path, dialect: Dialect, schema: pa.Schema) -> None:
-    """Refuse columns of numbers whose text in the file is a code."""
-    number_columns = [column.name for column in schema if arrow_numpy.is_number(column.type)]
-    code_columns = set()
-    for batch in type_inference.iter_batches(path, dialect, number_columns):
-        code_columns |= {
-            name for name in number_columns if number_parsing.has_numeric_codes(pa.chunked_array([batch[name]]))
-        }
-    if code_columns:
-        raise DataError(
-            f"{path}: {', '.join(sorted(code_columns))} contain codes such as 00501 or numbers with too many digits, "
-            "which would change as numbers. Write the table as Parquet with these columns as text."
+            f"{path}, row {first_row + position + 1:,}: column {entry.name!r} contains {values[position].as_py()}; "
+            f"expected whole numbers. Set columns: {{{entry.name}: {{whole: false}}}}."
         )

@@ -28,6 +28,7 @@ from lib.tables.files import arrow_numpy, ragged_rows
 from lib.tables.files.categoricals import is_text
 
 _MAX_LISTED_COLUMNS = 10
+_SAMPLE_ROWS = 1_000
 
 
 class TextTable(NamedTuple):
@@ -197,6 +198,14 @@ def _convert_columns(files: Sequence[File], table: pa.Table) -> _ConvertedTable:
         if pa.types.is_null(field.type):
             empty_column = pc.cast(table[field.name], pa.float64())
             table = type_inference.replace_columns(table, pa.table({field.name: empty_column}))
+    if not uses_decimal_comma:
+        table, evident = _parse_evident_thousands(files, table)
+        for key in evident:
+            parsed_columns[key] = decimal_comma(None)
+            notes.append(
+                f"The points in {header[int(key)]} separate thousands; if they are decimal points, set its "
+                "number_format to decimal_point under `columns`."
+            )
     if uses_decimal_comma:
         notes.append("The decimal separator is the comma.")
         table, with_thousands = _parse_point_thousands(files, table)
@@ -232,10 +241,40 @@ def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
     smallest, largest = arrow_numpy.min_max(column)
     if max(-smallest, largest) >= number_parsing.MAX_EXACT_INTEGER:
         return True
-    # pyarrow reads the phone number +49301234567 as a float.
-    if pa.types.is_floating(arrow_type) and smallest >= number_parsing.MIN_PHONE_NUMBER:
-        return bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
-    return False
+    # pyarrow reads the phone number +49301234567 and the code 1E2 as floats.
+    return pa.types.is_floating(arrow_type) and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
+
+
+def _parse_evident_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Parse points as thousands separators where they can hardly be decimal points, and return the changed columns."""
+    candidates = [field.name for field in table.schema if _may_have_thousands(table[field.name])]
+    if not candidates:
+        return table, []
+    texts = type_inference.read_as_text(files, candidates)
+    parsed = {key: number_parsing.parse_evident_thousands(texts[key]) for key in candidates}
+    changed = {key: numbers for key, numbers in parsed.items() if numbers is not None}
+    return type_inference.replace_columns(table, pa.table(changed)) if changed else table, list(changed)
+
+
+def _may_have_thousands(column: pa.ChunkedArray) -> bool:
+    """Return whether the points of a column may separate thousands: text, or numbers with at most three decimals.
+
+    A number with one point is between 1 and 1,000 then, or a whole number.
+    """
+    if is_text(column.type):
+        sample = pc.cast(column[:_SAMPLE_ROWS].drop_null(), pa.string())
+        return bool(pc.any(pc.match_substring_regex(sample, r"^\s*[+-]?\d{1,3}(\.\d{3}){2,}\s*$")).as_py())
+    if not pa.types.is_floating(column.type) or len(column) == column.null_count:
+        return False
+    sizes = pc.abs(column)
+    scaled = pc.multiply(sizes, 1_000.0)
+    is_fraction = pc.not_equal(sizes, pc.floor(sizes))
+    has_three_decimals = pc.less(pc.abs(pc.subtract(scaled, pc.round(scaled))), 1e-6)
+    return bool(
+        pc.all(pc.and_(pc.less(sizes, 1_000.0), has_three_decimals)).as_py()
+        and pc.all(pc.or_(pc.invert(is_fraction), pc.greater_equal(sizes, 1.0))).as_py()
+        and pc.any(is_fraction).as_py()
+    )
 
 
 def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:

@@ -28,6 +28,15 @@ class ArrayEncoder:
     ----------
     encoder : TableEncoder
         Fitted.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from lib.training.features import TableEncoder
+    >>> X = pd.DataFrame({"age": [20, 30, 40, 50], "city": ["Rome", "Oslo", "Oslo", "Rome"]})
+    >>> encode = ArrayEncoder(TableEncoder().fit(X, np.array([0, 1, 1, 0])))
+    >>> encode({"age": np.array([35.0]), "city": np.array(["Rome"], dtype=object)}).tolist()
+    [[35.0, 1.0]]
     """
 
     def __init__(self, encoder: TableEncoder):

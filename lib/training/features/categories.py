@@ -57,6 +57,13 @@ class CategoryColumn:
         ``"category"`` for few categories, ``"code"`` for many.
     categories : iterable of str
         Names of the categories in the training rows; a category's position is its index.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> column = CategoryColumn("category", ["Oslo", "Rome"])
+    >>> column.to_floats(pd.Series(["Rome", "Oslo", "Paris", None])).ravel()
+    array([ 1.,  0., nan, nan])
     """
 
     parts = ("",)

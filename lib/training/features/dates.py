@@ -143,6 +143,15 @@ class DateColumn:
         The training column.
     date_format : str
         Format of dates stored as text, as `lib.schema.datetimes.candidate_formats` returns it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> column = DateColumn(pd.Series(["2024-03-01", "2025-03-01"]))
+    >>> column.parts
+    ('year', 'weekday', 'days')
+    >>> column.to_floats(pd.Series(["2024-03-02"])).tolist()
+    [[2024.0, 5.0, 19784.0]]
     """
 
     kind = "date"

@@ -60,7 +60,7 @@ def _parse_texts(values: pd.Series) -> np.ndarray:
 
 
 def _parse_text(text: str) -> float:
-    """Parse a number that pandas does not: with a currency sign, with thousands separators, true or false."""
+    """Parse what pandas does not: a number with a currency sign or thousands separators, and true or false."""
     match = _AMOUNT.fullmatch(text.strip())
     if match:
         return float(match["sign"] + match["number"].replace(",", ""))
@@ -68,7 +68,14 @@ def _parse_text(text: str) -> float:
 
 
 class NumberColumn:
-    """Reader of a number column."""
+    """Reader of a number column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> NumberColumn().to_floats(pd.Series(["12", "unknown"])).tolist()
+    [[12.0], [nan]]
+    """
 
     kind = "number"
     parts = ("",)

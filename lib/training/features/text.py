@@ -32,6 +32,12 @@ class TextColumn:
     ValueError
         If no word occurs in two rows.
 
+    Examples
+    --------
+    >>> column = TextColumn(pd.Series(["late train", "late bus", "train and bus"]), max_topics=2, seed=0)
+    >>> column.parts, column.to_floats(pd.Series(["late train", None])).shape
+    (('topic_0', 'topic_1'), (2, 2))
+
     References
     ----------
     Deerwester et al. (1990), Indexing by latent semantic analysis. JASIS 41(6).

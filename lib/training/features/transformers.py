@@ -92,11 +92,12 @@ def make_target_encoder(y: np.ndarray, is_classification: bool, seed: int) -> Ta
 
 
 def _positions(kinds: Sequence[str], *wanted: str) -> list[int]:
+    """Return the positions of the columns that have one of the wanted kinds."""
     return [position for position, kind in enumerate(kinds) if kind in wanted]
 
 
 def _has_few_values(column: np.ndarray) -> bool:
-    """Return whether a column contains three or more distinct whole numbers, but few, each of them often."""
+    """Return whether a column contains only a few distinct whole numbers, at least three, and each of them often."""
     present = column[~np.isnan(column)]
     if len(np.unique(present[:_SAMPLE_ROWS])) > MAX_DISTINCT_VALUES:
         return False
@@ -107,7 +108,7 @@ def _has_few_values(column: np.ndarray) -> bool:
 
 
 class CodesTargetEncoder(TransformerMixin, BaseEstimator):
-    """Target encoding of the codes; their features follow those of all other columns.
+    """Transformer that target-encodes the codes; their features follow those of all other columns.
 
     Unlike scikit-learn's ColumnTransformer, it writes into the given array, so that memory does not hold a large table
     twice.
@@ -130,12 +131,12 @@ class CodesTargetEncoder(TransformerMixin, BaseEstimator):
         return self
 
     def fit_transform(self, floats: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Fit, and return features cross-fitted by folds: no row's features contain its own target."""
+        """Fit, and return features that are encoded by folds, so that no row's features contain its own target."""
         self.target_encoder_ = clone(self.target_encoder)
         return self._append_codes(floats, self.target_encoder_.fit_transform(floats[:, self.codes], y))
 
     def transform(self, floats: np.ndarray) -> np.ndarray:
-        """Return the features, those of the codes last; overwrites `floats`."""
+        """Return the features; those of the codes come last. The memory of `floats` is reused."""
         return self._append_codes(floats, self.target_encoder_.transform(floats[:, self.codes]))
 
     def get_feature_names_out(self, names: np.ndarray) -> np.ndarray:
@@ -160,7 +161,7 @@ class CodesTargetEncoder(TransformerMixin, BaseEstimator):
 
 
 class _CategoryNameCombiner:
-    """Names of one-hot features, such as ``Sex_male``.
+    """Function that names one-hot features, such as ``Sex_male``.
 
     Parameters
     ----------

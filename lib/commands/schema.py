@@ -1,0 +1,91 @@
+"""Show the schema of a table, or infer it again and show the differences."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib.commands import _arguments
+from lib.errors import ParameterError
+from lib.paths import display_path, resolve
+
+if TYPE_CHECKING:
+    from lib.parameters import Parameters
+    from lib.schema.table_schema import ColumnSchema, TableSchema
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--refresh", action="store_true", help="infer the schema again, show the differences, and ask")
+    parser.add_argument("--yes", action="store_true", help="with --refresh: write the new schema without asking")
+    _arguments.add_parameter_options(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print the schema, or write a new one after showing the differences."""
+    parameters = _arguments.load_parameters(options)
+    if options.refresh:
+        return _refresh(parameters, options.yes)
+    _print_schema(_current_schema(parameters))
+    return 0
+
+
+def _current_schema(parameters: Parameters) -> TableSchema:
+    from lib.tables.schema_source import SchemaSource
+
+    source = SchemaSource.from_parameters(parameters)
+    return source.change(source.stored if source.stored is not None else _infer(parameters))
+
+
+def _infer(parameters: Parameters) -> TableSchema:
+    from lib.schema.table_schema import TableSchema
+    from lib.tables import frames, sources
+
+    return TableSchema.from_dict(sources.read(parameters.data, encoding=parameters.encoding).attrs[frames.SCHEMA])
+
+
+def _refresh(parameters: Parameters, confirmed: bool) -> int:
+    from lib.tables import schema_source
+
+    if not parameters.schema:
+        raise ParameterError("schema is empty. Set it to a file, e.g. schema: parameters/schemas/churn.yaml.")
+    path, new = resolve(parameters.schema), _infer(parameters)
+    if path.is_file():
+        differences = schema_source.load(path).differences(new)
+        if not differences:
+            print(f"{display_path(path)} is up to date.")
+            return 0
+        print(*differences, sep="\n")
+    if path.is_file() and not confirmed and not _confirm(path):
+        print(f"{display_path(path)} is unchanged.")
+        return 0
+    schema_source.write(new, path, parameters.data)
+    print(f"Wrote {display_path(path)}")
+    return 0
+
+
+def _confirm(path: Path) -> bool:
+    if not sys.stdin.isatty():
+        raise ParameterError("--refresh asks before it overwrites a schema. Without a terminal, add --yes.")
+    return input(f"Overwrite {display_path(path)}? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _print_schema(schema: TableSchema) -> None:
+    if schema.text_format:
+        print(f"encoding {schema.text_format.encoding}, separator {schema.text_format.separator!r}")
+    width = max(map(len, schema.columns), default=0)
+    for column in schema.columns.values():
+        print(f"{column.name:{width}}  {_describe_column(column)}")
+
+
+def _describe_column(column: ColumnSchema) -> str:
+    details = {key: value for key, value in column.to_dict().items() if key not in ("kind", "whole")}
+    described = ", ".join(f"{key.replace('_', ' ')}: {_join(value)}" for key, value in details.items())
+    kind = "whole number" if column.whole else column.kind
+    return f"{kind} ({described})" if described else kind
+
+
+def _join(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower()

@@ -1,0 +1,67 @@
+"""Detection of numbers that stand for missing values, such as -200 or 9999 among measurements."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+_MIN_ROWS, _MIN_SHARE = 2, 0.002
+# Codes are written with nines, or are a negative number in a column that has no other: -1, -99, -200, 999, 9999.
+_NINES = re.compile(r"-?9{2,}")
+_MAX_DISTINCT_CODES = 2
+# -1 among -1, 0 and 1 is a value like the others.
+_MIN_OTHER_VALUES = 10
+_FREQUENCY_FACTOR = 3
+
+
+def find_missing_codes(values: pd.Series) -> list[float]:
+    """Return the numbers of a column that probably mean "missing".
+
+    A code repeats, is whole, and is the smallest or largest value of the column. It consists of nines, or is the only
+    negative number. It lies farther from the nearest other value than the middle 98 % of the others spread, or is a
+    negative number that occurs more than three times as often as any other value.
+
+    Parameters
+    ----------
+    values : Series of shape (rows,)
+
+    Returns
+    -------
+    list of float
+        Empty if the column is not numeric.
+
+    Examples
+    --------
+    >>> find_missing_codes(pd.Series([*range(1, 60), -200, -200]))
+    [-200.0]
+    """
+    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+        return []
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    numbers = np.sort(numbers[np.isfinite(numbers)])
+    codes: list[float] = []
+    while len(codes) < _MAX_DISTINCT_CODES and len(numbers):
+        code = next((end for end in (numbers[0], numbers[-1]) if _is_missing_code(end, numbers)), None)
+        if code is None:
+            break
+        codes.append(float(code))
+        numbers = numbers[numbers != code]
+    return codes
+
+
+def _is_missing_code(code: float, numbers: np.ndarray) -> bool:
+    others = numbers[numbers != code]
+    repeats = len(numbers) - len(others)
+    if not len(others) or code != np.floor(code) or repeats < max(_MIN_ROWS, _MIN_SHARE * len(numbers)):
+        return False
+    is_only_negative = code < 0 <= others[0]
+    if not is_only_negative and not _NINES.fullmatch(f"{code:.0f}"):
+        return False
+    counts = np.unique_counts(others).counts
+    if len(counts) < _MIN_OTHER_VALUES:
+        return False
+    low, high = np.quantile(others, [0.01, 0.99])
+    distance = min(abs(code - others[0]), abs(code - others[-1]))
+    return bool(distance > high - low or (is_only_negative and repeats > _FREQUENCY_FACTOR * counts.max()))

@@ -1,0 +1,132 @@
+"""Where the schema of a table comes from: the stored schema file, and what the parameter file says about columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.errors import DataError, NameNotFound
+from lib.paths import display_path, resolve
+from lib.schema.number_format import NumberFormat
+from lib.schema.table_schema import NUMBER, ColumnSchema, SchemaError, TableSchema
+
+# libyaml, if PyYAML was built with it: the pure Python parser takes seconds for a table of thousands of columns.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_THOUSANDS = {",": NumberFormat.COMMA_THOUSANDS, ".": NumberFormat.DECIMAL_COMMA}
+_HEADER = """\
+# Table schema of {data}: how its values are read. Training, scoring and the endpoint obey it.
+# Edit it freely, or infer it again with: run_all.py schema --refresh
+"""
+
+
+@dataclass(frozen=True)
+class SchemaSource:
+    """A stored schema, if there is one, and what the parameters say about the table.
+
+    Attributes
+    ----------
+    stored : TableSchema or None
+        The schema of the file that the parameter ``schema`` names.
+    columns : mapping of str to mapping
+        Entries of single columns, such as ``{"size": {"kind": "ordered", "order": ["S", "M", "L"]}}``.
+    missing_values, not_missing : sequence of str
+        Further values that mean "missing" in every column, and words that do not.
+    thousands : str
+        The character between thousands in every column of numbers: a comma, a point, or empty if it is inferred.
+    """
+
+    stored: TableSchema | None = None
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    missing_values: Sequence[str] = ()
+    not_missing: Sequence[str] = ()
+    thousands: str = ""
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> SchemaSource:
+        """Return the source that the parameters of a use case describe.
+
+        Raises
+        ------
+        DataError
+            If the schema file does not exist or cannot be read.
+        """
+        path = parameters["schema"]
+        return cls(
+            stored=load(resolve(path)) if path else None,
+            columns=parameters["columns"],
+            missing_values=[str(value) for value in parameters["missing_values"]],
+            not_missing=[str(value) for value in parameters["not_missing"]],
+            thousands=parameters["thousands"],
+        )
+
+    @property
+    def changes_schema(self) -> bool:
+        """Whether the parameters say anything about the table."""
+        return bool(self.columns or self.missing_values or self.not_missing or self.thousands)
+
+    def change(self, schema: TableSchema, unread: Collection[str] = ()) -> TableSchema:
+        """Return a schema with the changes that the parameters describe.
+
+        Parameters
+        ----------
+        schema : TableSchema
+        unread : collection of str
+            Columns of the table that were not read and that the schema therefore lacks.
+
+        Raises
+        ------
+        NameNotFound
+            If ``columns`` names a column that the table does not have.
+        """
+        for name in self.columns:
+            if name not in schema.columns and name not in unread:
+                raise NameNotFound("column", name, schema.columns, where="the table (columns)")
+        return replace(schema, columns={name: self._change_column(column) for name, column in schema.columns.items()})
+
+    def _change_column(self, column: ColumnSchema) -> ColumnSchema:
+        if self.thousands and column.kind == NUMBER:
+            column = replace(column, number_format=_THOUSANDS[self.thousands])
+        column = replace(
+            column,
+            missing_values=tuple(dict.fromkeys([*column.missing_values, *self.missing_values])),
+            not_missing=tuple(dict.fromkeys([*column.not_missing, *self.not_missing])),
+        )
+        entries = self.columns.get(column.name)
+        return ColumnSchema.from_dict(column.name, {**column.to_dict(), **entries}) if entries else column
+
+
+def load(path: Path) -> TableSchema:
+    """Read a schema file.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist, is not YAML, or is not a schema.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"schema: the file {display_path(path)} does not exist. Write it with: run_all.py schema --refresh"
+        )
+    try:
+        return TableSchema.from_dict(yaml.load(path.read_text(encoding="utf-8"), _LOADER) or {})
+    except (yaml.YAMLError, SchemaError) as error:
+        raise DataError(f"schema: {display_path(path)}: {error}") from error
+
+
+def write(schema: TableSchema, path: Path, data: str) -> None:
+    """Write a schema file.
+
+    Parameters
+    ----------
+    schema : TableSchema
+    path : Path
+    data : str
+        Address of the table, for the comment at the top.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(schema.to_dict(), sort_keys=False, allow_unicode=True, width=10**6)
+    path.write_text(_HEADER.format(data=data) + text, encoding="utf-8")
