@@ -111,6 +111,25 @@ class EndpointError(MillraceError):
     """An endpoint that did not start, did not answer, or answered differently from the model."""
 
 
+def format_count(number: int, singular: str, plural: str = "") -> str:
+    """Return a number with its noun, for messages.
+
+    Parameters
+    ----------
+    number : int
+    singular : str
+        The words that follow the number 1.
+    plural : str
+        The words that follow all other numbers; by default `singular` with an "s".
+
+    Examples
+    --------
+    >>> format_count(1, "row"), format_count(2000, "row"), format_count(1, "row has", "rows have")
+    ('1 row', '2,000 rows', '1 row has')
+    """
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
 def suggest(name: object, known: Iterable[object], max_names: int = 30) -> str:
     """Return a sentence with the nearest known name, if one is near, and the list of known names.
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
 from lib.chain import contracts, fingerprint, pages, plan
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
+from lib.chain.environment import chain_environment
 from lib.chain.failures import Interrupted, StageFailed
 from lib.chain.notebooks import OVERRIDES, USE_CASE
 from lib.chain.plan import Execution
@@ -22,7 +20,7 @@ from lib.chain.progress import Progress
 from lib.chain.record import RunRecord
 from lib.errors import MillraceError
 from lib.parameters import Parameters
-from lib.paths import ROOT, display_path
+from lib.paths import display_path
 
 if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor
@@ -66,7 +64,7 @@ def run(
 
     fork = values["fork_kernels"] and forking.available()
     stages = plan.group_by_stage(executions)
-    with _chain_environment():
+    with chain_environment():
         try:
             if fork:
                 forking.kernels.prepare(1)  # imports while this process imports
@@ -288,24 +286,3 @@ def _combine(errors: Sequence[BaseException]) -> BaseException:
     if others and isinstance(first, StageFailed):
         return StageFailed("\n\n".join(str(error) for error in errors), first.status, first.exit_code)
     return first
-
-
-@contextmanager
-def _chain_environment() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C and let kernels find ``lib`` from any folder, inside a ``with`` block.
-
-    SIGINT is set as well: shells start background jobs with SIGINT ignored.
-    """
-
-    def interrupt(signum: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    handlers = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM)}
-    path = os.environ.get("PYTHONPATH", "")
-    if str(ROOT) not in path.split(os.pathsep):
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), path]))
-    try:
-        yield
-    finally:
-        for signum, handler in handlers.items():
-            signal.signal(signum, handler)

@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.commands._progress import Progress
 from lib.errors import ParameterError
 from lib.invocation import command
 from lib.metrics import TASKS
@@ -74,10 +75,13 @@ def execute(options: argparse.Namespace) -> int:
 
     target = options.target.strip()  # column names are read without surrounding spaces
     data = _data_address(options.data)
-    frame = sources.read(data, encoding=options.encoding)
-    proposed = proposal.propose(frame, target, options.task or "", where=data)
-    schema_source.write(TableSchema.from_dict(frame.attrs[frames.SCHEMA]), files["schema"], data)
-    contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
+    with Progress(steps=4) as progress:
+        progress.start_step("reading the table")
+        frame = sources.read(data, encoding=options.encoding)
+        proposed = proposal.propose(frame, target, options.task or "", data, progress.start_step)
+        progress.start_step("writing the contract")
+        schema_source.write(TableSchema.from_dict(frame.attrs[frames.SCHEMA]), files["schema"], data)
+        contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
         **({"pipeline": files["pipeline"].stem} if options.child else {}),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lib import backends
 from lib.commands import _arguments
-from lib.errors import DataError, GateError, NameNotFound, StageError
+from lib.errors import DataError, GateError, NameNotFound, StageError, format_count
 from lib.forkserver import PID
 from lib.paths import display_path, resolve
 
@@ -64,13 +64,13 @@ def execute(options: argparse.Namespace) -> int:
             for row, fault in faulty[: max(0, _MAX_PRINTED_FAULTS - faults)]:
                 print(f"row {part.index[row] + 1}: {fault}")
             rows, faults = rows + len(part), faults + len(faulty)
-            bar.set_postfix_str(f"{rows:,} rows")
+            bar.set_postfix_str(format_count(rows, "row"))
     if faults > _MAX_PRINTED_FAULTS:
         print(
             f"... and {faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {display_path(out)} has all of them."
         )
     name = f"{parameters.name}, version {chosen.model.version}"
-    print(f"{rows - faults:,} of {rows:,} rows scored by {name}: {display_path(out)}")
+    print(f"{rows - faults:,} of {format_count(rows, 'row')} scored by {name}: {display_path(out)}")
     return 0
 
 

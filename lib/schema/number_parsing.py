@@ -458,7 +458,9 @@ def _note_on_missing(
     is_other = pc.and_(pc.invert(is_number), pc.invert(is_missing))
     if _any(is_other):
         examples = _list_examples(trimmed, is_other)
-        notes.append(f"{_count(is_other):,} values of {name} are not numbers and count as missing ({examples})")
+        count = _count(is_other)
+        verbs = "value of {} is not a number and counts" if count == 1 else "values of {} are not numbers and count"
+        notes.append(f"{count:,} {verbs.format(name)} as missing ({examples})")
     is_code = pc.and_(is_missing, pc.not_equal(trimmed, ""))
     if _any(is_code):
         notes.append(f"{_list_examples(trimmed, is_code)} in {name} count as missing")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from lib import charts
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.paths import resolve, resolve_existing
 from lib.stages import _cluster
 from lib.stages._splitting import SplitPlan, hidden_columns, plan_for_parts
@@ -356,7 +356,9 @@ def _find_table_violations(
         hashes = np.concatenate([check.key_hashes[name] for check in checks])
         duplicates = len(hashes) - len(np.unique(hashes))
         if duplicates:
-            found.append((name, "must be unique", 0, f"{duplicates:,} rows repeat a value"))
+            found.append(
+                (name, "must be unique", 0, f"{format_count(duplicates, 'row repeats', 'rows repeat')} a value")
+            )
     return found
 
 

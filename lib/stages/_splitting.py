@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.tables.quality.entities import find_entity_key
 from lib.tables.split import share
 from lib.tables.split.duplicates import describe_duplicates
@@ -161,7 +161,8 @@ def _plan_by_time(prepared: pd.DataFrame, parameters: Parameters) -> SplitPlan:
     column = parameters.time_column
     rule = TimeSplit.from_table(prepared, column, parameters.time_cut, parameters.test_fraction, parameters.month_first)
     missing = int(prepared[column].isna().sum())
-    without_time = f"{missing:,} rows without a {column} also train" if missing else ""
+    verb = "trains" if missing == 1 else "train"
+    without_time = f"{format_count(missing, 'row')} without a {column} also {verb}" if missing else ""
     description = f"by time: {column} before {rule.formatted_cut}" + (f"; {without_time}" if without_time else "")
     if parameters.time_cut:
         reason = "time_cut decides"
@@ -181,7 +182,9 @@ def _describe_rule(parameters: Parameters) -> str:
 def _describe_missing_keys(prepared: pd.DataFrame, parameters: Parameters) -> list[str]:
     """Return a note if rows miss the value of a key column."""
     rows = int(prepared[split_columns(parameters)].isna().any(axis=1).sum())
-    return [f"{rows:,} rows have a missing key, which counts as a separate value"] if rows else []
+    return (
+        [f"{format_count(rows, 'row has', 'rows have')} a missing key, which counts as its own value"] if rows else []
+    )
 
 
 def _describe_large_group(

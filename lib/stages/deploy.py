@@ -13,7 +13,7 @@ import threadpoolctl
 
 from lib import charts, metrics
 from lib.backends import model_files
-from lib.errors import EndpointError, GateError
+from lib.errors import EndpointError, GateError, format_count
 from lib.stages._endpoint_answers import build_request, check_answer, query_endpoint
 from lib.stages._results import StageResult, title
 from lib.tables import frames
@@ -128,13 +128,13 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         "training function": version.tags.get("training_function", ""),
         "test rows": len(rows),
         "answers": "all equal to the model's own predictions",
-        "response time": f"{milliseconds:.1f} ms for {len(rows)} rows",
+        "response time": f"{milliseconds:.1f} ms for {format_count(len(rows), 'row')}",
     }
     return Deployment(
         title=title("Deploy", parameters),
         verdict=(
             f"Version {version.version} is deployed at {url}. "
-            f"Its answers to {len(rows)} test rows equal the model's own predictions."
+            f"Its answers to {format_count(len(rows), 'test row')} equal the model's own predictions."
         ),
         endpoint_url=url,
         sample_request=backend.write_json(build_request(rows.head(1)), f"{parameters.name}/sample_request.json"),

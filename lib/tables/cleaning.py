@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib import cores
-from lib.errors import DataError, NameNotFound
+from lib.errors import DataError, NameNotFound, format_count
 from lib.schema.text_values import normalize_text
 from lib.tables import frames
 from lib.tables.column_names import deduplicate_names
@@ -138,11 +138,12 @@ def prepare_target(
     else:
         is_missing = target.isna()
     if is_missing.any():
-        notes.append(f"Dropped {is_missing.sum():,} rows without a value of {target_column}.")
+        notes.append(f"Dropped {format_count(is_missing.sum(), 'row')} without a value of {target_column}.")
         frame, target = frame[~is_missing], target[~is_missing]
     if len(frame) < MIN_ROWS and not is_part:
         raise DataError(
-            f"Only {len(frame)} rows have a value of {target_column}; training and testing need at least {MIN_ROWS}."
+            f"Only {format_count(len(frame), 'row has', 'rows have')} a value of {target_column}; training and testing "
+            f"need at least {MIN_ROWS}."
         )
     if task != "regression":
         target, label_notes = normalize_labels(_to_labels(target), target_column)
@@ -200,7 +201,8 @@ def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     counts = cores.map_threads(lambda name: np.count_nonzero(is_infinite(name)), float_columns)
     for name, count in zip(float_columns, counts, strict=True):
         if count:
-            notes.append(f"{count:,} infinite values of {name} count as missing.")
+            verb = "counts" if count == 1 else "count"
+            notes.append(f"{format_count(int(count), 'infinite value')} of {name} {verb} as missing.")
             replaced[name] = frame[name].mask(is_infinite(name))
     return _from_columns(frame, {**frame, **replaced}) if replaced else frame, notes
 
@@ -210,9 +212,9 @@ def _to_numbers(target: pd.Series, name: str) -> pd.Series:
     is_invalid = numbers.isna() & target.notna()
     if is_invalid.any():
         raise DataError(
-            f"The target {name} of a regression must contain numbers; {is_invalid.sum():,} of {len(target):,} rows do "
-            f"not, e.g. {target[is_invalid].iloc[0]!r}. Set task to binary or multiclass, or fix the column in "
-            "prepare_data."
+            f"The target {name} of a regression must contain numbers; {is_invalid.sum():,} of {len(target):,} rows "
+            f"{'does' if is_invalid.sum() == 1 else 'do'} not, e.g. {target[is_invalid].iloc[0]!r}. Set task to binary "
+            "or multiclass, or fix the column in prepare_data."
         )
     return numbers
 
@@ -295,6 +297,6 @@ def _check_classes(target: pd.Series, name: str, task: str) -> None:
         )
     if len(counts) > max(2, len(target) // 2):
         raise DataError(
-            f"The target {name} has {len(counts)} classes in {len(target)} rows, so most occur only once. "
+            f"The target {name} has {len(counts)} classes in {len(target):,} rows, so most occur only once. "
             "Set task to regression if it is a number, or choose another target if it is an ID."
         )

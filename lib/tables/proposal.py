@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.schema import date_columns, datetimes
 from lib.tables import cleaning, frames
 from lib.tables.quality import id_columns, leakage, profile
@@ -62,7 +62,13 @@ class Proposal:
         self.findings.append((aspect, finding, decision))
 
 
-def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str = "the table") -> Proposal:
+def propose(
+    frame: pd.DataFrame,
+    target_column: str,
+    task: str = "",
+    where: str = "the table",
+    start_step: Callable[[str], None] = lambda name: None,
+) -> Proposal:
     """Propose parameters for a table and a target.
 
     Parameters
@@ -74,6 +80,8 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
         Inferred from the target if empty.
     where : str
         Name of the table in messages.
+    start_step : callable
+        Called with the name of each of the two steps that may take long.
 
     Raises
     ------
@@ -89,6 +97,7 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     proposal.add_finding("table", f"{len(frame):,} rows, {frame.shape[1]} columns", " ".join(notes))
     for note in renamed:
         proposal.add_finding("header", note)
+    start_step("describing the columns")
     frame = _decide_missing_codes(proposal, frame)
     columns = proposal.columns = profile.describe(frame)
     _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
@@ -99,6 +108,7 @@ def propose(frame: pd.DataFrame, target_column: str, task: str = "", where: str 
     dropped = _decide_dropped_columns(proposal, usable, target_column)
     _decide_dates(proposal, frame, columns, [*dropped, target_column])
     _decide_split(proposal, usable, dropped, target_column)
+    start_step("searching for leaks")
     _drop_leaks(proposal, usable, target_column, dropped)
     proposal.parameters["drop_columns"] = list(dropped)
     proposal.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
@@ -196,7 +206,7 @@ def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
     proposal.parameters["primary_metric"] = metric
     proposal.add_finding("classes", ", ".join(shares), decision)
     if counts.iloc[-1] < _RARE_CLASS_ROWS:
-        finding = f"{counts.index[-1]} has only {counts.iloc[-1]} rows"
+        finding = f"{counts.index[-1]} has only {format_count(counts.iloc[-1], 'row')}"
         proposal.add_finding("rare class", finding, "split between training and test; its scores are uncertain")
     if len(target) < _MAX_CROSS_VALIDATED_ROWS:
         proposal.add_finding("size", f"only {len(target):,} rows", "cross-validation shows the spread of the scores")

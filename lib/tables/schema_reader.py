@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib.errors import DataError, suggest
+from lib.errors import DataError, format_count, suggest
 from lib.schema.column_parsing import null_strings, parse_texts
 from lib.schema.table_schema import ColumnSchema, TableSchema
 from lib.tables.column_names import deduplicate_names
@@ -151,7 +151,8 @@ def collect(
     if faults:
         raise DataError(_describe_faults(faults, paths))
     notes = [
-        f"{count:,} values of {name} do not fit its schema and count as missing." for name, count in counts.items()
+        f"{format_count(count, 'value')} of {name} counted as missing, because of its schema."
+        for name, count in counts.items()
     ]
     return pa.concat_tables(tables, promote_options="permissive"), notes
 

@@ -191,7 +191,7 @@ def awkward_files():
     yield Awkward("spaces in header.csv", text.replace(b"species,island", b" species , is land/($)?"))
     yield Awkward("empty.csv", b"", "is empty .0 bytes")
     yield Awkward("header only.csv", text.split(b"\n")[0] + b"\n", "a header of 6 columns and no rows")
-    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "Only 1 rows have a value of species")
+    yield Awkward("one row.csv", b"\n".join(text.split(b"\n")[:2]), "Only 1 row has a value of species")
     yield Awkward("saved index.csv", frame.to_csv().encode(), note="Unnamed: 0")
     yield Awkward("constant.csv", as_csv(frame.assign(same=1, nothing=None)), columns=8)
     yield Awkward(

@@ -107,7 +107,7 @@ def test_infinite_values_become_missing_with_a_note():
     assert cleaned["a"].isna().tolist() == [False, True, True, True]
     assert cleaned["d"].isna().tolist() == [False, True, True, False]
     assert cleaned[["b", "c"]].equals(frame[["b", "c"]])
-    assert notes == ["2 infinite values of a count as missing.", "1 infinite values of d count as missing."]
+    assert notes == ["2 infinite values of a count as missing.", "1 infinite value of d counts as missing."]
 
 
 def test_types_unknown_to_json_become_numbers_or_text():

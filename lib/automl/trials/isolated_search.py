@@ -42,7 +42,7 @@ from lib.automl.trials import fallback
 from lib.automl.trials.encoding import EncodedTarget, encode_features, encode_target
 from lib.automl.trials.simple_model import fit_simple_model
 from lib.automl.trials.worker_pool import CHECK_INTERVAL_SECONDS, environment
-from lib.errors import MillraceError, StageError
+from lib.errors import MillraceError, StageError, format_count
 from lib.training.features import TableEncoder
 
 _INPUT, _RESULT, _SIMPLE_RESULT, _ERROR, _LOG = "input.pkl", "result.pkl", "simple.pkl", "error.pkl", "log.txt"
@@ -119,7 +119,7 @@ def search(
         for file, warning in ((_RESULT, ""), (_SIMPLE_RESULT, f"{reason}: the returned model is a simple one.")):
             if (folder / file).exists():
                 result: EngineResult = pickle.loads((folder / file).read_bytes())
-                report(f"{len(result.trials)} models after {seconds:.0f} s")
+                report(f"{format_count(len(result.trials), 'model')} after {seconds:.0f} s")
                 return dataclasses.replace(result, warning=warning)
         return fallback.no_skill_result(X, encode_target(y, request), X_test, request, [], seconds, reason)
     finally:

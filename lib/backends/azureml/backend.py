@@ -26,6 +26,7 @@ from lib.backends.azureml.tracking import WorkspaceTracking
 from lib.backends.base import Check, Endpoint, Estimate
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
+from lib.errors import format_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +88,8 @@ class AzureBackend:
         checks = [
             Check("login", self.connection.login.description),
             Check("workspace", f"{workspace.name}, {workspace.location}, resource group {workspace.resource_group}"),
-            Check("tracking store", f"MLflow on the workspace, {experiments} experiments"),
-            Check("model registry", f"in the workspace, {models} models"),
+            Check("tracking store", f"MLflow on the workspace, {format_count(experiments, 'experiment')}"),
+            Check("model registry", f"in the workspace, {format_count(models, 'model')}"),
             Check("data store", f"{store.name}: {store.account_name}/{store.container_name}, {self._datastore.state}"),
             Check("environment", f"{job_environment.name}, version {job_environment.version}"),
         ]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import email.utils
 import functools
-import importlib.metadata
 import re
-import sys
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml import cost, environment
+from lib.backends.azureml import cost, machine_checks
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.datastore import DataStore
@@ -19,22 +15,10 @@ from lib.backends.azureml.endpoint import endpoint_name
 from lib.backends.azureml.error_translation import translate_errors
 from lib.backends.base import Check
 from lib.errors import MillraceError
-from lib.paths import ROOT
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
 
-_PACKAGES = (
-    "azureml-core",
-    "azureml-train-automl-client",
-    "azureml-mlflow",
-    "azureml-dataset-runtime",
-    "azure-ai-ml",
-    "mlflow",
-)
-_CLOCK_URL = "https://management.azure.com/metadata/endpoints?api-version=2019-05-01"
-_MAX_CLOCK_SKEW_SECONDS = 240  # Azure rejects tokens at a skew of five minutes
-_TIMEOUT_SECONDS = 20
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _ENDPOINT_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
@@ -56,9 +40,9 @@ def diagnose(parameters: Parameters) -> list[Check]:
     """Run all checks. A failed check does not prevent the others."""
     workspace = _WorkspaceChecks(parameters)
     checks: dict[str, Callable[[], Check | Iterable[Check]]] = {
-        "packages": _check_packages,
-        "Python": _check_python,
-        "clock": _check_clock,
+        "packages": machine_checks.check_packages,
+        "Python": machine_checks.check_python,
+        "clock": machine_checks.check_clock,
         "login": workspace.check_login,
         "workspace": workspace.check_workspace,
         "roles": workspace.check_roles,
@@ -78,44 +62,6 @@ def diagnose(parameters: Parameters) -> list[Check]:
         except MillraceError as error:
             results.append(Check(name, str(error), ok=False))
     return results
-
-
-def _check_packages() -> Check:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    problems = []
-    for name in _PACKAGES:
-        pinned = set(re.findall(rf"^{name}==([^\s;\\]+)", lock, re.MULTILINE))
-        try:
-            installed = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            problems.append(f"{name} is not installed")
-            continue
-        if pinned and installed not in pinned:
-            problems.append(f"{name} is {installed} instead of {', '.join(sorted(pinned))}")
-    if problems:
-        return Check("packages", f'{", ".join(problems)}: make install GROUPS="azure"', ok=False)
-    return Check("packages", f"{len(_PACKAGES)} checked, all as locked")
-
-
-def _check_python() -> Check:
-    local = f"{sys.version_info.major}.{sys.version_info.minor}"
-    cluster = environment.python_version(environment.conda_specification())
-    if local == cluster:
-        return Check("Python", f"{local} here and on the clusters")
-    remedy = f"make clean, then make install PYTHON=python{cluster}"
-    return Check("Python", f"{local} here, but {cluster} on the clusters: {remedy}", ok=False)
-
-
-def _check_clock() -> Check:
-    import requests
-
-    response = requests.get(_CLOCK_URL, timeout=_TIMEOUT_SECONDS)
-    azure_time = email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp()
-    skew = time.time() - azure_time
-    if abs(skew) > _MAX_CLOCK_SKEW_SECONDS:
-        message = f"{skew:+.0f} seconds off Azure's clock, so Azure rejects tokens: synchronize the clock (ntp)"
-        return Check("clock", message, ok=False)
-    return Check("clock", f"{skew:+.0f} seconds off Azure's clock")
 
 
 class _WorkspaceChecks:

@@ -20,7 +20,7 @@ from lib.backends.local.files import local_path
 from lib.backends.local.search import LocalSearch
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
@@ -68,13 +68,14 @@ class LocalBackend:
         data = self.workspace / "data"
         data.mkdir(exist_ok=True)
         models = len(self.tracking.client.search_registered_models())
+        database_file = display_path(self.workspace / "mlflow.db")
         return [
             Check("workspace", f"{display_path(self.workspace)}, {'created' if self._is_new else 'found'}"),
             Check(
                 "tracking store",
-                f"MLflow on SQLite, {display_path(self.workspace / 'mlflow.db')}, {experiments} experiments",
+                f"MLflow on SQLite, {database_file}, {format_count(experiments, 'experiment')}",
             ),
-            Check("model registry", f"in the tracking store, {models} models"),
+            Check("model registry", f"in the tracking store, {format_count(models, 'model')}"),
             Check("data store", f"{display_path(data)}, {free:.0f} GB free", ok=free > _LOW_SPACE_GIGABYTES),
             Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
         ]
@@ -148,7 +149,7 @@ class LocalBackend:
 
 
 def _cores() -> str:
-    return f"{cores.available()} cores"
+    return format_count(cores.available(), "core")
 
 
 def _memory() -> str:

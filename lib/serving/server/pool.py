@@ -11,16 +11,14 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from lib.forkserver import PID
-from lib.scoring import wire_protocol
 from lib.scoring.model import Model, read
 from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
 from lib.serving.server.loader import Loader, LoadError
+from lib.serving.server.worker_connection import Request, WorkerConnection
 
 log = logging.getLogger("lib.serving")
 # One request is answered while the next is waiting in the worker's socket, so that a worker never waits for the router.
@@ -30,62 +28,6 @@ MAX_WAITING = 1000
 MAX_DEATHS = 2
 CHECK_INTERVAL_SECONDS = 0.5
 MAX_RESTART_PAUSE_SECONDS = 30
-
-
-@dataclass(eq=False)
-class Request:
-    """A request that is waiting for its answer."""
-
-    body: bytes
-    answer: asyncio.Future[Answer]
-    since: float
-    deaths: int = 0
-
-
-class Worker(asyncio.Protocol):
-    """The connection to one worker, which answers requests in their order."""
-
-    def __init__(self, pool: Pool):
-        self.pool = pool
-        self.pid: int | None = None
-        self.requests: collections.deque[Request] = collections.deque()
-        self.transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; the worker's process may still be starting."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
-
-    def data_received(self, data: bytes) -> None:
-        """Take the process id that a worker sends first, then its answers."""
-        self._buffer += data
-        if self.pid is None:
-            if len(self._buffer) < PID.size:
-                return
-            (self.pid,) = PID.unpack_from(self._buffer)
-            del self._buffer[: PID.size]
-            self.pool.came_up(self)
-        for answer in wire_protocol.take_answers(self._buffer):
-            request = self.requests.popleft()
-            if not request.answer.done():
-                request.answer.set_result(answer)
-        self.pool.distribute()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Report to the pool that the worker died or was ended."""
-        self.pool.lost(self)
-
-    def send(self, request: Request) -> None:
-        """Send a request to the worker."""
-        assert self.transport is not None
-        request.since = time.monotonic()
-        self.requests.append(request)
-        self.transport.write(wire_protocol.pack_request(request.body))
-
-    def close(self) -> None:
-        """Close the connection, which ends the worker."""
-        if self.transport is not None:
-            self.transport.close()
 
 
 class Pool:
@@ -135,8 +77,8 @@ class Pool:
         self.deaths = 0
         self._wanted, self._timeout = workers, timeout_seconds
         self._loader = Loader(folder, name, version, sha256, log_path)
-        self._workers: list[Worker] = []
-        self._starting: set[Worker] = set()
+        self._workers: list[WorkerConnection] = []
+        self._starting: set[WorkerConnection] = set()
         self._waiting: collections.deque[Request] = collections.deque()
         self._tasks: set[asyncio.Task] = set()
         self._ended = False
@@ -183,12 +125,12 @@ class Pool:
                 return
             worker.send(self._waiting.popleft())
 
-    def came_up(self, worker: Worker) -> None:
+    def came_up(self, worker: WorkerConnection) -> None:
         """Add a worker whose process is running."""
         self._starting.discard(worker)
         self._workers.append(worker)
 
-    def lost(self, worker: Worker) -> None:
+    def lost(self, worker: WorkerConnection) -> None:
         """Remove a worker; its requests are repeated, and another takes its place."""
         self._starting.discard(worker)
         if worker in self._workers:
@@ -250,12 +192,12 @@ class Pool:
             connection = self._loader.fork()
             if connection is None:
                 return  # `_watch` starts the process again
-            worker = Worker(self)
+            worker = WorkerConnection(self)
             self._starting.add(worker)
             await self._connect(worker, connection)
 
     @staticmethod
-    async def _connect(worker: Worker, connection: socket.socket) -> None:
+    async def _connect(worker: WorkerConnection, connection: socket.socket) -> None:
         await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=connection)
 
     async def _watch(self) -> None:
@@ -292,7 +234,7 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
 
-def _number_of_requests(worker: Worker) -> int:
+def _number_of_requests(worker: WorkerConnection) -> int:
     return len(worker.requests)
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.schema import number_parsing
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import ParsedColumn
@@ -111,7 +111,7 @@ def _describe_dialects(files: Sequence[File]) -> list[str]:
 
 
 def _describe_paths(paths: Sequence[Path]) -> str:
-    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more files"
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {format_count(len(paths) - 1, 'more file')}"
 
 
 def _check_same_header(files: Sequence[File]) -> None:

@@ -1,0 +1,82 @@
+"""The connection to one worker of a model version."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from lib.forkserver import PID
+from lib.scoring import wire_protocol
+from lib.scoring.wire_protocol import Answer
+
+if TYPE_CHECKING:
+    from lib.serving.server.pool import Pool
+
+
+@dataclass(eq=False)
+class Request:
+    """A request that is waiting for its answer.
+
+    Attributes
+    ----------
+    body : bytes
+    answer : Future
+    since : float
+        Time of its arrival, or later of its sending to a worker, on the clock of `time.monotonic`.
+    deaths : int
+        Number of workers that died while they answered it.
+    """
+
+    body: bytes
+    answer: asyncio.Future[Answer]
+    since: float
+    deaths: int = 0
+
+
+class WorkerConnection(asyncio.Protocol):
+    """The connection to one worker, which answers requests in their order."""
+
+    def __init__(self, pool: Pool):
+        self.pool = pool
+        self.pid: int | None = None
+        self.requests: collections.deque[Request] = collections.deque()
+        self.transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; asyncio calls this. The worker's process may still be starting."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transport is not a subclass
+
+    def data_received(self, data: bytes) -> None:
+        """Receive the worker's process id first, then its answers; asyncio calls this."""
+        self._buffer += data
+        if self.pid is None:
+            if len(self._buffer) < PID.size:
+                return
+            (self.pid,) = PID.unpack_from(self._buffer)
+            del self._buffer[: PID.size]
+            self.pool.came_up(self)
+        for answer in wire_protocol.take_answers(self._buffer):
+            request = self.requests.popleft()
+            if not request.answer.done():
+                request.answer.set_result(answer)
+        self.pool.distribute()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Report to the pool that the worker died or was ended; asyncio calls this."""
+        self.pool.lost(self)
+
+    def send(self, request: Request) -> None:
+        """Send a request to the worker."""
+        assert self.transport is not None
+        request.since = time.monotonic()
+        self.requests.append(request)
+        self.transport.write(wire_protocol.pack_request(request.body))
+
+    def close(self) -> None:
+        """Close the connection, which ends the worker."""
+        if self.transport is not None:
+            self.transport.close()
