@@ -21,6 +21,9 @@ class ArgumentParser(argparse.ArgumentParser):
     def parse_command(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse a command's arguments; an unknown one ends the program with exit code 2."""
         options, unknown = self.parse_known_args(arguments)
+        if unknown and not unknown[0].startswith("-"):
+            # argparse takes an optional positional argument only next to the other ones: contract import x --format y.
+            options, unknown = self.parse_known_intermixed_args(arguments)
         if unknown:
             self.refuse(unknown[0])
         return options

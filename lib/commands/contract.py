@@ -1,22 +1,25 @@
-"""Check a table against its data contract, or accept the table as the new contract."""
+"""Check a table against its data contract, accept the table as the new contract, or export or import a contract."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.commands import _arguments
-from lib.errors import GateError, ParameterError
+from lib.errors import DataError, GateError, ParameterError
 from lib.invocation import command
 from lib.parameters import Parameters
-from lib.paths import display_path, resolve
+from lib.paths import ROOT, display_path, resolve, resolve_existing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
-_ACTIONS = ("check", "accept")
+    from lib.tables.quality.contract import Contract
+
+_ACTIONS = ("check", "accept", "export", "import")
+_FORMATS = ("odcs",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +27,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         choices=_ACTIONS,
-        help="check: list the rules that the table breaks; accept: write a new contract from the table",
+        help="check: list the rules that the table breaks; accept: write a new contract from the table; "
+        "export, import: convert the contract to or from another format",
     )
-    parser.add_argument("--dry-run", action="store_true", help="with accept: show the changes without writing them")
+    parser.add_argument("file", nargs="?", default="", help="with import: the file to import")
+    parser.add_argument("--dry-run", action="store_true", help="with accept and import: show the changes only")
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="odcs", help="the format: odcs, the Open Data Contract Standard 3.1"
+    )
+    parser.add_argument("--table", default="", help="with import: the table, if the file describes several")
+    parser.add_argument("--out", default="", help="with export and import: the file to write")
     _arguments.add_parameter_options(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Check the table, or accept it and print the changes."""
+    """Check the table, or write its contract in this or another format."""
+    if options.action == "import":
+        return _import(options)
+    if options.file:
+        raise ParameterError(f"contract {options.action} takes no file, found {options.file}. Remove it.")
     parameters = _arguments.load_parameters(options)
     if not parameters.contract:
         raise ParameterError("contract is empty. Set it to a file, e.g. contract: parameters/contracts/churn.yaml.")
@@ -44,7 +58,76 @@ def execute(options: argparse.Namespace) -> int:
             f"contract: the file {parameters.contract} does not exist. "
             f"Write it with: {command('contract', 'accept', *chosen)}"
         )
-    return _check(path, parameters)
+    return _export(path, parameters, options.out) if options.action == "export" else _check(path, parameters)
+
+
+def _export(path: Path, parameters: Parameters, out: str) -> int:
+    """Write the contract as a document of the Open Data Contract Standard, or print it."""
+    import yaml
+
+    from lib.tables.quality import contract
+    from lib.tables.quality.odcs import writer
+
+    document = writer.to_document(contract.load(path), parameters.name)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    if out:
+        resolve(out).parent.mkdir(parents=True, exist_ok=True)
+        resolve(out).write_text(text, encoding="utf-8")
+        print(f"Wrote {display_path(resolve(out))}")
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    """Write the contract that a document of the Open Data Contract Standard describes."""
+    import yaml
+
+    from lib.tables.quality.odcs import reader
+
+    if not options.file:
+        raise ParameterError("contract import needs a file, e.g. contract import --format odcs orders.odcs.yaml.")
+    file = resolve_existing(options.file)
+    try:
+        imported = reader.from_document(yaml.safe_load(file.read_text(encoding="utf-8")), options.table)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{display_path(file)} is not valid YAML or JSON: {' '.join(str(error).split())}") from error
+    except DataError as error:
+        raise DataError(f"{display_path(file)} cannot be imported: {error}") from error
+    path = _imported_path(options, imported.table)
+    print(f"Table {imported.table} of {display_path(file)}: {len(imported.contract.columns)} columns.")
+    if imported.unrepresented:
+        print("A contract cannot represent these entries of the file:")
+        for entry in imported.unrepresented:
+            print(f"  {entry}")
+    return _replace(path, imported.contract, f"{display_path(file)}, table {imported.table}", None, options.dry_run)
+
+
+def _imported_path(options: argparse.Namespace, table: str) -> Path:
+    """Return the file that an imported contract is written to."""
+    if options.out:
+        return resolve(options.out)
+    has_parameters = options.params or options.assignments
+    if has_parameters and (path := _arguments.load_parameters(options).contract):
+        return resolve(path)
+    name = "".join(character if character.isalnum() else "-" for character in table.lower())
+    return ROOT / "parameters" / "contracts" / f"{name}.yaml"
+
+
+def _replace(path: Path, new: Contract, source: str, rows: int | None, dry_run: bool) -> int:
+    """Write a contract and print how it differs from the one in its file."""
+    from lib.tables.quality import contract, contract_changes
+
+    old = contract.load(path) if path.is_file() else contract.Contract({})
+    changes = contract_changes.find_changes(old, new)
+    for column, rule, before, after in changes:
+        print(f"{column or 'the table'}: {rule}: {before} -> {after}")
+    if not changes:
+        print(f"{display_path(path)} is up to date.")
+    elif not dry_run:
+        contract.write(new, path, source, rows)
+        print(f"Wrote {display_path(path)}")
+    return 0
 
 
 def _check(path: Path, parameters: Parameters) -> int:
@@ -68,20 +151,11 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
 
     frame = _read_table(parameters)
     new = contract.from_profile(profile.describe(frame))
-    old = contract.Contract({})
     if path.is_file():
         old = contract.load(path)
         # These rules cannot be derived from a table, so they keep their values.
         new = replace(new, key=old.key, allow_extra_columns=old.allow_extra_columns, max_drift=old.max_drift)
-    changes = contract.find_changes(old, new)
-    for column, rule, before, after in changes:
-        print(f"{column or 'the table'}: {rule}: {before} -> {after}")
-    if not changes:
-        print(f"{display_path(path)} is up to date.")
-    elif not dry_run:
-        contract.write(new, path, parameters.data, len(frame))
-        print(f"Wrote {display_path(path)}")
-    return 0
+    return _replace(path, new, parameters.data, len(frame), dry_run)
 
 
 def _read_table(parameters: Parameters) -> pd.DataFrame:

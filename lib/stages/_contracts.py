@@ -49,12 +49,12 @@ def apply(frame: pd.DataFrame, backend: Backend, parameters: Parameters) -> tupl
         message lists every broken rule.
     """
     if not parameters.contract:
-        return frame, charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS), ""
+        return frame, charts.Table([("", "no contract is given", 0, "", "")], columns=violations.COLUMNS), ""
     rules = contract.load(resolve_existing(parameters.contract))
     broken = violations.find(frame, rules, _skipped_columns(frame, parameters))
     table = charts.Table(broken.table)
     if table.empty:
-        table.loc[0] = ("", f"no rule of {parameters.contract} is broken", 0, "")
+        table.loc[0] = ("", f"no rule of {parameters.contract} is broken", 0, "", "")
         return frame, table, ""
     if parameters.on_violation == "warn":
         return frame, table, ""

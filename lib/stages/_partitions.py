@@ -327,11 +327,13 @@ def _find_violations(results: list[_PartitionResult], rows_read: int, parameters
     """
     checks = [result.check for result in results if result.check]
     if not checks:
-        return charts.Table([("", "no contract is given", 0, "")], columns=violations.COLUMNS)
+        return charts.Table([("", "no contract is given", 0, "", "")], columns=violations.COLUMNS)
     rules = contract.load(resolve_existing(parameters.contract))
     row_violations = pd.concat([check.violations for check in checks], ignore_index=True)
     row_violations = (
-        row_violations.groupby(["column", "rule"], sort=False).agg({"rows": "sum", "examples": "first"}).reset_index()
+        row_violations.groupby(["column", "rule"], sort=False)
+        .agg({"rows": "sum", "examples": "first", "to_allow": "first"})
+        .reset_index()
     )
     table_violations = _find_table_violations(checks, rules, rows_read, parameters)
     table = charts.Table(
@@ -350,15 +352,13 @@ def _find_table_violations(
     """Return the broken rules of the table as a whole: shares and drift, number of rows, and unique keys."""
     sample = pd.concat([check.sample for check in checks])
     found = violations.find_in_sample(sample, rules, parameters.drop_columns)
-    if rows_read < rules.min_rows:
-        found.append(("", f"must have at least {rules.min_rows:,} rows", 0, f"has {rows_read:,}"))
+    found += violations.size_violation(rows_read, rules)
     for name in checks[0].key_hashes:
         hashes = np.concatenate([check.key_hashes[name] for check in checks])
         duplicates = len(hashes) - len(np.unique(hashes))
         if duplicates:
-            found.append(
-                (name, "must be unique", 0, f"{format_count(duplicates, 'row repeats', 'rows repeat')} a value")
-            )
+            repeats = f"{format_count(duplicates, 'row repeats', 'rows repeat')} a value"
+            found.append((name, "must be unique", 0, repeats, ""))
     return found
 
 

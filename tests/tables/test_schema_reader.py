@@ -212,3 +212,41 @@ def test_sliced_texts_are_not_corrupted(tmp_path):
     parts = read(tmp_path / "a.csv")
     assert [value for part in parts for value in part["y"]] == [f"word {row}" for row in range(25)]
     assert [value for part in parts for value in part["x"]] == [row + 0.5 for row in range(25)]
+
+
+def test_words_that_count_as_missing_are_reported_and_can_be_kept(tmp_path):
+    (tmp_path / "a.csv").write_text("country,size\n" + "NA,1\nDE,2\n,3\nnull,4\n" * 5)
+    frame = frames.read(tmp_path / "a.csv")
+    note = "'NA' in country and 'null' in country count as missing; if it is a value, set not_missing: [NA, null]."
+    assert note in frame.attrs[frames.NOTES] and frame["country"].isna().sum() == 15
+    kept = frames.read(tmp_path / "a.csv", schema_source=SchemaSource(not_missing=["NA"]))
+    assert kept["country"].isna().sum() == 10 and (kept["country"] == "NA").sum() == 5
+
+
+def test_codes_with_letters_stay_text(tmp_path):
+    (tmp_path / "a.csv").write_text("icd,room\n" + "250.83,101\n401,1E2\n" * 30 + "V57,204\nE885,205\n")
+    frame = frames.read(tmp_path / "a.csv")
+    assert {"250.83", "V57"} <= set(frame["icd"]) and {"101", "1E2"} <= set(frame["room"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["2.434.551", "257.130"], [2_434_551, 257_130]),
+        ([f"{1 + i % 8}.{100 + 7 * i}" for i in range(30)] + ["996"], None),
+        ([f"{1 + i % 8}.{100 + 7 * i}" for i in range(30)], "decimal"),  # no number shows that thousands are meant
+        ([f"{1 + i % 8}.{100 + 7 * i}" for i in range(30)] + ["996", "1.25"], "decimal"),
+        ([f"{1 + i % 8}.{100 + 7 * i}" for i in range(30)] + ["996", "1250"], "decimal"),
+    ],
+)
+def test_points_separate_thousands_only_if_evident(tmp_path, cells, numbers):
+    (tmp_path / "a.csv").write_text("price;rooms\n" + "".join(f"{cell};2\n" for cell in cells))
+    expected = [float(cell) for cell in cells] if numbers == "decimal" else [int(c.replace(".", "")) for c in cells]
+    assert frames.read(tmp_path / "a.csv")["price"].tolist() == expected
+
+
+def test_ordered_categories_refuse_other_values(tmp_path):
+    (tmp_path / "a.csv").write_text("size,x\nS,1\nXL,2\n")
+    source = SchemaSource(columns={"size": {"kind": "ordered", "order": ["S", "M", "L"]}})
+    with pytest.raises(DataError, match="row 2: column 'size': got 'XL', expected one of S, M, L"):
+        frames.read(tmp_path / "a.csv", schema_source=source)

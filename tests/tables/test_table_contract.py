@@ -1,11 +1,13 @@
 """The data contract: written from a table, read back, and checked against other tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib.errors import DataError
-from lib.tables.quality import contract, profile, violations
+from lib.tables.quality import contract, contract_changes, profile, violations
 
 ROWS = 400
 
@@ -29,8 +31,9 @@ def table():
 
 @pytest.fixture
 def rules(table):
-    """The contract made from the table."""
-    return contract_of(table)
+    """The contract made from the table, which also demands a date in each row."""
+    made = contract_of(table)
+    return replace(made, columns={**made.columns, "when": replace(made.columns["when"], nullable=False)})
 
 
 def contract_of(frame):
@@ -40,13 +43,13 @@ def contract_of(frame):
 def broken_rules(table, rules, **options):
     """Return the number of rows by column and broken rule."""
     found = violations.find(table, rules, **options).table
-    return {(column, rule): rows for column, rule, rows, _ in found.itertuples(index=False)}
+    return dict(zip(zip(found["column"], found["rule"], strict=True), found["rows"], strict=True))
 
 
 def test_table_fulfills_its_own_contract_after_a_round_trip(table, rules, tmp_path):
     contract.write(rules, tmp_path / "c.yaml", "shop.csv", ROWS)
     loaded = contract.load(tmp_path / "c.yaml")
-    assert contract.find_changes(rules, loaded) == []
+    assert contract_changes.find_changes(rules, loaded) == []
     assert broken_rules(table, loaded) == {}
 
 
@@ -57,21 +60,41 @@ def test_sample_of_the_table_fulfills_its_contract(table, rules):
 def test_every_broken_rule_is_reported_with_its_rows(table, rules):
     table["age"] = table["age"].astype(object)
     table.loc[[3, 5], "age"] = ["old", 900]
-    table.loc[[7, 8, 9, 10], "colour"] = "blue"
-    table.loc[11, "when"] = None
+    table.loc[7:26, "colour"] = "blue"
+    table.loc[27, "when"] = None
     found = violations.find(table, rules)
-    counts = {(column, rule): rows for column, rule, rows, _ in found.table.itertuples(index=False)}
+    counts = dict(zip(zip(found.table["column"], found.table["rule"], strict=True), found.table["rows"], strict=True))
     (range_rule,) = (rule for column, rule in counts if column == "age" and " to " in rule)
-    assert range_rule.startswith("must be 0 to 12")
+    assert range_rule.startswith("must be 0 to 1")
+    colour_rule = "must be one of green, red (at most 2.70% may not be)"
     assert counts == {
         ("age", "must be a whole number"): 1,
         ("age", range_rule): 1,
-        ("colour", "must be one of green, red"): 4,
+        ("colour", colour_rule): 20,
         ("when", "must not be missing"): 1,
     }
-    assert np.flatnonzero(found.broken_rows).tolist() == [3, 5, 7, 8, 9, 10, 11] and not found.breaks_table_rule
+    assert np.flatnonzero(found.broken_rows).tolist() == [3, 5, *range(7, 28)] and not found.breaks_table_rule
     assert found.table.set_index("column").loc["colour", "examples"] == "row 8: 'blue'; row 9: 'blue'; row 10: 'blue'"
-    assert found.reasons()[2] == "colour: must be one of green, red"
+    assert found.reasons()[2] == f"colour: {colour_rule}"
+
+
+def test_every_violation_says_how_to_allow_it(table, rules):
+    table["age"] = table["age"].astype(object)
+    table.loc[[3, 5, 6], "age"] = ["old", 900, -7]
+    table.loc[7:26, "colour"] = "blue"
+    table.loc[27, "when"] = None
+    found = violations.find(table.assign(new=1)[150:].drop(columns="member"), rules)
+    found_all = violations.find(table, rules)
+    to_allow = [*found.table["to_allow"], *found_all.table["to_allow"]]
+    assert {
+        "delete member under columns",
+        "write allow_extra_columns: true, or add the column under columns",
+        "write columns: {age: {minimum: -7, maximum: 900}}",
+        "write columns: {age: {max_invalid_share: 0.0025}}",
+        "write columns: {colour: {categories: [green, red, blue]}}",
+        "write columns: {when: {nullable: true}}",
+    } <= set(to_allow)
+    assert "    To allow this, write columns: {age: {minimum: -7, maximum: 900}}" in str(found_all)
 
 
 def test_rules_of_the_whole_table_are_reported(table, rules):
@@ -103,7 +126,7 @@ def test_repeated_key_is_reported(table, rules):
 
 def test_changes_name_column_rule_and_both_values(rules, table):
     other = contract_of(table.rename(columns={"member": "paying"}).assign(colour="green"))
-    changes = contract.find_changes(rules, other)
+    changes = contract_changes.find_changes(rules, other)
     assert ("member", "column", "present", "removed") in changes
     assert ("paying", "column", "absent", "added") in changes
     assert ("colour", "categories", str(rules.columns["colour"].categories), "['green']") in changes
@@ -114,7 +137,7 @@ def test_order_of_categories_is_no_change():
         contract.Contract({"y": contract.ColumnRules(type="text", categories=categories)})
         for categories in (["no", "yes"], ["yes", "no"])
     )
-    assert contract.find_changes(one, other) == []
+    assert contract_changes.find_changes(one, other) == []
 
 
 def test_former_rule_names_are_accepted_with_a_warning(tmp_path):
@@ -145,6 +168,7 @@ def test_invalid_contract_file_is_refused(tmp_path, text, message):
 def test_missing_value_among_categories_is_reported():
     texts = pd.Series(["a", "b"] * 10)
     rules = contract_of(pd.DataFrame({"level": texts}))
+    rules = contract.Contract({"level": replace(rules.columns["level"], nullable=False)})
     categories = texts.astype("category")
     categories[3] = None
     assert broken_rules(pd.DataFrame({"level": categories}), rules) == {("level", "must not be missing"): 1}

@@ -26,6 +26,7 @@ from lib.tables.detect.schema_inference import decimal_comma, infer_schema
 from lib.tables.detect.type_inference import File
 from lib.tables.files import arrow_numpy, ragged_rows
 from lib.tables.files.categoricals import is_text
+from lib.tables.files.null_words import describe_null_words
 
 _MAX_LISTED_COLUMNS = 10
 _SAMPLE_ROWS = 1_000
@@ -84,6 +85,8 @@ def read(paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = F
         del inferred
     except READ_ERRORS as error:
         raise DataError(f"{_describe_paths(paths)} cannot be read: {str(error).rstrip('.')}.") from error
+    with_nulls = [key for key in keys if is_text(table[key].type) and table[key].null_count]
+    null_notes = list(filter(None, [describe_null_words(*files[0], with_nulls)]))
     unique_names = deduplicate_names(first.header)
     names = {key: unique_names[int(key)] for key in keys}
     schema = infer_schema(
@@ -96,7 +99,14 @@ def read(paths: Sequence[Path], exclude: Collection[str] = (), encoded: bool = F
     )
     table = table.rename_columns([first.header[int(key)] for key in keys])
     encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
-    notes = [*_describe_dialects(files), *header_notes, *number_notes, *row_notes, *encoding_notes]
+    notes = [
+        *_describe_dialects(files),
+        *header_notes,
+        *number_notes,
+        *row_notes,
+        *null_notes,
+        *encoding_notes,
+    ]
     return TextTable(table, first.header, notes, schema)
 
 

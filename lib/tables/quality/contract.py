@@ -14,16 +14,15 @@ import yaml
 
 from lib.errors import DataError, suggest
 from lib.paths import display_path
+from lib.tables.quality import limits
 from lib.tables.quality.profile import BOOLEAN, KINDS, NUMBERS, TEXT, WHOLE, ColumnProfile
 
 # libyaml, if PyYAML was built with it: the pure Python parser takes seconds for a table of thousands of columns.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Tolerance of a new contract: half of the observed range on either side, half of the rows, and twice the share of
-# missing or invalid values plus five percentage points.
-_RANGE_MARGIN = 0.5
+# Tolerance of a new contract: half of the rows, and twice the share of missing or invalid values plus five percentage
+# points, or more if the table has few rows.
 _MIN_ROWS_SHARE = 0.5
 _SHARE_FACTOR, _SHARE_MARGIN = 2, 0.05
-_MAX_VALUE_LENGTH = 60
 # Names that earlier versions wrote; they are accepted with a warning.
 _RENAMED = {
     "missing_at_most": "max_missing_share",
@@ -32,7 +31,7 @@ _RENAMED = {
     "other_columns": "allow_extra_columns",
 }
 _HEADER = """\
-# Data contract of {data} ({rows:,} rows), written on {day}.
+# Data contract of {data}{rows}, written on {day}.
 # Preprocessing checks the table against it; the parameter on_violation decides what happens if a rule is broken.
 # Edit it freely, or accept the current table with the command `contract accept`.
 #
@@ -40,18 +39,20 @@ _HEADER = """\
 #   key                  columns that together identify a row
 #   min_rows             minimum number of rows
 #   allow_extra_columns  whether columns that are not listed here are allowed
-#   max_drift            maximum population stability index of a column (0.1: low, 0.25: high, null: no limit)
+#   max_drift            maximum population stability index of a column, corrected for the number of rows; changes that
+#                        may be chance are accepted (0.1: moderate, 0.25: large, null: no limit)
 #
 # Rules of a column:
 #   type                 {kinds}
 #   nullable             whether values may be missing
 #   max_missing_share    maximum share of missing values
-#   max_invalid_share    maximum share of values of another type
+#   max_invalid_share    maximum share of values of another type or category (absent: none)
 #   minimum, maximum     range of the values, both ends included
 #   categories           allowed values
 #   unique               whether every value may occur only once
 #   bins, shares         distribution that drift is measured from: the share of the values in each bin, named by its
 #                        upper edge, or in each category
+#   sample_size          number of values that bins or shares were measured from
 """
 
 
@@ -68,7 +69,7 @@ class ColumnRules:
     max_missing_share : float or None
         Maximum share of missing values.
     max_invalid_share : float or None
-        Maximum share of values of another type, such as ``2024-03-08 24:00`` among dates.
+        Maximum share of values of another type, such as ``2024-03-08 24:00`` among dates, or of another category.
     minimum, maximum : float or None
         Range, both ends included.
     categories : list of str or None
@@ -79,6 +80,8 @@ class ColumnRules:
         Share of the numbers in each bin, keyed by its upper edge. Drift is measured from it.
     shares : dict of str to float or None
         Share of each category. Drift is measured from it.
+    sample_size : int or None
+        Number of values that `bins` or `shares` were measured from. Contracts of earlier versions lack it.
     """
 
     type: str | None = None
@@ -91,6 +94,7 @@ class ColumnRules:
     unique: bool = False
     bins: dict[float, float] | None = None
     shares: dict[str, float] | None = None
+    sample_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,14 +110,14 @@ class Contract:
     allow_extra_columns : bool
         Whether columns that the contract does not list are allowed.
     max_drift : float or None
-        Maximum population stability index of any column.
+        Maximum population stability index of any column, without the part that is expected by chance.
     """
 
     columns: dict[str, ColumnRules]
     key: list[str] = field(default_factory=list)
     min_rows: int = 1
     allow_extra_columns: bool = False
-    max_drift: float | None = 0.25
+    max_drift: float | None = 0.1
 
 
 _TABLE_RULES = tuple(rule.name for rule in fields(Contract) if rule.name != "columns")
@@ -123,34 +127,59 @@ def from_profile(profile: Mapping[str, ColumnProfile], key: list[str] | None = N
     """Return a contract that a table fulfills, with tolerance for the next one like it."""
     rows = max((column.rows for column in profile.values()), default=0)
     columns = {name: _rules_for(column) for name, column in profile.items()}
-    return Contract(columns, list(key or []), max(1, int(rows * _MIN_ROWS_SHARE)))
+    return Contract(columns, list(key or []), _next_rows(rows))
 
 
 def _rules_for(column: ColumnProfile) -> ColumnRules:
-    rules: dict[str, Any] = {"type": column.kind, "nullable": column.missing > 0}
-    if 0 < column.missing < column.rows:
-        rules["max_missing_share"] = _tolerated_share(column.missing / column.rows)
+    rules: dict[str, Any] = {"type": column.kind, **_missing_rules(column)}
     if column.invalid:
-        rules["max_invalid_share"] = _tolerated_share(column.invalid / column.rows)
+        rules["max_invalid_share"] = _tolerated_share(column.invalid, column.rows)
     is_counter = column.is_unique and column.kind == WHOLE  # its range grows with the table
-    if column.kind in NUMBERS and column.minimum is not None and column.maximum is not None and not is_counter:
-        margin = _RANGE_MARGIN * (column.maximum - column.minimum)
-        minimum = column.minimum - margin
-        rules["minimum"] = _round(max(0.0, minimum) if column.minimum >= 0 else minimum)
-        rules["maximum"] = _round(column.maximum + margin)
+    if column.kind in NUMBERS and column.minimum is not None and not is_counter:
+        rules["minimum"], rules["maximum"] = map(_round, limits.value_range(column))
         rules["bins"] = {_to_int_if_whole(edge): round(share, 4) for edge, share in column.bins.items()}
+        rules["sample_size"] = column.present
     if column.categories and column.kind in (TEXT, BOOLEAN):
-        present = sum(column.categories.values())
-        rules["shares"] = {category: round(rows / present, 4) for category, rows in column.categories.items()}
-        rules["categories"] = list(column.categories) if column.kind == TEXT else None
+        rules |= _category_rules(column)
     return ColumnRules(**rules)
 
 
-def _tolerated_share(share: float) -> float:
-    return round(min(1.0, _SHARE_FACTOR * share + _SHARE_MARGIN), 3)
+def _missing_rules(column: ColumnProfile) -> dict[str, Any]:
+    """Return the limit of missing values; a sample without one does not show that there can be none."""
+    if column.missing == column.rows:
+        return {}
+    return {"max_missing_share": _tolerated_share(column.missing, column.rows)}
 
 
-def write(contract: Contract, path: Path, data: str, rows: int) -> None:
+def _category_rules(column: ColumnProfile) -> dict[str, Any]:
+    present = sum(column.categories.values())
+    shares = {category: round(rows / present, 4) for category, rows in column.categories.items()}
+    rules: dict[str, Any] = {"shares": shares, "sample_size": present}
+    if column.kind == TEXT:
+        # Without its row, a category that occurs once would be unknown: the rate of such rows estimates the rate of
+        # unknown categories in new rows (Good, Biometrika 40, 1953).
+        unknown = sum(rows == 1 for rows in column.categories.values())
+        share = limits.tolerated_share(unknown, present, _next_rows(present))
+        rules |= {"categories": list(column.categories), "max_invalid_share": round_up(share)}
+    return rules
+
+
+def _tolerated_share(count: int, rows: int) -> float:
+    margin = _SHARE_FACTOR * count / rows + _SHARE_MARGIN if count else 0.0
+    return round_up(min(1.0, max(margin, limits.tolerated_share(count, rows, _next_rows(rows)))))
+
+
+def _next_rows(rows: int) -> int:
+    return max(1, int(rows * _MIN_ROWS_SHARE))
+
+
+def round_up(share: float) -> float:
+    """Round a share up to two significant digits."""
+    digits = 1 - math.floor(math.log10(share))
+    return round(math.ceil(share * 10**digits - 1e-9) / 10**digits, digits)
+
+
+def write(contract: Contract, path: Path, data: str, rows: int | None = None) -> None:
     """Write a contract, with a comment that explains the rules.
 
     Parameters
@@ -158,11 +187,12 @@ def write(contract: Contract, path: Path, data: str, rows: int) -> None:
     contract : Contract
     path : Path
     data : str
-        Address of the table that the contract was made from.
-    rows : int
-        Number of its rows.
+        Address of the table or file that the contract was made from.
+    rows : int, optional
+        Number of rows of the table.
     """
-    header = _HEADER.format(data=data, rows=rows, day=datetime.date.today(), kinds=", ".join(KINDS))
+    size = "" if rows is None else f" ({rows:,} rows)"
+    header = _HEADER.format(data=data, rows=size, day=datetime.date.today(), kinds=", ".join(KINDS))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(header + to_yaml(contract), encoding="utf-8")
 
@@ -274,49 +304,10 @@ def _has_type(value: Any, annotation: str) -> bool:
     return isinstance(value, types[annotation.replace("[", " ").split()[0]])
 
 
-def find_changes(old: Contract, new: Contract) -> list[tuple[str, str, str, str]]:
-    """List the rules that differ.
-
-    Returns
-    -------
-    list of (str, str, str, str)
-        Column (empty for rules of the table), rule, old value and new value.
-    """
-    changes = [
-        ("", rule, _format_value(getattr(old, rule)), _format_value(getattr(new, rule)))
-        for rule in _TABLE_RULES
-        if getattr(old, rule) != getattr(new, rule)
-    ]
-    for name in dict.fromkeys([*old.columns, *new.columns]):
-        if name not in new.columns:
-            changes.append((name, "column", "present", "removed"))
-        elif name not in old.columns:
-            changes.append((name, "column", "absent", "added"))
-        else:
-            before, after = asdict(old.columns[name]), asdict(new.columns[name])
-            changes += [
-                (name, rule, _format_value(before[rule]), _format_value(after[rule]))
-                for rule in before
-                if _differ(before[rule], after[rule])
-            ]
-    return changes
-
-
-def _differ(before: Any, after: Any) -> bool:
-    """Return whether two values of a rule differ; the order of categories does not matter."""
-    if isinstance(before, list) and isinstance(after, list):
-        return sorted(before, key=str) != sorted(after, key=str)
-    return before != after
-
-
-def _format_value(value: Any) -> str:
-    """Return a rule's value as text; distributions are shortened, lists of names are not."""
-    text = "-" if value is None else str(value)
-    return f"{text[: _MAX_VALUE_LENGTH - 3]}..." if isinstance(value, dict) and len(text) > _MAX_VALUE_LENGTH else text
-
-
-def _round(value: float) -> float | int:
+def _round(value: float | None) -> float | int | None:
     """Round to six significant digits."""
+    if value is None:
+        return None
     return _to_int_if_whole(float(f"{value:.6g}")) if math.isfinite(value) else value
 
 

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from lib.schema.date_columns import infer_date_format, to_datetimes
+from lib.schema.text_values import category_names
 
 BOOLEAN, WHOLE, NUMBER, DATE, TEXT = KINDS = ("boolean", "whole number", "number", "date", "text")
 NUMBERS = (WHOLE, NUMBER)
 # Text with more distinct values is names, codes or sentences, and the next table contains others.
 MAX_CATEGORIES = 30
 _MIN_ROWS_PER_CATEGORY = 5
-_TENTHS = np.linspace(0.1, 1.0, 10)
+_TENTHS = np.linspace(0.0, 1.0, 11)  # the first edge is the minimum
+_QUARTILES = (0.25, 0.5, 0.75)
 _SAMPLE_TEXTS = 1_000
 _MAX_SEARCHED_TEXTS = 10_000  # the search for a date format strips all texts it gets
 
@@ -34,7 +36,12 @@ class ColumnProfile:
     minimum, maximum : float or None
         Range of the finite numbers.
     bins : dict of float to float
-        Share of the numbers in each bin, keyed by its upper edge: one bin per value if there are few, else tenths.
+        Share of the numbers in each bin, keyed by its upper edge: one bin per value if there are few, else the minimum
+        and tenths.
+    quartiles : tuple of float
+        First quartile, median and third quartile of the finite numbers.
+    at_minimum, at_maximum : int
+        Numbers of rows with the smallest and with the largest number.
     categories : dict of str to int
         Rows of each category, most frequent first; empty for text with many distinct values.
     mean_words : float
@@ -51,6 +58,9 @@ class ColumnProfile:
     minimum: float | None = None
     maximum: float | None = None
     bins: dict[float, float] = field(default_factory=dict)
+    quartiles: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    at_minimum: int = 0
+    at_maximum: int = 0
     categories: dict[str, int] = field(default_factory=dict)
     mean_words: float = 0.0
     invalid: int = 0
@@ -87,8 +97,10 @@ def describe_column(values: pd.Series) -> ColumnProfile:
         distinct = int(np.count_nonzero(ordered[1:] != ordered[:-1])) + bool(len(ordered))
         missing = len(values) - len(ordered)
         return ColumnProfile(str(values.name), kind, len(values), missing, distinct, **_describe_range(ordered))
+    if kind == TEXT:
+        present = category_names(values).dropna()
     counts = present.value_counts()
-    if kind in (TEXT, DATE) and present.dtype == object:
+    if kind == DATE and present.dtype == object:
         present, counts = _remove_blanks(present, counts)
     details: dict[str, Any] = {}
     if kind == DATE:
@@ -168,7 +180,15 @@ def _describe_range(ordered: np.ndarray) -> dict[str, Any]:
     edges = _bin_edges(numbers)
     counts = np.diff(np.searchsorted(numbers, edges, side="right"), prepend=0)
     bins = {float(edge): float(count / len(numbers)) for edge, count in zip(edges, counts, strict=True)}
-    return {"minimum": float(numbers[0]), "maximum": float(numbers[-1]), "bins": bins}
+    low, median, high = (float(quartile) for quartile in np.quantile(numbers, _QUARTILES, method="inverted_cdf"))
+    return {
+        "minimum": float(numbers[0]),
+        "maximum": float(numbers[-1]),
+        "bins": bins,
+        "quartiles": (low, median, high),
+        "at_minimum": int(np.count_nonzero(numbers == numbers[0])),
+        "at_maximum": int(np.count_nonzero(numbers == numbers[-1])),
+    }
 
 
 def _bin_edges(numbers: np.ndarray) -> np.ndarray:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from lib.schema.date_columns import to_datetimes
-from lib.tables.quality.contract import ColumnRules
+from lib.schema.text_values import category_name
+from lib.tables.quality.contract import ColumnRules, round_up
 from lib.tables.quality.profile import BOOLEAN, DATE, NUMBER, WHOLE
+
+_MAX_SUGGESTED = 5  # values in the suggestion of a rule
 
 
 @dataclass(frozen=True)
@@ -23,36 +26,60 @@ class RowCheck:
         Function of a Series that returns a boolean Series.
     rule : str
         The rule in words.
-    ignore_missing : bool
-        Whether missing values pass.
+    suggest : callable
+        Function of the invalid values and of the number of values that returns the rule that allows them, as YAML.
+    max_share : float
+        Maximum share of values that may be invalid.
     """
 
     is_valid: Callable[[pd.Series], pd.Series]
     rule: str
-    ignore_missing: bool = True
-
-    def passes(self, values: pd.Series) -> bool:
-        """Return whether all values are valid."""
-        return bool(np.all(self.is_valid(values.dropna() if self.ignore_missing else values)))
+    suggest: Callable[[pd.Series, int], str]
+    max_share: float = 0.0
 
 
-def build_checks(rules: Mapping[str, ColumnRules], columns: Collection[str]) -> dict[str, list[RowCheck]]:
-    """Return the checks of each column that the table has."""
-    return {name: _build_column_checks(column_rules) for name, column_rules in rules.items() if name in columns}
-
-
-def _build_column_checks(rules: ColumnRules) -> list[RowCheck]:
+def build_checks(rules: ColumnRules) -> list[RowCheck]:
+    """Return the checks of the values of a column that are not missing."""
     checks = []
-    if rules.type in TYPE_CHECKS and not rules.max_invalid_share:
-        checks.append(RowCheck(TYPE_CHECKS[rules.type], f"must be a {rules.type}"))
+    max_share = rules.max_invalid_share or 0.0
+    tolerance = f" (at most {max_share:.2%} may not be)" if max_share else ""
+    if rules.type in TYPE_CHECKS:
+        rule = f"must be a {rules.type}{tolerance}"
+        checks.append(RowCheck(TYPE_CHECKS[rules.type], rule, _suggest_share, max_share))
     if rules.minimum is not None or rules.maximum is not None:
-        checks.append(RowCheck(_range_check(rules.minimum, rules.maximum), f"must be {_format_range(rules)}"))
+        is_in_range = _range_check(rules.minimum, rules.maximum)
+        checks.append(RowCheck(is_in_range, f"must be {_format_range(rules)}", _suggest_range(rules)))
     if rules.categories is not None:
-        categories = [str(category) for category in rules.categories]
-        checks.append(RowCheck(_category_check(set(categories)), f"must be one of {', '.join(categories)}"))
-    if not rules.nullable:
-        checks.append(RowCheck(lambda values: values.notna(), "must not be missing", ignore_missing=False))
+        names = list(dict.fromkeys(category_name(category) for category in rules.categories))
+        rule = f"must be one of {', '.join(names)}{tolerance}"
+        checks.append(RowCheck(lambda values: values.isin(names), rule, _suggest_categories(names), max_share))
     return checks
+
+
+def _suggest_share(invalid: pd.Series, rows: int) -> str:
+    return f"max_invalid_share: {round_up(len(invalid) / rows)}"
+
+
+def _suggest_range(rules: ColumnRules) -> Callable[[pd.Series, int], str]:
+    def suggest(invalid: pd.Series, rows: int) -> str:
+        numbers = pd.to_numeric(invalid, errors="coerce")
+        limits = []
+        if rules.minimum is not None and numbers.min() < rules.minimum:
+            limits.append(f"minimum: {numbers.min():.15g}")
+        if rules.maximum is not None and numbers.max() > rules.maximum:
+            limits.append(f"maximum: {numbers.max():.15g}")
+        return ", ".join(limits)
+
+    return suggest
+
+
+def _suggest_categories(names: list[str]) -> Callable[[pd.Series, int], str]:
+    def suggest(invalid: pd.Series, rows: int) -> str:
+        new = invalid.drop_duplicates()
+        more = ", ..." if len(new) > _MAX_SUGGESTED else ""
+        return f"categories: [{', '.join([*names, *new.iloc[:_MAX_SUGGESTED]])}{more}]"
+
+    return suggest
 
 
 def _is_number(values: pd.Series) -> pd.Series:
@@ -87,10 +114,6 @@ def _range_check(minimum: float | None, maximum: float | None) -> Callable[[pd.S
         return numbers.between(low, high) | is_ignored
 
     return is_in_range
-
-
-def _category_check(categories: Collection[str]) -> Callable[[pd.Series], pd.Series]:
-    return lambda values: values.astype(str).isin(categories)
 
 
 def _format_range(rules: ColumnRules) -> str:

@@ -1,0 +1,196 @@
+"""Drift of a column: whether its values follow the distribution in the contract, given the size of both samples.
+
+Pearson's chi-square test of two samples says whether a difference is more than chance. The population stability index
+says whether it is large enough to matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lib.schema.text_values import category_names
+from lib.tables.quality.contract import ColumnRules
+
+# Probability that a table of the same population is said to drift, whatever its number of columns.
+FALSE_ALARM_RATE = 0.005
+# The chi-square distribution is a good approximation from five expected rows per bin (Cochran, Biometrics 10, 1954).
+_MIN_EXPECTED_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Difference between the distribution of a column in the table and in its contract.
+
+    Attributes
+    ----------
+    index : float
+        Population stability index without its expectation under no drift: 0.1 is a moderate change, 0.25 a large one.
+    p_value : float
+        Probability of a difference at least as large between two samples of one population.
+    largest : str
+        The bin or category whose share changed most, in words.
+    """
+
+    index: float
+    p_value: float
+    largest: str = ""
+
+    def is_violation(self, max_drift: float, columns: int) -> bool:
+        """Return whether the drift is larger than allowed, and more than chance among so many tested columns."""
+        return self.index > max_drift and self.p_value < FALSE_ALARM_RATE / columns
+
+
+NO_DRIFT = Drift(0.0, 1.0)
+
+
+def measure(values: pd.Series, rules: ColumnRules, sample_size: int) -> Drift:
+    """Compare the values of a column with the distribution in its rules.
+
+    The population stability index is the sum of (p - q) ln(p / q) over the bins (Siddiqi: Credit risk scorecards,
+    2006). Without drift its mean is (bins - 1) (1 / n + 1 / m) for samples of n and m values (Yurdakul and Naranjo:
+    Statistical properties of the population stability index, Journal of Risk Model Validation 14, 2020). This
+    expectation is subtracted.
+
+    The p-value is that of Pearson's chi-square test of homogeneity. Neighboring bins, and rare categories, are
+    merged until at least five rows are expected in both samples.
+
+    Parameters
+    ----------
+    values : Series of shape (rows,)
+    rules : ColumnRules
+        `bins` or `shares` hold the distribution. Without one there is no drift.
+    sample_size : int
+        Number of values that the distribution was measured from.
+
+    Examples
+    --------
+    >>> rules = ColumnRules(shares={"red": 0.5, "blue": 0.5})
+    >>> measure(pd.Series(["red", "blue"] * 50), rules, 100)
+    Drift(index=0.0, p_value=1.0, largest='')
+    >>> drift = measure(pd.Series(["red", "red", "red", "blue"] * 50), rules, 200)
+    >>> round(drift.index, 2), f"{drift.p_value:.0e}", drift.largest
+    (0.26, '2e-07', "the share of 'blue' changed from 50% to 25%")
+    """
+    if rules.bins:
+        bins = _count_in_bins(values, rules.bins, has_minimum=rules.sample_size is not None)
+    elif rules.shares:
+        bins = _count_categories(values, rules.shares)
+    else:
+        return NO_DRIFT
+    if not bins.actual.sum() or not sample_size or not bins.shares.sum():
+        return NO_DRIFT
+    expected = bins.shares / bins.shares.sum() * sample_size
+    groups = _group_neighbors(bins.actual, expected) if rules.bins else _group_rare(bins.actual, expected)
+    index, p_value = _compare(np.bincount(groups, bins.actual), np.bincount(groups, expected))
+    return Drift(index, p_value, bins.describe_largest_change() if index else "")
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Bins of numbers or categories.
+
+    Attributes
+    ----------
+    actual : ndarray of int, of shape (bins,)
+        Number of the table's values in each bin.
+    shares : ndarray of float, of shape (bins,)
+        Share of the contract's sample in each bin.
+    edges : ndarray of float, of shape (bins - 2,)
+        Upper edges; empty for categories.
+    categories : list of str
+        Categories; empty for numbers.
+    """
+
+    actual: np.ndarray
+    shares: np.ndarray
+    edges: np.ndarray
+    categories: list[str]
+
+    def describe_largest_change(self) -> str:
+        """Return the bin whose share changed most, in words."""
+        actual = self.actual / self.actual.sum()
+        index = int(np.argmax(np.abs(actual - self.shares)))
+        return f"the share of {self._name(index)} changed from {self.shares[index]:.0%} to {actual[index]:.0%}"
+
+    def _name(self, index: int) -> str:
+        if self.categories:
+            return repr(self.categories[index])
+        if index == 0:
+            return f"values below {self.edges[0]:g}"
+        if index > len(self.edges):
+            return f"values above {self.edges[-1]:g}"
+        lower = f"above {self.edges[index - 2]:g} and " if index > 1 else ""
+        return f"values {lower}up to {self.edges[index - 1]:g}"
+
+
+def _count_in_bins(values: pd.Series, bins: dict[float, float], has_minimum: bool) -> _Bins:
+    """Return the number of values and the contract's share in each bin, including those below and above all edges.
+
+    Without ``has_minimum``, the first edge is not the smallest value of the sample, so the first bin has no lower end.
+    """
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    numbers = numbers[np.isfinite(numbers)]
+    order = np.argsort(np.array(list(bins), dtype=float))
+    edges = np.array(list(bins), dtype=float)[order]
+    shares = np.array(list(bins.values()), dtype=float)[order]
+    positions = 1 + np.searchsorted(edges, numbers, side="left")
+    if has_minimum:
+        positions[numbers < edges[0]] = 0
+    return _Bins(np.bincount(positions, minlength=len(edges) + 2), np.array([0.0, *shares, 0.0]), edges, [])
+
+
+def _count_categories(values: pd.Series, shares: dict[str, float]) -> _Bins:
+    """Return the number of values and the contract's share of each category."""
+    counts = category_names(values).value_counts()
+    named = category_names(pd.Series(list(shares), dtype=object)).fillna("")
+    expected = pd.Series(list(shares.values()), dtype=float).groupby(named.to_numpy()).sum()
+    categories = counts.index.union(expected.index)
+    actual = counts.reindex(categories, fill_value=0).to_numpy()
+    return _Bins(actual, expected.reindex(categories, fill_value=0.0).to_numpy(), np.empty(0), categories.tolist())
+
+
+def _expected_in_smaller(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the expected rows of each bin in the smaller sample, if both have the same distribution."""
+    totals = actual.sum(), expected.sum()
+    return (actual + expected) * (min(totals) / sum(totals))
+
+
+def _group_neighbors(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the group of each bin: neighbors are merged until a group has enough expected rows."""
+    groups = np.zeros(len(actual), dtype=np.intp)
+    group, rows = 0, 0.0
+    for index, added in enumerate(_expected_in_smaller(actual, expected)):
+        groups[index] = group
+        rows += added
+        if rows >= _MIN_EXPECTED_ROWS:
+            group, rows = group + 1, 0.0
+    groups[groups == group] = max(0, group - 1)  # the bins that are left are too few for a group
+    return groups
+
+
+def _group_rare(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the group of each category: rare categories share one."""
+    order = np.argsort(_expected_in_smaller(actual, expected), kind="stable")
+    groups = np.empty(len(actual), dtype=np.intp)
+    groups[order] = _group_neighbors(actual[order], expected[order])
+    return groups
+
+
+def _compare(actual: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    """Return the corrected population stability index and the p-value of the rows in each group."""
+    from scipy.special import chdtrc
+
+    groups = len(actual)
+    if groups < 2:
+        return 0.0, 1.0
+    rows = np.array([[actual.sum()], [expected.sum()]])
+    counts = np.array([actual, expected], dtype=float)
+    pooled = rows * counts.sum(axis=0) / rows.sum()
+    p_value = float(chdtrc(groups - 1, ((counts - pooled) ** 2 / pooled).sum()))
+    # Half a row more in each group keeps the index finite.
+    p, q = (counts + 0.5) / (rows + 0.5 * groups)
+    index = ((p - q) * np.log(p / q)).sum() - (groups - 1) * (1 / rows).sum()
+    return max(0.0, float(index)), p_value
