@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import pickle
-from collections.abc import Callable, Iterator
+import dataclasses
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lib import backends
-from lib.commands import _arguments
-from lib.errors import DataError, GateError, NameNotFound, StageError, format_count
-from lib.forkserver import PID
+from lib.commands import _arguments, _scored_file
+from lib.commands._batch_model import choose_model, start_model
+from lib.errors import DataError, NameNotFound, format_count
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
+    from tqdm import tqdm
 
     from lib.backends.base import Backend
     from lib.schema.table_schema import TableSchema
     from lib.scoring.model import Model
+    from lib.tables.schema_reader import Batch
 
 _PART_ROWS = 5_000
 _MAX_PRINTED_FAULTS = 10
+# The column that pandas writes for an index without a name: the row number.
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options for the rows, the output and the model."""
-    parser.add_argument("--data", required=True, metavar="FILE", help="the table; it needs the model's columns")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="DATA",
+        help="a file, folder, pattern or address of rows with the model's columns",
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="file for the scored rows: .csv or .parquet")
     parser.add_argument("--version", help="version of the model; by default the one in production")
     _arguments.add_parameter_options(parser)
@@ -43,38 +54,112 @@ def execute(options: argparse.Namespace) -> int:
 
     parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
-    if out.suffix.lower() not in (".csv", ".parquet"):
+    if out.suffix.lower() not in _scored_file.SUFFIXES:
         raise DataError(f"--out: cannot write a {out.suffix or 'nameless'} file. Use .csv or .parquet.")
     backend = backends.connect(parameters)
-    data = backend.local_copy(options.data)
-    chosen = _choose_model(backend, parameters.name, options.version)
-    schema = _table_schema(chosen.model, data, parameters.encoding)
-    rows, faults = 0, 0
+    chosen = choose_model(backend, parameters.name, options.version)
+    counts, missing = _Counts(), Counter[str]()
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
-    with _model_process(chosen) as score, _writer(out) as write, bar:
-        for batch in schema_reader.read(
-            schema, [data], _PART_ROWS, encoding=parameters.encoding, progress=lambda share: setattr(bar, "n", share)
-        ):
-            part = schema_reader.to_frame(batch)
-            if not rows:
-                _check_columns(list(part.columns), chosen.model, options.data)
-            scored = score(part)
-            write(_merge(part, scored, chosen.model))
-            faulty = [(row, fault) for row, fault in enumerate(scored.column(-1).to_pylist()) if fault is not None]
-            for row, fault in faulty[: max(0, _MAX_PRINTED_FAULTS - faults)]:
-                print(f"row {part.index[row] + 1}: {fault}")
-            rows, faults = rows + len(part), faults + len(faulty)
-            bar.set_postfix_str(format_count(rows, "row"))
-    if faults > _MAX_PRINTED_FAULTS:
-        print(
-            f"... and {faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {display_path(out)} has all of them."
-        )
-    name = f"{parameters.name}, version {chosen.model.version}"
-    print(f"{rows - faults:,} of {format_count(rows, 'row')} scored by {name}: {display_path(out)}")
+    with (
+        _local_files(backend, options.data) as paths,
+        start_model(chosen) as score,
+        _scored_file.writer(out) as write,
+        bar,
+    ):
+        schema = _table_schema(chosen.model, paths, parameters.encoding)
+        for number, path in enumerate(paths):
+            name = _relative_name(path, paths)
+            batches = _read_file(schema, paths, number, parameters.encoding, chosen.model, bar)
+            for batch in batches:
+                scored = score(schema_reader.to_frame(batch))
+                write(_merge(batch, scored, chosen.model, name))
+                counts.add(batch.first_row, scored.column(-1).to_pylist(), name)
+                missing.update(batch.counted_as_missing)
+                bar.set_postfix_str(format_count(counts.rows, "row"))
+    counts.report_more(display_path(out))
+    for name, count in missing.items():
+        print(f"{count:,} values of {name} do not fit the table schema and count as missing.")
+    print(
+        f"{counts.rows - counts.faults:,} of {format_count(counts.rows, 'row')} scored by {parameters.name}, version "
+        f"{chosen.model.version}: {display_path(out)}"
+    )
     return 0
 
 
-def _table_schema(model: Model, data: Path, encoding: str) -> TableSchema:
+class _Counts:
+    """Numbers of rows and faults so far. The first faults are printed.
+
+    Attributes
+    ----------
+    rows, faults : int
+    """
+
+    def __init__(self) -> None:
+        self.rows = self.faults = 0
+
+    def add(self, first_row: int, faults: list[str | None], file_name: str) -> None:
+        """Count some rows, given the fault of each, and print the first faults."""
+        where = f"{file_name}, row" if file_name else "row"
+        for position, fault in enumerate(faults):
+            if fault is not None:
+                self.faults += 1
+                if self.faults <= _MAX_PRINTED_FAULTS:
+                    print(f"{where} {first_row + position + 1}: {fault}")
+        self.rows += len(faults)
+
+    def report_more(self, out: str) -> None:
+        """Print the number of faults that were not printed."""
+        if self.faults > _MAX_PRINTED_FAULTS:
+            print(f"... and {self.faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {out} has all of them.")
+
+
+@contextlib.contextmanager
+def _local_files(backend: Backend, uri: str) -> Iterator[list[Path]]:
+    """Yield the files of a path, folder, pattern or address, as for the parameter `data`."""
+    from lib.tables import sources
+
+    if sources.is_database(uri):
+        raise DataError(f"--data: {uri} is a database. Export the rows to a Parquet or text file.")
+    if not sources.is_remote(uri):
+        yield sources.list_files(uri)
+    elif uri.startswith("azureml:"):
+        yield [backend.local_copy(uri)]
+    else:
+        with sources.download(uri) as paths:
+            yield paths
+
+
+def _relative_name(path: Path, paths: list[Path]) -> str:
+    """Return the name of a file below the folder of all files; empty if there is only one file."""
+    return path.relative_to(os.path.commonpath([other.parent for other in paths])).as_posix() if len(paths) > 1 else ""
+
+
+def _read_file(
+    schema: TableSchema, paths: list[Path], number: int, encoding: str, model: Model, bar: tqdm[Any]
+) -> Iterator[Batch]:
+    """Read a file in batches, with the columns that folder names such as ``year=2024`` stand for."""
+    from lib.tables import schema_reader
+    from lib.tables.files import parquet
+    from lib.tables.files.file_types import PARQUET_SUFFIXES
+
+    path = paths[number]
+    is_parquet = path.suffix.lower() in PARQUET_SUFFIXES
+    values = {name: column[number] for name, column in parquet.partition_columns(paths).items()} if is_parquet else {}
+    is_first = True
+
+    def show_progress(share: float) -> None:
+        bar.n = (number + share) / len(paths)
+
+    for batch in schema_reader.read(schema, [path], _PART_ROWS, encoding=encoding, progress=show_progress):
+        rows = parquet.add_partition_columns(batch.rows, values, exclude=batch.rows.column_names)
+        if is_first:
+            for name in _check_columns(rows.column_names, model, schema, str(path)):
+                print(f"{path} has no column {name!r}, which is optional: it counts as missing in every row.")
+            is_first = False
+        yield dataclasses.replace(batch, rows=rows)
+
+
+def _table_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema:
     """Return how to read the rows: by the schema of the table that the model learned from.
 
     A pipeline's own `prepare_data` may have added columns, or changed their type. The model's type decides then.
@@ -82,16 +167,17 @@ def _table_schema(model: Model, data: Path, encoding: str) -> TableSchema:
     from lib.schema.table_schema import BOOLEAN, NUMBER, TEXT, ColumnSchema, TableSchema
 
     kinds = {"number": NUMBER, "integer": NUMBER, "boolean": BOOLEAN}
-    schema = _stored_schema(model, data, encoding)
+    schema = _stored_schema(model, paths, encoding)
     columns = dict(schema.columns)
     for column in model.columns:
         kind, stored = kinds.get(column.kind.schema["type"]), columns.get(column.name)
         if stored is None or (stored.kind if stored.kind in (NUMBER, BOOLEAN) else None) != kind:
-            columns[column.name] = ColumnSchema(column.name, kind or TEXT)
+            is_optional = stored is not None and stored.optional
+            columns[column.name] = ColumnSchema(column.name, kind or TEXT, optional=is_optional)
     return TableSchema(columns, schema.text_format)
 
 
-def _stored_schema(model: Model, data: Path, encoding: str) -> TableSchema:
+def _stored_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema:
     """Return the schema in the model's folder. If an earlier release saved the model, infer one, and say so."""
     from lib.schema.table_schema import TableSchema
     from lib.tables import frames
@@ -100,109 +186,66 @@ def _stored_schema(model: Model, data: Path, encoding: str) -> TableSchema:
         return TableSchema.from_dict(model.schema)
     print(
         f"{model.name}, version {model.version}, was saved without a table schema: number formats are inferred from "
-        f"{display_path(data)}. Train it again to read this table as the training table was read."
+        f"{display_path(paths[0])}. Train it again to read this table as the training table was read."
     )
-    return TableSchema.from_dict(frames.read(data, encoding=encoding).attrs[frames.SCHEMA])
+    return TableSchema.from_dict(frames.read(paths, encoding=encoding).attrs[frames.SCHEMA])
 
 
-class _ChosenModel(NamedTuple):
-    """A verified model folder and its description."""
+def _check_columns(names: list[str], model: Model, schema: TableSchema, where: str) -> list[str]:
+    """Return the optional columns that a file lacks.
 
-    folder: Path
-    model: Model
-
-
-def _choose_model(backend: Backend, name: str, version: str | None) -> _ChosenModel:
-    """Return the model of a version, by default of the one in production."""
-    from lib.scoring.model import read
-    from lib.scoring.model_folder import ModelError, code_folder, find
-
-    registry = backend.models(name)
-    if version is None:
-        found = registry.production()
-        if found is None:
-            raise GateError(f"No version of {name} has the tag production. Run the chain, or give --version.")
-    else:
-        known = {known_version.version: known_version for known_version in registry.versions()}
-        if version not in known:
-            raise NameNotFound("version", version, known, where=f"the model {name}")
-        found = known[version]
-    folder = backend.tracking.model_folder(found.source, found.sha256)
-    try:
-        code_folder(find(folder))
-        return _ChosenModel(folder, read(folder, name, found.version))
-    except ModelError as error:
-        raise StageError(str(error)) from None
-
-
-@contextlib.contextmanager
-def _model_process(chosen: _ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
-    """Start a process on the model's own code, and yield a function that scores rows there.
-
-    The function returns the columns that `lib.scoring.batch.as_arrow` documents.
+    Raises
+    ------
+    DataError
+        If a name occurs twice.
+    NameNotFound
+        If a column is absent that is not optional, even if its values may be missing: it may have been renamed.
     """
-    import pyarrow as pa
-
-    from lib.scoring import wire_protocol
-    from lib.scoring.model_folder import ModelError
-    from lib.serving import model_process
-
-    model = chosen.model
-    died_message = f"The process of {model.name}, version {model.version}, died; the lines above say why."
-    server = model_process.start(chosen.folder, "lib.scoring.batch", str(model.name), str(model.version))
-    try:
-        ready = server.wait_until_ready()
-        if ready is None:
-            raise StageError(died_message)
-        try:
-            model_process.check_protocol(ready.facts)
-        except ModelError as error:
-            raise StageError(str(error)) from None
-        connection, _ = server.fork()
-        with connection, connection.makefile("rb") as file:
-            file.read(PID.size)
-
-            def score(rows: pd.DataFrame) -> pa.Table:
-                known = [column.name for column in model.columns if column.name in rows.columns]
-                try:
-                    connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[known])))
-                    content = wire_protocol.read_part(file)
-                except ConnectionError:
-                    content = None
-                if content is None:
-                    raise StageError(died_message)
-                return pa.ipc.open_stream(content).read_all()
-
-            yield score
-    finally:
-        server.terminate()
-
-
-def _check_columns(names: list[str], model: Model, where: str) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(f"{where} has several columns {repeated[0]!r}. Rename all but one.")
-    for column in model.columns:
-        if column.name not in names and not column.nullable:
+    absent = [column for column in model.columns if column.name not in names]
+    for column in absent:
+        if not (column.nullable and schema.columns[column.name].optional):
             raise NameNotFound("column", column.name, names, where=f"{where}; the model needs this column")
+    return [column.name for column in absent]
 
 
-def _merge(part: pd.DataFrame, scored: pa.Table, model: Model) -> pa.Table:
-    """Return the rows with the model's columns in their types, its answers and the faults.
+def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str) -> pa.Table:
+    """Return the rows with the model's answers and the faults.
 
-    A name that the table has already gets a ``_`` appended.
+    Columns keep the type that they have in the file or by the schema. A name that the table has already gets a ``_``
+    appended.
+
+    Parameters
+    ----------
+    batch : Batch
+    scored : Table
+        The columns that `lib.scoring.batch.as_arrow` documents.
+    model : Model
+    file_name : str
+        Name of the file, if there are several; else empty.
     """
     import pyarrow as pa
 
-    from lib.tables import frames
+    from lib.tables.files.categoricals import is_text
 
-    inputs = {column.name: position for position, column in enumerate(model.columns)}
-    arrays: dict[str, Any] = {"row": pa.array([number + 1 for number in part.index], type=pa.int64())}
-    others = frames.pandas_to_arrow(part[[name for name in part.columns if name not in inputs]])
-    for name in part.columns:
-        array = scored.column(inputs[name]) if name in inputs else others.column(name)
-        arrays[_free_name(name, arrays)] = array
-    for position in range(len(inputs), scored.num_columns):
+    rows = batch.rows
+    # Text that the model reads as another type, such as dates, is written in that type.
+    typed = {
+        column.name: position
+        for position, column in enumerate(model.columns)
+        if column.kind.name in ("datetime", "seconds") and column.name in rows.column_names
+    }
+    arrays: dict[str, Any] = {"file": pa.array([file_name] * rows.num_rows)} if file_name else {}
+    first = batch.first_row + 1
+    arrays["row"] = pa.array(range(first, first + rows.num_rows), type=pa.int64())
+    for name in rows.column_names:
+        if _PANDAS_INDEX.fullmatch(name):
+            continue
+        is_typed = name in typed and (is_text(rows[name].type) or rows[name].null_count == rows.num_rows)
+        arrays[_free_name(name, arrays)] = scored.column(typed[name]) if is_typed else rows[name]
+    for position in range(len(model.columns), scored.num_columns):
         arrays[_free_name(scored.field(position).name, arrays)] = scored.column(position)
     return pa.table(arrays)
 
@@ -211,42 +254,3 @@ def _free_name(name: str, taken: dict[str, Any]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-@contextlib.contextmanager
-def _writer(out: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends a table to a file; after an error, there is no file."""
-    import pyarrow.parquet as pq
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    try:
-        if out.suffix.lower() == ".csv":
-            with part.open("w", encoding="utf-8", newline="") as file:
-                yield lambda table: table.to_pandas(types_mapper=_nullable_type).to_csv(
-                    file, index=False, header=file.tell() == 0
-                )
-        else:
-            writers: list[pq.ParquetWriter] = []
-
-            def write(table: pa.Table) -> None:
-                if not writers:
-                    writers.append(pq.ParquetWriter(part, table.schema))
-                writers[0].write_table(table.cast(writers[0].schema))
-
-            try:
-                yield write
-            finally:
-                for writer in writers:
-                    writer.close()
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _nullable_type(arrow_type: pa.DataType) -> Any:
-    """Return the pandas type in which integers and booleans stay what they are beside missing values."""
-    import pandas as pd
-    import pyarrow as pa
-
-    return {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}.get(arrow_type)

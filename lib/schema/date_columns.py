@@ -59,7 +59,7 @@ def to_datetimes(values: pd.Series, date_format: str = "") -> pd.Series | None:
     if isinstance(values.dtype, pd.PeriodDtype):
         return values.dt.to_timestamp()
     if not date_format and pd.api.types.infer_dtype(values, skipna=True) in ("date", "datetime"):
-        return pd.to_datetime(values, errors="coerce", utc=True).dt.tz_localize(None)
+        return datetimes.parse_column(values.astype(object), datetimes.ISO_FORMAT).dt.tz_localize(None)
     date_format = date_format or infer_date_format(values) or ""
     return datetimes.parse_column(values, date_format).dt.tz_localize(None) if date_format else None
 

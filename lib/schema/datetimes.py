@@ -1,10 +1,11 @@
-"""Dates and times: ISO 8601 text in requests, and the date formats of table columns.
+"""Date formats of text columns, and the dates they stand for.
 
 pandas is imported only inside functions, because importing it would slow down an endpoint's start.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from collections import Counter
@@ -16,91 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-# ---- ISO 8601 text, as requests contain it -------------------------------------------------------------------------
-
-DATETIME_PATTERN = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-# The int64 value of NumPy's NaT.
-MISSING = -(2**63)
-# Cache size: the maximum number of rows per request.
-MAX_CACHED = 10_000
-_EPOCH = datetime.datetime(1970, 1, 1)
-
-
-class _NanosecondCache(dict[str | None, int]):
-    """Cache of parsed datetimes: text to nanoseconds since 1970 in UTC.
-
-    Each text is needed twice, once to check the request and once to build the model's input.
-    """
-
-    def __missing__(self, text: str | None) -> int:
-        if text is None:
-            return MISSING
-        nanoseconds = _parse_nanoseconds(text)
-        if nanoseconds is None:
-            raise KeyError(text)  # invalid text is not cached: it may be arbitrarily long
-        if len(self) >= MAX_CACHED:
-            self.clear()
-        self[text] = nanoseconds
-        return nanoseconds
-
-
-_cached_nanoseconds = _NanosecondCache().__getitem__
-
-
-def is_datetime(value: object) -> bool:
-    """Return whether a value is ISO 8601 text between the years 1678 and 2261, the range of 64-bit nanoseconds.
-
-    Examples
-    --------
-    >>> is_datetime("2026-11-22T09:30:00Z"), is_datetime("2026-02-30")
-    (True, False)
-    """
-    return isinstance(value, str) and are_datetimes([value])
-
-
-def are_datetimes(values: Sequence[str]) -> bool:
-    """Return whether every text is a valid datetime."""
-    try:
-        return len(list(map(_cached_nanoseconds, values))) == len(values)
-    except KeyError:
-        return False
-
-
-def to_datetime64(values: Sequence[str | None]) -> np.ndarray:
-    """Convert valid datetimes to ``datetime64[ns]`` in UTC, and None to NaT.
-
-    Examples
-    --------
-    >>> to_datetime64(["2026-11-22T09:30:00+01:00", None]).astype("datetime64[m]").tolist()
-    [datetime.datetime(2026, 11, 22, 8, 30), None]
-    """
-    return np.fromiter(map(_cached_nanoseconds, values), np.int64, len(values)).view("datetime64[ns]")
-
-
-def _parse_nanoseconds(text: str) -> int | None:
-    """Return nanoseconds since 1970 in UTC, or None if the text is not a valid datetime."""
-    match = DATETIME_PATTERN.fullmatch(text)
-    if match is None:
-        return None
-    seconds, fraction, zone = match[2], match[3], match[4]
-    try:
-        # The fraction and the zone are handled below: fromisoformat rounds nanoseconds to microseconds.
-        since_epoch = datetime.datetime.fromisoformat(text[: 19 if seconds else 16]) - _EPOCH
-    except ValueError:
-        return None
-    nanoseconds = (since_epoch.days * 86_400 + since_epoch.seconds) * 10**9
-    if fraction:
-        nanoseconds += int(fraction[1:].ljust(9, "0"))
-    if zone and zone != "Z":
-        minutes = 60 * int(zone[1:3]) + int(zone[-2:])
-        if minutes >= 24 * 60 or int(zone[-2:]) > 59:
-            return None
-        nanoseconds -= (-1 if zone[0] == "-" else 1) * minutes * 60 * 10**9
-    return nanoseconds if MISSING < nanoseconds < 2**63 else None
-
-
-# ---- Date formats, as tables contain them --------------------------------------------------------------------------
-
 ISO_FORMAT = "ISO8601"
 _MONTH_NAME_FORMATS = ("%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%B %d, %Y", "%d %B %Y", "%Y%m%dT%H%M%S")
 _NUMERIC_DATE = re.compile(
@@ -108,6 +24,9 @@ _NUMERIC_DATE = re.compile(
     r"(?P<time>(?P<gap>,? |T)\d{1,2}:\d\d(?P<seconds>:\d\d)?(?P<space> ?)(?P<half>[AaPp][Mm])?)?"
 )
 _MAX_SHAPES = 3
+# pandas' nanoseconds end during these years.
+_FIRST_YEAR, _LAST_YEAR = 1677, 2262
+_DISTANT_YEAR = re.compile(r"(?<!\d)(?:0\d\d\d|1[0-6]\d\d|226[2-9]|22[7-9]\d|2[3-9]\d\d|[3-9]\d\d\d)(?!\d)|^\d{8}T")
 _DIRECTIVE_NAMES = {
     "%d": "dd",
     "%m": "mm",
@@ -178,13 +97,69 @@ def describe_format(date_format: str) -> str:
 
 
 def parse_column(values: pd.Series, date_format: str) -> pd.Series:
-    """Parse dates in the given format, or else in ISO 8601, to UTC datetimes; NaT for other values."""
+    """Parse dates in the given format, or else in ISO 8601, to UTC datetimes; NaT for other values.
+
+    Spaces around a text are ignored. The result is in nanoseconds, or in microseconds if a date is beyond the years
+    1678 to 2261, as 9999-12-31 is.
+    """
     import pandas as pd
 
     parsed = pd.to_datetime(values, format=date_format, errors="coerce", utc=True)
     if date_format != ISO_FORMAT and parsed.isna().any():
         parsed = parsed.fillna(pd.to_datetime(values, format=ISO_FORMAT, errors="coerce", utc=True))
-    return parsed
+    unread = values[(parsed.isna() & values.notna()).to_numpy()]
+    if any(isinstance(value, str) and value != value.strip() for value in unread):
+        stripped = [value.strip() if isinstance(value, str) else value for value in values]
+        return parse_column(pd.Series(stripped, values.index, dtype=object), date_format)
+    return _fill_distant_dates(parsed, values, date_format)
+
+
+def _fill_distant_dates(parsed: pd.Series, values: pd.Series, date_format: str) -> pd.Series:
+    """Parse the values that pandas cannot, because they are dates beyond the years 1678 to 2261."""
+    is_unread = (parsed.isna() & values.notna()).to_numpy()
+    if not is_unread.any():
+        return parsed
+    unread = values[is_unread].tolist()
+    dates = {value: _parse_distant_date(value, date_format) for value in set(filter(_may_be_distant, unread))}
+    if not any(dates.values()):
+        return parsed
+    import pandas as pd
+
+    moments = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    moments[is_unread] = np.array([dates.get(value) for value in unread], dtype="datetime64[us]")
+    return pd.Series(moments, index=parsed.index, name=parsed.name).dt.tz_localize("UTC")
+
+
+def _may_be_distant(value: object) -> bool:
+    return _DISTANT_YEAR.search(value) is not None if isinstance(value, str) else isinstance(value, datetime.date)
+
+
+def _parse_distant_date(value: object, date_format: str) -> datetime.datetime | None:
+    """Return a date of the years 1 to 1677 or 2262 to 9999, in UTC and without a zone; None for all other values."""
+    if isinstance(value, str):
+        parsed = _parse_text(value, date_format)
+    elif isinstance(value, datetime.datetime):
+        parsed = value
+    elif isinstance(value, datetime.date):
+        parsed = datetime.datetime(value.year, value.month, value.day)
+    else:
+        return None
+    if parsed is None or _FIRST_YEAR < parsed.year < _LAST_YEAR:
+        return None
+    try:
+        return (parsed if parsed.tzinfo is None else parsed.astimezone(datetime.UTC)).replace(tzinfo=None)
+    except OverflowError:  # the offset leads beyond the years 1 to 9999
+        return None
+
+
+def _parse_text(text: str, date_format: str) -> datetime.datetime | None:
+    """Parse a date in the given format, or else in ISO 8601, with Python's own parsers."""
+    if date_format != ISO_FORMAT:
+        with contextlib.suppress(ValueError):
+            return datetime.datetime.strptime(text, date_format)
+    with contextlib.suppress(ValueError):
+        return datetime.datetime.fromisoformat(text)
+    return None
 
 
 def _numeric_shape(text: str) -> tuple[str, str, str] | None:

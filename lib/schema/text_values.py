@@ -11,18 +11,40 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def normalize_text(text: str) -> str:
-    """Return a text without surrounding spaces, and with its characters composed.
+def compose_text(text: str) -> str:
+    """Return a text with its characters composed.
 
     Unicode can write ``é`` as one character or as ``e`` with a combining accent. Normalization form C composes them
     (Unicode Standard Annex #15, https://unicode.org/reports/tr15).
 
     Examples
     --------
+    >>> compose_text("cafe\u0301") == "caf\u00e9"
+    True
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def normalize_text(text: str) -> str:
+    """Return a text without surrounding spaces, and with its characters composed.
+
+    Examples
+    --------
     >>> normalize_text("  cafe\u0301 ") == "caf\u00e9"
     True
     """
-    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+    return compose_text(text).strip()
+
+
+def decode_bytes(content: bytes) -> str:
+    r"""Return bytes as text; those that are not UTF-8 are escaped.
+
+    Examples
+    --------
+    >>> decode_bytes(b"Oslo\xff")
+    'Oslo\\xff'
+    """
+    return content.decode("utf-8", "backslashreplace")
 
 
 def category_name(value: object) -> str:

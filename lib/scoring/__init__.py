@@ -15,7 +15,9 @@ From a request to its answer::
 
     requests.py        bytes -> checked values by column, or an error that names row and column
     records.py         a fast parser for the usual request
-    columns.py         the type of one input column: what it accepts, and the array it becomes
+    columns.py         one input column of the model
+    kinds.py           the types of columns: the values they accept, and the arrays they become
+    column_format.py   the format of a column in the training table: date format, time zone, missing codes
     request_error.py   the error a client gets
     scorer.py          checked values -> predictions as JSON
     sklearn_model.py   the model as scikit-learn runs it

@@ -5,19 +5,17 @@ Run in a process of its own, which ``lib/forkserver`` starts from the model's co
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import pickle
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from lib.scoring import wire_protocol
-from lib.scoring.columns import Column
+from lib.scoring.cells import request_values
 from lib.scoring.fast_model.form import Answers
 from lib.scoring.request_error import describe_value
 from lib.scoring.scorer import Scorer
@@ -25,8 +23,6 @@ from lib.scoring.worker import facts_of, load_scorer
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_TRUTH = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def score(scorer: Scorer, rows: pd.DataFrame) -> Scored:
     faults: dict[int, str] = {}
     for column in scorer.model.columns:
         name = column.name
-        values[name] = _as_request_values(column, rows[name]) if name in rows.columns else [None] * len(rows)
+        values[name] = request_values(column, rows[name]) if name in rows.columns else [None] * len(rows)
         for position, value in column.invalid_values(values[name]):
             fault = f"column {name!r}: got {describe_value(value)}, expected {column.expected}"
             faults[position] = f"{faults[position]}; {fault}" if position in faults else fault
@@ -169,19 +165,3 @@ def _predict(
     half = len(positions) // 2
     yield from _predict(scorer, values, positions[:half], faults)
     yield from _predict(scorer, values, positions[half:], faults)
-
-
-def _as_request_values(column: Column, cells: pd.Series) -> list:
-    """Return a table's cells as the values that a JSON request would contain."""
-    values = [None if pd.isna(cell) is True else _json_value(cell) for cell in cells.tolist()]
-    if column.kind.schema["type"] == "boolean":
-        return [_TRUTH.get(value.strip().lower(), value) if isinstance(value, str) else value for value in values]
-    return values
-
-
-def _json_value(cell: Any) -> Any:
-    if isinstance(cell, datetime.date):  # a pandas Timestamp is a date, too
-        return cell.isoformat()
-    if isinstance(cell, decimal.Decimal):
-        return float(cell)
-    return cell.item() if isinstance(cell, np.generic) else cell

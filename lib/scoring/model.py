@@ -14,7 +14,10 @@ from typing import Any
 
 import yaml
 
-from lib.scoring.columns import KINDS, Column
+from lib.scoring import column_format
+from lib.scoring.column_format import ColumnFormat
+from lib.scoring.columns import Column
+from lib.scoring.kinds import KINDS
 from lib.scoring.model_folder import BASELINE_FILE, ModelError, digest, find
 
 # PyYAML may be built without its reader in C.
@@ -107,12 +110,12 @@ def read(folder: str | Path, name: str | None = None, version: str | None = None
     description = _description(folder)
     stored = _stored_baseline(folder)
     baseline = stored.get("columns", {})
-    columns = _columns(description, baseline)
+    columns = _columns(description, baseline, column_format.read(folder))
     examples = _examples(folder, description, columns)
     return Model(None, columns, examples, baseline, stored.get("schema"), name, version)
 
 
-def _columns(description: dict, baseline: dict[str, dict]) -> tuple[Column, ...]:
+def _columns(description: dict, baseline: dict[str, dict], formats: dict[str, ColumnFormat]) -> tuple[Column, ...]:
     signature = description.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
     if not inputs or any("name" not in entry for entry in inputs):
@@ -126,7 +129,9 @@ def _columns(description: dict, baseline: dict[str, dict]) -> tuple[Column, ...]
             f"The model has columns of types that requests do not support: {', '.join(unsupported)}. Supported "
             f"types: {', '.join(KINDS)}."
         )
-    return tuple(Column.from_signature(entry, baseline.get(entry["name"], {})) for entry in inputs)
+    return tuple(
+        Column.from_signature(entry, baseline.get(entry["name"], {}), formats.get(entry["name"])) for entry in inputs
+    )
 
 
 def _description(folder: Path) -> dict:

@@ -42,7 +42,7 @@ class SklearnModel:
 
 def frame(table: Mapping[str, list], columns: tuple[Column, ...]) -> pd.DataFrame:
     """Return checked values as the DataFrame that the model takes."""
-    return pd.DataFrame({column.name: column.kind.array(table[column.name]) for column in columns}, copy=False)
+    return pd.DataFrame({column.name: column.pandas(table[column.name]) for column in columns}, copy=False)
 
 
 def use_one_thread(estimator: Any) -> None:

@@ -34,10 +34,11 @@ def _draw(column: Column, statistics: dict[str, Any], generator: random.Random) 
     minimum, maximum = statistics.get("minimum"), statistics.get("maximum")
     if json_type == "boolean":
         return generator.random() < 0.5
-    if "pattern" in column.kind.schema:
+    if column.kind.name == "datetime":
         return _draw_datetime(minimum, maximum, generator)
     if json_type == "string":
-        return generator.choice([*(statistics.get("categories") or {}), "never seen in training", ""])
+        texts = [*(statistics.get("categories") or {}), "never seen in training", "", "2024-02-29"]
+        return generator.choice([text for text in texts if column.kind.is_valid(text)])
     low = minimum if minimum is not None else 0.0
     high = maximum if maximum is not None else 1.0
     quantiles = statistics.get("quantiles", {}).values()

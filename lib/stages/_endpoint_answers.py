@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import pandas as pd
 import requests
 
 from lib.errors import EndpointError
+from lib.scoring.cells import json_value
 
 if TYPE_CHECKING:
     from lib.metrics import Predictions
@@ -37,15 +37,8 @@ def build_request(rows: pd.DataFrame) -> dict[str, Any]:
     {'input_data': {'columns': ['size'], 'index': [0, 1], 'data': [[1.5], [None]]}}
     """
     cells = rows.astype(object).where(rows.notna(), None)
-    data = [[_to_json_value(value) for value in row] for row in cells.itertuples(index=False, name=None)]
+    data = [[json_value(value) for value in row] for row in cells.itertuples(index=False, name=None)]
     return {"input_data": {"columns": list(rows.columns), "index": list(range(len(rows))), "data": data}}
-
-
-def _to_json_value(value: Any) -> Any:
-    """Return a cell as a value that the json module can write."""
-    if isinstance(value, datetime.date):  # includes datetime and Timestamp
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def query_endpoint(

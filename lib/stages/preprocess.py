@@ -172,6 +172,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         if note:
             steps.append((step, prepared_rows, prepared.shape[1], note))
     train, test = hooks.split_data(prepared, rule)
+    durations = prepared.attrs.get(cleaning.DURATIONS, [])
     del prepared
     follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule
     train, test, test_keys = _remove_hidden_columns(train, test, parameters)
@@ -190,6 +191,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         train_uri = executor.submit(backend.write_table, train, f"{folder}/train.parquet")
         test_uri = executor.submit(backend.write_table, test, f"{folder}/test.parquet")
         baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None, "schema": schema}
+        baseline["durations"] = durations
         columns, balance = _describe_rows(train, parameters)
         steps += _leak_steps(train, len(train), parameters)
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
@@ -265,6 +267,7 @@ def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parame
         "split": plan.rule.to_dict() if plan else None,
         "schema": result.schema,
         "test_keys": result.test_keys,
+        "durations": sample.attrs.get(cleaning.DURATIONS, []),
     }
     columns, balance = _describe_rows(sample, parameters)
     return Preprocessed(

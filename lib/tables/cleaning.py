@@ -11,11 +11,13 @@ import pandas as pd
 
 from lib import cores
 from lib.errors import DataError, NameNotFound, format_count
-from lib.schema.text_values import normalize_text
+from lib.schema.text_values import decode_bytes, normalize_text
 from lib.tables import frames
 from lib.tables.column_names import deduplicate_names
 
 MIN_ROWS = 20
+# Key of a frame's attrs: the columns of durations that were converted to seconds.
+DURATIONS = "durations"
 _INDEX_NAMES = re.compile(r"(unnamed: \d+|index|level_0|)", re.IGNORECASE)
 _MAX_LISTED_CLASSES = 8
 _MAX_LISTED_SPELLINGS = 5
@@ -163,10 +165,11 @@ def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     Returns
     -------
     frame : DataFrame
+        ``attrs["durations"]`` are the columns that contained durations.
     notes : list of str
         A sentence for each converted column.
     """
-    notes, converted = [], {}
+    notes, converted, durations = [], {}, []
     for name, values in frame.items():
         if isinstance(values.dtype, (np.dtype, pd.StringDtype)) and values.dtype.kind not in "mOS":
             continue
@@ -175,12 +178,17 @@ def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             converted[name] = values.astype(float)
         elif kind in ("timedelta", "timedelta64"):
             converted[name] = pd.to_timedelta(values).dt.total_seconds()
-        elif kind in ("time", "bytes"):
+            durations.append(name)
+        elif kind == "time":
             converted[name] = values.map(str, na_action="ignore")
+        elif kind == "bytes":
+            converted[name] = values.map(decode_bytes, na_action="ignore")
         else:
             continue
         notes.append(f"{name} was converted from {kind} to {'text' if kind in ('time', 'bytes') else 'numbers'}.")
-    return _from_columns(frame, {**frame, **converted}) if converted else frame, notes
+    frame = _from_columns(frame, {**frame, **converted}) if converted else frame
+    frame.attrs[DURATIONS] = durations
+    return frame, notes
 
 
 def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -204,7 +212,11 @@ def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             verb = "counts" if count == 1 else "count"
             notes.append(f"{format_count(int(count), 'infinite value')} of {name} {verb} as missing.")
             replaced[name] = frame[name].mask(is_infinite(name))
-    return _from_columns(frame, {**frame, **replaced}) if replaced else frame, notes
+    if replaced:
+        durations = frame.attrs.get(DURATIONS, [])
+        frame = _from_columns(frame, {**frame, **replaced})
+        frame.attrs[DURATIONS] = durations
+    return frame, notes
 
 
 def _to_numbers(target: pd.Series, name: str) -> pd.Series:

@@ -78,7 +78,7 @@ def read(
     if is_database(uri):
         return _read_database(uri, exclude)
     if is_remote(uri):
-        with _download(uri) as paths:
+        with download(uri) as paths:
             return frames.read(paths, exclude, arrow_strings, encoding, schema_source)
     return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema_source)
 
@@ -171,7 +171,7 @@ def _check_one_format(uri: str, paths: list[Path]) -> list[Path]:
 
 
 @contextmanager
-def _download(uri: str) -> Iterator[list[Path]]:
+def download(uri: str) -> Iterator[list[Path]]:
     """Download remote files to a temporary folder, which is deleted when the context ends."""
     try:
         import fsspec

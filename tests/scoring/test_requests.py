@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import strategies
 
-from lib.schema.datetimes import DATETIME_PATTERN, is_datetime, to_datetime64
+from lib.schema.iso_datetimes import PATTERN, DatetimeParser
 from lib.scoring.model import load
 from lib.scoring.records import Records
 from lib.scoring.request_error import MAX_DETAILS, RequestError
@@ -124,7 +124,9 @@ def test_values_arrive_as_in_training(scorer):
     [
         ("2024-03-01", "2024-03-01"),
         ("2024-03-01 10:00", "2024-03-01T10:00"),
-        ("2024-03-01T10:00:00.123456789", "2024-03-01T10:00:00.123456789"),
+        ("2024-03-01T10:00:00.123456789", "2024-03-01T10:00:00.123456"),
+        ("0001-01-01", "0001-01-01"),
+        ("9999-12-31T23:59:59", "9999-12-31T23:59:59"),
         ("2024-03-01T10:00:00Z", "2024-03-01T10:00"),
         ("2024-03-01T10:00+02:00", "2024-03-01T08:00"),
     ],
@@ -139,21 +141,24 @@ def test_models_own_example_is_answered(scorer):
     assert scorer.score(json.dumps({"data": [scorer.model.example]}))["predictions"]
 
 
-MOMENTS = strategies.from_regex(DATETIME_PATTERN, fullmatch=True) | strategies.datetimes(
-    datetime.datetime(1677, 1, 1), datetime.datetime(2263, 1, 1), timezones=strategies.none() | strategies.timezones()
+MOMENTS = strategies.from_regex(PATTERN, fullmatch=True) | strategies.datetimes(
+    datetime.datetime(1, 1, 3), datetime.datetime(9999, 12, 29), timezones=strategies.none() | strategies.timezones()
 ).map(datetime.datetime.isoformat)
 
 
 @hypothesis.given(MOMENTS)
 @hypothesis.settings(deadline=None)
 def test_datetimes_equal_those_of_pandas(text):
+    parser = DatetimeParser()
     try:
-        expected = pd.Timestamp(text).as_unit("ns")
+        expected = pd.Timestamp(text).floor("us").as_unit("us")
     except ValueError:
-        assert not is_datetime(text)
+        assert not parser.is_valid(text)
         return
     expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
-    assert is_datetime(text) and to_datetime64([text, None]).tolist() == [expected.value, None]
+    assert parser.is_valid(text)
+    expected_values = [expected.asm8.view("i8"), np.iinfo(np.int64).min]
+    assert parser.local_times([text, None]).astype(np.int64).tolist() == expected_values
 
 
 def outcome(columns, read, *arguments):

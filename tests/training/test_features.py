@@ -138,7 +138,8 @@ def test_calendar_parts_match_pandas():
 
 def test_calendar_parts_of_few_rows_are_identical():
     times = pd.date_range("1678-01-01 23:10:59.999999999", "2261-12-30", freq="7237h").to_numpy()
-    times = np.append(times, np.datetime64("NaT", "ns"))
+    times = np.append(times.astype("datetime64[us]"), np.datetime64("NaT", "us"))
+    times = np.append(times, np.array(["0000-12-31", "0001-01-01", "9999-12-31"], dtype="datetime64[us]"))
     for names in (PARTS, ("weekday", "days"), ()):
         np.testing.assert_array_equal(calendar_parts_of_few(times, names), calendar_parts(times, names))
     assert calendar_parts_of_few(times[:0]).shape == (len(PARTS), 0)

@@ -124,7 +124,7 @@ def _page(template: str, model: Model, **parts: str) -> str:
 def _field(column: Column, statistics: Mapping[str, Any], value: Any) -> dict[str, Any]:
     """Describe one field of the form for the page's script."""
     kind = column.kind.schema["type"]
-    is_date = "pattern" in column.kind.schema
+    is_date = column.kind.name == "datetime"
     has_choices = kind == "string" and not is_date
     return {
         "name": column.name,

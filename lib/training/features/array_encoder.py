@@ -144,7 +144,7 @@ def _read_array(reader: Column | _CategoryLookup, values: np.ndarray) -> np.ndar
     if isinstance(reader, NumberColumn) and values.dtype.kind in "fiub":
         return values[None, :]
     if isinstance(reader, DateColumn) and values.dtype.kind == "M":
-        is_few = len(values) <= MAX_FEW_ROWS and values.dtype == "datetime64[ns]"
+        is_few = len(values) <= MAX_FEW_ROWS and values.dtype == "datetime64[us]"
         return (calendar_parts_of_few if is_few else calendar_parts)(values, reader.parts)
     import pandas as pd
 

@@ -100,7 +100,7 @@ def calendar_parts_of_few(values: np.ndarray, names: Sequence[str] = PARTS) -> n
     Parameters
     ----------
     values : numpy.ndarray of shape (rows,)
-        Of type ``datetime64[ns]``, whose years Python's datetime can represent.
+        Of type ``datetime64``.
     names : sequence of str
         Names from ``PARTS``.
 
@@ -115,7 +115,10 @@ def calendar_parts_of_few(values: np.ndarray, names: Sequence[str] = PARTS) -> n
     [2024.0, 3.0, 1.0, 4.0, 18.0, 19783.75]
     """
     rows = []
-    for time in values.astype("datetime64[s]").tolist():
+    times = values.astype("datetime64[s]").tolist()
+    if any(type(time) is int for time in times):  # Python's datetime has the years 1 to 9999 only
+        return calendar_parts(values, names)
+    for time in times:
         if time is None:
             rows.append([math.nan] * len(names))
             continue

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lib.training.features.array_encoder import ArrayEncoder
 from lib.training.features.categories import CategoryColumn
+from lib.training.features.dates import DateColumn
 from lib.training.features.detection import DetectionOptions, ExcludedColumn, detect_column
 from lib.training.features.errors import FeatureError
 from lib.training.features.transformers import make_linear_transformer, make_target_encoder, make_tree_transformer
@@ -151,6 +152,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """Return an encoder that computes the same features from plain arrays of valid values."""
         check_is_fitted(self, "transformer_")
         return ArrayEncoder(self)
+
+    def date_formats(self) -> dict[str, str]:
+        """Return the format of each column of dates that is text; see `lib.schema.datetimes`."""
+        return {name: column.date_format for name, column in self.columns_.items() if isinstance(column, DateColumn)}
 
     def feature_kinds(self) -> list[str]:
         """Return the kind of each feature of the style ``"trees"``; encoded codes are numbers, and come last."""
