@@ -30,7 +30,7 @@ def python_program() -> str:
 
 
 def format_path(path: Path) -> str:
-    """Return a path as a command needs it in the current folder: relative to the project's, elsewhere absolute.
+    """Return a path for a shell command: relative if the current folder is the project's and contains it.
 
     Parameters
     ----------

@@ -102,11 +102,14 @@ class Tracking:
         with mlflow.start_run(experiment_id=self.experiment_id(experiment), run_name=name, tags=all_tags) as run:
             yield run.info.run_id
 
-    def _end_killed_runs(self, experiment: str, stage: str, name: str, run_name: str | None) -> None:
-        """End the MLflow runs that a killed process left open in an earlier attempt of this run."""
+    def _end_killed_runs(self, experiment: str, stage: str, mlflow_name: str, run_name: str | None) -> None:
+        """End the MLflow runs that a killed process left open in an earlier attempt of this run.
+
+        `mlflow_name` is the name of the MLflow run, `run_name` that of the run folder.
+        """
         if not run_name:
             return
-        running = f"{_stage_run_filter(stage, name, run_name)} and attributes.status = 'RUNNING'"
+        running = f"{_stage_run_filter(stage, mlflow_name, run_name)} and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([self.experiment_id(experiment)], running):
             self.client.set_terminated(run.info.run_id, "KILLED")
 

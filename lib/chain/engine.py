@@ -148,9 +148,9 @@ class MillraceEngine(NBClientEngine):
         fork : bool
             Whether to fork the kernel where the system allows it.
         folder : str
-            Working folder of the kernel. papermill's own ``cwd`` changes that of every thread.
+            Working folder of the kernel. It replaces papermill's ``cwd``, which changes the folder of this process.
         on_client : callable, optional
-            Gets the client before the kernel starts, so that it can send signals to the kernel.
+            Called with the client before the kernel starts. The caller can signal the kernel with it later.
         **options
             Options of `PapermillNotebookClient`.
         """

@@ -80,8 +80,8 @@ def read(path: Path) -> Notebook:
     if match is None:
         raise DataError(f"{display_path(path)} is not named like a stage, e.g. 03_train.ipynb.")
     stage = match[1]
-    reads = declared_parameters(stage) if USE_CASE in parameters else ()
-    return Notebook(stage, path, parameters, types, _output_names(sources[-1], path), reads)
+    use_case_parameters = declared_parameters(stage) if USE_CASE in parameters else ()
+    return Notebook(stage, path, parameters, types, _output_names(sources[-1], path), use_case_parameters)
 
 
 def declared_parameters(stage: str) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def load() -> KernelTarget:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import modules, without those that are missing: the notebook that needs one reports it."""
+    """Import modules, and skip missing ones: a notebook that imports a missing module raises the error itself."""
     for name in names:
         with suppress(ImportError):
             importlib.import_module(name)

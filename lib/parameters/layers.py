@@ -162,8 +162,8 @@ def _terraform_values(outputs: Mapping[str, Mapping[str, Any]], name: str) -> di
     secrets = [output for output, fields in outputs.items() if fields["sensitive"]]
     if secrets:
         raise ParameterError(
-            f"{name}: Terraform marks {', '.join(secrets)} as sensitive, and every executed notebook shows its "
-            "parameters. Remove the sensitive outputs."
+            f"{name} contains the sensitive Terraform outputs {', '.join(secrets)}, and every executed notebook would "
+            f"show them. Remove them from {name}."
         )
     return {output: fields["value"] for output, fields in outputs.items()}
 

@@ -129,14 +129,14 @@ class BasePipeline:
         return evaluation
 
     def deploy(self, test_data: str = "", decision: str = "") -> deploy.Deployment:
-        """Deploy the production version as a real-time endpoint whose answers equal the model's own predictions.
+        """Deploy the production version as a real-time endpoint, and check its answers against the model's predictions.
 
         Parameters
         ----------
         test_data : str
             URI from preprocess; if empty, the newest output.
         decision : str
-            The decision from evaluate, for messages; if empty, the newest output.
+            The decision from evaluate. It explains, in error messages, why there is no production version.
         """
         from lib.stages import deploy
 

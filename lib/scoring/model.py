@@ -60,7 +60,7 @@ class Model:
 
 
 def load(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
-    """Load the model of a folder. Its classes are imported from ``sys.path``.
+    """Load the model of a folder. The Python classes in its pickle are imported from ``sys.path``.
 
     Parameters
     ----------

@@ -248,25 +248,27 @@ def _select_unseen_rows(
 ) -> tuple[pd.DataFrame, str]:
     """Return the test rows that the champion did not train on, and a note if its split differs from the current one.
 
-    Under one split rule, a row never moves between training and test. If ``seed``, ``key_columns`` or
-    ``test_fraction`` changed, the champion's own rule, stored with its model, identifies the rows that it did not
-    train on.
+    If the split rules differ, the champion's own rule, stored with its model, identifies the rows that it did not train
+    on. Rules of earlier releases are applied as they were.
     """
     baseline = backend.read_json(parameters.baseline)
-    champion_rule = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split")
-    if champion_rule is not None and champion_rule == baseline.get("split"):
+    stored = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split")
+    if stored is not None and stored == baseline.get("split"):
         return test, ""
     keys_uri = baseline.get("test_keys")
     with_keys = test.assign(**backend.read_table(keys_uri)) if keys_uri else test
-    if champion_rule is None or not _columns_for(champion_rule) <= set(with_keys.columns):
+    champion_rule = None if stored is None else rules.rule_from_dict(stored)
+    if champion_rule is None or not {*champion_rule.columns} <= {*with_keys.columns}:
         return test, f"Version {version.version} used another split and may have trained on some of these test rows."
-    unseen = rules.rule_from_dict(champion_rule).is_test(with_keys)
+    unseen = champion_rule.is_test(with_keys)
+    if unseen.all():  # only a few rows next to the boundary changed sides, if any
+        return test, ""
     if unseen.sum() < min(_MIN_UNSEEN_ROWS, len(test) / 2):
         raise DataError(
             f"Version {version.version} in production trained on all but {unseen.sum()} of the {len(test)} current "
-            "test rows, so no fair comparison is possible. Use its test_fraction, seed and key_columns. Without "
-            "key_columns, the whole row is the key, and a new column or a change to prepare_data also changes the "
-            "split."
+            f"test rows, so no fair comparison is possible. Use its test_fraction, seed and key_columns: "
+            f"{_describe_rule(champion_rule)}. Without key_columns, all features are the key, and a new column or a "
+            "change to prepare_data also changes the split."
         )
     selected = test[unseen].reset_index(drop=True)
     return selected, (
@@ -275,6 +277,9 @@ def _select_unseen_rows(
     )
 
 
-def _columns_for(rule: Mapping[str, Any]) -> set[str]:
-    """Return the columns that a split rule needs, including the target column if the rule has one."""
-    return {*rule["columns"], *filter(None, [rule.get("target_column")])}
+def _describe_rule(rule: rules.SplitRule) -> str:
+    """Return the parameters that split the rows by a stored rule."""
+    if isinstance(rule, rules.TimeSplit):
+        return f"split: time, time_column: {rule.column}, time_cut: {rule.cut}"
+    assert isinstance(rule, rules.HashSplit | rules.LegacyHashSplit), "the only other rules"
+    return f"test_fraction: {rule.test_fraction}, seed: {rule.seed}, key_columns: [{', '.join(rule.hashed_columns)}]"

@@ -19,12 +19,13 @@ from lib import charts
 from lib.errors import DataError, format_count
 from lib.paths import resolve, resolve_existing
 from lib.stages import _cluster
+from lib.stages._splitting import SplitPlan, hidden_columns, plan_for_parts
 from lib.tables import cleaning, frames
 from lib.tables.files.partitions import Partition, infer_schema, list_partitions
 from lib.tables.quality import contract, violations
 from lib.tables.schema_source import SchemaSource
 from lib.tables.split.row_hash import row_hash
-from lib.tables.split.rules import HashSplit, SplitRule, TimeSplit, rule_from_dict
+from lib.tables.split.rules import SplitRule, rule_from_dict
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -53,7 +54,10 @@ class PreprocessedPartitions:
     columns_read : int
     partitions : int
         Number of partitions.
-    rule : SplitRule
+    plan : SplitPlan
+        The split rule, and what to tell about it.
+    follows_rule : bool
+        Whether the pipeline's ``split_data`` split all partitions by the rule.
     notes : list of str
         Sentences about changes of the table.
     violations : Table
@@ -71,7 +75,8 @@ class PreprocessedPartitions:
     rows: dict[str, int]
     columns_read: int
     partitions: int
-    rule: SplitRule
+    plan: SplitPlan
+    follows_rule: bool
     notes: list[str]
     violations: charts.Table
     sample: pd.DataFrame
@@ -127,6 +132,8 @@ class _PartitionResult:
         Files of ``train``, ``test`` and ``test_keys``, except for empty ones.
     types : dict of str to str
         Types of the columns of the training rows; empty if there are no training rows.
+    follows_rule : bool
+        Whether ``split_data`` split the partition by the rule.
     check : _ContractCheck or None
         None without a contract.
     """
@@ -136,6 +143,7 @@ class _PartitionResult:
     columns_read: int
     types: dict[str, str]
     notes: list[str]
+    follows_rule: bool
     sample: pd.DataFrame
     check: _ContractCheck | None
 
@@ -164,8 +172,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     plan = _Plan(type(hooks), dict(parameters), folder)
     with _cluster.connect_client(parameters) as client:
         first_rows = client.submit(_prepare_first_rows, plan, partitions[0], retries=_RETRIES).result()
-        rule = _make_rule(first_rows, parameters)
-        plan = replace(plan, rule=rule.to_dict(), sample_rows=math.ceil(_SAMPLE_ROWS / len(partitions)))
+        split_plan = plan_for_parts(first_rows, parameters)
+        plan = replace(plan, rule=split_plan.rule.to_dict(), sample_rows=math.ceil(_SAMPLE_ROWS / len(partitions)))
         tasks = client.map(
             _preprocess_partition,
             range(len(partitions)),
@@ -190,7 +198,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         rows=rows,
         columns_read=results[0].columns_read,
         partitions=len(partitions),
-        rule=rule,
+        plan=split_plan,
+        follows_rule=all(result.follows_rule for result in results),
         notes=_merge_notes(results),
         violations=table,
         sample=sample,
@@ -222,10 +231,11 @@ def _preprocess_partition(number: int, partition: Partition, plan: _Plan) -> _Pa
             raw = raw[~is_broken].reset_index(drop=True)
     rows_quarantined = rows_read - len(raw)
     prepared, notes = _prepare(hooks, raw, parameters)
-    train, test = _split(hooks, prepared, rule_from_dict(plan.rule))
+    rule = rule_from_dict(plan.rule)
+    train, test = _split(hooks, prepared, rule)
+    follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule
 
-    split_columns = [parameters.time_column] if parameters.split == "time" else parameters.key_columns
-    hidden = [name for name in split_columns if name in parameters.drop_columns]
+    hidden = hidden_columns(parameters)
     outputs = {"test_keys": test[hidden]} if hidden else {}
     train = train.drop(columns=hidden)
     outputs |= {"train": train, "test": test.drop(columns=hidden)}
@@ -239,6 +249,7 @@ def _preprocess_partition(number: int, partition: Partition, plan: _Plan) -> _Pa
         columns_read=columns_read,
         types={name: str(dtype) for name, dtype in train.dtypes.items()} if len(train) else {},
         notes=[*read_notes, *notes],
+        follows_rule=follows_rule,
         sample=_sample(train, number, plan),
         check=check,
     )
@@ -304,21 +315,6 @@ def _sample(frame: pd.DataFrame, number: int, plan: _Plan) -> pd.DataFrame:
 
 
 # The table as a whole
-
-
-def _make_rule(first_rows: pd.DataFrame, parameters: Parameters) -> SplitRule:
-    """Return the split rule that the parameters describe."""
-    if parameters.split == "time":
-        if not parameters.time_cut:
-            raise DataError(
-                "time_cut is empty, but engine dask cannot infer it from single partitions. Set it to the date of the "
-                "first test rows."
-            )
-        return TimeSplit.from_table(
-            first_rows, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
-        )
-    columns = tuple(sorted(parameters.key_columns or first_rows.columns))
-    return HashSplit(columns, parameters.test_fraction, parameters.seed)
 
 
 def _find_violations(results: list[_PartitionResult], rows_read: int, parameters: Parameters) -> charts.Table:

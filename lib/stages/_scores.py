@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from lib import charts, metrics
 from lib.metrics import Metric, Predictions
+from lib.tables.split.row_hash import row_hash
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -112,7 +113,8 @@ def cross_validate(
 ) -> pd.DataFrame | None:
     """Return the metrics of each fold; their spread shows the effect of chance.
 
-    Rows of a class with fewer rows than folds are training rows in every fold.
+    Rows with equal features share a fold, as they share a side of the split. Rows of a class with fewer distinct rows
+    than folds are training rows in every fold.
 
     Parameters
     ----------
@@ -133,19 +135,16 @@ def cross_validate(
     """
     if len(X) >= _MAX_CROSS_VALIDATION_ROWS or not _allows_random_folds(baseline.get("split"), X, parameters):
         return None
-    splitter: KFold | StratifiedKFold
     rows = np.arange(len(y))
-    if parameters.task == "regression":
-        splitter = KFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
-        split_rows = rows
-    else:
-        splitter = StratifiedKFold(parameters.cross_validation_folds, shuffle=True, random_state=parameters.seed)
-        class_sizes = y.groupby(y).transform("size")
+    groups = row_hash(X, list(X.columns), normalize=True)
+    split_rows = rows
+    if parameters.task != "regression":
+        class_sizes = pd.Series(groups).groupby(y.to_numpy()).transform("nunique")
         split_rows = rows[(class_sizes >= parameters.cross_validation_folds).to_numpy()]
     if y.iloc[split_rows].nunique() < 2:
         return None
     scores = []
-    for _, fold in splitter.split(split_rows, y.iloc[split_rows]):
+    for fold in _make_folds(y.iloc[split_rows], groups[split_rows], parameters):
         test = split_rows[fold]
         train = np.setdiff1d(rows, test)
         model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
@@ -156,8 +155,19 @@ def cross_validate(
     return pd.DataFrame(scores)
 
 
+def _make_folds(y: pd.Series, groups: np.ndarray, parameters: Parameters) -> list[np.ndarray]:
+    """Return the positions of the rows of each random fold; rows of one group share a fold."""
+    options = {"n_splits": parameters.cross_validation_folds, "shuffle": True, "random_state": parameters.seed}
+    is_regression = parameters.task == "regression"
+    if len(np.unique(groups)) == len(groups):
+        splitter = (KFold if is_regression else StratifiedKFold)(**options)
+        return [fold for _, fold in splitter.split(y, y)]
+    group_splitter = (GroupKFold if is_regression else StratifiedGroupKFold)(**options)
+    return [fold for _, fold in group_splitter.split(y, y, groups)]
+
+
 def _allows_random_folds(rule: dict[str, Any] | None, X: pd.DataFrame, parameters: Parameters) -> bool:
-    """Return whether folds are requested and the table was split by a hash of whole rows, not by time or by a key."""
+    """Return whether folds are requested and the table was split by a hash of all features, not by time or by a key."""
     if not parameters.cross_validation_folds or rule is None or "cut" in rule:
         return False
     return {*X.columns} <= {*rule["columns"]}

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from lib import charts
-from lib.errors import DataError, StageError, format_count
+from lib.errors import DataError, StageError
 from lib.stages import _contracts as contracts
-from lib.stages import _train_test
+from lib.stages import _splitting, _train_test
 from lib.stages._results import Figures, StageResult, title
+from lib.stages._splitting import split_columns
 from lib.tables import cleaning, frames
 from lib.tables.quality import leakage
-from lib.tables.split.rules import HashSplit, SplitRule, TimeSplit
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
+    from lib.tables.split.rules import SplitRule
 
 
 # Use-case parameters that this stage reads, besides the common ones. Changing one of them reruns the stage.
@@ -166,17 +167,24 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     prepared_rows = len(prepared)
     steps.append(_prepare_step(prepared_rows, prepared.shape[1], notes))
 
-    rule = _make_rule(prepared, parameters)
-    rows_without_key = _count_rows_without_key(prepared, parameters)
+    plan = _splitting.plan(prepared, parameters)
+    rule = plan.rule
+    for step, note in (("duplicates", plan.duplicates), ("groups", plan.entities)):
+        if note:
+            steps.append((step, prepared_rows, prepared.shape[1], note))
     train, test = hooks.split_data(prepared, rule)
     durations = prepared.attrs.get(cleaning.DURATIONS, [])
     del prepared
     follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule
     train, test, test_keys = _remove_hidden_columns(train, test, parameters)
     _train_test.check(train, test, parameters.target_column, parameters.task)
-    split_note = _describe_split(rule, parameters, rows_without_key) if follows_rule else "by the pipeline's split_data"
-    few_rows_note = _train_test.describe_few_rows(train, test, parameters)
-    test_note = f"{len(test) / prepared_rows:.1%} of the rows. {few_rows_note}".strip()
+    split_note = plan.description if follows_rule else "by the pipeline's split_data"
+    test_notes = [
+        _splitting.describe_share(len(train), len(test), plan if follows_rule else None, parameters),
+        _splitting.describe_targets(train[parameters.target_column], test[parameters.target_column], parameters.task),
+        _train_test.describe_few_rows(train, test, parameters),
+    ]
+    test_note = " ".join(filter(None, test_notes))
     steps += [("train", len(train), train.shape[1], split_note), ("test", len(test), test.shape[1], test_note)]
 
     folder = f"{parameters.name}/{_train_test.fingerprint(train, test)}"
@@ -201,11 +209,6 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         columns=columns,
         balance=balance,
     )
-
-
-def split_columns(parameters: Parameters) -> list[str]:
-    """Return the columns whose values decide a row's side of the split."""
-    return [parameters.time_column] if parameters.split == "time" else list(parameters.key_columns)
 
 
 def clean(prepared: Any, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
@@ -246,8 +249,9 @@ def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parame
     prepared_rows = rows["train"] + rows["test"]
     columns_read, train_columns = result.columns_read, sample.shape[1]
     read_note = f"{parameters.data}, in {result.partitions} partitions on a Dask cluster"
-    split_note = _describe_split(result.rule, parameters)
-    test_note = f"{rows['test'] / prepared_rows:.1%} of the rows."
+    plan = result.plan if result.follows_rule else None
+    split_note = plan.description if plan else "by the pipeline's split_data"
+    test_note = _splitting.describe_share(rows["train"], rows["test"], plan, parameters)
 
     steps: list[_Step] = [("read", rows["read"], columns_read, read_note)]
     if rows["quarantined"]:
@@ -261,7 +265,7 @@ def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parame
     baseline = {
         **hooks.baseline(sample),
         "rows": rows["train"],
-        "split": result.rule.to_dict(),
+        "split": plan.rule.to_dict() if plan else None,
         "schema": result.schema,
         "test_keys": result.test_keys,
         "durations": sample.attrs.get(cleaning.DURATIONS, []),
@@ -323,24 +327,6 @@ def _check_prepared(prepared: Any) -> None:
         raise DataError(f"prepare_data returned several columns named {names}; expected unique names. Rename them.")
 
 
-def _make_rule(prepared: pd.DataFrame, parameters: Parameters) -> SplitRule:
-    """Return the split rule that the parameters describe."""
-    if parameters.split == "time":
-        return TimeSplit.from_table(
-            prepared, parameters.time_column, parameters.time_cut, parameters.test_fraction, parameters.month_first
-        )
-    keys = parameters.key_columns
-    rule = HashSplit(tuple(sorted(keys or prepared.columns)), parameters.test_fraction, parameters.seed)
-    # Rows with the same key must stay together, so they cannot be stratified by class.
-    return rule if keys or parameters.task == "regression" else rule.stratify(prepared, parameters.target_column)
-
-
-def _count_rows_without_key(prepared: pd.DataFrame, parameters: Parameters) -> int:
-    """Return the number of rows that miss the value of a column that decides the split."""
-    present = [name for name in split_columns(parameters) if name in prepared.columns]
-    return int(prepared[present].isna().any(axis=1).sum())
-
-
 def _remove_hidden_columns(
     train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None]:
@@ -352,30 +338,10 @@ def _remove_hidden_columns(
     test_keys : DataFrame or None
         These columns of the test rows; None if there are no such columns.
     """
-    hidden = [name for name in split_columns(parameters) if name in parameters.drop_columns]
+    hidden = _splitting.hidden_columns(parameters)
     test_keys = test[hidden] if hidden else None
     train, test = (cleaning.drop_columns(rows, hidden, where="the prepared table") for rows in (train, test))
     return train, test, test_keys
-
-
-def _describe_split(rule: SplitRule, parameters: Parameters, rows_without_key: int = 0) -> str:
-    """Return how the rule splits the rows, for the table of sizes."""
-    if isinstance(rule, TimeSplit):
-        verb = "trains" if rows_without_key == 1 else "train"
-        kept = f"; {format_count(rows_without_key, 'row')} without a {rule.column} also {verb}"
-        note = kept if rows_without_key else ""
-        return f"by time: {rule.column} before {rule.cut}{note}"
-    keys = ", ".join(parameters.key_columns)
-    if parameters.split == "group":
-        note = (
-            f"; {format_count(rows_without_key, 'row has', 'rows have')} a missing key, which counts as its own value"
-            if rows_without_key
-            else ""
-        )
-        return f"by group: all rows with the same {keys} are on one side{note}"
-    strata = rule.strata if isinstance(rule, HashSplit) else None
-    note = f"; rare classes stratified: {', '.join(strata)}" if strata else ""
-    return f"by a hash of {keys or 'the whole row'}{note}"
 
 
 def _describe_rows(train: pd.DataFrame, parameters: Parameters) -> tuple[charts.Table, charts.Chart]:

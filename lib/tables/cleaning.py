@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from lib import cores
 from lib.errors import DataError, NameNotFound, format_count
-from lib.schema.text_values import decode_bytes
+from lib.schema.text_values import decode_bytes, normalize_text
 from lib.tables import frames
 from lib.tables.column_names import deduplicate_names
 
@@ -248,9 +249,9 @@ def _to_labels(target: pd.Series) -> pd.Series:
 
 
 def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
-    """Merge class labels that differ only in spacing or case into the most frequent spelling.
+    """Merge class labels that differ only in spacing, case or Unicode form into the most frequent spelling.
 
-    Single characters keep their case.
+    Labels are written in Unicode's composed form (NFC). Single characters keep their case.
 
     Parameters
     ----------
@@ -275,18 +276,24 @@ def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]
         return target, []
     spellings: dict[str, list[str]] = {}  # the most frequent spelling of each label comes first
     for label in frames.count_values(target).index:
-        normalized = " ".join(label.split())
+        normalized = " ".join(normalize_text(label).split())
         key = normalized.casefold() if len(normalized) > 1 else normalized
         spellings.setdefault(key, []).append(label)
-    merged = {
-        label: labels[0].strip() for labels in spellings.values() for label in labels if label != labels[0].strip()
-    }
+    kept = {label: normalize_text(labels[0]) for labels in spellings.values() for label in labels}
+    merged = {label: spelling for label, spelling in kept.items() if label != spelling}
     if not merged:
         return target, []
-    listed = ", ".join(f"{label!r} into {kept!r}" for label, kept in list(merged.items())[:_MAX_LISTED_SPELLINGS])
+    listed = ", ".join(_describe_merge(label, merged[label]) for label in list(merged)[:_MAX_LISTED_SPELLINGS])
     more = f" and {len(merged) - _MAX_LISTED_SPELLINGS} more" if len(merged) > _MAX_LISTED_SPELLINGS else ""
     texts = frames.decode_dictionary(target) if frames.is_dictionary_encoded(target) else target
     return texts.replace(merged), [f"Labels of {name} were merged: {listed}{more}."]
+
+
+def _describe_merge(label: str, kept: str) -> str:
+    """Describe a merge; labels that look alike are written with escapes."""
+    if unicodedata.normalize("NFC", label) == kept:
+        return f"{label!a} into {kept!r}"
+    return f"{label!r} into {kept!r}"
 
 
 def _check_classes(target: pd.Series, name: str, task: str) -> None:

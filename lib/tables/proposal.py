@@ -13,8 +13,10 @@ from lib.errors import DataError, format_count
 from lib.schema import date_columns, datetimes
 from lib.tables import cleaning, frames
 from lib.tables.quality import id_columns, leakage, profile
+from lib.tables.quality.counters import Counter
 from lib.tables.quality.missing_codes import find_missing_codes
 from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
+from lib.tables.split.suggestion import suggest_split
 
 _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
 _NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
@@ -105,7 +107,7 @@ def propose(
     _decide_metric(proposal, usable[target_column])
     dropped = _decide_dropped_columns(proposal, usable, target_column)
     _decide_dates(proposal, frame, columns, [*dropped, target_column])
-    _decide_split(proposal, columns, dropped, target_column)
+    _decide_split(proposal, usable, dropped, target_column)
     start_step("searching for leaks")
     _drop_leaks(proposal, usable, target_column, dropped)
     proposal.parameters["drop_columns"] = list(dropped)
@@ -260,25 +262,49 @@ def _decide_dates(
             proposal.add_finding("short years", finding, "00 to 68 are read as 2000 to 2068; use four digits if wrong")
 
 
-def _decide_split(
-    proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: dict[str, str], target: str
-) -> None:
-    """Split by group if an ID repeats, so that no group is in both training and test."""
-    candidates = [column for name, column in columns.items() if name not in dropped and name != target]
-    for column in candidates:
-        if id_columns.names_groups(column):
-            name = column.name
-            proposal.parameters |= {"key_columns": [name], "split": "group"}
-            proposal.reasons["split"] = f"keeps all rows of one {name} together, so that no test row is known already"
+def _decide_split(proposal: Proposal, frame: pd.DataFrame, dropped: dict[str, str], target: str) -> None:
+    """Split by group if entities repeat, so that no entity is in both training and test; offer a split by time."""
+    suggestion = suggest_split(frame, proposal.columns, target, [*dropped, *cleaning.find_index_columns(frame)])
+    keys = suggestion.key_columns
+    for counter in suggestion.counters:
+        _decide_counter(proposal, counter, dropped, target, is_key=counter.name in keys)
+    if keys:
+        joined = " and ".join(keys)
+        proposal.parameters |= {"key_columns": keys, "split": "group"}
+        proposal.reasons["split"] = f"keeps all rows of one {joined} together, so that no test row is known already"
+        for name in keys:
             dropped[name] = "ID: needed to split, not to predict"
-            proposal.add_finding(
-                "groups", f"{name} has {column.distinct:,} distinct values in {column.rows:,} rows", "split by group"
-            )
-            return
-    dates = [column.name for column in candidates if column.kind == DATE]
-    if dates:
-        decision = f"split at random; to test on the latest rows, set split: time and time_column: {dates[0]}"
-        proposal.add_finding("dates", ", ".join(dates), decision)
+        proposal.add_finding("groups", suggestion.reason, "split by group")
+    if suggestion.date_parts:
+        proposal.add_finding("date parts", ", ".join(suggestion.date_parts.values()), "kept as numbers")
+    if suggestion.time_columns and not keys:
+        names = ", ".join(suggestion.time_columns)
+        proposal.add_finding("dates", names, f"split at random; {_describe_time_split(suggestion.time_columns)}")
+
+
+def _describe_time_split(time_columns: Sequence[str]) -> str:
+    """Return what to write to test on the latest rows."""
+    if len(time_columns) == 1:
+        return f"to test on the latest rows, set split: time and time_column: {time_columns[0]}"
+    return (
+        f"to test on the latest rows, make one column of {', '.join(time_columns)} in prepare_data, and set "
+        "split: time and time_column to its name"
+    )
+
+
+def _decide_counter(proposal: Proposal, counter: Counter, dropped: dict[str, str], target: str, is_key: bool) -> None:
+    """Drop a counter that numbers the rows of the file or of a class, and report others."""
+    if counter.groups:
+        finding = f"{counter.name} counts the rows of each {counter.groups}, from {counter.starts:,} starts"
+    else:
+        finding = f"{counter.name} counts the rows of the table, and starts again {counter.starts - 1:,} times"
+    if is_key:
+        return
+    if counter.groups in ("", target):
+        dropped[counter.name] = f"ID: {finding.partition(' ')[2]}"
+        proposal.add_finding("counter", finding, "dropped")
+    else:
+        proposal.add_finding("counter", finding, "kept; drop it if it is unknown at prediction time")
 
 
 def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:

@@ -17,7 +17,8 @@ from lib.errors import DataError, GateError
 from lib.invocation import version
 from lib.pipelines.base import BasePipeline
 from lib.scoring.model_folder import BASELINE_FILE
-from lib.stages import evaluate
+from lib.stages import _splitting, evaluate
+from lib.tables.split.rules import LegacyHashSplit
 from tests import workspaces
 from tests.workspaces import NAME, RIVALS, log_candidate, pipeline_in, preprocess, publish, versions_of
 
@@ -408,6 +409,29 @@ class TestChangedSplit:
         log_candidate(pipeline, "by_size", "size")
         decision = pipeline.evaluate().decision
         assert "Version 1 used another split and may have trained on some of these test rows." in decision
+
+    def test_champion_of_an_earlier_release_is_compared_by_its_own_rule(self, workspace, monkeypatch):
+        def plan_as_before(prepared, parameters):
+            return _splitting.SplitPlan(LegacyHashSplit(tuple(sorted(prepared.columns)), 0.2, 42), "", "")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_splitting, "plan", plan_as_before)
+            pipeline = pipeline_in(workspace)
+            preprocess(pipeline)
+            log_candidate(pipeline, "by_size", "size")
+            pipeline.evaluate()
+        run_id = pipeline.backend.models(NAME).versions()[0].run_id
+        params = pipeline.backend.tracking.candidate_run(run_id).data.params
+        trained_on = set(pipeline.backend.read_table(params["train_data"])["size"])
+
+        pipeline = pipeline_in(workspace, RecordingPipeline, test_fraction=0.5)
+        preprocess(pipeline)
+        log_candidate(pipeline, "by_luck", "luck")
+        decision = pipeline.evaluate().decision
+        unseen = [size not in trained_on for size in read_test_rows(pipeline)["size"]]
+        assert 20 <= sum(unseen) < len(unseen)
+        assert f"all models were scored on the {sum(unseen)} test rows" in decision
+        assert len(pipeline.champion.predictions.labels) == sum(unseen)
 
     def test_decision_warns_if_a_hook_split_the_data(self, workspace):
         class LastRowsTest(BasePipeline):

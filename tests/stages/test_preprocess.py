@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -31,7 +32,7 @@ class TestOutputs:
         assert list(result.sizes["columns"]) == [5, 4, 4, 4, 4]
         assert len(train) + len(test) == ROWS
         assert result.sizes.loc["dropped columns", "details"] == "price"
-        assert result.sizes.loc["train", "details"] == "by a hash of the whole row"
+        assert result.sizes.loc["train", "details"] == "by a hash of all features"
 
     def test_rows_that_miss_several_keys_are_counted_once(self, workspace):
         frame = table().assign(shop=1.0, street="a")
@@ -90,9 +91,10 @@ class TestOutputs:
         baseline = pipeline.backend.read_json(result.baseline)
         assert baseline["rows"] == len(read_sides(pipeline, result)[0])
         assert baseline["split"] == {
-            "columns": ["bought", "colour", "luck", "size"],
+            "columns": ["colour", "luck", "size"],
             "test_fraction": 0.2,
             "seed": 42,
+            "normalized": True,
         }
 
     def test_same_table_gives_the_same_uris(self, workspace):
@@ -165,6 +167,75 @@ class TestOutputs:
         pipeline = pipeline_in(workspace, **changes)
         train, _ = read_sides(pipeline, preprocess(pipeline))
         assert train["price"].dtype == "float64"
+
+
+class TestSplit:
+    def test_repeated_rows_are_counted_and_share_a_side(self, workspace):
+        frame = pd.concat([table()] * 3, ignore_index=True)
+        other_label = frame.head(5).assign(bought=frame["bought"].head(5).map({"yes": "no", "no": "yes"}))
+        write_raw(workspace, pd.concat([frame, other_label]))
+        pipeline = pipeline_in(workspace)
+        result = preprocess(pipeline)
+        note = result.sizes.loc["duplicates", "details"]
+        assert "480 of 725 rows repeat another row; the most frequent one occurs 3 times." in note
+        assert "240 distinct combinations of features have 245 combinations with bought" in note
+        train, test = read_sides(pipeline, result)
+        assert not set(train["size"]) & set(test["size"])
+
+    def test_class_shares_of_both_sides_are_shown(self, workspace):
+        pipeline = pipeline_in(workspace)
+        result = preprocess(pipeline)
+        train, test = read_sides(pipeline, result)
+        shares = [f"{(rows['bought'] == 'no').mean():.1%}" for rows in (train, test)]
+        assert (
+            f"Classes in training and test rows: no {shares[0]} and {shares[1]}" in result.sizes.loc["test", "details"]
+        )
+
+    def test_row_repeated_more_often_than_the_test_has_rows_is_reported(self, workspace):
+        frame = table()
+        write_raw(workspace, pd.concat([frame, *[frame.head(1)] * 120], ignore_index=True))
+        pipeline = pipeline_in(workspace)
+        result = preprocess(pipeline)
+        train, test = read_sides(pipeline, result)
+        assert len(test) / (len(test) + len(train)) == pytest.approx(0.2, abs=0.01)
+        note = result.sizes.loc["train", "details"]
+        assert "the largest group, rows with equal features, has 121 rows (33.6% of all) and trains" in note
+
+    def test_group_larger_than_the_test_is_named(self, workspace):
+        frame = table().assign(customer=[7] * 100 + list(range(100, 240)))
+        write_raw(workspace, frame)
+        result = preprocess(pipeline_in(workspace, split="group", key_columns=["customer"]))
+        assert "the largest group, customer 7, has 100 rows (41.7% of all)" in result.sizes.loc["train", "details"]
+
+    def test_keys_that_differ_in_spaces_are_one_group(self, workspace):
+        frame = table().assign(customer=[f"c{row % 40}" + " " * (row % 3 == 0) for row in range(ROWS)])
+        frame.to_parquet(workspace / "shop.parquet")
+        changes = {"split": "group", "key_columns": ["customer"], "data": str(workspace / "shop.parquet")}
+        pipeline = pipeline_in(workspace, **changes)
+        train, test = read_sides(pipeline, preprocess(pipeline))
+        assert not set(train["customer"].str.strip()) & set(test["customer"].str.strip())
+
+    def test_repeated_entities_on_both_sides_are_reported(self, workspace):
+        frame = table(40).drop(columns="bought").loc[np.repeat(np.arange(40), 6)].reset_index(drop=True)
+        frame["size"] += np.random.default_rng(0).normal(scale=0.01, size=ROWS)
+        frame = frame.assign(client=np.repeat(np.arange(40), 6) * 7 % 40)
+        frame["bought"] = np.random.default_rng(1).choice(["yes", "no"], 40)[frame["client"]]
+        write_raw(workspace, frame)
+        note = preprocess(pipeline_in(workspace)).sizes.loc["groups", "details"]
+        assert "Each repeated value of client has one value of bought" in note
+        assert "Set split: group and key_columns: [client]" in note
+        by_group = preprocess(pipeline_in(workspace, split="group", key_columns=["client"]))
+        assert "groups" not in by_group.sizes.index
+
+    def test_ties_in_time_are_the_reason_for_another_share(self, workspace):
+        frame = table().assign(when=["2024-04-01"] * 200 + ["2024-05-01"] * 40)
+        write_raw(workspace, frame)
+        result = preprocess(pipeline_in(workspace, split="time", time_column="when", test_fraction=0.3))
+        assert result.sizes.loc["train", "details"] == "by time: when before 2024-05-01"
+        assert result.sizes.loc["test", "details"].startswith(
+            "16.7% of the rows, not 30.0%: rows with the same when share a side, so the nearest cut is between "
+            "2024-04-01 and 2024-05-01."
+        )
 
 
 class PreparingPipeline(BasePipeline):

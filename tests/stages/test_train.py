@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 
 from lib import metrics
 from lib.errors import InputError
@@ -160,3 +162,26 @@ def test_importance_of_a_rare_class_is_defined():
     parameters = Parameters({"seed": 1, "task": "binary", "positive_class": ""})
     importance = permutation_importance(model, X, y, metrics.get("roc_auc", "binary"), parameters)
     assert np.isfinite(importance["mean"]).all()
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_folds_keep_rows_with_equal_features_together(workspace, task):
+    random = np.random.default_rng(0)
+    labels = np.where(random.random(150) < 0.5, "yes", "no")
+    frame = pd.DataFrame(
+        {"size": random.normal(size=150), "luck": 0.0, "bought": labels, "price": random.normal(size=150)}
+    )
+    pd.concat([frame] * 3).to_csv(workspace / "shop.csv", index=False)
+    changes = REGRESSION if task == "regression" else {}
+
+    class Memorizing(BasePipeline):
+        def training_function(self, name):
+            nearest = KNeighborsRegressor(1) if task == "regression" else KNeighborsClassifier(1)
+            return lambda X, y, request: make_pipeline(nearest).fit(X[["size", "luck"]], y)
+
+    preprocess(pipeline_in(workspace, **changes))
+    scores = pipeline_in(workspace, Memorizing, **changes).train().scores
+    if task == "regression":
+        assert scores.loc["r2", "folds"] < 0 and scores.loc["r2", "training rows"] == 1
+    else:
+        assert 0.3 < scores.loc["accuracy", "folds"] < 0.7 and scores.loc["accuracy", "training rows"] == 1

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.errors import DataError, NameNotFound
-from lib.tables import cleaning
+from lib.tables import cleaning, frames
 
 
 def prepare(target, task):
@@ -136,3 +136,12 @@ def test_booleans_beside_a_missing_target_stay_booleans():
     frame = pd.DataFrame({"y": [True, False, None] * 10, "x": range(30)})
     prepared, _ = cleaning.prepare_target(frame, "y", "binary")
     assert prepared["y"].dtype == bool and len(prepared) == 20
+
+
+def test_labels_in_two_unicode_forms_are_one_class():
+    labels = pd.Series(["e\u0301te\u0301"] * 3 + ["\u00e9t\u00e9"] * 2 + ["e\u0301", "\u00e9"])
+    merged, notes = cleaning.normalize_labels(labels, "season")
+    assert merged.tolist() == ["\u00e9t\u00e9"] * 5 + ["\u00e9"] * 2
+    assert "'e\\u0301te\\u0301' into '\u00e9t\u00e9'" in notes[0]
+    encoded, _ = cleaning.normalize_labels(labels.astype(frames.ARROW_STRING).astype("category"), "season")
+    assert encoded.tolist() == merged.tolist()

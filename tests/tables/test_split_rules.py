@@ -62,6 +62,14 @@ class TestRareClasses:
         is_test = self.rule.stratify(table, "label").is_test(table)
         assert (is_test[honest] == self.rule.is_test(table)[honest]).all()
 
+    def test_rows_with_equal_features_stay_together(self, table):
+        columns = ["amount", "customer"]
+        twins = pd.concat([table, table.head(8).assign(label="honest")], ignore_index=True)
+        for seed in range(20):
+            rule = HashSplit.from_table(twins, columns, 0.25, seed, "label")
+            is_test = rule.is_test(twins)
+            assert (is_test[:8] == is_test[ROWS:]).all() and is_test[:8].sum() == 2
+
     def test_single_row_of_a_class_trains(self, table):
         table.loc[8:, "label"] = "honest"
         table.loc[0, "label"] = "lonely"
@@ -99,6 +107,23 @@ class TestTime:
     def test_rule_survives_a_round_trip_through_json(self, table):
         rule = TimeSplit.from_table(table, "when", "", 0.2)
         assert rule_from_dict(rule.to_dict()) == rule
+
+    @pytest.mark.parametrize(("fraction", "test_days"), [(0.2, 1), (0.25, 1), (0.3, 2), (0.9, 2)])
+    def test_cut_falls_between_days_nearest_to_the_share(self, fraction, test_days):
+        days = pd.to_datetime(["2024-04-01"] * 331 + ["2024-04-15"] * 200 + ["2024-05-01"] * 69)
+        frame = pd.DataFrame({"when": days})
+        rule = TimeSplit.from_table(frame, "when", "", fraction)
+        train, test = rule.apply(frame)
+        assert not set(train["when"]) & set(test["when"]) and test["when"].nunique() == test_days
+        boundary = ["2024-04-01 and 2024-04-15", "2024-04-15 and 2024-05-01"][2 - test_days]
+        assert rule.describe_cut(frame) == f"between {boundary}"
+
+    def test_single_time_is_refused(self):
+        frame = pd.DataFrame({"when": pd.to_datetime(["2024-04-01"] * 30)})
+        with pytest.raises(DataError, match="all rows have the same when, 2024-04-01; expected at least two times"):
+            TimeSplit.from_table(frame, "when", "", 0.2)
+        with pytest.raises(DataError, match="all rows have the same year, 2020;"):
+            TimeSplit.from_table(frame.assign(year=2020), "year", "", 0.2)
 
     def test_invalid_time_column_or_cut_is_refused(self, table):
         with pytest.raises(DataError, match="time_column: label contains no dates or times, e.g. 'fraud'"):

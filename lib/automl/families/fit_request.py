@@ -60,7 +60,7 @@ class FitRequest:
 
     @property
     def categories(self) -> list[int]:
-        """Positions of the categories among the features."""
+        """Positions of the categorical features."""
         return [position for position, kind in enumerate(self.kinds) if kind == "category"]
 
     def task_of(self, y: np.ndarray) -> str:

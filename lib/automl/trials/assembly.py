@@ -101,13 +101,13 @@ class Assembly:
         )
 
     def _assemble(self, weights: dict[str, float]) -> tuple[Pipeline, float]:
-        """Return the pipeline of encoder and blend, and its milliseconds to predict one row."""
+        """Return a pipeline of the encoder and the blend, and the milliseconds that it takes to predict one row."""
         members, member_weights = [], []
         for name, weight in weights.items():
-            fitted = self.attempts[name].fitted
-            for fold in fitted:
+            fitted_folds = self.attempts[name].fitted
+            for fold in fitted_folds:
                 members.append(pickle.loads((self.folder / f"{name}-{fold}.model").read_bytes()))
-                member_weights.append(weight / len(fitted))
+                member_weights.append(weight / len(fitted_folds))
         model = make_blend(members, member_weights, self.outputs.target.classes)
         pipeline = Pipeline([("encoder", self.encoder), ("model", model)])
         return pipeline, measure_row_ms(lambda: pipeline.predict(self.row))

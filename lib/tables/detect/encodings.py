@@ -201,8 +201,8 @@ def describe_guess(evidence: NonUtf8Evidence, encoding: str) -> str:
     word = _NON_ASCII_WORD.search(evidence.sample.decode(encoding, "replace"))
     example = word[0][:_MAX_EXAMPLE_LENGTH] if word else ""
     return (
-        f"The encoding is a guess: it reads {example!r} in line {evidence.first_invalid[0]:,}. If that looks wrong, "
-        "set `encoding`."
+        f"The encoding is a guess. With it, line {evidence.first_invalid[0]:,} contains {example!r}. If that looks "
+        "wrong, set `encoding`."
     )
 
 

@@ -71,6 +71,13 @@ def names_groups(column: ColumnProfile) -> bool:
         _ENTITY_NAME.search(column.name)
         and column.kind in (WHOLE, TEXT)
         and column.missing == 0
-        and 1 < column.distinct < column.rows
-        and column.distinct >= max(_MIN_GROUPS, _MIN_GROUP_SHARE * column.rows)
+        and has_group_sizes(column)
     )
+
+
+def has_group_sizes(column: ColumnProfile) -> bool:
+    """Return whether a column has enough values, and few enough, to split its rows by them.
+
+    At least 20 values are needed, and one for every hundred rows.
+    """
+    return max(_MIN_GROUPS, _MIN_GROUP_SHARE * column.rows) <= column.distinct < column.rows

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib import cores
+from lib.schema.text_values import normalize_text
 from lib.tables.frames import is_dictionary_encoded
 
 # Blocks are small enough for the processor's cache.
@@ -26,7 +27,7 @@ _INCREMENT, _FACTOR_1, _FACTOR_2 = (
 )
 
 
-def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.ndarray:
+def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0, normalize: bool = False) -> np.ndarray:
     """Return a 64-bit hash of each row's content.
 
     Each value is hashed together with its column's name, and a row's hash is the sum over its columns. Therefore
@@ -39,6 +40,8 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
     columns : sequence of str
         The columns to hash.
     seed : int
+    normalize : bool
+        Whether texts that differ only in surrounding spaces, or in the Unicode form of an accent, are equal.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
     """
     name_hashes = {column: _hash_name(column) for column in columns}
     dictionary_hashes = {
-        column: _hash_texts(frame[column].cat.categories, name_hashes[column])
+        column: _hash_texts(frame[column].cat.categories, name_hashes[column], normalize)
         for column in columns
         if is_dictionary_encoded(frame[column])
     }
@@ -73,7 +76,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0) -> np.n
             if column in dictionary_hashes:
                 _add_lookup(group_sums[rows], values.cat.codes.to_numpy(), dictionary_hashes[column])
             else:
-                _add_values(group_sums[rows], values, name_hashes[column])
+                _add_values(group_sums[rows], values, name_hashes[column], normalize)
 
     parts = [
         (group_sums, group, start)
@@ -101,7 +104,7 @@ def _hash_name(column: str) -> np.uint64:
     return np.frombuffer(hashlib.blake2b(column.encode(), digest_size=8).digest(), dtype=np.uint64)[0]
 
 
-def _add_values(sums: np.ndarray, values: pd.Series, name_hash: np.uint64) -> None:
+def _add_values(sums: np.ndarray, values: pd.Series, name_hash: np.uint64, normalize: bool) -> None:
     """Add the hash of each value to its row's sum; ``12``, ``12.0`` and ``"12"`` are equal, missing values add 0."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -126,12 +129,14 @@ def _add_values(sums: np.ndarray, values: pd.Series, name_hash: np.uint64) -> No
         # Convert to text first: True equals 1 in Python, so factorize would give both the same code.
         values = values.map(str, na_action="ignore")
     codes, distinct = pd.factorize(values, use_na_sentinel=True)
-    return _add_lookup(sums, codes, _hash_texts(distinct, name_hash))
+    return _add_lookup(sums, codes, _hash_texts(distinct, name_hash, normalize))
 
 
-def _hash_texts(distinct: ArrayLike, name_hash: np.uint64) -> np.ndarray:
+def _hash_texts(distinct: ArrayLike, name_hash: np.uint64, normalize: bool) -> np.ndarray:
     """Return the hash of each text, followed by 0 for missing values, whose code is -1."""
     texts = pd.Series(np.asarray(distinct, dtype=object))
+    if normalize:
+        texts = texts.map(normalize_text)
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)
     is_number = numbers.notna()
     # pd.to_numeric can be one bit off for numbers of 17 digits, unlike float().

@@ -230,9 +230,12 @@ def _keep_first_columns(table: np.ndarray, width: int) -> np.ndarray:
 
 
 def _find_exclusion_reason(floats: np.ndarray) -> str:
-    """Return why a column of shape (rows, parts) cannot be learned from; empty if it can."""
-    rows, parts = floats.shape
-    if parts == 0:
+    """Return why nothing can be learned from a column, or an empty string.
+
+    `floats` has the shape (rows, features): the features that the column is encoded as, such as the parts of a date.
+    """
+    rows, n_features = floats.shape
+    if n_features == 0:
         return "always the same value"
     values = floats[:, 0]
     present = values[~np.isnan(values)]
@@ -240,6 +243,6 @@ def _find_exclusion_reason(floats: np.ndarray) -> str:
         return "all values are missing"
     if len(present) < max(MIN_VALUES, MIN_VALUES_SHARE * rows) and len(present) < rows:
         return "nearly all values are missing"
-    if len(present) == rows and parts == 1 and present.min() == present.max():
+    if len(present) == rows and n_features == 1 and present.min() == present.max():
         return "always the same value"
     return ""

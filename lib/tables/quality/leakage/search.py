@@ -230,13 +230,13 @@ def _best_per_column(scores: Sequence[ColumnScore]) -> list[ColumnScore]:
 
 
 def _describe_group(
-    members: Sequence[ColumnScore], target: Target, target_column: str, score_name: str, together: str
+    members: Sequence[ColumnScore], target: Target, target_column: str, score_name: str, joint_score: str
 ) -> str:
-    """Return what the columns do, as a clause that follows their names."""
+    """Return the rest of a sentence that starts with the columns' names, e.g. "predicts y alone (AUC 0.999)"."""
     low, high = f"{min(score.best for score in members):.3f}", f"{max(score.best for score in members):.3f}"
     scores = low if low == high else f"{low} to {high}"
     verb = "predicts" if len(members) == 1 else "each predict"
-    clauses = [f"{verb} {target_column} alone ({score_name} {scores}{together})"]
+    clauses = [f"{verb} {target_column} alone ({score_name} {scores}{joint_score})"]
     patterns: dict[str, list[Hashable]] = {}
     for score in members:
         if score.column.is_missing_flag:
@@ -244,7 +244,7 @@ def _describe_group(
     for pattern, names in patterns.items():
         clauses.append(f"{list_names(names)} {'is' if len(names) == 1 else 'are'} {pattern}")
     if len(members) > 1:
-        clauses.append("each stands in for the others")
+        clauses.append("they say the same, so that dropping one of them is not enough")
     return "; ".join(clauses)
 
 

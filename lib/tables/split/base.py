@@ -1,0 +1,114 @@
+"""The interface of split rules, and the code that all of them share."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lib import cores
+from lib.errors import DataError, NameNotFound
+
+_MAX_VALUES_PER_BATCH = 2**20
+
+
+class SplitRule:
+    """A rule that assigns each row to training or test; it reads only `columns` of a table.
+
+    Subclasses implement `is_test`, `to_dict` and `_describe_sizes`.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that decide a row's side."""
+        raise NotImplementedError
+
+    def is_test(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return whether each row is a test row, as a boolean array of shape (rows,).
+
+        Raises
+        ------
+        NameNotFound
+            If the frame lacks one of the columns.
+        """
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule in plain JSON types; `rule_from_dict` restores it."""
+        raise NotImplementedError
+
+    def apply(self, frame: pd.DataFrame, keep_frame: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return training rows and test rows, each with a new index from 0.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        keep_frame : bool
+            False saves memory by moving the columns out of the frame, which is empty afterwards.
+
+        Raises
+        ------
+        DataError
+            If one side has no rows.
+        """
+        is_test = self.is_test(frame)
+        if is_test.all() or not is_test.any():
+            empty_side = "training" if is_test.all() else "test"
+            raise DataError(
+                f"The {empty_side} side of the split has no rows: {len(frame)} rows, {self._describe_sizes(frame)}. "
+                "Provide more rows, or change test_fraction or seed."
+            )
+        if keep_frame or not frame.columns.is_unique:
+            train, test = frame[~is_test].reset_index(drop=True), frame[is_test].reset_index(drop=True)
+        else:
+            train, test = _move_columns(frame, is_test)
+        self._remember(train, test)
+        return train, test
+
+    def matches(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Return whether the rule assigns the rows of both frames this way.
+
+        Frames returned by `apply` match without being hashed again.
+        """
+        last_split = self.__dict__.get("_last_split")
+        if last_split and last_split[0]() is train and last_split[1]() is test:
+            return True
+        return bool(self.is_test(test).all() and not self.is_test(train).any())
+
+    def _remember(self, train: pd.DataFrame, test: pd.DataFrame) -> None:
+        self.__dict__["_last_split"] = (weakref.ref(train), weakref.ref(test))  # the subclasses are frozen
+
+    def _describe_sizes(self, frame: pd.DataFrame) -> str:
+        """Describe the rule's settings for the message about an empty side."""
+        raise NotImplementedError
+
+
+def get_split_column(frame: pd.DataFrame, name: str, parameter: str) -> pd.Series:
+    """Return a column that decides the split, which `parameter` names."""
+    if name not in frame.columns:
+        raise NameNotFound("column", name, frame.columns, where=f"the prepared table, to split it by ({parameter})")
+    return frame[name]
+
+
+def _move_columns(frame: pd.DataFrame, is_test: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split a frame a few columns at a time and empty it on the way, so that memory never holds the table twice."""
+    train_rows, test_rows = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    train: dict[str, Any] = {}
+    test: dict[str, Any] = {}
+    names = list(frame.columns)
+    columns = {name: frame[name].array for name in names}
+    # `frame.pop` takes time in proportion to all columns, so empty the frame at once and the mapping step by step.
+    frame.drop(columns=names, inplace=True)
+    columns_per_batch = max(cores.available(), _MAX_VALUES_PER_BATCH // (len(is_test) + 1))
+    for start in range(0, len(names), columns_per_batch):
+        batch = names[start : start + columns_per_batch]
+        arrays = [columns.pop(name) for name in batch]
+        halves = cores.map_threads(lambda array: (array.take(train_rows), array.take(test_rows)), arrays)
+        for name, (train_values, test_values) in zip(batch, halves, strict=True):
+            train[name], test[name] = train_values, test_values
+        del arrays, halves, train_values, test_values
+        pa.default_memory_pool().release_unused()
+    return pd.DataFrame(train, copy=False), pd.DataFrame(test, copy=False)

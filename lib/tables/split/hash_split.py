@@ -1,0 +1,224 @@
+"""Splits by hashes, which a row keeps whatever happens to the table around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.tables.frames import to_strings
+from lib.tables.split import rare_classes, share
+from lib.tables.split.base import SplitRule, get_split_column
+from lib.tables.split.row_hash import row_hash
+
+_MAX_COUNTED_KEYS = 3
+
+
+@dataclass(frozen=True)
+class HashSplit(SplitRule):
+    """Split by a hash of some columns: rows with hashes below a threshold test.
+
+    Rows with equal values are a group and share a side; texts count as equal if they differ only in surrounding
+    spaces or in the Unicode form of an accent.
+
+    Attributes
+    ----------
+    hashed_columns : tuple of str
+        The columns to hash: the key columns, or all features. The target is not one of them: of two rows with equal
+        features, the one that tests would otherwise always have the other label.
+    test_fraction : float
+        Requested share of test rows.
+    seed : int
+        Seed of the hash; another seed gives another split.
+    threshold : float or None
+        The share of the hashes that test, between 0 and 1; `test_fraction` if None.
+    moved : tuple of str
+        Hashes, in hexadecimal digits, of groups whose side is the opposite of what the threshold says.
+    """
+
+    hashed_columns: tuple[str, ...]
+    test_fraction: float
+    seed: int
+    threshold: float | None = None
+    moved: tuple[str, ...] = ()
+
+    @classmethod
+    def from_table(
+        cls, frame: pd.DataFrame, columns: Sequence[str], test_fraction: float, seed: int, target_column: str = ""
+    ) -> HashSplit:
+        """Derive the rule from a table, so that its test share is near `test_fraction`.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        columns : sequence of str
+            The columns to hash.
+        test_fraction : float
+        seed : int
+        target_column : str
+            The column of classes, if rare ones are to be on both sides.
+        """
+        rule = cls(tuple(sorted(columns)), test_fraction, seed)
+        hashes = rule.hash_groups(frame)
+        rule = rule.balance(hashes)
+        return rule.stratify(frame, target_column, hashes) if target_column else rule
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that decide a row's side."""
+        return self.hashed_columns
+
+    def hash_groups(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the hash of each row's group, of shape (rows,) and type uint64."""
+        for column in self.columns:
+            get_split_column(frame, column, "key_columns")
+        return row_hash(frame, self.columns, self.seed, normalize=True)
+
+    def is_test(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return whether each row is a test row, as a boolean array of shape (rows,)."""
+        return self.are_test_hashes(self.hash_groups(frame))
+
+    def are_test_hashes(self, hashes: np.ndarray) -> np.ndarray:
+        """Return whether the groups with these hashes test."""
+        threshold = self.test_fraction if self.threshold is None else self.threshold
+        is_test = share.to_unit(hashes) < threshold
+        if self.moved:
+            is_test ^= np.isin(hashes, self._moved_hashes())
+        return is_test
+
+    def balance(self, hashes: np.ndarray) -> HashSplit:
+        """Return the rule with the threshold that brings the test share near the requested one.
+
+        The threshold stays `test_fraction` unless groups of several rows bring the share more than one percentage
+        point away from it.
+        """
+        threshold, moved = share.choose_threshold(share.Groups.from_hashes(hashes), self.test_fraction)
+        if threshold == self.test_fraction:
+            return self
+        return replace(self, threshold=threshold, moved=_to_texts(moved))
+
+    def stratify(self, frame: pd.DataFrame, target_column: str, hashes: np.ndarray | None = None) -> HashSplit:
+        """Return the rule with some groups of rare classes moved, so that both sides contain each class.
+
+        A class with a single row trains.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        target_column : str
+        hashes : ndarray of uint64, of shape (rows,), optional
+            The result of `hash_groups`, if it is known.
+        """
+        hashes = self.hash_groups(frame) if hashes is None else hashes
+        is_test = self.are_test_hashes(hashes)
+        changed = rare_classes.find_moves(hashes, is_test, frame[target_column], self.test_fraction)
+        if not len(changed):
+            return self
+        return replace(self, moved=_to_texts(np.setxor1d(self._moved_hashes(), changed)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule in plain JSON types."""
+        values: dict[str, Any] = {
+            "columns": list(self.columns),
+            "test_fraction": self.test_fraction,
+            "seed": self.seed,
+            "normalized": True,
+        }
+        if self.threshold is not None:
+            values["threshold"] = self.threshold
+        if self.moved:
+            values["moved"] = list(self.moved)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> HashSplit:
+        """Restore the rule that `to_dict` returned."""
+        return cls(
+            tuple(values["columns"]),
+            values["test_fraction"],
+            values["seed"],
+            values.get("threshold"),
+            tuple(values.get("moved", ())),
+        )
+
+    def _moved_hashes(self) -> np.ndarray:
+        return np.array([int(text, 16) for text in self.moved], dtype=np.uint64)
+
+    def _describe_sizes(self, frame: pd.DataFrame) -> str:
+        return _describe_sizes(frame, self.columns, self.test_fraction)
+
+
+@dataclass(frozen=True)
+class LegacyHashSplit(SplitRule):
+    """The hash split of releases up to 0.1, kept to find the rows that tested their models.
+
+    It hashes texts as they are, and all columns with the target where no key is given.
+
+    Attributes
+    ----------
+    hashed_columns : tuple of str
+    test_fraction : float
+    seed : int
+    target_column : str
+        The column of classes, needed only with `strata`.
+    strata : dict of str to float or None
+        For each rare class, the hash threshold (between 0 and 1) that replaces `test_fraction`.
+    """
+
+    hashed_columns: tuple[str, ...]
+    test_fraction: float
+    seed: int
+    target_column: str = ""
+    strata: Mapping[str, float] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that decide a row's side."""
+        return (*self.hashed_columns, *([self.target_column] if self.strata else ()))
+
+    def is_test(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return whether each row is a test row, as a boolean array of shape (rows,)."""
+        for column in self.columns:
+            get_split_column(frame, column, "key_columns")
+        units = share.to_unit(row_hash(frame, self.hashed_columns, self.seed))
+        if not self.strata:
+            return units < self.test_fraction
+        thresholds = to_strings(frame[self.target_column]).map(self.strata)
+        return units < thresholds.astype(float).fillna(self.test_fraction).to_numpy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule in plain JSON types."""
+        values = {"columns": list(self.hashed_columns), "test_fraction": self.test_fraction, "seed": self.seed}
+        if not self.strata:
+            return values
+        return {**values, "target_column": self.target_column, "strata": dict(self.strata)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LegacyHashSplit:
+        """Restore the rule that `to_dict` returned."""
+        return cls(
+            tuple(values["columns"]),
+            values["test_fraction"],
+            values["seed"],
+            target_column=values.get("target_column", ""),
+            strata=dict(values["strata"]) if "strata" in values else None,
+        )
+
+    def _describe_sizes(self, frame: pd.DataFrame) -> str:
+        return _describe_sizes(frame, self.hashed_columns, self.test_fraction)
+
+
+def _to_texts(hashes: np.ndarray) -> tuple[str, ...]:
+    """Write hashes as 16 hexadecimal digits, because JSON readers round numbers of 64 bits."""
+    return tuple(sorted(f"{value:016x}" for value in hashes.tolist()))
+
+
+def _describe_sizes(frame: pd.DataFrame, columns: Sequence[str], test_fraction: float) -> str:
+    fraction = f"test_fraction={test_fraction}"
+    if len(columns) > _MAX_COUNTED_KEYS:
+        return fraction
+    keys = len(frame[list(columns)].drop_duplicates())
+    return f"{keys} distinct values of {' and '.join(columns)}, {fraction}"
