@@ -132,7 +132,7 @@ def test_a_wrong_encoding_is_refused(tmp_path, content, encoding, message):
 
 def test_a_guessed_encoding_is_reported_with_an_example(tmp_path):
     file = write_text(tmp_path / "t.csv", BY_ENCODING["cp1250"], "cp1250")
-    assert "it reads 'imiê' in line 1. If that looks wrong, set `encoding`." in frames.read(file).attrs["notes"][-1]
+    assert "line 1 contains 'imiê'. If that looks wrong, set `encoding`." in frames.read(file).attrs["notes"][-1]
 
 
 def test_valid_utf8_under_another_encoding_is_reported(tmp_path):
