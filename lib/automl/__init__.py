@@ -36,7 +36,7 @@ __all__ = [
     "available",
     "faults",
     "get",
-    "missing_families_fault",
+    "unsupported_families_message",
     "search_faults",
 ]
 
@@ -88,20 +88,20 @@ def allowed_families(parameters: Parameters) -> tuple[str, ...]:
     return tuple(name for name in FAMILIES if name in allowed and name not in parameters.blocked_models)
 
 
-def missing_families_fault(engine: str, allowed: Collection[str]) -> str:
-    """Return a sentence if an engine fits none of the allowed families; empty if it fits one of them.
+def unsupported_families_message(engine: str, allowed: Collection[str]) -> str:
+    """Return an error message if an engine can train none of the allowed model families, otherwise an empty string.
 
     Examples
     --------
-    >>> missing_families_fault("flaml", ["linear", "xgboost"])
+    >>> unsupported_families_message("flaml", ["linear", "xgboost"])
     ''
     """
     families = [name for name in FAMILIES if name not in MISSING_FAMILIES.get(engine, ())]
     if not allowed or not set(families).isdisjoint(allowed):
         return ""
     return (
-        f"allowed_models: the engine {engine} fits none of the allowed model families ({', '.join(allowed)}). Allow "
-        f"one of {', '.join(families)}, or choose another automl_engine."
+        f"allowed_models: the engine {engine} can train none of the allowed model families ({', '.join(allowed)}). "
+        f"Allow one of {', '.join(families)}, or choose another automl_engine."
     )
 
 
@@ -115,7 +115,7 @@ def faults(parameters: Parameters) -> list[str]:
     engine = parameters.automl_engine
     if engine not in available():
         sentences.append(f"automl_engine: there is no {engine!r}. {suggest(engine, available())}")
-    elif fault := missing_families_fault(engine, allowed_families(parameters)):
+    elif fault := unsupported_families_message(engine, allowed_families(parameters)):
         sentences.append(fault)
     if parameters.get("engine") == "dask":
         sentences.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")

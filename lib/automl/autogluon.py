@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.automl import DONE, EngineResult, SearchRequest, Trial, missing_families_fault
+from lib.automl import DONE, EngineResult, SearchRequest, Trial, unsupported_families_message
 from lib.automl.trials import isolated_search
 from lib.automl.trials.autogluon_model import (
     AutoGluonClassifier,
@@ -173,7 +173,7 @@ def _choose_hyperparameters(request: SearchRequest) -> dict[str, Any]:
             chosen[key] = configurations[:remaining]
             remaining -= len(chosen[key])
     if not chosen:
-        raise ParameterError(missing_families_fault("autogluon", request.families))
+        raise ParameterError(unsupported_families_message("autogluon", request.families))
     return chosen
 
 

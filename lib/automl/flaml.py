@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.automl import EngineResult, SearchRequest, Trial, missing_families_fault
+from lib.automl import EngineResult, SearchRequest, Trial, unsupported_families_message
 from lib.automl.trials import isolated_search
 from lib.automl.trials.blend import Member, make_blend
 from lib.automl.trials.isolated_search import EncodedTable
@@ -87,7 +87,7 @@ def _choose_learners(request: SearchRequest) -> list[str]:
     """Return FLAML's names of the allowed families."""
     learners = [learner for family in request.families for learner in _FLAML_LEARNERS.get(family, ())]
     if not learners:
-        raise ParameterError(missing_families_fault("flaml", request.families))
+        raise ParameterError(unsupported_families_message("flaml", request.families))
     return learners
 
 

@@ -127,7 +127,7 @@ def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
     except ValueError as error:
         raise DataError(
             f"{display_path(path)}, parameters cell, line {statement.lineno}: expected 'name = literal'. The "
-            "chain sets parameters in a cell after this one, so a value computed here would keep its default."
+            "chain sets parameters in a cell after this one, so a computed value would follow from the defaults."
         ) from error
     return target.id, value, kind
 

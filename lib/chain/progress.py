@@ -29,7 +29,7 @@ class Progress:
         self._finished = 0
         self._stream = stream or sys.stderr
         self._is_live = self._stream.isatty()
-        self._start_times: dict[str, float] = {}  # of the running notebooks, by label
+        self._start_by_label: dict[str, float] = {}  # seconds; running notebooks only
         self._refresher: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -38,7 +38,7 @@ class Progress:
         """Show a notebook as running inside a ``with`` block; afterwards print its result and duration."""
         started = time.monotonic()
         with self._lock:
-            self._start_times[label] = started
+            self._start_by_label[label] = started
             if self._is_live and self._refresher is None:
                 self._refresher = threading.Thread(target=self._refresh, name="progress", daemon=True)
                 self._refresher.start()
@@ -48,7 +48,7 @@ class Progress:
             mark = "✓"
         finally:
             with self._lock:
-                del self._start_times[label]
+                del self._start_by_label[label]
                 self._finished += mark == "✓"
                 self._write(f"{mark} [{self._finished}/{self._total}] {label:<28} {time.monotonic() - started:6.1f} s")
 
@@ -67,7 +67,7 @@ class Progress:
         """Redraw the live line until no notebook is running; the loop of a thread."""
         while True:
             with self._lock:
-                if not self._start_times:
+                if not self._start_by_label:
                     self._refresher = None
                     return
                 self._draw_live_line()
@@ -75,12 +75,12 @@ class Progress:
 
     def _write(self, line: str) -> None:
         self._stream.write(f"{_CLEAR_LINE if self._is_live else ''}{line}\n")
-        if self._is_live and self._start_times:
+        if self._is_live and self._start_by_label:
             self._draw_live_line()
         self._stream.flush()
 
     def _draw_live_line(self) -> None:
-        seconds = time.monotonic() - min(self._start_times.values())
-        line = f"… [{self._finished}/{self._total}] {', '.join(self._start_times):<28} {seconds:6.1f} s"
+        seconds = time.monotonic() - min(self._start_by_label.values())
+        line = f"… [{self._finished}/{self._total}] {', '.join(self._start_by_label):<28} {seconds:6.1f} s"
         self._stream.write(f"{_CLEAR_LINE}{line}")
         self._stream.flush()

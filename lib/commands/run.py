@@ -143,7 +143,7 @@ def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:
         if name in changed:
             default = f"   # default: {records.to_yaml(defaults[name], on_one_line=True)}" if defaults.get(name) else ""
             print(f"{_format_parameter(name, parameters[name])}{default}")
-    print(f"\nAs in {display_path(BASE)}:")
+    print(f"\nUnchanged from {display_path(BASE)}:")
     for name in parameters:
         if name not in changed:
             print(_format_parameter(name, parameters[name]))

@@ -110,7 +110,8 @@ class _Counts:
     def report_more(self, out: str) -> None:
         """Print the number of faults that were not printed."""
         if self.faults > _MAX_PRINTED_FAULTS:
-            print(f"... and {self.faults - _MAX_PRINTED_FAULTS:,} more; the column fault of {out} has all of them.")
+            hidden = self.faults - _MAX_PRINTED_FAULTS
+            print(f"... and {hidden:,} more; see the column `fault` in {out} for all of them.")
 
 
 @contextlib.contextmanager

@@ -309,7 +309,7 @@ def _have_exponent_codes(trimmed: pa.ChunkedArray) -> bool:
 
 
 def _has_letter_codes(trimmed: pa.ChunkedArray, is_number: pa.ChunkedArray, is_missing: pa.ChunkedArray) -> bool:
-    """Return whether the values of a column that are not numbers are codes such as V57, of at least two kinds."""
+    """Return whether all non-numeric values of a column are codes such as V57, with at least two distinct ones."""
     others = pc.unique(trimmed.filter(pc.invert(pc.or_(is_number, is_missing))))
     return len(others) >= _MIN_LETTER_CODES and bool(pc.all(pc.match_substring_regex(others, _LETTER_CODE)).as_py())
 

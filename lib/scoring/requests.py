@@ -169,7 +169,7 @@ def _only_entry(payload: Any) -> tuple[str, Any]:
 
 
 def _find_rows(key: str, content: Any) -> tuple[list | None, list]:
-    """Return the names of the columns, None for records, and the rows as they came."""
+    """Return the column names (None if the rows are records) and the unconverted rows."""
     if isinstance(content, list) and key != "dataframe_split":
         return None, content
     if not isinstance(content, dict) or key == "dataframe_records":

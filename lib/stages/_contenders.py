@@ -265,8 +265,8 @@ def _select_unseen_rows(
         return test, ""
     if unseen.sum() < min(_MIN_UNSEEN_ROWS, len(test) / 2):
         raise DataError(
-            f"Version {version.version} in production trained on all but {unseen.sum()} of the {len(test)} current "
-            f"test rows, so no fair comparison is possible. Use its test_fraction, seed and key_columns: "
+            f"Version {version.version} in production was trained on {(~unseen).sum()} of the {len(test)} current test "
+            f"rows, so no fair comparison is possible. Use its test_fraction, seed and key_columns: "
             f"{_describe_rule(champion_rule)}. Without key_columns, all features are the key, and a new column or a "
             "change to prepare_data also changes the split."
         )

@@ -109,27 +109,29 @@ def check_answer(answer: Mapping[str, Any], expected: Predictions, tolerance: fl
         same &= _match_probabilities(answer, expected, tolerance)
     if not same.all():
         row = int(np.argmin(same))
-        received, own = _values_at(row, answer, expected)
+        received, offline = _values_at(row, answer, expected)
         raise EndpointError(
             f"The endpoint's answers differ from the model's own predictions in {(~same).sum()} of {len(same)} rows; "
-            f"row {row}: {received} instead of {own}. If only rounding differs, raise smoke_tolerance (now "
+            f"row {row}: {received} instead of {offline}. If only rounding differs, raise smoke_tolerance (now "
             f"{tolerance:g})."
         )
 
 
-def _match_numbers(received: list[float | None], own: np.ndarray, tolerance: float) -> np.ndarray:
+def _match_numbers(received: list[float | None], offline: np.ndarray, tolerance: float) -> np.ndarray:
     """Return for each row whether the numbers match; no row matches if the number of rows differs."""
     numbers = np.asarray(received, dtype=float)
-    if numbers.shape != own.shape:
-        return np.zeros(len(own), dtype=bool)
-    return np.isclose(numbers, own, rtol=tolerance, atol=tolerance)
+    if numbers.shape != offline.shape:
+        return np.zeros(len(offline), dtype=bool)
+    return np.isclose(numbers, offline, rtol=tolerance, atol=tolerance)
 
 
-def _match_labels(received: list[Any], own: list[Any]) -> np.ndarray:
+def _match_labels(received: list[Any], offline: list[Any]) -> np.ndarray:
     """Return for each row whether the labels match; no row matches if the number of rows differs."""
-    if len(received) != len(own):
-        return np.zeros(len(own), dtype=bool)
-    return np.array([label == own_label for label, own_label in zip(received, own, strict=True)], dtype=bool)
+    if len(received) != len(offline):
+        return np.zeros(len(offline), dtype=bool)
+    return np.array(
+        [label == offline_label for label, offline_label in zip(received, offline, strict=True)], dtype=bool
+    )
 
 
 def _match_probabilities(answer: Mapping[str, Any], expected: Predictions, tolerance: float) -> np.ndarray:
@@ -142,22 +144,22 @@ def _match_probabilities(answer: Mapping[str, Any], expected: Predictions, toler
     """
     if answer["classes"] != expected.class_names:
         raise EndpointError(
-            f"The endpoint's classes are {answer['classes']}; the model's own are {expected.class_names}."
+            f"The endpoint's classes are {answer['classes']}; the model's offline are {expected.class_names}."
         )
-    received, own = np.asarray(answer["probabilities"], dtype=float), expected.class_probabilities
-    if received.shape != own.shape:
-        raise EndpointError(f"The endpoint's probabilities have the shape {received.shape}; expected {own.shape}.")
-    return np.all(np.isclose(received, own, rtol=tolerance, atol=tolerance), axis=1)
+    received, offline = np.asarray(answer["probabilities"], dtype=float), expected.class_probabilities
+    if received.shape != offline.shape:
+        raise EndpointError(f"The endpoint's probabilities have the shape {received.shape}; expected {offline.shape}.")
+    return np.all(np.isclose(received, offline, rtol=tolerance, atol=tolerance), axis=1)
 
 
 def _values_at(row: int, answer: Mapping[str, Any], expected: Predictions) -> tuple[Any, Any]:
     """Return the endpoint's and the model's values for a row: the labels, or the probabilities if the labels agree."""
-    predictions, own = answer["predictions"], expected.labels[row]
+    predictions, offline = answer["predictions"], expected.labels[row]
     if row >= len(predictions):
-        return "no answer", own
+        return "no answer", offline
     if expected.probabilities is None:
-        return np.asarray(predictions, dtype=float)[row], own  # null becomes NaN
-    if predictions[row] != own:
-        return predictions[row], own
+        return np.asarray(predictions, dtype=float)[row], offline  # null becomes NaN
+    if predictions[row] != offline:
+        return predictions[row], offline
     probabilities = np.asarray(answer["probabilities"], dtype=float)
     return probabilities[row].tolist(), expected.probabilities[row].tolist()

@@ -264,7 +264,7 @@ def _read(partition: Partition, parameters: Parameters) -> pd.DataFrame:
 def _check_contract(
     raw: pd.DataFrame, number: int, plan: _Plan, parameters: Parameters
 ) -> tuple[_ContractCheck, np.ndarray]:
-    """Check one partition against the contract, and return whether each row breaks a rule."""
+    """Check one partition against the contract; return the result and a mask of the rows that break a rule."""
     rules = contract.load(resolve_existing(parameters.contract))
     found = violations.find(raw, _without_table_rules(rules), parameters.drop_columns)
     key_hashes = {name: row_hash(raw, columns) for name, columns in _unique_keys(rules, raw.columns).items()}

@@ -145,8 +145,8 @@ def describe_targets(train: pd.Series, test: pd.Series, task: str) -> str:
 def _hashed_columns(columns: list[str], parameters: Parameters) -> tuple[str, ...]:
     """Return the key columns, or else all features.
 
-    The target is left out: otherwise rows with equal features and equal targets would share a side, so that a test
-    row whose features are also in a training row would always have another target.
+    The target is left out. If it were hashed, rows with equal features would share a side only if their targets were
+    equal too. A test row with the features of a training row would then always have a different target.
     """
     features = [name for name in columns if name != parameters.target_column]
     if not features:

@@ -175,7 +175,7 @@ def _find_refusal(hooks: EvaluateHooks, best: Contender, comparison: Comparison)
     refusal = hooks.accept(best, comparison.champion)
     if not isinstance(refusal, str):  # a hook without a return statement must not promote anything
         raise StageError(
-            f"accept returned {refusal!r}; expected a text: the reason not to promote, or an empty text to promote."
+            f"The hook accept() returned {refusal!r}; expected a string: empty to promote, otherwise the reason not to."
         )
     return refusal
 

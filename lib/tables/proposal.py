@@ -271,7 +271,9 @@ def _decide_split(proposal: Proposal, frame: pd.DataFrame, dropped: dict[str, st
     if keys:
         joined = " and ".join(keys)
         proposal.parameters |= {"key_columns": keys, "split": "group"}
-        proposal.reasons["split"] = f"keeps all rows of one {joined} together, so that no test row is known already"
+        proposal.reasons["split"] = (
+            f"keeps all rows of one {joined} together: no model is tested on a {joined} that it knows"
+        )
         for name in keys:
             dropped[name] = "ID: needed to split, not to predict"
         proposal.add_finding("groups", suggestion.reason, "split by group")

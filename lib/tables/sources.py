@@ -154,7 +154,7 @@ def _list_folder(folder: Path) -> list[Path]:
 
 
 def _check_one_format(uri: str, paths: list[Path]) -> list[Path]:
-    """Check that files are either all Parquet or all text, and drop empty text files among several.
+    """Check that files are either all Parquet or all text, and drop the empty text files of several.
 
     Spark writes an empty text file for a partition without rows.
     """

@@ -194,7 +194,7 @@ class TestDryRun:
         changed, defaults, notebooks_ = capsys.readouterr().out.split("\n\n")
         assert changed.startswith("Different from parameters/base.yaml:\n  name: flights\n")
         assert "  seed: 7   # default: 42\n" in changed and "  target_column: late\n" in changed
-        assert defaults.startswith("As in parameters/base.yaml:\n")
+        assert defaults.startswith("Unchanged from parameters/base.yaml:\n")
         assert "  smoke_rows: 20\n" in defaults and "\n  seed:" not in defaults and ": late\n" not in defaults
         assert notebooks_.startswith("Notebooks to execute: 8\n")
 

@@ -314,6 +314,6 @@ class TestOneHookAtATime:
                 return answer
 
         pipeline = pipeline_in(trained, Forgetful)
-        with pytest.raises(StageError, match="accept returned .*expected "):
+        with pytest.raises(StageError, match="accept.. returned .*expected "):
             pipeline.evaluate()
         assert versions_of(pipeline) == ([], None)

@@ -100,7 +100,7 @@ def select_weights(
     """Select the models of a blend, and return their weights.
 
     The first bag contains all rows and models, the others samples of them. The weights are averaged over the bags.
-    Every second bag compares by loss, which on a small table is less noisy than a metric of ranks or correct classes.
+    Every second bag compares models by loss, which is less noisy on small tables than AUC or accuracy.
 
     Parameters
     ----------

@@ -234,8 +234,8 @@ class ManagedEndpoint:
             raise EndpointError(
                 f"{self._use_case} has no second version deployed at {self.name}, so its traffic cannot be moved. Set "
                 "endpoint_traffic_percent below 100, promote another version and run the deploy stage: both versions "
-                "then stay deployed. To return to an earlier version without this, move its production tag back and "
-                "run the deploy stage."
+                "then stay deployed. To return to an earlier version with one deployment, give it the tag production "
+                "again and run the deploy stage."
             )
         previous, new = sorted(created, key=lambda name: created[name])
         return previous, new
@@ -272,7 +272,8 @@ class ManagedEndpoint:
                 lines.append(f"The deployment {new} was removed; {outcome}.")
             except MillraceError as second:
                 lines.append(
-                    f"It could not be removed. Delete it from the endpoint {self.name} in the studio. {second}"
+                    f"The deployment {new} could not be removed. Delete it from the endpoint {self.name} in the "
+                    f"studio. {second}"
                 )
             raise EndpointError("\n".join(lines)) from error
         except BaseException:
@@ -293,7 +294,7 @@ class ManagedEndpoint:
 
 
 def _failure_message(error: Exception, action: str) -> str:
-    """Return the message for a failed deployment. The error of a failed check is explained as such."""
+    """Return the message for a failed deployment, which says if the deployment started but its check failed."""
     message = str(error if isinstance(error, MillraceError) else translate_error(error, action))
     if message.startswith("Azure ML"):
         return message

@@ -38,8 +38,8 @@ def exclusive(path: Path, endpoint: str, patience_seconds: float = 0) -> Iterato
     except Timeout:
         name = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
         raise EndpointError(
-            f"The endpoint {endpoint} is being deployed to, changed or stopped by {name}. Wait for it to finish, and "
-            "try again."
+            f"{name} is deploying to the endpoint {endpoint}, or changing or stopping it. Wait until it has finished, "
+            "and try again."
         ) from None
     with lock:
         holder.write_text(f"process {os.getpid()}, since {datetime.datetime.now():%H:%M:%S}", encoding="utf-8")

@@ -170,7 +170,7 @@ def _read_file(
 def _read_rewritten(
     path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType], notes: list[str] | None
 ) -> pa.Table:
-    """Read a file that Python's csv module has rewritten for pyarrow."""
+    """Rewrite a file with Python's csv module so that pyarrow can parse it, and read the result."""
     with ragged_rows.rewrite_uniform(path, dialect, notes) as (file, rows):
         if rows == 0:
             return pa.table({key: pa.array([], types.get(key, pa.null())) for key in keys})

@@ -75,7 +75,7 @@ def read(
     total_bytes = ranges[-1][1]
     with ThreadPoolExecutor(cores.available()) as threads:
         for (_, end), (rows, has_zeros) in zip(ranges, threads.map(reader.read, ranges), strict=True):
-            with reader.append_lock:
+            with reader.scan_lock:
                 accumulator.append(rows, share=end / total_bytes)
             may_have_leading_zeros = may_have_leading_zeros or has_zeros
     return accumulator.to_table(), replace(dialect.scan, may_have_leading_zeros=may_have_leading_zeros)
@@ -88,7 +88,7 @@ class _RangeReader:
         self, path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType], buffer_bytes: int
     ):
         # Scanning consists of many short NumPy calls: in several threads they would only compete for the GIL.
-        self.append_lock = threading.Lock()
+        self.scan_lock = threading.Lock()
         self._path, self._dialect, self._keys, self._types = path, dialect, keys, types
         self._buffer_bytes = buffer_bytes
         self._scanner = ByteScanner()
@@ -105,7 +105,7 @@ class _RangeReader:
             file.seek(start)
             if file.readinto(text) < len(text):
                 raise OSError(f"{self._path} was shortened while it was read")
-        with self.append_lock:
+        with self.scan_lock:
             may_have_leading_zeros = self._scanner.may_have_leading_zeros(text)
         if may_have_leading_zeros is None:
             raise pa.ArrowInvalid("A line is not UTF-8.")
@@ -179,7 +179,7 @@ def _table_end(file: BinaryIO, dialect: Dialect) -> int:
 
 
 def _split(file: BinaryIO, begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield consecutive byte ranges (start, end) of at least `size` bytes, each ending with a line."""
+    """Yield consecutive byte ranges (start, end) of at least `size` bytes, each up to the end of a line."""
     while begin < end:
         file.seek(min(begin + size, end))
         if file.tell() < end:

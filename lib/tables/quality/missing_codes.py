@@ -51,17 +51,17 @@ def find_missing_codes(values: pd.Series) -> list[float]:
     return codes
 
 
-def _is_missing_code(code: float, numbers: np.ndarray) -> bool:
-    others = numbers[numbers != code]
-    repeats = len(numbers) - len(others)
-    if not len(others) or code != np.floor(code) or repeats < max(_MIN_ROWS, _MIN_SHARE * len(numbers)):
+def _is_missing_code(code: float, sorted_numbers: np.ndarray) -> bool:
+    others = sorted_numbers[sorted_numbers != code]
+    repeats = len(sorted_numbers) - len(others)
+    if not len(others) or code != np.floor(code) or repeats < max(_MIN_ROWS, _MIN_SHARE * len(sorted_numbers)):
         return False
-    is_only_negative = code < 0 <= others[0]
-    if not is_only_negative and not _NINES.fullmatch(f"{code:.0f}"):
+    is_the_only_negative = code < 0 <= others[0]
+    if not is_the_only_negative and not _NINES.fullmatch(f"{code:.0f}"):
         return False
     counts = np.unique_counts(others).counts
     if len(counts) < _MIN_OTHER_VALUES:
         return False
     low, high = np.quantile(others, [0.01, 0.99])
     distance = min(abs(code - others[0]), abs(code - others[-1]))
-    return bool(distance > high - low or (is_only_negative and repeats > _FREQUENCY_FACTOR * counts.max()))
+    return bool(distance > high - low or (is_the_only_negative and repeats > _FREQUENCY_FACTOR * counts.max()))

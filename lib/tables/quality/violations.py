@@ -104,7 +104,7 @@ def find(frame: pd.DataFrame, contract: Contract, skipped_columns: Collection[st
 def find_in_sample(
     frame: pd.DataFrame, contract: Contract, skipped_columns: Collection[str] = ()
 ) -> list[TableViolation]:
-    """Return the violations of rules of the whole table, estimated from a sample of its rows.
+    """Return the table-level rules that a sample of the rows violates, as an estimate for the whole table.
 
     The number of rows and the presence of columns are not checked.
     """

@@ -61,7 +61,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0, normali
         for column in columns
         if is_dictionary_encoded(frame[column])
     }
-    # Float columns need many short NumPy calls, between which threads wait for Python's lock. They are therefore
+    # Float columns need many short NumPy calls, in which threads contend for the GIL. They are therefore
     # summed in a thread of their own, apart from the other columns.
     float_columns = [column for column in columns if frame[column].dtype.kind == "f"]
     groups = [float_columns, [column for column in columns if column not in set(float_columns)]]

@@ -113,28 +113,30 @@ def choose_threshold(groups: Groups, test_fraction: float) -> tuple[float, np.nd
     >>> threshold, moved // np.uint64(2**61)
     (0.375, array([1], dtype=uint64))
     """
-    units = to_unit(groups.hashes)
+    positions = to_unit(groups.hashes)
     choices = [(test_fraction, groups.hashes[:0])]
     limit = tolerance(test_fraction) + _ROUNDING
-    deviation = _deviation(groups, units, choices[0], test_fraction)
+    deviation = _deviation(groups, positions, choices[0], test_fraction)
     if deviation <= limit or (deviation < np.inf and groups.design_effect <= _MAX_DESIGN_EFFECT):
         return choices[0]
     mirrored = test_fraction > 0.5  # then the training side is the smaller one, and takes the highest hashes
     order = slice(None, None, -1) if mirrored else slice(None)
     shares = groups.sizes[order] / groups.rows
     smaller_side = min(test_fraction, 1 - test_fraction)
-    allowed = int(np.count_nonzero(units >= 1 - _MAX_SHARE_OF_HASHES if mirrored else units < _MAX_SHARE_OF_HASHES))
+    allowed = int(
+        np.count_nonzero(positions >= 1 - _MAX_SHARE_OF_HASHES if mirrored else positions < _MAX_SHARE_OF_HASHES)
+    )
     for end, skipped in _find_cuts(shares[:allowed], smaller_side, limit):
-        choices.append((_threshold_before(units[order], end, mirrored), groups.hashes[order][skipped]))
-        if _deviation(groups, units, choices[-1], test_fraction) <= limit:
+        choices.append((_threshold_before(positions[order], end, mirrored), groups.hashes[order][skipped]))
+        if _deviation(groups, positions, choices[-1], test_fraction) <= limit:
             return choices[-1]
-    return min(choices, key=lambda choice: _deviation(groups, units, choice, test_fraction))
+    return min(choices, key=lambda choice: _deviation(groups, positions, choice, test_fraction))
 
 
-def _deviation(groups: Groups, units: np.ndarray, choice: tuple[float, np.ndarray], test_fraction: float) -> float:
+def _deviation(groups: Groups, positions: np.ndarray, choice: tuple[float, np.ndarray], test_fraction: float) -> float:
     """Return how far a choice's test share is from the requested one; infinite if a side is empty."""
     threshold, moved = choice
-    is_test = (units < threshold) ^ np.isin(groups.hashes, moved)
+    is_test = (positions < threshold) ^ np.isin(groups.hashes, moved)
     if is_test.all() or not is_test.any():
         return np.inf
     return float(abs(groups.sizes[is_test].sum() / groups.rows - test_fraction))
@@ -194,8 +196,12 @@ def _cut_past_large_groups(
     return end, [position for position in skipped if position < end]
 
 
-def _threshold_before(ordered_units: np.ndarray, end: int, mirrored: bool) -> float:
+def _threshold_before(ordered_positions: np.ndarray, end: int, mirrored: bool) -> float:
     """Return the threshold that separates the first `end` groups from the others."""
     if mirrored:
-        return float(ordered_units[end - 1]) if end else 1.0
-    return min(float(ordered_units[end]), _MAX_SHARE_OF_HASHES) if end < len(ordered_units) else _MAX_SHARE_OF_HASHES
+        return float(ordered_positions[end - 1]) if end else 1.0
+    return (
+        min(float(ordered_positions[end]), _MAX_SHARE_OF_HASHES)
+        if end < len(ordered_positions)
+        else _MAX_SHARE_OF_HASHES
+    )

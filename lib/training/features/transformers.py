@@ -147,16 +147,16 @@ class CodesTargetEncoder(TransformerMixin, BaseEstimator):
     def _other_positions(self, width: int) -> list[int]:
         return [position for position in range(width) if position not in self.codes]
 
-    def _append_codes(self, floats: np.ndarray, encoded_codes: np.ndarray) -> np.ndarray:
-        """Move the other columns to the left, and write the encoded codes behind them."""
+    def _append_codes(self, floats: np.ndarray, encoded_categories: np.ndarray) -> np.ndarray:
+        """Move the other columns to the left, and write the target-encoded codes behind them."""
         others = self._other_positions(floats.shape[1])
-        width = len(others) + encoded_codes.shape[1]
-        # With more than two classes, a code has one feature per class, which do not fit into the given array.
+        width = len(others) + encoded_categories.shape[1]
+        # With more than two classes, each code column becomes one feature per class: the result is wider.
         features = floats if width == floats.shape[1] else np.empty((len(floats), width))
         for target, source in enumerate(others):
             if features is not floats or target != source:
                 features[:, target] = floats[:, source]
-        features[:, len(others) :] = encoded_codes
+        features[:, len(others) :] = encoded_categories
         return features
 
 

@@ -147,14 +147,14 @@ def encode_target(sample: pd.DataFrame, target_column: str, task: str, seed: int
 def encode_columns(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> Iterable[EncodedColumn]:
     """Encode the columns, each followed by a flag of its missing values if some are missing.
 
-    Constant columns are left out, and so are the values of text that hardly repeats.
+    Constant columns and text columns with mostly distinct values are left out; their missing-value flags are kept.
 
     Parameters
     ----------
     frame : DataFrame of shape (rows, columns)
     kinds : mapping of str to str, optional
-        Kind of each column, one of `profile.KINDS`. Derived from the data types by default: text is then not checked
-        for dates, which takes longer than the search itself.
+        Kind of each column, one of `profile.KINDS`. By default, derived from the data types. Text is then not checked
+        for dates, because that would take longer than the search itself.
     """
     for name, values in frame.items():
         kind = kinds[str(name)] if kinds else _KINDS_BY_TYPE.get(getattr(values.dtype, "kind", "O"), TEXT)

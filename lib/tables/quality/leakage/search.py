@@ -221,7 +221,8 @@ def _is_label_like(score: ColumnScore, target: Target) -> bool:
 def _best_per_column(scores: Sequence[ColumnScore]) -> list[ColumnScore]:
     """Return the best score of each column, best first.
 
-    A column and its missing values are scored separately. If they score alike, the missing values explain why.
+    A column and its missing values are scored separately.
+    On a tie, the flag of missing values wins: the column then predicts only through them.
     """
     best: dict[Hashable, ColumnScore] = {}
     for score in sorted(scores, key=lambda score: (round(score.best, 3), score.column.is_missing_flag), reverse=True):
