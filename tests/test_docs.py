@@ -23,7 +23,14 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data/README.md"]
 }
-EXAMPLE_FILES = {"parameters/churn.yaml", "data/churn.csv", "data/churn.parquet", "data/new_rows.csv"}
+EXAMPLE_FILES = {
+    "parameters/churn.yaml",
+    "parameters/schemas/",
+    "parameters/contracts",
+    "data/churn.csv",
+    "data/churn.parquet",
+    "data/new_rows.csv",
+}
 # Pages about earlier versions, which may name what no longer exists.
 HISTORY = {"CHANGELOG.md", "docs/upgrading.md"}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lib.backends import column_formats, model_code
+from lib.backends import model_code
 from lib.errors import DataError
 from lib.invocation import command, version
 from lib.paths import ROOT
@@ -91,6 +91,8 @@ def save(
             code_paths=[str(code)],
             metadata={_VERSION_KEY: version()},
         )
+    from lib.backends import column_formats  # imports NumPy
+
     column_format.write(folder, column_formats.detect(model, features, durations))
     add_code(folder)
     # The environment of clusters and endpoints. MLflow would look up each of its pins, which takes 3 s.

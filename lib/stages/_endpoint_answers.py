@@ -144,7 +144,7 @@ def _match_probabilities(answer: Mapping[str, Any], expected: Predictions, toler
     """
     if answer["classes"] != expected.class_names:
         raise EndpointError(
-            f"The endpoint's classes are {answer['classes']}; the model's offline are {expected.class_names}."
+            f"The endpoint's classes are {answer['classes']}; the model's own are {expected.class_names}."
         )
     received, offline = np.asarray(answer["probabilities"], dtype=float), expected.class_probabilities
     if received.shape != offline.shape:

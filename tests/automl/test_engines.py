@@ -153,7 +153,7 @@ def test_search_respects_families_and_max_trials():
 
 
 def test_engine_without_an_allowed_family_is_an_error():
-    with pytest.raises(ParameterError, match="allowed_models: the engine flaml fits none of the allowed"):
+    with pytest.raises(ParameterError, match="allowed_models: the engine flaml can train none of the allowed"):
         run_search("flaml", families=("neural_network",))
 
 

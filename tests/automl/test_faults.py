@@ -48,7 +48,7 @@ def test_blocking_every_family_is_a_fault():
 def test_families_that_the_engine_does_not_fit_are_a_fault():
     (fault,) = faults(automl_engine="flaml", allowed_models=["neural_network", "linear"])
     assert fault.startswith(
-        "allowed_models: the engine flaml fits none of the allowed model families (linear, neural_n"
+        "allowed_models: the engine flaml can train none of the allowed model families (linear, neural_n"
     )
     assert faults(automl_engine="flaml", allowed_models=["neural_network", "xgboost"]) == []
     assert faults(automl_engine="portfolio", allowed_models=["neural_network"]) == []

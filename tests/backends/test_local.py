@@ -111,8 +111,8 @@ class TestChecks:
         backend.models(NAME).register("run-1", "/models/1", "abc", {})
         lines = {check.name: check.result for check in backend.prepare()}
         assert lines["workspace"].endswith("found")
-        assert "1 experiments" in lines["tracking store"]
-        assert "1 models" in lines["model registry"]
+        assert "1 experiment" in lines["tracking store"]
+        assert "1 model" in lines["model registry"]
 
     def test_low_disk_space_is_not_ok(self, workspace, monkeypatch):
         usage = types.SimpleNamespace(free=10**8, total=10**12, used=10**12)

@@ -162,7 +162,7 @@ class TestDeadKernel:
                 "died of SIGSEGV: compiled code crashed, or",
             ),
             ("os.kill(os.getpid(), signal.SIGABRT)", "died of SIGABRT"),
-            ("os._exit(3)", r"exited with code 3 \(did a cell call os._exit\?\)"),
+            ("os._exit(3)", r"exited with code 3 \(perhaps a cell called os._exit\)"),
             ("os._exit(0)", r"exited with code 0"),
             ("os.kill(os.getpid(), signal.SIGKILL)", "was killed, by another program or because memory ran out"),
         ],

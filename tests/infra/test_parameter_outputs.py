@@ -72,7 +72,7 @@ def test_a_sensitive_output_is_refused(tmp_path):
     outputs["storage_account"]["sensitive"] = True
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(outputs))
-    with pytest.raises(ParameterError, match="storage_account as sensitive"):
+    with pytest.raises(ParameterError, match="contains the sensitive Terraform outputs storage_account"):
         load([USE_CASE, file])
 
 

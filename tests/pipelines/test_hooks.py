@@ -257,7 +257,7 @@ class TestOneHookAtATime:
         assert baseline == {
             "rows": len(train),
             "mean size": float(train["size"].mean()),
-            "split": default_outputs[2]["split"],
+            **{name: default_outputs[2][name] for name in ("split", "schema", "durations")},
             "test_keys": None,
         }
 

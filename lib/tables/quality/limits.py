@@ -37,7 +37,7 @@ def tolerated_share(count: int, rows: int, next_rows: int) -> float:
     Examples
     --------
     >>> round(tolerated_share(0, 200, 100), 3), round(tolerated_share(0, 20_000, 10_000), 5)
-    (0.052, 0.00054)
+    (0.053, 0.00054)
     """
     share = count / rows
     low, high = share, 1.0
