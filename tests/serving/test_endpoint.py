@@ -131,15 +131,12 @@ def test_redeployment_under_load_fails_no_request(models, live):
 
 def test_interrupted_check_leaves_the_live_version_alone(models, live):
     before = live.status()
+    in_use = f"process {os.getpid()}, since .* is deploying to the endpoint flights"
 
     def check(url, key):
-        with pytest.raises(
-            EndpointError, match=in_use
-        ):
+        with pytest.raises(EndpointError, match=in_use):
             LocalEndpoint(live.folder, "flights").deploy(models / "classifier", "other", timeout_seconds=0.1)
-        with pytest.raises(
-            EndpointError, match=in_use
-        ):
+        with pytest.raises(EndpointError, match=in_use):
             LocalEndpoint(live.folder, "flights").stop()
         raise KeyboardInterrupt
 
