@@ -33,18 +33,18 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
 
     registry = backend.models(name)
     if version is None:
-        found = registry.production()
-        if found is None:
+        registered = registry.production()
+        if registered is None:
             raise GateError(f"No version of {name} has the tag production. Run the chain, or give --version.")
     else:
         known = {known_version.version: known_version for known_version in registry.versions()}
         if version not in known:
             raise NameNotFound("version", version, known, where=f"the model {name}")
-        found = known[version]
-    folder = backend.tracking.model_folder(found.source, found.sha256)
+        registered = known[version]
+    folder = backend.tracking.model_folder(registered.source, registered.sha256)
     try:
         code_folder(find(folder))
-        return ChosenModel(folder, read(folder, name, found.version))
+        return ChosenModel(folder, read(folder, name, registered.version))
     except ModelError as error:
         raise StageError(str(error)) from None
 

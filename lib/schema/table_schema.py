@@ -183,9 +183,10 @@ class TableSchema:
             TextFormat(**text_format) if text_format else None,
         )
 
-    def missing_columns(self, names: Collection[str]) -> list[str]:
-        """Return the columns that a table with these column names lacks although they are not optional."""
-        return [name for name, column in self.columns.items() if name not in names and not column.optional]
+    @property
+    def required_columns(self) -> list[str]:
+        """The columns that every table must have."""
+        return [name for name, column in self.columns.items() if not column.optional]
 
     def differences(self, other: TableSchema) -> list[str]:
         """Return a sentence for each difference between this schema and a newer one.

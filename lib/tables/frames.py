@@ -117,7 +117,7 @@ def _read_by_schema(
     """Read a table by its schema; values that do not fit are errors."""
     from lib.tables import schema_reader
 
-    required = [name for name in schema.missing_columns(()) if name not in exclude]
+    required = [name for name in schema.required_columns if name not in exclude]
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
         table, _, file_notes = parquet.read(paths, exclude)
         schema_reader.check_columns(paths[0], table.column_names, required)

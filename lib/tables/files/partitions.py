@@ -154,7 +154,7 @@ def _convert_to_parquet(path: Path, target: Path, schema: TableSchema, encoding:
     target.parent.mkdir(parents=True, exist_ok=True)
     writer = None
     try:
-        for batch in schema_reader.read(schema, [path], frames.ROW_GROUP_ROWS, schema.missing_columns(()), encoding):
+        for batch in schema_reader.read(schema, [path], frames.ROW_GROUP_ROWS, schema.required_columns, encoding):
             rows, _ = schema_reader.collect(iter([batch]), [path])
             _check_whole_numbers(path, rows, batch.first_row, schema)
             if writer is None:

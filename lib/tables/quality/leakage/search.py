@@ -1,4 +1,4 @@
-"""Search for columns that give away the target, alone or as a group whose members stand in for one another."""
+"""Search for columns that give away the target, alone or as a group whose members carry the same information."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _find_combinations(columns: list[EncodedColumn], target: Target, target_colu
 def _find_group(
     scores: Sequence[ColumnScore], target: Target, target_column: str, limits: _Limits, n_columns: int
 ) -> Leak | None:
-    """Return all columns that predict the target almost alone: if there are several, they stand in for one another."""
+    """Return all columns that predict the target almost alone; several carry the same information."""
     is_suspicious = any(_is_suspicious(score, target, limits) for score in scores)
     # Once a column is known to leak, another one needs less evidence to be its substitute.
     is_member = _is_substitute if is_suspicious else _is_strong
