@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -106,6 +107,19 @@ def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFor
     differs = ~is_unreadable & ((swapped != dates) if is_ambiguous else swapped.isna())
     example = texts[differs].iloc[0] if differs.any() else texts[~is_unreadable].iloc[0]
     return DateFormat(date_format, is_ambiguous, int(counts[is_unreadable].sum()), example)
+
+
+def find_unreadable(texts: Sequence[str | None], date_format: str) -> list[str]:
+    """Return the distinct texts that are not dates of a format, without surrounding spaces.
+
+    Examples
+    --------
+    >>> find_unreadable(["31/12/2024", " unknown", None, ""], "%d/%m/%Y")
+    ['unknown']
+    """
+    values = pd.Series(texts, dtype=object)
+    unreadable = values[(datetimes.parse_column(values, date_format).isna() & values.notna()).to_numpy()]
+    return list(dict.fromkeys(stripped for text in unreadable if (stripped := text.strip())))
 
 
 def find_mixed_formats(values: pd.Series) -> list[str]:

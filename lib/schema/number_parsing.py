@@ -10,12 +10,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv as arrow_csv
 
 from lib.schema.number_format import MIN_NUMERIC_SHARE, NumberFormat, NumberTally
 
-# Read as null in every column: pyarrow's defaults, and what MySQL and PostgreSQL export.
-NULL_STRINGS = (*arrow_csv.ConvertOptions().null_values, r"\N")
 # Read as missing in columns of numbers, in lower case.
 MISSING_CODES = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
 

@@ -72,17 +72,19 @@ def read(
         If an excluded column does not exist.
     """
     paths = [path] if isinstance(path, Path) else list(path)
+    source = schema_source or SchemaSource()
     for file in paths:
         check_file(file)
-    if schema_source is not None and schema_source.stored is not None:
-        return _read_by_schema(schema_source.change(schema_source.stored), paths, exclude, arrow_strings, encoding)
+    if source.stored is not None:
+        return _read_by_schema(source.change(source.stored), paths, exclude, arrow_strings, encoding)
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
         table, column_names, notes = parquet.read(paths, exclude)
         user_categories = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
-        schema = infer_schema(table)
+        schema = infer_schema(table, month_first=source.month_first)
     else:
-        header = schema_source.header if schema_source is not None else None
-        table, column_names, notes, schema = text.read(paths, exclude, arrow_strings, encoding, header)
+        table, column_names, notes, schema = text.read(
+            paths, exclude, arrow_strings, encoding, source.header, source.month_first
+        )
         user_categories = set()
         if folder_names := [name for name in parquet.partition_columns(paths) if name not in column_names]:
             notes.append(
@@ -93,9 +95,9 @@ def read(
             raise NameNotFound("column", name, column_names, where=f"{paths[0]} (drop_columns)")
     if table.num_rows == 0:
         raise DataError(f"{paths[0]} has a header of {len(column_names)} columns and no rows. Give a table with rows.")
-    if schema_source is not None and schema_source.changes_schema:
+    if source.changes_schema:
         del table
-        changed = schema_source.change(schema, unread=exclude)
+        changed = source.change(schema, unread=exclude)
         return _read_by_schema(changed, paths, exclude, arrow_strings, encoding, tuple(notes))
     only_reference = [table]
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table

@@ -47,6 +47,7 @@ class SchemaSource:
     not_missing: Sequence[str] = ()
     thousands: str = ""
     header: bool | None = None
+    month_first: bool = False
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> SchemaSource:
@@ -65,6 +66,7 @@ class SchemaSource:
             not_missing=[str(value) for value in parameters["not_missing"]],
             thousands=parameters["thousands"],
             header=parameters["header"],
+            month_first=parameters["month_first"],
         )
 
     @property
