@@ -66,9 +66,7 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     if column.kind == DATETIME and column.date_format:
         return _check_texts(texts, lambda distinct: find_unreadable_dates(distinct, column.date_format))
     if column.kind == DURATION:
-        return _check_texts(
-            texts, lambda distinct: [text.strip() for text in distinct if math.isnan(parse_seconds(text))]
-        )
+        return _check_texts(texts, _find_unreadable_durations)
     return ParsedTexts(texts, _none_of(texts))
 
 
@@ -129,6 +127,10 @@ def _check_texts(texts: pa.ChunkedArray, find_unreadable: Callable[[list[str]], 
     unreadable = find_unreadable(distinct)
     is_invalid = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(unreadable, pa.string()))
     return ParsedTexts(_set_null(texts, is_invalid), is_invalid)
+
+
+def _find_unreadable_durations(texts: list[str]) -> list[str]:
+    return [text.strip() for text in texts if math.isnan(parse_seconds(text))]
 
 
 def _parse_booleans(texts: pa.ChunkedArray) -> ParsedTexts:

@@ -9,7 +9,8 @@ import math
 import re
 
 _CLOCK = re.compile(
-    r"(?P<sign>[+-]?)(?:(?P<days>\d{1,9}) days? \+?)?(?P<hours>\d{1,9}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:[.,]\d+)?))?",
+    r"(?P<sign>[+-]?)(?:(?P<days>\d{1,9}) days? \+?)?(?P<hours>\d{1,9}):(?P<minutes>[0-5]\d)"
+    r"(?::(?P<seconds>[0-5]\d(?:[.,]\d+)?))?",
     re.ASCII,
 )
 _ISO = re.compile(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# The null values of pyarrow's CSV reader, and that of SQL exports. A literal, because an endpoint does not need pyarrow.
+# The null values of pyarrow's CSV reader, and that of SQL exports; a literal, because pyarrow is slow to import.
 NULL_STRINGS = (
     "",
     "#N/A",

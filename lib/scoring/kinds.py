@@ -50,6 +50,7 @@ def is_text(value: Any) -> bool:
 
 
 def float_array(values: list) -> np.ndarray:
+    """Convert numbers and nulls to floats."""
     return np.fromiter(values, float, len(values))  # None becomes NaN
 
 
@@ -58,6 +59,7 @@ def _integer_array(values: list) -> np.ndarray:
 
 
 def object_array(values: list) -> np.ndarray:
+    """Return values of any type as an array."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

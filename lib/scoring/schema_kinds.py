@@ -1,5 +1,4 @@
-"""The types of a model's input columns as the table schema refines them: dates, durations, ordered categories and codes
-for missing values.
+"""The types of a model's input columns as the table schema refines them: dates, durations and ordered categories.
 
 A value is accepted if, and only if, training would have read it as a value of the column.
 """
