@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.schema import number_parsing
+from lib.schema import number_parsing, zoned_datetimes
 from lib.schema.date_columns import find_unreadable as find_unreadable_dates
 from lib.schema.durations import parse_seconds
 from lib.schema.missing_values import NULL_STRINGS
@@ -46,8 +46,8 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     Returns
     -------
     ParsedTexts
-        Numbers are int64 if the schema says that they are whole and these are, else float64; booleans are bool; all
-        other kinds are strings, also dates and durations.
+        Numbers are int64 if the schema says that they are whole and these are, else float64; booleans are bool;
+        datetimes with a time zone are timestamps; all other kinds are strings, also dates and durations.
 
     Examples
     --------
@@ -63,6 +63,8 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
         return _parse_booleans(texts)
     if column.kind == ORDERED:
         return _parse_categories(texts, column)
+    if column.kind == DATETIME and column.time_zone:
+        return ParsedTexts(*zoned_datetimes.parse_zoned_texts(texts, column))
     if column.kind == DATETIME and column.date_format:
         return _check_texts(texts, lambda distinct: find_unreadable_dates(distinct, column.date_format))
     if column.kind == DURATION:

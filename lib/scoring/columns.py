@@ -37,9 +37,7 @@ class Column:
     table_kind: str
 
     @classmethod
-    def from_signature(
-        cls, entry: dict, statistics: dict, schema: ColumnSchema | None = None, is_text_file: bool = False
-    ) -> Column:
+    def from_signature(cls, entry: dict, statistics: dict, schema: ColumnSchema | None = None) -> Column:
         """Return the column of an entry of the signature.
 
         Parameters
@@ -50,13 +48,11 @@ class Column:
             The column's entry in the baseline.
         schema : ColumnSchema, optional
             How training read the column.
-        is_text_file : bool
-            Whether the training table was a text file.
         """
         nullable = not entry.get("required", True) or (statistics.get("missing") or 0) > 0
         # A column of dates can contain words for "missing" that are text in the prepared table.
         nullable = nullable or (schema is not None and schema.kind == DATETIME and bool(schema.missing_values))
-        kind = find_kind(entry["type"], schema, nullable, is_text_file)
+        kind = find_kind(entry["type"], schema, nullable)
         return cls(entry["name"], kind, nullable, schema.kind if schema else _TABLE_KINDS.get(entry["type"], NUMBER))
 
     @property

@@ -136,9 +136,8 @@ def _columns(description: dict, baseline: dict[str, dict], schema: TableSchema) 
             f"The model has columns of types that requests do not support: {', '.join(unsupported)}. Supported "
             f"types: {', '.join(SIGNATURE_TYPES)}."
         )
-    is_text_file = schema.text_format is not None
     return tuple(
-        Column.from_signature(entry, baseline.get(entry["name"], {}), schema.columns.get(entry["name"]), is_text_file)
+        Column.from_signature(entry, baseline.get(entry["name"], {}), schema.columns.get(entry["name"]))
         for entry in inputs
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.schema import iso_datetimes
+from lib.schema import iso_datetimes, zone_names
 from lib.schema.datetimes import ISO_FORMAT, describe_format
 from lib.schema.durations import parse_seconds
 from lib.schema.iso_datetimes import DatetimeParser
@@ -32,7 +32,7 @@ SECONDS = replace(
 )
 
 
-def find_kind(signature_type: str, column: ColumnSchema | None, nullable: bool, is_text_file: bool = False) -> Kind:
+def find_kind(signature_type: str, column: ColumnSchema | None, nullable: bool) -> Kind:
     """Return the kind of a column.
 
     Parameters
@@ -43,14 +43,12 @@ def find_kind(signature_type: str, column: ColumnSchema | None, nullable: bool, 
         Its schema; None if the model was saved without one.
     nullable : bool
         Whether missing values are accepted.
-    is_text_file : bool
-        Whether the training table was a text file, in which words such as ``NA`` are missing values.
     """
     if column is None:
         return _datetime_kind() if signature_type == "datetime" else BASIC_KINDS[signature_type]
     if signature_type == "datetime":
         return _datetime_kind(column.time_zone, column.datetime_unit)
-    null_words = [word for word in NULL_STRINGS if word and word not in column.not_missing] if is_text_file else []
+    null_words = [word for word in NULL_STRINGS if word and word not in column.not_missing]
     if signature_type == "string":
         if column.kind == DATETIME:
             return _text_date_kind(column, null_words)
@@ -139,7 +137,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
             return instants
         import pandas as pd
 
-        zone = iso_datetimes.find_zone(time_zone)
+        zone = zone_names.find_zone(time_zone)
         return pd.Series(instants).dt.tz_localize("UTC").dt.tz_convert(zone)
 
     def arrow_array(values: list) -> Any:

@@ -28,6 +28,7 @@ from lib.schema.table_schema import (
 )
 from lib.schema.text_numbers import parse_number
 from lib.schema.text_values import category_names
+from lib.schema.time_zones import zone_name
 from lib.tables import cleaning, frames
 from lib.tables.detect.schema_inference import infer_schema
 
@@ -92,7 +93,7 @@ def _fits(values: pd.Series, column: ColumnSchema) -> bool:
     if dtype_kind == "b":
         return column.kind == BOOLEAN
     if dtype_kind == "M":
-        return column.kind == DATETIME and not column.date_format
+        return column.kind == DATETIME
     return _texts_fit(values, column)
 
 
@@ -150,12 +151,12 @@ def _infer_column(name: str, values: pd.Series, month_first: bool) -> ColumnSche
 
 
 def _with_types(column: ColumnSchema, values: pd.Series) -> ColumnSchema:
-    """Return a column of datetimes with the zone and the unit, or the text format, of its values."""
+    """Return a column of datetimes with the zone and the unit of its values; texts have a format instead."""
     if column.kind != DATETIME:
         return column
     if values.dtype.kind == "M":
         zone, unit = values.dt.tz, values.dt.unit
-        zone_name = "" if zone is None else str(pa.timestamp("us", tz=zone).tz)
-        return replace(column, date_format="", time_zone=zone_name, datetime_unit="" if unit == "ns" else unit)
+        name = "" if zone is None else zone_name(zone)
+        return replace(column, time_zone=name, datetime_unit="" if unit == "ns" else unit)
     # Python's own dates, as in a Parquet file of dates, become text in ISO 8601 in a request.
     return replace(column, date_format=column.date_format or datetimes.ISO_FORMAT)

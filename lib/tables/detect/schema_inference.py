@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from lib import cores
 from lib.schema.date_columns import find_unreadable, infer_date_format
 from lib.schema.durations import parse_seconds
+from lib.schema.missing_values import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import ParsedColumn, has_numeric_codes, parse_column
 from lib.schema.table_schema import (
@@ -57,10 +59,9 @@ def infer_schema(
     table : Table of shape (rows, columns)
         With the column names as users know them; numbers that were text are parsed.
     text_format : TextFormat, optional
-        How the files are written, if they are text.
+        How the files are written, if they are text. Otherwise, text columns are searched for numbers.
     parsed : mapping of str to ParsedColumn, optional
-        How the numbers of a text column were parsed, by column. Without it, the table is typed, and its text columns
-        are searched for numbers.
+        How the numbers of a text column were parsed, by column.
     month_first : bool
         Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
 
@@ -70,14 +71,14 @@ def infer_schema(
     >>> [(column.name, column.kind) for column in schema.columns.values()]
     [('size', 'category'), ('weight', 'number')]
     """
+    is_text_file = text_format is not None
 
     def infer_column(name: str) -> ColumnSchema:
         values = table[name]
-        if is_text(values.type):
-            return (_text_number_column(name, values) if parsed is None else None) or _text_column(
-                name, values, month_first
-            )
-        return _typed_column(name, values, (parsed or {}).get(name))
+        if not is_text(values.type):
+            return _typed_column(name, values, (parsed or {}).get(name))
+        number_column = None if is_text_file else _text_number_column(name, values)
+        return number_column or _text_column(name, values, is_text_file, month_first)
 
     columns = cores.map_threads(infer_column, table.column_names)
     return TableSchema({column.name: column for column in columns}, text_format)
@@ -127,7 +128,23 @@ def _number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | No
     )
 
 
-def _text_column(name: str, values: pa.ChunkedArray, month_first: bool) -> ColumnSchema:
+def _text_column(name: str, values: pa.ChunkedArray, is_text_file: bool, month_first: bool) -> ColumnSchema:
+    """Return the schema of a text column. Words such as "NA" that a reader left in it are values."""
+    column = _text_kind(name, values, month_first)
+    if column.kind in (DATETIME, DURATION):
+        return column
+    # The reader of text files has replaced these words, except for those with spaces around them.
+    return replace(column, not_missing=_null_words(_sample(values) if is_text_file else values))
+
+
+def _null_words(values: pa.ChunkedArray) -> tuple[str, ...]:
+    """Return the words in a column that usually mean "missing"."""
+    distinct = pc.utf8_trim_whitespace(pc.cast(pc.unique(values), pa.string()))
+    known = pa.array([word for word in NULL_STRINGS if word])
+    return tuple(sorted(pc.unique(distinct.filter(pc.is_in(distinct, value_set=known))).to_pylist()))
+
+
+def _text_kind(name: str, values: pa.ChunkedArray, month_first: bool) -> ColumnSchema:
     sample = _sample(values)
     if not len(sample):
         return ColumnSchema(name, TEXT)
@@ -156,9 +173,12 @@ def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray, month_first: bool) -> str:
     """Return the date format of a text column, or an empty string if it has no dates."""
     # The sample is quick to check, and most text columns are not dates.
-    if infer_date_format(pd.Series(sample.to_pylist(), dtype=object)) is None:
+    sample_format = infer_date_format(pd.Series(sample.to_pylist(), dtype=object), month_first)
+    if sample_format is None:
         return ""
-    return infer_date_format(pd.Series(pc.unique(values).to_pylist(), dtype=object), month_first) or ""
+    # Another row may tell the day from the month.
+    distinct = pd.Series(pc.unique(values).to_pylist(), dtype=object)
+    return infer_date_format(distinct, month_first) or sample_format
 
 
 def _are_durations(sample: pa.ChunkedArray) -> bool:
