@@ -168,6 +168,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
 
     prepared, notes = clean(hooks.prepare_data(frame), parameters)
     del frame
+    feature_schema = _derive_schema(schema, prepared, parameters)  # `split_data` empties the table to save memory
     prepared_rows = len(prepared)
     steps.append(_prepare_step(prepared_rows, prepared.shape[1], notes))
 
@@ -177,7 +178,6 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         if note:
             steps.append((step, prepared_rows, prepared.shape[1], note))
     train, test = hooks.split_data(prepared, rule)
-    feature_schema = _derive_schema(schema, prepared, parameters)
     del prepared
     follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule
     train, test, test_keys = _remove_hidden_columns(train, test, parameters)
