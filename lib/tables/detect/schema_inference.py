@@ -139,10 +139,11 @@ def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray) -> str:
     """Return the date format of a text column, or an empty string if it has no dates."""
     # The sample is quick to check, and most text columns are not dates.
-<<<<<<< HEAD
-    if infer_format_of_counts(_count_texts(sample)) is None:
+    sample_format = infer_format_of_counts(_count_texts(sample))
+    if sample_format is None:
         return ""
-    return infer_format_of_counts(_count_texts(values)) or ""
+    # Another row may tell the day from the month.
+    return infer_format_of_counts(_count_texts(values)) or sample_format
 
 
 def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
@@ -154,13 +155,6 @@ def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
         counts[text] += rows
     counts.pop("", None)
     return counts
-=======
-    sample_format = infer_date_format(pd.Series(sample.to_pylist(), dtype=object))
-    if sample_format is None:
-        return ""
-    # Another row may tell the day from the month.
-    return infer_date_format(pd.Series(pc.unique(values).to_pylist(), dtype=object)) or sample_format
->>>>>>> main
 
 
 def _are_codes(sample: pa.ChunkedArray) -> bool:
