@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.schema.date_columns import infer_date_format
+from lib.schema.date_columns import infer_format_of_counts
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import NULL_STRINGS, ParsedColumn, has_numeric_codes
 from lib.schema.table_schema import (
@@ -139,11 +139,22 @@ def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray) -> str:
     """Return the date format of a text column, or an empty string if it has no dates."""
     # The sample is quick to check, and most text columns are not dates.
-    sample_format = infer_date_format(pd.Series(sample.to_pylist(), dtype=object))
+    sample_format = infer_format_of_counts(_count_texts(sample))
     if sample_format is None:
         return ""
     # Another row may tell the day from the month.
-    return infer_date_format(pd.Series(pc.unique(values).to_pylist(), dtype=object)) or sample_format
+    return infer_format_of_counts(_count_texts(values)) or sample_format
+
+
+def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
+    """Return the number of rows with each text; without missing and empty ones."""
+    counted = pc.value_counts(values.drop_null())
+    texts = pc.utf8_trim_whitespace(pc.cast(counted.field("values"), pa.string()))
+    counts = Counter[str]()
+    for text, rows in zip(texts.to_pylist(), counted.field("counts").to_pylist(), strict=True):
+        counts[text] += rows
+    counts.pop("", None)
+    return counts
 
 
 def _are_codes(sample: pa.ChunkedArray) -> bool:
