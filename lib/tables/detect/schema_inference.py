@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.schema.date_columns import find_unreadable, infer_date_format
+from lib.schema.date_columns import find_unreadable, infer_format_of_counts
 from lib.schema.durations import parse_seconds
 from lib.schema.missing_values import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
@@ -173,12 +173,22 @@ def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray, month_first: bool) -> str:
     """Return the date format of a text column, or an empty string if it has no dates."""
     # The sample is quick to check, and most text columns are not dates.
-    sample_format = infer_date_format(pd.Series(sample.to_pylist(), dtype=object), month_first)
+    sample_format = infer_format_of_counts(_count_texts(sample), month_first)
     if sample_format is None:
         return ""
     # Another row may tell the day from the month.
-    distinct = pd.Series(pc.unique(values).to_pylist(), dtype=object)
-    return infer_date_format(distinct, month_first) or sample_format
+    return infer_format_of_counts(_count_texts(values), month_first) or sample_format
+
+
+def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
+    """Return the number of rows with each text; without missing and empty ones."""
+    counted = pc.value_counts(values.drop_null())
+    texts = pc.utf8_trim_whitespace(pc.cast(counted.field("values"), pa.string()))
+    counts = Counter[str]()
+    for text, rows in zip(texts.to_pylist(), counted.field("counts").to_pylist(), strict=True):
+        counts[text] += rows
+    counts.pop("", None)
+    return counts
 
 
 def _are_durations(sample: pa.ChunkedArray) -> bool:
