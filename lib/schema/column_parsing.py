@@ -16,6 +16,7 @@ from lib.schema.durations import parse_seconds
 from lib.schema.missing_values import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
 from lib.schema.table_schema import BOOLEAN, DATETIME, DURATION, NUMBER, ORDERED, ColumnSchema
+from lib.schema.text_values import compose_text
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
@@ -118,7 +119,9 @@ def _parse_formatted_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> Pa
 
 def _parse_categories(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     categories = pc.utf8_trim_whitespace(texts)
-    is_known = pc.is_in(pc.utf8_normalize(categories, form="NFC"), value_set=pa.array(column.order, pa.string()))
+    # `pyarrow.compute.utf8_normalize` does not compose characters.
+    spellings = [text for text in pc.unique(categories).to_pylist() if text and compose_text(text) in column.order]
+    is_known = pc.is_in(categories, value_set=pa.array(spellings, pa.string()))
     is_invalid = pc.and_(pc.is_valid(categories), pc.invert(is_known))
     return ParsedTexts(_set_null(categories, is_invalid), is_invalid)
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
-from lib.schema.table_schema import TableSchema
+from lib.schema.table_schema import DATETIME, TableSchema
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
@@ -33,6 +33,7 @@ _CONVERSION_BYTES = 2**23
 # Larger dictionaries take more memory as Python objects than they save.
 _MAX_DICTIONARY_SIZE, _MIN_ROWS_PER_ENTRY = 10_000, 20
 _FEW_CATEGORIES = 20
+_MAX_LISTED_TEXTS = 5
 
 
 def read(
@@ -91,6 +92,7 @@ def read(
             notes.append(
                 f"Folder names ({', '.join(folder_names)}) become columns of Parquet files only, not of text files."
             )
+    notes += _describe_unreadable_dates(schema)
     for name in exclude:
         if name not in column_names:
             raise NameNotFound("column", name, column_names, where=f"{paths[0]} (drop_columns)")
@@ -107,6 +109,21 @@ def read(
     frame = _convert_periods_and_intervals(frame)
     frame.attrs.update({NOTES: notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
     return frame
+
+
+def _describe_unreadable_dates(schema: TableSchema) -> list[str]:
+    """Return a sentence for each column of dates in which some texts are not dates."""
+    notes = []
+    for name, column in schema.columns.items():
+        if column.kind == DATETIME and column.missing_values:
+            listed = ", ".join(map(repr, column.missing_values[:_MAX_LISTED_TEXTS]))
+            more = ", ..." if len(column.missing_values) > _MAX_LISTED_TEXTS else ""
+            is_single = len(column.missing_values) == 1
+            verbs = "is not a date, and counts" if is_single else "are not dates, and count"
+            notes.append(f"{name}: {listed}{more} {verbs} as missing.")
+        elif column.kind == DATETIME and column.unreadable_as_missing:
+            notes.append(f"{name}: texts that are not dates count as missing.")
+    return notes
 
 
 def _read_by_schema(
