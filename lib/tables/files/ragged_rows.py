@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.errors import DataError
-from lib.tables.detect.dialect import Dialect, open_binary, open_table
+from lib.tables.detect.dialect import Dialect, open_table
+from lib.tables.detect.raw_files import open_binary
 from lib.tables.files import row_faults
 from lib.tables.files.aligned_rows import aligned_rows
 from lib.tables.files.categoricals import is_text

@@ -21,7 +21,7 @@ from lib.schema.number_parsing import ParsedColumn
 from lib.schema.table_schema import TableSchema, TextFormat
 from lib.tables.column_names import deduplicate_names
 from lib.tables.detect import footer_rows, type_inference
-from lib.tables.detect.dialect import READ_ERRORS
+from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.detect.schema_inference import decimal_comma, infer_schema
 from lib.tables.detect.type_inference import File
 from lib.tables.files import arrow_numpy, ragged_rows
@@ -121,18 +121,9 @@ def read(
 
 
 def _describe_dialects(files: Sequence[File]) -> list[str]:
-    """Return notes on the dialects and on title rows."""
+    """Return notes on the dialects, the headers, and lines that are no rows."""
     dialects = sorted({str(dialect) for _, dialect in files})
-    notes = [" and ".join(dialects) + "."]
-    title_rows = max(dialect.title_rows for _, dialect in files)
-    if title_rows:
-        notes.append(f"{title_rows} {'line' if title_rows == 1 else 'lines'} above the header left out.")
-    notes += dict.fromkeys(dialect.header_note for _, dialect in files if dialect.header_note)
-    notes += dict.fromkeys(dialect.footer_note for _, dialect in files if dialect.footer_note)
-    header_rows = max(dialect.header_rows for _, dialect in files)
-    if header_rows > 1:
-        notes.append(f"The column names are joined from {header_rows} rows.")
-    return notes
+    return [" and ".join(dialects) + ".", *dict.fromkeys(note for _, dialect in files for note in dialect.notes)]
 
 
 def _describe_paths(paths: Sequence[Path]) -> str:

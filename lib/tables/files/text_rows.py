@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.errors import DataError
-from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, open_table
+from lib.tables.detect.dialect import Dialect, open_table
+from lib.tables.detect.dialect_detection import detect_dialect
+from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import row_faults
 from lib.tables.files.aligned_rows import Row, aligned_rows
 from lib.tables.files.row_repair import RowFault
