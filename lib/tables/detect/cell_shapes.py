@@ -11,9 +11,9 @@ _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
 _LETTERS, _DIGITS, _SPACES = re.compile(r"[^\W\d_]+"), re.compile(r"\d+"), re.compile(r"\s+")
 _MAX_SHAPE_LENGTH, _MAX_SHAPES = 11, 6
 # A quote between two words, as where a separator before a quoted value is missing: `pen"A pen, blue"`. Inches (`5"x3"`)
-# and markup (`a="b"`) do not match. In the syntax of RE2, which pyarrow uses, and of Python.
-INNER_QUOTE = r'[\p{L}.!?)]"[\p{L}\d]|\d"\p{Lu}'
-_INNER_QUOTE = re.compile(r'[^\W\d_]"[^\W_]|[.!?)]"[^\W_]|\d"[^\W\d_]')
+# and markup (`a="b"`) do not match. The first pattern is for pyarrow's RE2, which knows classes of Unicode characters.
+INNER_QUOTE = r'[\p{L}.!?)]"+[\p{L}\d]|\d"+\p{Lu}'
+_INNER_QUOTE = re.compile(r'[^\W\d_]"+[^\W_]|[.!?)]"+[^\W_]|\d"+[^\W\d_]')
 _MIN_SHARE, _MIN_TYPED_SHARE = 0.02, 0.8
 
 

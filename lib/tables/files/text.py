@@ -24,7 +24,7 @@ from lib.tables.detect import footer_rows, type_inference
 from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.detect.schema_inference import decimal_comma, infer_schema
 from lib.tables.detect.type_inference import File
-from lib.tables.files import arrow_numpy, ragged_rows
+from lib.tables.files import arrow_numpy, quote_checks
 from lib.tables.files.categoricals import is_text
 from lib.tables.files.null_words import describe_null_words
 
@@ -84,11 +84,11 @@ def read(
         first = files[0][1]
         keys = type_inference.column_keys(first, exclude)
         ragged_notes = list[str]()
-        inferred, header_notes = _drop_repeated_headers(
-            type_inference.read_inferred(files, tables, keys, encoded, ragged_notes), first.header
-        )
+        inferred = type_inference.read_inferred(files, tables, keys, encoded, ragged_notes)
         del tables  # frees the memory of the tables that were concatenated
-        ragged_rows.check_quotes(files, inferred)
+        quote_notes = quote_checks.describe_inner_quotes(first.header, inferred)
+        inferred, header_notes = _drop_repeated_headers(inferred, first.header)
+        quote_checks.check_quotes(files, inferred)
         table, parsed, number_notes = _convert_columns(files, inferred)
         table, unit_row, total_label, row_notes = _drop_units_and_total(files, inferred, table)
         del inferred
@@ -112,6 +112,7 @@ def read(
         *_describe_dialects(files),
         *header_notes,
         *dict.fromkeys(ragged_notes),
+        *quote_notes,
         *number_notes,
         *row_notes,
         *null_notes,
@@ -152,8 +153,12 @@ def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.T
         is_header = matches if is_header is None else pc.and_(is_header, matches)
         if not pc.any(is_header).as_py():
             return table, []
-    rows = pc.sum(is_header).as_py()
-    description = "1 row repeats the header and was" if rows == 1 else f"{rows:,} rows repeat the header and were"
+    rows, first_row = pc.sum(is_header).as_py(), pc.index(is_header, True).as_py() + 1
+    description = (
+        f"Row {first_row:,} repeats the header and was"
+        if rows == 1
+        else f"{rows:,} rows, first row {first_row:,}, repeat the header and were"
+    )
     return table.filter(pc.invert(is_header)), [f"{description} left out."]
 
 
