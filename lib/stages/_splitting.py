@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import DataError, format_count
+from lib.tables import frames
 from lib.tables.quality.entities import find_entity_key
 from lib.tables.split import share
 from lib.tables.split.duplicates import describe_duplicates
@@ -135,7 +136,7 @@ def describe_targets(train: pd.Series, test: pd.Series, task: str) -> str:
     if task == "regression":
         means = " and ".join(f"{rows.mean():.6g} ± {rows.std():.6g}" for rows in (train, test))
         return f"Mean and standard deviation of {train.name} in training and test rows: {means}."
-    counts = pd.DataFrame({side: rows.astype(str).value_counts() for side, rows in (("train", train), ("test", test))})
+    counts = pd.DataFrame({side: frames.count_values(rows) for side, rows in (("train", train), ("test", test))})
     shares = (counts.fillna(0) / [len(train), len(test)]).sort_values("train", ascending=False, kind="stable")
     listed = [f"{name} {row.train:.1%} and {row.test:.1%}" for name, row in shares.head(_MAX_LISTED_CLASSES).iterrows()]
     more = f", and {len(shares) - len(listed)} more" if len(shares) > len(listed) else ""

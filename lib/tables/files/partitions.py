@@ -5,6 +5,7 @@ Text files are converted to Parquet first.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,11 +38,17 @@ class Partition:
     row_group : int
     folder_values : mapping of str to Scalar
         Values of the columns that are encoded in folder names.
+    schema : TableSchema or None
+        How the values are read; None if the file was written by the schema.
+    first_row : int
+        Number of the first row in the file, from 0.
     """
 
     path: str
     row_group: int
     folder_values: Mapping[str, pa.Scalar] = field(default_factory=dict)
+    schema: TableSchema | None = None
+    first_row: int = 0
 
     def read(self, exclude: Collection[str] = ()) -> pd.DataFrame:
         """Read the rows.
@@ -55,12 +62,23 @@ class Partition:
         -------
         DataFrame
             ``attrs["notes"]`` are sentences about columns that cannot be read.
+
+        Raises
+        ------
+        DataError
+            If a value does not fit the schema.
         """
         file = pq.ParquetFile(self.path)
         names = file.schema_arrow.names
         table = file.read_row_group(self.row_group, columns=[name for name in names if name not in exclude])
         table, notes = parquet.keep_scalar_columns(table)
-        only_reference = [parquet.add_partition_columns(table, self.folder_values, exclude=[*names, *exclude])]
+        table = parquet.add_partition_columns(table, self.folder_values, exclude=[*names, *exclude])
+        if self.schema is not None:
+            schema_reader.check_parts(Path(self.path), table.column_names, self.schema)
+            batch = schema_reader.apply_schema(self.schema, table, self.first_row)
+            table, fault_notes = schema_reader.collect(iter([batch]), [Path(self.path)])
+            notes = [*notes, *fault_notes]
+        only_reference = [table]
         del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
         frame = frames.arrow_to_pandas(only_reference.pop())
         frame.columns = [str(name).strip() for name in frame.columns]
@@ -117,9 +135,11 @@ def list_partitions(uri: str, folder: Path, schema: TableSchema, encoding: str =
         return [Partition(str(path), row_group) for path in copies for row_group in range(_count_row_groups(path))]
     folder_columns = parquet.partition_columns(paths)
     return [
-        Partition(str(path), row_group, {name: column[index] for name, column in folder_columns.items()})
+        Partition(
+            str(path), row_group, {name: column[index] for name, column in folder_columns.items()}, schema, first_row
+        )
         for index, path in enumerate(paths)
-        for row_group in range(_count_row_groups(path))
+        for row_group, first_row in enumerate(_first_rows(path))
     ]
 
 
@@ -147,6 +167,14 @@ def _start_of_file(path: Path) -> Iterator[Path]:
 def _count_row_groups(path: Path) -> int:
     parquet.column_names(path)  # raises an error if the file is damaged
     return pq.ParquetFile(path).num_row_groups
+
+
+def _first_rows(path: Path) -> list[int]:
+    """Return the number of the first row of each row group of a file."""
+    _count_row_groups(path)
+    metadata = pq.ParquetFile(path).metadata
+    sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+    return [0, *itertools.accumulate(sizes[:-1])] if sizes else []
 
 
 def _convert_to_parquet(path: Path, target: Path, schema: TableSchema, encoding: str) -> Path:
