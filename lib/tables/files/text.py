@@ -27,6 +27,7 @@ from lib.tables.detect.type_inference import File
 from lib.tables.files import arrow_numpy, quote_checks
 from lib.tables.files.categoricals import is_text
 from lib.tables.files.null_words import describe_null_words
+from lib.tables.notes import merge_repeated
 
 _MAX_LISTED_COLUMNS = 10
 _SAMPLE_ROWS = 1_000
@@ -111,7 +112,7 @@ def read(
     notes = [
         *_describe_dialects(files),
         *header_notes,
-        *dict.fromkeys(ragged_notes),
+        *merge_repeated(ragged_notes),
         *quote_notes,
         *number_notes,
         *row_notes,
