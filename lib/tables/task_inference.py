@@ -27,8 +27,8 @@ _MIN_ROWS_PER_NAMED_CLASS = 3
 def infer_task(target: ColumnProfile) -> str:
     """Return the task of a target: binary, multiclass or regression.
 
-    Text has classes, whatever their number. Whole numbers are classes if they are named so, or are all numbers from 0 or
-    1 to the largest; other numbers are amounts.
+    Text has classes, whatever their number. Whole numbers are classes if they are named so, or have no gaps from 0 or 1
+    to the largest; other numbers are amounts.
 
     Raises
     ------
