@@ -17,7 +17,9 @@ from lib.errors import DataError, format_count, suggest
 from lib.schema.column_parsing import null_strings
 from lib.schema.table_schema import TableSchema
 from lib.tables.column_names import deduplicate_names
-from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect
+from lib.tables.detect.dialect import Dialect
+from lib.tables.detect.dialect_detection import detect_dialect
+from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import non_data_rows, parquet, text_batches
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 from lib.tables.files.text_batches import FileBatch
