@@ -18,6 +18,7 @@ from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
 from lib.schema.table_schema import TableSchema
+from lib.tables.detect.mixed_formats import describe_mixed_columns
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
@@ -98,6 +99,7 @@ def read(
         del table
         changed = schema_source.change(schema, unread=exclude)
         return _read_by_schema(changed, paths, exclude, arrow_strings, encoding, tuple(notes))
+    notes += describe_mixed_columns(table, schema, " ".join(notes))
     only_reference = [table]
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
@@ -127,6 +129,7 @@ def _read_by_schema(
         file_notes = list[str]()
         batches = schema_reader.read(schema, paths, ROW_GROUP_ROWS, required, encoding, notes=file_notes)
     table, fault_notes = schema_reader.collect(batches, paths, exclude)
+    fault_notes += describe_mixed_columns(table, schema, " ".join(notes))
     only_reference = [table]
     del table
     frame = _convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
