@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from lib.schema.number_parsing import NULL_STRINGS
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.detect.dialect_detection import detect_dialect, detect_prefix
 from lib.tables.detect.raw_files import READ_ERRORS

@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from lib import cores
 from lib.errors import DataError, format_count
-from lib.schema import number_parsing
+from lib.schema import number_parsing, number_tally, thousands
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import ParsedColumn
+from lib.schema.numeric_codes import has_numeric_codes
 from lib.schema.table_schema import TableSchema, TextFormat
 from lib.tables.column_names import deduplicate_names
 from lib.tables.detect import footer_rows, type_inference
@@ -244,7 +245,7 @@ def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
         return table
     texts = type_inference.read_as_text(files, suspects)
     for key in suspects:
-        if pa.types.is_temporal(table.schema.field(key).type) or number_parsing.has_numeric_codes(texts[key]):
+        if pa.types.is_temporal(table.schema.field(key).type) or has_numeric_codes(texts[key]):
             table = type_inference.replace_columns(table, texts.select([key]))
     return table
 
@@ -273,7 +274,7 @@ def _parse_evident_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa
     if not candidates:
         return table, []
     texts = type_inference.read_as_text(files, candidates)
-    parsed = {key: number_parsing.parse_evident_thousands(texts[key]) for key in candidates}
+    parsed = {key: thousands.parse_evident_thousands(texts[key]) for key in candidates}
     changed = {key: numbers for key, numbers in parsed.items() if numbers is not None}
     return type_inference.replace_columns(table, pa.table(changed)) if changed else table, list(changed)
 
@@ -312,8 +313,8 @@ def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.T
     float_keys = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     texts = type_inference.read_as_text(files, float_keys)
     comma_separated = files[0][1].separator == ","
-    if comma_separated and any(number_parsing.tally(texts[key]).uses_decimal_point for key in float_keys):
+    if comma_separated and any(number_tally.tally(texts[key]).uses_decimal_point for key in float_keys):
         return table, []
-    parsed = {key: number_parsing.parse_point_thousands(texts[key]) for key in float_keys}
+    parsed = {key: thousands.parse_point_thousands(texts[key]) for key in float_keys}
     changed = {key: numbers for key, numbers in parsed.items() if numbers is not None}
     return type_inference.replace_columns(table, pa.table(changed)) if changed else table, list(changed)
