@@ -63,7 +63,8 @@ def value_range(column: ColumnProfile) -> tuple[float | None, float | None]:
 
     A limit is three times as far from the median as the sample's extreme value, and farther if the tail may be longer
     than that of normal values. Where it is longer than exponential, as in incomes, the distance grows with the square
-    of the ratio of the extreme value's distance to the quartile's. A column without negative numbers has the limit 0 unless its lower tail seems to continue below it.
+    of the ratio of the extreme value's distance to the quartile's. A column without negative numbers has the limit 0
+    unless its lower tail seems to continue below it.
     """
     low, median, high = column.quartiles
     assert column.minimum is not None and column.maximum is not None
