@@ -69,6 +69,15 @@ def combine(parts: Sequence[pa.ChunkedArray]) -> CombinedDates:
     return CombinedDates(pa.array(moments, pa.timestamp("us"), mask=~is_valid), ~is_valid & ~is_missing)
 
 
+def month_number(text: str) -> int | None:
+    """Return the number of a month by its English name or abbreviation, or None.
+
+    >>> month_number("Sept."), month_number("5th")
+    (9, None)
+    """
+    return _MONTH_NUMBERS.get(text.strip().lower().removesuffix("."))
+
+
 def _is_missing(values: pa.ChunkedArray) -> np.ndarray:
     is_missing = values.is_null(nan_is_null=True)
     if _is_text(values):
@@ -87,11 +96,10 @@ def _to_numbers(part: str, values: pa.ChunkedArray) -> np.ndarray:
 
 
 def _to_number(part: str, text: str | None) -> float:
-    normalized = (text or "").strip().lower()
-    if part == "month" and (number := _MONTH_NUMBERS.get(normalized.removesuffix("."))):
+    if part == "month" and (number := month_number(text or "")):
         return number
     try:
-        return float(normalized)
+        return float(text or "")
     except ValueError:
         return np.nan
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lib import cores
 from lib.errors import DataError, NameNotFound, format_count
-from lib.schema.text_values import decode_bytes, normalize_text
+from lib.schema.text_values import decode_bytes, normalize_label, normalize_text
 from lib.tables import frames
 from lib.tables.column_names import deduplicate_names
 
@@ -276,7 +276,7 @@ def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]
         return target, []
     spellings: dict[str, list[str]] = {}  # the most frequent spelling of each label comes first
     for label in frames.count_values(target).index:
-        normalized = " ".join(normalize_text(label).split())
+        normalized = normalize_label(label)
         key = normalized.casefold() if len(normalized) > 1 else normalized
         spellings.setdefault(key, []).append(label)
     kept = {label: normalize_text(labels[0]) for labels in spellings.values() for label in labels}

@@ -61,6 +61,51 @@ def test_task_is_inferred_from_the_target(table, values, task):
     assert proposal.propose(frame, "y").parameters["task"] == task
 
 
+@pytest.mark.parametrize(
+    ("name", "numbers", "task"),
+    [
+        ("class", [1, 2, 3, 7, 16], "multiclass"),
+        ("wine_type", [2, 5, 9], "multiclass"),
+        ("CoverType", [10, 20, 40], "multiclass"),
+        ("Klasse", [3, 4, 6], "multiclass"),
+        ("species id", [11, 12, 17], "multiclass"),
+        ("category", [*range(0, 120, 3)], "multiclass"),
+        ("label", [*range(ROWS)], "regression"),  # nearly as many values as rows are no classes
+        ("rings", [1, 2, 3, 7, 16], "regression"),
+        ("classmates", [1, 2, 3, 7, 16], "regression"),
+        ("visit_count", [0, 1, 2, 3], "regression"),
+        ("num_children", [0, 1, 2, 3], "regression"),
+        ("class count", [0, 1, 2, 5], "regression"),
+        ("digit", [*range(10)], "multiclass"),
+    ],
+)
+def test_names_tell_classes_from_counts(table, name, numbers, task):
+    frame = table.drop(columns=["bought", "price"]).assign(**{name: np.resize(numbers, ROWS)})
+    assert proposal.propose(frame, name).parameters["task"] == task
+
+
+@pytest.mark.parametrize("number", [3, 17, 26, 45, 150])
+def test_text_with_any_number_of_classes_is_multiclass(table, number):
+    words = [f"species {chr(97 + index % 26)}{index // 26}" for index in range(number)]
+    frame = table.drop(columns=["bought", "price"]).assign(kind=np.resize(words, ROWS))
+    assert proposal.propose(frame, "kind").parameters["task"] == "multiclass"
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive"), [([1, 2], 2), ([0, 1], 1), ([-1, 1], 1), (["yes", "maybe"], "yes"), (["1", "2"], "2")]
+)
+def test_positive_class_means_yes_or_is_rarer(table, labels, positive):
+    frame = table.drop(columns=["bought", "price"]).assign(y=np.resize([labels[0]] * 2 + [labels[1]], ROWS))
+    assert proposal.propose(frame, "y").parameters["positive_class"] == positive
+
+
+def test_reason_to_drop_a_counter_names_the_whole_column():
+    frame = pd.DataFrame({"Sample Number": [*range(1, 101)] * 2, "x": np.random.default_rng(0).normal(size=200)})
+    proposed = proposal.propose(frame.assign(kind=np.repeat(["a", "b"], 100)), "kind")
+    reason = proposed.reasons["drop_columns.Sample Number"]
+    assert reason == "ID: counts the rows of each kind, from 2 starts"
+
+
 def test_copy_of_the_target_is_dropped_as_a_leak(table):
     frame = table.drop(columns="price").assign(copy=table["bought"].map({"yes": "Y", "no": "N"}))
     proposed = proposal.propose(frame, "bought")
@@ -159,3 +204,37 @@ def test_unsuitable_target_is_refused(table, target, error, message):
     table["when"] = pd.date_range("2024-01-01", periods=ROWS)
     with pytest.raises(error, match=message):
         proposal.propose(table, target)
+
+
+DATES = pd.date_range("2024-01-01", periods=ROWS)
+
+
+def with_date(table, **parts):
+    day = np.arange(ROWS) % 28 + 1
+    months = np.resize(["Feb", "Mar"], ROWS)
+    dates = {"Yr Sold": 2023 + np.arange(ROWS) // 300, "Mo Sold": months, "Day Sold": day, **parts}
+    return table.drop(columns="price").assign(**dates)
+
+
+def test_date_parts_are_combined_to_one_column(table):
+    proposed = proposal.propose(with_date(table), "bought")
+    assert proposed.parameters["columns"] == {"when_Sold": {"from": ["Yr Sold", "Mo Sold", "Day Sold"]}}
+    assert "when_Sold" in proposed.columns and "Yr Sold" not in proposed.columns
+    assert has_finding(proposed, "date parts", "Yr Sold, Mo Sold, Day Sold", "combined to the column when_Sold")
+    assert has_finding(proposed, "dates", "when_Sold", "split: time and time_column: when_Sold")
+
+
+def test_combined_column_gets_a_free_name(table):
+    frame = with_date(table).rename(columns=lambda name: name.removesuffix(" Sold")).assign(when=1.5)
+    assert list(proposal.propose(frame, "bought").parameters["columns"]) == ["when_"]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"Day Sold": np.arange(ROWS) % 31 + 1}, {"bill": DATES}, {"Yr Sold": np.arange(ROWS) % 2}],
+)
+def test_date_parts_are_kept_if_they_are_no_dates_or_not_needed(table, parts):
+    proposed = proposal.propose(with_date(table, **parts), "bought")
+    assert "columns" not in proposed.parameters and "Day Sold" in proposed.columns
+    if "Day Sold" in parts:
+        assert has_finding(proposed, "date parts", " rows have no such date", "kept as they are")
