@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.schema import number_parsing, zoned_datetimes
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import NULL_STRINGS
 from lib.schema.table_schema import BOOLEAN, DATETIME, NUMBER, ORDERED, ColumnSchema
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}

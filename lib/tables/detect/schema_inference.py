@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 
 from lib import cores
 from lib.schema.date_columns import infer_format_of_counts
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import NULL_STRINGS, ParsedColumn, has_numeric_codes
+from lib.schema.number_parsing import ParsedColumn
+from lib.schema.numeric_codes import has_numeric_codes
 from lib.schema.table_schema import (
     BOOLEAN,
     CATEGORY,
