@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,19 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
+<<<<<<< HEAD
 from lib.schema.table_schema import DATETIME, TableSchema
+=======
+from lib.schema.table_schema import TableSchema
+from lib.tables.detect.mixed_formats import describe_mixed_columns
+>>>>>>> main
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 from lib.tables.notes import merge_repeated
 from lib.tables.schema_source import SchemaSource
+from lib.tables.shared_attrs import SharedDict, SharedList
 
 # Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, and the table's schema.
 NOTES, UNREAD, SCHEMA = "notes", "unread", "schema"
@@ -102,12 +108,13 @@ def read(
         del table
         changed = source.change(schema, unread=exclude)
         return _read_by_schema(changed, paths, exclude, arrow_strings, encoding, tuple(notes))
+    notes += describe_mixed_columns(table, schema, " ".join(notes))
     only_reference = [table]
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [str(name).strip() for name in frame.columns]
     frame = _convert_periods_and_intervals(frame)
-    frame.attrs.update({NOTES: notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
+    set_attrs(frame, notes, exclude, schema.to_dict())
     return frame
 
 
@@ -146,12 +153,29 @@ def _read_by_schema(
         file_notes = list[str]()
         batches = schema_reader.read(schema, paths, ROW_GROUP_ROWS, required, encoding, notes=file_notes)
     table, fault_notes = schema_reader.collect(batches, paths, exclude)
+    fault_notes += describe_mixed_columns(table, schema, " ".join(notes))
     only_reference = [table]
     del table
     frame = _convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
     all_notes = list(dict.fromkeys([*notes, *merge_repeated(file_notes), *fault_notes]))
-    frame.attrs.update({NOTES: all_notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
+    set_attrs(frame, all_notes, exclude, schema.to_dict())
     return frame
+
+
+def set_attrs(frame: pd.DataFrame, notes: Sequence[str], unread: Collection[str], schema: Mapping[str, Any]) -> None:
+    """Keep in a frame's ``attrs`` how it was read.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    notes : sequence of str
+        Sentences about how the table was read.
+    unread : collection of str
+        Columns that were not read.
+    schema : mapping
+        The table's schema as JSON types.
+    """
+    frame.attrs.update({NOTES: SharedList(notes), UNREAD: SharedList(unread), SCHEMA: SharedDict(schema)})
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
