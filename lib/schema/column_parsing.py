@@ -11,18 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.schema import number_parsing, zoned_datetimes
-<<<<<<< HEAD
 from lib.schema.date_columns import find_unreadable as find_unreadable_dates
 from lib.schema.durations import parse_seconds
-from lib.schema.missing_values import NULL_STRINGS
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
 from lib.schema.table_schema import BOOLEAN, DATETIME, DURATION, NUMBER, ORDERED, ColumnSchema
 from lib.schema.text_values import compose_text
-=======
-from lib.schema.missing_codes import NULL_STRINGS
-from lib.schema.number_format import NumberFormat
-from lib.schema.table_schema import BOOLEAN, DATETIME, NUMBER, ORDERED, ColumnSchema
->>>>>>> main
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 

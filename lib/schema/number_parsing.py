@@ -21,27 +21,6 @@ from lib.schema.number_tally import COMMA_THOUSANDS, DECIMAL_COMMA, FLOAT, tally
 from lib.schema.numeric_codes import are_phone_numbers, has_letter_codes, has_numeric_codes
 from lib.schema.units import common_unit, strip_unit, strip_units
 
-<<<<<<< HEAD
-# Read as missing in columns of numbers, in lower case.
-MISSING_CODES = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
-
-_FLOAT = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
-# Thousands separated by commas, also as in India (12,34,567), without a leading zero (0,143).
-_COMMA_GROUPS = r"([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3})"
-_COMMA_THOUSANDS = rf"^[+-]?({_COMMA_GROUPS}|\d+)(\.\d+)?$"
-_CERTAIN_COMMA_THOUSANDS = rf"^[+-]?({_COMMA_GROUPS}\.\d+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d?(,\d{{2}})+,\d{{3}})$"
-_DECIMAL_COMMA = r"(?i)^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?$"
-_INTEGER = r"^[+-]?(0|[1-9]\d{0,2}([.,]\d{3})*)$"
-
-_LEADING_ZERO = r"^[+-]?0(\d+([eE]\d+)?|[xX][\da-fA-F]+)$"
-_LONG_INTEGER = r"^[+-]?\d{17,}$"
-_EXPONENT_CODE = r"^\d+[eE]\d+$"
-_ALPHANUMERIC = r"^[\da-zA-Z]+$"
-_LETTER_CODE = r"^[a-zA-Z]{1,3}[.-]?\d+(\.\d+)?$"
-_MIN_LETTER_CODES = 2
-_PHONE_NUMBER = r"^\+[1-9]\d{6,14}$"
-=======
->>>>>>> main
 MAX_EXACT_INTEGER = 2**53  # not all larger integers have an exact float
 _SAMPLE_ROWS = 1_000
 

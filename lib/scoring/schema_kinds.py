@@ -17,7 +17,7 @@ from lib.schema import iso_datetimes, zone_names
 from lib.schema.datetimes import ISO_FORMAT, describe_format
 from lib.schema.durations import parse_seconds
 from lib.schema.iso_datetimes import DatetimeParser
-from lib.schema.missing_values import NULL_STRINGS
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.table_schema import DATETIME, DURATION, ORDERED, ColumnSchema
 from lib.schema.table_schema import NUMBER as NUMBER_COLUMN
 from lib.schema.text_dates import TextDateParser

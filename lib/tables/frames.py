@@ -17,12 +17,8 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
-<<<<<<< HEAD
 from lib.schema.table_schema import DATETIME, TableSchema
-=======
-from lib.schema.table_schema import TableSchema
 from lib.tables.detect.mixed_formats import describe_mixed_columns
->>>>>>> main
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text

@@ -5,7 +5,7 @@ import pyarrow.csv
 import pytest
 
 from lib.schema.column_parsing import parse_texts
-from lib.schema.missing_values import NULL_STRINGS
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.table_schema import ColumnSchema
 
 

@@ -11,19 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-<<<<<<< HEAD
 from lib.schema.date_columns import find_unreadable, infer_format_of_counts
 from lib.schema.durations import parse_seconds
-from lib.schema.missing_values import NULL_STRINGS
-from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import ParsedColumn, has_numeric_codes, parse_column
-=======
-from lib.schema.date_columns import infer_format_of_counts
 from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import ParsedColumn
+from lib.schema.number_parsing import ParsedColumn, parse_column
 from lib.schema.numeric_codes import has_numeric_codes
->>>>>>> main
 from lib.schema.table_schema import (
     BOOLEAN,
     CATEGORY,

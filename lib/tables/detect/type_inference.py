@@ -9,10 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-<<<<<<< HEAD
-from lib.schema.missing_values import NULL_STRINGS
-=======
->>>>>>> main
 from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import byte_ranges

@@ -16,11 +16,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from lib import cores
-<<<<<<< HEAD
-from lib.schema.missing_values import NULL_STRINGS
-=======
 from lib.schema.missing_codes import NULL_STRINGS
->>>>>>> main
 from lib.tables.detect.byte_scanner import ByteScanner, TextScan
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.raw_files import COMPRESSED_SUFFIXES

@@ -9,11 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-<<<<<<< HEAD
-from lib.schema.missing_values import NULL_STRINGS
-=======
 from lib.schema.missing_codes import NULL_STRINGS
->>>>>>> main
 from lib.tables.detect.dialect import Dialect
 from lib.tables.files.text_batches import read_batches
 
