@@ -14,6 +14,7 @@ from lib.tables import frames
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
+    from lib.schema.table_schema import TableSchema
 
 _SAMPLE_ROWS = 3
 _DISTINCT_ROWS = 100_000  # counting distinct values takes longest, and these rows are enough for an impression
@@ -73,8 +74,15 @@ def describe_few_rows(train: pd.DataFrame, test: pd.DataFrame, parameters: Param
     return f"Scores of classes with fewer than {_FEW_TEST_ROWS} test rows are unreliable: {classes}."
 
 
-def describe_columns(train: pd.DataFrame) -> pd.DataFrame:
-    """Return the type, missing values, number of distinct values and first values of each column."""
+def describe_columns(train: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+    """Return the type, kind, missing values, number of distinct values and first values of each column.
+
+    Parameters
+    ----------
+    train : DataFrame of shape (rows, columns)
+    schema : TableSchema
+        The schema of the features, which has the kinds.
+    """
     head = train.head(_DISTINCT_ROWS)
     suffix = "" if len(head) == len(train) else f" in {len(head):,}"
     counts = cores.map_threads(
@@ -83,6 +91,7 @@ def describe_columns(train: pd.DataFrame) -> pd.DataFrame:
     description = pd.DataFrame(
         {
             "type": train.dtypes.astype(str),
+            "kind": [schema.columns[name].kind if name in schema.columns else "target" for name in train.columns],
             "missing": [f"{missing:,} ({missing / len(train):.1%})" for missing, _ in counts],
             "distinct": [f"{distinct:,}{suffix}" for _, distinct in counts],
         },

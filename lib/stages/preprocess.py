@@ -10,16 +10,19 @@ import pandas as pd
 
 from lib import charts
 from lib.errors import DataError, StageError
+from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.stages import _contracts as contracts
 from lib.stages import _splitting, _train_test
 from lib.stages._results import Figures, StageResult, title
 from lib.stages._splitting import split_columns
 from lib.tables import cleaning, frames
+from lib.tables.feature_schema import derive_feature_schema
 from lib.tables.quality import leakage
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
+    from lib.schema.table_schema import TableSchema
     from lib.tables.split.rules import SplitRule
 
 
@@ -99,7 +102,7 @@ class Preprocessed(StageResult):
     violations : Table
         The contract rules that the table breaks.
     columns : Table
-        Type, missing values, distinct values and first values of each column of the training rows.
+        Type, kind, missing values, distinct values and first values of each column of the training rows.
     balance : Chart
         Distribution of the target over the training rows.
     task : {"binary", "multiclass", "regression"}
@@ -165,6 +168,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
 
     prepared, notes = clean(hooks.prepare_data(frame), parameters)
     del frame
+    feature_schema = _derive_schema(schema, prepared, parameters)  # `split_data` empties the table to save memory
     prepared_rows = len(prepared)
     steps.append(_prepare_step(prepared_rows, prepared.shape[1], notes))
 
@@ -174,7 +178,6 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         if note:
             steps.append((step, prepared_rows, prepared.shape[1], note))
     train, test = hooks.split_data(prepared, rule)
-    durations = prepared.attrs.get(cleaning.DURATIONS, [])
     del prepared
     follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule
     train, test, test_keys = _remove_hidden_columns(train, test, parameters)
@@ -192,9 +195,9 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     with ThreadPoolExecutor(2) as executor:  # Arrow releases the GIL while it writes
         train_uri = executor.submit(backend.write_table, train, f"{folder}/train.parquet")
         test_uri = executor.submit(backend.write_table, test, f"{folder}/test.parquet")
-        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None, "schema": schema}
-        baseline["durations"] = durations
-        columns, balance = _describe_rows(train, parameters)
+        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None}
+        baseline |= {TABLE_SCHEMA: schema, FEATURE_SCHEMA: feature_schema.to_dict()}
+        columns, balance = _describe_rows(train, feature_schema, parameters)
         steps += _leak_steps(train, len(train), parameters)
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
     baseline["test_keys"] = None if test_keys is None else backend.write_table(test_keys, f"{folder}/test_keys.parquet")
@@ -263,15 +266,16 @@ def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parame
         ("test", rows["test"], train_columns, test_note),
         *_leak_steps(sample, rows["train"], parameters),
     ]
+    feature_schema = _derive_schema(result.schema, sample, parameters)
     baseline = {
         **hooks.baseline(sample),
         "rows": rows["train"],
         "split": plan.rule.to_dict() if plan else None,
-        "schema": result.schema,
+        TABLE_SCHEMA: result.schema,
+        FEATURE_SCHEMA: feature_schema.to_dict(),
         "test_keys": result.test_keys,
-        "durations": sample.attrs.get(cleaning.DURATIONS, []),
     }
-    columns, balance = _describe_rows(sample, parameters)
+    columns, balance = _describe_rows(sample, feature_schema, parameters)
     return Preprocessed(
         title=title("Preprocess", parameters),
         verdict=_make_verdict(rows["train"], rows["test"], train_columns - 1, parameters),
@@ -345,9 +349,17 @@ def _remove_hidden_columns(
     return train, test, test_keys
 
 
-def _describe_rows(train: pd.DataFrame, parameters: Parameters) -> tuple[charts.Table, charts.Chart]:
+def _derive_schema(schema: dict[str, Any] | None, prepared: pd.DataFrame, parameters: Parameters) -> TableSchema:
+    """Return the schema of the columns that models see."""
+    exclude = [parameters.target_column, *_splitting.hidden_columns(parameters)]
+    return derive_feature_schema(schema, prepared, exclude, parameters.month_first)
+
+
+def _describe_rows(
+    train: pd.DataFrame, schema: TableSchema, parameters: Parameters
+) -> tuple[charts.Table, charts.Chart]:
     """Return the table of the columns and the chart of the target."""
-    columns = charts.Table(_train_test.describe_columns(train))
+    columns = charts.Table(_train_test.describe_columns(train, schema))
     return columns, charts.target_distribution(train[parameters.target_column], parameters.task)
 
 

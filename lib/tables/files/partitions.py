@@ -103,7 +103,9 @@ def infer_schema(uri: str, encoding: str = "", source: SchemaSource | None = Non
     if source.stored is not None:
         return source.change(source.stored)
     with _start_of_file(path) as start:
-        frame = frames.read(start, encoding=encoding, schema_source=SchemaSource(header=source.header))
+        frame = frames.read(
+            start, encoding=encoding, schema_source=SchemaSource(header=source.header, month_first=source.month_first)
+        )
     return source.change(TableSchema.from_dict(frame.attrs[frames.SCHEMA]))
 
 

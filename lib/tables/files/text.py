@@ -56,6 +56,7 @@ def read(
     encoded: bool = False,
     encoding: str = "",
     header: bool | None = None,
+    month_first: bool = False,
 ) -> TextTable:
     """Read text files that share a header, and return them as one table.
 
@@ -70,6 +71,8 @@ def read(
         Python name of the encoding; detected if empty.
     header : bool, optional
         Whether the files have a header; detected if None.
+    month_first : bool
+        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
 
     Raises
     ------
@@ -103,6 +106,7 @@ def read(
             names[key]: column._replace(unreadable=max(0, column.unreadable - bool(unit_row)))
             for key, column in parsed.items()
         },
+        month_first,
     )
     table = table.rename_columns([first.header[int(key)] for key in keys])
     encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
