@@ -101,7 +101,7 @@ def _convert_each(moments: np.ndarray, convert: Callable[[int], int]) -> np.ndar
 def protect_distant_times(frame: pd.DataFrame) -> pd.DataFrame:
     """Give columns with a time zone and times before 1678 a zone with which pandas can use them.
 
-    pandas crashes the process when it converts such times to Python objects, unless the zone is of the standard library.
+    pandas crashes when it converts such times to Python objects, unless the zone is one of the standard library.
     """
     import pandas as pd
 
