@@ -3,7 +3,7 @@
 The steps, in this order:
 
 1. ``raw_files``: the first bytes, decompressed, and refused if they are of another file type.
-2. ``byte_scanner`` (with ``bit_masks``): one pass over all bytes; NUL bytes, quotes, and evidence about the encoding.
+2. ``byte_scanner``: one pass over all bytes; NUL bytes, quotes, and evidence about the encoding.
 3. ``encodings``: the encoding, from a byte order mark or that evidence.
 4. ``separators``: separator, quote and escape character, each candidate rated by the ``records`` it yields.
 5. ``header_detection``: titles, the header and its rows, told apart from data by ``cell_shapes``; ``header_notes``.
