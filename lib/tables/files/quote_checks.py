@@ -34,9 +34,8 @@ def is_misquoted(path: Path, dialect: Dialect) -> bool:
     those with ``,"x`` within a quoted value.
     """
     separator = re.escape(dialect.separator).encode()
-    closed_within_value = re.compile(
-        rb'(?:^|%b)"(?!")(?:[^"]|"")*"(?=[^"\r\n%b])' % (separator, separator), re.MULTILINE
-    )
+    pattern = rb'(?:^|%b)"(?!")(?:[^"]|"")*"(?=[^"\r\n%b])' % (separator, separator)
+    closed_within_value = re.compile(pattern, re.MULTILINE)
     with open_table(path, dialect) as file:
         while block := file.read(_BLOCK_BYTES):
             if closed_within_value.search(block + file.readline()):
