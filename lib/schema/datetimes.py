@@ -1,6 +1,6 @@
 """Date formats of text columns, and the dates they stand for.
 
-pandas is imported only inside functions, because importing it would slow down an endpoint's start.
+NumPy and pandas are imported only inside functions, because commands that only check parameters import this module.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,6 +121,7 @@ def _to_datetime(values: pd.Series, date_format: str) -> pd.Series:
     Texts with and without a UTC offset are parsed separately: pandas reads a text without an offset with that of the
     text before it, e.g. the second of ``["2024-07-01T12:00-05:00", "2024-07-01T12:00"]`` as 17:00 in UTC.
     """
+    import numpy as np
     import pandas as pd
 
     has_offset = np.array([isinstance(value, str) and _OFFSET.search(value) is not None for value in values])
@@ -144,6 +143,7 @@ def _fill_distant_dates(parsed: pd.Series, values: pd.Series, date_format: str) 
     dates = {value: _parse_distant_date(value, date_format) for value in set(filter(_may_be_distant, unread))}
     if not any(dates.values()):
         return parsed
+    import numpy as np
     import pandas as pd
 
     moments = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")

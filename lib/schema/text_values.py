@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 import unicodedata
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +67,9 @@ def category_name(value: object) -> str:
     >>> category_name(7), category_name(7.0), category_name(" 7 ")
     ('7', '7', '7')
     """
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        value = int(value)
+    # NumPy's floats are real numbers too, and this module is imported without NumPy.
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and float(value).is_integer():
+        value = int(float(value))
     return normalize_text(str(value))
 
 
@@ -90,6 +90,7 @@ def category_names(values: pd.Series) -> pd.Series:
     >>> category_names(pd.Series([" yes", "yes ", "", None])).tolist()
     ['yes', 'yes', None, None]
     """
+    import numpy as np
     import pandas as pd
 
     try:

@@ -1,7 +1,8 @@
 """Conversion of whole columns between local time and UTC.
 
 The results are those of `lib.schema.iso_datetimes`, which converts the values of requests: pandas and Arrow lack the
-rules of daylight saving time after 2037, and pandas fails on local times near the years 1 and 9999.
+rules of daylight saving time after 2037, and pandas fails on local times near the years 1 and 9999. Both are imported
+only inside functions, because importing them would slow down an endpoint's start.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lib.schema import iso_datetimes
 from lib.schema.zone_names import find_zone
@@ -41,6 +40,9 @@ def to_utc(local_times: np.ndarray, time_zone: str) -> np.ndarray:
     >>> to_utc(skipped_and_repeated, "Europe/Berlin").astype("datetime64[m]").astype(str).tolist()
     ['2024-03-31T01:30', '2024-10-27T00:30']
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     zone = find_zone(time_zone)
     if not isinstance(zone, zoneinfo.ZoneInfo):
         return _convert_each(local_times, lambda moment: iso_datetimes.to_instant(moment, None, zone))
@@ -70,6 +72,9 @@ def to_local_times(instants: np.ndarray, time_zone: str) -> np.ndarray:
     >>> to_local_times(np.array(["2040-07-01T12:00"], dtype="datetime64[us]"), "Europe/Berlin").astype(str).tolist()
     ['2040-07-01T14:00:00.000000']
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     zone = find_zone(time_zone)
     instants = instants.astype("datetime64[us]")
 
@@ -88,6 +93,8 @@ def to_local_times(instants: np.ndarray, time_zone: str) -> np.ndarray:
 
 def zone_name(zone: datetime.tzinfo) -> str:
     """Return the IANA name or the offset of a time zone."""
+    import pyarrow as pa
+
     return str(pa.timestamp("us", tz=zone).tz)
 
 

@@ -73,7 +73,7 @@ def test_start_needs_neither_scikit_learn_nor_pandas(folder):
     assert ran.returncode == 0, ran.stderr
     form, answer, modules = json.loads(ran.stdout)
     model = model_files.load(folder)
-    assert form == "fast" and not {"sklearn", "pandas", "scipy"} & set(modules)
+    assert form == "fast" and not {"sklearn", "pandas", "scipy", "pyarrow"} & set(modules)
     assert answer["predictions"] == model.predict(table()).tolist()
     assert answer["probabilities"] == model.predict_proba(table()).tolist()
 
