@@ -179,15 +179,14 @@ class BasePipeline:
 
         The default reads ``data`` without the ``drop_columns``, except those needed for the split.
         """
-        from lib.stages.preprocess import split_columns
+        from lib.stages.preprocessing.split_plan import split_columns
         from lib.tables.schema_source import SchemaSource
 
         parameters = self.parameters
         needed = split_columns(parameters)
         skipped = [name for name in parameters.drop_columns if name not in needed]
         # Arrow strings save memory, but an overridden hook expects the usual object columns.
-        hooks = ("prepare_data", "split_data", "baseline")
-        arrow_strings = all(getattr(type(self), hook) is getattr(BasePipeline, hook) for hook in hooks)
+        arrow_strings = not self.overrides("prepare_data", "split_data", "baseline")
         return self.backend.read_table(
             parameters.data,
             skipped,
@@ -246,6 +245,10 @@ class BasePipeline:
         return ""
 
     # Bookkeeping
+
+    def overrides(self, *hooks: str) -> bool:
+        """Return whether a child class has its own version of one of these hooks."""
+        return any(getattr(type(self), hook) is not getattr(BasePipeline, hook) for hook in hooks)
 
     @contextlib.contextmanager
     def _stage(

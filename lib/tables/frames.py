@@ -101,7 +101,7 @@ def read(
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [str(name).strip() for name in frame.columns]
-    frame = _convert_periods_and_intervals(frame)
+    frame = convert_periods_and_intervals(frame)
     frame.attrs.update({NOTES: notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
     return frame
 
@@ -128,7 +128,7 @@ def _read_by_schema(
     table, fault_notes = schema_reader.collect(batches, paths, exclude)
     only_reference = [table]
     del table
-    frame = _convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
+    frame = convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
     all_notes = list(dict.fromkeys([*notes, *file_notes, *fault_notes]))
     frame.attrs.update({NOTES: all_notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
     return frame
@@ -392,7 +392,7 @@ def _convert_piecewise(only_reference: list[pa.Table], encoded: Collection[int],
     return frame
 
 
-def _convert_periods_and_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+def convert_periods_and_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert periods (``2024-03``) to their first moment, and intervals to text."""
     for index, dtype in enumerate(frame.dtypes):
         if isinstance(dtype, pd.PeriodDtype):

@@ -17,6 +17,7 @@ from lib.tables.quality.counters import Counter
 from lib.tables.quality.missing_codes import find_missing_codes
 from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
 from lib.tables.split.suggestion import suggest_split
+from lib.tables.targets import choose_spellings, prepare_target
 
 _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
 _NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
@@ -101,7 +102,7 @@ def propose(
     frame = _decide_missing_codes(proposal, frame)
     columns = proposal.columns = profile.describe(frame)
     _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
-    usable, notes = cleaning.prepare_target(frame, target_column, proposal.parameters["task"])
+    usable, notes = prepare_target(frame, target_column, proposal.parameters["task"])
     for note in notes:
         proposal.add_finding("target", note, "applied in every run")
     _decide_metric(proposal, usable[target_column])
@@ -145,8 +146,8 @@ def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfil
     if column.kind != TEXT:
         return column
     texts = values.dropna().astype(str)
-    labels, _ = cleaning.normalize_labels(texts[texts.str.strip() != ""], column.name)
-    return profile.describe_column(labels)
+    labels = texts[texts.str.strip() != ""]
+    return profile.describe_column(labels.replace(choose_spellings(labels.value_counts().index)))
 
 
 def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:

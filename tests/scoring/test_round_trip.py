@@ -71,8 +71,8 @@ def trained(tmp_path_factory):
     table.to_parquet(folder / "train.parquet")
     frame = frames.read(folder / "train.parquet")
     schema = frame.attrs[frames.SCHEMA]
-    prepared, _ = cleaning.to_json_types(frame)
-    durations = prepared.attrs[cleaning.DURATIONS]
+    prepared, kinds = cleaning.to_json_types(frame)
+    durations = cleaning.find_durations(kinds)
     request = TrainingRequest("binary", None, seed=0, threads=1)
     model = fit_pipeline(HistGradientBoostingClassifier(max_iter=30, random_state=0), prepared, target, request)
     model_files.save(model, folder / "model", prepared.head(20), prepared, durations)
