@@ -73,6 +73,8 @@ class Table(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         shown = self.head(_MAX_TABLE_ROWS)
+        if shown.columns.name is None:  # pandas would show the index's name in a header row of its own
+            shown = shown.rename_axis(index=None, columns=shown.index.name)
         text_columns = shown.select_dtypes(object).columns
         left_aligned_header = [{"selector": "th", "props": [("text-align", "left")]}]
         style = shown.style.format(

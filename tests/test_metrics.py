@@ -147,6 +147,20 @@ class TestPositiveClass:
         assert metrics.find_positive_class(["no", "yes"], "") == "yes"
 
     @pytest.mark.parametrize(
+        ("classes", "given", "expected"),
+        [
+            (["nein", "ja"], "  ja\t", "ja"),
+            (["nein", "sp\u00e4t"], "spa\u0308t", "sp\u00e4t"),
+            (["nein", "spa\u0308t"], "sp\u00e4t", "spa\u0308t"),
+            (["bad", "very good"], "Very  Good", "very good"),
+            ([0, 1], 1.0, 1),
+            (["stra\u00dfe", "weg"], "STRASSE", "stra\u00dfe"),
+        ],
+    )
+    def test_positive_class_is_normalized_as_labels_are(self, classes, given, expected):
+        assert metrics.find_positive_class(classes, given) == expected
+
+    @pytest.mark.parametrize(
         ("classes", "wanted", "expected"),
         [([0, 1], 0, 0), (["0", "1"], 0, "0"), ([False, True], "false", False), (["No", "Yes"], "no", "No")],
     )

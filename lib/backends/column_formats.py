@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from lib.schema.datetimes import parse_column
+from lib.schema.time_zones import zone_name
 from lib.scoring.column_format import DURATION, ColumnFormat
 
 if TYPE_CHECKING:
@@ -37,17 +38,10 @@ def _detect_format(values: pd.Series, date_format: str, is_duration: bool) -> Co
         return ColumnFormat(converted_from=DURATION)
     if values.dtype.kind == "M":
         zone, unit = values.dt.tz, values.dt.unit
-        return ColumnFormat(time_zone="" if zone is None else _zone_name(zone), unit="" if unit == "ns" else unit)
+        return ColumnFormat(time_zone="" if zone is None else zone_name(zone), unit="" if unit == "ns" else unit)
     if not date_format or values.dtype.kind in "iufb":
         return ColumnFormat()
     return ColumnFormat(date_format=date_format, missing_codes=_missing_codes(values, date_format))
-
-
-def _zone_name(zone: Any) -> str:
-    """Return the IANA name or the offset of a time zone."""
-    import pyarrow as pa
-
-    return str(pa.timestamp("us", tz=zone).tz)
 
 
 def _missing_codes(values: pd.Series, date_format: str) -> tuple[str, ...]:

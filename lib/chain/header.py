@@ -9,8 +9,8 @@ from pathlib import Path
 from lib import pipelines
 from lib.errors import InputError, suggest
 from lib.parameters import Parameters
-from lib.paths import ROOT
-from lib.tables import sources
+from lib.paths import ROOT, resolve
+from lib.tables import schema_source, sources
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 
 _DERIVED = ("target_column", "key_columns", "time_column")  # a pipeline's `prepare_data` may create these columns
@@ -34,20 +34,39 @@ def column_faults(parameters: Parameters) -> list[str]:
     columns = read_header(parameters.data, parameters.get("encoding") or "", parameters.get("header"))
     if columns is None:
         return []
+    combined = _combined_dates(parameters)
+    parts = {part for names in combined.values() for part in names}
+    available = [name for name in (*columns, *combined) if name not in parts]
     named = {
         "target_column": [parameters.target_column],
         "drop_columns": parameters.drop_columns,
         "key_columns": parameters.key_columns,
-        "columns": parameters.get("columns") or {},
+        "columns": [name for name in parameters.get("columns") or {} if name not in combined],
         "time_column": [parameters.time_column] if parameters.split == "time" else [],
     }
-    return [
-        f"{parameter}: {parameters.data} has no column {name!r}. {suggest(name, columns)}"
+    faults = [
+        f"{parameter}: {parameters.data} has no column {name!r}. {suggest(name, available)}"
         for parameter, names in named.items()
         if not ("prepare_data" in overridden and parameter in _DERIVED)
         for name in names
-        if name not in columns
+        if name not in (columns if parameter == "columns" else available)
     ]
+    return faults + [
+        f"columns: {parameters.data} has no column {part!r}, from which {name} is made. {suggest(part, columns)}"
+        for name, names in combined.items()
+        for part in names
+        if part not in columns
+    ]
+
+
+def _combined_dates(parameters: Parameters) -> dict[str, Sequence[str]]:
+    """Return the dates that consist of several columns, as the parameters and the stored schema describe them."""
+    combined = {}
+    path = resolve(parameters.get("schema") or "")
+    if path.is_file() and "from:" in path.read_text(encoding="utf-8"):
+        combined = {column.name: column.source_columns for column in schema_source.load(path).combined_columns}
+    entries = parameters.get("columns") or {}
+    return combined | {name: entry["from"] for name, entry in entries.items() if entry.get("from")}
 
 
 def read_header(data: str, encoding: str = "", header: bool | None = None) -> list[str] | None:

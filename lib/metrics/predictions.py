@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import ParameterError, suggest
+from lib.schema.text_values import normalize_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,15 +91,16 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
 
 
 def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any = None) -> Any:
-    """Return the positive one of two classes.
+    r"""Return the positive one of two classes.
 
     Parameters
     ----------
     classes : sequence of length 2
         The classes, sorted.
     positive_class : object, optional
-        The class that shall be positive, or its text: YAML's ``1`` matches the class ``"1"``, and ``true`` matches
-        ``"True"``. By default, the second class is positive.
+        The class that shall be positive, or its text, normalized as the labels of the target are: YAML's ``1`` matches
+        the class ``"1"``, ``true`` matches ``"True"``, and surrounding spaces do not matter. By default, the second
+        class is positive.
 
     Raises
     ------
@@ -111,11 +113,14 @@ def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any
     'yes'
     >>> find_positive_class(["0", "1"], 0)
     '0'
+    >>> find_positive_class(["no", "caf\u00e9"], " cafe\u0301 ") == "caf\u00e9"
+    True
     """
     if positive_class is None or positive_class == "":
         return classes[-1]
-    normalizations: list[Callable[[Any], str]] = [str, lambda label: str(label).lower()]
-    for normalize in normalizations:  # an exact match wins over one that ignores case
+    # An exact match wins over one that ignores spaces and Unicode form, and that over one that ignores case.
+    normalizations: list[Callable[[Any], str]] = [str, normalize_label, lambda label: normalize_label(label).casefold()]
+    for normalize in normalizations:
         matches = [label for label in classes if normalize(label) == normalize(positive_class)]
         if len(matches) == 1:
             return matches[0]

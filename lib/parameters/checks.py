@@ -13,9 +13,9 @@ from typing import Any
 
 from lib import metrics
 from lib.errors import ParameterError, suggest
+from lib.parameters.column_checks import column_faults, unknown_time_zone, used_part_faults
 from lib.parameters.layers import Layers
 from lib.parameters.specs import SPECS, Spec
-from lib.schema.table_schema import KINDS, NUMBER, ORDERED, ColumnSchema, SchemaError
 
 Choices = Mapping[str, Iterable[str]]
 
@@ -208,6 +208,9 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
     if fault := unknown_encoding(values.get("encoding") or ""):
         faults.append(f"encoding: {fault}")
     faults += [f"columns: {fault}" for fault in column_faults(values.get("columns") or {})]
+    faults += used_part_faults(values)
+    if fault := unknown_time_zone(values.get("time_zone") or ""):
+        faults.append(f"time_zone: {fault}")
     if {"primary_metric", "task"} <= values.keys():
         metric, task = values["primary_metric"], values["task"]
         known = metrics.names(task)
@@ -228,33 +231,6 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
         for name in values.get("hyperparameters", ()):
             if name not in functions:
                 faults.append(f"hyperparameters: {name} is not in training_functions. {suggest(name, functions)}")
-    return faults
-
-
-def column_faults(columns: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each column whose entries, as users write them, are not those of a table schema.
-
-    Examples
-    --------
-    >>> column_faults({"size": {"kind": "ordered"}})
-    ['size: the kind ordered needs `order`, the categories from the lowest to the highest.']
-    """
-    faults = []
-    for name, entries in columns.items():
-        if not isinstance(entries, Mapping):
-            faults.append(f"{name} is {entries!r}; expected a mapping, e.g. {{kind: code}}.")
-            continue
-        kind = entries.get("kind", NUMBER)
-        if kind not in KINDS:
-            faults.append(f"{name}: kind is {kind!r}. {suggest(str(kind), KINDS)}")
-            continue
-        try:
-            column = ColumnSchema.from_dict(name, {"kind": kind, **entries})
-        except SchemaError as error:
-            faults.append(str(error))
-            continue
-        if (column.kind == ORDERED) != bool(column.order):
-            faults.append(f"{name}: the kind ordered needs `order`, the categories from the lowest to the highest.")
     return faults
 
 

@@ -93,6 +93,7 @@ SPECS: dict[str, Spec] = {
     "missing_values": Spec(list, may_be_empty=True),
     "not_missing": Spec(list, may_be_empty=True),
     "thousands": Spec(str, choices=(",", "."), may_be_empty=True),
+    "time_zone": Spec(str, may_be_empty=True),
     "contract": Spec(str, may_be_empty=True),
     "on_violation": Spec(str, choices=("fail", "quarantine", "warn")),
     "target_column": Spec(str),

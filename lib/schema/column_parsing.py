@@ -9,10 +9,10 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.schema import number_parsing
+from lib.schema import number_parsing, zoned_datetimes
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import NULL_STRINGS
-from lib.schema.table_schema import BOOLEAN, NUMBER, ORDERED, ColumnSchema
+from lib.schema.table_schema import BOOLEAN, DATETIME, NUMBER, ORDERED, ColumnSchema
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
@@ -43,8 +43,8 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     Returns
     -------
     ParsedTexts
-        Numbers are int64 if the schema says that they are whole and these are, else float64; booleans are bool; all
-        other kinds are strings.
+        Numbers are int64 if the schema says that they are whole and these are, else float64; booleans are bool;
+        datetimes with a time zone are timestamps; all other kinds are strings.
 
     Examples
     --------
@@ -60,6 +60,8 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
         return _parse_booleans(texts)
     if column.kind == ORDERED:
         return _parse_categories(texts, column)
+    if column.kind == DATETIME and column.time_zone:
+        return ParsedTexts(*zoned_datetimes.parse_zoned_texts(texts, column))
     return ParsedTexts(texts, _none_of(texts))
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from lib.schema import datetimes
 
 # A column contains dates if at least this share of its texts can be read as one.
 _MIN_DATE_SHARE = 0.9
-_SAMPLE_ROWS = 1_000
+_SAMPLE_TEXTS = 1_000
+# Every date starts with a digit or the name of a month, and has at least three digits, as 5-Mar-24 does.
+_DATE_START = re.compile(r"(?=(?:\D*\d){3})(?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -73,21 +79,35 @@ def infer_date_format(values: pd.Series, month_first: bool = False) -> str | Non
     month_first : bool
         Whether the month comes first if no text tells it from the day.
     """
-    texts = _present_texts(values)
-    sample = texts.sample(min(len(texts), _SAMPLE_ROWS), random_state=0)
+    return infer_format_of_counts(_present_texts(values).value_counts().to_dict(), month_first)
+
+
+def infer_format_of_counts(counts: Mapping[str, int], month_first: bool = False) -> str | None:
+    """Return the format that reads nearly all texts as dates, or None.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Number of rows with each text. Texts are not empty and have no surrounding spaces.
+    month_first : bool
+        Whether the month comes first if no text tells it from the day.
+    """
+    texts = list(counts)
+    sample = texts if len(texts) <= _SAMPLE_TEXTS else random.Random(0).sample(texts, _SAMPLE_TEXTS)
     # Digits alone are a number or a code, even though ISO 8601 allows a bare year.
-    if sample.empty or sample.str.isdigit().all() or sample.str.contains(r"\d").mean() < _MIN_DATE_SHARE:
+    if all(text.isdigit() for text in sample):
         return None
-    shares = _date_shares(sample, datetimes.candidate_formats(sample.tolist(), month_first))
-    best = max(shares, key=shares.__getitem__)
-    if shares[best] < _MIN_DATE_SHARE:
+    rows = sum(counts[text] for text in sample)
+    if sum(counts[text] for text in sample if _DATE_START.match(text)) < _MIN_DATE_SHARE * rows:
+        return None
+    best, most_rows = _best_format(sample, counts, datetimes.candidate_formats(sample, month_first))
+    if most_rows < _MIN_DATE_SHARE * rows:
         return None
     swapped = datetimes.swap_day_and_month(best)
-    if swapped == best or shares[swapped] < shares[best] or len(sample) == len(texts):
+    if swapped == best or len(sample) == len(texts):
         return best
-    # The sample may lack the one row that tells the day from the month.
-    shares = _date_shares(pd.Series(texts.unique()), [best, swapped])
-    return max(shares, key=shares.__getitem__)
+    # The sample may lack the one text that tells the day from the month.
+    return _best_format(texts, counts, [best, swapped])[0]
 
 
 def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFormat | None:
@@ -111,7 +131,7 @@ def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFor
 def find_mixed_formats(values: pd.Series) -> list[str]:
     """Return the date formats that together read nearly all texts of a column, or an empty list."""
     texts = _present_texts(values)
-    sample = texts.sample(min(len(texts), _SAMPLE_ROWS), random_state=0)
+    sample = texts.sample(min(len(texts), _SAMPLE_TEXTS), random_state=0)
     if sample.empty or sample.str.isdigit().all():
         return []
     is_date = {
@@ -124,9 +144,18 @@ def find_mixed_formats(values: pd.Series) -> list[str]:
     return list(is_date)
 
 
-def _date_shares(texts: pd.Series, formats: list[str]) -> dict[str, float]:
-    """Return the share of the texts that each format reads as dates."""
-    return {date_format: float(datetimes.parse_column(texts, date_format).notna().mean()) for date_format in formats}
+def _best_format(texts: Sequence[str], counts: Mapping[str, int], formats: Sequence[str]) -> tuple[str, int]:
+    """Return the format that reads the most rows as dates, and their number; of equal ones, the first."""
+    column = pd.Series(texts, dtype=object)
+    rows = np.array([counts[text] for text in texts])
+    best_format, most_rows = "", -1
+    for date_format in formats:
+        rows_read = int(rows[datetimes.parse_column(column, date_format).notna().to_numpy()].sum())
+        if rows_read > most_rows:
+            best_format, most_rows = date_format, rows_read
+        if rows_read == rows.sum():
+            break
+    return best_format, most_rows
 
 
 def _present_texts(values: pd.Series) -> pd.Series:

@@ -27,6 +27,9 @@ _MAX_SHAPES = 3
 # pandas' nanoseconds end during these years.
 _FIRST_YEAR, _LAST_YEAR = 1677, 2262
 _DISTANT_YEAR = re.compile(r"(?<!\d)(?:0\d\d\d|1[0-6]\d\d|226[2-9]|22[7-9]\d|2[3-9]\d\d|[3-9]\d\d\d)(?!\d)|^\d{8}T")
+# A time of day and its offset from UTC, at the end of a text.
+OFFSET_PATTERN = r"(?::\d\d|T\d{4}|T\d{6})(?:[.,]\d+)?\s*(?:[Zz]|[+-]\d\d(?::?\d\d)?)\s*$"
+_OFFSET = re.compile(OFFSET_PATTERN)
 _DIRECTIVE_NAMES = {
     "%d": "dd",
     "%m": "mm",
@@ -104,14 +107,32 @@ def parse_column(values: pd.Series, date_format: str) -> pd.Series:
     """
     import pandas as pd
 
-    parsed = pd.to_datetime(values, format=date_format, errors="coerce", utc=True)
+    parsed = _to_datetime(values, date_format)
     if date_format != ISO_FORMAT and parsed.isna().any():
-        parsed = parsed.fillna(pd.to_datetime(values, format=ISO_FORMAT, errors="coerce", utc=True))
+        parsed = parsed.fillna(_to_datetime(values, ISO_FORMAT))
     unread = values[(parsed.isna() & values.notna()).to_numpy()]
     if any(isinstance(value, str) and value != value.strip() for value in unread):
         stripped = [value.strip() if isinstance(value, str) else value for value in values]
         return parse_column(pd.Series(stripped, values.index, dtype=object), date_format)
     return _fill_distant_dates(parsed, values, date_format)
+
+
+def _to_datetime(values: pd.Series, date_format: str) -> pd.Series:
+    """Parse values with pandas; NaT for those that are no dates.
+
+    Texts with and without a UTC offset are parsed separately: pandas reads a text without an offset with that of the
+    text before it, e.g. the second of ``["2024-07-01T12:00-05:00", "2024-07-01T12:00"]`` as 17:00 in UTC.
+    """
+    import pandas as pd
+
+    has_offset = np.array([isinstance(value, str) and _OFFSET.search(value) is not None for value in values])
+    if date_format != ISO_FORMAT or not has_offset.any() or has_offset.all():
+        return pd.to_datetime(values, format=date_format, errors="coerce", utc=True)
+    moments = np.empty(len(values), dtype="datetime64[ns]")
+    for rows in (has_offset, ~has_offset):
+        parsed = pd.to_datetime(values[rows], format=date_format, errors="coerce", utc=True)
+        moments[rows] = parsed.dt.tz_localize(None).to_numpy()
+    return pd.Series(moments, index=values.index, name=values.name).dt.tz_localize("UTC")
 
 
 def _fill_distant_dates(parsed: pd.Series, values: pd.Series, date_format: str) -> pd.Series:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime
 import re
-import zoneinfo
 from collections.abc import Sequence
 
 import numpy as np
+
+from lib.schema.zone_names import find_zone
 
 PATTERN = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 # The int64 value of NumPy's NaT.
@@ -18,11 +19,13 @@ MISSING = -(2**63)
 # Cache size: the maximum number of rows per request.
 MAX_CACHED = 10_000
 _EPOCH = datetime.datetime(1970, 1, 1)
-_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)")
 # Python's datetimes end with the years 1 and 9999; a time zone's offset is not looked up beyond these.
 _FIRST, _LAST = (
     int((moment - _EPOCH).total_seconds()) * 10**6
     for moment in (datetime.datetime(1, 1, 3), datetime.datetime(9999, 12, 29))
+)
+_MIN, _MAX = (
+    (moment - _EPOCH) // datetime.timedelta(microseconds=1) for moment in (datetime.datetime.min, datetime.datetime.max)
 )
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
@@ -104,38 +107,32 @@ class _Cache(dict[str | None, int]):
 
     def _convert(self, microseconds: int, offset: int | None) -> int:
         """Convert a time as written to UTC or local time."""
-        if offset is None and self._zone is not None:
-            offset = _offset_of_local_time(microseconds, self._zone)
-        instant = microseconds - (offset or 0)
-        if self._zone is None or not self._is_local:
-            return instant
-        # Converted back, so that a local time which a clock change skips becomes one that exists.
-        return instant + _offset_at(instant, self._zone)
+        if self._zone is None:
+            return microseconds - (offset or 0)
+        instant = to_instant(microseconds, offset, self._zone)
+        return instant + offset_at(instant, self._zone) if self._is_local else instant
 
 
-def find_zone(name: str) -> datetime.tzinfo:
-    """Return a time zone by its IANA name or offset.
+def to_instant(microseconds: int, offset: int | None, zone: datetime.tzinfo) -> int:
+    """Convert a time of a column with a time zone to microseconds since 1970 in UTC.
 
-    Raises
-    ------
-    ValueError
-        If there is no such time zone.
+    A local time that a clock change skips is read with the offset before the change, so that 02:30 becomes 03:30; of a
+    local time that occurs twice, the first is taken (PEP 495, fold 0). Times that are not in the years 1 to 9999, both
+    in UTC and in local time, become the nearest one that is.
 
-    Examples
-    --------
-    >>> find_zone("+02:00").utcoffset(None)
-    datetime.timedelta(seconds=7200)
+    Parameters
+    ----------
+    microseconds : int
+        Since 1970, as written.
+    offset : int or None
+        UTC offset in microseconds; None if the time was written without one, so that it is a local time.
+    zone : tzinfo
     """
-    if match := _OFFSET.fullmatch(name):
-        minutes = 60 * int(match["hours"]) + int(match["minutes"])
-        return datetime.timezone(datetime.timedelta(minutes=-minutes if match["sign"] == "-" else minutes))
-    try:
-        return datetime.UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, OSError) as error:
-        raise ValueError(
-            f"There is no time zone {name!r}; expected an IANA name such as 'Europe/Berlin' or an offset such as "
-            "'+02:00'."
-        ) from error
+    if offset is None:
+        offset = _offset_of_local_time(microseconds, zone)
+    instant = min(max(microseconds - offset, _MIN), _MAX)
+    local_offset = offset_at(instant, zone)
+    return min(max(instant, _MIN - min(local_offset, 0)), _MAX - max(local_offset, 0))
 
 
 def parse_microseconds(text: str) -> tuple[int, int | None] | None:
@@ -181,7 +178,7 @@ def _offset_of_local_time(microseconds: int, zone: datetime.tzinfo) -> int:
     return _in_microseconds(local.replace(tzinfo=zone).utcoffset())
 
 
-def _offset_at(instant: int, zone: datetime.tzinfo) -> int:
+def offset_at(instant: int, zone: datetime.tzinfo) -> int:
     """Return the UTC offset at an instant, given in microseconds since 1970."""
     moment = _EPOCH + datetime.timedelta(microseconds=min(max(instant, _FIRST), _LAST))
     return _in_microseconds(moment.replace(tzinfo=datetime.UTC).astimezone(zone).utcoffset())

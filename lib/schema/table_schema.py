@@ -22,6 +22,10 @@ NUMBER, CODE, CATEGORY, ORDERED, TEXT, DATETIME, DURATION, BOOLEAN = KINDS = (
     "duration",
     "boolean",
 )
+PARTS_OF_DATE = ("year", "month", "day", "hour", "minute", "second")
+# `from` is a keyword of Python, so the field has another name.
+_WRITTEN_NAMES = {"source_columns": "from"}
+_FIELD_NAMES = {written: name for name, written in _WRITTEN_NAMES.items()}
 
 
 class SchemaError(ValueError):
@@ -58,6 +62,9 @@ class ColumnSchema:
     unreadable_as_missing : bool
         Whether values that do not fit the kind count as missing, as some did in the first table. Otherwise they are
         faults.
+    source_columns : tuple of str
+        Columns of the file that this datetime is combined from, in the order year, month, day, hour, minute, second;
+        written as ``from``. Empty for a column of the file.
     """
 
     name: str
@@ -72,10 +79,12 @@ class ColumnSchema:
     time_zone: str = ""
     optional: bool = False
     unreadable_as_missing: bool = False
+    source_columns: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entries that differ from the defaults, as JSON types."""
-        return {key: value for key, value in _non_defaults(self).items() if key != "name"}
+        entries = {_WRITTEN_NAMES.get(key, key): value for key, value in _non_defaults(self).items()}
+        return {key: value for key, value in entries.items() if key != "name"}
 
     @classmethod
     def from_dict(cls, name: str, values: Mapping[str, Any]) -> ColumnSchema:
@@ -85,8 +94,14 @@ class ColumnSchema:
         ------
         SchemaError
             If an entry is unknown, or the kind is.
+
+        Examples
+        --------
+        >>> ColumnSchema.from_dict("when", {"kind": "datetime", "from": ["year", "month"]}).source_columns
+        ('year', 'month')
         """
         _check_entries(cls, values, f"column {name!r}", exclude=("name",))
+        values = {_FIELD_NAMES.get(key, key): value for key, value in values.items()}
         if values["kind"] not in KINDS:
             raise SchemaError(f"column {name!r} has the kind {values['kind']!r}; expected one of {', '.join(KINDS)}.")
         converted: dict[str, Any] = {
@@ -103,6 +118,8 @@ class ColumnSchema:
             number = "a whole number" if self.whole else "a number"
             unit = f" in {self.unit}" if self.unit else " without a unit"
             return f"{number}{unit} ({self.number_format.value})"
+        if self.source_columns:
+            return f"a date that exists, from {', '.join(self.source_columns)}"
         if self.kind == DATETIME:
             return f"a date in the format {self.date_format}" if self.date_format else "a date or time"
         if self.kind == ORDERED:
@@ -185,8 +202,13 @@ class TableSchema:
 
     @property
     def required_columns(self) -> list[str]:
-        """The columns that every table must have."""
-        return [name for name, column in self.columns.items() if not column.optional]
+        """The columns that every file must have."""
+        return [name for name, column in self.columns.items() if not column.optional and not column.source_columns]
+
+    @property
+    def combined_columns(self) -> list[ColumnSchema]:
+        """The datetimes that are combined from several columns of the file."""
+        return [column for column in self.columns.values() if column.source_columns]
 
     def differences(self, other: TableSchema) -> list[str]:
         """Return a sentence for each difference between this schema and a newer one.
@@ -208,7 +230,7 @@ class TableSchema:
                 continue
             before, after = asdict(self.columns[name]), asdict(column)
             sentences += [
-                f"{name}: {key} {_describe(before[key])} becomes {_describe(after[key])}"
+                f"{name}: {_WRITTEN_NAMES.get(key, key)} {_describe(before[key])} becomes {_describe(after[key])}"
                 for key in after
                 if before[key] != after[key]
             ]
@@ -246,7 +268,7 @@ def _check_entries(cls: type, values: Any, where: str, exclude: Collection[str] 
     """Raise a SchemaError if `values` lacks a required field of a dataclass or has an unknown one."""
     if not isinstance(values, Mapping):
         raise SchemaError(f"{where} is {type(values).__name__}; expected a mapping.")
-    known = {entry.name: entry for entry in fields(cls) if entry.name not in exclude}
+    known = {_WRITTEN_NAMES.get(entry.name, entry.name): entry for entry in fields(cls) if entry.name not in exclude}
     if unknown := [str(name) for name in values if name not in known]:
         raise SchemaError(f"{where} has the unknown entry {unknown[0]!r}; expected {', '.join(known)}.")
     for name, entry in known.items():

@@ -36,6 +36,17 @@ def normalize_text(text: str) -> str:
     return compose_text(text).strip()
 
 
+def normalize_label(label: object) -> str:
+    """Return the text of a class label with composed characters, and without surrounding or repeated spaces.
+
+    Examples
+    --------
+    >>> normalize_label(" very  good "), normalize_label(1.0)
+    ('very good', '1')
+    """
+    return " ".join(category_name(label).split())
+
+
 def decode_bytes(content: bytes) -> str:
     r"""Return bytes as text; those that are not UTF-8 are escaped.
 

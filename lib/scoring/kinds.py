@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.schema import iso_datetimes
+from lib.schema import iso_datetimes, zone_names
 from lib.schema.datetimes import ISO_FORMAT, describe_format
 from lib.schema.iso_datetimes import DatetimeParser
 from lib.schema.text_dates import TextDateParser
@@ -148,7 +148,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
             return instants
         import pandas as pd
 
-        zone = iso_datetimes.find_zone(time_zone)
+        zone = zone_names.find_zone(time_zone)
         return pd.Series(instants).dt.tz_localize("UTC").dt.tz_convert(zone)
 
     def arrow_array(values: list) -> Any:

@@ -34,6 +34,7 @@ PARAMETERS = (
     "missing_values",
     "not_missing",
     "thousands",
+    "time_zone",
     "contract",
     "on_violation",
     "target_column",

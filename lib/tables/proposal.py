@@ -11,10 +11,9 @@ import pandas as pd
 
 from lib.errors import DataError, format_count
 from lib.schema import date_columns, datetimes
-from lib.tables import cleaning, frames
+from lib.tables import cleaning, frames, proposed_columns
 from lib.tables.quality import id_columns, leakage, profile
 from lib.tables.quality.counters import Counter
-from lib.tables.quality.missing_codes import find_missing_codes
 from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
 from lib.tables.split.suggestion import suggest_split
 from lib.tables.targets import choose_spellings, prepare_target
@@ -99,8 +98,9 @@ def propose(
     for note in renamed:
         proposal.add_finding("header", note)
     start_step("describing the columns")
-    frame = _decide_missing_codes(proposal, frame)
-    columns = proposal.columns = profile.describe(frame)
+    frame = proposed_columns.decide_missing_codes(proposal, frame)
+    frame, columns = proposed_columns.combine_date_parts(proposal, frame, profile.describe(frame), target_column)
+    proposal.columns = columns
     _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
     usable, notes = prepare_target(frame, target_column, proposal.parameters["task"])
     for note in notes:
@@ -118,27 +118,6 @@ def propose(
         raise DataError(f"{where} has no column to predict {target_column} from.{why}")
     _summarize_columns(proposal, columns, dropped, target_column)
     return proposal
-
-
-def _decide_missing_codes(proposal: Proposal, frame: pd.DataFrame) -> pd.DataFrame:
-    """Propose that numbers such as -200 count as missing, and return the table without them."""
-    codes = {name: found for name in frame.columns if (found := find_missing_codes(frame[name]))}
-    if not codes:
-        return frame
-    for name, found in codes.items():
-        rows = int(frame[name].isin(found).sum())
-        listed = " and ".join(f"{code:g}" for code in found)
-        finding = f"{name}: {listed} in {rows:,} rows, far from all other values"
-        proposal.add_finding("missing codes", finding, "counts as missing; change missing_values if it is a number")
-    distinct = sorted({code for found in codes.values() for code in found})
-    other_numbers = frame.drop(columns=list(codes)).select_dtypes("number")
-    if other_numbers.isin(distinct).to_numpy().any():
-        proposal.parameters["columns"] = {
-            name: {"missing_values": [f"{code:g}" for code in found]} for name, found in codes.items()
-        }
-    else:
-        proposal.parameters["missing_values"] = [int(code) for code in distinct]
-    return frame.assign(**{name: frame[name].mask(frame[name].isin(found)) for name, found in codes.items()})
 
 
 def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfile:
@@ -290,7 +269,7 @@ def _describe_time_split(time_columns: Sequence[str]) -> str:
     if len(time_columns) == 1:
         return f"to test on the latest rows, set split: time and time_column: {time_columns[0]}"
     return (
-        f"to test on the latest rows, make one column of {', '.join(time_columns)} in prepare_data, and set "
+        f"to test on the latest rows, make one column of {', '.join(time_columns)} with `from` under columns, and set "
         "split: time and time_column to its name"
     )
 

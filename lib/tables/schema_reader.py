@@ -7,72 +7,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib.errors import DataError, format_count, suggest
-from lib.schema.column_parsing import null_strings, parse_texts
-from lib.schema.table_schema import ColumnSchema, TableSchema
+from lib.schema.column_parsing import null_strings
+from lib.schema.table_schema import TableSchema
 from lib.tables.column_names import deduplicate_names
 from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect
 from lib.tables.files import non_data_rows, parquet, text_batches
-from lib.tables.files.categoricals import is_text
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 from lib.tables.files.text_batches import FileBatch
+from lib.tables.schema_batches import Batch, Fault, apply_schema
 
 _MAX_LISTED_FAULTS = 5
 
 Progress = Callable[[float], object]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A value that does not fit the schema.
-
-    Attributes
-    ----------
-    row : int
-        Number of the row in the table, from 0.
-    column : str
-    value : str
-        The value as written in the file.
-    expected : str
-        Description of the values that the schema allows.
-    """
-
-    row: int
-    column: str
-    value: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"row {self.row + 1:,}: column {self.column!r}: got {self.value!r}, expected {self.expected}"
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some rows of a table.
-
-    Attributes
-    ----------
-    rows : Table of shape (rows, columns)
-        Columns of the schema have its types, and null where a value does not fit. Other columns are as in the file.
-    first_row : int
-        Number of the first row in the table, from 0.
-    faults : list of Fault
-    counted_as_missing : dict of str to int
-        Number of values that do not fit but count as missing, as the schema says, by column.
-    """
-
-    rows: pa.Table
-    first_row: int
-    faults: list[Fault] = field(default_factory=list)
-    counted_as_missing: dict[str, int] = field(default_factory=dict)
 
 
 def read(
@@ -117,6 +70,7 @@ def read(
         batches = _read_parquet(path, max_rows) if is_parquet else _read_text(schema, path, encoding)
         for file_batch in batches:
             check_columns(path, file_batch.rows.column_names, required)
+            check_parts(path, file_batch.rows.column_names, schema)
             for start in range(0, file_batch.rows.num_rows, max_rows):
                 rows = file_batch.rows[start : start + max_rows]
                 yield apply_schema(schema, rows, first_row)
@@ -193,6 +147,16 @@ def check_columns(path: Path, names: Sequence[str], required: Collection[str]) -
             raise DataError(f"{path} has no column {name!r}. {suggest(name, names)}")
 
 
+def check_parts(path: Path, names: Sequence[str], schema: TableSchema) -> None:
+    """Raise if a file has some of the columns that a date consists of, but not all."""
+    for column in schema.combined_columns:
+        absent = [name for name in column.source_columns if name not in names]
+        if absent and len(absent) < len(column.source_columns):
+            raise DataError(
+                f"{path} has no column {absent[0]!r}, from which {column.name} is made. {suggest(absent[0], names)}"
+            )
+
+
 def _read_text(schema: TableSchema, path: Path, encoding: str) -> Iterator[FileBatch]:
     """Read a text file as strings, with its column names."""
     try:
@@ -232,36 +196,3 @@ def _read_parquet(path: Path, max_rows: int) -> Iterator[FileBatch]:
             yield FileBatch(rows.rename_columns(names), rows_read / max(1, file.metadata.num_rows))
     except (pa.ArrowException, OSError) as error:
         raise parquet.damaged_file_error(path, error) from error
-
-
-def apply_schema(schema: TableSchema, rows: pa.Table, first_row: int) -> Batch:
-    """Return rows of a table with the text columns in the types of the schema.
-
-    Parameters
-    ----------
-    schema : TableSchema
-    rows : Table of shape (rows, columns)
-    first_row : int
-        Number of the first row in the table, from 0.
-    """
-    faults: list[Fault] = []
-    counted_as_missing: dict[str, int] = {}
-    for index, name in enumerate(rows.column_names):
-        column = schema.columns.get(name)
-        if column is None or not is_text(rows.schema.field(index).type):
-            continue
-        texts = pc.cast(rows.column(index), pa.string())
-        parsed = parse_texts(texts, column)
-        rows = rows.set_column(index, name, parsed.values)
-        invalid = pc.indices_nonzero(parsed.is_invalid).to_pylist()
-        if invalid and column.unreadable_as_missing:
-            counted_as_missing[name] = len(invalid)
-        elif invalid:
-            faults += _faults(column, texts, invalid, first_row)
-    return Batch(rows, first_row, faults, counted_as_missing)
-
-
-def _faults(column: ColumnSchema, texts: pa.ChunkedArray, positions: Sequence[int], first_row: int) -> list[Fault]:
-    return [
-        Fault(first_row + position, column.name, texts[position].as_py(), column.expected) for position in positions
-    ]

@@ -11,8 +11,9 @@ import yaml
 
 from lib.errors import DataError, NameNotFound
 from lib.paths import display_path, resolve
+from lib.schema.datetimes import ISO_FORMAT
 from lib.schema.number_format import NumberFormat
-from lib.schema.table_schema import NUMBER, ColumnSchema, SchemaError, TableSchema
+from lib.schema.table_schema import CATEGORY, CODE, DATETIME, NUMBER, TEXT, ColumnSchema, SchemaError, TableSchema
 
 # libyaml, if PyYAML was built with it: the pure Python parser takes seconds for a table of thousands of columns.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -39,6 +40,8 @@ class SchemaSource:
         Whether text files have a header; detected if None.
     thousands : str
         The character between thousands in every column of numbers: a comma, a point, or empty if it is inferred.
+    time_zone : str
+        Time zone of the datetimes that have none; empty: they have none.
     """
 
     stored: TableSchema | None = None
@@ -47,6 +50,7 @@ class SchemaSource:
     not_missing: Sequence[str] = ()
     thousands: str = ""
     header: bool | None = None
+    time_zone: str = ""
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> SchemaSource:
@@ -65,12 +69,13 @@ class SchemaSource:
             not_missing=[str(value) for value in parameters["not_missing"]],
             thousands=parameters["thousands"],
             header=parameters["header"],
+            time_zone=parameters["time_zone"],
         )
 
     @property
     def changes_schema(self) -> bool:
         """Whether the parameters say anything about the table."""
-        return bool(self.columns or self.missing_values or self.not_missing or self.thousands)
+        return bool(self.columns or self.missing_values or self.not_missing or self.thousands or self.time_zone)
 
     def change(self, schema: TableSchema, unread: Collection[str] = ()) -> TableSchema:
         """Return a schema with the changes that the parameters describe.
@@ -86,12 +91,15 @@ class SchemaSource:
         NameNotFound
             If ``columns`` names a column that the table does not have.
         """
-        for name in self.columns:
+        combined = {name: entries["from"] for name, entries in self.columns.items() if entries.get("from")}
+        named = [name for name in self.columns if name not in combined]
+        for name in [*named, *(part for parts in combined.values() for part in parts)]:
             if name not in schema.columns and name not in unread:
                 raise NameNotFound("column", name, schema.columns, where="the table (columns)")
         if self.header is not None and schema.text_format is not None:
             schema = replace(schema, text_format=replace(schema.text_format, has_header=self.header))
-        return replace(schema, columns={name: self._change_column(column) for name, column in schema.columns.items()})
+        columns = {**schema.columns, **{name: ColumnSchema(name, DATETIME) for name in combined}}
+        return replace(schema, columns={name: self._change_column(column) for name, column in columns.items()})
 
     def _change_column(self, column: ColumnSchema) -> ColumnSchema:
         if self.thousands and column.kind == NUMBER:
@@ -101,8 +109,27 @@ class SchemaSource:
             missing_values=tuple(dict.fromkeys([*column.missing_values, *self.missing_values])),
             not_missing=tuple(dict.fromkeys([*column.not_missing, *self.not_missing])),
         )
+        if self.time_zone and column.kind == DATETIME and not column.time_zone and _has_time(column):
+            column = replace(column, time_zone=self.time_zone)
         entries = self.columns.get(column.name)
-        return ColumnSchema.from_dict(column.name, {**column.to_dict(), **entries}) if entries else column
+        if not entries:
+            return column
+        if entries.get("time_zone") and "kind" not in entries:
+            _check_may_have_times(column)
+            entries = {"kind": DATETIME, **entries}
+        return ColumnSchema.from_dict(column.name, {**column.to_dict(), **entries})
+
+
+def _check_may_have_times(column: ColumnSchema) -> None:
+    if column.kind not in (DATETIME, TEXT, CATEGORY, CODE):
+        raise DataError(
+            f"columns: {column.name}: time_zone is for times, but {column.name} is a {column.kind}. Remove it."
+        )
+
+
+def _has_time(column: ColumnSchema) -> bool:
+    """Return whether datetimes may have a time of day, as far as their format tells."""
+    return column.date_format in ("", ISO_FORMAT) or "%M" in column.date_format
 
 
 def load(path: Path) -> TableSchema:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import DataError, format_count
-from lib.schema.text_values import normalize_text
+from lib.schema.text_values import normalize_label, normalize_text
 from lib.tables import frames
 from lib.tables.cleaning import from_columns
 
@@ -243,7 +243,7 @@ def choose_spellings(labels: Iterable[str]) -> dict[str, str]:
     """
     spellings: dict[str, list[str]] = {}  # the most frequent spelling of each label comes first
     for label in labels:
-        normalized = " ".join(normalize_text(label).split())
+        normalized = normalize_label(label)
         key = normalized.casefold() if len(normalized) > 1 else normalized
         spellings.setdefault(key, []).append(label)
     kept = {label: normalize_text(labels[0]) for labels in spellings.values() for label in labels}

@@ -150,6 +150,17 @@ class TestFiles:
         frame.to_parquet(tmp_path / "shop.parquet", row_group_size=ROWS_PER_GROUP)
         both(tmp_path / "shop.parquet", **changes)
 
+    def test_dates_from_columns_and_a_time_zone(self, tmp_path, both):
+        rows = np.arange(240)
+        frame = shop(
+            year=2020 + rows % 3, month=1 + rows % 12, at=[f"2024-05-{1 + row % 28:02d} 08:30" for row in rows]
+        )
+        changes = {"columns": {"when": {"from": ["year", "month"]}}, "time_zone": "Europe/Berlin"}
+        frame.to_parquet(tmp_path / "shop.parquet", row_group_size=ROWS_PER_GROUP)
+        for file in (write_csv(tmp_path, frame), tmp_path / "shop.parquet"):
+            outcome = both(file, split="time", time_column="when", **changes)
+            assert "when" in outcome["train"][0] and "month" not in outcome["train"][0]
+
     def test_infinite_values_durations_and_missing_targets(self, tmp_path, both):
         frame = shop(stay=pd.to_timedelta(np.arange(240), "min"))
         frame.loc[[3, 130], "size"] = np.inf

@@ -113,6 +113,10 @@ class TestDateParts:
         found, times = self.parts(Year=(2011, 2014), Month=(1, 13), day=(1, 32), hr=(0, 24), weekday=(0, 7))
         assert list(found) == ["year", "month", "day", "hour", "weekday"] and times == ["Year", "Month", "day", "hr"]
 
+    def test_months_may_be_names(self):
+        columns = describe(pd.DataFrame({"Month": ["Jan", "Feb", "Sept"] * 100, "shift": ["May", "late", "day"] * 100}))
+        assert find_date_parts(columns.values()) == {"month": "Month"}
+
     def test_parts_of_one_date_belong_together(self):
         found, times = self.parts(**{"Year Built": (1900, 2000), "Mo Sold": (1, 13), "Yr Sold": (2006, 2011)})
         assert found == {"month": "Mo Sold", "year": "Yr Sold"} and times == ["Yr Sold", "Mo Sold"]
@@ -154,4 +158,4 @@ class TestProposal:
         assert "set split: time and time_column: timestamp" in findings["dates"][1]
         parts = {"year": 2020 + np.arange(ROWS) % 3, "month": 1 + np.arange(ROWS) % 12}
         _, findings = self.proposal(frame.assign(**parts))
-        assert findings["dates"][0] == "year, month" and "split: time" in findings["dates"][1]
+        assert findings["dates"][0] == "when" and "split: time and time_column: when" in findings["dates"][1]

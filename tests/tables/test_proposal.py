@@ -159,3 +159,37 @@ def test_unsuitable_target_is_refused(table, target, error, message):
     table["when"] = pd.date_range("2024-01-01", periods=ROWS)
     with pytest.raises(error, match=message):
         proposal.propose(table, target)
+
+
+DATES = pd.date_range("2024-01-01", periods=ROWS)
+
+
+def with_date(table, **parts):
+    day = np.arange(ROWS) % 28 + 1
+    months = np.resize(["Feb", "Mar"], ROWS)
+    dates = {"Yr Sold": 2023 + np.arange(ROWS) // 300, "Mo Sold": months, "Day Sold": day, **parts}
+    return table.drop(columns="price").assign(**dates)
+
+
+def test_date_parts_are_combined_to_one_column(table):
+    proposed = proposal.propose(with_date(table), "bought")
+    assert proposed.parameters["columns"] == {"when_Sold": {"from": ["Yr Sold", "Mo Sold", "Day Sold"]}}
+    assert "when_Sold" in proposed.columns and "Yr Sold" not in proposed.columns
+    assert has_finding(proposed, "date parts", "Yr Sold, Mo Sold, Day Sold", "combined to the column when_Sold")
+    assert has_finding(proposed, "dates", "when_Sold", "split: time and time_column: when_Sold")
+
+
+def test_combined_column_gets_a_free_name(table):
+    frame = with_date(table).rename(columns=lambda name: name.removesuffix(" Sold")).assign(when=1.5)
+    assert list(proposal.propose(frame, "bought").parameters["columns"]) == ["when_"]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"Day Sold": np.arange(ROWS) % 31 + 1}, {"bill": DATES}, {"Yr Sold": np.arange(ROWS) % 2}],
+)
+def test_date_parts_are_kept_if_they_are_no_dates_or_not_needed(table, parts):
+    proposed = proposal.propose(with_date(table, **parts), "bought")
+    assert "columns" not in proposed.parameters and "Day Sold" in proposed.columns
+    if "Day Sold" in parts:
+        assert has_finding(proposed, "date parts", " rows have no such date", "kept as they are")

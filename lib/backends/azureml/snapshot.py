@@ -17,7 +17,7 @@ from lib.paths import ROOT
 from lib.scoring.model_folder import ModelError, code_folder, find
 
 _IGNORED = shutil.ignore_patterns("__pycache__")
-_SNAPSHOT = ("lib", "parameters", "environment.yml")
+_SNAPSHOT = ("lib", "parameters", "environment.yml", "pyproject.toml")
 _USE_CASE = "parameters.yaml"
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.schema.date_columns import infer_date_format
+from lib.schema.date_columns import infer_format_of_counts
 from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import ParsedColumn, has_numeric_codes
+from lib.schema.number_parsing import NULL_STRINGS, ParsedColumn, has_numeric_codes
 from lib.schema.table_schema import (
     BOOLEAN,
     CATEGORY,
@@ -58,11 +59,14 @@ def infer_schema(
     [('size', 'category'), ('weight', 'number')]
     """
     parsed = parsed or {}
-    columns = cores.map_threads(lambda name: _infer_column(name, table[name], parsed.get(name)), table.column_names)
+    is_text_file = text_format is not None
+    columns = cores.map_threads(
+        lambda name: _infer_column(name, table[name], parsed.get(name), is_text_file), table.column_names
+    )
     return TableSchema({column.name: column for column in columns}, text_format)
 
 
-def _infer_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None) -> ColumnSchema:
+def _infer_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None, is_text_file: bool) -> ColumnSchema:
     arrow_type = values.type
     if pa.types.is_boolean(arrow_type):
         return ColumnSchema(name, BOOLEAN)
@@ -76,7 +80,7 @@ def _infer_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | Non
         order = values.unify_dictionaries().chunk(0).dictionary.to_pylist() if values.num_chunks else []
         return ColumnSchema(name, ORDERED, order=tuple(map(str, order)))
     if is_text(arrow_type):
-        return _text_column(name, values)
+        return _text_column(name, values, is_text_file)
     return ColumnSchema(name, CATEGORY if pa.types.is_dictionary(arrow_type) else TEXT)
 
 
@@ -95,7 +99,21 @@ def _number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | No
     )
 
 
-def _text_column(name: str, values: pa.ChunkedArray) -> ColumnSchema:
+def _text_column(name: str, values: pa.ChunkedArray, is_text_file: bool) -> ColumnSchema:
+    """Return the schema of a text column. Words such as "NA" that a reader left in it are values."""
+    column = _text_kind(name, values)
+    # The reader of text files has replaced these words, except for those with spaces around them.
+    return replace(column, not_missing=_null_words(_sample(values) if is_text_file else values))
+
+
+def _null_words(values: pa.ChunkedArray) -> tuple[str, ...]:
+    """Return the words in a column that usually mean "missing"."""
+    distinct = pc.utf8_trim_whitespace(pc.cast(pc.unique(values), pa.string()))
+    known = pa.array([word for word in NULL_STRINGS if word])
+    return tuple(sorted(pc.unique(distinct.filter(pc.is_in(distinct, value_set=known))).to_pylist()))
+
+
+def _text_kind(name: str, values: pa.ChunkedArray) -> ColumnSchema:
     sample = _sample(values)
     if not len(sample):
         return ColumnSchema(name, TEXT)
@@ -121,9 +139,22 @@ def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray) -> str:
     """Return the date format of a text column, or an empty string if it has no dates."""
     # The sample is quick to check, and most text columns are not dates.
-    if infer_date_format(pd.Series(sample.to_pylist(), dtype=object)) is None:
+    sample_format = infer_format_of_counts(_count_texts(sample))
+    if sample_format is None:
         return ""
-    return infer_date_format(pd.Series(pc.unique(values).to_pylist(), dtype=object)) or ""
+    # Another row may tell the day from the month.
+    return infer_format_of_counts(_count_texts(values)) or sample_format
+
+
+def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
+    """Return the number of rows with each text; without missing and empty ones."""
+    counted = pc.value_counts(values.drop_null())
+    texts = pc.utf8_trim_whitespace(pc.cast(counted.field("values"), pa.string()))
+    counts = Counter[str]()
+    for text, rows in zip(texts.to_pylist(), counted.field("counts").to_pylist(), strict=True):
+        counts[text] += rows
+    counts.pop("", None)
+    return counts
 
 
 def _are_codes(sample: pa.ChunkedArray) -> bool:

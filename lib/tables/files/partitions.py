@@ -77,6 +77,7 @@ class Partition:
             table = table.append_column(name, pa.nulls(len(table), self.types[name]))
         table = parquet.add_partition_columns(table, self.folder_values, exclude=[*names, *exclude])
         if self.schema is not None:
+            schema_reader.check_parts(Path(self.path), table.column_names, self.schema)
             batch = schema_reader.apply_schema(self.schema, table, self.first_row)
             table, _ = schema_reader.collect(iter([batch]), [Path(self.path)], exclude)
         only_reference = [table]

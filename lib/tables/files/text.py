@@ -291,15 +291,19 @@ def _may_have_thousands(column: pa.ChunkedArray) -> bool:
         return bool(pc.any(pc.match_substring_regex(sample, r"^\s*[+-]?\d{1,3}(\.\d{3}){2,}\s*$")).as_py())
     if not pa.types.is_floating(column.type) or len(column) == column.null_count:
         return False
+    # Most columns have other numbers, which the first rows show.
+    if not (_have_three_decimals(column[:_SAMPLE_ROWS]) and _have_three_decimals(column)):
+        return False
+    return bool(pc.any(pc.not_equal(column, pc.floor(column))).as_py())
+
+
+def _have_three_decimals(column: pa.ChunkedArray) -> bool:
+    """Return whether all numbers are below 1,000 and either whole or, from 1, of at most three decimals."""
     sizes = pc.abs(column)
     scaled = pc.multiply(sizes, 1_000.0)
-    is_fraction = pc.not_equal(sizes, pc.floor(sizes))
     has_three_decimals = pc.less(pc.abs(pc.subtract(scaled, pc.round(scaled))), 1e-6)
-    return bool(
-        pc.all(pc.and_(pc.less(sizes, 1_000.0), has_three_decimals)).as_py()
-        and pc.all(pc.or_(pc.invert(is_fraction), pc.greater_equal(sizes, 1.0))).as_py()
-        and pc.any(is_fraction).as_py()
-    )
+    is_large_or_whole = pc.or_(pc.greater_equal(sizes, 1.0), pc.equal(sizes, pc.floor(sizes)))
+    return bool(pc.all(pc.and_(pc.and_(pc.less(sizes, 1_000.0), has_three_decimals), is_large_or_whole)).as_py())
 
 
 def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:

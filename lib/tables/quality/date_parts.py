@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from lib.tables.quality.profile import WHOLE, ColumnProfile
+from lib.schema.combined_dates import month_number
+from lib.schema.table_schema import PARTS_OF_DATE
+from lib.tables.quality.profile import TEXT, WHOLE, ColumnProfile
 
 # Names in English, German, French, Spanish and Italian, and the range of the numbers.
 _PARTS: dict[str, tuple[str, int, int]] = {
@@ -14,19 +16,19 @@ _PARTS: dict[str, tuple[str, int, int]] = {
     "day": (r"day|dy|tag|jour|d[ií]a|giorno|day ?of ?month|dom", 1, 31),
     "hour": (r"hour|hr|hh|stunde|heure|hora|ora", 0, 24),
     "minute": (r"minute|minuto", 0, 59),
+    "second": (r"second|sec|sekunde|seconde|segundo|secondo", 0, 59),
     "weekday": (r"week ?day|day ?of ?week|dow|wochentag", 0, 7),
 }
 _SEPARATORS = re.compile(r"[\s_.\-]+|(?<=[a-z])(?=[A-Z])")
-PARTS_OF_TIME = ("year", "month", "day", "hour", "minute")
 _MIN_FULL_YEAR = 1800
 
 
 def find_date_parts(columns: Iterable[ColumnProfile]) -> dict[str, str]:
-    """Return the names of the columns that hold parts of a date, by part: year, month, day, hour, minute, weekday.
+    """Return the names of the columns that hold parts of a date, by part: year, month, day, hour, ..., weekday.
 
-    A column is a part if its name is one, or ends or begins with one, and its whole numbers are in the part's range.
-    The parts of one date have the rest of the name in common, as ``Yr Sold`` and ``Mo Sold`` have. If there are
-    several dates, the one of the most parts is returned.
+    A column is a part if its name is one, or ends or begins with one, and its whole numbers are in the part's range, or
+    its texts are names of months. The parts of one date have the rest of the name in common, as ``Yr Sold`` and
+    ``Mo Sold`` have. If there are several dates, the one of the most parts is returned.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def find_date_parts(columns: Iterable[ColumnProfile]) -> dict[str, str]:
 
 
 def parts_of_time(parts: Mapping[str, str], columns: Mapping[str, ColumnProfile]) -> list[str]:
-    """Return the columns that order rows in time, from year to minute.
+    """Return the columns that order rows in time, from year to second.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ def parts_of_time(parts: Mapping[str, str], columns: Mapping[str, ColumnProfile]
     if year is None or (columns[year].minimum or 0) < _MIN_FULL_YEAR:
         return []
     names = [year]
-    for part in PARTS_OF_TIME[1:]:  # without the month, the day says nothing
+    for part in PARTS_OF_DATE[1:]:  # without the month, the day says nothing
         if part not in parts:
             break
         names.append(parts[part])
@@ -73,16 +75,24 @@ def parts_of_time(parts: Mapping[str, str], columns: Mapping[str, ColumnProfile]
 
 def _part_of(column: ColumnProfile) -> tuple[str, tuple[str, ...]]:
     """Return the part that a column holds, or an empty text, and the rest of its name."""
-    if column.kind != WHOLE or column.minimum is None or column.maximum is None or column.distinct < 2:
-        return "", ()
     words = _words(column.name)
     for part, (pattern, low, high) in _PARTS.items():
-        if not (low <= column.minimum and column.maximum <= high):
+        if not (_is_in_range(column, low, high) or (part == "month" and _are_months(column))):
             continue
         for name, rest in ((words, ()), (words[:1], words[1:]), (words[-1:], words[:-1])):
             if re.fullmatch(pattern, " ".join(name)):
                 return part, rest
     return "", ()
+
+
+def _is_in_range(column: ColumnProfile, low: int, high: int) -> bool:
+    if column.kind != WHOLE or column.minimum is None or column.maximum is None or column.distinct < 2:
+        return False
+    return low <= column.minimum and column.maximum <= high
+
+
+def _are_months(column: ColumnProfile) -> bool:
+    return column.kind == TEXT and bool(column.categories) and all(map(month_number, column.categories))
 
 
 def _words(name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.schema import datetimes
+from lib.schema.time_zones import to_local_times, zone_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,6 @@ PARTS = ("year", "month", "day", "weekday", "hour", "days")
 MAX_FEW_ROWS = 8
 _EPOCH = datetime.datetime(1970, 1, 1)
 _DIGIT = re.compile(r"\d")
-_UTC_OFFSET = r"(?:Z|[+-]\d\d:?\d\d)\s*$"
 
 
 def detect_format(text_counts: pd.Series, month_first: bool = False) -> tuple[str, float]:
@@ -170,23 +170,26 @@ class DateColumn:
 
     def to_floats(self, values: pd.Series) -> np.ndarray:
         """Return the calendar parts, of shape (rows, parts); NaN for values that are no dates."""
-        return calendar_parts(self._local_times(values).to_numpy(), self.parts).T
+        return calendar_parts(self._local_times(values), self.parts).T
 
-    def _local_times(self, values: pd.Series) -> pd.DatetimeIndex:
+    def _local_times(self, values: pd.Series) -> np.ndarray:
         """Return datetimes in the column's time zone, without the zone."""
         import pandas as pd
 
-        zone = self.time_zone or "UTC"
         if values.dtype.kind == "M":
             times = pd.DatetimeIndex(values)
-            return times if times.tz is None else times.tz_convert(zone).tz_localize(None)
+            return times.to_numpy() if times.tz is None else self._to_local(times)
         if values.dtype.kind in "iuf":  # pandas writes dates into JSON as milliseconds
-            times = pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce", utc=True))
-            return times.tz_convert(zone).tz_localize(None)
+            return self._to_local(pd.DatetimeIndex(pd.to_datetime(values, unit="ms", errors="coerce", utc=True)))
         values = values.astype(object)
         times = pd.DatetimeIndex(datetimes.parse_column(values, self.date_format))
-        as_written = times.tz_localize(None)
+        as_written = times.tz_localize(None).to_numpy()
         if self.time_zone is None:
             return as_written
-        has_offset = values.astype(str).str.contains(_UTC_OFFSET).to_numpy()
-        return as_written.where(~has_offset, times.tz_convert(zone).tz_localize(None))
+        has_offset = values.astype(str).str.contains(datetimes.OFFSET_PATTERN).to_numpy()
+        return np.where(has_offset, self._to_local(times), as_written)
+
+    def _to_local(self, times: pd.DatetimeIndex) -> np.ndarray:
+        """Convert times with a time zone to the column's, without the zone."""
+        instants = times.tz_convert("UTC").tz_localize(None).to_numpy()
+        return instants if self.time_zone is None else to_local_times(instants, zone_name(self.time_zone))

@@ -1,6 +1,5 @@
 """Translation of parameters into Azure's terms: AutoML settings, names, environments and permissions."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +7,7 @@ import yaml
 
 from lib import metrics
 from lib.automl import FAMILIES
-from lib.backends.azureml import automl, doctor, endpoint, environment, registry, snapshot
+from lib.backends.azureml import automl, doctor, endpoint, environment, registry
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
 from lib.paths import ROOT
@@ -139,22 +138,3 @@ def test_a_model_address_contains_run_and_path():
         "azureml://eastus.api.azureml.ms/mlflow/v2.0/x/experiments/e/runs/r_1/artifacts/model"
     )
     assert match.group("run", "path") == ("r_1", "model")
-
-
-def test_a_jobs_snapshot_is_complete(tmp_path):
-    notebook = ROOT / "notebooks" / "03_train.ipynb"
-    snapshot.pack(tmp_path, notebook, "03_train-linear.ipynb", {"seed": 1, "options": {"a": [1]}})
-    assert json.loads((tmp_path / "job.json").read_text()) == {
-        "notebook": "notebooks/03_train.ipynb",
-        "executed": "03_train-linear.ipynb",
-        "parameters": {"seed": 1, "options": {"a": [1]}},
-    }
-    assert (tmp_path / "notebooks" / "03_train.ipynb").read_bytes() == notebook.read_bytes()
-    for name in (
-        "lib/backends/azureml/notebook_job.py",
-        "lib/training/linear.py",
-        "parameters/base.yaml",
-        "environment.yml",
-    ):
-        assert (tmp_path / name).is_file()
-    assert not list(tmp_path.rglob("__pycache__"))
