@@ -4,8 +4,9 @@
 
 A folder has ``csv/`` (files as found) and ``clean/`` (the same tables as a person would write them). Ten numbers
 between 0 and 1 are summed: whether the file was read, and precision, recall and F1 of header cells, records and all
-cells, as multisets of normalised text. The reader gets no hint: dialect and header are detected.
-https://github.com/HPI-Information-Systems/Pollock
+cells, as multisets. Header and records are compared as normalised text, cells exactly as they are written, and line
+breaks within values are all alike, as in the benchmark's own script. The reader gets no hint: dialect and header are
+detected. https://github.com/HPI-Information-Systems/Pollock
 """
 
 import argparse
@@ -23,8 +24,9 @@ from lib.tables.files import text_rows
 MEASURES = ("success", *(f"{part} {rate}" for part in ("header", "record", "cell") for rate in ("P", "R", "F1")))
 SHOWN = ("success", "header F1", "record F1", "cell F1")
 TRUE, FALSE = "true", "false"
+_LINE_BREAK = re.compile("\r\n?")
 # "row_more_sep_row12_col3" -> "row_more_sep"
-_POSITION = re.compile(r"_?(row)?\d+(_0x[0-9A-F]+|_col\d+)?$")
+_POSITION = re.compile(r"_(row)?\d+(_0x[0-9A-F_x]+|_col\d+)?$")
 
 
 def main():
@@ -65,32 +67,36 @@ def score_file(file, clean):
 
 
 def read_clean(path):
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig") as file:  # universal newlines: "\r\n" within a value becomes "\n"
         return list(csv.reader(file))
 
 
 def rate(expected, actual):
     """Return precision, recall and F1 of header, records and cells. The benchmark rates an empty expectation as 1."""
-    expected = [[normalize(cell) for cell in row] for row in expected]
-    actual = [[normalize(cell) for cell in row] for row in actual]
     if not expected:
         return [1.0] * 9
+    actual = [[_LINE_BREAK.sub("\n", cell) for cell in row] for row in actual]
     return [
-        *compare(expected[0], actual[0] if actual else []),
-        *compare(["".join(row) for row in expected[1:]], ["".join(row) for row in actual[1:]]),
-        *compare([cell for row in expected for cell in row], [cell for row in actual for cell in row]),
+        *compare(map(normalize, expected[0]), map(normalize, actual[0] if actual else [])),
+        *compare(map(join_normalized, expected[1:]), map(join_normalized, actual[1:])),
+        *compare((cell for row in expected for cell in row), (cell for row in actual for cell in row)),
     ]
+
+
+def join_normalized(row):
+    return "".join(map(normalize, row))
 
 
 def compare(expected, actual):
     """Return precision, recall and F1 of two multisets of texts."""
+    expected, actual = Counter(expected), Counter(actual)
     if not expected:
         return 1.0, 1.0, 1.0
-    shared = (Counter(expected) & Counter(actual)).total()
+    shared = (expected & actual).total()
     if not shared:
         return 0.0, 0.0, 0.0
     # The benchmark's own naming: its precision divides by the expected number, its recall by the actual one.
-    precision, recall = shared / len(expected), shared / len(actual)
+    precision, recall = shared / expected.total(), shared / actual.total()
     return precision, recall, 2 * precision * recall / (precision + recall)
 
 

@@ -109,11 +109,11 @@ def _text_columns(path: Path, encoding: str, header: bool | None) -> list[str]:
 
     Only the beginning of the file is read. If that is ambiguous, small files are read as a whole.
     """
-    from lib.tables.detect import dialect
+    from lib.tables.detect import dialect_detection
 
-    detected = None if encoding else dialect.detect_prefix(path, header)
+    detected = None if encoding else dialect_detection.detect_prefix(path, header)
     if detected is None and path.stat().st_size <= _MAX_SCANNED_BYTES:
-        detected = dialect.detect_dialect(path, encoding, header)
+        detected = dialect_detection.detect_dialect(path, encoding, header)
     return detected.header if detected is not None else []
 
 

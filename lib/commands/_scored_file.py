@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.errors import DataError
-
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -38,10 +36,27 @@ def writer(out: Path) -> Iterator[Callable[[pa.Table], None]]:
 
 @contextlib.contextmanager
 def _csv_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        yield lambda table: table.to_pandas(types_mapper=_nullable_type).to_csv(
-            file, index=False, header=file.tell() == 0
-        )
+    """Collect the rows in a Parquet file, and write them as CSV when the type of each column is known."""
+    collected = path.with_name(path.name + ".rows")
+    try:
+        with _parquet_writer(collected) as write:
+            yield write
+        if collected.exists():
+            _convert_to_csv(collected, path)
+    finally:
+        collected.unlink(missing_ok=True)
+
+
+def _convert_to_csv(collected: Path, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from lib.commands._csv_texts import to_texts
+
+    with pq.ParquetFile(collected) as rows, path.open("w", encoding="utf-8", newline="") as file:
+        for batch in rows.iter_batches():
+            texts = pa.table([to_texts(column) for column in batch.columns], names=batch.schema.names)
+            texts.to_pandas(types_mapper=_nullable_type).to_csv(file, index=False, header=file.tell() == 0)
 
 
 @contextlib.contextmanager
@@ -54,10 +69,10 @@ def _parquet_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
 
 class _ParquetFile:
-    """A Parquet file whose columns may get a wider type while it is written.
+    """A Parquet file that may get wider types and further columns while it is written.
 
-    A whole number may be followed by a fraction, and an empty column by text. The rows written so far are then
-    converted, which happens at most a few times.
+    A whole number may be followed by a fraction, an empty column by text, and a file by one with another column. The
+    rows written so far are then converted, which happens at most a few times.
 
     Parameters
     ----------
@@ -69,21 +84,16 @@ class _ParquetFile:
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, table: pa.Table) -> None:
-        """Append a table with the columns of the first one.
-
-        Raises
-        ------
-        DataError
-            If no type fits a column of both.
-        """
+        """Append a table. Its columns are matched by name; those that it lacks are null."""
         import pyarrow.parquet as pq
 
+        table = table.replace_schema_metadata(None)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema)
         schema = _common_schema(self._writer.schema, table.schema)
         if schema != self._writer.schema:
             self._rewrite(schema)
-        self._writer.write_table(table.cast(schema))
+        self._writer.write_table(_fit(table, schema))
 
     def close(self) -> None:
         """Complete the file."""
@@ -102,25 +112,44 @@ class _ParquetFile:
             self._writer = pq.ParquetWriter(self._path, schema)
             with pq.ParquetFile(written) as file:
                 for batch in file.iter_batches():
-                    self._writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+                    self._writer.write_table(_fit(pa.Table.from_batches([batch]), schema))
         finally:
             written.unlink()
 
 
+def _fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with the columns and types of a schema."""
+    import pyarrow as pa
+
+    present = set(table.column_names)
+    columns = [
+        table[field.name].cast(field.type) if field.name in present else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
 def _common_schema(written: pa.Schema, new: pa.Schema) -> pa.Schema:
-    """Return the schema that fits two tables with the same columns."""
+    """Return the schema that fits two tables. A column whose types have nothing in common becomes text."""
     import pyarrow as pa
 
     if written.equals(new):
         return written
+    fields = {field.name: field for field in written}
+    for field in new:
+        known = fields.get(field.name)
+        fields[field.name] = field if known is None else _common_field(known, field)
+    return pa.schema(fields.values())
+
+
+def _common_field(written: pa.Field, new: pa.Field) -> pa.Field:
+    import pyarrow as pa
+
+    schemas = [pa.schema([written.with_nullable(True)]), pa.schema([new.with_nullable(True)])]
     try:
-        return pa.unify_schemas([written, new.remove_metadata()], promote_options="permissive")
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0)
     except pa.ArrowTypeError:
-        name = next(name for name in new.names if not written.field(name).equals(new.field(name)))
-        raise DataError(
-            f"Column {name!r} is {written.field(name).type} in the first rows and {new.field(name).type} in later "
-            "ones. Write it in one type."
-        ) from None
+        return pa.field(written.name, pa.string())
 
 
 def _nullable_type(arrow_type: pa.DataType) -> Any:

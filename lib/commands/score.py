@@ -8,13 +8,14 @@ import dataclasses
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import backends
 from lib.commands import _arguments, _scored_file
 from lib.commands._batch_model import choose_model, start_model
+from lib.commands._score_report import Counts, Notes
 from lib.errors import DataError, NameNotFound, format_count
 from lib.paths import display_path, resolve
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from lib.tables.schema_reader import Batch
 
 _PART_ROWS = 5_000
-_MAX_PRINTED_FAULTS = 10
 # The column that pandas writes for an index without a name: the row number.
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
@@ -58,7 +58,7 @@ def execute(options: argparse.Namespace) -> int:
         raise DataError(f"--out: cannot write a {out.suffix or 'nameless'} file. Use .csv or .parquet.")
     backend = backends.connect(parameters)
     chosen = choose_model(backend, parameters.name, options.version)
-    counts, missing = _Counts(), Counter[str]()
+    counts, missing, notes = Counts(), Counter[str](), Notes()
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with (
         _local_files(backend, options.data) as paths,
@@ -69,49 +69,22 @@ def execute(options: argparse.Namespace) -> int:
         schema = _table_schema(chosen.model, paths, parameters.encoding)
         for number, path in enumerate(paths):
             name = _relative_name(path, paths)
-            batches = _read_file(schema, paths, number, parameters.encoding, chosen.model, bar)
-            for batch in batches:
+            for batch in _read_file(schema, paths, number, parameters.encoding, chosen.model, bar, notes):
                 scored = score(schema_reader.to_frame(batch))
-                write(_merge(batch, scored, chosen.model, name))
+                write(_merge(batch, scored, chosen.model, name, notes))
                 counts.add(batch.first_row, scored.column(-1).to_pylist(), name)
                 missing.update(batch.counted_as_missing)
                 bar.set_postfix_str(format_count(counts.rows, "row"))
     counts.report_more(display_path(out))
+    print(*notes.sentences(), sep="\n", end="\n" if notes.sentences() else "")
     for name, count in missing.items():
-        print(f"{count:,} values of {name} do not fit the table schema and count as missing.")
+        values = format_count(count, "value")
+        print(f"{values} of {name} {'does' if count == 1 else 'do'} not fit the table schema and count as missing.")
     print(
         f"{counts.rows - counts.faults:,} of {format_count(counts.rows, 'row')} scored by {parameters.name}, version "
         f"{chosen.model.version}: {display_path(out)}"
     )
     return 0
-
-
-class _Counts:
-    """Numbers of rows and faults so far. The first faults are printed.
-
-    Attributes
-    ----------
-    rows, faults : int
-    """
-
-    def __init__(self) -> None:
-        self.rows = self.faults = 0
-
-    def add(self, first_row: int, faults: list[str | None], file_name: str) -> None:
-        """Count some rows, given the fault of each, and print the first faults."""
-        where = f"{file_name}, row" if file_name else "row"
-        for position, fault in enumerate(faults):
-            if fault is not None:
-                self.faults += 1
-                if self.faults <= _MAX_PRINTED_FAULTS:
-                    print(f"{where} {first_row + position + 1}: {fault}")
-        self.rows += len(faults)
-
-    def report_more(self, out: str) -> None:
-        """Print the number of faults that were not printed."""
-        if self.faults > _MAX_PRINTED_FAULTS:
-            hidden = self.faults - _MAX_PRINTED_FAULTS
-            print(f"... and {hidden:,} more; see the column `fault` in {out} for all of them.")
 
 
 @contextlib.contextmanager
@@ -136,7 +109,7 @@ def _relative_name(path: Path, paths: list[Path]) -> str:
 
 
 def _read_file(
-    schema: TableSchema, paths: list[Path], number: int, encoding: str, model: Model, bar: tqdm[Any]
+    schema: TableSchema, paths: list[Path], number: int, encoding: str, model: Model, bar: tqdm[Any], notes: Notes
 ) -> Iterator[Batch]:
     """Read a file in batches, with the columns that folder names such as ``year=2024`` stand for."""
     from lib.tables import schema_reader
@@ -146,18 +119,23 @@ def _read_file(
     path = paths[number]
     is_parquet = path.suffix.lower() in PARQUET_SUFFIXES
     values = {name: column[number] for name, column in parquet.partition_columns(paths).items()} if is_parquet else {}
+    row_notes: list[str] = []
     is_first = True
 
     def show_progress(share: float) -> None:
         bar.n = (number + share) / len(paths)
 
-    for batch in schema_reader.read(schema, [path], _PART_ROWS, encoding=encoding, progress=show_progress):
+    for batch in schema_reader.read(
+        schema, [path], _PART_ROWS, encoding=encoding, progress=show_progress, notes=row_notes
+    ):
         rows = parquet.add_partition_columns(batch.rows, values, exclude=batch.rows.column_names)
         if is_first:
             for name in _check_columns(rows.column_names, model, schema, str(path)):
-                print(f"{path} has no column {name!r}, which is optional: it counts as missing in every row.")
+                notes.add(f"there is no column {name!r}, which is optional: it counts as missing.", display_path(path))
             is_first = False
         yield dataclasses.replace(batch, rows=rows)
+    for note in row_notes:
+        notes.add(note, display_path(path))
 
 
 def _table_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema:
@@ -212,11 +190,11 @@ def _check_columns(names: list[str], model: Model, schema: TableSchema, where: s
     return [column.name for column in absent]
 
 
-def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str) -> pa.Table:
+def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str, notes: Notes) -> pa.Table:
     """Return the rows with the model's answers and the faults.
 
-    Columns keep the type that they have in the file or by the schema. A name that the table has already gets a ``_``
-    appended.
+    Columns keep the type that they have in the file or by the schema. A column of the file that has the name of an
+    answer gets a ``_`` appended.
 
     Parameters
     ----------
@@ -226,6 +204,7 @@ def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str) -> pa.T
     model : Model
     file_name : str
         Name of the file, if there are several; else empty.
+    notes : Notes
     """
     import pyarrow as pa
 
@@ -238,20 +217,26 @@ def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str) -> pa.T
         for position, column in enumerate(model.columns)
         if column.kind.name in ("datetime", "seconds") and column.name in rows.column_names
     }
-    arrays: dict[str, Any] = {"file": pa.array([file_name] * rows.num_rows)} if file_name else {}
+    positions = range(len(model.columns), scored.num_columns)
+    answers: dict[str, Any] = {}
+    for position in positions:
+        answers[_free_name(scored.field(position).name, answers)] = scored.column(position)
     first = batch.first_row + 1
-    arrays["row"] = pa.array(range(first, first + rows.num_rows), type=pa.int64())
+    numbering: dict[str, Any] = {"file": pa.array([file_name] * rows.num_rows)} if file_name else {}
+    numbering["row"] = pa.array(range(first, first + rows.num_rows), type=pa.int64())
+    inputs: dict[str, Any] = {}
     for name in rows.column_names:
         if _PANDAS_INDEX.fullmatch(name):
             continue
         is_typed = name in typed and (is_text(rows[name].type) or rows[name].null_count == rows.num_rows)
-        arrays[_free_name(name, arrays)] = scored.column(typed[name]) if is_typed else rows[name]
-    for position in range(len(model.columns), scored.num_columns):
-        arrays[_free_name(scored.field(position).name, arrays)] = scored.column(position)
-    return pa.table(arrays)
+        written_name = _free_name(name, {*numbering, *answers, *inputs, *(set(rows.column_names) - {name})})
+        if written_name != name:
+            notes.add(f"the column {name!r} is written as {written_name!r}.", file_name or "The table")
+        inputs[written_name] = scored.column(typed[name]) if is_typed else rows[name]
+    return pa.table({**numbering, **inputs, **answers})
 
 
-def _free_name(name: str, taken: dict[str, Any]) -> str:
+def _free_name(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "_"
     return name

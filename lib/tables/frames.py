@@ -22,6 +22,7 @@ from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
+from lib.tables.notes import merge_repeated
 from lib.tables.schema_source import SchemaSource
 
 # Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, and the table's schema.
@@ -123,13 +124,13 @@ def _read_by_schema(
         schema_reader.check_columns(paths[0], table.column_names, required)
         batches = iter([schema_reader.apply_schema(schema, table, first_row=0)])
     else:
-        file_notes = []
-        batches = schema_reader.read(schema, paths, ROW_GROUP_ROWS, required, encoding)
+        file_notes = list[str]()
+        batches = schema_reader.read(schema, paths, ROW_GROUP_ROWS, required, encoding, notes=file_notes)
     table, fault_notes = schema_reader.collect(batches, paths, exclude)
     only_reference = [table]
     del table
     frame = convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
-    all_notes = list(dict.fromkeys([*notes, *file_notes, *fault_notes]))
+    all_notes = list(dict.fromkeys([*notes, *merge_repeated(file_notes), *fault_notes]))
     frame.attrs.update({NOTES: all_notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
     return frame
 

@@ -17,7 +17,9 @@ from lib.errors import DataError, format_count, suggest
 from lib.schema.column_parsing import null_strings
 from lib.schema.table_schema import TableSchema
 from lib.tables.column_names import deduplicate_names
-from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect
+from lib.tables.detect.dialect import Dialect
+from lib.tables.detect.dialect_detection import detect_dialect
+from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import non_data_rows, parquet, text_batches
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 from lib.tables.files.text_batches import FileBatch
@@ -35,6 +37,7 @@ def read(
     required: Collection[str] = (),
     encoding: str = "",
     progress: Progress = bool,
+    notes: list[str] | None = None,
 ) -> Iterator[Batch]:
     """Read a table in batches, by its schema.
 
@@ -51,6 +54,8 @@ def read(
         Python name of the encoding of text files; by default that of the schema.
     progress : callable
         Called after each batch with the share of the table that has been read, 0 to 1.
+    notes : list of str, optional
+        Sentences on rows that were padded or shortened are appended to it.
 
     Yields
     ------
@@ -67,7 +72,7 @@ def read(
     sizes = [path.stat().st_size for path in paths]
     for index, path in enumerate(paths):
         is_parquet = path.suffix.lower() in PARQUET_SUFFIXES
-        batches = _read_parquet(path, max_rows) if is_parquet else _read_text(schema, path, encoding)
+        batches = _read_parquet(path, max_rows) if is_parquet else _read_text(schema, path, encoding, notes)
         for file_batch in batches:
             check_columns(path, file_batch.rows.column_names, required)
             check_parts(path, file_batch.rows.column_names, schema)
@@ -157,12 +162,12 @@ def check_parts(path: Path, names: Sequence[str], schema: TableSchema) -> None:
             )
 
 
-def _read_text(schema: TableSchema, path: Path, encoding: str) -> Iterator[FileBatch]:
+def _read_text(schema: TableSchema, path: Path, encoding: str, notes: list[str] | None) -> Iterator[FileBatch]:
     """Read a text file as strings, with its column names."""
     try:
         dialect = file_dialect(schema, path, encoding)
         names = deduplicate_names(dialect.header)
-        batches = text_batches.read_batches(path, dialect, null_strings(list(schema.columns.values())))
+        batches = text_batches.read_batches(path, dialect, null_strings(list(schema.columns.values())), notes)
         for batch in non_data_rows.drop(batches, dialect.header, schema.text_format):
             yield batch._replace(rows=batch.rows.rename_columns(names))
     except READ_ERRORS as error:

@@ -1,6 +1,8 @@
 """Headers that are missing, span several rows, or stand below titles; and lines below the table."""
 
 import gzip
+import io
+import zipfile
 
 import pandas as pd
 import pytest
@@ -73,6 +75,14 @@ def test_the_header_can_be_set(tmp_path):
     assert list(frames.read(other, schema_source=SchemaSource(header=True))) == ["1.5", "red", "1"]
 
 
+@pytest.mark.parametrize("title", ["Sensor 7,by Ann, 20 January", "Sensor 7", "made, tested, sold and used in May"])
+def test_titles_of_any_width_are_left_out(tmp_path, title):
+    path = write(tmp_path / "a.csv", [title, "wave,count", *(f"{row}.5,{row}" for row in range(40))])
+    frame = frames.read(path)
+    assert list(frame) == ["wave", "count"] and len(frame) == 40
+    assert "1 line above the header left out" in " ".join(frame.attrs[frames.NOTES])
+
+
 def test_names_of_column_groups_are_joined():
     rows = [
         ["day", "Travel", "", "Total"],
@@ -112,6 +122,39 @@ def test_lines_below_the_table_are_left_out(tmp_path, kind, rows):
     assert len(text_rows.read_table(path).rows) == len(rows)
 
 
+def compress_gzip(text):
+    return gzip.compress(text.encode())
+
+
+def compress_zip(text):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("a.csv", text)
+    return content.getvalue()
+
+
+FILES = {
+    "a.csv.gz": compress_gzip,
+    "a.zip": compress_zip,
+    "utf-16.csv": lambda text: text.encode("utf-16"),
+    "utf-16-be.csv": lambda text: "\ufeff".encode("utf-16-be") + text.encode("utf-16-be"),
+    "utf-32.csv": lambda text: text.encode("utf-32"),
+    "utf-8-sig.csv": lambda text: text.encode("utf-8-sig"),
+    "cp1252.csv": lambda text: text.replace("red", "r\xe9d").encode("cp1252"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("rows", [ROWS, ROWS * 9_000])
+def test_footnotes_are_left_out_of_every_kind_of_file(tmp_path, name, rows):
+    path = tmp_path / name
+    path.write_bytes(FILES[name]("size,colour,y\n" + "\n".join(rows) + "\n,,\n* not yet final\n"))
+    frame = frames.read(path)
+    assert len(frame) == len(rows) and frame["y"].dtype.kind == "i"
+    assert "2 lines below the table left out ('* not yet final')" in " ".join(frame.attrs[frames.NOTES])
+    assert len(read_by_schema(path, frame)) == len(rows)
+
+
 @pytest.mark.parametrize("last", ["only a name,,", "9.5,red,", "9.5"])
 def test_a_last_row_with_few_values_is_kept(tmp_path, last):
     path = write(tmp_path / "a.csv", ["size,colour,y", *ROWS, last])
@@ -135,6 +178,13 @@ def test_unusual_quotes_and_separators_are_detected(tmp_path, kind):
     assert frame.shape == (5, 2) and frame.iloc[:, 0].tolist() == list(range(5))
     part = read_by_schema(tmp_path / "a.csv", frame)
     assert part.shape == (5, 2)
+
+
+def test_spaces_separate_fields_that_are_partly_quoted(tmp_path):
+    lines = ["id size colour", *(f'{row} 1.5 "dark red"' for row in range(20)), "20 2.5 light red"]
+    table = text_rows.read_table(write(tmp_path / "a.csv", lines))
+    assert table.rows[3] == ["3", "1.5", "dark red", ""]
+    assert "Line 22 has 4 fields, expected 3: there are more values than columns" in " ".join(table.notes)
 
 
 @pytest.mark.parametrize("line", ["O'Neill's,it's 5 o'clock", "rock 'n' roll,'tis"])

@@ -101,3 +101,55 @@ def test_row_names_without_a_header_name_are_a_column(tmp_path):
     (tmp_path / "a.csv").write_text('"x";"x"\n' + "".join(f'"Dim. {row}";"{row}";"1"\n' for row in range(9)))
     frame, _ = read(tmp_path / "a.csv")
     assert frame.shape == (9, 3) and frame.iloc[3, 0] == "Dim. 3"
+
+
+GLUED = {
+    "a row that is short": '5,pen"A blue pen",1.5,x\n',
+    "a row that is as wide as the header": '5,pen"A pen, blue",1.5,x\n',
+    "a doubled quote": '5,"pen 5""""Made of steel, blue",1.5,x\n',
+}
+
+
+@pytest.mark.parametrize("kind", GLUED)
+def test_a_separator_missing_before_a_quote_is_told(tmp_path, kind):
+    rows = [f'{row},pen,"A pen, red",{row}.5,x\n' for row in range(2, 22)]
+    rows[3] = GLUED[kind]
+    path = tmp_path / "pens.csv"
+    path.write_text("id,name,about,price,note\n" + "".join(rows))
+    assert "Line 5" in " ".join(text_rows.read_table(path).notes)
+    try:
+        _, notes = read(path)
+    except DataError as error:
+        assert "line 5 has 4" in str(error)
+    else:
+        assert "contains a quote between two words in row 4" in notes
+
+
+@pytest.mark.parametrize("value", ['5"x3" board', 'the ""best"" pen', '<a href=""b"">c</a>', '{""a"":1,""b"":2}'])
+def test_quotes_within_values_raise_no_doubt(tmp_path, value):
+    path = tmp_path / "pens.csv"
+    path.write_text("id,name\n" + f'1,"{value}"\n'.replace('5"x3"', '5""x3""') * 9)
+    assert "quote" not in read(path)[1]
+
+
+def test_empty_names_too_many_are_left_out(tmp_path):
+    path = write_rows(tmp_path, {}, header="day,count,,code,price,remark\n")
+    frame, notes = read(path)
+    assert list(frame) == ["day", "count", "code", "price", "remark"] and frame.loc[0, "code"] == "AB-002"
+    assert "Line 1, the header, has 6 fields, the rows 5" in notes
+    assert text_rows.read_table(path).header == HEADER.strip().split(",")
+
+
+def test_a_header_with_a_name_too_few_is_told(tmp_path):
+    _, notes = read(write_rows(tmp_path, {}, header="daycount,code,price,remark\n"))
+    assert "Line 1, the header, has 4 fields, but every row below has 5" in notes
+
+
+def test_faults_that_remain_in_a_text_table_are_told_with_their_line(tmp_path):
+    changes = {5: "05/05/2024,AB-005,$1.05,\n", 7: "07/05/2024,7,AB-007,$1.07,red,dark\n", 9: HEADER}
+    path = write_rows(tmp_path, changes)
+    path.write_text(path.read_text() + "day,count,code,price\n1,2,3,4\n")
+    notes = " ".join(text_rows.read_table(path).notes)
+    assert "Line 5 has 4 fields, expected 5: the values fit other columns" in notes
+    assert "Line 7 has 6 fields, expected 5: there are more values than columns" in notes
+    assert "Line 9 repeats the header" in notes and "Line 22 has 4 fields, expected 5: a second table begins" in notes

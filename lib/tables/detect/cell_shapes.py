@@ -10,6 +10,10 @@ NUMBER, TEXT, EMPTY = "number", "text", ""
 _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
 _LETTERS, _DIGITS, _SPACES = re.compile(r"[^\W\d_]+"), re.compile(r"\d+"), re.compile(r"\s+")
 _MAX_SHAPE_LENGTH, _MAX_SHAPES = 11, 6
+# A quote between two words, as where a separator before a quoted value is missing: `pen"A pen, blue"`. Inches (`5"x3"`)
+# and markup (`a="b"`) do not match. The first pattern is for pyarrow's RE2, which knows classes of Unicode characters.
+INNER_QUOTE = r'[\p{L}.!?)]"+[\p{L}\d]|\d"+\p{Lu}'
+_INNER_QUOTE = re.compile(r'[^\W\d_]"+[^\W_]|[.!?)]"+[^\W_]|\d"+[^\W\d_]')
 _MIN_SHARE, _MIN_TYPED_SHARE = 0.02, 0.8
 
 
@@ -20,6 +24,15 @@ def is_number(cell: str) -> bool:
     (True, True, False)
     """
     return bool(_NUMBER.fullmatch(cell.strip()))
+
+
+def has_inner_quote(cell: str) -> bool:
+    """Return whether a cell contains a quote between two words: the separator before a quoted value may be missing.
+
+    >>> has_inner_quote('pen"A blue pen'), has_inner_quote('5"x3"'), has_inner_quote('the "best" pen')
+    (True, False, False)
+    """
+    return any(not quote[0][0].isdigit() or quote[0][-1].isupper() for quote in _INNER_QUOTE.finditer(cell))
 
 
 def has_digit(cell: str) -> bool:

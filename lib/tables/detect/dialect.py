@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from lib.errors import DataError
-from lib.tables.detect import encodings, header_detection, separators
-from lib.tables.detect.byte_scanner import TextScan, scan_text
-from lib.tables.detect.footer_lines import Footer, detect_footer
-from lib.tables.detect.raw_files import READ_ERRORS as READ_ERRORS
-from lib.tables.detect.raw_files import FirstBytes, read_start
-from lib.tables.detect.raw_files import open_binary as open_binary
-from lib.tables.detect.records import CsvFormat, Record
+from lib.errors import format_count
+from lib.tables.detect import encodings
+from lib.tables.detect.byte_scanner import TextScan
+from lib.tables.detect.raw_files import FirstBytes, open_binary
+from lib.tables.detect.records import CsvFormat
 
-# Excel's marker for the separator in the first line: `sep=;`
-_SEPARATOR_LINE = re.compile(rf'"?sep=([{separators.SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _SEPARATOR_NAMES = {
     ",": "commas",
     ";": "semicolons",
@@ -32,8 +26,6 @@ _SEPARATOR_NAMES = {
     "\x01": "the character 0x01",
     "\x1f": "the character 0x1f",
 }
-_MAX_LISTED_CELLS, _MAX_CELL_LENGTH = 3, 20
-_CR_LINE_ENDING = re.compile(r"\r(?!\n)")
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ class Dialect:
     footer_note : str
         A sentence about the lines below the table, else empty.
     header_note : str
-        A sentence about a header that was not found, else empty.
+        A sentence about a header that was not found, or does not have one name for each field, else empty.
     header_as_written : list of str
         Names with their spaces, and without those that are added for columns without one.
     """
@@ -127,6 +119,13 @@ class Dialect:
         """Lines above the first row: those of the header, and those above it."""
         return self.lines_before_header + self.header_lines
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about lines that are no rows, and about the header."""
+        titles = f"{format_count(self.title_rows, 'line')} above the header left out." if self.title_rows else ""
+        joined = f"The column names are joined from {self.header_rows} rows." if self.header_rows > 1 else ""
+        return list(filter(None, (titles, self.header_note, self.footer_note, joined)))
+
     def __str__(self) -> str:
         quotes = "" if self.quote_character == '"' else ", in apostrophes"
         name = _SEPARATOR_NAMES.get(self.separator, repr(self.separator))
@@ -149,156 +148,3 @@ def open_table(path: Path, dialect: Dialect, raw: BinaryIO | None = None) -> Ite
             yield cast(BinaryIO, io.BufferedReader(FirstBytes(file, dialect.table_bytes)))
         else:
             yield file
-
-
-def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = None) -> Dialect:
-    """Detect the dialect of a text file from all of its bytes.
-
-    Parameters
-    ----------
-    path : Path
-    encoding : str
-        Python name of the encoding; detected if empty.
-    has_header : bool, optional
-        Whether the file has a header; detected if None.
-
-    Raises
-    ------
-    DataError
-        If the file is not text, has no header, or is not in the given encoding.
-    """
-    start = read_start(path, encoding)
-    if encoding:
-        return _detect_with_encoding(path, start, encoding, has_header)
-    detected = encodings.encoding_from_bom(start) or "utf-8"
-    if not encodings.is_ascii_compatible(detected):
-        return _parse_start(path, start, detected, _empty_scan(), has_header)
-    scan = _scan_file(path)
-    if scan.non_utf8 is None:
-        return _parse_start(path, start, detected, scan, has_header)
-    detected = encodings.detect_encoding(scan.non_utf8, path)
-    dialect = _parse_start(path, start, detected, scan, has_header)
-    return replace(dialect, encoding_note=encodings.describe_guess(scan.non_utf8, detected))
-
-
-def _detect_with_encoding(path: Path, start: bytes, encoding: str, has_header: bool | None) -> Dialect:
-    """Detect the rest of the dialect if the user set the encoding."""
-    resolved = encodings.resolve_encoding(encoding, start, path)
-    has_non_ascii = False
-    if resolved != "utf-8":
-        with open_binary(path) as file:
-            has_non_ascii = encodings.check_encoding(file, path, resolved)
-    if not encodings.is_ascii_compatible(resolved):
-        return _parse_start(path, start, resolved, _empty_scan(), has_header)
-    scan = _scan_file(path)
-    if resolved == "utf-8" and scan.non_utf8:
-        raise encodings.invalid_byte_error(path, encoding, *scan.non_utf8.first_invalid)
-    dialect = _parse_start(path, start, resolved, scan, has_header)
-    if has_non_ascii and scan.non_utf8 is None:
-        note = f"The whole file is valid UTF-8, but `encoding` is {encoding}. If letters look wrong, leave it empty."
-        return replace(dialect, encoding_note=note)
-    return dialect
-
-
-def _scan_file(path: Path) -> TextScan:
-    with open_binary(path) as file:
-        return scan_text(file, path)
-
-
-def _empty_scan() -> TextScan:
-    """Return the most cautious scan, for encodings that are not ASCII-compatible and cannot be scanned."""
-    return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
-
-
-def detect_prefix(path: Path, has_header: bool | None = None) -> Dialect | None:
-    """Detect the dialect from the first bytes only, assuming that the rest of the file is alike.
-
-    The caller must check that assumption for every byte, as `ranges.read` does.
-
-    Returns
-    -------
-    Dialect or None
-        None if the first bytes are not UTF-8 or contain quoted line breaks.
-    """
-    start = read_start(path)
-    if encodings.encoding_from_bom(start) not in ("", "utf-8"):
-        return None
-    scan = scan_text(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
-    if scan.non_utf8 or scan.has_quoted_line_breaks or not scan.has_balanced_quotes:
-        return None
-    return _parse_start(path, start, "utf-8", scan, has_header)
-
-
-def _parse_start(path: Path, start: bytes, encoding: str, scan: TextScan, has_header: bool | None) -> Dialect:
-    """Return the dialect of a file whose encoding is known."""
-    sample = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
-    text = sample.lstrip("\r\n")
-    separator_line = _SEPARATOR_LINE.match(text)
-    if separator_line:
-        text = text[separator_line.end() :].lstrip("\r\n")
-    if not text.strip():
-        raise DataError(f"{path} has no header. Give the column names in its first line.")
-
-    csv_format = separators.detect_format(text, separator_line[1] if separator_line else "")
-    if csv_format.separator[0] in separators.SEPARATORS_ABOVE_COMMA:
-        scan = replace(scan, may_have_leading_zeros=True)
-    records = header_detection.parse_records(text, csv_format)
-    rows = [record.cells for record in records]
-    header = header_detection.detect_header(rows, has_header)
-    below = rows[header.title_rows + header.rows :]
-    has_row_names = header.rows > 0 and header_detection.has_row_names([header.names, *below])
-    lines_above_text = len(sample[: len(sample) - len(text)].splitlines())
-    lines_before_header, header_lines = _header_lines(records, header)
-    lines_to_header = "".join(sample.splitlines(keepends=True)[: lines_above_text + lines_before_header + header_lines])
-    names = _column_names(header, rows, has_row_names)
-    is_ascii_compatible = encodings.is_ascii_compatible(encoding)
-    footer = detect_footer(path, csv_format, len(names), encoding) if is_ascii_compatible else Footer()
-    return Dialect(
-        encoding=encoding,
-        separator=csv_format.separator,
-        header=names,
-        lines_before_header=lines_above_text + lines_before_header,
-        title_rows=header.title_rows,
-        scan=scan,
-        quote_character=csv_format.quote_character,
-        skip_initial_space=csv_format.skip_initial_space,
-        escape_character=csv_format.escape_character,
-        header_rows=header.rows,
-        header_lines=header_lines,
-        has_row_names=has_row_names,
-        table_bytes=footer.table_bytes,
-        footer_note=footer.note,
-        header_as_written=header.names,
-        has_cr_line_endings=bool(_CR_LINE_ENDING.search(lines_to_header)),
-        header_note=_describe_missing_header(rows[header.title_rows], has_header) if header.rows == 0 else "",
-    )
-
-
-def _header_lines(records: list[Record], header: header_detection.Header) -> tuple[int, int]:
-    """Return the number of lines above the header, and of its own lines, empty ones within it included."""
-    first = records[header.title_rows]
-    if header.rows == 0:
-        return first.line - 1, 0
-    last = records[header.title_rows + header.rows - 1]
-    return first.line - 1, last.last_line - first.line + 1
-
-
-def _column_names(header: header_detection.Header, rows: list[list[str]], has_row_names: bool) -> list[str]:
-    """Return the names of the columns; a column without one is named by its position."""
-    if header.rows == 0:
-        width = header_detection.usual_width(rows[header.title_rows :])
-        return [f"column_{number}" for number in range(1, width + 1)]
-    names = ["", *header.names] if has_row_names else header.names
-    return [header_detection.clean_name(name) or f"Unnamed: {index}" for index, name in enumerate(names)]
-
-
-def _describe_missing_header(first_row: list[str], has_header: bool | None) -> str:
-    """Return a note on columns that are named by number because no header was detected."""
-    if has_header is False:
-        return ""
-    cells = ", ".join(repr(cell[:_MAX_CELL_LENGTH]) for cell in first_row[:_MAX_LISTED_CELLS])
-    more = ", ..." if len(first_row) > _MAX_LISTED_CELLS else ""
-    return (
-        f"The first row ({cells}{more}) looks like the rows below it, not like a header: the columns are named "
-        "column_1, column_2 and so on. Set `header` to false to confirm this, or to true if these are the names."
-    )

@@ -136,6 +136,18 @@ def encoding_from_bom(start: bytes) -> str:
     return next((name for name, marks in _BYTE_ORDER_MARKS.items() if start.startswith(marks)), "")
 
 
+def without_bom(encoding: str, start: bytes) -> str:
+    r"""Return the encoding of the text after the byte order mark, with its byte order.
+
+    >>> without_bom("utf-16", codecs.BOM_UTF16_BE + b"\0a"), without_bom("cp1252", b"a")
+    ('utf-16-be', 'cp1252')
+    """
+    if encoding not in ("utf-16", "utf-32"):
+        return encoding
+    little_endian, _ = _BYTE_ORDER_MARKS[encoding]
+    return f"{encoding}-le" if start.startswith(little_endian) else f"{encoding}-be"
+
+
 def resolve_encoding(encoding: str, start: bytes, path: Path) -> str:
     """Return the Python name of the encoding that the user set, checked against the file's byte order mark.
 
@@ -161,10 +173,19 @@ def is_ascii_compatible(encoding: str) -> bool:
     >>> is_ascii_compatible("cp1252"), is_ascii_compatible("utf-16")
     (True, False)
     """
-    if encoding.startswith(_STATEFUL_PREFIXES):
+    if is_stateful(encoding):
         return False
     ascii_bytes = bytes(range(0x09, 0x7F))
     return ascii_bytes.decode(encoding, "replace").encode("ascii", "replace") == ascii_bytes
+
+
+def is_stateful(encoding: str) -> bool:
+    """Return whether the meaning of a byte depends on those before it, so that no part can be decoded alone.
+
+    >>> is_stateful("utf-7"), is_stateful("utf-16-le")
+    (True, False)
+    """
+    return encoding.startswith(_STATEFUL_PREFIXES)
 
 
 def check_encoding(file: BinaryIO, path: Path, encoding: str) -> bool:

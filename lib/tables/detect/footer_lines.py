@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
+from lib.tables.detect import encodings
 from lib.tables.detect.cell_shapes import is_number
+from lib.tables.detect.raw_files import COMPRESSED_SUFFIXES, open_binary
 from lib.tables.detect.records import CsvFormat
 
 _TAIL_BYTES = 2**16
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _MIN_COLUMNS_FOR_FOOTNOTE = 3
 _MAX_NOTE_LENGTH = 40
-_NO_FOOTER_SUFFIXES = (".gz", ".zip")
+# A multiple of four bytes, so that the end of a UTF-16 or UTF-32 file begins with a whole character.
+_BLOCK_BYTES = 2**20
 
 
 class Footer(NamedTuple):
@@ -22,7 +27,7 @@ class Footer(NamedTuple):
     Attributes
     ----------
     table_bytes : int
-        Size of the file without them; 0 if there are none.
+        Size of the uncompressed file without them; 0 if there are none.
     note : str
         A sentence about them.
     """
@@ -32,7 +37,7 @@ class Footer(NamedTuple):
 
 
 def detect_footer(path: Path, csv_format: CsvFormat, width: int, encoding: str) -> Footer:
-    """Detect the lines below a table in the end of an uncompressed file.
+    """Detect the lines below a table in the end of a file.
 
     A line belongs to the footer if all its fields are empty, or if only its first field is filled, with words, and an
     empty line or missing separators set it apart from the rows.
@@ -44,25 +49,43 @@ def detect_footer(path: Path, csv_format: CsvFormat, width: int, encoding: str) 
     width : int
         Number of columns.
     encoding : str
-        ASCII-compatible encoding of the file.
+        Encoding of the text, with its byte order. No footers are detected in stateful encodings such as UTF-7.
     """
-    if path.suffix.lower() in _NO_FOOTER_SUFFIXES or width < 2 or len(csv_format.separator) > 1:
+    if width < 2 or len(csv_format.separator) > 1 or encodings.is_stateful(encoding):
         return Footer()
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL_BYTES))
-        lines = file.read().splitlines(keepends=True)[1:]  # the first line is cut, or it is the header
-    texts = [line.decode(encoding, "replace") for line in lines]
-    first = _first_footer_line(texts, csv_format, width)
-    cells = [cell for text in texts[first:] for cell in _split(text, csv_format) if cell.strip()]
-    rows = sum(bool(_split(text, csv_format)) for text in texts[first:])
+    size, tail = _read_tail(path)
+    # The first line is cut, or it is the header. Splitting at line breaks only keeps the size of each line exact.
+    lines = _LINE.findall(tail.decode(encoding, "replace"))[1:]
+    first = _first_footer_line(lines, csv_format, width)
+    cells = [cell for line in lines[first:] for cell in _split(line, csv_format) if cell.strip()]
+    rows = sum(bool(_split(line, csv_format)) for line in lines[first:])
     if not rows:
         return Footer()
-    table_bytes = size - sum(map(len, lines[first:]))
+    footer_text = "".join(lines[first:])
+    footer_bytes = footer_text.encode(encoding, "replace")
+    if not tail.endswith(footer_bytes):  # e.g. a byte that is not valid in the encoding
+        return Footer()
+    table_bytes = size - len(footer_bytes)
     if not cells:
         return Footer(table_bytes, f"{rows} {'row' if rows == 1 else 'rows'} without a value below the table left out.")
     word = "line" if rows == 1 else "lines"
     return Footer(table_bytes, f"{rows} {word} below the table left out ({cells[0].strip()[:_MAX_NOTE_LENGTH]!r}).")
+
+
+def _read_tail(path: Path) -> tuple[int, bytes]:
+    """Return the size of the uncompressed content, and its last bytes."""
+    if path.suffix.lower() not in COMPRESSED_SUFFIXES:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES) // 4 * 4)
+            return size, file.read()
+    size, tail, previous = 0, b"", b""
+    with open_binary(path) as content:
+        while block := content.read(_BLOCK_BYTES):
+            size += len(block)
+            previous, tail = tail, block
+    start = max(0, size - _TAIL_BYTES) // 4 * 4
+    return size, (previous + tail)[start - size :]
 
 
 def _first_footer_line(lines: list[str], csv_format: CsvFormat, width: int) -> int:

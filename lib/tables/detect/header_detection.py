@@ -118,7 +118,17 @@ def detect_header(rows: list[Row], has_header: bool | None = None) -> Header:
     if has_header is False or (has_header is None and is_data(table)):
         return Header([], 0, titles)
     count = _count_header_rows(table)
-    return Header(_join_names(table[:count]), count, titles)
+    return Header(_drop_surplus_names(_join_names(table[:count]), table[count:]), count, titles)
+
+
+def _drop_surplus_names(names: list[str], rows: list[Row]) -> list[str]:
+    """Drop empty names if that gives the header one name for each field of every row.
+
+    >>> _drop_surplus_names(["day", "", "price"], [["1/2/2024", "5"], ["2/2/2024", "7"]])
+    ['day', 'price']
+    """
+    filled = list(filter(None, names))
+    return filled if rows and {len(row) for row in rows} == {len(filled)} else names
 
 
 def is_data(rows: list[Row]) -> bool:
@@ -218,6 +228,8 @@ def _is_title(row: Row, rows_below: list[Row], width: int) -> bool:
     """Return whether a row is above the header, in a table of this many columns."""
     if len(row) == 1 < width or 2 * len(row) < width:
         return True
+    if len(row) != width and _is_proper_header(rows_below, width):
+        return True
     filled = sum(map(bool, row))
     if filled <= 1 < width - 1:
         # A title that a spreadsheet padded with empty cells. It is a header with one name if numbers follow.
@@ -230,10 +242,14 @@ def _is_title(row: Row, rows_below: list[Row], width: int) -> bool:
             return True
     if len(set(row)) < len(row) or "" in row:
         # Repeated or empty names: a row of column groups if a proper header follows.
-        header = rows_below[0]
-        is_proper_header = len(set(header)) == width and "" not in header
-        return len(row) == width and is_proper_header and _is_header_of_numbers(rows_below)
+        return len(row) == width and _is_proper_header(rows_below, width)
     return False
+
+
+def _is_proper_header(rows: list[Row], width: int) -> bool:
+    """Return whether the first row names each column differently, and some column below it contains numbers only."""
+    header = rows[0] if rows else []
+    return len(set(header)) == len(header) == width and "" not in header and _is_header_of_numbers(rows)
 
 
 def _is_header_of_numbers(rows: list[Row]) -> bool:

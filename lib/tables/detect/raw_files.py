@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO, cast
 from lib.errors import DataError
 from lib.tables.detect import encodings
 
+COMPRESSED_SUFFIXES = (".gz", ".zip")
 SAMPLE_BYTES = 65536
 _WIDE_ENCODING_SAMPLE_BYTES = 4_000
 _MIN_SAMPLE_LINES, _MAX_SAMPLE_BYTES = 3, 2**24

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from lib.tables.detect import header_detection
-from lib.tables.detect.cell_shapes import is_number
+from lib.tables.detect.cell_shapes import ColumnShapes, is_number
 from lib.tables.detect.header_detection import SAMPLE_LINES, parse_rows
 from lib.tables.detect.records import CsvFormat
 
@@ -28,6 +28,7 @@ _PUNCTUATION = re.compile(r"[^\w\s\"'.()\-+]{2,3}")
 _MIN_UNIFORM_SHARE = 0.9
 _QUOTED = re.compile(r'"[^"]*"')
 _MIN_QUOTED_CELLS = 3
+_MIN_SPACE_SEPARATED_COLUMNS = 3
 
 
 def detect_format(text: str, separator: str = "") -> CsvFormat:
@@ -131,7 +132,22 @@ def detect_separator(text: str, quote: str = '"') -> str:
         return best
     rare_fits = {separator: _rate_separator(text, separator, quote) for separator in _RARE_SEPARATORS}
     best_rare = max(rare_fits, key=lambda separator: rare_fits[separator])
-    return best_rare if rare_fits[best_rare].is_perfect else best
+    if rare_fits[best_rare].is_perfect:
+        return best_rare
+    return " " if _has_unquoted_spaces(text, quote) else best
+
+
+def _has_unquoted_spaces(text: str, quote: str) -> bool:
+    r"""Return whether a text is separated by spaces, some of which also occur in values without quotes.
+
+    Such rows have more fields than the header. Numbers or dates begin every row, and other values are in quotes.
+
+    >>> _has_unquoted_spaces('id size note\n1 2 "a b"\n2 5 c d\n3 4 "e"\n', '"')
+    True
+    """
+    header, *rows = parse_rows(text, CsvFormat(" ", quote, skip_initial_space=True)) or [[]]
+    is_wide = len(header) >= _MIN_SPACE_SEPARATED_COLUMNS and rows and all(len(row) >= len(header) for row in rows)
+    return bool(is_wide) and f" {quote}" in text and ColumnShapes([row[:1] for row in rows]).is_typed(0)
 
 
 def _rate_separator(text: str, separator: str, quote: str) -> _SeparatorFit:

@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from lib.schema.number_parsing import NULL_STRINGS
-from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, detect_prefix, open_table
+from lib.tables.detect.dialect import Dialect, open_table
+from lib.tables.detect.dialect_detection import detect_dialect, detect_prefix
+from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import byte_ranges, ragged_rows
 from lib.tables.files.categoricals import ENCODED_TEXT, is_repetitive, is_text
 

@@ -19,6 +19,7 @@ from lib import cores
 from lib.schema.number_parsing import NULL_STRINGS
 from lib.tables.detect.byte_scanner import ByteScanner, TextScan
 from lib.tables.detect.dialect import Dialect
+from lib.tables.detect.raw_files import COMPRESSED_SUFFIXES
 from lib.tables.files.arrow_numpy import RowAccumulator
 
 _MAX_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 12
@@ -30,7 +31,7 @@ _SAMPLES, _SAMPLE_BYTES, _MAX_COLUMNS_FOR_SAMPLES = 4, 2**18, 200
 
 def can_split(path: Path, dialect: Dialect) -> bool:
     """Return whether a file is uncompressed UTF-8 in which every line break ends a row."""
-    is_plain_utf8 = dialect.encoding == "utf-8" and path.suffix.lower() not in (".gz", ".zip")
+    is_plain_utf8 = dialect.encoding == "utf-8" and path.suffix.lower() not in COMPRESSED_SUFFIXES
     ends_rows_with_newline = not dialect.has_cr_line_endings and not dialect.scan.has_quoted_line_breaks
     return (
         is_plain_utf8 and ends_rows_with_newline and dialect.scan.has_balanced_quotes and not dialect.needs_csv_module

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from lib.errors import DataError
 from lib.schema.table_schema import TableSchema
 from lib.tables import frames, schema_reader, sources
-from lib.tables.detect.dialect import open_binary
+from lib.tables.detect.raw_files import open_binary
 from lib.tables.files import parquet
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 from lib.tables.schema_source import SchemaSource

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from lib.errors import DataError
-from lib.tables.detect.dialect import Dialect, open_binary, open_table
+from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.files import row_faults
 from lib.tables.files.aligned_rows import aligned_rows
-from lib.tables.files.categoricals import is_text
 from lib.tables.files.row_repair import RowFault
-
-_MAX_RE2_REPETITIONS = 1_000  # https://github.com/google/re2/wiki/Syntax
 
 
 @contextmanager
@@ -97,47 +89,3 @@ def check_row_lengths(path: Path, dialect: Dialect) -> None:
     """
     with rewrite_uniform(path, dialect):
         pass
-
-
-def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None:
-    """Check that no unclosed quote has swallowed whole rows into one value.
-
-    Parameters
-    ----------
-    files : sequence of (Path, Dialect)
-    table : pyarrow.Table
-        Rows of the files.
-
-    Raises
-    ------
-    DataError
-        Naming the lines of the quotes.
-    """
-    for path, dialect in files:
-        if not dialect.scan.has_quoted_line_breaks or dialect.needs_csv_module:
-            continue
-        if not _contains_row_in_value(table, dialect):
-            continue
-        with open_binary(path) as raw, io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="") as text:
-            reader = csv.reader(text, **dialect.csv_options, strict=True)
-            last_line = 0
-            try:
-                for _ in reader:
-                    last_line = reader.line_num
-            except csv.Error as error:
-                raise DataError(
-                    f"{path}: a quote in line {last_line + 1} is not closed before line {reader.line_num}, where it "
-                    "ends within a value. Fix these lines."
-                ) from error
-
-
-def _contains_row_in_value(table: pa.Table, dialect: Dialect) -> bool:
-    """Return whether a value contains a line with as many fields as the header."""
-    separators = min(len(dialect.header) - 1, _MAX_RE2_REPETITIONS)
-    if separators == 0:
-        return False
-    separator = re.escape(dialect.separator)
-    cell = rf"[^{separator}\n]*"
-    row = rf"\n({cell}{separator}){{{separators}}}{cell}(\n|$)"
-    text_columns = [table[field.name] for field in table.schema if is_text(field.type)]
-    return any(pc.any(pc.match_substring_regex(pc.cast(column, pa.string()), row)).as_py() for column in text_columns)

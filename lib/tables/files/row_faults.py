@@ -55,21 +55,28 @@ def check(path: Path, faults: Sequence[RowFault], rows: int, width: int) -> None
 
 
 _KINDS = ("table", "quote", "long", "surplus", "short")
+# By kind of fault, and whether it was fixed.
+_OUTCOMES = {
+    ("short", True): "the missing last ones are empty",
+    ("surplus", True): "empty ones were left out where all values then fit their columns",
+    ("quote", True): "a quote within a value is part of it",
+    ("short", False): "the values fit other columns, so a separator is missing within the row",
+    ("surplus", False): "more than one empty field may be the one too many",
+    ("long", False): "there are more values than columns",
+    ("quote", False): "a quote is never closed",
+    ("table", False): "a second table begins there and was left out",
+}
 
 
 def describe(faults: Sequence[RowFault], width: int) -> list[str]:
-    """Return one note for each kind of fault that was fixed.
+    """Return one note for each kind of fault.
 
     >>> describe([RowFault(7, "short", 5, True)], 8)
     ['Line 7 has 5 fields, expected 8: the missing last ones are empty.']
     """
     notes = []
-    for kind, outcome in (
-        ("short", "the missing last ones are empty"),
-        ("surplus", "empty ones were left out where all values then fit their columns"),
-        ("quote", "a quote within a value is part of it"),
-    ):
-        lines = [fault for fault in faults if fault.kind == kind and fault.is_fixed]
+    for (kind, is_fixed), outcome in _OUTCOMES.items():
+        lines = [fault for fault in faults if (fault.kind, fault.is_fixed) == (kind, is_fixed)]
         if len(lines) == 1:
             notes.append(f"Line {lines[0].line:,} has {lines[0].fields} fields, expected {width}: {outcome}.")
         elif lines:

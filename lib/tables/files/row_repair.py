@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lib.tables.detect.cell_shapes import ColumnShapes
+from lib.tables.detect.cell_shapes import ColumnShapes, has_inner_quote
 
 Kind = Literal["short", "surplus", "long", "quote", "table"]
 # Below this number of rows, the columns' shapes say too little about where a field is missing or superfluous.
@@ -74,7 +74,10 @@ def align(line: int, cells: list[str], width: int, shapes: ColumnShapes) -> tupl
 
 
 def _pad(line: int, cells: list[str], width: int, shapes: ColumnShapes) -> tuple[list[str], RowFault]:
-    """Pad a row that is too short at its end, and check that its values fit their columns."""
+    """Pad a row that is too short at its end, and check that its values fit their columns.
+
+    A quote between two words shows that a separator is missing there.
+    """
     missing = width - len(cells)
-    fits = shapes.rows < _MIN_PROFILE_ROWS or shapes.misfits(cells) == 0
+    fits = (shapes.rows < _MIN_PROFILE_ROWS or shapes.misfits(cells) == 0) and not any(map(has_inner_quote, cells))
     return cells + [""] * missing, RowFault(line, "short", len(cells), fits)

@@ -21,12 +21,13 @@ from lib.schema.number_parsing import ParsedColumn
 from lib.schema.table_schema import TableSchema, TextFormat
 from lib.tables.column_names import deduplicate_names
 from lib.tables.detect import footer_rows, type_inference
-from lib.tables.detect.dialect import READ_ERRORS
+from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.detect.schema_inference import decimal_comma, infer_schema
 from lib.tables.detect.type_inference import File
-from lib.tables.files import arrow_numpy, ragged_rows
+from lib.tables.files import arrow_numpy, quote_checks
 from lib.tables.files.categoricals import is_text
 from lib.tables.files.null_words import describe_null_words
+from lib.tables.notes import merge_repeated
 
 _MAX_LISTED_COLUMNS = 10
 _SAMPLE_ROWS = 1_000
@@ -84,11 +85,11 @@ def read(
         first = files[0][1]
         keys = type_inference.column_keys(first, exclude)
         ragged_notes = list[str]()
-        inferred, header_notes = _drop_repeated_headers(
-            type_inference.read_inferred(files, tables, keys, encoded, ragged_notes), first.header
-        )
+        inferred = type_inference.read_inferred(files, tables, keys, encoded, ragged_notes)
         del tables  # frees the memory of the tables that were concatenated
-        ragged_rows.check_quotes(files, inferred)
+        quote_notes = quote_checks.describe_inner_quotes(first.header, inferred)
+        inferred, header_notes = _drop_repeated_headers(inferred, first.header)
+        quote_checks.check_quotes(files, inferred)
         table, parsed, number_notes = _convert_columns(files, inferred)
         table, unit_row, total_label, row_notes = _drop_units_and_total(files, inferred, table)
         del inferred
@@ -111,7 +112,8 @@ def read(
     notes = [
         *_describe_dialects(files),
         *header_notes,
-        *dict.fromkeys(ragged_notes),
+        *merge_repeated(ragged_notes),
+        *quote_notes,
         *number_notes,
         *row_notes,
         *null_notes,
@@ -121,18 +123,9 @@ def read(
 
 
 def _describe_dialects(files: Sequence[File]) -> list[str]:
-    """Return notes on the dialects and on title rows."""
+    """Return notes on the dialects, the headers, and lines that are no rows."""
     dialects = sorted({str(dialect) for _, dialect in files})
-    notes = [" and ".join(dialects) + "."]
-    title_rows = max(dialect.title_rows for _, dialect in files)
-    if title_rows:
-        notes.append(f"{title_rows} {'line' if title_rows == 1 else 'lines'} above the header left out.")
-    notes += dict.fromkeys(dialect.header_note for _, dialect in files if dialect.header_note)
-    notes += dict.fromkeys(dialect.footer_note for _, dialect in files if dialect.footer_note)
-    header_rows = max(dialect.header_rows for _, dialect in files)
-    if header_rows > 1:
-        notes.append(f"The column names are joined from {header_rows} rows.")
-    return notes
+    return [" and ".join(dialects) + ".", *dict.fromkeys(note for _, dialect in files for note in dialect.notes)]
 
 
 def _describe_paths(paths: Sequence[Path]) -> str:
@@ -161,8 +154,12 @@ def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.T
         is_header = matches if is_header is None else pc.and_(is_header, matches)
         if not pc.any(is_header).as_py():
             return table, []
-    rows = pc.sum(is_header).as_py()
-    description = "1 row repeats the header and was" if rows == 1 else f"{rows:,} rows repeat the header and were"
+    rows, first_row = pc.sum(is_header).as_py(), pc.index(is_header, True).as_py() + 1
+    description = (
+        f"Row {first_row:,} repeats the header and was"
+        if rows == 1
+        else f"{rows:,} rows, first row {first_row:,}, repeat the header and were"
+    )
     return table.filter(pc.invert(is_header)), [f"{description} left out."]
 
 

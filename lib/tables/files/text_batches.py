@@ -24,7 +24,9 @@ class FileBatch(NamedTuple):
     share: float
 
 
-def read_batches(path: Path, dialect: Dialect, null_values: Sequence[str]) -> Iterator[FileBatch]:
+def read_batches(
+    path: Path, dialect: Dialect, null_values: Sequence[str], notes: list[str] | None = None
+) -> Iterator[FileBatch]:
     """Read a text file in batches.
 
     Parameters
@@ -33,6 +35,8 @@ def read_batches(path: Path, dialect: Dialect, null_values: Sequence[str]) -> It
     dialect : Dialect
     null_values : sequence of str
         Texts to read as null.
+    notes : list of str, optional
+        Sentences on rows that were padded or shortened are appended to it.
 
     Yields
     ------
@@ -54,7 +58,7 @@ def read_batches(path: Path, dialect: Dialect, null_values: Sequence[str]) -> It
             return
         except pa.ArrowInvalid:  # a ragged row, or a value longer than a block
             pass
-    with ragged_rows.rewrite_uniform(path, dialect) as (file, rows):
+    with ragged_rows.rewrite_uniform(path, dialect, notes) as (file, rows):
         if not rows:
             return
         size = file.seek(0, os.SEEK_END)

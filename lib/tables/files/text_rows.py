@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.errors import DataError
-from lib.tables.detect.dialect import READ_ERRORS, Dialect, detect_dialect, open_table
+from lib.tables.detect.cell_shapes import has_inner_quote
+from lib.tables.detect.dialect import Dialect, open_table
+from lib.tables.detect.dialect_detection import detect_dialect
+from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import row_faults
 from lib.tables.files.aligned_rows import Row, aligned_rows
+from lib.tables.files.quote_checks import inner_quote_note
 from lib.tables.files.row_repair import RowFault
 
 _SAMPLE_ROWS = 1_000
@@ -74,16 +78,24 @@ def read_table(path: Path, encoding: str = "", header: bool | None = None) -> Ra
         with open_table(path, dialect) as raw:
             width = _usual_width(islice(aligned_rows(raw, dialect, len(dialect.header)), _SAMPLE_ROWS), dialect)
         with open_table(path, dialect) as raw:
-            rows = list(_first_table(aligned_rows(raw, dialect, width)))
+            rows, second_table = _first_table(aligned_rows(raw, dialect, width))
     except READ_ERRORS as error:
         raise DataError(f"{path} cannot be read: {str(error).rstrip('.')}.") from error
-    faults = [row.fault for row in rows if row.fault]
     names = dialect.header_as_written
-    notes = [f"{dialect}.", dialect.header_note, dialect.footer_note, *row_faults.describe(faults, width)]
+    repeated = [row.line for row in rows if _repeats_header(row, names)]
+    rows = [row for row in rows if not _repeats_header(row, names)]
+    faults = [row.fault for row in rows if row.fault]
+    notes = [
+        f"{dialect}.",
+        *dialect.notes,
+        *(f"Line {line:,} repeats the header and was left out." for line in repeated),
+        *row_faults.describe([*faults, *second_table], width),
+        *_describe_inner_quotes(rows),
+    ]
     width = max([len(names), *(len(row.cells) for row in rows)])
     names = names + [""] * (width - len(names)) if names else []
     cells = [row.cells + [""] * (width - len(row.cells)) for row in rows]
-    return RawTable(names, cells, faults, list(filter(None, notes)))
+    return RawTable(names, cells, faults, notes)
 
 
 def _usual_width(rows: Iterable[Row], dialect: Dialect) -> int:
@@ -93,9 +105,23 @@ def _usual_width(rows: Iterable[Row], dialect: Dialect) -> int:
     return usual if widths.count(usual) >= _MIN_UNIFORM_SHARE * len(widths) else len(dialect.header)
 
 
-def _first_table(rows: Iterable[Row]) -> Iterable[Row]:
-    """Yield the rows above a second table."""
+def _first_table(rows: Iterable[Row]) -> tuple[list[Row], list[RowFault]]:
+    """Return the rows above a second table, and a fault with the line where it begins, if there is one."""
+    first = list[Row]()
     for row in rows:
         if row.fault and row.fault.kind == "table":
-            return
-        yield row
+            return first, [row.fault]
+        first.append(row)
+    return first, []
+
+
+def _repeats_header(row: Row, header: list[str]) -> bool:
+    return len(header) > 0 and row.cells[: len(header)] == header and not any(row.cells[len(header) :])
+
+
+def _describe_inner_quotes(rows: Iterable[Row]) -> list[str]:
+    """Return a note on the first value with a quote between two words, where a separator may be missing."""
+    for row in rows:
+        for cell in filter(has_inner_quote, row.cells):
+            return [inner_quote_note(f"Line {row.line:,} contains a quote between two words", cell)]
+    return []

@@ -1,0 +1,113 @@
+"""Checks of quotes in a table: a quote that swallowed rows, and a quote before which a separator is missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.errors import DataError
+from lib.tables.detect.cell_shapes import INNER_QUOTE
+from lib.tables.detect.dialect import Dialect
+from lib.tables.detect.raw_files import open_binary
+from lib.tables.files.categoricals import dictionary_values, is_text
+
+_MAX_RE2_REPETITIONS = 1_000  # https://github.com/google/re2/wiki/Syntax
+_MAX_VALUE_LENGTH = 60
+
+
+def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None:
+    """Check that no unclosed quote has swallowed whole rows into one value.
+
+    Parameters
+    ----------
+    files : sequence of (Path, Dialect)
+    table : pyarrow.Table
+        Rows of the files.
+
+    Raises
+    ------
+    DataError
+        Naming the lines of the quotes.
+    """
+    for path, dialect in files:
+        if not dialect.scan.has_quoted_line_breaks or dialect.needs_csv_module:
+            continue
+        if not _contains_row_in_value(table, dialect):
+            continue
+        with open_binary(path) as raw, io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="") as text:
+            reader = csv.reader(text, **dialect.csv_options, strict=True)
+            last_line = 0
+            try:
+                for _ in reader:
+                    last_line = reader.line_num
+            except csv.Error as error:
+                raise DataError(
+                    f"{path}: a quote in line {last_line + 1} is not closed before line {reader.line_num}, where it "
+                    "ends within a value. Fix these lines."
+                ) from error
+
+
+def _contains_row_in_value(table: pa.Table, dialect: Dialect) -> bool:
+    """Return whether a value contains a line with as many fields as the header."""
+    separators = min(len(dialect.header) - 1, _MAX_RE2_REPETITIONS)
+    if separators == 0:
+        return False
+    separator = re.escape(dialect.separator)
+    cell = rf"[^{separator}\n]*"
+    row = rf"\n({cell}{separator}){{{separators}}}{cell}(\n|$)"
+    text_columns = [table[field.name] for field in table.schema if is_text(field.type)]
+    return any(pc.any(pc.match_substring_regex(pc.cast(column, pa.string()), row)).as_py() for column in text_columns)
+
+
+def describe_inner_quotes(header: Sequence[str], table: pa.Table) -> list[str]:
+    r"""Return notes on columns with a quote between two words, where a separator may be missing.
+
+    Such a row may still have as many fields as the header, with its values shifted: if the separator before a quoted
+    value is missing, the quotes enclose nothing, and a comma within the value separates fields.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Column names.
+    table : pyarrow.Table
+        Rows; columns are named by their position in the header.
+
+    Examples
+    --------
+    >>> table = pa.table({"0": ["pen", 'ink"Black ink'], "1": ["blue", ' fast"']})
+    >>> describe_inner_quotes(["name", "about"], table)[0][:55]
+    'name contains a quote between two words in row 2 (\'ink"'
+    """
+    notes = []
+    for field in table.schema:
+        if is_text(field.type) and (row := _first_inner_quote(table[field.name])) >= 0:
+            place = f"{header[int(field.name)]} contains a quote between two words in row {row + 1:,}"
+            notes.append(inner_quote_note(place, str(table[field.name][row].as_py())))
+    return notes
+
+
+def inner_quote_note(place: str, value: str) -> str:
+    """Return the note on a value with a quote between two words."""
+    return (
+        f"{place} ({value[:_MAX_VALUE_LENGTH]!r}): if a separator is missing before it, the row's values are shifted. "
+        "Add the separator, or put the value in quotes and write quotes within it twice."
+    )
+
+
+def _first_inner_quote(values: pa.ChunkedArray) -> int:
+    """Return the index of the first value with a quote between two words, or -1."""
+    texts = dictionary_values(values) if pa.types.is_dictionary(values.type) else values
+    # Searching for the quote alone is quick, and most columns have none.
+    if not pc.any(pc.match_substring(texts, '"')).as_py() or not pc.any(_has_inner_quote(texts)).as_py():
+        return -1
+    return int(pc.index(_has_inner_quote(pc.cast(values, pa.string())), True).as_py())
+
+
+def _has_inner_quote(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.match_substring_regex(texts, INNER_QUOTE)
