@@ -11,6 +11,7 @@ from lib.errors import ParameterError
 from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
 from lib.stages import preprocess
+from lib.stages.preprocessing import dask_engine
 from lib.tables import frames
 from lib.tables.quality import contract, profile
 from tests.workspaces import parameters_for, table
@@ -64,6 +65,7 @@ def outcome_of(pipeline_class, parameters):
     baseline = backend.read_json(result.baseline)
     hidden = baseline.pop("test_keys")
     sizes = result.sizes.copy()
+    quarantine = sizes["details"].str.extract(r"saved to (\S+)")[0].dropna()
     sizes["details"] = sizes["details"].replace(r", in \d+ partitions on a Dask cluster", "", regex=True)
     sizes["details"] = sizes["details"].replace(r"saved to \S+", "saved to a file", regex=True)
     partitions = re.search(r"in (\d+) partitions", result.sizes.loc["read", "details"])
@@ -72,6 +74,7 @@ def outcome_of(pipeline_class, parameters):
         "train": rows_of(backend, result.train_data),
         "test": rows_of(backend, result.test_data),
         "test_keys": rows_of(backend, hidden) if hidden else None,
+        "quarantine": [rows_of(backend, uri) for uri in quarantine],
         "sizes": sizes.reset_index().to_dict("list"),
         "violations": result.violations.to_dict("list"),
         "columns": result.columns.drop(columns="type").to_dict("index"),
@@ -175,6 +178,20 @@ class TestFiles:
         assert "Dropped 3 rows" in notes and "2 infinite values of size" in notes and "stay was converted" in notes
         assert outcome["baseline"]["durations"] == ["stay"]
 
+    @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+    def test_partition_without_a_target(self, tmp_path, both, task):
+        target = {
+            "binary": pd.array(np.arange(240) % 3 == 0, dtype="boolean"),
+            "multiclass": pd.array(np.arange(240) % 3, dtype="Int64"),
+            "regression": np.arange(240) / 7,
+        }[task]
+        frame = shop(bought=target)
+        frame.loc[40:110, "bought"] = None
+        metric = {"binary": "roc_auc", "multiclass": "f1_macro", "regression": "r2"}[task]
+        frame.to_parquet(tmp_path / "shop.parquet", row_group_size=ROWS_PER_GROUP)
+        for file in (write_csv(tmp_path, frame), tmp_path / "shop.parquet"):
+            assert "verdict" in both(file, task=task, primary_metric=metric)
+
 
 class TestSplits:
     def test_repeated_rows_and_a_large_group(self, tmp_path, both):
@@ -228,6 +245,12 @@ class TestContracts:
         frame.loc[np.arange(0, 240, 16), "colour"] = "blue"
         frame.loc[150, "id"] = 20
         return write_csv(tmp_path, frame)
+
+    def test_quarantined_rows_have_their_broken_rules(self, tmp_path, both, broken):
+        outcome = both(broken, contract=str(tmp_path / "shop.contract.yaml"), on_violation="quarantine")
+        ((columns, rows),) = outcome["quarantine"]
+        assert columns[-1] == "broken_rules" and len(rows) == 3 + 15 + 1
+        assert sum("id: must be unique (key)" in row for row in rows) == 1
 
     @pytest.mark.parametrize("on_violation", ["fail", "warn", "quarantine"])
     def test_broken_rows(self, tmp_path, both, broken, on_violation):
@@ -357,3 +380,44 @@ class TestPipelines:
         backend = backends.connect(parameters)
         with pytest.raises(ParameterError, match="engine: dask reads .* overrides load_data"):
             preprocess.run(OwnLoad(parameters, backend), backend, parameters)
+
+
+class TestDask:
+    """What only the Dask engine does."""
+
+    def run(self, file, workspace, scheduler, pipeline_class=BasePipeline):
+        values = parameters_for(workspace, data=str(file), engine="dask", scheduler_address=scheduler)
+        return outcome_of(pipeline_class, Parameters(check_given(values)))
+
+    def test_large_table_is_described_by_samples(self, tmp_path, scheduler, monkeypatch):
+        monkeypatch.setattr(dask_engine, "_SAMPLE_ROWS", 120)
+        monkeypatch.setattr(dask_engine, "_PREPARED_ROWS", 60)
+        outcome = self.run(write_csv(tmp_path, shop()), tmp_path, scheduler)
+        train = len(outcome["train"][1])
+        (note,) = [details for details in outcome["sizes"]["details"] if details.startswith("by a hash")]
+        assert "repeated entities were searched for in the first 60 rows" in note
+        (sampled,) = re.findall(r"describe a sample of (\d+) training rows", note)
+        assert int(sampled) == pytest.approx(train / 2, abs=3)
+        assert outcome["baseline"]["rows"] == train > 150
+
+    def test_prepare_data_that_draws_random_rows_is_refused(self, tmp_path, scheduler):
+        class Random(BasePipeline):
+            def prepare_data(self, frame):
+                return frame.sample(frac=0.9)
+
+        outcome = self.run(write_csv(tmp_path, shop()), tmp_path, scheduler, Random)
+        assert outcome["error"] == "StageError" and "prepare_data returned other rows" in outcome["message"]
+
+    @pytest.mark.parametrize("name", ["kind", "mark"])
+    def test_columns_that_depend_on_the_partition_are_refused(self, tmp_path, scheduler, name):
+        class ByPartition(BasePipeline):
+            def prepare_data(self, frame):
+                is_first = frame["rank"].min() == 0
+                return (
+                    frame.assign(kind=1 if is_first else "a")
+                    if name == "kind"
+                    else frame.assign(**{f"is_{is_first}": 1})
+                )
+
+        outcome = self.run(write_csv(tmp_path, shop(rank=range(240))), tmp_path, scheduler, ByPartition)
+        assert outcome["error"] == "DataError" and "expected the same" in outcome["message"]

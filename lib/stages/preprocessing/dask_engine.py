@@ -17,6 +17,7 @@ import pandas as pd
 
 from lib.errors import DataError, MillraceError, ParameterError
 from lib.paths import resolve
+from lib.schema.table_schema import TableSchema
 from lib.stages.preprocessing import dask_tasks
 from lib.stages.preprocessing.dask_tasks import Part, TaskPlan, WrittenPart
 from lib.stages.preprocessing.engine import Outputs, Reading, Result, SplitSummary
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from lib.parameters import Parameters
-    from lib.schema.table_schema import TableSchema
     from lib.stages.preprocessing.parts import PartSummary, PreprocessHooks
     from lib.tables.quality.violations import BrokenRows
     from lib.tables.split.rules import SplitRule
@@ -50,24 +50,23 @@ class DaskEngine:
     parameters : Parameters
     client : Client
         Connected to the cluster.
-
-    Attributes
-    ----------
     reading : Reading
-
-    Raises
-    ------
-    DataError
-        If the table is remote or cannot be read.
+    partitions : sequence of Partition
+        The results of `list_parts`.
     """
 
-    def __init__(self, hooks: PreprocessHooks, parameters: Parameters, client: Client):
-        self._parameters, self._client = parameters, client
-        exclude = [name for name in parameters.drop_columns if name not in split_columns(parameters)]
-        self.reading, partitions = _read_table(parameters, exclude)
+    def __init__(
+        self,
+        hooks: PreprocessHooks,
+        parameters: Parameters,
+        client: Client,
+        reading: Reading,
+        partitions: Sequence[Partition],
+    ):
+        self.reading, self._parameters, self._client = reading, parameters, client
         self._parts = [Part(number, partition) for number, partition in enumerate(partitions)]
         folder = f"{parameters.name}/{_hash_inputs(partitions, parameters)}"
-        self._plan = TaskPlan(type(hooks), dict(parameters), folder, exclude)
+        self._plan = TaskPlan(type(hooks), dict(parameters), folder, reading.unread)
         self._prepared_sizes: list[int] = []
         self._written: list[WrittenPart] = []
 
@@ -78,14 +77,14 @@ class DaskEngine:
 
     def quarantine(self, broken: Sequence[BrokenRows]) -> str:
         """Store the rows that break a rule as files in a folder, and leave them out."""
-        is_affected = [part.is_broken.any() for part in broken]
-        affected = [part for part, is_broken in zip(self._parts, is_affected, strict=True) if is_broken]
-        self._map(dask_tasks.quarantine_part, [part for part in broken if part.is_broken.any()], parts=affected)
+        affected = {part.number: rows for part, rows in zip(self._parts, broken, strict=True) if rows.is_broken.any()}
+        parts = [part for part in self._parts if part.number in affected]
+        uris = self._map(dask_tasks.quarantine_part, list(affected.values()), parts)
         self._parts = [
-            replace(part, is_left_out=rows.is_broken) if rows.is_broken.any() else part
-            for part, rows in zip(self._parts, broken, strict=True)
+            replace(part, is_left_out=affected[part.number].is_broken) if part.number in affected else part
+            for part in self._parts
         ]
-        return f"{self._plan.folder}/quarantine"
+        return uris[0].rpartition("/")[0]
 
     def prepare(self, dropped: Sequence[str]) -> list[PartSummary]:
         """Drop columns, prepare each part, and return the summaries of those that have rows."""
@@ -109,7 +108,7 @@ class DaskEngine:
         """Return the first prepared rows."""
         starts = np.cumsum([0, *self._prepared_sizes])
         wanted = [_PREPARED_ROWS - start for start in starts[:-1].tolist() if start < _PREPARED_ROWS]
-        frames = self._map(dask_tasks.prepared_rows, wanted, parts=self._parts[: len(wanted)])
+        frames = self._map(dask_tasks.prepared_rows, wanted, self._parts[: len(wanted)])
         return pd.concat(frames, ignore_index=True)
 
     def prepared_values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
@@ -161,11 +160,13 @@ class DaskEngine:
         return results
 
 
-def check_hooks(hooks: PreprocessHooks) -> None:
-    """Raise if the pipeline reads the table itself.
+def list_parts(hooks: PreprocessHooks, parameters: Parameters) -> tuple[Reading, list[Partition]]:
+    """Return how the table is read, and its partitions.
 
     Raises
     ------
+    DataError
+        If the table is remote or cannot be read.
     ParameterError
         If the pipeline overrides ``load_data``.
     """
@@ -174,29 +175,20 @@ def check_hooks(hooks: PreprocessHooks) -> None:
             "engine: dask reads the partitions of the table itself, but the pipeline overrides load_data. Move its "
             "changes to prepare_data, or set engine: memory."
         )
-
-
-def _read_table(parameters: Parameters, exclude: Sequence[str]) -> tuple[Reading, list[Partition]]:
-    """Return how the table is read, and its partitions."""
+    exclude = [name for name in parameters.drop_columns if name not in split_columns(parameters)]
     source = SchemaSource.from_parameters(parameters)
     encoding = parameters.encoding or ""
     sample = read_sample(parameters.data, exclude, encoding, source)
     sample, name_notes = cleaning.deduplicate_columns(sample, named_columns(parameters))
     reading = describe_reading(sample, name_notes)
-    schema = _to_schema(reading)
+    assert reading.schema is not None, "readers of files return the schema"
     scratch = resolve(parameters.workspace) / "data" / parameters.name / "parts"
     is_parsed = source.stored is not None or source.changes_schema
+    schema = TableSchema.from_dict(reading.schema)
     partitions = list_partitions(parameters.data, scratch, schema, encoding, exclude, is_parsed)
     rows = sum(partition.rows for partition in partitions)
     place = f", in {len(partitions)} partitions on a Dask cluster"
     return replace(reading, rows=rows, place=place), partitions
-
-
-def _to_schema(reading: Reading) -> TableSchema:
-    from lib.schema.table_schema import TableSchema
-
-    assert reading.schema is not None, "readers of files return the schema"
-    return TableSchema.from_dict(reading.schema)
 
 
 def _check_same_columns(columns: list[list[str]], parts: Sequence[Part]) -> None:
@@ -252,7 +244,7 @@ def _common_type(types: set[str]) -> str:
     return present.pop() if len(present) == 1 else ""
 
 
-def _hash_inputs(partitions: list[Partition], parameters: Parameters) -> str:
+def _hash_inputs(partitions: Sequence[Partition], parameters: Parameters) -> str:
     """Return a hash of the parameters and of the files' sizes and times, which names the folder of the outputs."""
     # The name of the run does not change the outputs.
     values = sorted((name, value) for name, value in parameters.items() if name != "run_name")

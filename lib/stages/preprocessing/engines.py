@@ -36,8 +36,8 @@ def open_engine(hooks: PreprocessHooks, backend: Backend, parameters: Parameters
         yield MemoryEngine(hooks, backend, parameters)
         return
     from lib.stages import _cluster
-    from lib.stages.preprocessing.dask_engine import DaskEngine, check_hooks
+    from lib.stages.preprocessing.dask_engine import DaskEngine, list_parts
 
-    check_hooks(hooks)
+    reading, partitions = list_parts(hooks, parameters)
     with _cluster.connect_client(parameters) as client:
-        yield DaskEngine(hooks, parameters, client)
+        yield DaskEngine(hooks, parameters, client, reading, partitions)

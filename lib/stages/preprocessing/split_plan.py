@@ -105,10 +105,9 @@ def plan(
         If the table has no times to split by.
     """
     target = conversion.apply(_join_series([summary.target_values for summary in summaries]))
-    target = target.rename(parameters.target_column)
     feature_hashes = _join([summary.feature_hashes for summary in summaries])
     if parameters.split == "time":
-        times = pd.concat([summary.times for summary in summaries], ignore_index=True)
+        times = _join_series([summary.times[parameters.time_column] for summary in summaries]).to_frame()
         return _plan_by_time(times, feature_hashes, target, parameters)
     rule = hash_rule(summaries[0].columns, parameters)
     hashes = _join([summary.group_hashes for summary in summaries])
@@ -143,11 +142,13 @@ def _join(arrays: list[np.ndarray]) -> np.ndarray:
 
 def _join_series(parts: list[pd.Series]) -> pd.Series:
     """Concatenate the values of all parts; categories become those of all parts together."""
+    parts = [part for part in parts if len(part)] or parts[:1]  # the type of an empty part says nothing
     if len(parts) == 1:
         return parts[0]
     if all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):
         categories = pd.api.types.union_categoricals(parts)
-        return pd.Series(categories.rename_categories(categories.categories.astype(frames.ARROW_STRING)))
+        texts = categories.categories.astype(frames.ARROW_STRING)
+        return pd.Series(categories.rename_categories(texts), name=parts[0].name)
     return pd.concat(parts, ignore_index=True)
 
 
