@@ -3,7 +3,8 @@
 ``python -m benchmarks.splits FOLDER`` adds the small tables of a folder with an ``INDEX.tsv`` to generated tables of
 few distinct rows, which are like blood_transfusion (748 rows, 533 distinct). Each table is split with 20 seeds. Scores
 are ROC AUC, or R2 for a regression, of gradient boosting with few trees. In the folds, rows with equal features stay
-together. Agreeing twins are the test rows with the most frequent target of the training rows with equal features.
+together. A split whose test rows are all of one class has no test score. Agreeing twins are the test rows with the most
+frequent target of the training rows with equal features.
 """
 
 import csv
@@ -96,9 +97,10 @@ def score(frame, target, task, rule_name, seed):
     folds = _scores.cross_validate(fit, train[features], train[target], baseline, Parameters(settings))
     known = train.groupby(features, dropna=False)[target].agg(lambda values: values.mode().iloc[0]).rename("known")
     repeated = test.merge(known.reset_index(), on=features)
+    is_scored = task == "regression" or test[target].nunique() > 1
     return {
         "share": len(test) / len(frame),
-        "test": metric.score(test[target], metrics.predict(model, test[features], task)),
+        "test": metric.score(test[target], metrics.predict(model, test[features], task)) if is_scored else np.nan,
         "folds": np.nan if folds is None else folds[metric.name].mean(),
         "repeated": len(repeated),
         "agree": int((repeated["known"] == repeated[target]).sum()),

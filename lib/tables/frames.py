@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_re
 from lib.tables.files.file_types import PARQUET_SUFFIXES, check_file
 from lib.tables.notes import merge_repeated
 from lib.tables.schema_source import SchemaSource
+from lib.tables.shared_attrs import SharedDict, SharedList
 
 # Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, and the table's schema.
 NOTES, UNREAD, SCHEMA = "notes", "unread", "schema"
@@ -103,7 +104,7 @@ def read(
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [str(name).strip() for name in frame.columns]
     frame = convert_periods_and_intervals(frame)
-    frame.attrs.update({NOTES: notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
+    set_attrs(frame, notes, exclude, schema.to_dict())
     return frame
 
 
@@ -131,8 +132,24 @@ def _read_by_schema(
     del table
     frame = convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
     all_notes = list(dict.fromkeys([*notes, *merge_repeated(file_notes), *fault_notes]))
-    frame.attrs.update({NOTES: all_notes, UNREAD: list(exclude), SCHEMA: schema.to_dict()})
+    set_attrs(frame, all_notes, exclude, schema.to_dict())
     return frame
+
+
+def set_attrs(frame: pd.DataFrame, notes: Sequence[str], unread: Collection[str], schema: Mapping[str, Any]) -> None:
+    """Keep in a frame's ``attrs`` how it was read.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    notes : sequence of str
+        Sentences about how the table was read.
+    unread : collection of str
+        Columns that were not read.
+    schema : mapping
+        The table's schema as JSON types.
+    """
+    frame.attrs.update({NOTES: SharedList(notes), UNREAD: SharedList(unread), SCHEMA: SharedDict(schema)})
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,16 +13,11 @@ from lib.schema import date_columns, datetimes
 from lib.tables import cleaning, frames, proposed_columns
 from lib.tables.quality import id_columns, leakage, profile
 from lib.tables.quality.counters import Counter
-from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
+from lib.tables.quality.profile import DATE, NUMBERS, TEXT, ColumnProfile
 from lib.tables.split.suggestion import suggest_split
 from lib.tables.targets import choose_spellings, prepare_target
+from lib.tables.task_inference import infer_positive_class, infer_task
 
-_YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
-_NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
-# A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
-_MAX_NUMBERED_CLASSES = 20
-# Names of targets that number classes, even if some numbers are not used.
-_CLASS_NAME = re.compile(r"(^|[\W_])(class|label|type|category|cls|klasse)(es|s)?\d*([\W_]|$)", re.IGNORECASE)
 _RARE_CLASS_SHARE = 0.05
 _RARE_CLASS_ROWS = 50
 _MAX_CROSS_VALIDATED_ROWS = 1_000
@@ -134,40 +128,18 @@ def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:
     if task:
         proposal.add_finding("task", finding, f"{task}, as requested")
     else:
-        task = _infer_task(target)
+        task = infer_task(target)
         is_sure = target.kind not in NUMBERS or target.distinct == 2
         proposal.add_finding("task", finding, task if is_sure else f"{task}; use --task to choose another")
     proposal.parameters["task"] = task
-
-
-def _infer_task(target: ColumnProfile) -> str:
-    if target.distinct < 2:
-        raise DataError(
-            f"The target {target.name} has {target.distinct} distinct values; a model needs at least two to learn from."
-        )
-    if target.distinct == 2:
-        return "binary"
-    labels = {label.casefold() for label in target.categories}
-    if target.kind == TEXT and labels and labels <= {*_YES, *_NO}:
-        raise DataError(
-            f"The target {target.name} spells yes and no in {target.distinct} ways: {', '.join(target.categories)}. "
-            "Use one spelling for each, or pass --task multiclass if they are separate classes."
-        )
-    if target.kind == DATE:
-        raise DataError(f"The target {target.name} is a date. Derive a number or a class from it in prepare_data.")
-    if target.kind not in NUMBERS:
-        return "multiclass"
-    if target.kind != WHOLE or target.distinct > _MAX_NUMBERED_CLASSES:
-        return "regression"
-    are_counted = (target.minimum, target.maximum) in ((0, target.distinct - 1), (1, target.distinct))
-    return "multiclass" if are_counted or _CLASS_NAME.search(target.name) else "regression"
 
 
 def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
     task = proposal.parameters["task"]
     if task == "regression":
         proposal.parameters["primary_metric"] = "r2"
-        finding = f"{target.min():,.6g} to {target.max():,.6g}, mean {target.mean():,.6g}"
+        low, high, mean = map(_format_number, (target.min(), target.max(), target.mean()))
+        finding = f"{low} to {high}, mean {mean}"
         proposal.add_finding("target", finding, "primary metric r2")
         return
     counts = target.value_counts()
@@ -175,7 +147,7 @@ def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
     if len(counts) > len(shares):
         shares.append("...")
     if task == "binary":
-        positive_class = _infer_positive_class(counts)
+        positive_class = infer_positive_class(counts)
         is_rare = counts.min() / len(target) < _RARE_CLASS_SHARE
         metric = "average_precision" if is_rare else "roc_auc"
         proposal.parameters["positive_class"] = positive_class
@@ -192,11 +164,13 @@ def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
         proposal.add_finding("size", f"only {len(target):,} rows", "cross-validation shows the spread of the scores")
 
 
-def _infer_positive_class(counts: pd.Series) -> Any:
-    """Return the class that means yes, or else the rarer one."""
-    yes = [name for name in counts.index if str(name).lower() in _YES]
-    positive_class = yes[0] if len(yes) == 1 else counts.index[-1]
-    return positive_class.item() if hasattr(positive_class, "item") else positive_class
+def _format_number(number: float) -> str:
+    """Return a number with six digits, or all digits before the point.
+
+    >>> _format_number(7_700_000.0), _format_number(1234.5678), _format_number(0.5)
+    ('7,700,000', '1,234.57', '0.5')
+    """
+    return f"{number:,.0f}" if abs(number) >= 100_000 else f"{number:,.6g}"
 
 
 def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str) -> dict[str, str]:
@@ -258,7 +232,7 @@ def _decide_split(proposal: Proposal, frame: pd.DataFrame, dropped: dict[str, st
             dropped[name] = "ID: needed to split, not to predict"
         proposal.add_finding("groups", suggestion.reason, "split by group")
     if suggestion.date_parts:
-        proposal.add_finding("date parts", ", ".join(suggestion.date_parts.values()), "kept as numbers")
+        proposal.add_finding("date parts", ", ".join(suggestion.date_parts.values()), "kept as they are")
     if suggestion.time_columns and not keys:
         names = ", ".join(suggestion.time_columns)
         proposal.add_finding("dates", names, f"split at random; {_describe_time_split(suggestion.time_columns)}")
@@ -283,7 +257,7 @@ def _decide_counter(proposal: Proposal, counter: Counter, dropped: dict[str, str
     if is_key:
         return
     if counter.groups in ("", target):
-        dropped[counter.name] = f"ID: {finding.partition(' ')[2]}"
+        dropped[counter.name] = f"ID: {finding.removeprefix(counter.name).strip()}"
         proposal.add_finding("counter", finding, "dropped")
     else:
         proposal.add_finding("counter", finding, "kept; drop it if it is unknown at prediction time")

@@ -254,7 +254,7 @@ def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     frame, notes = _decode_byte_columns(frame)
     unique_names = deduplicate_names([str(name) for name in frame.columns])
     schema = infer_schema(frames.pandas_to_arrow(frame.set_axis(unique_names, axis=1))).to_dict()
-    frame.attrs.update({frames.NOTES: notes, frames.UNREAD: list(exclude), frames.SCHEMA: schema})
+    frames.set_attrs(frame, notes, exclude, schema)
     return frame
 
 

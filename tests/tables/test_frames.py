@@ -274,3 +274,10 @@ def test_extreme_numbers_and_empty_tables_are_round_tripped(rows, tmp_path):
     ).head(rows)
     frames.write(frame, tmp_path / "table.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), frame, check_dtype=rows > 0)
+
+
+def test_columns_share_the_schema_of_their_table(read):
+    """pandas copies a frame's attrs for every column; copies of the schema of a wide table would take minutes."""
+    frame = read("table.csv", CSV)
+    assert frame["price"].attrs["schema"] is frame.attrs["schema"]
+    assert frame.copy().attrs["notes"] is frame.attrs["notes"]

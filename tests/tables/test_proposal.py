@@ -61,6 +61,51 @@ def test_task_is_inferred_from_the_target(table, values, task):
     assert proposal.propose(frame, "y").parameters["task"] == task
 
 
+@pytest.mark.parametrize(
+    ("name", "numbers", "task"),
+    [
+        ("class", [1, 2, 3, 7, 16], "multiclass"),
+        ("wine_type", [2, 5, 9], "multiclass"),
+        ("CoverType", [10, 20, 40], "multiclass"),
+        ("Klasse", [3, 4, 6], "multiclass"),
+        ("species id", [11, 12, 17], "multiclass"),
+        ("category", [*range(0, 120, 3)], "multiclass"),
+        ("label", [*range(ROWS)], "regression"),  # nearly as many values as rows are no classes
+        ("rings", [1, 2, 3, 7, 16], "regression"),
+        ("classmates", [1, 2, 3, 7, 16], "regression"),
+        ("visit_count", [0, 1, 2, 3], "regression"),
+        ("num_children", [0, 1, 2, 3], "regression"),
+        ("class count", [0, 1, 2, 5], "regression"),
+        ("digit", [*range(10)], "multiclass"),
+    ],
+)
+def test_names_tell_classes_from_counts(table, name, numbers, task):
+    frame = table.drop(columns=["bought", "price"]).assign(**{name: np.resize(numbers, ROWS)})
+    assert proposal.propose(frame, name).parameters["task"] == task
+
+
+@pytest.mark.parametrize("number", [3, 17, 26, 45, 150])
+def test_text_with_any_number_of_classes_is_multiclass(table, number):
+    words = [f"species {chr(97 + index % 26)}{index // 26}" for index in range(number)]
+    frame = table.drop(columns=["bought", "price"]).assign(kind=np.resize(words, ROWS))
+    assert proposal.propose(frame, "kind").parameters["task"] == "multiclass"
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive"), [([1, 2], 2), ([0, 1], 1), ([-1, 1], 1), (["yes", "maybe"], "yes"), (["1", "2"], "2")]
+)
+def test_positive_class_means_yes_or_is_rarer(table, labels, positive):
+    frame = table.drop(columns=["bought", "price"]).assign(y=np.resize([labels[0]] * 2 + [labels[1]], ROWS))
+    assert proposal.propose(frame, "y").parameters["positive_class"] == positive
+
+
+def test_reason_to_drop_a_counter_names_the_whole_column():
+    frame = pd.DataFrame({"Sample Number": [*range(1, 101)] * 2, "x": np.random.default_rng(0).normal(size=200)})
+    proposed = proposal.propose(frame.assign(kind=np.repeat(["a", "b"], 100)), "kind")
+    reason = proposed.reasons["drop_columns.Sample Number"]
+    assert reason == "ID: counts the rows of each kind, from 2 starts"
+
+
 def test_copy_of_the_target_is_dropped_as_a_leak(table):
     frame = table.drop(columns="price").assign(copy=table["bought"].map({"yes": "Y", "no": "N"}))
     proposed = proposal.propose(frame, "bought")

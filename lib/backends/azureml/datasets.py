@@ -133,7 +133,7 @@ class Datasets:
         frame.columns = [str(name).strip() for name in frame.columns]
         remaining = cleaning.drop_columns(frame, list(exclude), where=uri)
         schema = self._stored_schema(dataset) or infer_schema(frames.pandas_to_arrow(remaining)).to_dict()
-        remaining.attrs.update({frames.NOTES: [], frames.UNREAD: list(exclude), frames.SCHEMA: schema})
+        frames.set_attrs(remaining, [], exclude, schema)
         return remaining
 
     def _stored_schema(self, dataset: Any) -> dict[str, Any] | None:

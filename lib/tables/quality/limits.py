@@ -12,6 +12,12 @@ _BISECTIONS = 50
 # Distance of a limit from the median, in distances of the extreme value from the median.
 _TAIL_FACTOR = 3
 _RATIO_UNCERTAINTY = 4
+# A long tail that few rows do not show, such as that of Student's t with 3 degrees of freedom, grows with the cube root
+# of the number of rows.
+_MANY_ROWS, _TAIL_EXPONENT = 10_000, 1 / 3
+# Normal values rarely exceed their expected extreme value by this factor. Fewer rows do not tell them from long tails.
+_NORMAL_TOLERANCE, _MIN_ROWS_OF_NORMAL = 1.1, 300
+_NORMAL_QUARTILE = 0.674
 # A range ends where many values are equal, e.g. ratings at 5 and counts at 0.
 _MIN_ROWS_OF_END, _MIN_SHARE_AT_END = 300, 0.05
 _MIN_ROWS_AT_ZERO, _MIN_SHARE_AT_ZERO = 10, 0.01
@@ -55,9 +61,10 @@ def tolerated_share(count: int, rows: int, next_rows: int) -> float:
 def value_range(column: ColumnProfile) -> tuple[float | None, float | None]:
     """Return the smallest and the largest plausible number of a column; None where the sample does not show an end.
 
-    A limit is three times as far from the median as the sample's extreme value. Where the tail is longer than
-    exponential, as in incomes, the distance grows with the square of the ratio of the extreme value's distance to the
-    quartile's. A column without negative numbers has the limit 0 unless its lower tail seems to continue below it.
+    A limit is three times as far from the median as the sample's extreme value, and farther if the tail may be longer
+    than that of normal values. Where it is longer than exponential, as in incomes, the distance grows with the square
+    of the ratio of the extreme value's distance to the quartile's. A column without negative numbers has the limit 0
+    unless its lower tail seems to continue below it.
     """
     low, median, high = column.quartiles
     assert column.minimum is not None and column.maximum is not None
@@ -81,7 +88,17 @@ def _limit(quartile: float, extreme: float, rows_at_extreme: int, rows: int, mar
     # Exponential values have the ratio log2(rows) - 1. The fewer rows, the less certain is the ratio.
     uncertainty = _RATIO_UNCERTAINTY / math.sqrt(rows)
     is_heavy = ratio > (math.log2(rows) - 1) * (1 - uncertainty)
-    return extreme * max(_TAIL_FACTOR, ratio ** (2 + uncertainty) if is_heavy else 0.0)
+    return extreme * max(_tail_factor(ratio, rows), ratio ** (2 + uncertainty) if is_heavy else 0.0)
+
+
+def _tail_factor(ratio: float, rows: int) -> float:
+    """Return how many times a limit is as far from the median as the extreme value, for tails up to exponential."""
+    if ratio <= _SHORT_TAIL and rows >= _MIN_ROWS_OF_SHORT_TAIL:
+        return _TAIL_FACTOR
+    normal_ratio = math.sqrt(2 * math.log(rows)) / _NORMAL_QUARTILE
+    if ratio <= _NORMAL_TOLERANCE * normal_ratio and rows >= _MIN_ROWS_OF_NORMAL:
+        return _TAIL_FACTOR
+    return _TAIL_FACTOR * max(1.0, (_MANY_ROWS / rows) ** _TAIL_EXPONENT)
 
 
 def _ends_at_zero(column: ColumnProfile) -> bool:

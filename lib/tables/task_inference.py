@@ -1,0 +1,75 @@
+"""The task that a target suggests, and its positive class."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from lib.errors import DataError
+from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
+
+_YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
+_NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
+# A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
+_MAX_NUMBERED_CLASSES = 20
+# Words in the names of targets that number classes, even if some numbers are not used, and of targets that count.
+_CLASS_WORDS = set(
+    "class classes cls label labels type types category categories species klasse klassen kategorie kategorien typ "
+    "classe classes clase clases catégorie categoria categoría tipo".split()
+)
+_COUNT_WORDS = set("count counts cnt number num nr n quantity qty total sum amount anzahl menge nombre número".split())
+_WORD_BREAK = re.compile(r"[\W_\d]+|(?<=[a-zß-ÿ])(?=[A-Z])")
+_MIN_ROWS_PER_NAMED_CLASS = 3
+
+
+def infer_task(target: ColumnProfile) -> str:
+    """Return the task of a target: binary, multiclass or regression.
+
+    Text has classes, whatever their number. Whole numbers are classes if they are named so, or have no gaps from 0 or 1
+    to the largest; other numbers are amounts.
+
+    Raises
+    ------
+    DataError
+        If the target has fewer than two values, is a date, or spells yes and no in several ways.
+    """
+    if target.distinct < 2:
+        raise DataError(
+            f"The target {target.name} has {target.distinct} distinct values; a model needs at least two to learn from."
+        )
+    if target.distinct == 2:
+        return "binary"
+    labels = {label.casefold() for label in target.categories}
+    if target.kind == TEXT and labels and labels <= {*_YES, *_NO}:
+        raise DataError(
+            f"The target {target.name} spells yes and no in {target.distinct} ways: {', '.join(target.categories)}. "
+            "Use one spelling for each, or pass --task multiclass if they are separate classes."
+        )
+    if target.kind == DATE:
+        raise DataError(f"The target {target.name} is a date. Derive a number or a class from it in prepare_data.")
+    if target.kind not in NUMBERS:
+        return "multiclass"
+    return "multiclass" if target.kind == WHOLE and _are_class_numbers(target) else "regression"
+
+
+def _are_class_numbers(target: ColumnProfile) -> bool:
+    """Return whether the whole numbers of a target number its classes, by its name or else by the numbers."""
+    words = {word.casefold() for word in _WORD_BREAK.split(target.name)}
+    if words & _COUNT_WORDS:
+        return False
+    if words & _CLASS_WORDS:
+        return target.distinct * _MIN_ROWS_PER_NAMED_CLASS <= target.rows - target.missing
+    is_numbered = (target.minimum, target.maximum) in ((0, target.distinct - 1), (1, target.distinct))
+    return is_numbered and target.distinct <= _MAX_NUMBERED_CLASSES
+
+
+def infer_positive_class(counts: pd.Series) -> Any:
+    """Return the class that means yes, or else the rarer one. The number 1 means yes if the other class means no."""
+    meanings = {name: str(name).lower() for name in counts.index}
+    yes = [name for name, text in meanings.items() if text in _YES]
+    has_no = any(text in _NO for text in meanings.values())
+    is_yes = len(yes) == 1 and (has_no or not meanings[yes[0]].startswith("1"))
+    positive_class = yes[0] if is_yes else counts.index[-1]
+    return positive_class.item() if hasattr(positive_class, "item") else positive_class
