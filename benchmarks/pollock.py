@@ -16,7 +16,12 @@ import os
 import re
 import sys
 from collections import Counter
+from datetime import datetime
+from functools import cache
 from pathlib import Path
+from typing import ClassVar
+
+import dateutil.parser
 
 from lib.errors import InputError
 from lib.tables.files import text_rows
@@ -24,6 +29,7 @@ from lib.tables.files import text_rows
 MEASURES = ("success", *(f"{part} {rate}" for part in ("header", "record", "cell") for rate in ("P", "R", "F1")))
 SHOWN = ("success", "header F1", "record F1", "cell F1")
 TRUE, FALSE = "true", "false"
+_PRICE = re.compile(r"([$€£¥]) ?(\d[\d.,]*)")
 _LINE_BREAK = re.compile("\r\n?")
 # "row_more_sep_row12_col3" -> "row_more_sep"
 _POSITION = re.compile(r"_(row)?\d+(_0x[0-9A-F_x]+|_col\d+)?$")
@@ -100,8 +106,19 @@ def compare(expected, actual):
     return precision, recall, 2 * precision * recall / (precision + recall)
 
 
+class DateParts(dateutil.parser.parserinfo):
+    """The characters that the benchmark allows between the parts of a date; no words such as "of" or "at"."""
+
+    JUMP: ClassVar = [*" .,;-/'"]
+
+
+@cache
 def normalize(cell):
-    """Return a cell as comparable text: booleans as 0 or 1, numbers in one notation, other text in lower case."""
+    """Return a cell as comparable text: booleans as 0 or 1, numbers and dates in one notation, others in lower case.
+
+    A cell with a price is compared by the price alone.
+    Values that run together where a separator is missing do not normalize to the values joined.
+    """
     text = cell.strip()
     if text.lower() in (TRUE, FALSE):
         return str(int(text.lower() == TRUE))
@@ -112,7 +129,15 @@ def normalize(cell):
     try:
         return str(float(text))
     except ValueError:
-        return cell.lower()
+        pass
+    try:
+        return str(dateutil.parser.parse(cell, _DATE_PARTS, default=_DEFAULT_DATE))
+    except (ValueError, OverflowError, TypeError):
+        price = _PRICE.search(cell)
+        return price[1] + price[2] if price else cell.lower()
+
+
+_DATE_PARTS, _DEFAULT_DATE = DateParts(), datetime(2000, 1, 1)
 
 
 def kind_of(name):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.metrics import Metric, Predictions
+    from lib.schema.table_schema import TableSchema
 
 # The first columns of every leaderboard; the metrics follow as "validation <name>" and "test <name>".
 LEADERBOARD = ("family", "score", "fit_seconds", "done_seconds", "row_ms", "megabytes", "weight", "outcome")
@@ -52,6 +53,8 @@ class SearchRequest:
         Memory limit for all processes of the search together.
     month_first : bool
         Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
+    schema : TableSchema or None
+        How each column is read. Columns without a schema are inferred from the training rows.
     """
 
     task: str
@@ -68,6 +71,7 @@ class SearchRequest:
     max_latency_ms: float
     memory_bytes: int
     month_first: bool = False
+    schema: TableSchema | None = None
 
     @property
     def is_classification(self) -> bool:

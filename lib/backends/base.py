@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
+    from lib.schema.table_schema import TableSchema
     from lib.tables.schema_source import SchemaSource
 
 
@@ -146,7 +147,9 @@ class Endpoint(Protocol):
 class ModelSearch(Protocol):
     """An AutoML search."""
 
-    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
+    def run(
+        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+    ) -> SearchResult:
         """Search for at most ``automl_budget_minutes``.
 
         Parameters
@@ -157,6 +160,8 @@ class ModelSearch(Protocol):
             URI of the test rows. Models never see their target; the leaderboard may include test metrics.
         report : callable
             Receives a message for each finished model.
+        schema : TableSchema, optional
+            How each column is read. Azure's AutoML infers it from the rows instead.
         """
 
 

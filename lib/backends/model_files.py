@@ -10,7 +10,7 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from lib.backends import model_code
 from lib.errors import DataError
 from lib.invocation import command, version
 from lib.paths import ROOT
-from lib.scoring import column_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +57,8 @@ class IncompatibleModelError(DataError):
         )
 
 
-def save(
-    model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame, durations: Collection[str] = ()
-) -> None:
-    """Write a pipeline with its signature, the formats of its columns, an input example and its code.
+def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame) -> None:
+    """Write a pipeline with its signature, an input example and its code.
 
     Parameters
     ----------
@@ -72,9 +69,7 @@ def save(
     sample : DataFrame of shape (few rows, columns)
         Raw columns; the input example.
     features : DataFrame of shape (rows, columns)
-        All rows. They decide a column's type and format, and whether a request may leave the column out.
-    durations : collection of str
-        Columns that contained durations, which are seconds in `features`.
+        All rows. They decide a column's type, and whether a request may leave the column out.
     """
     import mlflow
 
@@ -91,9 +86,6 @@ def save(
             code_paths=[str(code)],
             metadata={_VERSION_KEY: version()},
         )
-    from lib.backends import column_formats  # imports NumPy
-
-    column_format.write(folder, column_formats.detect(model, features, durations))
     add_code(folder)
     # The environment of clusters and endpoints. MLflow would look up each of its pins, which takes 3 s.
     shutil.copy(_ENVIRONMENT, folder / "conda.yaml")

@@ -224,7 +224,7 @@ class Tracking:
         """
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent) / MODEL
-            model_files.save(model, folder, sample, features, baseline.get("durations") or [])
+            model_files.save(model, folder, sample, features)
             _write_baseline(folder, baseline)
             model_files.add_fast_model(model, folder)
             return _log_folder(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import shutil
 import textwrap
@@ -19,6 +20,7 @@ from lib.paths import ROOT, display_path
 from lib.tables import sources
 
 if TYPE_CHECKING:
+    from lib.schema.table_schema import TableSchema
     from lib.tables.proposal import Proposal
 
 _HEADINGS = ("checked", "found", "decision")
@@ -89,7 +91,8 @@ def execute(options: argparse.Namespace) -> int:
             raise ParameterError(_describe_missing_header(data, target, frame.shape[1]))
         proposed = proposal.propose(frame, target, options.task or "", data, progress.start_step)
         progress.start_step("writing the contract")
-        schema_source.write(TableSchema.from_dict(frame.attrs[frames.SCHEMA]), files["schema"], data)
+        schema = _with_date_formats(TableSchema.from_dict(frame.attrs[frames.SCHEMA]), proposed.date_formats)
+        schema_source.write(schema, files["schema"], data)
         contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
@@ -109,6 +112,17 @@ def execute(options: argparse.Namespace) -> int:
     _print_findings(proposed)
     _print_next_steps(files)
     return 0
+
+
+def _with_date_formats(schema: TableSchema, date_formats: dict[str, str]) -> TableSchema:
+    """Return a schema with the formats that the proposal chose for dates that are text."""
+    columns = {
+        name: dataclasses.replace(column, date_format=date_formats.get(name, column.date_format))
+        if column.date_format
+        else column
+        for name, column in schema.columns.items()
+    }
+    return dataclasses.replace(schema, columns=columns)
 
 
 def _describe_missing_header(data: str, target: str, columns: int) -> str:

@@ -42,8 +42,11 @@ def _current_schema(parameters: Parameters) -> TableSchema:
 def _infer(parameters: Parameters) -> TableSchema:
     from lib.schema.table_schema import TableSchema
     from lib.tables import frames, sources
+    from lib.tables.schema_source import SchemaSource
 
-    return TableSchema.from_dict(sources.read(parameters.data, encoding=parameters.encoding).attrs[frames.SCHEMA])
+    source = SchemaSource(month_first=parameters.month_first)
+    frame = sources.read(parameters.data, encoding=parameters.encoding, schema_source=source)
+    return TableSchema.from_dict(frame.attrs[frames.SCHEMA])
 
 
 def _refresh(parameters: Parameters, confirmed: bool) -> int:

@@ -139,20 +139,19 @@ def _read_file(
 
 
 def _table_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema:
-    """Return how to read the rows: by the schema of the table that the model learned from.
+    """Return how to read the rows: as the table that the model learned from, and its prepared columns.
 
-    A pipeline's own `prepare_data` may have added columns, or changed their type. The model's type decides then.
+    A pipeline's own `prepare_data` may have added columns, or changed their kind. The model's kind decides then.
     """
-    from lib.schema.table_schema import BOOLEAN, NUMBER, TEXT, ColumnSchema, TableSchema
+    from lib.schema.table_schema import BOOLEAN, DURATION, NUMBER, ColumnSchema, TableSchema
 
-    kinds = {"number": NUMBER, "integer": NUMBER, "boolean": BOOLEAN}
     schema = _stored_schema(model, paths, encoding)
-    columns = dict(schema.columns)
+    columns = {**schema.columns, **model.feature_schema.columns}
     for column in model.columns:
-        kind, stored = kinds.get(column.kind.schema["type"]), columns.get(column.name)
-        if stored is None or (stored.kind if stored.kind in (NUMBER, BOOLEAN) else None) != kind:
-            is_optional = stored is not None and stored.optional
-            columns[column.name] = ColumnSchema(column.name, kind or TEXT, optional=is_optional)
+        stored = columns.get(column.name)
+        kinds = {column.table_kind, stored.kind if stored else ""}
+        if stored is None or (len(kinds) > 1 and kinds & {NUMBER, BOOLEAN} and column.table_kind != DURATION):
+            columns[column.name] = ColumnSchema(column.name, column.table_kind)
     return TableSchema(columns, schema.text_format)
 
 
@@ -161,8 +160,8 @@ def _stored_schema(model: Model, paths: list[Path], encoding: str) -> TableSchem
     from lib.schema.table_schema import TableSchema
     from lib.tables import frames
 
-    if model.schema is not None:
-        return TableSchema.from_dict(model.schema)
+    if model.table_schema is not None:
+        return model.table_schema
     print(
         f"{model.name}, version {model.version}, was saved without a table schema: number formats are inferred from "
         f"{display_path(paths[0])}. Train it again to read this table as the training table was read."

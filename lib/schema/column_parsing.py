@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.schema import number_parsing, zoned_datetimes
+from lib.schema.date_columns import find_unreadable as find_unreadable_dates
+from lib.schema.durations import parse_seconds
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import NULL_STRINGS
-from lib.schema.table_schema import BOOLEAN, DATETIME, NUMBER, ORDERED, ColumnSchema
+from lib.schema.table_schema import BOOLEAN, DATETIME, DURATION, NUMBER, ORDERED, ColumnSchema
+from lib.schema.text_values import compose_text
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
@@ -44,7 +48,7 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     -------
     ParsedTexts
         Numbers are int64 if the schema says that they are whole and these are, else float64; booleans are bool;
-        datetimes with a time zone are timestamps; all other kinds are strings.
+        datetimes with a time zone are timestamps; all other kinds are strings, also dates and durations.
 
     Examples
     --------
@@ -62,6 +66,10 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
         return _parse_categories(texts, column)
     if column.kind == DATETIME and column.time_zone:
         return ParsedTexts(*zoned_datetimes.parse_zoned_texts(texts, column))
+    if column.kind == DATETIME and column.date_format:
+        return _check_texts(texts, lambda distinct: find_unreadable_dates(distinct, column.date_format))
+    if column.kind == DURATION:
+        return _check_texts(texts, _find_unreadable_durations)
     return ParsedTexts(texts, _none_of(texts))
 
 
@@ -111,9 +119,23 @@ def _parse_formatted_numbers(texts: pa.ChunkedArray, column: ColumnSchema) -> Pa
 
 def _parse_categories(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     categories = pc.utf8_trim_whitespace(texts)
-    is_known = pc.is_in(categories, value_set=pa.array(column.order, pa.string()))
+    # `pyarrow.compute.utf8_normalize` does not compose characters.
+    spellings = [text for text in pc.unique(categories).to_pylist() if text and compose_text(text) in column.order]
+    is_known = pc.is_in(categories, value_set=pa.array(spellings, pa.string()))
     is_invalid = pc.and_(pc.is_valid(categories), pc.invert(is_known))
     return ParsedTexts(_set_null(categories, is_invalid), is_invalid)
+
+
+def _check_texts(texts: pa.ChunkedArray, find_unreadable: Callable[[list[str]], list[str]]) -> ParsedTexts:
+    """Return texts unchanged, except for those that a function of the distinct texts finds unreadable."""
+    distinct = [text for text in pc.unique(texts).to_pylist() if text is not None and text.strip()]
+    unreadable = find_unreadable(distinct)
+    is_invalid = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(unreadable, pa.string()))
+    return ParsedTexts(_set_null(texts, is_invalid), is_invalid)
+
+
+def _find_unreadable_durations(texts: list[str]) -> list[str]:
+    return [text.strip() for text in texts if math.isnan(parse_seconds(text))]
 
 
 def _parse_booleans(texts: pa.ChunkedArray) -> ParsedTexts:

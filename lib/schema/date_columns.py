@@ -128,6 +128,19 @@ def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFor
     return DateFormat(date_format, is_ambiguous, int(counts[is_unreadable].sum()), example)
 
 
+def find_unreadable(texts: Sequence[str | None], date_format: str) -> list[str]:
+    """Return the distinct texts that are not dates of a format, without surrounding spaces.
+
+    Examples
+    --------
+    >>> find_unreadable(["31/12/2024", " unknown", None, ""], "%d/%m/%Y")
+    ['unknown']
+    """
+    values = pd.Series(texts, dtype=object)
+    unreadable = values[(datetimes.parse_column(values, date_format).isna() & values.notna()).to_numpy()]
+    return list(dict.fromkeys(stripped for text in unreadable if (stripped := text.strip())))
+
+
 def find_mixed_formats(values: pd.Series) -> list[str]:
     """Return the date formats that together read nearly all texts of a column, or an empty list."""
     texts = _present_texts(values)

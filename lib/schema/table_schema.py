@@ -11,6 +11,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from lib.schema.number_format import NumberFormat
+from lib.schema.text_values import category_name
 
 NUMBER, CODE, CATEGORY, ORDERED, TEXT, DATETIME, DURATION, BOOLEAN = KINDS = (
     "number",
@@ -26,6 +27,9 @@ PARTS_OF_DATE = ("year", "month", "day", "hour", "minute", "second")
 # `from` is a keyword of Python, so the field has another name.
 _WRITTEN_NAMES = {"source_columns": "from"}
 _FIELD_NAMES = {written: name for name, written in _WRITTEN_NAMES.items()}
+
+# Keys of a baseline: the schema of the table as it was read, and that of the prepared columns that a model sees.
+TABLE_SCHEMA, FEATURE_SCHEMA = "table_schema", "feature_schema"
 
 
 class SchemaError(ValueError):
@@ -57,6 +61,8 @@ class ColumnSchema:
         Format of dates that are text, such as ``%d/%m/%Y``; see `lib.schema.datetimes`.
     time_zone : str
         Time zone of the datetimes; empty: without a time zone.
+    datetime_unit : str
+        Unit of datetimes in a prepared table, as in NumPy, such as ``us``; ``ns`` if empty.
     optional : bool
         Whether the column may be absent from a later table.
     unreadable_as_missing : bool
@@ -77,6 +83,7 @@ class ColumnSchema:
     order: tuple[str, ...] = ()
     date_format: str = ""
     time_zone: str = ""
+    datetime_unit: str = ""
     optional: bool = False
     unreadable_as_missing: bool = False
     source_columns: tuple[str, ...] = ()
@@ -107,6 +114,8 @@ class ColumnSchema:
         converted: dict[str, Any] = {
             key: tuple(map(str, value)) if isinstance(value, (list, tuple)) else value for key, value in values.items()
         }
+        if "order" in converted:
+            converted["order"] = tuple(map(category_name, converted["order"]))
         if "number_format" in converted:
             converted["number_format"] = _number_format(name, converted["number_format"])
         return cls(name, **converted)

@@ -16,8 +16,8 @@ From a request to its answer::
     requests.py        bytes -> checked values by column, or an error that names row and column
     records.py         a fast parser for the usual request
     columns.py         one input column of the model
-    kinds.py           the types of columns: the values they accept, and the arrays they become
-    column_format.py   the format of a column in the training table: date format, time zone, missing codes
+    kinds.py           the basic types of columns: the values they accept, and the arrays they become
+    schema_kinds.py    the types as the table schema refines them: dates, durations, categories, missing values
     request_error.py   the error a client gets
     scorer.py          checked values -> predictions as JSON
     sklearn_model.py   the model as scikit-learn runs it
@@ -28,4 +28,5 @@ The model's files::
 
     model_folder.py    the MLflow folder: found, hashed, and its code
     model.py           the model and its description, read without MLflow
+    earlier_columns.py the columns of a model that an earlier release saved
 """

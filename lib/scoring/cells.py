@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lib.schema.durations import parse_seconds
 from lib.schema.text_values import compose_text, decode_bytes
 
 if TYPE_CHECKING:
@@ -103,21 +104,23 @@ def _to_datetime(value: Any) -> Any:
 
 def _to_seconds(value: Any) -> Any:
     """Return the seconds of a duration that is text, such as ``0 days 00:41:25``."""
-    import pandas as pd
+    if not isinstance(value, str) or math.isnan(seconds := parse_seconds(value)):
+        return value
+    return seconds
 
-    if not isinstance(value, str):
-        return value
-    try:
-        seconds = pd.Timedelta(value).total_seconds()
-    except ValueError:
-        return value
-    return seconds if math.isfinite(seconds) else value
+
+def _to_number_text(value: Any) -> Any:
+    """Return a number as text."""
+    return repr(value) if type(value) in (int, float) else value
 
 
 _CONVERSIONS = {
     "boolean": _to_boolean,
     "text": _to_text,
     "text date": _to_text,
+    "ordered": _to_text,
+    "text duration": _to_number_text,
+    "text number": _to_number_text,
     "seconds": _to_seconds,
     "datetime": _to_datetime,
 }

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lib.scoring.column_format import ColumnFormat
-from lib.scoring.kinds import Kind, find_kind
+from lib.schema.table_schema import BOOLEAN, DATETIME, NUMBER, TEXT, ColumnSchema
+from lib.scoring.kinds import Kind
+from lib.scoring.schema_kinds import find_kind
+
+# The kind of a column of a model that was saved without a schema, by its type in the signature.
+_TABLE_KINDS = {"string": TEXT, "boolean": BOOLEAN, "datetime": DATETIME}
 
 
 @dataclass(frozen=True)
@@ -19,20 +23,37 @@ class Column:
     name : str
         Name of the column in the training table.
     kind : Kind
-        Its type.
+        Its type in requests.
     nullable : bool
-        Whether null is accepted: the model met missing values in training, according to the signature or the baseline.
+        Whether null is accepted: the model met missing values in training, according to the signature, the baseline or
+        the schema.
+    table_kind : str
+        Its kind in the training table, one of `lib.schema.table_schema.KINDS`.
     """
 
     name: str
     kind: Kind
     nullable: bool
+    table_kind: str
 
     @classmethod
-    def from_signature(cls, entry: dict, statistics: dict, column_format: ColumnFormat | None = None) -> Column:
-        """Return the column of an entry of the signature, with its statistics from the baseline and its format."""
-        has_missing = not entry.get("required", True) or (statistics.get("missing") or 0) > 0
-        return cls(entry["name"], find_kind(entry["type"], column_format or ColumnFormat()), has_missing)
+    def from_signature(cls, entry: dict, statistics: dict, schema: ColumnSchema | None = None) -> Column:
+        """Return the column of an entry of the signature.
+
+        Parameters
+        ----------
+        entry : dict
+            An input of the MLflow signature: name, type and whether it is required.
+        statistics : dict
+            The column's entry in the baseline.
+        schema : ColumnSchema, optional
+            How training read the column.
+        """
+        nullable = not entry.get("required", True) or (statistics.get("missing") or 0) > 0
+        # A column of dates can contain words for "missing" that are text in the prepared table.
+        nullable = nullable or (schema is not None and schema.kind == DATETIME and bool(schema.missing_values))
+        kind = find_kind(entry["type"], schema, nullable)
+        return cls(entry["name"], kind, nullable, schema.kind if schema else _TABLE_KINDS.get(entry["type"], NUMBER))
 
     @property
     def expected(self) -> str:
@@ -44,7 +65,8 @@ class Column:
         """JSON schema of a value."""
         if not self.nullable:
             return dict(self.kind.schema)
-        return {**self.kind.schema, "type": [self.kind.schema["type"], "null"]}
+        choices = {"enum": [*self.kind.schema["enum"], None]} if "enum" in self.kind.schema else {}
+        return {**self.kind.schema, **choices, "type": [self.kind.schema["type"], "null"]}
 
     def pandas(self, values: list) -> Any:
         """Convert valid values and nulls to a column of the DataFrame that the model takes."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import yaml
 
-from lib.scoring import column_format
-from lib.scoring.column_format import ColumnFormat
+from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA, TableSchema
+from lib.scoring import earlier_columns
 from lib.scoring.columns import Column
-from lib.scoring.kinds import KINDS
 from lib.scoring.model_folder import BASELINE_FILE, ModelError, digest, find
+from lib.scoring.schema_kinds import SIGNATURE_TYPES
 
 # PyYAML may be built without its reader in C.
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -38,9 +38,10 @@ class Model:
         Real rows of the test set, by column, as a request would contain them.
     baseline : dict
         Training statistics by column; empty if the folder has none.
-    schema : dict or None
-        The schema of the table that the model learned from, as `lib.schema.table_schema.TableSchema.to_dict` returns
-        it; None if the folder has none.
+    table_schema : TableSchema or None
+        How the table that the model learned from is read; None if the folder has none.
+    feature_schema : TableSchema
+        How the columns of the prepared table are read, which are the model's inputs.
     name, version : str or None
         Name and version in the registry.
     """
@@ -49,7 +50,8 @@ class Model:
     columns: tuple[Column, ...]
     examples: list[dict[str, Any]] = field(default_factory=list)
     baseline: dict[str, dict] = field(default_factory=dict)
-    schema: dict[str, Any] | None = None
+    table_schema: TableSchema | None = None
+    feature_schema: TableSchema = field(default_factory=lambda: TableSchema({}))
     name: str | None = None
     version: str | None = None
 
@@ -110,12 +112,17 @@ def read(folder: str | Path, name: str | None = None, version: str | None = None
     description = _description(folder)
     stored = _stored_baseline(folder)
     baseline = stored.get("columns", {})
-    columns = _columns(description, baseline, column_format.read(folder))
+    table_schema = TableSchema.from_dict(stored[TABLE_SCHEMA]) if stored.get(TABLE_SCHEMA) else None
+    if FEATURE_SCHEMA in stored:
+        feature_schema = TableSchema.from_dict(stored[FEATURE_SCHEMA])
+    else:
+        feature_schema = earlier_columns.read(folder)
+    columns = _columns(description, baseline, feature_schema)
     examples = _examples(folder, description, columns)
-    return Model(None, columns, examples, baseline, stored.get("schema"), name, version)
+    return Model(None, columns, examples, baseline, table_schema, feature_schema, name, version)
 
 
-def _columns(description: dict, baseline: dict[str, dict], formats: dict[str, ColumnFormat]) -> tuple[Column, ...]:
+def _columns(description: dict, baseline: dict[str, dict], schema: TableSchema) -> tuple[Column, ...]:
     signature = description.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
     if not inputs or any("name" not in entry for entry in inputs):
@@ -123,14 +130,15 @@ def _columns(description: dict, baseline: dict[str, dict], formats: dict[str, Co
             "The model's signature names no columns, so requests could not be checked. "
             "Save it with a signature inferred from a DataFrame: mlflow.models.infer_signature(rows, predictions)."
         )
-    unsupported = [f"{entry['name']} ({entry['type']})" for entry in inputs if entry["type"] not in KINDS]
+    unsupported = [f"{entry['name']} ({entry['type']})" for entry in inputs if entry["type"] not in SIGNATURE_TYPES]
     if unsupported:
         raise ModelError(
             f"The model has columns of types that requests do not support: {', '.join(unsupported)}. Supported "
-            f"types: {', '.join(KINDS)}."
+            f"types: {', '.join(SIGNATURE_TYPES)}."
         )
     return tuple(
-        Column.from_signature(entry, baseline.get(entry["name"], {}), formats.get(entry["name"])) for entry in inputs
+        Column.from_signature(entry, baseline.get(entry["name"], {}), schema.columns.get(entry["name"]))
+        for entry in inputs
     )
 
 

@@ -45,8 +45,8 @@ class Records:
     def __init__(self, columns: Sequence[Column]):
         self._names = [column.name for column in columns]
         strings = [column for column in columns if column.kind.schema["type"] == "string"]
-        # The parser checks types and ranges; only the format of dates remains to be checked.
-        self._dates = [column for column in strings if column.kind.has_format]
+        # The parser checks types and ranges; only formats remain to be checked, such as those of dates.
+        self._formatted = [column for column in columns if column.kind.has_format]
         self._strings = len(strings)
         self._nullable_strings = [column.name for column in strings if column.nullable]
         fields = [(f"column_{number}", _parser_type(column)) for number, column in enumerate(columns)]
@@ -69,7 +69,7 @@ class Records:
             return None
         values = zip(*map(msgspec.structs.astuple, rows), strict=True)
         table = dict(zip(self._names, map(list, values), strict=True))
-        if any(next(column.invalid_values(table[column.name]), None) is not None for column in self._dates):
+        if any(next(column.invalid_values(table[column.name]), None) is not None for column in self._formatted):
             return None
         return table if self._has_expected_quotes(body, table, len(rows)) else None
 

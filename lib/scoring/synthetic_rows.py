@@ -36,8 +36,10 @@ def _draw(column: Column, statistics: dict[str, Any], generator: random.Random) 
         return generator.random() < 0.5
     if column.kind.name == "datetime":
         return _draw_datetime(minimum, maximum, generator)
+    if "enum" in column.kind.schema:
+        return generator.choice(column.kind.schema["enum"])
     if json_type == "string":
-        texts = [*(statistics.get("categories") or {}), "never seen in training", "", "2024-02-29"]
+        texts = ["01:30:00", "7", *(statistics.get("categories") or {}), "never seen in training", "", "2024-02-29"]
         return generator.choice([text for text in texts if column.kind.is_valid(text)])
     low = minimum if minimum is not None else 0.0
     high = maximum if maximum is not None else 1.0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lib import metrics
 from lib.errors import ParameterError
+from lib.schema.table_schema import FEATURE_SCHEMA, TableSchema
 from lib.tables import cleaning, frames
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class ModelRows:
     def all_features(self) -> pd.DataFrame:
         """The features of all rows, which show the values that a request may contain."""
         return pd.concat([self.X, self.X_test], ignore_index=True)
+
+
+def feature_schema(baseline: dict[str, Any]) -> TableSchema | None:
+    """Return the schema of the features; None if an earlier release wrote the baseline."""
+    return TableSchema.from_dict(baseline[FEATURE_SCHEMA]) if FEATURE_SCHEMA in baseline else None
 
 
 def _check_primary_metric(y: pd.Series, parameters: Parameters) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,24 @@ import pandas as pd
 from lib import cores
 from lib.tables import frames
 
+if TYPE_CHECKING:
+    from lib.schema.table_schema import TableSchema
+
 _SAMPLE_ROWS = 3
 _DISTINCT_ROWS = 100_000  # counting distinct values takes longest, and these rows are enough for an impression
 # Odd, so that a changed number always changes its product modulo 2**64.
 _WEIGHTS = np.random.default_rng(0).integers(0, 2**63, 1024, dtype=np.uint64) * 2 + 1
 
 
-def describe_columns(train: pd.DataFrame) -> pd.DataFrame:
-    """Return the type, missing values, number of distinct values and first values of each column."""
+def describe_columns(train: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+    """Return the type, kind, missing values, number of distinct values and first values of each column.
+
+    Parameters
+    ----------
+    train : DataFrame of shape (rows, columns)
+    schema : TableSchema
+        The schema of the features, which has the kinds.
+    """
     head = train.head(_DISTINCT_ROWS)
     suffix = "" if len(head) == len(train) else f" in {len(head):,}"
     counts = cores.map_threads(
@@ -27,6 +37,7 @@ def describe_columns(train: pd.DataFrame) -> pd.DataFrame:
     description = pd.DataFrame(
         {
             "type": train.dtypes.astype(str),
+            "kind": [schema.columns[name].kind if name in schema.columns else "target" for name in train.columns],
             "missing": [f"{missing:,} ({missing / len(train):.1%})" for missing, _ in counts],
             "distinct": [f"{distinct:,}{suffix}" for _, distinct in counts],
         },

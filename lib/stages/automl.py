@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
-from lib.stages._model_rows import ModelRows
+from lib.stages._model_rows import ModelRows, feature_schema
 from lib.stages._results import Figures, StageResult, title
 from lib.stages._scores import describe_metrics, describe_score, metrics_to_log, score_table
 from lib.stages.train import EXAMPLE_ROWS
@@ -133,7 +133,9 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     """
     metric = parameters.metric
     rows = ModelRows.read(backend.read_table, parameters)
-    result = backend.search().run(parameters.train_data, parameters.test_data, report=print)
+    baseline = backend.read_json(parameters.baseline)
+    schema = feature_schema(baseline)
+    result = backend.search().run(parameters.train_data, parameters.test_data, report=print, schema=schema)
     if result.warning:
         print(f"Warning: {result.warning}")
 
@@ -157,7 +159,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     backend.tracking.log_table(scores, "scores")
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
-    _log_best_model(backend, result, rows, parameters)
+    _log_best_model(backend, result, rows, baseline)
 
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
@@ -211,9 +213,8 @@ def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:
         backend.tracking.log_child_run(run_id, name, settings, scores, row["outcome"])
 
 
-def _log_best_model(backend: Backend, result: SearchResult, rows: ModelRows, parameters: Parameters) -> None:
+def _log_best_model(backend: Backend, result: SearchResult, rows: ModelRows, baseline: dict[str, Any]) -> None:
     """Log the best model, or its files, with the baseline to the active run."""
-    baseline = backend.read_json(parameters.baseline)
     if result.folder is None:
         backend.tracking.log_model(result.model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
     else:

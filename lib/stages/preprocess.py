@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lib import charts
+from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.stages import _train_test
 from lib.stages._results import Figures, StageResult, title
 from lib.stages.preprocessing import contracts, engines, prepared_table, sides, split_plan
 from lib.stages.preprocessing.parts import PreprocessHooks
 from lib.stages.preprocessing.sizes import Sizes
+from lib.tables.feature_schema import derive_feature_schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lib.backends.base import Backend
     from lib.parameters import Parameters
+    from lib.schema.table_schema import TableSchema
     from lib.stages.preprocessing.engine import Engine
     from lib.stages.preprocessing.prepared_table import PreparedTable
     from lib.stages.preprocessing.sides import Sides
@@ -81,7 +84,7 @@ class Preprocessed(StageResult):
     violations : Table
         The contract rules that the table breaks.
     columns : Table
-        Type, missing values, distinct values and first values of each column of the training rows.
+        Type, kind, missing values, distinct values and first values of each column of the training rows.
     balance : Chart
         Distribution of the target over the training rows.
     task : {"binary", "multiclass", "regression"}
@@ -143,6 +146,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         sizes.add_quarantine(engine.reading, *quarantine)
         table = prepared_table.prepare(engine, index_columns, parameters)
         sizes.add_prepared(table)
+        schema = _derive_schema(engine, table, parameters)
         plan = split_plan.plan(table.summaries, table.conversion, engine, parameters)
         sizes.add_plan(plan)
         split = sides.Sides.from_parts(engine.split(plan.rule, table.summaries))
@@ -150,8 +154,9 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         write = engine.write(executor)
         train = engine.training_rows()
         sizes.add_sides(split, plan, train, parameters)
-        baseline = _make_baseline(hooks, train, split, plan, table, engine)
-        columns = charts.Table(_train_test.describe_columns(train))
+        baseline = _make_baseline(hooks, train, split, plan)
+        baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
+        columns = charts.Table(_train_test.describe_columns(train, schema))
         balance = charts.target_distribution(train[parameters.target_column], parameters.task)
         outputs = write()
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
@@ -170,19 +175,19 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     )
 
 
-def _make_baseline(
-    hooks: PreprocessHooks, train: pd.DataFrame, split: Sides, plan: SplitPlan, table: PreparedTable, engine: Engine
-) -> dict[str, Any]:
-    """Return the pipeline's statistics, and how the table was read and split."""
+def _derive_schema(engine: Engine, table: PreparedTable, parameters: Parameters) -> TableSchema:
+    """Return the schema of the columns that models see."""
+    exclude = [parameters.target_column, *split_plan.hidden_columns(parameters)]
+    rows = engine.prepared_rows()
+    return derive_feature_schema(engine.reading.schema, rows, exclude, parameters.month_first, table.durations)
+
+
+def _make_baseline(hooks: PreprocessHooks, train: pd.DataFrame, split: Sides, plan: SplitPlan) -> dict[str, Any]:
+    """Return the pipeline's statistics, and the rule of the split if the rows follow it."""
     statistics = hooks.baseline(train)
     if len(train) < len(split.train):
         statistics = {**statistics, "rows": len(split.train)}
-    return {
-        **statistics,
-        "split": plan.rule.to_dict() if split.follows_rule else None,
-        "schema": engine.reading.schema,
-        "durations": table.durations,
-    }
+    return {**statistics, "split": plan.rule.to_dict() if split.follows_rule else None}
 
 
 def _make_verdict(split: Sides, parameters: Parameters) -> str:

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from lib import charts, cores, metrics
 from lib.errors import DataError, ParameterError
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
-from lib.stages._model_rows import ModelRows
+from lib.stages._model_rows import ModelRows, feature_schema
 from lib.stages._results import Figures, StageResult, title
 from lib.stages._scores import cross_validate, describe_metrics, describe_score, metrics_to_log, score_table
 from lib.tables import frames, sources
@@ -135,13 +135,15 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
-    request = TrainingRequest(parameters.task, metric, parameters.seed, threads, parameters.month_first)
+    baseline = backend.read_json(parameters.baseline)
+    request = TrainingRequest(
+        parameters.task, metric, parameters.seed, threads, parameters.month_first, feature_schema(baseline)
+    )
 
     started = time.perf_counter()
     model = _fit(function, rows, request, hyperparameters, parameters)
     fit_seconds = time.perf_counter() - started
 
-    baseline = backend.read_json(parameters.baseline)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     scores = score_table((rows.y_test, predictions), (rows.y, train_predictions), metric, parameters.task)

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
-from lib.schema.table_schema import TableSchema
+from lib.schema.table_schema import DATETIME, TableSchema
+from lib.tables.detect.mixed_formats import describe_mixed_columns
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
 from lib.tables.files.categoricals import ENCODED_TEXT, dictionary_values, is_repetitive, is_text
@@ -34,6 +35,7 @@ _CONVERSION_BYTES = 2**23
 # Larger dictionaries take more memory as Python objects than they save.
 _MAX_DICTIONARY_SIZE, _MIN_ROWS_PER_ENTRY = 10_000, 20
 _FEW_CATEGORIES = 20
+_MAX_LISTED_TEXTS = 5
 
 
 def read(
@@ -74,31 +76,35 @@ def read(
         If an excluded column does not exist.
     """
     paths = [path] if isinstance(path, Path) else list(path)
+    source = schema_source or SchemaSource()
     for file in paths:
         check_file(file)
-    if schema_source is not None and schema_source.stored is not None:
-        return _read_by_schema(schema_source.change(schema_source.stored), paths, exclude, arrow_strings, encoding)
+    if source.stored is not None:
+        return _read_by_schema(source.change(source.stored), paths, exclude, arrow_strings, encoding)
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
         table, column_names, notes = parquet.read(paths, exclude)
         user_categories = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
-        schema = infer_schema(table)
+        schema = infer_schema(table, month_first=source.month_first)
     else:
-        header = schema_source.header if schema_source is not None else None
-        table, column_names, notes, schema = text.read(paths, exclude, arrow_strings, encoding, header)
+        table, column_names, notes, schema = text.read(
+            paths, exclude, arrow_strings, encoding, source.header, source.month_first
+        )
         user_categories = set()
         if folder_names := [name for name in parquet.partition_columns(paths) if name not in column_names]:
             notes.append(
                 f"Folder names ({', '.join(folder_names)}) become columns of Parquet files only, not of text files."
             )
+    notes += _describe_unreadable_dates(schema)
     for name in exclude:
         if name not in column_names:
             raise NameNotFound("column", name, column_names, where=f"{paths[0]} (drop_columns)")
     if table.num_rows == 0:
         raise DataError(f"{paths[0]} has a header of {len(column_names)} columns and no rows. Give a table with rows.")
-    if schema_source is not None and schema_source.changes_schema:
+    if source.changes_schema:
         del table
-        changed = schema_source.change(schema, unread=exclude)
+        changed = source.change(schema, unread=exclude)
         return _read_by_schema(changed, paths, exclude, arrow_strings, encoding, tuple(notes))
+    notes += describe_mixed_columns(table, schema, " ".join(notes))
     only_reference = [table]
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
@@ -106,6 +112,21 @@ def read(
     frame = convert_periods_and_intervals(frame)
     set_attrs(frame, notes, exclude, schema.to_dict())
     return frame
+
+
+def _describe_unreadable_dates(schema: TableSchema) -> list[str]:
+    """Return a sentence for each column of dates in which some texts are not dates."""
+    notes = []
+    for name, column in schema.columns.items():
+        if column.kind == DATETIME and column.missing_values:
+            listed = ", ".join(map(repr, column.missing_values[:_MAX_LISTED_TEXTS]))
+            more = ", ..." if len(column.missing_values) > _MAX_LISTED_TEXTS else ""
+            is_single = len(column.missing_values) == 1
+            verbs = "is not a date, and counts" if is_single else "are not dates, and count"
+            notes.append(f"{name}: {listed}{more} {verbs} as missing.")
+        elif column.kind == DATETIME and column.unreadable_as_missing:
+            notes.append(f"{name}: texts that are not dates count as missing.")
+    return notes
 
 
 def _read_by_schema(
@@ -128,6 +149,7 @@ def _read_by_schema(
         file_notes = list[str]()
         batches = schema_reader.read(schema, paths, ROW_GROUP_ROWS, required, encoding, notes=file_notes)
     table, fault_notes = schema_reader.collect(batches, paths, exclude)
+    fault_notes += describe_mixed_columns(table, schema, " ".join(notes))
     only_reference = [table]
     del table
     frame = convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))

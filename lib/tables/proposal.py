@@ -10,7 +10,9 @@ import pandas as pd
 
 from lib.errors import DataError, format_count
 from lib.schema import date_columns, datetimes
+from lib.schema.table_schema import KINDS
 from lib.tables import cleaning, frames, proposed_columns
+from lib.tables.feature_schema import derive_feature_schema
 from lib.tables.quality import id_columns, leakage, profile
 from lib.tables.quality.counters import Counter
 from lib.tables.quality.profile import DATE, NUMBERS, TEXT, ColumnProfile
@@ -23,6 +25,7 @@ _RARE_CLASS_ROWS = 50
 _MAX_CROSS_VALIDATED_ROWS = 1_000
 _MAX_LISTED_CLASSES = 6
 _MAX_LISTED_COLUMNS = 5
+_MAX_LISTED_FEATURES = 12
 _LEAK = "leak: "
 _KEPT = "kept; drop what is unknown at prediction time"
 
@@ -43,6 +46,10 @@ class Proposal:
         Profile of the table, for its contract.
     leaks : list of tuple of str
         Columns of each certain or possible leak.
+    date_formats : dict of str to str
+        Formats of the dates that are text, by column, with the month first where the proposal says so.
+    kinds : dict of str to str
+        Kind of each feature, one of `lib.schema.table_schema.KINDS`.
     """
 
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -50,6 +57,8 @@ class Proposal:
     findings: list[tuple[str, str, str]] = field(default_factory=list)
     columns: Mapping[str, ColumnProfile] = field(default_factory=dict)
     leaks: list[tuple[str, ...]] = field(default_factory=list)
+    date_formats: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
 
     def add_finding(self, aspect: str, finding: str, decision: str = "") -> None:
         """Add a line to the findings."""
@@ -111,6 +120,7 @@ def propose(
         why = f" All others are dropped: {_join_reasons(dropped)}." if dropped else ""
         raise DataError(f"{where} has no column to predict {target_column} from.{why}")
     _summarize_columns(proposal, columns, dropped, target_column)
+    _list_kinds(proposal, frame, [*dropped, target_column])
     return proposal
 
 
@@ -201,12 +211,15 @@ def _decide_dates(
     for name, date in formats.items():
         date_format = date.format
         if date.is_ambiguous:
-            decision = "read day first; if the month comes first, set month_first: true"
+            decision = (
+                "read day first; if the month comes first, set month_first: true, then run run_all.py schema --refresh"
+            )
             if month_first:
                 date_format = datetimes.swap_day_and_month(date_format)
                 decision = f"read month first, as in {month_first[0]}"
             finding = f"{name}, e.g. {date.example}: no row tells the day from the month"
             proposal.add_finding("ambiguous dates", finding, decision)
+        proposal.date_formats[name] = date_format
         written = datetimes.describe_format(date_format)
         if date.unreadable:
             finding = f"{name}: {date.unreadable:,} values are not in the format {written}"
@@ -291,14 +304,24 @@ def _summarize_columns(
     if others:
         proposal.add_finding("dropped", _join_reasons(others), "not used by any model")
     features = [column for name, column in columns.items() if name not in dropped and name != target]
-    counts = {kind: sum(column.kind == kind for column in features) for kind in profile.KINDS}
-    kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items() if count)
-    proposal.add_finding("features", kinds, "encoded according to their kind")
     incomplete = sorted((column for column in features if column.missing), key=lambda column: -column.missing)
     if incomplete:
         shares = [f"{column.name} {column.missing / column.rows:.1%}" for column in incomplete[:_MAX_LISTED_COLUMNS]]
         more = f" and {len(incomplete) - len(shares)} more" if len(incomplete) > len(shares) else ""
         proposal.add_finding("missing values", ", ".join(shares) + more, "imputed if the model needs it")
+
+
+def _list_kinds(proposal: Proposal, frame: pd.DataFrame, ignored: Sequence[str]) -> None:
+    """List the features of each kind, as preprocess, the models and the endpoint read them."""
+    schema = derive_feature_schema(frame.attrs.get(frames.SCHEMA), frame, ignored)
+    proposal.kinds = {name: column.kind for name, column in schema.columns.items()}
+    parts = []
+    for kind in KINDS:
+        names = [name for name, other in proposal.kinds.items() if other == kind]
+        if names:
+            more = ", ..." if len(names) > _MAX_LISTED_FEATURES else ""
+            parts.append(f"{kind} ({len(names)}): {', '.join(map(str, names[:_MAX_LISTED_FEATURES]))}{more}")
+    proposal.add_finding("features", "; ".join(parts), "encoded according to their kind")
 
 
 def _join_reasons(reasons: Mapping[str, str]) -> str:

@@ -50,6 +50,7 @@ class SchemaSource:
     not_missing: Sequence[str] = ()
     thousands: str = ""
     header: bool | None = None
+    month_first: bool = False
     time_zone: str = ""
 
     @classmethod
@@ -69,6 +70,7 @@ class SchemaSource:
             not_missing=[str(value) for value in parameters["not_missing"]],
             thousands=parameters["thousands"],
             header=parameters["header"],
+            month_first=parameters["month_first"],
             time_zone=parameters["time_zone"],
         )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from lib.metrics import Metric
+    from lib.schema.table_schema import TableSchema
     from lib.training.features import TableEncoder
 
 
@@ -41,6 +42,8 @@ class TrainingRequest:
         Maximum number of threads for the fit, at least 1.
     month_first : bool
         Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
+    schema : TableSchema or None
+        How each column is read. Columns without a schema are inferred from the training rows.
     """
 
     task: str
@@ -48,6 +51,7 @@ class TrainingRequest:
     seed: int
     threads: int
     month_first: bool = False
+    schema: TableSchema | None = None
 
     @property
     def is_classification(self) -> bool:
@@ -88,7 +92,9 @@ def make_encoder(request: TrainingRequest, style: str = "trees") -> TableEncoder
     """
     from lib.training.features import TableEncoder
 
-    return TableEncoder(style, request.is_classification, request.seed, month_first=request.month_first)
+    return TableEncoder(
+        style, request.is_classification, request.seed, month_first=request.month_first, schema=request.schema
+    )
 
 
 def fit_pipeline(model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingRequest, style: str = "trees") -> Pipeline:

@@ -257,7 +257,7 @@ class TestOneHookAtATime:
         assert baseline == {
             "rows": len(train),
             "mean size": float(train["size"].mean()),
-            **{name: default_outputs[2][name] for name in ("split", "schema", "durations")},
+            **{name: default_outputs[2][name] for name in ("split", "table_schema", "feature_schema")},
             "test_keys": None,
         }
 

@@ -11,12 +11,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from lib.backends import model_files
 from lib.commands import score as score_command
+from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.scoring import batch
 from lib.scoring.model import load
 from lib.scoring.scorer import Scorer
 from lib.scoring.sklearn_model import SklearnModel
 from lib.stages._endpoint_answers import build_request
 from lib.tables import cleaning, frames, schema_reader
+from lib.tables.feature_schema import derive_feature_schema
 from lib.training import TrainingRequest, fit_pipeline
 
 ROWS = 240
@@ -72,11 +74,12 @@ def trained(tmp_path_factory):
     frame = frames.read(folder / "train.parquet")
     schema = frame.attrs[frames.SCHEMA]
     prepared, kinds = cleaning.to_json_types(frame)
-    durations = cleaning.find_durations(kinds)
-    request = TrainingRequest("binary", None, seed=0, threads=1)
+    features = derive_feature_schema(schema, prepared, durations=cleaning.find_durations(kinds))
+    request = TrainingRequest("binary", None, seed=0, threads=1, schema=features)
     model = fit_pipeline(HistGradientBoostingClassifier(max_iter=30, random_state=0), prepared, target, request)
-    model_files.save(model, folder / "model", prepared.head(20), prepared, durations)
-    (folder / "model" / "baseline.json").write_text(json.dumps({"columns": {}, "schema": schema}))
+    model_files.save(model, folder / "model", prepared.head(20), prepared)
+    baseline = {"columns": {}, TABLE_SCHEMA: schema, FEATURE_SCHEMA: features.to_dict()}
+    (folder / "model" / "baseline.json").write_text(json.dumps(baseline))
     return table, prepared, model.predict_proba(prepared), folder / "model"
 
 

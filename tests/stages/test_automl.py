@@ -23,7 +23,7 @@ class InstantSearch:
     def __init__(self, backend, warning):
         self._backend, self._warning = backend, warning
 
-    def run(self, train_data, test_data, report):
+    def run(self, train_data, test_data, report, schema):
         train = self._backend.read_table(train_data)
         X, y = train.drop(columns="bought"), train["bought"]
         rows = [

@@ -176,7 +176,7 @@ class TestFiles:
             if step == "prepared"
         ]
         assert "Dropped 3 rows" in notes and "2 infinite values of size" in notes and "stay was converted" in notes
-        assert outcome["baseline"]["durations"] == ["stay"]
+        assert outcome["columns"]["stay"]["kind"] == "duration"
 
     @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
     def test_partition_without_a_target(self, tmp_path, both, task):

@@ -8,6 +8,7 @@ import pytest
 
 from lib.errors import DataError, NameNotFound, StageError
 from lib.pipelines.base import BasePipeline
+from lib.schema.table_schema import TableSchema
 from lib.stages._train_test import describe_columns
 from tests.workspaces import NAME, ROWS, pipeline_in, preprocess, table, versions_of
 
@@ -69,6 +70,12 @@ class TestOutputs:
         train, _ = read_sides(pipeline, result)
         assert list(result.columns.index) == list(train.columns)
         assert result.columns.loc["luck", "type"] == "float64"
+        assert result.columns["kind"].to_dict() == {
+            "size": "number",
+            "luck": "number",
+            "colour": "category",
+            "bought": "target",
+        }
         missing = train["luck"].isna()
         assert result.columns.loc["luck", "missing"] == f"{missing.sum()} ({missing.mean():.1%})"
         assert result.columns.loc["colour", "distinct"] == "2"
@@ -77,7 +84,7 @@ class TestOutputs:
 
     def test_columns_table_shows_years_without_separators(self):
         description = describe_columns(
-            pd.DataFrame({"year": [1960, 2024], "area": [141.0, 80.25], "size": ["S", None]})
+            pd.DataFrame({"year": [1960, 2024], "area": [141.0, 80.25], "size": ["S", None]}), TableSchema({})
         )
         assert description[["row 0", "row 1"]].T.to_dict("list") == {
             "year": ["1960", "2024"],

@@ -83,6 +83,17 @@ def test_titles_of_any_width_are_left_out(tmp_path, title):
     assert "1 line above the header left out" in " ".join(frame.attrs[frames.NOTES])
 
 
+@pytest.mark.parametrize("titles", [["Sales of May,", ","], [",", ","], ["Sales,", ",", "by item,", ","]])
+def test_lines_above_an_empty_row_are_titles(titles):
+    rows = [line.split(",") for line in [*titles, "item,price", "pen,3", "ink,5", "cap,2", "bag,9", "box,4"]]
+    assert detect_header(rows) == (["item", "price"], 1, len(titles))
+
+
+def test_a_title_above_a_single_row_is_left_out():
+    rows = [["Water", "", ""], ["total (m3)", "per head", "cost"], ["44,761", "13.9", "68"]]
+    assert detect_header(rows) == (rows[1], 1, 1)
+
+
 def test_names_of_column_groups_are_joined():
     rows = [
         ["day", "Travel", "", "Total"],

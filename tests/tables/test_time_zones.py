@@ -1,5 +1,6 @@
 """Time zones that the parameter file states, in every reader."""
 
+import dataclasses
 import datetime
 import zoneinfo
 
@@ -94,8 +95,11 @@ def test_time_zone_of_a_column_of_numbers_is_refused(tmp_path):
 
 def test_unreadable_time_is_a_fault_with_its_row(tmp_path):
     path = write(tmp_path / "a.csv", [*TEXTS] * 5 + ["soon"], 1)
+    frame = frames.read(path, schema_source=SOURCES["table"])
+    assert "when: 'soon' is not a date, and counts as missing." in frame.attrs[frames.NOTES]
+    strict = dataclasses.replace(SOURCES["table"], columns={"when": {"missing_values": []}})
     with pytest.raises(DataError, match="row 31: column 'when': got 'soon', expected a date"):
-        frames.read(path, schema_source=SOURCES["table"])
+        frames.read(path, schema_source=strict)
 
 
 @pytest.mark.parametrize("zone", ["Europ/Berlin", "+25:00", "Berlin"])

@@ -124,7 +124,9 @@ def encode_features(
     StageError
         If the encoder fails in another way.
     """
-    encoder = TableEncoder("trees", request.is_classification, request.seed, month_first=request.month_first)
+    encoder = TableEncoder(
+        "trees", request.is_classification, request.seed, month_first=request.month_first, schema=request.schema
+    )
     try:
         train = encoder.fit_transform(X, y_values)
         return EncodedFeatures(encoder, train, encoder.transform(X_test))

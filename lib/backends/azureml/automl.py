@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.cost import Meter
     from lib.backends.azureml.datasets import Datasets
     from lib.parameters import Parameters
+    from lib.schema.table_schema import TableSchema
 
 MODEL_PATH = "outputs/mlflow-model"
 _POLL_SECONDS = 5.0
@@ -106,7 +107,9 @@ class AutoMLSearch:
         self._connection, self._datasets, self._clusters, self._meter = connection, datasets, clusters, meter
         self._parameters = parameters
 
-    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
+    def run(
+        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+    ) -> SearchResult:
         """Search for models and download the best one; see `backends.base.ModelSearch`.
 
         If this call is interrupted, the search is cancelled.

@@ -17,6 +17,7 @@ from lib.tables import frames, sources
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
+    from lib.schema.table_schema import TableSchema
 
 # Share of the free memory that a search may take by default.
 _MEMORY_SHARE = 0.7
@@ -41,7 +42,9 @@ class LocalSearch:
             raise ParameterError(faults)
         self._parameters = parameters
 
-    def run(self, train_data: str, test_data: str, report: Callable[[str], None]) -> SearchResult:
+    def run(
+        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+    ) -> SearchResult:
         """Search, and score the models.
 
         Parameters
@@ -50,11 +53,13 @@ class LocalSearch:
             URIs of the rows. The target of the test rows is used only after the search.
         report : callable
             Called with a line for each finished model.
+        schema : TableSchema, optional
+            How each column is read.
         """
         target = self._parameters.target_column
         train, test = sources.read(train_data), sources.read(test_data)
         y, y_test = (frames.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
-        request = self._request()
+        request = self._request(schema)
         started = time.monotonic()
         result = automl.get(self._parameters.automl_engine)(
             train.drop(columns=target), y, test.drop(columns=target), request, report
@@ -69,7 +74,7 @@ class LocalSearch:
             warning=result.warning,
         )
 
-    def _request(self) -> SearchRequest:
+    def _request(self, schema: TableSchema | None) -> SearchRequest:
         given = self._parameters
         free = psutil.virtual_memory().available * _MEMORY_SHARE
         return SearchRequest(
@@ -87,6 +92,7 @@ class LocalSearch:
             max_latency_ms=given.max_latency_ms,
             memory_bytes=int(given.automl_memory_gb * 2**30 or free),
             month_first=given.month_first,
+            schema=schema,
         )
 
 

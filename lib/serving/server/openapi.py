@@ -119,7 +119,7 @@ def _row_schema(model: Model) -> dict[str, Any]:
     properties = {}
     for column in model.columns:
         statistics = model.baseline.get(column.name, {})
-        properties[column.name] = {**column.schema}
+        properties[column.name] = {**column.schema, "x-kind": column.table_kind}
         if statistics.get("minimum") is not None:
             properties[column.name]["description"] = (
                 f"From {statistics['minimum']} to {statistics['maximum']} in the training data."

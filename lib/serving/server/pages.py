@@ -71,6 +71,7 @@ def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:
     columns = [
         (
             column.name,
+            column.table_kind,
             column.expected,
             _describe_training_values(model.baseline.get(column.name, {})),
             "optional" if column.nullable else "required",
@@ -125,14 +126,16 @@ def _field(column: Column, statistics: Mapping[str, Any], value: Any) -> dict[st
     """Describe one field of the form for the page's script."""
     kind = column.kind.schema["type"]
     is_date = column.kind.name == "datetime"
+    choices = column.kind.schema.get("enum") or list(statistics.get("categories") or {})
     has_choices = kind == "string" and not is_date
     return {
         "name": column.name,
+        "kind": column.table_kind,
         "type": "date" if is_date else kind,
         "nullable": column.nullable,
         "value": value,
         "hint": _describe_training_values(statistics) or column.kind.words.partition(" such")[0],
-        "choices": list(statistics.get("categories") or {})[:MAX_CHOICES] if has_choices else [],
+        "choices": choices[:MAX_CHOICES] if has_choices else [],
     }
 
 

@@ -68,6 +68,7 @@ class DaskEngine:
         folder = f"{parameters.name}/{_hash_inputs(partitions, parameters)}"
         self._plan = TaskPlan(type(hooks), dict(parameters), folder, reading.unread)
         self._prepared_sizes: list[int] = []
+        self._prepared_rows: pd.DataFrame | None = None
         self._written: list[WrittenPart] = []
 
     def map_rows(self, function: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
@@ -106,10 +107,12 @@ class DaskEngine:
 
     def prepared_rows(self) -> pd.DataFrame:
         """Return the first prepared rows."""
-        starts = np.cumsum([0, *self._prepared_sizes])
-        wanted = [_PREPARED_ROWS - start for start in starts[:-1].tolist() if start < _PREPARED_ROWS]
-        frames = self._map(dask_tasks.prepared_rows, wanted, self._parts[: len(wanted)])
-        return pd.concat(frames, ignore_index=True)
+        if self._prepared_rows is None:
+            starts = np.cumsum([0, *self._prepared_sizes])
+            wanted = [_PREPARED_ROWS - start for start in starts[:-1].tolist() if start < _PREPARED_ROWS]
+            frames = self._map(dask_tasks.prepared_rows, wanted, self._parts[: len(wanted)])
+            self._prepared_rows = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+        return self._prepared_rows
 
     def prepared_values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
         """Return values of a prepared row, given its number in the table, from 0."""

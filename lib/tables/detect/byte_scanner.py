@@ -11,7 +11,6 @@ from typing import BinaryIO
 import numpy as np
 
 from lib.errors import DataError
-from lib.tables.detect import bit_masks
 from lib.tables.detect.encodings import WINDOWS_LATIN, NonUtf8Evidence
 
 _BLOCK_BYTES = 2**18  # a few arrays of this size fit into a core's cache
@@ -168,15 +167,6 @@ class ByteScanner:
 
     def scan(self, block: bytes) -> _BlockScan:
         """Return the properties of a block of whole lines or characters."""
-        data = self._to_array(block)
-        line_ends, quotes, has_quoted_line_breaks = self._find(data, "\n"), 0, False
-        lines = bit_masks.count_set_bits(line_ends)
-        if b'"' in block:
-            quote_positions = self._find(data, '"')
-            if b"\r" in block:
-                line_ends |= self._find(data, "\r")
-            quotes = bit_masks.count_set_bits(quote_positions)
-            has_quoted_line_breaks = bool((bit_masks.running_parity(quote_positions) & line_ends).any())
         is_ascii, invalid_utf8_position = block.isascii(), -1
         if not is_ascii:
             try:
@@ -184,9 +174,9 @@ class ByteScanner:
             except UnicodeDecodeError as error:
                 invalid_utf8_position = error.start
         return _BlockScan(
-            lines=lines,
-            quotes=quotes,
-            has_quoted_line_breaks=has_quoted_line_breaks,
+            lines=block.count(b"\n"),
+            quotes=block.count(b'"'),
+            has_quoted_line_breaks=_has_quoted_line_breaks(block),
             may_have_leading_zeros=self._may_have_leading_zeros(block),
             is_ascii=is_ascii,
             nul_position=block.find(0),
@@ -221,10 +211,6 @@ class ByteScanner:
                 buffer.resize(len(data) + _BLOCK_BYTES // 8, refcheck=False)
         return data
 
-    def _find(self, data: np.ndarray, character: str) -> np.ndarray:
-        """Return the positions of an ASCII character as packed bits."""
-        return bit_masks.pack_mask(np.equal(data, np.uint8(ord(character)), out=self._mask[: len(data)]))
-
     def _may_have_leading_zeros(self, block: bytes) -> bool:
         """Return whether a zero and a digit, or ``0x``, follow the block's start or a character before a value."""
         if _LEADING_ZERO.match(block):
@@ -246,6 +232,18 @@ class ByteScanner:
                 condition |= after == letter
         matches &= condition
         return bool(matches.any())
+
+
+def _has_quoted_line_breaks(block: bytes) -> bool:
+    """Return whether a line break follows an odd number of quotes."""
+    if b'"' not in block:
+        return False
+    data = np.frombuffer(block, dtype=np.uint8)
+    is_line_end = data == np.uint8(ord("\n"))
+    if b"\r" in block:
+        is_line_end |= data == np.uint8(ord("\r"))
+    quotes_before = np.searchsorted(np.flatnonzero(data == np.uint8(ord('"'))), np.flatnonzero(is_line_end))
+    return bool((quotes_before % 2).any())
 
 
 def _is_utf8(line: bytes) -> bool:

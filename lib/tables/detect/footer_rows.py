@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.schema.number_parsing import MISSING_CODES
+from lib.schema.missing_codes import MISSING_CODES
 from lib.tables.files.arrow_numpy import is_number
 from lib.tables.files.categoricals import is_text
 

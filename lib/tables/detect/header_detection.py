@@ -218,7 +218,7 @@ def count_title_rows(rows: list[Row]) -> int:
     1
     """
     width = usual_width(rows)
-    for index, row in enumerate(rows[: len(rows) // 2]):
+    for index, row in enumerate(rows[: (len(rows) + 1) // 2]):
         if not _is_title(row, rows[index + 1 :], width):
             return index if len(row) == width else 0
     return 0
@@ -231,6 +231,8 @@ def _is_title(row: Row, rows_below: list[Row], width: int) -> bool:
     if len(row) != width and _is_proper_header(rows_below, width):
         return True
     filled = sum(map(bool, row))
+    if filled == 0 or (filled == 1 and rows_below and not any(rows_below[0])):
+        return True  # an empty row sets the lines above it apart
     if filled <= 1 < width - 1:
         # A title that a spreadsheet padded with empty cells. It is a header with one name if numbers follow.
         next_row = next((below for below in rows_below if len(below) == width and sum(map(bool, below)) > 1), [])

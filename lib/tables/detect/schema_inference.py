@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import cores
-from lib.schema.date_columns import infer_format_of_counts
+from lib.schema.date_columns import find_unreadable, infer_format_of_counts
+from lib.schema.durations import parse_seconds
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import NULL_STRINGS, ParsedColumn, has_numeric_codes
+from lib.schema.number_parsing import ParsedColumn, parse_column
+from lib.schema.numeric_codes import has_numeric_codes
 from lib.schema.table_schema import (
     BOOLEAN,
     CATEGORY,
@@ -26,6 +30,8 @@ from lib.schema.table_schema import (
     TableSchema,
     TextFormat,
 )
+from lib.schema.text_numbers import parse_number
+from lib.schema.text_values import category_name
 from lib.tables.files.categoricals import is_text
 
 # Text with more distinct values is names, codes or sentences, and the next table contains others.
@@ -35,11 +41,17 @@ _SAMPLE_ROWS = 1_000
 # A column of identifiers without spaces, most of which contain a digit, holds codes such as V57 or AB-1204.
 _CODE = r"^[\p{L}\d][\p{L}\d._/-]*$"
 _MIN_CODE_SHARE = 0.95
-_DURATION = r"^\d{1,3}:\d{2}(:\d{2}([.,]\d+)?)?$"
+# A typed column of text contains numbers if at least this share of its values can be read as one.
+_MIN_NUMBER_SHARE = 0.9
+# Texts of a column of dates that are not dates, such as "unknown": with more, all such texts count as missing.
+_MAX_MISSING_VALUES = 20
 
 
 def infer_schema(
-    table: pa.Table, text_format: TextFormat | None = None, parsed: Mapping[str, ParsedColumn] | None = None
+    table: pa.Table,
+    text_format: TextFormat | None = None,
+    parsed: Mapping[str, ParsedColumn] | None = None,
+    month_first: bool = False,
 ) -> TableSchema:
     """Infer the schema of a table.
 
@@ -48,9 +60,11 @@ def infer_schema(
     table : Table of shape (rows, columns)
         With the column names as users know them; numbers that were text are parsed.
     text_format : TextFormat, optional
-        How the files are written, if they are text.
+        How the files are written, if they are text. Otherwise, text columns are searched for numbers.
     parsed : mapping of str to ParsedColumn, optional
         How the numbers of a text column were parsed, by column.
+    month_first : bool
+        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
 
     Examples
     --------
@@ -58,15 +72,20 @@ def infer_schema(
     >>> [(column.name, column.kind) for column in schema.columns.values()]
     [('size', 'category'), ('weight', 'number')]
     """
-    parsed = parsed or {}
     is_text_file = text_format is not None
-    columns = cores.map_threads(
-        lambda name: _infer_column(name, table[name], parsed.get(name), is_text_file), table.column_names
-    )
+
+    def infer_column(name: str) -> ColumnSchema:
+        values = table[name]
+        if not is_text(values.type):
+            return _typed_column(name, values, (parsed or {}).get(name))
+        number_column = None if is_text_file else _text_number_column(name, values)
+        return number_column or _text_column(name, values, is_text_file, month_first)
+
+    columns = cores.map_threads(infer_column, table.column_names)
     return TableSchema({column.name: column for column in columns}, text_format)
 
 
-def _infer_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None, is_text_file: bool) -> ColumnSchema:
+def _typed_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None) -> ColumnSchema:
     arrow_type = values.type
     if pa.types.is_boolean(arrow_type):
         return ColumnSchema(name, BOOLEAN)
@@ -78,10 +97,21 @@ def _infer_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | Non
         return ColumnSchema(name, DURATION)
     if pa.types.is_dictionary(arrow_type) and arrow_type.ordered:
         order = values.unify_dictionaries().chunk(0).dictionary.to_pylist() if values.num_chunks else []
-        return ColumnSchema(name, ORDERED, order=tuple(map(str, order)))
-    if is_text(arrow_type):
-        return _text_column(name, values, is_text_file)
+        return ColumnSchema(name, ORDERED, order=tuple(map(category_name, order)))
     return ColumnSchema(name, CATEGORY if pa.types.is_dictionary(arrow_type) else TEXT)
+
+
+def _text_number_column(name: str, values: pa.ChunkedArray) -> ColumnSchema | None:
+    """Return the schema of a typed column whose texts are numbers; None for other texts."""
+    sample = _sample(values)
+    if not len(sample) or has_numeric_codes(sample):
+        return None
+    if np.isnan([parse_number(text) for text in sample.to_pylist()]).mean() > 1 - _MIN_NUMBER_SHARE:
+        return None
+    parsed = parse_column(sample, name, comma_separated=False)
+    if parsed.numbers is None:
+        return None
+    return _number_column(name, parsed.numbers.type, parsed)
 
 
 def _number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | None) -> ColumnSchema:
@@ -99,9 +129,11 @@ def _number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | No
     )
 
 
-def _text_column(name: str, values: pa.ChunkedArray, is_text_file: bool) -> ColumnSchema:
+def _text_column(name: str, values: pa.ChunkedArray, is_text_file: bool, month_first: bool) -> ColumnSchema:
     """Return the schema of a text column. Words such as "NA" that a reader left in it are values."""
-    column = _text_kind(name, values)
+    column = _text_kind(name, values, month_first)
+    if column.kind in (DATETIME, DURATION):
+        return column
     # The reader of text files has replaced these words, except for those with spaces around them.
     return replace(column, not_missing=_null_words(_sample(values) if is_text_file else values))
 
@@ -113,13 +145,16 @@ def _null_words(values: pa.ChunkedArray) -> tuple[str, ...]:
     return tuple(sorted(pc.unique(distinct.filter(pc.is_in(distinct, value_set=known))).to_pylist()))
 
 
-def _text_kind(name: str, values: pa.ChunkedArray) -> ColumnSchema:
+def _text_kind(name: str, values: pa.ChunkedArray, month_first: bool) -> ColumnSchema:
     sample = _sample(values)
     if not len(sample):
         return ColumnSchema(name, TEXT)
-    if date_format := _date_format(values, sample):
-        return ColumnSchema(name, DATETIME, date_format=date_format)
-    if pc.all(pc.match_substring_regex(sample, _DURATION)).as_py():
+    if date_format := _date_format(values, sample, month_first):
+        unreadable = find_unreadable(pc.unique(values).to_pylist(), date_format)
+        if len(unreadable) > _MAX_MISSING_VALUES:
+            return ColumnSchema(name, DATETIME, date_format=date_format, unreadable_as_missing=True)
+        return ColumnSchema(name, DATETIME, date_format=date_format, missing_values=tuple(unreadable))
+    if _are_durations(sample):
         return ColumnSchema(name, DURATION)
     if has_numeric_codes(sample) or _are_codes(sample):
         return ColumnSchema(name, CODE)
@@ -136,14 +171,14 @@ def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return texts.filter(pc.not_equal(texts, ""))[:_SAMPLE_ROWS]
 
 
-def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray) -> str:
+def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray, month_first: bool) -> str:
     """Return the date format of a text column, or an empty string if it has no dates."""
     # The sample is quick to check, and most text columns are not dates.
-    sample_format = infer_format_of_counts(_count_texts(sample))
+    sample_format = infer_format_of_counts(_count_texts(sample), month_first)
     if sample_format is None:
         return ""
     # Another row may tell the day from the month.
-    return infer_format_of_counts(_count_texts(values)) or sample_format
+    return infer_format_of_counts(_count_texts(values), month_first) or sample_format
 
 
 def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
@@ -155,6 +190,13 @@ def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
         counts[text] += rows
     counts.pop("", None)
     return counts
+
+
+def _are_durations(sample: pa.ChunkedArray) -> bool:
+    """Return whether all texts are durations or times of day, and not bare numbers."""
+    if not pc.all(pc.match_substring(sample, ":")).as_py():
+        return False
+    return not np.isnan([parse_seconds(text) for text in sample.to_pylist()]).any()
 
 
 def _are_codes(sample: pa.ChunkedArray) -> bool:

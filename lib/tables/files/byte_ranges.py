@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from lib import cores
-from lib.schema.number_parsing import NULL_STRINGS
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.tables.detect.byte_scanner import ByteScanner, TextScan
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.raw_files import COMPRESSED_SUFFIXES

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.schema.number_parsing import NULL_STRINGS
+from lib.schema.missing_codes import NULL_STRINGS
 from lib.tables.detect.dialect import Dialect
 from lib.tables.files.text_batches import read_batches
 

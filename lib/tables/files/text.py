@@ -13,24 +13,21 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib import cores
 from lib.errors import DataError, format_count
-from lib.schema import number_parsing
-from lib.schema.number_format import NumberFormat
-from lib.schema.number_parsing import ParsedColumn
 from lib.schema.table_schema import TableSchema, TextFormat
 from lib.tables.column_names import deduplicate_names
-from lib.tables.detect import footer_rows, type_inference
+from lib.tables.detect import footer_rows
 from lib.tables.detect.raw_files import READ_ERRORS
-from lib.tables.detect.schema_inference import decimal_comma, infer_schema
-from lib.tables.detect.type_inference import File
-from lib.tables.files import arrow_numpy, quote_checks
+from lib.tables.detect.schema_inference import infer_schema
+from lib.tables.files import inferred_tables, quote_checks
+from lib.tables.files.arrow_options import column_keys
 from lib.tables.files.categoricals import is_text
+from lib.tables.files.inferred_tables import File
 from lib.tables.files.null_words import describe_null_words
+from lib.tables.files.text_columns import convert_columns
 from lib.tables.notes import merge_repeated
 
 _MAX_LISTED_COLUMNS = 10
-_SAMPLE_ROWS = 1_000
 
 
 class TextTable(NamedTuple):
@@ -59,6 +56,7 @@ def read(
     encoded: bool = False,
     encoding: str = "",
     header: bool | None = None,
+    month_first: bool = False,
 ) -> TextTable:
     """Read text files that share a header, and return them as one table.
 
@@ -73,6 +71,8 @@ def read(
         Python name of the encoding; detected if empty.
     header : bool, optional
         Whether the files have a header; detected if None.
+    month_first : bool
+        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
 
     Raises
     ------
@@ -80,17 +80,17 @@ def read(
         Naming the file and the line.
     """
     try:
-        files, tables = type_inference.detect_and_read(paths, exclude, encoded, encoding, header)
+        files, tables = inferred_tables.detect_and_read(paths, exclude, encoded, encoding, header)
         _check_same_header(files)
         first = files[0][1]
-        keys = type_inference.column_keys(first, exclude)
+        keys = column_keys(first, exclude)
         ragged_notes = list[str]()
-        inferred = type_inference.read_inferred(files, tables, keys, encoded, ragged_notes)
+        inferred = inferred_tables.read_inferred(files, tables, keys, encoded, ragged_notes)
         del tables  # frees the memory of the tables that were concatenated
         quote_notes = quote_checks.describe_inner_quotes(first.header, inferred)
         inferred, header_notes = _drop_repeated_headers(inferred, first.header)
         quote_checks.check_quotes(files, inferred)
-        table, parsed, number_notes = _convert_columns(files, inferred)
+        table, parsed, number_notes = convert_columns(files, inferred)
         table, unit_row, total_label, row_notes = _drop_units_and_total(files, inferred, table)
         del inferred
     except READ_ERRORS as error:
@@ -106,6 +106,7 @@ def read(
             names[key]: column._replace(unreadable=max(0, column.unreadable - bool(unit_row)))
             for key, column in parsed.items()
         },
+        month_first,
     )
     table = table.rename_columns([first.header[int(key)] for key in keys])
     encoding_notes = dict.fromkeys(dialect.encoding_note for _, dialect in files if dialect.encoding_note)
@@ -189,131 +190,3 @@ def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.T
     table, total_note = footer_rows.drop_total_row(inferred, table, dialect.header, last_row_line)
     total_label = footer_rows.total_label(last_row) if table.num_rows < rows_left else ""
     return _DataRows(table, unit_row, total_label, [note for note in (unit_note, total_note) if note])
-
-
-class _ConvertedTable(NamedTuple):
-    """A table with parsed numbers, how each text column with numbers was parsed, and notes on the changes."""
-
-    table: pa.Table
-    parsed: dict[str, ParsedColumn]
-    notes: list[str]
-
-
-def _convert_columns(files: Sequence[File], table: pa.Table) -> _ConvertedTable:
-    """Restore the text of codes and dates, and parse numbers in text columns."""
-    header, comma_separated = files[0][1].header, files[0][1].separator == ","
-    table = _restore_texts(files, table)
-
-    notes, uses_decimal_comma, parsed_columns = [], False, {}
-    text_keys = [field.name for field in table.schema if is_text(field.type)]
-    results = cores.map_threads(
-        lambda key: number_parsing.parse_column(table[key], header[int(key)], comma_separated), text_keys
-    )
-    for key, parsed in zip(text_keys, results, strict=True):
-        if parsed.numbers is not None:
-            uses_decimal_comma = uses_decimal_comma or parsed.number_format is NumberFormat.DECIMAL_COMMA
-            table = type_inference.replace_columns(table, pa.table({key: parsed.numbers}))
-            parsed_columns[key] = parsed._replace(numbers=None)
-        if parsed.note:
-            notes.append(parsed.note)
-    for field in table.schema:
-        if pa.types.is_null(field.type):
-            empty_column = pc.cast(table[field.name], pa.float64())
-            table = type_inference.replace_columns(table, pa.table({field.name: empty_column}))
-    if not uses_decimal_comma:
-        table, evident = _parse_evident_thousands(files, table)
-        for key in evident:
-            parsed_columns[key] = decimal_comma(None)
-            notes.append(
-                f"The points in {header[int(key)]} separate thousands; if they are decimal points, set its "
-                "number_format to decimal_point under `columns`."
-            )
-    if uses_decimal_comma:
-        notes.append("The decimal separator is the comma.")
-        table, with_thousands = _parse_point_thousands(files, table)
-        parsed_columns |= {key: decimal_comma(parsed_columns.get(key)) for key in with_thousands}
-    return _ConvertedTable(table, parsed_columns, notes)
-
-
-def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
-    """Restore the original text of codes and dates that pyarrow converted to other types."""
-    keys = table.column_names
-    is_suspect = cores.map_threads(lambda key: _may_have_changed(table[key], files), keys)
-    suspects = [key for key, suspect in zip(keys, is_suspect, strict=True) if suspect]
-    if not suspects:
-        return table
-    texts = type_inference.read_as_text(files, suspects)
-    for key in suspects:
-        if pa.types.is_temporal(table.schema.field(key).type) or number_parsing.has_numeric_codes(texts[key]):
-            table = type_inference.replace_columns(table, texts.select([key]))
-    return table
-
-
-def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
-    """Return whether pyarrow's conversion of a column may have lost information."""
-    arrow_type = column.type
-    if pa.types.is_temporal(arrow_type):
-        return True
-    if not arrow_numpy.is_number(arrow_type):
-        return False
-    if any(dialect.scan.may_have_leading_zeros for _, dialect in files):
-        return True
-    if pa.types.is_integer(arrow_type) and not column.null_count:
-        return False
-    smallest, largest = arrow_numpy.min_max(column)
-    if max(-smallest, largest) >= number_parsing.MAX_EXACT_INTEGER:
-        return True
-    # pyarrow reads the phone number +49301234567 and the code 1E2 as floats.
-    return pa.types.is_floating(arrow_type) and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
-
-
-def _parse_evident_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Parse points as thousands separators where they can hardly be decimal points, and return the changed columns."""
-    candidates = [field.name for field in table.schema if _may_have_thousands(table[field.name])]
-    if not candidates:
-        return table, []
-    texts = type_inference.read_as_text(files, candidates)
-    parsed = {key: number_parsing.parse_evident_thousands(texts[key]) for key in candidates}
-    changed = {key: numbers for key, numbers in parsed.items() if numbers is not None}
-    return type_inference.replace_columns(table, pa.table(changed)) if changed else table, list(changed)
-
-
-def _may_have_thousands(column: pa.ChunkedArray) -> bool:
-    """Return whether the points of a column may separate thousands: text, or numbers with at most three decimals.
-
-    A number with one point is between 1 and 1,000 then, or a whole number.
-    """
-    if is_text(column.type):
-        sample = pc.cast(column[:_SAMPLE_ROWS].drop_null(), pa.string())
-        return bool(pc.any(pc.match_substring_regex(sample, r"^\s*[+-]?\d{1,3}(\.\d{3}){2,}\s*$")).as_py())
-    if not pa.types.is_floating(column.type) or len(column) == column.null_count:
-        return False
-    # Most columns have other numbers, which the first rows show.
-    if not (_have_three_decimals(column[:_SAMPLE_ROWS]) and _have_three_decimals(column)):
-        return False
-    return bool(pc.any(pc.not_equal(column, pc.floor(column))).as_py())
-
-
-def _have_three_decimals(column: pa.ChunkedArray) -> bool:
-    """Return whether all numbers are below 1,000 and either whole or, from 1, of at most three decimals."""
-    sizes = pc.abs(column)
-    scaled = pc.multiply(sizes, 1_000.0)
-    has_three_decimals = pc.less(pc.abs(pc.subtract(scaled, pc.round(scaled))), 1e-6)
-    is_large_or_whole = pc.or_(pc.greater_equal(sizes, 1.0), pc.equal(sizes, pc.floor(sizes)))
-    return bool(pc.all(pc.and_(pc.and_(pc.less(sizes, 1_000.0), has_three_decimals), is_large_or_whole)).as_py())
-
-
-def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Parse points as thousands separators, in a file that uses decimal commas, and return the changed columns.
-
-    If commas also separate the columns, decimal commas are quoted, and a column of unquoted decimal points may well
-    occur in the same file. Then points are left as decimal points.
-    """
-    float_keys = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    texts = type_inference.read_as_text(files, float_keys)
-    comma_separated = files[0][1].separator == ","
-    if comma_separated and any(number_parsing.tally(texts[key]).uses_decimal_point for key in float_keys):
-        return table, []
-    parsed = {key: number_parsing.parse_point_thousands(texts[key]) for key in float_keys}
-    changed = {key: numbers for key, numbers in parsed.items() if numbers is not None}
-    return type_inference.replace_columns(table, pa.table(changed)) if changed else table, list(changed)

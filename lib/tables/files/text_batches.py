@@ -11,8 +11,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from lib.tables.detect.dialect import Dialect, open_table
-from lib.tables.detect.type_inference import reader_options
 from lib.tables.files import ragged_rows
+from lib.tables.files.arrow_options import reader_options
 
 _MAX_BLOCK_BYTES = 2**31 - 1
 

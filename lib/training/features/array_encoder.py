@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.schema.text_values import category_name
-from lib.training.features.categories import UNSEEN_INDEX, CategoryColumn
+from lib.training.features.categories import CategoryColumn
 from lib.training.features.dates import MAX_FEW_ROWS, DateColumn, calendar_parts, calendar_parts_of_few
 from lib.training.features.numbers import MAX_MAGNITUDE, NumberColumn
 
@@ -116,7 +116,7 @@ class _CategoryLookup(dict[object, int]):
 
 def _all_indices(column: CategoryColumn) -> np.ndarray:
     """Return the indices of all categories, of an unseen category and of a missing value."""
-    return np.array([*range(len(column.categories)), UNSEEN_INDEX[column.kind], np.nan])
+    return np.array([*range(len(column.categories)), column.unseen_index, np.nan])
 
 
 def _encode_codes(encoder: TableEncoder) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The index of categories that training did not contain. With few categories they count as missing. New codes are
 # common, and the target encoder gives them the mean of all rows.
-UNSEEN_INDEX = {"category": np.nan, "code": -1.0}
+UNSEEN_INDEX = {"category": np.nan, "ordered": np.nan, "code": -1.0}
 
 
 def factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
@@ -73,10 +73,33 @@ class CategoryColumn:
         self.categories = list(categories)
         self.index_by_name = {"": np.nan} | {name: float(index) for index, name in enumerate(self.categories)}
 
+    @property
+    def unseen_index(self) -> float:
+        """The index of a category that training did not contain."""
+        return UNSEEN_INDEX[self.kind]
+
     def to_floats(self, values: pd.Series) -> np.ndarray:
         """Return the categories' indices, of shape (rows, 1): NaN if missing or blank, ``UNSEEN_INDEX`` if unknown."""
         rows, names = factorize(values)
-        unseen = UNSEEN_INDEX[self.kind]
         # Missing values have the index -1, so they take the last entry.
-        indices = np.array([*(self.index_by_name.get(name, unseen) for name in names), np.nan])
+        indices = np.array([*(self.index_by_name.get(name, self.unseen_index) for name in names), np.nan])
         return indices[rows][:, None]
+
+
+class OrderedColumn(CategoryColumn):
+    """Reader of a column of ordered categories: each becomes its position in the order, a number.
+
+    Parameters
+    ----------
+    order : iterable of str
+        Names of the categories, the lowest first.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> OrderedColumn(["S", "M", "L"]).to_floats(pd.Series(["L", "S", None])).ravel()
+    array([ 2.,  0., nan])
+    """
+
+    def __init__(self, order: Iterable[str]):
+        super().__init__("ordered", order)

@@ -1,4 +1,4 @@
-"""Detection of what a raw column contains: numbers, categories, codes, text, dates, or nothing to learn from."""
+"""The reader of each raw column, by its table schema or, without one, by what its training rows contain."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.training.features.categories import CategoryColumn, factorize
+from lib.schema.datetimes import ISO_FORMAT
+from lib.schema.table_schema import BOOLEAN, DATETIME, DURATION, NUMBER, ORDERED, TEXT, ColumnSchema
+from lib.training.features.categories import CategoryColumn, OrderedColumn, factorize
 from lib.training.features.dates import DateColumn, detect_format
-from lib.training.features.numbers import NumberColumn, parse_numbers
+from lib.training.features.numbers import DurationColumn, NumberColumn, parse_numbers
 from lib.training.features.text import TextColumn
 
 # A column of numbers or dates may contain a few other values, such as "n/a".
@@ -44,14 +46,18 @@ class DetectionOptions:
     month_first: bool
 
 
-def detect_column(values: pd.Series, options: DetectionOptions) -> Column | ExcludedColumn:
-    """Detect what a training column contains.
+def detect_column(
+    values: pd.Series, options: DetectionOptions, schema: ColumnSchema | None = None
+) -> Column | ExcludedColumn:
+    """Return the reader of a training column.
 
     Parameters
     ----------
     values : pandas.Series
         The raw column.
     options : DetectionOptions
+    schema : ColumnSchema, optional
+        The column's kind and date format; inferred from the values by default.
 
     Returns
     -------
@@ -65,7 +71,35 @@ def detect_column(values: pd.Series, options: DetectionOptions) -> Column | Excl
     'number'
     >>> detect_column(pd.Series([None, None], dtype=object), options)
     ExcludedColumn(reason='all values are missing')
+    >>> detect_column(pd.Series(["1", "2", "3"]), options, ColumnSchema("zip", "code")).categories
+    ['1', '2', '3']
     """
+    return _infer_reader(values, options) if schema is None else _make_reader(values, options, schema)
+
+
+def _make_reader(values: pd.Series, options: DetectionOptions, schema: ColumnSchema) -> Column | ExcludedColumn:
+    """Return the reader of a column by its schema."""
+    if not values.notna().any():
+        return ExcludedColumn("all values are missing")
+    if schema.kind in (NUMBER, BOOLEAN):
+        return NumberColumn()
+    if schema.kind == DURATION:
+        return DurationColumn()
+    if schema.kind == DATETIME:
+        return DateColumn(values, schema.date_format or ISO_FORMAT)
+    if schema.kind == ORDERED:
+        return OrderedColumn(schema.order)
+    counts = _count_texts(values)
+    counts = counts[counts.index != ""]
+    if counts.empty:
+        return ExcludedColumn("all values are missing")
+    if schema.kind == TEXT:
+        return _detect_words(values, counts, options)
+    return _detect_codes(counts, options)
+
+
+def _infer_reader(values: pd.Series, options: DetectionOptions) -> Column | ExcludedColumn:
+    """Return the reader of a column by what its values look like."""
     dtype = values.dtype
     if dtype.kind in "iufbm":
         return NumberColumn()
@@ -77,6 +111,7 @@ def detect_column(values: pd.Series, options: DetectionOptions) -> Column | Excl
     if inferred in ("date", "datetime", "datetime64"):
         return DateColumn(values.astype(object))
     counts = _count_texts(values)
+    counts = counts[[not _is_missing(name) for name in counts.index]]
     if counts.empty:
         return ExcludedColumn("all values are missing")
     if dtype != "category":
@@ -89,9 +124,8 @@ def detect_column(values: pd.Series, options: DetectionOptions) -> Column | Excl
 def _count_texts(values: pd.Series) -> pd.Series:
     """Return the number of rows with each text, indexed by the text; without missing values."""
     indices, names = factorize(values)
-    counts = pd.Series(np.bincount(indices[indices >= 0], minlength=len(names)), index=names)
-    is_present = [not _is_missing(name) for name in names]
-    return counts[is_present].groupby(level=0).sum()
+    counts = pd.Series(np.bincount(indices[indices >= 0], minlength=len(names)), index=pd.Index(names, dtype=object))
+    return counts.groupby(level=0).sum()
 
 
 def _is_missing(text: str) -> bool:
@@ -119,16 +153,23 @@ def _detect_parsed_column(values: pd.Series, counts: pd.Series, options: Detecti
 
 
 def _detect_words(values: pd.Series, counts: pd.Series, options: DetectionOptions) -> Column | ExcludedColumn:
-    """Tell categories, codes, free text and identifiers apart."""
+    """Tell free text from categories, codes and identifiers."""
+    texts, rows = list(counts.index), int(counts.sum())
+    words_per_text = np.mean([len(text.split()) for text in texts])
+    is_free_text = words_per_text >= MIN_WORDS_PER_TEXT and len(texts) > MIN_DISTINCT_SHARE_OF_TEXT * rows
+    if len(texts) <= options.max_categories or not is_free_text:
+        return _detect_codes(counts, options)
+    try:
+        return TextColumn(values, options.max_topics, options.seed)
+    except ValueError:
+        return ExcludedColumn("free text in which no word occurs in two rows")
+
+
+def _detect_codes(counts: pd.Series, options: DetectionOptions) -> Column | ExcludedColumn:
+    """Tell few categories, many codes and identifiers apart, which are encoded differently."""
     texts, rows = list(counts.index), int(counts.sum())
     if len(texts) <= options.max_categories:
         return CategoryColumn("category", texts)
-    words_per_text = np.mean([len(text.split()) for text in texts])
-    if words_per_text >= MIN_WORDS_PER_TEXT and len(texts) > MIN_DISTINCT_SHARE_OF_TEXT * rows:
-        try:
-            return TextColumn(values, options.max_topics, options.seed)
-        except ValueError:
-            return ExcludedColumn("free text in which no word occurs in two rows")
     if len(texts) > MAX_DISTINCT_SHARE_OF_CODES * rows:
         return ExcludedColumn("a different value in nearly every row")
     return CategoryColumn("code", texts)

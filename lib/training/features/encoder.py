@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from lib.schema.table_schema import TableSchema
 from lib.training.features.array_encoder import ArrayEncoder
 from lib.training.features.categories import CategoryColumn
-from lib.training.features.dates import DateColumn
 from lib.training.features.detection import DetectionOptions, ExcludedColumn, detect_column
 from lib.training.features.errors import FeatureError
 from lib.training.features.transformers import make_linear_transformer, make_target_encoder, make_tree_transformer
@@ -42,12 +42,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Maximum number of features of a free-text column.
     month_first : bool
         Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
+    schema : TableSchema, optional
+        How each column is read. Columns without a schema are inferred from the training rows.
 
     Attributes
     ----------
     columns_ : dict of str to Column
-        Reader of each column in use. Its ``kind`` is ``"number"``, ``"category"``, ``"code"``, ``"date"`` or
-        ``"text"``.
+        Reader of each column in use. Its ``kind`` is ``"number"``, ``"ordered"``, ``"category"``, ``"code"``,
+        ``"date"`` or ``"text"``.
     excluded_ : dict of str to str
         Columns not in use, each with the reason.
     feature_names_in_ : numpy.ndarray
@@ -76,6 +78,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         max_categories: int = 30,
         max_topics: int = 16,
         month_first: bool = False,
+        schema: TableSchema | None = None,
     ):
         self.style = style
         self.is_classification = is_classification
@@ -83,6 +86,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.max_categories = max_categories
         self.max_topics = max_topics
         self.month_first = month_first
+        self.schema = schema
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> TableEncoder:
         """Detect the columns' kinds, and fit the encoders."""
@@ -153,10 +157,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "transformer_")
         return ArrayEncoder(self)
 
-    def date_formats(self) -> dict[str, str]:
-        """Return the format of each column of dates that is text; see `lib.schema.datetimes`."""
-        return {name: column.date_format for name, column in self.columns_.items() if isinstance(column, DateColumn)}
-
     def feature_kinds(self) -> list[str]:
         """Return the kind of each feature of the style ``"trees"``; encoded codes are numbers, and come last."""
         kinds = [kind for kind in self._float_kinds() if kind != "code"]
@@ -184,7 +184,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         options = DetectionOptions(self.max_categories, self.max_topics, self.seed, self.month_first)
         self.columns_, self.excluded_ = {}, {}
         for name, values in X.items():
-            column = detect_column(values, options)
+            column_schema = None if self.schema is None else self.schema.columns.get(name)
+            column = detect_column(values, options, column_schema)
             if isinstance(column, ExcludedColumn):
                 self.excluded_[name] = column.reason
             else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from lib.schema.durations import parse_seconds
+from lib.schema.text_numbers import parse_amount
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,9 +16,6 @@ if TYPE_CHECKING:
 # Larger numbers are clipped. Random forests and XGBoost compute in float32, whose largest number is about 3.4e38, and
 # a scaler squares its input.
 MAX_MAGNITUDE = 1e30
-
-_AMOUNT = re.compile(r"(?P<sign>[+-]?)[$€£]?\s?(?P<number>\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?)")
-_BOOLEAN_WORDS = {"true": 1.0, "false": 0.0}
 
 
 def parse_numbers(values: pd.Series) -> np.ndarray:
@@ -55,16 +55,8 @@ def _parse_texts(values: pd.Series) -> np.ndarray:
     numbers = np.array(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
     not_parsed = np.isnan(numbers) & values.notna().to_numpy()
     if not_parsed.any():
-        numbers[not_parsed] = [_parse_text(str(value)) for value in values[not_parsed]]
+        numbers[not_parsed] = [parse_amount(str(value)) for value in values[not_parsed]]
     return numbers
-
-
-def _parse_text(text: str) -> float:
-    """Parse what pandas does not: a number with a currency sign or thousands separators, and true or false."""
-    match = _AMOUNT.fullmatch(text.strip())
-    if match:
-        return float(match["sign"] + match["number"].replace(",", ""))
-    return _BOOLEAN_WORDS.get(text.strip().lower(), np.nan)
 
 
 class NumberColumn:
@@ -83,3 +75,24 @@ class NumberColumn:
     def to_floats(self, values: pd.Series) -> np.ndarray:
         """Return the numbers, of shape (rows, 1)."""
         return parse_numbers(values)[:, None]
+
+
+class DurationColumn(NumberColumn):
+    """Reader of a column of durations or times of day that are text: their seconds.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> DurationColumn().to_floats(pd.Series(["01:30:00", None])).tolist()
+    [[5400.0], [nan]]
+    """
+
+    def to_floats(self, values: pd.Series) -> np.ndarray:
+        """Return the seconds, of shape (rows, 1)."""
+        if values.dtype.kind in "iufbm":
+            return super().to_floats(values)
+        seconds = [
+            math.nan if missing else parse_seconds(str(value))
+            for value, missing in zip(values, values.isna(), strict=True)
+        ]
+        return np.clip(np.array(seconds), -MAX_MAGNITUDE, MAX_MAGNITUDE)[:, None]

@@ -57,8 +57,8 @@ def make_linear_transformer(
     categories : mapping of str to sequence of str
         Names of the categories by column, for the names of the one-hot features.
     """
-    numbers = _positions(kinds, "number", "date", "text")
-    stepwise = [position for position in numbers if kinds[position] != "text" and _has_few_values(floats[:, position])]
+    numbers = _positions(kinds, "number", "ordered", "date", "text")
+    stepwise = [position for position in _positions(kinds, "number", "date") if _has_few_values(floats[:, position])]
     # Values outside the training range are clipped to it. Otherwise a value in a column that hardly varied could be a
     # hundred standard deviations away and dominate the prediction.
     scaled = make_pipeline(

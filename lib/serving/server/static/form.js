@@ -27,7 +27,8 @@ function input(field) {
 // Fields with their inputs, in the order of the model's columns.
 const inputs = fields.map((field, position) => {
   const control = input(field);
-  const label = element("label", {}, element("span", { className: "label", textContent: field.name }), control,
+  const kind = element("span", { className: "kind", textContent: field.kind });
+  const label = element("label", {}, kind, element("span", { className: "label", textContent: field.name }), control,
     element("span", { className: "hint", textContent: field.hint }));
   if (field.choices.length) {
     const choices = field.choices.map((value) => element("option", { value }));
