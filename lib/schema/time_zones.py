@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import zoneinfo
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,12 @@ import pyarrow.compute as pc
 from lib.schema import iso_datetimes
 from lib.schema.zone_names import find_zone
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # The years for which Arrow's conversion is exact.
 _FIRST, _LAST = np.datetime64("1970-01-02", "us"), np.datetime64("2037-01-01", "us")
+_FIRST_NANOSECOND = np.datetime64("1678-01-01", "us")
 
 
 def to_utc(local_times: np.ndarray, time_zone: str) -> np.ndarray:
@@ -91,3 +96,20 @@ def _convert_each(moments: np.ndarray, convert: Callable[[int], int]) -> np.ndar
     distinct, positions = np.unique(moments.view(np.int64), return_inverse=True)
     converted = [moment if moment == iso_datetimes.MISSING else convert(moment) for moment in distinct.tolist()]
     return np.array(converted, dtype=np.int64)[positions].view("datetime64[us]")
+
+
+def protect_distant_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give columns with a time zone and times before 1678 a zone with which pandas can use them.
+
+    pandas crashes when it converts such times to Python objects, unless the zone is one of the standard library.
+    """
+    import pandas as pd
+
+    for index, dtype in enumerate(frame.dtypes):
+        if not isinstance(dtype, pd.DatetimeTZDtype) or dtype.unit == "ns":
+            continue
+        values = frame.iloc[:, index]
+        instants = values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        if (instants < _FIRST_NANOSECOND).any():
+            frame.isetitem(index, values.dt.tz_convert(find_zone(zone_name(dtype.tz))))
+    return frame

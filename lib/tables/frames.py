@@ -18,6 +18,7 @@ from lib import cores
 from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
 from lib.schema.table_schema import DATETIME, TableSchema
+from lib.schema.time_zones import protect_distant_times
 from lib.tables.detect.mixed_formats import describe_mixed_columns
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
@@ -331,7 +332,7 @@ def arrow_to_pandas(
     convert = _convert_with_pandas_metadata if b"pandas" in (table.schema.metadata or {}) else _convert_piecewise
     only_reference = [table]
     del table  # the converters free each column after its conversion
-    frame = _make_writable(convert(only_reference, encoded, types_mapper))
+    frame = protect_distant_times(_make_writable(convert(only_reference, encoded, types_mapper)))
     pa.default_memory_pool().release_unused()
     # A named index was a column of the written table; an unnamed one is the row number.
     named_levels = [name for name in frame.index.names if name is not None]

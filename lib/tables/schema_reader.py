@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from lib.errors import DataError, format_count, suggest
 from lib.schema.column_parsing import null_strings
 from lib.schema.table_schema import TableSchema
+from lib.schema.time_zones import protect_distant_times
 from lib.tables.column_names import deduplicate_names
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.dialect_detection import detect_dialect
@@ -133,7 +134,7 @@ def to_frame(batch: Batch) -> pd.DataFrame:
     type beside missing values.
     """
     types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    frame = batch.rows.to_pandas(types_mapper=types.get)
+    frame = protect_distant_times(batch.rows.to_pandas(types_mapper=types.get))
     # A named index was a column of the written table; an unnamed one is the row number.
     named_levels = [name for name in frame.index.names if name is not None]
     frame = frame.reset_index(level=named_levels).reset_index(drop=True)

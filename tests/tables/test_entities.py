@@ -53,6 +53,13 @@ class TestEntities:
         frame["clinic"], frame["nr"] = np.divmod(frame.pop("who"), 30)
         assert find_entity_key(frame, "sick") == ["clinic", "nr"]
 
+    @pytest.mark.parametrize("leak", [{"no": "S1", "yes": "S2"}, {"no": 1, "yes": 0}])
+    def test_a_leak_is_no_half_of_an_entity(self, leak):
+        random = np.random.default_rng(0)
+        frame = pd.DataFrame({"x": random.normal(size=1_000), "count": random.poisson(4, 1_000)})
+        frame["y"] = random.choice(["no", "yes"], 1_000)
+        assert find_entity_key(frame.assign(leak=frame["y"].map(leak)), "y") == []
+
     def test_large_table_is_sampled_by_value(self):
         random = np.random.default_rng(0)
         who = random.permutation(np.repeat(np.arange(60_000), 2))

@@ -93,7 +93,7 @@ def _describe_dates(name: str, texts: pa.Array) -> str:
     written = ", ".join(map(datetimes.describe_format, formats))
     if is_date.mean() >= _MIN_READABLE_SHARE:
         return f"{name} stays text: its dates have several formats ({written}). Use one." if len(formats) > 1 else ""
-    others = ", ".join(map(repr, series[~is_date].iloc[:_MAX_EXAMPLES]))
+    others = ", ".join(map(repr, series[~is_date].unique()[:_MAX_EXAMPLES]))
     return (
         f"{name} stays text: only {is_date.mean():.0%} of its values are dates ({written}), others are not ({others})."
     )

@@ -83,12 +83,25 @@ def count_agreement(values: np.ndarray, targets: np.ndarray) -> float:
     values, targets : ndarray of int, of shape (rows,)
         Codes of the values, and of the targets of the rows; negative codes are missing values.
     """
-    values, targets = values[values >= 0], targets[values >= 0].astype(np.int64) + 1
+    values, targets = values[values >= 0], targets[values >= 0]
     counts = np.bincount(values) if len(values) else np.zeros(0, dtype=int)
     is_repeated = counts[values] > 1
     if np.count_nonzero(counts > 1) < _MIN_REPEATED_VALUES or is_repeated.mean() < _MIN_REPEATED_SHARE:
         return 0.0
-    values, targets = values[is_repeated], targets[is_repeated]
+    kappa, others = _fleiss_kappa(values[is_repeated], targets[is_repeated])
+    return 0.0 if others < _MIN_OTHER_VALUES else kappa
+
+
+def _fleiss_kappa(values: np.ndarray, targets: np.ndarray) -> tuple[float, int]:
+    """Return Fleiss' kappa of the targets of rows with equal values, and the number of values with a rarer target.
+
+    Parameters
+    ----------
+    values, targets : ndarray of int, of shape (rows,)
+        Codes of the values, each of which occurs in several rows, and of the targets. Negative codes of targets are
+        missing values.
+    """
+    counts, targets = np.bincount(values), targets.astype(np.int64) + 1
     target_counts = np.bincount(targets)
     cells, rows = np.unique(values * np.int64(len(target_counts)) + targets, return_counts=True)
     cell_values, cell_targets = np.divmod(cells, len(target_counts))
@@ -96,13 +109,22 @@ def count_agreement(values: np.ndarray, targets: np.ndarray) -> float:
     observed = float((rows * (rows - 1) / (counts[cell_values] - 1)).sum() / len(values))
     expected = float((target_counts / len(values)) @ (target_counts / len(values)))
     others = len(np.unique(cell_values[cell_targets != target_counts.argmax()]))
-    return 0.0 if others < _MIN_OTHER_VALUES else (observed - expected) / (1 - expected)
+    return (1.0 if expected == 1 else (observed - expected) / (1 - expected)), others
+
+
+def _determines_target(values: np.ndarray, targets: np.ndarray) -> bool:
+    """Return whether rows with equal values mostly have equal targets, however few values there are."""
+    counts = np.bincount(values[values >= 0])
+    is_repeated = (values >= 0) & (counts[values] > 1)
+    return bool(is_repeated.any()) and _fleiss_kappa(values[is_repeated], targets[is_repeated])[0] >= _MIN_AGREEMENT
 
 
 def _find_entity_pair(frame: pd.DataFrame, target_column: str, names: Sequence[str]) -> list[str]:
     """Return two columns that together identify entities, of which one counts again in each value of the other."""
     targets = pd.factorize(frame[target_column])[0]
     codes = {name: pd.factorize(frame[name])[0] for name in names}
+    # With a column that gives away the target, every pair agrees.
+    names = [name for name in names if not _determines_target(codes[name], targets)]
     groups = [name for name in names if codes[name].min(initial=0) == 0 and codes[name].max() < _MAX_PAIRED_GROUPS]
     for name in filter(lambda name: may_count(frame[name]), names):
         numbers = frame[name].to_numpy(dtype=np.int64) - int(frame[name].min())

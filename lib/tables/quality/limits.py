@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from lib.tables.quality.profile import WHOLE, ColumnProfile
 
@@ -69,8 +70,10 @@ def value_range(column: ColumnProfile) -> tuple[float | None, float | None]:
     low, median, high = column.quartiles
     assert column.minimum is not None and column.maximum is not None
     margin = (column.maximum - column.minimum) / 2
-    lower = _limit(median - low, median - column.minimum, column.at_minimum, column.present, margin)
-    upper = _limit(high - median, column.maximum - median, column.at_maximum, column.present, margin)
+    lower_tail = _Tail(median - low, median - column.minimum, column.at_minimum, column.present)
+    upper_tail = _Tail(high - median, column.maximum - median, column.at_maximum, column.present)
+    lower = lower_tail.limit(margin, upper_tail.is_heavy)
+    upper = upper_tail.limit(margin, lower_tail.is_heavy)
     minimum = None if lower is None else median - lower
     maximum = None if upper is None else median + upper
     if column.minimum >= 0 and (minimum is None or minimum < 0):
@@ -78,27 +81,68 @@ def value_range(column: ColumnProfile) -> tuple[float | None, float | None]:
     return minimum, maximum
 
 
-def _limit(quartile: float, extreme: float, rows_at_extreme: int, rows: int, margin: float) -> float | None:
-    """Return a limit's distance from the median, given those of the quartile and of the extreme value."""
-    if rows >= _MIN_ROWS_OF_END and rows_at_extreme >= _MIN_SHARE_AT_END * rows:
-        return extreme + margin
-    if quartile == 0:
-        return None
-    ratio = extreme / quartile
-    # Exponential values have the ratio log2(rows) - 1. The fewer rows, the less certain is the ratio.
-    uncertainty = _RATIO_UNCERTAINTY / math.sqrt(rows)
-    is_heavy = ratio > (math.log2(rows) - 1) * (1 - uncertainty)
-    return extreme * max(_tail_factor(ratio, rows), ratio ** (2 + uncertainty) if is_heavy else 0.0)
+@dataclass(frozen=True)
+class _Tail:
+    """The values on one side of the median.
 
+    Attributes
+    ----------
+    quartile, extreme : float
+        Distances of the quartile and of the extreme value from the median.
+    rows_at_extreme : int
+        Number of rows with the extreme value.
+    rows : int
+        Number of rows with a value, on both sides.
+    """
 
-def _tail_factor(ratio: float, rows: int) -> float:
-    """Return how many times a limit is as far from the median as the extreme value, for tails up to exponential."""
-    if ratio <= _SHORT_TAIL and rows >= _MIN_ROWS_OF_SHORT_TAIL:
-        return _TAIL_FACTOR
-    normal_ratio = math.sqrt(2 * math.log(rows)) / _NORMAL_QUARTILE
-    if ratio <= _NORMAL_TOLERANCE * normal_ratio and rows >= _MIN_ROWS_OF_NORMAL:
-        return _TAIL_FACTOR
-    return _TAIL_FACTOR * max(1.0, (_MANY_ROWS / rows) ** _TAIL_EXPONENT)
+    quartile: float
+    extreme: float
+    rows_at_extreme: int
+    rows: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times as far from the median the extreme value is as the quartile."""
+        return self.extreme / self.quartile if self.quartile else math.inf
+
+    @property
+    def uncertainty(self) -> float:
+        """The relative error of the ratio: the fewer rows, the less certain it is."""
+        return _RATIO_UNCERTAINTY / math.sqrt(self.rows)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether the tail is longer than that of exponential values, which have the ratio log2(rows) - 1."""
+        return self.ratio > (math.log2(self.rows) - 1) * (1 - self.uncertainty)
+
+    def limit(self, margin: float, other_is_heavy: bool) -> float | None:
+        """Return the distance of the limit from the median.
+
+        Parameters
+        ----------
+        margin : float
+            Distance of the limit from an extreme value at which the values end.
+        other_is_heavy : bool
+            Whether the tail on the other side of the median is heavy.
+        """
+        if self.rows >= _MIN_ROWS_OF_END and self.rows_at_extreme >= _MIN_SHARE_AT_END * self.rows:
+            return self.extreme + margin
+        if self.quartile == 0:
+            return None
+        heavy_factor = self.ratio ** (2 + self.uncertainty) if self.is_heavy else 0.0
+        return self.extreme * max(self._light_factor(other_is_heavy), heavy_factor)
+
+    def _light_factor(self, other_is_heavy: bool) -> float:
+        """Return how many times as far from the median the limit of a tail that is not heavy is as its extreme value.
+
+        A tail beside a heavy one is seldom as short as that of normal values.
+        """
+        is_short = self.ratio <= _SHORT_TAIL and self.rows >= _MIN_ROWS_OF_SHORT_TAIL
+        normal_ratio = math.sqrt(2 * math.log(self.rows)) / _NORMAL_QUARTILE
+        is_normal = self.ratio <= _NORMAL_TOLERANCE * normal_ratio and self.rows >= _MIN_ROWS_OF_NORMAL
+        if is_short or (is_normal and not other_is_heavy):
+            return _TAIL_FACTOR
+        return _TAIL_FACTOR * max(1.0, (_MANY_ROWS / self.rows) ** _TAIL_EXPONENT)
 
 
 def _ends_at_zero(column: ColumnProfile) -> bool:
