@@ -32,7 +32,7 @@ TRUE, FALSE = "true", "false"
 _PRICE = re.compile(r"([$€£¥]) ?(\d[\d.,]*)")
 _LINE_BREAK = re.compile("\r\n?")
 # "row_more_sep_row12_col3" -> "row_more_sep"
-_POSITION = re.compile(r"_(row)?\d+(_0x[0-9A-F_x]+|_col\d+)?$")
+_POSITION = re.compile(r"_?(row)?(?<![0-9A-Fx])\d+(_0x[0-9A-F]+|_col\d+)?$")
 
 
 def main():

@@ -77,10 +77,11 @@ def execute(options: argparse.Namespace) -> int:
         )
 
     from lib.schema.table_schema import TableSchema
+    from lib.schema.text_values import normalize_text
     from lib.tables import frames, proposal, schema_source
     from lib.tables.quality import contract
 
-    target = options.target.strip()  # column names are read without surrounding spaces
+    target = normalize_text(options.target)
     data = _data_address(options.data)
     source = schema_source.SchemaSource(header=options.header)
     with Progress(steps=4) as progress:

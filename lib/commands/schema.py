@@ -91,4 +91,6 @@ def _describe_column(column: ColumnSchema) -> str:
 
 
 def _join(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,6 +7,7 @@ Defaults live in ``parameters/base.yaml`` only. `specs` defines what each parame
 from __future__ import annotations
 
 import contextlib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,10 @@ from lib.parameters.layers import BASE, Layers, load
 from lib.parameters.specs import AZURE, COMMON, SPECS, Spec
 
 __all__ = ["AZURE", "BASE", "COMMON", "SPECS", "Layers", "Parameters", "Spec", "check", "check_given", "load"]
+
+
+# Parameters that name columns. Unicode can write a name in two ways, which mean the same column.
+_COLUMN_PARAMETERS = ("target_column", "time_column", "drop_columns", "key_columns", "request_log_columns", "columns")
 
 
 class Parameters(Mapping[str, Any]):
@@ -39,7 +44,7 @@ class Parameters(Mapping[str, Any]):
     """
 
     def __init__(self, values: Mapping[str, Any]):
-        self._values = dict(values)
+        self._values = {name: _normalize_columns(name, value) for name, value in values.items()}
         self._hidden: frozenset[str] = frozenset()
         self._reader = ""
 
@@ -101,3 +106,14 @@ class Parameters(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _normalize_columns(parameter: str, value: Any) -> Any:
+    """Return the value of a parameter with the characters of column names composed, and without spaces around them."""
+    if parameter not in _COLUMN_PARAMETERS:
+        return value
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value).strip()
+    if isinstance(value, dict):
+        return {_normalize_columns(parameter, name): entry for name, entry in value.items()}
+    return [_normalize_columns(parameter, name) for name in value] if isinstance(value, list) else value

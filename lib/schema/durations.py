@@ -17,6 +17,8 @@ _ISO = re.compile(
     r"(?P<sign>[+-]?)P(?:(?P<days>\d{1,9})D)?(?:T(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,9}(?:[.,]\d+)?)S)?)?",
     re.ASCII,
 )
+# Longer texts are not durations.
+MAX_CHARACTERS = 40
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
@@ -38,6 +40,8 @@ def parse_seconds(text: str) -> float:
     >>> parse_seconds("1:30"), parse_seconds("0 days 00:41:25"), parse_seconds("PT90S"), parse_seconds("unknown")
     (5400.0, 2485.0, 90.0, nan)
     """
+    if len(text) > MAX_CHARACTERS:
+        return math.nan
     text = text.strip()
     match = _CLOCK.fullmatch(text) or (_ISO.fullmatch(text) if any(character.isdigit() for character in text) else None)
     if match is None:

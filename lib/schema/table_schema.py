@@ -11,7 +11,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from lib.schema.number_format import NumberFormat
-from lib.schema.text_values import category_name
+from lib.schema.text_values import category_name, normalize_text
 
 NUMBER, CODE, CATEGORY, ORDERED, TEXT, DATETIME, DURATION, BOOLEAN = KINDS = (
     "number",
@@ -107,6 +107,7 @@ class ColumnSchema:
         >>> ColumnSchema.from_dict("when", {"kind": "datetime", "from": ["year", "month"]}).source_columns
         ('year', 'month')
         """
+        name = normalize_text(name)
         _check_entries(cls, values, f"column {name!r}", exclude=("name",))
         values = {_FIELD_NAMES.get(key, key): value for key, value in values.items()}
         if values["kind"] not in KINDS:
@@ -203,7 +204,7 @@ class TableSchema:
             text_format = {**text_format, "unit_row": tuple(text_format.get("unit_row", ()))}
         return cls(
             {
-                name: ColumnSchema.from_dict(name, column or {})
+                normalize_text(name): ColumnSchema.from_dict(name, column or {})
                 for name, column in (values.get("columns") or {}).items()
             },
             TextFormat(**text_format) if text_format else None,

@@ -14,6 +14,7 @@ Entry points::
 From a request to its answer::
 
     requests.py        bytes -> checked values by column, or an error that names row and column
+    request_names.py   column names in either Unicode form
     records.py         a fast parser for the usual request
     columns.py         one input column of the model
     kinds.py           the basic types of columns: the values they accept, and the arrays they become

@@ -20,6 +20,7 @@ import msgspec
 from lib.scoring.columns import Column
 from lib.scoring.records import Records
 from lib.scoring.request_error import MAX_DETAILS, RequestError, describe_value, detail
+from lib.scoring.request_names import compose_names
 
 # The keys under which rows are sent: the tables of Azure ML and MLflow, and lists of records.
 KEYS = ("input_data", "dataframe_split", "dataframe_records", "data")
@@ -82,6 +83,7 @@ def read_table(body: bytes | str, columns: Sequence[Column], limits: Limits) -> 
         With status 400, 413 or 422.
     """
     names, rows = _find_rows(*_only_entry(_parse(body, limits)))
+    names, rows = compose_names(names, rows, {column.name for column in columns})
     if not rows:
         raise RequestError(422, "no_rows", "The request has no rows; at least one is needed.")
     if len(rows) > limits.rows:

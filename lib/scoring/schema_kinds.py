@@ -5,6 +5,7 @@ A value is accepted if, and only if, training would have read it as a value of t
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -15,8 +16,8 @@ import numpy as np
 
 from lib.schema import iso_datetimes, zone_names
 from lib.schema.datetimes import ISO_FORMAT, describe_format
-from lib.schema.durations import parse_seconds
-from lib.schema.iso_datetimes import DatetimeParser
+from lib.schema.durations import MAX_CHARACTERS, parse_seconds
+from lib.schema.iso_datetimes import MAX_CACHED, DatetimeParser
 from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.table_schema import DATETIME, DURATION, ORDERED, ColumnSchema
 from lib.schema.table_schema import NUMBER as NUMBER_COLUMN
@@ -191,17 +192,29 @@ def _text_date_kind(column: ColumnSchema, null_words: list[str]) -> Kind:
     )
 
 
+_cached_seconds = functools.lru_cache(MAX_CACHED)(parse_seconds)
+
+
+def _to_seconds(value: str | None) -> float:
+    if value is None:
+        return math.nan
+    # Longer texts are not durations, and would fill the cache.
+    return _cached_seconds(value) if len(value) <= MAX_CHARACTERS else math.nan
+
+
 def _seconds_array(values: list) -> np.ndarray:
-    return np.array([math.nan if value is None else parse_seconds(value) for value in values])
+    return np.array(list(map(_to_seconds, values)))
 
 
 _TEXT_DURATION = Kind(
     "text duration",
     'a duration or time such as "01:30:00"',
     {"type": "string", "description": "hours, minutes and seconds"},
-    lambda value: is_text(value) and not math.isnan(parse_seconds(value)),
+    lambda value: is_text(value) and not math.isnan(_to_seconds(value)),
     _seconds_array,
     arrow_type("string"),
+    frozenset({str}),
+    lambda values: all(seconds == seconds for seconds in map(_to_seconds, values)),  # NaN is not equal to itself
     pandas_array=object_array,
     has_format=True,
 )

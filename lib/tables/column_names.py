@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lib.schema.text_values import normalize_text
+
+
+def normalize_name(name: object) -> str:
+    """Return a column name as text without surrounding spaces, and with its characters composed.
+
+    Examples
+    --------
+    >>> normalize_name(" cafe\u0301 ") == "caf\u00e9"
+    True
+    """
+    return normalize_text(str(name))
+
 
 def deduplicate_names(names: Sequence[str]) -> list[str]:
     """Number repeated names.

@@ -19,6 +19,7 @@ from lib.errors import DataError, NameNotFound
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
 from lib.schema.table_schema import DATETIME, TableSchema
 from lib.schema.time_zones import protect_distant_times
+from lib.tables.column_names import normalize_name
 from lib.tables.detect.mixed_formats import describe_mixed_columns
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import arrow_numpy, parquet, text
@@ -109,7 +110,7 @@ def read(
     only_reference = [table]
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
-    frame.columns = [str(name).strip() for name in frame.columns]
+    frame.columns = [normalize_name(name) for name in frame.columns]
     frame = convert_periods_and_intervals(frame)
     set_attrs(frame, notes, exclude, schema.to_dict())
     return frame

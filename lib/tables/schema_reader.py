@@ -17,7 +17,7 @@ from lib.errors import DataError, format_count, suggest
 from lib.schema.column_parsing import null_strings
 from lib.schema.table_schema import TableSchema
 from lib.schema.time_zones import protect_distant_times
-from lib.tables.column_names import deduplicate_names
+from lib.tables.column_names import deduplicate_names, normalize_name
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.dialect_detection import detect_dialect
 from lib.tables.detect.raw_files import READ_ERRORS
@@ -188,7 +188,7 @@ def file_dialect(schema: TableSchema, path: Path, encoding: str = "") -> Dialect
 
 def _read_parquet(path: Path, max_rows: int) -> Iterator[FileBatch]:
     """Read a Parquet file; columns of bytes are text if every value is valid UTF-8."""
-    names = [name.strip() for name in parquet.column_names(path)]
+    names = [normalize_name(name) for name in parquet.column_names(path)]
     rows_read = 0
     try:
         file = pq.ParquetFile(path)

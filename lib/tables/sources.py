@@ -229,7 +229,7 @@ def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     import pandas as pd
 
     from lib.tables import frames
-    from lib.tables.column_names import deduplicate_names
+    from lib.tables.column_names import deduplicate_names, normalize_name
     from lib.tables.detect.schema_inference import infer_schema
 
     address, _, selection = uri.partition("#")
@@ -252,7 +252,7 @@ def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
         raise DataError(f"{uri} has {frame.shape[1]} columns and no rows. Give a table or query with rows.")
     frame = frame.loc[:, [name not in exclude for name in frame.columns]]
     frame, notes = _decode_byte_columns(frame)
-    unique_names = deduplicate_names([str(name) for name in frame.columns])
+    unique_names = deduplicate_names([normalize_name(name) for name in frame.columns])
     schema = infer_schema(frames.pandas_to_arrow(frame.set_axis(unique_names, axis=1))).to_dict()
     frames.set_attrs(frame, notes, exclude, schema)
     return frame

@@ -191,6 +191,11 @@ def test_unusual_quotes_and_separators_are_detected(tmp_path, kind):
     assert part.shape == (5, 2)
 
 
+def test_commas_within_quotes_do_not_separate_fields_between_spaces():
+    rows = [f'{row} {row}.5 "dark, red"' if row % 4 else f"{row} {row}.5 blue" for row in range(20)]
+    assert detect_format("id size colour\n" + "\n".join(rows)).separator == " "
+
+
 def test_spaces_separate_fields_that_are_partly_quoted(tmp_path):
     lines = ["id size colour", *(f'{row} 1.5 "dark red"' for row in range(20)), "20 2.5 light red"]
     table = text_rows.read_table(write(tmp_path / "a.csv", lines))

@@ -3,7 +3,8 @@
 import pytest
 
 from lib.errors import DataError
-from lib.tables import frames
+from lib.schema.table_schema import TableSchema
+from lib.tables import frames, schema_reader
 from lib.tables.files import text_rows
 
 HEADER = "day,count,code,price,remark\n"
@@ -153,3 +154,23 @@ def test_faults_that_remain_in_a_text_table_are_told_with_their_line(tmp_path):
     assert "Line 5 has 4 fields, expected 5: the values fit other columns" in notes
     assert "Line 7 has 6 fields, expected 5: there are more values than columns" in notes
     assert "Line 9 repeats the header" in notes and "Line 22 has 4 fields, expected 5: a second table begins" in notes
+
+
+@pytest.mark.parametrize("rows", [20, 40_000])
+def test_quotes_within_quotes_that_are_not_doubled_are_kept(tmp_path, rows):
+    lines = [f'{row},"red, dark","a ""fine"" one"\n' for row in range(rows)]
+    lines[rows - 3] = f'{rows - 3},"red "and" dark",x\n'
+    path = tmp_path / "pens.csv"
+    path.write_text("id,colour,remark\n" + "".join(lines))
+    frame, notes = read(path)
+    assert frame["colour"].iloc[rows - 3] == 'red "and" dark' and frame["remark"].iloc[0] == 'a "fine" one'
+    assert f"Line {rows - 1:,} has 3 fields, expected 3: a quote within a value is part of it" in notes
+    schema = TableSchema.from_dict(frame.attrs[frames.SCHEMA])
+    parts = [schema_reader.to_frame(batch) for batch in schema_reader.read(schema, [path], 30_000)]
+    assert sum(map(len, parts)) == rows and parts[-1]["colour"].iloc[-3] == 'red "and" dark'
+
+
+def test_a_ragged_file_may_have_a_line_break_in_a_name(tmp_path):
+    path = write_rows(tmp_path, {5: "05/05/2024,7,AB-005\n"}, header='day,"count\nper day",code,price,remark\n')
+    frame, _ = read(path)
+    assert list(frame)[1] == "count\nper day" and frame.shape == (20, 5)

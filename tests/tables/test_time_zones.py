@@ -15,6 +15,7 @@ from lib.schema.date_columns import to_datetimes
 from lib.schema.iso_datetimes import DatetimeParser
 from lib.tables import frames
 from lib.tables.schema_source import SchemaSource
+from lib.tables.split.time_split import TimeSplit
 from tests.tables.test_combined_dates import read_partitions
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -106,3 +107,12 @@ def test_unreadable_time_is_a_fault_with_its_row(tmp_path):
 def test_unknown_zone_is_refused_before_anything_runs(zone):
     with pytest.raises(ParameterError, match="time_zone: there is no time zone"):
         check_given({"time_zone": zone})
+
+
+def test_time_cut_is_a_local_time_of_the_column():
+    times = pd.date_range("2024-06-30 20:00", periods=6, freq="h", tz="Europe/Berlin")
+    rule = TimeSplit.from_table(pd.DataFrame({"when": times}), "when", "2024-07-01", 0.2)
+    assert rule.is_test(pd.DataFrame({"when": times})).tolist() == [False] * 4 + [True] * 2
+    assert rule.cut == "2024-06-30T22:00:00"
+    in_utc = TimeSplit.from_table(pd.DataFrame({"when": times}), "when", "2024-06-30T22:00:00Z", 0.2)
+    assert in_utc == rule

@@ -10,6 +10,7 @@ import sys
 from itertools import pairwise
 from typing import NamedTuple
 
+from lib.schema.text_values import normalize_text
 from lib.tables.detect.cell_shapes import ColumnShapes, has_digit, is_number
 from lib.tables.detect.raw_files import SAMPLE_BYTES
 from lib.tables.detect.records import CsvFormat, Record, read_records
@@ -45,12 +46,12 @@ class Header(NamedTuple):
 
 
 def clean_name(name: str) -> str:
-    r"""Return a column name without surrounding spaces and invisible characters.
+    r"""Return a column name without surrounding spaces and invisible characters, and with its characters composed.
 
     >>> clean_name(" \u200bprice ")
     'price'
     """
-    return _INVISIBLE.sub("", name).strip()
+    return normalize_text(_INVISIBLE.sub("", name))
 
 
 def parse_records(text: str, csv_format: CsvFormat) -> list[Record]:

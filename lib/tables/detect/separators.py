@@ -19,7 +19,7 @@ from lib.tables.detect.header_detection import SAMPLE_LINES, parse_rows
 from lib.tables.detect.records import CsvFormat
 
 SEPARATORS = ",;\t|"
-# Considered only if none of the above splits the lines at all.
+# Considered only if none of the above splits the lines evenly.
 _RARE_SEPARATORS = "~^\x01\x1f "
 # Separators above the comma in ASCII, which `ByteScanner` does not recognize as the start of a value.
 SEPARATORS_ABOVE_COMMA = "~^"
@@ -128,10 +128,14 @@ def detect_separator(text: str, quote: str = '"') -> str:
     """
     fits = {separator: _rate_separator(text, separator, quote) for separator in SEPARATORS}
     best = max(fits, key=lambda separator: fits[separator])
-    if fits[best].uniform_share:
+    if fits[best].is_perfect:
         return best
     rare_fits = {separator: _rate_separator(text, separator, quote) for separator in _RARE_SEPARATORS}
     best_rare = max(rare_fits, key=lambda separator: rare_fits[separator])
+    if fits[best].uniform_share:
+        # Commas within quoted values may split most rows alike.
+        is_better = rare_fits[best_rare].is_perfect and rare_fits[best_rare].width > max(2, fits[best].width)
+        return best_rare if is_better else best
     if rare_fits[best_rare].is_perfect:
         return best_rare
     return " " if _has_unquoted_spaces(text, quote) else best

@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.detect.dialect_detection import detect_dialect, detect_prefix
 from lib.tables.detect.type_inference import infer_types
-from lib.tables.files import byte_ranges, ragged_rows
+from lib.tables.files import byte_ranges, quote_checks, ragged_rows
 from lib.tables.files.arrow_options import column_keys, reader_options
 from lib.tables.files.categoricals import is_text
 
@@ -69,8 +69,10 @@ def detect_and_read(
         dialect = None
         if can_read and (path is paths[0] or _has_same_prefix(path, prefix, has_header)):
             with contextlib.suppress(pa.ArrowInvalid):  # the rest of the file differs from its start
-                tables[path], scan = byte_ranges.read(path, prefix, keys, types)
+                rows, scan = byte_ranges.read(path, prefix, keys, types)
                 dialect = replace(prefix, scan=scan)
+                if not (quote_checks.contains_quote(rows) and quote_checks.is_misquoted(path, dialect)):
+                    tables[path] = rows
         files.append((path, dialect or detect_dialect(path, encoding, has_header)))
     return files, tables
 
@@ -150,6 +152,16 @@ def _read_file(
     notes: list[str] | None = None,
 ) -> pa.Table:
     """Read a file with the fastest reader that can."""
+    rows = _read_with_arrow(path, dialect, keys, types)
+    if rows is None or (quote_checks.contains_quote(rows) and quote_checks.is_misquoted(path, dialect)):
+        return _read_rewritten(path, dialect, keys, types, notes)
+    return rows
+
+
+def _read_with_arrow(
+    path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]
+) -> pa.Table | None:
+    """Read a file with pyarrow, or return None if it cannot: e.g. a row has too many fields."""
     if dialect.scan.has_balanced_quotes and not dialect.needs_csv_module:
         # Ragged rows raise ArrowInvalid: fall back to the next reader.
         if byte_ranges.can_split(path, dialect) and set(types) == set(keys):
@@ -163,7 +175,7 @@ def _read_file(
                     return reader(str(path), **options)
                 with open_table(path, dialect) as file:
                     return reader(file, **options)
-    return _read_rewritten(path, dialect, keys, types, notes)
+    return None
 
 
 def _read_rewritten(

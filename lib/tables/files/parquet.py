@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib.errors import DataError
+from lib.tables.column_names import normalize_name
 
 # Hive's and Spark's folder name for a null partition value.
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -47,12 +49,14 @@ def read(paths: Sequence[Path], exclude: Collection[str] = ()) -> tuple[pa.Table
     tables: list[pa.Table] = []
     notes: dict[str, None] = {}
     for index, path in enumerate(paths):
-        names = column_names(path)
-        all_names |= dict.fromkeys([*names, *partitions])
-        table, file_notes = keep_scalar_columns(_read_file(path, [name for name in names if name not in exclude]))
+        names = {name: normalize_name(name) for name in column_names(path)}
+        all_names |= dict.fromkeys([*names.values(), *partitions])
+        kept = [name for name, normalized in names.items() if normalized not in exclude]
+        table, file_notes = keep_scalar_columns(_read_file(path, kept))
+        table = table.rename_columns([names[name] for name in table.column_names])
         notes |= dict.fromkeys(file_notes)
         values = {name: column[index] for name, column in partitions.items()}
-        tables.append(add_partition_columns(table, values, exclude=[*names, *exclude]))
+        tables.append(add_partition_columns(table, values, exclude=[*names.values(), *exclude]))
     return _concatenate(paths, tables), list(all_names), list(notes)
 
 
@@ -131,9 +135,10 @@ def column_names(path: Path) -> list[str]:
         names = pq.read_schema(path).names
     except (pa.ArrowException, OSError) as error:
         raise damaged_file_error(path, error) from error
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    normalized = [normalize_name(name) for name in names]
+    repeated = sorted(name for name, count in Counter(normalized).items() if count > 1)
     if repeated:
-        raise DataError(f"{path} has {names.count(repeated[0])} columns {repeated[0]!r}. Rename all but one.")
+        raise DataError(f"{path} has {normalized.count(repeated[0])} columns {repeated[0]!r}. Rename all but one.")
     return names
 
 

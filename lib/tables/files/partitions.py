@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from lib.errors import DataError
 from lib.schema.table_schema import TableSchema
 from lib.tables import frames, schema_reader, sources
+from lib.tables.column_names import normalize_name
 from lib.tables.detect.raw_files import open_binary
 from lib.tables.files import parquet
 from lib.tables.files.file_types import PARQUET_SUFFIXES
@@ -70,10 +71,14 @@ class Partition:
         """
         file = pq.ParquetFile(self.path)
         names = file.schema_arrow.names
-        table = file.read_row_group(self.row_group, columns=[name for name in names if name not in exclude])
+        table = file.read_row_group(
+            self.row_group, columns=[name for name in names if normalize_name(name) not in exclude]
+        )
         table, _ = parquet.keep_scalar_columns(table)
         table = parquet.cast_columns(table, self.types)
-        for name in [name for name in self.types if name not in (*names, *self.folder_values, *exclude)]:
+        for name in [name for name in self.types if name not in (*names, *self.folder_values)]:
+            if normalize_name(name) in exclude:
+                continue
             table = table.append_column(name, pa.nulls(len(table), self.types[name]))
         table = parquet.add_partition_columns(table, self.folder_values, exclude=[*names, *exclude])
         if self.schema is not None:
@@ -83,7 +88,7 @@ class Partition:
         only_reference = [table]
         del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
         frame = frames.convert_periods_and_intervals(frames.arrow_to_pandas(only_reference.pop()))
-        frame.columns = [str(name).strip() for name in frame.columns]
+        frame.columns = [normalize_name(name) for name in frame.columns]
         return frame
 
 

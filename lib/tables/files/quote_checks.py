@@ -13,12 +13,34 @@ import pyarrow.compute as pc
 
 from lib.errors import DataError
 from lib.tables.detect.cell_shapes import INNER_QUOTE
-from lib.tables.detect.dialect import Dialect
+from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.detect.raw_files import open_binary
-from lib.tables.files.categoricals import dictionary_values, is_text
+from lib.tables.files.categoricals import is_text
 
 _MAX_RE2_REPETITIONS = 1_000  # https://github.com/google/re2/wiki/Syntax
 _MAX_VALUE_LENGTH = 60
+_BLOCK_BYTES = 2**20
+
+
+def contains_quote(rows: pa.Table) -> bool:
+    """Return whether a text value contains a quote. Only then can a value be misquoted."""
+    return any(_contains_quote(rows[field.name]) for field in rows.schema if is_text(field.type))
+
+
+def is_misquoted(path: Path, dialect: Dialect) -> bool:
+    """Return whether a quoted value contains quotes that are not doubled, as in ``"a "b" c"``.
+
+    pyarrow reads that value as ``a b" c"``; the csv module's strict mode finds it. A few valid files match too, such as
+    those with ``,"x`` within a quoted value.
+    """
+    separator = re.escape(dialect.separator).encode()
+    pattern = rb'(?:^|%b)"(?!")(?:[^"]|"")*"(?=[^"\r\n%b])' % (separator, separator)
+    closed_within_value = re.compile(pattern, re.MULTILINE)
+    with open_table(path, dialect) as file:
+        while block := file.read(_BLOCK_BYTES):
+            if closed_within_value.search(block + file.readline()):
+                return True
+    return False
 
 
 def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None:
@@ -102,12 +124,14 @@ def inner_quote_note(place: str, value: str) -> str:
 
 def _first_inner_quote(values: pa.ChunkedArray) -> int:
     """Return the index of the first value with a quote between two words, or -1."""
-    texts = dictionary_values(values) if pa.types.is_dictionary(values.type) else values
-    # Searching for the quote alone is quick, and most columns have none.
-    if not pc.any(pc.match_substring(texts, '"')).as_py() or not pc.any(_has_inner_quote(texts)).as_py():
+    if not _contains_quote(values):
         return -1
-    return int(pc.index(_has_inner_quote(pc.cast(values, pa.string())), True).as_py())
+    has_inner_quote = pc.match_substring_regex(pc.cast(values, pa.string()), INNER_QUOTE)
+    return int(pc.index(has_inner_quote, True).as_py())
 
 
-def _has_inner_quote(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.match_substring_regex(texts, INNER_QUOTE)
+def _contains_quote(values: pa.ChunkedArray) -> bool:
+    """Return whether a value of a text column contains a quote."""
+    if pa.types.is_dictionary(values.type):
+        return any(pc.any(pc.match_substring(chunk.dictionary, '"')).as_py() for chunk in values.chunks)
+    return bool(pc.any(pc.match_substring(values, '"')).as_py())

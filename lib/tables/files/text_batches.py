@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from lib.tables.detect.dialect import Dialect, open_table
-from lib.tables.files import ragged_rows
+from lib.tables.files import quote_checks, ragged_rows
 from lib.tables.files.arrow_options import reader_options
 
 _MAX_BLOCK_BYTES = 2**31 - 1
@@ -48,15 +48,19 @@ def read_batches(
     DataError
         If a row has more values than the header has names, or a quote is never closed. The message names the line.
     """
-    rows_read = 0
+    rows_read, is_checked = 0, False
     if dialect.scan.has_balanced_quotes and not dialect.needs_csv_module:
         try:
             with path.open("rb") as raw, open_table(path, dialect, raw) as content:
                 for batch in _read_with_arrow(content, dialect, null_values):
+                    if not is_checked and quote_checks.contains_quote(batch):
+                        is_checked = True
+                        if quote_checks.is_misquoted(path, dialect):
+                            raise pa.ArrowInvalid("A quoted value contains quotes that are not doubled.")
                     rows_read += batch.num_rows
                     yield FileBatch(batch, raw.tell() / max(1, os.fstat(raw.fileno()).st_size))
             return
-        except pa.ArrowInvalid:  # a ragged row, or a value longer than a block
+        except pa.ArrowInvalid:  # a ragged row, a misquoted value, or one longer than a block
             pass
     with ragged_rows.rewrite_uniform(path, dialect, notes) as (file, rows):
         if not rows:

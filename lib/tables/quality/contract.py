@@ -14,6 +14,7 @@ import yaml
 
 from lib.errors import DataError, suggest
 from lib.paths import display_path
+from lib.schema.text_values import normalize_text
 from lib.tables.quality import limits
 from lib.tables.quality.profile import BOOLEAN, KINDS, NUMBERS, TEXT, WHOLE, ColumnProfile
 
@@ -243,7 +244,7 @@ def load(path: Path) -> Contract:
         raise DataError(f"{display_path(path)} is not a contract: expected a mapping with the entry 'columns'.")
     values = _with_current_names(values, path)
     values["columns"] = {
-        str(name): _with_current_names(rules, path) if isinstance(rules, dict) else rules
+        normalize_text(str(name)): _with_current_names(rules, path) if isinstance(rules, dict) else rules
         for name, rules in values["columns"].items()
     }
     errors = _find_errors(values)
@@ -253,7 +254,7 @@ def load(path: Path) -> Contract:
     columns = {name: ColumnRules(**rules) for name, rules in values["columns"].items()}
     # An empty entry means the default, but for max_drift, where null means no limit.
     given = {name: value for name, value in values.items() if value is not None or name == "max_drift"}
-    key = [str(name) for name in values.get("key") or []]
+    key = [normalize_text(str(name)) for name in values.get("key") or []]
     return Contract(**{**given, "key": key, "columns": columns})
 
 

@@ -11,6 +11,7 @@ from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from lib.errors import DataError
 from lib.schema.date_columns import infer_date_format, to_datetimes
+from lib.schema.time_zones import to_utc, zone_name
 from lib.tables.split.base import SplitRule, get_split_column
 
 
@@ -23,7 +24,7 @@ class TimeSplit(SplitRule):
     column : str
         Column of dates, times, or numbers that grow with time.
     cut : str or float
-        The first test time, in ISO 8601, or a number.
+        The first test time, in ISO 8601 (in UTC if the column has a time zone), or a number.
     date_format : str
         Format of dates that are text. It is inferred from the whole table, because some rows alone can be ambiguous.
     """
@@ -48,8 +49,8 @@ class TimeSplit(SplitRule):
         frame : DataFrame
         column : str
         cut : str
-            The first test time; if empty, the time for which the test share is nearest to `test_fraction` of the rows
-            with a time. Rows of one time share a side.
+            The first test time, in the time zone of the column; if empty, the time for which the test share is nearest
+            to `test_fraction` of the rows with a time. Rows of one time share a side.
         test_fraction : float
         month_first : bool
             Whether to read ambiguous dates such as 03/04/2024 with the month first.
@@ -72,6 +73,8 @@ class TimeSplit(SplitRule):
             parsed = to_datetimes(pd.Series([cut]).astype(float if is_number else object))
             if parsed is None or parsed.isna().any():
                 raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Use a date such as 2024-07-01.")
+            if isinstance(values.dtype, pd.DatetimeTZDtype):
+                return cls(column, _cut_in_utc(cut, zone_name(values.dtype.tz)), date_format)
             return cls(column, cut, date_format)
         first_test_time = _find_cut(times, column, test_fraction)
         return cls(column, float(first_test_time) if is_number else first_test_time.isoformat(), date_format)
@@ -112,6 +115,18 @@ class TimeSplit(SplitRule):
 
     def _describe_sizes(self, keys: int) -> str:
         return f"{self.column} from {self.formatted_cut} on"
+
+
+def _cut_in_utc(cut: str, time_zone: str) -> str:
+    """Return a cut in UTC and without a zone, as times are compared; without an offset, it is a local time.
+
+    >>> _cut_in_utc("2024-07-01", "Europe/Berlin"), _cut_in_utc("2024-07-01T00:00Z", "Europe/Berlin")
+    ('2024-06-30T22:00:00', '2024-07-01T00:00:00')
+    """
+    moment = pd.Timestamp(cut)
+    if moment.tz is not None:
+        return str(moment.tz_convert("UTC").tz_localize(None).isoformat())
+    return str(pd.Timestamp(to_utc(np.array([moment], dtype="datetime64[us]"), time_zone)[0]).isoformat())
 
 
 def _find_cut(times: pd.Series, column: str, test_fraction: float) -> Any:
