@@ -39,8 +39,7 @@ class BasePipeline:
     `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
 
     **Leave alone** the stages, which do the bookkeeping (MLflow run, checks, artifacts): `setup`, `preprocess`, `train`
-    or `automl`, `evaluate`, `deploy`; `overrides`, which stages call; and `publish_outputs`, the last call of
-    each notebook.
+    or `automl`, `evaluate`, `deploy`; and `publish_outputs`, the last call of each notebook.
 
     A child class that needs parameters of its own declares them in `OPTIONS`, each with its type. Users set them under
     ``options:`` in the parameter file; hooks read them as ``self.parameters.options["name"]``. Of the other parameters,
@@ -187,7 +186,8 @@ class BasePipeline:
         needed = split_columns(parameters)
         skipped = [name for name in parameters.drop_columns if name not in needed]
         # Arrow strings save memory, but an overridden hook expects the usual object columns.
-        arrow_strings = not self.overrides("prepare_data", "split_data", "baseline")
+        hooks = ("prepare_data", "split_data", "baseline")
+        arrow_strings = all(getattr(type(self), hook) is getattr(BasePipeline, hook) for hook in hooks)
         return self.backend.read_table(
             parameters.data,
             skipped,
@@ -246,10 +246,6 @@ class BasePipeline:
         return ""
 
     # Bookkeeping
-
-    def overrides(self, *hooks: str) -> bool:
-        """Return whether a child class has its own version of one of these hooks."""
-        return any(getattr(type(self), hook) is not getattr(BasePipeline, hook) for hook in hooks)
 
     @contextlib.contextmanager
     def _stage(

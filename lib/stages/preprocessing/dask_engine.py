@@ -22,6 +22,7 @@ from lib.stages.preprocessing import dask_tasks
 from lib.stages.preprocessing.dask_tasks import Part, TaskPlan, WrittenPart
 from lib.stages.preprocessing.engine import Outputs, Reading, Result, SplitSummary
 from lib.stages.preprocessing.memory_engine import describe_reading
+from lib.stages.preprocessing.parts import PreprocessHooks, overrides
 from lib.stages.preprocessing.split_plan import named_columns, split_columns
 from lib.tables import cleaning
 from lib.tables.files.partitions import Partition, list_partitions, read_sample
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from lib.parameters import Parameters
-    from lib.stages.preprocessing.parts import PartSummary, PreprocessHooks
+    from lib.stages.preprocessing.parts import PartSummary
     from lib.tables.quality.violations import BrokenRows
     from lib.tables.split.rules import SplitRule
     from lib.tables.targets import TargetConversion
@@ -173,7 +174,7 @@ def list_parts(hooks: PreprocessHooks, parameters: Parameters) -> tuple[Reading,
     ParameterError
         If the pipeline overrides ``load_data``.
     """
-    if hooks.overrides("load_data"):
+    if overrides(hooks, "load_data"):
         raise ParameterError(
             "engine: dask reads the partitions of the table itself, but the pipeline overrides load_data. Move its "
             "changes to prepare_data, or set engine: memory."

@@ -22,6 +22,8 @@ from lib.tables.targets import TargetSummary, drop_rows_without_target
 if TYPE_CHECKING:
     from lib.parameters import Parameters
 
+_DEFAULT_HOOKS = "lib.pipelines.base"  # the module of the default hooks, which stages do not import
+
 
 class PreprocessHooks(Protocol):
     """The methods of a pipeline that this stage calls."""
@@ -38,8 +40,10 @@ class PreprocessHooks(Protocol):
     def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
         """Return statistics of the training rows."""
 
-    def overrides(self, *hooks: str) -> bool:
-        """Return whether a child class has its own version of one of these hooks."""
+
+def overrides(hooks: PreprocessHooks, name: str) -> bool:
+    """Return whether a pipeline has its own version of a hook, rather than the default."""
+    return bool(getattr(type(hooks), name).__module__ != _DEFAULT_HOOKS)
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ def split_part(
         If the rows lack a column that the parameters name.
     """
     # An overridden split_data may change the rows before it applies the rule.
-    if group_hashes is not None and isinstance(rule, HashSplit) and not hooks.overrides("split_data"):
+    if group_hashes is not None and isinstance(rule, HashSplit) and not overrides(hooks, "split_data"):
         rule.remember_hashes(prepared, group_hashes)
     train, test = hooks.split_data(prepared, rule)
     follows_rule = rule.matches(train, test)
