@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from lib.backends import model_files
 from lib.commands import score as score_command
-from lib.errors import DataError
+from lib.errors import DataError, NameNotFound
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.scoring import batch
 from lib.scoring.model import load
@@ -216,3 +216,20 @@ def test_file_with_some_of_the_parts_is_refused(combined, tmp_path):
     pd.read_csv(combined.path).rename(columns={"hour": "hours"}).to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(DataError, match="no column 'hour', from which x is made. Did you mean 'hours'"):
         combined.score_file(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_absent_column_counts_as_missing_only_if_it_is_optional(tmp_path, optional):
+    table = pd.DataFrame(columns([*map(str, range(20)), ""]))
+    table.to_csv(tmp_path / "train.csv", index=False)
+    model = Model(tmp_path, tmp_path / "train.csv", SchemaSource(columns={"x": {"optional": optional}}))
+    table[["z"]].to_csv(tmp_path / "rows.csv", index=False)
+    schema = score_command._table_schema(model.scorer.model, [tmp_path / "rows.csv"], "")
+    if not optional:
+        with pytest.raises(NameNotFound, match="There is no column 'x'"):
+            score_command._check_columns(["z"], model.scorer.model, schema, "rows.csv")
+        return
+    assert score_command._check_columns(["z"], model.scorer.model, schema, "rows.csv") == ["x"]
+    probabilities, faults = model.score_file(tmp_path / "rows.csv")
+    assert not any(faults)
+    np.testing.assert_array_equal(probabilities, model.score_values([None] * ROWS))

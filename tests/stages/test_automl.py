@@ -17,6 +17,9 @@ quick = workspaces.quick
 pytestmark = pytest.mark.usefixtures("quick")
 
 
+KINDS = {"size": "number", "luck": "number", "colour": "category"}
+
+
 class InstantSearch:
     """A search that returns two models and a failed one at once."""
 
@@ -25,6 +28,7 @@ class InstantSearch:
 
     def run(self, train_data, test_data, report, schema):
         train = self._backend.read_table(train_data)
+        assert {name: column.kind for name, column in schema.columns.items()} == KINDS
         X, y = train.drop(columns="bought"), train["bought"]
         rows = [
             ["linear", 0.9, 1.0, 2.0, 0.5, 0.1, 1.0, "done", 0.9, 0.88],

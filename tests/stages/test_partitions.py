@@ -110,12 +110,13 @@ def test_both_engines_agree_on_split_and_contract(tmp_path):
     contract_file = tmp_path / "shop.contract.yaml"
     contract.write(contract.from_profile(profile.describe(rows)), contract_file, "shop", len(rows))
     changes = {"data": str(tmp_path / "shop.parquet"), "contract": str(contract_file)}
-    sides = {}
+    sides, schemas = {}, {}
     with two_workers() as cluster:
         for engine in ("memory", "dask"):
             cluster_parameters = {"engine": engine, "scheduler_address": cluster.scheduler_address}
             parameters, backend, pipeline = connect(tmp_path / engine, **cluster_parameters, **changes)
             result = preprocess.run(pipeline, backend, parameters)
+            schemas[engine] = backend.read_json(result.baseline)["feature_schema"]
             sides[engine] = [set(backend.read_table(uri)["size"]) for uri in (result.train_data, result.test_data)]
         broken = rows.assign(colour=rows["colour"].where(np.arange(len(rows)) % 200 > 0, "blue"))
         broken.to_parquet(tmp_path / "shop.parquet", row_group_size=500)
@@ -126,6 +127,7 @@ def test_both_engines_agree_on_split_and_contract(tmp_path):
         )
         sizes = preprocess.run(pipeline, backend, parameters).sizes["rows"]
     assert sides["memory"] == sides["dask"]
+    assert schemas["memory"] == schemas["dask"]
     assert (sizes["quarantined"], sizes["prepared"]) == (20, 4_000 - 20)
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
+from lib.schema.table_schema import ColumnSchema, TableSchema
 from lib.training.features import FeatureError, TableEncoder
 from lib.training.features import encoder as encoder_module
 from lib.training.features.dates import PARTS, calendar_parts, calendar_parts_of_few
@@ -51,6 +53,29 @@ def test_column_kind_is_detected(encoder, column, kind):
 )
 def test_excluded_column_has_a_reason(encoder, column, reason):
     assert encoder.excluded_[column] == reason
+
+
+def test_schema_decides_what_a_column_contains():
+    days = ["01/02/2024", "05/02/2024"] * 12
+    X = pd.DataFrame({"zip": ["57", "58", "59"] * 8, "size": ["S", "L", "M"] * 8, "when": days})
+    y = np.arange(24) % 2
+    columns = {
+        "zip": ColumnSchema("zip", "code"),
+        "size": ColumnSchema("size", "ordered", order=("S", "M", "L")),
+        "when": ColumnSchema("when", "datetime", date_format="%m/%d/%Y"),
+    }
+    for style in ("trees", "linear"):
+        inferred = TableEncoder(style).fit(X, y)
+        obedient = clone(TableEncoder(style, schema=TableSchema(columns))).fit(X, y)
+        assert [column.kind for column in inferred.columns_.values()] == ["number", "category", "date"]
+        assert [column.kind for column in obedient.columns_.values()] == ["category", "ordered", "date"]
+        assert (inferred.columns_["when"].date_format, obedient.columns_["when"].date_format) == (
+            "%d/%m/%Y",
+            "%m/%d/%Y",
+        )
+    sizes = obedient.columns_["size"].to_floats(pd.Series(["S", "M", "L", None])).ravel()
+    np.testing.assert_array_equal(sizes, [0, 1, 2, np.nan])
+    assert sum(name.startswith("size") for name in obedient.get_feature_names_out()) == 1
 
 
 @pytest.mark.parametrize("style", ["trees", "linear"])
