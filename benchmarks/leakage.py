@@ -15,8 +15,9 @@ from pathlib import Path
 import yaml
 
 from benchmarks import _leaky_tables
-from lib.tables import cleaning, proposal, sources
+from lib.tables import proposal, sources
 from lib.tables.quality import leakage
+from lib.tables.targets import prepare_target
 
 _LABELS = Path(__file__).with_name("leakage_labels.yaml")
 _PLANTED_ROWS, _PLANTED_SEEDS = (200, 1_000, 20_000), (0,)
@@ -77,7 +78,7 @@ def findings_of_init(table, target, task):
 
 def findings_of_preprocess(table, target, task):
     """Return the columns of each finding of the preprocess stage."""
-    table, _ = cleaning.prepare_target(table, target, task)
+    table, _ = prepare_target(table, target, task)
     return [[str(name) for name in leak.columns] for leak in leakage.find_leaks(table, target, task, max_rows=3_000)]
 
 

@@ -18,8 +18,9 @@ import pandas as pd
 from lib import metrics, training
 from lib.parameters import Parameters
 from lib.stages import _scores
-from lib.tables import cleaning, frames
+from lib.tables import frames
 from lib.tables.split.rules import HashSplit, LegacyHashSplit
+from lib.tables.targets import prepare_target
 from lib.training import TrainingRequest
 
 SEEDS = range(20)
@@ -70,7 +71,7 @@ def tables_of(folder):
     tables = {}
     for entry in entries:
         frame = frames.read(folder / entry["file"]).sample(frac=1, random_state=0).head(MAX_ROWS)
-        frame, _ = cleaning.prepare_target(frame, entry["target"], entry["task"])
+        frame, _ = prepare_target(frame, entry["target"], entry["task"])
         frame = frame.drop(columns=[name for name in entry["id_or_leak_columns"].split() if name in frame.columns])
         tables[entry["name"]] = (frame, entry["target"], entry["task"])
     return tables

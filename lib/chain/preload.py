@@ -41,6 +41,7 @@ REST = (
     "lib.stages.deploy",
     "lib.stages.evaluate",
     "lib.stages.preprocess",
+    "lib.stages.preprocessing.memory_engine",
     "lib.stages.train",
     "mlflow.sklearn",
     "pyarrow.pandas_compat",

@@ -179,7 +179,7 @@ class BasePipeline:
 
         The default reads ``data`` without the ``drop_columns``, except those needed for the split.
         """
-        from lib.stages.preprocess import split_columns
+        from lib.stages.preprocessing.split_plan import split_columns
         from lib.tables.schema_source import SchemaSource
 
         parameters = self.parameters

@@ -1,4 +1,4 @@
-"""Training rows and test rows: checks, descriptions and a fingerprint of their content."""
+"""Training rows and test rows: a description of their columns, and a fingerprint of their content."""
 
 from __future__ import annotations
 
@@ -9,69 +9,15 @@ import numpy as np
 import pandas as pd
 
 from lib import cores
-from lib.errors import DataError
 from lib.tables import frames
 
 if TYPE_CHECKING:
-    from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
 
 _SAMPLE_ROWS = 3
 _DISTINCT_ROWS = 100_000  # counting distinct values takes longest, and these rows are enough for an impression
-_FEW_TEST_ROWS = 10
-_MAX_LISTED_CLASSES = 5
 # Odd, so that a changed number always changes its product modulo 2**64.
 _WEIGHTS = np.random.default_rng(0).integers(0, 2**63, 1024, dtype=np.uint64) * 2 + 1
-
-
-def check(train: pd.DataFrame, test: pd.DataFrame, target: str, task: str) -> None:
-    """Check that training and test rows suffice to train and score a model.
-
-    A rare class may be missing from one side, but each side needs at least two classes.
-
-    Parameters
-    ----------
-    train, test : DataFrame
-    target : str
-        The target column.
-    task : {"binary", "multiclass", "regression"}
-
-    Raises
-    ------
-    DataError
-        If a side has no rows or a single class, or if the target is the only column.
-    """
-    sides = (("training", train), ("test", test))
-    for side, rows in sides:
-        if rows.empty:  # the split rules check this themselves, but a pipeline may override split_data
-            raise DataError(f"The split leaves no {side} rows; expected at least one. Check what split_data returns.")
-    if train.shape[1] < 2:
-        raise DataError(
-            f"The prepared table has no column besides the target {target}. Remove a column from drop_columns, or "
-            "check what prepare_data returns."
-        )
-    if task == "regression":
-        return
-    for side, rows in sides:
-        classes = frames.count_values(rows[target]).index
-        if len(classes) < 2:
-            raise DataError(
-                f"All {len(rows)} {side} rows have {target} = {classes[0]!r}; expected at least two classes. Add rows, "
-                "or change test_fraction or seed."
-            )
-
-
-def describe_few_rows(train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters) -> str:
-    """Return a warning if the test rows, or those of a class, are too few for reliable scores; otherwise ``""``."""
-    if parameters.task == "regression":
-        return f"Scores on fewer than {_FEW_TEST_ROWS} test rows are unreliable." if len(test) < _FEW_TEST_ROWS else ""
-    train_counts, test_counts = (frames.count_values(rows[parameters.target_column]) for rows in (train, test))
-    test_counts = test_counts.reindex(train_counts.index, fill_value=0)
-    few = test_counts[test_counts < _FEW_TEST_ROWS]
-    if few.empty:
-        return ""
-    classes = ", ".join(f"{name!r} ({count})" for name, count in few.head(_MAX_LISTED_CLASSES).items())
-    return f"Scores of classes with fewer than {_FEW_TEST_ROWS} test rows are unreliable: {classes}."
 
 
 def describe_columns(train: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:

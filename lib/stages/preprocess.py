@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from lib import charts
-from lib.errors import DataError, StageError
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
-from lib.stages import _contracts as contracts
-from lib.stages import _splitting, _train_test
+from lib.stages import _train_test
 from lib.stages._results import Figures, StageResult, title
-from lib.stages._splitting import split_columns
-from lib.tables import cleaning, frames
+from lib.stages.preprocessing import contracts, engines, prepared_table, sides, split_plan
+from lib.stages.preprocessing.parts import PreprocessHooks
+from lib.stages.preprocessing.sizes import Sizes
 from lib.tables.feature_schema import derive_feature_schema
-from lib.tables.quality import leakage
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lib.backends.base import Backend
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
-    from lib.tables.split.rules import SplitRule
+    from lib.stages.preprocessing.engine import Engine
+    from lib.stages.preprocessing.prepared_table import PreparedTable
+    from lib.stages.preprocessing.sides import Sides
+    from lib.stages.preprocessing.split_plan import SplitPlan
 
 
 # Use-case parameters that this stage reads, besides the common ones. Changing one of them reruns the stage.
@@ -67,25 +68,6 @@ _BALANCE_CAPTIONS = {
         "absolute error too."
     ),
 }
-
-# A row of the table of sizes: step, rows, columns, details.
-_Step = tuple[str, int, int, str]
-
-
-class PreprocessHooks(Protocol):
-    """The methods of a pipeline that this stage calls."""
-
-    def load_data(self) -> pd.DataFrame:
-        """Return the raw table."""
-
-    def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the table to learn from, including the target."""
-
-    def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return training rows and test rows."""
-
-    def baseline(self, train: pd.DataFrame) -> dict[str, Any]:
-        """Return statistics of the training rows."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,6 +114,8 @@ class Preprocessed(StageResult):
 def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
     """Read, check, clean, prepare and split the table, and describe its training rows.
 
+    The steps are the same with both engines: in memory the table is one part, on a Dask cluster it has many.
+
     Parameters
     ----------
     hooks : PreprocessHooks
@@ -149,238 +133,64 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         If the table does not fit the parameters or breaks its contract.
     NameNotFound
         If a parameter names a column that does not exist.
+    ParameterError
+        If the pipeline does not work with the engine.
     StageError
         If a hook does not return a DataFrame.
     """
-    if parameters.engine == "dask":
-        return _run_on_cluster(hooks, backend, parameters)
-    frame, read_step = _load(hooks, parameters)
-    schema = frame.attrs.get(frames.SCHEMA)
-    steps = [read_step]
-
-    rows_read = len(frame)
-    frame, violations, quarantine_uri = contracts.apply(frame, backend, parameters)
-    if quarantine_uri:
-        steps.append(_quarantine_step(rows_read - len(frame), frame.shape[1], quarantine_uri))
-
-    frame, dropped = _drop_unused_columns(frame, parameters)
-    steps.append(("dropped columns", len(frame), frame.shape[1], ", ".join(dropped) or "none"))
-
-    prepared, notes = clean(hooks.prepare_data(frame), parameters)
-    del frame
-    feature_schema = _derive_schema(schema, prepared, parameters)  # `split_data` empties the table to save memory
-    prepared_rows = len(prepared)
-    steps.append(_prepare_step(prepared_rows, prepared.shape[1], notes))
-
-    plan = _splitting.plan(prepared, parameters)
-    rule = plan.rule
-    for step, note in (("duplicates", plan.duplicates), ("groups", plan.entities)):
-        if note:
-            steps.append((step, prepared_rows, prepared.shape[1], note))
-    train, test = hooks.split_data(prepared, rule)
-    del prepared
-    follows_rule = rule.matches(train, test)  # an overridden split_data may ignore the rule
-    train, test, test_keys = _remove_hidden_columns(train, test, parameters)
-    _train_test.check(train, test, parameters.target_column, parameters.task)
-    split_note = plan.description if follows_rule else "by the pipeline's split_data"
-    test_notes = [
-        _splitting.describe_share(len(train), len(test), plan if follows_rule else None, parameters),
-        _splitting.describe_targets(train[parameters.target_column], test[parameters.target_column], parameters.task),
-        _train_test.describe_few_rows(train, test, parameters),
-    ]
-    test_note = " ".join(filter(None, test_notes))
-    steps += [("train", len(train), train.shape[1], split_note), ("test", len(test), test.shape[1], test_note)]
-
-    folder = f"{parameters.name}/{_train_test.fingerprint(train, test)}"
-    with ThreadPoolExecutor(2) as executor:  # Arrow releases the GIL while it writes
-        train_uri = executor.submit(backend.write_table, train, f"{folder}/train.parquet")
-        test_uri = executor.submit(backend.write_table, test, f"{folder}/test.parquet")
-        baseline = {**hooks.baseline(train), "split": rule.to_dict() if follows_rule else None}
-        baseline |= {TABLE_SCHEMA: schema, FEATURE_SCHEMA: feature_schema.to_dict()}
-        columns, balance = _describe_rows(train, feature_schema, parameters)
-        steps += _leak_steps(train, len(train), parameters)
+    with engines.open_engine(hooks, backend, parameters) as engine, ThreadPoolExecutor(2) as executor:
+        sizes = Sizes()
+        sizes.add_reading(engine.reading, parameters)
+        index_columns = prepared_table.find_index_columns(engine, parameters)
+        violations, quarantine = contracts.apply(engine, parameters)
+        sizes.add_quarantine(engine.reading, *quarantine)
+        table = prepared_table.prepare(engine, index_columns, parameters)
+        sizes.add_prepared(table)
+        schema = _derive_schema(engine, table, parameters)
+        plan = split_plan.plan(table.summaries, table.conversion, engine, parameters)
+        sizes.add_plan(plan)
+        split = sides.Sides.from_parts(engine.split(plan.rule, table.summaries))
+        sides.check(split, plan, parameters)
+        write = engine.write(executor)
+        train = engine.training_rows()
+        sizes.add_sides(split, plan, train, parameters)
+        baseline = _make_baseline(hooks, train, split, plan)
+        baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
+        columns = charts.Table(_train_test.describe_columns(train, schema))
+        balance = charts.target_distribution(train[parameters.target_column], parameters.task)
+        outputs = write()
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
-    baseline["test_keys"] = None if test_keys is None else backend.write_table(test_keys, f"{folder}/test_keys.parquet")
+    baseline["test_keys"] = outputs.test_keys
     return Preprocessed(
         title=title("Preprocess", parameters),
-        verdict=_make_verdict(len(train), len(test), train.shape[1] - 1, parameters),
+        verdict=_make_verdict(split, parameters),
         task=parameters.task,
-        train_data=train_uri.result(),
-        test_data=test_uri.result(),
-        baseline=backend.write_json(baseline, f"{folder}/baseline.json"),
-        sizes=_make_sizes(steps),
+        train_data=outputs.train_data,
+        test_data=outputs.test_data,
+        baseline=backend.write_json(baseline, f"{outputs.folder}/baseline.json"),
+        sizes=sizes.to_table(),
         violations=violations,
         columns=columns,
         balance=balance,
     )
 
 
-def clean(prepared: Any, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
-    """Drop rows without a target, and convert all values to types that a request can contain.
-
-    Parameters
-    ----------
-    prepared : object
-        What the pipeline's ``prepare_data`` returned.
-    parameters : Parameters
-
-    Returns
-    -------
-    frame : DataFrame
-    notes : list of str
-        A sentence about each change.
-
-    Raises
-    ------
-    DataError
-        If the table has no rows, several columns of one name or an unsuitable target.
-    StageError
-        If it is not a DataFrame.
-    """
-    _check_prepared(prepared)
-    frame, target_notes = cleaning.prepare_target(prepared, parameters.target_column, parameters.task)
-    frame, type_notes = cleaning.to_json_types(frame)
-    frame, infinity_notes = cleaning.replace_infinite(frame)
-    return frame, [*target_notes, *type_notes, *infinity_notes]
-
-
-def _run_on_cluster(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Preprocessed:
-    """Preprocess the partitions of the table on a Dask cluster, and describe a sample of their training rows."""
-    from lib.stages import _partitions
-
-    result = _partitions.run(hooks, backend, parameters)
-    sample, rows = result.sample, result.rows
-    prepared_rows = rows["train"] + rows["test"]
-    columns_read, train_columns = result.columns_read, sample.shape[1]
-    read_note = f"{parameters.data}, in {result.partitions} partitions on a Dask cluster"
-    plan = result.plan if result.follows_rule else None
-    split_note = plan.description if plan else "by the pipeline's split_data"
-    test_note = _splitting.describe_share(rows["train"], rows["test"], plan, parameters)
-
-    steps: list[_Step] = [("read", rows["read"], columns_read, read_note)]
-    if rows["quarantined"]:
-        steps.append(_quarantine_step(rows["quarantined"], columns_read, f"{result.folder}/quarantine"))
-    steps += [
-        _prepare_step(prepared_rows, train_columns, result.notes),
-        ("train", rows["train"], train_columns, split_note),
-        ("test", rows["test"], train_columns, test_note),
-        *_leak_steps(sample, rows["train"], parameters),
-    ]
-    feature_schema = _derive_schema(result.schema, sample, parameters)
-    baseline = {
-        **hooks.baseline(sample),
-        "rows": rows["train"],
-        "split": plan.rule.to_dict() if plan else None,
-        TABLE_SCHEMA: result.schema,
-        FEATURE_SCHEMA: feature_schema.to_dict(),
-        "test_keys": result.test_keys,
-    }
-    columns, balance = _describe_rows(sample, feature_schema, parameters)
-    return Preprocessed(
-        title=title("Preprocess", parameters),
-        verdict=_make_verdict(rows["train"], rows["test"], train_columns - 1, parameters),
-        task=parameters.task,
-        train_data=result.train_data,
-        test_data=result.test_data,
-        baseline=backend.write_json(baseline, f"{result.folder}/baseline.json"),
-        sizes=_make_sizes(steps),
-        violations=result.violations,
-        columns=columns,
-        balance=balance,
-    )
-
-
-def _load(hooks: PreprocessHooks, parameters: Parameters) -> tuple[pd.DataFrame, _Step]:
-    """Return the raw table with unique column names, and the "read" step with all notes about reading."""
-    frame = hooks.load_data()
-    if not isinstance(frame, pd.DataFrame):
-        raise StageError(f"load_data returned {type(frame).__name__}; expected a DataFrame. Does it end with return?")
-    named_columns = [parameters.target_column, *parameters.drop_columns, *split_columns(parameters)]
-    frame, name_notes = cleaning.deduplicate_columns(frame, named_columns)
-    unread = frame.attrs.get(frames.UNREAD, [])
-    notes = " ".join([f"{parameters.data}.", *frame.attrs.get(frames.NOTES, []), *name_notes])
-    return frame, ("read", len(frame), frame.shape[1] + len(unread), notes)
-
-
-def _drop_unused_columns(frame: pd.DataFrame, parameters: Parameters) -> tuple[pd.DataFrame, list[str]]:
-    """Drop `drop_columns` and saved indexes, and return the names of both.
-
-    Columns that decide the split stay until the rows are split.
-    """
-    kept = split_columns(parameters)
-    unread = frame.attrs.get(frames.UNREAD, [])
-    index_columns = [name for name in cleaning.find_index_columns(frame) if name not in kept]
-    unused = [name for name in parameters.drop_columns if name not in (*kept, *unread)]
-    frame = cleaning.drop_columns(frame, unused, where=parameters.data)
-    # An index column that is also one of drop_columns is gone by now.
-    unused_indexes = [name for name in index_columns if name in frame.columns]
-    frame = cleaning.drop_columns(frame, unused_indexes, where=parameters.data)
-    return frame, [*parameters.drop_columns, *index_columns]
-
-
-def _check_prepared(prepared: Any) -> None:
-    """Raise if `prepare_data` returned no DataFrame, no rows or several columns of one name."""
-    if not isinstance(prepared, pd.DataFrame):
-        raise StageError(
-            f"prepare_data returned {type(prepared).__name__}; expected a DataFrame. Does it end with return?"
-        )
-    if not len(prepared):
-        raise DataError("prepare_data returned no rows; expected at least one. Check its filters.")
-    duplicates = sorted(set(prepared.columns[prepared.columns.duplicated()]))
-    if duplicates:
-        names = ", ".join(map(repr, duplicates))
-        raise DataError(f"prepare_data returned several columns named {names}; expected unique names. Rename them.")
-
-
-def _remove_hidden_columns(
-    train: pd.DataFrame, test: pd.DataFrame, parameters: Parameters
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None]:
-    """Drop the columns that were kept only for the split.
-
-    Returns
-    -------
-    train, test : DataFrame
-    test_keys : DataFrame or None
-        These columns of the test rows; None if there are no such columns.
-    """
-    hidden = _splitting.hidden_columns(parameters)
-    test_keys = test[hidden] if hidden else None
-    train, test = (cleaning.drop_columns(rows, hidden, where="the prepared table") for rows in (train, test))
-    return train, test, test_keys
-
-
-def _derive_schema(schema: dict[str, Any] | None, prepared: pd.DataFrame, parameters: Parameters) -> TableSchema:
+def _derive_schema(engine: Engine, table: PreparedTable, parameters: Parameters) -> TableSchema:
     """Return the schema of the columns that models see."""
-    exclude = [parameters.target_column, *_splitting.hidden_columns(parameters)]
-    return derive_feature_schema(schema, prepared, exclude, parameters.month_first)
+    exclude = [parameters.target_column, *split_plan.hidden_columns(parameters)]
+    rows = engine.prepared_rows()
+    return derive_feature_schema(engine.reading.schema, rows, exclude, parameters.month_first, table.durations)
 
 
-def _describe_rows(
-    train: pd.DataFrame, schema: TableSchema, parameters: Parameters
-) -> tuple[charts.Table, charts.Chart]:
-    """Return the table of the columns and the chart of the target."""
-    columns = charts.Table(_train_test.describe_columns(train, schema))
-    return columns, charts.target_distribution(train[parameters.target_column], parameters.task)
+def _make_baseline(hooks: PreprocessHooks, train: pd.DataFrame, split: Sides, plan: SplitPlan) -> dict[str, Any]:
+    """Return the pipeline's statistics, and the rule of the split if the rows follow it."""
+    statistics = hooks.baseline(train)
+    if len(train) < len(split.train):
+        statistics = {**statistics, "rows": len(split.train)}
+    return {**statistics, "split": plan.rule.to_dict() if split.follows_rule else None}
 
 
-def _quarantine_step(rows: int, columns: int, uri: str) -> _Step:
-    return "quarantined", rows, columns, f"These rows break the contract and were saved to {uri}"
-
-
-def _prepare_step(rows: int, columns: int, notes: list[str]) -> _Step:
-    return "prepared", rows, columns, " ".join(notes) or "as returned by prepare_data"
-
-
-def _leak_steps(train: pd.DataFrame, train_rows: int, parameters: Parameters) -> list[_Step]:
-    """Return a step that names the columns that leak the target, if there are any."""
-    note = leakage.describe_leaks(train, parameters.target_column, parameters.task)
-    return [("leak", train_rows, train.shape[1], note)] if note else []
-
-
-def _make_sizes(steps: list[_Step]) -> charts.Table:
-    return charts.Table(steps, columns=["step", "rows", "columns", "details"]).set_index("step")
-
-
-def _make_verdict(train_rows: int, test_rows: int, features: int, parameters: Parameters) -> str:
-    columns, target = "1 column" if features == 1 else f"{features:,} columns", parameters.target_column
-    return f"{train_rows:,} training rows and {test_rows:,} test rows with {columns} to predict {target}."
+def _make_verdict(split: Sides, parameters: Parameters) -> str:
+    features, target = len(split.columns) - 1, parameters.target_column
+    columns = "1 column" if features == 1 else f"{features:,} columns"
+    return f"{len(split.train):,} training rows and {len(split.test):,} test rows with {columns} to predict {target}."

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from lib import cores
-from lib.errors import DataError, NameNotFound, format_count
-from lib.schema.text_values import decode_bytes, normalize_label, normalize_text
+from lib.errors import NameNotFound, format_count
+from lib.schema.text_values import decode_bytes
 from lib.tables import frames
 from lib.tables.column_names import deduplicate_names
 
-MIN_ROWS = 20
-# Key of a frame's attrs: the columns of durations that were converted to seconds.
-DURATIONS = "durations"
+_DURATION_KINDS = ("timedelta", "timedelta64")
 _INDEX_NAMES = re.compile(r"(unnamed: \d+|index|level_0|)", re.IGNORECASE)
-_MAX_LISTED_CLASSES = 8
-_MAX_LISTED_SPELLINGS = 5
+
+
+@dataclass(frozen=True)
+class IndexRun:
+    """Consecutive integers in some rows of a column.
+
+    Attributes
+    ----------
+    first, last : int
+    """
+
+    first: int
+    last: int
 
 
 def find_index_columns(frame: pd.DataFrame) -> list[str]:
@@ -31,13 +41,33 @@ def find_index_columns(frame: pd.DataFrame) -> list[str]:
     >>> find_index_columns(pd.DataFrame({"Unnamed: 0": [0, 1, 2], "age": [31, 32, 33]}))
     ['Unnamed: 0']
     """
-    return [name for place, name in enumerate(frame.columns) if _is_index(str(name), frame.iloc[:, place])]
+    return list(find_index_runs(frame))
 
 
-def _is_index(name: str, values: pd.Series) -> bool:
-    if not _INDEX_NAMES.fullmatch(name) or not pd.api.types.is_integer_dtype(values.dtype):
-        return False
-    return bool((values.diff().iloc[1:] == 1).all())
+def may_be_index(name: str) -> bool:
+    """Return whether a column has the usual name of a saved row index."""
+    return _INDEX_NAMES.fullmatch(name) is not None
+
+
+def find_index_runs(frame: pd.DataFrame) -> dict[str, IndexRun]:
+    """Return the columns of some rows that may be a saved row index, with their first and last values."""
+    runs = {}
+    for place, name in enumerate(frame.columns):
+        values = frame.iloc[:, place]
+        if may_be_index(str(name)) and pd.api.types.is_integer_dtype(values.dtype) and len(values):
+            if bool((values.diff().iloc[1:] == 1).all()):
+                runs[name] = IndexRun(int(values.iloc[0]), int(values.iloc[-1]))
+    return runs
+
+
+def join_index_runs(parts: Sequence[Mapping[str, IndexRun]]) -> list[str]:
+    """Return the columns that are a saved row index in all parts of a table together."""
+    return [
+        name
+        for name in parts[0]
+        if all(name in part for part in parts)
+        and all(after[name].first == before[name].last + 1 for before, after in pairwise(parts))
+    ]
 
 
 def deduplicate_columns(frame: pd.DataFrame, required: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -98,66 +128,15 @@ def drop_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.
     if not columns:
         return frame
     dropped = set(columns)
-    return _from_columns(frame, {name: frame[name] for name in frame.columns if name not in dropped})
+    return from_columns(frame, {name: frame[name] for name in frame.columns if name not in dropped})
 
 
-def _from_columns(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+def from_columns(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Build a frame with the same index without copying, as `DataFrame.assign` and `drop` would."""
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
-def prepare_target(
-    frame: pd.DataFrame, target_column: str, task: str, is_part: bool = False
-) -> tuple[pd.DataFrame, list[str]]:
-    """Drop rows without a target, and convert the target to the type that the task needs.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        The prepared table.
-    target_column : str
-    task : str
-    is_part : bool
-        Whether these are only some rows of a larger table, so that few rows or a single class are acceptable.
-
-    Returns
-    -------
-    frame : DataFrame
-        The target is float for a regression; otherwise bool, integer or (possibly dictionary-encoded) text.
-    notes : list of str
-        A sentence about each change.
-
-    Raises
-    ------
-    DataError
-        If the target does not fit the task, or too few rows have one.
-    """
-    target = frames.get_column(frame, target_column, where="the prepared table")
-    notes = []
-    if task == "regression":
-        target = _to_numbers(target, target_column)
-        is_missing = ~np.isfinite(target)
-    else:
-        is_missing = target.isna()
-    if is_missing.any():
-        notes.append(f"Dropped {format_count(is_missing.sum(), 'row')} without a value of {target_column}.")
-        frame, target = frame[~is_missing], target[~is_missing]
-    if len(frame) < MIN_ROWS and not is_part:
-        raise DataError(
-            f"Only {format_count(len(frame), 'row has', 'rows have')} a value of {target_column}; training and testing "
-            f"need at least {MIN_ROWS}."
-        )
-    if task != "regression":
-        target, label_notes = normalize_labels(_to_labels(target), target_column)
-        notes += label_notes
-        if not is_part:
-            _check_classes(target, target_column, task)
-    if target is not frame[target_column]:
-        frame = _from_columns(frame, {**frame, target_column: target})
-    return frame.set_axis(pd.RangeIndex(len(frame)), axis=0, copy=False), notes
-
-
-def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """Convert columns to types that JSON has, because every column is a field of a request.
 
     Decimals and durations (in seconds) become floats; times of day and bytes become text.
@@ -165,42 +144,51 @@ def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     Returns
     -------
     frame : DataFrame
-        ``attrs["durations"]`` are the columns that contained durations.
-    notes : list of str
-        A sentence for each converted column.
+    kinds : dict of str to str
+        What each converted column contained.
     """
-    notes, converted, durations = [], {}, []
+    kinds, converted = {}, {}
     for name, values in frame.items():
         if isinstance(values.dtype, (np.dtype, pd.StringDtype)) and values.dtype.kind not in "mOS":
             continue
         kind = pd.api.types.infer_dtype(values, skipna=True)
         if kind == "decimal":
             converted[name] = values.astype(float)
-        elif kind in ("timedelta", "timedelta64"):
+        elif kind in _DURATION_KINDS:
             converted[name] = pd.to_timedelta(values).dt.total_seconds()
-            durations.append(name)
         elif kind == "time":
             converted[name] = values.map(str, na_action="ignore")
         elif kind == "bytes":
             converted[name] = values.map(decode_bytes, na_action="ignore")
         else:
             continue
-        notes.append(f"{name} was converted from {kind} to {'text' if kind in ('time', 'bytes') else 'numbers'}.")
-    frame = _from_columns(frame, {**frame, **converted}) if converted else frame
-    frame.attrs[DURATIONS] = durations
-    return frame, notes
+        kinds[name] = kind
+    return (from_columns(frame, {**frame, **converted}) if converted else frame), kinds
 
 
-def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def find_durations(kinds: Mapping[str, str]) -> list[str]:
+    """Return the columns of durations that `to_json_types` converted to seconds."""
+    return [name for name, kind in kinds.items() if kind in _DURATION_KINDS]
+
+
+def describe_conversions(kinds: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each column that `to_json_types` converted."""
+    return [
+        f"{name} was converted from {kind} to {'text' if kind in ('time', 'bytes') else 'numbers'}."
+        for name, kind in kinds.items()
+    ]
+
+
+def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """Replace infinite numbers with missing values.
 
     Returns
     -------
     frame : DataFrame
-    notes : list of str
-        A sentence for each column that had infinite values.
+    counts : dict of str to int
+        Number of infinite values of each column that had some.
     """
-    notes, replaced = [], {}
+    replaced = {}
     float_columns = frame.columns[[dtype.kind == "f" for dtype in frame.dtypes]]  # select_dtypes would copy them
 
     def is_infinite(name: str) -> np.ndarray:
@@ -209,106 +197,15 @@ def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     counts = cores.map_threads(lambda name: np.count_nonzero(is_infinite(name)), float_columns)
     for name, count in zip(float_columns, counts, strict=True):
         if count:
-            verb = "counts" if count == 1 else "count"
-            notes.append(f"{format_count(int(count), 'infinite value')} of {name} {verb} as missing.")
             replaced[name] = frame[name].mask(is_infinite(name))
     if replaced:
-        durations = frame.attrs.get(DURATIONS, [])
-        frame = _from_columns(frame, {**frame, **replaced})
-        frame.attrs[DURATIONS] = durations
-    return frame, notes
+        frame = from_columns(frame, {**frame, **replaced})
+    return frame, {name: int(count) for name, count in zip(float_columns, counts, strict=True) if count}
 
 
-def _to_numbers(target: pd.Series, name: str) -> pd.Series:
-    numbers = pd.to_numeric(target, errors="coerce").astype(float)
-    is_invalid = numbers.isna() & target.notna()
-    if is_invalid.any():
-        raise DataError(
-            f"The target {name} of a regression must contain numbers; {is_invalid.sum():,} of {len(target):,} rows "
-            f"{'does' if is_invalid.sum() == 1 else 'do'} not, e.g. {target[is_invalid].iloc[0]!r}. Set task to binary "
-            "or multiclass, or fix the column in prepare_data."
-        )
-    return numbers
-
-
-def _to_labels(target: pd.Series) -> pd.Series:
-    """Convert class labels to bool, int64 or text.
-
-    Missing values turn a column of integers into floats and one of booleans into objects; both are restored.
-    """
-    if isinstance(target.dtype, pd.StringDtype) or frames.is_dictionary_encoded(target):
-        return target
-    if pd.api.types.infer_dtype(target) == "boolean":
-        return target.astype(bool)
-    if pd.api.types.infer_dtype(target) == "integer":
-        return target.astype("int64")
-    if pd.api.types.is_numeric_dtype(target.dtype) and (target % 1 == 0).all():
-        return target.astype("int64")
-    # Fractional labels become text too, because scikit-learn refuses them as classes.
-    return target.astype(str)
-
-
-def normalize_labels(target: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
-    """Merge class labels that differ only in spacing, case or Unicode form into the most frequent spelling.
-
-    Labels are written in Unicode's composed form (NFC). Single characters keep their case.
-
-    Parameters
-    ----------
-    target : Series of shape (rows,)
-        Class labels without missing values.
-    name : str
-        Name of the target in the note.
-
-    Returns
-    -------
-    target : Series of shape (rows,)
-    notes : list of str
-        At most one sentence.
-
-    Examples
-    --------
-    >>> labels, notes = normalize_labels(pd.Series(["yes", "yes", "no", "Yes "]), "bought")
-    >>> labels.tolist(), notes
-    (['yes', 'yes', 'no', 'yes'], ["Labels of bought were merged: 'Yes ' into 'yes'."])
-    """
-    if pd.api.types.is_numeric_dtype(target.dtype):
-        return target, []
-    spellings: dict[str, list[str]] = {}  # the most frequent spelling of each label comes first
-    for label in frames.count_values(target).index:
-        normalized = normalize_label(label)
-        key = normalized.casefold() if len(normalized) > 1 else normalized
-        spellings.setdefault(key, []).append(label)
-    kept = {label: normalize_text(labels[0]) for labels in spellings.values() for label in labels}
-    merged = {label: spelling for label, spelling in kept.items() if label != spelling}
-    if not merged:
-        return target, []
-    listed = ", ".join(_describe_merge(label, merged[label]) for label in list(merged)[:_MAX_LISTED_SPELLINGS])
-    more = f" and {len(merged) - _MAX_LISTED_SPELLINGS} more" if len(merged) > _MAX_LISTED_SPELLINGS else ""
-    texts = frames.decode_dictionary(target) if frames.is_dictionary_encoded(target) else target
-    return texts.replace(merged), [f"Labels of {name} were merged: {listed}{more}."]
-
-
-def _describe_merge(label: str, kept: str) -> str:
-    """Describe a merge; labels that look alike are written with escapes."""
-    if unicodedata.normalize("NFC", label) == kept:
-        return f"{label!a} into {kept!r}"
-    return f"{label!r} into {kept!r}"
-
-
-def _check_classes(target: pd.Series, name: str, task: str) -> None:
-    counts = frames.count_values(target)
-    listed = ", ".join(repr(label) for label in counts.index[:_MAX_LISTED_CLASSES])
-    if len(counts) > _MAX_LISTED_CLASSES:
-        listed += ", ..."
-    if len(counts) < 2:
-        raise DataError(f"The target {name} has only one class ({listed}); a {task} task needs at least two.")
-    if task == "binary" and len(counts) != 2:
-        raise DataError(
-            f"The target {name} of a binary task has {len(counts)} classes ({listed}). Set task to multiclass."
-        )
-    if len(counts) > max(2, len(target) // 2):
-        raise DataError(
-            f"The target {name} has {len(counts)} classes in {len(target):,} rows, so most occur only once. "
-            "Set task to regression if it is a number, or choose another target if it is an ID."
-        )
+def describe_infinite(counts: Mapping[str, int]) -> list[str]:
+    """Return a sentence for each column of which `replace_infinite` replaced values."""
+    return [
+        f"{format_count(count, 'infinite value')} of {name} {'counts' if count == 1 else 'count'} as missing."
+        for name, count in counts.items()
+    ]

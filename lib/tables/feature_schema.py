@@ -29,7 +29,7 @@ from lib.schema.table_schema import (
 from lib.schema.text_numbers import parse_number
 from lib.schema.text_values import category_names
 from lib.schema.time_zones import zone_name
-from lib.tables import cleaning, frames
+from lib.tables import frames
 from lib.tables.detect.schema_inference import infer_schema
 
 _SAMPLE_ROWS = 1_000
@@ -38,7 +38,11 @@ _MIN_SHARE = 0.9
 
 
 def derive_feature_schema(
-    raw: Mapping[str, Any] | None, prepared: pd.DataFrame, exclude: Collection[str] = (), month_first: bool = False
+    raw: Mapping[str, Any] | None,
+    prepared: pd.DataFrame,
+    exclude: Collection[str] = (),
+    month_first: bool = False,
+    durations: Collection[str] = (),
 ) -> TableSchema:
     """Return the schema of a prepared table.
 
@@ -50,12 +54,13 @@ def derive_feature_schema(
     raw : mapping or None
         The schema of the raw table as `TableSchema.to_dict` returns it; None if a pipeline made the table itself.
     prepared : DataFrame of shape (rows, columns)
-        The table that `lib.tables.cleaning` returns; ``attrs["durations"]`` are the columns that were converted to
-        seconds.
+        The table that `lib.tables.cleaning` returns.
     exclude : collection of str
         Columns that models do not see, such as the target.
     month_first : bool
         Whether ``03/04/2005`` is March 4th in a new column in which no row tells the day from the month.
+    durations : collection of str
+        Columns of durations that were converted to seconds.
 
     Examples
     --------
@@ -66,7 +71,6 @@ def derive_feature_schema(
     {'zip': 'code', 'weight': 'category', 'bmi': 'number'}
     """
     raw_schema = TableSchema({}) if raw is None else TableSchema.from_dict(raw)
-    durations = prepared.attrs.get(cleaning.DURATIONS, [])
 
     def derive_column(name: str) -> ColumnSchema:
         values, column = prepared[name], raw_schema.columns.get(name)

@@ -111,7 +111,7 @@ def read(
     del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
     frame = arrow_to_pandas(only_reference.pop(), arrow_strings, user_categories)
     frame.columns = [normalize_name(name) for name in frame.columns]
-    frame = _convert_periods_and_intervals(frame)
+    frame = convert_periods_and_intervals(frame)
     set_attrs(frame, notes, exclude, schema.to_dict())
     return frame
 
@@ -154,7 +154,7 @@ def _read_by_schema(
     fault_notes += describe_mixed_columns(table, schema, " ".join(notes))
     only_reference = [table]
     del table
-    frame = _convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
+    frame = convert_periods_and_intervals(arrow_to_pandas(only_reference.pop(), arrow_strings))
     all_notes = list(dict.fromkeys([*notes, *merge_repeated(file_notes), *fault_notes]))
     set_attrs(frame, all_notes, exclude, schema.to_dict())
     return frame
@@ -434,7 +434,7 @@ def _convert_piecewise(only_reference: list[pa.Table], encoded: Collection[int],
     return frame
 
 
-def _convert_periods_and_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+def convert_periods_and_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert periods (``2024-03``) to their first moment, and intervals to text."""
     for index, dtype in enumerate(frame.dtypes):
         if isinstance(dtype, pd.PeriodDtype):

@@ -17,6 +17,7 @@ from lib.tables.quality import id_columns, leakage, profile
 from lib.tables.quality.counters import Counter
 from lib.tables.quality.profile import DATE, NUMBERS, TEXT, ColumnProfile
 from lib.tables.split.suggestion import suggest_split
+from lib.tables.targets import choose_spellings, prepare_target
 from lib.tables.task_inference import infer_positive_class, infer_task
 
 _RARE_CLASS_SHARE = 0.05
@@ -104,7 +105,7 @@ def propose(
     frame, columns = proposed_columns.combine_date_parts(proposal, frame, profile.describe(frame), target_column)
     proposal.columns = columns
     _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
-    usable, notes = cleaning.prepare_target(frame, target_column, proposal.parameters["task"])
+    usable, notes = prepare_target(frame, target_column, proposal.parameters["task"])
     for note in notes:
         proposal.add_finding("target", note, "applied in every run")
     _decide_metric(proposal, usable[target_column])
@@ -128,8 +129,8 @@ def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfil
     if column.kind != TEXT:
         return column
     texts = values.dropna().astype(str)
-    labels, _ = cleaning.normalize_labels(texts[texts.str.strip() != ""], column.name)
-    return profile.describe_column(labels)
+    labels = texts[texts.str.strip() != ""]
+    return profile.describe_column(labels.replace(choose_spellings(labels.value_counts().index)))
 
 
 def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:

@@ -73,8 +73,8 @@ def trained(tmp_path_factory):
     table.to_parquet(folder / "train.parquet")
     frame = frames.read(folder / "train.parquet")
     schema = frame.attrs[frames.SCHEMA]
-    prepared, _ = cleaning.to_json_types(frame)
-    features = derive_feature_schema(schema, prepared)
+    prepared, kinds = cleaning.to_json_types(frame)
+    features = derive_feature_schema(schema, prepared, durations=cleaning.find_durations(kinds))
     request = TrainingRequest("binary", None, seed=0, threads=1, schema=features)
     model = fit_pipeline(HistGradientBoostingClassifier(max_iter=30, random_state=0), prepared, target, request)
     model_files.save(model, folder / "model", prepared.head(20), prepared)

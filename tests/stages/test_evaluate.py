@@ -17,7 +17,8 @@ from lib.errors import DataError, GateError
 from lib.invocation import version
 from lib.pipelines.base import BasePipeline
 from lib.scoring.model_folder import BASELINE_FILE
-from lib.stages import _splitting, evaluate
+from lib.stages import evaluate
+from lib.stages.preprocessing import split_plan
 from lib.tables.split.rules import LegacyHashSplit
 from tests import workspaces
 from tests.workspaces import NAME, RIVALS, log_candidate, pipeline_in, preprocess, publish, versions_of
@@ -411,11 +412,11 @@ class TestChangedSplit:
         assert "Version 1 used another split and may have trained on some of these test rows." in decision
 
     def test_champion_of_an_earlier_release_is_compared_by_its_own_rule(self, workspace, monkeypatch):
-        def plan_as_before(prepared, parameters):
-            return _splitting.SplitPlan(LegacyHashSplit(tuple(sorted(prepared.columns)), 0.2, 42), "", "")
+        def plan_as_before(summaries, conversion, engine, parameters):
+            return split_plan.SplitPlan(LegacyHashSplit(tuple(sorted(summaries[0].columns)), 0.2, 42), "", "")
 
         with monkeypatch.context() as patch:
-            patch.setattr(_splitting, "plan", plan_as_before)
+            patch.setattr(split_plan, "plan", plan_as_before)
             pipeline = pipeline_in(workspace)
             preprocess(pipeline)
             log_candidate(pipeline, "by_size", "size")

@@ -16,8 +16,10 @@ from lib import backends, metrics, training
 from lib.errors import DataError, ParameterError
 from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
+from lib.schema.table_schema import TableSchema
 from lib.stages import _cluster, preprocess, train
-from lib.tables.files.partitions import infer_schema, list_partitions
+from lib.tables import frames
+from lib.tables.files.partitions import list_partitions, read_sample
 from lib.tables.quality import contract, profile
 from lib.training import TrainingRequest
 from tests.workspaces import parameters_for, table
@@ -136,25 +138,29 @@ def test_unreachable_scheduler_is_an_error(tmp_path, monkeypatch):
             pass
 
 
+def schema_of(file, encoding=""):
+    return TableSchema.from_dict(read_sample(str(file), encoding=encoding).attrs[frames.SCHEMA])
+
+
 class TestListPartitions:
     def test_csv_keeps_its_values_and_types(self, tmp_path):
         table(50).to_csv(tmp_path / "shop.csv", index=False)
-        schema = infer_schema(str(tmp_path / "shop.csv"))
+        schema = schema_of(tmp_path / "shop.csv")
         partitions = list_partitions(str(tmp_path / "shop.csv"), tmp_path / "scratch", schema)
         pd.testing.assert_frame_equal(partitions[0].read(["luck"]), table(50).drop(columns="luck"))
 
     def test_encoding_parameter_is_used(self, tmp_path):
         (tmp_path / "shop.csv").write_bytes("miasto,n\nŁódź,1\n".encode("cp1250"))
-        schema = infer_schema(str(tmp_path / "shop.csv"), "cp1250")
+        schema = schema_of(tmp_path / "shop.csv", "cp1250")
         partitions = list_partitions(str(tmp_path / "shop.csv"), tmp_path / "scratch", schema, "cp1250")
         assert partitions[0].read()["miasto"].tolist() == ["Łódź"]
 
     def test_codes_keep_their_leading_zeros(self, tmp_path):
         (tmp_path / "shop.csv").write_text("zip,n\n10501,1\n00501,2\n")
-        schema = infer_schema(str(tmp_path / "shop.csv"))
+        schema = schema_of(tmp_path / "shop.csv")
         partitions = list_partitions(str(tmp_path / "shop.csv"), tmp_path / "scratch", schema)
         assert partitions[0].read()["zip"].tolist() == ["10501", "00501"]
 
     def test_url_is_rejected(self, tmp_path):
         with pytest.raises(DataError, match="engine dask reads files that all workers can access"):
-            infer_schema("https://example.com/shop.csv")
+            read_sample("https://example.com/shop.csv")

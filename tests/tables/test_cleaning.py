@@ -6,12 +6,13 @@ import pytest
 
 from lib.errors import DataError, NameNotFound
 from lib.tables import cleaning, frames
+from lib.tables.targets import convert_target, drop_rows_without_target, plan_conversion, prepare_target
 
 
 def prepare(target, task):
     """Return the prepared target and the notes."""
     frame = pd.DataFrame({"x": range(len(target)), "target": target})
-    cleaned, notes = cleaning.prepare_target(frame, "target", task)
+    cleaned, notes = prepare_target(frame, "target", task)
     assert list(cleaned.index) == list(range(len(cleaned)))
     return cleaned["target"], notes
 
@@ -92,22 +93,25 @@ class TestTarget:
 
     def test_unknown_target_is_refused_with_a_suggestion(self):
         with pytest.raises(NameNotFound, match="no column 'Target' in the prepared table. Did you mean 'target'"):
-            cleaning.prepare_target(pd.DataFrame({"target": [1]}), "Target", "binary")
+            prepare_target(pd.DataFrame({"target": [1]}), "Target", "binary")
 
     def test_repeated_target_is_refused_with_both_places(self):
         frame = pd.DataFrame([[1, 2, 3]] * 30, columns=["y", "x", "y"])
         with pytest.raises(DataError, match="2 columns 'y' .columns 1 and 3."):
-            cleaning.prepare_target(frame, "y", "regression")
+            prepare_target(frame, "y", "regression")
 
 
 def test_infinite_values_become_missing_with_a_note():
     frame = pd.DataFrame({"a": [1.0, np.inf, -np.inf, np.nan], "b": [1.0, 2, 3, 4], "c": ["inf"] * 4})
     frame["d"] = pd.array([1.5, np.inf, None, 2.0], dtype="Float64")
-    cleaned, notes = cleaning.replace_infinite(frame)
+    cleaned, counts = cleaning.replace_infinite(frame)
     assert cleaned["a"].isna().tolist() == [False, True, True, True]
     assert cleaned["d"].isna().tolist() == [False, True, True, False]
     assert cleaned[["b", "c"]].equals(frame[["b", "c"]])
-    assert notes == ["2 infinite values of a count as missing.", "1 infinite value of d counts as missing."]
+    assert cleaning.describe_infinite(counts) == [
+        "2 infinite values of a count as missing.",
+        "1 infinite value of d counts as missing.",
+    ]
 
 
 def test_types_unknown_to_json_become_numbers_or_text():
@@ -122,26 +126,69 @@ def test_types_unknown_to_json_become_numbers_or_text():
             "fine": ["a", "b"],
         }
     )
-    converted, notes = cleaning.to_json_types(frame)
+    converted, kinds = cleaning.to_json_types(frame)
     assert (
         converted["price"].tolist()[0] == 1.5
         and converted["span"].tolist()[0] == 90.0
         and converted["at"].tolist()[0] == "08:30:00"
     )
     assert converted.isna().sum().to_dict() == {"price": 1, "span": 1, "at": 1, "fine": 0}
-    assert [note.split()[0] for note in notes] == ["price", "span", "at"]
+    assert cleaning.describe_conversions(kinds) == [
+        "price was converted from decimal to numbers.",
+        "span was converted from timedelta64 to numbers.",
+        "at was converted from time to text.",
+    ]
 
 
 def test_booleans_beside_a_missing_target_stay_booleans():
     frame = pd.DataFrame({"y": [True, False, None] * 10, "x": range(30)})
-    prepared, _ = cleaning.prepare_target(frame, "y", "binary")
+    prepared, _ = prepare_target(frame, "y", "binary")
     assert prepared["y"].dtype == bool and len(prepared) == 20
 
 
-def test_labels_in_two_unicode_forms_are_one_class():
-    labels = pd.Series(["e\u0301te\u0301"] * 3 + ["\u00e9t\u00e9"] * 2 + ["e\u0301", "\u00e9"])
-    merged, notes = cleaning.normalize_labels(labels, "season")
-    assert merged.tolist() == ["\u00e9t\u00e9"] * 5 + ["\u00e9"] * 2
+@pytest.mark.parametrize("dtype", [object, frames.ARROW_STRING, "category"])
+def test_labels_in_two_unicode_forms_are_one_class(dtype):
+    labels = pd.Series(["e\u0301te\u0301"] * 12 + ["\u00e9t\u00e9"] * 8 + ["e\u0301", "\u00e9"])
+    labels = labels.astype(frames.ARROW_STRING).astype("category") if dtype == "category" else labels.astype(dtype)
+    merged, notes = prepare(labels, "binary")
+    assert merged.tolist() == ["\u00e9t\u00e9"] * 20 + ["\u00e9"] * 2
     assert "'e\\u0301te\\u0301' into '\u00e9t\u00e9'" in notes[0]
-    encoded, _ = cleaning.normalize_labels(labels.astype(frames.ARROW_STRING).astype("category"), "season")
-    assert encoded.tolist() == merged.tolist()
+
+
+class TestParts:
+    """Parts of a table are converted as the whole is."""
+
+    def convert(self, *parts, task="binary"):
+        """Return the target of all parts, and the notes."""
+        halves = [drop_rows_without_target(pd.DataFrame({"y": part}), "y", task) for part in parts]
+        conversion, notes = plan_conversion([summary for _, summary in halves], "y", task)
+        return pd.concat([convert_target(frame, "y", conversion)["y"] for frame, _ in halves], ignore_index=True), notes
+
+    @pytest.mark.parametrize(
+        ("first", "second", "expected"),
+        [
+            ([1.0, 2.0] * 10, [1.5, 2.0] * 10, ["1.0", "2.0"] * 10 + ["1.5", "2.0"] * 10),
+            ([0, 1] * 10, [None, 1.0] * 10, [0, 1] * 10 + [1] * 10),
+            ([True, False] * 10, [None, True] * 10, [True, False] * 10 + [True] * 10),
+            (["Yes", "no"] * 10, ["yes", "yes"] * 10, ["yes", "no"] * 10 + ["yes"] * 20),
+            ([None] * 20, ["a", "b"] * 10, ["a", "b"] * 10),
+        ],
+        ids=["fractions", "integers", "booleans", "spellings", "no target in a part"],
+    )
+    def test_parts_get_the_type_and_spelling_of_the_whole(self, first, second, expected):
+        converted, _ = self.convert(first, second, task="multiclass")
+        whole, _ = prepare([*first, *second], "multiclass")
+        assert converted.tolist() == whole.tolist() == expected
+
+    def test_rows_are_counted_over_all_parts(self):
+        assert self.convert([None, "a", "b"] * 10, [None, "b"] * 10)[1] == ["Dropped 20 rows without a value of y."]
+        with pytest.raises(DataError, match="must contain numbers; 30 of 40 rows do not, e.g. 'many'"):
+            self.convert([1, "many"] * 10, ["few"] * 20, task="regression")
+        with pytest.raises(DataError, match="Only 19 rows have a value of y"):
+            self.convert(["a"] * 10, ["b"] * 9)
+
+
+@pytest.mark.parametrize(("second", "names"), [([3, 4], ["index"]), ([4, 5], []), ([3.0, 4.0], [])])
+def test_saved_index_continues_in_the_next_part(second, names):
+    parts = [cleaning.find_index_runs(pd.DataFrame({"index": values})) for values in ([1, 2], second)]
+    assert cleaning.join_index_runs(parts) == names

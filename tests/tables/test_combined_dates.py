@@ -9,7 +9,7 @@ from lib.parameters import Parameters
 from lib.parameters.column_checks import column_faults, used_part_faults
 from lib.schema.table_schema import TableSchema
 from lib.tables import frames
-from lib.tables.files.partitions import infer_schema, list_partitions
+from lib.tables.files.partitions import list_partitions, read_sample
 from lib.tables.schema_source import SchemaSource
 
 PARTS = ["year", "month", "day", "hour"]
@@ -32,8 +32,10 @@ def write(frame, path):
 
 def read_partitions(path, source, folder):
     """Read a table as the Dask engine does, one partition at a time."""
-    schema = infer_schema(str(path), source=source)
-    return pd.concat([part.read() for part in list_partitions(str(path), folder, schema)], ignore_index=True)
+    schema = TableSchema.from_dict(read_sample(str(path), source=source).attrs[frames.SCHEMA])
+    return pd.concat(
+        [part.read() for part in list_partitions(str(path), folder, schema, parse_parquet=True)], ignore_index=True
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

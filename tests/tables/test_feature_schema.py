@@ -35,8 +35,9 @@ UNCHANGED = {
 
 def derive(changes, **options):
     frame = pd.DataFrame({**UNCHANGED, **changes})
-    prepared, _ = cleaning.to_json_types(frame)
-    return derive_feature_schema(RAW.to_dict(), prepared, **options).columns
+    prepared, kinds = cleaning.to_json_types(frame)
+    durations = cleaning.find_durations(kinds)
+    return derive_feature_schema(RAW.to_dict(), prepared, durations=durations, **options).columns
 
 
 def test_unchanged_columns_keep_their_schema():

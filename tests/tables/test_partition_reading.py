@@ -9,12 +9,12 @@ from lib.errors import DataError
 from lib.schema.table_schema import TableSchema
 from lib.tables import frames
 from lib.tables.files import partitions
-from lib.tables.files.partitions import infer_schema, list_partitions
+from lib.tables.files.partitions import list_partitions, read_sample
 
 
 def read_partitions(path):
     """Return the table read in partitions, by the schema inferred from its first rows."""
-    schema = infer_schema(str(path))
+    schema = TableSchema.from_dict(read_sample(str(path)).attrs[frames.SCHEMA])
     parts = list_partitions(str(path), path.parent / "parts", schema)
     return pd.concat([part.read() for part in parts], ignore_index=True)
 
@@ -40,7 +40,7 @@ def test_lines_above_the_header_are_skipped(tmp_path):
 
 
 def test_values_that_contradict_the_first_rows_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(partitions, "_MAX_INFERENCE_BYTES", 100)
+    monkeypatch.setattr(partitions, "_MAX_SAMPLE_BYTES", 100)
     (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * 60 + "1.5,2\n")
     with pytest.raises(DataError, match=r"row 61: column 'x' contains 1.5; expected whole numbers. Set columns: \{x"):
         read_partitions(tmp_path / "a.csv")
@@ -64,5 +64,20 @@ def test_parquet_partitions_match_the_whole_table(tmp_path):
     whole = frames.read(sorted(tmp_path.rglob("*.parquet")), exclude=["extra"])
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
     assert len(parts) == 4 and whole["year"].tolist() == [2023, 2023, 2024, 2024]
-    assert parts[0].attrs[frames.NOTES] == ["list is left out: its cells contain several values."]
-    assert parts[0].attrs[frames.NOTES][0] in whole.attrs[frames.NOTES]
+    assert whole.attrs[frames.NOTES] == ["list is left out: its cells contain several values."]
+
+
+def test_large_parquet_file_is_sampled_by_its_first_row_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(partitions, "_MAX_SAMPLE_BYTES", 10)
+    table = pd.DataFrame({"x": [1, 2, 3, 4], "code": ["007", "008", "x", "y"]})
+    table.to_parquet(tmp_path / "a.parquet", row_group_size=2)
+    sample = read_sample(str(tmp_path / "a.parquet"), exclude=["x"])
+    assert sample["code"].tolist() == ["007", "008"] and sample.attrs[frames.UNREAD] == ["x"]
+
+
+def test_files_get_the_types_of_all_files(tmp_path):
+    pd.DataFrame({"x": [1, 2]}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"x": [0.5], "y": ["z"]}).to_parquet(tmp_path / "b.parquet")
+    parts = [part.read() for part in list_partitions(str(tmp_path), tmp_path / "parts", TableSchema({}))]
+    assert [part["x"].tolist() for part in parts] == [[1.0, 2.0], [0.5]]
+    assert parts[0]["x"].dtype == float and parts[0]["y"].tolist() == [None, None]

@@ -206,5 +206,14 @@ class TestHashSplit:
 
     @pytest.mark.parametrize(("fraction", "side"), [(0.0, "test"), (1.0, "training")])
     def test_empty_side_is_refused(self, table, fraction, side):
+        rule = HashSplit(("text",), fraction, 1)
         with pytest.raises(DataError, match=f"The {side} side of the split has no rows: {ROWS} rows"):
-            HashSplit(("text",), fraction, 1).apply(table)
+            rule.check_sides(*map(len, rule.apply(table)), keys=5)
+
+    def test_known_hashes_are_used_once_and_for_their_frame_only(self, table, rule):
+        everything = np.zeros(ROWS, dtype=np.uint64)
+        rule = HashSplit(rule.columns, rule.test_fraction, rule.seed)
+        rule.remember_hashes(table, everything)
+        assert rule.is_test(table).all() and not rule.is_test(table).all()
+        rule.remember_hashes(table, everything)
+        assert not rule.is_test(table.copy()).all()

@@ -25,6 +25,11 @@ def table():
     )
 
 
+def stratify(rule, table):
+    """Return the rule with groups of rare labels moved."""
+    return rule.stratify(table["label"], rule.hash_groups(table))
+
+
 class TestGroups:
     def test_rows_of_one_customer_are_on_one_side(self, table):
         train, test = HashSplit(("customer",), 0.3, 1).apply(table)
@@ -32,7 +37,7 @@ class TestGroups:
 
     def test_message_counts_groups_if_a_side_is_empty(self, table):
         with pytest.raises(DataError, match="1000 rows, 1 distinct values of customer, test_fraction=0.3"):
-            HashSplit(("customer",), 0.3, 1).apply(table.assign(customer=7))
+            HashSplit(("customer",), 0.3, 1).check_sides(1000, 0, keys=1)
 
 
 class TestMissingTimes:
@@ -53,13 +58,13 @@ class TestRareClasses:
 
     @pytest.mark.parametrize("seed", range(20))
     def test_two_of_eight_rows_test_for_any_seed(self, table, seed):
-        rule = HashSplit(self.rule.columns, 0.25, seed).stratify(table, "label")
+        rule = stratify(HashSplit(self.rule.columns, 0.25, seed), table)
         train, test = rule.apply(table)
         assert (test["label"] == "fraud").sum() == 2 and (train["label"] == "fraud").sum() == 6
 
     def test_rows_of_frequent_classes_keep_their_side(self, table):
         honest = (table["label"] == "honest").to_numpy()
-        is_test = self.rule.stratify(table, "label").is_test(table)
+        is_test = stratify(self.rule, table).is_test(table)
         assert (is_test[honest] == self.rule.is_test(table)[honest]).all()
 
     def test_rows_with_equal_features_stay_together(self, table):
@@ -73,15 +78,15 @@ class TestRareClasses:
     def test_single_row_of_a_class_trains(self, table):
         table.loc[8:, "label"] = "honest"
         table.loc[0, "label"] = "lonely"
-        train, _ = self.rule.stratify(table, "label").apply(table)
+        train, _ = stratify(self.rule, table).apply(table)
         assert "lonely" in set(train["label"])
 
     def test_rule_without_rare_classes_is_unchanged(self, table):
         table["label"] = np.where(np.arange(ROWS) % 2, "a", "b")
-        assert self.rule.stratify(table, "label") is self.rule
+        assert stratify(self.rule, table) is self.rule
 
     def test_rule_survives_a_round_trip_through_json(self, table):
-        rule = self.rule.stratify(table, "label")
+        rule = stratify(self.rule, table)
         assert (rule_from_dict(rule.to_dict()).is_test(table) == rule.is_test(table)).all()
 
 
@@ -133,7 +138,7 @@ class TestTime:
         with pytest.raises(NameNotFound, match="no column 'wehn' .*time_column.*Did you mean 'when'"):
             TimeSplit.from_table(table, "wehn", "", 0.2)
         with pytest.raises(DataError, match="has no rows: 1000 rows, iso from 2099-01-01 on"):
-            TimeSplit.from_table(table, "iso", "2099-01-01", 0.2).apply(table)
+            TimeSplit.from_table(table, "iso", "2099-01-01", 0.2).check_sides(1000, 0, keys=1000)
 
 
 def test_columns_are_moved_out_of_a_frame_not_kept(table):

@@ -53,7 +53,8 @@ def read(paths: Sequence[Path], exclude: Collection[str] = ()) -> tuple[pa.Table
         all_names |= dict.fromkeys([*names.values(), *partitions])
         kept = [name for name, normalized in names.items() if normalized not in exclude]
         table, file_notes = keep_scalar_columns(_read_file(path, kept))
-        table = table.rename_columns([names[name] for name in table.column_names])
+        if any(names[name] != name for name in table.column_names):  # renaming loses pandas' own types and its index
+            table = table.rename_columns([names[name] for name in table.column_names])
         notes |= dict.fromkeys(file_notes)
         values = {name: column[index] for name, column in partitions.items()}
         tables.append(add_partition_columns(table, values, exclude=[*names.values(), *exclude]))
@@ -170,22 +171,38 @@ def keep_scalar_columns(table: pa.Table) -> tuple[pa.Table, list[str]]:
 
 def _concatenate(paths: Sequence[Path], tables: list[pa.Table]) -> pa.Table:
     """Concatenate the tables of all files, casting columns to common types."""
-    for name in dict.fromkeys(name for table in tables for name in table.column_names):
+    types = common_types(paths, [table.schema for table in tables])
+    return pa.concat_tables([cast_columns(table, types) for table in tables], promote_options="permissive")
+
+
+def common_types(paths: Sequence[Path], schemas: Sequence[pa.Schema]) -> dict[str, pa.DataType]:
+    """Return the type of each column that fits its values in all files.
+
+    Raises
+    ------
+    DataError
+        If a column is of different kinds in two files.
+    """
+    common = {}
+    for name in dict.fromkeys(name for schema in schemas for name in schema.names):
         types = {
-            path: table.schema.field(name).type
-            for path, table in zip(paths, tables, strict=True)
-            if name in table.column_names
+            path: schema.field(name).type for path, schema in zip(paths, schemas, strict=True) if name in schema.names
         }
         common_type = _common_type(list(types.values()))
         if common_type is None:
             first_path, first_type = next(iter(types.items()))
             path, other_type = next((path, other) for path, other in types.items() if other != first_type)
             raise DataError(f"{name} is {first_type} in {first_path} and {other_type} in {path}. Write it in one type.")
-        for index, table in enumerate(tables):
-            if name in table.column_names and table.schema.field(name).type != common_type:
-                column = pc.cast(table[name], common_type)
-                tables[index] = table.set_column(table.column_names.index(name), name, column)
-    return pa.concat_tables(tables, promote_options="permissive")
+        common[name] = common_type
+    return common
+
+
+def cast_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return a table with the columns that it has cast to the given types."""
+    for index, field in enumerate(table.schema):
+        if field.type != types.get(field.name, field.type):
+            table = table.set_column(index, field.name, pc.cast(table[field.name], types[field.name]))
+    return table
 
 
 def _common_type(types: Sequence[pa.DataType]) -> pa.DataType | None:

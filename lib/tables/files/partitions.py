@@ -5,9 +5,8 @@ Text files are converted to Parquet first.
 
 from __future__ import annotations
 
-import itertools
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from lib.tables.files import parquet
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 from lib.tables.schema_source import SchemaSource
 
-_MAX_INFERENCE_BYTES = 2**26
+_MAX_SAMPLE_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -37,19 +36,25 @@ class Partition:
     ----------
     path : str
     row_group : int
+    rows : int
+        Number of rows.
+    first_row : int
+        Number of the first row in the table, from 0.
     folder_values : mapping of str to Scalar
         Values of the columns that are encoded in folder names.
+    types : mapping of str to DataType
+        Types of the columns in all files; columns that the file lacks are null.
     schema : TableSchema or None
-        How the values are read; None if the file was written by the schema.
-    first_row : int
-        Number of the first row in the file, from 0.
+        The schema by which text columns are read; None if they stay as they are in the file.
     """
 
     path: str
     row_group: int
-    folder_values: Mapping[str, pa.Scalar] = field(default_factory=dict)
-    schema: TableSchema | None = None
+    rows: int
     first_row: int = 0
+    folder_values: Mapping[str, pa.Scalar] = field(default_factory=dict)
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    schema: TableSchema | None = None
 
     def read(self, exclude: Collection[str] = ()) -> pd.DataFrame:
         """Read the rows.
@@ -58,11 +63,6 @@ class Partition:
         ----------
         exclude : collection of str
             Columns not to read.
-
-        Returns
-        -------
-        DataFrame
-            ``attrs["notes"]`` are sentences about columns that cannot be read.
 
         Raises
         ------
@@ -74,45 +74,67 @@ class Partition:
         table = file.read_row_group(
             self.row_group, columns=[name for name in names if normalize_name(name) not in exclude]
         )
-        table, notes = parquet.keep_scalar_columns(table)
+        table, _ = parquet.keep_scalar_columns(table)
+        table = parquet.cast_columns(table, self.types)
+        for name in [name for name in self.types if name not in (*names, *self.folder_values)]:
+            if normalize_name(name) in exclude:
+                continue
+            table = table.append_column(name, pa.nulls(len(table), self.types[name]))
         table = parquet.add_partition_columns(table, self.folder_values, exclude=[*names, *exclude])
         if self.schema is not None:
             schema_reader.check_parts(Path(self.path), table.column_names, self.schema)
             batch = schema_reader.apply_schema(self.schema, table, self.first_row)
-            table, fault_notes = schema_reader.collect(iter([batch]), [Path(self.path)])
-            notes = [*notes, *fault_notes]
+            table, _ = schema_reader.collect(iter([batch]), [Path(self.path)], exclude)
         only_reference = [table]
         del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
-        frame = frames.arrow_to_pandas(only_reference.pop())
+        frame = frames.convert_periods_and_intervals(frames.arrow_to_pandas(only_reference.pop()))
         frame.columns = [normalize_name(name) for name in frame.columns]
-        frame.attrs[frames.NOTES] = notes
         return frame
 
 
-def infer_schema(uri: str, encoding: str = "", source: SchemaSource | None = None) -> TableSchema:
-    """Return the schema of a table in files: the stored one, or one inferred from the start of the first file.
+def read_sample(
+    uri: str, exclude: Collection[str] = (), encoding: str = "", source: SchemaSource | None = None
+) -> pd.DataFrame:
+    """Read all of a small table, or the start of a large one, which shows its columns and how it is read.
 
     Parameters
     ----------
     uri : str
         A file, folder or pattern.
+    exclude : collection of str
+        Columns not to read.
     encoding : str
         Python name of the encoding of text files; detected if empty.
     source : SchemaSource, optional
         The stored schema, if there is one, and what the parameters say about the table.
+
+    Returns
+    -------
+    DataFrame
+        See `frames.read`.
+
+    Raises
+    ------
+    DataError
+        If the table is remote or cannot be read.
+    NameNotFound
+        If an excluded column does not exist.
     """
-    source = source or SchemaSource()
-    path = _list_files(uri)[0]
-    if source.stored is not None:
-        return source.change(source.stored)
-    with _start_of_file(path) as start:
-        frame = frames.read(
-            start, encoding=encoding, schema_source=SchemaSource(header=source.header, month_first=source.month_first)
-        )
-    return source.change(TableSchema.from_dict(frame.attrs[frames.SCHEMA]))
+    paths = list_local_files(uri)
+    if sum(path.stat().st_size for path in paths) <= _MAX_SAMPLE_BYTES:
+        return frames.read(paths, exclude, encoding=encoding, schema_source=source)
+    with _start_of_file(paths[0]) as start:
+        return frames.read(start, exclude, encoding=encoding, schema_source=source)
 
 
-def list_partitions(uri: str, folder: Path, schema: TableSchema, encoding: str = "") -> list[Partition]:
+def list_partitions(
+    uri: str,
+    folder: Path,
+    schema: TableSchema,
+    encoding: str = "",
+    exclude: Collection[str] = (),
+    parse_parquet: bool = False,
+) -> list[Partition]:
     """List the partitions of a table in files.
 
     Parameters
@@ -125,30 +147,45 @@ def list_partitions(uri: str, folder: Path, schema: TableSchema, encoding: str =
         How text files are read.
     encoding : str
         Python name of the encoding of text files; detected if empty.
+    exclude : collection of str
+        Columns not to read.
+    parse_parquet : bool
+        Whether text columns of Parquet files are read by the schema, too.
 
     Raises
     ------
     DataError
         If the table is remote or cannot be read, or a value does not fit the schema.
     """
-    paths = _list_files(uri)
-    if paths[0].suffix.lower() not in PARQUET_SUFFIXES:
-        copies = [
-            _convert_to_parquet(path, folder / f"{index:04d}.parquet", schema, encoding)
-            for index, path in enumerate(paths)
-        ]
-        return [Partition(str(path), row_group) for path in copies for row_group in range(_count_row_groups(path))]
-    folder_columns = parquet.partition_columns(paths)
-    return [
-        Partition(
-            str(path), row_group, {name: column[index] for name, column in folder_columns.items()}, schema, first_row
-        )
-        for index, path in enumerate(paths)
-        for row_group, first_row in enumerate(_first_rows(path))
-    ]
+    paths = list_local_files(uri)
+    folder_columns: Mapping[str, pa.Array] = {}
+    if paths[0].suffix.lower() in PARQUET_SUFFIXES:
+        folder_columns = parquet.partition_columns(paths)
+    else:
+        paths = _convert_to_parquet(paths, folder, schema, encoding, exclude)
+        parse_parquet = False
+    types = _common_types(paths)
+    partitions: list[Partition] = []
+    first_row = 0
+    for index, path in enumerate(paths):
+        metadata = pq.read_metadata(path)
+        folder_values = {name: column[index] for name, column in folder_columns.items()}
+        for row_group in range(metadata.num_row_groups):
+            rows = metadata.row_group(row_group).num_rows
+            parser = schema if parse_parquet else None
+            partitions.append(Partition(str(path), row_group, rows, first_row, folder_values, types, parser))
+            first_row += rows
+    return [partition for partition in partitions if partition.rows]
 
 
-def _list_files(uri: str) -> list[Path]:
+def list_local_files(uri: str) -> list[Path]:
+    """List the files of a table that all workers can access.
+
+    Raises
+    ------
+    DataError
+        If the table is remote, or there is no such file.
+    """
     if sources.is_remote(uri):
         raise DataError(
             f"{uri}: engine dask reads files that all workers can access. Copy the table to a shared folder."
@@ -156,47 +193,61 @@ def _list_files(uri: str) -> list[Path]:
     return sources.list_files(uri)
 
 
+def _common_types(paths: Sequence[Path]) -> dict[str, pa.DataType]:
+    """Return the type of each column in all files; nothing if all files agree."""
+    schemas = []
+    for path in paths:
+        parquet.column_names(path)  # raises an error if the file is damaged
+        schemas.append(pq.read_schema(path).remove_metadata())
+    if all(schema.equals(schemas[0]) for schema in schemas):
+        return {}
+    # Columns of bytes are decoded, and those of lists are left out.
+    scalars = [
+        pa.schema(
+            [entry for entry in schema if not parquet.is_binary(entry.type) and not pa.types.is_nested(entry.type)]
+        )
+        for schema in schemas
+    ]
+    return parquet.common_types(paths, scalars)
+
+
 @contextmanager
 def _start_of_file(path: Path) -> Iterator[Path]:
-    """Yield a file with the first rows of a large text file, or a small file itself."""
-    if path.suffix.lower() in PARQUET_SUFFIXES or path.stat().st_size <= _MAX_INFERENCE_BYTES:
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder, open_binary(path) as file:
-        start = Path(folder) / "start.csv"
-        content = file.read(_MAX_INFERENCE_BYTES)
-        start.write_bytes(content[: content.rfind(b"\n") + 1])
+    """Yield a file with the first rows of a large file."""
+    with tempfile.TemporaryDirectory() as folder:
+        if path.suffix.lower() in PARQUET_SUFFIXES:
+            parquet.column_names(path)  # raises an error if the file is damaged
+            start = Path(folder) / "start.parquet"
+            pq.write_table(pq.ParquetFile(path).read_row_group(0), start)
+        else:
+            start = Path(folder) / "start.csv"
+            with open_binary(path) as file:
+                content = file.read(_MAX_SAMPLE_BYTES)
+            start.write_bytes(content[: content.rfind(b"\n") + 1])
         yield start
 
 
-def _count_row_groups(path: Path) -> int:
-    parquet.column_names(path)  # raises an error if the file is damaged
-    return pq.ParquetFile(path).num_row_groups
-
-
-def _first_rows(path: Path) -> list[int]:
-    """Return the number of the first row of each row group of a file."""
-    _count_row_groups(path)
-    metadata = pq.ParquetFile(path).metadata
-    sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
-    return [0, *itertools.accumulate(sizes[:-1])] if sizes else []
-
-
-def _convert_to_parquet(path: Path, target: Path, schema: TableSchema, encoding: str) -> Path:
-    """Convert a text file to Parquet, one row group at a time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    writer = None
-    try:
-        for batch in schema_reader.read(schema, [path], frames.ROW_GROUP_ROWS, schema.required_columns, encoding):
-            rows, _ = schema_reader.collect(iter([batch]), [path])
-            _check_whole_numbers(path, rows, batch.first_row, schema)
-            if writer is None:
-                writer = pq.ParquetWriter(target, rows.schema, compression="lz4")
-            writer.write_table(rows)
-    finally:
-        if writer is not None:
-            writer.close()
-    return target
+def _convert_to_parquet(
+    paths: Sequence[Path], folder: Path, schema: TableSchema, encoding: str, exclude: Collection[str]
+) -> list[Path]:
+    """Convert text files to Parquet, one row group at a time, and return the new files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    required = [name for name in schema.required_columns if name not in exclude]
+    targets = []
+    for index, path in enumerate(paths):
+        targets.append(folder / f"{index:04d}.parquet")
+        writer = None
+        try:
+            for batch in schema_reader.read(schema, [path], frames.ROW_GROUP_ROWS, required, encoding):
+                rows, _ = schema_reader.collect(iter([batch]), [path], exclude)
+                _check_whole_numbers(path, rows, batch.first_row, schema)
+                if writer is None:
+                    writer = pq.ParquetWriter(targets[-1], rows.schema, compression="lz4")
+                writer.write_table(rows)
+        finally:
+            if writer is not None:
+                writer.close()
+    return targets
 
 
 def _check_whole_numbers(path: Path, rows: pa.Table, first_row: int, schema: TableSchema) -> None:

@@ -7,6 +7,7 @@ says whether it is large enough to matter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -46,8 +47,26 @@ class Drift:
 NO_DRIFT = Drift(0.0, 1.0)
 
 
-def measure(values: pd.Series, rules: ColumnRules, sample_size: int) -> Drift:
-    """Compare the values of a column with the distribution in its rules.
+# Number of values in each bin or, as a Series, in each category; empty if the rules have no distribution.
+Counts: TypeAlias = np.ndarray | pd.Series
+
+
+def count(values: pd.Series, rules: ColumnRules) -> Counts:
+    """Count the values of a column in each bin or category of its rules."""
+    if rules.bins:
+        return _count_in_bins(values, rules.bins, has_minimum=rules.sample_size is not None)
+    return category_names(values).value_counts() if rules.shares else np.zeros(0, dtype=int)
+
+
+def add_counts(first: Counts, second: Counts) -> Counts:
+    """Return the counts of two parts of a table together."""
+    if isinstance(first, pd.Series):
+        return first.add(second, fill_value=0).astype(int)
+    return first + second
+
+
+def compare(counts: Counts, rules: ColumnRules, sample_size: int) -> Drift:
+    """Compare the counts of a column with the distribution in its rules.
 
     The population stability index is the sum of (p - q) ln(p / q) over the bins (Siddiqi: Credit risk scorecards,
     2006). Without drift its mean is (bins - 1) (1 / n + 1 / m) for samples of n and m values (Yurdakul and Naranjo:
@@ -59,7 +78,8 @@ def measure(values: pd.Series, rules: ColumnRules, sample_size: int) -> Drift:
 
     Parameters
     ----------
-    values : Series of shape (rows,)
+    counts : ndarray or Series
+        The result of `count`.
     rules : ColumnRules
         `bins` or `shares` hold the distribution. Without one there is no drift.
     sample_size : int
@@ -68,16 +88,17 @@ def measure(values: pd.Series, rules: ColumnRules, sample_size: int) -> Drift:
     Examples
     --------
     >>> rules = ColumnRules(shares={"red": 0.5, "blue": 0.5})
-    >>> measure(pd.Series(["red", "blue"] * 50), rules, 100)
+    >>> compare(count(pd.Series(["red", "blue"] * 50), rules), rules, 100)
     Drift(index=0.0, p_value=1.0, largest='')
-    >>> drift = measure(pd.Series(["red", "red", "red", "blue"] * 50), rules, 200)
+    >>> drift = compare(count(pd.Series(["red", "red", "red", "blue"] * 50), rules), rules, 200)
     >>> round(drift.index, 2), f"{drift.p_value:.0e}", drift.largest
     (0.26, '2e-07', "the share of 'blue' changed from 50% to 25%")
     """
     if rules.bins:
-        bins = _count_in_bins(values, rules.bins, has_minimum=rules.sample_size is not None)
+        edges, shares = _sort_bins(rules.bins)
+        bins = _Bins(np.asarray(counts), np.array([0.0, *shares, 0.0]), edges, [])
     elif rules.shares:
-        bins = _count_categories(values, rules.shares)
+        bins = _compare_categories(pd.Series(counts), rules.shares)
     else:
         return NO_DRIFT
     if not bins.actual.sum() or not sample_size or not bins.shares.sum():
@@ -126,25 +147,28 @@ class _Bins:
         return f"values {lower}up to {self.edges[index - 1]:g}"
 
 
-def _count_in_bins(values: pd.Series, bins: dict[float, float], has_minimum: bool) -> _Bins:
-    """Return the number of values and the contract's share in each bin, including those below and above all edges.
+def _sort_bins(bins: dict[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the upper edges in ascending order, and the contract's share of each."""
+    order = np.argsort(np.array(list(bins), dtype=float))
+    return np.array(list(bins), dtype=float)[order], np.array(list(bins.values()), dtype=float)[order]
+
+
+def _count_in_bins(values: pd.Series, bins: dict[float, float], has_minimum: bool) -> np.ndarray:
+    """Return the number of values in each bin, including those below and above all edges.
 
     Without ``has_minimum``, the first edge is not the smallest value of the sample, so the first bin has no lower end.
     """
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     numbers = numbers[np.isfinite(numbers)]
-    order = np.argsort(np.array(list(bins), dtype=float))
-    edges = np.array(list(bins), dtype=float)[order]
-    shares = np.array(list(bins.values()), dtype=float)[order]
+    edges, _ = _sort_bins(bins)
     positions = 1 + np.searchsorted(edges, numbers, side="left")
     if has_minimum:
         positions[numbers < edges[0]] = 0
-    return _Bins(np.bincount(positions, minlength=len(edges) + 2), np.array([0.0, *shares, 0.0]), edges, [])
+    return np.bincount(positions, minlength=len(edges) + 2)
 
 
-def _count_categories(values: pd.Series, shares: dict[str, float]) -> _Bins:
+def _compare_categories(counts: pd.Series, shares: dict[str, float]) -> _Bins:
     """Return the number of values and the contract's share of each category."""
-    counts = category_names(values).value_counts()
     named = category_names(pd.Series(list(shares), dtype=object)).fillna("")
     expected = pd.Series(list(shares.values()), dtype=float).groupby(named.to_numpy()).sum()
     categories = counts.index.union(expected.index)

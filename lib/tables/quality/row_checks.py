@@ -27,14 +27,15 @@ class RowCheck:
     rule : str
         The rule in words.
     suggest : callable
-        Function of the invalid values and of the number of values that returns the rule that allows them, as YAML.
+        Function of the distinct invalid values and of their share of the rows with a value; it returns the rule that
+        allows them, as YAML.
     max_share : float
         Maximum share of values that may be invalid.
     """
 
     is_valid: Callable[[pd.Series], pd.Series]
     rule: str
-    suggest: Callable[[pd.Series, int], str]
+    suggest: Callable[[pd.Series, float], str]
     max_share: float = 0.0
 
 
@@ -56,12 +57,12 @@ def build_checks(rules: ColumnRules) -> list[RowCheck]:
     return checks
 
 
-def _suggest_share(invalid: pd.Series, rows: int) -> str:
-    return f"max_invalid_share: {round_up(len(invalid) / rows)}"
+def _suggest_share(invalid: pd.Series, share: float) -> str:
+    return f"max_invalid_share: {round_up(share)}"
 
 
-def _suggest_range(rules: ColumnRules) -> Callable[[pd.Series, int], str]:
-    def suggest(invalid: pd.Series, rows: int) -> str:
+def _suggest_range(rules: ColumnRules) -> Callable[[pd.Series, float], str]:
+    def suggest(invalid: pd.Series, share: float) -> str:
         numbers = pd.to_numeric(invalid, errors="coerce")
         limits = []
         if rules.minimum is not None and numbers.min() < rules.minimum:
@@ -73,11 +74,10 @@ def _suggest_range(rules: ColumnRules) -> Callable[[pd.Series, int], str]:
     return suggest
 
 
-def _suggest_categories(names: list[str]) -> Callable[[pd.Series, int], str]:
-    def suggest(invalid: pd.Series, rows: int) -> str:
-        new = invalid.drop_duplicates()
-        more = ", ..." if len(new) > _MAX_SUGGESTED else ""
-        return f"categories: [{', '.join([*names, *new.iloc[:_MAX_SUGGESTED]])}{more}]"
+def _suggest_categories(names: list[str]) -> Callable[[pd.Series, float], str]:
+    def suggest(invalid: pd.Series, share: float) -> str:
+        more = ", ..." if len(invalid) > _MAX_SUGGESTED else ""
+        return f"categories: [{', '.join([*names, *invalid.iloc[:_MAX_SUGGESTED]])}{more}]"
 
     return suggest
 

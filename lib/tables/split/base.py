@@ -41,32 +41,42 @@ class SplitRule:
         raise NotImplementedError
 
     def apply(self, frame: pd.DataFrame, keep_frame: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return training rows and test rows, each with a new index from 0.
+        """Return training rows and test rows, each with a new index from 0. A side may be empty.
 
         Parameters
         ----------
         frame : DataFrame
         keep_frame : bool
             False saves memory by moving the columns out of the frame, which is empty afterwards.
-
-        Raises
-        ------
-        DataError
-            If one side has no rows.
         """
         is_test = self.is_test(frame)
-        if is_test.all() or not is_test.any():
-            empty_side = "training" if is_test.all() else "test"
-            raise DataError(
-                f"The {empty_side} side of the split has no rows: {len(frame)} rows, {self._describe_sizes(frame)}. "
-                "Provide more rows, or change test_fraction or seed."
-            )
         if keep_frame or not frame.columns.is_unique:
             train, test = frame[~is_test].reset_index(drop=True), frame[is_test].reset_index(drop=True)
         else:
             train, test = _move_columns(frame, is_test)
         self._remember(train, test)
         return train, test
+
+    def check_sides(self, train_rows: int, test_rows: int, keys: int) -> None:
+        """Check that both sides of a split by this rule have rows.
+
+        Parameters
+        ----------
+        train_rows, test_rows : int
+        keys : int
+            Number of groups of rows that share a side.
+
+        Raises
+        ------
+        DataError
+            If one side has no rows.
+        """
+        for side, rows in (("training", train_rows), ("test", test_rows)):
+            if not rows:
+                raise DataError(
+                    f"The {side} side of the split has no rows: {train_rows + test_rows} rows, "
+                    f"{self._describe_sizes(keys)}. Provide more rows, or change test_fraction or seed."
+                )
 
     def matches(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
         """Return whether the rule assigns the rows of both frames this way.
@@ -81,8 +91,8 @@ class SplitRule:
     def _remember(self, train: pd.DataFrame, test: pd.DataFrame) -> None:
         self.__dict__["_last_split"] = (weakref.ref(train), weakref.ref(test))  # the subclasses are frozen
 
-    def _describe_sizes(self, frame: pd.DataFrame) -> str:
-        """Describe the rule's settings for the message about an empty side."""
+    def _describe_sizes(self, keys: int) -> str:
+        """Describe the rule's settings, and the number of groups, for the message about an empty side."""
         raise NotImplementedError
 
 

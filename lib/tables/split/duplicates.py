@@ -11,7 +11,7 @@ from lib.tables.split.row_hash import row_hash
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
-def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series) -> str:
+def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series, distinct: int) -> str:
     """Count the rows that repeat another row, and the rows with equal features but another target.
 
     Parameters
@@ -19,6 +19,8 @@ def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series) -> str:
     feature_hashes : ndarray of uint64, of shape (rows,)
         A hash of each row's features.
     target : Series of shape (rows,)
+    distinct : int
+        Number of distinct hashes.
 
     Returns
     -------
@@ -28,16 +30,15 @@ def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series) -> str:
     Examples
     --------
     >>> hashes = np.array([1, 1, 1, 2], dtype=np.uint64)
-    >>> describe_duplicates(hashes, pd.Series(["a", "a", "b", "a"], name="y")).split(". ")[0]
+    >>> describe_duplicates(hashes, pd.Series(["a", "a", "b", "a"], name="y"), distinct=2).split(". ")[0]
     '1 of 4 rows repeats another row; the most frequent one occurs 2 times'
     """
-    feature_counts = np.unique(feature_hashes, return_counts=True)[1]
-    if len(feature_counts) == len(feature_hashes):
-        return ""
     rows = len(feature_hashes)
+    if distinct == rows:
+        return ""
     row_hashes = feature_hashes * _FACTOR + row_hash(target.to_frame(), [str(target.name)], normalize=True)
     row_counts = np.unique(row_hashes, return_counts=True)[1]
-    repeats, ambiguous = rows - len(row_counts), len(row_counts) - len(feature_counts)
+    repeats, ambiguous = rows - len(row_counts), len(row_counts) - distinct
     sentences = []
     if repeats:
         verb = "repeats" if repeats == 1 else "repeat"
@@ -46,7 +47,7 @@ def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series) -> str:
         )
     if ambiguous:
         sentences.append(
-            f"{len(feature_counts):,} distinct combinations of features have {len(row_counts):,} combinations with "
+            f"{distinct:,} distinct combinations of features have {len(row_counts):,} combinations with "
             f"{target.name}, so some rows with equal features have different targets."
         )
     return " ".join(sentences)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -63,8 +64,8 @@ class HashSplit(SplitRule):
         """
         rule = cls(tuple(sorted(columns)), test_fraction, seed)
         hashes = rule.hash_groups(frame)
-        rule = rule.balance(hashes)
-        return rule.stratify(frame, target_column, hashes) if target_column else rule
+        rule = rule.balance(share.Groups.from_hashes(hashes))
+        return rule.stratify(frame[target_column], hashes) if target_column else rule
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -77,9 +78,14 @@ class HashSplit(SplitRule):
             get_split_column(frame, column, "key_columns")
         return row_hash(frame, self.columns, self.seed, normalize=True)
 
+    def remember_hashes(self, frame: pd.DataFrame, hashes: np.ndarray) -> None:
+        """Use known hashes when this frame is split next. It must not be changed in the meantime."""
+        self.__dict__["_known_hashes"] = (weakref.ref(frame), hashes)  # the class is frozen
+
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
         """Return whether each row is a test row, as a boolean array of shape (rows,)."""
-        return self.are_test_hashes(self.hash_groups(frame))
+        known_frame, hashes = self.__dict__.pop("_known_hashes", (lambda: None, None))
+        return self.are_test_hashes(hashes if known_frame() is frame else self.hash_groups(frame))
 
     def are_test_hashes(self, hashes: np.ndarray) -> np.ndarray:
         """Return whether the groups with these hashes test."""
@@ -89,32 +95,31 @@ class HashSplit(SplitRule):
             is_test ^= np.isin(hashes, self._moved_hashes())
         return is_test
 
-    def balance(self, hashes: np.ndarray) -> HashSplit:
+    def balance(self, groups: share.Groups) -> HashSplit:
         """Return the rule with the threshold that brings the test share near the requested one.
 
         The threshold stays `test_fraction` unless groups of several rows bring the share more than one percentage
         point away from it.
         """
-        threshold, moved = share.choose_threshold(share.Groups.from_hashes(hashes), self.test_fraction)
+        threshold, moved = share.choose_threshold(groups, self.test_fraction)
         if threshold == self.test_fraction:
             return self
         return replace(self, threshold=threshold, moved=_to_texts(moved))
 
-    def stratify(self, frame: pd.DataFrame, target_column: str, hashes: np.ndarray | None = None) -> HashSplit:
+    def stratify(self, labels: pd.Series, hashes: np.ndarray) -> HashSplit:
         """Return the rule with some groups of rare classes moved, so that both sides contain each class.
 
         A class with a single row trains.
 
         Parameters
         ----------
-        frame : DataFrame
-        target_column : str
-        hashes : ndarray of uint64, of shape (rows,), optional
-            The result of `hash_groups`, if it is known.
+        labels : Series of shape (rows,)
+            Class labels.
+        hashes : ndarray of uint64, of shape (rows,)
+            The result of `hash_groups`.
         """
-        hashes = self.hash_groups(frame) if hashes is None else hashes
         is_test = self.are_test_hashes(hashes)
-        changed = rare_classes.find_moves(hashes, is_test, frame[target_column], self.test_fraction)
+        changed = rare_classes.find_moves(hashes, is_test, labels, self.test_fraction)
         if not len(changed):
             return self
         return replace(self, moved=_to_texts(np.setxor1d(self._moved_hashes(), changed)))
@@ -147,8 +152,8 @@ class HashSplit(SplitRule):
     def _moved_hashes(self) -> np.ndarray:
         return np.array([int(text, 16) for text in self.moved], dtype=np.uint64)
 
-    def _describe_sizes(self, frame: pd.DataFrame) -> str:
-        return _describe_sizes(frame, self.columns, self.test_fraction)
+    def _describe_sizes(self, keys: int) -> str:
+        return _describe_sizes(keys, self.columns, self.test_fraction)
 
 
 @dataclass(frozen=True)
@@ -207,8 +212,8 @@ class LegacyHashSplit(SplitRule):
             strata=dict(values["strata"]) if "strata" in values else None,
         )
 
-    def _describe_sizes(self, frame: pd.DataFrame) -> str:
-        return _describe_sizes(frame, self.hashed_columns, self.test_fraction)
+    def _describe_sizes(self, keys: int) -> str:
+        return _describe_sizes(keys, self.hashed_columns, self.test_fraction)
 
 
 def _to_texts(hashes: np.ndarray) -> tuple[str, ...]:
@@ -216,9 +221,8 @@ def _to_texts(hashes: np.ndarray) -> tuple[str, ...]:
     return tuple(sorted(f"{value:016x}" for value in hashes.tolist()))
 
 
-def _describe_sizes(frame: pd.DataFrame, columns: Sequence[str], test_fraction: float) -> str:
+def _describe_sizes(keys: int, columns: Sequence[str], test_fraction: float) -> str:
     fraction = f"test_fraction={test_fraction}"
     if len(columns) > _MAX_COUNTED_KEYS:
         return fraction
-    keys = len(frame[list(columns)].drop_duplicates())
     return f"{keys} distinct values of {' and '.join(columns)}, {fraction}"

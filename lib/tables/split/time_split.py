@@ -113,7 +113,7 @@ class TimeSplit(SplitRule):
     def _parsed_cut(self, times: pd.Series) -> Any:
         return float(self.cut) if times.dtype.kind == "f" else pd.Timestamp(self.cut)
 
-    def _describe_sizes(self, frame: pd.DataFrame) -> str:
+    def _describe_sizes(self, keys: int) -> str:
         return f"{self.column} from {self.formatted_cut} on"
 
 

@@ -1,0 +1,214 @@
+"""The tasks of the Dask engine: each reads one partition, and calls the functions that preprocess a part of a table.
+
+No task keeps rows for the next one. The partition is read and prepared again instead, so that the memory of a worker
+has to hold one partition only, and any other worker can take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import StageError
+from lib.stages.preprocessing.engine import Result, SplitSummary
+from lib.stages.preprocessing.parts import PartSummary, PreprocessHooks, prepare_part, split_part
+from lib.tables.files.partitions import Partition
+from lib.tables.quality.violations import BrokenRows, with_reasons
+from lib.tables.split.rules import rule_from_dict
+from lib.tables.targets import TargetConversion, convert_target
+
+if TYPE_CHECKING:
+    from lib.backends.base import Backend
+    from lib.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """What all tasks need to know; pickled and sent to the workers.
+
+    Attributes
+    ----------
+    pipeline_class : type
+    parameters : dict
+    folder : str
+        The folder of the outputs.
+    exclude : list of str
+        The columns that are not read.
+    dropped : list of str
+        The columns that are dropped before `prepare_data`.
+    types : dict of str to str
+        Types of the columns of the prepared rows, for columns that have different types in two partitions.
+    conversion : TargetConversion or None
+    rule : dict
+        The rule of the split.
+    sample_share : float
+        The share of the training rows that are returned as a sample.
+    """
+
+    pipeline_class: type
+    parameters: dict[str, Any]
+    folder: str
+    exclude: list[str]
+    dropped: list[str] = field(default_factory=list)
+    types: dict[str, str] = field(default_factory=dict)
+    conversion: TargetConversion | None = None
+    rule: dict[str, Any] = field(default_factory=dict)
+    sample_share: float = 1.0
+
+    def connect(self) -> tuple[Parameters, PreprocessHooks, Backend]:
+        """Return parameters, pipeline and backend on a worker."""
+        from lib import backends
+        from lib.parameters import Parameters
+
+        parameters = Parameters(self.parameters)
+        backend = backends.connect(parameters)
+        return parameters, self.pipeline_class(parameters, backend), backend
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partition without the rows in quarantine.
+
+    Attributes
+    ----------
+    number : int
+        Number of the partition, from 0.
+    partition : Partition
+    is_left_out : ndarray of bool, of shape (rows,), or None
+        The rows in quarantine.
+    """
+
+    number: int
+    partition: Partition
+    is_left_out: np.ndarray | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that are not in quarantine."""
+        return self.partition.rows - (0 if self.is_left_out is None else int(self.is_left_out.sum()))
+
+    def read(self, plan: TaskPlan, dropped: Sequence[str] = ()) -> pd.DataFrame:
+        """Read the rows without the dropped columns."""
+        frame = self.partition.read([*plan.exclude, *dropped])
+        return frame if self.is_left_out is None else frame[~self.is_left_out].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class WrittenPart:
+    """The sides of a part after they were written.
+
+    Attributes
+    ----------
+    summary : SplitSummary
+    uris : dict of str to str
+        Files of ``train``, ``test`` and ``test_keys``, except for empty ones.
+    sample : DataFrame
+        Some of the training rows.
+    """
+
+    summary: SplitSummary
+    uris: dict[str, str]
+    sample: pd.DataFrame
+
+
+def map_part(part: Part, arguments: tuple[Any, ...], function: Callable[..., Result], plan: TaskPlan) -> Result:
+    """Call a function with the raw rows of a part."""
+    return function(part.read(plan), *arguments)
+
+
+def quarantine_part(part: Part, broken: BrokenRows, plan: TaskPlan) -> str:
+    """Write the rows of a part that break a rule, and return their URI."""
+    _, _, backend = plan.connect()
+    rows = with_reasons(part.read(plan), broken)
+    return backend.write_table(rows, f"{plan.folder}/quarantine/part-{part.number:05d}.parquet")
+
+
+def summarize_part(part: Part, plan: TaskPlan) -> tuple[PartSummary, dict[str, str]]:
+    """Prepare a part, and return its summary and the types of its columns; empty for columns without a value."""
+    frame, summary = _prepare(part, plan)
+    types = {name: str(values.dtype) if values.notna().any() else "" for name, values in frame.items()}
+    if not pd.api.types.is_float_dtype(summary.target_values.dtype):
+        summary = replace(summary, target_values=_to_categories(summary.target_values, summary.target.kind))
+    return summary, types
+
+
+def prepared_rows(part: Part, rows: int, plan: TaskPlan) -> pd.DataFrame:
+    """Return the first prepared rows of a part, with the converted target."""
+    return _convert(_prepare(part, plan)[0].head(rows), plan)
+
+
+def prepared_values(part: Part, row: int, columns: list[str], plan: TaskPlan) -> dict[str, Any]:
+    """Return values of a prepared row of a part."""
+    frame = prepared_rows(part, row + 1, plan)
+    return {name: frame[name].iloc[row] for name in columns}
+
+
+def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
+    """Prepare, split and write a part.
+
+    Parameters
+    ----------
+    part : Part
+    hashes : int
+        The sum of the hashes of the features when the part was summarized.
+    plan : TaskPlan
+
+    Raises
+    ------
+    StageError
+        If `prepare_data` returned other rows than before.
+    """
+    parameters, hooks, backend = plan.connect()
+    prepared, summary = prepare_part(part.read(plan, plan.dropped), hooks, parameters)
+    if sum_hashes(summary.feature_hashes) != hashes:
+        raise StageError(
+            "prepare_data returned other rows when it was called again with the same rows; engine dask expects the "
+            "same result from each call. Give a seed to each generator of random numbers, or set engine: memory."
+        )
+    split = split_part(_convert(prepared, plan), hooks, parameters, rule_from_dict(plan.rule))
+    tables = {"train": split.train, "test": split.test}
+    if split.test_keys is not None:
+        tables["test_keys"] = split.test_keys
+    uris = {
+        name: backend.write_table(frame, f"{plan.folder}/{name}/part-{part.number:05d}.parquet")
+        for name, frame in tables.items()
+        if len(frame)
+    }
+    train_target, test_target = split.train[parameters.target_column], split.test[parameters.target_column]
+    columns = list(split.train.columns)
+    return WrittenPart(
+        SplitSummary(train_target, test_target, columns, split.follows_rule), uris, _sample(split.train, part, plan)
+    )
+
+
+def sum_hashes(hashes: np.ndarray) -> int:
+    """Return a sum that changes if any row changes, whatever the order of the rows."""
+    return int(hashes.sum(dtype=np.uint64))
+
+
+def _prepare(part: Part, plan: TaskPlan) -> tuple[pd.DataFrame, PartSummary]:
+    parameters, hooks, _ = plan.connect()
+    return prepare_part(part.read(plan, plan.dropped), hooks, parameters)
+
+
+def _convert(prepared: pd.DataFrame, plan: TaskPlan) -> pd.DataFrame:
+    """Convert the target, and columns that have other types in other partitions."""
+    if plan.conversion is not None:
+        prepared = convert_target(prepared, plan.parameters["target_column"], plan.conversion)
+    return prepared.astype(plan.types) if plan.types else prepared
+
+
+def _to_categories(labels: pd.Series, kind: str) -> pd.Series:
+    """Return labels as categories, which take one byte per row while they travel to the client."""
+    return labels.astype(object).astype("category") if kind == "text" else labels
+
+
+def _sample(train: pd.DataFrame, part: Part, plan: TaskPlan) -> pd.DataFrame:
+    """Return a random sample of a part's training rows in their order, seeded with the number of the part."""
+    if plan.sample_share >= 1:
+        return train
+    return train.sample(frac=plan.sample_share, random_state=part.number).sort_index()
