@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib import cores
-from lib.tables import frames
+from lib.tables.files import categoricals, pandas_conversion
 
 if TYPE_CHECKING:
     from lib.schema.table_schema import TableSchema
@@ -76,13 +76,13 @@ def _count_distinct(values: pd.Series) -> int:
 def _digest(values: pd.Series) -> bytes:
     """Return a hash of a column's name, type and values."""
     state = hashlib.blake2b(repr((values.name, str(values.dtype), len(values))).encode())
-    if frames.is_dictionary_encoded(values):
+    if categoricals.is_dictionary_encoded(values):
         state.update(repr(values.cat.categories.tolist()).encode())
         state.update(_checksum(values.cat.codes.to_numpy()))
     elif isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
         state.update(_checksum(values.to_numpy()))
     else:
-        for chunk in frames.pandas_to_arrow(values.to_frame()).combine_chunks().column(0).chunks:
+        for chunk in pandas_conversion.pandas_to_arrow(values.to_frame()).combine_chunks().column(0).chunks:
             for buffer in chunk.buffers():
                 state.update(buffer or b"")
     return state.digest()

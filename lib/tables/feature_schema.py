@@ -29,8 +29,8 @@ from lib.schema.table_schema import (
 from lib.schema.text_numbers import parse_number
 from lib.schema.text_values import category_names
 from lib.schema.time_zones import zone_name
-from lib.tables import frames
 from lib.tables.detect.schema_inference import infer_schema
+from lib.tables.files import pandas_conversion
 
 _SAMPLE_ROWS = 1_000
 # A column keeps the kind of the raw table if at least this share of its values can be read as that kind.
@@ -146,7 +146,7 @@ def _are_in_order(values: pd.Series, column: ColumnSchema) -> bool:
 
 
 def _infer_column(name: str, values: pd.Series, month_first: bool) -> ColumnSchema:
-    arrow = frames.pandas_to_arrow(values.to_frame(name)).column(0)
+    arrow = pandas_conversion.pandas_to_arrow(values.to_frame(name)).column(0)
     value_type = getattr(arrow.type, "value_type", arrow.type)
     is_string = pa.types.is_string(value_type) or pa.types.is_large_string(value_type)
     if is_string and not getattr(arrow.type, "ordered", False):

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlparse
 
 from lib.errors import DataError, NameNotFound
 from lib.paths import display_path, resolve, resolve_existing
+from lib.tables.files import pandas_conversion
 from lib.tables.files.file_types import PARQUET_SUFFIXES, TEXT_SUFFIXES
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     frame = frame.loc[:, [name not in exclude for name in frame.columns]]
     frame, notes = _decode_byte_columns(frame)
     unique_names = deduplicate_names([normalize_name(name) for name in frame.columns])
-    schema = infer_schema(frames.pandas_to_arrow(frame.set_axis(unique_names, axis=1))).to_dict()
+    schema = infer_schema(pandas_conversion.pandas_to_arrow(frame.set_axis(unique_names, axis=1))).to_dict()
     frames.set_attrs(frame, notes, exclude, schema)
     return frame
 

@@ -16,6 +16,7 @@ from lib.errors import DataError, format_count
 from lib.schema.text_values import normalize_label, normalize_text
 from lib.tables import frames
 from lib.tables.cleaning import from_columns
+from lib.tables.files import categoricals
 
 MIN_ROWS = 20
 # Types of a target.
@@ -76,7 +77,7 @@ class TargetConversion:
         texts = target if _is_text(target) else target.astype(str)
         if not self.spellings:
             return texts
-        return (frames.decode_dictionary(texts) if frames.is_dictionary_encoded(texts) else texts).replace(
+        return (categoricals.decode_dictionary(texts) if categoricals.is_dictionary_encoded(texts) else texts).replace(
             self.spellings
         )
 
@@ -182,7 +183,7 @@ def _with_target(frame: pd.DataFrame, target_column: str, target: pd.Series) -> 
 
 
 def _is_text(target: pd.Series) -> bool:
-    return isinstance(target.dtype, pd.StringDtype) or frames.is_dictionary_encoded(target)
+    return isinstance(target.dtype, pd.StringDtype) or categoricals.is_dictionary_encoded(target)
 
 
 def _label_kind(target: pd.Series) -> str:

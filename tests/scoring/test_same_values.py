@@ -22,6 +22,7 @@ from lib.scoring.scorer import Scorer
 from lib.stages._endpoint_answers import build_request
 from lib.tables import cleaning, frames, schema_reader
 from lib.tables.feature_schema import derive_feature_schema
+from lib.tables.files import pandas_conversion
 from lib.tables.schema_source import SchemaSource
 from lib.training import TrainingRequest, fit_pipeline
 
@@ -160,7 +161,7 @@ def test_texts_of_csv_mean_the_same_everywhere(tmp_path, texts, source):
     assert np.ptp(model.expected[:, 0]) > 0.2
     model.check()
     model.check_file(pa.table({name: pa.array(values) for name, values in table.items()}), "texts.parquet")
-    model.check_file(frames.pandas_to_arrow(model.raw), "typed.parquet")
+    model.check_file(pandas_conversion.pandas_to_arrow(model.raw), "typed.parquet")
     answers = model.score_values(table["x"])
     if answers is not None:
         np.testing.assert_array_equal(answers, model.expected)
@@ -194,7 +195,7 @@ def combined(tmp_path):
 def test_time_in_several_columns_means_the_same_everywhere(combined, tmp_path):
     assert [column.name for column in combined.scorer.model.columns] == ["x", "z"]
     combined.check()
-    combined.check_file(frames.pandas_to_arrow(combined.raw), "typed.parquet")
+    combined.check_file(pandas_conversion.pandas_to_arrow(combined.raw), "typed.parquet")
     rows = pd.read_csv(combined.path)
     rows["x"] = [f"2024-03-31T{hour:02}:00:00" for hour in rows["hour"]]  # local times; the clock skips 02:00
     np.testing.assert_array_equal(combined.score_values(rows["x"]), combined.expected)

@@ -7,8 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lib.tables import frames
-from lib.tables.files import arrow_numpy
+from lib.tables.files import arrow_numpy, pandas_conversion
 
 COLUMNS = {
     "whole": pa.chunked_array([[1, 2], [], [3, -4, 2**53]]),
@@ -25,18 +24,18 @@ COLUMNS = {
 @pytest.mark.parametrize("names", [list(COLUMNS), ["text", "truth"], ["gaps", "text"], ["decimal"]])
 def test_frame_equals_the_conversion_by_pyarrow(names):
     table = pa.table({name: COLUMNS[name] for name in names})
-    pd.testing.assert_frame_equal(frames.arrow_to_pandas(table), table.to_pandas())
+    pd.testing.assert_frame_equal(pandas_conversion.arrow_to_pandas(table), table.to_pandas())
 
 
 def test_columns_with_the_same_name_are_kept():
     table = pa.table([[1, 2], ["a", "b"], [3, 4]], names=["a", "b", "a"])
-    frame = frames.arrow_to_pandas(table)
+    frame = pandas_conversion.arrow_to_pandas(table)
     assert list(frame.columns) == ["a", "b", "a"] and frame.iloc[:, 2].tolist() == [3, 4]
 
 
 def test_converted_columns_are_writable():
     table = pa.table({name: COLUMNS[name] for name in ("whole", "decimal", "small", "half")})
-    frame = frames.arrow_to_pandas(table)
+    frame = pandas_conversion.arrow_to_pandas(table)
     for name in frame.columns:
         frame[name].to_numpy()[0] = 9
     assert (frame.iloc[0] == 9).all()
@@ -45,7 +44,7 @@ def test_converted_columns_are_writable():
 def test_single_chunks_are_not_copied():
     table = pa.table({"a": [1, 2, 3], "b": [0.5, None, 2.5], "c": [1, None, 3]})[1:]
     addresses = [table[name].chunk(0).buffers()[1].address + 8 for name in ("a", "b")]
-    frame = frames.arrow_to_pandas(table)
+    frame = pandas_conversion.arrow_to_pandas(table)
     assert [frame[name].to_numpy().ctypes.data for name in ("a", "b")] == addresses
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"a": [2, 3], "b": [np.nan, 2.5], "c": [np.nan, 3.0]}))
 
@@ -53,7 +52,7 @@ def test_single_chunks_are_not_copied():
 def test_read_only_memory_is_copied():
     read_only = np.arange(3).tobytes()
     table = pa.table({"a": pa.Array.from_buffers(pa.int64(), 3, [None, pa.py_buffer(read_only)])})
-    frame = frames.arrow_to_pandas(table)
+    frame = pandas_conversion.arrow_to_pandas(table)
     frame.loc[0, "a"] = 9
     assert frame["a"].tolist() == [9, 1, 2] and read_only == np.arange(3).tobytes()
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from lib.errors import DataError, NameNotFound
-from lib.tables import cleaning, frames
+from lib.tables import cleaning
+from lib.tables.files import categoricals
 from lib.tables.targets import convert_target, drop_rows_without_target, plan_conversion, prepare_target
 
 
@@ -146,10 +147,12 @@ def test_booleans_beside_a_missing_target_stay_booleans():
     assert prepared["y"].dtype == bool and len(prepared) == 20
 
 
-@pytest.mark.parametrize("dtype", [object, frames.ARROW_STRING, "category"])
+@pytest.mark.parametrize("dtype", [object, categoricals.ARROW_STRING, "category"])
 def test_labels_in_two_unicode_forms_are_one_class(dtype):
     labels = pd.Series(["e\u0301te\u0301"] * 12 + ["\u00e9t\u00e9"] * 8 + ["e\u0301", "\u00e9"])
-    labels = labels.astype(frames.ARROW_STRING).astype("category") if dtype == "category" else labels.astype(dtype)
+    labels = (
+        labels.astype(categoricals.ARROW_STRING).astype("category") if dtype == "category" else labels.astype(dtype)
+    )
     merged, notes = prepare(labels, "binary")
     assert merged.tolist() == ["\u00e9t\u00e9"] * 20 + ["\u00e9"] * 2
     assert "'e\\u0301te\\u0301' into '\u00e9t\u00e9'" in notes[0]

@@ -13,6 +13,7 @@ import pytest
 
 from lib.errors import DataError, NameNotFound
 from lib.tables import frames
+from lib.tables.files import parquet_writer
 
 CSV = "name,price,sold\nÄpfel,1.5,3\npears,2.25,\n"
 FRAME = pd.DataFrame({"name": ["Äpfel", "pears"], "price": [1.5, 2.25], "sold": [3, None]})
@@ -211,7 +212,7 @@ class TestParquet:
                 "°C": np.array([1.5, 2], dtype="float32"),
             }
         )
-        frames.write(frame, tmp_path / "new" / "folder" / "t.parquet")
+        parquet_writer.write(frame, tmp_path / "new" / "folder" / "t.parquet")
         pd.testing.assert_frame_equal(frames.read(tmp_path / "new" / "folder" / "t.parquet"), frame)
 
     @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ class TestParquet:
         ids=["mixed", "large numbers", "intervals", "complex numbers"],
     )
     def test_unsupported_types_become_text(self, tmp_path, values, texts):
-        frames.write(pd.DataFrame({"c": values}), tmp_path / "t.parquet")
+        parquet_writer.write(pd.DataFrame({"c": values}), tmp_path / "t.parquet")
         assert frames.read(tmp_path / "t.parquet")["c"].tolist() == texts
 
     def test_only_a_named_index_becomes_a_column(self, read):
@@ -236,7 +237,7 @@ class TestParquet:
 
     def test_a_failed_write_keeps_the_old_file(self, tmp_path, monkeypatch):
         file = tmp_path / "t.parquet"
-        frames.write(FRAME, file)
+        parquet_writer.write(FRAME, file)
         before = file.read_bytes()
 
         def full_disk(writer, table, **options):
@@ -244,20 +245,20 @@ class TestParquet:
 
         monkeypatch.setattr(frames.pq.ParquetWriter, "write_table", full_disk)
         with pytest.raises(OSError, match="No space left"):
-            frames.write(FRAME[:1], file)
+            parquet_writer.write(FRAME[:1], file)
         assert file.read_bytes() == before
 
     def test_writing_leaves_no_temporary_files(self, tmp_path):
-        frames.write(FRAME, tmp_path / "t.parquet")
+        parquet_writer.write(FRAME, tmp_path / "t.parquet")
         assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
 
     def test_writing_does_not_change_the_frame(self, tmp_path):
         frame = pd.DataFrame({"c": pd.Series([1, "a"], dtype=object)})
-        frames.write(frame, tmp_path / "t.parquet")
+        parquet_writer.write(frame, tmp_path / "t.parquet")
         assert frame["c"].tolist() == [1, "a"]
 
     def test_other_parquet_readers_can_read_the_file(self, tmp_path):
-        frames.write(FRAME, tmp_path / "t.parquet")
+        parquet_writer.write(FRAME, tmp_path / "t.parquet")
         assert pa.parquet.read_table(tmp_path / "t.parquet").column_names == ["name", "price", "sold"]
 
 
@@ -272,7 +273,7 @@ def test_extreme_numbers_and_empty_tables_are_round_tripped(rows, tmp_path):
             "none": [None] * 4,
         }
     ).head(rows)
-    frames.write(frame, tmp_path / "table.parquet")
+    parquet_writer.write(frame, tmp_path / "table.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), frame, check_dtype=rows > 0)
 
 

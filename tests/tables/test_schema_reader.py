@@ -12,6 +12,7 @@ import pytest
 from lib.errors import DataError
 from lib.schema.table_schema import ColumnSchema, TableSchema
 from lib.tables import cleaning, frames, schema_reader
+from lib.tables.files import parquet_writer
 from lib.tables.schema_source import SchemaSource
 from tests.tables.awkward import awkward_files
 from tests.tables.test_exports import FILES
@@ -31,7 +32,7 @@ def write_table(folder, kind):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("table.csv", text)
     elif kind == "parquet":
-        frames.write(FRAME, path)
+        parquet_writer.write(FRAME, path)
     else:
         path.write_text(text, encoding=encoding)
     return path

@@ -6,6 +6,7 @@ import pytest
 
 from lib.errors import DataError, NameNotFound
 from lib.tables import frames
+from lib.tables.files import categoricals, parquet_writer
 from lib.tables.split.rules import HashSplit, row_hash
 
 ROWS = 2000
@@ -99,7 +100,7 @@ class TestRowKeepsItsSide:
         assert (wider.is_test(table.assign(new=None)) == rule.is_test(table)).all()
 
     def test_when_the_table_is_written_and_read(self, table, rule, tmp_path):
-        frames.write(table, tmp_path / "t.parquet")
+        parquet_writer.write(table, tmp_path / "t.parquet")
         table.to_csv(tmp_path / "t.csv", index=False)
         assert (rule.is_test(frames.read(tmp_path / "t.parquet")) == rule.is_test(table)).all()
         undated = HashSplit(("whole", "decimal", "text", "flag"), 0.25, 42)
@@ -125,9 +126,9 @@ class TestRowKeepsItsSide:
         assert have_equal_hashes(texts, texts.astype("category")) and have_equal_hashes(texts, texts.astype("string"))
 
     def test_when_text_is_dictionary_encoded(self):
-        texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=frames.ARROW_STRING)
+        texts = pd.Series(["b", "a", None, "b", "012", "1e3", ""] * 3, dtype=categoricals.ARROW_STRING)
         encoded = texts.astype("category")
-        assert frames.is_dictionary_encoded(encoded) and frames.is_dictionary_encoded(encoded[4:6])
+        assert categoricals.is_dictionary_encoded(encoded) and categoricals.is_dictionary_encoded(encoded[4:6])
         assert have_equal_hashes(texts, encoded) and have_equal_hashes(texts[4:6], encoded[4:6])
 
     def test_when_integers_span_a_small_range(self):

@@ -24,6 +24,7 @@ from lib.errors import DataError
 from lib.paths import resolve_existing
 from lib.tables import cleaning, frames
 from lib.tables.detect.schema_inference import infer_schema
+from lib.tables.files import pandas_conversion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,7 @@ class Datasets:
             )
         frame.columns = [str(name).strip() for name in frame.columns]
         remaining = cleaning.drop_columns(frame, list(exclude), where=uri)
-        schema = self._stored_schema(dataset) or infer_schema(frames.pandas_to_arrow(remaining)).to_dict()
+        schema = self._stored_schema(dataset) or infer_schema(pandas_conversion.pandas_to_arrow(remaining)).to_dict()
         frames.set_attrs(remaining, [], exclude, schema)
         return remaining
 
@@ -193,7 +194,7 @@ class Datasets:
         """
         import pyarrow.parquet as pq
 
-        arrow = to_dataset_types(frames.pandas_to_arrow(frame))
+        arrow = to_dataset_types(pandas_conversion.pandas_to_arrow(frame))
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "table.parquet"
             pq.write_table(arrow, file)

@@ -18,6 +18,7 @@ from lib.backends.azureml.error_translation import identify_error, retry, transl
 from lib.backends.azureml.job_executor import ClusterExecutor, job_error_message
 from lib.backends.azureml.scoring_job import MODEL, OUTPUT, ROWS
 from lib.errors import StageError
+from lib.tables.files import pandas_conversion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,11 +126,10 @@ class ScoringJobs:
         from azureml.core import Experiment, ScriptRunConfig
 
         from lib.backends.azureml.datasets import to_dataset_types
-        from lib.tables import frames
 
         with tempfile.TemporaryDirectory(prefix="scoring-") as job_folder:
             snapshot.pack_scoring(Path(job_folder), folder, MODEL)
-            pq.write_table(to_dataset_types(frames.pandas_to_arrow(X)), Path(job_folder) / ROWS)
+            pq.write_table(to_dataset_types(pandas_conversion.pandas_to_arrow(X)), Path(job_folder) / ROWS)
             with translate_errors("submit the scoring job"):
                 config = ScriptRunConfig(
                     source_directory=job_folder,

@@ -22,6 +22,7 @@ from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
 from lib.errors import DataError, format_count
 from lib.paths import display_path, resolve
+from lib.tables.files import parquet_writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,10 +102,8 @@ class LocalBackend:
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
         """Write a table below ``data/`` as Parquet."""
-        from lib.tables import frames
-
         file = self.workspace / "data" / path
-        frames.write(frame, file)
+        parquet_writer.write(frame, file)
         return file.as_uri()
 
     def read_json(self, uri: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import DataError, format_count
-from lib.tables import frames
+from lib.tables.files import categoricals
 from lib.tables.quality.entities import find_entity_key
 from lib.tables.split import share
 from lib.tables.split.duplicates import describe_duplicates
@@ -147,7 +147,7 @@ def _join_series(parts: list[pd.Series]) -> pd.Series:
         return parts[0]
     if all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):
         categories = pd.api.types.union_categoricals(parts)
-        texts = categories.categories.astype(frames.ARROW_STRING)
+        texts = categories.categories.astype(categoricals.ARROW_STRING)
         return pd.Series(categories.rename_categories(texts), name=parts[0].name)
     return pd.concat(parts, ignore_index=True)
 

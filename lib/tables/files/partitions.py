@@ -21,7 +21,7 @@ from lib.schema.table_schema import TableSchema
 from lib.tables import frames, schema_reader, sources
 from lib.tables.column_names import normalize_name
 from lib.tables.detect.raw_files import open_binary
-from lib.tables.files import parquet
+from lib.tables.files import pandas_conversion, parquet, parquet_writer
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 from lib.tables.schema_source import SchemaSource
 
@@ -87,7 +87,7 @@ class Partition:
             table, _ = schema_reader.collect(iter([batch]), [Path(self.path)], exclude)
         only_reference = [table]
         del table  # `arrow_to_pandas` frees each column after its conversion, unless someone else holds the table
-        frame = frames.convert_periods_and_intervals(frames.arrow_to_pandas(only_reference.pop()))
+        frame = pandas_conversion.convert_periods_and_intervals(pandas_conversion.arrow_to_pandas(only_reference.pop()))
         frame.columns = [normalize_name(name) for name in frame.columns]
         return frame
 
@@ -238,7 +238,7 @@ def _convert_to_parquet(
         targets.append(folder / f"{index:04d}.parquet")
         writer = None
         try:
-            for batch in schema_reader.read(schema, [path], frames.ROW_GROUP_ROWS, required, encoding):
+            for batch in schema_reader.read(schema, [path], parquet_writer.ROW_GROUP_ROWS, required, encoding):
                 rows, _ = schema_reader.collect(iter([batch]), [path], exclude)
                 _check_whole_numbers(path, rows, batch.first_row, schema)
                 if writer is None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lib import cores
 from lib.tables import frames
+from lib.tables.files import categoricals
 
 MAX_CATEGORIES = 50
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -50,7 +51,7 @@ def _describe_column(values: pd.Series) -> dict[str, Any]:
     missing: dict[str, Any] = {"missing": float(np.count_nonzero(values.isna()) / max(1, len(values)))}
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "number", **missing, **_describe_numbers(values)}
-    present = values if frames.is_dictionary_encoded(values) else values.dropna()  # counting skips null codes
+    present = values if categoricals.is_dictionary_encoded(values) else values.dropna()  # counting skips null codes
     if pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "boolean", **missing, **_count_categories(present)}
     if pd.api.types.is_datetime64_any_dtype(values.dtype):

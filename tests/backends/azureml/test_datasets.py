@@ -10,7 +10,7 @@ import pytest
 
 from lib.backends.azureml import datasets
 from lib.backends.azureml.datastore import FILE_URI
-from lib.tables import frames
+from lib.tables.files import pandas_conversion
 
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
@@ -43,7 +43,7 @@ def test_unsupported_types_are_converted():
             "number": [1.5, np.nan],
         }
     )
-    converted = datasets.to_dataset_types(frames.pandas_to_arrow(frame))
+    converted = datasets.to_dataset_types(pandas_conversion.pandas_to_arrow(frame))
     assert {field.name: str(field.type) for field in converted.schema} == {
         "category": "string",
         "day": "timestamp[us]",
