@@ -98,8 +98,8 @@ class Model:
         self.folder, self.path, self.source = folder, path, source
         frame = frames.read(path, schema_source=source)
         schema, self.raw = frame.attrs[frames.SCHEMA], frame
-        self.prepared, _ = cleaning.to_json_types(frame.drop(columns="y"))
-        features = derive_feature_schema(schema, self.prepared)
+        self.prepared, converted = cleaning.to_json_types(frame.drop(columns="y"))
+        features = derive_feature_schema(schema, self.prepared, durations=cleaning.find_durations(converted))
         request = TrainingRequest("binary", None, seed=0, threads=1, schema=features)
         learner = HistGradientBoostingClassifier(max_iter=20, min_samples_leaf=2, random_state=0)
         model = fit_pipeline(learner, self.prepared, frame["y"], request)
