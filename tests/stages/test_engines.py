@@ -12,7 +12,7 @@ from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
 from lib.stages import preprocess
 from lib.stages.preprocessing import dask_engine
-from lib.tables import frames
+from lib.tables.files import parquet_writer
 from lib.tables.quality import contract, profile
 from tests.workspaces import parameters_for, table
 
@@ -33,7 +33,7 @@ def scheduler():
 @pytest.fixture(autouse=True)
 def small_partitions(monkeypatch):
     """Write copies of text files in several partitions."""
-    monkeypatch.setattr(frames, "ROW_GROUP_ROWS", ROWS_PER_GROUP)
+    monkeypatch.setattr(parquet_writer, "ROW_GROUP_ROWS", ROWS_PER_GROUP)
 
 
 @pytest.fixture

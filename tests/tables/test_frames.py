@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import DataError, NameNotFound
@@ -243,7 +244,7 @@ class TestParquet:
         def full_disk(writer, table, **options):
             raise OSError("No space left on device")
 
-        monkeypatch.setattr(frames.pq.ParquetWriter, "write_table", full_disk)
+        monkeypatch.setattr(pq.ParquetWriter, "write_table", full_disk)
         with pytest.raises(OSError, match="No space left"):
             parquet_writer.write(FRAME[:1], file)
         assert file.read_bytes() == before
