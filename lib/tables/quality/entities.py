@@ -69,10 +69,11 @@ def find_entity_key(frame: pd.DataFrame, target_column: str, candidates: Sequenc
     """
     names = frame.columns if candidates is None else candidates
     names = [name for name in names if name != target_column and _may_be_id(frame[name])]
+    first_rows = frame if len(frame) <= _MAX_ROWS else frame.head(_MAX_ROWS)
     for name in names:
-        if _identifies_entities(_select_rows(frame, name), name, target_column):
+        if _identifies_entities(_select_rows(frame, first_rows, name), name, target_column):
             return [name]
-    return _find_entity_pair(frame.head(_MAX_ROWS), target_column, names) if len(names) <= _MAX_PAIRED_COLUMNS else []
+    return _find_entity_pair(first_rows, target_column, names) if len(names) <= _MAX_PAIRED_COLUMNS else []
 
 
 def count_agreement(values: np.ndarray, targets: np.ndarray) -> float:
@@ -173,9 +174,8 @@ def _may_be_id(values: pd.Series) -> bool:
     )
 
 
-def _select_rows(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _select_rows(frame: pd.DataFrame, first_rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the first rows; of a large table of nearly distinct values, all rows of some values."""
-    first_rows = frame.head(_MAX_ROWS)
     if len(frame) <= _MAX_ROWS or first_rows[name].nunique() < (1 - _MIN_REPEATED_SHARE) * _MAX_ROWS:
         return first_rows
     places = np.random.default_rng(0).choice(len(frame), _SAMPLED_VALUES, replace=False)
