@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lib.tables.schema_source import SchemaSource
 
 DATASET_URI = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
+_NO_PATH = "path can't be empty"
 _SHA256_TAG = "sha256"
 # URI of the schema of the file that a dataset was made from.
 _SCHEMA_TAG = "schema"
@@ -157,16 +158,29 @@ class Datasets:
 
     def _newest_version(self, name: str, sha256: str) -> str | None:
         """Return the address of a dataset's newest version if it has the given content."""
-        from azureml.core import Dataset
-
         with _engine_lock, translate_errors(f"find the dataset {name}"):
             try:
-                newest = Dataset.get_by_name(self._connection.workspace, name)
+                newest = self._get_newest(name)
             except Exception as error:
                 if is_not_found(error):
                     return None
                 raise
         return f"azureml:{name}:{newest.version}" if newest.tags.get(_SHA256_TAG) == sha256 else None
+
+    def _get_newest(self, name: str) -> Any:
+        """Return the newest version of a dataset.
+
+        The SDK asks the first version of Azure's API, and the second if the first does not know the dataset. If another
+        run registers it in between, the second answers without a path, which the SDK refuses.
+        """
+        from azureml.core import Dataset
+
+        try:
+            return Dataset.get_by_name(self._connection.workspace, name)
+        except Exception as error:
+            if _NO_PATH not in str(error):
+                raise
+            return Dataset.get_by_name(self._connection.workspace, name)
 
     def _register(
         self,

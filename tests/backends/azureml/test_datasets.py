@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -73,3 +74,22 @@ def test_only_types_with_an_exact_counterpart_are_declared():
     )
     types = datasets.column_types(schema)
     assert list(types) == ["whole", "number", "flag", "text"]
+
+
+def test_a_dataset_that_another_run_registers_during_the_lookup_is_found(monkeypatch):
+    from azureml.core import Dataset
+    from azureml.exceptions import UserErrorException
+
+    answers = [UserErrorException("path can't be empty"), SimpleNamespace(version=1, tags={"sha256": "ab"})]
+
+    def get_by_name(workspace, name):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Dataset, "get_by_name", get_by_name)
+    connection = SimpleNamespace(workspace=None)
+    stored = datasets.Datasets(connection, None, "flights")
+    assert stored._newest_version("flights-test_keys", "ab") == "azureml:flights-test_keys:1"
+    assert not answers
