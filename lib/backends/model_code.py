@@ -81,7 +81,7 @@ def _imports_of(module: str) -> Iterator[str]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes below a node, less imports for type checkers."""
+    """Yield all nodes below a node, except those in ``if TYPE_CHECKING``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue

@@ -32,7 +32,7 @@ class StageFailed(errors.StageError):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether another attempt may succeed: not after wrong inputs or a failed gate."""
+        """Whether another attempt may succeed. Wrong inputs and failed gates have exit codes of their own."""
         return self.exit_code == errors.MillraceError.exit_code
 
 

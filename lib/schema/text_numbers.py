@@ -10,7 +10,7 @@ _BOOLEAN_WORDS = {"true": 1.0, "false": 0.0}
 
 
 def parse_number(text: str) -> float:
-    """Parse a number, also with a currency sign or commas between thousands, and true (1) or false (0).
+    """Parse a number, which may have a currency sign or thousands separators; true is 1 and false is 0.
 
     Returns
     -------

@@ -82,7 +82,7 @@ def load(folder: str | Path, name: str | None = None, version: str | None = None
 
 
 def with_estimator(model: Model, folder: Path) -> Model:
-    """Return a model that was only read, with its estimator loaded."""
+    """Return a copy of a model with its estimator, which was not loaded yet."""
     flavor = _sklearn_flavor(_description(folder))
     path = folder / _estimator_name(flavor)
     if flavor.get("serialization_format") == "skops":

@@ -158,7 +158,7 @@ def _start_tracker_on_scheduler(name: str, workers: int, host: str) -> dict[str,
 
 
 def _stop_tracker_on_scheduler(name: str) -> None:
-    """Stop the tracker, which ends the wait of workers for one that is gone."""
+    """Stop the tracker, so that the other workers no longer wait for one that is gone."""
     with contextlib.suppress(xgboost.core.XGBoostError):  # raised if workers are still connected
         _TRACKERS.pop(name).free()
 

@@ -76,7 +76,7 @@ class Assembly:
         return self.attempts[name].trial.row_ms
 
     def _without_slowest(self, weights: dict[str, float]) -> dict[str, float]:
-        """Return the weights without those of the slowest model, scaled to a sum of 1."""
+        """Return the weights without that of the slowest model, scaled to a sum of 1."""
         slowest = max(weights, key=self._row_ms)
         total = sum(weights.values()) - weights[slowest]
         return {name: weight / total for name, weight in weights.items() if name != slowest}

@@ -58,7 +58,10 @@ class Clusters:
                 raise
 
     def get_or_create(self, name: str) -> Any:
-        """Return the cluster with a name. A new one scales from 0 to ``max_nodes`` machines."""
+        """Return the cluster of this name, creating it if there is none.
+
+        A new one scales from 0 to ``max_nodes`` machines.
+        """
         with _creation_lock:
             return self.find(name) or self._create(name)
 

@@ -109,7 +109,7 @@ class Connection:
 
     @functools.cached_property
     def client(self) -> MLClient:
-        """Client of SDK version 2, for online endpoints, sizes and quotas."""
+        """Client of SDK version 2, for online endpoints, machine sizes and quotas."""
         from azure.ai.ml import MLClient
 
         return MLClient(self.credential, *self.names.values(), show_progress=False, enable_telemetry=False)

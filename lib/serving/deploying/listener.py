@@ -23,11 +23,11 @@ def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping
     Parameters
     ----------
     host, port : str, int
-        The requested address; port 0 means any.
+        The requested address. With port 0, the latest port is used if it is free, and else any free one.
     live : mapping
         ``host`` and ``port`` of the running router; empty if none runs.
     latest : mapping
-        The same of the latest router, whether it runs or not.
+        Host and port of the latest router, even if it has stopped.
 
     Raises
     ------

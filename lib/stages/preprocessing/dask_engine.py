@@ -73,7 +73,7 @@ class DaskEngine:
         self._written: list[WrittenPart] = []
 
     def map_rows(self, function: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
-        """Call a function with the raw rows of each part, and with the part's value of each further argument."""
+        """Call a function for each part with its raw rows; each further argument has one value per part."""
         per_part = list(zip(*arguments, strict=True)) if arguments else [()] * len(self._parts)
         return self._map(dask_tasks.map_part, per_part, function=function)
 

@@ -87,7 +87,7 @@ class Engine(Protocol):
     reading: Reading
 
     def map_rows(self, function: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
-        """Call a function with the raw rows of each part, and with the part's value of each further argument."""
+        """Call a function for each part with its raw rows; each further argument has one value per part."""
 
     def quarantine(self, broken: Sequence[BrokenRows]) -> str:
         """Store the rows that break a rule, each with its broken rules, leave them out, and return their URI."""

@@ -90,7 +90,7 @@ def describe(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
 
 
 def _describe_share(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
-    """Return the share of test rows, and why it is not the requested one if it is more than one point away."""
+    """Return the share of test rows and, if it is over one percentage point from the requested one, why."""
     test_share = len(sides.test) / (len(sides.train) + len(sides.test))
     if share.is_near(test_share, parameters.test_fraction):
         return f"{test_share:.1%} of the rows."

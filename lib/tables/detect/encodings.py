@@ -240,7 +240,7 @@ def _rank_candidates(sample: bytes) -> list[str]:
     latin = next(filter(_is_latin, plausible), None)
     if latin and latin.chaos <= best.chaos + _CLEAR_MARGIN and latin.coherence >= best.coherence - _CLEAR_MARGIN:
         return []
-    # Any bytes decode to half-width katakana in Shift-JIS, which are rarely used today: accept more alternatives.
+    # Any bytes decode to half-width katakana in Shift-JIS, which are rare today, so other encodings stay candidates.
     is_kana = all("\uff61" <= character <= "\uff9f" for character in str(best) if not character.isascii())
     max_chaos = best.chaos + (2 * _CLEAR_MARGIN if is_kana else _CLEAR_MARGIN / 4)
     return [

@@ -54,7 +54,8 @@ def detect_footer(path: Path, csv_format: CsvFormat, width: int, encoding: str) 
     if width < 2 or len(csv_format.separator) > 1 or encodings.is_stateful(encoding):
         return Footer()
     size, tail = _read_tail(path)
-    # The first line is cut, or it is the header. Splitting at line breaks only keeps the size of each line exact.
+    # The first line is cut, or it is the header. Unlike splitlines, this splits at line breaks only, so that the size
+    # of each line is exact.
     lines = _LINE.findall(tail.decode(encoding, "replace"))[1:]
     first = _first_footer_line(lines, csv_format, width)
     cells = [cell for line in lines[first:] for cell in _split(line, csv_format) if cell.strip()]

@@ -170,7 +170,7 @@ def _are_number_names(first: Row, columns: list[list[str]], filled: list[int]) -
 
 
 def _count_header_rows(rows: list[Row]) -> int:
-    """Return how many rows make up the header: several if only together they name every column differently."""
+    """Return how many rows make up the header: several if only together they give each column a name of its own."""
     names = rows[0] if rows else []
     if len(names) < 2 or (all(names) and len(set(names)) == len(names)):
         return 1

@@ -107,7 +107,7 @@ def _open_only_member(archive: zipfile.ZipFile, path: Path) -> Iterator[IO[bytes
 
 
 def read_start(path: Path, encoding: str = "") -> bytes:
-    """Return the first bytes of a file, at least some lines.
+    """Return the start of a file, with several lines if possible.
 
     Raises
     ------

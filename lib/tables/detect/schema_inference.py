@@ -102,7 +102,7 @@ def _typed_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | Non
 
 
 def _text_number_column(name: str, values: pa.ChunkedArray) -> ColumnSchema | None:
-    """Return the schema of a typed column whose texts are numbers; None for other texts."""
+    """Return the schema of a text column of a Parquet file whose values are numbers; None for other texts."""
     sample = _sample(values)
     if not len(sample) or has_numeric_codes(sample):
         return None
@@ -207,6 +207,6 @@ def _are_codes(sample: pa.ChunkedArray) -> bool:
 
 
 def decimal_comma(parsed: ParsedColumn | None) -> ParsedColumn:
-    """Return how a column was parsed whose points separate thousands, in a file with decimal commas."""
+    """Return how a column was parsed, with points that separate thousands and commas as decimal separators."""
     parsed = parsed or ParsedColumn(None, NumberFormat.DECIMAL_COMMA, "")
     return parsed._replace(number_format=NumberFormat.DECIMAL_COMMA)

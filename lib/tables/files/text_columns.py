@@ -93,7 +93,7 @@ def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
     smallest, largest = arrow_numpy.min_max(column)
     if max(-smallest, largest) >= number_parsing.MAX_EXACT_INTEGER:
         return True
-    # pyarrow reads the phone number +49301234567 and the code 1E2 as floats.
+    # Whole floats may be texts: pyarrow reads the phone number +49301234567 and the code 1E2 as floats.
     return pa.types.is_floating(arrow_type) and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
 
 

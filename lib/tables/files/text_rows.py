@@ -44,7 +44,7 @@ class RawTable(NamedTuple):
 
 
 def read_table(path: Path, encoding: str = "", header: bool | None = None) -> RawTable:
-    r"""Read a text file as it is written, with the faults of its rows instead of an error at the first one.
+    r"""Read a text file as it is written, and collect faulty rows instead of raising an error at the first.
 
     Training and scoring read the same rows through `frames.read`, which refuses faults that leave a doubt.
 

@@ -23,7 +23,7 @@ class SplitRule:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that decide a row's side."""
+        """Columns whose values decide whether a row trains or tests."""
         raise NotImplementedError
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:

@@ -69,7 +69,7 @@ class HashSplit(SplitRule):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that decide a row's side."""
+        """Columns whose values decide whether a row trains or tests."""
         return self.hashed_columns
 
     def hash_groups(self, frame: pd.DataFrame) -> np.ndarray:
@@ -181,7 +181,7 @@ class LegacyHashSplit(SplitRule):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that decide a row's side."""
+        """Columns whose values decide whether a row trains or tests."""
         return (*self.hashed_columns, *([self.target_column] if self.strata else ()))
 
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:

@@ -154,9 +154,10 @@ def _find_cuts(shares: np.ndarray, smaller_side: float, limit: float) -> Iterato
 def _cut_past_large_groups(
     shares: np.ndarray, smaller_side: float, limit: float, omitted: int = -1
 ) -> tuple[int, list[int]]:
-    """Return how many of the first groups come nearest to a share if large groups that exceed it are skipped.
+    """Return where to cut the groups, so that those before the cut add up to nearly the requested share.
 
-    A group is large if it alone exceeds the tolerance, so at most 100 groups are.
+    Large groups that would exceed the share are skipped. A group is large if its own share exceeds the tolerance, which
+    is true for at most 100 groups.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def _cut_past_large_groups(
     """
     is_large = shares > limit
     small = np.where(is_large, 0.0, shares)
-    middles = np.cumsum(small) - small / 2  # taking a group improves the share up to the middle of the group
+    middles = np.cumsum(small) - small / 2  # a group belongs before the cut if its middle does
     taken = 0.0
     skipped: list[int] = []
     for position in np.flatnonzero(is_large):

@@ -99,7 +99,7 @@ def _find_times(profiles: Mapping[str, ColumnProfile], parts: Mapping[str, str])
 
 
 def _is_timestamp(column: ColumnProfile) -> bool:
-    """Return whether whole numbers are named like times, and are seconds, milliseconds or dates without separators."""
+    """Return whether a column of whole numbers is named like a time and holds seconds, milliseconds or yyyymmdd."""
     if column.kind != WHOLE or column.minimum is None or column.maximum is None:
         return False
     is_named = column.name.casefold().replace(" ", "_").endswith(_TIMESTAMP_NAME)

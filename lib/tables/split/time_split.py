@@ -35,7 +35,7 @@ class TimeSplit(SplitRule):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that decide a row's side."""
+        """Columns whose values decide whether a row trains or tests."""
         return (self.column,)
 
     @classmethod

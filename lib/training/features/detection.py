@@ -49,7 +49,7 @@ class DetectionOptions:
 def detect_column(
     values: pd.Series, options: DetectionOptions, schema: ColumnSchema | None = None
 ) -> Column | ExcludedColumn:
-    """Return the reader of a training column.
+    """Return an object that reads a training column, or the reason to exclude it.
 
     Parameters
     ----------

@@ -224,12 +224,12 @@ def _read(source: socket.socket, reads: queue.Queue[list[list[bytes]] | None]) -
 
 
 def main() -> None:
-    """Write the request log of an endpoint; the program of the process."""
+    """Write the request log of an endpoint. This is the entry point of the log writer's process."""
     parser = argparse.ArgumentParser(prog="python -m lib.serving.server.request_log.writer")
     parser.add_argument("folder", type=Path, help="the endpoint's folder")
     parser.add_argument("--source", type=int, required=True, help="descriptor of the socket to the router")
-    parser.add_argument("--megabytes", type=float, required=True, help="largest size of all files")
-    parser.add_argument("--columns", nargs="*", default=[], help="columns of the model to log; none for all")
+    parser.add_argument("--megabytes", type=float, required=True, help="maximum size of all files together")
+    parser.add_argument("--columns", nargs="*", default=[], help="columns of the model to log; by default all")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     os.nice(15)  # clients that wait for an answer come first

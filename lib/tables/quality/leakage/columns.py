@@ -120,7 +120,7 @@ def sample_rows(frame: pd.DataFrame, target_column: str, max_rows: int, seed: in
 
 
 def encode_target(sample: pd.DataFrame, target_column: str, task: str, seed: int) -> tuple[pd.DataFrame, Target]:
-    """Return the other columns of the sample, and its target.
+    """Return the columns of the sample without the target, and the encoded target.
 
     Rows of classes with fewer rows than folds are left out, and so are infinite targets.
     """

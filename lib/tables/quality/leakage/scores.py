@@ -155,7 +155,7 @@ def _binned_r2(bins: np.ndarray, y: np.ndarray, folds: np.ndarray) -> float:
 def _ordered_r2(numbers: np.ndarray, target: Target) -> float:
     """Return the squared correlation with the target: of the values or of the ranks, whichever is greater.
 
-    Rows without a number are left out, so the result is multiplied by the share of the others.
+    Rows without a number are left out, and the result is multiplied by the share of rows with one.
     """
     is_present = ~np.isnan(numbers)
     y, ranks = target.values, target.ranks

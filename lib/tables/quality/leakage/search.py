@@ -79,7 +79,7 @@ class Leak:
         return f"{list_names(self.columns)} {self.finding}"
 
     def describe(self, name: Hashable) -> str:
-        """Return what a column does, together with the others."""
+        """Return the finding on one column, naming the others that share it."""
         others = [other for other in self.columns if other != name]
         return f"with {list_names(others)}, {self.finding}" if others else self.finding
 
