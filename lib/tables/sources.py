@@ -17,7 +17,6 @@ from urllib.parse import unquote, urlparse
 
 from lib.errors import DataError, NameNotFound
 from lib.paths import display_path, resolve, resolve_existing
-from lib.tables.files import pandas_conversion
 from lib.tables.files.file_types import PARQUET_SUFFIXES, TEXT_SUFFIXES
 
 if TYPE_CHECKING:
@@ -232,6 +231,7 @@ def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     from lib.tables import frames
     from lib.tables.column_names import deduplicate_names, normalize_name
     from lib.tables.detect.schema_inference import infer_schema
+    from lib.tables.files import pandas_conversion
 
     address, _, selection = uri.partition("#")
     if not selection:

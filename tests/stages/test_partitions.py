@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lib import backends, metrics, training
+from lib import backends, metrics
 from lib.errors import DataError, ParameterError
 from lib.parameters import Parameters, check_given
 from lib.pipelines.base import BasePipeline
 from lib.schema.table_schema import TableSchema
 from lib.stages import _cluster, preprocess, train
-from lib.tables import frames
+from lib.tables import frames, sources
 from lib.tables.files.partitions import list_partitions, read_sample
 from lib.tables.quality import contract, profile
-from lib.training import TrainingRequest
+from lib.training import TrainingRequest, xgboost
 from tests.workspaces import parameters_for, table
 
 distributed = pytest.importorskip("distributed", reason='needs make install GROUPS="scale"')
@@ -79,13 +79,12 @@ def test_table_larger_than_a_worker_survives_a_killed_worker(tmp_path):
         killer.join()
         assert min(pids) not in client.run(os.getpid).values()
         assert result.sizes.loc["train", "rows"] + result.sizes.loc["test", "rows"] == ROWS_PER_GROUP * GROUPS
-        train_parameters = Parameters({**parameters, "train_data": result.train_data})
         sample = train._read_sample(result.train_data)
         X, y = sample.drop(columns="bought"), sample["bought"]
         request = TrainingRequest("binary", metrics.get("roc_auc", "binary"), 42, 1)
-        function = training.get("xgboost")
-        on_parts = train._train_on_parts(function, X, y, request, {"n_estimators": 40}, train_parameters)
-    in_memory = function(X, y, request, n_estimators=40)
+        parts = [str(path) for path in sources.list_files(result.train_data)]
+        on_parts = xgboost.train_on_parts(X, y, request, client, parts, n_estimators=40)
+    in_memory = xgboost.train(X, y, request, n_estimators=40)
     test = backend.read_table(result.test_data)
     scores = [
         request.metric.score(test["bought"], metrics.predict(model, test.drop(columns="bought"), "binary"))
