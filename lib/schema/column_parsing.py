@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Collection
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,25 +14,11 @@ from lib.schema.date_columns import find_unreadable as find_unreadable_dates
 from lib.schema.durations import parse_seconds
 from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
+from lib.schema.parsed_texts import ParsedTexts
 from lib.schema.table_schema import BOOLEAN, DATETIME, DURATION, NUMBER, ORDERED, ColumnSchema
 from lib.schema.text_values import compose_text
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
-
-
-class ParsedTexts(NamedTuple):
-    """A text column in the type of its schema.
-
-    Attributes
-    ----------
-    values : ChunkedArray
-        Null where a value is missing or does not fit the schema.
-    is_invalid : ChunkedArray of bool
-        Whether each value does not fit the schema.
-    """
-
-    values: pa.ChunkedArray
-    is_invalid: pa.ChunkedArray
 
 
 def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
@@ -65,7 +50,7 @@ def parse_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     if column.kind == ORDERED:
         return _parse_categories(texts, column)
     if column.kind == DATETIME and column.time_zone:
-        return ParsedTexts(*zoned_datetimes.parse_zoned_texts(texts, column))
+        return zoned_datetimes.parse_zoned_texts(texts, column)
     if column.kind == DATETIME and column.date_format:
         return _check_texts(texts, lambda distinct: find_unreadable_dates(distinct, column.date_format))
     if column.kind == DURATION:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.schema.datetimes import ISO_FORMAT, OFFSET_PATTERN, parse_column
+from lib.schema.parsed_texts import ParsedTexts
 from lib.schema.table_schema import ColumnSchema
 from lib.schema.time_zones import to_utc
 
 
-class ZonedDatetimes(NamedTuple):
-    """Datetimes with a time zone.
-
-    Attributes
-    ----------
-    values : ChunkedArray of timestamp[us] with the time zone, of shape (rows,)
-        Null where a value is missing or no date.
-    is_invalid : ChunkedArray of bool, of shape (rows,)
-        Whether each value is no date.
-    """
-
-    values: pa.ChunkedArray
-    is_invalid: pa.ChunkedArray
-
-
-def parse_zoned_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ZonedDatetimes:
+def parse_zoned_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
     """Parse texts; those without an offset are local times, and those with one are converted.
 
     Parameters
@@ -57,7 +41,7 @@ def parse_zoned_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ZonedDate
     zoned = pa.array(instants, _zoned_type(column))
     values = pa.chunked_array([pc.take(zoned, encoded.indices)])
     is_invalid = pc.and_(pc.is_null(values), pa.chunked_array([pc.is_valid(encoded.indices)]))
-    return ZonedDatetimes(values, is_invalid)
+    return ParsedTexts(values, is_invalid)
 
 
 def to_zone(values: pa.ChunkedArray, column: ColumnSchema) -> pa.ChunkedArray:

@@ -211,10 +211,9 @@ class TestHashSplit:
         with pytest.raises(DataError, match=f"The {side} side of the split has no rows: {ROWS} rows"):
             rule.check_sides(*map(len, rule.apply(table)), keys=5)
 
-    def test_known_hashes_are_used_once_and_for_their_frame_only(self, table, rule):
-        everything = np.zeros(ROWS, dtype=np.uint64)
-        rule = HashSplit(rule.columns, rule.test_fraction, rule.seed)
-        rule.remember_hashes(table, everything)
-        assert rule.is_test(table).all() and not rule.is_test(table).all()
-        rule.remember_hashes(table, everything)
-        assert not rule.is_test(table.copy()).all()
+    def test_known_sides_are_used(self, table, rule):
+        is_test = rule.is_test(table)
+        for expected, rows in zip(rule.apply(table), rule.apply(table, is_test=is_test), strict=True):
+            pd.testing.assert_frame_equal(rows, expected)
+        train, test = rule.apply(table, is_test=~is_test)
+        assert (len(train), len(test)) == (is_test.sum(), (~is_test).sum())

@@ -175,8 +175,9 @@ def split_part(
     """
     # An overridden split_data may change the rows before it applies the rule.
     if group_hashes is not None and isinstance(rule, HashSplit) and not overrides(hooks, "split_data"):
-        rule.remember_hashes(prepared, group_hashes)
-    train, test = hooks.split_data(prepared, rule)
+        train, test = rule.apply(prepared, keep_frame=False, is_test=rule.are_test_hashes(group_hashes))
+    else:
+        train, test = hooks.split_data(prepared, rule)
     follows_rule = rule.matches(train, test)
     hidden = hidden_columns(parameters)
     test_keys = test[hidden] if hidden else None

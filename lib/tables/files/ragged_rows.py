@@ -77,15 +77,3 @@ def uniform_dialect(dialect: Dialect) -> Dialect:
         title_rows=0,
         scan=replace(dialect.scan, has_quoted_line_breaks=True),
     )
-
-
-def check_row_lengths(path: Path, dialect: Dialect) -> None:
-    """Check that no row has more values than the header has names.
-
-    Raises
-    ------
-    DataError
-        Naming the lines of longer rows.
-    """
-    with rewrite_uniform(path, dialect):
-        pass

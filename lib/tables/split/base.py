@@ -40,7 +40,9 @@ class SplitRule:
         """Return the rule in plain JSON types; `rule_from_dict` restores it."""
         raise NotImplementedError
 
-    def apply(self, frame: pd.DataFrame, keep_frame: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def apply(
+        self, frame: pd.DataFrame, keep_frame: bool = True, is_test: np.ndarray | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return training rows and test rows, each with a new index from 0. A side may be empty.
 
         Parameters
@@ -48,8 +50,10 @@ class SplitRule:
         frame : DataFrame
         keep_frame : bool
             False saves memory by moving the columns out of the frame, which is empty afterwards.
+        is_test : ndarray of bool, of shape (rows,), optional
+            Whether each row is a test row by this rule, if that is known.
         """
-        is_test = self.is_test(frame)
+        is_test = self.is_test(frame) if is_test is None else is_test
         if keep_frame or not frame.columns.is_unique:
             train, test = frame[~is_test].reset_index(drop=True), frame[is_test].reset_index(drop=True)
         else:

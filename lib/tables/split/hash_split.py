@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,14 +77,9 @@ class HashSplit(SplitRule):
             get_split_column(frame, column, "key_columns")
         return row_hash(frame, self.columns, self.seed, normalize=True)
 
-    def remember_hashes(self, frame: pd.DataFrame, hashes: np.ndarray) -> None:
-        """Use known hashes when this frame is split next. It must not be changed in the meantime."""
-        self.__dict__["_known_hashes"] = (weakref.ref(frame), hashes)  # the class is frozen
-
     def is_test(self, frame: pd.DataFrame) -> np.ndarray:
         """Return whether each row is a test row, as a boolean array of shape (rows,)."""
-        known_frame, hashes = self.__dict__.pop("_known_hashes", (lambda: None, None))
-        return self.are_test_hashes(hashes if known_frame() is frame else self.hash_groups(frame))
+        return self.are_test_hashes(self.hash_groups(frame))
 
     def are_test_hashes(self, hashes: np.ndarray) -> np.ndarray:
         """Return whether the groups with these hashes test."""
