@@ -11,7 +11,7 @@ from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from lib.errors import DataError
 from lib.schema.date_columns import infer_date_format, to_datetimes
-from lib.schema.time_zones import to_utc, zone_name
+from lib.schema.time_zones import get_zone_name, to_utc
 from lib.tables.split.base import SplitRule, get_split_column
 
 
@@ -74,7 +74,7 @@ class TimeSplit(SplitRule):
             if parsed is None or parsed.isna().any():
                 raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Use a date such as 2024-07-01.")
             if isinstance(values.dtype, pd.DatetimeTZDtype):
-                return cls(column, _cut_in_utc(cut, zone_name(values.dtype.tz)), date_format)
+                return cls(column, _cut_in_utc(cut, get_zone_name(values.dtype.tz)), date_format)
             return cls(column, cut, date_format)
         first_test_time = _find_cut(times, column, test_fraction)
         return cls(column, float(first_test_time) if is_number else first_test_time.isoformat(), date_format)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.schema import datetimes
-from lib.schema.time_zones import to_local_times, zone_name
+from lib.schema.time_zones import get_zone_name, to_local_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,4 +192,4 @@ class DateColumn:
     def _to_local(self, times: pd.DatetimeIndex) -> np.ndarray:
         """Convert times with a time zone to the column's, without the zone."""
         instants = times.tz_convert("UTC").tz_localize(None).to_numpy()
-        return instants if self.time_zone is None else to_local_times(instants, zone_name(self.time_zone))
+        return instants if self.time_zone is None else to_local_times(instants, get_zone_name(self.time_zone))

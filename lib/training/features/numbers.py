@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.schema.durations import parse_seconds
-from lib.schema.text_numbers import parse_amount
+from lib.schema.text_numbers import parse_amount_or_boolean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def _parse_texts(values: pd.Series) -> np.ndarray:
     numbers = np.array(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
     not_parsed = np.isnan(numbers) & values.notna().to_numpy()
     if not_parsed.any():
-        numbers[not_parsed] = [parse_amount(str(value)) for value in values[not_parsed]]
+        numbers[not_parsed] = [parse_amount_or_boolean(str(value)) for value in values[not_parsed]]
     return numbers
 
 
