@@ -50,15 +50,10 @@ def to_utc(local_times: np.ndarray, time_zone: str) -> np.ndarray:
     if not isinstance(zone, zoneinfo.ZoneInfo):
         return _convert_each(local_times, lambda moment: iso_datetimes.to_instant(moment, None, zone))
     is_in_range = (local_times >= _FIRST_EXACT) & (local_times < _LAST_EXACT)
-    instants = pc.assume_timezone(
-        pa.array(np.where(is_in_range, local_times, _FIRST_EXACT)),
-        time_zone,
-        ambiguous="earliest",
-        nonexistent="latest",
-    )
-    is_exact = is_in_range & (
-        pc.local_timestamp(instants).to_numpy() == local_times
-    )  # a skipped time comes back changed
+    in_range = pa.array(np.where(is_in_range, local_times, _FIRST_EXACT))
+    instants = pc.assume_timezone(in_range, time_zone, ambiguous="earliest", nonexistent="latest")
+    # A local time that a clock change skips differs after the conversion to UTC and back.
+    is_exact = is_in_range & (pc.local_timestamp(instants).to_numpy() == local_times)
     converted = pc.cast(instants, pa.timestamp("us")).to_numpy().copy()
     converted[~is_exact] = _convert_each(
         local_times[~is_exact], lambda moment: iso_datetimes.to_instant(moment, None, zone)
