@@ -179,7 +179,7 @@ def test_contradicting_check_is_reported():
         ({"kind": "DataContract", "apiVersion": "v2.2.2"}, "apiVersion is 'v2.2.2'; expected a version 3"),
         (
             {"kind": "DataContract", "apiVersion": "v3.1.0", "schema": [{"name": "t"}]},
-            "No table under `schema` lists its columns",
+            "no table under `schema` lists its columns",
         ),
         ({"kind": "DataContract", "apiVersion": "v3.1.0", "schema": "t"}, "schema is 't'; expected a list of mappings"),
         (document_of(name=7), "t.properties: entry 1 has no name"),

@@ -98,7 +98,7 @@ def from_document(document: Any, table: str = "") -> ImportedContract:
 def _find_tables(document: Any) -> list[Mapping[str, Any]]:
     """Return the tables of a document that have columns."""
     if not isinstance(document, Mapping) or document.get("kind") != "DataContract":
-        raise DataError("The document is not a data contract: expected a mapping with the entry `kind: DataContract`.")
+        raise DataError("expected a mapping with the entry `kind: DataContract`.")
     version = document.get("apiVersion")
     if not str(version).startswith("v3."):
         raise DataError(
@@ -109,7 +109,7 @@ def _find_tables(document: Any) -> list[Mapping[str, Any]]:
     with_columns = [table for table in tables if table.get("properties")]
     if not with_columns:
         raise DataError(
-            "No table under `schema` lists its columns; expected at least one table with the entry `properties`."
+            "no table under `schema` lists its columns; expected at least one table with the entry `properties`."
         )
     return with_columns
 
