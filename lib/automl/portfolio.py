@@ -81,12 +81,12 @@ class _Search:
         """EncodeTask the rows, fit the configurations, and return the best model."""
         with Pool(self._request.threads, self._request.memory_bytes) as pool:
             if not self._encode(pool):
-                return self._no_skill_result("The time was up before the table was encoded")
+                return self._make_no_skill_result("The time was up before the table was encoded")
             self._fit_configurations(pool)
             warning = self._use_unfinished_attempt()
             outputs = read_outputs(self._attempts, self._target, self._folds, pool.folder, self._request.metric)
             if not outputs.validation:
-                return self._no_skill_result("The time was up before any model was fitted")
+                return self._make_no_skill_result("The time was up before any model was fitted")
             encoder = pickle.loads((pool.folder / "encoder.pkl").read_bytes())
             row = self._X_test.head(1)
             assembly = Assembly(self._attempts, outputs, encoder, row, pool.folder, self._request, self._time_budget)
@@ -182,11 +182,13 @@ class _Search:
             f"{len(best.fits)} of {fold_count}."
         )
 
-    def _no_skill_result(self, reason: str) -> EngineResult:
+    def _make_no_skill_result(self, reason: str) -> EngineResult:
         """Return a no-skill model as the result, with a warning that starts with the reason."""
         trials = [attempt.trial for attempt in self._attempts.values()]
         seconds = self._time_budget.elapsed_seconds
-        return fallback.no_skill_result(self._X, self._target, self._X_test, self._request, trials, seconds, reason)
+        return fallback.make_no_skill_result(
+            self._X, self._target, self._X_test, self._request, trials, seconds, reason
+        )
 
 
 def _list_configurations(request: SearchRequest) -> list[tuple[str, str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Family and hyperparameters of each configuration. The first configuration of a family has its defaults, {}. Every other
+# Family and hyperparameters of each configuration. A family's first configuration has the defaults, {}. Every other
 # configuration was chosen because it improves a blend of the earlier configurations most.
 PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lightgbm", {}),

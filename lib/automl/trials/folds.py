@@ -39,7 +39,7 @@ def assign_folds(labels: np.ndarray, feature_count: int, core_seconds: float, re
 
     Notes
     -----
-    The number of folds is `SearchRequest.folds`, or depends on the time if that is 0. If there is no time for three folds,
+    The number of folds is `SearchRequest.folds`, or depends on the time if that is 0. Without time for three folds,
     some rows are held out instead.
     """
     fold_count = request.folds

@@ -122,7 +122,7 @@ def search(
                 result: EngineResult = pickle.loads((folder / file).read_bytes())
                 report(f"{format_count(len(result.trials), 'model')} after {seconds:.0f} s")
                 return dataclasses.replace(result, warning=warning)
-        return fallback.no_skill_result(X, encode_target(y, request), X_test, request, [], seconds, reason)
+        return fallback.make_no_skill_result(X, encode_target(y, request), X_test, request, [], seconds, reason)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -44,10 +44,10 @@ class ArrayEncoder:
         self._transformer = encoder.transformer_ if is_linear else None
         code_tables = {} if is_linear else _encode_codes(encoder)
         # For trees, `TableEncoder` puts the features of codes after the features of all other columns.
-        codes_last = sorted(encoder.columns_.items(), key=lambda item: item[0] in code_tables)
+        sorted_columns = sorted(encoder.columns_.items(), key=lambda item: item[0] in code_tables)
         self._readers: list[tuple[str, ColumnReader | _CategoryLookup, slice]] = []
         self._feature_count = 0
-        for name, column in codes_last:
+        for name, column in sorted_columns:
             reader = _CategoryLookup(column, code_tables.get(name)) if isinstance(column, CategoryColumn) else column
             end = self._feature_count + (len(code_tables[name]) if name in code_tables else len(column.parts))
             self._readers.append((name, reader, slice(self._feature_count, end)))
@@ -92,17 +92,20 @@ class _CategoryLookup(dict[object, int]):
     """
 
     def __init__(self, column: CategoryColumn, feature_table: np.ndarray | None = None):
-        self._unseen, self._missing = len(column.categories), len(column.categories) + 1
+        self._unseen_position, self._missing_position = len(column.categories), len(column.categories) + 1
         super().__init__(
-            {name: self._missing if np.isnan(index) else int(index) for name, index in column.index_by_name.items()}
+            {
+                name: self._missing_position if np.isnan(index) else int(index)
+                for name, index in column.index_by_name.items()
+            }
         )
         self._feature_table = _all_indices(column)[None, :] if feature_table is None else feature_table
 
     def __missing__(self, value: object) -> int:
         """Return the position of a value that is not yet in the dictionary, such as a number or an unseen category."""
         if value is None or value != value:
-            return self._missing
-        return self.get(category_name(value), self._unseen)
+            return self._missing_position
+        return self.get(category_name(value), self._unseen_position)
 
     def features(self, values: np.ndarray) -> np.ndarray:
         """Return the features of some values, of shape (features, rows)."""
