@@ -49,6 +49,7 @@ def parse_numbers(values: pd.Series) -> np.ndarray:
 
 
 def _parse_texts(values: pd.Series) -> np.ndarray:
+    """Convert texts and other objects to floats; NaN for a value that is not a number."""
     import pandas as pd
 
     values = values.astype(object)
@@ -70,7 +71,7 @@ class NumberColumn:
     """
 
     kind = "number"
-    parts = ("",)
+    parts = ("",)  # one feature, named like the column
 
     def to_floats(self, values: pd.Series) -> np.ndarray:
         """Return the numbers, of shape (rows, 1)."""
@@ -78,7 +79,7 @@ class NumberColumn:
 
 
 class DurationColumn(NumberColumn):
-    """Reader of a column of durations or times of day that are text: their seconds.
+    """Reader of a column with durations or times of day as text; converts them to seconds.
 
     Examples
     --------
