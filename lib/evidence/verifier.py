@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -44,12 +45,9 @@ def verify(run_folder: Path) -> list[str]:
     """
     manifest = read_manifest(run_folder)
     places = locate(run_folder, manifest)
-    return [
-        *_check_ledger(run_folder, manifest, places[WORKSPACE]),
-        *_check_files(manifest, places),
-        *_check_mlflow(manifest, places[WORKSPACE]),
-        *_check_production(manifest, places[WORKSPACE]),
-    ]
+    if differences := list(_check_ledger(run_folder, manifest, places[WORKSPACE])):
+        return differences  # the manifest cannot be trusted
+    return [*_check_files(manifest, places), *_check_mlflow(manifest, places[WORKSPACE])]
 
 
 def read_manifest(run_folder: Path) -> dict[str, Any]:
@@ -67,10 +65,10 @@ def read_manifest(run_folder: Path) -> dict[str, Any]:
         )
     try:
         manifest = json.loads(file.read_bytes())
-        manifest["places"], manifest["files"], manifest["mlflow"], manifest["previous"]
+        places = {place: manifest["places"][place] + "" for place in (RUN, PROJECT, WORKSPACE, DATA)}
+        return {**manifest, "places": places, "run": manifest["run"], "previous": manifest["previous"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} has changed: it is no manifest any more ({error}).") from error
-    return manifest
 
 
 def locate(run_folder: Path, manifest: Mapping[str, Any]) -> dict[str, Path]:
@@ -163,16 +161,13 @@ def read_mlflow(database: Path, run_name: str) -> dict[str, Any]:
         def select(query: str, *values: Any) -> list[tuple]:
             return connection.execute(query, values).fetchall()
 
-        run_ids = [
-            row[0]
-            for row in select(
-                "SELECT run_uuid FROM tags WHERE key = 'run_name' AND value = ? ORDER BY run_uuid", run_name
-            )
-        ]
-        runs = {run_id: _read_mlflow_run(select, run_id) for run_id in run_ids}
+        run_ids = select("SELECT run_uuid FROM tags WHERE key = 'run_name' AND value = ? ORDER BY run_uuid", run_name)
+        runs = {run_id: _read_mlflow_run(select, run_id) for (run_id,) in run_ids}
+        # Later runs move the tag `production`, so it is compared with the ledger instead.
+        tags = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ? AND key <> 'production'"
         versions = {
-            f"{name}/{version}": {"run": run_id, "tags": _read_version_tags(select, name, version)}
-            for name, version, run_id in select("SELECT name, version, run_id FROM model_versions ORDER BY 1, 2")
+            f"{name}/{version}": {"run": {"id": run_id}, "tag": dict(select(tags, name, version))}
+            for name, version, run_id in select("SELECT name, version, run_id FROM model_versions")
             if run_id in runs
         }
         return {"runs": runs, "versions": versions, "production": _read_production(select)}
@@ -193,12 +188,6 @@ def _read_mlflow_run(select: Any, run_id: str) -> dict[str, Any]:
     }
 
 
-def _read_version_tags(select: Any, name: str, version: int) -> dict[str, str]:
-    """Return the tags of a model version except `production`, which later runs move."""
-    query = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ? ORDER BY key"
-    return {key: value for key, value in select(query, name, version) if key != "production"}
-
-
 def _read_production(select: Any) -> dict[str, list[str]]:
     """Return the versions of each model that have the tag ``production`` or, marked with @, the alias."""
     query = """SELECT name, CAST(version AS TEXT) FROM model_version_tags WHERE key = 'production' AND value = 'true'
@@ -213,28 +202,33 @@ def _check_mlflow(manifest: Mapping[str, Any], workspace: Path) -> Iterator[str]
     sealed = manifest["mlflow"]
     if sealed is None:
         return
-    database = workspace / "mlflow.db"
     try:
-        current = read_mlflow(database, manifest["run"])
+        current = read_mlflow(workspace / "mlflow.db", manifest["run"])
     except (sqlite3.Error, IndexError) as error:
         yield f"workspace: mlflow.db cannot be read ({error})."
         return
-    for run_id, facts in sealed["runs"].items():
-        title = f"MLflow run {facts['run']['name']} ({run_id})"
-        if run_id not in current["runs"]:
-            yield f"{title} is missing."
-            continue
-        for kind, values in facts.items():
-            yield from _differences(f"{title}: {kind}", values, current["runs"][run_id][kind])
-    for run_id in current["runs"].keys() - sealed["runs"].keys():
-        yield f"MLflow run {current['runs'][run_id]['run']['name']} ({run_id}) was added."
-    for version, facts in sealed["versions"].items():
-        if version not in current["versions"]:
-            yield f"Model version {version} is missing."
-            continue
-        yield from _differences(f"Model version {version}: tag", facts["tags"], current["versions"][version]["tags"])
-    for version in current["versions"].keys() - sealed["versions"].keys():
-        yield f"Model version {version} was added."
+    titles = {run_id: f"MLflow run {facts['run']['name']} ({run_id})" for run_id, facts in sealed["runs"].items()}
+    titles |= {version: f"Model version {version}" for version in sealed["versions"]}
+    before, now = (records["runs"] | records["versions"] for records in (sealed, current))
+    for key in sorted({*before, *now}):
+        if key not in now:
+            yield f"{titles[key]} is missing."
+        elif key not in before:
+            yield f"{key} was added to MLflow."
+        else:
+            for kind, values in before[key].items():
+                yield from _differences(f"{titles[key]}: {kind}", values, now[key][kind])
+    yield from _differences("Model in production:", _newest_production(workspace), current["production"])
+
+
+def _newest_production(workspace: Path) -> dict[str, list[str]]:
+    """Return the versions in production that the newest entry of the ledger recorded; later runs may move them."""
+    for line in reversed(read_ledger(workspace)):
+        with contextlib.suppress(ValueError):  # `_check_ledger` names lines that cannot be read
+            entry = json.loads(line)
+            if "production" in entry:
+                return entry["production"]
+    return {}
 
 
 def _differences(title: str, sealed: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
@@ -248,8 +242,8 @@ def _differences(title: str, sealed: Mapping[str, Any], current: Mapping[str, An
 
 
 def _show(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(str(number) for number, _ in value)
+    if isinstance(value, list):  # the steps of a metric, or versions
+        return ", ".join(str(item[0]) if isinstance(item, list) else str(item) for item in value)
     return str(value)
 
 
@@ -286,24 +280,6 @@ def _check_ledger(run_folder: Path, manifest: Mapping[str, Any], workspace: Path
         yield f"run: {MANIFEST} has changed, or was sealed again by hand."
     elif sealed[-1]["previous"] != manifest["previous"]:
         yield f"workspace: {LEDGER} has changed before the entry for {manifest['run']}."
-
-
-def _check_production(manifest: Mapping[str, Any], workspace: Path) -> Iterator[str]:
-    """Compare the versions in production with those that the newest entry of the ledger recorded."""
-    if manifest["mlflow"] is None:
-        return
-    try:
-        entries = [json.loads(line) for line in read_ledger(workspace)]
-        current = read_mlflow(workspace / "mlflow.db", manifest["run"])["production"]
-    except (ValueError, sqlite3.Error, IndexError):
-        return  # the other checks name what cannot be read
-    recorded: dict[str, list[str]] = next(
-        (entry["production"] for entry in reversed(entries) if "production" in entry), {}
-    )
-    for name in sorted({*recorded, *current}):
-        before, now = (", ".join(versions.get(name, [])) or "none" for versions in (recorded, current))
-        if before != now:
-            yield f"Model {name}: in production is version {now}; the newest record says {before}."
 
 
 def main() -> int:

@@ -85,8 +85,11 @@ def test_an_edited_output_is_named_with_its_cell(sealed_run, capsys):
         ("UPDATE params SET value = 'other' WHERE key = 'training_function'", "parameter training_function is other"),
         ("UPDATE tags SET value = 'x' WHERE key = 'stage'", "tag stage is x"),
         ("UPDATE model_version_tags SET value = 'x' WHERE key = 'model_sha256'", "tag model_sha256 is x; it was "),
-        ("DELETE FROM model_version_tags WHERE key = 'production'", "in production is version @1; the newest record"),
-        ("DELETE FROM registered_model_aliases", "in production is version 1; the newest record says 1, @1"),
+        (
+            "DELETE FROM model_version_tags WHERE key = 'production'",
+            "production: small-shop is @1; it was 1, @1.",
+        ),
+        ("DELETE FROM registered_model_aliases", "Model in production: small-shop is 1; it was 1, @1."),
         ("DELETE FROM model_versions", "is missing."),
     ],
 )
