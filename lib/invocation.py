@@ -42,7 +42,7 @@ def format_path(path: Path) -> str:
 
 
 def command(*arguments: str | Path) -> str:
-    """Return a command of ``run_all.py`` with the Python that runs it.
+    """Return the shell command that runs ``run_all.py`` with these arguments, starting with the Python interpreter.
 
     Parameters
     ----------

@@ -179,7 +179,7 @@ def _check_columns(names: list[str], model: Model, schema: TableSchema, where: s
     DataError
         If a name occurs twice.
     NameNotFound
-        If a column is absent that is not optional. It may have been renamed, even if its values may be missing.
+        If a column is absent that is not optional. It may have been renamed, so missing values do not make it optional.
     """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

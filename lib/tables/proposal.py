@@ -287,7 +287,9 @@ def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: d
         if leak.is_certain and len(leak.columns) < rows.shape[1] - 1:
             dropped |= {str(name): f"{_LEAK}{leak.describe(name)}" for name in leak.columns}
             rows = rows.drop(columns=list(leak.columns))
-            proposal.add_finding("leak", str(leak), "dropped; keep what is known at prediction time")
+            proposal.add_finding(
+                "leak", str(leak), "dropped; remove columns that are known at prediction time from drop_columns"
+            )
         else:
             proposal.add_finding("possible leak", str(leak), _KEPT)
             rows = rows.drop(columns=list(leak.columns))  # only for what follows

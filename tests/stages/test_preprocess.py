@@ -42,7 +42,7 @@ class TestOutputs:
         write_raw(workspace, frame)
         result = preprocess(pipeline_in(workspace, split="group", key_columns=["shop", "street"]))
         assert result.sizes.loc["train", "details"].endswith(
-            "; 2 rows have a missing key, which counts as its own value"
+            "; 2 rows have a missing key; rows without a key form one group"
         )
 
     def test_leaking_column_is_reported_and_kept(self, workspace):

@@ -160,7 +160,7 @@ def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
     Raises
     ------
     StageError
-        If `prepare_data` returned other rows than for the summary.
+        If `prepare_data` returns other rows than it returned when the part was summarized.
     """
     parameters, hooks, backend = plan.connect()
     prepared, summary = prepare_part(part.read(plan, plan.dropped), hooks, parameters)

@@ -14,7 +14,7 @@ from lib.tables.files.categoricals import is_text
 _SAMPLE_ROWS = 500
 _MIN_SHARE = 0.3
 _MIN_READABLE_SHARE = 0.9
-_MIN_SECOND_SHARE = 0.02
+_MIN_FORMAT_SHARE = 0.02
 _MAX_EXAMPLES = 3
 _MAX_TRUTH_WORDS = 8
 _DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d[ -][A-Za-z]{3,9}[ -,]|^[A-Za-z]{3,9} \d{1,2},? \d{4}"
@@ -73,7 +73,7 @@ def _sample(values: pa.ChunkedArray) -> pa.Array:
 
 def _describe_numbers(name: str, texts: pa.Array) -> str:
     commas, points = (texts.filter(pc.match_substring_regex(texts, form)) for form in (_DECIMAL_COMMA, _DECIMAL_POINT))
-    if min(len(commas), len(points)) < _MIN_SECOND_SHARE * len(texts) or not (len(commas) and len(points)):
+    if min(len(commas), len(points)) < _MIN_FORMAT_SHARE * len(texts) or not (len(commas) and len(points)):
         return ""
     if len(commas) + len(points) < _MIN_SHARE * len(texts):
         return ""
@@ -107,7 +107,7 @@ def _covering_formats(texts: pd.Series) -> tuple[list[str], pd.Series]:
     while True:
         gains = {date_format: int((readable & ~is_date).sum()) for date_format, readable in reads.items()}
         best = max(gains, key=gains.__getitem__)
-        if gains[best] < max(1, _MIN_SECOND_SHARE * len(texts)):
+        if gains[best] < max(1, _MIN_FORMAT_SHARE * len(texts)):
             return formats, is_date
         formats.append(best)
         is_date |= reads[best]

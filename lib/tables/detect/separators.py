@@ -133,7 +133,7 @@ def detect_separator(text: str, quote: str = '"') -> str:
     rare_fits = {separator: _rate_separator(text, separator, quote) for separator in _RARE_SEPARATORS}
     best_rare = max(rare_fits, key=lambda separator: rare_fits[separator])
     if fits[best].uniform_share:
-        # Commas within quoted values may split most rows alike.
+        # A common separator may occur equally often within the values of most rows.
         is_better = rare_fits[best_rare].is_perfect and rare_fits[best_rare].width > max(2, fits[best].width)
         return best_rare if is_better else best
     if rare_fits[best_rare].is_perfect:
