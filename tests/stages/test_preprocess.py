@@ -158,7 +158,7 @@ class TestOutputs:
         pipeline = pipeline_in(workspace)
         result = preprocess(pipeline)
         assert list(read_sides(pipeline, result)[0].columns) == ["size", "size.2", "colour", "bought"]
-        assert "Column 2 is another 'size' and was renamed to 'size.2'." in result.sizes.loc["read", "details"]
+        assert "Column 2 repeats the name 'size' and was renamed to 'size.2'." in result.sizes.loc["read", "details"]
 
     def test_missing_targets_and_infinite_values_are_reported(self, workspace):
         frame = table()

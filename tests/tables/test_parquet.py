@@ -115,5 +115,5 @@ class TestFolders:
 
 def test_a_repeated_column_name_is_refused(tmp_path):
     pq.write_table(pa.table([[1], [2]], names=["x", "x"]), tmp_path / "t.parquet")
-    with pytest.raises(DataError, match="t.parquet has 2 columns 'x'. Rename all but one"):
+    with pytest.raises(DataError, match="t.parquet has 2 columns named 'x'. Rename all but one"):
         frames.read(tmp_path / "t.parquet")

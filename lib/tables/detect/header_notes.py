@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lib.errors import format_count
+
 _MAX_LISTED_CELLS, _MAX_CELL_LENGTH = 3, 20
 
 
@@ -14,7 +16,7 @@ def describe_missing_header(first_row: Sequence[str], has_header: bool | None) -
     ----------
     first_row : sequence of str
     has_header : bool or None
-        What the user said; if False, there is nothing to tell.
+        The parameter `header`; if False, the user knows, and the note is empty.
     """
     if has_header is False:
         return ""
@@ -26,33 +28,33 @@ def describe_missing_header(first_row: Sequence[str], has_header: bool | None) -
     )
 
 
-def describe_widths(line: int, fields: int, names: int, rows: Sequence[Sequence[str]]) -> str:
-    """Return a note on a header that has more or fewer names than every row has fields, else an empty string.
+def describe_field_counts(line: int, header_fields: int, column_count: int, rows: Sequence[Sequence[str]]) -> str:
+    """Return a note on a header that does not have one name for each field of the rows, else an empty string.
 
     Parameters
     ----------
     line : int
         Line of the header.
-    fields : int
-        Number of its fields as written.
-    names : int
-        Number of columns: fewer than its fields if empty ones were left out, more if rows start with a row name.
+    header_fields : int
+        Number of fields of the header as written.
+    column_count : int
+        Number of columns. Less than `header_fields` if empty fields of the header were left out, more if rows start
+        with a row name.
     rows : sequence of sequence of str
         The first rows below the header.
 
     Examples
     --------
-    >>> describe_widths(1, 2, 2, [["1", "2", ""], ["3", "4", ""]])[:59]
+    >>> describe_field_counts(1, 2, 2, [["1", "2", ""], ["3", "4", ""]])[:59]
     'Line 1, the header, has 2 fields, but every row below has 3'
     """
-    if names < fields:
-        return (
-            f"Line {line:,}, the header, has {fields} fields, the rows {names}: empty ones in the header were left out."
-        )
-    widths = {len(row) for row in rows}
-    if names > fields or len(widths) != 1 or (width := widths.pop()) <= fields:
+    counted = f"Line {line:,}, the header, has {format_count(header_fields, 'field')}"
+    if column_count < header_fields:
+        return f"{counted}, but the rows have {column_count}: empty fields of the header were left out."
+    row_fields = {len(row) for row in rows}
+    if column_count > header_fields or len(row_fields) != 1 or max(row_fields) <= header_fields:
         return ""
     return (
-        f"Line {line:,}, the header, has {fields} fields, but every row below has {width}: the names are those of the "
-        f"first {fields} fields. If a separator is missing within the header, add it."
+        f"{counted}, but every row below has {max(row_fields)}: the names apply to the first of these fields. If a "
+        "separator is missing within the header, add it."
     )

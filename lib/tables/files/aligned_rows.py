@@ -11,9 +11,9 @@ from typing import BinaryIO, NamedTuple
 from lib.tables.detect.cell_shapes import ColumnShapes
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.records import Record, read_records
-from lib.tables.files.row_repair import RowFault, align
+from lib.tables.files.row_repair import RowFault, align_row
 
-# Rows from which the shapes of the columns are learned.
+# Number of rows from which the usual shapes of each column are learned.
 _PROFILE_ROWS = 1_000
 
 
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     fault: RowFault | None
 
 
-def aligned_rows(raw: BinaryIO, dialect: Dialect, width: int) -> Iterator[Row]:
+def read_aligned_rows(raw: BinaryIO, dialect: Dialect, column_count: int) -> Iterator[Row]:
     """Yield the rows below the header. Empty lines are skipped.
 
     Parameters
@@ -42,35 +42,35 @@ def aligned_rows(raw: BinaryIO, dialect: Dialect, width: int) -> Iterator[Row]:
     raw : binary file
         Decompressed content. It is closed.
     dialect : Dialect
-    width : int
-        Number of columns. A row keeps more cells only if they contain values.
+    column_count : int
+        Number of columns. A row has more cells only if the surplus ones contain values.
     """
     with io.TextIOWrapper(raw, encoding=dialect.text_encoding, newline="") as text:
         for _ in itertools.islice(text, dialect.lines_before_rows):
             pass
-        records = read_records(_empty_mysql_nulls(text, dialect), dialect.csv_format, width)
-        first = list(itertools.islice(records, _PROFILE_ROWS))
-        shapes = ColumnShapes([record.cells for record in first if len(record.cells) == width])
-        for record in itertools.chain(first, records):
-            yield _align_record(record, dialect, width, shapes)
+        records = read_records(_empty_mysql_nulls(text, dialect), dialect.csv_format, column_count)
+        first_records = list(itertools.islice(records, _PROFILE_ROWS))
+        shapes = ColumnShapes([record.cells for record in first_records if len(record.cells) == column_count])
+        for record in itertools.chain(first_records, records):
+            yield _align_record(record, dialect, column_count, shapes)
 
 
-def _align_record(record: Record, dialect: Dialect, width: int, shapes: ColumnShapes) -> Row:
+def _align_record(record: Record, dialect: Dialect, column_count: int, shapes: ColumnShapes) -> Row:
     line, cells, fault = record.line + dialect.lines_before_rows, record.cells, None
     if dialect.skip_initial_space:
         cells = [cell.strip() for cell in cells]
     if record.is_malformed:
-        fault = RowFault(line, "quote", len(cells), len(cells) == width and not record.has_open_quote)
-    elif len(cells) != width:
-        if _repeats_header(cells, dialect.header):
+        fault = RowFault(line, "quote", len(cells), len(cells) == column_count and not record.has_open_quote)
+    elif len(cells) != column_count:
+        if _has_header_names(cells, dialect.header):
             fault = RowFault(line, "table", len(cells), False)
             return Row(line, cells, fault)
-        cells, fault = align(line, cells, width, shapes)
-    return Row(line, cells + [""] * (width - len(cells)), fault)
+        cells, fault = align_row(line, cells, column_count, shapes)
+    return Row(line, cells + [""] * (column_count - len(cells)), fault)
 
 
-def _repeats_header(cells: list[str], header: list[str]) -> bool:
-    """Return whether a row of another width has most of the header's names: the header of a second table."""
+def _has_header_names(cells: list[str], header: list[str]) -> bool:
+    """Return whether a row contains most names of the header, and so may be the header of a second table."""
     names = {name for name in header if name}
     return len(names) > 1 and 2 * len(names.intersection(cell.strip() for cell in cells)) > len(names)
 

@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.schema.table_schema import TextFormat
-from lib.tables.detect.footer_rows import row_texts
+from lib.tables.detect.footer_rows import get_row_texts
 from lib.tables.files.text_batches import FileBatch
 
 
-def drop(batches: Iterator[FileBatch], header: Sequence[str], text_format: TextFormat | None) -> Iterator[FileBatch]:
+def drop_non_data_rows(
+    batches: Iterator[FileBatch], header: Sequence[str], text_format: TextFormat | None
+) -> Iterator[FileBatch]:
     """Drop repeated headers, the row of units below the header, and the row of totals at the end.
 
     Parameters
@@ -39,12 +41,12 @@ def drop(batches: Iterator[FileBatch], header: Sequence[str], text_format: TextF
 
 
 def _drop_unit_row(batch: FileBatch, unit_row: Sequence[str]) -> FileBatch:
-    is_unit_row = batch.rows.num_rows and tuple(row_texts(batch.rows, 0).values()) == tuple(unit_row)
+    is_unit_row = batch.rows.num_rows and tuple(get_row_texts(batch.rows, 0).values()) == tuple(unit_row)
     return batch._replace(rows=batch.rows[1:]) if is_unit_row else batch
 
 
 def _drop_total(batch: FileBatch, label: str) -> FileBatch:
-    is_total = batch.rows.num_rows and label in row_texts(batch.rows, -1).values()
+    is_total = batch.rows.num_rows and label in get_row_texts(batch.rows, -1).values()
     return batch._replace(rows=batch.rows[:-1]) if is_total else batch
 
 
