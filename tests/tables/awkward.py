@@ -186,7 +186,7 @@ def awkward_files():
         note="Column 4 repeats the name 'culmen' and was renamed to 'culmen.2'",
     )
     yield Awkward(
-        "target twice.csv", text.replace(b"island,", b"species,", 1), "has 2 columns 'species' .columns 1 and 2"
+        "target twice.csv", text.replace(b"island,", b"species,", 1), "has 2 columns named 'species': columns 1 and 2"
     )
     yield Awkward("spaces in header.csv", text.replace(b"species,island", b" species , is land/($)?"))
     yield Awkward("empty.csv", b"", "is empty .0 bytes")

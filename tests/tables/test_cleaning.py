@@ -102,7 +102,7 @@ class TestTarget:
 
     def test_repeated_target_is_refused_with_both_places(self):
         frame = pd.DataFrame([[1, 2, 3]] * 30, columns=["y", "x", "y"])
-        with pytest.raises(DataError, match="2 columns 'y' .columns 1 and 3."):
+        with pytest.raises(DataError, match="2 columns named 'y': columns 1 and 3."):
             prepare_target(frame, "y", "regression")
 
 

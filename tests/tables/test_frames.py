@@ -144,7 +144,7 @@ REFUSED = [
     ("a.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 40, "cannot be read: Error -3"),
     ("a.zip", CSV, "not a zip file"),
     ("a.zip", zipped(), "contains 0 files; expected one"),
-    ("a.zip", zipped(a=CSV, b=CSV), "contains 2 files; expected one. Unpack it"),
+    ("a.zip", zipped(a=CSV, b=CSV), "contains 2 files; expected one. Unpack the archive"),
     ("a.xlsx", "PK", ".xlsx files are not supported. Supported: .parquet, .pq, .csv"),
     ("table", CSV, "a file name without a suffix is not supported.*If it is a text file.*rename it to .csv"),
     ("shop.db", CSV, ".db files are not supported.*Name a table of the database: sqlite:///shop.db#customers"),
@@ -191,7 +191,7 @@ class TestColumn:
             frames.get_column(self.frame, "a", "t.csv")
 
     def test_missing_beside_a_single_one_suggests_the_separator(self):
-        with pytest.raises(DataError, match="t.csv has no column 'b', only the column 'a:b'. Perhaps its separator"):
+        with pytest.raises(DataError, match="t.csv has no column 'b', only the column 'a:b'. Perhaps the separator"):
             frames.get_column(pd.DataFrame({"a:b": ["1:2"]}), "b", "t.csv")
 
     def test_that_is_missing_suggests_the_nearest_name(self):

@@ -137,7 +137,7 @@ def test_empty_names_too_many_are_left_out(tmp_path):
     path = write_rows(tmp_path, {}, header="day,count,,code,price,remark\n")
     frame, notes = read(path)
     assert list(frame) == ["day", "count", "code", "price", "remark"] and frame.loc[0, "code"] == "AB-002"
-    assert "Line 1, the header, has 6 fields, the rows 5" in notes
+    assert "Line 1, the header, has 6 fields, but the rows have 5" in notes
     assert text_rows.read_table(path).header == HEADER.strip().split(",")
 
 
