@@ -31,23 +31,23 @@ class Sides:
         The target of the training rows and of the test rows.
     columns : list of str
         The columns of the training rows.
-    follows_rule : bool
+    is_split_by_rule : bool
         Whether all rows were split by the rule.
     """
 
     train: pd.Series
     test: pd.Series
     columns: list[str]
-    follows_rule: bool
+    is_split_by_rule: bool
 
     @classmethod
     def from_parts(cls, parts: list[SplitSummary]) -> Sides:
         """Join the sides of all parts."""
         if len(parts) == 1:
-            return cls(parts[0].train_target, parts[0].test_target, parts[0].columns, parts[0].follows_rule)
+            return cls(parts[0].train_target, parts[0].test_target, parts[0].columns, parts[0].is_split_by_rule)
         train = pd.concat([part.train_target for part in parts], ignore_index=True)
         test = pd.concat([part.test_target for part in parts], ignore_index=True)
-        return cls(train, test, parts[0].columns, all(part.follows_rule for part in parts))
+        return cls(train, test, parts[0].columns, all(part.is_split_by_rule for part in parts))
 
 
 def check(sides: Sides, plan: SplitPlan, parameters: Parameters) -> None:
@@ -62,7 +62,7 @@ def check(sides: Sides, plan: SplitPlan, parameters: Parameters) -> None:
     """
     target = parameters.target_column
     named_sides = (("training", sides.train), ("test", sides.test))
-    if sides.follows_rule:
+    if sides.is_split_by_rule:
         plan.rule.check_sides(len(sides.train), len(sides.test), plan.groups)
     for side, values in named_sides:
         if values.empty:
@@ -95,7 +95,7 @@ def _describe_share(sides: Sides, plan: SplitPlan, parameters: Parameters) -> st
     test_share = len(sides.test) / (len(sides.train) + len(sides.test))
     if share.is_near(test_share, parameters.test_fraction):
         return f"{test_share:.1%} of the rows."
-    reason = plan.share_reason if sides.follows_rule else "the pipeline's split_data decides"
+    reason = plan.share_reason if sides.is_split_by_rule else "the pipeline's split_data decides"
     return f"{test_share:.1%} of the rows, not {parameters.test_fraction:.1%}: {reason}."
 
 
