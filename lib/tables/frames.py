@@ -22,12 +22,29 @@ from lib.tables.files.pandas_conversion import arrow_to_pandas, convert_periods_
 from lib.tables.files.parquet_writer import ROW_GROUP_ROWS
 from lib.tables.notes import merge_repeated
 from lib.tables.schema_source import SchemaSource
-from lib.tables.shared_attrs import SharedDict, SharedList
 
 # Keys of a frame's `attrs`: sentences about how the table was read, the excluded columns, and the table's schema.
 NOTES, UNREAD, SCHEMA = "notes", "unread", "schema"
 _FEW_CATEGORIES = 20
 _MAX_LISTED_TEXTS = 5
+
+
+class _SharedDict(dict[str, Any]):
+    """A dictionary for a frame's ``attrs`` that all copies of the frame share. It must not be changed.
+
+    pandas copies ``attrs`` deeply with every column that it takes from a frame. The schema of a table of thousands of
+    columns has thousands of entries: https://github.com/pandas-dev/pandas/pull/55314.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _SharedDict:
+        return self
+
+
+class _SharedList(list[str]):
+    """A list for a frame's ``attrs`` that all copies of the frame share. It must not be changed."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _SharedList:
+        return self
 
 
 def read(
@@ -164,7 +181,7 @@ def set_attrs(frame: pd.DataFrame, notes: Sequence[str], unread: Collection[str]
     schema : mapping
         The table's schema as JSON types.
     """
-    frame.attrs.update({NOTES: SharedList(notes), UNREAD: SharedList(unread), SCHEMA: SharedDict(schema)})
+    frame.attrs.update({NOTES: _SharedList(notes), UNREAD: _SharedList(unread), SCHEMA: _SharedDict(schema)})
 
 
 def count_values(values: pd.Series) -> pd.Series:

@@ -170,7 +170,7 @@ def _read_text(schema: TableSchema, path: Path, encoding: str, notes: list[str] 
         names = deduplicate_names(dialect.header)
         null_strings = list_common_null_strings(list(schema.columns.values()))
         batches = text_batches.read_batches(path, dialect, null_strings, notes)
-        for batch in non_data_rows.drop_non_data_rows(batches, dialect.header, schema.text_format):
+        for batch in non_data_rows.drop_non_data_rows(batches, path, dialect, schema.text_format, notes):
             yield batch._replace(rows=batch.rows.rename_columns(names))
     except READ_ERRORS as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().rstrip('.')}.") from error

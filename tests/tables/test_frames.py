@@ -134,7 +134,7 @@ REFUSED = [
     ("a.csv.gz", gzip.compress(b""), "a.csv.gz has no header"),
     ("a.csv", "a,b\n", "a header of 2 columns and no rows"),
     ("a.csv", "a,b\n1,2\n3,4,5\n6,7\n", "expected 2 fields, but line 3 has 3. Fix this line"),
-    ("a.csv", "a,b\n1,2,3\n4,5,6\n", "every row has more fields .3. than the header has names .2."),
+    ("a.csv", "a,b\n1,2,3\n4,5,6\n", "the header has 2 names, but every row has more fields: line 2 has 3"),
     ("a.csv", 'a,b\n1,"2\n3,4\n', "a quote in line 2 is never closed. Fix that line"),
     ("a.csv", b"a,b\n1,2\n3\x005,4\n", "line 3 contains a NUL byte"),
     ("a.csv", CSV.encode("utf-16-le"), "every character in line 1 contains a NUL byte"),

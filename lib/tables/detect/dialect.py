@@ -91,6 +91,13 @@ class Dialect:
     header_as_written: list[str] = field(default_factory=list, compare=False)
 
     @property
+    def names_as_written(self) -> list[str]:
+        """Name of each column as in the file; empty for a column without one, and for all if there is no header."""
+        if not self.header_as_written:
+            return [""] * len(self.header)
+        return ["", *self.header_as_written] if self.has_row_names else self.header_as_written
+
+    @property
     def needs_csv_module(self) -> bool:
         """Whether the file has unusual quotes or separators, which only Python's csv module can read."""
         has_usual_quotes = self.quote_character == '"' and not self.escape_character

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib.errors import DataError
-from lib.tables.detect import encodings, header_detection, header_notes, separators
+from lib.errors import DataError, format_count
+from lib.tables.detect import encodings, header_detection, separators
 from lib.tables.detect.byte_scanner import TextScan, scan_text
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.footer_lines import Footer, detect_footer
@@ -18,6 +19,7 @@ from lib.tables.detect.records import Record
 # Excel's marker for the separator in the first line: `sep=;`
 _SEPARATOR_LINE = re.compile(rf'"?sep=([{separators.SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _CR_LINE_ENDING = re.compile(r"\r(?!\n)")
+_MAX_LISTED_CELLS, _MAX_CELL_LENGTH = 3, 20
 
 
 def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = None) -> Dialect:
@@ -129,10 +131,10 @@ def _detect_from_start(
     footer = detect_footer(path, csv_format, len(names), text_encoding) if with_footer else Footer()
     first_row = rows[header.title_row_count]  # the header if there is one
     if header.row_count == 0:
-        header_note = header_notes.describe_missing_header(first_row, has_header)
+        header_note = _describe_missing_header(first_row, has_header)
     else:
         header_line = lines_before_header + 1
-        header_note = header_notes.describe_field_counts(header_line, len(first_row), len(names), rows_below)
+        header_note = _describe_field_counts(header_line, len(first_row), len(names), rows_below)
     return Dialect(
         encoding=encoding,
         separator=csv_format.separator,
@@ -170,3 +172,54 @@ def _name_columns(header: header_detection.Header, rows: list[list[str]], has_ro
         return [f"column_{number}" for number in range(1, column_count + 1)]
     names = ["", *header.names] if has_row_names else header.names
     return [header_detection.clean_name(name) or f"Unnamed: {index}" for index, name in enumerate(names)]
+
+
+def _describe_missing_header(first_row: Sequence[str], has_header: bool | None) -> str:
+    """Return a note on columns that are named by number because no header was detected.
+
+    Parameters
+    ----------
+    first_row : sequence of str
+    has_header : bool or None
+        The parameter `header`; if False, the user knows, and the note is empty.
+    """
+    if has_header is False:
+        return ""
+    cells = ", ".join(repr(cell[:_MAX_CELL_LENGTH]) for cell in first_row[:_MAX_LISTED_CELLS])
+    more = ", ..." if len(first_row) > _MAX_LISTED_CELLS else ""
+    return (
+        f"The first row ({cells}{more}) looks like the rows below it, not like a header: the columns are named "
+        "column_1, column_2 and so on. Set `header` to false to confirm this, or to true if these are the names."
+    )
+
+
+def _describe_field_counts(line: int, header_fields: int, column_count: int, rows: Sequence[Sequence[str]]) -> str:
+    """Return a note on a header that does not have one name for each field of the rows, else an empty string.
+
+    Parameters
+    ----------
+    line : int
+        Line of the header.
+    header_fields : int
+        Number of fields of the header as written.
+    column_count : int
+        Number of columns. Less than `header_fields` if empty fields of the header were left out, more if rows start
+        with a row name.
+    rows : sequence of sequence of str
+        The first rows below the header.
+
+    Examples
+    --------
+    >>> _describe_field_counts(1, 2, 2, [["1", "2", ""], ["3", "4", ""]])[:59]
+    'Line 1, the header, has 2 fields, but every row below has 3'
+    """
+    counted = f"Line {line:,}, the header, has {format_count(header_fields, 'field')}"
+    if column_count < header_fields:
+        return f"{counted}, but the rows have {column_count}: empty fields of the header were left out."
+    row_fields = {len(row) for row in rows}
+    if column_count > header_fields or len(row_fields) != 1 or max(row_fields) <= header_fields:
+        return ""
+    return (
+        f"{counted}, but every row below has {max(row_fields)}: the names apply to the first of these fields. If a "
+        "separator is missing within the header, add it."
+    )

@@ -9,6 +9,8 @@ from lib.errors import DataError, format_count
 from lib.tables.files.row_repair import RowFault
 
 _MAX_LISTED_ROWS = 3
+# More rows without a number or date than this are data with missing values, not headers of further tables.
+_MAX_POSSIBLE_TABLES = 2
 
 
 def check(path: Path, faults: Sequence[RowFault], row_count: int, column_count: int) -> None:
@@ -31,10 +33,7 @@ def check(path: Path, faults: Sequence[RowFault], row_count: int, column_count: 
     """
     by_kind = {kind: [fault for fault in faults if fault.kind == kind and not fault.is_fixed] for kind in _KINDS}
     if tables := by_kind["table"]:
-        raise DataError(
-            f"{path}: line {tables[0].line} begins a second table: it repeats names of the header but has "
-            f"{tables[0].fields} fields, expected {column_count}. Save each table in its own file."
-        )
+        raise second_table_error(path, tables[0], column_count)
     if quotes := by_kind["quote"]:
         raise DataError(
             f"{path}: a quote in line {quotes[0].line} is never closed. Fix that line: close the quote, or double "
@@ -59,6 +58,7 @@ _KINDS = ("table", "quote", "long", "surplus", "short")
 _OUTCOMES = {
     ("short", True): "the missing last fields are read as empty",
     ("surplus", True): "surplus empty fields were left out so that all values fit their columns",
+    ("spaces", True): "words without quotes were joined to one value with spaces",
     ("quote", True): "a quote within a value was read as part of the value",
     ("short", False): "the values are shifted into other columns, so a separator is missing within the line",
     ("surplus", False): "more than one empty field may be the surplus one",
@@ -74,13 +74,13 @@ def describe(faults: Sequence[RowFault], column_count: int) -> list[str]:
     >>> describe([RowFault(7, "short", 5, True)], 8)
     ['Line 7 has 5 fields, expected 8: the missing last fields are read as empty.']
     """
-    notes = []
+    notes = _describe_possible_tables([fault for fault in faults if (fault.kind, fault.is_fixed) == ("table", True)])
     for (kind, is_fixed), outcome in _OUTCOMES.items():
         lines = [fault for fault in faults if (fault.kind, fault.is_fixed) == (kind, is_fixed)]
         if not lines:
             continue
         first = lines[0]
-        if kind == "quote":
+        if kind == "quote" or first.fields == column_count:
             where = f"Line {first.line:,}" if len(lines) == 1 else f"{len(lines):,} rows, first line {first.line:,}"
         elif len(lines) == 1:
             where = f"Line {first.line:,} has {first.fields} fields, expected {column_count}"
@@ -95,11 +95,39 @@ def describe(faults: Sequence[RowFault], column_count: int) -> list[str]:
 
 def _describe_long_rows(path: Path, long_rows: Sequence[RowFault], row_count: int, column_count: int) -> str:
     if len(long_rows) == row_count:
+        first = long_rows[0]
         return (
-            f"{path}: every row has more fields ({long_rows[0].fields}) than the header has names ({column_count}). "
-            "Name every column, and put quotes around values that contain the separator."
+            f"{path}: the header has {column_count} names, but every row has more fields: line {first.line:,} has "
+            f"{first.fields}. Name every column, and put quotes around values that contain the separator."
         )
     return f"{path}: expected {column_count} fields, but {_list_rows(long_rows)}. Fix {_these(long_rows)}."
+
+
+def _describe_possible_tables(faults: Sequence[RowFault]) -> list[str]:
+    """Return a note on rows that may be headers of further tables, if there are only a few."""
+    if not 0 < len(faults) <= _MAX_POSSIBLE_TABLES:
+        return []
+    lines = " and ".join(f"{fault.line:,}" for fault in faults)
+    subject = f"Line {lines} contains" if len(faults) == 1 else f"Lines {lines} contain"
+    return [f"{subject} names only. If another table begins there, save each table in its own file."]
+
+
+def second_table_error(path: Path, fault: RowFault, column_count: int) -> DataError:
+    """Return the error for a line that begins a second table."""
+    return DataError(f"{path}: {_describe_second_table(fault, column_count)}. Save each table in its own file.")
+
+
+def _describe_second_table(fault: RowFault, column_count: int) -> str:
+    """Return the clause on the line that begins a second table."""
+    if fault.fields != column_count:
+        return (
+            f"line {fault.line:,} begins a second table: it repeats names of the header but has {fault.fields} fields, "
+            f"expected {column_count}"
+        )
+    return (
+        f"line {fault.line:,} begins a second table: it contains names, as a header does, below rows with numbers or "
+        "dates"
+    )
 
 
 def _list_rows(faults: Sequence[RowFault]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lib.tables.detect.cell_shapes import ColumnShapes, has_inner_quote
 
-Kind = Literal["short", "surplus", "long", "quote", "table"]
+Kind = Literal["short", "surplus", "spaces", "long", "quote", "table"]
 # Below this number of rows, the columns' shapes say too little about where a field is missing or superfluous.
 _MIN_PROFILE_ROWS = 10
 
@@ -22,8 +22,9 @@ class RowFault:
         Line where the row begins.
     kind : str
         ``short``: fields are missing at the end. ``surplus``: the row has surplus empty fields. ``long``: the row has
-        surplus values. ``quote``: a quote is not closed, or ends within a value. ``table``: the row is the header of
-        another table.
+        surplus values. ``spaces``: a value without quotes contains spaces, in a file separated by spaces. ``quote``: a
+        quote is not closed, or ends within a value. ``table``: the row is the header of a second table; if the fault
+        is fixed, it only may be one.
     fields : int
         Number of fields as written.
     is_fixed : bool

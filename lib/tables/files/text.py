@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lib.errors import DataError, format_count
 from lib.schema.table_schema import TableSchema, TextFormat
@@ -23,7 +22,9 @@ from lib.tables.files import inferred_tables, quote_checks
 from lib.tables.files.arrow_options import get_column_keys
 from lib.tables.files.categoricals import is_text
 from lib.tables.files.inferred_tables import File
+from lib.tables.files.non_data_rows import describe_repeated_headers, drop_repeated_headers
 from lib.tables.files.null_words import describe_null_words
+from lib.tables.files.second_table_check import check_second_table
 from lib.tables.files.text_columns import convert_columns
 from lib.tables.notes import merge_repeated
 
@@ -88,7 +89,10 @@ def read(
         inferred = inferred_tables.read_inferred(files, tables, keys, use_dictionaries, ragged_notes)
         del tables  # frees the memory of the tables that were concatenated
         quote_notes = quote_checks.describe_inner_quotes(first.header, inferred)
-        inferred, header_notes = _drop_repeated_headers(inferred, first.header)
+        row_count = inferred.num_rows
+        inferred = drop_repeated_headers(inferred, first)
+        header_notes = describe_repeated_headers(files) if inferred.num_rows < row_count else []
+        ragged_notes += check_second_table(files, inferred)
         quote_checks.check_quotes(files, inferred)
         table, parsed, number_notes = convert_columns(files, inferred)
         table, unit_row, total_label, row_notes = _drop_units_and_total(files, inferred, table)
@@ -144,26 +148,6 @@ def _check_same_header(files: Sequence[File]) -> None:
             raise DataError(
                 f"{path} and {first_path} have different columns; {difference}. Give files with the same columns."
             )
-
-
-def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
-    """Drop rows that repeat the header, as in concatenated files, and return notes on them."""
-    if not table.num_rows or not all(is_text(field.type) for field in table.schema):
-        return table, []
-    is_header = None
-    for key in table.column_names:
-        cells = pc.utf8_trim(pc.cast(table[key], pa.string()), characters="\ufeff \t")
-        matches = pc.fill_null(pc.equal(cells, header[int(key)]), False)
-        is_header = matches if is_header is None else pc.and_(is_header, matches)
-        if not pc.any(is_header).as_py():
-            return table, []
-    rows, first_row = pc.sum(is_header).as_py(), pc.index(is_header, True).as_py() + 1
-    description = (
-        f"Row {first_row:,} repeats the header and was"
-        if rows == 1
-        else f"{rows:,} rows, first row {first_row:,}, repeat the header and were"
-    )
-    return table.filter(pc.invert(is_header)), [f"{description} left out."]
 
 
 class _DataRows(NamedTuple):

@@ -102,7 +102,11 @@ def read_table(path: Path, encoding: str = "", header: bool | None = None) -> Ra
 
 def _usual_column_count(rows: Iterable[Row], dialect: Dialect) -> int:
     """Return the number of fields of the rows if nearly all rows agree on it, else the number of the header's names."""
-    counts = [row.fault.fields if row.fault else len(row.cells) for row in rows]
+    counts = [
+        row.fault.fields if row.fault and row.fault.kind != "spaces" else len(row.cells)
+        for row in rows
+        if not (row.fault and row.fault.kind == "table")
+    ]
     usual_count = statistics.mode(counts) if counts else len(dialect.header)
     return usual_count if counts.count(usual_count) >= _MIN_UNIFORM_SHARE * len(counts) else len(dialect.header)
 
@@ -111,7 +115,7 @@ def _first_table(rows: Iterable[Row]) -> tuple[list[Row], list[RowFault]]:
     """Return the rows above a second table, and a fault with the line where it begins, if there is one."""
     rows_above = list[Row]()
     for row in rows:
-        if row.fault and row.fault.kind == "table":
+        if row.fault and row.fault.kind == "table" and not row.fault.is_fixed:
             return rows_above, [row.fault]
         rows_above.append(row)
     return rows_above, []
