@@ -80,15 +80,13 @@ def describe(faults: Sequence[RowFault], column_count: int) -> list[str]:
         if not lines:
             continue
         first = lines[0]
+        counted = format_count(first.fields, "field")
         if kind == "quote" or first.fields == column_count:
             where = f"Line {first.line:,}" if len(lines) == 1 else f"{len(lines):,} rows, first line {first.line:,}"
         elif len(lines) == 1:
-            where = f"Line {first.line:,} has {first.fields} fields, expected {column_count}"
+            where = f"Line {first.line:,} has {counted}, expected {column_count}"
         else:
-            where = (
-                f"{len(lines):,} rows, first line {first.line:,} with {first.fields} fields, do not have the expected "
-                f"{column_count}"
-            )
+            where = f"{len(lines):,} rows, first line {first.line:,} with {counted}, do not have the expected {column_count}"
         notes.append(f"{where}: {outcome}.")
     return notes
 
@@ -121,8 +119,8 @@ def _describe_second_table(fault: RowFault, column_count: int) -> str:
     """Return the clause on the line that begins a second table."""
     if fault.fields != column_count:
         return (
-            f"line {fault.line:,} begins a second table: it repeats names of the header but has {fault.fields} fields, "
-            f"expected {column_count}"
+            f"line {fault.line:,} begins a second table: it repeats names of the header but has "
+            f"{format_count(fault.fields, 'field')}, expected {column_count}"
         )
     return (
         f"line {fault.line:,} begins a second table: it contains names, as a header does, below rows with numbers or "
@@ -133,7 +131,9 @@ def _describe_second_table(fault: RowFault, column_count: int) -> str:
 def _list_rows(faults: Sequence[RowFault]) -> str:
     listed = ", ".join(f"line {fault.line:,} has {fault.fields}" for fault in faults[:_MAX_LISTED_ROWS])
     hidden_count = len(faults) - _MAX_LISTED_ROWS
-    return listed + (f", and so do {format_count(hidden_count, 'other line')}" if hidden_count > 0 else "")
+    return listed + (
+        f", and {format_count(hidden_count, 'more line differs', 'more lines differ')}" if hidden_count > 0 else ""
+    )
 
 
 def _these(faults: Sequence[RowFault]) -> str:
