@@ -86,7 +86,8 @@ def describe(faults: Sequence[RowFault], column_count: int) -> list[str]:
         elif len(lines) == 1:
             where = f"Line {first.line:,} has {counted}, expected {column_count}"
         else:
-            where = f"{len(lines):,} rows, first line {first.line:,} with {counted}, do not have the expected {column_count}"
+            rows = f"{len(lines):,} rows, first line {first.line:,} with {counted},"
+            where = f"{rows} do not have the expected {column_count}"
         notes.append(f"{where}: {outcome}.")
     return notes
 
