@@ -115,6 +115,14 @@ class TestUnquotedSpaces:
         assert expected in " ".join(frame.attrs[frames.NOTES])
         assert text_rows.read_table(path).rows[2] == ["3", "Rio de Janeiro", "6.7"]
 
+    def test_words_before_quoted_values_do_not_join_these(self, tmp_path):
+        path = write(
+            tmp_path, 'id item note\n1 Blue pen "of steel"\n2 Ink "for pens"\n3 Red cup "new and hot"\n4 Hat "old"\n'
+        )
+        frame = frames.read(path)
+        assert frame["item"].tolist() == ["Blue pen", "Ink", "Red cup", "Hat"]
+        assert frame["note"].tolist() == ["of steel", "for pens", "new and hot", "old"]
+
     def test_two_possible_columns_are_refused_with_the_lines(self, tmp_path):
         path = write(tmp_path, 'id name city size\n1 Ann Lee Rome 8.4\n2 Bob "New York" 2.8\n3 Al Rio de Janeiro 6.7\n')
         with pytest.raises(DataError, match="expected 4 fields, but line 2 has 5, line 4 has 6. Fix these lines."):

@@ -101,7 +101,7 @@ def read_records(lines: Iterable[str], csv_format: CsvFormat, expected_fields: i
         except csv.Error:
             cells, is_malformed = [], True
         taken = source.record_lines
-        if is_malformed or (len(cells) != expected_fields and _may_be_malformed(taken, csv_format.quote_character)):
+        if is_malformed or (len(cells) != expected_fields and _may_be_malformed(taken, csv_format)):
             cells_of_first_line = split_malformed(taken[0].rstrip("\r\n"), csv_format, expected_fields)
             if is_malformed or len(cells_of_first_line) == expected_fields:
                 source.give_back(taken[1:])
@@ -114,9 +114,11 @@ def read_records(lines: Iterable[str], csv_format: CsvFormat, expected_fields: i
         line += len(taken)
 
 
-def _may_be_malformed(lines: list[str], quote: str) -> bool:
+def _may_be_malformed(lines: list[str], csv_format: CsvFormat) -> bool:
     """Return whether the lines of a record may contain a misplaced quote, although the csv module could read them."""
-    return len(lines) > 1 or quote in lines[0]
+    if csv_format.separator == " ":
+        return False  # a value with spaces but without quotes is more likely
+    return len(lines) > 1 or csv_format.quote_character in lines[0]
 
 
 def split_malformed(line: str, csv_format: CsvFormat, expected_fields: int) -> list[str]:
