@@ -307,7 +307,7 @@ class TestRejections:
             (workspace / "shop.csv").read_text() if (workspace / "shop.csv").exists() else table().to_csv(index=False)
         )
         (workspace / "shop.csv").write_text(text.replace("size,luck", "bought,luck", 1))
-        with pytest.raises(DataError, match=r"the table has 2 columns 'bought' \(columns 1 and 4\)"):
+        with pytest.raises(DataError, match=r"the table has 2 columns named 'bought': columns 1 and 4"):
             preprocess(pipeline_in(workspace))
 
     def test_missing_file_is_rejected(self, workspace):
