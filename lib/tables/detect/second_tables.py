@@ -49,10 +49,12 @@ class SecondTableDetector:
     def __init__(self, header: Sequence[str], column_count: int):
         self._header = list(map(_clean, header))
         self._names = {name for name in self._header if name}
+        self._spellings = {*self._names, *filter(None, header)}
         self._column_count = column_count
         self._row_count = 0
         self._filled_counts = [0] * column_count
         self._typed_counts = [0] * column_count
+        self._typed: list[int] = []  # indices of the columns in which most filled cells have a digit
 
     def judge(self, cells: Sequence[str], follows_empty_line: bool = False) -> Verdict:
         """Return whether a row is the header of a second table. The rows must be given in their order."""
@@ -68,6 +70,8 @@ class SecondTableDetector:
 
     def _has_names(self, cells: Sequence[str]) -> bool:
         """Return whether a row has most of the header's names."""
+        if self._spellings.isdisjoint(cells):
+            return False  # quick, and true for nearly all rows
         shared_count = len(self._names.intersection(map(_clean, cells)))
         min_count = _MIN_SHARED_NAMES if len(cells) == self._column_count else 2
         return shared_count >= min_count and 2 * shared_count > len(self._names)
@@ -75,17 +79,15 @@ class SecondTableDetector:
     def _judge_names(self, cells: Sequence[str], follows_empty_line: bool) -> Verdict:
         """Return whether a row is a header because it has a name in every column, below rows with values."""
         min_row_count = 1 if follows_empty_line else _MIN_PROFILE_ROWS
-        if self._column_count < 2 or self._row_count < min_row_count or not are_names(cells):
+        if self._column_count < 2 or self._row_count < min_row_count:
             return Verdict.NO
-        counts = zip(self._typed_counts, self._filled_counts, strict=True)
-        typed_count = sum(filled > 0 and typed >= _MIN_TYPED_SHARE * filled for typed, filled in counts)
-        evidence_count = typed_count + follows_empty_line
-        if typed_count and evidence_count >= _MIN_EVIDENCE_COUNT:
-            return Verdict.CERTAIN
-        return Verdict.POSSIBLE if evidence_count else Verdict.NO
+        evidence_count = len(self._typed) + follows_empty_line
+        if not evidence_count or any(has_digit(cells[index]) for index in self._typed) or not are_names(cells):
+            return Verdict.NO
+        return Verdict.CERTAIN if self._typed and evidence_count >= _MIN_EVIDENCE_COUNT else Verdict.POSSIBLE
 
     def _add(self, cells: Sequence[str]) -> None:
-        """Count the filled cells of a row, and those with a digit."""
+        """Count the filled cells and the cells with a digit, by column, until enough rows have been counted."""
         if self._row_count >= _MAX_PROFILE_ROWS:
             return
         self._row_count += 1
@@ -93,6 +95,8 @@ class SecondTableDetector:
             if cell.strip():
                 self._filled_counts[index] += 1
                 self._typed_counts[index] += has_digit(cell)
+        counts = enumerate(zip(self._typed_counts, self._filled_counts, strict=True))
+        self._typed = [index for index, (typed, filled) in counts if 0 < typed >= _MIN_TYPED_SHARE * filled]
 
 
 def _clean(cell: str) -> str:
