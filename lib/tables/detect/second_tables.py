@@ -12,6 +12,7 @@ from lib.tables.detect.cell_shapes import has_digit
 _MAX_PROFILE_ROWS = 1_000
 _MIN_PROFILE_ROWS, _MIN_TYPED_SHARE, _MIN_EVIDENCE_COUNT = 3, 0.8, 2
 _MIN_SHARED_NAMES = 3
+_MISSING_WORDS = {*MISSING_CODES, "unknown", "not available", "not applicable", "not known", "not reported"}
 _MAX_NAME_LENGTH = 60
 
 
@@ -114,5 +115,5 @@ def are_names(cells: Sequence[str]) -> bool:
     return (
         len(names) == len(cells)
         and not any(not name or len(name) > _MAX_NAME_LENGTH or has_digit(name) for name in names)
-        and names.isdisjoint(MISSING_CODES)
+        and names.isdisjoint(_MISSING_WORDS)
     )
