@@ -113,10 +113,8 @@ def _describe_possible_tables(faults: Sequence[RowFault]) -> list[str]:
 
 def second_table_error(path: Path, fault: RowFault, column_count: int) -> DataError:
     """Return the error for a line that begins a second table."""
-    return DataError(
-        f"{path}: {_describe_second_table(fault, column_count)}. Save each table in its own file, or correct the line if "
-        "it is data."
-    )
+    described = _describe_second_table(fault, column_count)
+    return DataError(f"{path}: {described}. Save each table in its own file, or correct the line if it is data.")
 
 
 def _describe_second_table(fault: RowFault, column_count: int) -> str:
