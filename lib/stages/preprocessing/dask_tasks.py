@@ -89,7 +89,7 @@ class Part:
     @property
     def rows(self) -> int:
         """Number of rows that are not in quarantine."""
-        return self.partition.rows - (0 if self.is_left_out is None else int(self.is_left_out.sum()))
+        return self.partition.row_count - (0 if self.is_left_out is None else int(self.is_left_out.sum()))
 
     def read(self, plan: TaskPlan, dropped: Sequence[str] = ()) -> pd.DataFrame:
         """Read the rows without the dropped columns."""
