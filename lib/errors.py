@@ -41,13 +41,13 @@ class MillraceError(Exception):
 
 
 class InputError(MillraceError):
-    """An input that cannot be used; the message says what to change."""
+    """An input of the user that cannot be used; the message says what to change."""
 
     exit_code = 2
 
 
 class ParameterError(InputError):
-    """One or more parameters that cannot be used.
+    """Parameters that cannot be used, at least one.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ class ParameterError(InputError):
 
 
 class DataError(InputError):
-    """A file or table that is missing, unreadable or different from what the parameters say."""
+    """A file or table that is missing, unreadable or contradicts the parameters."""
 
 
 class NameNotFound(InputError):
-    """A name that is not known; the message gives the nearest name and lists the known ones.
+    """An unknown name; the message suggests the most similar known name and lists the others.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def format_count(number: int, singular: str, plural: str = "") -> str:
 
 
 def suggest(name: object, known: Iterable[object], max_names: int = 30) -> str:
-    """Return a sentence with the nearest known name, if one is near, and the list of known names.
+    """Return sentences that suggest the most similar known name, if there is one, and list the known names.
 
     Parameters
     ----------
@@ -153,11 +153,11 @@ def suggest(name: object, known: Iterable[object], max_names: int = 30) -> str:
     >>> suggest("zebra", ["accuracy", "f1", "roc_auc"], max_names=2)
     'Known: accuracy, f1 and 1 more.'
     """
-    names = [str(known_name) for known_name in known]
-    name_by_lowercase = {known_name.lower(): known_name for known_name in names}
-    nearest = difflib.get_close_matches(str(name).lower(), name_by_lowercase, n=1, cutoff=0.5)
-    question = f"Did you mean {name_by_lowercase[nearest[0]]!r}? " if nearest else ""
-    listed = ", ".join(names[:max_names]) or "none"
-    if len(names) > max_names:
-        listed += f" and {len(names) - max_names} more"
+    known_names = [str(known_name) for known_name in known]
+    name_by_lowercase = {known_name.lower(): known_name for known_name in known_names}
+    similar = difflib.get_close_matches(str(name).lower(), name_by_lowercase, n=1, cutoff=0.5)
+    question = f"Did you mean {name_by_lowercase[similar[0]]!r}? " if similar else ""
+    listed = ", ".join(known_names[:max_names]) or "none"
+    if len(known_names) > max_names:
+        listed += f" and {len(known_names) - max_names} more"
     return f"{question}Known: {listed}."

@@ -69,8 +69,10 @@ def run(
             if fork:
                 forking.kernels.prepare(1)  # imports while this process imports
             parameters = Parameters({**values, RUN_NAME: record.name})
-            executors = backends.executors(parameters, [execution.notebook.stage for execution in executions])
-            runner = _Runner(executions, parameters, executors, record, progress, fork, reuse)
+            remote_executors = backends.remote_executors(
+                parameters, [execution.notebook.stage for execution in executions]
+            )
+            runner = _Runner(executions, parameters, remote_executors, record, progress, fork, reuse)
             for stage, next_stage in zip(stages, [*stages[1:], []], strict=True):
                 runner.run_stage(stage, next_stage)
             return runner.values
@@ -84,7 +86,7 @@ class _Runner:
     Parameters
     ----------
     parameters : Parameters
-    executors : mapping
+    remote_executors : mapping
         By stage, for those that the backend executes elsewhere.
     record : RunRecord
     progress : Progress
@@ -97,7 +99,7 @@ class _Runner:
         self,
         executions: Sequence[Execution],
         parameters: Parameters,
-        executors: Mapping[str, NotebookExecutor],
+        remote_executors: Mapping[str, NotebookExecutor],
         record: RunRecord,
         progress: Progress,
         fork: bool,
@@ -115,7 +117,7 @@ class _Runner:
         self._reuse = reuse
         self._fork = fork
         self._fingerprints = fingerprint.Fingerprints()
-        self._remote_executors = executors
+        self._remote_executors = remote_executors
         self._local_executor = KernelExecutor(parameters.max_parallel_notebooks or cores.available(), fork)
         self._cancelled = Cancellation()
         self._has_failed = False

@@ -295,8 +295,8 @@ class BasePipeline:
     def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:
         """Hide the parameters that a stage's module does not declare, so that reading one of them raises."""
         azure = tuple(AZURE) if self.parameters.get("backend") == "azureml" else ()
-        reader = f"{module.__name__.replace('.', '/')}.py"
-        return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), reader)
+        declared_in = f"{module.__name__.replace('.', '/')}.py"
+        return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), declared_in)
 
     def _pipeline_name(self) -> str:
         return type(self).__module__.rpartition(".")[2]

@@ -1,7 +1,7 @@
-"""The entry point of a job, which executes the notebook that ``job.json`` names with papermill.
+"""The entry point of a job, which executes one notebook with papermill. The file ``job.json`` names the notebook.
 
-It is part of the job's snapshot and runs in the snapshot's folder as ``python -m lib.backends.azureml.notebook_job``.
-The files in ``outputs/`` are uploaded: the executed notebook and, after a failure, the exception of the cell.
+The job runs ``python -m lib.backends.azureml.notebook_job`` in the folder of its snapshot. The files in
+``outputs/`` are uploaded: the executed notebook and, after a failure, the exception of the cell.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
     outputs.mkdir(exist_ok=True)
     # The kernel is a process of its own, so it needs the import path in its environment.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    # papermill logs the current cell and its output. The orchestrator reads this log.
+    # papermill logs each cell and the cell's output. The machine that submitted the job reads this log.
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.INFO)
     started = time.perf_counter()
