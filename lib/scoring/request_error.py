@@ -22,7 +22,7 @@ class RequestError(Exception):
     message : str
         The reason in a sentence, for people.
     details : list of dict, optional
-        The single faults, as `detail` makes them.
+        The single faults, as `make_fault` makes them.
     """
 
     def __init__(self, status: int, code: str, message: str, details: list[dict[str, Any]] | None = None):
@@ -37,10 +37,10 @@ class RequestError(Exception):
         return {"error": error}
 
 
-def detail(got: str, expected: str, row: int | None = None, column: str | None = None) -> dict[str, Any]:
+def make_fault(got: str, expected: str, row: int | None = None, column: str | None = None) -> dict[str, Any]:
     """Return one fault of a request, as it appears in the answer.
 
-    >>> detail("null", "a number", row=3, column="age")
+    >>> make_fault(got="null", expected="a number", row=3, column="age")
     {'row': 3, 'column': 'age', 'got': 'null', 'expected': 'a number'}
     """
     position = {key: value for key, value in (("row", row), ("column", column)) if value is not None}

@@ -19,7 +19,7 @@ import msgspec
 
 from lib.scoring.columns import Column
 from lib.scoring.records import Records
-from lib.scoring.request_error import MAX_DETAILS, RequestError, describe_value, detail
+from lib.scoring.request_error import MAX_DETAILS, RequestError, describe_value, make_fault
 from lib.scoring.request_names import compose_names
 
 # The keys under which rows are sent: the tables of Azure ML and MLflow, and lists of records.
@@ -91,7 +91,7 @@ def read_table(body: bytes | str, columns: Sequence[Column], limits: Limits) -> 
         raise RequestError(413, "too_many_rows", message)
     table = _from_records(rows, columns) if names is None else _from_lists(names, rows, columns)
     details = (
-        detail(describe_value(value), column.expected, row, column.name)
+        make_fault(got=describe_value(value), expected=column.expected, row=row, column=column.name)
         for column in columns
         for row, value in column.invalid_values(table[column.name])
     )
@@ -196,10 +196,10 @@ def _from_lists(names: list, rows: list, columns: Sequence[Column]) -> dict[str,
     _raise_if_any("wrong_columns", _check_names(names, columns)[:MAX_DETAILS])
     width = len(names)
     details = [
-        detail(
-            f"{len(row)} values" if isinstance(row, list) else describe_value(row),
-            f"a list of {width} values, one for each column",
-            number,
+        make_fault(
+            got=f"{len(row)} values" if isinstance(row, list) else describe_value(row),
+            expected=f"a list of {width} values, one for each column",
+            row=number,
         )
         for number, row in enumerate(rows)
         if not isinstance(row, list) or len(row) != width
@@ -211,13 +211,17 @@ def _from_lists(names: list, rows: list, columns: Sequence[Column]) -> dict[str,
 
 
 def _check_names(names: list, columns: Sequence[Column]) -> list[dict[str, Any]]:
-    details = [detail(describe_value(name), "the name of a column") for name in names if not isinstance(name, str)]
+    details = [
+        make_fault(got=describe_value(name), expected="the name of a column")
+        for name in names
+        if not isinstance(name, str)
+    ]
     if details:
         return details
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            details.append(detail("the column twice", "each column once", column=name))
+            details.append(make_fault(got="the column twice", expected="each column once", column=name))
         seen.add(name)
     details += _unknown_columns(names, columns)
     return details + [_missing_column(column) for column in columns if column.name not in seen and not column.nullable]
@@ -233,7 +237,8 @@ def _from_records(rows: list, columns: Sequence[Column]) -> dict[str, list]:
     details: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
-            details.append(detail(describe_value(row), "an object with a value for each column", number))
+            expected = "an object with a value for each column"
+            details.append(make_fault(got=describe_value(row), expected=expected, row=number))
         elif row.keys() != known and (not row.keys() <= known or any(column.name not in row for column in required)):
             details += [{"row": number, **unknown} for unknown in _unknown_columns(row, columns)]
             details += [{"row": number, **_missing_column(column)} for column in required if column.name not in row]
@@ -251,12 +256,12 @@ def _unknown_columns(names: Any, columns: Sequence[Column]) -> list[dict[str, An
         expected = f"one of the columns {', '.join(known[:30])}"
         if nearest:
             expected = f"a known column; did you mean {nearest[0]!r}?"
-        details.append(detail("a column the model does not know", expected, column=name[:100]))
+        details.append(make_fault(got="a column the model does not know", expected=expected, column=name[:100]))
     return details
 
 
 def _missing_column(column: Column) -> dict[str, Any]:
-    return detail("nothing", column.expected, column=column.name)
+    return make_fault(got="nothing", expected=column.expected, column=column.name)
 
 
 def _raise_if_any(code: str, details: list[dict[str, Any]]) -> None:

@@ -133,7 +133,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
         note = f"one without an offset is local time of {time_zone}"
 
     def pandas_array(values: list) -> Any:
-        instants = _in_unit(parser.instants(values), unit or "ns")
+        instants = _in_unit(parser.to_instants(values), unit or "ns")
         if not time_zone:
             return instants
         import pandas as pd
@@ -144,7 +144,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
     def arrow_array(values: list) -> Any:
         import pyarrow as pa
 
-        return pa.array(parser.instants(values), type=pa.timestamp("us", tz=time_zone or None))
+        return pa.array(parser.to_instants(values), type=pa.timestamp("us", tz=time_zone or None))
 
     return Kind(
         "datetime",
@@ -152,7 +152,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
         # JSON schema's formats "date" and "date-time" are alternatives, so a pattern describes both.
         {"type": "string", "pattern": f"^{iso_datetimes.PATTERN.pattern}$"},
         parser.is_valid,
-        parser.local_times,
+        parser.to_local_times,
         arrow_array,
         frozenset({str}),
         parser.are_valid,

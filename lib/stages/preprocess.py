@@ -187,7 +187,7 @@ def _make_baseline(hooks: PreprocessHooks, train: pd.DataFrame, split: Sides, pl
     statistics = hooks.baseline(train)
     if len(train) < len(split.train):
         statistics = {**statistics, "rows": len(split.train)}
-    return {**statistics, "split": plan.rule.to_dict() if split.follows_rule else None}
+    return {**statistics, "split": plan.rule.to_dict() if split.is_split_by_rule else None}
 
 
 def _make_verdict(split: Sides, parameters: Parameters) -> str:

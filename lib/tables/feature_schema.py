@@ -28,9 +28,10 @@ from lib.schema.table_schema import (
 )
 from lib.schema.text_numbers import parse_number
 from lib.schema.text_values import category_names
-from lib.schema.time_zones import zone_name
+from lib.schema.time_zones import get_zone_name
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import pandas_conversion
+from lib.tables.files.categoricals import is_dictionary_encoded
 
 _SAMPLE_ROWS = 1_000
 # A column keeps the kind of the raw table if at least this share of its values can be read as that kind.
@@ -114,6 +115,10 @@ def _kind_of_extension(values: pd.Series) -> str:
 
 
 def _texts_fit(values: pd.Series, column: ColumnSchema) -> bool:
+    if column.kind in (CODE, CATEGORY, TEXT) and (
+        isinstance(values.dtype, pd.StringDtype) or is_dictionary_encoded(values)
+    ):
+        return True
     sample = values.dropna()[:_SAMPLE_ROWS].astype(object)
     inferred = pd.api.types.infer_dtype(sample)
     if inferred == "boolean":
@@ -160,7 +165,7 @@ def _with_types(column: ColumnSchema, values: pd.Series) -> ColumnSchema:
         return column
     if values.dtype.kind == "M":
         zone, unit = values.dt.tz, values.dt.unit
-        name = "" if zone is None else zone_name(zone)
+        name = "" if zone is None else get_zone_name(zone)
         return replace(column, time_zone=name, datetime_unit="" if unit == "ns" else unit)
     # Python's own dates, as in a Parquet file of dates, become text in ISO 8601 in a request.
     return replace(column, date_format=column.date_format or datetimes.ISO_FORMAT)

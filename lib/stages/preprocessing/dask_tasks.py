@@ -17,7 +17,7 @@ from lib.errors import StageError
 from lib.stages.preprocessing.engine import Result, SplitSummary
 from lib.stages.preprocessing.parts import PartSummary, PreprocessHooks, prepare_part, split_part
 from lib.tables.files.partitions import Partition
-from lib.tables.quality.violations import BrokenRows, with_reasons
+from lib.tables.quality.violations import BrokenRows, list_broken_rows
 from lib.tables.split.rules import rule_from_dict
 from lib.tables.targets import TargetConversion, convert_target
 
@@ -123,7 +123,7 @@ def map_part(part: Part, arguments: tuple[Any, ...], function: Callable[..., Res
 def quarantine_part(part: Part, broken: BrokenRows, plan: TaskPlan) -> str:
     """Write the rows of a part that break a rule, and return their URI."""
     _, _, backend = plan.connect()
-    rows = with_reasons(part.read(plan), broken)
+    rows = list_broken_rows(part.read(plan), broken)
     return backend.write_table(rows, f"{plan.folder}/quarantine/part-{part.number:05d}.parquet")
 
 
@@ -181,7 +181,7 @@ def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
     train_target, test_target = split.train[parameters.target_column], split.test[parameters.target_column]
     columns = list(split.train.columns)
     return WrittenPart(
-        SplitSummary(train_target, test_target, columns, split.follows_rule), uris, _sample(split.train, part, plan)
+        SplitSummary(train_target, test_target, columns, split.is_split_by_rule), uris, _sample(split.train, part, plan)
     )
 
 

@@ -53,14 +53,14 @@ class SplitSummary:
     train_target, test_target : Series
     columns : list of str
         The columns of the training rows.
-    follows_rule : bool
+    is_split_by_rule : bool
         Whether the rows were split by the rule.
     """
 
     train_target: pd.Series
     test_target: pd.Series
     columns: list[str]
-    follows_rule: bool
+    is_split_by_rule: bool
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from lib.stages.preprocessing.engine import Outputs, Reading, Result, SplitSumma
 from lib.stages.preprocessing.parts import PartSummary, PreprocessHooks, SplitPart, prepare_part, split_part
 from lib.stages.preprocessing.split_plan import named_columns
 from lib.tables import cleaning, frames
-from lib.tables.quality.violations import BrokenRows, with_reasons
+from lib.tables.quality.violations import BrokenRows, list_broken_rows
 from lib.tables.targets import convert_target
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class MemoryEngine:
     def quarantine(self, broken: Sequence[BrokenRows]) -> str:
         """Store the rows that break a rule, and leave them out. The file is named by its content."""
         frame = self._rows.pop()
-        rows = with_reasons(frame, broken[0])
+        rows = list_broken_rows(frame, broken[0])
         digest = hashlib.sha256(pd.util.hash_pandas_object(rows.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
         self._rows.append(frame[~broken[0].is_broken].reset_index(drop=True))
         return self._backend.write_table(rows, f"{self._parameters.name}/quarantine/{digest}.parquet")
@@ -94,7 +94,7 @@ class MemoryEngine:
         hashes = summaries.pop().group_hashes
         self._split = split_part(self._rows.pop(), self._hooks, self._parameters, rule, hashes)
         train, test, target = self._split.train, self._split.test, self._parameters.target_column
-        return [SplitSummary(train[target], test[target], list(train.columns), self._split.follows_rule)]
+        return [SplitSummary(train[target], test[target], list(train.columns), self._split.is_split_by_rule)]
 
     def training_rows(self) -> pd.DataFrame:
         """Return the training rows."""

@@ -90,14 +90,14 @@ class SplitPart:
     train, test : DataFrame
     test_keys : DataFrame or None
         The columns of the test rows that decide the split but are hidden from models; None if there are none.
-    follows_rule : bool
+    is_split_by_rule : bool
         Whether the rows were split by the rule; an overridden ``split_data`` may ignore it.
     """
 
     train: pd.DataFrame
     test: pd.DataFrame
     test_keys: pd.DataFrame | None
-    follows_rule: bool
+    is_split_by_rule: bool
 
 
 def prepare_part(raw: pd.DataFrame, hooks: PreprocessHooks, parameters: Parameters) -> tuple[pd.DataFrame, PartSummary]:
@@ -178,11 +178,11 @@ def split_part(
         train, test = rule.apply(prepared, keep_frame=False, is_test=rule.are_test_hashes(group_hashes))
     else:
         train, test = hooks.split_data(prepared, rule)
-    follows_rule = rule.matches(train, test)
+    is_split_by_rule = rule.matches(train, test)
     hidden = hidden_columns(parameters)
     test_keys = test[hidden] if hidden else None
     train, test = (cleaning.drop_columns(rows, hidden, where="the prepared table") for rows in (train, test))
-    return SplitPart(train, test, test_keys, follows_rule)
+    return SplitPart(train, test, test_keys, is_split_by_rule)
 
 
 def _check_prepared(prepared: Any) -> pd.DataFrame:

@@ -31,23 +31,23 @@ class Sides:
         The target of the training rows and of the test rows.
     columns : list of str
         The columns of the training rows.
-    follows_rule : bool
+    is_split_by_rule : bool
         Whether all rows were split by the rule.
     """
 
     train: pd.Series
     test: pd.Series
     columns: list[str]
-    follows_rule: bool
+    is_split_by_rule: bool
 
     @classmethod
     def from_parts(cls, parts: list[SplitSummary]) -> Sides:
         """Join the sides of all parts."""
         if len(parts) == 1:
-            return cls(parts[0].train_target, parts[0].test_target, parts[0].columns, parts[0].follows_rule)
+            return cls(parts[0].train_target, parts[0].test_target, parts[0].columns, parts[0].is_split_by_rule)
         train = pd.concat([part.train_target for part in parts], ignore_index=True)
         test = pd.concat([part.test_target for part in parts], ignore_index=True)
-        return cls(train, test, parts[0].columns, all(part.follows_rule for part in parts))
+        return cls(train, test, parts[0].columns, all(part.is_split_by_rule for part in parts))
 
 
 def check(sides: Sides, plan: SplitPlan, parameters: Parameters) -> None:
@@ -62,7 +62,7 @@ def check(sides: Sides, plan: SplitPlan, parameters: Parameters) -> None:
     """
     target = parameters.target_column
     named_sides = (("training", sides.train), ("test", sides.test))
-    if sides.follows_rule:
+    if sides.is_split_by_rule:
         plan.rule.check_sides(len(sides.train), len(sides.test), plan.groups)
     for side, values in named_sides:
         if values.empty:
@@ -85,8 +85,9 @@ def check(sides: Sides, plan: SplitPlan, parameters: Parameters) -> None:
 
 def describe(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
     """Return sentences about the sizes and targets of both sides."""
-    notes = [_describe_share(sides, plan, parameters), _describe_targets(sides, parameters.task)]
-    return " ".join(filter(None, [*notes, _describe_few_rows(sides, parameters.task)]))
+    class_counts = None if parameters.task == "regression" else _count_classes(sides)
+    notes = [_describe_share(sides, plan, parameters), _describe_targets(sides, class_counts)]
+    return " ".join(filter(None, [*notes, _describe_few_rows(sides, class_counts)]))
 
 
 def _describe_share(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
@@ -94,29 +95,28 @@ def _describe_share(sides: Sides, plan: SplitPlan, parameters: Parameters) -> st
     test_share = len(sides.test) / (len(sides.train) + len(sides.test))
     if share.is_near(test_share, parameters.test_fraction):
         return f"{test_share:.1%} of the rows."
-    reason = plan.share_reason if sides.follows_rule else "the pipeline's split_data decides"
+    reason = plan.share_reason if sides.is_split_by_rule else "the pipeline's split_data decides"
     return f"{test_share:.1%} of the rows, not {parameters.test_fraction:.1%}: {reason}."
 
 
-def _describe_targets(sides: Sides, task: str) -> str:
+def _describe_targets(sides: Sides, class_counts: pd.DataFrame | None) -> str:
     """Return the share of each class, or the mean of the target, among training and test rows."""
-    if task == "regression":
+    if class_counts is None:
         means = " and ".join(f"{rows.mean():.6g} ± {rows.std():.6g}" for rows in (sides.train, sides.test))
         return f"Mean and standard deviation of {sides.train.name} in training and test rows: {means}."
-    counts = _count_classes(sides)
-    shares = counts / [len(sides.train), len(sides.test)]
+    shares = class_counts / [len(sides.train), len(sides.test)]
     listed = [f"{name} {row.train:.1%} and {row.test:.1%}" for name, row in shares.head(_MAX_LISTED_CLASSES).iterrows()]
     more = f", and {len(shares) - len(listed)} more" if len(shares) > len(listed) else ""
     return f"Classes in training and test rows: {', '.join(listed)}{more}."
 
 
-def _describe_few_rows(sides: Sides, task: str) -> str:
+def _describe_few_rows(sides: Sides, class_counts: pd.DataFrame | None) -> str:
     """Return a warning if the test rows, or those of a class, are too few for reliable scores; otherwise ``""``."""
-    if task == "regression":
+    if class_counts is None:
         few_rows = len(sides.test) < _FEW_TEST_ROWS
         return f"Scores on fewer than {_FEW_TEST_ROWS} test rows are unreliable." if few_rows else ""
-    counts = _count_classes(sides)
-    few = counts.loc[(counts["train"] > 0) & (counts["test"] < _FEW_TEST_ROWS), "test"]
+    has_few_rows = (class_counts["train"] > 0) & (class_counts["test"] < _FEW_TEST_ROWS)
+    few = class_counts.loc[has_few_rows, "test"]
     if few.empty:
         return ""
     classes = ", ".join(f"{name!r} ({count})" for name, count in few.head(_MAX_LISTED_FEW_CLASSES).items())

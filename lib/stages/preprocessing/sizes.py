@@ -65,7 +65,7 @@ class Sizes:
         parameters : Parameters
         """
         columns = len(split.columns)
-        description = plan.description if split.follows_rule else "by the pipeline's split_data"
+        description = plan.description if split.is_split_by_rule else "by the pipeline's split_data"
         if len(train) < len(split.train):
             description += f"; baseline, columns and leaks describe a sample of {len(train):,} training rows"
         self._add("train", len(split.train), columns, description)

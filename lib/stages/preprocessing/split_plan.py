@@ -51,12 +51,12 @@ class SplitPlan:
 
 
 def split_columns(parameters: Parameters) -> list[str]:
-    """Return the columns whose values decide a row's side of the split, or none if all features do."""
+    """Return the columns whose values decide whether a row trains or tests; empty if all features decide."""
     return [parameters.time_column] if parameters.split == "time" else list(parameters.key_columns)
 
 
 def hidden_columns(parameters: Parameters) -> list[str]:
-    """Return the columns that decide the split but are hidden from models."""
+    """Return the columns whose values decide whether a row trains or tests, but which models do not see."""
     return [name for name in split_columns(parameters) if name in parameters.drop_columns]
 
 
@@ -207,7 +207,7 @@ def _describe_large_group(
 
 def _explain_share(groups: share.Groups, is_stratified: bool) -> str:
     """Return why the test share may be far from the requested one."""
-    if groups.largest_share > share.tolerance(0.5) and groups.sizes.max() > 1:
+    if groups.largest_share > share.share_tolerance(0.5) and groups.sizes.max() > 1:
         return f"groups of rows that share a side have up to {groups.largest_share:.1%} of the rows"
     rare = ", and each rare class has rows on both sides" if is_stratified else ""
     return (
