@@ -31,11 +31,25 @@ def glue(outputs: Mapping[str, Any]) -> None:
     """
     if problems := faults(outputs):
         raise OutputError(f"The outputs of a stage must be plain JSON: {'; '.join(problems)}.")
-    import scrapbook
-
     for name, value in outputs.items():
-        # scrapbook's "json" encoder takes a string for JSON that is already encoded.
-        scrapbook.glue(name, value, encoder="text" if isinstance(value, str) else "json")
+        _display_scrap(name, value)
+
+
+def _display_scrap(name: str, value: Any) -> None:
+    """Display an output as a scrap, as ``scrapbook.glue`` does, together with an empty text.
+
+    Without the text, nbconvert warns about each scrap when it exports the notebook: it cannot show data of this type.
+    """
+    from IPython.display import display
+    from scrapbook.encoders import registry
+    from scrapbook.schemas import GLUE_PAYLOAD_FMT
+    from scrapbook.scraps import Scrap, scrap_to_payload
+
+    # scrapbook's "json" encoder takes a string for JSON that is already encoded.
+    encoder = "text" if isinstance(value, str) else "json"
+    payload = scrap_to_payload(registry.encode(Scrap(name, value, encoder)))
+    data = {GLUE_PAYLOAD_FMT.format(encoder=encoder): payload, "text/html": "", "text/plain": ""}
+    display(data, metadata={"scrapbook": {"name": name, "data": True, "display": False}}, raw=True)
 
 
 def read(notebook: str) -> dict[str, Any]:

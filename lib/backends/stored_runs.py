@@ -76,7 +76,7 @@ class StoredRuns:
                 return json.loads(run.data.tags[OUTPUT_TAG_PREFIX + name])
         return None
 
-    def newest_candidates(self, experiment: str, train_data: str, target_column: str, task: str) -> list[str]:
+    def newest_candidates(self, experiment: str, train_data: str | None, target_column: str, task: str) -> list[str]:
         """Return the ids of the newest finished train and AutoML runs on the given data, one per training function.
 
         Parameters
@@ -84,7 +84,7 @@ class StoredRuns:
         experiment : str
             Name of the experiment, which is the use case's name.
         train_data : str
-            URI of the training rows. Runs on other rows are ignored.
+            URI of the training rows. Runs on other rows are ignored; None for runs on any rows.
         target_column, task : str
             Runs for another target or task are ignored.
 
@@ -95,7 +95,9 @@ class StoredRuns:
         """
         newest: dict[str, str] = {}
         for stage in ("train", "automl"):
-            condition = f"tags.{STAGE_TAG} = '{stage}' and params.train_data = '{train_data}'"
+            condition = f"tags.{STAGE_TAG} = '{stage}'"
+            if train_data is not None:
+                condition += f" and params.train_data = '{train_data}'"
             for run in self._finished_runs(experiment, condition):
                 if (run.data.params["target_column"], run.data.params["task"]) == (target_column, task):
                     newest.setdefault(run.data.params["training_function"], run.info.run_id)

@@ -51,13 +51,13 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
         The executed notebook.
     error : papermill.exceptions.PapermillExecutionError
     """
-    kind = getattr(errors, error.ename, None)
     message, exit_code = f"{error.ename}: {error.evalue}", errors.MillraceError.exit_code
     short_form = "\n".join(error.traceback)
     if short_form.startswith(message):  # from lib.tracebacks: it names the lines of the user's code
         message = short_form
-    if isinstance(kind, type) and issubclass(kind, errors.MillraceError):
-        message, exit_code = error.evalue, kind.exit_code
+    shown_exit_code = errors.shown_exit_code(error.traceback)
+    if shown_exit_code is not None:
+        message, exit_code = error.evalue, shown_exit_code
     status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED
     cell = postmortem.format_cell(error.exec_count, error.source)
     return StageFailed(_compose(message, executed, cell), status, exit_code)

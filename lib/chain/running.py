@@ -9,11 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
-from lib.chain import contracts, fingerprint, pages, plan
+from lib.chain import contracts, fingerprint, pages, plan, stage_log
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
 from lib.chain.environment import chain_environment
 from lib.chain.failures import Interrupted, StageFailed
+from lib.chain.heartbeat import heartbeat
 from lib.chain.notebooks import OVERRIDES, USE_CASE
 from lib.chain.plan import Execution
 from lib.chain.progress import Progress
@@ -64,7 +65,7 @@ def run(
 
     fork = values["fork_kernels"] and forking.available()
     stages = plan.group_by_stage(executions)
-    with chain_environment():
+    with chain_environment(), heartbeat(record):
         try:
             if fork:
                 forking.kernels.prepare(1)  # imports while this process imports
@@ -253,6 +254,8 @@ class _Runner:
                 raise failure from error.__cause__
             finally:
                 pages.finish(execution.notebook.path, executed, self._executions)
+                log = stage_log.write_log(executed)
+                stage_log.print_group(label, log, has_failed=entry["status"] != records.RUNNING)
         hashes = fingerprint.hash_files(outputs)
         end(records.SUCCEEDED, outputs=outputs, fingerprint=current.result(), file_hashes=hashes)
         return outputs

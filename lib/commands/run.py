@@ -88,6 +88,17 @@ def _no_run_message(folder: Path) -> str:
 
 
 def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
+    """Run the chain, send the notifications about its end, and return the exit code."""
+    from lib.chain import notification
+
+    try:
+        return _run_and_close(executions, parameters, record, reuse)
+    finally:
+        notification.notify(parameters.notify, record.folder)
+
+
+def _run_and_close(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
+    """Run the chain, record how the run ended, print the result, and return the exit code."""
     from lib.chain import running
     from lib.chain.failures import StageFailed
     from lib.chain.progress import Progress
@@ -103,7 +114,7 @@ def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRec
         return error.exit_code
     except KeyboardInterrupt:
         record.close(records.INTERRUPTED)
-        print(f"{PROGRAM}: interrupted. Finished notebooks: {display_path(record.folder)}", file=sys.stderr)
+        print(f"{PROGRAM}: interrupted. The finished notebooks are in {display_path(record.folder)}", file=sys.stderr)
         _show_how_to_resume(record)
         return _INTERRUPTED
     except BaseException as error:

@@ -15,6 +15,7 @@ from lib import metrics
 from lib.errors import ParameterError, suggest
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
 from lib.parameters.layers import Layers
+from lib.parameters.notify_checks import notify_faults
 from lib.parameters.specs import SPECS, Spec
 
 Choices = Mapping[str, Iterable[str]]
@@ -210,6 +211,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
         faults.append(f"encoding: {fault}")
     faults += [f"columns: {fault}" for fault in column_faults(values.get("columns") or {})]
     faults += merged_column_faults(values)
+    faults += [f"notify: {fault}" for fault in notify_faults(values.get("notify") or {})]
     if fault := time_zone_fault(values.get("time_zone") or ""):
         faults.append(f"time_zone: {fault}")
     if {"primary_metric", "task"} <= values.keys():

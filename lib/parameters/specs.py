@@ -140,6 +140,7 @@ SPECS: dict[str, Spec] = {
     "max_parallel_notebooks": Spec(int, low=0, high=1024),
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
+    "notify": Spec(dict, may_be_empty=True),
     # AutoML
     "automl": Spec(bool),
     "automl_engine": Spec(str, choices="automl engine"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -234,7 +235,9 @@ class TestInterrupt:
         assert chain.statuses == [("setup", "interrupted")]
         assert has_ended(int(started.read_text()))
 
-    def test_interrupt_stops_all_parallel_candidates(self, chain, tmp_path):
+    @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+    def test_interrupt_stops_all_parallel_candidates(self, chain, tmp_path, signum):
+        hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a test runner may ignore it
         cell = f"started = {str(tmp_path)!r} + '/' + training_function\n" + touch("").replace("''", "started").replace(
             "'.part'", "started + '.part'"
         )
@@ -242,9 +245,10 @@ class TestInterrupt:
             "03_train.ipynb", cell, "import time\ntime.sleep(3600)", parameters=TRAINED, outputs="candidates=[]"
         )
         both = [tmp_path / "one", tmp_path / "two"]
-        call_when(lambda: all(path.exists() for path in both), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        call_when(lambda: all(path.exists() for path in both), lambda: os.kill(os.getpid(), signum))
         with pytest.raises(failures.Interrupted):
             chain.run(max_parallel_notebooks=2, training_functions=["one", "two", "three"])
+        signal.signal(signal.SIGHUP, hangup)
         assert sorted(chain.statuses) == [("train one", "interrupted"), ("train two", "interrupted")]
         assert [has_ended(int(path.read_text())) for path in both] == [True, True]
 
@@ -290,6 +294,8 @@ class TestRetry:
         with pytest.raises(failures.StageFailed, match="no network"):
             chain.run(retries={"setup": 2})
         assert (tmp_path / "tries").read_text() == "3"
+        names = ["01_setup.attempt-1.ipynb", "01_setup.attempt-2.ipynb", "01_setup.ipynb"]
+        assert [re.findall(r"01_setup\S*", stage["error"]) for stage in chain.stages] == [[name] for name in names]
         kept = {path.name for path in chain.folder.glob("*.ipynb")}
         assert kept == {"01_setup.attempt-1.ipynb", "01_setup.attempt-2.ipynb", "01_setup.ipynb"}
 
@@ -300,6 +306,13 @@ class TestRetry:
         with pytest.raises(failures.StageFailed, match="as it is"):
             chain.run(retries={"setup": 5})
         assert (tmp_path / "tries").read_text() == "1"
+
+    def test_an_error_of_pandas_with_the_name_of_ours_is_retried(self, chain, tmp_path):
+        raises = "from pandas.errors import DataError\nraise DataError('No numeric types to aggregate')"
+        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), raises)
+        with pytest.raises(failures.StageFailed, match="DataError: No numeric types") as failed:
+            chain.run(retries={"setup": 1})
+        assert (tmp_path / "tries").read_text() == "2" and failed.value.exit_code == 1
 
     def test_dead_kernels_are_retried(self, chain, tmp_path):
         dies = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    import os\n    os._exit(3)"

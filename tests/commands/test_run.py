@@ -276,7 +276,7 @@ class TestRunning:
 
         code, record = run_with(interrupt)
         assert (code, record["status"]) == (130, "interrupted")
-        assert "interrupted. Finished notebooks: " in capsys.readouterr().err
+        assert "interrupted. The finished notebooks are in " in capsys.readouterr().err
 
     @pytest.mark.parametrize("error", [StageFailed("ValueError: no"), KeyboardInterrupt()])
     def test_last_line_after_a_failure_is_the_command_to_resume(self, run_with, tmp_path, capsys, monkeypatch, error):

@@ -63,10 +63,10 @@ def make_job_error(
 
 def _make_cell_error(cell_failure: Mapping[str, Any], location: str) -> NotebookFailed:
     """Return the error for an exception that a cell raised. The message has the exception's type unless it is ours."""
-    error_type = getattr(errors, cell_failure["name"], None)
     message, exit_code = f"{cell_failure['name']}: {cell_failure['text']}", 1
-    if isinstance(error_type, type) and issubclass(error_type, MillraceError):
-        message, exit_code = cell_failure["text"], error_type.exit_code
+    shown_exit_code = errors.shown_exit_code(cell_failure["traceback"])
+    if shown_exit_code is not None:
+        message, exit_code = cell_failure["text"], shown_exit_code
     first_line = (cell_failure["source"].strip().splitlines() or [""])[0]
     return NotebookFailed(f"{message}\n{location}\nCell [{cell_failure['cell']}]: {first_line}", exit_code)
 

@@ -51,7 +51,13 @@ def main() -> int:
             start_timeout=_KERNEL_START_TIMEOUT_SECONDS,
         )
     except PapermillExecutionError as error:
-        failure = {"name": error.ename, "text": error.evalue, "cell": error.exec_count, "source": error.source}
+        failure = {
+            "name": error.ename,
+            "text": error.evalue,
+            "traceback": error.traceback,
+            "cell": error.exec_count,
+            "source": error.source,
+        }
         (outputs / FAILURE_FILE).write_text(json.dumps(failure), encoding="utf-8")
         print(f"cell {error.exec_count} failed: {error.ename}: {error.evalue}", flush=True)
         return 1
