@@ -1,4 +1,4 @@
-"""Failures of a notebook, and their messages."""
+"""Failures of a notebook and their messages."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
     error : papermill.exceptions.PapermillExecutionError
     """
     message, exit_code = f"{error.ename}: {error.evalue}", errors.MillraceError.exit_code
-    short_form = "\n".join(error.traceback)
-    if short_form.startswith(message):  # from lib.tracebacks: it names the lines of the user's code
-        message = short_form
+    traceback = "\n".join(error.traceback)
+    if traceback.startswith(message):  # `lib.tracebacks` has shortened it to the lines of the user's code
+        message = traceback
     shown_exit_code = errors.shown_exit_code(error.traceback)
     if shown_exit_code is not None:
         message, exit_code = error.evalue, shown_exit_code
@@ -73,7 +73,7 @@ def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
     name : str
         Name of the failure, in the style of an exception's name: ``"TimedOut"``.
     cause : str
-        The reason, as a sentence without a capital letter and full stop.
+        The reason, as a sentence that starts in lower case and has no full stop.
     """
     cell = postmortem.write(executed, name, cause)
     return StageFailed(_compose(cause[0].upper() + cause[1:] + ".", executed, cell))

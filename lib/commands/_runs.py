@@ -28,7 +28,7 @@ def find_run(options: argparse.Namespace) -> Path:
     if options.run:
         return resolve(options.run)
     runs_folder = resolve(_arguments.load_layers(options, announce=False).values["runs_folder"])
-    folders = records.newest_first(runs_folder)
+    folders = records.list_newest_first(runs_folder)
     if not folders:
         raise DataError(f"There is no run in {display_path(runs_folder)}.")
     return max(folders, key=lambda folder: (folder / records.RECORD).stat().st_mtime_ns)

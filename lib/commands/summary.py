@@ -26,7 +26,7 @@ def format_summary(run: dict[str, Any]) -> str:
     Parameters
     ----------
     run : dict
-        The content of its ``run.json``.
+        The content of the run's ``run.json``.
     """
     outputs = {name: value for stage in run["stages"] for name, value in stage.get("outputs", {}).items()}
     lines = [f"## {run['name']}: {run['status']}", ""]

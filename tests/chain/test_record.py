@@ -217,7 +217,7 @@ class TestReopen:
     def test_running_stages_are_marked_as_killed(self, run):
         execution(run, outputs={"answer": 42})
         run.begin("train linear", "03_train-linear.ipynb")
-        run._file_lock.release()  # as the system does when a process ends
+        run._folder_lock.release()  # as the system does when a process ends
         again = RunRecord.reopen(run.folder)
         state = read(again)
         assert [stage["status"] for stage in state["stages"]] == [record.SUCCEEDED, record.KILLED]
@@ -303,12 +303,12 @@ def test_newest_first_ignores_other_folders(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / record.RECORD).write_text("{}")
     (tmp_path / "notes").mkdir()
-    assert [folder.name[:4] + folder.name[-1] for folder in record.newest_first(tmp_path)] == [
+    assert [folder.name[:4] + folder.name[-1] for folder in record.list_newest_first(tmp_path)] == [
         "2027b",
         "2026c",
         "2026a",
     ]
-    assert record.newest_first(tmp_path / "nowhere") == []
+    assert record.list_newest_first(tmp_path / "nowhere") == []
 
 
 class TestCurrentState:
@@ -323,7 +323,7 @@ class TestCurrentState:
         state = record.read_current(run.folder)
         assert state["status"] == record.KILLED
         assert [stage["status"] for stage in state["stages"]] == [record.SUCCEEDED, record.KILLED]
-        assert record.unfinished(run.folder.parent) == [(run.folder, record.KILLED)]
+        assert record.list_unfinished(run.folder.parent) == [(run.folder, record.KILLED)]
         assert read(run)["status"] == record.RUNNING  # the file is left as it is
 
     def test_a_finished_run_keeps_its_status(self, run):

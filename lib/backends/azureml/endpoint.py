@@ -77,7 +77,7 @@ class ManagedEndpoint:
         percent = round(self._parameters.endpoint_traffic_percent)
         with self._lock():
             endpoint = self._resources.endpoint() or self._resources.create_endpoint()
-            live = self._keep_only_live(endpoint)
+            live = self._keep_only_live_deployment(endpoint)
             new = GREEN if live == BLUE else BLUE
             with self._undo_on_failure(live, new, f"deploy version {version} to {self.name}"):
                 self._resources.create_deployment(new, model_folder, version, sha256)
@@ -185,7 +185,7 @@ class ManagedEndpoint:
             )
         return self._resources.keys().primary_key
 
-    def _keep_only_live(self, endpoint: ManagedOnlineEndpoint) -> str | None:
+    def _keep_only_live_deployment(self, endpoint: ManagedOnlineEndpoint) -> str | None:
         """Route all traffic to the live deployment, delete all other deployments, and return the live one's name.
 
         The result is None if no deployment gets traffic; all deployments are deleted then.
