@@ -27,7 +27,7 @@ class _Smtp(socketserver.StreamRequestHandler):
     def handle(self):
         self.answer("220 test")
         while command := self.rfile.readline().decode().strip():
-            if command == "DATA":
+            if command.upper() == "DATA":
                 self.answer("354 go on")
                 lines = iter(self.rfile.readline, b".\r\n")
                 self.server.mails.append(b"".join(lines).decode())

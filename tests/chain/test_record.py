@@ -319,7 +319,7 @@ class TestCurrentState:
     def test_a_run_whose_process_was_killed_is_killed(self, run):
         execution(run, status=record.SUCCEEDED)
         run.begin("train linear", "03_train-linear.ipynb")
-        run._file_lock.release()  # as the system does when a process ends
+        run._folder_lock.release()  # as the system does when a process ends
         state = record.read_current(run.folder)
         assert state["status"] == record.KILLED
         assert [stage["status"] for stage in state["stages"]] == [record.SUCCEEDED, record.KILLED]

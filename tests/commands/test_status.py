@@ -73,7 +73,7 @@ def test_a_silent_run_is_reported(run, capsys):
 
 
 def test_a_killed_run_is_not_shown_as_running(run, capsys):
-    run._file_lock.release()  # as the system does when a process ends
+    run._folder_lock.release()  # as the system does when a process ends
     first, _, train, *_ = status(capsys, run.folder)
     assert first.endswith(": killed") and "killed" in train
 
