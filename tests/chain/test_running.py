@@ -276,6 +276,43 @@ class TestInterrupt:
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+class TestEditedCode:
+    @pytest.fixture
+    def library(self, tmp_path, monkeypatch):
+        """Return the module of a library that the chain takes for its own."""
+        folder = tmp_path / "library"
+        folder.mkdir()
+        monkeypatch.setattr("lib.chain.fingerprint._LIBRARY", folder)
+        module = folder / "shop.py"
+        module.write_text("rate = 1")
+        return module
+
+    def test_code_edited_during_a_stage_is_not_credited(self, chain, library, capsys):
+        edit = f"import pathlib\npathlib.Path({str(library)!r}).write_text('rate = 22')"
+        chain.write("01_setup.ipynb", edit, outputs="middle=7")
+        chain.write("02_train.ipynb", parameters="middle: int = 0  # any", outputs="last=middle")
+        chain.run(fork_kernels=False)
+        assert ["fingerprint" in stage for stage in chain.stages] == [False, True]
+        assert "setup: the code was changed while this notebook ran" in capsys.readouterr().err
+
+    def test_a_notebook_edited_while_it_runs_is_not_credited(self, chain, library):
+        edit = f"import pathlib\npath = pathlib.Path({str(chain.notebooks / '01_setup.ipynb')!r})\n"
+        chain.write("01_setup.ipynb", edit + "path.write_text(path.read_text() + ' ')", outputs="middle=7")
+        chain.run(fork_kernels=False)
+        assert "fingerprint" not in chain.stages[0]
+
+    def test_code_edited_between_stages_gets_a_new_fork_server(self, chain, library):
+        edit = f"import os, pathlib\npathlib.Path({str(library)!r}).write_text('rate = 22')"
+        chain.write("01_setup.ipynb", edit, outputs="middle=os.getppid()")
+        chain.write(
+            "02_train.ipynb", "import os", parameters="middle: int = 0  # any", outputs="last=[middle, os.getppid()]"
+        )
+        chain.write("03_end.ipynb", "import os", parameters="last: list = []", outputs="all=[*last, os.getppid()]")
+        first, second, third = chain.run()["all"]
+        assert first != second == third
+        assert ["fingerprint" in stage for stage in chain.stages] == [False, True, True]
+
+
 class TestRetry:
     def test_notebook_of_a_failed_attempt_is_kept(self, chain, tmp_path, capsys):
         flaky = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    raise ConnectionError('no network')"
