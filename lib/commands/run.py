@@ -52,7 +52,7 @@ def execute(options: argparse.Namespace) -> int:
     stages = {"first": options.first, "last": options.last, "only": options.only}
     record.note(
         plan={name: stage for name, stage in stages.items() if stage},
-        started_by=identity.collect(options.params or [_arguments.EXAMPLE], options.assignments),
+        started_by=identity.describe_start(options.params or [_arguments.EXAMPLE], options.assignments),
     )
     return _run(executions, parameters, record, options.reuse)
 
@@ -74,7 +74,7 @@ def _resume(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _show_plan(executions, parameters)
     record = RunRecord.reopen(folder)
-    record.note(resumed_by=[*state.get("resumed_by", []), identity.collect([], [])])
+    record.note(resumed_by=[*state.get("resumed_by", []), identity.describe_start(parameter_files=[], assignments=[])])
     return _run(executions, parameters, record, options.reuse)
 
 

@@ -23,8 +23,8 @@ _GIT_SECONDS = 10
 _REMOTE_RUN_VARIABLES = ("AZUREML_RUN_ID", "BUILD_BUILDID", "GITHUB_RUN_ID")
 
 
-def collect(parameter_files: Sequence[str | Path], assignments: Sequence[str]) -> dict[str, Any]:
-    """Return who starts a run, and from what.
+def describe_start(parameter_files: Sequence[str | Path], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return who starts a run, by which command, on which machine and from which commit.
 
     Parameters
     ----------
