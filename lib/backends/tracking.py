@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lib.automl import DONE
 from lib.backends import model_files
 from lib.errors import DataError, StageError
-from lib.scoring.model_folder import BASELINE_FILE, digest
+from lib.scoring.model_folder import BASELINE_FILE, compute_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -267,7 +267,7 @@ class Tracking:
             raise DataError(
                 f"The model files at {source} cannot be read: {error}. Train and register the model again."
             ) from error
-        if digest(folder) != sha256:
+        if compute_digest(folder) != sha256:
             raise DataError(
                 f"The model files at {source} have changed since they were logged: their SHA-256 differs. They are "
                 "not loaded, because a changed file could run any code. Restore them, or train and register the model "
@@ -333,7 +333,7 @@ def _log_folder(folder: Path) -> str:
     """Log a model folder to the active run and return its SHA-256."""
     import mlflow
 
-    sha256 = digest(folder)
+    sha256 = compute_digest(folder)
     mlflow.log_artifacts(str(folder), MODEL)
     mlflow.set_tag(_SHA256_TAG, sha256)
     return sha256

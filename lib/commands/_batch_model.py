@@ -28,8 +28,8 @@ class ChosenModel(NamedTuple):
 
 def choose_model(backend: Backend, name: str, version: str | None) -> ChosenModel:
     """Return the model of a version, by default of the one in production."""
-    from lib.scoring.model import read
-    from lib.scoring.model_folder import ModelError, code_folder, find
+    from lib.scoring.model import read_model
+    from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
     registry = backend.models(name)
     if version is None:
@@ -43,8 +43,8 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
         registered = known[version]
     folder = backend.tracking.model_folder(registered.source, registered.sha256)
     try:
-        code_folder(find(folder))
-        return ChosenModel(folder, read(folder, name, registered.version))
+        find_code_folder(find_model_folder(folder))
+        return ChosenModel(folder, read_model(folder, name, registered.version))
     except ModelError as error:
         raise StageError(str(error)) from None
 
@@ -53,7 +53,7 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
 def start_model(chosen: ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
     """Start a process on the model's own code, and yield a function that scores rows there.
 
-    The function returns the columns that `lib.scoring.batch.as_arrow` documents.
+    The function returns the columns that `lib.scoring.batch.to_arrow` documents.
     """
     import pyarrow as pa
 

@@ -199,7 +199,7 @@ def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str, notes: 
     ----------
     batch : Batch
     scored : Table
-        The columns that `lib.scoring.batch.as_arrow` documents.
+        The columns that `lib.scoring.batch.to_arrow` documents.
     model : Model
     file_name : str
         Name of the file, if there are several; else empty.

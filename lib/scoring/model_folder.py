@@ -15,7 +15,7 @@ class ModelError(Exception):
     """A model folder that cannot be served; the message says why and what to do."""
 
 
-def digest(folder: str | Path) -> str:
+def compute_digest(folder: str | Path) -> str:
     """Return the SHA-256 of a model folder: of its files' names and contents, ordered by name.
 
     Parameters
@@ -38,7 +38,7 @@ def digest(folder: str | Path) -> str:
     return total.hexdigest()
 
 
-def find(folder: str | Path) -> Path:
+def find_model_folder(folder: str | Path) -> Path:
     """Return the folder that contains ``MLmodel``: this one, or one up to two levels below, as Azure ML mounts models.
 
     Raises
@@ -57,7 +57,7 @@ def find(folder: str | Path) -> Path:
     return matches[0].parent
 
 
-def code_folder(folder: Path) -> Path:
+def find_code_folder(folder: Path) -> Path:
     """Return the folder with the code that serves a model: the one to put on ``PYTHONPATH``.
 
     Parameters

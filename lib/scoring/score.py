@@ -1,8 +1,7 @@
-"""The entry script for Azure ML: ``init()`` is called once, then ``run(raw)`` for each request.
+"""The entry script for Azure ML, which calls ``init()`` once and then ``run(raw)`` for each request.
 
-A deployment's code folder is the ``code/`` folder of its model, so that this script, like the local endpoint's workers,
-is as old as the model. Azure ML mounts the model under ``AZUREML_MODEL_DIR``, by convention ``.../<name>/<version>``,
-with the model folder in it or below it.
+A deployment runs the code in the ``code/`` folder of its model, including this script. Azure ML mounts the model under
+``AZUREML_MODEL_DIR``, by convention ``.../<name>/<version>``, with the model folder in it or below it.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ scorer: Scorer | None = None
 
 
 def init() -> None:
-    """Load the model; its digest has to match the environment variable ``MILLRACE_MODEL_SHA256``, if that is set.
+    """Load the model, after comparing its SHA-256 with the environment variable ``MILLRACE_MODEL_SHA256``, if set.
 
     Raises
     ------
     ModelError
-        If the model cannot be served, with the reason, for the deployment's log.
+        If the model cannot be served. The message, which the deployment's log shows, states the reason.
     """
     global scorer
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
@@ -43,7 +42,8 @@ def run(raw: str | bytes) -> Any:
     Returns
     -------
     dict or AMLResponse
-        The answer; under Azure ML's server, an AMLResponse with the status of an invalid request.
+        The answer. If the request is invalid and Azure ML's server is installed, an AMLResponse with the error and its
+        status.
 
     Raises
     ------

@@ -31,7 +31,7 @@ def create(path: Path) -> dict[str, str]:
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the keys by name.
+    """Return the keys of an endpoint by name.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def renew(path: Path, name: str) -> dict[str, str]:
-    """Replace one key and return both; the other stays valid, and a running endpoint accepts the new one at once."""
+    """Replace one of the two keys, and return both. A running endpoint refuses the replaced key at once."""
     keys = {**read(path), name: secrets.token_urlsafe(32)}
     _write(path, keys)
     return keys
@@ -60,7 +60,7 @@ def _write(path: Path, keys: dict[str, str]) -> None:
 
 
 class KeyFile:
-    """Check of requests against the keys in a file, which is read again when it changes.
+    """The keys in a file, with which requests are compared. The file is read again when it changes.
 
     Parameters
     ----------

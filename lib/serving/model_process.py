@@ -8,7 +8,7 @@ from typing import Any
 
 from lib.forkserver import ForkServer
 from lib.scoring import wire_protocol
-from lib.scoring.model_folder import ModelError, code_folder, find
+from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
 
 def start(
@@ -32,8 +32,8 @@ def start(
     ModelError
         If the model was saved without the code that serves it.
     """
-    model_folder = find(model_folder)
-    code = str(code_folder(model_folder).resolve())
+    model_folder = find_model_folder(model_folder)
+    code = str(find_code_folder(model_folder).resolve())
     # Sharing a row among threads costs more than it saves; and a process with threads must not fork.
     variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # pandas imports Arrow, whose allocator would start a thread.

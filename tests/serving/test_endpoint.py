@@ -17,7 +17,7 @@ import pytest
 
 import lib
 from lib.errors import EndpointError
-from lib.scoring.model_folder import digest
+from lib.scoring.model_folder import compute_digest
 from lib.serving.deploying.endpoint import LocalEndpoint
 from tests.processes import has_ended
 from tests.served_models import Client
@@ -156,7 +156,7 @@ def test_failed_start_shows_the_log(models, live, tmp_path):
 
 
 def test_changed_model_is_never_unpickled(models, live, tmp_path):
-    expected = digest(models / "classifier")
+    expected = compute_digest(models / "classifier")
     shutil.copytree(models / "classifier", tmp_path / "changed")
     with (tmp_path / "changed" / "model.pkl").open("ab") as file:
         file.write(b"!")

@@ -14,7 +14,7 @@ from lib.backends.azureml import scoring_job
 from lib.backends.azureml.notebook_job import JOB_FILE
 from lib.errors import StageError
 from lib.paths import ROOT
-from lib.scoring.model_folder import ModelError, code_folder, find
+from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
 _IGNORED = shutil.ignore_patterns("__pycache__")
 _SNAPSHOT = ("lib", "parameters", "environment.yml", "pyproject.toml")
@@ -76,7 +76,7 @@ def pack_serving(folder: Path, model: Path) -> None:
         If the model was saved without the code that serves it.
     """
     try:
-        code = code_folder(find(model))
+        code = find_code_folder(find_model_folder(model))
     except ModelError as error:
         raise StageError(str(error)) from None
     shutil.copytree(code, folder, ignore=_IGNORED, dirs_exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import EndpointError
-from lib.scoring.model_folder import NOT_HASHED, ModelError, code_folder, digest, find
+from lib.scoring.model_folder import NOT_HASHED, ModelError, compute_digest, find_code_folder, find_model_folder
 
 
 def copy(model_folder: Path, deployments: Path, version: str, sha256: str | None) -> Path:
@@ -28,7 +28,7 @@ def copy(model_folder: Path, deployments: Path, version: str, sha256: str | None
     version : str
         Version of the model.
     sha256 : str or None
-        The expected `lib.scoring.model_folder.digest` of the copy.
+        The expected `lib.scoring.model_folder.compute_digest` of the copy.
 
     Returns
     -------
@@ -44,14 +44,14 @@ def copy(model_folder: Path, deployments: Path, version: str, sha256: str | None
     folder = deployments / f"{name}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True, mode=0o700)
     try:
-        shutil.copytree(find(model_folder), folder / "model", ignore=shutil.ignore_patterns(*NOT_HASHED))
-        if sha256 is not None and (actual := digest(folder / "model")) != sha256:
+        shutil.copytree(find_model_folder(model_folder), folder / "model", ignore=shutil.ignore_patterns(*NOT_HASHED))
+        if sha256 is not None and (actual := compute_digest(folder / "model")) != sha256:
             raise EndpointError(
                 f"Version {version} was not deployed: the model in {model_folder} is not the one that was "
                 f"registered (its SHA-256 is {actual}, the registry's is {sha256}). Register the model again."
             )
         try:
-            code_folder(folder / "model")
+            find_code_folder(folder / "model")
         except ModelError as error:
             raise EndpointError(f"Version {version} was not deployed. {error}") from None
     except BaseException:

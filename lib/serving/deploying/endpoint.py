@@ -1,12 +1,12 @@
-"""The local endpoint: one URL that stays, and behind it one model version after the other.
+"""The local endpoint, whose URL stays the same when the model version changes.
 
-Its folder::
+The folder of an endpoint::
 
-    endpoint.json        its state, written by its router
+    endpoint.json        the state, written by the router
     keys.json            the two keys, readable by the owner only
-    endpoint.log         the output of its processes (and endpoint.log.1, the one before)
-    lock, lock.holder    held while somebody deploys, shifts traffic or stops it
-    deployments/<name>/  a deployed version: a copy of its model
+    endpoint.log         the output of the endpoint's processes; endpoint.log.1 is the log before
+    lock, lock.holder    the lock of a process that changes the endpoint, and the name of the process
+    deployments/<name>/  a deployed version, with a copy of its model
     requests/day=*/      the request log
 """
 
@@ -26,7 +26,7 @@ from lib.errors import EndpointError
 from lib.serving import keys, process
 from lib.serving.deploying import deployments, router_process
 from lib.serving.deploying.control_client import ControlClient
-from lib.serving.deploying.exclusive import exclusive
+from lib.serving.deploying.exclusive import lock_endpoint
 from lib.serving.deploying.listener import open_listener
 from lib.serving.deploying.router_process import LOG
 from lib.serving.deploying.status import EndpointStatus, read_status
@@ -37,14 +37,14 @@ MAX_LOG_BYTES = 5 * 2**20
 
 @dataclasses.dataclass(frozen=True)
 class RequestLogSettings:
-    """What the request log contains.
+    """Settings of the request log.
 
     Attributes
     ----------
     on : bool
         Whether requests are logged.
     columns : tuple of str
-        The model's columns that are logged; empty means all.
+        The model's columns that are logged; empty means all columns.
     megabytes : float
         Maximum size of the log; beyond it, the oldest files are deleted.
     """
@@ -60,7 +60,7 @@ class LocalEndpoint:
     Parameters
     ----------
     folder : Path
-        The folder with everything that belongs to it; made by the first deployment.
+        The endpoint's folder, which the first deployment creates.
     name : str
         Name of the use case.
     """
@@ -91,9 +91,9 @@ class LocalEndpoint:
         rollout: Rollout | None = None,
         request_log: RequestLogSettings | None = None,
     ) -> EndpointStatus:
-        """Start a model version beside the live one, check it, and only then give it traffic.
+        """Start a model version beside the live version, check the new version, and only then give it traffic.
 
-        If a step fails or is interrupted, the new version is removed, and the live one is not affected.
+        If a step fails or is interrupted, the new version is removed. The live version is not affected.
 
         Parameters
         ----------
@@ -102,29 +102,29 @@ class LocalEndpoint:
         version : str
             Version of the model, repeated in every answer.
         model_name : str, optional
-            Name of the model, likewise; by default the endpoint's.
+            Name of the model, repeated in every answer; by default the endpoint's name.
         host, port : str, int
-            Address to listen on; port 0 means the endpoint's latest port, or else any free one.
+            Address to listen on. Port 0 means the endpoint's latest port if it is free, else any free port.
         check : callable, optional
             Called with the new version's own URL and a key; the deployment fails if it raises.
         timeout_seconds : float
-            Time limit of the version's start, and later of a request.
+            Time limit of the version's start, and of each request.
         sha256 : str, optional
-            The expected digest of the model; if it differs, nothing of the model is run.
+            The expected SHA-256 of the model folder. If it differs, no code of the model is run.
         workers : int
-            Number of processes that answer.
+            Number of worker processes.
         rollout : Rollout, optional
-            The new version's share of the traffic, and its limits; by default it gets all.
+            The new version's share of the traffic and its limits; by default it gets all traffic.
         request_log : RequestLogSettings, optional
-            What is logged; by default nothing.
+            Settings of the request log; by default, requests are not logged.
 
         Raises
         ------
         EndpointError
-            If the port is in use, the process died or was too slow, the model is another one or lacks its code, or
-            another process deploys here for longer than a deployment may take.
+            If the port is in use, the version did not start in time, the model is not the expected one or lacks its
+            code, or another process holds the endpoint's lock for longer than a deployment may take.
         """
-        with self._exclusive(patience_seconds=2 * timeout_seconds):  # time for a start and a check
+        with self._locked(patience_seconds=2 * timeout_seconds):  # time for a start and a check
             record = self._record()
             router = self._router(record)
             listener = open_listener(host, port, record if router else {}, record)
@@ -169,14 +169,15 @@ class LocalEndpoint:
         Parameters
         ----------
         percent : float
-            Share of the requests that it answers, 0 to 100.
+            Percentage of the requests that the new version answers.
         mirror : float
-            Share of the other requests of which it gets a copy, 0 to 100; its answers to them are compared and dropped.
+            Percentage of the other requests of which the new version gets a copy. Its answers to copies are compared
+            with the stable version's, and not used.
 
         Raises
         ------
         EndpointError
-            If there is no such version, or the endpoint does not run.
+            If no version is being rolled out, or the endpoint does not run.
         """
         with self._running_router() as router:
             router.command("shift", percent=percent, mirror=mirror)
@@ -188,7 +189,7 @@ class LocalEndpoint:
         Raises
         ------
         EndpointError
-            If there is none, or the endpoint does not run.
+            If there is no previous version, or the endpoint does not run.
         """
         with self._running_router() as router:
             router.command("roll_back", why="rolled back by hand")
@@ -200,8 +201,8 @@ class LocalEndpoint:
         return read_status(self.name, self.log, record, self._router(record))
 
     def stop(self) -> EndpointStatus:
-        """End all processes, after the requests under way; a later deployment uses the same port again."""
-        with self._exclusive():
+        """End all processes after they have answered their requests. A later deployment uses the same port again."""
+        with self._locked():
             record = self._record()
             router = self._router(record)
             if router is not None:
@@ -227,17 +228,17 @@ class LocalEndpoint:
         return keys.renew(self._keys, name)[name]
 
     @contextlib.contextmanager
-    def _exclusive(self, patience_seconds: float = 0) -> Iterator[None]:
+    def _locked(self, patience_seconds: float = 0) -> Iterator[None]:
         """Prevent other processes from changing the endpoint; also rotate its log."""
-        with exclusive(self.folder / "lock", self.name, patience_seconds):
+        with lock_endpoint(self.folder / "lock", self.name, patience_seconds):
             if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
                 self.log.replace(self.log.with_suffix(".log.1"))
             yield
 
     @contextlib.contextmanager
     def _running_router(self) -> Iterator[ControlClient]:
-        """Connect to the router, which has to be running."""
-        with self._exclusive():
+        """Lock the endpoint and connect to its router, which has to be running."""
+        with self._locked():
             record = self._record()
             if self._router(record) is None:
                 raise EndpointError(f"The endpoint {self.name} is not running, so its traffic cannot be changed.")

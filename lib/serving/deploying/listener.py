@@ -1,4 +1,4 @@
-"""The public port of an endpoint, bound before anything is started, so that a port in use is noticed first."""
+"""The public port of an endpoint. It is bound before anything is started, so that a port in use is noticed first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from lib.serving.process import port_owner
 RELEASE_SECONDS = 2
 
 
-def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping[str, Any]) -> socket.socket | None:
+def open_listener(
+    host: str, port: int, running_router: Mapping[str, Any], latest_router: Mapping[str, Any]
+) -> socket.socket | None:
     """Return a bound socket for a deployment, or None if it uses the socket of the running router.
 
     The socket does not listen yet: until a version is live, clients are refused instead of kept waiting.
@@ -23,36 +25,36 @@ def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping
     Parameters
     ----------
     host, port : str, int
-        The requested address. With port 0, the latest port is used if it is free, and else any free one.
-    live : mapping
-        ``host`` and ``port`` of the running router; empty if none runs.
-    latest : mapping
-        Host and port of the latest router, even if it has stopped.
+        The requested address. With port 0, the port of the latest router is used if it is free, else any free port.
+    running_router : mapping
+        ``host`` and ``port`` of the running router; empty if no router runs.
+    latest_router : mapping
+        ``host`` and ``port`` of the latest router, even if it has stopped; empty if there never was one.
 
     Raises
     ------
     EndpointError
         If the port cannot be bound; the message names the program that uses it.
     """
-    if live and port in (0, live["port"]):
-        if host != live["host"]:
+    if running_router and port in (0, running_router["port"]):
+        if host != running_router["host"]:
+            address = f"{running_router['host']} port {running_router['port']}"
             raise EndpointError(
-                f"The endpoint answers on {live['host']} port {live['port']}. To move it to {host}, stop it first: "
-                f"{command('endpoint', 'stop')}"
+                f"The endpoint answers on {address}. To move it to {host}, stop it first: {command('endpoint', 'stop')}"
             )
         return None
-    if not live and latest.get("host") == host and port in (0, latest["port"]):
-        listener = _bind_released(host, latest["port"])
+    if not running_router and latest_router.get("host") == host and port in (0, latest_router["port"]):
+        listener = _bind_when_released(host, latest_router["port"])
         if listener is not None:
             return listener
     try:
         return _bind(host, port)
     except (OSError, OverflowError) as error:
-        reason = _explain(error, port)
+        reason = _explain_bind_error(error, port)
         raise EndpointError(f"The endpoint cannot listen on {host} port {port}: {reason}.") from None
 
 
-def _explain(error: OSError | OverflowError, port: int) -> str:
+def _explain_bind_error(error: OSError | OverflowError, port: int) -> str:
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
         return f"it is in use by {port_owner(port)}. Stop that program, or use any free port: -p endpoint_port=0"
@@ -61,8 +63,8 @@ def _explain(error: OSError | OverflowError, port: int) -> str:
     return f"{error}. Check endpoint_host and endpoint_port"
 
 
-def _bind_released(host: str, port: int) -> socket.socket | None:
-    """Bind the port of a process that may just have died and is releasing it; None if it is still in use."""
+def _bind_when_released(host: str, port: int) -> socket.socket | None:
+    """Bind a port that a dying process may still hold; return None if it is in use after `RELEASE_SECONDS`."""
     deadline = time.monotonic() + RELEASE_SECONDS
     while True:
         try:
@@ -76,7 +78,7 @@ def _bind_released(host: str, port: int) -> socket.socket | None:
 def _bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        # Otherwise the closed connections of a predecessor would block the port for a minute.
+        # Without this option, closed connections of an earlier router would block the port for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except (OSError, OverflowError):

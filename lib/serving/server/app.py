@@ -26,7 +26,7 @@ from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits
 from lib.serving.keys import KeyFile
 from lib.serving.server import openapi, pages
-from lib.serving.server.pool import Pool
+from lib.serving.server.pool import WorkerPool
 from lib.serving.server.traffic import TimedAnswer, Traffic
 
 log = logging.getLogger("lib.serving")
@@ -97,7 +97,7 @@ class Service:
     async def ready(self, request: Request) -> Response:
         """GET /ready: a model is loaded and a worker can answer."""
         pool, _ = self._leading()
-        if not pool.is_up:
+        if not pool.has_worker:
             raise RequestError(503, "not_ready", "No worker is running at the moment.")
         return self._reply(request, 200, {"status": "ready", "model": {"name": pool.name, "version": pool.version}})
 
@@ -143,7 +143,7 @@ class Service:
         response.raw_headers += self._common_headers(dict(request.scope["headers"]), self.traffic.leading)
         return response
 
-    def _leading(self) -> tuple[Pool, Model]:
+    def _leading(self) -> tuple[WorkerPool, Model]:
         """Return the version with most of the traffic and its model.
 
         Raises
@@ -156,10 +156,10 @@ class Service:
             raise RequestError(503, "not_ready", "No version of the model is ready.")
         return pool, pool.model
 
-    def _describe(self, pool: Pool, model: Model) -> dict[str, Any]:
+    def _describe(self, pool: WorkerPool, model: Model) -> dict[str, Any]:
         return openapi.describe(model, self.limits, pool.classes is not None)
 
-    def _common_headers(self, request_headers: Headers, pool: Pool | None) -> list[tuple[bytes, bytes]]:
+    def _common_headers(self, request_headers: Headers, pool: WorkerPool | None) -> list[tuple[bytes, bytes]]:
         """Return the headers that all answers have: request id, and name and version of the model."""
         request_id = request_headers.get(b"x-request-id")
         if request_id is None or not REQUEST_ID.fullmatch(request_id):

@@ -4,11 +4,11 @@
 
     {"do": "state"}                            -> {"state": {...}}
     {"do": "start", "deployment": ..., ...}    -> {"url": ...}      start a version without traffic, at its own URL
-    {"do": "shift", "percent": ..., ...}       -> {"state": {...}}  give it its share of the traffic
+    {"do": "shift", "percent": ..., ...}       -> {"state": {...}}  give the started version its share of the traffic
     {"do": "take_down"}                        -> {"state": {...}}  stop the started version
     {"do": "roll_back", "why": ...}            -> {"state": {...}}
     {"do": "log_requests", "on": ..., ...}     -> {"state": {...}}  configure the request log
-    {"do": "hand_over"}                        -> {"listener": true} with the public socket
+    {"do": "hand_over"}                        -> {"listener": true}, with the descriptor of the public socket
     {"do": "leave"}                            -> {"leaving": true} end once clients have moved to the successor
 
 Errors are answered with ``{"error": ...}``. A version that was started but got no traffic is stopped when the
@@ -31,7 +31,7 @@ from lib.scoring.request_error import RequestError
 from lib.serving.deploying.control_client import MAX_LINE_BYTES
 from lib.serving.rollout import Rollout
 from lib.serving.server.loader import LoadError
-from lib.serving.server.pool import Pool
+from lib.serving.server.pool import WorkerPool
 
 if TYPE_CHECKING:
     from lib.serving.server.router import Router
@@ -77,12 +77,12 @@ class ControlServer:
         """Execute the commands of one connection."""
         self._connections.add(writer)
         self._was_connected = True
-        started: list[Pool] = []  # versions without traffic
+        pools_without_traffic: list[WorkerPool] = []
         try:
             while line := await reader.readline():
                 message = json.loads(line)
                 try:
-                    reply = await self._execute(message, started, writer)
+                    reply = await self._execute(message, pools_without_traffic, writer)
                 except (RequestError, LoadError) as error:
                     reply = {"error": str(error)}
                 except Exception as error:
@@ -93,30 +93,30 @@ class ControlServer:
         except (ConnectionError, json.JSONDecodeError):
             pass  # the client disconnected or sent malformed JSON
         finally:
-            for pool in started:
+            for pool in pools_without_traffic:
                 await self._router.traffic.take_down(pool, "its deployment was interrupted")
             self._connections.discard(writer)
             writer.close()
 
     async def _execute(
-        self, message: dict[str, Any], started: list[Pool], writer: asyncio.StreamWriter
+        self, message: dict[str, Any], pools_without_traffic: list[WorkerPool], writer: asyncio.StreamWriter
     ) -> dict[str, Any]:
-        """Execute a command and return the reply."""
+        """Execute a command and return the reply. A started version is in `pools_without_traffic` until it is shifted."""
         router, traffic, command = self._router, self._router.traffic, message["do"]
         if command == "start":
             pool = router.make_pool(message)
             await self._start(pool)
-            started.append(pool)
+            pools_without_traffic.append(pool)
             return {"url": f"http://127.0.0.1:{router.private_port}/deployments/{pool.folder.name}/score"}
         if command == "shift":
             values = {field.name: message[field.name] for field in fields(Rollout) if field.name in message}
             await traffic.shift(Rollout(**values))
-            started.clear()
+            pools_without_traffic.clear()
             await router.go_public()
         elif command == "take_down":
-            for pool in started:
+            for pool in pools_without_traffic:
                 await traffic.take_down(pool, "it did not pass the checks of its deployment")
-            started.clear()
+            pools_without_traffic.clear()
         elif command == "roll_back":
             await traffic.roll_back(message["why"], router.make_pool)
         elif command == "log_requests":
@@ -128,7 +128,7 @@ class ControlServer:
             return {"leaving": True}
         return {"state": router.state()}
 
-    async def _start(self, pool: Pool) -> None:
+    async def _start(self, pool: WorkerPool) -> None:
         try:
             await self._router.traffic.start(pool)
         except BaseException:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.forkserver import ForkServer
-from lib.scoring.model_folder import ModelError, digest
+from lib.scoring.model_folder import ModelError, compute_digest
 from lib.serving import model_process
 
 
@@ -17,7 +17,7 @@ class LoadError(Exception):
 
 
 class Loader:
-    """The process of one model version, as the router sees it.
+    """The process that has loaded one model version, from which its workers are forked.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ class Loader:
         Returns
         -------
         dict
-            ``classes`` and ``form`` of the model, and ``forks``: whether the process can have several workers.
+            The facts that `lib.scoring.wire_protocol` describes, and ``forks``: whether the process can fork workers.
 
         Raises
         ------
         LoadError
-            If the folder cannot be served, or the process ended, in which case its log says why.
+            If the folder cannot be served, or the process ended. Its log then states the reason.
         """
-        await self.end()  # of an earlier process, if it has not ended
+        await self.end()  # an earlier process, if it is still running
         try:
             self._server = await asyncio.to_thread(self._start)
             ready = await asyncio.to_thread(self._server.wait_until_ready)
@@ -67,14 +67,14 @@ class Loader:
 
     def _start(self) -> ForkServer:
         model = self._folder / "model"
-        if self._sha256 is not None and (actual := digest(model)) != self._sha256:
+        if self._sha256 is not None and (actual := compute_digest(model)) != self._sha256:
             raise ModelError(f"the files in {model} have changed: their SHA-256 is {actual}, not {self._sha256}")
         return model_process.start(
             model, "lib.scoring.worker", self._name, self._version, folder=self._folder, log=self._log_path
         )
 
     def fork(self) -> socket.socket | None:
-        """Return the connection to a new worker, which may still be starting; None if the process has ended."""
+        """Fork a worker and return the connection to it; None if the process has ended."""
         if self._server is None:
             return None
         try:

@@ -34,7 +34,7 @@ from lib.serving.keys import KeyFile
 from lib.serving.process import code_digest
 from lib.serving.server.app import Service
 from lib.serving.server.control_server import ControlServer
-from lib.serving.server.pool import Pool
+from lib.serving.server.pool import WorkerPool
 from lib.serving.server.request_log.client import RequestLogClient
 from lib.serving.server.traffic import Traffic, describe_pool
 
@@ -88,7 +88,7 @@ class Router(uvicorn.Server):
         self._pool_settings: dict[str, Any] = {}
         self._code_digest = code_digest()
 
-    def make_pool(self, description: dict[str, Any]) -> Pool:
+    def make_pool(self, description: dict[str, Any]) -> WorkerPool:
         """Make the pool of a deployment, not started.
 
         Parameters
@@ -99,7 +99,7 @@ class Router(uvicorn.Server):
         """
         names = ("workers", "timeout_seconds")
         self._pool_settings.update({name: description[name] for name in names if name in description})
-        return Pool(
+        return WorkerPool(
             self.folder / "deployments" / description["deployment"],
             description["model_name"],
             description["version"],

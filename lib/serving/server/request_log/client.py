@@ -1,6 +1,6 @@
-"""The router's side of the request log: sends each answered request to the writer's process, or drops it.
+"""The router's side of the request log, which sends each answered request to the log writer's process.
 
-A request is sent only if the writer keeps up; otherwise it is dropped and counted. So no answer ever waits for a disk.
+If the writer does not keep up, requests are dropped and counted. So no answer ever waits for a disk.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class RequestLogClient(asyncio.Protocol):
             self._transport, self._lost_at = None, time.monotonic()
 
     async def close(self) -> None:
-        """Let the process write what it has received; if that takes long, it goes on without this one."""
+        """Close the connection, on which the process writes the remaining requests and ends; wait `CLOSE_SECONDS` for it."""
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from lib.scoring.model import Model, read
-from lib.scoring.requests import Limits, Reader
+from lib.scoring.model import Model, read_model
+from lib.scoring.requests import Limits, RequestParser
 from lib.serving.server.request_log import framing
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ MAX_VERSION_LENGTH = 40
 
 
 class RowBuffer:
-    """Rows of one deployment and day, kept as plain lists by column until they are written.
+    """Rows of one deployment and day, in a list for each column, until they are written to a file.
 
     Parameters
     ----------
@@ -55,10 +55,11 @@ class RowBuffer:
     """
 
     def __init__(self, model: Model, columns: list[str]):
-        self._read = Reader(model.columns, Limits()).read
+        self._parse = RequestParser(model.columns, Limits()).parse
         self._columns = [column for column in model.columns if not columns or column.name in columns]
         self._values: dict[str, list] = {column.name: [] for column in self._columns}
-        self._requests: list[tuple[int, float, int]] = []  # time in microseconds, latency in ms, number of rows
+        # For each request: its time in microseconds since 1970, its latency in milliseconds, its number of rows.
+        self._requests: list[tuple[int, float, int]] = []
         self._predictions: list = []
         self._probabilities: dict[str, list[float]] = {}
 
@@ -76,7 +77,7 @@ class RowBuffer:
         body, content : bytes
             The request and the answer, as JSON.
         """
-        values, answer = self._read(body), msgspec.json.decode(content)
+        values, answer = self._parse(body), msgspec.json.decode(content)
         for column in self._columns:
             self._values[column.name] += values[column.name]
         self._requests.append((int(timestamp * 1e6), latency_ms, len(answer["predictions"])))
@@ -89,7 +90,7 @@ class RowBuffer:
         """Return the rows as a table."""
         import pyarrow as pa
 
-        arrays = {column.name: column.arrow(self._values[column.name]) for column in self._columns}
+        arrays = {column.name: column.to_arrow(self._values[column.name]) for column in self._columns}
         times, latencies, rows = map(np.array, zip(*self._requests, strict=True))
         extra = {
             "_time": pa.array(np.repeat(times, rows), type=pa.timestamp("us", tz="UTC")),
@@ -124,7 +125,7 @@ class RequestLogWriter:
         self._buffers: dict[tuple[str, str, str], RowBuffer] = {}  # by day, version and deployment
 
     def add(self, metadata: list, body: bytes, content: bytes) -> None:
-        """Add a request, to be written with the next ones.
+        """Add a request to the rows that the next `flush` writes.
 
         Parameters
         ----------
@@ -168,7 +169,7 @@ class RequestLogWriter:
 
     def _model(self, deployment: str) -> Model:
         if deployment not in self._models:
-            self._models[deployment] = read(self.folder / "deployments" / deployment)
+            self._models[deployment] = read_model(self.folder / "deployments" / deployment)
         return self._models[deployment]
 
 
@@ -181,7 +182,7 @@ def _write(table: pa.Table, path: Path) -> None:
 
 
 def _merge(files: list[Path]) -> None:
-    """Merge files into the last one, so that readers see rows twice only for a moment."""
+    """Merge files into the last of them. A reader may see rows twice while the other files are being deleted."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -213,7 +214,7 @@ def run(source: socket.socket, writer: RequestLogWriter) -> None:
 
 
 def _read(source: socket.socket, reads: queue.Queue[list[list[bytes]] | None]) -> None:
-    """Put the requests of each read into a queue, and None at the end; the thread's function."""
+    """Read requests from the router in a thread, and put those of each read into a queue; None marks the end."""
     buffer = bytearray()
     while data := source.recv(READ_BYTES):
         buffer += data
