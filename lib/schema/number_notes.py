@@ -16,6 +16,8 @@ _MAX_LISTED_UNITS, _MAX_EXAMPLES = 5, 3
 
 def note_on_units(trimmed: pa.ChunkedArray, name: str) -> str:
     """Return a note on a column of numbers with different units, which stays text; empty for other columns."""
+    if pc.count_distinct(trimmed).as_py() <= _MAX_CATEGORIES:
+        return ""
     normalized = normalize_characters(trimmed)
     if pc.count_distinct(normalized).as_py() <= _MAX_CATEGORIES:
         return ""

@@ -148,14 +148,15 @@ def _sample(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _count_possible_numbers(sample: pa.ChunkedArray) -> int:
     """Return how many values are missing codes or numbers in any format."""
-    trimmed = pc.utf8_trim_whitespace(sample)
+    counts = pc.value_counts(sample)
+    trimmed = pc.utf8_trim_whitespace(counts.field("values"))
     bare = strip_units(trimmed)
     if bare is None:
         return 0
     matches = is_missing_code(trimmed)
     for pattern in (FLOAT, COMMA_THOUSANDS, DECIMAL_COMMA):
         matches = pc.or_(matches, pc.match_substring_regex(bare, pattern))
-    return count_true(matches)
+    return pc.sum(counts.field("counts").filter(matches)).as_py() or 0
 
 
 def _to_float_texts(bare: pa.ChunkedArray, number_format: NumberFormat) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

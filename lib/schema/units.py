@@ -21,12 +21,14 @@ _NUMBER_WITH_UNIT = (
 )
 _MAX_UNIT_LENGTH = 12
 _MIN_PLURAL_LENGTH = 4
-# Different characters for the same thing, and their common form.
+# Characters outside ASCII, and their common form.
 _CHARACTER_VARIANTS = (
     ("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", ""),  # invisible
     ("[\u00a0\u202f\u2009]", " "),
     ("\u2019", "'"),
     ("[\u2212\u2013]", "-"),
+)
+_AREA_AND_VOLUME_UNITS = (
     (rf"(\d ?{_LENGTH_UNIT})2$", r"\1²"),
     (rf"(\d ?{_LENGTH_UNIT})3$", r"\1³"),
 )
@@ -89,7 +91,8 @@ def match_numbers_with_units(normalized: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def normalize_characters(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
     """Replace typographic spaces, apostrophes and minus signs by their ASCII forms, and m2 by m²."""
-    for pattern, replacement in _CHARACTER_VARIANTS:
+    is_ascii = pc.all(pc.string_is_ascii(trimmed)).as_py()
+    for pattern, replacement in (*(() if is_ascii else _CHARACTER_VARIANTS), *_AREA_AND_VOLUME_UNITS):
         trimmed = pc.replace_substring_regex(trimmed, pattern, replacement)
     return trimmed
 

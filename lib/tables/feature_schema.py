@@ -31,6 +31,7 @@ from lib.schema.text_values import category_names
 from lib.schema.time_zones import zone_name
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import pandas_conversion
+from lib.tables.files.categoricals import is_dictionary_encoded
 
 _SAMPLE_ROWS = 1_000
 # A column keeps the kind of the raw table if at least this share of its values can be read as that kind.
@@ -114,6 +115,10 @@ def _kind_of_extension(values: pd.Series) -> str:
 
 
 def _texts_fit(values: pd.Series, column: ColumnSchema) -> bool:
+    if column.kind in (CODE, CATEGORY, TEXT) and (
+        isinstance(values.dtype, pd.StringDtype) or is_dictionary_encoded(values)
+    ):
+        return True
     sample = values.dropna()[:_SAMPLE_ROWS].astype(object)
     inferred = pd.api.types.infer_dtype(sample)
     if inferred == "boolean":

@@ -174,12 +174,12 @@ def count_values(values: pd.Series) -> pd.Series:
     """
     if is_dictionary_encoded(values) and len(values.cat.categories) <= _FEW_CATEGORIES:
         codes, categories = values.array.codes, values.cat.categories
-        counts = pd.Series(
-            [np.count_nonzero(codes == code) for code in range(len(categories))], index=categories, dtype=int
-        ).sort_values(ascending=False, kind="stable")
+        counted = np.array([np.count_nonzero(codes == code) for code in range(len(categories))], dtype=int)
+        order = np.argsort(-counted, kind="stable")
+        counts = pd.Series(counted[order], index=categories[order])
     else:
         counts = values.value_counts()
-    return counts[counts > 0]
+    return counts if counts.all() else counts[counts > 0]
 
 
 def to_strings(values: pd.Series) -> pd.Series:

@@ -85,8 +85,9 @@ def check(sides: Sides, plan: SplitPlan, parameters: Parameters) -> None:
 
 def describe(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
     """Return sentences about the sizes and targets of both sides."""
-    notes = [_describe_share(sides, plan, parameters), _describe_targets(sides, parameters.task)]
-    return " ".join(filter(None, [*notes, _describe_few_rows(sides, parameters.task)]))
+    class_counts = None if parameters.task == "regression" else _count_classes(sides)
+    notes = [_describe_share(sides, plan, parameters), _describe_targets(sides, class_counts)]
+    return " ".join(filter(None, [*notes, _describe_few_rows(sides, class_counts)]))
 
 
 def _describe_share(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
@@ -98,25 +99,24 @@ def _describe_share(sides: Sides, plan: SplitPlan, parameters: Parameters) -> st
     return f"{test_share:.1%} of the rows, not {parameters.test_fraction:.1%}: {reason}."
 
 
-def _describe_targets(sides: Sides, task: str) -> str:
+def _describe_targets(sides: Sides, class_counts: pd.DataFrame | None) -> str:
     """Return the share of each class, or the mean of the target, among training and test rows."""
-    if task == "regression":
+    if class_counts is None:
         means = " and ".join(f"{rows.mean():.6g} ± {rows.std():.6g}" for rows in (sides.train, sides.test))
         return f"Mean and standard deviation of {sides.train.name} in training and test rows: {means}."
-    counts = _count_classes(sides)
-    shares = counts / [len(sides.train), len(sides.test)]
+    shares = class_counts / [len(sides.train), len(sides.test)]
     listed = [f"{name} {row.train:.1%} and {row.test:.1%}" for name, row in shares.head(_MAX_LISTED_CLASSES).iterrows()]
     more = f", and {len(shares) - len(listed)} more" if len(shares) > len(listed) else ""
     return f"Classes in training and test rows: {', '.join(listed)}{more}."
 
 
-def _describe_few_rows(sides: Sides, task: str) -> str:
+def _describe_few_rows(sides: Sides, class_counts: pd.DataFrame | None) -> str:
     """Return a warning if the test rows, or those of a class, are too few for reliable scores; otherwise ``""``."""
-    if task == "regression":
+    if class_counts is None:
         few_rows = len(sides.test) < _FEW_TEST_ROWS
         return f"Scores on fewer than {_FEW_TEST_ROWS} test rows are unreliable." if few_rows else ""
-    counts = _count_classes(sides)
-    few = counts.loc[(counts["train"] > 0) & (counts["test"] < _FEW_TEST_ROWS), "test"]
+    has_few_rows = (class_counts["train"] > 0) & (class_counts["test"] < _FEW_TEST_ROWS)
+    few = class_counts.loc[has_few_rows, "test"]
     if few.empty:
         return ""
     classes = ", ".join(f"{name!r} ({count})" for name, count in few.head(_MAX_LISTED_FEW_CLASSES).items())

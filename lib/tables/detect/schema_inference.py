@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from lib import cores
 from lib.schema.date_columns import find_unreadable, infer_format_of_counts
+from lib.schema.datetimes import swap_day_and_month
 from lib.schema.durations import parse_seconds
 from lib.schema.missing_codes import NULL_STRINGS
 from lib.schema.number_format import NumberFormat
@@ -39,7 +40,7 @@ MAX_CATEGORIES = 30
 _MIN_ROWS_PER_CATEGORY = 5
 _SAMPLE_ROWS = 1_000
 # A column of identifiers without spaces, most of which contain a digit, holds codes such as V57 or AB-1204.
-_CODE = r"^[\p{L}\d][\p{L}\d._/-]*$"
+_CODE, _ASCII_CODE = r"^[\p{L}\d][\p{L}\d._/-]*$", r"^[A-Za-z\d][A-Za-z\d._/-]*$"
 _MIN_CODE_SHARE = 0.95
 # A typed column of text contains numbers if at least this share of its values can be read as one.
 _MIN_NUMBER_SHARE = 0.9
@@ -149,11 +150,8 @@ def _text_kind(name: str, values: pa.ChunkedArray, month_first: bool) -> ColumnS
     sample = _sample(values)
     if not len(sample):
         return ColumnSchema(name, TEXT)
-    if date_format := _date_format(values, sample, month_first):
-        unreadable = find_unreadable(pc.unique(values).to_pylist(), date_format)
-        if len(unreadable) > _MAX_MISSING_VALUES:
-            return ColumnSchema(name, DATETIME, date_format=date_format, unreadable_as_missing=True)
-        return ColumnSchema(name, DATETIME, date_format=date_format, missing_values=tuple(unreadable))
+    if date_column := _date_column(name, values, sample, month_first):
+        return date_column
     if _are_durations(sample):
         return ColumnSchema(name, DURATION)
     if has_numeric_codes(sample) or _are_codes(sample):
@@ -171,14 +169,21 @@ def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return texts.filter(pc.not_equal(texts, ""))[:_SAMPLE_ROWS]
 
 
-def _date_format(values: pa.ChunkedArray, sample: pa.ChunkedArray, month_first: bool) -> str:
-    """Return the date format of a text column, or an empty string if it has no dates."""
+def _date_column(name: str, values: pa.ChunkedArray, sample: pa.ChunkedArray, month_first: bool) -> ColumnSchema | None:
+    """Return the schema of a text column of dates; None for other texts."""
     # The sample is quick to check, and most text columns are not dates.
-    sample_format = infer_format_of_counts(_count_texts(sample), month_first)
-    if sample_format is None:
-        return ""
-    # Another row may tell the day from the month.
-    return infer_format_of_counts(_count_texts(values), month_first) or sample_format
+    date_format = infer_format_of_counts(_count_texts(sample), month_first)
+    if date_format is None:
+        return None
+    distinct = pc.unique(values).to_pylist()
+    unreadable = find_unreadable(distinct, date_format)
+    if unreadable or swap_day_and_month(date_format) != date_format:
+        # Rows after the sample may tell the day from the month.
+        date_format = infer_format_of_counts(_count_texts(values), month_first) or date_format
+        unreadable = find_unreadable(distinct, date_format)
+    if len(unreadable) > _MAX_MISSING_VALUES:
+        return ColumnSchema(name, DATETIME, date_format=date_format, unreadable_as_missing=True)
+    return ColumnSchema(name, DATETIME, date_format=date_format, missing_values=tuple(unreadable))
 
 
 def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
@@ -201,9 +206,11 @@ def _are_durations(sample: pa.ChunkedArray) -> bool:
 
 def _are_codes(sample: pa.ChunkedArray) -> bool:
     """Return whether nearly all texts are identifiers with digits, such as V57, and not words."""
-    share = pc.mean(pc.match_substring_regex(sample, _CODE)).as_py()
-    with_digit = pc.mean(pc.match_substring_regex(sample, r"\d")).as_py()
-    return share >= _MIN_CODE_SHARE and with_digit >= _MIN_CODE_SHARE
+    if pc.mean(pc.match_substring_regex(sample, r"\d")).as_py() < _MIN_CODE_SHARE:
+        return False
+    # RE2 takes milliseconds to compile the class of all letters, \p{L}.
+    pattern = _ASCII_CODE if pc.all(pc.string_is_ascii(sample)).as_py() else _CODE
+    return pc.mean(pc.match_substring_regex(sample, pattern)).as_py() >= _MIN_CODE_SHARE
 
 
 def decimal_comma(parsed: ParsedColumn | None) -> ParsedColumn:

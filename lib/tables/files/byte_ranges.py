@@ -26,7 +26,8 @@ _MAX_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 12
 # The start-up time of a pyarrow reader grows with the number of columns.
 _MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN = 2**19, 2**15
 _EMPTY_LINE = re.compile(rb"(?:\A|\n)(?=\r?\n)")
-_SAMPLES, _SAMPLE_BYTES, _MAX_COLUMNS_FOR_SAMPLES = 4, 2**18, 200
+_SAMPLES, _MAX_COLUMNS_FOR_SAMPLES = 4, 200
+_MIN_SAMPLE_BYTES, _MAX_SAMPLE_BYTES, _MIN_SAMPLE_SHARE = 2**16, 2**18, 1 / 32
 
 
 def can_split(path: Path, dialect: Dialect) -> bool:
@@ -140,10 +141,11 @@ def read_samples(path: Path, dialect: Dialect, keys: Sequence[str]) -> list[pa.T
     with path.open("rb") as file:
         begin, length = _first_row_offset(file, dialect), _table_end(file, dialect)
         samples = _SAMPLES if len(keys) <= _MAX_COLUMNS_FOR_SAMPLES else 1
-        step = max((length - begin) // samples, _SAMPLE_BYTES)
+        sample_bytes = min(max(_MIN_SAMPLE_BYTES, int(_MIN_SAMPLE_SHARE * length)), _MAX_SAMPLE_BYTES)
+        step = max((length - begin) // samples, sample_bytes)
         for offset in range(begin, length, step):
             file.seek(offset)
-            text = file.read(min(_SAMPLE_BYTES, length - offset))
+            text = file.read(min(sample_bytes, length - offset))
             first_line = 0 if offset == begin else text.find(b"\n") + 1
             texts.append(text[first_line : text.rfind(b"\n") + 1])
     return cores.map_threads(lambda text: _parse(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))

@@ -6,7 +6,7 @@ score is too good.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -70,10 +70,18 @@ def find_entity_key(frame: pd.DataFrame, target_column: str, candidates: Sequenc
     names = frame.columns if candidates is None else candidates
     names = [name for name in names if name != target_column and _may_be_id(frame[name])]
     first_rows = frame if len(frame) <= _MAX_ROWS else frame.head(_MAX_ROWS)
+    targets = pd.factorize(first_rows[target_column])[0]
+    codes = {}
     for name in names:
-        if _identifies_entities(_select_rows(frame, first_rows, name), name, target_column):
+        rows = _select_rows(frame, first_rows, name)
+        values = pd.factorize(rows[name])[0]
+        row_targets = targets if rows is first_rows else pd.factorize(rows[target_column])[0]
+        # Most columns fail this test, which is quick. Copies of a row can only raise the agreement.
+        if count_agreement(values, row_targets) >= _MIN_AGREEMENT and _identifies_entities(rows, name, target_column):
             return [name]
-    return _find_entity_pair(first_rows, target_column, names) if len(names) <= _MAX_PAIRED_COLUMNS else []
+        if len(names) <= _MAX_PAIRED_COLUMNS:
+            codes[name] = values if rows is first_rows else pd.factorize(first_rows[name])[0]
+    return _find_entity_pair(first_rows, codes, targets)
 
 
 def count_agreement(values: np.ndarray, targets: np.ndarray) -> float:
@@ -120,12 +128,19 @@ def _determines_target(values: np.ndarray, targets: np.ndarray) -> bool:
     return bool(is_repeated.any()) and _fleiss_kappa(values[is_repeated], targets[is_repeated])[0] >= _MIN_AGREEMENT
 
 
-def _find_entity_pair(frame: pd.DataFrame, target_column: str, names: Sequence[str]) -> list[str]:
-    """Return two columns that together identify entities, of which one counts again in each value of the other."""
-    targets = pd.factorize(frame[target_column])[0]
-    codes = {name: pd.factorize(frame[name])[0] for name in names}
+def _find_entity_pair(frame: pd.DataFrame, codes: Mapping[str, np.ndarray], targets: np.ndarray) -> list[str]:
+    """Return two columns that together identify entities, of which one counts again in each value of the other.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+    codes : mapping of str to ndarray of int, of shape (rows,)
+        Codes of the values of each column that may be part of a pair.
+    targets : ndarray of int, of shape (rows,)
+        Codes of the targets.
+    """
     # With a column that gives away the target, every pair agrees.
-    names = [name for name in names if not _determines_target(codes[name], targets)]
+    names = [name for name in codes if not _determines_target(codes[name], targets)]
     groups = [name for name in names if codes[name].min(initial=0) == 0 and codes[name].max() < _MAX_PAIRED_GROUPS]
     for name in filter(lambda name: may_count(frame[name]), names):
         numbers = frame[name].to_numpy(dtype=np.int64) - int(frame[name].min())
@@ -184,9 +199,7 @@ def _select_rows(frame: pd.DataFrame, first_rows: pd.DataFrame, name: str) -> pd
 
 
 def _identifies_entities(frame: pd.DataFrame, name: str, target_column: str) -> bool:
-    # Most columns fail this test, which is quick. Copies of a row can only raise the agreement.
-    if count_agreement(pd.factorize(frame[name])[0], pd.factorize(frame[target_column])[0]) < _MIN_AGREEMENT:
-        return False
+    """Return whether the rows of a value have the same target even without copies of rows."""
     distinct = frame[~_find_copies(frame)]
     targets = pd.factorize(distinct[target_column])[0]
     if count_agreement(pd.factorize(distinct[name])[0], targets) < _MIN_AGREEMENT:
