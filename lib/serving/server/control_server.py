@@ -101,7 +101,7 @@ class ControlServer:
     async def _execute(
         self, message: dict[str, Any], pools_without_traffic: list[WorkerPool], writer: asyncio.StreamWriter
     ) -> dict[str, Any]:
-        """Execute a command and return the reply. A started version is in `pools_without_traffic` until it is shifted."""
+        """Execute a command and return the reply. A started version is in `pools_without_traffic` until it is live."""
         router, traffic, command = self._router, self._router.traffic, message["do"]
         if command == "start":
             pool = router.make_pool(message)

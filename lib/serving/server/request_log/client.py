@@ -92,7 +92,7 @@ class RequestLogClient(asyncio.Protocol):
             self._transport, self._lost_at = None, time.monotonic()
 
     async def close(self) -> None:
-        """Close the connection, on which the process writes the remaining requests and ends; wait `CLOSE_SECONDS` for it."""
+        """Close the connection, on which the process writes the rest and ends; wait for it, up to `CLOSE_SECONDS`."""
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
