@@ -17,7 +17,7 @@ import sys
 
 class Target:
     def __init__(self, forks):
-        self.forks = forks == "forks"
+        self.can_fork = forks == "forks"
         self.facts = {"path": sys.path, "arguments": [forks]}
         self.count = 0
 
@@ -57,7 +57,7 @@ def start(tmp_path):
 
 def test_server_announces_its_facts(start, tmp_path):
     ready = start().wait_until_ready()
-    assert ready.forks and ready.facts["arguments"] == ["forks"]
+    assert ready.can_fork and ready.facts["arguments"] == ["forks"]
     assert ready.facts["path"][0] == str(tmp_path)
     assert not any(entry.rstrip("/").endswith("/lib") for entry in ready.facts["path"])
 
@@ -94,7 +94,7 @@ def test_target_prepares_each_fork(start):
 
 def test_target_that_must_not_fork_serves_in_the_server(start):
     server = start("alone")
-    assert not server.wait_until_ready().forks
+    assert not server.wait_until_ready().can_fork
     connection, _ = server.fork()
     with connection:
         assert PID.unpack(connection.recv(PID.size)) == (server.process.pid,)

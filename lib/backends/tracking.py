@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lib.automl import DONE
 from lib.backends import model_files
 from lib.errors import DataError, StageError
-from lib.scoring.model_folder import BASELINE_FILE, compute_digest
+from lib.scoring.model_folder import BASELINE_FILE, ModelError, compute_digest, verify, write_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -257,7 +257,8 @@ class Tracking:
         Raises
         ------
         DataError
-            If the folder is missing or was changed. It is not loaded then, because unpickling can run any code.
+            If the folder is missing or was changed; the message names the files that were changed. The model is not
+            loaded then, because a changed file could run any code.
         """
         from mlflow.exceptions import MlflowException
 
@@ -267,12 +268,10 @@ class Tracking:
             raise DataError(
                 f"The model files at {source} cannot be read: {error}. Train and register the model again."
             ) from error
-        if compute_digest(folder) != sha256:
-            raise DataError(
-                f"The model files at {source} have changed since they were logged: their SHA-256 differs. They are "
-                "not loaded, because a changed file could run any code. Restore them, or train and register the model "
-                "again."
-            )
+        try:
+            verify(folder, sha256)
+        except ModelError as error:
+            raise DataError(f"The model files at {source} have changed since they were logged. {error}") from None
         return folder
 
     def load_model(self, folder: Path) -> Any:
@@ -333,6 +332,7 @@ def _log_folder(folder: Path) -> str:
     """Log a model folder to the active run and return its SHA-256."""
     import mlflow
 
+    write_sums(folder)
     sha256 = compute_digest(folder)
     mlflow.log_artifacts(str(folder), MODEL)
     mlflow.set_tag(_SHA256_TAG, sha256)

@@ -61,7 +61,7 @@ class KernelTarget:
     and, once the kernel is needed, ``[folder, environment]``.
     """
 
-    forks = True
+    can_fork = True
     facts: dict[str, Any] = {}
 
     def __init__(self) -> None:

@@ -233,7 +233,7 @@ def _rename_attempt(executed: Path, number: int) -> str:
 def _make_folder(runs_folder: Path, name: str) -> Path:
     """Make a folder for a new run; runs that start in the same second get a number."""
     try:
-        runs_folder.mkdir(parents=True, exist_ok=True)
+        runs_folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # executed notebooks show data
     except OSError as error:
         raise ParameterError(
             f"runs_folder: cannot create {runs_folder} ({error.strerror}). Give another folder."

@@ -16,6 +16,8 @@ from lib.parameters import Parameters
 _ACTIONS = {
     "status": "show one endpoint, or all",
     "stop": "stop it",
+    "start": "start it again after a stop or a restart of the machine, on its port and with its keys",
+    "enable": "have it started with the machine, by a systemd user unit",
     "logs": "print the last lines of its log",
     "key": "print its key; with --renew, replace the key first",
     "traffic": "send --percent of the requests to the new version, and copies of --mirror percent of the others",
@@ -87,6 +89,8 @@ def _choose(options: argparse.Namespace, parameters: Parameters, known: Sequence
 def _act(options: argparse.Namespace, endpoint: Endpoint) -> None:
     if options.action == "logs":
         print(endpoint.logs(options.lines))
+    elif options.action == "enable":
+        print(endpoint.enable())
     elif options.action == "key":
         print(endpoint.renew_key(options.renew) if options.renew else endpoint.key())
     elif options.action == "traffic":
@@ -95,7 +99,12 @@ def _act(options: argparse.Namespace, endpoint: Endpoint) -> None:
                 raise ParameterError(f"{option}: expected a number from 0 to 100, got {value}.")
         _show_status(endpoint.shift_traffic(options.percent, options.mirror))
     else:
-        actions = {"stop": endpoint.stop, "rollback": endpoint.roll_back, "status": endpoint.status}
+        actions = {
+            "stop": endpoint.stop,
+            "start": endpoint.start,
+            "rollback": endpoint.roll_back,
+            "status": endpoint.status,
+        }
         _show_status(actions[options.action]())
 
 

@@ -56,7 +56,7 @@ class BatchProcess:
     scorer : Scorer
     """
 
-    forks = False  # a command uses a single connection
+    can_fork = False  # a command uses a single connection
 
     def __init__(self, scorer: Scorer):
         self._scorer = scorer

@@ -13,7 +13,7 @@ import yaml
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA, TableSchema
 from lib.scoring import earlier_columns
 from lib.scoring.columns import Column
-from lib.scoring.model_folder import BASELINE_FILE, ModelError, compute_digest, find_model_folder
+from lib.scoring.model_folder import BASELINE_FILE, ModelError, find_model_folder, verify
 from lib.scoring.schema_kinds import SIGNATURE_TYPES
 
 # PyYAML may be built without its fast loader in C.
@@ -104,11 +104,8 @@ def read_model(
     Parameters and errors are those of `load_model`.
     """
     folder = find_model_folder(folder)
-    if sha256 is not None and (actual := compute_digest(folder)) != sha256:
-        raise ModelError(
-            f"The model in {folder} is not the one that was registered: its SHA-256 is {actual}, the registry's is "
-            f"{sha256}. Nothing was loaded; register the model again."
-        )
+    if sha256 is not None:
+        verify(folder, sha256)
     description = _read_mlmodel(folder)
     baseline_file = _read_baseline_file(folder)
     baseline = baseline_file.get("columns", {})

@@ -6,18 +6,32 @@ A deployment runs the code in the ``code/`` folder of its model, including this 
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from lib.scoring.request_error import RequestError
-from lib.scoring.scorer import Scorer
+# Python would run compiled code beside the source files, which the SHA-256 does not cover; and write some there.
+sys.pycache_prefix = tempfile.mkdtemp(prefix="millrace-bytecode-")
+atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
+
+from lib.scoring.model_folder import check_same_code, copy_verified, find_code_folder, find_model_folder  # noqa: E402
+from lib.scoring.request_error import RequestError  # noqa: E402
+from lib.scoring.scorer import Scorer  # noqa: E402
+
+_CODE_FOLDER = Path(__file__).resolve().parents[2]
 
 scorer: Scorer | None = None
 
 
 def init() -> None:
-    """Load the model, after comparing its SHA-256 with the environment variable ``MILLRACE_MODEL_SHA256``, if set.
+    """Load a verified copy of the model.
+
+    Its SHA-256 is compared with the environment variable ``MILLRACE_MODEL_SHA256``, if set, and its code with the code
+    that runs here, before anything of the model is opened.
 
     Raises
     ------
@@ -27,7 +41,11 @@ def init() -> None:
     global scorer
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
     name, version = (folder.parent.name, folder.name) if folder.name.isdigit() else (folder.name, None)
-    scorer = Scorer.from_folder(folder, name, version, os.environ.get("MILLRACE_MODEL_SHA256"))
+    with tempfile.TemporaryDirectory(prefix="millrace-model-") as scratch:
+        copy = Path(scratch) / "model"
+        copy_verified(find_model_folder(folder).resolve(), copy, os.environ.get("MILLRACE_MODEL_SHA256"))
+        check_same_code(find_code_folder(copy), _CODE_FOLDER)
+        scorer = Scorer.from_folder(copy, name, version)
     scorer.warm_up()
 
 

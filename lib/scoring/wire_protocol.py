@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 VERSION = 2
+# The environment variable with the time limit of a request in seconds, after which a worker ends itself; 0 for none.
+REQUEST_SECONDS_VARIABLE = "MILLRACE_REQUEST_SECONDS"
 # The header of a request: the body's length.
 REQUEST = struct.Struct("!I")
 # The header of an answer: the content's length, the HTTP status, and whether the model failed on valid rows.

@@ -13,6 +13,7 @@ import gc
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ class Worker:
 
     def __init__(self, scorer: Scorer):
         self._scorer = scorer
-        self.forks = is_single_threaded()
+        self.can_fork = is_single_threaded()
         self.facts = describe_scorer(scorer)
 
     def before_fork(self) -> None:
@@ -48,9 +49,14 @@ class Worker:
 
     def serve(self, connection: socket.socket) -> None:
         """Answer requests until the router closes the connection."""
+        # The system ends a worker that hangs, even if nobody is left to do it.
+        limit_seconds = float(os.environ.get(wire_protocol.REQUEST_SECONDS_VARIABLE, 0))
         with connection.makefile("rb") as file:
             while (body := wire_protocol.read_request(file)) is not None:
-                connection.sendall(wire_protocol.pack_answer(answer_request(self._scorer, body)))
+                signal.setitimer(signal.ITIMER_REAL, limit_seconds)
+                answer = wire_protocol.pack_answer(answer_request(self._scorer, body))
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                connection.sendall(answer)
 
 
 def load(folder: str, name: str, version: str) -> Worker:

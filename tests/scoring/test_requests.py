@@ -45,7 +45,7 @@ def test_bad_body_never_reaches_the_model(scorer, name, monkeypatch):
     body, status = BODIES[name]
     seen = []
     if "1e300" not in name and "-1e308" not in name and "400 digits" not in name:
-        monkeypatch.setattr(scorer, "answer", seen.append)
+        monkeypatch.setattr(scorer, "answer_values", seen.append)
     refusal = refused(scorer, body)
     assert (refusal.status, seen) == (status, [])
     assert refusal.message and len(json.dumps(refusal.content(), allow_nan=False)) < 20_000

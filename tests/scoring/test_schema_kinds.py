@@ -27,7 +27,7 @@ def test_numeric_codes_are_missing_in_every_form():
     assert "-200.0 if it is missing" in nullable.expected and not refused(nullable, [-200, 1.5, None])
     for array in (nullable.kind.to_array([-200, 1.5]), nullable.to_pandas([-200, 1.5])):
         np.testing.assert_array_equal(array, [np.nan, 1.5])
-    assert nullable.arrow([-200, 1.5]).to_pylist() == [None, 1.5]
+    assert nullable.to_arrow([-200, 1.5]).to_pylist() == [None, 1.5]
     required = column("double", NUMBER_WITH_CODE, required=True)
     assert refused(required, [-200, 1.5]) == [-200]
     assert RecordParser([required]).parse(b'{"data":[{"a":-200}]}', 10) is None
@@ -35,7 +35,7 @@ def test_numeric_codes_are_missing_in_every_form():
 
 def test_words_that_files_read_as_missing_are_missing():
     nullable = column("string", CATEGORY)
-    assert nullable.pandas(["?", "n/a", "NA", "Oslo"]).tolist() == [None, None, "NA", "Oslo"]
+    assert nullable.to_pandas(["?", "n/a", "NA", "Oslo"]).tolist() == [None, None, "NA", "Oslo"]
     assert not refused(nullable, ["?", "n/a", "NA", None])
     required = column("string", CATEGORY, required=True)
     assert refused(required, ["?", "n/a", "NA", "Oslo", ["?"]]) == ["?", "n/a", ["?"]]
@@ -53,7 +53,7 @@ def test_durations_that_are_text_become_seconds():
     duration = column("string", ColumnSchema("a", "duration"))
     assert refused(duration, ["01:30", "soon", 90, None]) == ["soon", 90]
     np.testing.assert_array_equal(duration.kind.to_array(["01:30", None, "x" * 99]), [5400, np.nan, np.nan])
-    assert duration.pandas(["01:30"]).tolist() == ["01:30"]
+    assert duration.to_pandas(["01:30"]).tolist() == ["01:30"]
 
 
 def test_numbers_that_are_text_must_be_numbers():

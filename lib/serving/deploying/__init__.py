@@ -3,6 +3,8 @@
 ::
 
     endpoint.py        LocalEndpoint: deploy, shift traffic, roll back, stop
+    restart.py         starting an endpoint by its folder alone, when the machine starts
+    systemd_unit.py    a systemd unit that does so
     router_process.py  starting the endpoint's router, or replacing one that runs older code
     deployments.py     a folder for each deployed version, with a verified copy of its model
     exclusive.py       the lock, so that only one process at a time changes the endpoint

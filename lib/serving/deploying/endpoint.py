@@ -16,23 +16,25 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from lib.errors import EndpointError
+from lib.invocation import command
 from lib.serving import keys, process
 from lib.serving.deploying import deployments, router_process
 from lib.serving.deploying.control_client import ControlClient
 from lib.serving.deploying.exclusive import lock_endpoint
 from lib.serving.deploying.listener import open_listener
 from lib.serving.deploying.router_process import LOG
-from lib.serving.deploying.status import EndpointStatus, read_status
+from lib.serving.deploying.status import IDENTITY, EndpointStatus, leading_version, read_status
 from lib.serving.rollout import Rollout
 
-MAX_LOG_BYTES = 5 * 2**20
+# Longer than the router itself waits for requests in progress.
+_STOP_SECONDS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +92,7 @@ class LocalEndpoint:
         workers: int = 2,
         rollout: Rollout | None = None,
         request_log: RequestLogSettings | None = None,
+        allowed_hosts: Sequence[str] = (),
     ) -> EndpointStatus:
         """Start a model version beside the live version, check the new version, and only then give it traffic.
 
@@ -117,6 +120,8 @@ class LocalEndpoint:
             The new version's share of the traffic and its limits; by default it gets all traffic.
         request_log : RequestLogSettings, optional
             Settings of the request log; by default, requests are not logged.
+        allowed_hosts : sequence of str
+            Host names by which clients may address the endpoint, besides IP addresses and this machine's own name.
 
         Raises
         ------
@@ -128,7 +133,7 @@ class LocalEndpoint:
             record = self._record()
             router = self._router(record)
             listener = open_listener(host, port, record if router else {}, record)
-            folder = deployments.copy(Path(model_folder), self._deployments, version, sha256)
+            folder = deployments.add(Path(model_folder), self._deployments, version, sha256)
             request = {
                 "deployment": folder.name,
                 "model_name": model_name or self.name,
@@ -153,8 +158,9 @@ class LocalEndpoint:
                             current.command("take_down")
                     if routers.outdated is not None:
                         routers.outdated.command("leave")
-                    settings = request_log or RequestLogSettings(on=False)
-                    current.command("log_requests", **dataclasses.asdict(settings))
+                    log_settings = dataclasses.asdict(request_log or RequestLogSettings(on=False))
+                    hosts = [host.lower() for host in allowed_hosts]
+                    current.command("configure", request_log=log_settings, allowed_hosts=hosts)
             finally:
                 if listener is not None:
                     listener.close()
@@ -206,11 +212,51 @@ class LocalEndpoint:
             record = self._record()
             router = self._router(record)
             if router is not None:
-                process.end(router, 15)
+                process.end(router, _STOP_SECONDS)
+            record = self._record()
             if record:
                 self._save({**record, "stopped": True})
-            shutil.rmtree(self._deployments, ignore_errors=True)
+            deployments.remove_unused(self._deployments, record)
             return self.status()
+
+    def start(self) -> EndpointStatus:
+        """Start an endpoint that was stopped or died, on the same port, with the same keys and settings.
+
+        The version with most of the traffic is started from the endpoint's own copy of the model.
+
+        Raises
+        ------
+        EndpointError
+            If no version was ever deployed, the copy of the model was changed or deleted, or the port is in use.
+        """
+        with self._locked():
+            record = self._record()
+            if self._router(record) is not None:
+                return self.status()
+            request = self._describe_restart(record)
+            listener = open_listener(record["host"], record["port"], {}, record)
+            assert listener is not None, "no router is running"
+            with listener:
+                keys.create(self._keys)
+                with router_process.connect(self.folder, self.name, record, None, listener, request) as routers:
+                    router_process.start_version(routers.current, request, self.log)
+                    routers.current.command("shift", percent=100)
+                    if record.get("settings"):
+                        routers.current.command("configure", **record["settings"], previous=record.get("previous"))
+            return self.status()
+
+    def _describe_restart(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the command that starts the leading version again."""
+        if not record:
+            raise EndpointError(f"No version of {self.name} was ever deployed here. Run the chain: {command()}")
+        leading = leading_version(record)
+        if not (self._deployments / str(leading.get("deployment")) / "model").is_dir():
+            raise EndpointError(
+                f"The endpoint's copy of version {leading.get('version')} is gone. Deploy the version in production "
+                f"again: {command('--from', 'deploy')}"
+            )
+        settings = {"workers": 2, "timeout_seconds": 120, **record.get("pool_settings", {})}
+        return {**{key: leading[key] for key in IDENTITY}, **settings}
 
     def logs(self, lines: int = 50) -> str:
         """Return the last lines of the log."""
@@ -229,10 +275,8 @@ class LocalEndpoint:
 
     @contextlib.contextmanager
     def _locked(self, patience_seconds: float = 0) -> Iterator[None]:
-        """Prevent other processes from changing the endpoint; also rotate its log."""
+        """Prevent other processes from changing the endpoint."""
         with lock_endpoint(self.folder / "lock", self.name, patience_seconds):
-            if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
-                self.log.replace(self.log.with_suffix(".log.1"))
             yield
 
     @contextlib.contextmanager

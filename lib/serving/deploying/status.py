@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import EndpointError
+from lib.invocation import command
 from lib.paths import display_path
 from lib.serving.deploying.control_client import ControlClient
 
@@ -86,7 +87,9 @@ def read_status(name: str, log: Path, record: Mapping[str, Any], router: psutil.
     if state == RUNNING and router is not None:
         started = f"{datetime.datetime.fromtimestamp(record['started']):%Y-%m-%d %H:%M:%S}"
         facts = (leading.get("engine"), f"process {router.pid}", f"since {started}", f"log {display_path(log)}")
-        detail = ", ".join(filter(None, (other_version, *facts)))
+        detail = ", ".join(filter(None, (other_version, *facts, *record.get("trouble", ()))))
+    elif state in ("died", "stopped"):
+        detail = f"start it again: {command('endpoint', 'start', name)}"
     return EndpointStatus(
         name=name,
         state=state,

@@ -7,7 +7,7 @@
     {"do": "shift", "percent": ..., ...}       -> {"state": {...}}  give the started version its share of the traffic
     {"do": "take_down"}                        -> {"state": {...}}  stop the started version
     {"do": "roll_back", "why": ...}            -> {"state": {...}}
-    {"do": "log_requests", "on": ..., ...}     -> {"state": {...}}  configure the request log
+    {"do": "configure", "request_log": ..., ...}  -> {"state": {...}}  set the request log and the allowed hosts
     {"do": "hand_over"}                        -> {"listener": true}, with the descriptor of the public socket
     {"do": "leave"}                            -> {"leaving": true} end once clients have moved to the successor
 
@@ -74,25 +74,24 @@ class ControlServer:
             Path(self._path).parent.rmdir()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Execute the commands of one connection."""
+        """Execute the commands of one connection, one after the other."""
         self._connections.add(writer)
         self._was_connected = True
         pools_without_traffic: list[WorkerPool] = []
+        next_line = asyncio.ensure_future(reader.readline())
         try:
-            while line := await reader.readline():
+            while line := await next_line:
+                next_line = asyncio.ensure_future(reader.readline())
                 message = json.loads(line)
-                try:
-                    reply = await self._execute(message, pools_without_traffic, writer)
-                except (RequestError, LoadError) as error:
-                    reply = {"error": str(error)}
-                except Exception as error:
-                    log.exception("The command %s failed.", message.get("do"))
-                    reply = {"error": repr(error)}
-                writer.write(json.dumps(reply).encode() + b"\n")
+                execution = asyncio.ensure_future(self._execute(message, pools_without_traffic, writer))
+                if message["do"] == "start":
+                    await _cancel_at_disconnect(execution, next_line)
+                writer.write(json.dumps(await _reply(message, execution)).encode() + b"\n")
                 await writer.drain()
-        except (ConnectionError, json.JSONDecodeError):
-            pass  # the client disconnected or sent malformed JSON
+        except (ConnectionError, asyncio.CancelledError, ValueError, KeyError, TypeError):
+            pass  # the client disconnected or sent something else than a command
         finally:
+            next_line.cancel()
             for pool in pools_without_traffic:
                 await self._router.traffic.take_down(pool, "its deployment was interrupted")
             self._connections.discard(writer)
@@ -119,8 +118,8 @@ class ControlServer:
             pools_without_traffic.clear()
         elif command == "roll_back":
             await traffic.roll_back(message["why"], router.make_pool)
-        elif command == "log_requests":
-            await router.request_log.configure(message)
+        elif command == "configure":
+            await router.configure(message)
         elif command == "hand_over":
             self._send_listener(writer)
         elif command == "leave":
@@ -142,3 +141,22 @@ class ControlServer:
             connection.setblocking(True)
             socket.send_fds(connection, [b'{"listener": true}\n'], [self._router.listener.fileno()])
             connection.setblocking(False)
+
+
+async def _cancel_at_disconnect(execution: asyncio.Future, next_line: asyncio.Future[bytes]) -> None:
+    """Wait until a command was executed; cancel it if the client disconnects before that."""
+    await asyncio.wait({execution, next_line}, return_when=asyncio.FIRST_COMPLETED)
+    if not execution.done() and (next_line.exception() is not None or not next_line.result()):
+        log.info("The deployer disconnected while a version was starting. Stopping the version.")
+        execution.cancel()
+
+
+async def _reply(message: dict[str, Any], execution: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
+    """Return the reply to a command, or a description of its error."""
+    try:
+        return await execution
+    except (RequestError, LoadError) as error:
+        return {"error": str(error)}
+    except Exception as error:
+        log.exception("The command %s failed.", message.get("do"))
+        return {"error": repr(error)}

@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,12 +100,11 @@ def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:
 
 
 def _curl_command(url: str, body: str) -> str:
-    quoted = body.replace("'", "'\\''")
     lines = [
-        f"curl {url}",
+        f"curl {shlex.quote(url)}",
         "-H 'Authorization: Bearer '\"$KEY\"",
         "-H 'Content-Type: application/json'",
-        f"-d '{quoted}'",
+        f"-d {shlex.quote(body)}",
     ]
     return " \\\n  ".join(lines)
 

@@ -186,9 +186,9 @@ class Traffic:
         elif self.rollout.percent >= 100 and time.time() - self._shifted_at > 60 * self.rollout.watch_minutes:
             await self._make_stable(self.new)
 
-    async def end(self) -> None:
-        """Stop all versions after they have answered their requests."""
-        await asyncio.gather(*(pool.end() for pool in (self.new, self.stable) if pool is not None))
+    async def end(self, patience_seconds: float) -> None:
+        """Stop all versions once they have answered their requests, or after the patience at the latest."""
+        await asyncio.gather(*(pool.end(patience_seconds) for pool in (self.new, self.stable) if pool is not None))
 
     async def _make_stable(self, pool: WorkerPool) -> None:
         """Make the new version the stable one, and stop the version that was stable."""

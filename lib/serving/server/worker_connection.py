@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
+import os
+import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -64,6 +67,8 @@ class WorkerConnection(asyncio.Protocol):
             self.pool.add_worker(self)
         for answer in wire_protocol.take_answers(self._buffer):
             request = self.requests.popleft()
+            if self.requests:
+                self.requests[0].sent_at = time.monotonic()  # the worker starts with it now
             if not request.answer.done():
                 request.answer.set_result(answer)
         self.pool.send_waiting()
@@ -80,6 +85,18 @@ class WorkerConnection(asyncio.Protocol):
         self.transport.write(wire_protocol.pack_request(request.body))
 
     def close(self) -> None:
-        """Close the connection, which ends the worker."""
+        """Close the connection, which ends the worker once it has answered its request."""
         if self.transport is not None:
             self.transport.close()
+
+    def kill(self) -> None:
+        """Kill the worker and the processes that it started, and close the connection.
+
+        The connection does not close by itself if such a process holds it.
+        """
+        if self.pid is not None:
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError):  # it has ended, or is about to lead a process group
+                    kill(self.pid, signal.SIGKILL)
+        if self.transport is not None:
+            self.transport.abort()
