@@ -163,9 +163,10 @@ def test_copy_is_for_its_owner_only(folder, sha256, tmp_path):
     assert compute_digest(tmp_path / "copy") == sha256
 
 
-def test_worker_runs_sources_only(folder, tmp_path, proof):
+def test_worker_runs_sources_only(folder, tmp_path, proof, monkeypatch):
     """Even compiled code that is planted after the check does not run."""
     copy_verified(folder, tmp_path / "copy", None)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     code = tmp_path / "copy" / "code" / "lib" / "scoring"
     plant_bytecode(code / "worker.py")
     (code / "scorer.so").write_bytes(b"not a library: importing it would fail")
