@@ -6,9 +6,9 @@ An engine is a module of this package with a function ``search``::
         ...
         return EngineResult(trials, model, best)
 
-It tries models within ``request.budget_seconds`` and never sees the target of the test rows. ``trials/`` contains what
-the engines share: models fitted in separate processes, and their blend. A backend turns an engine's result into a
-leaderboard, or runs a search of its own; both return a `SearchResult`.
+It tries models within ``request.budget_seconds`` and never sees the target of the test rows. ``trials/`` contains the
+code that engines share: models fitted in separate processes, and their blend. A backend makes a leaderboard of an
+engine's result, or runs a search of its own; in either case it returns a `SearchResult`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FAMILIES = (
     "neighbours",
     "neural_network",
 )
-# The families that an engine does not fit. Those of an engine that is not listed are `FAMILIES`.
+# Model families that an engine cannot fit. An engine that is not listed can fit all `FAMILIES`.
 MISSING_FAMILIES: dict[str, tuple[str, ...]] = {
     "autogluon": ("gradient_boosting", "neural_network"),
     "flaml": ("linear", "neighbours", "neural_network"),
@@ -60,7 +60,7 @@ _PACKAGES = ("autogluon", "flaml", "lightgbm", "catboost")
 
 
 def available() -> list[str]:
-    """Return the names of all engines."""
+    """Return the names of all search engines."""
     return catalogue.names(__name__)
 
 
@@ -76,7 +76,7 @@ def get(name: str) -> Callable[..., EngineResult]:
 
 
 def allowed_families(parameters: Parameters) -> tuple[str, ...]:
-    """Return the model families that are allowed and not blocked.
+    """Return the model families that the parameters allow and do not block.
 
     Examples
     --------
@@ -111,10 +111,12 @@ def faults(parameters: Parameters) -> list[str]:
 
     sentences = []
     if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
-        sentences.append(f'automl: its packages are not installed ({", ".join(missing)}): make install GROUPS="automl"')
+        sentences.append(
+            f'automl: packages are not installed ({", ".join(missing)}). Run: make install GROUPS="automl"'
+        )
     engine = parameters.automl_engine
     if engine not in available():
-        sentences.append(f"automl_engine: there is no {engine!r}. {suggest(engine, available())}")
+        sentences.append(f"automl_engine: there is no engine {engine!r}. {suggest(engine, available())}")
     elif fault := unsupported_families_message(engine, allowed_families(parameters)):
         sentences.append(fault)
     if parameters.get("engine") == "dask":
@@ -135,7 +137,9 @@ def search_faults(parameters: Parameters) -> list[str]:
     if not allowed_families(parameters):
         sentences.append("blocked_models: no model family is left to try. Block fewer, or allow more.")
     if parameters.n_cross_validations == 1:
-        sentences.append("n_cross_validations: 1 fold leaves no rows to train on. Set 2 or more, or 0 for automatic.")
+        sentences.append(
+            "n_cross_validations: 1 fold leaves no rows to train on. Set at least 2, or 0 for an automatic choice."
+        )
     if parameters.n_cross_validations and parameters.validation_fraction:
         sentences.append(
             "validation_fraction: models are compared either on n_cross_validations folds or on a "

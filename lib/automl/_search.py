@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The first columns of every leaderboard; the metrics follow as "validation <name>" and "test <name>".
 LEADERBOARD = ("family", "score", "fit_seconds", "done_seconds", "row_ms", "megabytes", "weight", "outcome")
-# Outcome of a trial whose model was fitted.
+# The outcome of a trial whose model was fitted.
 DONE = "done"
 
 
@@ -52,7 +52,7 @@ class SearchRequest:
     memory_bytes : int
         Memory limit for all processes of the search together.
     month_first : bool
-        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
+        Whether ``03/04/2005`` is March 4th, in a column where every date is as ambiguous as this one.
     schema : TableSchema or None
         How each column is read. Columns without a schema are inferred from the training rows.
     """
@@ -81,7 +81,7 @@ class SearchRequest:
 
 @dataclass
 class Trial:
-    """One model that a search tried.
+    """A model that a search has tried.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Trial:
     fit_seconds : float
         Duration of the fit.
     done_seconds : float
-        When the fit ended, in seconds since the start of the search.
+        Seconds from the start of the search to the end of the fit.
     row_ms : float
         Milliseconds to predict one row.
     megabytes : float
@@ -160,11 +160,11 @@ class SearchResult:
     model : estimator or None
         The best model, fitted; takes the raw columns. None if the search returned files.
     folder : Path or None
-        The best model's files, if they cannot be loaded in this environment.
+        The best model's files, if they cannot be loaded in this environment; else None.
     sha256 : str
-        Checksum of these files.
+        Checksum of the files in `folder`; empty without a folder.
     hyperparameters : mapping of str to dict
-        By name of the model.
+        Hyperparameters by name of the model.
     warning : str
         A limitation of the result that users should know about; empty if there is no such limitation.
     """

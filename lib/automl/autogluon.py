@@ -36,7 +36,7 @@ _AUTOGLUON_FAMILIES = {
     "linear": "LR",
     "neighbours": "KNN",
 }
-# AutoGluon's names of the metrics that it names differently or does not have.
+# AutoGluon's names of metrics, where they differ; for a metric that AutoGluon does not have, the most similar one.
 _AUTOGLUON_METRICS = {
     "average_precision_macro": "log_loss",
     "rmse": "root_mean_squared_error",
@@ -44,8 +44,9 @@ _AUTOGLUON_METRICS = {
     "mape": "mean_absolute_percentage_error",
 }
 _TARGET = "target"
-# Share of the time to give AutoGluon as its limit. Afterwards it finishes a model, builds the ensemble and saves it.
-_TIME_SHARE = 0.7
+# Share of the remaining time that AutoGluon gets as its time limit. After the limit, it still finishes a model, and
+# builds and saves the ensemble.
+_TIME_LIMIT_SHARE = 0.7
 
 
 # The search runs `search_encoded` in a process that is killed when the time is up.
@@ -55,17 +56,17 @@ search = functools.partial(isolated_search.search, __name__)
 def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float, folder: Path) -> EngineResult:
     """Let AutoGluon fit models until the deadline; see `lib.automl.trials.isolated_search`."""
     train = name_features(table.features, table.categories).assign(**{_TARGET: table.target.labels})
-    validation_rows = np.arange(len(train))
+    validation_rows = np.array([], dtype=int)
     fit_started = time.monotonic()
     if request.folds:
         predictor = _fit_predictor(train, None, request, deadline, folder)
     else:
-        share = request.validation_fraction or HELD_OUT_SHARE
-        is_held_out = hold_out(table.target.labels, share, request) == HELD_OUT
-        validation_rows = validation_rows[is_held_out]
+        held_out_share = request.validation_fraction or HELD_OUT_SHARE
+        is_held_out = hold_out(table.target.labels, held_out_share, request) == HELD_OUT
+        validation_rows = np.flatnonzero(is_held_out)
         predictor = _fit_predictor(train[~is_held_out], train[is_held_out], request, deadline, folder)
-    validation = None if request.folds else train.loc[validation_rows].drop(columns=_TARGET)
-    trials = _make_trials(predictor, table, validation, validation_rows, request)
+    validation_features = None if request.folds else train.loc[validation_rows].drop(columns=_TARGET)
+    trials = _make_trials(predictor, table, validation_features, validation_rows, request)
     _set_done_seconds(trials, fit_started - table.started)
     best = predictor.model_best
     next(trial for trial in trials if trial.name == best).weight = 1.0
@@ -78,7 +79,7 @@ def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float,
 def _fit_predictor(
     train: pd.DataFrame, validation: pd.DataFrame | None, request: SearchRequest, deadline: float, folder: Path
 ) -> Any:
-    """Fit AutoGluon's predictor, with folds if there are no validation rows."""
+    """Fit AutoGluon's predictor; if `validation` is None, it compares its models on folds of the training rows."""
     from autogluon.tabular import TabularPredictor
 
     options: dict[str, Any] = {"num_bag_folds": request.folds, "num_stack_levels": 0}
@@ -96,7 +97,7 @@ def _fit_predictor(
     )
     return predictor.fit(
         train,
-        time_limit=_TIME_SHARE * (deadline - time.monotonic()),
+        time_limit=_TIME_LIMIT_SHARE * (deadline - time.monotonic()),
         hyperparameters=_choose_hyperparameters(request),
         fit_weighted_ensemble=request.ensemble,
         num_cpus=request.threads,
@@ -108,11 +109,11 @@ def _fit_predictor(
 def _make_trials(
     predictor: Any,
     table: EncodedTable,
-    validation: pd.DataFrame | None,
+    validation_features: pd.DataFrame | None,
     validation_rows: np.ndarray,
     request: SearchRequest,
 ) -> list[Trial]:
-    """Return a trial for each model of the predictor, failed ones last."""
+    """Return a trial for each model of the predictor, with failed models last."""
 
     def predict_outputs(name: str, features: pd.DataFrame) -> np.ndarray:
         if table.target.classes is None:
@@ -123,7 +124,7 @@ def _make_trials(
     def predict(name: str, features: pd.DataFrame) -> Any:
         return table.target.make_predictions(predict_outputs(name, features))
 
-    test = name_features(table.test_features, table.categories)
+    test_features = name_features(table.test_features, table.categories)
     file_sizes = predictor.disk_usage_per_file()
     leaderboard = predictor.leaderboard(display=False).sort_values("fit_order")
     trials = []
@@ -133,10 +134,10 @@ def _make_trials(
         trial.fit_seconds = row.fit_time_marginal
         # AutoGluon negates errors, so that higher is better for every metric.
         trial.score = row.score_val if request.metric.greater_is_better else abs(row.score_val)
-        if validation is not None:
-            trial.validation = validation_rows, predict(name, validation)
-        trial.test = predict(name, test)
-        trial.row_ms = measure_row_ms(functools.partial(predict_outputs, name, test.head(1)))
+        if validation_features is not None:
+            trial.validation = validation_rows, predict(name, validation_features)
+        trial.test = predict(name, test_features)
+        trial.row_ms = measure_row_ms(functools.partial(predict_outputs, name, test_features.head(1)))
         trial.megabytes = file_sizes[[f"/{name}/" in path for path in file_sizes.index]].sum() / 1e6
         trials.append(trial)
     for row in predictor.model_failures().itertuples():
@@ -144,20 +145,21 @@ def _make_trials(
     return trials
 
 
-def _set_done_seconds(trials: list[Trial], seconds: float) -> None:
-    """Set when each fit ended, because AutoGluon reports only how long it took.
+def _set_done_seconds(trials: list[Trial], seconds_before: float) -> None:
+    """Set when each fit ended, because AutoGluon reports only the duration of the fit.
 
     Parameters
     ----------
     trials : list of Trial
         In the order in which they were fitted, one after another.
-    seconds : float
+    seconds_before : float
         Seconds from the start of the search to the start of the first fit.
     """
+    elapsed_seconds = seconds_before
     for trial in trials:
         if trial.outcome == DONE:
-            seconds += trial.fit_seconds
-            trial.done_seconds = seconds
+            elapsed_seconds += trial.fit_seconds
+            trial.done_seconds = elapsed_seconds
 
 
 def _choose_hyperparameters(request: SearchRequest) -> dict[str, Any]:
@@ -165,16 +167,16 @@ def _choose_hyperparameters(request: SearchRequest) -> dict[str, Any]:
     from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
 
     defaults = {"LR": {}, "KNN": {}, **get_hyperparameter_config("default")}
-    chosen: dict[str, Any] = {}
-    remaining = request.max_trials
+    configurations_by_key: dict[str, Any] = {}
+    remaining_trials = request.max_trials
     for family, key in _AUTOGLUON_FAMILIES.items():
-        if family in request.families and remaining > 0:
+        if family in request.families and remaining_trials > 0:
             configurations = defaults[key] if isinstance(defaults[key], list) else [defaults[key]]
-            chosen[key] = configurations[:remaining]
-            remaining -= len(chosen[key])
-    if not chosen:
+            configurations_by_key[key] = configurations[:remaining_trials]
+            remaining_trials -= len(configurations_by_key[key])
+    if not configurations_by_key:
         raise ParameterError(unsupported_families_message("autogluon", request.families))
-    return chosen
+    return configurations_by_key
 
 
 def _find_family(predictor: Any, name: str) -> str:

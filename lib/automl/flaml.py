@@ -30,8 +30,9 @@ _FLAML_LEARNERS = {
     "lightgbm": ("lgbm",),
     "catboost": ("catboost",),
 }
-# Share of the time to give FLAML as its budget. Afterwards it finishes a model, and refits the best one on all rows.
-_TIME_SHARE = 0.75
+# Share of the remaining time that FLAML gets as its budget. After that, it still finishes a model, and refits the best
+# model on all rows.
+_TIME_LIMIT_SHARE = 0.75
 
 
 # The search runs `search_encoded` in a process that is killed when the time is up.
@@ -48,13 +49,13 @@ def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float,
         score = request.metric.score(truth, table.target.make_predictions(outputs))
         return (-score if request.metric.greater_is_better else score), {}
 
-    log, started, automl = folder / "flaml.log", time.monotonic(), AutoML()
+    log_file, started, automl = folder / "flaml.log", time.monotonic(), AutoML()
     automl.fit(
         X_train=table.features,
         y_train=table.target.labels,
         task="regression" if table.target.classes is None else "classification",
         metric=compute_loss,
-        time_budget=_TIME_SHARE * (deadline - started),
+        time_budget=_TIME_LIMIT_SHARE * (deadline - started),
         max_iter=request.max_trials,
         estimator_list=_choose_learners(request),
         eval_method="cv" if request.folds else "holdout" if request.validation_fraction else "auto",
@@ -63,7 +64,7 @@ def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float,
         pred_time_limit=request.max_latency_ms / 1000 or float("inf"),
         seed=request.seed,
         n_jobs=request.threads,
-        log_file_name=str(log),
+        log_file_name=str(log_file),
         log_type="all",
         model_history=True,
         retrain_full="budget",
@@ -71,39 +72,39 @@ def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float,
     )
     if automl.best_estimator is None:
         raise ValueError("FLAML fitted no model in time; raise automl_budget_minutes")
-    trials = _read_log(log, request, started - table.started)
+    trials = _read_log(log_file, request, started - table.started)
     best = _complete_trials(trials, automl, table, request)
     return EngineResult(trials, make_blend([_make_member(automl.model, table)], [1.0], table.target.classes), best)
 
 
 def _make_member(model: Any, table: EncodedTable) -> Member:
-    """Wrap a model of FLAML, which may not know all classes."""
+    """Return a FLAML model as a `Member`, which has an output for every class, even one that the model never saw."""
     if table.target.classes is None:
         return Member(model, None, 1)
     return Member(model, [int(label) for label in model.classes_], len(table.target.classes))
 
 
 def _choose_learners(request: SearchRequest) -> list[str]:
-    """Return FLAML's names of the allowed families."""
+    """Return FLAML's names of the models in the allowed families."""
     learners = [learner for family in request.families for learner in _FLAML_LEARNERS.get(family, ())]
     if not learners:
         raise ParameterError(unsupported_families_message("flaml", request.families))
     return learners
 
 
-def _read_log(log: Path, request: SearchRequest, seconds_before: float) -> list[Trial]:
+def _read_log(log_file: Path, request: SearchRequest, seconds_before: float) -> list[Trial]:
     """Return the trials in FLAML's log, which has one JSON object per line.
 
     Parameters
     ----------
-    log : Path
+    log_file : Path
     request : SearchRequest
     seconds_before : float
         Seconds from the start of the search to the start of FLAML.
     """
     family_by_learner = {learner: family for family, learners in _FLAML_LEARNERS.items() for learner in learners}
     trials = []
-    for line in log.read_text(encoding="utf-8").splitlines():
+    for line in log_file.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         if "learner" not in record:
             continue
@@ -119,7 +120,7 @@ def _read_log(log: Path, request: SearchRequest, seconds_before: float) -> list[
 
 
 def _complete_trials(trials: list[Trial], automl: Any, table: EncodedTable, request: SearchRequest) -> str:
-    """Add predictions and sizes to the best trial of each learner, and return the name of the best trial of all."""
+    """Add predictions, latency and size to the best trial of each learner; return the name of the best trial."""
     best = ""
     for learner in automl.best_loss_per_estimator:
         model = automl.best_model_for_estimator(learner)

@@ -76,7 +76,7 @@ def _parameter_parts(name: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list) and any(find_files(value)):
         for index, item in enumerate(value):
             yield from _parameter_parts(f"{name}[{index}]", item)
-    elif isinstance(value, str) and (path := _existing_path(value)) is not None:
+    elif isinstance(value, str) and (path := existing_path(value)) is not None:
         yield f"the content of {name}", _hash_path(path)
     else:
         yield name, json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
@@ -105,7 +105,7 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def find_files(value: Any) -> Iterator[str]:
     """Yield the strings within a value that name an existing file or folder."""
     if isinstance(value, str):
-        if _existing_path(value) is not None:
+        if existing_path(value) is not None:
             yield value
     elif isinstance(value, Mapping):
         for item in value.values():
@@ -125,7 +125,7 @@ def hash_files(value: Any) -> dict[str, str]:
     """
     hashes = {}
     for address in find_files(value):
-        path = _existing_path(address)
+        path = existing_path(address)
         if path is not None:
             hashes[address] = _hash_path(path)
     return hashes
@@ -163,7 +163,7 @@ def _hash_notebook(path: Path) -> str:
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
-def _existing_path(text: str) -> Path | None:
+def existing_path(text: str) -> Path | None:
     """Return the existing file or folder that a string names as a path or ``file:`` URI, or None."""
     if not text or "\n" in text or len(text) > _MAX_PATH_LENGTH:
         return None

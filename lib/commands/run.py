@@ -10,12 +10,13 @@ from shlex import quote
 from typing import Any
 
 from lib import backends
-from lib.chain import contracts, header, notebooks, plan
+from lib.chain import contracts, header, notebooks, plan, sealing
 from lib.chain import record as records
 from lib.chain.plan import Execution
 from lib.chain.record import RunRecord
 from lib.commands import _arguments
 from lib.errors import DataError, ParameterError
+from lib.evidence import identity
 from lib.invocation import PROGRAM, command
 from lib.parameters import BASE, Parameters, load
 from lib.paths import display_path, resolve
@@ -49,7 +50,10 @@ def execute(options: argparse.Namespace) -> int:
     _show_cost(executions, parameters)
     record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
     stages = {"first": options.first, "last": options.last, "only": options.only}
-    record.note(plan={name: stage for name, stage in stages.items() if stage})
+    record.note(
+        plan={name: stage for name, stage in stages.items() if stage},
+        started_by=identity.collect(options.params or [_arguments.EXAMPLE], options.assignments),
+    )
     return _run(executions, parameters, record, options.reuse)
 
 
@@ -69,7 +73,9 @@ def _resume(options: argparse.Namespace) -> int:
     executions = plan.executions(chain, parameters, **state.get("plan", {}))
     if options.dry_run:
         return _show_plan(executions, parameters)
-    return _run(executions, parameters, RunRecord.reopen(folder), options.reuse)
+    record = RunRecord.reopen(folder)
+    record.note(resumed_by=[*state.get("resumed_by", []), identity.collect([], [])])
+    return _run(executions, parameters, record, options.reuse)
 
 
 def _no_run_message(folder: Path) -> str:
@@ -88,6 +94,14 @@ def _no_run_message(folder: Path) -> str:
 
 
 def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
+    """Run the chain, seal its record however it ends, and return the exit code."""
+    try:
+        return _execute_and_record(executions, parameters, record, reuse)
+    finally:
+        sealing.seal(record, parameters)
+
+
+def _execute_and_record(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
     from lib.chain import running
     from lib.chain.failures import StageFailed
     from lib.chain.progress import Progress

@@ -56,7 +56,7 @@ def _refresh(parameters: Parameters, confirmed: bool) -> int:
         raise ParameterError("schema is empty. Set it to a file, e.g. schema: parameters/schemas/churn.yaml.")
     path, new = resolve(parameters.schema), _infer(parameters)
     if path.is_file():
-        differences = schema_source.load(path).differences(new)
+        differences = schema_source.load(path).describe_changes(new)
         if not differences:
             print(f"{display_path(path)} is up to date.")
             return 0

@@ -1,4 +1,4 @@
-"""Metrics: one object carries a metric's name, scorer and direction, so no other code needs to know them.
+"""Metrics: each is an object with a name, a scorer and a direction.
 
 The definitions are those of scikit-learn (https://scikit-learn.org/stable/modules/model_evaluation.html). With two
 classes, precision, recall, F1, ROC AUC and average precision refer to the positive class. With more classes, the
@@ -52,9 +52,9 @@ class Metric:
     greater_is_better : bool
         Direction of the metric. Compare scores with `beats`, `reaches` and `rank` only.
     automl_name : str or None
-        The most similar primary metric of Azure AutoML, if there is one.
+        Name of the most similar primary metric of Azure AutoML; None if there is no similar one.
     is_relative : bool
-        Whether errors are divided by the true values, so that the metric is undefined if one of them is 0.
+        Whether errors are divided by the true values. The metric is then undefined if a true value is 0.
 
     Examples
     --------
@@ -86,10 +86,10 @@ class Metric:
         >>> get("mape", "regression").undefined_reason([0.0, 2.0, 4.0])
         'mape is undefined, because the target is 0 in 1 of 3 rows'
         """
-        zeros = int((scorers.to_array(y_true) == 0).sum()) if self.is_relative else 0
-        return (
-            f"{self.name} is undefined, because the target is 0 in {zeros:,} of {len(y_true):,} rows" if zeros else ""
-        )
+        zero_count = int((scorers.to_array(y_true) == 0).sum()) if self.is_relative else 0
+        if not zero_count:
+            return ""
+        return f"{self.name} is undefined, because the target is 0 in {zero_count:,} of {len(y_true):,} rows"
 
     def beats(self, score: float, other: float) -> bool:
         """Return whether `score` is strictly better than `other`; NaN beats nothing."""
@@ -113,7 +113,7 @@ class Metric:
 
     @property
     def direction(self) -> str:
-        """The direction in words."""
+        """Which scores are better, in words."""
         return "higher is better" if self.greater_is_better else "lower is better"
 
 
@@ -196,13 +196,11 @@ METRICS = (
         scorers.from_labels("f1_score", average="weighted", zero_division=0),
         automl_name="average_precision_score_weighted",
     ),
-    Metric(
-        "roc_auc_ovr_macro", _MULTICLASS, scorers.averaged_over_classes("roc_auc_score"), automl_name="AUC_weighted"
-    ),
+    Metric("roc_auc_ovr_macro", _MULTICLASS, scorers.average_over_classes("roc_auc_score"), automl_name="AUC_weighted"),
     Metric(
         "average_precision_macro",
         _MULTICLASS,
-        scorers.averaged_over_classes("average_precision_score"),
+        scorers.average_over_classes("average_precision_score"),
         automl_name="average_precision_score_weighted",
     ),
     Metric("log_loss", _CLASSIFICATION, scorers.log_loss, greater_is_better=False, automl_name="AUC_weighted"),

@@ -91,21 +91,20 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
 
 
 def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any = None) -> Any:
-    r"""Return the positive one of two classes.
+    r"""Return the positive class of a binary task.
 
     Parameters
     ----------
     classes : sequence of length 2
         The classes, sorted.
     positive_class : object, optional
-        The class that shall be positive, or its text, normalized as the labels of the target are: YAML's ``1`` matches
-        the class ``"1"``, ``true`` matches ``"True"``, and surrounding spaces do not matter. By default, the second
-        class is positive.
+        The requested class. It is compared as text, ignoring surrounding spaces and case: YAML's ``1`` matches the
+        class ``"1"``, and ``true`` matches ``"True"``. By default, the second class is positive.
 
     Raises
     ------
     ParameterError
-        If there is no such class.
+        If neither class matches `positive_class`.
 
     Examples
     --------
@@ -118,7 +117,7 @@ def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any
     """
     if positive_class is None or positive_class == "":
         return classes[-1]
-    # An exact match wins over one that ignores spaces and Unicode form, and that over one that ignores case.
+    # Prefer an exact match, then one that ignores spaces and Unicode form, then one that also ignores case.
     normalizations: list[Callable[[Any], str]] = [str, normalize_label, lambda label: normalize_label(label).casefold()]
     for normalize in normalizations:
         matches = [label for label in classes if normalize(label) == normalize(positive_class)]

@@ -1,4 +1,4 @@
-"""Scorers built on scikit-learn. It is imported on the first call, because importing it takes longer than a check."""
+"""Scorers built on scikit-learn, which is imported on the first call to keep the checks of parameters fast."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def from_labels(function: str, **options: Any) -> Callable[[Any, Predictions], f
 
 
 def from_positive_class(function: str) -> Callable[[Any, Predictions], float]:
-    """Return a scorer that calls a scikit-learn function on booleans: whether a label is the positive class."""
+    """Return a scorer that passes "is the label the positive class?" as booleans to a scikit-learn function."""
 
     def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk
@@ -88,15 +88,18 @@ def from_positive_probability(function: str) -> Callable[[Any, Predictions], flo
     return scorer
 
 
-def averaged_over_classes(function: str) -> Callable[[Any, Predictions], float]:
-    """Return a scorer that averages a binary scikit-learn function over the true classes, each against the rest."""
+def average_over_classes(function: str) -> Callable[[Any, Predictions], float]:
+    """Return a scorer that averages a binary scikit-learn function over the classes of the true values.
+
+    For each class, the function compares the rows of this class with all other rows.
+    """
 
     def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         import numpy as np
         from sklearn import metrics as sk
 
         _check_class_count(truth, function)
-        probabilities = _probabilities_of_all_classes(truth, predictions)
+        probabilities = _add_unknown_classes(truth, predictions)
         true_classes = set(truth.tolist())
         scores = [
             getattr(sk, function)(truth == label, probabilities[:, column])
@@ -109,19 +112,19 @@ def averaged_over_classes(function: str) -> Callable[[Any, Predictions], float]:
 
 
 def log_loss(truth: np.ndarray, predictions: Predictions) -> float:
-    """Return the log loss over all classes; classes unknown to the model have probability 0."""
+    """Return the log loss over all classes; a class that the model does not know has probability 0."""
     from sklearn import metrics as sk
 
-    probabilities = _probabilities_of_all_classes(truth, predictions)
+    probabilities = _add_unknown_classes(truth, predictions)
     # 32-bit probabilities do not sum to 1 exactly enough for scikit-learn, which would warn.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     return sk.log_loss(truth, probabilities, labels=_all_classes(truth, predictions))
 
 
 def balanced_accuracy(truth: np.ndarray, predictions: Predictions) -> float:
-    """Return the mean recall of the true classes.
+    """Return the mean recall of the classes that occur in the true values.
 
-    This equals ``balanced_accuracy_score``, which warns if the model predicts any other class.
+    scikit-learn's ``balanced_accuracy_score`` gives the same result, but warns if a predicted class does not occur.
     """
     import numpy as np
     from sklearn import metrics as sk
@@ -137,7 +140,7 @@ def r2(truth: np.ndarray, predictions: Predictions) -> float:
 
 
 def mape(truth: np.ndarray, predictions: Predictions) -> float:
-    """Return the mean absolute percentage error, or NaN if a true value is 0, where no percentage is defined.
+    """Return the mean absolute percentage error, or NaN if a true value is 0, which has no percentages.
 
     scikit-learn divides by the smallest positive number instead, which gives a score of about 1e15.
     """
@@ -154,12 +157,12 @@ def to_array(y_true: Any) -> np.ndarray:
 
 
 def _all_classes(truth: np.ndarray, predictions: Predictions) -> list[Any]:
-    """Return the classes known to the model and the true classes, sorted."""
+    """Return all classes of the model and of the true values, sorted."""
     return sorted({*predictions.class_names, *truth.tolist()})
 
 
-def _probabilities_of_all_classes(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
-    """Return probabilities with a column for each of `_all_classes`; classes unknown to the model have 0."""
+def _add_unknown_classes(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Return probabilities with one column per class of `_all_classes`; 0 for a class that the model does not know."""
     import numpy as np
 
     classes = _all_classes(truth, predictions)
@@ -171,6 +174,7 @@ def _probabilities_of_all_classes(truth: np.ndarray, predictions: Predictions) -
 
 
 def _check_class_count(truth: np.ndarray, function: str) -> None:
+    """Raise a DataError that names the scikit-learn function if all rows have the same class."""
     classes = sorted(set(truth.tolist()))
     if len(classes) < 2:
         raise DataError(

@@ -17,8 +17,8 @@ _MONTH_NUMBERS = {
     **{name[:3]: number for number, name in enumerate(_MONTHS, start=1)},
     "sept": 9,
 }
-# Years of one or two digits do not tell the century.
-_RANGES = {"year": (100, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
+# Years below 100 are invalid, because years of two digits lack the century.
+_PART_RANGES = {"year": (100, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
 
 
 class CombinedDates(NamedTuple):
@@ -27,9 +27,9 @@ class CombinedDates(NamedTuple):
     Attributes
     ----------
     values : Array of timestamp[us], of shape (rows,)
-        Null where a part is missing or there is no such date.
+        Null where a part is missing or no such date exists.
     is_invalid : ndarray of bool, of shape (rows,)
-        Whether all parts are there but there is no such date.
+        Whether all parts are present but no such date exists, such as 31 February.
     """
 
     values: pa.Array
@@ -37,13 +37,14 @@ class CombinedDates(NamedTuple):
 
 
 def combine(parts: Sequence[pa.ChunkedArray]) -> CombinedDates:
-    """Combine year, month, day, hour, minute and second to datetimes.
+    """Combine year, month, day, hour, minute and second into datetimes.
 
     Parameters
     ----------
     parts : sequence of ChunkedArray, each of shape (rows,)
-        Two to six columns, in the order of `PARTS_OF_DATE`; absent ones are the first day, or zero. Numbers may be
-        text, and months may be English names or their abbreviations. Hour 24 is midnight at the end of the day.
+        The first two to six of the columns year, month, day, hour, minute and second. Without a column, the day is 1,
+        and hour, minute and second are 0. Numbers may be text, and months may be English names or abbreviations. Hour
+        24 is midnight at the end of the day.
 
     Examples
     --------
@@ -51,9 +52,9 @@ def combine(parts: Sequence[pa.ChunkedArray]) -> CombinedDates:
     >>> combined.values.to_pylist(), combined.is_invalid.tolist()
     ([datetime.datetime(2024, 2, 29, 0, 0), None], [False, True])
     """
-    is_missing = np.logical_or.reduce([_is_missing(values) for values in parts])
+    is_missing = np.logical_or.reduce([_find_missing(values) for values in parts])
     numbers = {part: _to_numbers(part, values) for part, values in zip(PARTS_OF_DATE, parts, strict=False)}
-    is_valid = ~is_missing & np.logical_and.reduce([_is_in_range(part, values) for part, values in numbers.items()])
+    is_valid = ~is_missing & np.logical_and.reduce([_are_in_range(part, values) for part, values in numbers.items()])
     whole = {part: np.where(is_valid, values, 1) for part, values in numbers.items()}
 
     months = (whole["year"].astype(np.int64) - 1970) * 12 + whole["month"].astype(np.int64) - 1
@@ -78,7 +79,8 @@ def month_number(text: str) -> int | None:
     return _MONTH_NUMBERS.get(text.strip().lower().removesuffix("."))
 
 
-def _is_missing(values: pa.ChunkedArray) -> np.ndarray:
+def _find_missing(values: pa.ChunkedArray) -> np.ndarray:
+    """Return whether each value is null, NaN or blank text."""
     is_missing = values.is_null(nan_is_null=True)
     if _is_text(values):
         is_blank = pc.equal(pc.utf8_trim_whitespace(pc.cast(values, pa.string())), "")
@@ -87,15 +89,16 @@ def _is_missing(values: pa.ChunkedArray) -> np.ndarray:
 
 
 def _to_numbers(part: str, values: pa.ChunkedArray) -> np.ndarray:
-    """Return a column as floats; NaN for values that are no numbers."""
+    """Return a column as floats, with NaN for values that are not numbers."""
     if not _is_text(values):
         return np.asarray(pc.cast(values, pa.float64(), safe=False).to_numpy(), dtype=float)
     texts = pc.cast(values, pa.string()).to_pylist()
-    known = {text: _to_number(part, text) for text in set(texts)}
-    return np.array([known[text] for text in texts], dtype=float)
+    numbers = {text: _to_number(part, text) for text in set(texts)}
+    return np.array([numbers[text] for text in texts], dtype=float)
 
 
 def _to_number(part: str, text: str | None) -> float:
+    """Return the number in a text, or the number of a month by name; NaN for other texts."""
     if part == "month" and (number := month_number(text or "")):
         return number
     try:
@@ -109,9 +112,9 @@ def _is_text(values: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_string(value_type) or pa.types.is_large_string(value_type))
 
 
-def _is_in_range(part: str, numbers: np.ndarray) -> np.ndarray:
-    """Return whether each number is possible for a part; the number of days depends on the month."""
+def _are_in_range(part: str, numbers: np.ndarray) -> np.ndarray:
+    """Return whether each number may be a year, month, day and so on; days are 1 to 31 in every month."""
     if part == "second":
         return (numbers >= 0) & (numbers < 60)
-    low, high = _RANGES[part]
+    low, high = _PART_RANGES[part]
     return (numbers >= low) & (numbers <= high) & (numbers == np.floor(numbers))

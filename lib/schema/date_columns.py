@@ -28,11 +28,11 @@ class DateFormat:
     format : str
         A format listed by `datetimes.candidate_formats`.
     is_ambiguous : bool
-        Whether no text tells the day from the month: swapping them gives other, equally valid dates.
+        Whether no text shows which number is the day: with day and month swapped, all dates are valid but different.
     unreadable : int
-        Number of texts that are not dates of this format.
+        Number of rows whose text is not a date in this format.
     example : str
-        A text that tells the day from the month, if there is one.
+        A text that shows which number is the day, if there is one; otherwise any date.
     """
 
     format: str
@@ -42,7 +42,7 @@ class DateFormat:
 
 
 def to_datetimes(values: pd.Series, date_format: str = "") -> pd.Series | None:
-    """Convert a column to datetimes without a time zone; keep numbers, which may also grow with time.
+    """Convert a column to datetimes without a time zone. Numbers are kept, because they may also grow with time.
 
     Parameters
     ----------
@@ -71,26 +71,26 @@ def to_datetimes(values: pd.Series, date_format: str = "") -> pd.Series | None:
 
 
 def infer_date_format(values: pd.Series, month_first: bool = False) -> str | None:
-    """Return the format that reads nearly all texts of a column as dates, or None.
+    """Return the format in which nearly all texts of a column are dates, or None.
 
     Parameters
     ----------
     values : Series of shape (rows,)
     month_first : bool
-        Whether the month comes first if no text tells it from the day.
+        Whether the month comes first in dates such as 03/04/2005 if no text shows which number is the day.
     """
     return infer_format_of_counts(_present_texts(values).value_counts().to_dict(), month_first)
 
 
 def infer_format_of_counts(counts: Mapping[str, int], month_first: bool = False) -> str | None:
-    """Return the format that reads nearly all texts as dates, or None.
+    """Return the format in which nearly all texts are dates, or None.
 
     Parameters
     ----------
     counts : mapping of str to int
         Number of rows with each text. Texts are not empty and have no surrounding spaces.
     month_first : bool
-        Whether the month comes first if no text tells it from the day.
+        Whether the month comes first in dates such as 03/04/2005 if no text shows which number is the day.
     """
     texts = list(counts)
     sample = texts if len(texts) <= _SAMPLE_TEXTS else random.Random(0).sample(texts, _SAMPLE_TEXTS)
@@ -100,18 +100,18 @@ def infer_format_of_counts(counts: Mapping[str, int], month_first: bool = False)
     rows = sum(counts[text] for text in sample)
     if sum(counts[text] for text in sample if _DATE_START.match(text)) < _MIN_DATE_SHARE * rows:
         return None
-    best, most_rows = _best_format(sample, counts, datetimes.candidate_formats(sample, month_first))
-    if most_rows < _MIN_DATE_SHARE * rows:
+    best, max_date_rows = _best_format(sample, counts, datetimes.candidate_formats(sample, month_first))
+    if max_date_rows < _MIN_DATE_SHARE * rows:
         return None
     swapped = datetimes.swap_day_and_month(best)
     if swapped == best or len(sample) == len(texts):
         return best
-    # The sample may lack the one text that tells the day from the month.
+    # The sample may lack the one text that shows which number is the day.
     return _best_format(texts, counts, [best, swapped])[0]
 
 
 def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFormat | None:
-    """Return the date format of a text column and how well it fits all rows, or None if it has no dates."""
+    """Return the date format of a text column, and how well it fits all rows; None if the column has no dates."""
     date_format = infer_date_format(values, month_first)
     if date_format is None:
         return None
@@ -123,13 +123,13 @@ def inspect_date_format(values: pd.Series, month_first: bool = False) -> DateFor
     is_ambiguous = bool((swapped.notna() == dates.notna()).all() and (swapped != dates)[dates.notna()].any())
     is_unreadable = dates.isna().to_numpy()
     # The best example is a date that changes, or becomes invalid, when day and month are swapped.
-    differs = ~is_unreadable & ((swapped != dates) if is_ambiguous else swapped.isna())
-    example = texts[differs].iloc[0] if differs.any() else texts[~is_unreadable].iloc[0]
+    changes_if_swapped = ~is_unreadable & ((swapped != dates) if is_ambiguous else swapped.isna())
+    example = texts[changes_if_swapped].iloc[0] if changes_if_swapped.any() else texts[~is_unreadable].iloc[0]
     return DateFormat(date_format, is_ambiguous, int(counts[is_unreadable].sum()), example)
 
 
 def find_unreadable(texts: Sequence[str | None], date_format: str) -> list[str]:
-    """Return the distinct texts that are not dates of a format, without surrounding spaces.
+    """Return the distinct texts that are not dates in a format, without surrounding spaces.
 
     Examples
     --------
@@ -142,35 +142,36 @@ def find_unreadable(texts: Sequence[str | None], date_format: str) -> list[str]:
 
 
 def find_mixed_formats(values: pd.Series) -> list[str]:
-    """Return the date formats that together read nearly all texts of a column, or an empty list."""
+    """Return the date formats that together fit nearly all texts of a column, or an empty list."""
     texts = _present_texts(values)
     sample = texts.sample(min(len(texts), _SAMPLE_TEXTS), random_state=0)
     if sample.empty or sample.str.isdigit().all():
         return []
-    is_date = {
-        date_format: datetimes.parse_column(sample, date_format).notna()
+    matches_by_format = {
+        date_format: matches
         for date_format in datetimes.candidate_formats(sample.tolist())
+        if (matches := datetimes.parse_column(sample, date_format).notna()).any()
     }
-    is_date = {date_format: matches for date_format, matches in is_date.items() if matches.any()}
-    if not is_date or pd.DataFrame(is_date).any(axis=1).mean() < _MIN_DATE_SHARE:
+    if not matches_by_format or pd.DataFrame(matches_by_format).any(axis=1).mean() < _MIN_DATE_SHARE:
         return []
-    return list(is_date)
+    return list(matches_by_format)
 
 
 def _best_format(texts: Sequence[str], counts: Mapping[str, int], formats: Sequence[str]) -> tuple[str, int]:
-    """Return the format that reads the most rows as dates, and their number; of equal ones, the first."""
+    """Return the format in which the most rows are dates, and the number of these rows. On a tie, the first wins."""
     column = pd.Series(texts, dtype=object)
     rows = np.array([counts[text] for text in texts])
-    best_format, most_rows = "", -1
+    best_format, max_date_rows = "", -1
     for date_format in formats:
-        rows_read = int(rows[datetimes.parse_column(column, date_format).notna().to_numpy()].sum())
-        if rows_read > most_rows:
-            best_format, most_rows = date_format, rows_read
-        if rows_read == rows.sum():
+        date_rows = int(rows[datetimes.parse_column(column, date_format).notna().to_numpy()].sum())
+        if date_rows > max_date_rows:
+            best_format, max_date_rows = date_format, date_rows
+        if date_rows == rows.sum():
             break
-    return best_format, most_rows
+    return best_format, max_date_rows
 
 
 def _present_texts(values: pd.Series) -> pd.Series:
+    """Return the values as text without surrounding spaces, except missing and blank ones."""
     texts = values.dropna().astype(str).str.strip()
     return texts[texts != ""]

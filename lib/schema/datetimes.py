@@ -1,4 +1,4 @@
-"""Date formats of text columns, and the dates they stand for.
+"""Date formats of text columns, and the parsing of dates in these formats.
 
 NumPy and pandas are imported only inside functions, because commands that only check parameters import this module.
 """
@@ -19,10 +19,10 @@ ISO_FORMAT = "ISO8601"
 _MONTH_NAME_FORMATS = ("%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%B %d, %Y", "%d %B %Y", "%Y%m%dT%H%M%S")
 _NUMERIC_DATE = re.compile(
     r"\d{1,2}(?P<separator>[/.-])\d{1,2}(?P=separator)(?P<year>\d{4}|\d{2})"
-    r"(?P<time>(?P<gap>,? |T)\d{1,2}:\d\d(?P<seconds>:\d\d)?(?P<space> ?)(?P<half>[AaPp][Mm])?)?"
+    r"(?P<time>(?P<gap>,? |T)\d{1,2}:\d\d(?P<seconds>:\d\d)?(?P<space> ?)(?P<am_pm>[AaPp][Mm])?)?"
 )
-_MAX_SHAPES = 3
-# pandas' nanoseconds end during these years.
+_MAX_NUMERIC_FORMATS = 3
+# pandas' timestamps in nanoseconds begin and end during these years.
 _FIRST_YEAR, _LAST_YEAR = 1677, 2262
 _DISTANT_YEAR = re.compile(r"(?<!\d)(?:0\d\d\d|1[0-6]\d\d|226[2-9]|22[7-9]\d|2[3-9]\d\d|[3-9]\d\d\d)(?!\d)|^\d{8}T")
 # A time of day and its offset from UTC, at the end of a text.
@@ -51,16 +51,16 @@ def candidate_formats(texts: Sequence[str], month_first: bool = False) -> list[s
     ----------
     texts : sequence of str
     month_first : bool
-        Whether ``03/04/2005`` is March 4th if no text tells the day from the month.
+        Whether ``03/04/2005`` is March 4th if no text shows which number is the day.
 
     Examples
     --------
     >>> candidate_formats(["31/12/2024"])[:3]
     ['ISO8601', '%d/%m/%Y', '%m/%d/%Y']
     """
-    shapes = Counter(filter(None, map(_numeric_shape, texts)))
+    formats = Counter(filter(None, map(_split_numeric_format, texts)))
     candidates = [ISO_FORMAT]
-    for (separator, year, time), _ in shapes.most_common(_MAX_SHAPES):
+    for (separator, year, time), _ in formats.most_common(_MAX_NUMERIC_FORMATS):
         day_first, month_before_day = (
             f"{separator.join(parts)}{separator}{year}{time}" for parts in (("%d", "%m"), ("%m", "%d"))
         )
@@ -116,10 +116,10 @@ def parse_column(values: pd.Series, date_format: str) -> pd.Series:
 
 
 def _to_datetime(values: pd.Series, date_format: str) -> pd.Series:
-    """Parse values with pandas; NaT for those that are no dates.
+    """Parse values with pandas; NaT for values that are not dates.
 
-    Texts with and without a UTC offset are parsed separately: pandas reads a text without an offset with that of the
-    text before it, e.g. the second of ``["2024-07-01T12:00-05:00", "2024-07-01T12:00"]`` as 17:00 in UTC.
+    Texts with and without a UTC offset are parsed separately: pandas gives a text without an offset the offset of the
+    text before it. It reads the second text of ``["2024-07-01T12:00-05:00", "2024-07-01T12:00"]`` as 17:00 in UTC.
     """
     import numpy as np
     import pandas as pd
@@ -135,7 +135,7 @@ def _to_datetime(values: pd.Series, date_format: str) -> pd.Series:
 
 
 def _fill_distant_dates(parsed: pd.Series, values: pd.Series, date_format: str) -> pd.Series:
-    """Parse the values that pandas cannot, because they are dates beyond the years 1678 to 2261."""
+    """Return the parsed dates, with the dates before 1678 and after 2261 added that pandas did not parse."""
     is_unread = (parsed.isna() & values.notna()).to_numpy()
     if not is_unread.any():
         return parsed
@@ -152,11 +152,12 @@ def _fill_distant_dates(parsed: pd.Series, values: pd.Series, date_format: str) 
 
 
 def _may_be_distant(value: object) -> bool:
+    """Return whether a value contains a year before 1678 or after 2261; a quick check that allows false alarms."""
     return _DISTANT_YEAR.search(value) is not None if isinstance(value, str) else isinstance(value, datetime.date)
 
 
 def _parse_distant_date(value: object, date_format: str) -> datetime.datetime | None:
-    """Return a date of the years 1 to 1677 or 2262 to 9999, in UTC and without a zone; None for all other values."""
+    """Return a date in the years 1 to 1677 or 2262 to 9999, in UTC and without a zone; None for other values."""
     if isinstance(value, str):
         parsed = _parse_text(value, date_format)
     elif isinstance(value, datetime.datetime):
@@ -183,14 +184,14 @@ def _parse_text(text: str, date_format: str) -> datetime.datetime | None:
     return None
 
 
-def _numeric_shape(text: str) -> tuple[str, str, str] | None:
-    """Return separator, year directive and time format of a numeric date such as ``31/12/2024 14:05``."""
+def _split_numeric_format(text: str) -> tuple[str, str, str] | None:
+    """Return separator, year directive and time format of a numeric date such as ``31/12/2024 14:05``, or None."""
     match = _NUMERIC_DATE.fullmatch(text.strip())
     if match is None:
         return None
     time = ""
     if match["time"]:
-        clock = "%I:%M" if match["half"] else "%H:%M"
-        half = f"{match['space']}%p" if match["half"] else ""
-        time = f"{match['gap']}{clock}{':%S' if match['seconds'] else ''}{half}"
+        clock = "%I:%M" if match["am_pm"] else "%H:%M"
+        am_pm = f"{match['space']}%p" if match["am_pm"] else ""
+        time = f"{match['gap']}{clock}{':%S' if match['seconds'] else ''}{am_pm}"
     return match["separator"], "%Y" if len(match["year"]) == 4 else "%y", time

@@ -28,7 +28,8 @@ def parse_seconds(text: str) -> float:
     Parameters
     ----------
     text : str
-        ``hh:mm`` or ``hh:mm:ss``, also after a number of days as pandas writes it, ISO 8601, or a number of seconds.
+        A clock time ``hh:mm`` or ``hh:mm:ss``, which may follow a number of days (``2 days 00:30:00``); a duration in
+        ISO 8601; or a number of seconds.
 
     Returns
     -------
@@ -47,16 +48,17 @@ def parse_seconds(text: str) -> float:
     if match is None:
         return _parse_number(text)
     days = _DAY * int(match["days"] or 0)
-    time = _HOUR * int(match["hours"] or 0) + _MINUTE * int(match["minutes"] or 0)
-    seconds = time + float((match["seconds"] or "0").replace(",", "."))
+    until_minute = _HOUR * int(match["hours"] or 0) + _MINUTE * int(match["minutes"] or 0)
+    seconds = until_minute + float((match["seconds"] or "0").replace(",", "."))
     if match["sign"] != "-":
         return float(days + seconds)
-    # pandas writes minus 61 seconds as "-1 days +23:58:59": the time of day is always added.
-    is_pandas = match.re is _CLOCK and match["days"] is not None and "+" in text
-    return float(seconds - days if is_pandas else -days - seconds)
+    # pandas writes minus 61 seconds as "-1 days +23:58:59": a clock time with a plus sign is added to the days.
+    adds_clock_time = match.re is _CLOCK and match["days"] is not None and "+" in text
+    return float(seconds - days if adds_clock_time else -days - seconds)
 
 
 def _parse_number(text: str) -> float:
+    """Return a finite number; NaN for other texts."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Dates and times in ISO 8601, as requests contain them, converted to the datetimes that a model was trained on.
+"""Conversion of dates and times in ISO 8601, as requests contain them, to the datetimes that a model was trained on.
 
 pandas is not imported, because importing it would slow down an endpoint's start.
 """
@@ -19,11 +19,13 @@ MISSING = -(2**63)
 # Cache size: the maximum number of rows per request.
 MAX_CACHED = 10_000
 _EPOCH = datetime.datetime(1970, 1, 1)
-# Python's datetimes end with the years 1 and 9999; a time zone's offset is not looked up beyond these.
-_FIRST, _LAST = (
+# Microseconds since 1970 between which a zone's offset is looked up. Python cannot convert times near the start of the
+# year 1 and near the end of 9999.
+_MIN_LOOKUP, _MAX_LOOKUP = (
     int((moment - _EPOCH).total_seconds()) * 10**6
     for moment in (datetime.datetime(1, 1, 3), datetime.datetime(9999, 12, 29))
 )
+# Python's first and last datetime, in microseconds since 1970.
 _MIN, _MAX = (
     (moment - _EPOCH) // datetime.timedelta(microseconds=1) for moment in (datetime.datetime.min, datetime.datetime.max)
 )
@@ -33,22 +35,21 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 class DatetimeParser:
     """A parser of ISO 8601 text for one column, with a cache.
 
-    Microseconds are kept, as pandas' ``datetime64[us]`` does: nanoseconds would only reach from 1678 to 2261, and
-    9999-12-31 is common as "no end".
+    The resolution is microseconds: nanoseconds only reach from 1678 to 2261, and 9999-12-31 is common as "no end".
 
     Parameters
     ----------
     time_zone : str
-        Time zone of the training column, an IANA name or an offset such as ``+02:00``; empty if it has none.
+        Time zone of the training column: an IANA name, an offset such as ``+02:00``, or empty if the column has none.
 
         Without a zone, text with an offset is converted to UTC. With a zone, text without an offset is local time, and
         text with an offset is converted to local time.
 
     Examples
     --------
-    >>> DatetimeParser().local_times(["2026-11-22T09:30:00+01:00", None]).tolist()
+    >>> DatetimeParser().to_local_times(["2026-11-22T09:30:00+01:00", None]).tolist()
     [datetime.datetime(2026, 11, 22, 8, 30), None]
-    >>> DatetimeParser("America/New_York").local_times(["2026-11-22T09:30:00Z"]).tolist()
+    >>> DatetimeParser("America/New_York").to_local_times(["2026-11-22T09:30:00Z"]).tolist()
     [datetime.datetime(2026, 11, 22, 4, 30)]
     """
 
@@ -68,12 +69,15 @@ class DatetimeParser:
         except KeyError:
             return False
 
-    def local_times(self, values: Sequence[str | None]) -> np.ndarray:
+    def to_local_times(self, values: Sequence[str | None]) -> np.ndarray:
         """Convert valid texts to ``datetime64[us]`` in the column's time zone, and None to NaT."""
         return np.fromiter(map(self._local, values), np.int64, len(values)).view("datetime64[us]")
 
-    def instants(self, values: Sequence[str | None]) -> np.ndarray:
-        """Convert valid texts to ``datetime64[us]`` in UTC, and None to NaT. Without a time zone, see `local_times`."""
+    def to_instants(self, values: Sequence[str | None]) -> np.ndarray:
+        """Convert valid texts to ``datetime64[us]`` in UTC, and None to NaT.
+
+        If the column has no time zone, the result is that of `to_local_times`.
+        """
         return np.fromiter(map(self._instants, values), np.int64, len(values)).view("datetime64[us]")
 
 
@@ -87,7 +91,7 @@ class _Cache(dict[str | None, int]):
     zone : tzinfo or None
         Time zone of the column.
     is_local : bool
-        Whether the result is in local time, or else in UTC. Without a zone, both are the same.
+        Whether datetimes are stored in local time; otherwise they are in UTC. Without a zone, it makes no difference.
     """
 
     def __init__(self, zone: datetime.tzinfo | None, is_local: bool):
@@ -110,20 +114,20 @@ class _Cache(dict[str | None, int]):
         if self._zone is None:
             return microseconds - (offset or 0)
         instant = to_instant(microseconds, offset, self._zone)
-        return instant + offset_at(instant, self._zone) if self._is_local else instant
+        return instant + find_utc_offset(instant, self._zone) if self._is_local else instant
 
 
 def to_instant(microseconds: int, offset: int | None, zone: datetime.tzinfo) -> int:
     """Convert a time of a column with a time zone to microseconds since 1970 in UTC.
 
-    A local time that a clock change skips is read with the offset before the change, so that 02:30 becomes 03:30; of a
-    local time that occurs twice, the first is taken (PEP 495, fold 0). Times that are not in the years 1 to 9999, both
-    in UTC and in local time, become the nearest one that is.
+    A local time that a clock change skips gets the offset before the change, so that 02:30 becomes 03:30. A local time
+    that occurs twice means its first occurrence (PEP 495, fold 0). Results are limited to times that are in the years 1
+    to 9999 in UTC and in local time.
 
     Parameters
     ----------
     microseconds : int
-        Since 1970, as written.
+        From 1970 to the date and time of day as written.
     offset : int or None
         UTC offset in microseconds; None if the time was written without one, so that it is a local time.
     zone : tzinfo
@@ -131,19 +135,18 @@ def to_instant(microseconds: int, offset: int | None, zone: datetime.tzinfo) -> 
     if offset is None:
         offset = _offset_of_local_time(microseconds, zone)
     instant = min(max(microseconds - offset, _MIN), _MAX)
-    local_offset = offset_at(instant, zone)
+    local_offset = find_utc_offset(instant, zone)
     return min(max(instant, _MIN - min(local_offset, 0)), _MAX - max(local_offset, 0))
 
 
 def parse_microseconds(text: str) -> tuple[int, int | None] | None:
-    """Return microseconds since 1970 as written, and the UTC offset in microseconds if there is one.
-
-    Further digits of a second are cut off.
+    """Parse a date and time in ISO 8601. Digits of a second after the sixth are cut off.
 
     Returns
     -------
     (int, int or None) or None
-        None if the text is not a valid datetime.
+        Microseconds from 1970 to the date and time of day as written, and the UTC offset in microseconds, or None if
+        there is no offset. None if the text is not a valid datetime.
 
     Examples
     --------
@@ -173,17 +176,17 @@ def parse_microseconds(text: str) -> tuple[int, int | None] | None:
 
 
 def _offset_of_local_time(microseconds: int, zone: datetime.tzinfo) -> int:
-    """Return the UTC offset of a local time; of a time that occurs twice, the first."""
-    local = _EPOCH + datetime.timedelta(microseconds=min(max(microseconds, _FIRST), _LAST))
-    return _in_microseconds(local.replace(tzinfo=zone).utcoffset())
+    """Return the UTC offset of a local time in microseconds; of its first occurrence if the time occurs twice."""
+    local = _EPOCH + datetime.timedelta(microseconds=min(max(microseconds, _MIN_LOOKUP), _MAX_LOOKUP))
+    return _to_microseconds(local.replace(tzinfo=zone).utcoffset())
 
 
-def offset_at(instant: int, zone: datetime.tzinfo) -> int:
-    """Return the UTC offset at an instant, given in microseconds since 1970."""
-    moment = _EPOCH + datetime.timedelta(microseconds=min(max(instant, _FIRST), _LAST))
-    return _in_microseconds(moment.replace(tzinfo=datetime.UTC).astimezone(zone).utcoffset())
+def find_utc_offset(instant: int, zone: datetime.tzinfo) -> int:
+    """Return the UTC offset of a zone, in microseconds, at an instant in microseconds since 1970."""
+    moment = _EPOCH + datetime.timedelta(microseconds=min(max(instant, _MIN_LOOKUP), _MAX_LOOKUP))
+    return _to_microseconds(moment.replace(tzinfo=datetime.UTC).astimezone(zone).utcoffset())
 
 
-def _in_microseconds(offset: datetime.timedelta | None) -> int:
+def _to_microseconds(offset: datetime.timedelta | None) -> int:
     assert offset is not None  # the zones of `find_zone` always have an offset
     return offset // _MICROSECOND

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The null values of pyarrow's CSV reader, and that of SQL exports; a literal, because pyarrow is slow to import.
+# The null values of pyarrow's CSV reader, and \N of SQL exports. They are copied, because importing pyarrow is slow.
 NULL_STRINGS = (
     "",
     "#N/A",
@@ -28,12 +28,12 @@ NULL_STRINGS = (
     "null",
     r"\N",
 )
-# Read as missing in columns of numbers, in lower case.
+# Texts that mean "missing" in columns of numbers, in lower case.
 MISSING_CODES = ("", "-", "--", ".", "?", "n/a", "n.a.", "na", "nan", "null", "none", "nil", "#n/a", "<na>", "missing")
 
 
-def is_missing_code(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return whether each trimmed text stands for a missing number; null for null."""
+def match_missing_codes(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whether each text, without surrounding spaces, means a missing number; null for null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

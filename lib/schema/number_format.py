@@ -1,4 +1,4 @@
-"""Number formats, and the per-column tallies they are inferred from."""
+"""Number formats, and the per-column tallies from which they are inferred."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class NumberFormat(enum.Enum):
 
 @dataclass(frozen=True)
 class NumberTally:
-    """Counts of the values of a text column that are numbers in each format. Tallies of parts of a column add up.
+    """Numbers of values of a text column that fit each number format. Tallies of parts of a column can be added.
 
     Attributes
     ----------
     values : int
-        All values that are not null.
+        Values that are not null.
     present : int
-        Values that are not a missing code such as ``n/a``.
+        Values that are neither null nor a missing code such as ``n/a``.
     decimal_comma : int
         Values that are numbers if the comma is the decimal separator.
     certain_decimal_comma : int
@@ -55,7 +55,7 @@ class NumberTally:
 
     @property
     def uses_decimal_comma(self) -> bool:
-        """Whether the column is numeric with a decimal comma, and ``3,750``-like values are not the only evidence."""
+        """Whether the column is numeric with decimal commas, at least one of which cannot separate thousands."""
         return self.certain_decimal_comma > 0 and self.decimal_comma >= MIN_NUMERIC_SHARE * self.present
 
     @property
@@ -74,7 +74,10 @@ class NumberTally:
 
     @property
     def may_use_point_thousands(self) -> bool:
-        """Whether every point may separate thousands. Decisive if other columns of the file use a decimal comma."""
+        """Whether every point may separate thousands.
+
+        If other columns of the file use decimal commas, points are assumed to separate thousands.
+        """
         return self.with_point > 0 and self.integers == self.values
 
     def infer_format(self, comma_separated: bool) -> NumberFormat:
@@ -84,7 +87,7 @@ class NumberTally:
         ----------
         comma_separated : bool
             Whether commas separate the columns of the file. If they do not, ``1,024`` may also be slightly more
-            than 1, so a comma separates thousands only where the column proves it.
+            than 1, so commas separate thousands only if a number such as ``1,024.50`` proves it.
 
         Examples
         --------

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.schema.masks import count_true
-from lib.schema.missing_codes import is_missing_code
+from lib.schema.missing_codes import match_missing_codes
 from lib.schema.number_format import MIN_NUMERIC_SHARE, NumberFormat
 from lib.schema.number_notes import (
     list_examples,
@@ -17,9 +17,9 @@ from lib.schema.number_notes import (
     note_on_stripped_units,
     note_on_units,
 )
-from lib.schema.number_tally import COMMA_THOUSANDS, DECIMAL_COMMA, FLOAT, tally_bare
+from lib.schema.number_tally import COMMA_THOUSANDS_PATTERN, DECIMAL_COMMA_PATTERN, FLOAT_PATTERN, tally_bare
 from lib.schema.numeric_codes import are_phone_numbers, has_letter_codes, has_numeric_codes
-from lib.schema.units import common_unit, strip_unit, strip_units
+from lib.schema.units import find_common_unit, strip_required_unit, strip_units
 
 MAX_EXACT_INTEGER = 2**53  # not all larger integers have an exact float
 _SAMPLE_ROWS = 1_000
@@ -34,13 +34,13 @@ class ParsedColumn(NamedTuple):
         None if the column is not numeric.
     number_format : NumberFormat
     note : str
-        A sentence for the user about what was changed or left as text; may be empty.
+        Sentences for the user about changed values, or the reason why the column stays text; may be empty.
     unit : str
         The unit of the numbers; empty for bare numbers.
     missing_values : tuple of str
         Codes in the column that count as missing, such as ``n/a``.
     unreadable : int
-        Number of other values that are not numbers and count as missing.
+        Number of values that are neither numbers nor missing codes. They count as missing too.
     """
 
     numbers: pa.ChunkedArray | None
@@ -68,9 +68,10 @@ def parse_column(texts: pa.ChunkedArray, name: str, comma_separated: bool) -> Pa
     [1.5, 2.25]
     """
     not_numeric = ParsedColumn(None, NumberFormat.DECIMAL_POINT, "")
-    sample = _sample(texts)
+    sample = _first_present_texts(texts)
     if len(sample) == 0:
         return not_numeric
+    # A quick test: the sample of a numeric column contains at least half of the required share of numbers.
     if _count_possible_numbers(sample) < MIN_NUMERIC_SHARE / 2 * len(sample) - 1:
         return not_numeric._replace(note=note_on_units(pc.utf8_trim_whitespace(sample), name))
     trimmed = pc.utf8_trim_whitespace(pc.cast(texts, pa.string()))
@@ -82,10 +83,10 @@ def parse_column(texts: pa.ChunkedArray, name: str, comma_separated: bool) -> Pa
 
     number_format = tally_bare(bare).infer_format(comma_separated)
     float_texts, is_number = _to_float_texts(bare, number_format)
-    is_missing = is_missing_code(trimmed)
-    numbers = count_true(is_number)
-    present = len(trimmed) - trimmed.null_count - count_true(is_missing)
-    if numbers == 0 or numbers < MIN_NUMERIC_SHARE * present:
+    is_missing = match_missing_codes(trimmed)
+    number_count = count_true(is_number)
+    present_count = len(trimmed) - trimmed.null_count - count_true(is_missing)
+    if number_count == 0 or number_count < MIN_NUMERIC_SHARE * present_count:
         return ParsedColumn(None, number_format, note_on_other_values(trimmed, is_number, is_missing, name))
     if has_letter_codes(trimmed, is_number, is_missing):
         examples = list_examples(trimmed, pc.invert(pc.or_(is_number, is_missing)))
@@ -96,14 +97,14 @@ def parse_column(texts: pa.ChunkedArray, name: str, comma_separated: bool) -> Pa
         numbers=_to_floats(float_texts, is_number),
         number_format=number_format,
         note=" ".join(filter(None, notes)),
-        unit=common_unit(trimmed),
+        unit=find_common_unit(trimmed),
         missing_values=tuple(pc.unique(trimmed.filter(is_missing)).to_pylist()),
         unreadable=count_true(pc.and_(pc.invert(is_number), pc.invert(is_missing))),
     )
 
 
 class ParsedValues(NamedTuple):
-    """The values of a text column, each parsed independently of the others.
+    """Numbers in a text column, each parsed independently of the other values.
 
     Attributes
     ----------
@@ -125,7 +126,7 @@ def parse_values(texts: pa.ChunkedArray, number_format: NumberFormat, unit: str 
     texts : ChunkedArray of string
     number_format : NumberFormat
     unit : str
-        The unit that every number has; numbers in another unit are not parsed. A currency may be left out.
+        The unit that every number must have, or empty. A number may lack its unit only if that is a currency.
 
     Examples
     --------
@@ -133,13 +134,13 @@ def parse_values(texts: pa.ChunkedArray, number_format: NumberFormat, unit: str 
     [1.5, None]
     """
     trimmed = pc.utf8_trim_whitespace(texts)
-    float_texts, is_number = _to_float_texts(strip_unit(trimmed, unit), number_format)
-    is_missing = pc.or_(pc.is_null(trimmed), is_missing_code(trimmed))
+    float_texts, is_number = _to_float_texts(strip_required_unit(trimmed, unit), number_format)
+    is_missing = pc.or_(pc.is_null(trimmed), match_missing_codes(trimmed))
     return ParsedValues(_to_floats(float_texts, is_number), is_missing)
 
 
-def _sample(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the first values that are not null, as strings."""
+def _first_present_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the first 1,000 values that are not null, as strings."""
     sample = texts[: 2 * _SAMPLE_ROWS].drop_null()[:_SAMPLE_ROWS]
     if len(sample) < _SAMPLE_ROWS:
         sample = texts.drop_null()[:_SAMPLE_ROWS]
@@ -147,29 +148,30 @@ def _sample(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _count_possible_numbers(sample: pa.ChunkedArray) -> int:
-    """Return how many values are missing codes or numbers in any format."""
+    """Count the values that are missing codes or numbers in any format."""
     counts = pc.value_counts(sample)
     trimmed = pc.utf8_trim_whitespace(counts.field("values"))
     bare = strip_units(trimmed)
     if bare is None:
         return 0
-    matches = is_missing_code(trimmed)
-    for pattern in (FLOAT, COMMA_THOUSANDS, DECIMAL_COMMA):
+    matches = match_missing_codes(trimmed)
+    for pattern in (FLOAT_PATTERN, COMMA_THOUSANDS_PATTERN, DECIMAL_COMMA_PATTERN):
         matches = pc.or_(matches, pc.match_substring_regex(bare, pattern))
     return pc.sum(counts.field("counts").filter(matches)).as_py() or 0
 
 
 def _to_float_texts(bare: pa.ChunkedArray, number_format: NumberFormat) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Rewrite numbers as `float` reads them, and return which values are numbers."""
+    """Return the texts, with numbers rewritten in the format that `float` reads, and whether each is a number."""
     if number_format is NumberFormat.DECIMAL_COMMA:
         float_texts = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
-        return float_texts, pc.match_substring_regex(bare, DECIMAL_COMMA)
-    is_float = pc.match_substring_regex(bare, FLOAT)
+        return float_texts, pc.match_substring_regex(bare, DECIMAL_COMMA_PATTERN)
+    is_float = pc.match_substring_regex(bare, FLOAT_PATTERN)
     if number_format is NumberFormat.DECIMAL_POINT:
         return bare, is_float
     float_texts = pc.if_else(is_float, bare, pc.replace_substring(bare, ",", ""))
-    return float_texts, pc.or_(is_float, pc.match_substring_regex(bare, COMMA_THOUSANDS))
+    return float_texts, pc.or_(is_float, pc.match_substring_regex(bare, COMMA_THOUSANDS_PATTERN))
 
 
 def _to_floats(float_texts: pa.ChunkedArray, is_number: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert the texts that are numbers to floats, and the other texts to null."""
     return pc.cast(pc.if_else(is_number, float_texts, pa.scalar(None, pa.string())), pa.float64())

@@ -19,28 +19,28 @@ _PHONE_NUMBER = r"^\+[1-9]\d{6,14}$"
 def has_numeric_codes(texts: pa.ChunkedArray) -> bool:
     """Return whether a column contains codes that a conversion to numbers would change.
 
-    These are leading zeros, integers with more digits than a float keeps, columns of phone numbers, and codes such as
-    1E2 among codes of the same length.
+    Such codes are numbers with a leading zero, integers with more digits than a float keeps, phone numbers if the
+    column contains nothing else, and codes such as 1E2 among codes of the same length.
 
     >>> has_numeric_codes(pa.chunked_array([["00501", "10001"]]))
     True
     """
     trimmed = pc.utf8_trim_whitespace(texts)
-    if are_phone_numbers(trimmed) or _have_exponent_codes(trimmed):
+    if are_phone_numbers(trimmed) or _has_exponent_codes(trimmed):
         return True
     return any(any_true(pc.match_substring_regex(trimmed, pattern)) for pattern in (_LEADING_ZERO, _LONG_INTEGER))
 
 
 def are_phone_numbers(trimmed: pa.ChunkedArray) -> bool:
-    """Return whether every value is a plus sign and many digits. Amounts are not written with a plus sign."""
+    """Return whether every value is a plus sign and 7 to 15 digits; amounts are not written with a plus sign."""
     present = trimmed.drop_null()
     return len(present) > 0 and bool(pc.all(pc.match_substring_regex(present, _PHONE_NUMBER)).as_py())
 
 
-def _have_exponent_codes(trimmed: pa.ChunkedArray) -> bool:
-    """Return whether a column of codes of one length contains a code such as 1E2 that reads as a number.
+def _has_exponent_codes(trimmed: pa.ChunkedArray) -> bool:
+    """Return whether all values are codes of the same length, and some of them, such as 1E2, look like numbers.
 
-    Numbers in exponent notation have a point or a sign, or differ in length from the other numbers.
+    Real numbers in exponent notation have a point or a sign, or differ in length from the column's other numbers.
     """
     present = trimmed.drop_null()
     looks_like_exponent = pc.match_substring_regex(present, _EXPONENT_CODE)

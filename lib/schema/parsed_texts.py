@@ -8,7 +8,7 @@ import pyarrow as pa
 
 
 class ParsedTexts(NamedTuple):
-    """Values of a text column in the type of their kind.
+    """Values of a text column, converted to the type of the column's kind.
 
     Attributes
     ----------

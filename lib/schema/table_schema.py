@@ -24,7 +24,7 @@ NUMBER, CODE, CATEGORY, ORDERED, TEXT, DATETIME, DURATION, BOOLEAN = KINDS = (
     "boolean",
 )
 PARTS_OF_DATE = ("year", "month", "day", "hour", "minute", "second")
-# `from` is a keyword of Python, so the field has another name.
+# The field `source_columns` is written as `from`, which as a keyword cannot be the name of a field.
 _WRITTEN_NAMES = {"source_columns": "from"}
 _FIELD_NAMES = {written: name for name, written in _WRITTEN_NAMES.items()}
 
@@ -38,7 +38,7 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True)
 class ColumnSchema:
-    """How the values of one column are read.
+    """The schema of a column: how its values are read.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class ColumnSchema:
     number_format : NumberFormat
         The meaning of commas and points in numbers.
     unit : str
-        The unit or currency after or before every number, such as ``kg``; empty: bare numbers.
+        The unit or currency after or before every number, such as ``kg``; empty for numbers without a unit.
     missing_values : tuple of str
         Values that mean "missing" in this column, besides the usual ones such as ``n/a``.
     not_missing : tuple of str
@@ -60,7 +60,7 @@ class ColumnSchema:
     date_format : str
         Format of dates that are text, such as ``%d/%m/%Y``; see `lib.schema.datetimes`.
     time_zone : str
-        Time zone of the datetimes; empty: without a time zone.
+        Time zone of the datetimes; empty for datetimes without a time zone.
     datetime_unit : str
         Unit of datetimes in a prepared table, as in NumPy, such as ``us``; ``ns`` if empty.
     optional : bool
@@ -69,8 +69,8 @@ class ColumnSchema:
         Whether values that do not fit the kind count as missing, as some did in the first table. Otherwise they are
         faults.
     source_columns : tuple of str
-        Columns of the file that this datetime is combined from, in the order year, month, day, hour, minute, second;
-        written as ``from``. Empty for a column of the file.
+        Columns of the file that this datetime is combined from, in the order year, month, day, hour, minute, second.
+        Empty for a column of the file itself. A written schema names this entry ``from``.
     """
 
     name: str
@@ -90,7 +90,7 @@ class ColumnSchema:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entries that differ from the defaults, as JSON types."""
-        entries = {_WRITTEN_NAMES.get(key, key): value for key, value in _non_defaults(self).items()}
+        entries = {_WRITTEN_NAMES.get(key, key): value for key, value in _non_default_fields(self).items()}
         return {key: value for key, value in entries.items() if key != "name"}
 
     @classmethod
@@ -100,7 +100,7 @@ class ColumnSchema:
         Raises
         ------
         SchemaError
-            If an entry is unknown, or the kind is.
+            If an entry or the kind is unknown.
 
         Examples
         --------
@@ -118,12 +118,12 @@ class ColumnSchema:
         if "order" in converted:
             converted["order"] = tuple(map(category_name, converted["order"]))
         if "number_format" in converted:
-            converted["number_format"] = _number_format(name, converted["number_format"])
+            converted["number_format"] = _parse_number_format(name, converted["number_format"])
         return cls(name, **converted)
 
     @property
     def expected(self) -> str:
-        """Description of the values, which completes "expected ..."."""
+        """Description of valid values, for messages: the words that follow "expected"."""
         if self.kind == NUMBER:
             number = "a whole number" if self.whole else "a number"
             unit = f" in {self.unit}" if self.unit else " without a unit"
@@ -139,7 +139,7 @@ class ColumnSchema:
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How a text file is written.
+    """The format of a text file.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ class TableSchema:
     columns : dict of str to ColumnSchema
         By name, in the order of the table.
     text_format : TextFormat or None
-        How the files are written; None for Parquet files and databases, whose values have types.
+        The format of text files; None for Parquet files and databases, whose values have types.
     """
 
     columns: dict[str, ColumnSchema]
@@ -179,7 +179,7 @@ class TableSchema:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON types."""
-        text_format = {"text_format": _non_defaults(self.text_format)} if self.text_format else {}
+        text_format = {"text_format": _non_default_fields(self.text_format)} if self.text_format else {}
         return {**text_format, "columns": {name: column.to_dict() for name, column in self.columns.items()}}
 
     @classmethod
@@ -220,34 +220,34 @@ class TableSchema:
         """The datetimes that are combined from several columns of the file."""
         return [column for column in self.columns.values() if column.source_columns]
 
-    def differences(self, other: TableSchema) -> list[str]:
-        """Return a sentence for each difference between this schema and a newer one.
+    def describe_changes(self, newer: TableSchema) -> list[str]:
+        """Return a line for each difference between this schema and a newer one.
 
         Examples
         --------
         >>> old = TableSchema({"weight": ColumnSchema("weight", "number", unit="kg")})
         >>> new = TableSchema({"weight": ColumnSchema("weight", "number", unit="lb")})
-        >>> old.differences(new)
+        >>> old.describe_changes(new)
         ["weight: unit 'kg' becomes 'lb'"]
         """
-        sentences = []
-        if self.text_format != other.text_format:
-            sentences.append(f"text_format: {_describe(self.text_format)} becomes {_describe(other.text_format)}")
-        sentences += [f"{name}: no longer in the table" for name in self.columns if name not in other.columns]
-        for name, column in other.columns.items():
+        lines = []
+        if self.text_format != newer.text_format:
+            lines.append(f"text_format: {_describe(self.text_format)} becomes {_describe(newer.text_format)}")
+        lines += [f"{name}: no longer in the table" for name in self.columns if name not in newer.columns]
+        for name, column in newer.columns.items():
             if name not in self.columns:
-                sentences.append(f"{name}: new, {column.kind}")
+                lines.append(f"{name}: new, {column.kind}")
                 continue
             before, after = asdict(self.columns[name]), asdict(column)
-            sentences += [
+            lines += [
                 f"{name}: {_WRITTEN_NAMES.get(key, key)} {_describe(before[key])} becomes {_describe(after[key])}"
                 for key in after
                 if before[key] != after[key]
             ]
-        return sentences
+        return lines
 
 
-def _non_defaults(entry: Any) -> dict[str, Any]:
+def _non_default_fields(entry: Any) -> dict[str, Any]:
     """Return the fields of a dataclass that differ from their defaults, as JSON types."""
     values = {attribute.name: (getattr(entry, attribute.name), attribute.default) for attribute in fields(entry)}
     return {name: _to_json(value) for name, (value, default) in values.items() if value != default}
@@ -267,7 +267,7 @@ def _describe(value: Any) -> str:
     return repr(value)
 
 
-def _number_format(name: str, value: str) -> NumberFormat:
+def _parse_number_format(name: str, value: str) -> NumberFormat:
     known = {number_format.name.lower(): number_format for number_format in NumberFormat}
     if value not in known:
         raise SchemaError(f"column {name!r} has the number_format {value!r}; expected one of {', '.join(known)}.")
@@ -280,7 +280,7 @@ def _check_entries(cls: type, values: Any, where: str, exclude: Collection[str] 
         raise SchemaError(f"{where} is {type(values).__name__}; expected a mapping.")
     known = {_WRITTEN_NAMES.get(entry.name, entry.name): entry for entry in fields(cls) if entry.name not in exclude}
     if unknown := [str(name) for name in values if name not in known]:
-        raise SchemaError(f"{where} has the unknown entry {unknown[0]!r}; expected {', '.join(known)}.")
+        raise SchemaError(f"{where} has the unknown entry {unknown[0]!r}; expected one of {', '.join(known)}.")
     for name, entry in known.items():
         if entry.default is MISSING and entry.default_factory is MISSING and name not in values:
-            raise SchemaError(f"{where} has no {name}.")
+            raise SchemaError(f"{where} lacks the entry {name!r}, which is required.")

@@ -1,4 +1,4 @@
-"""Dates that a column contains as text in one format, parsed as in training."""
+"""Parsing of dates that a column stores as text in one format, as in training."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ class TextDateParser:
         self._microseconds: dict[str | None, int] = dict(self._missing)
 
     def is_valid(self, value: object) -> bool:
-        """Return whether a value is a date of the format, a date in ISO 8601 or a missing code."""
+        """Return whether a value is a date in the column's format or in ISO 8601, or a missing code."""
         return isinstance(value, str) and self.are_valid([value])
 
     def are_valid(self, texts: Sequence[str]) -> bool:
         """Return whether all texts are valid."""
-        self._parse(texts)
+        self._add_to_cache(texts)
         return all(text in self._microseconds or text.strip() in self._missing for text in texts)
 
     def to_array(self, values: Sequence[str | None]) -> np.ndarray:
         """Convert valid texts to ``datetime64[us]``, in UTC if they have an offset, and None to NaT."""
-        self._parse(values)
+        self._add_to_cache(values)
         microseconds = [self._microseconds.get(value, MISSING) for value in values]
         return np.array(microseconds, dtype=np.int64).view("datetime64[us]")
 
-    def _parse(self, values: Sequence[str | None]) -> None:
-        """Add the dates among the values to the cache. Invalid text is not cached: it may be arbitrarily long."""
-        unknown = {value for value in values if value not in self._microseconds}
-        if not unknown:
+    def _add_to_cache(self, values: Sequence[str | None]) -> None:
+        """Parse the values, and add the valid dates to the cache. Invalid text may be long, so it is not cached."""
+        uncached = {value for value in values if value not in self._microseconds}
+        if not uncached:
             return
-        if len(self._microseconds) + len(unknown) > MAX_CACHED:
+        if len(self._microseconds) + len(uncached) > MAX_CACHED:
             self._microseconds = dict(self._missing)
-            unknown = set(values) - self._missing.keys()
-        texts = [text for text in unknown if text is not None]
+            uncached = set(values) - self._missing.keys()
+        texts = [text for text in uncached if text is not None]
         # pandas, which training uses, reads ISO 8601 the same way, but takes much longer for a single text.
         iso_dates = {text: parsed for text in texts if (parsed := parse_microseconds(text)) is not None}
         self._microseconds |= {text: microseconds - (offset or 0) for text, (microseconds, offset) in iso_dates.items()}

@@ -1,4 +1,4 @@
-"""Numbers that a typed table, such as a Parquet file, contains as text."""
+"""Parsing of numbers that a table with typed columns, such as a Parquet file, contains as text."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def parse_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return parse_amount(text)
+        return parse_amount_or_boolean(text)
 
 
-def parse_amount(text: str) -> float:
-    """Parse what `float` does not: an amount, or true or false; NaN for any other text.
+def parse_amount_or_boolean(text: str) -> float:
+    """Parse texts that `float` rejects: amounts such as £1,024.50, true and false; NaN for other texts.
 
     Examples
     --------
-    >>> parse_amount("£7"), parse_amount("7 pounds")
+    >>> parse_amount_or_boolean("£7"), parse_amount_or_boolean("7 pounds")
     (7.0, nan)
     """
     match = _AMOUNT.fullmatch(text.strip())

@@ -1,4 +1,4 @@
-"""Text values, spelled alike in contracts, training and scoring: no surrounding spaces, and Unicode in NFC."""
+"""Normalization of text values, the same in contracts, training and scoring: trimmed, and in Unicode form NFC."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def normalize_label(label: object) -> str:
 
 
 def decode_bytes(content: bytes) -> str:
-    r"""Return bytes as text; those that are not UTF-8 are escaped.
+    r"""Decode bytes as UTF-8; invalid bytes are escaped.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def category_name(value: object) -> str:
 
 
 def category_names(values: pd.Series) -> pd.Series:
-    """Return the name of the category in each row; blank and missing values are missing.
+    """Return the name of the category in each row, with None for blank and missing values.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Points that separate thousands."""
+"""Parsing of whole numbers whose points separate thousands, such as 2.434.551."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _MIN_WITH_POINT = 20
 
 
 def parse_point_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Parse a column in which every point may separate thousands, in a file that uses decimal commas.
+    """Parse a column of whole numbers with points between thousands, in a file that uses decimal commas.
 
     Returns
     -------
     ChunkedArray of int64 or None
-        None if a point cannot separate thousands.
+        None if a value is not such a number, e.g. 1.5.
 
     Examples
     --------
@@ -32,10 +32,11 @@ def parse_point_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 
 def parse_evident_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Parse a column whose points can hardly be decimal points, because they always precede three digits.
+    """Parse a column of whole numbers whose points evidently separate thousands.
 
-    Beside 1.008, a price of 996 would be written 996.000 if the point were a decimal point, and of twenty numbers with
-    decimals, about two would end in zero and be shorter. Several points in one number leave no doubt.
+    Every point must precede exactly three digits. That may also be true for numbers with three decimals, so there must
+    be a number with several points, or both 20 numbers with a point and numbers below 1,000 without one: with three
+    decimals, 996 would be written 996.000, and a tenth of the others, which end in zero, might be shorter.
 
     Returns
     -------
@@ -50,13 +51,13 @@ def parse_evident_thousands(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
     trimmed = pc.utf8_trim_whitespace(texts)
     if not tally_bare(trimmed).may_use_point_thousands:
         return None
-    present = pc.unique(trimmed.drop_null())
-    if any_true(pc.match_substring_regex(present, _SEVERAL_POINTS)):
+    distinct = pc.unique(trimmed.drop_null())
+    if any_true(pc.match_substring_regex(distinct, _SEVERAL_POINTS)):
         return _parse_thousands(trimmed)
-    with_point = count_true(pc.match_substring(present, "."))
-    small = count_true(pc.match_substring_regex(present, r"^[+-]?\d{1,3}$"))
-    large = len(present) - with_point - small
-    return _parse_thousands(trimmed) if with_point >= _MIN_WITH_POINT and small and not large else None
+    with_point = count_true(pc.match_substring(distinct, "."))
+    below_thousand = count_true(pc.match_substring_regex(distinct, r"^[+-]?\d{1,3}$"))
+    others = len(distinct) - with_point - below_thousand
+    return _parse_thousands(trimmed) if with_point >= _MIN_WITH_POINT and below_thousand and not others else None
 
 
 def _parse_thousands(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:

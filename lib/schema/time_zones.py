@@ -1,8 +1,10 @@
 """Conversion of whole columns between local time and UTC.
 
-The results are those of `lib.schema.iso_datetimes`, which converts the values of requests: pandas and Arrow lack the
-rules of daylight saving time after 2037, and pandas fails on local times near the years 1 and 9999. Both are imported
-only inside functions, because importing them would slow down an endpoint's start.
+The results equal those of `lib.schema.iso_datetimes`, which converts the values of requests. That module also converts
+the times for which Arrow and pandas fail: both lack the rules of daylight saving time after 2037, and pandas fails on
+local times near the years 1 and 9999.
+
+Arrow and pandas are imported only inside functions, because importing them would slow down an endpoint's start.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from lib.schema.zone_names import find_zone
 if TYPE_CHECKING:
     import pandas as pd
 
-# The years for which Arrow's conversion is exact.
-_FIRST, _LAST = np.datetime64("1970-01-02", "us"), np.datetime64("2037-01-01", "us")
-_FIRST_NANOSECOND = np.datetime64("1678-01-01", "us")
+# The times between which Arrow's conversion is exact.
+_FIRST_EXACT, _LAST_EXACT = np.datetime64("1970-01-02", "us"), np.datetime64("2037-01-01", "us")
+# pandas' timestamps in nanoseconds begin shortly before.
+_FIRST_IN_NANOSECONDS = np.datetime64("1678-01-01", "us")
 
 
 def to_utc(local_times: np.ndarray, time_zone: str) -> np.ndarray:
-    """Convert local times to UTC; `iso_datetimes.to_instant` describes skipped and repeated times.
+    """Convert local times to UTC. For skipped and repeated local times, see `iso_datetimes.to_instant`.
 
     Parameters
     ----------
@@ -46,11 +49,11 @@ def to_utc(local_times: np.ndarray, time_zone: str) -> np.ndarray:
     zone = find_zone(time_zone)
     if not isinstance(zone, zoneinfo.ZoneInfo):
         return _convert_each(local_times, lambda moment: iso_datetimes.to_instant(moment, None, zone))
-    is_common = (local_times >= _FIRST) & (local_times < _LAST)
-    instants = pc.assume_timezone(
-        pa.array(np.where(is_common, local_times, _FIRST)), time_zone, ambiguous="earliest", nonexistent="latest"
-    )
-    is_exact = is_common & (pc.local_timestamp(instants).to_numpy() == local_times)  # a skipped time comes back changed
+    is_in_range = (local_times >= _FIRST_EXACT) & (local_times < _LAST_EXACT)
+    in_range = pa.array(np.where(is_in_range, local_times, _FIRST_EXACT))
+    instants = pc.assume_timezone(in_range, time_zone, ambiguous="earliest", nonexistent="latest")
+    # A local time that a clock change skips differs after the conversion to UTC and back.
+    is_exact = is_in_range & (pc.local_timestamp(instants).to_numpy() == local_times)
     converted = pc.cast(instants, pa.timestamp("us")).to_numpy().copy()
     converted[~is_exact] = _convert_each(
         local_times[~is_exact], lambda moment: iso_datetimes.to_instant(moment, None, zone)
@@ -78,20 +81,21 @@ def to_local_times(instants: np.ndarray, time_zone: str) -> np.ndarray:
     zone = find_zone(time_zone)
     instants = instants.astype("datetime64[us]")
 
-    def to_local(moment: int) -> int:
-        moment = iso_datetimes.to_instant(moment, 0, zone)
-        return moment + iso_datetimes.offset_at(moment, zone)
+    def to_local(instant: int) -> int:
+        # Limits the instant to times whose local time is in the years 1 to 9999.
+        limited = iso_datetimes.to_instant(instant, offset=0, zone=zone)
+        return limited + iso_datetimes.find_utc_offset(limited, zone)
 
     if not isinstance(zone, zoneinfo.ZoneInfo):
         return _convert_each(instants, to_local)
-    is_common = (instants >= _FIRST) & (instants < _LAST)
-    common = pa.array(np.where(is_common, instants, _FIRST), pa.timestamp("us", tz=time_zone))
+    is_in_range = (instants >= _FIRST_EXACT) & (instants < _LAST_EXACT)
+    common = pa.array(np.where(is_in_range, instants, _FIRST_EXACT), pa.timestamp("us", tz=time_zone))
     converted = pc.local_timestamp(common).to_numpy().copy()
-    converted[~is_common] = _convert_each(instants[~is_common], to_local)
+    converted[~is_in_range] = _convert_each(instants[~is_in_range], to_local)
     return converted
 
 
-def zone_name(zone: datetime.tzinfo) -> str:
+def get_zone_name(zone: datetime.tzinfo) -> str:
     """Return the IANA name or the offset of a time zone."""
     import pyarrow as pa
 
@@ -99,16 +103,16 @@ def zone_name(zone: datetime.tzinfo) -> str:
 
 
 def _convert_each(moments: np.ndarray, convert: Callable[[int], int]) -> np.ndarray:
-    """Convert each distinct datetime, given in microseconds since 1970; NaT stays NaT."""
+    """Apply a function to each distinct datetime, as microseconds since 1970; NaT stays NaT."""
     distinct, positions = np.unique(moments.view(np.int64), return_inverse=True)
     converted = [moment if moment == iso_datetimes.MISSING else convert(moment) for moment in distinct.tolist()]
     return np.array(converted, dtype=np.int64)[positions].view("datetime64[us]")
 
 
 def protect_distant_times(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give columns with a time zone and times before 1678 a zone with which pandas can use them.
+    """Replace the time zone of columns with times before 1678 by the standard library's zone of the same name.
 
-    pandas crashes when it converts such times to Python objects, unless the zone is one of the standard library.
+    With any other implementation of the zone, pandas crashes when it converts such times to Python objects.
     """
     import pandas as pd
 
@@ -117,6 +121,6 @@ def protect_distant_times(frame: pd.DataFrame) -> pd.DataFrame:
             continue
         values = frame.iloc[:, index]
         instants = values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
-        if (instants < _FIRST_NANOSECOND).any():
-            frame.isetitem(index, values.dt.tz_convert(find_zone(zone_name(dtype.tz))))
+        if (instants < _FIRST_IN_NANOSECONDS).any():
+            frame.isetitem(index, values.dt.tz_convert(find_zone(get_zone_name(dtype.tz))))
     return frame

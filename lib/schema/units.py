@@ -1,4 +1,4 @@
-"""Units around numbers: any text, such as a currency, a percent sign, or a unit of measure."""
+"""Units before or after numbers in text: currencies, percent signs and units of measure."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _AREA_AND_VOLUME_UNITS = (
 
 
 def strip_units(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Return the values without units, spaces or apostrophes between thousands; other texts are unchanged.
+    """Return bare numbers: without units, and without spaces or apostrophes between thousands.
 
-    A minus sign may also be typographic, follow the number, or be a pair of parentheses.
+    Texts that are not numbers are unchanged. A negative number may have a typographic minus sign, a minus sign at the
+    end, or parentheses instead.
 
     Returns
     -------
@@ -45,47 +46,50 @@ def strip_units(trimmed: pa.ChunkedArray) -> pa.ChunkedArray | None:
         None if the numbers have different units, e.g. kg and g, and cannot be compared.
     """
     normalized = normalize_characters(trimmed)
-    has_unit = match_numbers_with_units(normalized)
-    if not any_true(has_unit):
+    is_number = match_numbers(normalized)
+    if not any_true(is_number):
         return trimmed
-    units = unique_units(normalized.filter(has_unit))
-    # A price may lack its currency. A number without a unit of measure is a different quantity.
+    units = find_distinct_units(normalized.filter(is_number))
+    # A price may lack its currency, but a number without a unit of measure is a different quantity.
     is_mixed_with_bare_numbers = "" in units and not units <= {"", *_CURRENCIES}
     if len(units - {""}) > 1 or is_mixed_with_bare_numbers:
         return None
-    return _replace_numbers_with_units(trimmed, normalized, has_unit)
+    return _replace_by_bare_numbers(trimmed, normalized, is_number)
 
 
-def strip_unit(trimmed: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
-    """Return the values without this unit, spaces or apostrophes between thousands; other texts are unchanged."""
+def strip_required_unit(trimmed: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
+    """Return bare numbers for the numbers in a given unit; other texts are unchanged.
+
+    If the unit is a currency, numbers without a unit are accepted too.
+    """
     normalized = normalize_characters(trimmed)
-    has_unit = match_numbers_with_units(normalized)
-    if not any_true(has_unit):
+    is_number = match_numbers(normalized)
+    if not any_true(is_number):
         return trimmed
     accepted = {unit, *([""] if unit in _CURRENCIES else [])}
-    units = pc.dictionary_encode(_units_of(normalized)).combine_chunks()
-    is_accepted = pa.array([_singular(name) in accepted for name in units.dictionary.to_pylist()], pa.bool_())
-    has_accepted_unit = pc.fill_null(pc.and_(has_unit, pc.take(is_accepted, units.indices)), False)
-    return _replace_numbers_with_units(trimmed, normalized, has_accepted_unit)
+    units = pc.dictionary_encode(_extract_units(normalized)).combine_chunks()
+    is_accepted = pa.array([_to_singular(name) in accepted for name in units.dictionary.to_pylist()], pa.bool_())
+    is_accepted_number = pc.fill_null(pc.and_(is_number, pc.take(is_accepted, units.indices)), False)
+    return _replace_by_bare_numbers(trimmed, normalized, is_accepted_number)
 
 
-def _replace_numbers_with_units(
-    trimmed: pa.ChunkedArray, normalized: pa.ChunkedArray, has_unit: pa.ChunkedArray
+def _replace_by_bare_numbers(
+    trimmed: pa.ChunkedArray, normalized: pa.ChunkedArray, is_number: pa.ChunkedArray
 ) -> pa.ChunkedArray:
-    """Return the values with bare numbers in place of numbers with units."""
+    """Return the values, with bare numbers where the mask `is_number` is true."""
     is_negative = pc.match_substring_regex(normalized, r"^\(.*\)$|-")
     digits = pc.utf8_rtrim(pc.replace_substring_regex(normalized, r"[^\d.,]", ""), ".")
     numbers = pc.if_else(is_negative, pc.binary_join_element_wise("-", digits, ""), digits)
-    return pc.if_else(has_unit, numbers, trimmed)
+    return pc.if_else(is_number, numbers, trimmed)
 
 
-def match_numbers_with_units(normalized: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return whether each value is a number, with or without a unit."""
+def match_numbers(normalized: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whether each value is a number, which may have a unit."""
     starts_as_number = pc.fill_null(pc.match_substring_regex(normalized, _NUMBER_START), False)
-    if not any_true(starts_as_number):  # the pattern below takes milliseconds to compile
+    if not any_true(starts_as_number):  # compiling the pattern below takes milliseconds
         return starts_as_number
     matches = pc.match_substring_regex(normalized, _NUMBER_WITH_UNIT)
-    has_short_unit = pc.less_equal(pc.utf8_length(_units_of(normalized)), _MAX_UNIT_LENGTH)
+    has_short_unit = pc.less_equal(pc.utf8_length(_extract_units(normalized)), _MAX_UNIT_LENGTH)
     return pc.fill_null(pc.and_(matches, has_short_unit), False)
 
 
@@ -97,21 +101,22 @@ def normalize_characters(trimmed: pa.ChunkedArray) -> pa.ChunkedArray:
     return trimmed
 
 
-def _units_of(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+def _extract_units(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return what remains of each text without digits, separators, spaces, parentheses and signs."""
     return pc.replace_substring_regex(numbers, r"[\d.,' ()+-]", "")
 
 
-def unique_units(numbers: pa.ChunkedArray) -> set[str]:
-    """Return the different units, in the singular: "days" and "day" are one unit."""
-    return set(map(_singular, pc.unique(_units_of(numbers)).to_pylist()))
+def find_distinct_units(numbers: pa.ChunkedArray) -> set[str]:
+    """Return the different units of numbers; "days" and "day" are the same unit."""
+    return set(map(_to_singular, pc.unique(_extract_units(numbers)).to_pylist()))
 
 
-def _singular(unit: str | None) -> str:
+def _to_singular(unit: str | None) -> str:
     unit = unit or ""
     return unit[:-1] if len(unit) >= _MIN_PLURAL_LENGTH and unit.endswith("s") else unit
 
 
-def common_unit(trimmed: pa.ChunkedArray) -> str:
-    """Return the unit of the numbers of a column that `strip_units` accepts; empty for bare numbers."""
+def find_common_unit(trimmed: pa.ChunkedArray) -> str:
+    """Return the one unit of a column's numbers, as accepted by `strip_units`; empty if no number has a unit."""
     normalized = normalize_characters(trimmed)
-    return max(unique_units(normalized.filter(match_numbers_with_units(normalized))), default="", key=len)
+    return max(find_distinct_units(normalized.filter(match_numbers(normalized))), default="", key=len)

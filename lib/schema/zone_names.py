@@ -1,4 +1,4 @@
-"""Time zones by their names."""
+"""Look-up of time zones by name."""
 
 from __future__ import annotations
 

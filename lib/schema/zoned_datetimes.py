@@ -1,4 +1,4 @@
-"""Columns of datetimes in the time zone of their schema."""
+"""Conversion of columns of datetimes to the time zone in their schema."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lib.schema.time_zones import to_utc
 
 
 def parse_zoned_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTexts:
-    """Parse texts; those without an offset are local times, and those with one are converted.
+    """Parse datetimes in text. A text without a UTC offset is local time; one with an offset is converted to it.
 
     Parameters
     ----------
     texts : ChunkedArray of string, of shape (rows,)
     column : ColumnSchema
-        With a time zone.
+        A column with a time zone.
 
     Examples
     --------
@@ -44,14 +44,14 @@ def parse_zoned_texts(texts: pa.ChunkedArray, column: ColumnSchema) -> ParsedTex
     return ParsedTexts(values, is_invalid)
 
 
-def to_zone(values: pa.ChunkedArray, column: ColumnSchema) -> pa.ChunkedArray:
-    """Convert dates and timestamps to the column's time zone; those without a zone are local times.
+def to_column_zone(values: pa.ChunkedArray, column: ColumnSchema) -> pa.ChunkedArray:
+    """Convert dates and timestamps to the column's time zone. Values without a zone are taken as local times.
 
     Parameters
     ----------
     values : ChunkedArray of date or timestamp, of shape (rows,)
     column : ColumnSchema
-        With a time zone.
+        A column with a time zone.
     """
     if getattr(values.type, "tz", None):
         return pc.cast(values, pa.timestamp(values.type.unit, tz=column.time_zone))

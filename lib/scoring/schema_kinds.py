@@ -165,7 +165,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
         note = f"one without an offset is local time of {time_zone}"
 
     def to_pandas_array(values: list) -> Any:
-        instants = _convert_unit(parser.instants(values), unit or "ns")
+        instants = _convert_unit(parser.to_instants(values), unit or "ns")
         if not time_zone:
             return instants
         import pandas as pd
@@ -176,7 +176,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
     def to_arrow_array(values: list) -> Any:
         import pyarrow as pa
 
-        return pa.array(parser.instants(values), type=pa.timestamp("us", tz=time_zone or None))
+        return pa.array(parser.to_instants(values), type=pa.timestamp("us", tz=time_zone or None))
 
     return Kind(
         "datetime",
@@ -184,7 +184,7 @@ def _datetime_kind(time_zone: str = "", unit: str = "") -> Kind:
         # JSON schema's formats "date" and "date-time" are alternatives, so a pattern describes both.
         {"type": "string", "pattern": f"^{iso_datetimes.PATTERN.pattern}$"},
         parser.is_valid,
-        parser.local_times,
+        parser.to_local_times,
         to_arrow_array,
         frozenset({str}),
         parser.are_valid,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lib import charts
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.stages import _train_test
-from lib.stages._results import Figures, StageResult, title
+from lib.stages._results import Figures, StageResult, make_title
 from lib.stages.preprocessing import contracts, engines, prepared_table, sides, split_plan
 from lib.stages.preprocessing.parts import PreprocessHooks
 from lib.stages.preprocessing.sizes import Sizes
@@ -162,7 +162,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
     baseline["test_keys"] = outputs.test_keys
     return Preprocessed(
-        title=title("Preprocess", parameters),
+        title=make_title("Preprocess", parameters),
         verdict=_make_verdict(split, parameters),
         task=parameters.task,
         train_data=outputs.train_data,
@@ -187,7 +187,7 @@ def _make_baseline(hooks: PreprocessHooks, train: pd.DataFrame, split: Sides, pl
     statistics = hooks.baseline(train)
     if len(train) < len(split.train):
         statistics = {**statistics, "rows": len(split.train)}
-    return {**statistics, "split": plan.rule.to_dict() if split.follows_rule else None}
+    return {**statistics, "split": plan.rule.to_dict() if split.is_split_by_rule else None}
 
 
 def _make_verdict(split: Sides, parameters: Parameters) -> str:

@@ -28,7 +28,7 @@ from lib.schema.table_schema import (
 )
 from lib.schema.text_numbers import parse_number
 from lib.schema.text_values import category_names
-from lib.schema.time_zones import zone_name
+from lib.schema.time_zones import get_zone_name
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import pandas_conversion
 from lib.tables.files.categoricals import is_dictionary_encoded
@@ -165,7 +165,7 @@ def _with_types(column: ColumnSchema, values: pd.Series) -> ColumnSchema:
         return column
     if values.dtype.kind == "M":
         zone, unit = values.dt.tz, values.dt.unit
-        name = "" if zone is None else zone_name(zone)
+        name = "" if zone is None else get_zone_name(zone)
         return replace(column, time_zone=name, datetime_unit="" if unit == "ns" else unit)
     # Python's own dates, as in a Parquet file of dates, become text in ISO 8601 in a request.
     return replace(column, date_format=column.date_format or datetimes.ISO_FORMAT)

@@ -192,7 +192,7 @@ def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str
     for name in frame.columns:
         if name == target or name in index_columns:
             continue
-        reason = id_columns.reason_to_drop(proposal.columns[name], frame[name])
+        reason = id_columns.find_reason_to_drop(proposal.columns[name], frame[name])
         if reason:
             dropped[name] = reason
     return dropped

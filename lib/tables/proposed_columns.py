@@ -12,7 +12,7 @@ import pyarrow as pa
 from lib.errors import format_count
 from lib.schema.combined_dates import combine
 from lib.tables.quality import profile
-from lib.tables.quality.date_parts import find_date_parts, parts_of_time
+from lib.tables.quality.date_parts import find_date_parts, list_time_columns
 from lib.tables.quality.missing_codes import find_missing_codes
 from lib.tables.quality.profile import DATE, ColumnProfile
 
@@ -49,7 +49,7 @@ def combine_date_parts(
     Nothing is proposed if another column has dates.
     """
     others = {name: column for name, column in columns.items() if name != target}
-    names = parts_of_time(find_date_parts(others.values()), others)
+    names = list_time_columns(find_date_parts(others.values()), others)
     if len(names) < 2 or any(column.kind == DATE for column in others.values()):
         return frame, columns
     listed = ", ".join(names)

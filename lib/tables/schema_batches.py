@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from lib.schema.column_parsing import parse_texts
 from lib.schema.combined_dates import combine
 from lib.schema.table_schema import ColumnSchema, TableSchema
-from lib.schema.zoned_datetimes import to_zone
+from lib.schema.zoned_datetimes import to_column_zone
 from lib.tables.files.categoricals import is_text
 
 
@@ -83,7 +83,7 @@ def apply_schema(schema: TableSchema, rows: pa.Table, first_row: int) -> Batch:
         arrow_type = rows.schema.field(index).type
         if not is_text(arrow_type):
             if column.time_zone and (pa.types.is_timestamp(arrow_type) or pa.types.is_date(arrow_type)):
-                rows = rows.set_column(index, name, to_zone(rows.column(index), column))
+                rows = rows.set_column(index, name, to_column_zone(rows.column(index), column))
             continue
         texts = pc.cast(rows.column(index), pa.string())
         parsed = parse_texts(texts, column)
@@ -124,7 +124,7 @@ def combine_columns(batch: Batch, column: ColumnSchema) -> Batch:
             faults.append(Fault(batch.first_row + row, column.name, ", ".join(parts), column.expected))
     values = pa.chunked_array([combined.values])
     if column.time_zone:
-        values = to_zone(values, column)
+        values = to_column_zone(values, column)
     position = min(batch.rows.column_names.index(name) for name in names)
     rows = batch.rows.drop_columns([*names, *({column.name} & set(batch.rows.column_names))])
     return replace(

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import DataError, format_count, suggest
-from lib.schema.column_parsing import null_strings
+from lib.schema.column_parsing import list_common_null_strings
 from lib.schema.table_schema import TableSchema
 from lib.schema.time_zones import protect_distant_times
 from lib.tables.column_names import deduplicate_names, normalize_name
@@ -168,7 +168,9 @@ def _read_text(schema: TableSchema, path: Path, encoding: str, notes: list[str] 
     try:
         dialect = file_dialect(schema, path, encoding)
         names = deduplicate_names(dialect.header)
-        batches = text_batches.read_batches(path, dialect, null_strings(list(schema.columns.values())), notes)
+        batches = text_batches.read_batches(
+            path, dialect, list_common_null_strings(list(schema.columns.values())), notes
+        )
         for batch in non_data_rows.drop(batches, dialect.header, schema.text_format):
             yield batch._replace(rows=batch.rows.rename_columns(names))
     except READ_ERRORS as error:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """The task of a training function, besides the rows and its hyperparameters.
+    """The task that a training function receives, besides the rows and the hyperparameters.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class TrainingRequest:
     threads : int
         Maximum number of threads for the fit, at least 1.
     month_first : bool
-        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
+        Whether ``03/04/2005`` is March 4th, in a column where every date is as ambiguous as this one.
     schema : TableSchema or None
         How each column is read. Columns without a schema are inferred from the training rows.
     """
@@ -80,24 +80,27 @@ def get(name: str) -> Callable[..., Pipeline]:
     return catalogue.load(__name__, name, kind="training function").train
 
 
-def make_encoder(request: TrainingRequest, style: str = "trees") -> TableEncoder:
+def make_encoder(request: TrainingRequest, model_kind: str = "trees") -> TableEncoder:
     """Return an unfitted encoder that turns raw columns into features.
 
     Parameters
     ----------
     request : TrainingRequest
-    style : {"trees", "linear"}
-        ``"trees"`` keeps missing values and replaces categories by their index. ``"linear"`` imputes and marks missing
-        values, scales numbers, and encodes categories one-hot.
+    model_kind : {"trees", "linear"}
+        Kind of model that learns from the features. For ``"trees"``, missing values are kept, and categories are
+        replaced by their index. For ``"linear"``, missing values are imputed and marked, numbers are scaled, and
+        categories are encoded one-hot.
     """
     from lib.training.features import TableEncoder
 
     return TableEncoder(
-        style, request.is_classification, request.seed, month_first=request.month_first, schema=request.schema
+        model_kind, request.is_classification, request.seed, month_first=request.month_first, schema=request.schema
     )
 
 
-def fit_pipeline(model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingRequest, style: str = "trees") -> Pipeline:
+def fit_pipeline(
+    model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingRequest, model_kind: str = "trees"
+) -> Pipeline:
     """Fit an encoder and a model, as most training functions do.
 
     Parameters
@@ -109,8 +112,8 @@ def fit_pipeline(model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingReq
     y : pandas.Series of shape (rows,)
         Target, without missing values.
     request : TrainingRequest
-    style : {"trees", "linear"}
-        Style of the encoder; see `make_encoder`.
+    model_kind : {"trees", "linear"}
+        Kind of the model; see `make_encoder`.
 
     Returns
     -------
@@ -131,5 +134,5 @@ def fit_pipeline(model: Any, X: pd.DataFrame, y: pd.Series, request: TrainingReq
 
     from lib.training.features import target_array
 
-    pipeline = Pipeline([("encoder", make_encoder(request, style)), ("model", model)])
+    pipeline = Pipeline([("encoder", make_encoder(request, model_kind)), ("model", model)])
     return pipeline.fit(X, target_array(y, request.is_classification))

@@ -27,17 +27,23 @@ from xgboost.tracker import RabitTracker
 from lib.errors import StageError
 
 _MAX_ATTEMPTS = 4
-# How long to wait: for dead workers to be replaced, and for the scheduler to notice that a worker is dead.
-_REPLACEMENT_SECONDS, _DEATH_NOTICE_SECONDS, _POLL_SECONDS = 120, 10, 0.2
-# Workers wait for each other at each step; the first step is to read their parts. XGBoost detects a dead worker by its
-# closed connection, so the timeout can be long.
-_STEP_TIMEOUT_SECONDS, _END_TIMEOUT_SECONDS = 24 * 3600, 60
-_TRACKERS: dict[str, RabitTracker] = {}  # on the scheduler
+# How long to wait until the cluster has replaced its dead workers.
+_REPLACEMENT_SECONDS = 120
+# How long to wait until the scheduler notices that a worker is dead.
+_DEATH_NOTICE_SECONDS = 10
+_POLL_SECONDS = 0.2
+# Workers wait for each other at each step, and the first step, reading all parts, may take hours. A dead worker does
+# not need this timeout: XGBoost notices the closed connection.
+_STEP_TIMEOUT_SECONDS = 24 * 3600
+# How long the workers may take to end after the tracker has stopped.
+_END_TIMEOUT_SECONDS = 60
+# The running trackers by name of the training; filled in the process of the scheduler only.
+_TRACKERS: dict[str, RabitTracker] = {}
 
 
 @dataclass(frozen=True)
 class Training:
-    """The training of a booster.
+    """The settings of one training of a booster.
 
     Attributes
     ----------
@@ -85,8 +91,8 @@ def train_booster(client: Any, parts: Sequence[str], training: Training) -> byte
             if attempt == _MAX_ATTEMPTS:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise StageError(
-                    f"Workers of the Dask cluster died in each of {_MAX_ATTEMPTS} attempts to train ({reason}). Their "
-                    "memory together must hold the binned table, 2 bytes per value: add workers or memory."
+                    f"A worker of the Dask cluster died in each of {_MAX_ATTEMPTS} attempts to train ({reason}). "
+                    "Together, the workers need memory for the binned table, 2 bytes per value: add workers or memory."
                 ) from error
         with contextlib.suppress(TimeoutError):  # continue with the remaining workers
             client.wait_for_workers(len(workers), timeout=_REPLACEMENT_SECONDS)
@@ -94,7 +100,7 @@ def train_booster(client: Any, parts: Sequence[str], training: Training) -> byte
 
 
 def _train_once(client: Any, workers: Sequence[str], parts: Sequence[str], training: Training) -> bytes:
-    """Train on some workers together, and return the booster; raise the first error of any worker."""
+    """Train a booster on the given workers together; if a worker fails, raise its error."""
     from distributed import MultiLock, as_completed, wait
 
     name = f"train-booster-{uuid.uuid4().hex}"
@@ -110,7 +116,7 @@ def _train_once(client: Any, workers: Sequence[str], parts: Sequence[str], train
                 communicator,
                 key=f"{name}-{index}",
                 workers=[worker],
-                # Without it, the task of a dead worker would wait forever; on another worker it raises an error.
+                # Otherwise, the task of a dead worker would wait forever. Another worker that gets it raises an error.
                 allow_other_workers=True,
             )
             for index, worker in enumerate(workers)
@@ -128,51 +134,51 @@ def _train_once(client: Any, workers: Sequence[str], parts: Sequence[str], train
 
 
 def _error_priority(task: Any) -> tuple[bool, bool]:
-    """Return a sort key that puts the error to raise first.
+    """Return a sort key that puts failed tasks first, and among them the one with the most informative error.
 
-    An error of XGBoost may only say that another worker is gone, so other errors come before it.
+    An error of XGBoost may only say that the connection to another worker broke, so other errors come before it.
     """
     is_xgboost_error = task.status == "error" and isinstance(task.exception(), xgboost.core.XGBoostError)
     return task.status == "finished", is_xgboost_error
 
 
-def _start_tracker(client: Any, name: str, workers: int) -> dict[str, Any]:
+def _start_tracker(client: Any, name: str, worker_count: int) -> dict[str, Any]:
     """Start XGBoost's tracker, and return the arguments with which workers connect to it."""
     from distributed.comm import get_address_host
 
     host = get_address_host(client.scheduler.address)
-    arguments = client.run_on_scheduler(_start_tracker_on_scheduler, name, workers, host)
+    arguments = client.run_on_scheduler(_start_tracker_on_scheduler, name, worker_count, host)
     return arguments | {"dmlc_timeout": _STEP_TIMEOUT_SECONDS}
 
 
-def _start_tracker_on_scheduler(name: str, workers: int, host: str) -> dict[str, Any]:
-    """Start the tracker on the scheduler, which all workers can reach."""
+def _start_tracker_on_scheduler(name: str, worker_count: int, host: str) -> dict[str, Any]:
+    """Start the tracker in the process of the scheduler, which all workers can reach."""
     try:
-        tracker = RabitTracker(workers, host_ip=None, sortby="task")  # XGBoost guesses this machine's address
+        tracker = RabitTracker(worker_count, host_ip=None, sortby="task")  # XGBoost guesses this machine's address
         tracker.start()
     except xgboost.core.XGBoostError:
-        tracker = RabitTracker(workers, host_ip=host, sortby="task")
+        tracker = RabitTracker(worker_count, host_ip=host, sortby="task")
         tracker.start()
     _TRACKERS[name] = tracker
     return tracker.worker_args()
 
 
 def _stop_tracker_on_scheduler(name: str) -> None:
-    """Stop the tracker, so that the other workers no longer wait for one that is gone."""
+    """Stop the tracker, so that the remaining workers no longer wait for a lost worker."""
     with contextlib.suppress(xgboost.core.XGBoostError):  # raised if workers are still connected
         _TRACKERS.pop(name).free()
 
 
 def _train_on_worker(
-    worker: str, parts: Sequence[str], training: Training, communicator: Mapping[str, Any]
+    worker_address: str, parts: Sequence[str], training: Training, communicator: Mapping[str, Any]
 ) -> bytes | None:
-    """Train on a worker's parts; return the booster on the first worker, and None on the others."""
+    """Train on one worker's parts, together with all workers; return the booster on the first worker, else None."""
     from distributed import get_worker
     from xgboost.dask import CommunicatorContext
 
     this_worker = get_worker()
-    if this_worker.address != worker:
-        raise RuntimeError(f"the worker {worker} is gone")
+    if this_worker.address != worker_address:
+        raise RuntimeError(f"the worker {worker_address} is gone")
     threads = this_worker.state.nthreads
     with CommunicatorContext(**communicator), xgboost.config_context(nthread=threads):
         with tempfile.TemporaryDirectory(dir=this_worker.local_directory) as folder:
@@ -191,7 +197,7 @@ class _PartIterator(xgboost.DataIter):
     encode_part : callable
         See `Training`.
     folder : Path
-        Empty.
+        An empty folder for the encoded parts.
     """
 
     def __init__(self, parts: Sequence[str], encode_part: Callable[[str], tuple[np.ndarray, np.ndarray]], folder: Path):
@@ -222,7 +228,7 @@ def _list_workers(client: Any) -> list[str]:
 
 
 def _has_lost_worker(client: Any, workers: Sequence[str]) -> bool:
-    """Return whether a worker is gone; other workers may notice before the scheduler does."""
+    """Return whether the scheduler has lost a worker, after giving it time to notice."""
     deadline = time.monotonic() + _DEATH_NOTICE_SECONDS
     while set(workers) <= set(_list_workers(client)):
         if time.monotonic() > deadline:

@@ -7,9 +7,9 @@ A training function needs no registration:
    and missing values included. Each argument after ``*`` is a hyperparameter that users can set under
    ``hyperparameters:``. Give it a type and a literal default.
 3. Return a fitted scikit-learn Pipeline that takes the same raw columns. ``fit_pipeline`` does this for most models.
-   Its style ``"trees"`` keeps missing values and replaces categories by their index; its style ``"linear"`` imputes,
-   scales and encodes one-hot. To transform the columns yourself, add a step to the pipeline: the endpoint then repeats
-   the transformation.
+   Its ``model_kind="trees"`` keeps missing values and replaces categories by their index; ``model_kind="linear"``
+   imputes, scales and encodes one-hot. To transform the columns yourself, add a step to the pipeline: the endpoint then
+   repeats the transformation.
 
 Run ``pytest tests/training`` to check your function: the tests run over every file of this folder.
 """
@@ -21,7 +21,7 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.pipeline import Pipeline
 
 from lib.training import TrainingRequest, fit_pipeline
-from lib.training.random_forest import ROWS_PER_TREE, max_leaves
+from lib.training.random_forest import ROWS_PER_TREE, compute_max_leaves
 
 
 def train(
@@ -64,7 +64,7 @@ def train(
     model = estimator(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,
-        max_leaf_nodes=max_leaves(y, request.is_classification, n_estimators, max_megabytes),
+        max_leaf_nodes=compute_max_leaves(y, request.is_classification, n_estimators, max_megabytes),
         max_features=0.5,
         bootstrap=is_large,
         max_samples=ROWS_PER_TREE / len(X) if is_large else None,

@@ -12,10 +12,11 @@ from threadpoolctl import threadpool_limits
 from lib.training import TrainingRequest, make_encoder
 from lib.training.features import target_array
 
-# In smaller tables, all rows are needed for training: none are held out for early stopping.
+# Smaller tables need all rows for training, so none are held out for early stopping.
 MIN_EARLY_STOPPING_ROWS = 10_000
 VALIDATION_SHARE = 0.1  # scikit-learn's default
-# The validation split is stratified, which fails on a class with a single row. The margin covers cross-validation.
+# The stratified validation split fails on a class with a single row. The margin leaves enough rows of each class in
+# every training fold of a cross-validation.
 MIN_EARLY_STOPPING_ROWS_PER_CLASS = 20
 # Each round fits one tree per class; with many classes, fewer rounds limit training time and model size.
 MAX_TREES = 5_000
@@ -48,9 +49,9 @@ def train(
     learning_rate : float
         Factor applied to each tree's contribution.
     max_iter : int
-        Maximum number of rounds; training stops earlier if the score on held-out rows no longer improves.
+        Maximum number of rounds. Training stops earlier if the score on held-out rows no longer improves.
     max_iter_small : int
-        Number of rounds without early stopping: up to 10,000 rows, or if a class is rare.
+        Number of rounds on tables without early stopping: those of at most 10,000 rows, or with a rare class.
     max_leaf_nodes : int
         Maximum number of leaves per tree.
     min_samples_leaf : int
@@ -95,7 +96,7 @@ def train(
 
 
 def _can_stop_early(target: np.ndarray, is_classification: bool) -> bool:
-    """Return whether there are enough rows, and enough of each class, to hold some out."""
+    """Return whether the table and each class have enough rows to hold some out for early stopping."""
     if len(target) <= MIN_EARLY_STOPPING_ROWS:
         return False
     if not is_classification:
@@ -107,12 +108,13 @@ def _can_stop_early(target: np.ndarray, is_classification: bool) -> bool:
 def _split_validation_rows(
     features: np.ndarray, target: np.ndarray, request: TrainingRequest
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Hold out some rows to decide when to stop.
+    """Hold out some rows for early stopping.
 
     Returns
     -------
     train_features, train_target, validation_features, validation_target : ndarray
-        `train_features` uses the memory of `features`, because a copy would double the memory of a large table.
+        `train_features` is a view of `features`, whose rows are overwritten: a copy would double the memory of a large
+        table.
     """
     train_rows, validation_rows = train_test_split(
         np.arange(len(target)),

@@ -13,7 +13,7 @@ from lib.training import TrainingRequest, fit_pipeline
 def train(X: pd.DataFrame, y: pd.Series, request: TrainingRequest, *, regularisation: float = 1.0) -> Pipeline:
     """Fit a linear model.
 
-    It does not extrapolate: numbers outside the range of the training table are clipped to the range.
+    The model does not extrapolate: numbers outside the range of the training rows are clipped to this range.
 
     Parameters
     ----------
@@ -36,6 +36,6 @@ def train(X: pd.DataFrame, y: pd.Series, request: TrainingRequest, *, regularisa
         model = LogisticRegression(C=1 / regularisation, max_iter=5000)
     else:
         model = Ridge(alpha=regularisation)
-    # The number of threads changes the last digits, so that machines would give different models.
+    # With several threads, the last digits of the model would depend on the machine's number of cores.
     with threadpool_limits(1, user_api="blas"):
-        return fit_pipeline(model, X, y, request, style="linear")
+        return fit_pipeline(model, X, y, request, model_kind="linear")

@@ -8,9 +8,9 @@ from sklearn.pipeline import Pipeline
 
 from lib.training import TrainingRequest, fit_pipeline
 
-# With more rows, a tree takes far longer to fit and hardly improves.
+# Maximum number of rows that are sampled for each tree: with more rows, a tree hardly improves.
 ROWS_PER_TREE = 40_000
-# Size of a node in scikit-learn, without its outputs: one float64 for each class.
+# Bytes of a tree node in scikit-learn, without its output values: one float64 per class, or one for a regression.
 NODE_BYTES = 64
 
 
@@ -54,7 +54,7 @@ def train(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,
         max_features=max_features,
-        max_leaf_nodes=max_leaves(y, request.is_classification, n_estimators, max_megabytes),
+        max_leaf_nodes=compute_max_leaves(y, request.is_classification, n_estimators, max_megabytes),
         max_samples=ROWS_PER_TREE / len(X) if len(X) > ROWS_PER_TREE else None,
         n_jobs=request.threads,
         random_state=request.seed,
@@ -64,8 +64,8 @@ def train(
     return pipeline.set_params(model__n_jobs=1)
 
 
-def max_leaves(y: pd.Series, is_classification: bool, n_estimators: int, max_megabytes: int) -> int | None:
-    """Return the maximum number of leaves per tree that keeps a forest within its size.
+def compute_max_leaves(y: pd.Series, is_classification: bool, n_estimators: int, max_megabytes: int) -> int | None:
+    """Return the number of leaves per tree that a forest may have within a size limit.
 
     Parameters
     ----------
@@ -81,15 +81,15 @@ def max_leaves(y: pd.Series, is_classification: bool, n_estimators: int, max_meg
     Returns
     -------
     int or None
-        None if the forest is within its size anyway: a tree has at most one leaf per row.
+        None if no tree can have that many leaves, because it has at most one leaf per row.
 
     Examples
     --------
-    >>> max_leaves(pd.Series(range(10_000)), is_classification=False, n_estimators=100, max_megabytes=40)
+    >>> compute_max_leaves(pd.Series(range(10_000)), is_classification=False, n_estimators=100, max_megabytes=40)
     2777
-    >>> max_leaves(pd.Series(range(100)), is_classification=False, n_estimators=100, max_megabytes=40)
+    >>> compute_max_leaves(pd.Series(range(100)), is_classification=False, n_estimators=100, max_megabytes=40)
     """
-    outputs = y.nunique() if is_classification else 1
-    nodes = max_megabytes * 1e6 / (n_estimators * (NODE_BYTES + 8 * outputs))
-    leaves = int(nodes / 2)  # a binary tree has about two nodes per leaf
-    return max(2, leaves) if leaves < len(y) else None
+    output_count = y.nunique() if is_classification else 1
+    nodes_per_tree = max_megabytes * 1e6 / (n_estimators * (NODE_BYTES + 8 * output_count))
+    leaves_per_tree = int(nodes_per_tree / 2)  # a binary tree has about two nodes per leaf
+    return max(2, leaves_per_tree) if leaves_per_tree < len(y) else None

@@ -66,7 +66,7 @@ def train(
     sklearn.pipeline.Pipeline
         Fitted; takes the raw columns, and predicts on the CPU.
     """
-    with gpu.reserve() if best_device() == "cuda" else contextlib.nullcontext("cpu") as device:
+    with gpu.reserve() if detect_device() == "cuda" else contextlib.nullcontext("cpu") as device:
         model = _make_model(
             request,
             device,
@@ -79,7 +79,7 @@ def train(
             reg_lambda=reg_lambda,
         )
         pipeline = fit_pipeline(model, X, y, request)
-    _predict_on_cpu(model.estimator_ if request.is_classification else model)
+    _configure_cpu_prediction(model.estimator_ if request.is_classification else model)
     return pipeline
 
 
@@ -105,7 +105,7 @@ def train_on_parts(
     parts : sequence of str
         Parquet files with the columns of `X` and `y`, readable by all workers.
     **hyperparameters
-        Those of `train`.
+        Hyperparameters of `train`.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def train_on_parts(
     """
     encoder = make_encoder(request)
     encoder.fit(X, target_array(y, request.is_classification))
-    model = _make_model(request, best_device(), **{**_default_hyperparameters(), **hyperparameters})
+    model = _make_model(request, detect_device(), **{**_default_hyperparameters(), **hyperparameters})
     estimator = model.estimator if request.is_classification else model
     settings = estimator.get_xgb_params() | {"n_jobs": None, "objective": _OBJECTIVES[request.task]}
     label_encoder = _fit_label_encoder(client, parts, str(y.name)) if request.is_classification else None
@@ -133,7 +133,7 @@ def train_on_parts(
     estimator.load_model(bytearray(_distributed_xgboost.train_booster(client, parts, training)))
     if label_encoder is not None:
         model.estimator_, model.classes_ = estimator, label_encoder.classes_
-    _predict_on_cpu(estimator)
+    _configure_cpu_prediction(estimator)
     return Pipeline([("encoder", encoder), ("model", model)])
 
 
@@ -180,7 +180,7 @@ def _encode_part(
 
 
 class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
-    """XGBoost classifier for labels of any type; XGBoost's own takes only 0, 1, 2, ...
+    """XGBoost classifier for labels of any type; `xgboost.XGBClassifier` accepts only 0, 1, 2, ...
 
     Parameters
     ----------
@@ -215,10 +215,11 @@ class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
 
 
 @functools.cache
-def best_device() -> str:
+def detect_device() -> str:
     """Return ``"cuda"`` if XGBoost can train on a GPU, else ``"cpu"``.
 
-    Without a usable GPU, XGBoost with CUDA only warns and falls back to the CPU. Training one round reveals the device.
+    Without a usable GPU, an XGBoost that was built with CUDA falls back to the CPU. So train one round, and read the
+    device from the booster.
     """
     if not xgboost.build_info().get("USE_CUDA"):
         return "cpu"
@@ -231,7 +232,7 @@ def best_device() -> str:
     return "cuda" if device.startswith("cuda") else "cpu"
 
 
-def _predict_on_cpu(model: xgboost.XGBModel) -> None:
-    """Make a fitted model predict on the CPU with a single thread, as an endpoint does."""
+def _configure_cpu_prediction(model: xgboost.XGBModel) -> None:
+    """Set a fitted model to predict on the CPU with a single thread, as an endpoint needs it."""
     model.set_params(device="cpu", n_jobs=1)
     model.get_booster().set_param({"device": "cpu", "nthread": 1})

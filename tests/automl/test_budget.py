@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.automl.trials.time_budget import reserve_seconds
+from lib.automl.trials.time_budget import compute_reserve_seconds
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from lib.automl.trials.time_budget import reserve_seconds
     ids=str,
 )
 def test_busy_machine_reserves_more_time(budget_seconds, core_share, expected):
-    assert reserve_seconds(budget_seconds, core_share) == pytest.approx(expected)
+    assert compute_reserve_seconds(budget_seconds, core_share) == pytest.approx(expected)

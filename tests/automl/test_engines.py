@@ -74,7 +74,7 @@ def test_failed_trial_has_its_reason_as_outcome(monkeypatch):
 def test_process_over_the_memory_limit_is_killed():
     X, y = nasty_table("binary")
     request = make_request("binary", **{**SMALL, "memory_bytes": 2**20})
-    with pytest.raises(StageError, match="it took more than 0.0 GB of memory"):
+    with pytest.raises(StageError, match="the worker process took more than 0.0 GB of memory"):
         automl.get("portfolio")(X, y, X, request, ignore_progress)
 
 
@@ -84,15 +84,15 @@ TWO_CLASSES = pd.Series([0, 1] * 20)
 UNUSABLE_ROWS = {
     "no usable column": (
         (CONSTANT, TWO_CLASSES, CONSTANT),
-        DataError("The rows cannot be used for AutoML: No column can be used to learn from (constant: always the"),
+        DataError("The rows cannot be used for AutoML: No column can be used as a feature (constant: always the"),
     ),
     "two columns with one name": (
         (pd.concat([NUMBERS, NUMBERS], axis=1), TWO_CLASSES, NUMBERS),
-        DataError("The rows cannot be used for AutoML: Two columns have the same name: size."),
+        DataError("The rows cannot be used for AutoML: Column names must be unique, but these repeat: size."),
     ),
     "column missing in the test rows": (
         (NUMBERS, TWO_CLASSES, CONSTANT),
-        DataError("The rows cannot be used for AutoML: The model needs these columns, which are missing: size."),
+        DataError("The rows cannot be used for AutoML: Columns that the model needs are missing: size."),
     ),
     "unknown positive class": (
         (NUMBERS, TWO_CLASSES.map({0: "no", 1: "never"}), NUMBERS),

@@ -30,7 +30,7 @@ def test_defaults_have_no_faults_and_allow_every_family():
 
 def test_missing_package_is_named_with_the_install_command(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "catboost" else object())
-    assert faults() == ['automl: its packages are not installed (catboost): make install GROUPS="automl"']
+    assert faults() == ['automl: packages are not installed (catboost). Run: make install GROUPS="automl"']
 
 
 @pytest.mark.parametrize("name", ["allowed_models", "blocked_models"])

@@ -33,7 +33,7 @@ def test_dates_of_all_years_are_valid():
     parser = DatetimeParser()
     texts = ["0001-01-01", "1677-01-01", "2026-11-22T09:30:00.123456789", "9999-12-31T23:59:59"]
     assert parser.are_valid(texts) and not parser.is_valid("0000-01-01")
-    assert parser.local_times([*texts, None]).tolist() == [
+    assert parser.to_local_times([*texts, None]).tolist() == [
         datetime.datetime(1, 1, 1),
         datetime.datetime(1677, 1, 1),
         datetime.datetime(2026, 11, 22, 9, 30, 0, 123456),
@@ -50,16 +50,16 @@ def test_local_times_in_a_zone_equal_those_of_pandas():
         [moment.isoformat() for moment in hours],
         [moment.tz_convert("UTC").isoformat().replace("+00:00", "Z") for moment in hours],
     ):
-        assert parser.local_times(texts).tolist() == expected
-        assert parser.instants(texts).tolist() == hours.tz_convert("UTC").tz_localize(None).astype("M8[us]").tolist()
+        assert parser.to_local_times(texts).tolist() == expected
+        assert parser.to_instants(texts).tolist() == hours.tz_convert("UTC").tz_localize(None).astype("M8[us]").tolist()
 
 
 def test_text_without_offset_is_local_time_of_the_zone():
     parser = DatetimeParser(NEW_YORK)
-    assert parser.instants(["2026-07-01T12:00:00"]).tolist() == [datetime.datetime(2026, 7, 1, 16)]
+    assert parser.to_instants(["2026-07-01T12:00:00"]).tolist() == [datetime.datetime(2026, 7, 1, 16)]
     # The clock change in March skips the hour from 2 to 3.
-    assert parser.local_times(["2024-03-10T02:30:00"]).tolist() == [datetime.datetime(2024, 3, 10, 3, 30)]
-    assert DatetimeParser("+02:00").local_times(["2026-07-01T12:00:00Z"]).tolist() == [
+    assert parser.to_local_times(["2024-03-10T02:30:00"]).tolist() == [datetime.datetime(2024, 3, 10, 3, 30)]
+    assert DatetimeParser("+02:00").to_local_times(["2026-07-01T12:00:00Z"]).tolist() == [
         datetime.datetime(2026, 7, 1, 14)
     ]
 

@@ -158,7 +158,7 @@ def test_datetimes_equal_those_of_pandas(text):
     expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
     assert parser.is_valid(text)
     expected_values = [expected.asm8.view("i8"), np.iinfo(np.int64).min]
-    assert parser.local_times([text, None]).astype(np.int64).tolist() == expected_values
+    assert parser.to_local_times([text, None]).astype(np.int64).tolist() == expected_values
 
 
 def outcome(columns, read, *arguments):

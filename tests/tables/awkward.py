@@ -198,7 +198,7 @@ def awkward_files():
         "mixed types.csv",
         as_csv(frame.assign(mass=mixed)),
         dtype_kinds=(("mass", "f"),),
-        note="'?' in mass count as missing",
+        note="'?' in mass counts as missing",
     )
     yield Awkward("codes.csv", as_csv(frame.assign(zip=codes)), columns=7, dtype_kinds=(("zip", "O"),))
     yield from _with_formatted_numbers(frame)

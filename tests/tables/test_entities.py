@@ -6,7 +6,7 @@ import pytest
 
 from lib.tables import proposal
 from lib.tables.quality.counters import find_counter
-from lib.tables.quality.date_parts import find_date_parts, parts_of_time
+from lib.tables.quality.date_parts import find_date_parts, list_time_columns
 from lib.tables.quality.entities import find_entity_key
 from lib.tables.quality.profile import describe
 
@@ -114,7 +114,7 @@ class TestDateParts:
         frame = pd.DataFrame({name: np.resize(np.arange(*limits), 400) for name, limits in ranges.items()})
         columns = describe(frame)
         found = find_date_parts(columns.values())
-        return found, parts_of_time(found, columns)
+        return found, list_time_columns(found, columns)
 
     def test_parts_are_found_by_name_and_range(self):
         found, times = self.parts(Year=(2011, 2014), Month=(1, 13), day=(1, 32), hr=(0, 24), weekday=(0, 7))

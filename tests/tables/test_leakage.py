@@ -84,7 +84,7 @@ def test_substitutes_are_found_as_one_group():
     message = leakage.describe_leaks(frame, "y", "binary")
     assert (
         "charge are missing where it is 0" in message
-        and "they say the same, so that dropping one of them is not enough" in message
+        and "they carry the same information, so dropping only one of them is not enough" in message
     )
 
 

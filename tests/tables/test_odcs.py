@@ -175,11 +175,11 @@ def test_contradicting_check_is_reported():
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ([], "expected a mapping with the entry kind: DataContract"),
-        ({"kind": "DataContract", "apiVersion": "v2.2.2"}, "apiVersion is 'v2.2.2'; expected version 3"),
+        ([], "expected a mapping with the entry `kind: DataContract`"),
+        ({"kind": "DataContract", "apiVersion": "v2.2.2"}, "apiVersion is 'v2.2.2'; expected a version 3"),
         (
             {"kind": "DataContract", "apiVersion": "v3.1.0", "schema": [{"name": "t"}]},
-            "1 tables and none has properties",
+            "no table under `schema` lists its columns",
         ),
         ({"kind": "DataContract", "apiVersion": "v3.1.0", "schema": "t"}, "schema is 't'; expected a list of mappings"),
         (document_of(name=7), "t.properties: entry 1 has no name"),
@@ -193,7 +193,9 @@ def test_other_document_is_refused(document, message):
 def test_unknown_table_is_refused_with_the_nearest_name():
     document = document_of()
     document["schema"][0]["name"] = "orders"
-    with pytest.raises(DataError, match="no table 'order' with properties. Did you mean 'orders'"):
+    with pytest.raises(
+        DataError, match=r"no table 'order' that lists its columns \(`properties`\). Did you mean 'orders'"
+    ):
         reader.from_document(document, "order")
 
 

@@ -140,7 +140,9 @@ def test_leaks_that_stand_in_for_one_another_are_dropped_together(table):
     assert {"flag", "charge"} <= set(proposed.parameters["drop_columns"])
     assert proposed.leaks == [("charge", "flag")]
     assert "with charge, each predict bought alone" in proposed.reasons["drop_columns.flag"]
-    assert has_finding(proposed, "leak", "they say the same, so that dropping one of them is not enough", "dropped")
+    assert has_finding(
+        proposed, "leak", "they carry the same information, so dropping only one of them is not enough", "dropped"
+    )
 
 
 def test_honest_best_column_of_a_small_table_is_not_suspected(table):

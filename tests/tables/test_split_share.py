@@ -105,4 +105,8 @@ class TestLegacyRules:
 
 
 def test_tolerance_never_empties_a_side():
-    assert share.tolerance(0.2) == 0.01 and share.tolerance(0.01) == 0.005 and share.tolerance(0.99) < 0.01
+    assert (
+        share.share_tolerance(0.2) == 0.01
+        and share.share_tolerance(0.01) == 0.005
+        and share.share_tolerance(0.99) < 0.01
+    )

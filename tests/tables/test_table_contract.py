@@ -76,7 +76,7 @@ def test_every_broken_rule_is_reported_with_its_rows(table, rules):
     assert np.flatnonzero(found.broken_rows).tolist() == [3, 5, *range(7, 28)] and not found.breaks_table_rule
     assert found.table.set_index("column").loc["colour", "examples"] == "row 8: 'blue'; row 9: 'blue'; row 10: 'blue'"
     whole = violations.BrokenRows(found.rows_by_rule, found.broken_rows, found.broken_rows)
-    assert violations.with_reasons(table, whole)[violations.REASON].iloc[2] == f"colour: {colour_rule}"
+    assert violations.list_broken_rows(table, whole)[violations.REASON].iloc[2] == f"colour: {colour_rule}"
 
 
 def test_every_violation_says_how_to_allow_it(table, rules):

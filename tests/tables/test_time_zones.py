@@ -54,7 +54,7 @@ def test_texts_become_times_in_the_zone_in_every_reader(tmp_path, source):
 def test_requests_mean_the_same_times_as_files(tmp_path):
     texts = [text.replace(" ", "T") for text in TEXTS]
     frame = frames.read(write(tmp_path / "a.csv", TEXTS, 1), schema_source=SOURCES["table"])
-    instants = DatetimeParser("Europe/Berlin").instants(texts)
+    instants = DatetimeParser("Europe/Berlin").to_instants(texts)
     assert frame["when"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().tolist() == instants.tolist()
 
 

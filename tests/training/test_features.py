@@ -8,7 +8,7 @@ from sklearn.base import clone
 from lib.schema.table_schema import ColumnSchema, TableSchema
 from lib.training.features import FeatureError, TableEncoder
 from lib.training.features import encoder as encoder_module
-from lib.training.features.dates import PARTS, calendar_parts, calendar_parts_of_few
+from lib.training.features.dates import PARTS, compute_calendar_parts, compute_few_calendar_parts
 from lib.training.features.numbers import MAX_MAGNITUDE, parse_numbers
 from tests.nasty_tables import as_request_rows, nasty_table
 
@@ -154,11 +154,11 @@ def test_numbers_are_parsed():
 
 def test_calendar_parts_match_pandas():
     times = pd.date_range("1678-01-01 23:10", "2261-12-30", freq="1237h")
-    parts = dict(zip(PARTS, calendar_parts(times.to_numpy()), strict=True))
+    parts = dict(zip(PARTS, compute_calendar_parts(times.to_numpy()), strict=True))
     for part in set(PARTS) - {"days"}:
         np.testing.assert_array_equal(parts[part], getattr(times, part))
     np.testing.assert_allclose(parts["days"], (times - pd.Timestamp(0)) / pd.Timedelta(days=1))
-    assert np.isnan(calendar_parts(np.array(["NaT"], dtype="datetime64[ns]"))).all()
+    assert np.isnan(compute_calendar_parts(np.array(["NaT"], dtype="datetime64[ns]"))).all()
 
 
 def test_calendar_parts_of_few_rows_are_identical():
@@ -166,8 +166,8 @@ def test_calendar_parts_of_few_rows_are_identical():
     times = np.append(times.astype("datetime64[us]"), np.datetime64("NaT", "us"))
     times = np.append(times, np.array(["0000-12-31", "0001-01-01", "9999-12-31"], dtype="datetime64[us]"))
     for names in (PARTS, ("weekday", "days"), ()):
-        np.testing.assert_array_equal(calendar_parts_of_few(times, names), calendar_parts(times, names))
-    assert calendar_parts_of_few(times[:0]).shape == (len(PARTS), 0)
+        np.testing.assert_array_equal(compute_few_calendar_parts(times, names), compute_calendar_parts(times, names))
+    assert compute_few_calendar_parts(times[:0]).shape == (len(PARTS), 0)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_table_without_usable_column_is_an_error():
 
 
 def test_duplicate_column_is_an_error():
-    with pytest.raises(FeatureError, match="same name: a"):
+    with pytest.raises(FeatureError, match="these repeat: a"):
         TableEncoder().fit(pd.DataFrame([[1, 2], [2, 3]], columns=["a", "a"]), np.array([0, 1]))
 
 

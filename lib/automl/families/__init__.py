@@ -16,17 +16,17 @@ from lib.automl.families.fit_request import FitRequest
 __all__ = ["BAGGED_FIT_FUNCTIONS", "FIT_FUNCTIONS", "FitRequest"]
 
 FIT_FUNCTIONS: dict[str, Callable[[np.ndarray, np.ndarray, FitRequest], Any]] = {
-    "lightgbm": boosting.lightgbm,
-    "extra_trees": forests.extra_trees,
-    "catboost": boosting.catboost,
-    "neural_network": scaled_models.neural_network,
-    "xgboost": boosting.xgboost,
-    "random_forest": forests.random_forest,
-    "linear": scaled_models.linear,
-    "neighbours": scaled_models.neighbours,
-    "gradient_boosting": boosting.gradient_boosting,
+    "lightgbm": boosting.fit_lightgbm,
+    "extra_trees": forests.fit_extra_trees,
+    "catboost": boosting.fit_catboost,
+    "neural_network": scaled_models.fit_neural_network,
+    "xgboost": boosting.fit_xgboost,
+    "random_forest": forests.fit_random_forest,
+    "linear": scaled_models.fit_linear,
+    "neighbours": scaled_models.fit_neighbours,
+    "gradient_boosting": boosting.fit_gradient_boosting,
 }
-# Families that can be fitted on all rows, because they also return out-of-bag outputs to compare them on.
+# Families that can be fitted on all rows, because they also return out-of-bag outputs, by which models are compared.
 BAGGED_FIT_FUNCTIONS: dict[str, Callable[[np.ndarray, np.ndarray, FitRequest], tuple[Any, np.ndarray]]] = {
-    "random_forest": forests.bagged_random_forest,
+    "random_forest": forests.fit_bagged_random_forest,
 }

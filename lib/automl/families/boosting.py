@@ -1,7 +1,7 @@
 """Boosted trees: LightGBM, XGBoost, CatBoost and scikit-learn's histogram gradient boosting.
 
-They stop early by the loss instead of the primary metric. With a ranking metric, the models of different folds would
-stop at different scales, and their predictions could not be compared.
+They stop early by the loss instead of the primary metric. With a ranking metric such as AUC, the predictions of the
+models of different folds would have different scales, and could not be averaged or compared.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from lib.automl.families.estimators import IntegerCategories, TransformedModel
 from lib.automl.families.fit_request import FitRequest
 
 _EARLY_STOPPING_ROUNDS = 40
-# Limits of scikit-learn's histogram gradient boosting, which is fitted in steps.
+# Limits of scikit-learn's histogram gradient boosting, which is fitted some rounds at a time (a step).
 _MAX_ROUNDS, _ROUNDS_PER_STEP, _EARLY_STOPPING_STEPS = 400, 20, 3
 
 
-def lightgbm(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+def fit_lightgbm(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     """Fit LightGBM; it splits on categories without encoding them."""
     import lightgbm as lgb
 
@@ -42,14 +42,14 @@ def lightgbm(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
         y,
         eval_X=request.validation_features,
         eval_y=request.validation_y,
-        eval_metric=losses[request.task_of(y)],
+        eval_metric=losses[request.find_task(y)],
         categorical_feature=request.categories or "auto",
         callbacks=[lgb.early_stopping(_EARLY_STOPPING_ROUNDS, verbose=False), stop_when_overdue],
     )
     return model
 
 
-def xgboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+def fit_xgboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     """Fit XGBoost; category indices are treated as numbers."""
     import xgboost as xgb
 
@@ -64,7 +64,7 @@ def xgboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
         random_state=request.seed,
         n_jobs=1,
         early_stopping_rounds=_EARLY_STOPPING_ROUNDS,
-        eval_metric=losses[request.task_of(y)],
+        eval_metric=losses[request.find_task(y)],
         callbacks=[StopWhenOverdue()],
         **{**defaults, **request.hyperparameters},
     )
@@ -73,7 +73,7 @@ def xgboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     return model
 
 
-def catboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+def fit_catboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     """Fit CatBoost; it encodes categories itself."""
     import catboost as cb
 
@@ -94,7 +94,7 @@ def catboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
         thread_count=1,
         allow_writing_files=False,
         verbose=False,
-        loss_function=losses[request.task_of(y)],
+        loss_function=losses[request.find_task(y)],
         **{**defaults, **request.hyperparameters},
     )
     transformer = IntegerCategories(request.categories)
@@ -110,7 +110,7 @@ def catboost(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     return TransformedModel(transformer, model)
 
 
-def gradient_boosting(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
+def fit_gradient_boosting(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
     """Fit scikit-learn's histogram gradient boosting step by step, and keep the rounds up to the lowest loss."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -122,8 +122,9 @@ def gradient_boosting(features: np.ndarray, y: np.ndarray, request: FitRequest) 
     best_loss, best_rounds = np.inf, 0
     for rounds in range(_ROUNDS_PER_STEP, _MAX_ROUNDS + _ROUNDS_PER_STEP, _ROUNDS_PER_STEP):
         model.set_params(max_iter=rounds).fit(features, y)
-        loss = request.validation_loss(model, request.validation_features, request.validation_y)
-        best_loss, best_rounds = min((best_loss, best_rounds), (loss, rounds))
+        loss = request.compute_validation_loss(model, request.validation_features, request.validation_y)
+        if loss < best_loss:
+            best_loss, best_rounds = loss, rounds
         if request.is_overdue or rounds - best_rounds >= _EARLY_STOPPING_STEPS * _ROUNDS_PER_STEP:
             break
     model.set_params(warm_start=False, max_iter=best_rounds)

@@ -1,6 +1,6 @@
-"""Wrappers of fitted models: they transform the features first, or rescale the predictions.
+"""Wrappers of fitted models that transform the features first, or rescale the predictions.
 
-They skip scikit-learn's input checks, which take longer than most models do for a single row.
+They skip scikit-learn's input checks, which take longer than most models need for a single row.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class IntegerCategories(BaseEstimator):
         self.positions = positions
 
     def transform(self, features: np.ndarray) -> Any:
-        """Return the features as a DataFrame with integers, or unchanged if there are no categories."""
+        """Return a DataFrame with integer categories, or the unchanged features if there are no categories."""
         if not self.positions:
             return features
         import pandas as pd

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-# Number of values, rows times features, from which a table counts as large.
+# Minimum number of values (rows times features) of a large table.
 _LARGE_TABLE_VALUES = 150_000
 
 
@@ -26,12 +26,12 @@ class FitRequest:
     validation_features : ndarray of shape (validation rows, features)
         Features of the rows that decide when to stop early.
     validation_y : ndarray of shape (validation rows,)
-        Target of these rows.
+        Target of the validation rows.
     kinds : sequence of str
         Kind of each feature: ``"category"``, ``"number"``, ``"text"`` or ``"date"``.
     seed : int
     deadline : float
-        On the clock of `time.monotonic`; no tree or epoch starts after it.
+        End of the fit, on the clock of `time.monotonic`; no tree or epoch starts later.
     """
 
     task: str
@@ -55,7 +55,7 @@ class FitRequest:
 
     @property
     def learning_rate(self) -> float:
-        """Default learning rate; higher on large tables, where a short search has time for few trees."""
+        """Default learning rate. It is higher on large tables, where a short search has time for few trees."""
         return 0.05 if self.rows * len(self.kinds) < _LARGE_TABLE_VALUES else 0.1
 
     @property
@@ -63,12 +63,12 @@ class FitRequest:
         """Positions of the categorical features."""
         return [position for position, kind in enumerate(self.kinds) if kind == "category"]
 
-    def task_of(self, y: np.ndarray) -> str:
-        """Return the task of some rows: a fold of a multiclass table may contain only two classes."""
+    def find_task(self, y: np.ndarray) -> str:
+        """Return the task for the labels of some rows: a fold of a multiclass table may contain only two classes."""
         return self.task if self.task == "regression" or len(np.unique(y)) > 2 else "binary"
 
-    def validation_loss(self, model: Any, features: Any, y: np.ndarray) -> float:
-        """Return a model's log loss, or its mean squared error for a regression.
+    def compute_validation_loss(self, model: Any, features: Any, y: np.ndarray) -> float:
+        """Compute the log loss of a classification model, or the mean squared error of a regression model.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Random forests. They can be compared on their own training rows, because each tree leaves some rows out.
+"""Forests. A random forest can be scored on its own training rows, because each tree leaves some rows out.
 
 References
 ----------
@@ -43,17 +43,17 @@ class Forest(BaseEstimator):
         return self.predict_proba(features).ravel()
 
 
-def random_forest(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Forest:
+def fit_random_forest(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Forest:
     """Fit a random forest within the time limit."""
     return _to_forest(_fit_forest("RandomForest", features, y, request))
 
 
-def extra_trees(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Forest:
+def fit_extra_trees(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Forest:
     """Fit extremely randomized trees within the time limit."""
     return _to_forest(_fit_forest("ExtraTrees", features, y, request))
 
 
-def bagged_random_forest(features: np.ndarray, y: np.ndarray, request: FitRequest) -> tuple[Forest, np.ndarray]:
+def fit_bagged_random_forest(features: np.ndarray, y: np.ndarray, request: FitRequest) -> tuple[Forest, np.ndarray]:
     """Fit a random forest within the time limit.
 
     Returns
@@ -67,7 +67,7 @@ def bagged_random_forest(features: np.ndarray, y: np.ndarray, request: FitReques
 
 
 def _fit_forest(name: str, features: np.ndarray, y: np.ndarray, request: FitRequest) -> Any:
-    """Add trees step by step until all are fitted or the time is up."""
+    """Fit a scikit-learn forest some trees at a time, until it has all trees or the time is up."""
     max_trees = request.hyperparameters.get("n_estimators", MAX_TREES)
     # Classifications gain from leaves with several rows; regressions from more features per split and deep trees.
     defaults: dict[str, Any] = {"max_features": 0.75}
@@ -88,16 +88,16 @@ def _to_forest(model: Any) -> Forest:
 
 
 def _predict_out_of_bag(model: Any, features: np.ndarray) -> np.ndarray:
-    """Return each row's mean output of the trees that were not trained on it; NaN if all trees were."""
+    """Return, for each row, the mean output of the trees that were not trained on the row; NaN if there is none."""
     rows = np.asarray(features, dtype=np.float32)
-    total: np.ndarray | float = 0.0
-    count = np.zeros((len(rows), 1))
+    output_sum: np.ndarray | float = 0.0
+    tree_count = np.zeros((len(rows), 1))
     for estimator, trained_rows in zip(model.estimators_, model.estimators_samples_, strict=True):
         is_out_of_bag = np.ones(len(rows), dtype=bool)
         is_out_of_bag[trained_rows] = False
-        count[is_out_of_bag] += 1
+        tree_count[is_out_of_bag] += 1
         outputs = estimator.tree_.predict(rows)
         outputs[~is_out_of_bag] = 0
-        total = total + outputs
+        output_sum = output_sum + outputs
     with np.errstate(invalid="ignore"):
-        return total / count
+        return output_sum / tree_count

@@ -14,7 +14,7 @@ _MAX_NEIGHBOURS_ROWS = 60_000
 _MAX_EPOCHS, _EARLY_STOPPING_EPOCHS = 150, 12
 
 
-def linear(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
+def fit_linear(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
     """Fit logistic or ridge regression on scaled and one-hot features."""
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
@@ -25,12 +25,12 @@ def linear(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Transfor
         model = RidgeCV(np.logspace(-2, 3, 12))
     transformed = transformer.fit_transform(features)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the score decides, even if the model has not converged
+        warnings.simplefilter("ignore")  # if the model has not converged, its score will show it
         model.fit(transformed, y)
     return TransformedModel(transformer, model)
 
 
-def neighbours(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
+def fit_neighbours(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
     """Fit nearest neighbours, weighted by distance."""
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
@@ -42,7 +42,7 @@ def neighbours(features: np.ndarray, y: np.ndarray, request: FitRequest) -> Tran
     return TransformedModel(transformer, model.fit(transformer.fit_transform(features), y))
 
 
-def neural_network(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
+def fit_neural_network(features: np.ndarray, y: np.ndarray, request: FitRequest) -> TransformedModel:
     """Fit a multilayer perceptron, and keep the weights of the epoch with the lowest validation loss."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -73,7 +73,7 @@ def _fit_epochs(
     validation_features: Any,
     validation_y: np.ndarray,
 ) -> None:
-    """Fit a perceptron epoch by epoch with a decaying learning rate, and restore the best weights."""
+    """Fit a perceptron epoch by epoch with a decaying learning rate, and restore the weights with the lowest loss."""
     initial_rate = model.learning_rate_init
     options = {"classes": np.unique(y)} if request.is_classification else {}
     best_loss, best_weights, epochs_since_best = np.inf, None, 0
@@ -81,7 +81,7 @@ def _fit_epochs(
         if epoch:
             model._optimizer.learning_rate_init = initial_rate * 0.97**epoch
         model.partial_fit(features, y, **options)
-        loss = request.validation_loss(model, validation_features, validation_y)
+        loss = request.compute_validation_loss(model, validation_features, validation_y)
         epochs_since_best += 1
         if loss < best_loss:
             best_loss, epochs_since_best = loss, 0
@@ -91,7 +91,7 @@ def _fit_epochs(
     if best_weights is None:
         raise ValueError("the loss is not finite after the first epoch")
     model.coefs_, model.intercepts_ = best_weights
-    del model._optimizer  # it is as large as the weights, and not needed to predict
+    del model._optimizer  # as large as the weights, and not needed for predictions
 
 
 def _make_scaler(features: np.ndarray, request: FitRequest) -> Any:

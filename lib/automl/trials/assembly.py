@@ -54,35 +54,39 @@ class Assembly:
         Parameters
         ----------
         warning : str
-            A limitation of the search so far; a latency above the limit is added.
+            Warning of the search so far, or empty. A warning is appended if the latency exceeds its limit.
         """
         max_ms = self.request.max_latency_ms
         weights = self._select_weights()
         model, model_ms = self._assemble(weights)
-        while 0 < max_ms < model_ms and len(weights) > 1:  # the models together may be slower than their sum
-            weights = self._without_slowest(weights)
+        while 0 < max_ms < model_ms and len(weights) > 1:  # a blend may be slower than the sum of its models' latencies
+            weights = self._drop_slowest(weights)
             model, model_ms = self._assemble(weights)
         name = next(iter(weights)) if len(weights) == 1 else "blend"
         if 0 < max_ms < model_ms:
             warning = f"{warning} {name} takes {model_ms:.3g} ms per row; max_latency_ms is {max_ms:g}.".strip()
-        for part, weight in weights.items():
-            self.attempts[part].trial.weight = weight
+        for configuration, weight in weights.items():
+            self.attempts[configuration].trial.weight = weight
         trials = [attempt.trial for attempt in self.attempts.values()]
         if len(weights) > 1:
             trials.append(self._make_blend_trial(name, weights, model_ms))
         return EngineResult(trials, model, name, warning)
 
     def _row_ms(self, name: str) -> float:
+        """Return the milliseconds that a configuration takes to predict one row."""
         return self.attempts[name].trial.row_ms
 
-    def _without_slowest(self, weights: dict[str, float]) -> dict[str, float]:
-        """Return the weights without that of the slowest model, scaled to a sum of 1."""
+    def _drop_slowest(self, weights: dict[str, float]) -> dict[str, float]:
+        """Drop the slowest model, and scale the weights of the remaining models to a sum of 1."""
         slowest = max(weights, key=self._row_ms)
-        total = sum(weights.values()) - weights[slowest]
-        return {name: weight / total for name, weight in weights.items() if name != slowest}
+        remaining_sum = sum(weights.values()) - weights[slowest]
+        return {name: weight / remaining_sum for name, weight in weights.items() if name != slowest}
 
     def _select_weights(self) -> dict[str, float]:
-        """Return the weights of the models in the result; it keeps the latency limit if any model does."""
+        """Select the models of the result by score and latency, and return their weights.
+
+        The result is within the latency limit if at least one model is.
+        """
         row_ms = {name: self._row_ms(name) for name in self.outputs.validation}
         max_row_ms = None
         if self.request.max_latency_ms:
@@ -101,10 +105,10 @@ class Assembly:
         )
 
     def _assemble(self, weights: dict[str, float]) -> tuple[Pipeline, float]:
-        """Return a pipeline of the encoder and the blend, and the milliseconds that it takes to predict one row."""
+        """Return a pipeline of the encoder and the blend, and the milliseconds that the pipeline takes for one row."""
         members, member_weights = [], []
         for name, weight in weights.items():
-            fitted_folds = self.attempts[name].fitted
+            fitted_folds = self.attempts[name].fits
             for fold in fitted_folds:
                 members.append(pickle.loads((self.folder / f"{name}-{fold}.model").read_bytes()))
                 member_weights.append(weight / len(fitted_folds))
@@ -114,15 +118,15 @@ class Assembly:
 
     def _make_blend_trial(self, blend_name: str, weights: dict[str, float], row_ms: float) -> Trial:
         """Return the blend as a trial of its own, for the leaderboard."""
-        parts = [self.attempts[name].trial for name in weights]
+        model_trials = [self.attempts[name].trial for name in weights]
         trial = Trial(blend_name, "blend", weight=1.0, hyperparameters=dict(weights))
         validation, test = (
             np.sum([weight * outputs[name] for name, weight in weights.items()], axis=0)
             for outputs in (self.outputs.validation, self.outputs.test)
         )
-        self.outputs.score(trial, validation, test, self.request.metric)
-        trial.fit_seconds = sum(part.fit_seconds for part in parts)
+        self.outputs.score_trial(trial, validation, test, self.request.metric)
+        trial.fit_seconds = sum(model_trial.fit_seconds for model_trial in model_trials)
         trial.row_ms = row_ms
-        trial.megabytes = sum(part.megabytes for part in parts)
+        trial.megabytes = sum(model_trial.megabytes for model_trial in model_trials)
         trial.done_seconds = self.time_budget.elapsed_seconds
         return trial

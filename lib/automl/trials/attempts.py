@@ -12,35 +12,42 @@ from lib.automl import DONE, Trial
 from lib.automl.families import BAGGED_FIT_FUNCTIONS
 from lib.automl.trials.blend import average_out_of_bag
 from lib.automl.trials.encoding import EncodedTarget
-from lib.automl.trials.worker import Fitted
+from lib.automl.trials.worker import FitResult
 from lib.metrics import Metric
 
 
 @dataclass
 class Attempt:
-    """A configuration, and its models by number of the fold."""
+    """A configuration that the search tries.
+
+    Attributes
+    ----------
+    trial : Trial
+    fits : dict of int to FitResult
+        The fits that succeeded, by number of the fold.
+    """
 
     trial: Trial
-    fitted: dict[int, Fitted] = field(default_factory=dict)
+    fits: dict[int, FitResult] = field(default_factory=dict)
 
     def finish(self, elapsed_seconds: float) -> None:
-        """Complete the trial with what is known from the fits.
+        """Complete the trial with the sums of duration, latency and size over the fits.
 
         Parameters
         ----------
         elapsed_seconds : float
             Seconds since the start of the search.
         """
-        trial, folds = self.trial, self.fitted.values()
+        trial, fits = self.trial, self.fits.values()
         trial.outcome = DONE
-        trial.fit_seconds = sum(fold.seconds for fold in folds)
-        trial.row_ms = sum(fold.row_ms for fold in folds)
-        trial.megabytes = sum(fold.megabytes for fold in folds)
+        trial.fit_seconds = sum(fit.seconds for fit in fits)
+        trial.row_ms = sum(fit.row_ms for fit in fits)
+        trial.megabytes = sum(fit.megabytes for fit in fits)
         trial.done_seconds = elapsed_seconds
 
 
 def is_bagged(family: str, folds: np.ndarray) -> bool:
-    """Return whether each model of a family is fitted on all rows, and compared out of bag.
+    """Return whether each model of a family is fitted on all rows and scored by its out-of-bag outputs.
 
     Parameters
     ----------
@@ -53,16 +60,18 @@ def is_bagged(family: str, folds: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The outputs of all finished attempts, by name of the configuration.
+    """The outputs of all finished attempts.
 
     Attributes
     ----------
     validation_rows : ndarray of int
-        Positions of the training rows that were held out once.
+        Positions of the validation rows: the training rows that were held out once.
     target : EncodedTarget
-        Target of these rows.
+        Target of the validation rows.
     validation : dict of str to ndarray of shape (validation rows, outputs)
+        Outputs for the validation rows, by name of the configuration.
     test : dict of str to ndarray of shape (test rows, outputs)
+        Outputs for the test rows, by name of the configuration.
     """
 
     validation_rows: np.ndarray
@@ -70,8 +79,8 @@ class Outputs:
     validation: dict[str, np.ndarray] = field(default_factory=dict)
     test: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def score(self, trial: Trial, validation: np.ndarray, test: np.ndarray, metric: Metric) -> None:
-        """Set the predictions of a trial, and its score."""
+    def score_trial(self, trial: Trial, validation: np.ndarray, test: np.ndarray, metric: Metric) -> None:
+        """Set the predictions and the score of a trial, given its outputs for validation and test rows."""
         predictions = self.target.make_predictions(validation)
         trial.validation = self.validation_rows, predictions
         trial.test = self.target.make_predictions(test)
@@ -99,23 +108,23 @@ def read_outputs(
     outputs = Outputs(rows, target.take(rows))
     for name, attempt in attempts.items():
         if attempt.trial.outcome == DONE:
-            training, outputs.test[name] = _read_attempt(attempt, target, folds, folder)
-            outputs.validation[name] = training[rows]
-            outputs.score(attempt.trial, outputs.validation[name], outputs.test[name], metric)
+            training_outputs, outputs.test[name] = _read_attempt(attempt, target, folds, folder)
+            outputs.validation[name] = training_outputs[rows]
+            outputs.score_trial(attempt.trial, outputs.validation[name], outputs.test[name], metric)
     return outputs
 
 
 def _read_attempt(
     attempt: Attempt, target: EncodedTarget, folds: np.ndarray, folder: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return outputs for all training rows, NaN if they were never held out, and mean outputs for test rows."""
-    training = np.full((len(folds), target.output_count), np.nan)
+    """Return the outputs for training rows, NaN where a row was never held out, and the mean outputs for test rows."""
+    held_out = np.full((len(folds), target.output_count), np.nan)
     out_of_bag, test = [], []
-    for fold in attempt.fitted:
+    for fold in attempt.fits:
         with np.load(folder / f"{attempt.trial.name}-{fold}.npz") as arrays:
             if is_bagged(attempt.trial.family, folds):
                 out_of_bag.append(arrays["held_out"])
             else:
-                training[folds == fold] = arrays["held_out"]
+                held_out[folds == fold] = arrays["held_out"]
             test.append(arrays["test"])
-    return average_out_of_bag(out_of_bag) if out_of_bag else training, np.mean(test, axis=0)
+    return average_out_of_bag(out_of_bag) if out_of_bag else held_out, np.mean(test, axis=0)

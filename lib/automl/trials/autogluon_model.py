@@ -104,6 +104,7 @@ def name_features(features: np.ndarray, categories: list[int]) -> pd.DataFrame:
     frame = pd.DataFrame(features, columns=[f"f{position}" for position in range(features.shape[1])])
     for position in categories:
         column = f"f{position}"
+        # Texts, because AutoGluon treats whole numbers as numbers.
         frame[column] = frame[column].map("l{:.0f}".format, na_action="ignore").astype("category")
     return frame
 

@@ -119,26 +119,26 @@ def make_blend(members: list[Member], weights: list[float], classes: np.ndarray 
     return BlendClassifier(members, weights, classes)
 
 
-def average_out_of_bag(parts: Sequence[np.ndarray]) -> np.ndarray:
+def average_out_of_bag(outputs_by_model: Sequence[np.ndarray]) -> np.ndarray:
     """Average the out-of-bag outputs of several bagged models.
 
     Parameters
     ----------
-    parts : sequence of ndarray of shape (rows, outputs)
-        One array per model; NaN for rows that all of its trees were trained on.
+    outputs_by_model : sequence of ndarray of shape (rows, outputs)
+        Out-of-bag outputs of each model; NaN for a row that all trees of the model were trained on.
 
     Returns
     -------
     ndarray of shape (rows, outputs)
-        Rows without any output get the mean of all others.
+        A row without an output of any model gets the mean of all other rows.
 
     Examples
     --------
     >>> average_out_of_bag([np.array([[1.0], [np.nan]]), np.array([[3.0], [np.nan]])]).tolist()
     [[2.0], [2.0]]
     """
-    is_present = np.isfinite(parts)
-    counts = is_present.sum(axis=0)
-    totals = np.where(is_present, parts, 0).sum(axis=0)
-    overall_mean = totals.sum(axis=0) / counts.sum(axis=0)
-    return np.where(counts, totals / np.maximum(counts, 1), overall_mean)
+    is_present = np.isfinite(outputs_by_model)
+    model_counts = is_present.sum(axis=0)
+    sums = np.where(is_present, outputs_by_model, 0).sum(axis=0)
+    overall_mean = sums.sum(axis=0) / model_counts.sum(axis=0)
+    return np.where(model_counts, sums / np.maximum(model_counts, 1), overall_mean)

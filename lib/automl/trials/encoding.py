@@ -1,4 +1,4 @@
-"""A table as the models of a search see it: encoded features, and the target as labels."""
+"""The table that the models of a search receive: encoded features, and the target as labels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class EncodedTarget:
         return 1 if self.classes is None else len(self.classes)
 
     def take(self, rows: np.ndarray) -> EncodedTarget:
-        """Return the target of some of the rows, given by position."""
+        """Return the target of the rows at these positions."""
         return EncodedTarget(self.values[rows], self.labels[rows], self.classes, self.positive_class)
 
     def make_predictions(self, outputs: np.ndarray) -> Predictions:
@@ -50,7 +50,7 @@ class EncodedTarget:
 
         Parameters
         ----------
-        outputs : ndarray of shape (any rows, output_count)
+        outputs : ndarray of shape (rows, output_count)
             Probabilities, or predicted numbers for a regression.
 
         Examples
@@ -94,7 +94,7 @@ class EncodedFeatures:
     train : ndarray of shape (training rows, features)
         NaN for missing values, and indices for categories.
     test : ndarray of shape (test rows, features)
-        The same for the test rows.
+        Features of the test rows, encoded like `train`.
     """
 
     encoder: TableEncoder
@@ -112,7 +112,7 @@ def encode_features(
     X : pandas.DataFrame
         Raw columns of the training rows.
     y_values : ndarray of shape (training rows,)
-        Their target, as in `EncodedTarget.values`.
+        Target of the training rows, as in `EncodedTarget.values`.
     X_test : pandas.DataFrame
         Raw columns of the test rows.
     request : SearchRequest

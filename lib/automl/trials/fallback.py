@@ -13,7 +13,7 @@ from lib.automl import EngineResult, SearchRequest, Trial
 from lib.automl.trials.encoding import EncodedTarget
 
 
-def no_skill_result(
+def make_no_skill_result(
     X: pd.DataFrame,
     target: EncodedTarget,
     X_test: pd.DataFrame,

@@ -9,11 +9,13 @@ from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSpl
 
 from lib.automl import SearchRequest
 
-# With folds, every row is used for training and for comparison. Fewer than three folds would train on too few rows.
-_DEFAULT_FOLDS, _MIN_FOLDS, HELD_OUT_SHARE = 5, 3, 0.12
-# With plenty of time, as on a small table, more folds help more than more models, because each trains on more rows.
+_DEFAULT_FOLDS = 5
+# With fewer folds, each model would be trained on too few rows: hold out this share of the rows instead.
+_MIN_FOLDS, HELD_OUT_SHARE = 3, 0.12
+# If there is time for as many folds as the second number, use the first: each model is then trained on more rows, which
+# helps more than trying more models.
 _MAX_FOLDS, _MIN_AFFORDABLE_FOR_MAX_FOLDS = 8, 40
-# Seconds that the first, best configurations need in each fold, per row, feature and class.
+# Seconds that the first configurations of the portfolio together need for each fold, per row, feature and class.
 _SECONDS_PER_VALUE = 4.5e-5
 HELD_OUT, ALWAYS_TRAINED = 0, -1
 
@@ -37,17 +39,18 @@ def assign_folds(labels: np.ndarray, feature_count: int, core_seconds: float, re
 
     Notes
     -----
-    The number of folds is `SearchRequest.folds`. If that is 0, it depends on the time: with less time than three folds
-    need, some rows are held out instead.
+    The number of folds is `SearchRequest.folds`, or depends on the time if that is 0. Without time for three folds,
+    some rows are held out instead.
     """
-    count = request.folds
-    if not count and not request.validation_fraction:
-        count = _affordable_folds(labels, feature_count, core_seconds, request)
+    fold_count = request.folds
+    if not fold_count and not request.validation_fraction:
+        fold_count = _count_affordable_folds(labels, feature_count, core_seconds, request)
     # At least one class must have a row in every fold.
-    count = min(count, np.bincount(labels).max() if request.is_classification else len(labels))
-    if count < 2:
+    fold_count = min(fold_count, np.bincount(labels).max() if request.is_classification else len(labels))
+    if fold_count < 2:
         return hold_out(labels, request.validation_fraction or HELD_OUT_SHARE, request)
-    splitter = (StratifiedKFold if request.is_classification else KFold)(count, shuffle=True, random_state=request.seed)
+    splitter_class = StratifiedKFold if request.is_classification else KFold
+    splitter = splitter_class(fold_count, shuffle=True, random_state=request.seed)
     folds = np.full(len(labels), ALWAYS_TRAINED)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
@@ -56,8 +59,8 @@ def assign_folds(labels: np.ndarray, feature_count: int, core_seconds: float, re
     return folds
 
 
-def _affordable_folds(labels: np.ndarray, feature_count: int, core_seconds: float, request: SearchRequest) -> int:
-    """Return how many folds can be fitted in time; 0 if they are fewer than `_MIN_FOLDS`."""
+def _count_affordable_folds(labels: np.ndarray, feature_count: int, core_seconds: float, request: SearchRequest) -> int:
+    """Return the number of folds that can be fitted in time, or 0 if it is below `_MIN_FOLDS`."""
     class_count = labels.max() + 1 if request.task == "multiclass" else 1
     affordable = core_seconds / (_SECONDS_PER_VALUE * len(labels) * feature_count * class_count)
     if affordable > _MIN_AFFORDABLE_FOR_MAX_FOLDS:

@@ -41,7 +41,7 @@ from lib.automl import EngineResult, SearchRequest
 from lib.automl.trials import fallback
 from lib.automl.trials.encoding import EncodedTarget, encode_features, encode_target
 from lib.automl.trials.simple_model import fit_simple_model
-from lib.automl.trials.worker_pool import CHECK_INTERVAL_SECONDS, environment
+from lib.automl.trials.worker_pool import CHECK_INTERVAL_SECONDS, make_environment
 from lib.errors import MillraceError, StageError, format_count
 from lib.training.features import TableEncoder
 
@@ -52,7 +52,7 @@ _RESERVED_SHARE = 0.04
 
 @dataclass(frozen=True)
 class EncodedTable:
-    """A table as an engine gets it.
+    """A table with encoded features, as an engine receives it.
 
     Attributes
     ----------
@@ -99,7 +99,8 @@ def search(
     Returns
     -------
     EngineResult
-        The engine's result. If it was not finished in time: a simple model, or else a no-skill model, and a warning.
+        The engine's result. If the engine was not finished in time: a simple model, or a no-skill model if that was not
+        finished either, and a warning.
 
     Raises
     ------
@@ -116,25 +117,25 @@ def search(
         if (folder / _ERROR).exists():
             raise pickle.loads((folder / _ERROR).read_bytes())
         seconds = time.monotonic() - started
-        for file, warning in ((_RESULT, ""), (_SIMPLE_RESULT, f"{reason}: the returned model is a simple one.")):
+        for file, warning in ((_RESULT, ""), (_SIMPLE_RESULT, f"{reason}: the returned model is a simple LightGBM.")):
             if (folder / file).exists():
                 result: EngineResult = pickle.loads((folder / file).read_bytes())
                 report(f"{format_count(len(result.trials), 'model')} after {seconds:.0f} s")
                 return dataclasses.replace(result, warning=warning)
-        return fallback.no_skill_result(X, encode_target(y, request), X_test, request, [], seconds, reason)
+        return fallback.make_no_skill_result(X, encode_target(y, request), X_test, request, [], seconds, reason)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_process(folder: Path, deadline: float, max_bytes: int) -> str:
-    """Run the process of the search until it ends or exceeds a limit; return why it ended."""
+    """Run the process of the search until it ends or exceeds the time or memory limit; return why it ended."""
     with (folder / _LOG).open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "lib.automl.trials.isolated_search", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=environment({}),
+            env=make_environment({}),
             cwd=folder,
             start_new_session=True,
         )
@@ -142,7 +143,7 @@ def _run_process(folder: Path, deadline: float, max_bytes: int) -> str:
         while process.poll() is None:
             if time.monotonic() > deadline:
                 return "The time was up before the engine was finished"
-            if _memory_bytes(process.pid) > max_bytes:
+            if _measure_memory_bytes(process.pid) > max_bytes:
                 return f"The engine took more than {max_bytes / 2**30:.1f} GB of memory"
             with suppress(subprocess.TimeoutExpired):
                 process.wait(min(CHECK_INTERVAL_SECONDS, max(deadline - time.monotonic(), 0.01)))
@@ -153,7 +154,7 @@ def _run_process(folder: Path, deadline: float, max_bytes: int) -> str:
         process.wait()
 
 
-def _memory_bytes(pid: int) -> int:
+def _measure_memory_bytes(pid: int) -> int:
     """Return the memory of a process and its children; 0 if it has just ended."""
     try:
         parent = psutil.Process(pid)
@@ -173,18 +174,18 @@ def main() -> None:
         result = importlib.import_module(engine).search_encoded(table, request, deadline, folder)
         _write_result(folder / _RESULT, result, encoder)
     except MillraceError as error:
-        _write(folder / _ERROR, error)
+        _write_pickle(folder / _ERROR, error)
         raise
     except Exception as error:
         name = engine.rpartition(".")[2]
-        _write(folder / _ERROR, StageError(f"automl_engine: {name} failed: {type(error).__name__}: {error}"))
+        _write_pickle(folder / _ERROR, StageError(f"automl_engine: {name} failed: {type(error).__name__}: {error}"))
         raise
 
 
 def _encode(
     X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, request: SearchRequest, started: float
 ) -> tuple[EncodedTable, TableEncoder]:
-    """Return the encoded table, and the encoder of its features."""
+    """Return the encoded table, and the fitted encoder."""
     target = encode_target(y, request)
     features = encode_features(X, target.values, X_test, request)
     kinds = features.encoder.feature_kinds()
@@ -193,12 +194,12 @@ def _encode(
 
 
 def _write_result(file: Path, result: EngineResult, encoder: TableEncoder) -> None:
-    """Write a result whose model takes the raw columns."""
-    _write(file, dataclasses.replace(result, model=Pipeline([("encoder", encoder), ("model", result.model)])))
+    """Write a result; put the encoder in front of its model, so that the model takes raw columns."""
+    _write_pickle(file, dataclasses.replace(result, model=Pipeline([("encoder", encoder), ("model", result.model)])))
 
 
-def _write(file: Path, value: object) -> None:
-    """Pickle a value under a temporary name first, because the process may be killed at any time."""
+def _write_pickle(file: Path, value: object) -> None:
+    """Write a value to a temporary file, then rename it: the process may be killed at any time."""
     temporary = file.with_suffix(".part")
     temporary.write_bytes(pickle.dumps(value))
     temporary.rename(file)

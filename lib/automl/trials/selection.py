@@ -2,8 +2,8 @@
 
 References
 ----------
-Caruana, Niculescu-Mizil, Crew and Ksikes: Ensemble selection from libraries of models. ICML 2004. They use bags of
-models against overfitting; here, the bags also sample rows, and keep all models if there are few.
+Caruana, Niculescu-Mizil, Crew and Ksikes: Ensemble selection from libraries of models. ICML 2004. They sample models
+for each bag to avoid overfitting. Here, a bag also samples rows, and contains all models if there are few.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BAGS, ROW_SHARE_PER_BAG, MODEL_SHARE_PER_BAG = 16, 0.6, 0.7
 MIN_MODELS_TO_SAMPLE = 10
 MAX_ROUNDS = 40
 MAX_ROWS = 10_000
-# A model that improves a bag by less than this is not added: the gain is due to chance.
+# A model is added to a bag only if it improves the score by at least this share; smaller gains are due to chance.
 MIN_RELATIVE_GAIN = 1e-5
 # Models with less than this share of the greatest weight are dropped, because they slow down every prediction.
 MIN_RELATIVE_WEIGHT = 0.2
@@ -34,12 +34,12 @@ Score = tuple[float, float]
 
 @dataclass(frozen=True)
 class SelectionTask:
-    """The rows on which models are compared, and how.
+    """The rows and the metric by which models are compared.
 
     Attributes
     ----------
     target : EncodedTarget
-        Target of the rows.
+        Target of the rows on which models are compared.
     metric : Metric
         The primary metric.
     """
@@ -48,17 +48,17 @@ class SelectionTask:
     metric: Metric
 
     def score_by_metric(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
-        """Score outputs for some rows by the metric; the loss breaks ties."""
+        """Score outputs for some rows by the metric, and by the loss between equal scores."""
         predictions = self.target.make_predictions(outputs)
         sign = 1.0 if self.metric.greater_is_better else -1.0
-        return sign * self.metric.score(self.target.values[rows], predictions), -self._loss(predictions, rows)
+        return sign * self.metric.score(self.target.values[rows], predictions), -self._compute_loss(predictions, rows)
 
     def score_by_loss(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
         """Score outputs for some rows by the loss."""
-        return -self._loss(self.target.make_predictions(outputs), rows), 0.0
+        return -self._compute_loss(self.target.make_predictions(outputs), rows), 0.0
 
-    def _loss(self, predictions: Predictions, rows: np.ndarray) -> float:
-        """Return log loss or mean squared error."""
+    def _compute_loss(self, predictions: Predictions, rows: np.ndarray) -> float:
+        """Return the log loss of a classification, or the mean squared error of a regression."""
         labels = self.target.labels[rows]
         if predictions.probabilities is None:
             return float(np.mean((predictions.labels - labels) ** 2))
@@ -75,17 +75,17 @@ class SelectionLimits:
     row_ms : mapping of str to float
         Milliseconds to predict one row, by model.
     max_row_ms : float or None
-        Maximum for the blend; None means no limit.
+        Maximum milliseconds for the blend to predict one row; None means no limit.
     deadline : float
-        On the clock of `time.monotonic`; no round starts after it.
+        End of the selection, on the clock of `time.monotonic`; no round starts later.
     """
 
     row_ms: Mapping[str, float]
     max_row_ms: float | None
     deadline: float
 
-    def allow(self, models: Collection[str]) -> bool:
-        """Return whether these models together are fast enough."""
+    def are_fast_enough(self, models: Collection[str]) -> bool:
+        """Return whether the sum of the models' latencies is within the limit."""
         return self.max_row_ms is None or sum(self.row_ms[name] for name in models) <= self.max_row_ms
 
     @property
@@ -99,8 +99,8 @@ def select_weights(
 ) -> dict[str, float]:
     """Select the models of a blend, and return their weights.
 
-    The first bag contains all rows and models, the others samples of them. The weights are averaged over the bags.
-    Every second bag compares models by loss, which is less noisy on small tables than AUC or accuracy.
+    The first bag contains all rows and models; every other bag contains a sample of them. The weights are averaged over
+    the bags. Every second bag compares models by loss, which is less noisy on small tables than AUC or accuracy.
 
     Parameters
     ----------
@@ -152,14 +152,14 @@ def _select_greedily(
 ) -> list[str]:
     """Repeatedly add the model that improves the blend most, until none does; a model may be added several times."""
     selected: list[str] = []
-    total: np.ndarray | float = 0.0
+    output_sum: np.ndarray | float = 0.0
     best_score: Score | None = None
     while len(selected) < MAX_ROUNDS:
         scores = {}
         for name in outputs:
-            if selected and not limits.allow({*selected, name}):
+            if selected and not limits.are_fast_enough({*selected, name}):
                 continue
-            scores[name] = score((total + outputs[name]) / (len(selected) + 1))
+            scores[name] = score((output_sum + outputs[name]) / (len(selected) + 1))
             if selected and limits.is_overdue:
                 break
         if not scores:
@@ -167,21 +167,23 @@ def _select_greedily(
         best = max(scores, key=lambda name: scores[name])
         if best_score is not None:
             required = best_score[0] + MIN_RELATIVE_GAIN * abs(best_score[0])
-            if scores[best] <= (required, best_score[1]):  # tuples: the tie-breaker decides between equal scores
+            if scores[best] <= (required, best_score[1]):  # tuples: of equal scores, the tie-breakers are compared
                 break
         best_score = scores[best]
         selected.append(best)
-        total = total + outputs[best]
+        output_sum = output_sum + outputs[best]
         if limits.is_overdue:
             break
     return selected
 
 
 def _prune(weights: Mapping[str, float], limits: SelectionLimits) -> dict[str, float]:
-    """Drop models with a small weight, then further models until the blend is fast enough; scale the sum to 1."""
-    kept = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
-    min_weight = MIN_RELATIVE_WEIGHT * weights[kept[0]]
-    while len(kept) > 1 and (weights[kept[-1]] < min_weight or not limits.allow(kept)):
-        kept.pop()
-    total = sum(weights[name] for name in kept)
-    return {name: weights[name] / total for name in kept}
+    """Drop models with a small weight, then more models until the blend is fast enough; scale the sum to 1."""
+    heaviest_first = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
+    min_weight = MIN_RELATIVE_WEIGHT * weights[heaviest_first[0]]
+    while len(heaviest_first) > 1 and (
+        weights[heaviest_first[-1]] < min_weight or not limits.are_fast_enough(heaviest_first)
+    ):
+        heaviest_first.pop()
+    weight_sum = sum(weights[name] for name in heaviest_first)
+    return {name: weights[name] / weight_sum for name in heaviest_first}

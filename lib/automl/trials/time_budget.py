@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 
-# Share and limits of the time reserved at the end, to select the blend and to load its models.
+# Share of the budget, and limits, of the time that is reserved at the end to select the blend and to load its models.
 _RESERVED_SHARE, _MIN_RESERVED_SECONDS, _MAX_RESERVED_SECONDS = 0.08, 1.0, 60.0
-# Share of a core that the reserve assumes. If workers get less, the reserve grows, up to a share of the budget.
+# Share of a core for which this reserve suffices. If workers get less, the reserve grows, up to a share of the budget.
 _ASSUMED_CORE_SHARE, _MAX_RESERVED_SHARE = 0.75, 0.25
 # Share of the reserve that is left for loading the models when the selection of the blend stops.
 _ASSEMBLY_SHARE = 0.25
@@ -17,28 +18,28 @@ _REMAINING_SHARE = 0.9
 _MIN_FOLD_SECONDS = 0.5
 
 
-def reserve_seconds(budget_seconds: float, core_share: float = 1.0) -> float:
-    """Return the part of the budget to reserve for the end of the search.
+def compute_reserve_seconds(budget_seconds: float, core_share: float = 1.0) -> float:
+    """Compute the part of the budget to reserve for the end of the search.
 
     Parameters
     ----------
     budget_seconds : float
         Time limit of the search.
     core_share : float
-        Share of a core that a worker got so far; it is small on a machine that is busy with other work.
+        Share of a core that a worker got so far, 0 to 1; it is small on a machine that is busy with other work.
 
     Examples
     --------
-    >>> reserve_seconds(60.0), reserve_seconds(60.0, core_share=0.375)
+    >>> compute_reserve_seconds(60.0), compute_reserve_seconds(60.0, core_share=0.375)
     (4.8, 9.6)
     """
-    usual = min(max(_RESERVED_SHARE * budget_seconds, _MIN_RESERVED_SECONDS), _MAX_RESERVED_SECONDS)
-    slowed_down = usual * _ASSUMED_CORE_SHARE / max(core_share, 1e-3)
-    return max(usual, min(slowed_down, _MAX_RESERVED_SHARE * budget_seconds))
+    usual_seconds = min(max(_RESERVED_SHARE * budget_seconds, _MIN_RESERVED_SECONDS), _MAX_RESERVED_SECONDS)
+    slow_machine_seconds = usual_seconds * _ASSUMED_CORE_SHARE / max(core_share, 1e-3)
+    return max(usual_seconds, min(slow_machine_seconds, _MAX_RESERVED_SHARE * budget_seconds))
 
 
 class TimeBudget:
-    """The time of one search; all times are on the clock of `time.monotonic`.
+    """The deadlines of one search, on the clock of `time.monotonic`.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ class TimeBudget:
     def __init__(self, budget_seconds: float, threads: int):
         self.started = time.monotonic()
         self.end = self.started + budget_seconds
-        self.fit_deadline = self.end - reserve_seconds(budget_seconds)
+        self.fit_deadline = self.end - compute_reserve_seconds(budget_seconds)
         self._budget_seconds = budget_seconds
         self._threads = threads
 
@@ -79,17 +80,18 @@ class TimeBudget:
         """When the selection of the blend must end."""
         return self.end - _ASSEMBLY_SHARE * (self.end - self.fit_deadline)
 
-    def reserve_for(self, core_share: float) -> None:
-        """Move the deadline of fits forward if workers get only a small share of a core."""
-        self.fit_deadline = self.end - reserve_seconds(self._budget_seconds, core_share)
+    def adjust_reserve(self, core_share: float) -> None:
+        """Set an earlier deadline for fits if workers get only a small share of a core."""
+        self.fit_deadline = self.end - compute_reserve_seconds(self._budget_seconds, core_share)
 
-    def core_seconds(self, core_share: float) -> float:
-        """Return the remaining time for fits, in seconds of a whole core, if workers get a share of one each."""
+    def remaining_core_seconds(self, core_share: float) -> float:
+        """Return the remaining time for fits, in seconds of a whole core, if each worker gets a share of a core."""
         return (self.fit_deadline - time.monotonic()) * self._threads * core_share
 
     def fold_seconds(self, fold_count: int, remaining_folds: int) -> float:
         """Return the time limit of one fold, so that all remaining folds of its configuration end in time."""
-        share = _CONFIGURATION_SHARE * (self.fit_deadline - self.started) * self._threads / fold_count
-        rounds = -(-remaining_folds // self._threads)
-        seconds_per_round = _REMAINING_SHARE * (self.fit_deadline - time.monotonic()) / rounds
-        return max(_MIN_FOLD_SECONDS, min(share, seconds_per_round))
+        planned_seconds = _CONFIGURATION_SHARE * (self.fit_deadline - self.started) * self._threads / fold_count
+        # In a round, each thread fits one of the remaining folds.
+        round_count = math.ceil(remaining_folds / self._threads)
+        seconds_per_round = _REMAINING_SHARE * (self.fit_deadline - time.monotonic()) / round_count
+        return max(_MIN_FOLD_SECONDS, min(planned_seconds, seconds_per_round))

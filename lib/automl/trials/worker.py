@@ -28,21 +28,21 @@ _IMPORTS = ("lib.automl.trials.blend", "lib.automl.families", "lib.training.feat
 
 
 @dataclass(frozen=True)
-class Encode:
+class EncodeTask:
     """The task of encoding the table in ``table.pkl``, which contains X, the target's values, and X_test."""
 
     request: SearchRequest
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """The result of `Encode`.
+class EncodeResult:
+    """The result of `EncodeTask`.
 
     Attributes
     ----------
     feature_count : int
     core_share : float
-        Share of a core that the worker got meanwhile, 0 to 1.
+        Share of a core that the worker got while it encoded the table, 0 to 1.
     """
 
     feature_count: int
@@ -50,7 +50,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class FitFold:
+class FitTask:
     """The task of fitting a model on the rows outside a fold.
 
     Attributes
@@ -68,9 +68,9 @@ class FitFold:
         ``"binary"``, ``"multiclass"`` or ``"regression"``.
     seed : int
         Seed of the model.
-    bagged : bool
-        Whether to fit on all rows, because each tree of the model leaves some of them out. The fold is then one of
-        several models with different seeds.
+    is_bagged : bool
+        Whether to fit on all rows, because each tree of the model leaves some rows out. The fold's number then only
+        changes the seed of the model.
     """
 
     name: str
@@ -80,12 +80,12 @@ class FitFold:
     seconds: float
     task: str
     seed: int
-    bagged: bool
+    is_bagged: bool
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """The result of `FitFold`, whose files are ``<name>-<fold>.model`` and ``<name>-<fold>.npz``.
+class FitResult:
+    """The result of `FitTask`, whose files are ``<name>-<fold>.model`` and ``<name>-<fold>.npz``.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class WorkerTarget:
 
 
 def load(folder: str) -> WorkerTarget:
-    """Import what models need; a fork server calls this once."""
+    """Import the packages that fits need; a fork server calls this once."""
     for name in _IMPORTS:
         importlib.import_module(name)
     return WorkerTarget(Path(folder))
@@ -134,7 +134,7 @@ def load(folder: str) -> WorkerTarget:
 
 def work(connection: Connection, folder: Path) -> None:
     """Answer tasks until the other side closes the connection."""
-    tasks: queue.SimpleQueue[Encode | FitFold] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[EncodeTask | FitTask] = queue.SimpleQueue()
 
     def receive() -> None:
         try:
@@ -146,9 +146,9 @@ def work(connection: Connection, folder: Path) -> None:
     threading.Thread(target=receive, daemon=True).start()
     while True:
         task = tasks.get()
-        result: Encoded | Fitted | MillraceError | str
+        result: EncodeResult | FitResult | MillraceError | str
         try:
-            result = encode(task, folder) if isinstance(task, Encode) else fit(task, folder)
+            result = encode(task, folder) if isinstance(task, EncodeTask) else fit(task, folder)
         except MillraceError as error:
             result = error
         except Exception as error:
@@ -156,7 +156,7 @@ def work(connection: Connection, folder: Path) -> None:
         connection.send(result)
 
 
-def encode(task: Encode, folder: Path) -> Encoded:
+def encode(task: EncodeTask, folder: Path) -> EncodeResult:
     """Write the features of a table, and the fitted encoder."""
     from lib.automl.trials.encoding import encode_features
 
@@ -168,7 +168,7 @@ def encode(task: Encode, folder: Path) -> Encoded:
     (folder / "encoder.pkl").write_bytes(pickle.dumps(features.encoder))
     (folder / "kinds.pkl").write_bytes(pickle.dumps(features.encoder.feature_kinds()))
     core_share = (time.process_time() - cpu_started) / max(time.perf_counter() - started, 1e-6)
-    return Encoded(features.train.shape[1], core_share)
+    return EncodeResult(features.train.shape[1], core_share)
 
 
 @dataclass(frozen=True)
@@ -181,29 +181,30 @@ class _Split:
         Features of all rows.
     labels : ndarray of shape (rows,)
         Class indices, or a regression's target.
-    fitted, held_out : ndarray of int
+    train_rows, held_out_rows : ndarray of int
         Positions of the rows.
     """
 
     features: np.ndarray
     labels: np.ndarray
-    fitted: np.ndarray
-    held_out: np.ndarray
+    train_rows: np.ndarray
+    held_out_rows: np.ndarray
 
 
-def _read_split(task: FitFold, folder: Path) -> _Split:
+def _read_split(task: FitTask, folder: Path) -> _Split:
+    """Read the features and labels of the table, and the split of its rows for one fold."""
     folds = np.load(folder / "folds.npy")
-    is_fitted = (folds != task.fold) | task.bagged
+    is_trained = (folds != task.fold) | task.is_bagged
     return _Split(
         np.load(folder / "train.npy", mmap_mode="r"),
         np.load(folder / "labels.npy"),
-        np.flatnonzero(is_fitted),
-        np.flatnonzero(~is_fitted),
+        np.flatnonzero(is_trained),
+        np.flatnonzero(~is_trained),
     )
 
 
-def fit(task: FitFold, folder: Path) -> Fitted:
-    """Fit a model, write it with its outputs for held-out rows and test rows, and measure its latency."""
+def fit(task: FitTask, folder: Path) -> FitResult:
+    """Fit a model, measure its latency, and write the model and its outputs for held-out rows and test rows."""
     from lib.automl.trials.blend import Member
     from lib.automl.trials.latency import measure_row_ms
 
@@ -211,36 +212,36 @@ def fit(task: FitFold, folder: Path) -> Fitted:
     split = _read_split(task, folder)
     class_count, known_classes = 1, None
     if task.task != "regression":
-        class_count, known_classes = int(split.labels.max()) + 1, np.unique(split.labels[split.fitted])
+        class_count, known_classes = int(split.labels.max()) + 1, np.unique(split.labels[split.train_rows])
     kinds = pickle.loads((folder / "kinds.pkl").read_bytes())
     model, out_of_bag = _fit_model(task, split, known_classes, kinds, started)
     member = Member(model, None if known_classes is None else known_classes.tolist(), class_count)
     seconds = time.monotonic() - started
     test_features = np.load(folder / "test.npy", mmap_mode="r")
-    held_out_outputs = member.predict_outputs(np.asarray(split.features[split.held_out]))
+    held_out_outputs = member.predict_outputs(np.asarray(split.features[split.held_out_rows]))
     test_outputs = member.predict_outputs(np.asarray(test_features))
     if not (np.isfinite(held_out_outputs).all() and np.isfinite(test_outputs).all()):
-        raise ValueError("its predictions are not finite")
+        raise ValueError("the predictions of the model are not finite")
     row = np.asarray(test_features[:1])
     row_ms = measure_row_ms(lambda: member.predict_outputs(row))
     pickled = pickle.dumps(member)
     (folder / f"{task.name}-{task.fold}.model").write_bytes(pickled)
     held_out_outputs = held_out_outputs if out_of_bag is None else out_of_bag
     np.savez(folder / f"{task.name}-{task.fold}.npz", held_out=held_out_outputs, test=test_outputs)
-    return Fitted(seconds, row_ms, len(pickled) / 1e6)
+    return FitResult(seconds, row_ms, len(pickled) / 1e6)
 
 
 def _fit_model(
-    task: FitFold, split: _Split, known_classes: np.ndarray | None, kinds: list[str], started: float
+    task: FitTask, split: _Split, known_classes: np.ndarray | None, kinds: list[str], started: float
 ) -> tuple[Any, np.ndarray | None]:
     """Fit a model of the task's family.
 
     Parameters
     ----------
-    task : FitFold
+    task : FitTask
     split : _Split
     known_classes : ndarray or None
-        Classes that occur in the rows to fit on; None for a regression.
+        Classes that occur in the training rows; None for a regression.
     kinds : list of str
         The kind of each feature.
     started : float
@@ -249,29 +250,29 @@ def _fit_model(
     Returns
     -------
     model : estimator or None
-        None if there is only one class to fit on.
+        None if the training rows have only one class.
     out_of_bag : ndarray or None
-        For a bagged model, its outputs for all rows, each by the trees that left the row out; None for other models.
+        For a bagged model, the outputs for all rows, each by the trees that left the row out; None for other models.
     """
     from lib.automl.families import BAGGED_FIT_FUNCTIONS, FIT_FUNCTIONS, FitRequest
 
-    y, validation = split.labels[split.fitted], split.held_out
+    y, validation_rows = split.labels[split.train_rows], split.held_out_rows
     if known_classes is not None:
         y = np.searchsorted(known_classes, y)  # families require labels without gaps
-        validation = validation[np.isin(split.labels[validation], known_classes)]
-    validation_y = split.labels[validation]
+        validation_rows = validation_rows[np.isin(split.labels[validation_rows], known_classes)]
+    validation_y = split.labels[validation_rows]
     request = FitRequest(
         task=task.task,
         hyperparameters=task.hyperparameters,
-        rows=len(split.fitted),
-        validation_features=np.asarray(split.features[validation]),
+        rows=len(split.train_rows),
+        validation_features=np.asarray(split.features[validation_rows]),
         validation_y=validation_y if known_classes is None else np.searchsorted(known_classes, validation_y),
         kinds=kinds,
-        seed=task.seed + task.fold if task.bagged else task.seed,
+        seed=task.seed + task.fold if task.is_bagged else task.seed,
         deadline=started + task.seconds,
     )
-    features = np.asarray(split.features[split.fitted])
-    if task.bagged:
+    features = np.asarray(split.features[split.train_rows])
+    if task.is_bagged:
         return BAGGED_FIT_FUNCTIONS[task.family](features, y, request)
     if known_classes is not None and len(known_classes) == 1:
         return None, None

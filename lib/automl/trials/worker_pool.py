@@ -1,4 +1,4 @@
-"""A pool of worker processes that fit models: tasks go in, results come out, and nothing outlives the search."""
+"""A pool of worker processes that fit models; all of them end with the search."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Pool:
 
     def __init__(self, workers: int, memory_bytes: int):
         self.folder = Path(tempfile.mkdtemp(prefix="millrace-automl-"))
-        self._memory_share = memory_bytes / workers
+        self._max_worker_bytes = memory_bytes / workers
         self._server = ForkServer(
             "lib.automl.trials.worker",
             [str(self.folder)],
-            environment=environment(dict.fromkeys(_THREADS, "1")),
+            environment=make_environment(dict.fromkeys(_THREADS, "1")),
             log=self.folder / _LOG,
             new_session=True,
         )
@@ -72,46 +72,47 @@ class Pool:
             raise StageError(f"The process that fits models has ended: {' '.join(log) or error}") from error
 
     @property
-    def free(self) -> bool:
-        """Whether a worker has no task."""
+    def has_free_worker(self) -> bool:
+        """Whether at least one worker has no task."""
         return any(worker.task is None for worker in self._workers)
 
     @property
-    def busy(self) -> bool:
-        """Whether a worker has a task."""
+    def has_busy_worker(self) -> bool:
+        """Whether at least one worker has a task."""
         return any(worker.task is not None for worker in self._workers)
 
     def submit(self, task: Any) -> None:
         """Give a task to a worker that has none."""
         next(worker for worker in self._workers if worker.task is None).start(task)
 
-    def results(self, until: float) -> list[tuple[Any, Any]]:
-        """Wait for finished tasks, and return them with their results; empty if none is finished in time.
+    def wait_for_results(self, deadline: float) -> list[tuple[Any, Any]]:
+        """Wait until at least one task is finished, and return all finished tasks with their results.
 
         Parameters
         ----------
-        until : float
-            The time limit, on the clock of `time.monotonic`.
+        deadline : float
+            End of the wait, on the clock of `time.monotonic`.
 
         Returns
         -------
         list of tuple
-            Task and result: the value that the worker returned, or an error, or a text that says why the task failed.
+            Task and result; empty if no task is finished in time. A result is the value that the worker returned, an
+            error, or a text that says why the task failed.
         """
-        while self.busy and (seconds := until - time.monotonic()) > 0:
+        while self.has_busy_worker and (seconds := deadline - time.monotonic()) > 0:
             connections = [worker.connection for worker in self._workers if worker.task is not None]
             wait(connections, min(seconds, CHECK_INTERVAL_SECONDS))
-            finished = []
-            for number, worker in enumerate(self._workers):
-                result = None if worker.task is None else worker.result(self._memory_share)
+            finished_tasks = []
+            for position, worker in enumerate(self._workers):
+                result = None if worker.task is None else worker.poll_result(self._max_worker_bytes)
                 if result is not None:
-                    finished.append((worker.task, result))
+                    finished_tasks.append((worker.task, result))
                     worker.task = None
                     if not worker.is_usable:
-                        worker.end()
-                        self._workers[number] = self._new_worker()
-            if finished:
-                return finished
+                        worker.kill()
+                        self._workers[position] = self._new_worker()
+            if finished_tasks:
+                return finished_tasks
         return []
 
 
@@ -123,16 +124,16 @@ class _Worker:
         self.connection = Connection(connection.detach())
         self.task: Any = None
         self.is_usable = True
-        self._pid = 0  # unknown until it is running
+        self._pid = 0  # until the process has sent its id
 
     def start(self, task: Any) -> None:
         """Send a task."""
         self.task = task
-        with suppress(OSError):  # the process has died; `result` reports it
+        with suppress(OSError):  # the process has died; `poll_result` reports it
             self.connection.send(task)
 
-    def result(self, max_bytes: float) -> Any:
-        """Return the result of the task, or the reason why it failed; None while the task runs."""
+    def poll_result(self, max_bytes: float) -> Any:
+        """Return the result of the task, or the reason why the task failed; None while the task runs."""
         try:
             if self.connection.poll():
                 if self._pid:
@@ -143,10 +144,10 @@ class _Worker:
             return None  # the process has just died; the next call notices the closed connection
         except (EOFError, OSError):
             self.is_usable = False
-            return "its process died"
+            return "the worker process died"
         if memory > max_bytes:
             self.is_usable = False
-            return f"it took more than {max_bytes / 2**30:.1f} GB of memory"
+            return f"the worker process took more than {max_bytes / 2**30:.1f} GB of memory"
         return None
 
     def _receive_pid(self) -> int:
@@ -156,7 +157,7 @@ class _Worker:
             raise EOFError
         return PID.unpack(content)[0]
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Kill the process."""
         self.connection.close()
         if self._pid:
@@ -164,7 +165,7 @@ class _Worker:
                 os.kill(self._pid, signal.SIGKILL)
 
 
-def environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return the environment of a process that can import ``lib``, with additional variables."""
+def make_environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return environment variables for a process: those of this process, ``lib`` on the path, and the given ones."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, **variables, "PYTHONPATH": path}

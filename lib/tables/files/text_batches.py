@@ -77,7 +77,7 @@ def read_batches(
 def _read_with_arrow(
     file: BinaryIO, dialect: Dialect, null_values: Sequence[str], block_bytes: int = 0
 ) -> Iterator[pa.Table]:
-    """Read an open file as strings; `block_bytes` is the minimum size of a block."""
+    """Read an open file as strings. `block_bytes` is the block size, up to a maximum; 0 keeps Arrow's default."""
     keys = [str(index) for index in range(len(dialect.header))]
     options: dict[str, Any] = reader_options(dialect, keys, dict.fromkeys(keys, pa.string()))
     options["convert_options"].null_values = list(null_values)

@@ -13,7 +13,7 @@ from lib.tables.files import categoricals
 
 MAX_CATEGORIES = 50
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-# Numbers above 2**300 or below 2**-300 are scaled first, because their squares could overflow or become zero.
+# Numbers above 2**300, or below 2**-300, are scaled before they are squared, so that no square overflows or becomes 0.
 _MAX_EXPONENT = 300
 
 
@@ -48,6 +48,7 @@ def describe(train: pd.DataFrame, target_column: str) -> dict[str, Any]:
 
 
 def _describe_column(values: pd.Series) -> dict[str, Any]:
+    """Return the kind of a column, its share of missing values, and the statistics of its kind."""
     missing: dict[str, Any] = {"missing": float(np.count_nonzero(values.isna()) / max(1, len(values)))}
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "number", **missing, **_describe_numbers(values)}
@@ -62,13 +63,14 @@ def _describe_column(values: pd.Series) -> dict[str, Any]:
 
 
 def _describe_numbers(values: pd.Series) -> dict[str, Any]:
+    """Return range, mean, standard deviation and quantiles of the finite numbers; empty if there are none."""
     numbers = values.to_numpy(dtype=float, na_value=np.nan, copy=True)  # modified in place below
     is_finite = np.isfinite(numbers)
     numbers = numbers if is_finite.all() else numbers[is_finite]
     if not len(numbers):
         return {}
     minimum, maximum = float(numbers.min()), float(numbers.max())
-    # Scaling by a power of two is exact.
+    # Scaling by a power of two causes no rounding errors.
     exponent = int(np.frexp(max(abs(minimum), abs(maximum)))[1])
     exponent = exponent if abs(exponent) > _MAX_EXPONENT else 0
     if exponent:
@@ -92,18 +94,19 @@ def _describe_numbers(values: pd.Series) -> dict[str, Any]:
 
 
 def _interpolate_quantiles(sorted_numbers: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return the same quantiles as `numpy.quantile`, by linear interpolation, from numbers that are already sorted."""
+    """Return quantiles of sorted numbers by linear interpolation, equal to those of `numpy.quantile`."""
     places = shares * (len(sorted_numbers) - 1)
     below = places.astype(np.intp)
     low, high = sorted_numbers[below], sorted_numbers[np.minimum(below + 1, len(sorted_numbers) - 1)]
     fraction = places - below
-    # Interpolating from the nearer neighbor keeps rounding errors between the two.
+    # Interpolating from the nearer of both numbers keeps the result between them despite rounding errors.
     return np.where(fraction < 0.5, low + (high - low) * fraction, high - (high - low) * (1 - fraction))
 
 
 def _count_categories(present: pd.Series) -> dict[str, Any]:
+    """Return the number of distinct values, and the counts of the most frequent ones."""
     if present.dtype == object and pd.api.types.infer_dtype(present) != "string":
-        present = present.astype(str)  # keeps 1, 1.0 and True apart, which are equal in Python
+        present = present.astype(str)  # 1, 1.0 and True, which are equal in Python, are different categories
     counts = frames.count_values(present)
     return {
         "distinct": int(len(counts)),

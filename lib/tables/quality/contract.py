@@ -20,8 +20,8 @@ from lib.tables.quality.profile import BOOLEAN, KINDS, NUMBERS, TEXT, WHOLE, Col
 
 # libyaml, if PyYAML was built with it: the pure Python parser takes seconds for a table of thousands of columns.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Tolerance of a new contract: half of the rows, and twice the share of missing or invalid values plus five percentage
-# points, or more if the table has few rows.
+# A new contract accepts tables with half of the rows, and twice the share of missing or invalid values plus five
+# percentage points; it accepts larger shares if the table has few rows.
 _MIN_ROWS_SHARE = 0.5
 _SHARE_FACTOR, _SHARE_MARGIN = 2, 0.05
 # Names that earlier versions wrote; they are accepted with a warning.
@@ -127,17 +127,18 @@ _TABLE_RULES = tuple(rule.name for rule in fields(Contract) if rule.name != "col
 def from_profile(profile: Mapping[str, ColumnProfile], key: list[str] | None = None) -> Contract:
     """Return a contract that a table fulfills, with tolerance for the next one like it."""
     rows = max((column.rows for column in profile.values()), default=0)
-    columns = {name: _rules_for(column) for name, column in profile.items()}
-    return Contract(columns, list(key or []), _next_rows(rows))
+    columns = {name: _make_column_rules(column) for name, column in profile.items()}
+    return Contract(columns, list(key or []), _min_next_rows(rows))
 
 
-def _rules_for(column: ColumnProfile) -> ColumnRules:
+def _make_column_rules(column: ColumnProfile) -> ColumnRules:
+    """Return the rules that a column fulfills, with tolerance for the next table."""
     rules: dict[str, Any] = {"type": column.kind, **_missing_rules(column)}
     if column.invalid:
         rules["max_invalid_share"] = _tolerated_share(column.invalid, column.rows)
     is_counter = column.is_unique and column.kind == WHOLE  # its range grows with the table
     if column.kind in NUMBERS and column.minimum is not None and not is_counter:
-        rules["minimum"], rules["maximum"] = map(_round, limits.value_range(column))
+        rules["minimum"], rules["maximum"] = map(_round, limits.find_plausible_range(column))
         rules["bins"] = {_to_int_if_whole(edge): round(share, 4) for edge, share in column.bins.items()}
         rules["sample_size"] = column.present
     if column.categories and column.kind in (TEXT, BOOLEAN):
@@ -146,31 +147,37 @@ def _rules_for(column: ColumnProfile) -> ColumnRules:
 
 
 def _missing_rules(column: ColumnProfile) -> dict[str, Any]:
-    """Return the limit of missing values; a sample without one does not show that there can be none."""
+    """Return the limit of missing values; no limit if all values are missing.
+
+    A column without missing values gets a limit above 0 too: the next table may contain some.
+    """
     if column.missing == column.rows:
         return {}
     return {"max_missing_share": _tolerated_share(column.missing, column.rows)}
 
 
 def _category_rules(column: ColumnProfile) -> dict[str, Any]:
+    """Return the share of each category; for text, also the allowed categories and the accepted share of others."""
     present = sum(column.categories.values())
     shares = {category: round(rows / present, 4) for category, rows in column.categories.items()}
     rules: dict[str, Any] = {"shares": shares, "sample_size": present}
     if column.kind == TEXT:
-        # Without its row, a category that occurs once would be unknown: the rate of such rows estimates the rate of
-        # unknown categories in new rows (Good, Biometrika 40, 1953).
-        unknown = sum(rows == 1 for rows in column.categories.values())
-        share = limits.tolerated_share(unknown, present, _next_rows(present))
+        # The share of rows whose category occurs only once estimates the share of unknown categories in new rows (Good,
+        # Biometrika 40, 1953).
+        single_count = sum(rows == 1 for rows in column.categories.values())
+        share = limits.tolerated_share(single_count, present, _min_next_rows(present))
         rules |= {"categories": list(column.categories), "max_invalid_share": round_up(share)}
     return rules
 
 
 def _tolerated_share(count: int, rows: int) -> float:
+    """Return the accepted share of missing or invalid values, of which a table of `rows` rows has `count`."""
     margin = _SHARE_FACTOR * count / rows + _SHARE_MARGIN if count else 0.0
-    return round_up(min(1.0, max(margin, limits.tolerated_share(count, rows, _next_rows(rows)))))
+    return round_up(min(1.0, max(margin, limits.tolerated_share(count, rows, _min_next_rows(rows)))))
 
 
-def _next_rows(rows: int) -> int:
+def _min_next_rows(rows: int) -> int:
+    """Return the number of rows that a later table must have at least."""
     return max(1, int(rows * _MIN_ROWS_SHARE))
 
 
@@ -207,6 +214,7 @@ def to_yaml(contract: Contract) -> str:
 
 
 def _without_defaults(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules of a column that differ from their defaults; type and nullable are always included."""
     defaults = asdict(ColumnRules())
     return {name: value for name, value in rules.items() if value != defaults[name] or name in ("type", "nullable")}
 
@@ -234,7 +242,7 @@ def load(path: Path) -> Contract:
     Raises
     ------
     DataError
-        If the file is not a contract. The message lists every error.
+        If the file is not a valid contract. The message lists every error.
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
@@ -252,14 +260,14 @@ def load(path: Path) -> Contract:
         listed = "\n".join(f"  - {error}" for error in errors)
         raise DataError(f"{display_path(path)} is not a valid contract:\n{listed}")
     columns = {name: ColumnRules(**rules) for name, rules in values["columns"].items()}
-    # An empty entry means the default, but for max_drift, where null means no limit.
+    # An empty entry means the default, except for max_drift, whose null means no limit.
     given = {name: value for name, value in values.items() if value is not None or name == "max_drift"}
     key = [normalize_text(str(name)) for name in values.get("key") or []]
     return Contract(**{**given, "key": key, "columns": columns})
 
 
 def _with_current_names(rules: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Replace the names of rules that earlier versions wrote."""
+    """Rename rules that have the names of earlier versions, with a warning."""
     for old in _RENAMED.keys() & rules.keys():
         warnings.warn(
             f"{display_path(path)}: the rule {old} was renamed to {_RENAMED[old]}. "
@@ -287,6 +295,7 @@ def _find_errors(values: Mapping[str, Any]) -> list[str]:
 
 
 def _find_rule_errors(rules: Mapping[str, Any], kind: type, prefix: str) -> list[str]:
+    """Return a line, which starts with `prefix`, for each rule that a contract or column rules (`kind`) cannot have."""
     known = {rule.name: str(rule.type) for rule in fields(kind)}
     errors = []
     for name, value in rules.items():
@@ -298,7 +307,7 @@ def _find_rule_errors(rules: Mapping[str, Any], kind: type, prefix: str) -> list
 
 
 def _has_type(value: Any, annotation: str) -> bool:
-    """Return whether a value from YAML fits the annotation of a rule, such as ``float | None``."""
+    """Return whether a value from YAML has the type of a rule, whose annotation is, for example, ``float | None``."""
     if annotation.startswith("float"):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     types = {"str": str, "bool": bool, "int": int, "list": list, "dict": dict}

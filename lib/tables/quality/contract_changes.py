@@ -12,7 +12,7 @@ _TABLE_RULES = tuple(rule.name for rule in fields(Contract) if rule.name != "col
 
 
 def find_changes(old: Contract, new: Contract) -> list[tuple[str, str, str, str]]:
-    """List the rules that differ.
+    """List the rules that differ between two contracts.
 
     Returns
     -------
@@ -47,6 +47,6 @@ def _differ(before: Any, after: Any) -> bool:
 
 
 def _format_value(value: Any) -> str:
-    """Return a rule's value as text; distributions are shortened, lists of names are not."""
+    """Return the value of a rule as text; long distributions are shortened."""
     text = "-" if value is None else str(value)
     return f"{text[: _MAX_VALUE_LENGTH - 3]}..." if isinstance(value, dict) and len(text) > _MAX_VALUE_LENGTH else text

@@ -1,4 +1,4 @@
-"""Columns that count rows, and start again in each group of rows."""
+"""Detection of columns that count rows and start again, e.g. in each group of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 _FIRST_NUMBERS = (0, 1)
 _MIN_RESTARTS = 2
 _MIN_DISTINCT = 3
-# Groups of a column may be so many per row at most; in more, hardly any group has several rows.
+# With more groups per row, hardly any group has several rows.
 _MAX_GROUPS_PER_ROW = 0.5
 _MAX_ROWS = 100_000
 
@@ -24,9 +24,9 @@ class Counter:
     ----------
     name : str
     groups : str
-        The column in each of whose values it starts again; empty if it starts again with no other column.
+        The column with the groups: the counter starts again in each of its values. Empty if there is no such column.
     starts : int
-        How often it starts.
+        Number of rows with the first number.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Counter:
 
 
 def find_counter(frame: pd.DataFrame, name: str, group_columns: Sequence[str]) -> Counter | None:
-    """Return how a column counts rows and starts again, or None.
+    """Return how a column counts rows and starts again; None if it does not.
 
-    A counter numbers the rows of each value of another column without a gap, in any order; or, in the order of the
-    table, each of its numbers is the one before it plus 1, or the first number.
+    There are two kinds of counters. One numbers the rows of each group without a gap, in any order. The other increases
+    by 1 from row to row, or returns to its first number.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def find_counter(frame: pd.DataFrame, name: str, group_columns: Sequence[str]) -
     name : str
         A column of whole numbers.
     group_columns : sequence of str
-        Columns whose values may be the groups; the first that fits is returned.
+        Columns whose values may be the groups, in order of preference.
 
     Examples
     --------
@@ -55,31 +55,31 @@ def find_counter(frame: pd.DataFrame, name: str, group_columns: Sequence[str]) -
     Counter(name='visit', groups='patient', starts=3)
     """
     values = frame[name].head(_MAX_ROWS)
-    if not may_count(values):
+    if not may_be_counter(values):
         return None
     numbers = values.to_numpy(dtype=np.int64)
     for group in group_columns:
         codes = pd.factorize(frame[group].head(_MAX_ROWS))[0]
-        if group != name and numbers_rows_of_groups(numbers, codes):
+        if group != name and counts_rows_in_groups(numbers, codes):
             return Counter(name, group, int(codes.max()) + 1)
     is_start = numbers == numbers.min()
-    counts_on = np.diff(numbers) == 1
+    increases_by_one = np.diff(numbers) == 1
     starts = int(is_start.sum())
     if is_start[0] and starts > _MIN_RESTARTS and starts <= _MAX_GROUPS_PER_ROW * len(numbers):
-        return Counter(name, "", starts) if (counts_on | is_start[1:]).all() else None
+        return Counter(name, "", starts) if (increases_by_one | is_start[1:]).all() else None
     return None
 
 
-def may_count(values: pd.Series) -> bool:
-    """Return whether a column has all whole numbers from 0 or 1 to its maximum, and at least three of them."""
+def may_be_counter(values: pd.Series) -> bool:
+    """Return whether a column contains every whole number from 0 or 1 up to its maximum, and at least three numbers."""
     if not pd.api.types.is_integer_dtype(values.dtype) or values.empty or values.isna().any():
         return False
     low, high = int(values.min()), int(values.max())
     return low in _FIRST_NUMBERS and _MIN_DISTINCT <= high - low + 1 == values.nunique()
 
 
-def numbers_rows_of_groups(numbers: np.ndarray, codes: np.ndarray) -> bool:
-    """Return whether the numbers of each group are the first number and those that follow it, once each.
+def counts_rows_in_groups(numbers: np.ndarray, codes: np.ndarray) -> bool:
+    """Return whether each group contains the numbers from the smallest one on, without gaps or repetitions.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Drift of a column: whether its values follow the distribution in the contract, given the size of both samples.
+"""Drift of a column: the difference between its distribution and the one in the contract, beyond chance.
 
 Pearson's chi-square test of two samples says whether a difference is more than chance. The population stability index
-says whether it is large enough to matter.
+says whether the difference is large enough to matter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from lib.schema.text_values import category_names
 from lib.tables.quality.contract import ColumnRules
 
-# Probability that a table of the same population is said to drift, whatever its number of columns.
+# Probability of a false alarm for a whole table from the same population, shared by its columns.
 FALSE_ALARM_RATE = 0.005
 # The chi-square distribution is a good approximation from five expected rows per bin (Cochran, Biometrics 10, 1954).
 _MIN_EXPECTED_ROWS = 5
@@ -28,38 +28,38 @@ class Drift:
     Attributes
     ----------
     index : float
-        Population stability index without its expectation under no drift: 0.1 is a moderate change, 0.25 a large one.
+        Population stability index minus the value expected without drift: 0.1 is a moderate change, 0.25 a large one.
     p_value : float
         Probability of a difference at least as large between two samples of one population.
     largest : str
-        The bin or category whose share changed most, in words.
+        A clause about the bin or category whose share changed most; empty without drift.
     """
 
     index: float
     p_value: float
     largest: str = ""
 
-    def is_violation(self, max_drift: float, columns: int) -> bool:
-        """Return whether the drift is larger than allowed, and more than chance among so many tested columns."""
-        return self.index > max_drift and self.p_value < FALSE_ALARM_RATE / columns
+    def is_violation(self, max_drift: float, column_count: int) -> bool:
+        """Return whether the drift exceeds the limit, and is more than chance given the number of tested columns."""
+        return self.index > max_drift and self.p_value < FALSE_ALARM_RATE / column_count
 
 
 NO_DRIFT = Drift(0.0, 1.0)
 
 
-# Number of values in each bin or, as a Series, in each category; empty if the rules have no distribution.
+# Number of values in each bin (array) or in each category (Series); empty if the rules have no distribution.
 Counts: TypeAlias = np.ndarray | pd.Series
 
 
 def count(values: pd.Series, rules: ColumnRules) -> Counts:
-    """Count the values of a column in each bin or category of its rules."""
+    """Count the values of a column in each bin or category that the rules of the column define."""
     if rules.bins:
         return _count_in_bins(values, rules.bins, has_minimum=rules.sample_size is not None)
     return category_names(values).value_counts() if rules.shares else np.zeros(0, dtype=int)
 
 
 def add_counts(first: Counts, second: Counts) -> Counts:
-    """Return the counts of two parts of a table together."""
+    """Add the counts of two parts of a table."""
     if isinstance(first, pd.Series):
         return first.add(second, fill_value=0).astype(int)
     return first + second
@@ -69,9 +69,9 @@ def compare(counts: Counts, rules: ColumnRules, sample_size: int) -> Drift:
     """Compare the counts of a column with the distribution in its rules.
 
     The population stability index is the sum of (p - q) ln(p / q) over the bins (Siddiqi: Credit risk scorecards,
-    2006). Without drift its mean is (bins - 1) (1 / n + 1 / m) for samples of n and m values (Yurdakul and Naranjo:
-    Statistical properties of the population stability index, Journal of Risk Model Validation 14, 2020). This
-    expectation is subtracted.
+    2006). Without drift, the mean of this index is (bins - 1) (1 / n + 1 / m) for samples of n and m values (Yurdakul
+    and Naranjo: Statistical properties of the population stability index, Journal of Risk Model Validation 14, 2020).
+    This mean is subtracted.
 
     The p-value is that of Pearson's chi-square test of homogeneity. Neighboring bins, and rare categories, are
     merged until at least five rows are expected in both samples.
@@ -96,16 +96,17 @@ def compare(counts: Counts, rules: ColumnRules, sample_size: int) -> Drift:
     """
     if rules.bins:
         edges, shares = _sort_bins(rules.bins)
+        # The contract's sample has no values below the first edge or above the last one.
         bins = _Bins(np.asarray(counts), np.array([0.0, *shares, 0.0]), edges, [])
     elif rules.shares:
-        bins = _compare_categories(pd.Series(counts), rules.shares)
+        bins = _align_categories(pd.Series(counts), rules.shares)
     else:
         return NO_DRIFT
     if not bins.actual.sum() or not sample_size or not bins.shares.sum():
         return NO_DRIFT
     expected = bins.shares / bins.shares.sum() * sample_size
-    groups = _group_neighbors(bins.actual, expected) if rules.bins else _group_rare(bins.actual, expected)
-    index, p_value = _compare(np.bincount(groups, bins.actual), np.bincount(groups, expected))
+    groups = _group_neighbors(bins.actual, expected) if rules.bins else _group_rare_categories(bins.actual, expected)
+    index, p_value = _measure_drift(np.bincount(groups, bins.actual), np.bincount(groups, expected))
     return Drift(index, p_value, bins.describe_largest_change() if index else "")
 
 
@@ -131,12 +132,12 @@ class _Bins:
     categories: list[str]
 
     def describe_largest_change(self) -> str:
-        """Return the bin whose share changed most, in words."""
+        """Return a clause about the bin or category whose share changed most."""
         actual = self.actual / self.actual.sum()
         index = int(np.argmax(np.abs(actual - self.shares)))
-        return f"the share of {self._name(index)} changed from {self.shares[index]:.0%} to {actual[index]:.0%}"
+        return f"the share of {self._describe_bin(index)} changed from {self.shares[index]:.0%} to {actual[index]:.0%}"
 
-    def _name(self, index: int) -> str:
+    def _describe_bin(self, index: int) -> str:
         if self.categories:
             return repr(self.categories[index])
         if index == 0:
@@ -148,7 +149,7 @@ class _Bins:
 
 
 def _sort_bins(bins: dict[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the upper edges in ascending order, and the contract's share of each."""
+    """Return the upper edges of the bins in ascending order, and the share of each bin."""
     order = np.argsort(np.array(list(bins), dtype=float))
     return np.array(list(bins), dtype=float)[order], np.array(list(bins.values()), dtype=float)[order]
 
@@ -156,7 +157,8 @@ def _sort_bins(bins: dict[float, float]) -> tuple[np.ndarray, np.ndarray]:
 def _count_in_bins(values: pd.Series, bins: dict[float, float], has_minimum: bool) -> np.ndarray:
     """Return the number of values in each bin, including those below and above all edges.
 
-    Without ``has_minimum``, the first edge is not the smallest value of the sample, so the first bin has no lower end.
+    If `has_minimum` is false, the first edge is not the smallest value of the contract's sample, so smaller values
+    belong to the first bin.
     """
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     numbers = numbers[np.isfinite(numbers)]
@@ -167,23 +169,23 @@ def _count_in_bins(values: pd.Series, bins: dict[float, float], has_minimum: boo
     return np.bincount(positions, minlength=len(edges) + 2)
 
 
-def _compare_categories(counts: pd.Series, shares: dict[str, float]) -> _Bins:
-    """Return the number of values and the contract's share of each category."""
-    named = category_names(pd.Series(list(shares), dtype=object)).fillna("")
-    expected = pd.Series(list(shares.values()), dtype=float).groupby(named.to_numpy()).sum()
+def _align_categories(counts: pd.Series, shares: dict[str, float]) -> _Bins:
+    """Return the number of values and the contract's share of each category that occurs in one of them."""
+    names = category_names(pd.Series(list(shares), dtype=object)).fillna("")
+    expected = pd.Series(list(shares.values()), dtype=float).groupby(names.to_numpy()).sum()
     categories = counts.index.union(expected.index)
     actual = counts.reindex(categories, fill_value=0).to_numpy()
     return _Bins(actual, expected.reindex(categories, fill_value=0.0).to_numpy(), np.empty(0), categories.tolist())
 
 
 def _expected_in_smaller(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return the expected rows of each bin in the smaller sample, if both have the same distribution."""
+    """Return the rows expected in each bin of the smaller sample if both samples have the same distribution."""
     totals = actual.sum(), expected.sum()
     return (actual + expected) * (min(totals) / sum(totals))
 
 
 def _group_neighbors(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return the group of each bin: neighbors are merged until a group has enough expected rows."""
+    """Return the group of each bin: neighbors are merged into a group until enough rows are expected in it."""
     groups = np.zeros(len(actual), dtype=np.intp)
     group, rows = 0, 0.0
     for index, added in enumerate(_expected_in_smaller(actual, expected)):
@@ -191,20 +193,26 @@ def _group_neighbors(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
         rows += added
         if rows >= _MIN_EXPECTED_ROWS:
             group, rows = group + 1, 0.0
-    groups[groups == group] = max(0, group - 1)  # the bins that are left are too few for a group
+    groups[groups == group] = max(0, group - 1)  # the last bins have too few rows for a group of their own
     return groups
 
 
-def _group_rare(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return the group of each category: rare categories share one."""
+def _group_rare_categories(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the group of each category: rare categories are merged, the rarest first."""
     order = np.argsort(_expected_in_smaller(actual, expected), kind="stable")
     groups = np.empty(len(actual), dtype=np.intp)
     groups[order] = _group_neighbors(actual[order], expected[order])
     return groups
 
 
-def _compare(actual: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
-    """Return the corrected population stability index and the p-value of the rows in each group."""
+def _measure_drift(actual: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    """Return the population stability index, minus its mean without drift, and the p-value.
+
+    Parameters
+    ----------
+    actual, expected : ndarray of shape (groups,)
+        Number of rows of the table, and of the contract's sample, in each group.
+    """
     from scipy.special import chdtrc
 
     groups = len(actual)
@@ -214,7 +222,7 @@ def _compare(actual: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     counts = np.array([actual, expected], dtype=float)
     pooled = rows * counts.sum(axis=0) / rows.sum()
     p_value = float(chdtrc(groups - 1, ((counts - pooled) ** 2 / pooled).sum()))
-    # Half a row more in each group keeps the index finite.
+    # Adding half a row to each group keeps the index finite.
     p, q = (counts + 0.5) / (rows + 0.5 * groups)
     index = ((p - q) * np.log(p / q)).sum() - (groups - 1) * (1 / rows).sum()
     return max(0.0, float(index)), p_value

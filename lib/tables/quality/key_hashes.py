@@ -1,4 +1,4 @@
-"""Hashes of keys, which find repeated keys without the rows themselves being in one place."""
+"""Hashes of keys, to find repeated keys among the parts of a table without loading all rows at once."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import ArrayLike
 
 from lib.schema.text_values import category_names
 
-# An odd multiplier, so that no two hashes of a column become equal.
+# Multiplication by an odd number keeps different 64-bit hashes different.
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class KeyHashes:
-    """The key of each row.
+    """Hashes of the keys of some rows.
 
     Attributes
     ----------
     hashes : ndarray of uint64, of shape (rows,)
     is_complete : ndarray of bool, of shape (rows,)
-        Whether no column of the key is missing. Incomplete keys do not repeat each other.
+        Whether each key has a value in all of its columns. An incomplete key never counts as repeated.
     """
 
     hashes: np.ndarray
@@ -31,10 +31,10 @@ class KeyHashes:
 
 
 def hash_keys(frame: pd.DataFrame, columns: Sequence[str]) -> KeyHashes:
-    """Hash the values of some columns in each row.
+    """Hash the key of each row: its values in some columns.
 
-    Texts are equal if they differ only in surrounding spaces or in their Unicode form, and whole numbers are equal to
-    floats, which they become beside missing values.
+    Texts are equal if they differ only in surrounding spaces or in their Unicode form. A whole number equals the float
+    that it becomes in a column with missing values.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def hash_keys(frame: pd.DataFrame, columns: Sequence[str]) -> KeyHashes:
 
 
 def find_repeats(parts: Sequence[KeyHashes]) -> np.ndarray:
-    """Return the numbers of the rows, from 0 in all parts together, whose key occurs in an earlier row."""
+    """Return the rows whose key occurs in an earlier row, numbered from 0 through all parts."""
     hashes = pd.Series(np.concatenate([part.hashes for part in parts]))
     is_complete = np.concatenate([part.is_complete for part in parts])
     return np.flatnonzero(hashes.duplicated().to_numpy() & is_complete)
@@ -74,7 +74,7 @@ def _hash_array(values: ArrayLike) -> np.ndarray:
 
 
 def _number_bits(values: pd.Series) -> np.ndarray:
-    """Return numbers as integers, so that equal numbers are equal in all types; missing ones become any number."""
+    """Return each number as 64 bits that do not depend on its type; the bits of missing numbers have no meaning."""
     if pd.api.types.is_unsigned_integer_dtype(values.dtype):
         return values.fillna(0).to_numpy(dtype=np.uint64)
     if pd.api.types.is_integer_dtype(values.dtype):

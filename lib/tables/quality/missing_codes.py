@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 _MIN_ROWS, _MIN_SHARE = 2, 0.002
-# Codes are written with nines, or are a negative number in a column that has no other: -1, -99, -200, 999, 9999.
+# A code is written with nines, or is the only negative number of the column: -1, -99, -200, 999, 9999.
 _NINES = re.compile(r"-?9{2,}")
 _MAX_DISTINCT_CODES = 2
-# -1 among -1, 0 and 1 is a value like the others.
+# A column needs this number of other distinct values: in a column of -1, 0 and 1, the -1 is no code.
 _MIN_OTHER_VALUES = 10
 _FREQUENCY_FACTOR = 3
 
@@ -19,9 +19,10 @@ _FREQUENCY_FACTOR = 3
 def find_missing_codes(values: pd.Series) -> list[float]:
     """Return the numbers of a column that probably mean "missing".
 
-    A code repeats, is whole, and is the smallest or largest value of the column. It consists of nines, or is the only
-    negative number. It lies farther from the nearest other value than the middle 98 % of the others spread, or is a
-    negative number that occurs more than three times as often as any other value.
+    A code is a whole number that occurs several times, and is the smallest or largest value of the column. It consists
+    of nines, or is the only negative number. In addition, it is far from the other values: its distance from the
+    nearest one exceeds the range of the middle 98 % of them. A negative code may instead occur more than three times as
+    often as any other value.
 
     Parameters
     ----------
@@ -52,9 +53,10 @@ def find_missing_codes(values: pd.Series) -> list[float]:
 
 
 def _is_missing_code(code: float, sorted_numbers: np.ndarray) -> bool:
+    """Return whether the smallest or largest of the sorted numbers means "missing"."""
     others = sorted_numbers[sorted_numbers != code]
-    repeats = len(sorted_numbers) - len(others)
-    if not len(others) or code != np.floor(code) or repeats < max(_MIN_ROWS, _MIN_SHARE * len(sorted_numbers)):
+    code_count = len(sorted_numbers) - len(others)
+    if not len(others) or code != np.floor(code) or code_count < max(_MIN_ROWS, _MIN_SHARE * len(sorted_numbers)):
         return False
     is_the_only_negative = code < 0 <= others[0]
     if not is_the_only_negative and not _NINES.fullmatch(f"{code:.0f}"):
@@ -64,4 +66,4 @@ def _is_missing_code(code: float, sorted_numbers: np.ndarray) -> bool:
         return False
     low, high = np.quantile(others, [0.01, 0.99])
     distance = min(abs(code - others[0]), abs(code - others[-1]))
-    return bool(distance > high - low or (is_the_only_negative and repeats > _FREQUENCY_FACTOR * counts.max()))
+    return bool(distance > high - low or (is_the_only_negative and code_count > _FREQUENCY_FACTOR * counts.max()))

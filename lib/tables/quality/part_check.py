@@ -1,4 +1,4 @@
-"""Contract checks of some rows of a table: what they break by themselves, and what the whole table is judged by."""
+"""Contract checks of a part of a table: its invalid rows, and the counts from which the whole table is judged."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from lib.tables.quality.row_checks import build_checks
 
 NOT_MISSING = "must not be missing"
 MAX_EXAMPLES = 3
-# What `pandas.api.types.infer_dtype` returns for columns that contain texts.
+# Results of `pandas.api.types.infer_dtype` for columns that contain texts.
 _TEXT_TYPES = ("string", "mixed", "mixed-integer")
 
-# The numbers of the rows of a part, from 0, that break a rule, by column and rule.
+# Rows of a part, numbered from 0, that break a rule; by column and rule.
 RowsByRule = Mapping[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True)
 class PartCheck:
-    """The values of a part that break a rule, and hashes that find repeated keys.
+    """The rows of a part with values that break a rule, and the hashes of its keys.
 
     Attributes
     ----------
     rows : int
     columns : list of str
-        All columns, even those that are not checked.
+        All columns of the part, including those that are not checked.
     invalid : mapping of (str, str) to ndarray of int
-        Numbers of the rows, from 0, whose value breaks a rule, by column and rule. Some may be allowed.
+        Rows, numbered from 0, whose value breaks a rule; by column and rule. The contract may tolerate some of them.
     present : mapping of str to int
         Number of values of each checked column that are not missing.
     keys : mapping of str to KeyHashes
-        The values of each column, or key, that must be unique, by its name in messages.
+        Hashes of each column or key that must be unique, by the name of the column or key in messages.
     """
 
     rows: int
@@ -51,11 +51,12 @@ class PartCheck:
 
 @dataclass(frozen=True)
 class ColumnCounts:
-    """What a rule of a whole column is judged by.
+    """Counts from which the rules of a whole column are judged.
 
     Attributes
     ----------
     rows, missing : int
+        Number of rows, and of missing values.
     distribution : ndarray or Series of int
         Number of values in each bin or category.
     """
@@ -71,16 +72,16 @@ class ColumnCounts:
 
 @dataclass(frozen=True)
 class PartDetails:
-    """The rows of a part in messages, and counts of its valid rows.
+    """Examples of the invalid rows of a part, for messages, and counts of its valid rows.
 
     Attributes
     ----------
     counts : dict of str to ColumnCounts
-        Of the rows that break no rule.
+        Counts of the rows that break no rule, by column.
     examples : dict of (str, str) to list of (int, str)
-        The first rows that break each rule: the number of the row, from 0, and its values.
+        The first rows that break each rule, by column and rule: the row, numbered from 0, and its values as text.
     invalid : dict of (str, str) to Series
-        Distinct values that break each rule of single values.
+        Distinct values that break each rule of single values, by column and rule.
     """
 
     counts: dict[str, ColumnCounts]
@@ -88,13 +89,18 @@ class PartDetails:
     invalid: dict[tuple[str, str], pd.Series] = field(default_factory=dict)
 
 
-def rules_to_check(contract: Contract, skipped_columns: Collection[str]) -> dict[str, ColumnRules]:
-    """Return the rules of all columns but those that are skipped."""
+def select_rules(contract: Contract, skipped_columns: Collection[str]) -> dict[str, ColumnRules]:
+    """Return the rules of all columns except the skipped ones."""
     return {name: rules for name, rules in contract.columns.items() if name not in skipped_columns}
 
 
-def unique_keys(contract: Contract, rules: Mapping[str, ColumnRules], columns: Collection[str]) -> dict[str, list[str]]:
-    """Return the present columns of each key that must be unique, by the name of the key in messages."""
+def list_unique_keys(
+    contract: Contract, rules: Mapping[str, ColumnRules], columns: Collection[str]
+) -> dict[str, list[str]]:
+    """Return the columns of each key that must be unique, by the name of the key in messages.
+
+    A key is a single column or several ones. Keys with a column that the table lacks are left out.
+    """
     keys = {name: [name] for name, column_rules in rules.items() if column_rules.unique}
     if contract.key:
         keys[" and ".join(contract.key)] = contract.key
@@ -102,7 +108,7 @@ def unique_keys(contract: Contract, rules: Mapping[str, ColumnRules], columns: C
 
 
 def check_part(frame: pd.DataFrame, contract: Contract, skipped_columns: Collection[str] = ()) -> PartCheck:
-    """Check the values of some rows of a table.
+    """Check the values of a part of a table.
 
     Parameters
     ----------
@@ -111,21 +117,21 @@ def check_part(frame: pd.DataFrame, contract: Contract, skipped_columns: Collect
     skipped_columns : collection of str
         Columns that are not checked.
     """
-    rules = rules_to_check(contract, skipped_columns)
+    rules = select_rules(contract, skipped_columns)
     invalid: dict[tuple[str, str], np.ndarray] = {}
     present: dict[str, int] = {}
     for name, column_rules in rules.items():
         if name in frame.columns:
-            comparable = comparable_values(frame[name], column_rules)
-            is_present = comparable.notna().to_numpy()
+            normalized = normalize_values(frame[name], column_rules)
+            is_present = normalized.notna().to_numpy()
             present[name] = int(np.count_nonzero(is_present))
             if not column_rules.nullable and not is_present.all():
                 invalid[name, NOT_MISSING] = np.flatnonzero(~is_present)
             for check in build_checks(column_rules):
-                is_valid = check.is_valid(comparable[is_present]).to_numpy(dtype=bool)
+                is_valid = check.is_valid(normalized[is_present]).to_numpy(dtype=bool)
                 if not is_valid.all():
                     invalid[name, check.rule] = np.flatnonzero(is_present)[~is_valid]
-    keys = {name: hash_keys(frame, names) for name, names in unique_keys(contract, rules, frame.columns).items()}
+    keys = {name: hash_keys(frame, names) for name, names in list_unique_keys(contract, rules, frame.columns).items()}
     return PartCheck(len(frame), [str(name) for name in frame.columns], invalid, present, keys)
 
 
@@ -136,23 +142,23 @@ def describe_part(
     is_left_out: np.ndarray | None = None,
     skipped_columns: Collection[str] = (),
 ) -> PartDetails:
-    """Count the values of some rows of a table, and show the rows that break a rule.
+    """Count the values of a part of a table, and list examples of rows that break a rule.
 
     Parameters
     ----------
     frame : DataFrame of shape (rows, columns)
     contract : Contract
     rows_by_rule : mapping of (str, str) to ndarray of int
-        The rows that break each rule.
+        The rows that break each rule, numbered from 0.
     is_left_out : ndarray of bool, of shape (rows,), optional
-        The rows that are not counted.
+        Whether each row is not counted.
     skipped_columns : collection of str
         Columns that are not checked.
     """
     valid = frame if is_left_out is None or not is_left_out.any() else frame[~is_left_out]
     rules = {
         name: column_rules
-        for name, column_rules in rules_to_check(contract, skipped_columns).items()
+        for name, column_rules in select_rules(contract, skipped_columns).items()
         if name in frame.columns
     }
     counts = {name: _count_values(valid[name], column_rules) for name, column_rules in rules.items()}
@@ -160,13 +166,16 @@ def describe_part(
     for (column, rule), rows in rows_by_rule.items():
         examples[column, rule] = _list_examples(frame, column, rows, contract.key)
         if column in rules:
-            values = comparable_values(frame[column].iloc[rows], rules[column])
+            values = normalize_values(frame[column].iloc[rows], rules[column])
             invalid[column, rule] = values.drop_duplicates()
     return PartDetails(counts, examples, invalid)
 
 
-def comparable_values(values: pd.Series, rules: ColumnRules) -> pd.Series:
-    """Return the values of a column as the checks compare them: texts are trimmed, and blank ones are missing."""
+def normalize_values(values: pd.Series, rules: ColumnRules) -> pd.Series:
+    """Return a column's values for the checks: texts without surrounding spaces, and missing values for blank texts.
+
+    Free text is returned unchanged if no rule of the column needs that.
+    """
     is_free_text = rules.type in (TEXT, None) and rules.categories is None and rules.shares is None
     if is_free_text and rules.nullable and rules.max_missing_share is None:
         return values
@@ -179,12 +188,12 @@ def comparable_values(values: pd.Series, rules: ColumnRules) -> pd.Series:
 
 
 def _count_values(values: pd.Series, rules: ColumnRules) -> ColumnCounts:
-    comparable = comparable_values(values, rules)
-    return ColumnCounts(len(values), int(comparable.isna().sum()), drift.count(comparable, rules))
+    normalized = normalize_values(values, rules)
+    return ColumnCounts(len(values), int(normalized.isna().sum()), drift.count(normalized, rules))
 
 
 def _list_examples(frame: pd.DataFrame, column: str, rows: np.ndarray, key: Sequence[str]) -> list[tuple[int, str]]:
-    """Return the numbers and values of the first rows that break a rule."""
+    """Return the first rows that break a rule, numbered from 0, and their values of the column or key as text."""
     names = [column] if column in frame.columns else [name for name in key if name in frame.columns]
     examples = []
     for row in rows[:MAX_EXAMPLES].tolist():

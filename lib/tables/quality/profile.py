@@ -1,4 +1,4 @@
-"""Column profiles: the kind of each column of a table, its missing values, range and categories."""
+"""Column profiles: the kind, missing values, range and categories of each column of a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from lib.schema.text_values import category_names
 
 BOOLEAN, WHOLE, NUMBER, DATE, TEXT = KINDS = ("boolean", "whole number", "number", "date", "text")
 NUMBERS = (WHOLE, NUMBER)
-# Text with more distinct values is names, codes or sentences, and the next table contains others.
+# Text with more distinct values is not a list of categories, but names, codes or sentences, and later tables contain
+# new ones.
 MAX_CATEGORIES = 30
 _MIN_ROWS_PER_CATEGORY = 5
 _TENTHS = np.linspace(0.0, 1.0, 11)  # the first edge is the minimum
@@ -32,18 +33,18 @@ class ColumnProfile:
     kind : str
         One of `KINDS`. A date may be stored as text.
     rows, missing, distinct : int
-        Numbers of rows, of missing values, and of distinct values that are not missing.
+        Number of rows, of missing values, and of distinct values that are not missing.
     minimum, maximum : float or None
         Range of the finite numbers.
     bins : dict of float to float
-        Share of the numbers in each bin, keyed by its upper edge: one bin per value if there are few, else the minimum
-        and tenths.
+        Share of the numbers in each bin, by the upper edge of the bin: one bin per distinct number if there are few of
+        them; otherwise one bin for the minimum, and ten bins with equally many numbers.
     quartiles : tuple of float
         First quartile, median and third quartile of the finite numbers.
     at_minimum, at_maximum : int
-        Numbers of rows with the smallest and with the largest number.
+        Number of rows with the smallest number, and with the largest.
     categories : dict of str to int
-        Rows of each category, most frequent first; empty for text with many distinct values.
+        Number of rows of each category, the most frequent first; empty for text with many distinct values.
     mean_words : float
         Mean number of words per text.
     invalid : int
@@ -119,7 +120,7 @@ def describe_column(values: pd.Series) -> ColumnProfile:
 
 
 def _remove_blanks(present: pd.Series, counts: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Return values and their counts without blank texts. Looks at each distinct value once."""
+    """Return the values, and the count of each distinct value, without blank texts."""
     is_blank = np.fromiter((str(value).strip() == "" for value in counts.index), dtype=bool, count=len(counts))
     if not is_blank.any():
         return present, counts
@@ -127,7 +128,15 @@ def _remove_blanks(present: pd.Series, counts: pd.Series) -> tuple[pd.Series, pd
 
 
 def _count_invalid_dates(present: pd.Series, counts: pd.Series) -> int:
-    """Count the values of a date column that are not dates, given the values that are present and their counts."""
+    """Count the values of a date column that are not dates.
+
+    Parameters
+    ----------
+    present : Series
+        Values that are not missing.
+    counts : Series of int
+        Number of rows with each distinct value, which is the index.
+    """
     if present.dtype.kind == "M":
         return 0
     is_text = pd.api.types.infer_dtype(counts.index) == "string"
@@ -172,7 +181,7 @@ def _are_whole(values: pd.Series) -> bool:
 
 
 def _describe_range(ordered: np.ndarray) -> dict[str, Any]:
-    """Return minimum, maximum and bins of the finite ones of sorted numbers, or an empty dict without any."""
+    """Return the fields of a profile that describe finite numbers; empty if none of the sorted numbers is finite."""
     numbers = ordered.astype(float, copy=False)
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
@@ -192,7 +201,10 @@ def _describe_range(ordered: np.ndarray) -> dict[str, Any]:
 
 
 def _bin_edges(numbers: np.ndarray) -> np.ndarray:
-    """Return the upper edges of the bins of sorted numbers: the distinct values if there are few, else tenths."""
+    """Return the upper edges of the bins of sorted numbers.
+
+    These are the distinct numbers if there are few of them; otherwise minimum, deciles and maximum.
+    """
     is_first = np.concatenate([[True], numbers[1:] != numbers[:-1]])
     if np.count_nonzero(is_first) <= MAX_CATEGORIES:
         return numbers[is_first]

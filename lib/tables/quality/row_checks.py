@@ -1,4 +1,4 @@
-"""Checks of a contract's rules that concern the value in a single row."""
+"""Checks of the rules of a contract that apply to each row by itself."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from lib.schema.text_values import category_name
 from lib.tables.quality.contract import ColumnRules, round_up
 from lib.tables.quality.profile import BOOLEAN, DATE, NUMBER, WHOLE
 
-_MAX_SUGGESTED = 5  # values in the suggestion of a rule
+# Number of values that the suggestion of a rule lists.
+_MAX_SUGGESTED = 5
 
 
 @dataclass(frozen=True)
 class RowCheck:
-    """A check of each row's value.
+    """A check of the value in each row.
 
     Attributes
     ----------
     is_valid : callable
-        Function of a Series that returns a boolean Series.
+        Function that takes a Series of values and returns a boolean Series.
     rule : str
         The rule in words.
     suggest : callable
-        Function of the distinct invalid values and of their share of the rows with a value; it returns the rule that
-        allows them, as YAML.
+        Function that takes the distinct invalid values and the share of invalid values among those that are not
+        missing. It returns the rule that would allow them, as YAML.
     max_share : float
-        Maximum share of values that may be invalid.
+        Share of values that may be invalid.
     """
 
     is_valid: Callable[[pd.Series], pd.Series]
@@ -40,7 +41,7 @@ class RowCheck:
 
 
 def build_checks(rules: ColumnRules) -> list[RowCheck]:
-    """Return the checks of the values of a column that are not missing."""
+    """Return the checks that the rules of a column require for values that are not missing."""
     checks = []
     max_share = rules.max_invalid_share or 0.0
     tolerance = f" (at most {max_share:.2%} may not be)" if max_share else ""
@@ -64,12 +65,12 @@ def _suggest_share(invalid: pd.Series, share: float) -> str:
 def _suggest_range(rules: ColumnRules) -> Callable[[pd.Series, float], str]:
     def suggest(invalid: pd.Series, share: float) -> str:
         numbers = pd.to_numeric(invalid, errors="coerce")
-        limits = []
+        suggested_limits = []
         if rules.minimum is not None and numbers.min() < rules.minimum:
-            limits.append(f"minimum: {numbers.min():.15g}")
+            suggested_limits.append(f"minimum: {numbers.min():.15g}")
         if rules.maximum is not None and numbers.max() > rules.maximum:
-            limits.append(f"maximum: {numbers.max():.15g}")
-        return ", ".join(limits)
+            suggested_limits.append(f"maximum: {numbers.max():.15g}")
+        return ", ".join(suggested_limits)
 
     return suggest
 
@@ -96,7 +97,7 @@ def _is_date(values: pd.Series) -> pd.Series:
 
 
 def _is_boolean(values: pd.Series) -> pd.Series:
-    # One other word in a column of booleans turns all of them into text.
+    # If a column of booleans contains another word, all its values are read as text.
     return values.isin([True, False]) | values.astype(str).str.lower().isin(["true", "false"])
 
 
@@ -109,7 +110,7 @@ def _range_check(minimum: float | None, maximum: float | None) -> Callable[[pd.S
 
     def is_in_range(values: pd.Series) -> pd.Series:
         numbers = pd.to_numeric(values, errors="coerce")
-        # Infinite numbers count as missing, and other text breaks the rule of its type.
+        # Infinite numbers count as missing. Text that is not a number breaks the rule on the type instead.
         is_ignored = ~np.isfinite(numbers.to_numpy(dtype=float, na_value=np.nan))
         return numbers.between(low, high) | is_ignored
 

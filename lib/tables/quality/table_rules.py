@@ -8,7 +8,7 @@ from lib.tables.quality import drift
 from lib.tables.quality.contract import ColumnRules, Contract, round_up
 from lib.tables.quality.part_check import ColumnCounts
 
-# A violation of the table as a whole: column, rule, number of rows (0), what was found, and how to allow it.
+# A violation by the table as a whole: column (may be empty), rule, number of rows (0), finding, and how to allow it.
 TableViolation = tuple[str, str, int, str, str]
 
 
@@ -19,7 +19,7 @@ def find_size_violations(
     contract: Contract,
     skipped_columns: Collection[str],
 ) -> list[TableViolation]:
-    """Return the violations of the number of rows and of the columns that must be present or absent."""
+    """Return the violations of the rules on the number of rows and on missing and additional columns."""
     violations: list[TableViolation] = []
     if rows < contract.min_rows:
         rule = f"must have at least {contract.min_rows:,} rows"
@@ -29,20 +29,20 @@ def find_size_violations(
             violations.append((name, "must be present", 0, "not in the table", f"delete {name} under columns"))
     if not contract.allow_extra_columns:
         extra = [name for name in columns if name not in contract.columns and name not in skipped_columns]
-        allowing = "write allow_extra_columns: true, or add the column under columns"
-        violations += [(name, "must not be present", 0, "not in the contract", allowing) for name in extra]
+        to_allow = "write allow_extra_columns: true, or add the column under columns"
+        violations += [(name, "must not be present", 0, "not in the contract", to_allow) for name in extra]
     return violations
 
 
 def find_column_violations(
     counts: Mapping[str, ColumnCounts], rules: Mapping[str, ColumnRules], contract: Contract
 ) -> list[TableViolation]:
-    """Return the violations of the share of missing values and of the distribution of each column."""
-    tested = sum(bool(rules[name].bins or rules[name].shares) for name in counts)
+    """Return the violations of the limits of missing values and of drift."""
+    tested_columns = sum(bool(rules[name].bins or rules[name].shares) for name in counts)
     violations = []
     for name, column_counts in counts.items():
         violations += _find_missing_violation(column_counts, name, rules[name])
-        violations += _find_drift(column_counts, name, rules[name], contract, tested)
+        violations += _find_drift(column_counts, name, rules[name], contract, tested_columns)
     return violations
 
 
@@ -52,7 +52,7 @@ def _find_missing_violation(counts: ColumnCounts, name: str, rules: ColumnRules)
         return []
     rule = f"at most {rules.max_missing_share:.1%} may be missing"
     finding = f"{share:.1%} are: {counts.missing:,} of {counts.rows:,}"
-    return [(name, rule, 0, finding, write_rule(name, f"max_missing_share: {round_up(share)}"))]
+    return [(name, rule, 0, finding, suggest_rule(name, f"max_missing_share: {round_up(share)}"))]
 
 
 def _find_drift(
@@ -62,7 +62,7 @@ def _find_drift(
         return []
     sample_size, assumption = rules.sample_size, ""
     if sample_size is None:
-        # Contracts of earlier versions were written with half of the rows as min_rows.
+        # Contracts of earlier versions state half the number of rows as min_rows.
         sample_size = 2 * contract.min_rows if contract.min_rows > 1 else counts.rows
         assumption = f"; the contract has no sample_size, {sample_size:,} values are assumed"
     change = drift.compare(counts.distribution, rules, sample_size)
@@ -70,10 +70,10 @@ def _find_drift(
         return []
     rule = f"must not drift by more than {contract.max_drift:g}"
     finding = f"drifted by {change.index:.3g}, {change.largest}, p = {change.p_value:.1g}{assumption}"
-    allowing = f"write max_drift: {round_up(change.index)}, or accept the new distribution with contract accept"
-    return [(name, rule, 0, finding, allowing)]
+    to_allow = f"write max_drift: {round_up(change.index)}, or accept the new distribution with contract accept"
+    return [(name, rule, 0, finding, to_allow)]
 
 
-def write_rule(name: str, rule: str) -> str:
-    """Return the entry of a column in the contract."""
+def suggest_rule(name: str, rule: str) -> str:
+    """Return the advice to write a rule of a column into the contract; empty if the rule is empty."""
     return f"write columns: {{{name}: {{{rule}}}}}" if rule else ""

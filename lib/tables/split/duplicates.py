@@ -1,4 +1,4 @@
-"""Repeated rows, which make a model look better than it is if they are on both sides of a split."""
+"""Repeated rows, which raise the test score unduly if a row trains and its copy tests."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import pandas as pd
 
 from lib.tables.split.row_hash import row_hash
 
-# An odd multiplier, so that no two hashes of features become equal.
+# Multiplication by an odd number keeps different 64-bit hashes different.
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
-def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series, distinct: int) -> str:
-    """Count the rows that repeat another row, and the rows with equal features but another target.
+def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series, distinct_count: int) -> str:
+    """Describe how many rows repeat another row, and whether rows with equal features have different targets.
 
     Parameters
     ----------
     feature_hashes : ndarray of uint64, of shape (rows,)
         A hash of each row's features.
     target : Series of shape (rows,)
-    distinct : int
-        Number of distinct hashes.
+    distinct_count : int
+        Number of distinct values of `feature_hashes`.
 
     Returns
     -------
@@ -30,24 +30,25 @@ def describe_duplicates(feature_hashes: np.ndarray, target: pd.Series, distinct:
     Examples
     --------
     >>> hashes = np.array([1, 1, 1, 2], dtype=np.uint64)
-    >>> describe_duplicates(hashes, pd.Series(["a", "a", "b", "a"], name="y"), distinct=2).split(". ")[0]
+    >>> describe_duplicates(hashes, pd.Series(["a", "a", "b", "a"], name="y"), distinct_count=2).split(". ")[0]
     '1 of 4 rows repeats another row; the most frequent one occurs 2 times'
     """
-    rows = len(feature_hashes)
-    if distinct == rows:
+    row_count = len(feature_hashes)
+    if distinct_count == row_count:
         return ""
     row_hashes = feature_hashes * _FACTOR + row_hash(target.to_frame(), [str(target.name)], normalize=True)
     row_counts = np.unique(row_hashes, return_counts=True)[1]
-    repeats, ambiguous = rows - len(row_counts), len(row_counts) - distinct
+    repeat_count, ambiguous_count = row_count - len(row_counts), len(row_counts) - distinct_count
     sentences = []
-    if repeats:
-        verb = "repeats" if repeats == 1 else "repeat"
+    if repeat_count:
+        verb = "repeats" if repeat_count == 1 else "repeat"
         sentences.append(
-            f"{repeats:,} of {rows:,} rows {verb} another row; the most frequent one occurs {row_counts.max():,} times."
+            f"{repeat_count:,} of {row_count:,} rows {verb} another row; "
+            f"the most frequent one occurs {row_counts.max():,} times."
         )
-    if ambiguous:
+    if ambiguous_count:
         sentences.append(
-            f"{distinct:,} distinct combinations of features have {len(row_counts):,} combinations with "
+            f"{distinct_count:,} distinct combinations of features have {len(row_counts):,} combinations with "
             f"{target.name}, so some rows with equal features have different targets."
         )
     return " ".join(sentences)

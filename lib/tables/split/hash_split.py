@@ -1,4 +1,4 @@
-"""Splits by hashes, which a row keeps whatever happens to the table around it."""
+"""Splits by hashes: a row stays in training or test even if other rows are added, removed or reordered."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _MAX_COUNTED_KEYS = 3
 
 @dataclass(frozen=True)
 class HashSplit(SplitRule):
-    """Split by a hash of some columns: rows with hashes below a threshold test.
+    """Split by a hash of some columns: rows with hashes below a threshold are test rows.
 
-    Rows with equal values are a group and share a side; texts count as equal if they differ only in surrounding
-    spaces or in the Unicode form of an accent.
+    Rows with equal values are a group and stay together. Texts count as equal if they differ only in surrounding spaces
+    or in the Unicode form of an accent.
 
     Attributes
     ----------
     hashed_columns : tuple of str
-        The columns to hash: the key columns, or all features. The target is not one of them: of two rows with equal
-        features, the one that tests would otherwise always have the other label.
+        The columns to hash: the key columns, or all features without the target. If the target were hashed too, a test
+        row would never have the same label as a training row with equal features.
     test_fraction : float
         Requested share of test rows.
     seed : int
         Seed of the hash; another seed gives another split.
     threshold : float or None
-        The share of the hashes that test, between 0 and 1; `test_fraction` if None.
+        Hashes below this threshold, scaled to the range from 0 to 1, are test hashes; `test_fraction` if None.
     moved : tuple of str
-        Hashes, in hexadecimal digits, of groups whose side is the opposite of what the threshold says.
+        Hashes, in hexadecimal digits, of groups that train although they are below the threshold, or the reverse.
     """
 
     hashed_columns: tuple[str, ...]
@@ -59,7 +59,7 @@ class HashSplit(SplitRule):
         test_fraction : float
         seed : int
         target_column : str
-            The column of classes, if rare ones are to be on both sides.
+            The column of classes, if training and test rows are to contain rare classes too; empty otherwise.
         """
         rule = cls(tuple(sorted(columns)), test_fraction, seed)
         hashes = rule.hash_groups(frame)
@@ -72,7 +72,7 @@ class HashSplit(SplitRule):
         return self.hashed_columns
 
     def hash_groups(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the hash of each row's group, of shape (rows,) and type uint64."""
+        """Return the hash of the group that each row belongs to, of shape (rows,) and type uint64."""
         for column in self.columns:
             get_split_column(frame, column, "key_columns")
         return row_hash(frame, self.columns, self.seed, normalize=True)
@@ -82,28 +82,28 @@ class HashSplit(SplitRule):
         return self.are_test_hashes(self.hash_groups(frame))
 
     def are_test_hashes(self, hashes: np.ndarray) -> np.ndarray:
-        """Return whether the groups with these hashes test."""
+        """Return whether the groups with these hashes are test groups."""
         threshold = self.test_fraction if self.threshold is None else self.threshold
         is_test = share.to_unit(hashes) < threshold
         if self.moved:
-            is_test ^= np.isin(hashes, self._moved_hashes())
+            is_test ^= np.isin(hashes, self._parse_moved_hashes())
         return is_test
 
     def balance(self, groups: share.Groups) -> HashSplit:
-        """Return the rule with the threshold that brings the test share near the requested one.
+        """Return a rule with a threshold that brings the share of test rows near `test_fraction`.
 
-        The threshold stays `test_fraction` unless groups of several rows bring the share more than one percentage
-        point away from it.
+        The threshold stays `test_fraction` unless the share differs from it by more than one percentage point because
+        groups have several rows.
         """
         threshold, moved = share.choose_threshold(groups, self.test_fraction)
         if threshold == self.test_fraction:
             return self
-        return replace(self, threshold=threshold, moved=_to_texts(moved))
+        return replace(self, threshold=threshold, moved=_format_hashes(moved))
 
     def stratify(self, labels: pd.Series, hashes: np.ndarray) -> HashSplit:
-        """Return the rule with some groups of rare classes moved, so that both sides contain each class.
+        """Return a rule that moves some groups of rare classes, so that training and test rows contain each class.
 
-        A class with a single row trains.
+        A class with a single row stays in training.
 
         Parameters
         ----------
@@ -113,10 +113,10 @@ class HashSplit(SplitRule):
             The result of `hash_groups`.
         """
         is_test = self.are_test_hashes(hashes)
-        changed = rare_classes.find_moves(hashes, is_test, labels, self.test_fraction)
-        if not len(changed):
+        changed_hashes = rare_classes.find_moves(hashes, is_test, labels, self.test_fraction)
+        if not len(changed_hashes):
             return self
-        return replace(self, moved=_to_texts(np.setxor1d(self._moved_hashes(), changed)))
+        return replace(self, moved=_format_hashes(np.setxor1d(self._parse_moved_hashes(), changed_hashes)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rule in plain JSON types."""
@@ -143,7 +143,7 @@ class HashSplit(SplitRule):
             tuple(values.get("moved", ())),
         )
 
-    def _moved_hashes(self) -> np.ndarray:
+    def _parse_moved_hashes(self) -> np.ndarray:
         return np.array([int(text, 16) for text in self.moved], dtype=np.uint64)
 
     def _describe_sizes(self, keys: int) -> str:
@@ -152,9 +152,9 @@ class HashSplit(SplitRule):
 
 @dataclass(frozen=True)
 class LegacyHashSplit(SplitRule):
-    """The hash split of releases up to 0.1, kept to find the rows that tested their models.
+    """The hash split of releases up to 0.1, kept to find the test rows of models from these releases.
 
-    It hashes texts as they are, and all columns with the target where no key is given.
+    Texts are hashed without normalization. Without key columns, all columns are hashed, including the target.
 
     Attributes
     ----------
@@ -210,12 +210,13 @@ class LegacyHashSplit(SplitRule):
         return _describe_sizes(keys, self.hashed_columns, self.test_fraction)
 
 
-def _to_texts(hashes: np.ndarray) -> tuple[str, ...]:
+def _format_hashes(hashes: np.ndarray) -> tuple[str, ...]:
     """Write hashes as 16 hexadecimal digits, because JSON readers round numbers of 64 bits."""
     return tuple(sorted(f"{value:016x}" for value in hashes.tolist()))
 
 
 def _describe_sizes(keys: int, columns: Sequence[str], test_fraction: float) -> str:
+    """Describe test_fraction, and the number of groups unless many columns identify them."""
     fraction = f"test_fraction={test_fraction}"
     if len(columns) > _MAX_COUNTED_KEYS:
         return fraction

@@ -1,4 +1,4 @@
-"""Row hashes that depend on a row's content only, not on the order of columns or the types of numbers."""
+"""Row hashes that depend only on a row's content, not on the order of columns or on the types of numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib import cores
 from lib.schema.text_values import normalize_text
 from lib.tables.frames import is_dictionary_encoded
 
-# Blocks are small enough for the processor's cache.
+# Block sizes at which a block fits into the processor's cache.
 _BLOCK_ROWS = 2**15
 _LOOKUP_BLOCK_ROWS = 2**18
 _MIN_ROWS_PER_THREAD = 2**17
@@ -30,9 +30,9 @@ _INCREMENT, _FACTOR_1, _FACTOR_2 = (
 def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0, normalize: bool = False) -> np.ndarray:
     """Return a 64-bit hash of each row's content.
 
-    Each value is hashed together with its column's name, and a row's hash is the sum over its columns. Therefore
-    neither the order of columns nor missing values change it. Numbers of any type count by value, and text that
-    can be read as a number counts as that number.
+    Each value is hashed together with its column's name, and a row's hash is the sum over its columns. Therefore the
+    order of columns does not matter, and missing values add nothing. Numbers of any type are equal if their values are,
+    and a text that can be read as a number equals that number.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0, normali
     Returns
     -------
     ndarray of uint64, of shape (rows,)
-        Finalized with splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+        The sums, mixed with splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 
     Examples
     --------
@@ -85,11 +85,11 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int = 0, normali
         if group
     ]
     cores.map_threads(add_part, parts)
-    return _finalize(sums[0], sums[1], seed)
+    return _mix_sums(sums[0], sums[1], seed)
 
 
-def _finalize(sums: np.ndarray, other_sums: np.ndarray, seed: int) -> np.ndarray:
-    """Add the two groups' sums and the seed, and mix the result in place."""
+def _mix_sums(sums: np.ndarray, other_sums: np.ndarray, seed: int) -> np.ndarray:
+    """Add two arrays of sums and the seed's hash, and mix the bits; the result overwrites `sums`."""
     seed_hash = _mix_with_increment(np.array([seed], dtype=np.uint64)) + _INCREMENT
     buffer = np.empty(min(_BLOCK_ROWS, len(sums)), dtype=np.uint64)
     for start in range(0, len(sums), _BLOCK_ROWS):
@@ -105,7 +105,10 @@ def _hash_name(column: str) -> np.uint64:
 
 
 def _add_values(sums: np.ndarray, values: pd.Series, name_hash: np.uint64, normalize: bool) -> None:
-    """Add the hash of each value to its row's sum; ``12``, ``12.0`` and ``"12"`` are equal, missing values add 0."""
+    """Add the hash of each value to its row's sum.
+
+    The hashes of ``12``, ``12.0`` and ``"12"`` are equal, and that of a missing value is 0.
+    """
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     if pd.api.types.is_datetime64_dtype(values.dtype):
@@ -133,7 +136,7 @@ def _add_values(sums: np.ndarray, values: pd.Series, name_hash: np.uint64, norma
 
 
 def _hash_texts(distinct: ArrayLike, name_hash: np.uint64, normalize: bool) -> np.ndarray:
-    """Return the hash of each text, followed by 0 for missing values, whose code is -1."""
+    """Return the hash of each text, followed by 0, which the code -1 of missing values selects."""
     texts = pd.Series(np.asarray(distinct, dtype=object))
     if normalize:
         texts = texts.map(normalize_text)
@@ -147,20 +150,20 @@ def _hash_texts(distinct: ArrayLike, name_hash: np.uint64, normalize: bool) -> n
 
 
 def _add_lookup(sums: np.ndarray, codes: np.ndarray, hashes: np.ndarray, first_code: int = 0) -> None:
-    """Add ``hashes[code - first_code]`` to each row's sum; the code -1 refers to the last hash."""
+    """Add ``hashes[code - first_code]`` to each row's sum; the code -1 selects the last hash."""
     rows = min(_LOOKUP_BLOCK_ROWS, len(codes))
     places, row_hashes = np.empty(rows, dtype=np.intp), np.empty(rows, dtype=np.uint64)
     for start in range(0, len(codes), _LOOKUP_BLOCK_ROWS):
         block = codes[start : start + _LOOKUP_BLOCK_ROWS]
         block_places, block_hashes = places[: len(block)], row_hashes[: len(block)]
         np.subtract(block, first_code, out=block_places)
-        # All places are valid. With mode "raise", NumPy would buffer the output.
+        # NumPy would buffer the output with mode "raise", which is not needed because all places are valid.
         np.take(hashes, block_places, out=block_hashes, mode="wrap")
         sums[start : start + _LOOKUP_BLOCK_ROWS] += block_hashes
 
 
 def _add_numbers(sums: np.ndarray, numbers: np.ndarray, name_hash: np.uint64) -> None:
-    """Add the hash of each number to its row's sum, block by block in reused buffers."""
+    """Add the hash of each number to its row's sum, one block after another in the same buffers."""
     rows = min(_BLOCK_ROWS, len(numbers))
     hash_buffer, buffer = np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.uint64)
     for start in range(0, len(numbers), _BLOCK_ROWS):
@@ -178,12 +181,13 @@ def _add_numbers(sums: np.ndarray, numbers: np.ndarray, name_hash: np.uint64) ->
 
 
 def _hash_numbers(numbers: np.ndarray) -> np.ndarray:
-    """Return the same hashes as `pandas.util.hash_array` for floats."""
+    """Return the hash of each float, equal to that of `pandas.util.hash_array`."""
     bits = (numbers + 0.0).view(np.uint64)  # turns -0.0 into 0.0
     return _mix(bits, np.empty_like(bits))
 
 
 def _mix_with_increment(bits: np.ndarray) -> np.ndarray:
+    """Return the outputs of splitmix64 for given states."""
     bits = bits + _INCREMENT
     return _mix(bits, np.empty_like(bits))
 

@@ -1,12 +1,13 @@
 """Split rules: deterministic, reproducible decisions about which rows train and which rows test.
 
-`HashSplit`, the default, hashes each row's features or keys. Appending rows, reordering rows or columns, and integers
-that become floats (as happens when a value goes missing) change no hash, and equal rows are always on the same side.
-Only if the share of test rows would be off by more than one percentage point, or a class is rare, does a table move
-the hashes next to the boundary to the other side. The rule is stored with each model, so that a later model can always
-be compared on rows that trained neither of them.
+`HashSplit`, the default, hashes each row's features or keys. A row's hash stays the same if rows are appended, if rows
+or columns are reordered, or if integers become floats because a value is missing. Rows with equal features or keys are
+either all training rows or all test rows. The table as a whole matters only in two cases: if the share of test rows
+would be off by more than one percentage point, or if a class is rare, groups with hashes near the threshold are moved.
 
-`TimeSplit` tests on the latest rows.
+The rule is stored with each model, so that a later model can be compared with it on rows that trained neither of them.
+
+`TimeSplit` takes the latest rows as test rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The choice of groups that test, so that the test share is near the requested one.
+"""The choice of test groups, so that the share of test rows is near the requested share.
 
-A group is all rows with equal hashes: equal features, or one key. Groups are ordered by their hashes, and those below
-a threshold test. The threshold equals the requested share, which moves no row when the table grows, unless groups of
-many rows bring the test share more than one percentage point away from it.
+A group is all rows with equal hashes: rows with equal features, or with one key. Groups with hashes below a threshold
+are test groups. The threshold is the requested share, so that no row moves when the table grows. Another threshold is
+chosen only if groups of many rows bring the share of test rows more than one percentage point away from the requested
+share.
 """
 
 from __future__ import annotations
@@ -12,28 +13,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# One percentage point, but never so much that a side might be empty.
+# One percentage point; less if training or test might otherwise be empty.
 _MAX_TOLERANCE = 0.01
 _ROUNDING = 1e-9
-# With a larger design effect, groups rather than the number of rows make the test share uncertain.
+# With a larger design effect, the sizes of groups, not only chance, move the test share away from the requested share.
 _MAX_DESIGN_EFFECT = 2
-# Of the groups beside a huge one, the smaller side never gets more.
+# The smaller part, training or test, gets at most this share of the hashes, even if a huge group fills the other part.
 _MAX_SHARE_OF_HASHES = 0.75
 _MAX_OMITTED_GROUPS = 30
 
 
-def tolerance(test_fraction: float) -> float:
-    """Return how far the test share may be from the requested one.
+def share_tolerance(test_fraction: float) -> float:
+    """Return how far the share of test rows may be from the requested share.
 
-    >>> tolerance(0.2), tolerance(0.01)
+    >>> share_tolerance(0.2), share_tolerance(0.01)
     (0.01, 0.005)
     """
     return min(_MAX_TOLERANCE, test_fraction / 2, (1 - test_fraction) / 2)
 
 
 def is_near(test_share: float, test_fraction: float) -> bool:
-    """Return whether a test share is within the tolerance of the requested one."""
-    return abs(test_share - test_fraction) <= tolerance(test_fraction) + _ROUNDING
+    """Return whether the share of test rows is within the tolerance of the requested share."""
+    return abs(test_share - test_fraction) <= share_tolerance(test_fraction) + _ROUNDING
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ class Groups:
 
     @property
     def largest_share(self) -> float:
-        """Share of the rows that the largest group has."""
+        """Share of all rows that belong to the largest group."""
         return float(self.sizes.max() / self.rows)
 
     @property
     def design_effect(self) -> float:
-        """The factor by which groups raise the variance of the test share: the mean group size of a random row.
+        """The factor by which groups raise the variance of the test share; 1 if every group has one row.
 
-        1 if no two rows share a group. Kish, Survey Sampling (1965), for rows that are alike within groups.
+        It is the mean, over all rows, of the size of a row's group (Kish, Survey Sampling, 1965).
         """
         return float((self.sizes.astype(float) ** 2).sum() / self.rows)
 
@@ -81,17 +82,17 @@ def to_unit(hashes: np.ndarray) -> np.ndarray:
 
 
 def is_too_large(share: float, test_fraction: float) -> bool:
-    """Return whether a group with this share of the rows is larger than the smaller side of the split."""
-    return share > min(test_fraction, 1 - test_fraction) + tolerance(test_fraction)
+    """Return whether a group with this share of all rows exceeds the smaller part, training or test."""
+    return share > min(test_fraction, 1 - test_fraction) + share_tolerance(test_fraction)
 
 
 def choose_threshold(groups: Groups, test_fraction: float) -> tuple[float, np.ndarray]:
-    """Return the threshold below which hashes test, and the hashes of groups that lie on the other side.
+    """Choose the threshold below which hashes are test hashes, and the groups that are exceptions to it.
 
-    The threshold is `test_fraction` if the test share is within the tolerance, or if only chance among independent
-    rows is in the way. Otherwise it is the nearest threshold, or the nearest one when large groups are passed over. The
-    smaller side never gets more than three quarters of the hashes, so that a huge group on the other side does not
-    leave that side without any other group.
+    The threshold is `test_fraction` if the test share is within the tolerance, or if it misses the tolerance only by
+    chance because nearly all groups have one row. Otherwise it is the threshold that brings the test share nearest to
+    `test_fraction`; large groups that stand in the way may be exceptions. The smaller part, training or test, never
+    gets more than three quarters of the hashes, so that beside a huge group the larger part contains other groups too.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def choose_threshold(groups: Groups, test_fraction: float) -> tuple[float, np.nd
     threshold : float
         Between 0 and 1.
     moved : ndarray of uint64
-        Hashes of large groups whose side is the opposite of what the threshold says.
+        Hashes of the exceptions: large groups that train although they are below the threshold, or the reverse.
 
     Examples
     --------
@@ -115,26 +116,30 @@ def choose_threshold(groups: Groups, test_fraction: float) -> tuple[float, np.nd
     """
     positions = to_unit(groups.hashes)
     choices = [(test_fraction, groups.hashes[:0])]
-    limit = tolerance(test_fraction) + _ROUNDING
-    deviation = _deviation(groups, positions, choices[0], test_fraction)
-    if deviation <= limit or (deviation < np.inf and groups.design_effect <= _MAX_DESIGN_EFFECT):
+    tolerance = share_tolerance(test_fraction) + _ROUNDING
+    deviation = _measure_deviation(groups, positions, choices[0], test_fraction)
+    if deviation <= tolerance or (deviation < np.inf and groups.design_effect <= _MAX_DESIGN_EFFECT):
         return choices[0]
-    mirrored = test_fraction > 0.5  # then the training side is the smaller one, and takes the highest hashes
-    order = slice(None, None, -1) if mirrored else slice(None)
+    # The smaller part is filled with groups: test from the lowest hash, or training from the highest.
+    from_highest = test_fraction > 0.5
+    order = slice(None, None, -1) if from_highest else slice(None)
     shares = groups.sizes[order] / groups.rows
-    smaller_side = min(test_fraction, 1 - test_fraction)
-    allowed = int(
-        np.count_nonzero(positions >= 1 - _MAX_SHARE_OF_HASHES if mirrored else positions < _MAX_SHARE_OF_HASHES)
-    )
-    for end, skipped in _find_cuts(shares[:allowed], smaller_side, limit):
-        choices.append((_threshold_before(positions[order], end, mirrored), groups.hashes[order][skipped]))
-        if _deviation(groups, positions, choices[-1], test_fraction) <= limit:
+    requested_share = min(test_fraction, 1 - test_fraction)
+    is_allowed = positions >= 1 - _MAX_SHARE_OF_HASHES if from_highest else positions < _MAX_SHARE_OF_HASHES
+    for end, skipped in _find_cuts(shares[: np.count_nonzero(is_allowed)], requested_share, tolerance):
+        choices.append((_find_threshold(positions[order], end, from_highest), groups.hashes[order][skipped]))
+        if _measure_deviation(groups, positions, choices[-1], test_fraction) <= tolerance:
             return choices[-1]
-    return min(choices, key=lambda choice: _deviation(groups, positions, choice, test_fraction))
+    return min(choices, key=lambda choice: _measure_deviation(groups, positions, choice, test_fraction))
 
 
-def _deviation(groups: Groups, positions: np.ndarray, choice: tuple[float, np.ndarray], test_fraction: float) -> float:
-    """Return how far a choice's test share is from the requested one; infinite if a side is empty."""
+def _measure_deviation(
+    groups: Groups, positions: np.ndarray, choice: tuple[float, np.ndarray], test_fraction: float
+) -> float:
+    """Return how far the test share of a threshold with its exceptions is from the requested share.
+
+    The deviation is infinite if there are no training rows or no test rows.
+    """
     threshold, moved = choice
     is_test = (positions < threshold) ^ np.isin(groups.hashes, moved)
     if is_test.all() or not is_test.any():
@@ -142,67 +147,74 @@ def _deviation(groups: Groups, positions: np.ndarray, choice: tuple[float, np.nd
     return float(abs(groups.sizes[is_test].sum() / groups.rows - test_fraction))
 
 
-def _find_cuts(shares: np.ndarray, smaller_side: float, limit: float) -> Iterator[tuple[int, list[int]]]:
-    """Yield cuts with sums near a share: the nearest one, and some that skip large groups."""
+def _find_cuts(shares: np.ndarray, requested_share: float, tolerance: float) -> Iterator[tuple[int, list[int]]]:
+    """Yield ways to choose groups from the first on, so that their shares sum up to nearly the requested share.
+
+    Each result is the number of groups before the cut, and the positions of large groups among them that are skipped.
+    The first result skips none.
+    """
     if len(shares):
-        yield int(np.argmin(np.abs(np.cumsum(shares) - smaller_side))) + 1, []
-    yield _cut_past_large_groups(shares, smaller_side, limit)
-    for position in np.flatnonzero(shares > limit)[:_MAX_OMITTED_GROUPS]:
-        yield _cut_past_large_groups(shares, smaller_side, limit, int(position))
+        yield int(np.argmin(np.abs(np.cumsum(shares) - requested_share))) + 1, []
+    yield _cut_past_large_groups(shares, requested_share, tolerance)
+    for position in np.flatnonzero(shares > tolerance)[:_MAX_OMITTED_GROUPS]:
+        yield _cut_past_large_groups(shares, requested_share, tolerance, int(position))
 
 
 def _cut_past_large_groups(
-    shares: np.ndarray, smaller_side: float, limit: float, omitted: int = -1
+    shares: np.ndarray, requested_share: float, tolerance: float, omitted: int = -1
 ) -> tuple[int, list[int]]:
-    """Return where to cut the groups, so that those before the cut add up to nearly the requested share.
+    """Return where to cut the groups, so that the shares before the cut sum up to nearly the requested share.
 
-    Large groups that would exceed the share are skipped. A group is large if its own share exceeds the tolerance, which
-    is true for at most 100 groups.
+    A group is large if its share exceeds the tolerance. Large groups with which the sum would exceed the requested
+    share are skipped.
 
     Parameters
     ----------
     shares : ndarray of float, of shape (groups,)
-        Share of the rows of each group.
-    smaller_side : float
+        Share of all rows that belong to each group.
+    requested_share : float
         The requested sum of shares.
-    limit : float
-        The tolerance.
+    tolerance : float
+        How far the sum may be from the requested share.
     omitted : int
         Position of a large group to skip in any case; -1 for none.
 
     Returns
     -------
     end : int
+        Number of groups before the cut.
     skipped : list of int
-        Positions before `end`.
+        Positions of the skipped groups before the cut.
     """
-    is_large = shares > limit
+    is_large = shares > tolerance
     small = np.where(is_large, 0.0, shares)
-    middles = np.cumsum(small) - small / 2  # a group belongs before the cut if its middle does
-    taken = 0.0
+    # With a small group, the sum comes nearer to the requested share if the sum up to the group's middle is below it.
+    middles = np.cumsum(small) - small / 2
+    taken_large = 0.0  # sum of the large groups that are not skipped
     skipped: list[int] = []
     for position in np.flatnonzero(is_large):
-        end = int(np.searchsorted(middles, smaller_side - taken, side="right"))
+        end = int(np.searchsorted(middles, requested_share - taken_large, side="right"))
         if end < position:
             return end, skipped
-        total = middles[position] + taken
-        fits = total + shares[position] <= smaller_side + limit and position != omitted
-        if total + shares[position] / 2 > smaller_side and (fits or total >= smaller_side - limit):
+        sum_before = middles[position] + taken_large
+        fits = sum_before + shares[position] <= requested_share + tolerance and position != omitted
+        is_better_without = sum_before + shares[position] / 2 > requested_share
+        if is_better_without and (fits or sum_before >= requested_share - tolerance):
             return int(position), skipped
         if fits:
-            taken += shares[position]
+            taken_large += shares[position]
         else:
             skipped.append(int(position))
-    end = int(np.searchsorted(middles, smaller_side - taken, side="right"))
+    end = int(np.searchsorted(middles, requested_share - taken_large, side="right"))
     return end, [position for position in skipped if position < end]
 
 
-def _threshold_before(ordered_positions: np.ndarray, end: int, mirrored: bool) -> float:
-    """Return the threshold that separates the first `end` groups from the others."""
-    if mirrored:
+def _find_threshold(ordered_positions: np.ndarray, end: int, from_highest: bool) -> float:
+    """Return the threshold that separates the first `end` groups from the other groups.
+
+    `ordered_positions` are hashes, scaled to the range from 0 to 1: from the highest or from the lowest.
+    """
+    if from_highest:
         return float(ordered_positions[end - 1]) if end else 1.0
-    return (
-        min(float(ordered_positions[end]), _MAX_SHARE_OF_HASHES)
-        if end < len(ordered_positions)
-        else _MAX_SHARE_OF_HASHES
-    )
+    next_position = float(ordered_positions[end]) if end < len(ordered_positions) else 1.0
+    return min(next_position, _MAX_SHARE_OF_HASHES)

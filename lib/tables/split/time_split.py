@@ -1,4 +1,4 @@
-"""Splits by time: the latest rows test."""
+"""Splits by time: the latest rows are test rows."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from lib.errors import DataError
 from lib.schema.date_columns import infer_date_format, to_datetimes
-from lib.schema.time_zones import to_utc, zone_name
+from lib.schema.time_zones import get_zone_name, to_utc
 from lib.tables.split.base import SplitRule, get_split_column
 
 
 @dataclass(frozen=True)
 class TimeSplit(SplitRule):
-    """Split by time: rows from the cut on test, earlier rows and rows without a time train.
+    """Split by time: rows from a cut on are test rows; earlier rows and rows without a time are training rows.
 
     Attributes
     ----------
     column : str
         Column of dates, times, or numbers that grow with time.
     cut : str or float
-        The first test time, in ISO 8601 (in UTC if the column has a time zone), or a number.
+        The time of the first test row: in ISO 8601 (in UTC if the column has a time zone), or a number.
     date_format : str
-        Format of dates that are text. It is inferred from the whole table, because some rows alone can be ambiguous.
+        Format of dates that are text, inferred from the whole table, because a part of the rows may be ambiguous.
     """
 
     column: str
@@ -49,8 +49,8 @@ class TimeSplit(SplitRule):
         frame : DataFrame
         column : str
         cut : str
-            The first test time, in the time zone of the column; if empty, the time for which the test share is nearest
-            to `test_fraction` of the rows with a time. Rows of one time share a side.
+            The time of the first test row, in the time zone of the column. If empty, the time with which the share of
+            test rows, among the rows with a time, is nearest to `test_fraction`. Rows with equal times stay together.
         test_fraction : float
         month_first : bool
             Whether to read ambiguous dates such as 03/04/2024 with the month first.
@@ -67,14 +67,17 @@ class TimeSplit(SplitRule):
         if times is None or times.isna().all():
             present = values.dropna()
             example = f", e.g. {present.iloc[0]!r}" if len(present) else ": all its values are missing"
-            raise DataError(f"time_column: {column} contains no dates or times{example}.")
+            raise DataError(
+                f"time_column: {column} contains no dates or times{example}. "
+                "Choose another time_column, or split: hash."
+            )
         is_number = times.dtype.kind == "f"
         if cut != "":
             parsed = to_datetimes(pd.Series([cut]).astype(float if is_number else object))
             if parsed is None or parsed.isna().any():
                 raise DataError(f"time_cut: {cut!r} cannot be compared with {column}. Use a date such as 2024-07-01.")
             if isinstance(values.dtype, pd.DatetimeTZDtype):
-                return cls(column, _cut_in_utc(cut, zone_name(values.dtype.tz)), date_format)
+                return cls(column, _cut_in_utc(cut, get_zone_name(values.dtype.tz)), date_format)
             return cls(column, cut, date_format)
         first_test_time = _find_cut(times, column, test_fraction)
         return cls(column, float(first_test_time) if is_number else first_test_time.isoformat(), date_format)
@@ -93,7 +96,7 @@ class TimeSplit(SplitRule):
         return {**values, "form": self.date_format} if self.date_format else values
 
     def describe_cut(self, frame: pd.DataFrame) -> str:
-        """Describe the two times between which the cut falls.
+        """Return the last training time and the first test time as text.
 
         >>> frame = pd.DataFrame({"day": pd.to_datetime(["2024-04-01", "2024-05-01"])})
         >>> TimeSplit("day", "2024-05-01T00:00:00").describe_cut(frame)
@@ -107,7 +110,7 @@ class TimeSplit(SplitRule):
 
     @property
     def formatted_cut(self) -> str:
-        """The cut without the time of day if that is midnight."""
+        """The cut as text; a midnight is written as a date alone."""
         return str(self.cut).removesuffix("T00:00:00")
 
     def _parsed_cut(self, times: pd.Series) -> Any:
@@ -118,7 +121,7 @@ class TimeSplit(SplitRule):
 
 
 def _cut_in_utc(cut: str, time_zone: str) -> str:
-    """Return a cut in UTC and without a zone, as times are compared; without an offset, it is a local time.
+    """Convert a cut to UTC; a cut without a UTC offset is a local time. The result is in ISO 8601 without a zone.
 
     >>> _cut_in_utc("2024-07-01", "Europe/Berlin"), _cut_in_utc("2024-07-01T00:00Z", "Europe/Berlin")
     ('2024-06-30T22:00:00', '2024-07-01T00:00:00')
@@ -130,7 +133,7 @@ def _cut_in_utc(cut: str, time_zone: str) -> str:
 
 
 def _find_cut(times: pd.Series, column: str, test_fraction: float) -> Any:
-    """Return the first test time: one of the distinct times but the earliest."""
+    """Return the time of the first test row for the nearest share of test rows. The earliest time always trains."""
     distinct, counts = np.unique(times.dropna().to_numpy(), return_counts=True)
     if len(distinct) < 2:
         raise DataError(

@@ -1,8 +1,8 @@
 """The conversion of raw columns into a model's features.
 
-It has two steps. The first reads every column into floats: ``detection`` decides what a column contains, and
-``numbers``, ``categories``, ``dates`` and ``text`` each read one kind of column. The second step, ``transformers``,
-sends the floats through scikit-learn's encoders.
+The conversion has two steps. The first converts every column to floats: ``detection`` decides what a column contains,
+and ``numbers``, ``categories``, ``dates`` and ``text`` each read one kind of column. The second step, ``transformers``,
+applies scikit-learn's encoders to the floats.
 
 ``TableEncoder`` combines both steps into one scikit-learn transformer. ``ArrayEncoder`` computes the same features from
 plain arrays, for the few rows of a request.

@@ -13,16 +13,16 @@ import numpy as np
 
 from lib.schema.text_values import category_name
 from lib.training.features.categories import CategoryColumn
-from lib.training.features.dates import MAX_FEW_ROWS, DateColumn, calendar_parts, calendar_parts_of_few
+from lib.training.features.dates import MAX_FEW_ROWS, DateColumn, compute_calendar_parts, compute_few_calendar_parts
 from lib.training.features.numbers import MAX_MAGNITUDE, NumberColumn
 
 if TYPE_CHECKING:
-    from lib.training.features.detection import Column
+    from lib.training.features.detection import ColumnReader
     from lib.training.features.encoder import TableEncoder
 
 
 class ArrayEncoder:
-    """A fitted `TableEncoder` for arrays of valid values; its features are bit-identical.
+    """A fitted `TableEncoder` for arrays of valid values; it computes bit-identical features.
 
     Parameters
     ----------
@@ -40,18 +40,18 @@ class ArrayEncoder:
     """
 
     def __init__(self, encoder: TableEncoder):
-        is_linear = encoder.style == "linear"
+        is_linear = encoder.model_kind == "linear"
         self._transformer = encoder.transformer_ if is_linear else None
-        tables = {} if is_linear else _encode_codes(encoder)
-        # With trees, the features of the codes follow those of all other columns.
-        ordered = sorted(encoder.columns_.items(), key=lambda item: item[0] in tables)
-        self._readers: list[tuple[str, Column | _CategoryLookup, slice]] = []
-        self._width = 0
-        for name, column in ordered:
-            reader = _CategoryLookup(column, tables.get(name)) if isinstance(column, CategoryColumn) else column
-            end = self._width + (len(tables[name]) if name in tables else len(column.parts))
-            self._readers.append((name, reader, slice(self._width, end)))
-            self._width = end
+        code_tables = {} if is_linear else _encode_codes(encoder)
+        # For trees, `TableEncoder` puts the features of codes after the features of all other columns.
+        sorted_columns = sorted(encoder.columns_.items(), key=lambda item: item[0] in code_tables)
+        self._readers: list[tuple[str, ColumnReader | _CategoryLookup, slice]] = []
+        self._feature_count = 0
+        for name, column in sorted_columns:
+            reader = _CategoryLookup(column, code_tables.get(name)) if isinstance(column, CategoryColumn) else column
+            end = self._feature_count + (len(code_tables[name]) if name in code_tables else len(column.parts))
+            self._readers.append((name, reader, slice(self._feature_count, end)))
+            self._feature_count = end
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the features of some rows.
@@ -65,8 +65,8 @@ class ArrayEncoder:
         -------
         numpy.ndarray of shape (rows, features)
         """
-        rows = len(arrays[self._readers[0][0]])
-        features = np.empty((self._width, rows))
+        row_count = len(arrays[self._readers[0][0]])
+        features = np.empty((self._feature_count, row_count))
         for name, reader, positions in self._readers:
             features[positions] = _read_array(reader, arrays[name])
         if np.count_nonzero(np.abs(features) > MAX_MAGNITUDE):
@@ -80,29 +80,32 @@ class ArrayEncoder:
 class _CategoryLookup(dict[object, int]):
     """Lookup of a category's features by its value in a request.
 
-    The dictionary maps a value to its position in a table of features: a category's index, then one position for unseen
-    categories and one for missing values.
+    The dictionary maps a value to a column of the feature table. The table has one column per category, in the order of
+    their indices, then one for unseen categories and one for missing values.
 
     Parameters
     ----------
     column : CategoryColumn
     feature_table : numpy.ndarray of shape (features, categories + 2), optional
-        The features of each category, of an unseen one and of a missing value. Default: one feature, the
-        category's index.
+        The features of each category, of an unseen category and of a missing value. Default: one feature, the index
+        of the category.
     """
 
     def __init__(self, column: CategoryColumn, feature_table: np.ndarray | None = None):
-        self._unseen, self._missing = len(column.categories), len(column.categories) + 1
+        self._unseen_position, self._missing_position = len(column.categories), len(column.categories) + 1
         super().__init__(
-            {name: self._missing if np.isnan(index) else int(index) for name, index in column.index_by_name.items()}
+            {
+                name: self._missing_position if np.isnan(index) else int(index)
+                for name, index in column.index_by_name.items()
+            }
         )
         self._feature_table = _all_indices(column)[None, :] if feature_table is None else feature_table
 
     def __missing__(self, value: object) -> int:
-        """Return the position of a value that is not itself the name of a category."""
+        """Return the position of a value that is not yet in the dictionary, such as a number or an unseen category."""
         if value is None or value != value:
-            return self._missing
-        return self.get(category_name(value), self._unseen)
+            return self._missing_position
+        return self.get(category_name(value), self._unseen_position)
 
     def features(self, values: np.ndarray) -> np.ndarray:
         """Return the features of some values, of shape (features, rows)."""
@@ -120,32 +123,33 @@ def _all_indices(column: CategoryColumn) -> np.ndarray:
 
 
 def _encode_codes(encoder: TableEncoder) -> dict[str, np.ndarray]:
-    """Return a lookup table of target-encoded features for each column of codes.
+    """Return, by name of each column of codes, the target-encoded features of its categories.
 
-    A table has the shape (features, categories + 2); the last two columns are for unseen categories and missing values.
+    The arrays have the shape (features, categories + 2); the last two columns are for an unseen category and a missing
+    value.
     """
     columns = encoder.columns_.items()
     codes = {name: column for name, column in columns if isinstance(column, CategoryColumn) and column.kind == "code"}
-    tables = {}
+    feature_tables = {}
     for position, (name, column) in enumerate(codes.items()):
         indices = _all_indices(column)
         floats = np.full((len(indices), len(codes)), np.nan)
         floats[:, position] = indices
         features = encoder.transformer_.target_encoder_.transform(floats)
-        per_code = features.shape[1] // len(codes)
-        tables[name] = np.ascontiguousarray(features[:, position * per_code : (position + 1) * per_code].T)
-    return tables
+        per_column = features.shape[1] // len(codes)
+        feature_tables[name] = np.ascontiguousarray(features[:, position * per_column : (position + 1) * per_column].T)
+    return feature_tables
 
 
-def _read_array(reader: Column | _CategoryLookup, values: np.ndarray) -> np.ndarray:
-    """Return what the column's ``to_floats`` returns, transposed; numbers are not clipped."""
+def _read_array(reader: ColumnReader | _CategoryLookup, values: np.ndarray) -> np.ndarray:
+    """Return a column's features, of shape (features, rows), like its ``to_floats`` but without clipping numbers."""
     if isinstance(reader, _CategoryLookup):
         return reader.features(values)
     if isinstance(reader, NumberColumn) and values.dtype.kind in "fiub":
         return values[None, :]
     if isinstance(reader, DateColumn) and values.dtype.kind == "M":
         is_few = len(values) <= MAX_FEW_ROWS and values.dtype == "datetime64[us]"
-        return (calendar_parts_of_few if is_few else calendar_parts)(values, reader.parts)
+        return (compute_few_calendar_parts if is_few else compute_calendar_parts)(values, reader.parts)
     import pandas as pd
 
     return reader.to_floats(pd.Series(values)).T

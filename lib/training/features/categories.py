@@ -1,7 +1,7 @@
 """Category columns: each distinct value, a category, becomes its index.
 
-A column with many categories, such as ZIP codes, has the kind ``"code"``. It is encoded by the target's mean in each
-category instead of category by category.
+A column with many categories, such as ZIP codes, has the kind ``"code"``. Models do not see its categories one by one:
+each is encoded as the mean of the target in the category's rows.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from lib.schema.text_values import category_name
 if TYPE_CHECKING:
     import pandas as pd
 
-# The index of categories that training did not contain. With few categories they count as missing. New codes are
-# common, and the target encoder gives them the mean of all rows.
+# By kind of column, the index of a category that the training rows did not contain. In columns with few categories it
+# counts as a missing value. In columns of codes it is common, and the target encoder gives it the mean of all rows.
 UNSEEN_INDEX = {"category": np.nan, "ordered": np.nan, "code": -1.0}
 
 
@@ -66,7 +66,7 @@ class CategoryColumn:
     array([ 1.,  0., nan, nan])
     """
 
-    parts = ("",)
+    parts = ("",)  # one feature, named like the column
 
     def __init__(self, kind: str, categories: Iterable[str]):
         self.kind = kind
@@ -79,11 +79,14 @@ class CategoryColumn:
         return UNSEEN_INDEX[self.kind]
 
     def to_floats(self, values: pd.Series) -> np.ndarray:
-        """Return the categories' indices, of shape (rows, 1): NaN if missing or blank, ``UNSEEN_INDEX`` if unknown."""
-        rows, names = factorize(values)
-        # Missing values have the index -1, so they take the last entry.
+        """Return the index of each row's category, of shape (rows, 1).
+
+        The index is NaN for a missing or blank value, and `unseen_index` for an unknown category.
+        """
+        name_positions, names = factorize(values)
+        # A missing value has the position -1, which selects the NaN at the end.
         indices = np.array([*(self.index_by_name.get(name, self.unseen_index) for name in names), np.nan])
-        return indices[rows][:, None]
+        return indices[name_positions][:, None]
 
 
 class OrderedColumn(CategoryColumn):

@@ -1,4 +1,7 @@
-"""The reader of each raw column, by its table schema or, without one, by what its training rows contain."""
+"""The choice of a column reader for each raw column: by its schema or, without one, by its training values.
+
+A column reader converts the raw values of one column to floats, with its method ``to_floats``.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ from lib.training.features.text import TextColumn
 
 # A column of numbers or dates may contain a few other values, such as "n/a".
 MIN_PARSED_SHARE = 0.9
-# Number of distinct texts that are tried as dates.
+# Maximum number of distinct texts to parse as dates.
 MAX_DATE_SAMPLES = 1_000
 # Free text has several words per value and mostly distinct values. Repeated values are codes, however long.
 MIN_WORDS_PER_TEXT = 2.5
 MIN_DISTINCT_SHARE_OF_TEXT = 0.2
-# With more distinct values than this, a column is an identifier, which says nothing about new rows.
+# A column with a greater share of distinct values is an identifier: new rows have other values.
 MAX_DISTINCT_SHARE_OF_CODES = 0.95
 
 
@@ -33,12 +36,12 @@ class ExcludedColumn:
     reason: str
 
 
-Column = NumberColumn | CategoryColumn | DateColumn | TextColumn
+ColumnReader = NumberColumn | CategoryColumn | DateColumn | TextColumn
 
 
 @dataclass(frozen=True)
 class DetectionOptions:
-    """Options of the detection; `TableEncoder` explains them."""
+    """Parameters of `TableEncoder` that the detection uses; documented there."""
 
     max_categories: int
     max_topics: int
@@ -48,8 +51,8 @@ class DetectionOptions:
 
 def detect_column(
     values: pd.Series, options: DetectionOptions, schema: ColumnSchema | None = None
-) -> Column | ExcludedColumn:
-    """Return an object that reads a training column, or the reason to exclude it.
+) -> ColumnReader | ExcludedColumn:
+    """Return a column reader, which converts the column to floats, or the reason to exclude the column.
 
     Parameters
     ----------
@@ -61,8 +64,7 @@ def detect_column(
 
     Returns
     -------
-    Column or ExcludedColumn
-        A reader of the column, or the reason to exclude it.
+    ColumnReader or ExcludedColumn
 
     Examples
     --------
@@ -77,8 +79,8 @@ def detect_column(
     return _infer_reader(values, options) if schema is None else _make_reader(values, options, schema)
 
 
-def _make_reader(values: pd.Series, options: DetectionOptions, schema: ColumnSchema) -> Column | ExcludedColumn:
-    """Return the reader of a column by its schema."""
+def _make_reader(values: pd.Series, options: DetectionOptions, schema: ColumnSchema) -> ColumnReader | ExcludedColumn:
+    """Return the column reader that the schema asks for, or the reason to exclude the column."""
     if not values.notna().any():
         return ExcludedColumn("all values are missing")
     if schema.kind in (NUMBER, BOOLEAN):
@@ -94,12 +96,12 @@ def _make_reader(values: pd.Series, options: DetectionOptions, schema: ColumnSch
     if counts.empty:
         return ExcludedColumn("all values are missing")
     if schema.kind == TEXT:
-        return _detect_words(values, counts, options)
+        return _detect_text_or_codes(values, counts, options)
     return _detect_codes(counts, options)
 
 
-def _infer_reader(values: pd.Series, options: DetectionOptions) -> Column | ExcludedColumn:
-    """Return the reader of a column by what its values look like."""
+def _infer_reader(values: pd.Series, options: DetectionOptions) -> ColumnReader | ExcludedColumn:
+    """Infer the kind of a column from its values; return its column reader, or the reason to exclude the column."""
     dtype = values.dtype
     if dtype.kind in "iufbm":
         return NumberColumn()
@@ -111,20 +113,20 @@ def _infer_reader(values: pd.Series, options: DetectionOptions) -> Column | Excl
     if inferred in ("date", "datetime", "datetime64"):
         return DateColumn(values.astype(object))
     counts = _count_texts(values)
-    counts = counts[[not _is_missing(name) for name in counts.index]]
+    counts = counts[[not _is_missing(text) for text in counts.index]]
     if counts.empty:
         return ExcludedColumn("all values are missing")
     if dtype != "category":
-        parsed = _detect_parsed_column(values, counts, options)
-        if parsed is not None:
-            return parsed
-    return _detect_words(values, counts, options)
+        reader = _detect_numbers_or_dates(values, counts, options)
+        if reader is not None:
+            return reader
+    return _detect_text_or_codes(values, counts, options)
 
 
 def _count_texts(values: pd.Series) -> pd.Series:
-    """Return the number of rows with each text, indexed by the text; without missing values."""
-    indices, names = factorize(values)
-    counts = pd.Series(np.bincount(indices[indices >= 0], minlength=len(names)), index=pd.Index(names, dtype=object))
+    """Return the number of rows with each distinct text, indexed by the text; missing values are not counted."""
+    indices, texts = factorize(values)
+    counts = pd.Series(np.bincount(indices[indices >= 0], minlength=len(texts)), index=pd.Index(texts, dtype=object))
     return counts.groupby(level=0).sum()
 
 
@@ -138,8 +140,8 @@ def _is_missing(text: str) -> bool:
         return False
 
 
-def _detect_parsed_column(values: pd.Series, counts: pd.Series, options: DetectionOptions) -> Column | None:
-    """Return a reader if most texts can be parsed as numbers or as dates."""
+def _detect_numbers_or_dates(values: pd.Series, counts: pd.Series, options: DetectionOptions) -> ColumnReader | None:
+    """Return a column reader for numbers or dates if most texts can be parsed as such, else None."""
     texts = list(counts.index)
     # A leading zero belongs to a code: the ZIP code 00501 is not the number 501.
     has_leading_zero = any(re.match(r"0\d", text) for text in texts)
@@ -152,11 +154,13 @@ def _detect_parsed_column(values: pd.Series, counts: pd.Series, options: Detecti
     return DateColumn(values, date_format) if share >= MIN_PARSED_SHARE else None
 
 
-def _detect_words(values: pd.Series, counts: pd.Series, options: DetectionOptions) -> Column | ExcludedColumn:
-    """Tell free text from categories, codes and identifiers."""
-    texts, rows = list(counts.index), int(counts.sum())
+def _detect_text_or_codes(
+    values: pd.Series, counts: pd.Series, options: DetectionOptions
+) -> ColumnReader | ExcludedColumn:
+    """Return a column reader for free text if the column contains any, else one for categories or codes."""
+    texts, row_count = list(counts.index), int(counts.sum())
     words_per_text = np.mean([len(text.split()) for text in texts])
-    is_free_text = words_per_text >= MIN_WORDS_PER_TEXT and len(texts) > MIN_DISTINCT_SHARE_OF_TEXT * rows
+    is_free_text = words_per_text >= MIN_WORDS_PER_TEXT and len(texts) > MIN_DISTINCT_SHARE_OF_TEXT * row_count
     if len(texts) <= options.max_categories or not is_free_text:
         return _detect_codes(counts, options)
     try:
@@ -165,11 +169,11 @@ def _detect_words(values: pd.Series, counts: pd.Series, options: DetectionOption
         return ExcludedColumn("free text in which no word occurs in two rows")
 
 
-def _detect_codes(counts: pd.Series, options: DetectionOptions) -> Column | ExcludedColumn:
-    """Tell few categories, many codes and identifiers apart, which are encoded differently."""
-    texts, rows = list(counts.index), int(counts.sum())
+def _detect_codes(counts: pd.Series, options: DetectionOptions) -> ColumnReader | ExcludedColumn:
+    """Return a column reader for few categories or many codes, or the reason to exclude a column of identifiers."""
+    texts, row_count = list(counts.index), int(counts.sum())
     if len(texts) <= options.max_categories:
         return CategoryColumn("category", texts)
-    if len(texts) > MAX_DISTINCT_SHARE_OF_CODES * rows:
+    if len(texts) > MAX_DISTINCT_SHARE_OF_CODES * row_count:
         return ExcludedColumn("a different value in nearly every row")
     return CategoryColumn("code", texts)

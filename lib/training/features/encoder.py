@@ -17,8 +17,8 @@ from lib.training.features.detection import DetectionOptions, ExcludedColumn, de
 from lib.training.features.errors import FeatureError
 from lib.training.features.transformers import make_linear_transformer, make_target_encoder, make_tree_transformer
 
-# Columns with fewer values are excluded: in some sample of the rows all of them would be missing, and scikit-learn's
-# histogram gradient boosting fails on a column without values.
+# Columns with fewer present values are excluded: a sample of the rows could contain missing values only, on which
+# scikit-learn's histogram gradient boosting fails.
 MIN_VALUES = 3
 MIN_VALUES_SHARE = 0.001
 _CHUNK_ROWS = 2**14
@@ -29,26 +29,27 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    style : {"trees", "linear"}
-        ``"trees"`` keeps missing values and replaces categories by their index. ``"linear"`` imputes and marks missing
-        values, scales numbers, and encodes categories one-hot.
+    model_kind : {"trees", "linear"}
+        Kind of model that learns from the features. For ``"trees"``, missing values are kept, and categories are
+        replaced by their index. For ``"linear"``, missing values are imputed and marked, numbers are scaled, and
+        categories are encoded one-hot.
     is_classification : bool
         Whether the target contains classes.
     seed : int
         Seed of the folds for target encoding and of the topics of free text.
     max_categories : int
-        Columns with more categories are codes, which are encoded by the target's mean in each category.
+        Columns with more categories are codes: each category is encoded as the mean of the target in its rows.
     max_topics : int
         Maximum number of features of a free-text column.
     month_first : bool
-        Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
+        Whether ``03/04/2005`` is March 4th, in a column where every date is as ambiguous as this one.
     schema : TableSchema, optional
         How each column is read. Columns without a schema are inferred from the training rows.
 
     Attributes
     ----------
-    columns_ : dict of str to Column
-        Reader of each column in use. Its ``kind`` is ``"number"``, ``"ordered"``, ``"category"``, ``"code"``,
+    columns_ : dict of str to ColumnReader
+        Reader of each column in use. A reader's ``kind`` is ``"number"``, ``"ordered"``, ``"category"``, ``"code"``,
         ``"date"`` or ``"text"``.
     excluded_ : dict of str to str
         Columns not in use, each with the reason.
@@ -57,8 +58,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    With codes, ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)``, which encodes the training rows by
-    folds. No row's features contain its own target then.
+    For codes, ``fit_transform(X, y)`` differs from ``fit(X, y).transform(X)``: it encodes the training rows fold by
+    fold, so that no row's features contain the target of this row.
 
     Examples
     --------
@@ -72,7 +73,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        style: str = "trees",
+        model_kind: str = "trees",
         is_classification: bool = True,
         seed: int = 0,
         max_categories: int = 30,
@@ -80,7 +81,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         month_first: bool = False,
         schema: TableSchema | None = None,
     ):
-        self.style = style
+        self.model_kind = model_kind
         self.is_classification = is_classification
         self.seed = seed
         self.max_categories = max_categories
@@ -115,7 +116,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         floats = self._detect_columns(X)
         kinds = self._float_kinds()
         target_encoder = make_target_encoder(y, self.is_classification, self.seed)
-        if self.style == "linear":
+        if self.model_kind == "linear":
             categories = {
                 str(name): column.categories
                 for name, column in self.columns_.items()
@@ -149,7 +150,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "transformer_")
         missing = [str(name) for name in self.columns_ if name not in X.columns]
         if missing:
-            raise FeatureError(f"The model needs these columns, which are missing: {', '.join(missing)}.")
+            raise FeatureError(f"Columns that the model needs are missing: {', '.join(missing)}.")
         return self.transformer_.transform(self._read_columns(X)[0])
 
     def array_encoder(self) -> ArrayEncoder:
@@ -158,7 +159,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return ArrayEncoder(self)
 
     def feature_kinds(self) -> list[str]:
-        """Return the kind of each feature of the style ``"trees"``; encoded codes are numbers, and come last."""
+        """Return the kind of each feature for trees; target-encoded codes are numbers, and come last."""
         kinds = [kind for kind in self._float_kinds() if kind != "code"]
         return kinds + ["number"] * (len(self.get_feature_names_out()) - len(kinds))
 
@@ -171,14 +172,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self.transformer_.get_feature_names_out(np.array(names, dtype=object))
 
     def _float_kinds(self) -> list[str]:
-        """Return the kind of each float column; a date, for example, is read into several of them."""
+        """Return the kind of each float column; a date, for example, becomes several float columns."""
         return [column.kind for column in self.columns_.values() for _ in column.parts]
 
     def _detect_columns(self, X: pd.DataFrame) -> np.ndarray:
         """Set ``columns_`` and ``excluded_``, and return the columns as floats."""
         if not X.columns.is_unique:
             duplicates = sorted({str(name) for name in X.columns[X.columns.duplicated()]})
-            raise FeatureError(f"Two columns have the same name: {', '.join(duplicates)}. Rename one of them.")
+            raise FeatureError(
+                f"Column names must be unique, but these repeat: {', '.join(duplicates)}. Rename the columns."
+            )
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
         options = DetectionOptions(self.max_categories, self.max_topics, self.seed, self.month_first)
@@ -196,54 +199,54 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             del self.columns_[name]
         if not self.columns_:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.excluded_.items())
-            raise FeatureError(f"No column can be used to learn from ({reasons or 'the table has no columns'}).")
+            raise FeatureError(f"No column can be used as a feature ({reasons or 'the table has no columns'}).")
         return floats
 
     def _read_columns(
         self, X: pd.DataFrame, find_exclusion_reason: Callable[[np.ndarray], str] = lambda floats: ""
     ) -> tuple[np.ndarray, dict[str, str]]:
-        """Return the columns as floats in one array, and the reasons why some are not in it.
+        """Return the columns as floats in one array, and the reason for each column that is excluded.
 
         The array is filled column by column, to hold the table in memory only once. It is in C order, because
-        scikit-learn's histogram gradient boosting copies any other.
+        scikit-learn's histogram gradient boosting copies an array in another order.
         """
-        width = sum(len(column.parts) for column in self.columns_.values())
-        table, end, excluded = np.empty((len(X), width)), 0, {}
+        float_count = sum(len(column.parts) for column in self.columns_.values())
+        all_floats, end, excluded = np.empty((len(X), float_count)), 0, {}
         for name, column in self.columns_.items():
             floats = column.to_floats(X[name])
             if reason := find_exclusion_reason(floats):
                 excluded[name] = reason
                 continue
-            table[:, end : end + floats.shape[1]] = floats
+            all_floats[:, end : end + floats.shape[1]] = floats
             end += floats.shape[1]
-        return _keep_first_columns(table, end), excluded
+        return _keep_first_columns(all_floats, end), excluded
 
 
-def _keep_first_columns(table: np.ndarray, width: int) -> np.ndarray:
-    """Return the first columns as an array in C order, moved within the memory of `table` instead of copied."""
-    if width == table.shape[1]:
-        return table
-    memory = table.reshape(-1)
-    for start in range(0, len(table), _CHUNK_ROWS):
-        chunk = table[start : start + _CHUNK_ROWS, :width].copy()
-        memory[start * width : start * width + chunk.size] = chunk.reshape(-1)
-    return memory[: len(table) * width].reshape(len(table), width)
+def _keep_first_columns(array: np.ndarray, count: int) -> np.ndarray:
+    """Return the first columns as an array in C order; they are moved within the memory of `array`, not copied."""
+    if count == array.shape[1]:
+        return array
+    memory = array.reshape(-1)
+    for start in range(0, len(array), _CHUNK_ROWS):
+        chunk = array[start : start + _CHUNK_ROWS, :count].copy()
+        memory[start * count : start * count + chunk.size] = chunk.reshape(-1)
+    return memory[: len(array) * count].reshape(len(array), count)
 
 
 def _find_exclusion_reason(floats: np.ndarray) -> str:
-    """Return why nothing can be learned from a column, or an empty string.
+    """Return why a model cannot learn from a column; empty if it can.
 
     `floats` has the shape (rows, features): the features that the column is encoded as, such as the parts of a date.
     """
-    rows, n_features = floats.shape
-    if n_features == 0:
+    row_count, feature_count = floats.shape
+    if feature_count == 0:
         return "always the same value"
     values = floats[:, 0]
     present = values[~np.isnan(values)]
     if len(present) == 0:
         return "all values are missing"
-    if len(present) < max(MIN_VALUES, MIN_VALUES_SHARE * rows) and len(present) < rows:
+    if len(present) < max(MIN_VALUES, MIN_VALUES_SHARE * row_count) and len(present) < row_count:
         return "nearly all values are missing"
-    if len(present) == rows and n_features == 1 and present.min() == present.max():
+    if len(present) == row_count and feature_count == 1 and present.min() == present.max():
         return "always the same value"
     return ""

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class FeatureError(ValueError):
-    """Columns that cannot be turned into features: duplicate, missing, or all without information."""
+    """Columns that cannot be converted to features: names that repeat, missing columns, or no informative column."""

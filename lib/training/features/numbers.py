@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.schema.durations import parse_seconds
-from lib.schema.text_numbers import parse_amount
+from lib.schema.text_numbers import parse_amount_or_boolean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,13 +49,14 @@ def parse_numbers(values: pd.Series) -> np.ndarray:
 
 
 def _parse_texts(values: pd.Series) -> np.ndarray:
+    """Convert texts and other objects to floats; NaN for a value that is not a number."""
     import pandas as pd
 
     values = values.astype(object)
     numbers = np.array(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
     not_parsed = np.isnan(numbers) & values.notna().to_numpy()
     if not_parsed.any():
-        numbers[not_parsed] = [parse_amount(str(value)) for value in values[not_parsed]]
+        numbers[not_parsed] = [parse_amount_or_boolean(str(value)) for value in values[not_parsed]]
     return numbers
 
 
@@ -70,7 +71,7 @@ class NumberColumn:
     """
 
     kind = "number"
-    parts = ("",)
+    parts = ("",)  # one feature, named like the column
 
     def to_floats(self, values: pd.Series) -> np.ndarray:
         """Return the numbers, of shape (rows, 1)."""
@@ -78,7 +79,7 @@ class NumberColumn:
 
 
 class DurationColumn(NumberColumn):
-    """Reader of a column of durations or times of day that are text: their seconds.
+    """Reader of a column with durations or times of day as text; converts them to seconds.
 
     Examples
     --------

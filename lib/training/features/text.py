@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from lib.schema.text_values import category_name
 
-# Vocabulary and topics are learned from a sample: they are stable long before a million rows.
+# Vocabulary and topics are learned from a sample of this size; more rows hardly change them.
 SAMPLE_ROWS = 50_000
 MAX_VOCABULARY = 5_000
 
@@ -47,14 +47,14 @@ class TextColumn:
 
     def __init__(self, values: pd.Series, max_topics: int, seed: int):
         texts = _to_texts(values.sample(min(len(values), SAMPLE_ROWS), random_state=seed))
-        # The pattern includes single letters and digits: they tell "Flat 3 B" from "Flat 3 C". Words in one row only,
-        # such as order numbers, are dropped, because new rows contain others.
+        # The pattern includes single letters and digits, which distinguish "Flat 3 B" from "Flat 3 C". Words that occur
+        # in one row only, such as order numbers, are dropped, because new rows do not contain them.
         self._vectorizer = TfidfVectorizer(
             token_pattern=r"(?u)\b\w+\b", min_df=2, max_features=MAX_VOCABULARY, sublinear_tf=True
         )
         word_weights = self._vectorizer.fit_transform(texts)
         self._topics = TruncatedSVD(min(max_topics, word_weights.shape[1]), random_state=seed)
-        # The number of threads would change the last digits, and through them a tree.
+        # With several threads, the last digits of the topics would depend on the machine's number of cores.
         with threadpool_limits(1, user_api="blas"):
             self._topics.fit(word_weights)
         self.parts = tuple(f"topic_{index}" for index in range(self._topics.n_components))
@@ -65,5 +65,6 @@ class TextColumn:
 
 
 def _to_texts(values: pd.Series) -> list[str]:
+    """Return the values as texts; a missing value becomes an empty text."""
     is_missing = values.isna()
     return ["" if missing else category_name(value) for value, missing in zip(values, is_missing, strict=True)]

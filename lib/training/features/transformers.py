@@ -1,4 +1,4 @@
-"""The scikit-learn encoders that turn floats into features, for each style of `TableEncoder`."""
+"""The scikit-learn encoders that convert floats to features, for each model kind of `TableEncoder`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder, StandardScaler, TargetEncoder
 
-# Linear models get a feature for each value of a whole number with few values, such as an hour or a grade.
+# For linear models, a column of whole numbers with few distinct values, such as hours or grades, is encoded one-hot.
 MAX_DISTINCT_VALUES = 24
 MIN_ROWS_PER_VALUE = 20
 MIN_ROWS_PER_CATEGORY = 5
@@ -32,7 +32,7 @@ def make_tree_transformer(
     target_encoder : TargetEncoder
         Encoder of the codes.
     """
-    codes = _positions(kinds, "code")
+    codes = _find_positions(kinds, "code")
     if not codes:
         return FunctionTransformer(feature_names_out="one-to-one")
     return CodesTargetEncoder(codes, target_encoder)
@@ -53,15 +53,17 @@ def make_linear_transformer(
     target_encoder : TargetEncoder or "passthrough"
         Encoder of the codes.
     floats : numpy.ndarray of shape (rows, columns)
-        The training rows, to find numbers with few values.
+        The training rows, to find columns of numbers with few distinct values.
     categories : mapping of str to sequence of str
         Names of the categories by column, for the names of the one-hot features.
     """
-    numbers = _positions(kinds, "number", "ordered", "date", "text")
-    stepwise = [position for position in _positions(kinds, "number", "date") if _has_few_values(floats[:, position])]
-    # Values outside the training range are clipped to it. Otherwise a value in a column that hardly varied could be a
-    # hundred standard deviations away and dominate the prediction.
-    scaled = make_pipeline(
+    numbers = _find_positions(kinds, "number", "ordered", "date", "text")
+    few_valued = [
+        position for position in _find_positions(kinds, "number", "date") if _has_few_values(floats[:, position])
+    ]
+    # Values outside the training range are clipped to the range. Otherwise, in a column that hardly varied, a new value
+    # could be a hundred standard deviations away and dominate the prediction.
+    scaler = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True), MinMaxScaler(clip=True), StandardScaler()
     )
     one_hot = OneHotEncoder(
@@ -71,9 +73,9 @@ def make_linear_transformer(
     )
     return ColumnTransformer(
         [
-            ("number", scaled, numbers),
-            ("category", one_hot, _positions(kinds, "category") + stepwise),
-            ("code", make_pipeline(target_encoder, StandardScaler()), _positions(kinds, "code")),
+            ("number", scaler, numbers),
+            ("category", one_hot, _find_positions(kinds, "category") + few_valued),
+            ("code", make_pipeline(target_encoder, StandardScaler()), _find_positions(kinds, "code")),
         ],
         verbose_feature_names_out=False,
     )
@@ -85,19 +87,19 @@ def make_target_encoder(y: np.ndarray, is_classification: bool, seed: int) -> Ta
         folds = KFold(min(5, len(y)), shuffle=True, random_state=seed)
         return TargetEncoder(target_type="continuous", cv=folds)
     rows_per_class = np.unique(y, return_counts=True)[1]
-    count = max(2, min(5, rows_per_class.max()))
+    fold_count = max(2, min(5, rows_per_class.max()))
     target_type = "multiclass" if len(rows_per_class) > 2 else "binary"
-    folds = StratifiedKFold(count, shuffle=True, random_state=seed)
+    folds = StratifiedKFold(fold_count, shuffle=True, random_state=seed)
     return TargetEncoder(target_type=target_type, cv=folds)
 
 
-def _positions(kinds: Sequence[str], *wanted: str) -> list[int]:
+def _find_positions(kinds: Sequence[str], *wanted_kinds: str) -> list[int]:
     """Return the positions of the columns that have one of the wanted kinds."""
-    return [position for position, kind in enumerate(kinds) if kind in wanted]
+    return [position for position, kind in enumerate(kinds) if kind in wanted_kinds]
 
 
 def _has_few_values(column: np.ndarray) -> bool:
-    """Return whether a column contains only a few distinct whole numbers, at least three, and each of them often."""
+    """Return whether a column contains only whole numbers, few but at least three distinct ones, each in many rows."""
     present = column[~np.isnan(column)]
     if len(np.unique(present[:_SAMPLE_ROWS])) > MAX_DISTINCT_VALUES:
         return False
@@ -108,7 +110,7 @@ def _has_few_values(column: np.ndarray) -> bool:
 
 
 class CodesTargetEncoder(TransformerMixin, BaseEstimator):
-    """Transformer that target-encodes the codes; their features follow those of all other columns.
+    """Transformer that target-encodes the codes, and puts their features after all other columns.
 
     Unlike scikit-learn's ColumnTransformer, it writes into the given array, so that memory does not hold a large table
     twice.
@@ -136,7 +138,7 @@ class CodesTargetEncoder(TransformerMixin, BaseEstimator):
         return self._append_codes(floats, self.target_encoder_.fit_transform(floats[:, self.codes], y))
 
     def transform(self, floats: np.ndarray) -> np.ndarray:
-        """Return the features; those of the codes come last. The memory of `floats` is reused."""
+        """Return the features, with those of the codes last. The memory of `floats` is reused."""
         return self._append_codes(floats, self.target_encoder_.transform(floats[:, self.codes]))
 
     def get_feature_names_out(self, names: np.ndarray) -> np.ndarray:
@@ -144,19 +146,20 @@ class CodesTargetEncoder(TransformerMixin, BaseEstimator):
         others = [names[position] for position in self._other_positions(len(names))]
         return np.array([*others, *self.target_encoder_.get_feature_names_out(names[self.codes])], dtype=object)
 
-    def _other_positions(self, width: int) -> list[int]:
-        return [position for position in range(width) if position not in self.codes]
+    def _other_positions(self, column_count: int) -> list[int]:
+        """Return the positions of the columns that are not codes."""
+        return [position for position in range(column_count) if position not in self.codes]
 
-    def _append_codes(self, floats: np.ndarray, encoded_categories: np.ndarray) -> np.ndarray:
-        """Move the other columns to the left, and write the target-encoded codes behind them."""
+    def _append_codes(self, floats: np.ndarray, encoded_codes: np.ndarray) -> np.ndarray:
+        """Move the columns that are not codes to the left, and write the target-encoded codes after them."""
         others = self._other_positions(floats.shape[1])
-        width = len(others) + encoded_categories.shape[1]
-        # With more than two classes, each code column becomes one feature per class: the result is wider.
-        features = floats if width == floats.shape[1] else np.empty((len(floats), width))
-        for target, source in enumerate(others):
-            if features is not floats or target != source:
-                features[:, target] = floats[:, source]
-        features[:, len(others) :] = encoded_categories
+        feature_count = len(others) + encoded_codes.shape[1]
+        # With more than two classes, each column of codes becomes one feature per class, so a larger array is needed.
+        features = floats if feature_count == floats.shape[1] else np.empty((len(floats), feature_count))
+        for new_position, old_position in enumerate(others):
+            if features is not floats or new_position != old_position:
+                features[:, new_position] = floats[:, old_position]
+        features[:, len(others) :] = encoded_codes
         return features
 
 
@@ -166,13 +169,14 @@ class _CategoryNameCombiner:
     Parameters
     ----------
     categories : mapping of str to sequence of str
-        Names of the categories by column; other columns contain numbers.
+        Names of the categories by column. Columns that are not listed contain numbers.
     """
 
     def __init__(self, categories: Mapping[str, Sequence[str]]):
         self.categories = categories
 
     def __call__(self, column: str, value: float | str) -> str:
+        """Return the name of the feature for one value of a column."""
         if isinstance(value, str):  # scikit-learn's name for infrequent categories
             return f"{column}_{value}"
         if np.isnan(value):

@@ -1,4 +1,4 @@
-"""Leakage: columns that give away the target, alone or together, and that are unknown at prediction time."""
+"""Leakage: columns that give away the target, alone or together, but are unknown at prediction time."""
 
 from lib.tables.quality.leakage.irreplaceable import IrreplaceableColumn, find_irreplaceable
 from lib.tables.quality.leakage.search import Leak, describe_leaks, find_leaks

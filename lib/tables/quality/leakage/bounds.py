@@ -14,9 +14,9 @@ _MIN_ROWS_FOR_R2 = 5
 
 
 def bonferroni_deviations(tests: int) -> float:
-    """Return the number of standard deviations of a one-sided bound that holds for all tests at once.
+    """Return how many standard deviations below an estimate the lower bound lies, if there are several tests.
 
-    The chance that any of the bounds fails is at most 5 % (Bonferroni's correction).
+    The probability that at least one of the bounds is wrong is at most 5 % (Bonferroni's correction).
 
     Examples
     --------
@@ -35,9 +35,9 @@ def auc_lower_bound(auc: float, positives: float, negatives: float, deviations: 
     ----------
     auc : float
     positives, negatives : float
-        Numbers of rows of the class and of the others.
+        Number of rows of the class, and of all other classes.
     deviations : float
-        Standard deviations, see `bonferroni_deviations`.
+        Result of `bonferroni_deviations`.
 
     References
     ----------
@@ -57,7 +57,7 @@ def auc_lower_bound(auc: float, positives: float, negatives: float, deviations: 
 
 @functools.lru_cache(64)
 def _auc_deviations(positives: float, negatives: float) -> np.ndarray:
-    """Return the standard deviation of an estimated AUC for each true AUC of the grid."""
+    """Return the standard deviation of an estimated AUC, for each true AUC in `_AUC_GRID`."""
     half = (positives + negatives) / 2 - 1
     shape = 1 + half * ((1 - _AUC_GRID) / (2 - _AUC_GRID) + _AUC_GRID / (1 + _AUC_GRID))
     return np.sqrt(_AUC_GRID * (1 - _AUC_GRID) * shape / (positives * negatives))
@@ -71,7 +71,7 @@ def r2_lower_bound(r2: float, rows: int, deviations: float) -> float:
     r2 : float
     rows : int
     deviations : float
-        Standard deviations, see `bonferroni_deviations`.
+        Result of `bonferroni_deviations`.
 
     References
     ----------

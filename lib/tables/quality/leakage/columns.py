@@ -15,11 +15,11 @@ from lib.tables.quality.profile import BOOLEAN, DATE, NUMBER, NUMBERS, TEXT
 FOLDS = 3
 _MAX_BINS = 64
 _MIN_ROWS_PER_BIN = 10
-# In wide tables fewer rows are searched, so that time and memory grow linearly with the columns.
+# In wide tables, fewer rows are searched, so that time and memory grow linearly with the columns.
 _MAX_CELLS = 20_000_000
 _MIN_ROWS = 2_000
 _MAX_CLASSES = 30
-# A number that many targets of a regression share, such as 0, counts as a class for flags.
+# In a regression, the most frequent target, such as 0, counts as a class if its share of the rows is in this range.
 _MIN_MODE_SHARE, _MAX_MODE_SHARE = 0.05, 0.95
 _KINDS_BY_TYPE = {"b": BOOLEAN, "M": DATE} | dict.fromkeys("iuf", NUMBER)
 
@@ -36,7 +36,7 @@ class EncodedColumn:
     numbers : ndarray of float, of shape (rows,), or None
         Numbers, dates in days, or booleans, with NaN where missing; None for categories.
     levels : int
-        Number of different values; missing values count as one.
+        Number of different values; all missing values together count as one value.
     is_missing_flag : bool
         Whether the column only says which values of the original column are missing.
     """
@@ -49,7 +49,7 @@ class EncodedColumn:
 
     @property
     def is_flag(self) -> bool:
-        """Whether there are only two different values, one of which may be a missing value."""
+        """Whether there are exactly two different values; one of them may be a missing value."""
         return self.levels == 2
 
     @functools.cached_property
@@ -68,7 +68,7 @@ class Target:
     ----------
     is_regression : bool
     values : ndarray of shape (rows,)
-        Floats of a regression, otherwise class codes from 0; the most frequent class comes first.
+        Floats for a regression, otherwise class codes. The code 0 is that of the most frequent class.
     classes : list
         Class of each code; empty for a regression.
     folds : ndarray of int, of shape (rows,)
@@ -87,19 +87,19 @@ class Target:
 
     @functools.cached_property
     def is_mode(self) -> np.ndarray | None:
-        """Where the target is its most frequent value, or None if that value is too rare or too frequent."""
+        """Whether each target is the most frequent one; None if that one is too rare or too frequent for a class."""
         values, counts = np.unique(self.values, return_counts=True)
         is_mode = self.values == values[counts.argmax()]
         return is_mode if _MIN_MODE_SHARE <= is_mode.mean() <= _MAX_MODE_SHARE else None
 
     @property
     def is_learnable(self) -> bool:
-        """Whether there are two different values and a row for each fold."""
+        """Whether there are at least two different targets, and one row for each fold."""
         return len(self.values) >= FOLDS and bool(np.ptp(self.values) > 0)
 
 
 def rank(values: np.ndarray) -> np.ndarray:
-    """Return the rank of each value from 1; equal values share their mean rank.
+    """Return the rank of each value, from 1; equal values get the mean of their ranks.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def sample_rows(frame: pd.DataFrame, target_column: str, max_rows: int, seed: in
 def encode_target(sample: pd.DataFrame, target_column: str, task: str, seed: int) -> tuple[pd.DataFrame, Target]:
     """Return the columns of the sample without the target, and the encoded target.
 
-    Rows of classes with fewer rows than folds are left out, and so are infinite targets.
+    Rows are left out if their class has fewer rows than there are folds, or if their target is infinite.
     """
     y, random = sample[target_column], np.random.default_rng(seed)
     if task == "regression":
@@ -145,16 +145,16 @@ def encode_target(sample: pd.DataFrame, target_column: str, task: str, seed: int
 
 
 def encode_columns(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> Iterable[EncodedColumn]:
-    """Encode the columns, each followed by a flag of its missing values if some are missing.
+    """Encode the columns, each followed by a flag of missing values if it has some.
 
-    Constant columns and text columns with mostly distinct values are left out; their missing-value flags are kept.
+    The columns themselves, but not their flags, are left out if they are constant or text with mostly distinct values.
 
     Parameters
     ----------
     frame : DataFrame of shape (rows, columns)
     kinds : mapping of str to str, optional
-        Kind of each column, one of `profile.KINDS`. By default, derived from the data types. Text is then not checked
-        for dates, because that would take longer than the search itself.
+        Kind of each column, one of `profile.KINDS`. By default, the kinds are derived from the data types, and text is
+        not checked for dates, because that would take longer than the search itself.
     """
     for name, values in frame.items():
         kind = kinds[str(name)] if kinds else _KINDS_BY_TYPE.get(getattr(values.dtype, "kind", "O"), TEXT)
@@ -176,7 +176,7 @@ def _count_distinct(numbers: np.ndarray) -> int:
 
 
 def _to_numbers(values: pd.Series, kind: str) -> np.ndarray | None:
-    """Return numbers, booleans, or dates in days as floats with NaN where missing; None for text."""
+    """Return numbers, booleans, or dates in days since 1970 as floats, with NaN for missing values; None for text."""
     if kind in NUMBERS or kind == BOOLEAN:
         numeric = values if values.dtype.kind in "iufb" else pd.to_numeric(values, errors="coerce")
         numbers = numeric.to_numpy(dtype=float, na_value=np.nan)
@@ -192,7 +192,7 @@ def _to_numbers(values: pd.Series, kind: str) -> np.ndarray | None:
 
 
 def _encode_text(values: pd.Series) -> np.ndarray:
-    """Return the category of each text from 1; 0 for missing and blank texts."""
+    """Return the code of each text, from 1; 0 for missing and blank texts."""
     codes, texts = pd.factorize(values)
     blank = np.array([str(text).strip() == "" for text in texts[: _MAX_BINS * 2]], dtype=bool)
     if blank.any():
@@ -202,9 +202,9 @@ def _encode_text(values: pd.Series) -> np.ndarray:
 
 
 def bin_numbers(numbers: np.ndarray) -> np.ndarray:
-    """Return the quantile bin of each number from 1; 0 for missing values.
+    """Return the bin of each number, from 1; 0 for missing values.
 
-    There are at most 64 bins of at least ten rows each, or one bin for each distinct number if these are few.
+    The bins are quantiles: at most 64 bins of at least ten rows. If there are fewer distinct numbers, each has a bin.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Columns without which the target can hardly be predicted, although they are not a perfect copy of it."""
+"""Search for columns without which the target can hardly be predicted, although they are no perfect copy of it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lib.tables.quality.leakage.columns import EncodedColumn, Target, encode_col
 from lib.tables.quality.leakage.joint import score_together
 from lib.tables.quality.leakage.scores import lower_bound, score_columns
 
-# In a smaller table, an honest column often carries most of the signal.
+# In smaller tables, an honest column often carries most of the signal.
 _MIN_ROWS = _MAX_ROWS = 5_000
 _MAX_CANDIDATES = 2
 _MAX_COLUMNS = 200
-# The model predicts so well that it is worth asking why.
+# Lower bound of the score of all columns: a model that predicts so well makes one ask why.
 _MIN_SCORE = 0.9
 _MIN_LOSS = 0.1
-# Without the column, the distance to a perfect score is at least this many times larger.
+# Without the column, the score falls by at least _MIN_LOSS, and the distance to a perfect score grows by this factor.
 _MIN_ERROR_RATIO = 2.0
-# The column alone achieves this share of what all columns achieve over guessing.
+# The improvement over guessing by the column alone, as a share of the improvement by all columns.
 _MIN_SHARE_ALONE = 2 / 3
 
 
@@ -34,7 +34,7 @@ class IrreplaceableColumn:
     name : Hashable
     score_name : str
     score, score_without : float
-        Cross-validated score of all columns, and of all other columns.
+        Cross-validated score with all columns, and with all columns except this one.
     """
 
     name: Hashable
@@ -49,10 +49,10 @@ class IrreplaceableColumn:
 def find_irreplaceable(
     frame: pd.DataFrame, target_column: str, task: str, kinds: Mapping[str, str] | None = None, seed: int = 0
 ) -> list[IrreplaceableColumn]:
-    """Find columns that carry nearly all of a suspiciously good score.
+    """Find columns on which nearly all of a suspiciously good score depends.
 
-    Other columns can usually replace an honest one in part. The best column of a table is not suspicious in itself:
-    the lower confidence bound of the score has to be high, and tables of fewer than 5,000 rows are never suspected.
+    An honest column can usually be replaced in part by the other columns. Since every table has a best column, the
+    score of all columns must have a high lower confidence bound, and tables of fewer than 5,000 rows are not examined.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def find_irreplaceable(
     target_column : str
     task : {"binary", "multiclass", "regression"}
     kinds : mapping of str to str, optional
-        See `columns.encode_columns`.
+        Kind of each column, as in `columns.encode_columns`.
     seed : int
         Seed of the sample of at most 5,000 rows and of the folds.
     """
@@ -93,5 +93,6 @@ def find_irreplaceable(
 
 
 def _score_without(columns: Sequence[EncodedColumn], name: Hashable, target: Target, no_skill: float) -> float:
+    """Return the cross-validated score without one column; that of guessing if no other column is left."""
     others = [column for column in columns if column.name != name]
     return score_together(others, target, with_linear=False) if others else no_skill

@@ -1,4 +1,4 @@
-"""Search for columns that give away the target, alone or as a group whose members carry the same information."""
+"""Search for columns that give away the target, alone or as a group of columns with the same information."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lib.tables.quality.leakage.joint import score_together
 from lib.tables.quality.leakage.scores import ColumnScore, lower_bound, score_columns
 
 MAX_ROWS = 20_000
-# `describe_leaks` runs in every preprocessing, so it uses fewer rows.
+# `describe_leaks`, which every preprocessing calls, uses fewer rows.
 _QUICK_ROWS = 3_000
 _MAX_SUMS = 3
 _MAX_LEVELS_PER_CLASS = 2
@@ -26,21 +26,21 @@ _ADVICE = "Add columns that are unknown at prediction time to drop_columns."
 
 @dataclass(frozen=True)
 class _Limits:
-    """Scores from which columns are suspicious. Bounds are lower confidence bounds.
+    """Limits from which columns are suspicious. A bound is a limit for the lower confidence bound of a score.
 
     Attributes
     ----------
     score_name : str
     certain : float
-        A column or group with this score gives away the target, if `certain_bound` holds too.
+        A column or group certainly gives away the target if its score reaches `certain`, and its bound `certain_bound`.
     certain_bound : float
     near_bound : float
-        A column with this bound is suspicious: honest columns rarely predict so well.
+        A column is suspicious if its bound reaches this limit, because honest columns rarely predict so well.
     member_bound, joint_bound : float
-        Several columns with the first bound are suspicious if together they have the second.
+        Several columns are suspicious if each reaches `member_bound`, and all together reach `joint_bound`.
     flag_bound : float
-        Bound for patterns of missing values and for columns with hardly more values than there are classes, which
-        rarely follow the target by nature.
+        Limit that replaces `near_bound` for patterns of missing values, and for columns with hardly more values than
+        there are classes: by nature, these rarely follow the target.
     """
 
     score_name: str
@@ -66,9 +66,9 @@ class Leak:
     ----------
     columns : tuple of Hashable
     finding : str
-        What the columns do, as a clause that follows their names.
+        A clause that follows the names of the columns, such as "add up to cnt".
     is_certain : bool
-        Whether no honest column predicts so well; otherwise they should be checked.
+        Whether the columns certainly leak, because no honest column predicts so well; otherwise someone should check.
     """
 
     columns: tuple[Hashable, ...]
@@ -79,13 +79,13 @@ class Leak:
         return f"{list_names(self.columns)} {self.finding}"
 
     def describe(self, name: Hashable) -> str:
-        """Return the finding on one column, naming the others that share it."""
+        """Return the finding for one column, after the names of the other columns of the leak."""
         others = [other for other in self.columns if other != name]
         return f"with {list_names(others)}, {self.finding}" if others else self.finding
 
 
 def list_names(names: Sequence[Hashable]) -> str:
-    """Return the names as a list, shortened if there are many.
+    """Return the names separated by commas, shortened if there are more than ten.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def list_names(names: Sequence[Hashable]) -> str:
 def describe_leaks(frame: pd.DataFrame, target_column: str, task: str) -> str:
     """Describe the columns that give away the target, alone or in groups.
 
-    A few thousand rows are used, so that the check takes little time.
+    At most 3,000 rows are used, because every preprocessing runs this check.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def find_leaks(
     target_column : str
     task : {"binary", "multiclass", "regression"}
     kinds : mapping of str to str, optional
-        See `columns.encode_columns`.
+        Kind of each column, as in `columns.encode_columns`.
     max_rows : int
         Number of rows to sample.
     seed : int
@@ -138,10 +138,8 @@ def find_leaks(
     list of Leak
         Sums and products first, then columns that predict the target alone.
 
-    Notes
-    -----
-    A column is judged by the lower confidence bound of its score, corrected for the number of columns: in a table of
-    few rows and many columns the best of them scores well by chance.
+    Notes ----- A column is judged by the lower confidence bound of its score, corrected for the number of columns: if a
+    table has few rows and many columns, some column scores well by chance.
     """
     features, target = encode_target(sample_rows(frame, target_column, max_rows, seed), target_column, task, seed)
     if not target.is_learnable:
@@ -159,7 +157,10 @@ def find_leaks(
 
 
 def _find_combinations(columns: list[EncodedColumn], target: Target, target_column: str) -> list[Leak]:
-    """Find sums and products. Once one is found, its columns are taken out and the rest is searched again."""
+    """Find sums and products of columns that give the target.
+
+    Once a combination is found, its columns are removed, and the remaining columns are searched again.
+    """
     leaks = []
     for verb, find in (("add up to", sums.find_sum), ("multiply or divide to", sums.find_product)):
         for _ in range(_MAX_SUMS):
@@ -174,25 +175,25 @@ def _find_combinations(columns: list[EncodedColumn], target: Target, target_colu
 def _find_group(
     scores: Sequence[ColumnScore], target: Target, target_column: str, limits: _Limits, n_columns: int
 ) -> Leak | None:
-    """Return all columns that predict the target almost alone; several carry the same information."""
+    """Return a leak with all columns that predict the target almost alone, and so carry the same information."""
     is_suspicious = any(_is_suspicious(score, target, limits) for score in scores)
-    # Once a column is known to leak, another one needs less evidence to be its substitute.
+    # If one column is suspicious, another column needs less evidence to be its substitute.
     is_member = _is_substitute if is_suspicious else _is_strong
     members = _best_per_column([score for score in scores if is_member(score, target, limits)])
     if not members or (len(members) == 1 and not is_suspicious):
         return None
-    is_certain = any(_is_certain(score, limits) for score in members)
-    together = ""
+    is_certain = any(_is_certain(member, limits) for member in members)
+    joint_score = ""
     if len(members) > 1:
-        joint = score_together([score.column for score in members[:_MAX_JOINT_COLUMNS]], target)
-        bound = lower_bound(joint, target, bonferroni_deviations(n_columns))
+        score = score_together([member.column for member in members[:_MAX_JOINT_COLUMNS]], target)
+        bound = lower_bound(score, target, bonferroni_deviations(n_columns))
         is_suspicious |= bound >= limits.joint_bound
-        is_certain |= joint >= limits.certain and bound >= limits.joint_bound
-        together = f", together {joint:.3f}"
+        is_certain |= score >= limits.certain and bound >= limits.joint_bound
+        joint_score = f", together {score:.3f}"
     if not is_suspicious:
         return None
-    names = tuple(score.column.name for score in members)
-    return Leak(names, _describe_group(members, target, target_column, limits.score_name, together), is_certain)
+    names = tuple(member.column.name for member in members)
+    return Leak(names, _describe_group(members, target, target_column, limits.score_name, joint_score), is_certain)
 
 
 def _is_certain(score: ColumnScore, limits: _Limits) -> bool:
@@ -205,6 +206,7 @@ def _is_suspicious(score: ColumnScore, target: Target, limits: _Limits) -> bool:
 
 
 def _is_substitute(score: ColumnScore, target: Target, limits: _Limits) -> bool:
+    """Return whether a column can replace a suspicious one: its score, or at least its bound, reaches the limit."""
     near = limits.flag_bound if _is_label_like(score, target) else limits.near_bound
     return _is_suspicious(score, target, limits) or score.score >= near or score.class_score >= limits.flag_bound
 
@@ -214,15 +216,15 @@ def _is_strong(score: ColumnScore, target: Target, limits: _Limits) -> bool:
 
 
 def _is_label_like(score: ColumnScore, target: Target) -> bool:
-    """Return whether a column has hardly more different values than there are classes."""
+    """Return whether a column has at most twice as many different values as there are classes."""
     return score.column.levels <= _MAX_LEVELS_PER_CLASS * len(target.classes)
 
 
 def _best_per_column(scores: Sequence[ColumnScore]) -> list[ColumnScore]:
-    """Return the best score of each column, best first.
+    """Return the better score of each column, in descending order.
 
-    A column and its missing values are scored separately.
-    On a tie, the flag of missing values wins: the column then predicts only through them.
+    A column and its flag of missing values are scored separately. On a tie, the flag wins, because the column then
+    predicts only by its missing values.
     """
     best: dict[Hashable, ColumnScore] = {}
     for score in sorted(scores, key=lambda score: (round(score.best, 3), score.column.is_missing_flag), reverse=True):
@@ -233,7 +235,7 @@ def _best_per_column(scores: Sequence[ColumnScore]) -> list[ColumnScore]:
 def _describe_group(
     members: Sequence[ColumnScore], target: Target, target_column: str, score_name: str, joint_score: str
 ) -> str:
-    """Return the rest of a sentence that starts with the columns' names, e.g. "predicts y alone (AUC 0.999)"."""
+    """Return a clause that follows the names of the columns, e.g. "predicts y alone (AUC 0.999)"."""
     low, high = f"{min(score.best for score in members):.3f}", f"{max(score.best for score in members):.3f}"
     scores = low if low == high else f"{low} to {high}"
     verb = "predicts" if len(members) == 1 else "each predict"
@@ -245,12 +247,12 @@ def _describe_group(
     for pattern, names in patterns.items():
         clauses.append(f"{list_names(names)} {'is' if len(names) == 1 else 'are'} {pattern}")
     if len(members) > 1:
-        clauses.append("they say the same, so that dropping one of them is not enough")
+        clauses.append("they carry the same information, so dropping only one of them is not enough")
     return "; ".join(clauses)
 
 
 def _describe_missing(score: ColumnScore, target: Target) -> str:
-    """Return for which targets a column's values are missing."""
+    """Return a clause about the target for which the values of a column are missing."""
     is_missing = score.column.bins > 1
     if target.is_regression:
         values, counts = np.unique(target.values, return_counts=True)

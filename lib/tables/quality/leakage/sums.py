@@ -1,4 +1,4 @@
-"""Numeric columns that add up to the target of a regression, or multiply to it."""
+"""Search for numeric columns whose sum, product or quotient is the target of a regression."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from lib.tables.quality.leakage.columns import EncodedColumn, Target
 
-# A sum explains all variance of rows that it was not fitted on, but for rounding.
+# R2 on rows that the sum was not fitted on: nearly 1, less only by rounding.
 _MIN_R2 = 0.9995
-# Residual variance, as a share of the target's, that comes from floating-point arithmetic alone.
+# Share of the target's variance below which the residual variance is due to floating-point arithmetic.
 _ARITHMETIC_NOISE = 1e-12
-# A column is part of a sum if the residual variance without it is this many times larger.
+# A column is part of a sum if the residual variance is at least this many times larger without the column.
 _MIN_RESIDUAL_RATIO = 2.0
 _MAX_ADDENDS = 12
-# All columns are fitted at once if they are few; of more, the best ones are chosen step by step.
+# Up to this number, all columns are fitted at once; of more columns, the best ones are chosen step by step.
 _MAX_FITTED_COLUMNS = 60
 _MIN_ROWS_PER_COLUMN = 5
 _MIN_COMPLETE_SHARE = 0.5
@@ -34,46 +34,49 @@ def find_sum(columns: Sequence[EncodedColumn], target: Target) -> list[Hashable]
 def find_product(columns: Sequence[EncodedColumn], target: Target) -> list[Hashable]:
     """Return the columns whose product or quotient is the target, or an empty list.
 
-    Zeros and signs are ignored.
+    Signs are ignored, and so are rows with zeros.
     """
     numeric = [column for column in columns if column.numbers is not None and not column.is_flag]
     return _find_combination(numeric, _log(target.values), _log)
 
 
 def _log(numbers: np.ndarray) -> np.ndarray:
-    """Return the logarithm of the absolute values, with NaN for zeros."""
+    """Return the logarithm of the absolute values, with NaN for 0."""
     return np.log(np.where(numbers == 0, np.nan, np.abs(numbers)))
 
 
 def _find_combination(
     columns: Sequence[EncodedColumn], y: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]
 ) -> list[Hashable]:
+    """Return the columns whose transformed values have a weighted sum equal to `y`, or an empty list."""
     rows = np.flatnonzero(np.isfinite(y))
     if len(rows) < max(_MIN_ROWS, _MIN_COMPLETE_SHARE * len(y)) or np.ptp(y[rows]) == 0 or len(columns) < 2:
         return []
-    fitted, checked = rows[::2], rows[1::2]
+    fit_rows, check_rows = rows[::2], rows[1::2]
     values = [transform(column.numbers) for column in columns if column.numbers is not None]
-    if len(columns) > min(_MAX_FITTED_COLUMNS, len(fitted) // _MIN_ROWS_PER_COLUMN):
-        chosen = _choose_columns([column[fitted] for column in values], y[fitted])
+    if len(columns) > min(_MAX_FITTED_COLUMNS, len(fit_rows) // _MIN_ROWS_PER_COLUMN):
+        chosen = _choose_columns([column[fit_rows] for column in values], y[fit_rows])
     else:
         chosen = list(range(len(columns)))
     is_complete = np.isfinite(y)
     for place in list(chosen):
-        with_place = is_complete & np.isfinite(values[place])
-        if np.count_nonzero(with_place) >= _MIN_COMPLETE_SHARE * len(rows):
-            is_complete = with_place
+        is_complete_with_place = is_complete & np.isfinite(values[place])
+        if np.count_nonzero(is_complete_with_place) >= _MIN_COMPLETE_SHARE * len(rows):
+            is_complete = is_complete_with_place
         else:
             chosen.remove(place)
-    fitted, checked = fitted[is_complete[fitted]], checked[is_complete[checked]]
-    if len(chosen) < 2 or min(len(fitted), len(checked)) < max(_MIN_ROWS // 2, _MIN_ROWS_PER_COLUMN * len(chosen)):
+    fit_rows, check_rows = fit_rows[is_complete[fit_rows]], check_rows[is_complete[check_rows]]
+    if len(chosen) < 2 or min(len(fit_rows), len(check_rows)) < max(_MIN_ROWS // 2, _MIN_ROWS_PER_COLUMN * len(chosen)):
         return []
     matrix = np.column_stack([values[place] for place in chosen])
-    kept = _drop_superfluous(matrix, y, fitted, checked)
-    return [columns[chosen[place]].name for place in kept]
+    needed = _drop_superfluous(matrix, y, fit_rows, check_rows)
+    return [columns[chosen[place]].name for place in needed]
 
 
 def _choose_columns(values: Sequence[np.ndarray], y: np.ndarray) -> list[int]:
-    """Return the columns that explain most, one after the other (orthogonal matching pursuit).
+    """Return the positions of the columns that explain most of `y`, chosen one after another.
+
+    The method is orthogonal matching pursuit.
 
     References
     ----------
@@ -104,26 +107,26 @@ def _standardize(values: np.ndarray) -> np.ndarray:
     return values / length if length > 0 and np.isfinite(length) else np.zeros(len(values))
 
 
-def _drop_superfluous(matrix: np.ndarray, y: np.ndarray, fitted: np.ndarray, checked: np.ndarray) -> list[int]:
-    """Return the columns that the sum needs, or an empty list if they do not add up to the target."""
+def _drop_superfluous(matrix: np.ndarray, y: np.ndarray, fit_rows: np.ndarray, check_rows: np.ndarray) -> list[int]:
+    """Return the positions of the columns that the sum needs; empty if all columns do not add up to the target."""
     places = list(range(matrix.shape[1]))
-    residual = _residual_share(matrix, y, fitted, checked)
+    residual = _residual_share(matrix, y, fit_rows, check_rows)
     if residual > 1 - _MIN_R2:
         return []
     for place in list(places):
         others = [other for other in places if other != place]
-        without = _residual_share(matrix[:, others], y, fitted, checked)
+        without = _residual_share(matrix[:, others], y, fit_rows, check_rows)
         if max(without, _ARITHMETIC_NOISE) < _MIN_RESIDUAL_RATIO * max(residual, _ARITHMETIC_NOISE):
             places = others
     return places
 
 
-def _residual_share(matrix: np.ndarray, y: np.ndarray, fitted: np.ndarray, checked: np.ndarray) -> float:
-    """Return the residual variance of the checked rows, as a share of the target's, after a fit on other rows."""
-    center, scale = matrix[fitted].mean(axis=0), matrix[fitted].std(axis=0)
+def _residual_share(matrix: np.ndarray, y: np.ndarray, fit_rows: np.ndarray, check_rows: np.ndarray) -> float:
+    """Fit a linear model, and return the residual variance of the check rows as a share of the target's variance."""
+    center, scale = matrix[fit_rows].mean(axis=0), matrix[fit_rows].std(axis=0)
     standardized = (matrix - center) / np.where(scale > 0, scale, 1.0)
     with_intercept = np.column_stack([standardized, np.ones(len(matrix))])
-    weights, *_ = np.linalg.lstsq(with_intercept[fitted], y[fitted], rcond=None)
-    residuals = y[checked] - with_intercept[checked] @ weights
-    variance = y[checked].var()
+    weights, *_ = np.linalg.lstsq(with_intercept[fit_rows], y[fit_rows], rcond=None)
+    residuals = y[check_rows] - with_intercept[check_rows] @ weights
+    variance = y[check_rows].var()
     return float((residuals**2).mean() / variance) if variance else 1.0

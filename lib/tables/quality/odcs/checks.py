@@ -1,6 +1,6 @@
-"""Import of the quality checks of the Open Data Contract Standard.
+"""Import of quality checks from the Open Data Contract Standard.
 
-The metrics of its library count rows with a property and compare the count, or its percentage, with a limit
+A metric of the standard counts rows with a property. A check compares the count, or the percentage, with a limit
 (https://bitol-io.github.io/open-data-contract-standard/latest/data-quality).
 """
 
@@ -38,7 +38,7 @@ class Unrepresented:
 def read_table_checks(
     quality: list[Mapping[str, Any]], names: Mapping[str, str], path: str, unrepresented: list[Unrepresented]
 ) -> dict[str, Any]:
-    """Return the rules of a contract that the checks of a table state.
+    """Convert the quality checks of a table to rules of a contract.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def read_table_checks(
     path : str
         Name of the table.
     unrepresented : list of Unrepresented
-        Receives what the rules cannot represent.
+        Checks that no rule can represent are appended to this list.
     """
     return _read_checks(quality, lambda check: _read_table_check(check, names), path, unrepresented)
 
@@ -56,7 +56,7 @@ def read_table_checks(
 def read_column_checks(
     quality: list[Mapping[str, Any]], path: str, unrepresented: list[Unrepresented]
 ) -> dict[str, Any]:
-    """Return the rules of a column that its checks state; the parameters are those of `read_table_checks`."""
+    """Convert the quality checks of a column to rules; see `read_table_checks` for the parameters."""
     return _read_checks(quality, _read_column_check, path, unrepresented)
 
 
@@ -66,22 +66,22 @@ def _read_checks(
     path: str,
     unrepresented: list[Unrepresented],
 ) -> dict[str, Any]:
-    """Return the rules that checks state. A check that contradicts an earlier one is not represented."""
+    """Convert checks to rules with the function `read`. A check that contradicts an earlier one is not represented."""
     rules: dict[str, Any] = {}
     for number, check in enumerate(quality, start=1):
-        stated = read(check)
-        if stated is None or any(rules.get(rule, value) != value for rule, value in stated.items()):
+        check_rules = read(check)
+        if check_rules is None or any(rules.get(rule, value) != value for rule, value in check_rules.items()):
             unrepresented.append(Unrepresented(f"{path}.quality {number}", dict(check)))
         else:
-            rules |= stated
-            _report_details(check, f"{path}.quality {number}", unrepresented)
+            rules |= check_rules
+            _report_other_entries(check, f"{path}.quality {number}", unrepresented)
     return rules
 
 
 def _read_table_check(check: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the rules of a table that a check states, or None if no rule does."""
-    if _metric(check) == "rowCount" and (least := _smallest_count(check)) is not None:
-        return {"min_rows": least}
+    """Convert a check of a table to rules; return None if no rule represents the check."""
+    if _metric(check) == "rowCount" and (min_rows := _min_count(check)) is not None:
+        return {"min_rows": min_rows}
     columns = _arguments(check).get("properties")
     is_key = isinstance(columns, list) and all(column in names for column in columns)
     if _metric(check) == "duplicateValues" and _forbids_all(check) and columns and is_key:
@@ -90,8 +90,8 @@ def _read_table_check(check: Mapping[str, Any], names: Mapping[str, str]) -> dic
 
 
 def _read_column_check(check: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the rules that a check states, or None if no rule does."""
-    metric, arguments, share = _metric(check), _arguments(check), _largest_share(check)
+    """Convert a check of a column to rules; return None if no rule represents the check."""
+    metric, arguments, share = _metric(check), _arguments(check), _max_share(check)
     missing_values = arguments.get("missingValues")
     is_blank = isinstance(missing_values, list) and all(value in (None, "") for value in missing_values)
     if metric == "nullValues" or (metric == "missingValues" and is_blank):
@@ -115,20 +115,23 @@ def _arguments(check: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _metric(check: Mapping[str, Any]) -> str:
-    """Return the metric of a check of the library; ``rule`` is its name in version 3.0."""
+    """Return the metric of a check; empty for a check of another type, such as SQL.
+
+    Version 3.0 of the standard named this entry ``rule``.
+    """
     if check.get("type", "library") != "library":
         return ""
     return str(check.get("metric") or check.get("rule") or "")
 
 
 def _forbids_all(check: Mapping[str, Any]) -> bool:
-    """Return whether a check allows no row at all."""
+    """Return whether a check allows no row with the counted property."""
     is_below_one_row = _limit(check, "mustBeLessThan") == 1 and check.get("unit", "rows") == "rows"
     return is_below_one_row or 0 in (_limit(check, "mustBe"), _limit(check, "mustBeLessOrEqualTo"))
 
 
-def _largest_share(check: Mapping[str, Any]) -> float | None:
-    """Return the largest allowed share of rows, or None if a check does not limit it."""
+def _max_share(check: Mapping[str, Any]) -> float | None:
+    """Return the largest share of rows that a check allows; None if the check does not limit a share."""
     if check.get("unit") != "percent":
         return None
     if (limit := _limit(check, "mustBeLessOrEqualTo")) is not None:
@@ -137,8 +140,8 @@ def _largest_share(check: Mapping[str, Any]) -> float | None:
     return None if limit is None else math.nextafter(_to_share(limit), 0.0)
 
 
-def _smallest_count(check: Mapping[str, Any]) -> int | None:
-    """Return the smallest allowed number of rows, or None if a check does not limit it."""
+def _min_count(check: Mapping[str, Any]) -> int | None:
+    """Return the smallest number of rows that a check allows; None if the check does not limit a number."""
     if check.get("unit", "rows") != "rows":
         return None
     if (limit := _limit(check, "mustBeGreaterOrEqualTo")) is not None:
@@ -148,7 +151,7 @@ def _smallest_count(check: Mapping[str, Any]) -> int | None:
 
 
 def _limit(check: Mapping[str, Any], operator: str) -> float | None:
-    """Return the number that an operator of a check compares with; None without the operator."""
+    """Return the number with which an operator of a check compares; None if the check lacks the operator."""
     limit = check.get(operator)
     return limit if isinstance(limit, (int, float)) and not isinstance(limit, bool) else None
 
@@ -157,8 +160,8 @@ def _to_share(percent: float) -> float:
     return float(f"{percent / 100:.14g}")
 
 
-def _report_details(check: Mapping[str, Any], path: str, unrepresented: list[Unrepresented]) -> None:
-    """Add the entries of a check that its rule does not represent, such as its severity."""
+def _report_other_entries(check: Mapping[str, Any], path: str, unrepresented: list[Unrepresented]) -> None:
+    """Append the entries of a check that the rule does not represent, such as the severity, to `unrepresented`."""
     unrepresented += [Unrepresented(f"{path}.{key}", value) for key, value in check.items() if key not in _REPRESENTED]
     valid_values = _arguments(check).get("validValues") or []
     unrepresented += [

@@ -13,6 +13,7 @@ from lib.tables.quality.odcs import checks
 from lib.tables.quality.odcs.checks import Unrepresented
 from lib.tables.quality.odcs.vocabulary import (
     ALLOW_EXTRA_COLUMNS,
+    API_VERSION,
     COLUMN_PROPERTIES,
     MAX_DRIFT,
     TYPES,
@@ -22,7 +23,7 @@ from lib.tables.quality.odcs.vocabulary import (
 _DOCUMENT_ENTRIES = ("apiVersion", "kind", "schema")
 _TABLE_ENTRIES = ("name", "properties", "quality", "customProperties")
 _COLUMN_ENTRIES = ("physicalName", "logicalType", "logicalTypeOptions", "quality", "customProperties")
-# Entries with these values state nothing more than their absence.
+# An entry with one of these values means the same as no entry.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "logicalType": ("object",),
     "physicalType": ("table",),
@@ -65,12 +66,12 @@ def from_document(document: Any, table: str = "") -> ImportedContract:
     document : Any
         Parsed YAML or JSON.
     table : str
-        Name or physical name of the table; by default the first with columns.
+        Name or physical name of the table; by default, the first table with columns.
 
     Raises
     ------
     DataError
-        If the document is no contract of version 3 of the standard, or if it has no such table.
+        If the document is not a contract in version 3 of the standard, or lacks the table.
 
     Examples
     --------
@@ -97,23 +98,29 @@ def from_document(document: Any, table: str = "") -> ImportedContract:
 def _find_tables(document: Any) -> list[Mapping[str, Any]]:
     """Return the tables of a document that have columns."""
     if not isinstance(document, Mapping) or document.get("kind") != "DataContract":
-        raise DataError("expected a mapping with the entry kind: DataContract.")
+        raise DataError("expected a mapping with the entry `kind: DataContract`.")
     version = document.get("apiVersion")
     if not str(version).startswith("v3."):
-        raise DataError(f"apiVersion is {version!r}; expected version 3 of the Open Data Contract Standard: v3.1.0.")
+        raise DataError(
+            f"apiVersion is {version!r}; expected a version 3 of the Open Data Contract Standard, "
+            f"such as {API_VERSION}."
+        )
     tables = _list_of_mappings(document.get("schema"), "schema")
     with_columns = [table for table in tables if table.get("properties")]
     if not with_columns:
-        raise DataError(f"schema has {len(tables)} tables and none has properties; expected the columns of a table.")
+        raise DataError(
+            "no table under `schema` lists its columns; expected at least one table with the entry `properties`."
+        )
     return with_columns
 
 
 def _choose_table(tables: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """Return the table with a name or physical name; the first table if the name is empty."""
     for table in tables:
         if not name or name in (table.get("name"), table.get("physicalName")):
             return table
     names = [_name_of(table) for table in tables]
-    raise DataError(f"schema has no table {name!r} with properties. {suggest(name, names)}")
+    raise DataError(f"`schema` has no table {name!r} that lists its columns (`properties`). {suggest(name, names)}")
 
 
 def _name_of(table: Mapping[str, Any]) -> str:
@@ -128,17 +135,18 @@ def _list_of_mappings(value: Any, path: str) -> list[Mapping[str, Any]]:
 
 
 def _read_table(table: Mapping[str, Any], unrepresented: list[Unrepresented]) -> Contract:
+    """Convert a table of a document to a contract; entries it cannot represent are appended to `unrepresented`."""
     path = _name_of(table)
     properties = _list_of_mappings(table["properties"], f"{path}.properties")
     for number, entry in enumerate(properties, start=1):
         if not isinstance(entry.get("name"), str):
-            raise DataError(f"{path}.properties: entry {number} has no name; expected the name of a column.")
-    # The name in the data is the physical one.
+            raise DataError(f"{path}.properties: entry {number} has no name. Add `name` with the name of the column.")
+    # The data use the physical name of a column, if there is one.
     names = {entry["name"]: str(entry.get("physicalName") or entry["name"]) for entry in properties}
     if len(set(names.values())) < len(properties):
-        raise DataError(f"{path}.properties names a column twice; expected one entry for each column.")
+        raise DataError(f"{path}.properties has several entries for one column; expected one entry for each column.")
     columns = {names[entry["name"]]: _read_column(entry, path, unrepresented) for entry in properties}
-    _report_others(table, path, _TABLE_ENTRIES, unrepresented)
+    _report_other_entries(table, path, _TABLE_ENTRIES, unrepresented)
     custom = _read_custom_properties(table, path, (ALLOW_EXTRA_COLUMNS, MAX_DRIFT), unrepresented)
     quality = _list_of_mappings(table.get("quality"), f"{path}.quality")
     rules = checks.read_table_checks(quality, names, path, unrepresented)
@@ -160,16 +168,17 @@ def _read_primary_key(properties: list[Mapping[str, Any]], names: Mapping[str, s
     return sorted(positions, key=lambda name: (str(type(positions[name])), positions[name]))
 
 
-def _report_others(
+def _report_other_entries(
     entry: Mapping[str, Any], path: str, read: tuple[str, ...], unrepresented: list[Unrepresented]
 ) -> None:
-    """Add the entries of a table or column that are not read and state something."""
+    """Append the entries of a table or column that are neither read nor without effect to `unrepresented`."""
     for key, value in entry.items():
         if key not in read and not any(value is neutral or value == neutral for neutral in _NEUTRAL.get(key, ())):
             unrepresented.append(Unrepresented(f"{path}.{key}", value))
 
 
 def _read_column(entry: Mapping[str, Any], table: str, unrepresented: list[Unrepresented]) -> ColumnRules:
+    """Convert a column of a document to rules; entries that no rule represents are appended to `unrepresented`."""
     path = f"{table}.{entry['name']}"
     logical_type = entry.get("logicalType")
     rules: dict[str, Any] = {
@@ -190,14 +199,17 @@ def _read_column(entry: Mapping[str, Any], table: str, unrepresented: list[Unrep
     is_key = entry.get("primaryKey") is True
     has_other_name = entry.get("physicalName", entry["name"]) != entry["name"]
     read = (*_COLUMN_ENTRIES, *(["primaryKeyPosition"] if is_key else []), *([] if has_other_name else ["name"]))
-    _report_others(entry, path, read, unrepresented)
+    _report_other_entries(entry, path, read, unrepresented)
     return ColumnRules(**rules)
 
 
 def _read_range(
     options: Mapping[str, Any], logical_type: str, path: str, unrepresented: list[Unrepresented]
 ) -> dict[str, float]:
-    """Return the minimum and maximum of a column of numbers. Exclusive limits become the nearest inclusive ones."""
+    """Return the minimum and maximum of a column of numbers.
+
+    An exclusive limit becomes the nearest number that it allows.
+    """
     step = 1 if logical_type == "integer" else 0
     limits: dict[str, float] = {}
     for option, value in options.items():
@@ -216,7 +228,7 @@ def _read_range(
 def _read_custom_properties(
     entry: Mapping[str, Any], path: str, known: tuple[str, ...], unrepresented: list[Unrepresented]
 ) -> dict[str, Any]:
-    """Return the custom properties that are rules of a contract."""
+    """Return the values of the known custom properties; the others are appended to `unrepresented`."""
     values = {}
     for custom in _list_of_mappings(entry.get("customProperties"), f"{path}.customProperties"):
         name, value = custom.get("property"), custom.get("value")

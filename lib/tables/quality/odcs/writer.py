@@ -55,6 +55,7 @@ def to_document(contract: Contract, name: str) -> dict[str, Any]:
 
 
 def _to_property(name: str, rules: ColumnRules, key: list[str]) -> dict[str, Any]:
+    """Convert a column and its rules to a property, as the standard names a column."""
     entry: dict[str, Any] = {"name": name}
     if rules.type is not None:
         entry["logicalType"] = LOGICAL_TYPES[rules.type]
@@ -73,7 +74,7 @@ def _to_property(name: str, rules: ColumnRules, key: list[str]) -> dict[str, Any
         entry["unique"] = True
     if name in key:
         entry |= {"primaryKey": True, "primaryKeyPosition": key.index(name) + 1}
-    if quality := _to_quality(rules):
+    if quality := _to_quality_checks(rules):
         entry["quality"] = quality
     if rules.categories is None:
         custom["max_invalid_share"] = rules.max_invalid_share
@@ -82,7 +83,8 @@ def _to_property(name: str, rules: ColumnRules, key: list[str]) -> dict[str, Any
     return entry
 
 
-def _to_quality(rules: ColumnRules) -> list[dict[str, Any]]:
+def _to_quality_checks(rules: ColumnRules) -> list[dict[str, Any]]:
+    """Convert the limits of missing values and of categories to quality checks."""
     quality: list[dict[str, Any]] = []
     if rules.max_missing_share is not None:
         limit = _to_percent(rules.max_missing_share)
@@ -106,7 +108,7 @@ def _to_custom_properties(rules: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _to_pairs(distribution: dict[Any, float] | None) -> list[list[Any]] | None:
-    """Return a distribution as pairs, because the keys of a JSON object are texts."""
+    """Return a distribution as pairs, because the keys of a JSON object must be texts."""
     return None if distribution is None else [[key, share] for key, share in distribution.items()]
 
 
