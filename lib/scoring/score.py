@@ -14,9 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# Python would run compiled code beside the source files, which the SHA-256 does not cover; and write some there.
-sys.pycache_prefix = tempfile.mkdtemp(prefix="millrace-bytecode-")
-atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
+if "AZUREML_MODEL_DIR" in os.environ:
+    # Python would run compiled code beside the source files, which the SHA-256 does not cover; and write some there.
+    sys.pycache_prefix = tempfile.mkdtemp(prefix="millrace-bytecode-")
+    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
 
 from lib.scoring.model_folder import check_same_code, copy_verified, find_code_folder, find_model_folder  # noqa: E402
 from lib.scoring.request_error import RequestError  # noqa: E402
