@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from lib.forkserver import PID, ForkedProcess, ForkServer
+from lib.forkserver.server import can_fork
 from tests.processes import has_ended
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked on Linux only")
@@ -118,3 +120,8 @@ def test_server_that_fails_to_load_is_noticed(start, tmp_path):
     with pytest.raises(ConnectionError):
         ForkedProcess(server)
     assert "broken module" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["can_fork", "forks"])  # the second one in the code of older models
+def test_both_names_of_the_flag_are_read(name):
+    assert can_fork(SimpleNamespace(**{name: True})) and not can_fork(SimpleNamespace(**{name: False}))

@@ -1,4 +1,4 @@
-"""The model that a command scores rows with, run in a process on the model's own code."""
+"""The model with which a command scores rows. It runs in a process that uses the code saved with the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lib.errors import GateError, NameNotFound, StageError
-from lib.forkserver import PID
+from lib.forkserver import PID, ForkServer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ class ChosenModel(NamedTuple):
 
 
 def choose_model(backend: Backend, name: str, version: str | None) -> ChosenModel:
-    """Return the model of a version, by default of the one in production."""
+    """Return a version of the model, by default the version in production."""
     from lib.scoring.model import read_model
     from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
@@ -37,12 +37,14 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
     if version is None:
         registered = registry.production()
         if registered is None:
-            raise GateError(f"No version of {name} has the tag production. Run the chain, or give --version.")
+            raise GateError(
+                f"No version of {name} has the tag production. Run the chain, or choose a version with --version."
+            )
     else:
-        known = {known_version.version: known_version for known_version in registry.versions()}
-        if version not in known:
-            raise NameNotFound("version", version, known, where=f"the model {name}")
-        registered = known[version]
+        versions = {registered.version: registered for registered in registry.versions()}
+        if version not in versions:
+            raise NameNotFound("version", version, versions, where=f"the model {name}")
+        registered = versions[version]
     folder = backend.tracking.model_folder(registered.source, registered.sha256)
     try:
         find_code_folder(find_model_folder(folder))
@@ -53,50 +55,58 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
 
 @contextlib.contextmanager
 def start_model(chosen: ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
-    """Start a process on a verified copy of the model, and yield a function that scores rows there.
+    """Start a process on a verified copy of the model, and yield a function that scores rows in that process.
 
     The function returns the columns that `lib.scoring.batch.to_arrow` documents.
     """
-    import pyarrow as pa
-
-    from lib.scoring import wire_protocol
     from lib.scoring.model_folder import ModelError, copy_verified, find_model_folder
     from lib.serving import model_process
 
-    model = chosen.model
-    died_message = f"The process of {model.name}, version {model.version}, died; the lines above say why."
+    name, version = str(chosen.model.name), str(chosen.model.version)
     with tempfile.TemporaryDirectory(prefix="millrace-") as scratch:
-        copy = Path(scratch) / "model"
+        copy, bytecode = Path(scratch) / "model", Path(scratch) / "bytecode"
         try:
             copy_verified(find_model_folder(chosen.folder), copy, chosen.sha256)
-            server = model_process.start(
-                copy, "lib.scoring.batch", str(model.name), str(model.version), bytecode=Path(scratch) / "bytecode"
-            )
+            server = model_process.start(copy, "lib.scoring.batch", name, version, bytecode=bytecode)
         except ModelError as error:
             raise StageError(str(error)) from None
         try:
-            ready = server.wait_until_ready()
-            if ready is None:
-                raise StageError(died_message)
-            try:
-                model_process.check_protocol(ready.facts)
-            except ModelError as error:
-                raise StageError(str(error)) from None
-            connection, _ = server.fork()
-            with connection, connection.makefile("rb") as file:
-                file.read(PID.size)
-
-                def score(rows: pd.DataFrame) -> pa.Table:
-                    known = [column.name for column in model.columns if column.name in rows.columns]
-                    try:
-                        connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[known])))
-                        content = wire_protocol.read_part(file)
-                    except ConnectionError:
-                        content = None
-                    if content is None:
-                        raise StageError(died_message)
-                    return pa.ipc.open_stream(content).read_all()
-
+            with _connect(server, chosen.model) as score:
                 yield score
         finally:
             server.terminate()
+
+
+@contextlib.contextmanager
+def _connect(server: ForkServer, model: Model) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
+    """Wait until the model is loaded, and yield a function that scores rows in the server's process."""
+    import pyarrow as pa
+
+    from lib.scoring import wire_protocol
+    from lib.scoring.model_folder import ModelError
+    from lib.serving import model_process
+
+    died_message = f"The process of {model.name}, version {model.version}, died; the lines above say why."
+    ready = server.wait_until_ready()
+    if ready is None:
+        raise StageError(died_message)
+    try:
+        model_process.check_protocol(ready.facts)
+    except ModelError as error:
+        raise StageError(str(error)) from None
+    connection, _ = server.fork()
+    with connection, connection.makefile("rb") as file:
+        file.read(PID.size)
+
+        def score(rows: pd.DataFrame) -> pa.Table:
+            inputs = [column.name for column in model.columns if column.name in rows.columns]
+            try:
+                connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[inputs])))
+                content = wire_protocol.read_part(file)
+            except ConnectionError:
+                content = None
+            if content is None:
+                raise StageError(died_message)
+            return pa.ipc.open_stream(content).read_all()
+
+        yield score

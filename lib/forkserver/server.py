@@ -4,9 +4,9 @@
 
     python -P lib/forkserver/server.py <channel> <options> <module> [argument ...]
 
-It imports nothing but the standard library, and ``-P`` keeps this folder off ``sys.path``. So ``PYTHONPATH`` alone
-decides which code the module comes from: a model's worker runs the code that was saved with the model, not this
-checkout's.
+The program imports the standard library only, and ``-P`` keeps this folder off ``sys.path``. Thus ``PYTHONPATH`` alone
+decides where the module comes from: a model's worker runs the code that was saved with the model, not the code of this
+checkout.
 
 The protocol, over the Unix socket whose descriptor is ``channel``:
 
@@ -76,8 +76,8 @@ class Target(Protocol):
     Attributes
     ----------
     can_fork : bool
-        Whether forking is safe. A process with threads must not fork: a lock that another thread holds at that moment
-        stays locked in the child forever.
+        Whether forking is safe. A process with threads must not fork, because a lock that another thread holds during
+        the fork stays locked in the child forever.
     facts : dict
         JSON-serializable information for the client.
     """
@@ -106,6 +106,7 @@ class Server:
 
     def __init__(self, channel: socket.socket, target: Target, ends_children: bool = False):
         self._channel, self._target, self._ends_children = channel, target, ends_children
+        self._can_fork = can_fork(target)
         self._status_pipes: dict[int, int] = {}  # by process id of the running children; -1 without a pipe
         self._wake_read, self._wake_write = os.pipe()
 
@@ -138,8 +139,8 @@ class Server:
                 self._start_child(socket.socket(fileno=descriptors[0]), descriptors[1] if len(descriptors) > 1 else -1)
 
     def _start_child(self, connection: socket.socket, status_pipe: int) -> None:
-        """Fork a child that serves a connection; without forking, serve it here."""
-        if not self._target.can_fork:
+        """Fork a child that serves a connection. If the target must not fork, serve the connection in this process."""
+        if not self._can_fork:
             _report(status_pipe, _serve(self._target, connection))
             return
         try:
@@ -156,7 +157,7 @@ class Server:
         connection.close()
 
     def _run_child(self, connection: socket.socket, status_pipe: int) -> NoReturn:
-        """Serve a connection in the child, without the server's descriptors and signal handlers, and exit."""
+        """In the child, close the server's descriptors, reset its signal handlers, serve a connection, and exit."""
         exit_code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -185,10 +186,16 @@ class Server:
                 pass  # it has just ended
 
     def _report_ended_children(self) -> None:
+        """Report the exit code of each child that has ended."""
         for pid in list(self._status_pipes):
             ended_pid, wait_status = os.waitpid(pid, os.WNOHANG)
             if ended_pid:
                 _report(self._status_pipes.pop(pid), os.waitstatus_to_exitcode(wait_status))
+
+
+def can_fork(target: Target) -> bool:
+    """Return whether forking is safe. In the code of older models, the attribute is called ``forks``."""
+    return getattr(target, "can_fork", getattr(target, "forks", False))
 
 
 def _serve(target: Target, connection: socket.socket) -> int:
@@ -225,8 +232,8 @@ def _report(status_pipe: int, exit_code: int) -> None:
 def _without_gc(function: Callable[[], Result]) -> Result:
     """Call a function without garbage collection, then freeze all objects.
 
-    A collection would look through thousands of modules and find no garbage. Frozen objects are never looked at again,
-    so that children do not copy their memory pages.
+    A collection would visit the objects of thousands of modules and find no garbage. The collector ignores frozen
+    objects, so that children do not copy their memory pages.
     """
     gc.disable()
     try:
@@ -293,10 +300,10 @@ def main() -> None:
     if options.code:
         _import_sources_only(options.code, options.bytecode)
     target: Target = _without_gc(lambda: importlib.import_module(module).load(*arguments))
-    channel.sendall(json.dumps({"can_fork": target.can_fork, "facts": target.facts}).encode() + b"\n")
+    channel.sendall(json.dumps({"can_fork": can_fork(target), "facts": target.facts}).encode() + b"\n")
     if options.ends_children:
         _set_parent_death_signal(0)  # from now on, the server notices that the channel is closed
-        if target.can_fork:
+        if can_fork(target):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it first ends its children
     Server(channel, target, options.ends_children).run()
 

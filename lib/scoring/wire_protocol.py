@@ -6,7 +6,8 @@ A router of this release may start a worker whose code was saved with a model by
 
 - A fork server (``lib/forkserver``) imports ``lib.scoring.worker`` or ``lib.scoring.batch`` from the model's code
   and calls ``load(folder, name, version)``. The facts that it sends are ``protocol`` (this `VERSION`), ``classes`` (a
-  list, or null for a regression) and ``engine`` (see `lib.scoring.scorer.Scorer`).
+  list, or null for a regression) and ``engine`` (see `lib.scoring.scorer.Scorer`;
+  the code of older models calls it ``form``).
 - A worker reads `REQUEST` frames, each with the body of an HTTP request, and answers each with an `ANSWER` frame, in
   the order of the requests.
 - A batch process reads `PART` frames, each with a pickled DataFrame, and answers each with a `PART` frame that contains
@@ -19,7 +20,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-VERSION = 2
+VERSION = 1
 # The environment variable with the time limit of a request in seconds, after which a worker ends itself; 0 for none.
 REQUEST_SECONDS_VARIABLE = "MILLRACE_REQUEST_SECONDS"
 # The header of a request: the body's length.

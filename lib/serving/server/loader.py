@@ -87,7 +87,9 @@ class Loader:
             model_process.check_protocol(ready.facts)
         except ModelError as error:
             raise LoadError(str(error)) from None
-        return LoadedModel(ready.facts["classes"], ready.facts["engine"], ready.can_fork)
+        facts = ready.facts
+        engine = facts.get("engine") or facts.get("form", "")  # the code of older models calls it "form"
+        return LoadedModel(facts["classes"], engine, ready.can_fork)
 
     def _start_process(self, model_folder: Path) -> ForkServer:
         return model_process.start(
