@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 
 
 def faults(parameters: Parameters) -> list[str]:
-    """Return the faults that can be found before anything is started, a sentence each."""
-    found = []
+    """Return one sentence for each fault that can be detected before a kernel starts."""
+    sentences = []
     try:
         sources.describe(parameters.data)
     except InputError as error:
-        found.append(f"data: {error}")
-    return found + (automl.faults(parameters) if parameters.automl else []) + _port_faults(parameters)
+        sentences.append(f"data: {error}")
+    if parameters.automl:
+        sentences += automl.faults(parameters)
+    return sentences + _port_faults(parameters)
 
 
 def _port_faults(parameters: Parameters) -> list[str]:
-    """Return a fault if another program uses the endpoint's port.
+    """Return one sentence if another program uses the port in ``endpoint_port``; otherwise an empty list.
 
     Otherwise it would be noticed only by the deployment, after the model's promotion. A running endpoint keeps its
     port, and a stopped one gets the port back that it had.
@@ -66,17 +68,17 @@ def _is_running(pid: int | None, folder: Path) -> bool:
     return process.find(pid, str(folder)) is not None
 
 
-def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
-    """Return no executors: the chain itself executes every notebook."""
+def remote_executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+    """Return no executors, because the chain executes every notebook on this machine."""
     return {}
 
 
 def estimate(parameters: Parameters, stages: Sequence[str]) -> None:
-    """Return no estimate: running on this machine costs nothing."""
+    """Return None, because a run on this machine costs nothing."""
 
 
 def diagnose(parameters: Parameters) -> list[Check]:
-    """Check stores, table and disk space of this machine."""
+    """Check the stores, the table, the disk space and the parameters."""
     checks = connect(parameters).prepare()
     return checks + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 

@@ -38,8 +38,8 @@ def lock_endpoint(path: Path, endpoint: str, patience_seconds: float = 0) -> Ite
     except Timeout:
         process_name = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
         raise EndpointError(
-            f"{process_name} is deploying to the endpoint {endpoint}, or changing or stopping it. Wait until it has "
-            "finished, and try again."
+            f"{process_name} is deploying, changing or stopping the endpoint {endpoint}. Wait until that has finished, "
+            "and try again."
         ) from None
     with lock:
         holder.write_text(f"process {os.getpid()}, since {datetime.datetime.now():%H:%M:%S}", encoding="utf-8")
