@@ -3,7 +3,7 @@
 ::
 
     fast_model.json      the versions it was made with, and the hash of the model's file
-    fast_model.pickle    the encoder, and the trees as arrays
+    fast_model.pickle    the encoder, the trees as arrays, and the calibrator of the probabilities
 
 Only a fast model that needs nothing but NumPy and the model's own code is written, that is, a gradient boosting's:
 loading any other takes as long as loading the model. The files are part of the folder's SHA-256, which is verified
@@ -25,6 +25,7 @@ import numpy as np
 
 from lib.scoring.columns import Column
 from lib.scoring.fast_model.boosting import Boosting
+from lib.scoring.fast_model.calibrated import CalibratedStep
 from lib.scoring.fast_model.form import FastModel, NoFastModel
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
 from lib.scoring.model import Model, estimator_file
@@ -32,7 +33,7 @@ from lib.scoring.model import Model, estimator_file
 log = logging.getLogger(__name__)
 DESCRIPTION, PICKLE = "fast_model.json", "fast_model.pickle"
 # To be increased when the contents of the files change.
-LAYOUT = 2
+LAYOUT = 3
 # Packages that import quickly; a fast model that needs others would not start faster.
 FAST_TO_IMPORT = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
 
@@ -90,20 +91,26 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _dump(fast_model: FastModel) -> bytes:
-    last = fast_model.last
+    last: Any = fast_model.last
+    calibrator = None
+    if isinstance(last, CalibratedStep):
+        calibrator, last = last.calibrator, last.step
     if not isinstance(last, Boosting):
         raise NoFastModel(
             "its last step is run by scikit-learn, whose import takes as long as loading the model itself"
         )
     try:
-        return pickle.dumps((fast_model.encode, last.trees.arrays, last.link, last.classes))
+        return pickle.dumps((fast_model.encode, last.trees.arrays, last.link, last.classes, calibrator))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NoFastModel(f"its encoder cannot be pickled: {error}") from error
 
 
 def _load(content: bytes, columns: tuple[Column, ...]) -> FastModel:
-    encode, arrays, link, classes = _FastUnpickler(io.BytesIO(content)).load()
-    return FastModel(columns, encode, Boosting(Trees(*arrays), link, classes), classes)
+    encode, arrays, link, classes, calibrator = _FastUnpickler(io.BytesIO(content)).load()
+    last = Boosting(Trees(*arrays), link, classes)
+    if calibrator is not None:
+        return FastModel(columns, encode, CalibratedStep(last, calibrator, classes), classes)
+    return FastModel(columns, encode, last, classes)
 
 
 class _FastUnpickler(pickle.Unpickler):
