@@ -54,7 +54,9 @@ def test_other_encodings_are_detected(tmp_path, encoding):
 
 def test_ambiguous_encodings_are_refused(tmp_path):
     table = write_text(tmp_path / "table.csv", "id,y\n1,0\nΠΑΤΡΑ,1\nΑΘΗΝΑ,0\nΘΕΣΣΑΛΟΝΙΚΗ,1\n", "cp1253")
-    with pytest.raises(DataError, match=r"table.csv is not UTF-8 but may be .*, first in line 3. Save it as UTF-8"):
+    with pytest.raises(
+        DataError, match=r"table.csv is not UTF-8: line 3 has the first invalid byte. It may be .* Save it as UTF-8"
+    ):
         frames.read(table)
 
 
@@ -70,7 +72,7 @@ def test_files_that_mix_encodings_are_refused(tmp_path, encoding):
 def test_an_undefined_byte_is_refused_with_its_line(tmp_path):
     table = tmp_path / "table.csv"
     table.write_bytes("name,y\nMüller,1\nJäger,0\nKöhler,1\n".encode("cp1252") + b"\x81,1\n")
-    with pytest.raises(DataError, match="neither UTF-8 nor Windows Latin-1: line 5 contains the byte 0x81"):
+    with pytest.raises(DataError, match="neither UTF-8 nor Windows-1252: line 5 contains the byte 0x81"):
         frames.read(table)
 
 
@@ -118,7 +120,7 @@ def test_the_encoding_can_be_set(tmp_path, encoding):
         (
             "a,b\nx,1\n".encode("utf-16-le"),
             "",
-            "line 1 contains a NUL byte, .* in utf-16-le without .* Set `encoding` to utf-16-le",
+            "every character in line 1 contains a NUL byte, .* utf-16-le without .* Set `encoding` to utf-16-le",
         ),
         ("a,b\nx,1\n".encode("utf-16-be"), "", "Set `encoding` to utf-16-be"),
         ("a,b\nПетя,1\n".encode("utf-16-le") * 3, "", "Set `encoding` to utf-16-le"),

@@ -89,7 +89,7 @@ class Part:
     @property
     def rows(self) -> int:
         """Number of rows that are not in quarantine."""
-        return self.partition.rows - (0 if self.is_left_out is None else int(self.is_left_out.sum()))
+        return self.partition.row_count - (0 if self.is_left_out is None else int(self.is_left_out.sum()))
 
     def read(self, plan: TaskPlan, dropped: Sequence[str] = ()) -> pd.DataFrame:
         """Read the rows without the dropped columns."""
@@ -147,24 +147,24 @@ def prepared_values(part: Part, row: int, columns: list[str], plan: TaskPlan) ->
     return {name: frame[name].iloc[row] for name in columns}
 
 
-def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
+def write_part(part: Part, hash_sum: int, plan: TaskPlan) -> WrittenPart:
     """Prepare, split and write a part.
 
     Parameters
     ----------
     part : Part
-    hashes : int
+    hash_sum : int
         The sum of the feature hashes when the part was summarized.
     plan : TaskPlan
 
     Raises
     ------
     StageError
-        If `prepare_data` returned other rows than for the summary.
+        If `prepare_data` returns other rows than it returned when the part was summarized.
     """
     parameters, hooks, backend = plan.connect()
     prepared, summary = prepare_part(part.read(plan, plan.dropped), hooks, parameters)
-    if sum_hashes(summary.feature_hashes) != hashes:
+    if sum_hashes(summary.feature_hashes) != hash_sum:
         raise StageError(
             "prepare_data returned other rows when it was called again with the same rows; engine dask expects the "
             "same result from each call. Give a seed to each generator of random numbers, or set engine: memory."
