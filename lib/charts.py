@@ -176,6 +176,9 @@ def roc_and_precision_recall(y_true: pd.Series | Sequence[Any], predictions: Pre
         roc.plot(false_positives, true_positives, label=f"{_label(name)} (AUC {area:.3f})")
         precision_recall.plot(recall, precision, label=f"{_label(name)} (AP {average_precision:.3f})")
     roc.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
+    if predictions.positive_class is not None and len(truth):  # dotted: a no-skill model
+        share = float(np.mean(truth == predictions.positive_class))
+        precision_recall.plot([0, 1], [share, share], color=_GREY, linestyle=":", linewidth=1)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     precision_recall.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
     for axes, corner in ((roc, "lower right"), (precision_recall, "lower left")):  # where good curves do not pass

@@ -146,7 +146,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
-    scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), metric, parameters.task)
+    scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
     folds = cross_validate(
         lambda X, y: function(X, y, request, **hyperparameters), rows.X, rows.y, baseline, parameters
     )
