@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 from lib.errors import InputError
 from lib.evaluation.row_influence import average_precision_influence, roc_auc_influence, split_classes
@@ -74,11 +75,13 @@ def make_weighted_scorer(
 
 def _score_labels(name: str, truth: np.ndarray, predictions: Predictions, units: np.ndarray) -> WeightedScorer:
     """Score predicted classes by the weighted counts of each class: its hits, its rows and its predictions."""
-    names = np.concatenate([truth.astype(object), predictions.labels.astype(object)]).astype(str)
-    classes, codes = np.unique(names, return_inverse=True)
+    codes, seen_classes = pd.factorize(np.concatenate([truth.astype(object), predictions.labels.astype(object)]))
+    classes = seen_classes.tolist()
+    if predictions.positive_class not in classes:
+        classes.append(predictions.positive_class)
     true_codes, label_codes = codes[: len(truth)], codes[len(truth) :]
     is_hit = true_codes == label_codes
-    positive = int(np.searchsorted(classes, str(predictions.positive_class)))
+    positive = classes.index(predictions.positive_class)
     size = (int(units.max()) + 1, len(classes))
 
     def count(class_codes: np.ndarray, row_weights: np.ndarray | None = None) -> np.ndarray:

@@ -28,7 +28,7 @@ from lib.metrics import Metric
 from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._results import Figures, StageResult, make_title
-from lib.stages._score_notes import describe_correction, describe_suspicion
+from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
 from lib.stages._scores import UNDEFINED, describe_metrics
 
 __all__ = ["CHAMPION", "PARAMETERS", "Contender", "EvaluateHooks", "Evaluation", "run"]
@@ -172,10 +172,10 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     outcome = _decide(registry, backend, best, evidence, version, failures, parameters)
     notes = describe_metrics(y_test, best.predictions, parameters.task)
     words = describe_in_words(y_test.to_numpy(), best.predictions, comparison.no_skill.predictions, str(y_test.name))
-    suspicion = describe_suspicion(best, parameters)
+    warnings = [describe_suspicion(best, parameters), describe_fold_gap(best, backend, parameters)]
     correction = describe_correction(best, evidence, comparison)
     waivers = [f"{result.gate} is {result.limit.partition('; ')[2]}." for result in results if result.verdict == WAIVED]
-    sentences = [suspicion, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes]
+    sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes]
     decision = " ".join(filter(None, sentences))
     evaluation = Evaluation(
         title=make_title("Evaluate", parameters),
