@@ -8,6 +8,7 @@ never have the tag at the same time.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PRODUCTION = "production"
 _PENDING_MOVE = "moving_production_to"
 _SHA256 = "model_sha256"
+_RETIRED_REASON, _RETIRED_AT = "retired_reason", "retired_at"
 
 
 class ConcurrentPromotionError(StageError):
@@ -156,6 +158,33 @@ class ModelRegistry:
                     f"registry. Evaluate again to register it: {command('--from', 'evaluate')}"
                 )
             self._move_tag(version)
+
+    def retire(self, version: str, reason: str) -> None:
+        """Take the tag ``production`` away from a version, and record why in the version's tags.
+
+        Parameters
+        ----------
+        version : str
+        reason : str
+
+        Raises
+        ------
+        DataError
+            If the version is not in production.
+        """
+        with self._lock():
+            tagged = [known.version for known in self.versions() if known.is_production]
+            if version not in tagged:
+                raise DataError(
+                    f"{self.name}: version {version} is not in production, so it cannot be retired. In production: "
+                    f"{', '.join(tagged) or 'none'}."
+                )
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            for key, value in ((_RETIRED_REASON, reason), (_RETIRED_AT, now)):
+                self._client.set_model_version_tag(self.name, version, key, value)
+            self._client.delete_model_version_tag(self.name, version, PRODUCTION)
+            if self._aliases:
+                self._set_alias(None)
 
     def repair(self) -> str:
         """Complete an interrupted promotion, and fix tags and aliases that were edited by hand.

@@ -95,6 +95,9 @@ def roc_and_precision_recall(y_true: pd.Series | Sequence[Any], predictions: Pre
         roc.plot(false_positives, true_positives, label=f"{wrap_label(name)} (AUC {area:.3f})")
         precision_recall.plot(recall, precision, label=f"{wrap_label(name)} (AP {average_precision:.3f})")
     roc.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+    if predictions.positive_class is not None and len(truth):  # dotted: a no-skill model
+        share = float(np.mean(truth == predictions.positive_class))
+        precision_recall.plot([0, 1], [share, share], color=GREY, linestyle=":", linewidth=1)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     precision_recall.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
     # Good curves do not pass through these corners.

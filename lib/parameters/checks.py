@@ -17,6 +17,7 @@ from lib.parameters.column_checks import column_faults, merged_column_faults, ti
 from lib.parameters.layers import Layers
 from lib.parameters.notify_checks import notify_faults
 from lib.parameters.specs import SPECS, Spec
+from lib.parameters.waivers import find_waiver_faults
 
 Choices = Mapping[str, Iterable[str]]
 
@@ -147,12 +148,22 @@ def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
     if spec.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if spec.type is list and isinstance(value, list):
+        if spec.of_mappings:
+            value = [_dates_to_text(element) for element in value]
+            return value, next(filter(None, map(_json_fault, value)), "")
         return value, _list_fault(value)
     if not isinstance(value, spec.type) or (spec.type is int and isinstance(value, bool)):
         return value, f"got {_describe_value(value)}, expected {_TYPE_NAMES[spec.type]}.{_conversion_hint(value, spec)}"
     if isinstance(value, float) and not math.isfinite(value):
         return value, f"{value} is not a finite number."
     return value, _json_fault(value) if spec.type is dict else ""
+
+
+def _dates_to_text(element: Any) -> Any:
+    """Return a mapping with its dates as text, because YAML reads 2027-01-31 as a date."""
+    if not isinstance(element, dict):
+        return element
+    return {key: value.isoformat() if isinstance(value, datetime.date) else value for key, value in element.items()}
 
 
 def _list_fault(values: list[Any]) -> str:
@@ -234,6 +245,11 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
         faults.append("split: group needs key_columns, the columns that identify a group, e.g. [customer].")
     if values.get("split") == "time" and not values.get("time_column"):
         faults.append("split: time needs time_column, the column with the time of each row.")
+    if values.get("promote_if") == "not_worse" and not values.get("margin"):
+        faults.append(
+            "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
+        )
+    faults += find_waiver_faults(values.get("waivers") or [])
     functions = values.get("training_functions")
     if functions is not None:
         for name in values.get("hyperparameters", ()):

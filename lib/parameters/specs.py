@@ -26,6 +26,8 @@ class Spec:
         The pattern in words, and a string that matches the pattern, for messages.
     may_be_empty : bool
         Whether null, an empty string or an empty list is allowed.
+    of_mappings : bool
+        Whether the elements of a list are mappings instead of strings.
     """
 
     type: type
@@ -36,6 +38,7 @@ class Spec:
     pattern_meaning: str = ""
     example: str = "bike-hours"
     may_be_empty: bool = False
+    of_mappings: bool = False
 
 
 # Parameters that the pipeline and its backend read in every stage.
@@ -115,6 +118,9 @@ SPECS: dict[str, Spec] = {
     "calibration": Spec(str, choices=("auto", "isotonic", "venn_abers", "temperature", "none")),
     "threads": Spec(int, low=0, high=1024),
     "min_score": Spec(float, may_be_empty=True),
+    "promote_if": Spec(str, choices=("better", "not_worse")),
+    "margin": Spec(float, low=0, high=1e300),
+    "waivers": Spec(list, may_be_empty=True, of_mappings=True),
     # The endpoint
     "endpoint_host": Spec(str),
     "endpoint_port": Spec(int, low=0, high=65535),

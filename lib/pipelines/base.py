@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -193,17 +192,9 @@ class BasePipeline(StageBookkeeping):
         return training.get(name)
 
     def accept(self, best: Contender, champion: Contender | None) -> str:
-        """Return why the best candidate must not be promoted, or an empty string to promote it. Called by evaluate.
+        """Return why the best candidate must not be promoted, or an empty string. Called by evaluate.
 
-        The champion is None if there is none, or if it cannot be compared. By default, the candidate must reach
-        ``min_score`` and beat the champion by the primary metric.
+        The champion is None if there is none, or if it cannot be compared. The gates of the parameters are checked as
+        well, whatever this hook returns. The default has no objection.
         """
-        metric = self.parameters.metric
-        score, minimum = best.scores[metric.name], self.parameters.min_score
-        if math.isnan(score):
-            return f"its {metric.name} is undefined on these test rows"
-        if minimum is not None and not metric.reaches(score, minimum):
-            return f"it does not reach min_score {minimum:g} ({metric.direction})"
-        if champion is not None and not metric.beats(score, champion.scores[metric.name]):
-            return f"it is no better than {champion.name} ({champion.scores[metric.name]:.4g})"
         return ""

@@ -1,8 +1,8 @@
-"""The models that an evaluation compares: all candidates and the champion, scored on the same rows."""
+"""The models that an evaluation compares on the same rows: all candidates, a no-skill model and the champion."""
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,18 +14,17 @@ from lib import metrics
 from lib.backends import model_files
 from lib.backends.model_files import IncompatibleModelError
 from lib.backends.models import ModelVersion
-from lib.errors import DataError, InputError
+from lib.errors import DataError
+from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
 from lib.metrics import Predictions
-from lib.scoring.model_folder import BASELINE_FILE
+from lib.stages._fair_rows import NotComparableError, select_unseen_rows
 from lib.tables import frames
-from lib.tables.split import rules
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
 CHAMPION = "champion"
-_MIN_UNSEEN_ROWS = 20
 _MAX_REASON_LENGTH = 500  # MLflow truncates tags at 8,000 characters, and the decision is published as JSON in one
 _MAX_LISTED_CLASSES = 12
 
@@ -61,29 +60,32 @@ class Comparison:
     test : DataFrame
         The test rows that all contenders were scored on.
     candidates : tuple of Contender
+    no_skill : Contender
+        The model that gives the same answer for every row.
     champion : Contender or None
         None if nothing is in production, or if the production version cannot be compared.
-    changed_target : str
-        Why the production version predicts something else than the candidates, so that their scores must not be
-        compared; empty if it predicts the same.
+    not_comparable : str
+        Why the production version cannot be compared with the candidates; empty if it can.
     notes : tuple of str
         Sentences about the champion to add to the decision.
     """
 
     test: pd.DataFrame
     candidates: tuple[Contender, ...]
+    no_skill: Contender
     champion: Contender | None = None
-    changed_target: str = ""
+    not_comparable: str = ""
     notes: tuple[str, ...] = ()
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
-        """All candidates, and the champion if there is one."""
-        return (*self.candidates, self.champion) if self.champion else self.candidates
+        """All candidates, the champion if there is one, and the no-skill model."""
+        champion = (self.champion,) if self.champion else ()
+        return (*self.candidates, *champion, self.no_skill)
 
 
 def compare(backend: Backend, version: ModelVersion | None, parameters: Parameters) -> Comparison:
-    """Score the candidates and the production version, if any, on rows that are fair to both.
+    """Score the candidates, a no-skill model and the production version, if any, on rows that are fair to all.
 
     Parameters
     ----------
@@ -91,34 +93,83 @@ def compare(backend: Backend, version: ModelVersion | None, parameters: Paramete
     version : ModelVersion or None
         The production version.
     parameters : Parameters
-        ``candidates``, ``test_data``, ``baseline``, ``target_column``, ``task`` and ``positive_class``.
+        ``candidates``, ``test_data``, ``baseline``, ``target_column``, ``task``, ``primary_metric`` and
+        ``positive_class``.
 
     Raises
     ------
     DataError
-        If a candidate does not exist or was trained for other test rows, if model files were changed, or if the
-        champion trained on nearly all test rows.
+        If a candidate does not exist or was trained for other test rows, or if a candidate's files were changed. An
+        error of the production version is never raised, but stored as ``not_comparable``.
     """
     test = backend.read_table(parameters.test_data)
     if version is None:
-        return Comparison(test, _score_candidates(backend, test, parameters))
-    folder = backend.tracking.model_folder(version.source, version.sha256)
-    changed_target = _compare_targets(backend, version, parameters)
-    if changed_target:
-        return Comparison(test, _score_candidates(backend, test, parameters), changed_target=changed_target)
-    selected, split_note = _select_unseen_rows(folder, version, test, backend, parameters)
-    candidates = _score_candidates(backend, selected, parameters)
-    predictions, failure_note = _predict_as_champion(backend, version, folder, selected, parameters)
-    if predictions is None:
-        return Comparison(selected, candidates, notes=(split_note, failure_note))
-    today = candidates[0].predictions
-    changed_target = _compare_classes(predictions, today, version, parameters)
-    if changed_target:
-        return Comparison(selected, candidates, changed_target=changed_target, notes=(split_note,))
-    predictions = replace(predictions, positive_class=today.positive_class)
+        return _compare_candidates(backend, test, parameters)
+    try:
+        folder = _find_champion(backend, version, parameters)
+        fair_rows, split_note = select_unseen_rows(folder, version, test, backend, parameters)
+    except Exception as error:  # whatever is wrong with the champion, the candidates are scored
+        return replace(_compare_candidates(backend, test, parameters), not_comparable=_explain(error, version))
+    comparison = replace(_compare_candidates(backend, fair_rows, parameters), notes=(split_note,))
+    try:
+        champion = _score_champion(backend, version, folder, comparison, parameters)
+    except Exception as error:
+        return replace(comparison, not_comparable=_explain(error, version))
+    return replace(comparison, champion=champion)
+
+
+def _compare_candidates(backend: Backend, test: pd.DataFrame, parameters: Parameters) -> Comparison:
+    """Score the candidates and a no-skill model on the same rows."""
+    candidates = _score_candidates(backend, test, parameters)
+    train_data = backend.tracking.candidate_run(candidates[0].run_id).data.params["train_data"]
+    features = [name for name in test.columns if name != parameters.target_column]
+    target = backend.read_table(train_data, exclude=features)[parameters.target_column]
+    answers = candidates[0].predictions
+    guess = predict_no_skill(target, len(test), parameters.metric, answers.classes, answers.positive_class)
+    return Comparison(test, candidates, _make_contender(NO_SKILL, "", guess, test, parameters))
+
+
+def _find_champion(backend: Backend, version: ModelVersion, parameters: Parameters) -> Path:
+    """Return the model folder of the production version, after checking that its target is today's."""
+    target_change = _describe_target_change(backend, version, parameters)
+    if target_change:
+        raise NotComparableError(target_change)
+    return backend.tracking.model_folder(version.source, version.sha256)
+
+
+def _score_champion(
+    backend: Backend, version: ModelVersion, folder: Path, comparison: Comparison, parameters: Parameters
+) -> Contender:
+    """Score the production version on the rows of the candidates, with their positive class.
+
+    Raises
+    ------
+    NotComparableError
+        If the version predicts other classes, or if its score by the primary metric is undefined.
+    """
+    model = backend.tracking.load_model(folder)
+    # The version keeps its own positive class here: today's need not be one of its classes.
+    predictions = metrics.predict(model, _drop_target(comparison.test, parameters), parameters.task)
+    answers = comparison.candidates[0].predictions
+    class_change = _describe_class_change(predictions, answers, version, parameters)
+    if class_change:
+        raise NotComparableError(class_change)
+    predictions = replace(predictions, positive_class=answers.positive_class)
     name = f"{CHAMPION} v{version.version}"
-    champion = _make_contender(name, version.run_id, predictions, selected, parameters)
-    return Comparison(selected, candidates, champion, notes=(split_note,))
+    champion = _make_contender(name, version.run_id, predictions, comparison.test, parameters)
+    metric = parameters.metric
+    if math.isnan(champion.scores[metric.name]) and not math.isnan(comparison.candidates[0].scores[metric.name]):
+        raise NotComparableError(f"the {metric.name} of version {version.version} in production is undefined")
+    return champion
+
+
+def _explain(error: Exception, version: ModelVersion) -> str:
+    """Return why the production version cannot be compared, as the end of a sentence."""
+    if isinstance(error, NotComparableError):
+        return str(error)
+    if isinstance(error, IncompatibleModelError):
+        return f"version {version.version} in production {error.reason}"
+    return f"version {version.version} in production cannot be scored ({_shorten(error)})"
 
 
 def _score_candidates(backend: Backend, test: pd.DataFrame, parameters: Parameters) -> tuple[Contender, ...]:
@@ -147,12 +198,12 @@ def _score_candidate(backend: Backend, run_id: str, test: pd.DataFrame, paramete
     model = backend.tracking.load_model(folder)
     frames.get_column(test, parameters.target_column, where="the test rows")
     with model_files.explain_incompatibility(folder):
-        predictions = metrics.predict(model, _features(test, parameters), parameters.task, parameters.positive_class)
+        predictions = metrics.predict(model, _drop_target(test, parameters), parameters.task, parameters.positive_class)
     return _make_contender(run.data.params["training_function"], run_id, predictions, test, parameters)
 
 
-def _compare_targets(backend: Backend, version: ModelVersion, parameters: Parameters) -> str:
-    """Return how the target of the production version differs from today's; empty if it does not."""
+def _describe_target_change(backend: Backend, version: ModelVersion, parameters: Parameters) -> str:
+    """Return how the target of the production version differs from today's target; empty if it does not."""
     try:
         logged = backend.tracking.candidate_run(version.run_id).data.params
     except DataError:  # the run was deleted
@@ -176,7 +227,7 @@ def _describe_task(task: str) -> str:
     return "number" if task == "regression" else f"class ({task})"
 
 
-def _compare_classes(
+def _describe_class_change(
     champion: Predictions, candidate: Predictions, version: ModelVersion, parameters: Parameters
 ) -> str:
     """Return how the classes of the production version differ from today's; empty if they can be compared.
@@ -202,34 +253,13 @@ def _list_classes(names: list[Any]) -> str:
     return listed if len(names) <= _MAX_LISTED_CLASSES else f"{listed} and {len(names) - _MAX_LISTED_CLASSES} more"
 
 
-def _predict_as_champion(
-    backend: Backend, version: ModelVersion, folder: Path, test: pd.DataFrame, parameters: Parameters
-) -> tuple[Predictions | None, str]:
-    """Return the production version's predictions and an empty string, or None and a note if it makes none.
-
-    A production version that cannot be loaded or cannot score the current rows does not prevent a promotion.
-    """
-    label = f"Version {version.version} in production"
-    try:
-        model = backend.tracking.load_model(folder)
-    except IncompatibleModelError as error:
-        return None, f"{label} {error.reason}, so it was not compared."
-    except (InputError, KeyError, TypeError, ValueError) as error:
-        return None, f"{label} cannot be loaded ({_shorten(error)}), so it was not compared."
-    try:
-        # Its own positive class: today's need not be one of its classes.
-        return metrics.predict(model, _features(test, parameters), parameters.task), ""
-    except (InputError, AttributeError, KeyError, TypeError, ValueError) as error:  # it needs other columns
-        return None, f"{label} cannot score these rows ({_shorten(error)}), so it was not compared."
-
-
 def _shorten(error: Exception) -> str:
     """Return an error's type and message, truncated if the message is long."""
     reason = f"{type(error).__name__}: {error}"
     return reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[:_MAX_REASON_LENGTH]} ..."
 
 
-def _features(test: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+def _drop_target(test: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
     """Return the test rows without the target."""
     return test.drop(columns=parameters.target_column)
 
@@ -241,45 +271,3 @@ def _make_contender(
     y_true = frames.get_column(test, parameters.target_column, where="the test rows")
     scores = {metric.name: metric.score(y_true, predictions) for metric in metrics.for_task(parameters.task)}
     return Contender(name, run_id, scores, predictions)
-
-
-def _select_unseen_rows(
-    folder: Path, version: ModelVersion, test: pd.DataFrame, backend: Backend, parameters: Parameters
-) -> tuple[pd.DataFrame, str]:
-    """Return the test rows that the champion did not train on, and a note if its split differs from the current one.
-
-    If the split rules differ, the champion's own rule, stored with its model, identifies the rows that it did not train
-    on. Rules of earlier releases are applied as they were.
-    """
-    baseline = backend.read_json(parameters.baseline)
-    stored = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split")
-    if stored is not None and stored == baseline.get("split"):
-        return test, ""
-    keys_uri = baseline.get("test_keys")
-    with_keys = test.assign(**backend.read_table(keys_uri)) if keys_uri else test
-    champion_rule = None if stored is None else rules.rule_from_dict(stored)
-    if champion_rule is None or not {*champion_rule.columns} <= {*with_keys.columns}:
-        return test, f"Version {version.version} used another split and may have trained on some of these test rows."
-    unseen = champion_rule.is_test(with_keys)
-    if unseen.all():  # only a few rows next to the boundary changed sides, if any
-        return test, ""
-    if unseen.sum() < min(_MIN_UNSEEN_ROWS, len(test) / 2):
-        raise DataError(
-            f"Version {version.version} in production was trained on {(~unseen).sum()} of the {len(test)} current test "
-            f"rows, so no fair comparison is possible. Use its test_fraction, seed and key_columns: "
-            f"{_describe_rule(champion_rule)}. Without key_columns, all features are the key, and a new column or a "
-            "change to prepare_data also changes the split."
-        )
-    selected = test[unseen].reset_index(drop=True)
-    return selected, (
-        f"Version {version.version} used another split, so all models were scored on the {len(selected):,} test rows "
-        "that it did not train on."
-    )
-
-
-def _describe_rule(rule: rules.SplitRule) -> str:
-    """Return the parameters that split the rows by a stored rule."""
-    if isinstance(rule, rules.TimeSplit):
-        return f"split: time, time_column: {rule.column}, time_cut: {rule.cut}"
-    assert isinstance(rule, rules.HashSplit | rules.LegacyHashSplit), "the only other rules"
-    return f"test_fraction: {rule.test_fraction}, seed: {rule.seed}, key_columns: [{', '.join(rule.hashed_columns)}]"

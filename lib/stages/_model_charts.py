@@ -20,7 +20,7 @@ IMPORTANCE_CAPTION = (
 QUALITY_CAPTIONS = {
     "binary": (
         "Left: true against false positives. Right: precision against recall, which is more informative for a rare "
-        "class."
+        "class. Dotted: a no-skill model."
     ),
     "multiclass": "Each class against all others. Left: true against false positives. Right: precision against recall.",
     "regression": "Left: on the dotted line, the prediction is exact. Right: errors should be centred on zero.",

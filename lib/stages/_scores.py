@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib import charts, metrics
+from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
 from lib.metrics import Metric, Predictions
 
 UNDEFINED = "undefined"
@@ -16,7 +17,11 @@ _METRIC_PREFIXES = {"test rows": "", "training rows": "train_", "folds": "folds_
 
 
 def make_score_table(
-    test: tuple[pd.Series, Predictions], training: tuple[pd.Series, Predictions] | None, metric: Metric, task: str
+    test: tuple[pd.Series, Predictions],
+    training: tuple[pd.Series, Predictions] | None,
+    train_target: pd.Series,
+    metric: Metric,
+    task: str,
 ) -> charts.Table:
     """Return the score of a model by every metric of a task, with the primary metric marked.
 
@@ -24,6 +29,8 @@ def make_score_table(
     ----------
     test, training : tuple of Series and Predictions
         True values and predictions of the test rows and, if known, of the training rows.
+    train_target : Series of shape (training rows,)
+        Target of the training rows, from which the no-skill model is made.
     metric : Metric
         The primary metric.
     task : str
@@ -31,13 +38,17 @@ def make_score_table(
     Returns
     -------
     Table
-        A row per metric, with the columns ``test rows``, optionally ``training rows``, and ``direction``.
+        A row per metric, with the columns ``test rows``, optionally ``training rows``, ``no-skill`` (the score of the
+        no-skill model on the test rows) and ``direction``.
     """
     task_metrics = metrics.for_task(task)
     columns: dict[str, list[Any]] = {"metric": [task_metric.name for task_metric in task_metrics]}
     columns["test rows"] = [task_metric.score(*test) for task_metric in task_metrics]
     if training is not None:
         columns["training rows"] = [task_metric.score(*training) for task_metric in task_metrics]
+    y_test, predictions = test
+    guess = predict_no_skill(train_target, len(y_test), metric, predictions.classes, predictions.positive_class)
+    columns[NO_SKILL] = [task_metric.score(y_test, guess) for task_metric in task_metrics]
     columns["direction"] = [task_metric.direction for task_metric in task_metrics]
     table = charts.Table(columns).set_index("metric")
     table.attrs |= {charts.MARKED: [metric.name], charts.NAN_TEXT: UNDEFINED}

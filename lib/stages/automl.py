@@ -146,7 +146,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     training = None
     if is_local:
         training = (rows.y, metrics.predict(model, rows.X, parameters.task, parameters.positive_class))
-    scores = make_score_table((rows.y_test, predictions), training, metric, parameters.task)
+    scores = make_score_table((rows.y_test, predictions), training, rows.y, metric, parameters.task)
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)

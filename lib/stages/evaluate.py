@@ -5,14 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lib import charts, metrics
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
-from lib.errors import StageError
+from lib.evaluation.gates import (
+    BLOCKED,
+    KEPT,
+    WAIVED,
+    AcceptGate,
+    ChampionGate,
+    Evidence,
+    FiniteScoreGate,
+    GateResult,
+    MinScoreGate,
+    NoSkillGate,
+    check_all,
+)
+from lib.evaluation.wording import describe_in_words
+from lib.invocation import command
 from lib.metrics import Metric
-from lib.stages._contenders import CHAMPION, Comparison, Contender, compare
+from lib.stages._contenders import CHAMPION, Contender, compare
+from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._results import Figures, StageResult, make_title
+from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
 from lib.stages._scores import UNDEFINED, describe_metrics
 
 __all__ = ["CHAMPION", "PARAMETERS", "Contender", "EvaluateHooks", "Evaluation", "run"]
@@ -28,27 +44,18 @@ PARAMETERS = (
     "positive_class",
     "primary_metric",
     "min_score",
+    "promote_if",
+    "margin",
+    "waivers",
+    "seed",
 )
 _MAX_ATTEMPTS = 5
-# Metric and lowest score of a nearly perfect model. Unlike accuracy, ROC AUC does not depend on the class shares.
-_SUSPICIOUS_SCORES = {
-    "binary": ("roc_auc", 0.999),
-    "multiclass": ("roc_auc_ovr_macro", 0.9999),
-    "regression": ("r2", 0.99),
-}
 _CLASSES_CAPTION = "The best candidate on the test rows: correct predictions are on the diagonal."
 _BEST_CAPTIONS = {
     "binary": _CLASSES_CAPTION,
     "multiclass": _CLASSES_CAPTION,
     "regression": "The best candidate on the test rows: exact predictions are on the dotted line.",
 }
-
-
-class EvaluateHooks(Protocol):
-    """The hooks of a pipeline that this stage calls."""
-
-    def accept(self, best: Contender, champion: Contender | None) -> str:
-        """Return why the best candidate must not go to production, or an empty string to promote it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,6 +71,8 @@ class Evaluation(StageResult):
         Why the chain must not go on; empty if it may.
     promoted : bool
         Whether the best candidate was promoted.
+    gates : Table
+        What each gate measured, its limit and its verdict.
     table : Table
         All metrics of all contenders on the test rows, best contender first.
     side_by_side : Chart
@@ -79,6 +88,7 @@ class Evaluation(StageResult):
     decision: str
     blocked_by: str
     promoted: bool
+    gates: charts.Table
     table: charts.Table
     side_by_side: charts.Chart
     best: charts.Chart
@@ -130,7 +140,7 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
 
 
 def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
-    """Compare the candidates with the current production version, and promote the best one if it is accepted."""
+    """Compare the candidates with the current production version, and promote the best one if all gates pass."""
     metric = parameters.metric
     registry = backend.models(parameters.name)
     repair_note = registry.repair()
@@ -139,7 +149,15 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
 
     best_name = _rank(comparison.candidates, metric)[0]
     best = next(candidate for candidate in comparison.candidates if candidate.name == best_name)
-    refusal = _find_refusal(hooks, best, comparison)
+    evidence = collect_evidence(hooks, best, comparison, parameters)
+    gates = (
+        FiniteScoreGate(),
+        NoSkillGate(),
+        MinScoreGate(parameters.min_score),
+        ChampionGate(parameters.promote_if, parameters.margin),
+        AcceptGate(),
+    )
+    results = check_all(gates, evidence, parameters.waivers)
     table = _make_table(comparison.contenders, metric, parameters.task)
     side_by_side = charts.candidate_scores(
         _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
@@ -149,84 +167,78 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     best_chart = draw(y_test, best.predictions)
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
-    outcome = _decide(registry, backend, best, comparison, version, refusal, parameters)
+    is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
+    failures = [] if is_champion else [result for result in results if result.verdict in (BLOCKED, KEPT)]
+    outcome = _decide(registry, backend, best, evidence, version, failures, parameters)
     notes = describe_metrics(y_test, best.predictions, parameters.task)
-    suspicion = _describe_suspicion(best, parameters)
-    decision = " ".join(filter(None, [outcome, repair_note, *comparison.notes, suspicion, *notes]))
+    words = describe_in_words(y_test.to_numpy(), best.predictions, comparison.no_skill.predictions, str(y_test.name))
+    warnings = [describe_suspicion(best, parameters), describe_fold_gap(best, backend, parameters)]
+    correction = describe_correction(best, evidence, comparison)
+    waivers = [f"{result.gate} is {result.limit.partition('; ')[2]}." for result in results if result.verdict == WAIVED]
+    sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes]
+    decision = " ".join(filter(None, sentences))
     evaluation = Evaluation(
         title=make_title("Evaluate", parameters),
         verdict=decision,
         decision=decision,
-        blocked_by=decision if comparison.changed_target else "",
-        promoted=not refusal,
+        blocked_by=decision if any(result.verdict == BLOCKED for result in failures) else "",
+        promoted=not failures and not is_champion,
+        gates=_make_gate_table(results),
         table=table,
         side_by_side=side_by_side,
         best=best_chart,
         task=parameters.task,
     )
-    _log(evaluation, comparison.contenders, registry, backend, metric)
+    _log(evaluation, results, comparison.contenders, registry, backend, metric)
     return evaluation
 
 
-def _find_refusal(hooks: EvaluateHooks, best: Contender, comparison: Comparison) -> str:
-    """Return why the best candidate must not be promoted; empty if it may be."""
-    if comparison.changed_target:
-        return f"{comparison.changed_target}, so their scores cannot be compared"
-    refusal = hooks.accept(best, comparison.champion)
-    if not isinstance(refusal, str):  # a hook without a return statement must not promote anything
-        raise StageError(
-            f"The hook accept() returned {refusal!r}; expected a string: empty to promote, otherwise the reason not to."
-        )
-    return refusal
-
-
-def _describe_suspicion(best: Contender, parameters: Parameters) -> str:
-    """Return a sentence about a score that is nearly perfect, which few honest tables allow; empty for others."""
-    name, threshold = _SUSPICIOUS_SCORES[parameters.task]
-    score = best.scores[name]
-    if not score >= threshold:  # NaN is not suspicious
-        return ""
-    return (
-        f"A {name} of {score:.4g} is too good to be true for most tables: check that each column is known at the time "
-        "of a request, and add those that are not to drop_columns."
-    )
+def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
+    """Return a row for each gate: its verdict, what it measured and its limit."""
+    rows = [(result.gate, result.verdict, result.measured, result.limit) for result in results]
+    return charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
 
 
 def _decide(
     registry: ModelRegistry,
     backend: Backend,
     best: Contender,
-    comparison: Comparison,
+    evidence: Evidence,
     version: ModelVersion | None,
-    refusal: str,
+    failures: Sequence[GateResult],
     parameters: Parameters,
 ) -> str:
-    """Promote the best candidate unless it was refused or is in production already, and describe the outcome."""
-    metric, champion = parameters.metric, comparison.champion
-    candidate = f"{best.name} ({metric.name} {best.scores[metric.name]:.4g})"
-    if version and best.run_id == version.run_id:  # promoted by an interrupted evaluation
+    """Promote the best candidate unless a gate failed or it is in production already, and describe the outcome."""
+    metric = parameters.metric
+    candidate = f"{best.name} ({metric.name} {evidence.score:.4g})"
+    if version and best.run_id == version.run_id:
         return f"{candidate} is version {version.version}, which is already in production."
-    if refusal:
+    if failures:
         unchanged = f"version {version.version} stays in production" if version else "nothing is in production"
-        outcome = f"{candidate} is not promoted: {refusal}. So {unchanged}."
-        if version and comparison.changed_target:
+        reasons = "; ".join(result.reason for result in failures)
+        outcome = f"{candidate} is not promoted: {reasons}. So {unchanged}."
+        if version and evidence.not_comparable:
+            retire = command("retire", parameters.name, version.version, "--why", '"..."')
             outcome += (
-                f" If this change is intended, remove the tag production from version {version.version} of "
-                f"{parameters.name} in MLflow and run again: the best candidate is then promoted without a comparison."
+                f" If this change is intended, add a waiver of the gate champion, or run {retire} and evaluate again."
             )
         return outcome
-    promoted = _promote(registry, backend, best, version, parameters)
-    if version is None:
-        replaced = ""
-    elif champion is None:
+    promoted = _promote(registry, backend, best, evidence.score, version, parameters)
+    replaced = ""
+    if version is not None:
         replaced = f" in place of version {version.version}"
-    else:
-        replaced = f" in place of version {version.version} ({champion.scores[metric.name]:.4g})"
+        if evidence.against_champion is not None:
+            replaced += f": {evidence.against_champion.describe(metric)}"
     return f"{candidate} is version {promoted.version} and goes to production{replaced}."
 
 
 def _promote(
-    registry: ModelRegistry, backend: Backend, best: Contender, current: ModelVersion | None, parameters: Parameters
+    registry: ModelRegistry,
+    backend: Backend,
+    best: Contender,
+    score: float,
+    current: ModelVersion | None,
+    parameters: Parameters,
 ) -> ModelVersion:
     """Register the best candidate and move the production tag to it, if `current` is still in production."""
     metric = parameters.metric
@@ -235,7 +247,7 @@ def _promote(
     tags = {
         "training_function": run.data.params["training_function"],
         "primary_metric": metric.name,
-        metric.name: f"{best.scores[metric.name]:.6g}",
+        metric.name: f"{score:.6g}",
         "test_data": parameters.test_data,
     }
     registered = registry.register(best.run_id, source, sha256, tags)
@@ -245,12 +257,13 @@ def _promote(
 
 def _log(
     evaluation: Evaluation,
+    results: Sequence[GateResult],
     contenders: Sequence[Contender],
     registry: ModelRegistry,
     backend: Backend,
     metric: Metric,
 ) -> None:
-    """Log scores, decision, table and charts to the active MLflow run."""
+    """Log scores, decision, gates, tables and charts to the active MLflow run."""
     import mlflow
 
     scores = _primary_scores(contenders, metric)
@@ -258,7 +271,10 @@ def _log(
         {f"{name.replace(' ', '_')}.{metric.name}": score for name, score in scores.items() if not math.isnan(score)}
     )
     production = registry.production()
-    mlflow.set_tags({"decision": evaluation.decision, "production_version": production.version if production else ""})
+    tags = {"decision": evaluation.decision, "production_version": production.version if production else ""}
+    tags |= {f"gate.{result.gate}": result.verdict for result in results}
+    mlflow.set_tags(tags)
+    backend.tracking.log_table(evaluation.gates, "gates")
     backend.tracking.log_table(evaluation.table, "contenders")
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")
     backend.tracking.log_chart(evaluation.best, "best")

@@ -160,7 +160,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
-    scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), metric, parameters.task)
+    scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
     if folds and _shows_folds(rows.X, parameters):
         fold_scores = _folds.score_folds(folds, rows.y, parameters.task)
         scores.insert(2, "folds", fold_scores.mean())

@@ -12,6 +12,7 @@ from lib.errors import DataError, format_count
 from lib.schema.table_schema import KINDS
 from lib.tables import cleaning, frames, proposed_columns
 from lib.tables.feature_schema import derive_feature_schema
+from lib.tables.min_score import propose_min_score
 from lib.tables.proposed_split import decide_split
 from lib.tables.quality import id_columns, leakage, profile
 from lib.tables.quality.profile import NUMBERS, TEXT, ColumnProfile
@@ -107,6 +108,7 @@ def propose(
     for note in notes:
         proposal.add_finding("target", note, "applied in every run")
     _decide_metric(proposal, usable[target_column])
+    _decide_min_score(proposal, usable[target_column])
     dropped = _decide_dropped_columns(proposal, usable, target_column)
     proposed_columns.decide_dates(proposal, frame, columns, [*dropped, target_column])
     decide_split(proposal, usable, dropped, target_column)
@@ -172,6 +174,19 @@ def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
         proposal.add_finding("rare class", finding, "split between training and test; its scores are uncertain")
     if len(target) < _MAX_CROSS_VALIDATED_ROWS:
         proposal.add_finding("size", f"only {len(target):,} rows", "cross-validation shows the spread of the scores")
+
+
+def _decide_min_score(proposal: Proposal, target: pd.Series) -> None:
+    """Propose the least score that is better than guessing beyond chance."""
+    metric = proposal.parameters["primary_metric"]
+    scores = propose_min_score(metric, target, proposal.parameters.get("positive_class"))
+    if scores is None:
+        proposal.add_finding("guessing", f"{len(target):,} rows are few", "no min_score; the gate no_skill still holds")
+        return
+    guess, minimum = scores
+    proposal.parameters["min_score"] = minimum
+    proposal.reasons["min_score"] = f"guessing scores {guess:g}; raise it to what the use case needs"
+    proposal.add_finding("guessing", f"scores {guess:g} in {metric}", f"min_score {minimum:g}, better beyond chance")
 
 
 def _format_number(number: float) -> str:

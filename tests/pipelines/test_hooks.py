@@ -298,14 +298,14 @@ class TestOneHookAtATime:
         tests = pipeline.backend.read_table(pipeline.backend.tracking.newest_output(NAME, "preprocess", "test_data"))
         assert received == {"name": "linear", "champion": None, "rows": len(tests)}
 
-    def test_accept_can_promote_what_the_defaults_reject(self, trained):
+    def test_accept_cannot_promote_what_a_gate_blocks(self, trained):
         class Lenient(BasePipeline):
             def accept(self, best, champion):
                 return ""
 
         pipeline = pipeline_in(trained, Lenient, min_score=0.9999)
-        assert pipeline.evaluate().promoted
-        assert versions_of(pipeline) == (["1"], "1")
+        assert "does not reach min_score" in pipeline.evaluate().blocked_by
+        assert versions_of(pipeline) == ([], None)
 
     @pytest.mark.parametrize("answer", [None, True, 0.9])
     def test_accept_without_a_string_promotes_nothing(self, trained, answer):

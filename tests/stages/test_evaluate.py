@@ -3,6 +3,7 @@
 import datetime
 import pickle
 import re
+import shutil
 
 import mlflow
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from lib import metrics
 from lib.backends.models import ModelRegistry
-from lib.errors import DataError, GateError
+from lib.errors import DataError, GateError, ParameterError
 from lib.invocation import version
 from lib.pipelines.base import BasePipeline
 from lib.scoring.model_folder import BASELINE_FILE
@@ -32,6 +33,7 @@ with_champion = workspaces.with_champion
 with_rivals = workspaces.with_rivals
 pytestmark = pytest.mark.usefixtures("quick")
 
+RECIPE = (FunctionTransformer(lambda X: X[["size"]]), LogisticRegression())
 REGRESSION = {"target_column": "price", "drop_columns": ["bought"], "task": "regression"}
 
 
@@ -46,6 +48,17 @@ class RecordingPipeline(BasePipeline):
 def newest_output(pipeline, name, stage="preprocess"):
     """Return the newest output of a stage with this name."""
     return pipeline.backend.tracking.newest_output(NAME, stage, name)
+
+
+def models_in(evaluation):
+    """Return the contenders of an evaluation, best first, without the no-skill model, which must be there."""
+    assert "no-skill" in evaluation.table.index
+    return [name for name in evaluation.table.index if name != "no-skill"]
+
+
+def waive(*gates, until="2999-12-31"):
+    """Return the parameter that waives some gates."""
+    return {"waivers": [{"gate": gate, "who": "Ada", "why": "a test", "until": until} for gate in gates]}
 
 
 def read_test_rows(pipeline):
@@ -73,7 +86,7 @@ class TestBestOfSeveral:
         runs = rival_runs(pipeline)
         evaluation = pipeline.evaluate()
         assert evaluation.promoted
-        assert list(evaluation.table.index) == ["by_size", "by_luck"]
+        assert models_in(evaluation) == ["by_size", "by_luck"]
         assert evaluation.table.columns[0] == metric
         assert set(evaluation.table.columns) == set(metrics.names("binary"))
         version = pipeline.backend.models(NAME).production()
@@ -95,19 +108,19 @@ class TestBestOfSeveral:
         page = pipeline_in(with_rivals, primary_metric="log_loss").evaluate().main_table()._repr_html_()
         rows = re.findall(r"row_heading[^>]*>([^<]+)<", page)
         assert rows == ["log_loss ★", *(name for name in metrics.names("binary") if name != "log_loss")]
-        assert re.findall(r"col_heading[^>]*>([^<]+)<", page) == ["by_size", "by_luck"]
+        assert {*re.findall(r"col_heading[^>]*>([^<]+)<", page)} == {"by_size", "by_luck", "no-skill"}
 
     def test_only_the_given_candidates_are_compared(self, with_rivals):
         pipeline = pipeline_in(with_rivals)
         runs = rival_runs(pipeline)
         evaluation = pipeline_in(with_rivals, candidates=[runs["luck"]]).evaluate()
-        assert list(evaluation.table.index) == ["by_luck"]
+        assert models_in(evaluation) == ["by_luck"]
 
     def test_two_runs_of_one_training_function_are_both_compared(self, prepared):
         pipeline = pipeline_in(prepared)
         runs = [log_candidate(pipeline, "mine", column) for column in ("size", "luck")]
         evaluation = pipeline_in(prepared, candidates=runs).evaluate()
-        assert list(evaluation.table.index) == [f"mine {run_id[:8]}" for run_id in runs]
+        assert models_in(evaluation) == [f"mine {run_id[:8]}" for run_id in runs]
         version = pipeline.backend.models(NAME).production()
         assert (version.run_id, version.tags["training_function"]) == (runs[0], "mine")
 
@@ -128,7 +141,7 @@ class TestBestOfSeveral:
         pipeline = pipeline_in(workspace, **changed)
         runs = {column: log_candidate(pipeline, name, column) for name, column in RIVALS.items()}
         evaluation = pipeline.evaluate()
-        assert list(evaluation.table.index) == ["by_size", "by_luck"]
+        assert models_in(evaluation) == ["by_size", "by_luck"]
         assert pipeline.backend.models(NAME).production().run_id == runs["size"]
 
 
@@ -145,6 +158,28 @@ class TestGates:
         if not promoted:
             assert f"it does not reach min_score {min_score:g}" in evaluation.decision
             assert "So nothing is in production." in evaluation.decision
+
+    @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "accuracy", "average_precision", "f1"])
+    def test_a_candidate_no_better_than_guessing_is_blocked(self, with_rivals, metric):
+        runs = rival_runs(pipeline_in(with_rivals))
+        pipeline = pipeline_in(with_rivals, primary_metric=metric, candidates=[runs["luck"]])
+        evaluation = pipeline.evaluate()
+        assert "it is no better than guessing beyond chance: " in evaluation.blocked_by
+        assert evaluation.gates["verdict"].to_dict()["no_skill"] == "blocked"
+        assert versions_of(pipeline) == ([], None)
+        with pytest.raises(GateError):
+            publish(pipeline, decision=evaluation.decision)
+
+    def test_an_expired_waiver_does_not_help(self, with_rivals):
+        runs = rival_runs(pipeline_in(with_rivals))
+        with pytest.raises(ParameterError, match="waivers: the waiver of no_skill by Ada expired on 2020-02-01"):
+            pipeline_in(with_rivals, candidates=[runs["luck"]], **waive("no_skill", until="2020-02-01"))
+
+    def test_decision_says_what_the_score_means(self, trained):
+        decision = pipeline_in(trained).evaluate().decision
+        assert re.search(
+            r"It finds \d of \d+ rows with bought = yes among the 10 % called first; guessing would", decision
+        )
 
     def test_an_undefined_score_is_not_promoted(self, trained, monkeypatch):
         undefined = metrics.Metric("roc_auc", ("binary",), lambda truth, predictions: float("nan"))
@@ -171,17 +206,17 @@ class TestChampion:
         worse = log_candidate(pipeline, "by_luck", "luck")
         pipeline = pipeline_in(with_champion, primary_metric=metric, candidates=[worse])
         evaluation = pipeline.evaluate()
-        assert "no better than champion v1" in evaluation.decision
-        assert list(evaluation.table.index) == ["champion v1", "by_luck"]
+        assert "no better than champion v1 beyond chance (worse: " in evaluation.decision
+        assert models_in(evaluation) == ["champion v1", "by_luck"]
         assert versions_of(pipeline) == (["1"], "1")
 
     def test_a_better_candidate_replaces_the_champion(self, with_rivals):
         pipeline = pipeline_in(with_rivals)
         runs = rival_runs(pipeline)
-        first = pipeline_in(with_rivals, candidates=[runs["luck"]]).evaluate()
-        assert first.promoted
+        first = pipeline_in(with_rivals, candidates=[runs["luck"]], **waive("no_skill")).evaluate()
+        assert first.promoted and "no_skill is waived until 2999-12-31 by Ada: a test." in first.decision
         second = pipeline_in(with_rivals, candidates=[runs["size"]]).evaluate()
-        assert "is version 2 and goes to production in place of version 1 (" in second.decision
+        assert "is version 2 and goes to production in place of version 1: " in second.decision
         assert versions_of(pipeline) == (["1", "2"], "2")
         assert pipeline.backend.models(NAME).production().run_id == runs["size"]
 
@@ -193,16 +228,19 @@ class TestChampion:
             pipeline.best.predictions.probabilities, pipeline.champion.predictions.probabilities
         )
 
-    def test_champion_that_cannot_score_the_rows_is_replaced(self, with_champion):
-        changed = {"drop_columns": ["price", "size"]}  # the champion needs size
-        pipeline = pipeline_in(with_champion, RecordingPipeline, **changed)
+    def test_champion_that_cannot_score_the_rows_blocks_until_a_waiver(self, with_champion):
+        changed = {"drop_columns": ["price", "size"], "promote_if": "better"}  # the champion needs size
+        pipeline = pipeline_in(with_champion, RecordingPipeline, **changed, **waive("no_skill"))
         preprocess(pipeline)
         log_candidate(pipeline, "by_luck", "luck")
         evaluation = pipeline.evaluate()
         assert pipeline.champion is None
-        assert "Version 1 in production cannot score these rows (" in evaluation.decision
-        assert "so it was not compared." in evaluation.decision
-        assert "goes to production in place of version 1." in evaluation.decision
+        assert "champion not comparable: version 1 in production cannot be scored (" in evaluation.blocked_by
+        assert evaluation.gates.loc["champion", "verdict"] == "blocked"
+        assert evaluation.gates.loc["no_skill", "measured"] != ""
+        assert versions_of(pipeline) == (["1"], "1")
+        waived = pipeline_in(with_champion, **changed, **waive("no_skill", "champion")).evaluate()
+        assert "goes to production in place of version 1." in waived.decision
         assert versions_of(pipeline) == (["1", "2"], "2")
 
     @pytest.mark.parametrize(
@@ -214,7 +252,7 @@ class TestChampion:
         ],
         ids=lambda error: type(error).__name__,
     )
-    def test_champion_that_cannot_be_loaded_is_replaced(self, with_champion, monkeypatch, error):
+    def test_champion_that_cannot_be_loaded_is_not_comparable(self, with_champion, monkeypatch, error):
         pipeline = pipeline_in(with_champion, RecordingPipeline)
         production = pipeline.backend.models(NAME).production()
         champion_folder = pipeline.backend.tracking.model_folder(production.source, production.sha256)
@@ -230,12 +268,12 @@ class TestChampion:
         evaluation = pipeline.evaluate(candidates=[candidate])
         assert pipeline.champion is None
         assert (
-            f"Version 1 in production was saved by Millrace {version()} on "
+            f"version 1 in production was saved by Millrace {version()} on "
             f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d} and does not work with this release, Millrace {version()} "
-            f"({type(error).__name__}: {error}), so it was not compared."
-        ) in evaluation.decision
-        assert list(evaluation.table.index) == ["by_luck"]
-        assert versions_of(pipeline) == (["1", "2"], "2")
+            f"({type(error).__name__}: {error})"
+        ) in evaluation.blocked_by
+        assert models_in(evaluation) == ["by_luck"]
+        assert versions_of(pipeline) == (["1"], "1")
 
     def test_candidate_of_another_release_names_that_release(self, with_champion, monkeypatch):
         pipeline = pipeline_in(with_champion)
@@ -268,17 +306,46 @@ class TestChampion:
         preprocess(pipeline)
         log_candidate(pipeline, "by_size", "size")
         decision = pipeline.evaluate().decision
-        assert "cannot score these rows (ValueError: this column is missing: luck;" in decision
+        assert "cannot be scored (ValueError: this column is missing: luck;" in decision
         assert len(decision) < 2000
 
-    def test_changed_champion_files_stop_the_evaluation(self, with_champion):
+    def test_changed_champion_files_are_not_comparable(self, with_champion):
         pipeline = pipeline_in(with_champion)
         version = pipeline.backend.models(NAME).production()
         folder = pipeline.backend.tracking.model_folder(version.source, version.sha256)
         (folder / BASELINE_FILE).write_text("{}")
-        with pytest.raises(DataError, match="SHA-256 differs"):
-            pipeline.evaluate()
+        candidate = log_candidate(pipeline, "by_size", "size")
+        evaluation = pipeline.evaluate(candidates=[candidate])
+        assert re.search("champion not comparable: .*SHA-256 differs", evaluation.blocked_by)
         assert versions_of(pipeline) == (["1"], "1")
+
+    def test_lost_champion_files_hold_until_the_version_is_retired(self, with_champion):
+        pipeline = pipeline_in(with_champion)
+        registry = pipeline.backend.models(NAME)
+        version = registry.production()
+        shutil.rmtree(pipeline.backend.tracking.model_folder(version.source, version.sha256))
+        candidate = log_candidate(pipeline, "by_size", "size")
+        evaluation = pipeline.evaluate(candidates=[candidate])
+        assert (
+            "champion not comparable" in evaluation.blocked_by
+            and "run_all.py retire small-shop 1" in evaluation.decision
+        )
+        registry.retire("1", "its files were lost")
+        assert registry.versions()[0].tags["retired_reason"] == "its files were lost"
+        assert pipeline.evaluate(candidates=[candidate]).promoted
+        assert versions_of(pipeline) == (["1", "2"], "2")
+
+    def test_an_equal_challenger_does_not_replace_the_champion(self, with_champion):
+        pipeline = pipeline_in(with_champion)
+        candidate = log_candidate(pipeline, "equal", model=make_pipeline(*RECIPE))
+        first = pipeline_in(with_champion, candidates=[candidate], **waive("champion")).evaluate()
+        assert first.promoted
+        again = log_candidate(pipeline, "again", model=make_pipeline(*RECIPE))
+        evaluation = pipeline_in(with_champion, candidates=[again]).evaluate()
+        assert not evaluation.promoted and not evaluation.blocked_by
+        assert "(not worse: 0 better in roc_auc" in evaluation.decision
+        not_worse = {"promote_if": "not_worse", "margin": 0.01}
+        assert pipeline_in(with_champion, candidates=[again], **not_worse).evaluate().promoted
 
     def test_interrupted_promotion_is_completed_and_reported(self, with_champion):
         pipeline = pipeline_in(with_champion, RecordingPipeline)
@@ -297,10 +364,10 @@ class TestChangedTarget:
         evaluation = pipeline.evaluate()
         assert not evaluation.promoted and evaluation.decision == evaluation.verdict == evaluation.blocked_by
         assert reason in evaluation.decision
-        assert "So version 1 stays in production. If this change is intended, remove the tag" in evaluation.decision
+        assert "So version 1 stays in production. If this change is intended, add a waiver" in evaluation.decision
         assert versions_of(pipeline) == (["1"], "1")
         assert "champion v1" not in evaluation.table.index
-        with pytest.raises(GateError, match="is not promoted: version 1 in production predicts") as error:
+        with pytest.raises(GateError, match="champion not comparable: version 1 in production predicts") as error:
             publish(pipeline, decision=evaluation.decision)
         assert error.value.exit_code == 3
         assert newest_output(pipeline, "decision", "evaluate") == evaluation.decision
@@ -318,7 +385,7 @@ class TestChangedTarget:
     def test_renamed_class(self, with_champion):
         pipeline = self.with_table(with_champion, workspaces.table().replace({"bought": {"yes": "a lot"}}))
         evaluation = self.assert_blocked(
-            pipeline, "predicts the classes 'no', 'yes' of bought, and today's classes are 'a lot', 'no', so their"
+            pipeline, "predicts the classes 'no', 'yes' of bought, and today's classes are 'a lot', 'no'"
         )
         assert "refer to the class 'no' (positive_class)." in evaluation.decision
 
@@ -338,11 +405,11 @@ class TestChangedTarget:
         assert regression.evaluate().promoted
         frame = workspaces.table().assign(price=lambda rows: np.where(rows["price"] > 100, "high", "low"))
         pipeline = self.with_table(workspace, frame, target_column="price", drop_columns=["bought"])
-        self.assert_blocked(pipeline, "predicts price as a number, and today it is a class (binary), so their scores")
+        self.assert_blocked(pipeline, "predicts price as a number, and today it is a class (binary)")
 
     def test_another_target(self, with_champion):
         pipeline = self.with_table(with_champion, workspaces.table(), **{**REGRESSION, "primary_metric": "r2"})
-        self.assert_blocked(pipeline, "predicts bought, and today's target is price, so their scores")
+        self.assert_blocked(pipeline, "predicts bought, and today's target is price")
 
     def test_added_class_is_compared(self, with_champion):
         frame = workspaces.table()
@@ -350,7 +417,7 @@ class TestChangedTarget:
         changes = {"task": "multiclass", "primary_metric": "f1_macro"}
         pipeline = self.with_table(with_champion, frame, **changes)
         evaluation = pipeline.evaluate()
-        assert not evaluation.blocked_by and {"by_size", "champion v1"} == {*evaluation.table.index}
+        assert "not comparable" not in evaluation.decision and {"by_size", "champion v1"} == {*models_in(evaluation)}
 
     @pytest.mark.parametrize(("positive_class", "expected"), [("", "yes"), ("no", "no")])
     def test_contenders_share_todays_positive_class(self, with_champion, positive_class, expected):
@@ -396,12 +463,11 @@ class TestChangedSplit:
         )
         assert f"all models were scored on the {len(unseen)} test rows" in evaluation.decision
 
-    def test_too_few_unseen_rows_stop_the_evaluation(self, with_champion):
+    def test_champion_that_trained_on_the_test_rows_is_not_comparable(self, with_champion):
         pipeline = pipeline_in(with_champion, seed=7)
         preprocess(pipeline)
         log_candidate(pipeline, "by_size", "size")
-        with pytest.raises(DataError, match="no fair comparison is possible. Use its test_fraction, seed"):
-            pipeline.evaluate()
+        assert "current test rows; to compare both, set the split as for version 1" in pipeline.evaluate().blocked_by
         assert versions_of(pipeline) == (["1"], "1")
 
     def test_decision_warns_if_the_old_rule_cannot_be_applied(self, with_champion):
