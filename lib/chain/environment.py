@@ -13,7 +13,9 @@ from lib.paths import ROOT
 
 @contextmanager
 def chain_environment() -> Iterator[None]:
-    """In a ``with`` block, treat SIGTERM like Ctrl-C, and let kernels import ``lib`` from any folder.
+    """In a ``with`` block, treat SIGTERM and SIGHUP like Ctrl-C, and let kernels import ``lib`` from any folder.
+
+    A terminal that is closed sends SIGHUP. It stays ignored if it is, as under ``nohup``.
 
     SIGINT gets a handler too, because shells start background jobs with SIGINT ignored.
     """
@@ -21,7 +23,10 @@ def chain_environment() -> Iterator[None]:
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    handlers = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM)}
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    handlers = {signum: signal.signal(signum, interrupt) for signum in signals}
     path = os.environ.get("PYTHONPATH", "")
     if str(ROOT) not in path.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), path]))

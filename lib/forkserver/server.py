@@ -2,9 +2,9 @@
 
 ::
 
-    python -P lib/forkserver/server.py <channel> <module> [argument ...]
+    python lib/forkserver/server.py <channel> <module> [argument ...]
 
-The program imports the standard library only, and ``-P`` keeps this folder off ``sys.path``. Thus ``PYTHONPATH`` alone
+The program imports the standard library only, and removes this folder from ``sys.path``. Thus ``PYTHONPATH`` alone
 decides where the module comes from: a model's worker runs the code that was saved with the model, not the code of this
 checkout.
 
@@ -196,6 +196,9 @@ def _without_gc(function: Callable[[], Result]) -> Result:
 
 def main() -> None:
     """Run a fork server. This is the entry point of the server's process."""
+    # Not with the option -P, which children would pass on to the processes that they start.
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
     descriptor, module, *arguments = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client
     channel = socket.socket(fileno=int(descriptor))
