@@ -13,11 +13,10 @@ from lib.paths import ROOT
 
 @contextmanager
 def chain_environment() -> Iterator[None]:
-    """In a ``with`` block, treat SIGTERM and SIGHUP like Ctrl-C, and let kernels import ``lib`` from any folder.
+    """Treat SIGTERM and SIGHUP like Ctrl-C and let kernels find ``lib`` from any folder, inside a ``with`` block.
 
-    A terminal that is closed sends SIGHUP. It stays ignored if it is, as under ``nohup``.
-
-    SIGINT gets a handler too, because shells start background jobs with SIGINT ignored.
+    A terminal that is closed sends SIGHUP, except to programs that were started with ``nohup``, which ignore the
+    signal. SIGINT is set as well: shells start background jobs with SIGINT ignored.
     """
 
     def interrupt(signum: int, frame: Any) -> None:
