@@ -166,7 +166,8 @@ def test_parallel_notebooks_share_the_live_line(monkeypatch):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_other_encodings_get_other_symbols(encoding):
     written = io.BytesIO()
-    with Progress(1, io.TextIOWrapper(written, encoding=encoding)).running("setup"):
+    stream = io.TextIOWrapper(written, encoding=encoding)
+    with Progress(1, stream).running("setup"):
         pass
     assert written.getvalue().startswith(b"+ [1/1] setup")
 
