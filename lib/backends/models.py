@@ -183,7 +183,7 @@ class ModelRegistry:
             for key, value in ((_RETIRED_REASON, reason), (_RETIRED_AT, now)):
                 self._client.set_model_version_tag(self.name, version, key, value)
             self._client.delete_model_version_tag(self.name, version, PRODUCTION)
-            if self._aliases:
+            if self._has_aliases:
                 self._set_alias(None)
 
     def repair(self) -> str:

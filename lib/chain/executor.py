@@ -91,7 +91,10 @@ class KernelExecutor:
         if isinstance(error, DeadKernelError):
             kills = failures.count_memory_kills() - kills_before
             exit_code = watchdog.client.exit_code if watchdog.client else None
-            raise failures.from_dead_kernel(executed, exit_code, kills) from error
+            has_lost_server = bool(watchdog.client and watchdog.client.has_lost_server)
+            raise failures.from_dead_kernel(executed, exit_code, kills, has_lost_server) from error
+        if isinstance(error, engine.KernelLeft | engine.OutputLost):
+            raise failures.from_cause(executed, type(error).__name__, str(error)) from error
         if error is not None:
             raise failures.from_cause(executed, type(error).__name__, f"{type(error).__name__}: {error}") from error
 

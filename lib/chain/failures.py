@@ -9,6 +9,7 @@ from typing import Any
 from lib import errors
 from lib.chain import postmortem
 from lib.chain import record as records
+from lib.chain.large_outputs import cut
 from lib.paths import display_path
 
 _VMSTAT = Path("/proc/vmstat")
@@ -60,7 +61,7 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
         message, exit_code = error.evalue, shown_exit_code
     status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED
     cell = postmortem.format_cell(error.exec_count, error.source)
-    return StageFailed(_compose(message, executed, cell), status, exit_code)
+    return StageFailed(_compose(cut(message), executed, cell), status, exit_code)
 
 
 def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
@@ -79,7 +80,9 @@ def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
     return StageFailed(_compose(cause[0].upper() + cause[1:] + ".", executed, cell))
 
 
-def from_dead_kernel(executed: Path, exit_code: int | None, memory_kills: int) -> StageFailed:
+def from_dead_kernel(
+    executed: Path, exit_code: int | None, memory_kills: int, has_lost_server: bool = False
+) -> StageFailed:
     """Return the failure of a kernel that died, and write it into the executed notebook.
 
     Parameters
@@ -90,7 +93,12 @@ def from_dead_kernel(executed: Path, exit_code: int | None, memory_kills: int) -
         Exit code of the kernel, negative for a signal.
     memory_kills : int
         Number of processes that the system killed for lack of memory while the notebook ran.
+    has_lost_server : bool
+        Whether the fork server died, so that the exit code is unknown.
     """
+    if has_lost_server:
+        reason = "ran out of memory, and the system killed it" if memory_kills else "died or was killed"
+        return from_cause(executed, "ForkServerDied", f"the fork server, from which kernels are forked, {reason}")
     if exit_code == -signal.SIGKILL and memory_kills:
         return from_cause(executed, "OutOfMemory", "the kernel ran out of memory, and the system killed it")
     if exit_code is None or exit_code == -signal.SIGKILL:
@@ -101,7 +109,7 @@ def from_dead_kernel(executed: Path, exit_code: int | None, memory_kills: int) -
             executed, "KernelDied", f"the kernel died of {name}: compiled code crashed, or another program killed it"
         )
     return from_cause(
-        executed, "KernelDied", f"the kernel exited with code {exit_code} (perhaps a cell called os._exit)"
+        executed, "KernelDied", f"the kernel exited with code {exit_code} (perhaps a cell called os._exit or quit)"
     )
 
 

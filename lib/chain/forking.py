@@ -14,22 +14,26 @@ import atexit
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo, write_connection_file
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+from traitlets import Bool
 
+from lib.chain import sessions
 from lib.forkserver import ForkedProcess, ForkServer
 from lib.paths import ROOT
 
 NAME = "millrace-fork"
+_KERNEL_APP = "lib.chain.kernel_app"
 # Arguments of a kernel: without a log, which would mix with the chain's output, and without a file of past commands.
 ARGUMENTS = ("--IPKernelApp.log_level=CRITICAL", "--HistoryManager.hist_file=:memory:")
 
@@ -91,18 +95,19 @@ class ForkedKernel(ForkedProcess):
         self._send([folder, environment])
 
     def _send(self, message: list) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the kernel has died; `poll` reports it
+        with contextlib.suppress(OSError):  # the kernel has died; `poll` reports it
             self.connection.sendall(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
-        """End the kernel: let it clean up, and kill it after a grace period."""
+        """End the kernel and the processes that it started: let it clean up, and kill it after a grace period."""
         if self._has_begun:
-            self.terminate()
+            self._send([])
         else:
             self.connection.close()  # a spare ends when its connection is closed
         if self.wait(_GRACE_SECONDS) is None:
-            self.kill()
+            os.kill(self.pid, signal.SIGKILL)
             self.wait()
+        sessions.end(self.pid)
         self.close()
         self._folder.cleanup()
 
@@ -126,10 +131,19 @@ class KernelPool:
     def take(self, arguments: tuple[str, ...], connection_file: str = "") -> Future[ForkedKernel]:
         """Return the future of a kernel for which the caller has to call `begin`: a spare, or a new fork."""
         with self._lock:
+            self._discard_dead_spares()
             can_use_spare = self._spares and arguments == ARGUMENTS and not connection_file
             kernel = self._spares.popleft() if can_use_spare else self._submit_fork(arguments, connection_file)
             self._fork_spares()
             return kernel
+
+    def _discard_dead_spares(self) -> None:
+        """Forget spares that could not be forked, have ended, or whose fork server has ended."""
+        dead = [spare for spare in self._spares if spare.done() and _is_dead(spare)]
+        for spare in dead:
+            self._spares.remove(spare)
+            if spare.exception() is None:
+                self._start_ending(spare.result().end)
 
     def _fork_spares(self) -> None:
         while len(self._spares) < self._wanted_spare_count:
@@ -142,9 +156,17 @@ class KernelPool:
 
     def end(self, kernel: ForkedKernel) -> None:
         """End a kernel in the background."""
-        thread = threading.Thread(target=kernel.end, name=f"end of kernel {kernel.pid}", daemon=True)
         with self._lock:
-            self._ending_threads = [other for other in self._ending_threads if other.is_alive()] + [thread]
+            self._start_ending(kernel.end)
+
+    def end_session(self, session_id: int) -> None:
+        """End the processes of a session in the background."""
+        with self._lock:
+            self._start_ending(lambda: sessions.end(session_id))
+
+    def _start_ending(self, end: Callable[[], None]) -> None:
+        thread = threading.Thread(target=end, name="end of kernel", daemon=True)
+        self._ending_threads = [other for other in self._ending_threads if other.is_alive()] + [thread]
         thread.start()
 
     def close(self) -> None:
@@ -160,6 +182,10 @@ class KernelPool:
             thread.join()
 
 
+def _is_dead(spare: Future[ForkedKernel]) -> bool:
+    return spare.exception() is not None or spare.result().poll() is not None
+
+
 kernels = KernelPool()
 _server: ForkServer | None = None
 _imported_code: dict[Path, tuple[int, int]] = {}  # the state of the files when the server imported them
@@ -173,8 +199,7 @@ def _fork_kernel(arguments: tuple[str, ...], connection_file: str = "") -> Forke
     global _server, _imported_code
     with _server_lock:
         if _server is None or _server.has_ended:
-            path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-            environment = {**os.environ, "PYTHONPATH": path}
+            environment = _with_lib(os.environ)
             environment.pop("JPY_PARENT_PID", None)  # set if the chain itself runs in a kernel
             _imported_code = read_code_state()
             _server = ForkServer("lib.chain.preload", environment=environment)
@@ -205,10 +230,18 @@ def _end_all_processes() -> None:
 
 
 class ForkProvisioner(LocalProvisioner):
-    """Forks a Python kernel of this environment; any other kernel is started by `LocalProvisioner`."""
+    """Starts kernels, and ends the processes that they have started.
+
+    A Python kernel of this environment is forked, or runs `lib.chain.kernel_app` in a new process. `LocalProvisioner`
+    starts any other kernel.
+    """
+
+    fork = Bool(True, help="Whether to fork kernels where that is possible.").tag(config=True)
 
     process: Any
     _can_fork = False
+    _session_id: int | None = None  # of a kernel that was not forked
+    _folder: tempfile.TemporaryDirectory[str] | None = None  # of the connection file of a kernel that was not forked
     # The last one is the current kernel. Its predecessors before restarts remain, since the first owns the sockets.
     _kernels: tuple[ForkedKernel, ...] = ()
 
@@ -217,16 +250,24 @@ class ForkProvisioner(LocalProvisioner):
         command = self.kernel_spec.argv
         is_python_kernel = command[1:3] == ["-m", "ipykernel_launcher"] and _is_this_python(command[0])
         is_encrypted = getattr(self.parent, "transport_encryption", "") == "required"
-        self._can_fork = is_available() and is_python_kernel and not is_encrypted
+        self._can_fork = self.fork and is_available() and is_python_kernel and not is_encrypted
         if not self._can_fork:
-            return await super().pre_launch(**options)
+            if is_python_kernel:
+                self._use_private_sockets()
+                options["env"] = _with_lib(options.get("env") or os.environ)
+            options = await super().pre_launch(**options)
+            if is_python_kernel:
+                options["cmd"][2] = _KERNEL_APP
+            return options
         options.pop("transport_encryption", None)
         return await super(LocalProvisioner, self).pre_launch(cmd=options.pop("extra_arguments", []), **options)
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
         """Start a kernel, or take one that was forked in advance."""
         if not self._can_fork:
-            return await super().launch_kernel(cmd, **options)
+            connection_info = await super().launch_kernel(cmd, **options)
+            self._session_id = self.pid if self.pgid == self.pid else None
+            return connection_info
         connection_file = self._kernels[0].connection_file if self._kernels else ""
         kernel = await asyncio.wrap_future(kernels.take(tuple(cmd), connection_file))
         kernel.begin(options.get("cwd") or os.getcwd(), options["env"])
@@ -247,8 +288,24 @@ class ForkProvisioner(LocalProvisioner):
     async def cleanup(self, restart: bool = False) -> None:
         """Release the resources of a kernel, unless it is to be restarted."""
         await super().cleanup(restart=restart)
+        if self._session_id:
+            kernels.end_session(self._session_id)
+            self._session_id = None
         if not restart:
             self.release_kernels()
+            if self._folder is not None:
+                self._folder.cleanup()
+
+    def _use_private_sockets(self) -> None:
+        """Let a new process use Unix sockets in a folder of its own: a free port may be taken before it starts."""
+        if os.name != "posix" or self._folder is not None:
+            return
+        self._folder = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
+        folder = Path(self._folder.name)
+        manager: Any = self.parent
+        manager.connection_file = str(folder / "kernel.json")
+        if _fits_socket_path(folder):
+            manager.transport, manager.ip, manager.cache_ports = "ipc", str(folder / "kernel-ipc"), False
 
     def release_kernels(self) -> None:
         """End the forked kernels in the background, so that they have time to clean up."""
@@ -262,9 +319,19 @@ def _is_this_python(program: str) -> bool:
     return program in (sys.executable, "python", "python3")
 
 
+def _fits_socket_path(folder: Path) -> bool:
+    return len(os.fsencode(folder)) < _MAX_SOCKET_FOLDER_LENGTH
+
+
+def _with_lib(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables with which Python finds this checkout's ``lib``."""
+    folders = filter(None, [str(ROOT), *environment.get("PYTHONPATH", "").split(os.pathsep)])
+    return {**environment, "PYTHONPATH": os.pathsep.join(dict.fromkeys(folders))}
+
+
 def _new_connection_file(folder: Path) -> str:
     """Write a connection file with new sockets in a folder that other users cannot enter, and return its path."""
-    fits_socket_path = len(str(folder)) < _MAX_SOCKET_FOLDER_LENGTH
+    fits_socket_path = _fits_socket_path(folder)
     file, _ = write_connection_file(
         str(folder / "kernel.json"),
         key=os.urandom(32).hex().encode(),

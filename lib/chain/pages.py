@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lib.chain import large_outputs
 from lib.chain.plan import Execution
 
 _LINK = re.compile(r"\[[^\]]*\]\(((\d\d_[a-z_]+)\.ipynb)\)")
@@ -80,7 +81,7 @@ def _show_failure_first(cells: list[dict[str, Any]]) -> None:
         return
     cells[:] = [cell for cell in cells if _BANNER_TAG not in cell["metadata"].get("tags", [])]
     error = next(output for output in failed[0]["outputs"] if output["output_type"] == "error")
-    message = html.escape(f"{error['ename']}: {error['evalue']}").replace("\n", "<br>")
+    message = html.escape(large_outputs.cut(f"{error['ename']}: {error['evalue']}")).replace("\n", "<br>")
     cells.insert(
         cells.index(failed[0]),
         _make_banner(_FAILED_CELL, f'<a id="{_FAILED_CELL}"></a>The cell that failed:'),

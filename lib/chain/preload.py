@@ -7,18 +7,17 @@ file open.
 
 from __future__ import annotations
 
-import atexit
+import builtins
 import importlib
 import json
 import os
-import signal
 import socket
-import sys
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from types import FrameType
-from typing import Any, BinaryIO
+from types import SimpleNamespace
+from typing import Any
+
+from lib.chain import forked_kernel
 
 FIRST_STAGE_MODULES = (
     "concurrent.futures.thread",  # registers a lock for forks, which must not happen during a fork
@@ -57,8 +56,8 @@ LATER_MODULES = (
 class KernelTarget:
     """The target of the fork server; see `lib.forkserver.server.Target`.
 
-    A child's connection carries two lines of JSON: the arguments of the kernel, ``[connection file, argument, ...]``,
-    and, once the kernel is needed, ``[folder, environment]``.
+    A child's connection carries lines of JSON: the arguments of the kernel, ``[connection file, argument, ...]``; once
+    the kernel is needed, ``[folder, environment]``; and ``[]`` to shut it down.
     """
 
     can_fork = True
@@ -74,20 +73,30 @@ class KernelTarget:
     def serve(self, connection: socket.socket) -> None:
         """Run a kernel until its shutdown. The kernel ends at once if the chain's process ends."""
         os.setsid()
-        # The fork server ignores SIGINT, and this process has inherited that. The chain interrupts a cell with SIGINT.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with connection.makefile("rb") as messages:
+        forked_kernel.reset_signals()
+        # Without a buffer, whose lock a thread would hold while it waits for the last message.
+        with connection.makefile("rb", buffering=0) as messages:
             arguments = json.loads(messages.readline() or "[]")
             if arguments:
-                _run_kernel(arguments, messages, connection)
+                forked_kernel.run(arguments, messages)
 
 
 def load() -> KernelTarget:
     """Import the modules that every kernel needs; a fork server calls this once."""
     # pyarrow's allocator would start a thread.
     os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+    _import_pandas()
     import_modules(FIRST_STAGE_MODULES)
     return KernelTarget()
+
+
+def _import_pandas() -> None:
+    """Import pandas as in a kernel. In a terminal, it would set ``display.max_columns`` to fit the window."""
+    builtins.get_ipython = lambda: SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
+    try:
+        importlib.import_module("pandas")
+    finally:
+        del builtins.get_ipython  # type: ignore[attr-defined]
 
 
 def import_modules(names: Iterable[str]) -> None:
@@ -95,44 +104,3 @@ def import_modules(names: Iterable[str]) -> None:
     for name in names:
         with suppress(ImportError):
             importlib.import_module(name)
-
-
-def _run_kernel(arguments: list[str], messages: BinaryIO, connection: socket.socket) -> None:
-    """Start a kernel, wait until the chain needs it, and run it until its shutdown."""
-    sys.argv = ["ipykernel_launcher", "-f", *arguments]
-    sys.path.insert(0, "")
-    import numpy as np
-    from ipykernel.kernelapp import IPKernelApp
-
-    np.random.seed()  # otherwise every kernel would inherit one random state
-    try:
-        app = IPKernelApp.instance()
-        app.initialize(sys.argv[1:])
-        line = messages.readline()
-        if not line:
-            return  # the kernel was not used
-        threading.Thread(target=_end_with_the_chain, args=(connection,), name="chain", daemon=True).start()
-        folder, environment = json.loads(line)
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir(folder)
-        # Not earlier: an import could swallow the exception, and so far there is nothing to clean up.
-        signal.signal(signal.SIGTERM, _exit_on_signal)
-        app.start()
-    finally:
-        # A child of a fork server ends without calling exit handlers, but packages such as MLflow need theirs.
-        atexit._run_exitfuncs()
-        threading._shutdown()  # type: ignore[attr-defined]
-
-
-def _exit_on_signal(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
-def _end_with_the_chain(connection: socket.socket) -> None:
-    """End the kernel when the connection is closed, which means that the chain's process has ended.
-
-    ipykernel itself watches its parent process, but here that is the fork server.
-    """
-    connection.recv(1)
-    os._exit(1)

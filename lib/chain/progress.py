@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -11,6 +12,8 @@ from typing import TextIO
 
 _REFRESH_SECONDS = 0.5
 _CLEAR_LINE = "\r\x1b[2K"
+_SYMBOLS = {"finished": "✓", "failed": "✗", "running": "…"}
+_ASCII_SYMBOLS = {"finished": "+", "failed": "x", "running": "."}
 
 
 class Progress:
@@ -28,9 +31,11 @@ class Progress:
         self._execution_count = execution_count
         self._finished_count = 0
         self._stream = stream or sys.stderr
-        self._is_terminal = self._stream.isatty()
+        self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._symbols = _SYMBOLS if _can_encode(self._stream, "".join(_SYMBOLS.values())) else _ASCII_SYMBOLS
         self._start_by_label: dict[str, float] = {}  # seconds; running notebooks only
         self._refresher: threading.Thread | None = None
+        self._has_lost_stream = False
         self._lock = threading.Lock()
 
     @contextmanager
@@ -42,14 +47,15 @@ class Progress:
             if self._is_terminal and self._refresher is None:
                 self._refresher = threading.Thread(target=self._refresh, name="progress", daemon=True)
                 self._refresher.start()
-        symbol = "✗"
+        has_finished = False
         try:
             yield
-            symbol = "✓"
+            has_finished = True
         finally:
             with self._lock:
                 del self._start_by_label[label]
-                self._finished_count += symbol == "✓"
+                self._finished_count += has_finished
+                symbol = self._symbols["finished" if has_finished else "failed"]
                 self._write(f"{symbol} {self._format_counts()} {label:<28} {time.monotonic() - started:6.1f} s")
 
     def note(self, label: str, text: str) -> None:
@@ -61,7 +67,7 @@ class Progress:
         """Print the line of a notebook that is skipped."""
         with self._lock:
             self._finished_count += 1
-            self._write(f"✓ {self._format_counts()} {label:<28} {reason}")
+            self._write(f"{self._symbols['finished']} {self._format_counts()} {label:<28} {reason}")
 
     def _format_counts(self) -> str:
         """Return the numbers of finished and of all executions: ``[3/8]``."""
@@ -78,13 +84,38 @@ class Progress:
             time.sleep(_REFRESH_SECONDS)
 
     def _write(self, line: str) -> None:
-        self._stream.write(f"{_CLEAR_LINE if self._is_terminal else ''}{line}\n")
+        self._print(f"{_CLEAR_LINE if self._is_terminal else ''}{line}\n")
         if self._is_terminal and self._start_by_label:
             self._draw_running_line()
-        self._stream.flush()
 
     def _draw_running_line(self) -> None:
         seconds = time.monotonic() - min(self._start_by_label.values())
-        line = f"… {self._format_counts()} {', '.join(self._start_by_label):<28} {seconds:6.1f} s"
-        self._stream.write(f"{_CLEAR_LINE}{line}")
-        self._stream.flush()
+        labels = ", ".join(self._start_by_label)
+        line = f"{self._symbols['running']} {self._format_counts()} {labels:<28} {seconds:6.1f} s"
+        self._print(f"{_CLEAR_LINE}{line[: self._max_line_length()]}")
+
+    def _max_line_length(self) -> int | None:
+        """Return the number of characters in a line of the terminal; None if unknown. A longer line would wrap."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            return None
+        return columns - 1 if columns > 1 else None
+
+    def _print(self, text: str) -> None:
+        """Print a text. The progress is not shown any more after an error, which must not end the run."""
+        if self._has_lost_stream:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # ValueError: the stream is closed, or its encoding lacks a character
+            self._has_lost_stream = True
+
+
+def _can_encode(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
-from lib.chain import contracts, fingerprint, pages, plan, stage_log
+from lib.chain import contracts, fingerprint, large_outputs, pages, plan, stage_log
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
 from lib.chain.environment import chain_environment
@@ -223,6 +223,9 @@ class _Runner:
         entry = self._record.begin(execution.label, execution.file_name)
         executed = self._record.folder / execution.file_name
         shutil.copyfile(earlier.notebook, executed)
+        outputs_folder = large_outputs.folder_of(earlier.notebook)
+        if outputs_folder.is_dir():
+            shutil.copytree(outputs_folder, self._record.folder / outputs_folder.name, dirs_exist_ok=True)
         pages.make_standalone(execution.notebook.path, executed, self._executions)
         self._record.end(
             entry,

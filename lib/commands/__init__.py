@@ -11,12 +11,11 @@ packages inside functions, so that ``--help`` and error messages appear without 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from lib import catalogue, storage_errors
+from lib import catalogue, storage_errors, terminal
 from lib.errors import MillraceError, suggest
 from lib.invocation import PROGRAM, version
 
@@ -49,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code, see `EXIT_CODES`.
     """
+    terminal.protect_standard_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with storage_errors.explained():
@@ -59,11 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted.", file=sys.stderr)
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The program that reads the output, such as `head`, has closed it. Python would report that again at exit.
-        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _execute(arguments: list[str]) -> int:

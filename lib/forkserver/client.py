@@ -81,7 +81,7 @@ class ForkServer:
         options_json = json.dumps(options._asdict())
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", server.__file__, str(server_end.fileno()), options_json, module, *arguments],
+                [sys.executable, server.__file__, str(server_end.fileno()), options_json, module, *arguments],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -171,6 +171,8 @@ class ForkedProcess:
         Process id of the child.
     connection : socket.socket
         The connection that the child serves.
+    is_lost : bool
+        Whether the server ended before the child, so that the exit code cannot be known.
 
     Raises
     ------
@@ -182,6 +184,7 @@ class ForkedProcess:
         self.connection, self._status_pipe = server.fork(with_status=True)
         self._lock = threading.Lock()
         self._exit_code: int | None = None
+        self.is_lost = False
         packed_pid = self.connection.recv(PID.size, socket.MSG_WAITALL)
         if len(packed_pid) < PID.size:
             self.close()
@@ -201,7 +204,8 @@ class ForkedProcess:
         with self._lock:
             if self._exit_code is None and self._wait_for_status(0):
                 status = os.read(self._status_pipe, STATUS.size)
-                self._exit_code = STATUS.unpack(status)[0] if len(status) == STATUS.size else LOST
+                self.is_lost = len(status) < STATUS.size
+                self._exit_code = LOST if self.is_lost else STATUS.unpack(status)[0]
             return self._exit_code
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:

@@ -2,9 +2,9 @@
 
 ::
 
-    python -P lib/forkserver/server.py <channel> <options> <module> [argument ...]
+    python lib/forkserver/server.py <channel> <options> <module> [argument ...]
 
-The program imports the standard library only, and ``-P`` keeps this folder off ``sys.path``. Thus ``PYTHONPATH`` alone
+The program imports the standard library only, and removes this folder from ``sys.path``. Thus ``PYTHONPATH`` alone
 decides where the module comes from: a model's worker runs the code that was saved with the model, not the code of this
 checkout.
 
@@ -286,7 +286,10 @@ def _is_closed(channel: socket.socket) -> bool:
 
 
 def main() -> None:
-    """Run a fork server. This is the entry point of the process."""
+    """Run a fork server. This is the entry point of the server's process."""
+    # Not with the option -P, which children would pass on to the processes that they start.
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
     descriptor, options_json, module, *arguments = sys.argv[1:]
     options = Options(**json.loads(options_json))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client

@@ -299,10 +299,10 @@ class TestOutputsOfARun:
     def test_cell_that_exits_fails_the_stage(self, chain):
         chain.write("01_setup.ipynb", "import sys\nsys.exit(0)", "after = 1", outputs="answer=1")
         chain.write("02_train.ipynb", parameters=self.READER, outputs="last=answer")
-        with pytest.raises(failures.StageFailed, match="without publishing answer"):
+        with pytest.raises(failures.StageFailed, match=r"A cell called sys\.exit\(0\)"):
             chain.run()
         assert chain.statuses == [("setup", "failed")]
-        assert errors_of(chain.cells("01_setup.ipynb"))[-1]["ename"] == "LeftEarly"  # IPython shows SystemExit too
+        assert errors_of(chain.cells("01_setup.ipynb"))[-1]["ename"] == "KernelLeft"  # IPython shows SystemExit too
         assert cell_statuses(chain.cells("01_setup.ipynb"))[-3:] == ["failed", "pending", "pending"]
 
 

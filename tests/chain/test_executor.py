@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 
+import psutil
 import pytest
 
 from lib.chain import executor, failures
@@ -162,7 +163,8 @@ class TestDeadKernel:
                 "died of SIGSEGV: compiled code crashed, or",
             ),
             ("os.kill(os.getpid(), signal.SIGABRT)", "died of SIGABRT"),
-            ("os._exit(3)", r"exited with code 3 \(perhaps a cell called os._exit\)"),
+            ("os.kill(os.getpid(), signal.SIGTERM)", "died of SIGTERM"),
+            ("os._exit(3)", r"exited with code 3 \(perhaps a cell called os._exit or quit\)"),
             ("os._exit(0)", r"exited with code 0"),
             ("os.kill(os.getpid(), signal.SIGKILL)", "was killed, by another program or because memory ran out"),
         ],
@@ -205,11 +207,30 @@ def test_memory_kills_are_read_from_vmstat(monkeypatch, tmp_path):
 
 
 class TestEnd:
-    def test_sys_exit_ends_notebook_and_kernel_without_an_error(self, execution, tmp_path):
-        """Missing outputs are reported when the outputs are read."""
-        execution.run(touch(tmp_path / "started") + "\nimport sys\nsys.exit(0)", outputs="late=1")
-        assert not [cell for cell in execution.cells if "late" in str(cell["outputs"])]
+    @pytest.mark.parametrize("fork", [True, False], ids=["forked", "cold"])
+    def test_sys_exit_in_a_cell_fails_the_stage(self, execution, tmp_path, fork):
+        """papermill takes it for a success, which the outputs of a stage without outputs would not contradict."""
+        with pytest.raises(failures.StageFailed, match=r"A cell called sys\.exit\(0\)") as failed:
+            execution.run(touch(tmp_path / "started") + "\nimport sys\nsys.exit(0)", "late = 1", fork=fork)
+        assert "Cell [3]: import os, pathlib ..." in str(failed.value)
+        assert cell_statuses(execution.cells)[2:] == ["failed", "pending", "pending"]
         assert ended(tmp_path / "started")
+
+    def test_death_of_the_fork_server_is_named(self, execution, tmp_path):
+        started = tmp_path / "started"
+        call_when(started.exists, lambda: psutil.Process(int(started.read_text())).parent().kill())
+        with pytest.raises(failures.StageFailed, match="The fork server, from which kernels are forked, died"):
+            execution.run(touch_and_sleep(started))
+        assert ended(started)
+        execution.run("answer = 42", outputs="answer=answer")  # from a new fork server
+
+    def test_long_message_is_cut(self, execution):
+        with pytest.raises(failures.StageFailed) as failed:
+            execution.run("raise ValueError('begin ' + 'no ' * 2_000_000 + 'end')")
+        assert "ValueError: begin no" in str(failed.value) and "characters left out" in str(failed.value)
+        assert len(str(failed.value)) < 5_000 and execution.executed.stat().st_size < 100_000
+        (file,) = (execution.folder / "executed.outputs").iterdir()
+        assert "no end" in file.read_text() and file.stat().st_size > 6_000_000
 
     def test_no_watchdog_is_left(self, execution):
         execution.run("answer = 42", timeout_minutes=30)

@@ -161,3 +161,42 @@ def test_parallel_notebooks_share_the_live_line(monkeypatch):
     ended = [line.split("\r\x1b[2K")[-1] for line in text.split("\r\n")]
     assert sorted(line[:7] for line in ended if line.startswith("✓")) == ["✓ [1/2]", "✓ [2/2]"]
     assert "  train linear: a word" in ended
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_other_encodings_get_other_symbols(encoding):
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding=encoding)
+    with Progress(1, stream).running("setup"):
+        pass
+    assert written.getvalue().startswith(b"+ [1/1] setup")
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), BrokenPipeError(), ValueError("closed file")])
+def test_lost_screen_does_not_end_the_run(error):
+    class Lost(io.StringIO):
+        def write(self, text):
+            raise error
+
+    shown = Progress(2, Lost())
+    with shown.running("setup"):
+        shown.note("setup", "a word")
+    shown.skip("train", "finished before")
+
+
+def test_dumb_terminal_gets_lines_only(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    terminal = Terminal()
+    with Progress(1, terminal.stream).running("setup"):
+        pass
+    assert "\x1b" not in terminal.text()
+
+
+def test_running_line_fits_a_narrow_window(monkeypatch):
+    monkeypatch.setattr(os, "get_terminal_size", lambda descriptor: os.terminal_size((20, 24)))
+    terminal = Terminal()
+    shown = Progress(1, terminal.stream)
+    with shown.running("train with a long name"):
+        shown.note("train", "a word")  # draws the line for the running notebook again
+    drawn = [part for part in re.split(r"[\r\n]|\x1b\[2K", terminal.text()) if part.startswith("…")]
+    assert drawn and max(map(len, drawn)) == 19
