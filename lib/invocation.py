@@ -42,7 +42,7 @@ def format_path(path: Path) -> str:
 
 
 def command(*arguments: str | Path) -> str:
-    """Return the shell command that calls ``run_all.py`` with this Python and some arguments.
+    """Return the shell command that runs ``run_all.py`` with these arguments, starting with the Python interpreter.
 
     Parameters
     ----------

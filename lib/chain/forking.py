@@ -213,7 +213,7 @@ class ForkProvisioner(LocalProvisioner):
     _kernels: tuple[ForkedKernel, ...] = ()
 
     async def pre_launch(self, **options: Any) -> dict[str, Any]:
-        """Prepare a launch. A forked kernel chooses its own sockets, so that the caller's are not needed."""
+        """Prepare a launch. A forked kernel chooses its own sockets, so none are reserved for it."""
         command = self.kernel_spec.argv
         is_python_kernel = command[1:3] == ["-m", "ipykernel_launcher"] and _is_this_python(command[0])
         is_encrypted = getattr(self.parent, "transport_encryption", "") == "required"

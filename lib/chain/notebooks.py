@@ -156,7 +156,7 @@ def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
     except ValueError as error:
         raise DataError(
             f"{display_path(path)}, parameters cell, line {statement.lineno}: expected 'name = literal'. The "
-            "chain sets parameters in a later cell, so a value computed here would use the defaults."
+            "chain overrides these parameters in a later cell, so a value computed from them would use the defaults."
         ) from error
     return target.id, value, type_name
 

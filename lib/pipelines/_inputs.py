@@ -67,7 +67,7 @@ def _missing_message(name: str, parameters: Parameters, backend: Backend) -> str
 
 
 def _newest_output(name: str, parameters: Parameters, backend: Backend) -> Any:
-    """Return the newest output of an earlier notebook with this name, or an empty value."""
+    """Return the newest output called `name` that an earlier notebook published, or an empty value."""
     tracking, experiment = backend.tracking, parameters.name
     if name == "candidates":
         train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""

@@ -171,7 +171,7 @@ class BasePipeline(StageBookkeeping):
     def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return training rows and test rows. Called by preprocess with the prepared table and the split rule.
 
-        The parameters define the rule. The default applies it, and removes the rows from `frame` to save memory.
+        The rule comes from the parameter file. By default the rule is applied, and `frame` is emptied to save memory.
         """
         return rule.apply(frame, keep_frame=False)
 

@@ -84,7 +84,7 @@ def test_impossible_dates_may_count_as_missing(tmp_path):
     source = SchemaSource(columns={"when": {"from": PARTS, "unreadable_as_missing": True}})
     frame = frames.read(write(frame, tmp_path / "a.csv"), schema_source=source)
     assert frame["when"].isna().sum() == 1
-    assert "1 value of when counted as missing, because of its schema." in frame.attrs[frames.NOTES]
+    assert "1 value of when counted as missing, as the schema says." in frame.attrs[frames.NOTES]
 
 
 def test_unknown_part_is_refused_with_the_nearest_name(tmp_path):
