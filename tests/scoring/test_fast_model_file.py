@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.pipeline import Pipeline
 
 from lib.backends import model_files
-from lib.scoring.fast_model import file
+from lib.scoring.fast_model.file import read_fast_model
 from lib.scoring.scorer import Scorer
 from lib.training.features import TableEncoder
 
@@ -24,7 +24,7 @@ import json, sys
 from lib.scoring.scorer import Scorer
 
 scorer = Scorer.from_folder(sys.argv[1])
-print(json.dumps([scorer.form, scorer.score(sys.stdin.read()), sorted(sys.modules)]))
+print(json.dumps([scorer.engine, scorer.score(sys.stdin.read()), sorted(sys.modules)]))
 """
 
 
@@ -71,19 +71,19 @@ def test_start_needs_neither_scikit_learn_nor_pandas(folder):
     environment = {**os.environ, "PYTHONPATH": str(folder / "code")}
     ran = subprocess.run(command, input=request_body(table()), capture_output=True, text=True, env=environment)
     assert ran.returncode == 0, ran.stderr
-    form, answer, modules = json.loads(ran.stdout)
+    engine, answer, modules = json.loads(ran.stdout)
     model = model_files.load(folder)
-    assert form == "fast" and not {"sklearn", "pandas", "scipy", "pyarrow"} & set(modules)
+    assert engine == "fast" and not {"sklearn", "pandas", "scipy", "pyarrow"} & set(modules)
     assert answer["predictions"] == model.predict(table()).tolist()
     assert answer["probabilities"] == model.predict_proba(table()).tolist()
 
 
 def test_fast_model_of_another_model_is_not_used(without_code):
     columns = Scorer.from_folder(without_code).model.columns
-    assert file.read(without_code, columns) is not None
+    assert read_fast_model(without_code, columns) is not None
     same = pickle.dumps(model_files.load(without_code), protocol=2)
     (without_code / "model.pkl").write_bytes(same)
-    assert file.read(without_code, columns) is None
+    assert read_fast_model(without_code, columns) is None
     assert Scorer.from_folder(without_code).score(request_body(table()))["predictions"]  # the model answers
 
 
@@ -91,7 +91,7 @@ def test_fast_model_of_another_numpy_is_not_used(without_code, caplog):
     caplog.set_level("INFO")
     description = json.loads((without_code / "fast_model.json").read_text())
     (without_code / "fast_model.json").write_text(json.dumps({**description, "numpy": "1.0"}))
-    assert Scorer.from_folder(without_code).form == "fast"  # built again from the model
+    assert Scorer.from_folder(without_code).engine == "fast"  # built again from the model
     assert "is not used" in caplog.text and "numpy 1.0 instead of" in caplog.text
 
 
