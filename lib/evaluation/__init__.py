@@ -1,0 +1,1 @@
+"""Decisions that can be defended: comparisons with their uncertainty, gates and waivers."""
