@@ -39,6 +39,21 @@ def seal(record: RunRecord, parameters: Parameters) -> None:
         print(f"{PROGRAM}: {run} has no manifest, so verify cannot check it: {error}", file=sys.stderr)
 
 
+def record_production(parameters: Parameters, reason: str) -> None:
+    """Add the versions in production to the ledger after a command, rather than a run, has changed them.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    reason : str
+        What was done and why.
+    """
+    from lib.evidence import identity, manifest
+
+    if parameters.backend == "local":
+        manifest.record_production(resolve(parameters.workspace), f"{reason} (by {identity.user_name()})")
+
+
 def _input_files(parameters: Parameters) -> list[Path]:
     """List the local files that the parameters name: the table, and others such as its contract."""
     from lib.tables import sources

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lib import backends
+from lib.chain import sealing
 from lib.commands import _arguments
 from lib.errors import NameNotFound, ParameterError
 from lib.invocation import command
@@ -28,6 +29,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.version not in versions:
         raise NameNotFound("version", options.version, versions, where=f"the model {options.name}")
     registry.retire(options.version, options.why.strip())
+    sealing.record_production(parameters, f"{options.name}: version {options.version} retired: {options.why.strip()}")
     print(
         f"{options.name}: version {options.version} is no longer in production. Reason: {options.why.strip()}\n"
         "The endpoint keeps serving it until the next deployment. To promote another version, evaluate again: "

@@ -39,7 +39,7 @@ def describe_start(parameter_files: Sequence[str | Path], assignments: Sequence[
         JSON-compatible. ``git`` is None outside a git checkout.
     """
     return {
-        "user": _user(),
+        "user": user_name(),
         "host": socket.gethostname(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "parameter_files": {display_path(resolve(file)): _hash(resolve(file)) for file in parameter_files},
@@ -80,7 +80,8 @@ def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=_GIT_SECONDS).stdout
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user who runs this process, or the number of a user without a name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
