@@ -113,6 +113,9 @@ SPECS: dict[str, Spec] = {
     "primary_metric": Spec(str),
     "cross_validation_folds": Spec(int, low=0, high=20),
     "threads": Spec(int, low=0, high=1024),
+    "threshold": Spec(object),
+    "costs": Spec(dict, may_be_empty=True),
+    "cost_column": Spec(str, may_be_empty=True),
     "min_score": Spec(float, may_be_empty=True),
     # The endpoint
     "endpoint_host": Spec(str),

@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from lib import charts, metrics
 from lib.metrics import Metric, Predictions
+from lib.stages._decision_rule import describe_rule
 from lib.tables.split.row_hash import row_hash
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def describe_score(scores: pd.DataFrame, metric: Metric) -> str:
 
 
 def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> tuple[str, ...]:
-    """Return what a reader of the scores has to know: the positive class, and metrics that are undefined.
+    """Return what a reader of the scores has to know: the threshold, the positive class, and undefined metrics.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> 
     ('mape is undefined, because price is 0 in 1 of 2 rows.',)
     """
     sentences = []
+    if predictions.rule is not None:
+        sentences.append(describe_rule(predictions.rule, predictions.class_names))
     if predictions.positive_class is not None:
         positive = repr(str(predictions.positive_class))
         sentences.append(f"Precision, recall, F1 and average precision refer to the class {positive} (positive_class).")

@@ -14,6 +14,9 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
 from lib.errors import DataError, ParameterError
+from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
+from lib.scoring.decision_classifier import with_rule
+from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, feature_schema
 from lib.stages._results import Figures, StageResult, title
@@ -35,6 +38,9 @@ PARAMETERS = (
     "hyperparameters",
     "primary_metric",
     "cross_validation_folds",
+    "threshold",
+    "costs",
+    "cost_column",
     "threads",
     "seed",
     "engine",
@@ -54,6 +60,9 @@ _LOGGED_PARAMETERS = (
     "seed",
     "positive_class",
     "threads",
+    "threshold",
+    "costs",
+    "cost_column",
 )
 
 
@@ -144,11 +153,24 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     model = _fit(function, rows, request, hyperparameters, parameters)
     fit_seconds = time.perf_counter() - started
 
+    def fit_fold(X: pd.DataFrame, y: pd.Series) -> Any:
+        return function(X, y, request, **hyperparameters)
+
+    def predict() -> OutOfFold:
+        return predict_out_of_fold(
+            fit_fold, rows.X, rows.y, baseline.get("split"), parameters.task, parameters.positive_class, parameters.seed
+        )
+
+    model, rule = add_rule(model, rows, predict, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     scores = score_table((rows.y_test, predictions), (rows.y, train_predictions), metric, parameters.task)
     folds = cross_validate(
-        lambda X, y: function(X, y, request, **hyperparameters), rows.X, rows.y, baseline, parameters
+        lambda X, y: fit_fold(X, y) if rule is None else with_rule(fit_fold(X, y), rule),
+        rows.X,
+        rows.y,
+        baseline,
+        parameters,
     )
     if folds is not None:
         scores.insert(2, "folds", folds.mean())
@@ -157,7 +179,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     mlflow.log_params(_params_to_log(function, hyperparameters, parameters))
     sizes = {"fit_seconds": fit_seconds, "train_rows": len(rows.X), "test_rows": len(rows.X_test)}
-    mlflow.log_metrics({**metrics_to_log(scores), **sizes})
+    mlflow.log_metrics({**metrics_to_log(scores), **sizes, **rule_metrics(rule)})
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")

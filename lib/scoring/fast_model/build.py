@@ -20,6 +20,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline
 
 from lib.scoring import synthetic_rows
+from lib.scoring.decision_classifier import DecisionClassifier
+from lib.scoring.decision_rules import DecidedStep
 from lib.scoring.fast_model.boosting import Boosting
 from lib.scoring.fast_model.form import Answers, FastModel, NoFastModel, Predict, sklearn_step
 from lib.scoring.fast_model.trees import NoBitMasks
@@ -79,6 +81,8 @@ def compare(fast: Predict, reference: Predict, model: Model) -> None:
 
 
 def _last_step(estimator: Any) -> Callable[[np.ndarray], Answers]:
+    if isinstance(estimator, DecisionClassifier):
+        return DecidedStep(_last_step(estimator.model), estimator.rule, estimator.classes_)
     if type(estimator) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
         return sklearn_step(estimator)
     try:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from lib.scoring.columns import Column
+from lib.scoring.decision_rules import DecidedStep
 from lib.scoring.fast_model.boosting import Boosting
 from lib.scoring.fast_model.form import FastModel, NoFastModel
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
@@ -32,7 +33,7 @@ from lib.scoring.model import Model, estimator_file
 log = logging.getLogger(__name__)
 DESCRIPTION, PICKLE = "fast_model.json", "fast_model.pickle"
 # To be increased when the contents of the files change.
-LAYOUT = 2
+LAYOUT = 3
 # Packages that import quickly; a fast model that needs others would not start faster.
 FAST_TO_IMPORT = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
 
@@ -90,20 +91,22 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _dump(fast_model: FastModel) -> bytes:
-    last = fast_model.last
+    step = fast_model.last
+    last, rule = (step.step, step.rule) if isinstance(step, DecidedStep) else (step, None)
     if not isinstance(last, Boosting):
         raise NoFastModel(
             "its last step is run by scikit-learn, whose import takes as long as loading the model itself"
         )
     try:
-        return pickle.dumps((fast_model.encode, last.trees.arrays, last.link, last.classes))
+        return pickle.dumps((fast_model.encode, last.trees.arrays, last.link, last.classes, rule))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NoFastModel(f"its encoder cannot be pickled: {error}") from error
 
 
 def _load(content: bytes, columns: tuple[Column, ...]) -> FastModel:
-    encode, arrays, link, classes = _FastUnpickler(io.BytesIO(content)).load()
-    return FastModel(columns, encode, Boosting(Trees(*arrays), link, classes), classes)
+    encode, arrays, link, classes, rule = _FastUnpickler(io.BytesIO(content)).load()
+    boosting = Boosting(Trees(*arrays), link, classes)
+    return FastModel(columns, encode, boosting if rule is None else DecidedStep(boosting, rule, classes), classes)
 
 
 class _FastUnpickler(pickle.Unpickler):
