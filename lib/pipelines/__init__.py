@@ -18,7 +18,7 @@ def available() -> list[str]:
 
 
 def choices() -> dict[str, list[str]]:
-    """Return the names that parameters can choose from, by kind; see `lib.parameters.Spec.choices`.
+    """Return the names that parameters can choose from (`lib.parameters.Spec.choices`): pipelines, engines and others.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def check_use_case(layers: Layers) -> dict[str, Any]:
     except ParameterError as error:
         faults += error.faults
     merged = {**layers.values, **values}
-    faults += _signatures.option_faults(merged) + _signatures.hyperparameter_faults(merged)
+    faults += _signatures.find_option_faults(merged) + _signatures.find_hyperparameter_faults(merged)
     if faults:
         raise ParameterError(faults)
     return values

@@ -1,4 +1,4 @@
-"""Inputs of a stage: where a notebook leaves one empty, the newest output of an earlier notebook takes its place."""
+"""The inputs of a stage. An empty input is replaced by the newest output of an earlier notebook."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def fill_inputs(
     Parameters
     ----------
     inputs : mapping
-        The inputs given by the notebook, by name.
+        The inputs that the notebook gives, by name.
     parameters : Parameters
-        Parameters of the use case; they may contain inputs as well.
+        Parameters of the use case. They may contain inputs too, which replace empty ones.
     backend : Backend
-        Knows the outputs of earlier notebooks.
+        Finds the outputs of earlier notebooks.
     optional : collection of str
         Inputs that may stay empty.
 
@@ -54,7 +54,7 @@ def fill_inputs(
 
 
 def _newest_output(name: str, parameters: Parameters, backend: Backend) -> Any:
-    """Return the newest value that an earlier notebook published under this name."""
+    """Return the newest output of an earlier notebook with this name, or an empty value."""
     tracking, experiment = backend.tracking, parameters.name
     if name == "candidates":
         train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""

@@ -1,4 +1,4 @@
-"""Options of pipelines and hyperparameters of training functions, checked against the code that takes them.
+"""Checks of ``options`` and ``hyperparameters`` against the code of the pipeline and of the training functions.
 
 Names and types are read from the file of the pipeline or training function without importing it: importing pandas and
 scikit-learn would take longer than all checks together.
@@ -17,13 +17,13 @@ from lib.parameters.type_names import TYPES, has_type
 from lib.paths import ROOT, display_path
 
 
-def option_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return options that the pipeline does not have, lacks, or expects in another type."""
+def find_option_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return a message for each option that is unknown, missing or of the wrong type."""
     pipeline, options = values.get("pipeline"), values.get("options") or {}
     if pipeline not in pipelines.available() or not isinstance(options, Mapping):
         return []
     file = ROOT / "lib" / "pipelines" / f"{pipeline}.py"
-    known = class_options(file)
+    known = read_class_options(file)
     faults = [
         f"options: {name} is not an option of {display_path(file)}. {suggest(name, known)}"
         for name in options
@@ -39,30 +39,30 @@ def option_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return hyperparameters that a training function does not have, or expects in another type."""
+def find_hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return a message for each hyperparameter that is unknown or of the wrong type."""
     hyperparameters = values.get("hyperparameters") or {}
     if not isinstance(hyperparameters, Mapping):
         return []
     faults = []
     for function, settings in hyperparameters.items():
         if function not in training.available():
-            continue  # already reported: it is not in training_functions
+            continue  # the check of the names of parameters reports it
         if not isinstance(settings, Mapping):
             faults.append(f"hyperparameters: {function} is {settings!r}; expected a mapping such as {{max_iter: 200}}.")
             continue
         file = ROOT / "lib" / "training" / f"{function}.py"
-        known = keyword_arguments(file)
+        known = read_keyword_arguments(file)
         for name, value in settings.items():
             if name not in known:
                 faults.append(f"hyperparameters: {display_path(file)} has no {name}. {suggest(name, known)}")
-            elif not matches(value, known[name]):
+            elif not matches_annotation(value, known[name]):
                 faults.append(f"hyperparameters: {function}.{name} is {value!r}; expected {known[name]}.")
     return faults
 
 
-def class_options(file: Path) -> dict[str, str]:
-    """Return names and types in the ``OPTIONS`` of the class in a file."""
+def read_class_options(file: Path) -> dict[str, str]:
+    """Return the options that a pipeline file declares: the names and types in the ``OPTIONS`` of its class."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ClassDef):
             continue
@@ -79,20 +79,20 @@ def class_options(file: Path) -> dict[str, str]:
     return {}
 
 
-def keyword_arguments(file: Path) -> dict[str, str]:
-    """Return the keyword-only arguments of the function ``train`` in a file, with their annotations.
+def read_keyword_arguments(file: Path) -> dict[str, str]:
+    """Return the names of the keyword-only arguments of ``train`` in a file, each with its annotation.
 
     An argument without an annotation has the type of its default.
     """
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == "train":
             arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            return {argument.arg: _argument_type(argument, default) for argument, default in arguments}
+            return {argument.arg: _get_argument_type(argument, default) for argument, default in arguments}
     return {}
 
 
-def _argument_type(argument: ast.arg, default: ast.expr | None) -> str:
-    """Return an argument's annotation, or the type of its default; empty if it has neither."""
+def _get_argument_type(argument: ast.arg, default: ast.expr | None) -> str:
+    """Return an argument's annotation, or else the type of its default; empty if the argument has neither."""
     if argument.annotation is not None:
         return ast.unparse(argument.annotation)
     if isinstance(default, ast.Constant) and default.value is not None:
@@ -100,11 +100,13 @@ def _argument_type(argument: ast.arg, default: ast.expr | None) -> str:
     return ""
 
 
-def matches(value: Any, annotation: str) -> bool:
+def matches_annotation(value: Any, annotation: str) -> bool:
     """Return whether a value has one of the types of an annotation; unknown types match every value.
 
-    >>> matches(3, "int | None"), matches("3", "int | None"), matches("3", "Sequence[str]")
-    (True, False, True)
+    >>> matches_annotation(3, "int | None"), matches_annotation("3", "int | None")
+    (True, False)
+    >>> matches_annotation("3", "Sequence[str]")  # an unknown type
+    True
     """
     kinds = [kind.strip() for kind in annotation.split("|")]
     if not all(kind in TYPES or kind == "None" for kind in kinds):

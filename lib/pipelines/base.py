@@ -1,30 +1,30 @@
-"""The base class of all pipelines: stages, which do the bookkeeping, and hooks, which a use case may override."""
+"""The base class of all pipelines, with the stages and with the hooks that a use case may override."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lib import outputs, tracebacks, training
-from lib.errors import GateError, MillraceError, ParameterError
-from lib.parameters import AZURE, COMMON, Parameters
-from lib.pipelines._inputs import fill_inputs
+from lib import tracebacks, training
+from lib.errors import ParameterError
+from lib.parameters import Parameters
+from lib.pipelines._bookkeeping import StageBookkeeping
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lib import charts
-    from lib.backends.base import Backend
-    from lib.stages import automl, deploy, evaluate, preprocess, setup, train
-    from lib.stages.evaluate import Contender
+    from lib.stages.automl import Winner
+    from lib.stages.deploy import Deployment
+    from lib.stages.evaluate import Contender, Evaluation
+    from lib.stages.preprocess import Preprocessed
+    from lib.stages.setup import SetupReport
+    from lib.stages.train import Candidate
     from lib.tables.split.rules import SplitRule
 
 
-class BasePipeline:
-    """The stages of one use case. Use it as it is, or override hooks in a child class.
+class BasePipeline(StageBookkeeping):
+    """The stages and hooks of one use case. Use this class as it is, or override hooks in a child class.
 
     Parameters
     ----------
@@ -48,34 +48,27 @@ class BasePipeline:
 
     OPTIONS: ClassVar[dict[str, type]] = {}
 
-    def __init__(self, parameters: Parameters, backend: Backend):
-        self.parameters = parameters
-        self.backend = backend
-        self._run_id: str | None = None
-        self._blocked_by = ""
-        self._stage_parameters = parameters
-
     # Stages. Each method imports only its own stage, so that a notebook does not import the others.
 
-    def setup(self) -> setup.SetupReport:
+    def setup(self) -> SetupReport:
         """Check the prerequisites of a run, and create the missing ones where possible."""
-        from lib.stages import setup
+        from lib.stages import setup as setup_stage
 
         self._run_id = None
-        with tracebacks.shortened(), self._restricted_to(setup):
+        with tracebacks.shortened(), self._restricted_to(setup_stage):
             self._stage_parameters = Parameters(self.parameters)
-            return setup.run(self.backend, self.parameters)
+            return setup_stage.run(self.backend, self.parameters)
 
-    def preprocess(self) -> preprocess.Preprocessed:
+    def preprocess(self) -> Preprocessed:
         """Split the table into training rows and test rows, and describe the training rows in a baseline."""
-        from lib.stages import preprocess
+        from lib.stages import preprocess as preprocess_stage
 
-        with self._stage(preprocess, {}) as (parameters, _):
-            return preprocess.run(self, self.backend, parameters)
+        with self._stage(preprocess_stage, {}) as (parameters, _):
+            return preprocess_stage.run(self, self.backend, parameters)
 
     def train(
         self, training_function: str = "", train_data: str = "", test_data: str = "", baseline: str = ""
-    ) -> train.Candidate:
+    ) -> Candidate:
         """Train one candidate with one training function.
 
         Parameters
@@ -85,16 +78,16 @@ class BasePipeline:
         train_data, test_data, baseline : str
             URIs from preprocess; an empty one is replaced by the newest output.
         """
-        from lib.stages import train
+        from lib.stages import train as train_stage
 
         name = training_function or self.parameters.get("training_function")
         if not name:
             raise ParameterError(f"training_function is empty; expected one of {', '.join(training.available())}.")
         inputs = {"train_data": train_data, "test_data": test_data, "baseline": baseline}
-        with self._stage(train, inputs, name=name, training_function=name) as (parameters, run_id):
-            return train.run(self, self.backend, parameters, run_id)
+        with self._stage(train_stage, inputs, name=name, training_function=name) as (parameters, run_id):
+            return train_stage.run(self, self.backend, parameters, run_id)
 
-    def automl(self, train_data: str = "", test_data: str = "", baseline: str = "") -> automl.Winner:
+    def automl(self, train_data: str = "", test_data: str = "", baseline: str = "") -> Winner:
         """Search over many models, and log the best one as a candidate.
 
         Parameters
@@ -102,15 +95,13 @@ class BasePipeline:
         train_data, test_data, baseline : str
             URIs from preprocess; an empty one is replaced by the newest output.
         """
-        from lib.stages import automl
+        from lib.stages import automl as automl_stage
 
         inputs = {"train_data": train_data, "test_data": test_data, "baseline": baseline}
-        with self._stage(automl, inputs) as (parameters, run_id):
-            return automl.run(self.backend, parameters, run_id)
+        with self._stage(automl_stage, inputs) as (parameters, run_id):
+            return automl_stage.run(self.backend, parameters, run_id)
 
-    def evaluate(
-        self, candidates: list[str] | None = None, test_data: str = "", baseline: str = ""
-    ) -> evaluate.Evaluation:
+    def evaluate(self, candidates: list[str] | None = None, test_data: str = "", baseline: str = "") -> Evaluation:
         """Compare candidates and champion on the same rows, and promote the best if the gates allow it.
 
         Parameters
@@ -120,15 +111,15 @@ class BasePipeline:
         test_data, baseline : str
             URIs from preprocess; an empty one is replaced by the newest output.
         """
-        from lib.stages import evaluate
+        from lib.stages import evaluate as evaluate_stage
 
         inputs = {"test_data": test_data, "baseline": baseline, "candidates": candidates}
-        with self._stage(evaluate, inputs) as (parameters, _):
-            evaluation = evaluate.run(self, self.backend, parameters)
+        with self._stage(evaluate_stage, inputs) as (parameters, _):
+            evaluation = evaluate_stage.run(self, self.backend, parameters)
         self._blocked_by = evaluation.blocked_by
         return evaluation
 
-    def deploy(self, test_data: str = "", decision: str = "") -> deploy.Deployment:
+    def deploy(self, test_data: str = "", decision: str = "") -> Deployment:
         """Deploy the production version as a real-time endpoint, and check its answers against the model's predictions.
 
         Parameters
@@ -138,39 +129,11 @@ class BasePipeline:
         decision : str
             The decision from evaluate. It explains, in error messages, why there is no production version.
         """
-        from lib.stages import deploy
+        from lib.stages import deploy as deploy_stage
 
         inputs = {"test_data": test_data, "decision": decision}
-        with self._stage(deploy, inputs, optional=("decision",)) as (parameters, _):
-            return deploy.run(self.backend, parameters)
-
-    def publish_outputs(self, **values: Any) -> charts.Table:
-        """Publish the outputs of this notebook as parameters of later notebooks; call it once, at the end.
-
-        Returns
-        -------
-        Table
-            The parameters of the stage; those that differ from their default are marked.
-
-        Raises
-        ------
-        OutputError
-            If a value cannot be written as JSON, or is not finite. In that case, no output is published.
-        GateError
-            If a gate of the stage blocks the chain. The outputs are published before.
-        """
-        from lib.stages._results import parameter_table
-
-        outputs.glue(values)
-        if self._run_id:
-            self.backend.tracking.log_outputs(self._run_id, values)
-        table = parameter_table(self._stage_parameters)
-        if self._blocked_by:
-            from IPython.display import display
-
-            display(table)  # Jupyter does not show the value of a cell that raises
-            raise GateError(self._blocked_by)
-        return table
+        with self._stage(deploy_stage, inputs, optional=("decision",)) as (parameters, _):
+            return deploy_stage.run(self.backend, parameters)
 
     # Hooks
 
@@ -185,7 +148,7 @@ class BasePipeline:
         parameters = self.parameters
         needed = split_columns(parameters)
         skipped = [name for name in parameters.drop_columns if name not in needed]
-        # Arrow strings save memory, but an overridden hook expects the usual object columns.
+        # Arrow strings save memory, but overridden hooks expect object columns.
         hooks = ("prepare_data", "split_data", "baseline")
         arrow_strings = all(getattr(type(self), hook) is getattr(BasePipeline, hook) for hook in hooks)
         return self.backend.read_table(
@@ -244,59 +207,3 @@ class BasePipeline:
         if champion is not None and not metric.beats(score, champion.scores[metric.name]):
             return f"it is no better than {champion.name} ({champion.scores[metric.name]:.4g})"
         return ""
-
-    # Bookkeeping
-
-    @contextlib.contextmanager
-    def _stage(
-        self,
-        module: ModuleType,
-        inputs: Mapping[str, Any],
-        name: str = "",
-        optional: tuple[str, ...] = (),
-        **extra: Any,
-    ) -> Iterator[tuple[Parameters, str]]:
-        """Run a stage within its MLflow run, to which `publish_outputs` later adds the outputs.
-
-        Parameters
-        ----------
-        module : module
-            The stage's module; only the parameters in its ``PARAMETERS`` can be read during the stage.
-        inputs : mapping
-            Inputs of the stage; an empty one is replaced by the newest output with its name.
-        name : str
-            Name of the MLflow run; by default the name of the stage.
-        optional : tuple of str
-            Inputs that may stay empty.
-        **extra
-            Further values for the stage.
-
-        Yields
-        ------
-        tuple of Parameters and str
-            Parameters and inputs of the stage, and the id of the MLflow run.
-        """
-        self._run_id, self._blocked_by = None, ""
-        stage = module.__name__.rpartition(".")[2]
-        with tracebacks.shortened(), self._restricted_to(module):
-            tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
-            inputs = fill_inputs(inputs, self.parameters, self.backend, optional)
-            parameters = self._stage_parameters = Parameters({**self.parameters, **inputs, **extra})
-            with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
-                try:
-                    yield parameters, run_id
-                except MillraceError:
-                    raise
-                except Exception:
-                    self.backend.tracking.log_traceback()
-                    raise
-        self._run_id = run_id
-
-    def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:
-        """Hide the parameters that a stage's module does not declare, so that reading one of them raises."""
-        azure = tuple(AZURE) if self.parameters.get("backend") == "azureml" else ()
-        reader = f"{module.__name__.replace('.', '/')}.py"
-        return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), reader)
-
-    def _pipeline_name(self) -> str:
-        return type(self).__module__.rpartition(".")[2]

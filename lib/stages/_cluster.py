@@ -56,5 +56,5 @@ def connect_client(parameters: Parameters) -> Iterator[Any]:
 
 def close_cluster(cluster: Any) -> None:
     """Close a local cluster."""
-    with contextlib.suppress(TimeoutError):  # raised after the workers were killed, if they are slow to exit
+    with contextlib.suppress(TimeoutError):  # slow workers: Dask kills them first, then raises
         cluster.close()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import requests
 
-from lib.errors import EndpointError
+from lib.errors import EndpointError, format_count
 from lib.scoring.cells import json_value
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ def query_endpoint(
     Raises
     ------
     EndpointError
-        If there is no response, or its status is not 200.
+        If the endpoint does not respond, or responds with a status other than 200.
     """
     session = requests.Session()
-    # Otherwise HTTP_PROXY would also apply to this machine.
+    # HTTP_PROXY must not apply to requests to this machine.
     session.trust_env = urlparse(url).hostname not in _LOOPBACK_HOSTS
     try:
         response = session.post(
@@ -86,12 +86,12 @@ def query_endpoint(
 def check_answer(answer: Mapping[str, Any], expected: Predictions, tolerance: float = 0) -> None:
     """Check that an endpoint's answer equals the model's own predictions.
 
-    JSON preserves every bit of a float, so that the comparison can be exact.
+    JSON keeps every bit of a float, so the comparison can be exact.
 
     Parameters
     ----------
     answer : mapping
-        ``predictions``, and ``probabilities`` and ``classes`` of a classification.
+        The decoded JSON: ``predictions``; for a classification also ``probabilities`` and ``classes``.
     expected : Predictions
         The model's own predictions.
     tolerance : float
@@ -100,25 +100,26 @@ def check_answer(answer: Mapping[str, Any], expected: Predictions, tolerance: fl
     Raises
     ------
     EndpointError
-        If they differ. The message gives the first row that differs.
+        If the answer differs from the predictions. The message gives the first row that differs.
     """
     if expected.probabilities is None:
-        same = _match_numbers(answer["predictions"], expected.labels, tolerance)
+        is_equal = _match_numbers(answer["predictions"], expected.labels, tolerance)
     else:
-        same = _match_labels(answer["predictions"], expected.labels.tolist())
-        same &= _match_probabilities(answer, expected, tolerance)
-    if not same.all():
-        row = int(np.argmin(same))
-        received, offline = _values_at(row, answer, expected)
+        is_equal = _match_labels(answer["predictions"], expected.labels.tolist())
+        is_equal &= _match_probabilities(answer, expected, tolerance)
+    if not is_equal.all():
+        row = int(np.argmin(is_equal))
+        received, offline = _get_values_at(row, answer, expected)
         raise EndpointError(
-            f"The endpoint's answers differ from the model's own predictions in {(~same).sum()} of {len(same)} rows; "
-            f"row {row}: {received} instead of {offline}. If only rounding differs, raise smoke_tolerance (now "
-            f"{tolerance:g})."
+            f"The endpoint's answers differ from the model's own predictions in {(~is_equal).sum()} of "
+            f"{format_count(len(is_equal), 'row')}; "
+            f"row {row}: {received} instead of {offline}. If the values differ only by rounding, raise smoke_tolerance "
+            f"(now {tolerance:g})."
         )
 
 
 def _match_numbers(received: list[float | None], offline: np.ndarray, tolerance: float) -> np.ndarray:
-    """Return for each row whether the numbers match; no row matches if the number of rows differs."""
+    """Return for each row whether two predicted numbers are close; False for all rows if the row counts differ."""
     numbers = np.asarray(received, dtype=float)
     if numbers.shape != offline.shape:
         return np.zeros(len(offline), dtype=bool)
@@ -126,7 +127,7 @@ def _match_numbers(received: list[float | None], offline: np.ndarray, tolerance:
 
 
 def _match_labels(received: list[Any], offline: list[Any]) -> np.ndarray:
-    """Return for each row whether the labels match; no row matches if the number of rows differs."""
+    """Return for each row whether two predicted labels are equal; False for all rows if the row counts differ."""
     if len(received) != len(offline):
         return np.zeros(len(offline), dtype=bool)
     return np.array(
@@ -135,16 +136,16 @@ def _match_labels(received: list[Any], offline: list[Any]) -> np.ndarray:
 
 
 def _match_probabilities(answer: Mapping[str, Any], expected: Predictions, tolerance: float) -> np.ndarray:
-    """Return for each row whether the probabilities match.
+    """Return for each row whether the endpoint's and the model's probabilities are close in all classes.
 
     Raises
     ------
     EndpointError
-        If the classes or the number of probabilities differ, so that rows cannot be compared.
+        If the classes or the shapes of the probabilities differ.
     """
     if answer["classes"] != expected.class_names:
         raise EndpointError(
-            f"The endpoint's classes are {answer['classes']}; the model's own are {expected.class_names}."
+            f"The endpoint answers with the classes {answer['classes']}; expected {expected.class_names}."
         )
     received, offline = np.asarray(answer["probabilities"], dtype=float), expected.class_probabilities
     if received.shape != offline.shape:
@@ -152,13 +153,13 @@ def _match_probabilities(answer: Mapping[str, Any], expected: Predictions, toler
     return np.all(np.isclose(received, offline, rtol=tolerance, atol=tolerance), axis=1)
 
 
-def _values_at(row: int, answer: Mapping[str, Any], expected: Predictions) -> tuple[Any, Any]:
-    """Return the endpoint's and the model's values for a row: the labels, or the probabilities if the labels agree."""
+def _get_values_at(row: int, answer: Mapping[str, Any], expected: Predictions) -> tuple[Any, Any]:
+    """Return the endpoint's and the model's label for a row, or their probabilities if the two labels are equal."""
     predictions, offline = answer["predictions"], expected.labels[row]
     if row >= len(predictions):
         return "no answer", offline
     if expected.probabilities is None:
-        return np.asarray(predictions, dtype=float)[row], offline  # null becomes NaN
+        return np.asarray(predictions, dtype=float)[row], offline  # converts null to NaN
     if predictions[row] != offline:
         return predictions[row], offline
     probabilities = np.asarray(answer["probabilities"], dtype=float)

@@ -1,4 +1,4 @@
-"""Charts of one model on the test rows: curves or residuals, confusion matrix, and importance of the columns."""
+"""Charts of one model on the test rows: curves or residuals, the confusion matrix, and column importance."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def draw_charts(
 def permutation_importance(
     model: Any, X: pd.DataFrame, y: pd.Series, metric: Metric, parameters: Parameters
 ) -> pd.DataFrame:
-    """Return the loss in a metric when a raw column is shuffled, for each column.
+    """Return how much worse a metric becomes when one raw column is shuffled, for each column.
 
-    The loss is positive for an important column, also if lower values of the metric are better. At most about 1,000
-    rows are used, and at least 20 of each class that has as many.
+    The loss is positive for an important column, also for a metric whose lower values are better. It is measured on a
+    random sample of 1,000 rows, with at least 20 rows of each class where there are as many.
 
     Breiman: Random forests, 2001; https://scikit-learn.org/stable/modules/permutation_importance.html
 
@@ -111,10 +111,10 @@ def permutation_importance(
 
 
 def _sample_for_importance(y: pd.Series, parameters: Parameters) -> pd.Index:
-    """Return the labels of random rows, with at least some rows of each class."""
+    """Return the index of a random sample of rows that has some rows of each class."""
     shuffled = y.sample(frac=1, random_state=parameters.seed)
     rows = shuffled.index[:_IMPORTANCE_ROWS]
     if parameters.task == "regression":
         return rows
-    # A random sample may contain no row of a rare class, which leaves metrics such as ROC AUC undefined.
+    # Without a row of a rare class, metrics such as ROC AUC would be undefined.
     return rows.union(shuffled.groupby(shuffled).head(_IMPORTANCE_ROWS_PER_CLASS).index)

@@ -1,4 +1,4 @@
-"""The preprocessed rows as models get them: features and target of the training rows and of the test rows."""
+"""The features and the target of the training and test rows, as training functions receive them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ModelRows:
     X, X_test : DataFrame of shape (rows, columns)
         Raw columns of the training rows and of the test rows.
     y, y_test : Series of shape (rows,)
-        Their targets.
+        The target of the training rows and of the test rows.
     """
 
     X: pd.DataFrame
@@ -38,7 +38,7 @@ class ModelRows:
 
     @classmethod
     def read(cls, read: Callable[[str], pd.DataFrame], parameters: Parameters) -> ModelRows:
-        """Read the rows at ``train_data`` and ``test_data``.
+        """Read the training and test rows, and separate the target from the features.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class ModelRows:
         Raises
         ------
         NameNotFound
-            If there is no target column.
+            If the rows lack the target column.
         ParameterError
             If the primary metric is undefined for the target.
         """
@@ -63,17 +63,17 @@ class ModelRows:
 
     @property
     def all_features(self) -> pd.DataFrame:
-        """The features of all rows, which show the values that a request may contain."""
+        """The features of the training and test rows together."""
         return pd.concat([self.X, self.X_test], ignore_index=True)
 
 
-def feature_schema(baseline: dict[str, Any]) -> TableSchema | None:
-    """Return the schema of the features; None if an earlier release wrote the baseline."""
+def get_feature_schema(baseline: dict[str, Any]) -> TableSchema | None:
+    """Return the feature schema in a baseline; None if the baseline has none, as in earlier releases."""
     return TableSchema.from_dict(baseline[FEATURE_SCHEMA]) if FEATURE_SCHEMA in baseline else None
 
 
 def _check_primary_metric(y: pd.Series, parameters: Parameters) -> None:
-    """Raise if the primary metric is undefined for these values of the target."""
+    """Raise ParameterError if the primary metric is undefined for these values of the target."""
     reason = parameters.metric.undefined_reason(y)
     if reason:
         *others, last = [metric.name for metric in metrics.for_task(parameters.task) if not metric.undefined_reason(y)]

@@ -1,4 +1,4 @@
-"""The displays of an executed notebook: title and verdict, then tables and figures, and the parameters last."""
+"""What an executed notebook displays: title and verdict, then tables and figures, and the parameters last."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _display_text(text: str) -> None:
     display({"text/html": f"<p>{html.escape(text)}</p>", "text/plain": text}, raw=True)
 
 
-def title(action: str, parameters: Parameters) -> str:
+def make_title(action: str, parameters: Parameters) -> str:
     """Return a title with the use case, run and time, e.g. ``"Train linear: flights, run 20261122-101500, ..."``."""
     run_name = parameters.get("run_name")
     run = f"run {run_name}" if run_name else "run by hand"
@@ -86,24 +86,25 @@ def title(action: str, parameters: Parameters) -> str:
     return f"{action}: {parameters.name}, {run}, {now:%Y-%m-%d %H:%M %Z}"
 
 
-def parameter_table(parameters: Parameters) -> charts.Table:
-    """Return a stage's parameters and their defaults, with changed parameters first and marked."""
-    defaults: Mapping[str, Any] = load([]).values
+def make_parameter_table(parameters: Parameters) -> charts.Table:
+    """Return a table of a stage's parameters; those that differ from their default come first and are marked."""
+    defaults: Mapping[str, Any] = load(files=[]).values
     rows = []
     for name, value in parameters.items():
-        if name in SPECS:
-            changed = CHANGED if value != defaults[name] else ""
-            rows.append((name, _format(value), _format(defaults[name]) if changed else "", changed))
+        if name not in SPECS:
+            rows.append((name, _format_value(value), "", "input"))
+        elif value != defaults[name]:
+            rows.append((name, _format_value(value), _format_value(defaults[name]), CHANGED))
         else:
-            rows.append((name, _format(value), "", "input"))
+            rows.append((name, _format_value(value), "", ""))
     rows.sort(key=lambda row: row[3] != CHANGED)
     table = charts.Table(rows, columns=["parameter", "value", "default", "state"]).set_index("parameter")
     table.attrs[charts.MARKED] = [row[0] for row in rows if row[3] == CHANGED]
     return table
 
 
-def _format(value: Any) -> str:
-    """Format a value for display in a table."""
+def _format_value(value: Any) -> str:
+    """Return a parameter's value as text: a list of strings without brackets, None as empty, the others as JSON."""
     if isinstance(value, list) and all(isinstance(element, str) for element in value):
         return ", ".join(value)
     if value is None or isinstance(value, str):

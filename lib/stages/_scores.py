@@ -23,10 +23,10 @@ _MAX_CROSS_VALIDATION_ROWS = 1_000
 _METRIC_PREFIXES = {"test rows": "", "training rows": "train_", "folds": "folds_", "spread": "spread_"}
 
 
-def score_table(
+def make_score_table(
     test: tuple[pd.Series, Predictions], training: tuple[pd.Series, Predictions] | None, metric: Metric, task: str
 ) -> charts.Table:
-    """Return every metric of a task, with the primary metric marked.
+    """Return the score of a model by every metric of a task, with the primary metric marked.
 
     Parameters
     ----------
@@ -42,18 +42,18 @@ def score_table(
         A row per metric, with the columns ``test rows``, optionally ``training rows``, and ``direction``.
     """
     task_metrics = metrics.for_task(task)
-    columns: dict[str, list[Any]] = {"metric": [each.name for each in task_metrics]}
-    columns["test rows"] = [each.score(*test) for each in task_metrics]
+    columns: dict[str, list[Any]] = {"metric": [task_metric.name for task_metric in task_metrics]}
+    columns["test rows"] = [task_metric.score(*test) for task_metric in task_metrics]
     if training is not None:
-        columns["training rows"] = [each.score(*training) for each in task_metrics]
-    columns["direction"] = [each.direction for each in task_metrics]
+        columns["training rows"] = [task_metric.score(*training) for task_metric in task_metrics]
+    columns["direction"] = [task_metric.direction for task_metric in task_metrics]
     table = charts.Table(columns).set_index("metric")
     table.attrs |= {charts.MARKED: [metric.name], charts.NAN_TEXT: UNDEFINED}
     return table
 
 
 def describe_score(scores: pd.DataFrame, metric: Metric) -> str:
-    """Return the primary metric of a model in one sentence.
+    """Return a sentence with a model's score by the primary metric.
 
     Parameters
     ----------
@@ -75,7 +75,11 @@ def describe_score(scores: pd.DataFrame, metric: Metric) -> str:
 
 
 def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> tuple[str, ...]:
+<<<<<<< HEAD
     """Return what a reader of the scores has to know: the threshold, the positive class, and undefined metrics.
+=======
+    """Return sentences about a table of scores: the positive class, and the undefined metrics with the reason.
+>>>>>>> main
 
     Parameters
     ----------
@@ -114,10 +118,10 @@ def cross_validate(
     baseline: dict[str, Any],
     parameters: Parameters,
 ) -> pd.DataFrame | None:
-    """Return the metrics of each fold; their spread shows the effect of chance.
+    """Return the scores of a cross-validation on the training rows, one row per fold.
 
-    Rows with equal features share a fold, as they share a side of the split. Rows of a class with fewer distinct rows
-    than folds are training rows in every fold.
+    Rows with equal features share a fold, as they share a side of the split. A class with fewer distinct rows than
+    there are folds is never tested: its rows train in every fold.
 
     Parameters
     ----------
@@ -126,15 +130,15 @@ def cross_validate(
     X : DataFrame of shape (rows, columns)
     y : Series of shape (rows,)
     baseline : dict
-        Its ``split`` is the rule that split the table.
+        The baseline of preprocess; ``split`` is the rule that split the table.
     parameters : Parameters
         ``task``, ``target_column``, ``positive_class``, ``cross_validation_folds`` and ``seed``.
 
     Returns
     -------
     DataFrame of shape (folds, metrics) or None
-        None if the table has enough test rows without cross-validation, or if random folds would separate rows that
-        the split keeps together.
+        None if the table is large enough to do without, or if random folds would separate rows that the split keeps
+        together.
     """
     if len(X) >= _MAX_CROSS_VALIDATION_ROWS or not _allows_random_folds(baseline.get("split"), X, parameters):
         return None
@@ -146,20 +150,20 @@ def cross_validate(
         split_rows = rows[(class_sizes >= parameters.cross_validation_folds).to_numpy()]
     if y.iloc[split_rows].nunique() < 2:
         return None
-    scores = []
+    fold_scores = []
     for fold in _make_folds(y.iloc[split_rows], groups[split_rows], parameters):
         test = split_rows[fold]
         train = np.setdiff1d(rows, test)
         model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
         predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
-        scores.append(
+        fold_scores.append(
             {metric.name: metric.score(y.iloc[test], predictions) for metric in metrics.for_task(parameters.task)}
         )
-    return pd.DataFrame(scores)
+    return pd.DataFrame(fold_scores)
 
 
 def _make_folds(y: pd.Series, groups: np.ndarray, parameters: Parameters) -> list[np.ndarray]:
-    """Return the positions of the rows of each random fold; rows of one group share a fold."""
+    """Return the row positions of each random fold. Rows of the same group share a fold."""
     options = {"n_splits": parameters.cross_validation_folds, "shuffle": True, "random_state": parameters.seed}
     is_regression = parameters.task == "regression"
     if len(np.unique(groups)) == len(groups):
@@ -170,14 +174,14 @@ def _make_folds(y: pd.Series, groups: np.ndarray, parameters: Parameters) -> lis
 
 
 def _allows_random_folds(rule: dict[str, Any] | None, X: pd.DataFrame, parameters: Parameters) -> bool:
-    """Return whether folds are requested and the table was split by a hash of all features, not by time or by a key."""
+    """Return whether folds are requested and suit the split: a hash of all features, not a time or a key."""
     if not parameters.cross_validation_folds or rule is None or "cut" in rule:
         return False
     return {*X.columns} <= {*rule["columns"]}
 
 
-def metrics_to_log(scores: pd.DataFrame) -> dict[str, float]:
-    """Return the scores by their names in MLflow, without undefined ones (NaN)."""
+def to_mlflow_metrics(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the scores by their metric names in MLflow, without undefined scores (NaN)."""
     return {
         f"{prefix}{name}": float(value)
         for column, prefix in _METRIC_PREFIXES.items()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from lib.schema.table_schema import TableSchema
 
 _SAMPLE_ROWS = 3
-_DISTINCT_ROWS = 100_000  # counting distinct values takes longest, and these rows are enough for an impression
-# Odd, so that a changed number always changes its product modulo 2**64.
+_MAX_COUNTED_ROWS = 100_000  # distinct values are counted in these first rows only, to save time
+# Odd weights: a changed value always changes its product with the weight modulo 2**64.
 _WEIGHTS = np.random.default_rng(0).integers(0, 2**63, 1024, dtype=np.uint64) * 2 + 1
 
 
@@ -27,9 +27,9 @@ def describe_columns(train: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     ----------
     train : DataFrame of shape (rows, columns)
     schema : TableSchema
-        The schema of the features, which has the kinds.
+        The schema of the features; contains the kind of each column.
     """
-    head = train.head(_DISTINCT_ROWS)
+    head = train.head(_MAX_COUNTED_ROWS)
     suffix = "" if len(head) == len(train) else f" in {len(head):,}"
     counts = cores.map_threads(
         lambda name: (np.count_nonzero(train[name].isna()), _count_distinct(head[name])), train.columns
@@ -49,38 +49,37 @@ def describe_columns(train: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
 
 
 def _format_cell(value: Any) -> str:
-    """Return a value as text, without thousands separators, which would turn a year into a quantity."""
+    """Return a value as text without thousands separators: the year 2024 must not become 2,024."""
     if pd.isna(value):
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
-    """Return a hash of the rows, which names their folder, so that equal rows are stored once."""
+def hash_tables(train: pd.DataFrame, test: pd.DataFrame) -> str:
+    """Return a hash of training and test rows. Their folder is named by it, so equal rows are stored once."""
     state = hashlib.blake2b(digest_size=8)
-    for digest in cores.map_threads(_digest, [values for side in (train, test) for _, values in side.items()]):
+    for digest in cores.map_threads(_hash_column, [values for side in (train, test) for _, values in side.items()]):
         state.update(digest)
     return state.hexdigest()
 
 
 def _count_distinct(values: pd.Series) -> int:
-    """Count the distinct values, without missing ones."""
+    """Return the number of distinct values; missing values do not count."""
     if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "iuf":
         return values.nunique()
-    # For numbers, sorting is faster than hashing. NaN is sorted last.
-    ordered = np.sort(values.to_numpy())
+    ordered = np.sort(values.to_numpy())  # NaN comes last
     present = ordered[: np.searchsorted(ordered, np.nan)] if values.dtype.kind == "f" else ordered
     return int(np.count_nonzero(present[1:] != present[:-1])) + bool(len(present))
 
 
-def _digest(values: pd.Series) -> bytes:
+def _hash_column(values: pd.Series) -> bytes:
     """Return a hash of a column's name, type and values."""
     state = hashlib.blake2b(repr((values.name, str(values.dtype), len(values))).encode())
     if categoricals.is_dictionary_encoded(values):
         state.update(repr(values.cat.categories.tolist()).encode())
-        state.update(_checksum(values.cat.codes.to_numpy()))
+        state.update(_hash_array(values.cat.codes.to_numpy()))
     elif isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
-        state.update(_checksum(values.to_numpy()))
+        state.update(_hash_array(values.to_numpy()))
     else:
         for chunk in pandas_conversion.pandas_to_arrow(values.to_frame()).combine_chunks().column(0).chunks:
             for buffer in chunk.buffers():
@@ -88,12 +87,12 @@ def _digest(values: pd.Series) -> bytes:
     return state.digest()
 
 
-def _checksum(array: np.ndarray) -> bytes:
-    """Return weighted sums of blocks of an array, and its remaining bytes; 10x faster than hashing the array.
+def _hash_array(array: np.ndarray) -> bytes:
+    """Return weighted sums of the blocks of an array, followed by the bytes after the last whole block.
 
-    A change of any single bit changes the result.
+    A change of a single bit changes the result. The sums are small, so that hashing them costs little.
     """
-    octets = np.ascontiguousarray(array).view(np.uint8)
-    end = len(octets) // _WEIGHTS.nbytes * _WEIGHTS.nbytes
-    sums = octets[:end].view(np.uint64).reshape(-1, len(_WEIGHTS)) @ _WEIGHTS
-    return sums.tobytes() + octets[end:].tobytes()
+    array_bytes = np.ascontiguousarray(array).view(np.uint8)
+    end = len(array_bytes) // _WEIGHTS.nbytes * _WEIGHTS.nbytes
+    sums = array_bytes[:end].view(np.uint64).reshape(-1, len(_WEIGHTS)) @ _WEIGHTS
+    return sums.tobytes() + array_bytes[end:].tobytes()

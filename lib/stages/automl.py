@@ -15,9 +15,9 @@ from lib.errors import ParameterError
 from lib.evaluation.out_of_fold import OutOfFold
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
-from lib.stages._model_rows import ModelRows, feature_schema
-from lib.stages._results import Figures, StageResult, title
-from lib.stages._scores import describe_metrics, describe_score, metrics_to_log, score_table
+from lib.stages._model_rows import ModelRows, get_feature_schema
+from lib.stages._results import Figures, StageResult, make_title
+from lib.stages._scores import describe_metrics, describe_score, make_score_table, to_mlflow_metrics
 from lib.stages.train import EXAMPLE_ROWS
 
 if TYPE_CHECKING:
@@ -144,12 +144,12 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     metric = parameters.metric
     rows = ModelRows.read(backend.read_table, parameters)
     baseline = backend.read_json(parameters.baseline)
-    schema = feature_schema(baseline)
+    schema = get_feature_schema(baseline)
     result = backend.search().run(parameters.train_data, parameters.test_data, report=print, schema=schema)
     if result.warning:
         print(f"Warning: {result.warning}")
 
-    # A search that returns files leaves it to this stage to score the test rows, which takes a job per prediction.
+    # A search on a cluster returns files instead of a model; each prediction of the loaded model is then a job.
     is_local = result.folder is None
     model = result.model if result.folder is None else backend.tracking.load_model(result.folder)
     rule = None
@@ -160,7 +160,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     training = None
     if is_local:
         training = (rows.y, metrics.predict(model, rows.X, parameters.task, parameters.positive_class))
-    scores = score_table((rows.y_test, predictions), training, metric, parameters.task)
+    scores = make_score_table((rows.y_test, predictions), training, metric, parameters.task)
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)
@@ -178,7 +178,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
     return Winner(
-        title=title("AutoML", parameters),
+        title=make_title("AutoML", parameters),
         verdict=f"{result.best} is the best of {len(leaderboard)} models: {describe_score(scores, metric)}",
         notes=describe_metrics(rows.y_test, predictions, parameters.task),
         run_id=run_id,
@@ -225,7 +225,11 @@ def _log_metrics(result: SearchResult, scores: pd.DataFrame, rows: ModelRows, th
         "train_rows": len(rows.X),
         "test_rows": len(rows.X_test),
     }
+<<<<<<< HEAD
     mlflow.log_metrics({**metrics_to_log(scores), **sizes, **threshold})
+=======
+    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes})
+>>>>>>> main
 
 
 def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:

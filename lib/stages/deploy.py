@@ -15,7 +15,7 @@ from lib import charts, metrics
 from lib.backends import model_files
 from lib.errors import EndpointError, GateError, format_count
 from lib.stages._endpoint_answers import build_request, check_answer, query_endpoint
-from lib.stages._results import StageResult, title
+from lib.stages._results import StageResult, make_title
 from lib.tables import frames
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Deployment(StageResult):
 
 @dataclass(frozen=True)
 class _SmokeTest:
-    """The endpoint's answer to the test rows, equal to the model's own predictions.
+    """The result of a passed smoke test: the endpoint's answer equals the model's own predictions.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class _SmokeTest:
 
 
 def run(backend: Backend, parameters: Parameters) -> Deployment:
-    """Deploy the production version, and compare its answers to some test rows with the model's own predictions.
+    """Deploy the production version, and check that it answers some test rows with the model's own predictions.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         "response time": f"{milliseconds:.1f} ms for {format_count(len(rows), 'row')}",
     }
     return Deployment(
-        title=title("Deploy", parameters),
+        title=make_title("Deploy", parameters),
         verdict=(
             f"Version {version.version} is deployed at {url}. "
             f"Its answers to {format_count(len(rows), 'test row')} equal the model's own predictions."
@@ -139,22 +139,22 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         endpoint_url=url,
         sample_request=backend.write_json(build_request(rows.head(1)), f"{parameters.name}/sample_request.json"),
         summary=charts.Table({"": summary}),
-        answers=_comparison_table(smoke_test.answer, smoke_test.expected),
+        answers=_make_comparison_table(smoke_test.answer, smoke_test.expected),
     )
 
 
 def _deploy_production(backend: Backend, parameters: Parameters, rows: pd.DataFrame) -> tuple[ModelVersion, _SmokeTest]:
     """Deploy and test the production version; start over if another run promotes a version meanwhile."""
     while True:
-        version = _production_version(backend, parameters)
+        version = _get_production_version(backend, parameters)
         try:
             return version, _deploy_version(backend, parameters, version, rows)
         except EndpointError:
-            if _production_version(backend, parameters).version == version.version:
+            if _get_production_version(backend, parameters).version == version.version:
                 raise
 
 
-def _production_version(backend: Backend, parameters: Parameters) -> ModelVersion:
+def _get_production_version(backend: Backend, parameters: Parameters) -> ModelVersion:
     version = backend.models(parameters.name).production()
     if version is None:
         raise GateError(
@@ -170,7 +170,8 @@ def _deploy_version(backend: Backend, parameters: Parameters, version: ModelVers
     Raises
     ------
     EndpointError
-        As `run` does, and if the version is no longer in production when it is tested. It then gets no traffic.
+        If the endpoint does not start, its answers differ from the model's predictions, or another version was
+        promoted meanwhile. The new deployment then gets no traffic.
     """
     folder = backend.tracking.model_folder(version.source, version.sha256)
     model = backend.tracking.load_model(folder)
@@ -179,7 +180,7 @@ def _deploy_version(backend: Backend, parameters: Parameters, version: ModelVers
     measured: dict[str, Any] = {}
 
     def check(url: str, key: str, headers: Mapping[str, str] | None = None) -> None:
-        current = _production_version(backend, parameters).version
+        current = _get_production_version(backend, parameters).version
         if current != version.version:
             raise EndpointError(
                 f"Version {current} was promoted while version {version.version} was being deployed. Deploy again."
@@ -191,22 +192,22 @@ def _deploy_version(backend: Backend, parameters: Parameters, version: ModelVers
 
     endpoint = backend.endpoint(parameters.name)
     status = endpoint.status()
-    if status.sha256 == version.sha256 and _uses_port(status.url, parameters.endpoint_port):
+    if status.sha256 == version.sha256 and _is_on_port(status.url, parameters.endpoint_port):
         check(status.url, endpoint.key())
     else:
         status = endpoint.deploy(folder, version.version, version.sha256, check)
     return _SmokeTest(status, expected=expected, **measured)
 
 
-def _uses_port(url: str, port: int) -> bool:
+def _is_on_port(url: str, port: int) -> bool:
     """Return whether an endpoint is running on this port; port 0 accepts any port."""
     return bool(url) and port in (0, urlparse(url).port)
 
 
 def _predict_offline(model: Any, rows: pd.DataFrame, parameters: Parameters) -> Predictions:
-    """Return the model's own predictions.
+    """Return the model's own predictions, computed in one thread as at the endpoint.
 
-    They are computed in one thread, as at the endpoint: the number of threads can change the last digits.
+    The number of threads can change the last digits of a prediction.
     """
     if hasattr(model, "get_params"):  # a local scikit-learn model, not the proxy of a model that runs on a cluster
         from lib.scoring.sklearn_model import use_one_job  # loading the model has already imported scikit-learn
@@ -216,8 +217,8 @@ def _predict_offline(model: Any, rows: pd.DataFrame, parameters: Parameters) -> 
         return metrics.predict(model, rows, parameters.task, parameters.positive_class)
 
 
-def _comparison_table(answer: Mapping[str, Any], expected: Predictions) -> charts.Table:
-    """Return the predictions of the endpoint and of the model for the first rows."""
+def _make_comparison_table(answer: Mapping[str, Any], expected: Predictions) -> charts.Table:
+    """Return a table of the endpoint's and the model's predictions for the first rows."""
     table = charts.Table({"endpoint": answer["predictions"], "model": expected.labels})
     if expected.probabilities is not None:
         for column, label in enumerate(answer["classes"]):

@@ -13,8 +13,12 @@ from lib.errors import StageError
 from lib.metrics import Metric
 from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.stages._contenders import CHAMPION, Comparison, Contender, compare
+<<<<<<< HEAD
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._results import Figures, StageResult, title
+=======
+from lib.stages._results import Figures, StageResult, make_title
+>>>>>>> main
 from lib.stages._scores import UNDEFINED, describe_metrics
 
 __all__ = ["CHAMPION", "PARAMETERS", "Contender", "EvaluateHooks", "Evaluation", "run"]
@@ -34,7 +38,7 @@ PARAMETERS = (
     "min_score",
 )
 _MAX_ATTEMPTS = 5
-# Scores from which a model is nearly perfect. The area under the ROC curve does not depend on the share of a class.
+# Metric and lowest score of a nearly perfect model. Unlike accuracy, ROC AUC does not depend on the class shares.
 _SUSPICIOUS_SCORES = {
     "binary": ("roc_auc", 0.999),
     "multiclass": ("roc_auc_ovr_macro", 0.9999),
@@ -165,7 +169,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     suspicion = _describe_suspicion(best, parameters)
     decision = " ".join(filter(None, [outcome, repair_note, *comparison.notes, suspicion, *notes]))
     evaluation = Evaluation(
-        title=title("Evaluate", parameters),
+        title=make_title("Evaluate", parameters),
         verdict=decision,
         decision=decision,
         blocked_by=decision if comparison.changed_target else "",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lib import charts
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.stages import _train_test
-from lib.stages._results import Figures, StageResult, title
+from lib.stages._results import Figures, StageResult, make_title
 from lib.stages.preprocessing import contracts, engines, prepared_table, sides, split_plan
 from lib.stages.preprocessing.parts import PreprocessHooks
 from lib.stages.preprocessing.sizes import Sizes
@@ -162,7 +162,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
     baseline["test_keys"] = outputs.test_keys
     return Preprocessed(
-        title=title("Preprocess", parameters),
+        title=make_title("Preprocess", parameters),
         verdict=_make_verdict(split, parameters),
         task=parameters.task,
         train_data=outputs.train_data,

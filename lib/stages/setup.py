@@ -12,7 +12,7 @@ from lib import charts
 from lib.backends.base import Check
 from lib.errors import StageError
 from lib.paths import ROOT
-from lib.stages._results import StageResult, title
+from lib.stages._results import StageResult, make_title
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -87,7 +87,7 @@ def run(backend: Backend, parameters: Parameters) -> SetupReport:
     if not all(check.ok for check in checks):
         lines = [f"{'ok' if check.ok else 'NOT OK':<8}{check.name}: {check.result}" for check in checks]
         raise StageError("Setup failed. Fix the checks marked NOT OK, then run it again:\n" + "\n".join(lines))
-    return SetupReport(title("Setup", parameters), f"All {len(checks)} checks passed.", checks)
+    return SetupReport(make_title("Setup", parameters), f"All {len(checks)} checks passed.", checks)
 
 
 def _check_python() -> Check:
@@ -95,7 +95,7 @@ def _check_python() -> Check:
 
 
 def _check_packages() -> Check:
-    """Check that the main packages are installed; a version other than the locked one is reported, but passes."""
+    """Check that the main packages are installed. A version other than the locked one is reported, but passes."""
     locked = _read_locked_versions()
     missing, different = [], []
     for name in _PACKAGES:
@@ -125,7 +125,7 @@ def _read_locked_versions() -> dict[str, set[str]]:
 
 
 def _check_model(backend: Backend, parameters: Parameters) -> Check:
-    """Report the registered versions, after the repair of an interrupted promotion."""
+    """Repair an interrupted promotion, then report the registered versions."""
     registry = backend.models(parameters.name)
     repair = registry.repair()
     production = registry.production()

@@ -18,9 +18,9 @@ from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.scoring.decision_classifier import with_rule
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
-from lib.stages._model_rows import ModelRows, feature_schema
-from lib.stages._results import Figures, StageResult, title
-from lib.stages._scores import cross_validate, describe_metrics, describe_score, metrics_to_log, score_table
+from lib.stages._model_rows import ModelRows, get_feature_schema
+from lib.stages._results import Figures, StageResult, make_title
+from lib.stages._scores import cross_validate, describe_metrics, describe_score, make_score_table, to_mlflow_metrics
 from lib.tables import frames, sources
 from lib.training import TrainingRequest
 from lib.training.features import FeatureError
@@ -47,10 +47,10 @@ PARAMETERS = (
     "scheduler_address",
 )
 
-# Rows logged with the model. The model's fast form must give the same answers to them as the model itself.
+# Rows logged with the model: the fast model must give the same answers for them as the model itself.
 EXAMPLE_ROWS = 100
 
-_SAMPLE_ROWS = 200_000  # of a table in parts
+_SAMPLE_ROWS = 200_000  # read from a table in parts
 _LOGGED_PARAMETERS = (
     "train_data",
     "test_data",
@@ -70,7 +70,7 @@ class TrainHooks(Protocol):
     """The method of a pipeline that this stage calls."""
 
     def training_function(self, name: str) -> Callable[..., Any]:
-        """Return the training function with a name."""
+        """Return the training function of this name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,7 +146,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     threads = parameters.threads or cores.available()
     baseline = backend.read_json(parameters.baseline)
     request = TrainingRequest(
-        parameters.task, metric, parameters.seed, threads, parameters.month_first, feature_schema(baseline)
+        parameters.task, metric, parameters.seed, threads, parameters.month_first, get_feature_schema(baseline)
     )
 
     started = time.perf_counter()
@@ -164,7 +164,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     model, rule = add_rule(model, rows, predict, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
-    scores = score_table((rows.y_test, predictions), (rows.y, train_predictions), metric, parameters.task)
+    scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), metric, parameters.task)
     folds = cross_validate(
         lambda X, y: fit_fold(X, y) if rule is None else with_rule(fit_fold(X, y), rule),
         rows.X,
@@ -177,15 +177,15 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         scores.insert(3, "spread", folds.std(ddof=1))
     figures = draw_charts(model, rows, predictions, parameters)
 
-    mlflow.log_params(_params_to_log(function, hyperparameters, parameters))
+    mlflow.log_params(_collect_logged_params(function, hyperparameters, parameters))
     sizes = {"fit_seconds": fit_seconds, "train_rows": len(rows.X), "test_rows": len(rows.X_test)}
-    mlflow.log_metrics({**metrics_to_log(scores), **sizes, **rule_metrics(rule)})
+    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes, **rule_metrics(rule)})
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
     backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
     return Candidate(
-        title=title(f"Train {name}", parameters),
+        title=make_title(f"Train {name}", parameters),
         verdict=describe_score(scores, metric),
         notes=describe_metrics(rows.y_test, predictions, parameters.task),
         run_id=run_id,
@@ -203,7 +203,7 @@ def _fit(
     hyperparameters: dict[str, Any],
     parameters: Parameters,
 ) -> Any:
-    """Return the model of a training function, trained on all parts of the table if the function supports it."""
+    """Train a model; with engine dask on all parts of the table, if the training function has ``train_on_parts``."""
     train_on_parts = getattr(sys.modules[function.__module__], "train_on_parts", None)
     try:
         if parameters.engine != "dask" or train_on_parts is None:
@@ -220,7 +220,7 @@ def _fit(
 
 
 def _read_sample(uri: str) -> pd.DataFrame:
-    """Read a random sample of each part of a table, to score on and for functions that train in memory."""
+    """Read a random sample of a table in parts, equally many rows from each part."""
     paths = sources.list_files(uri)
     rows_per_part = -(-_SAMPLE_ROWS // len(paths))
     parts = []
@@ -230,7 +230,7 @@ def _read_sample(uri: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _params_to_log(
+def _collect_logged_params(
     function: Callable[..., Any], hyperparameters: dict[str, Any], parameters: Parameters
 ) -> dict[str, Any]:
     """Return the MLflow params of the run, including the default hyperparameters of the training function."""

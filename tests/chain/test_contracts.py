@@ -335,10 +335,10 @@ def test_declarations_read_from_source_match_the_imported_code():
     from lib import training
     from lib.pipelines.flights import FlightsPipeline
 
-    options = _signatures.class_options(ROOT / "lib" / "pipelines" / "flights.py")
+    options = _signatures.read_class_options(ROOT / "lib" / "pipelines" / "flights.py")
     assert options == {name: kind.__name__ for name, kind in FlightsPipeline.OPTIONS.items()}
     for name in training.available():
-        known = _signatures.keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
+        known = _signatures.read_keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
         parameters = inspect.signature(training.get(name)).parameters.values()
         assert list(known) == [
             parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY

@@ -37,8 +37,10 @@ def test_hyperparameter_types_are_checked_before_the_run(capsys, value):
 def test_hyperparameter_types_come_from_annotations_and_defaults(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def train(X, y, request, *, depth: int | None = 3, rate=0.1, kind='gini', other=None): ...")
-    types = _signatures.keyword_arguments(file)
+    types = _signatures.read_keyword_arguments(file)
     assert types == {"depth": "int | None", "rate": "float", "kind": "str", "other": ""}
-    assert _signatures.matches(None, types["depth"]) and _signatures.matches(2, types["rate"])
-    assert not _signatures.matches("deep", types["depth"]) and not _signatures.matches(2, types["kind"])
-    assert _signatures.matches("anything", types["other"])
+    assert _signatures.matches_annotation(None, types["depth"]) and _signatures.matches_annotation(2, types["rate"])
+    assert not _signatures.matches_annotation("deep", types["depth"]) and not _signatures.matches_annotation(
+        2, types["kind"]
+    )
+    assert _signatures.matches_annotation("anything", types["other"])

@@ -52,7 +52,7 @@ def preprocess_outputs(pipeline):
 
 
 def test_docstring_lists_all_hooks_and_stages():
-    methods = {name for name, value in vars(BasePipeline).items() if inspect.isfunction(value) and name[0] != "_"}
+    methods = {name for name, value in inspect.getmembers(BasePipeline, inspect.isfunction) if name[0] != "_"}
     assert methods == {*HOOKS, *STAGES}
     for name in methods:
         assert f"`{name}`" in BasePipeline.__doc__

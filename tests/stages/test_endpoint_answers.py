@@ -114,7 +114,7 @@ class TestCheckAnswer:
             ({"probabilities": [[0.9, 0.1], [None, 0.8], [0.6, 0.4]]}, "in 1 of 3 rows; row 1"),
             ({"predictions": ["no", "yes"]}, "in 3 of 3 rows"),
             ({"predictions": []}, "row 0: no answer instead of no"),
-            ({"classes": ["yes", "no"]}, r"classes are \['yes', 'no'\]; the model's own are \['no', 'yes'\]"),
+            ({"classes": ["yes", "no"]}, r"the classes \['yes', 'no'\]; expected \['no', 'yes'\]"),
             ({"probabilities": [[0.9], [0.2], [0.6]]}, r"probabilities have the shape \(3, 1\); expected \(3, 2\)"),
         ],
     )

@@ -1,4 +1,4 @@
-"""The data contract in the preprocess stage: a warning, a failure, or the quarantine of rows that break it."""
+"""The check of a table against its data contract, which warns, fails or puts the offending rows in quarantine."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 def apply(engine: Engine, parameters: Parameters) -> tuple[charts.Table, tuple[int, str]]:
-    """Check a table against its contract, and act as ``on_violation`` says.
+    """Check a table against its contract, then warn, fail or quarantine rows as ``on_violation`` says.
 
     Parameters
     ----------
     engine : Engine
-        Holds the raw rows. Those in quarantine are left out.
+        Holds the raw rows; rows put in quarantine are removed from it.
     parameters : Parameters
         ``contract``, ``on_violation``, ``drop_columns``, ``data`` and ``name``.
 
     Returns
     -------
     violations : Table
-        The broken rules; a single row without a rule says that there are none.
+        The broken rules, or a single row that says that no rule is broken.
     quarantine : tuple of int and str
         The number of quarantined rows, and their URI; ``(0, "")`` if there are none.
 
@@ -46,35 +46,37 @@ def apply(engine: Engine, parameters: Parameters) -> tuple[charts.Table, tuple[i
     if not parameters.contract:
         return charts.Table([("", "no contract is given", 0, "", "")], columns=violations.COLUMNS), (0, "")
     rules = contract.load(resolve_existing(parameters.contract))
-    # Unread columns and dropped ones, which no model sees, are not checked.
+    # No model sees these columns, so they are not checked.
     skipped = [*engine.reading.unread, *parameters.drop_columns]
     checks = engine.map_rows(partial(check_part, contract=rules, skipped_columns=skipped))
     broken = violations.find_broken_rows(checks, rules, skipped)
-    details = engine.map_rows(partial(_describe_part, rules=rules, skipped=skipped), broken)
-    found = violations.judge(checks, broken, details, rules, skipped)
-    table = charts.Table(found.table)
+    details = engine.map_rows(partial(_describe_part_violations, rules=rules, skipped=skipped), broken)
+    all_violations = violations.judge(checks, broken, details, rules, skipped)
+    table = charts.Table(all_violations.table)
     if table.empty:
         table.loc[0] = ("", f"no rule of {parameters.contract} is broken", 0, "", "")
         return table, (0, "")
     if parameters.on_violation == "warn":
         return table, (0, "")
-    if parameters.on_violation == "fail" or found.breaks_table_rule or found.broken_rows.all():
-        raise DataError(_violation_message(found, engine.reading.notes, parameters))
-    return table, (int(found.broken_rows.sum()), engine.quarantine(broken))
+    if parameters.on_violation == "fail" or all_violations.breaks_table_rule or all_violations.broken_rows.all():
+        raise DataError(_format_violations(all_violations, engine.reading.notes, parameters))
+    return table, (int(all_violations.broken_rows.sum()), engine.quarantine(broken))
 
 
-def _describe_part(
+def _describe_part_violations(
     frame: pd.DataFrame, broken: BrokenRows, rules: contract.Contract, skipped: list[str]
 ) -> PartDetails:
+    """Describe the violations in one part of the table."""
     return describe_part(frame, rules, broken.rows_by_rule, broken.is_left_out, skipped)
 
 
-def _violation_message(found: Violations, reading_notes: list[str], parameters: Parameters) -> str:
-    lines = [f"{parameters.data} breaks its contract {parameters.contract}:", str(found)]
-    # A violation may come from reading, e.g. text in a column of numbers was read as a missing value.
+def _format_violations(all_violations: Violations, reading_notes: list[str], parameters: Parameters) -> str:
+    """Return an error message with every broken rule and the ways to fix the table."""
+    lines = [f"{parameters.data} breaks its contract {parameters.contract}:", str(all_violations)]
+    # Reading can cause a violation, e.g. if text in a column of numbers was read as a missing value.
     if reading_notes:
         lines.append(" ".join(["How the table was read:", *reading_notes]))
-    can_quarantine = parameters.on_violation == "fail" and not found.breaks_table_rule
+    can_quarantine = parameters.on_violation == "fail" and not all_violations.breaks_table_rule
     quarantine = " set on_violation to quarantine," if can_quarantine else ""
     lines.append(f"Fix the table,{quarantine} or accept it as it is: {command('contract', 'accept')}")
     return "\n".join(lines)

@@ -42,7 +42,7 @@ _PREPARED_ROWS = 50_000
 
 
 class DaskEngine:
-    """A table in partitions.
+    """The engine that processes the partitions of a table on a Dask cluster.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class DaskEngine:
         return self._map(dask_tasks.map_part, per_part, function=function)
 
     def quarantine(self, broken: Sequence[BrokenRows]) -> str:
-        """Store the rows that break a rule as files in a folder, and leave them out."""
+        """Move the rows that break a rule to files in a folder of their own, and return its URI."""
         affected = {part.number: rows for part, rows in zip(self._parts, broken, strict=True) if rows.is_broken.any()}
         parts = [part for part in self._parts if part.number in affected]
         uris = self._map(dask_tasks.quarantine_part, list(affected.values()), parts)
@@ -89,14 +89,15 @@ class DaskEngine:
         return uris[0].rpartition("/")[0]
 
     def prepare(self, dropped: Sequence[str]) -> list[PartSummary]:
-        """Drop columns, prepare each part, and return the summaries of those that have rows."""
+        """Drop columns, prepare each part, and return a summary of each part that has rows."""
         self._plan = replace(self._plan, dropped=list(dropped))
         self._parts = [part for part in self._parts if part.rows]
         results = self._map(dask_tasks.summarize_part)
-        kept = [index for index, (summary, _) in enumerate(results) if summary.target.rows] or [0]
-        _check_same_columns([results[index][0].columns for index in kept], [self._parts[index] for index in kept])
-        types = _join_types([results[index][1] for index in kept], [self._parts[index] for index in kept])
-        types.pop(self._parameters.target_column, None)  # converted apart
+        with_rows = [index for index, (summary, _) in enumerate(results) if summary.target.rows] or [0]
+        parts_with_rows = [self._parts[index] for index in with_rows]
+        _check_same_columns([results[index][0].columns for index in with_rows], parts_with_rows)
+        types = _join_types([results[index][1] for index in with_rows], parts_with_rows)
+        types.pop(self._parameters.target_column, None)  # convert_targets() converts the target
         self._plan = replace(self._plan, types=types)
         summaries = [summary for summary, _ in results]
         self._prepared_sizes = [summary.target.rows for summary in summaries]
@@ -110,13 +111,13 @@ class DaskEngine:
         """Return the first prepared rows."""
         if self._prepared_rows is None:
             starts = np.cumsum([0, *self._prepared_sizes])
-            wanted = [_PREPARED_ROWS - start for start in starts[:-1].tolist() if start < _PREPARED_ROWS]
-            frames = self._map(dask_tasks.prepared_rows, wanted, self._parts[: len(wanted)])
+            row_counts = [_PREPARED_ROWS - start for start in starts[:-1].tolist() if start < _PREPARED_ROWS]
+            frames = self._map(dask_tasks.prepared_rows, row_counts, self._parts[: len(row_counts)])
             self._prepared_rows = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
         return self._prepared_rows
 
     def prepared_values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """Return values of a prepared row, given its number in the table, from 0."""
+        """Return the values of some columns in one prepared row; rows are numbered from 0."""
         starts = np.cumsum([0, *self._prepared_sizes])
         index = int(np.searchsorted(starts, row, side="right")) - 1
         task = self._client.submit(
@@ -135,11 +136,11 @@ class DaskEngine:
         return [part.summary for part in self._written]
 
     def training_rows(self) -> pd.DataFrame:
-        """Return a sample of the training rows of all parts, or all rows of a small table."""
+        """Return a sample of the training rows; all training rows of a small table."""
         return pd.concat([part.sample for part in self._written if len(part.sample)], ignore_index=True)
 
     def write(self, executor: ThreadPoolExecutor) -> Callable[[], Outputs]:
-        """Return the folders of the files that the workers wrote."""
+        """Return a function that returns the folders of the tables; `split` has written them already."""
         folders = {name: uri.rpartition("/")[0] for part in self._written for name, uri in part.uris.items()}
         outputs = Outputs(self._plan.folder, folders["train"], folders["test"], folders.get("test_keys"))
         return lambda: outputs
@@ -159,13 +160,13 @@ class DaskEngine:
             results: list[Result] = self._client.gather(futures)
         except MillraceError:
             for future in futures:
-                future.result()  # raises the error of the first part that fails, whichever failed first
+                future.result()  # raises the error of the first part in the table, not of the first one to fail
             raise
         return results
 
 
 def list_parts(hooks: PreprocessHooks, parameters: Parameters) -> tuple[Reading, list[Partition]]:
-    """Return how the table is read, and its partitions.
+    """Return the description of the reading of a table, and the partitions of the table.
 
     Raises
     ------
@@ -196,7 +197,7 @@ def list_parts(hooks: PreprocessHooks, parameters: Parameters) -> tuple[Reading,
 
 
 def _check_same_columns(columns: list[list[str]], parts: Sequence[Part]) -> None:
-    """Raise if prepare_data returned different columns for two parts."""
+    """Raise DataError if prepare_data returned different columns for two parts."""
     for names, part in zip(columns, parts, strict=True):
         differing = sorted({*names} ^ {*columns[0]})
         if differing:
@@ -212,7 +213,7 @@ def _join_types(types: list[dict[str, str]], parts: Sequence[Part]) -> dict[str,
     Raises
     ------
     DataError
-        If no type fits.
+        If the types of a column have no common type.
     """
     joined = {}
     for name in types[0]:
@@ -233,9 +234,10 @@ def _join_types(types: list[dict[str, str]], parts: Sequence[Part]) -> dict[str,
 
 
 def _common_type(types: set[str]) -> str:
-    """Return the type that fits a column in all parts, or an empty string; the type of a part without values is empty.
+    """Return the type that a column gets in all parts, or an empty string if its types do not fit together.
 
-    Missing values turn integers into floats and booleans into objects, in the parts that have some.
+    An empty type stands for a part in which the column has no values. A part with missing values has floats instead of
+    integers, and objects instead of booleans.
 
     >>> _common_type({"int64", "float64"}), _common_type({"bool", ""}), _common_type({"object", "int64"})
     ('float64', 'object', '')
@@ -249,7 +251,7 @@ def _common_type(types: set[str]) -> str:
 
 
 def _hash_inputs(partitions: Sequence[Partition], parameters: Parameters) -> str:
-    """Return a hash of the parameters and of the files' sizes and times, which names the folder of the outputs."""
+    """Return a hash of the parameters and of the sizes and times of the files; it names the folder of the outputs."""
     # The name of the run does not change the outputs.
     values = sorted((name, value) for name, value in parameters.items() if name != "run_name")
     state = hashlib.blake2b(repr(values).encode(), digest_size=8)

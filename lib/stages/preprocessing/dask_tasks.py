@@ -1,7 +1,7 @@
 """The tasks of the Dask engine: each reads one partition, and calls the functions that preprocess a part of a table.
 
-No task keeps rows for the next one. The partition is read and prepared again instead, so that the memory of a worker
-has to hold one partition only, and any other worker can take over.
+No task keeps rows in memory for a later task: each task reads and prepares its partition again. A worker thus holds one
+partition at a time, and any other worker can take over.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """What all tasks need to know; pickled and sent to the workers.
+    """The settings of all tasks, pickled and sent to the workers.
 
     Attributes
     ----------
@@ -41,12 +41,12 @@ class TaskPlan:
     dropped : list of str
         The columns that are dropped before `prepare_data`.
     types : dict of str to str
-        Types of the columns of the prepared rows, for columns that have different types in two partitions.
+        The common type of each column that has different types in two partitions of the prepared rows.
     conversion : TargetConversion or None
     rule : dict
         The rule of the split.
     sample_share : float
-        The share of the training rows that are returned as a sample.
+        The share of training rows to return as a sample, from 0 to 1.
     """
 
     pipeline_class: type
@@ -60,7 +60,7 @@ class TaskPlan:
     sample_share: float = 1.0
 
     def connect(self) -> tuple[Parameters, PreprocessHooks, Backend]:
-        """Return parameters, pipeline and backend on a worker."""
+        """Return the parameters, the pipeline and the backend, created on the worker."""
         from lib import backends
         from lib.parameters import Parameters
 
@@ -99,13 +99,13 @@ class Part:
 
 @dataclass(frozen=True)
 class WrittenPart:
-    """The sides of a part after they were written.
+    """The written training and test rows of a part.
 
     Attributes
     ----------
     summary : SplitSummary
     uris : dict of str to str
-        Files of ``train``, ``test`` and ``test_keys``, except for empty ones.
+        The files of ``train``, ``test`` and ``test_keys``; empty tables have no file.
     sample : DataFrame
         Some of the training rows.
     """
@@ -128,7 +128,7 @@ def quarantine_part(part: Part, broken: BrokenRows, plan: TaskPlan) -> str:
 
 
 def summarize_part(part: Part, plan: TaskPlan) -> tuple[PartSummary, dict[str, str]]:
-    """Prepare a part, and return its summary and the types of its columns; empty for columns without a value."""
+    """Prepare a part, and return its summary and the type of each column, empty for a column without values."""
     frame, summary = _prepare(part, plan)
     types = {name: str(values.dtype) if values.notna().any() else "" for name, values in frame.items()}
     if not pd.api.types.is_float_dtype(summary.target_values.dtype):
@@ -137,12 +137,12 @@ def summarize_part(part: Part, plan: TaskPlan) -> tuple[PartSummary, dict[str, s
 
 
 def prepared_rows(part: Part, rows: int, plan: TaskPlan) -> pd.DataFrame:
-    """Return the first prepared rows of a part, with the converted target."""
+    """Return the first prepared rows of a part, with the converted target; at most this number of rows."""
     return _convert(_prepare(part, plan)[0].head(rows), plan)
 
 
 def prepared_values(part: Part, row: int, columns: list[str], plan: TaskPlan) -> dict[str, Any]:
-    """Return values of a prepared row of a part."""
+    """Return the values of some columns in one prepared row of a part."""
     frame = prepared_rows(part, row + 1, plan)
     return {name: frame[name].iloc[row] for name in columns}
 
@@ -154,13 +154,13 @@ def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
     ----------
     part : Part
     hashes : int
-        The sum of the hashes of the features when the part was summarized.
+        The sum of the feature hashes when the part was summarized.
     plan : TaskPlan
 
     Raises
     ------
     StageError
-        If `prepare_data` returned other rows than before.
+        If `prepare_data` returned other rows than for the summary.
     """
     parameters, hooks, backend = plan.connect()
     prepared, summary = prepare_part(part.read(plan, plan.dropped), hooks, parameters)
@@ -186,24 +186,25 @@ def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
 
 
 def sum_hashes(hashes: np.ndarray) -> int:
-    """Return a sum that changes if any row changes, whatever the order of the rows."""
+    """Return the sum of row hashes modulo 2**64. It changes with any row, but not with the order of the rows."""
     return int(hashes.sum(dtype=np.uint64))
 
 
 def _prepare(part: Part, plan: TaskPlan) -> tuple[pd.DataFrame, PartSummary]:
+    """Read and prepare a part on the worker."""
     parameters, hooks, _ = plan.connect()
     return prepare_part(part.read(plan, plan.dropped), hooks, parameters)
 
 
 def _convert(prepared: pd.DataFrame, plan: TaskPlan) -> pd.DataFrame:
-    """Convert the target, and columns that have other types in other partitions."""
+    """Convert the target, and give columns whose type differs between partitions their common type."""
     if plan.conversion is not None:
         prepared = convert_target(prepared, plan.parameters["target_column"], plan.conversion)
     return prepared.astype(plan.types) if plan.types else prepared
 
 
 def _to_categories(labels: pd.Series, kind: str) -> pd.Series:
-    """Return labels as categories, which take one byte per row while they travel to the client."""
+    """Return text labels as categories, which are smaller to send to the client; other labels unchanged."""
     return labels.astype(object).astype("category") if kind == "text" else labels
 
 

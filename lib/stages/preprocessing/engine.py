@@ -1,4 +1,4 @@
-"""The interface of an engine: it holds the parts of a table, and calls the same functions with each of them."""
+"""The interface of an engine, which holds the parts of a table and calls functions with each part."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class Reading:
     columns : list of str
         The columns that were read.
     unread : list of str
-        The columns that were not.
+        The columns of the table that were not read.
     notes : list of str
+        Sentences about the reading, e.g. on renamed columns.
     schema : dict or None
         The table's schema as JSON types.
     place : str
-        Where the table is, for the table of sizes; empty if it is in memory.
+        Words about where the table is, for the table of sizes; empty if it is in memory.
     """
 
     rows: int
@@ -54,7 +55,7 @@ class SplitSummary:
     columns : list of str
         The columns of the training rows.
     is_split_by_rule : bool
-        Whether the rows were split by the rule.
+        Whether the rows are split as the split rule says; an overridden ``split_data`` may ignore it.
     """
 
     train_target: pd.Series
@@ -65,14 +66,14 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Outputs:
-    """URIs of what was written.
+    """URIs of the written tables.
 
     Attributes
     ----------
     folder : str
     train_data, test_data : str
     test_keys : str or None
-        The columns of the test rows that decide the split but are hidden from models.
+        The columns of the test rows that decide the split but are hidden from models; None if there are none.
     """
 
     folder: str
@@ -82,7 +83,7 @@ class Outputs:
 
 
 class Engine(Protocol):
-    """The parts of a table. The methods are called in this order."""
+    """The parts of a table. Its methods are called in the order of their definition."""
 
     reading: Reading
 
@@ -90,25 +91,25 @@ class Engine(Protocol):
         """Call a function for each part with its raw rows; each further argument has one value per part."""
 
     def quarantine(self, broken: Sequence[BrokenRows]) -> str:
-        """Store the rows that break a rule, each with its broken rules, leave them out, and return their URI."""
+        """Move the rows that break a rule, with the rules that they break, to another table, and return its URI."""
 
     def prepare(self, dropped: Sequence[str]) -> list[PartSummary]:
-        """Drop columns, prepare each part, and return the summaries of those that have rows."""
+        """Drop columns, prepare each part, and return a summary of each part that has rows."""
 
     def convert_targets(self, conversion: TargetConversion) -> None:
         """Convert the target of each part."""
 
     def prepared_rows(self) -> pd.DataFrame:
-        """Return the prepared rows, or the first ones of a table that is not in memory."""
+        """Return the prepared rows; only the first rows of a table that is not in memory."""
 
     def prepared_values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """Return values of a prepared row, given its number in the table, from 0."""
+        """Return the values of some columns in one prepared row; rows are numbered from 0."""
 
     def split(self, rule: SplitRule, summaries: list[PartSummary]) -> list[SplitSummary]:
         """Split each part. The summaries are cleared to free their memory."""
 
     def training_rows(self) -> pd.DataFrame:
-        """Return the training rows, or a sample of a table that is not in memory."""
+        """Return the training rows; only a sample of a table that is not in memory."""
 
     def write(self, executor: ThreadPoolExecutor) -> Callable[[], Outputs]:
-        """Write the training and test rows, and return a function that waits for them."""
+        """Start to write the training and test rows, and return a function that waits until they are written."""

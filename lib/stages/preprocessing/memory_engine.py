@@ -1,4 +1,4 @@
-"""The engine of tables that fit in memory: one part, whose rows are passed from step to step without a copy."""
+"""The engine of tables that fit in memory: the table is one part, and no step copies its rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class MemoryEngine:
-    """A table in memory.
+    """The engine that holds a table in memory.
 
     Parameters
     ----------
@@ -55,15 +55,15 @@ class MemoryEngine:
             )
         frame, name_notes = cleaning.deduplicate_columns(frame, named_columns(parameters))
         self.reading = describe_reading(frame, name_notes)
-        # The only reference to the rows at each step, so that no step keeps the rows of an earlier one alive.
+        # The only reference to the rows: each step pops them, so that memory never holds the rows of two steps.
         self._rows = [frame]
 
     def map_rows(self, function: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
-        """Call a function with the raw rows."""
+        """Call a function with the raw rows; each further argument is a sequence with one value."""
         return [function(self._rows[0], *(values[0] for values in arguments))]
 
     def quarantine(self, broken: Sequence[BrokenRows]) -> str:
-        """Store the rows that break a rule, and leave them out. The file is named by its content."""
+        """Move the rows that break a rule to a file named by its content, and return its URI."""
         frame = self._rows.pop()
         rows = list_broken_rows(frame, broken[0])
         digest = hashlib.sha256(pd.util.hash_pandas_object(rows.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
@@ -86,7 +86,7 @@ class MemoryEngine:
         return self._rows[0]
 
     def prepared_values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """Return values of a prepared row, given its number."""
+        """Return the values of some columns in one prepared row; rows are numbered from 0."""
         return {name: self._rows[0][name].iloc[row] for name in columns}
 
     def split(self, rule: SplitRule, summaries: list[PartSummary]) -> list[SplitSummary]:
@@ -102,10 +102,10 @@ class MemoryEngine:
         return self._split.train
 
     def write(self, executor: ThreadPoolExecutor) -> Callable[[], Outputs]:
-        """Write the rows into a folder that is named by their content; Arrow releases the GIL while it writes."""
+        """Start to write the rows into a folder named by their content, and return a function that waits for it."""
         assert self._split is not None, "the rows are split first"
         train, test, test_keys = self._split.train, self._split.test, self._split.test_keys
-        folder = f"{self._parameters.name}/{_train_test.fingerprint(train, test)}"
+        folder = f"{self._parameters.name}/{_train_test.hash_tables(train, test)}"
         tables = {"train": train, "test": test, **({} if test_keys is None else {"test_keys": test_keys})}
         writing = {
             name: executor.submit(self._backend.write_table, rows, f"{folder}/{name}.parquet")
@@ -120,7 +120,7 @@ class MemoryEngine:
 
 
 def describe_reading(frame: pd.DataFrame, name_notes: Sequence[str]) -> Reading:
-    """Return how a table was read, given the frame that the reader returned."""
+    """Return the description of a reading, from the frame that the reader returned and the notes on its names."""
     return Reading(
         rows=len(frame),
         columns=[str(name) for name in frame.columns],

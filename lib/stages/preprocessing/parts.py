@@ -1,6 +1,6 @@
-"""The steps of preprocessing on a part of a table: functions of its rows, which all engines call.
+"""The preprocessing of one part of a table: functions of its rows, which all engines call.
 
-What the table as a whole decides, such as the rule of the split, is derived from the summaries of all parts.
+Decisions about the whole table, such as the split rule, are derived from the summaries of all parts.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ class PreprocessHooks(Protocol):
 
 
 def overrides(hooks: PreprocessHooks, name: str) -> bool:
-    """Return whether a pipeline has its own version of a hook, rather than the default."""
+    """Return whether a pipeline overrides a hook."""
     return bool(getattr(type(hooks), name).__module__ != _DEFAULT_HOOKS)
 
 
 @dataclass(frozen=True)
 class PartSummary:
-    """A prepared part in a few bytes per row.
+    """The summary of a prepared part, with a few bytes per row.
 
     Attributes
     ----------
     columns : list of str
     target : TargetSummary
     converted : dict of str to str
-        What the columns contained that were converted to types of JSON.
+        The former content of each column that was converted to a JSON type, such as durations.
     infinite : dict of str to int
         Number of infinite values by column.
     missing_keys : int
@@ -63,7 +63,7 @@ class PartSummary:
     feature_hashes : ndarray of uint64, of shape (rows,)
         A hash of the features of each row.
     group_hashes : ndarray of uint64, of shape (rows,)
-        A hash of each row's group: all rows of a group share a side. Empty if the split is by time.
+        A hash of each row's group. All rows of a group are on one side of the split. Empty if the split is by time.
     target_values : Series of shape (rows,)
         The target before its conversion.
     times : DataFrame of shape (rows, 1)
@@ -155,7 +155,7 @@ def split_part(
     rule: SplitRule,
     group_hashes: np.ndarray | None = None,
 ) -> SplitPart:
-    """Split prepared rows, and drop the columns that were kept only for the split.
+    """Split prepared rows into training and test rows, and drop the columns that only the split needs.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def split_part(
     parameters : Parameters
     rule : SplitRule
     group_hashes : ndarray of uint64, of shape (rows,), optional
-        The hashes of the rows, if they are known.
+        The group hashes of the rows; if missing, they are computed.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def split_part(
 
 
 def _check_prepared(prepared: Any) -> pd.DataFrame:
-    """Raise if `prepare_data` returned no DataFrame, or several columns of one name."""
+    """Return the result of `prepare_data`; raise if it is no DataFrame or has two columns of the same name."""
     if not isinstance(prepared, pd.DataFrame):
         raise StageError(
             f"prepare_data returned {type(prepared).__name__}; expected a DataFrame. Does it end with return?"
@@ -199,7 +199,7 @@ def _check_prepared(prepared: Any) -> pd.DataFrame:
 
 
 def _hash_rows(prepared: pd.DataFrame, parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Return the hashes of the features and of the groups; without keys, equal features are a group."""
+    """Return each row's hash of the features and hash of its group; without keys, these are the same."""
     hidden = {parameters.target_column, *hidden_columns(parameters)}
     features = [name for name in prepared.columns if name not in hidden]
     if parameters.split == "time":

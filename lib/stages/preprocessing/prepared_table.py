@@ -1,4 +1,4 @@
-"""The prepared table: what the summaries of all its parts say together."""
+"""The prepared table: the summaries of all parts, joined."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class PreparedTable:
     Attributes
     ----------
     dropped : list of str
-        The columns that were dropped before.
+        The columns that were dropped before `prepare_data`.
     kept_columns : int
-        The number of columns that were not.
-    rows_left : int
-        The number of rows before those without a target were dropped.
+        The number of columns that `prepare_data` received.
     summaries : list of PartSummary
     conversion : TargetConversion
     durations : list of str
         Columns of durations, which were converted to seconds.
     notes : list of str
         A sentence about each change.
+    rows, columns : int
+        The size of the prepared table.
     """
 
     dropped: list[str]
@@ -48,12 +48,12 @@ class PreparedTable:
 
 
 def find_index_columns(engine: Engine, parameters: Parameters) -> list[str]:
-    """Return the columns that are a saved row index, but for those that decide the split."""
-    kept = split_columns(parameters)
-    if not any(cleaning.may_be_index(name) for name in engine.reading.columns if name not in kept):
+    """Return the columns that contain a saved row index, except columns that decide the split."""
+    needed = split_columns(parameters)
+    if not any(cleaning.may_be_index(name) for name in engine.reading.columns if name not in needed):
         return []
     runs = engine.map_rows(cleaning.find_index_runs)
-    return [name for name in cleaning.join_index_runs(runs) if name not in kept]
+    return [name for name in cleaning.join_index_runs(runs) if name not in needed]
 
 
 def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters) -> PreparedTable:
@@ -63,8 +63,8 @@ def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters
     ----------
     engine : Engine
     index_columns : sequence of str
-        The saved indexes, which are dropped with `drop_columns`. Columns that decide the split stay until the rows are
-        split.
+        The saved row indexes, which are dropped as well as ``drop_columns``. Columns that decide the split are kept
+        until the rows are split.
     parameters : Parameters
 
     Raises
@@ -72,9 +72,9 @@ def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters
     DataError
         If no rows are left, or the target does not fit the task.
     """
-    kept, unread = split_columns(parameters), engine.reading.unread
-    unused = [name for name in parameters.drop_columns if name not in (*kept, *unread)]
-    dropped = [*unused, *(name for name in index_columns if name not in unused)]
+    needed_later, unread = split_columns(parameters), engine.reading.unread
+    droppable = [name for name in parameters.drop_columns if name not in (*needed_later, *unread)]
+    dropped = [*droppable, *(name for name in index_columns if name not in droppable)]
     summaries = engine.prepare(dropped)
     if not sum(summary.target.rows + summary.target.dropped for summary in summaries):
         raise DataError("prepare_data returned no rows; expected at least one. Check its filters.")
@@ -96,11 +96,12 @@ def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters
 
 
 def _join_kinds(summaries: Iterable[PartSummary]) -> dict[str, str]:
-    """Return what each column contained that was converted in any part."""
+    """Return the former content of each column that was converted in any part."""
     return {name: kind for summary in summaries for name, kind in summary.converted.items()}
 
 
 def _sum_counts(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Return the sum of the counts of all parts, by name."""
     totals: dict[str, int] = {}
     for counts in parts:
         for name, count in counts.items():

@@ -1,4 +1,4 @@
-"""The two sides of the split: checks, and sentences about their sizes and targets."""
+"""The two sides of the split, training rows and test rows: checks, and sentences about their sizes and targets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sides:
     columns : list of str
         The columns of the training rows.
     is_split_by_rule : bool
-        Whether all rows were split by the rule.
+        Whether all rows are split as the split rule says; an overridden ``split_data`` may ignore it.
     """
 
     train: pd.Series
@@ -42,7 +42,7 @@ class Sides:
 
     @classmethod
     def from_parts(cls, parts: list[SplitSummary]) -> Sides:
-        """Join the sides of all parts."""
+        """Return the training and test rows of all parts, joined."""
         if len(parts) == 1:
             return cls(parts[0].train_target, parts[0].test_target, parts[0].columns, parts[0].is_split_by_rule)
         train = pd.concat([part.train_target for part in parts], ignore_index=True)
@@ -91,7 +91,7 @@ def describe(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
 
 
 def _describe_share(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
-    """Return the share of test rows and, if it is over one percentage point from the requested one, why."""
+    """Return the share of test rows. If it misses ``test_fraction`` by over a percentage point, give the reason too."""
     test_share = len(sides.test) / (len(sides.train) + len(sides.test))
     if share.is_near(test_share, parameters.test_fraction):
         return f"{test_share:.1%} of the rows."
@@ -111,20 +111,20 @@ def _describe_targets(sides: Sides, class_counts: pd.DataFrame | None) -> str:
 
 
 def _describe_few_rows(sides: Sides, class_counts: pd.DataFrame | None) -> str:
-    """Return a warning if the test rows, or those of a class, are too few for reliable scores; otherwise ``""``."""
+    """Return a warning if there are too few test rows, in all or of a class, for reliable scores; otherwise ``""``."""
     if class_counts is None:
         few_rows = len(sides.test) < _FEW_TEST_ROWS
         return f"Scores on fewer than {_FEW_TEST_ROWS} test rows are unreliable." if few_rows else ""
     has_few_rows = (class_counts["train"] > 0) & (class_counts["test"] < _FEW_TEST_ROWS)
-    few = class_counts.loc[has_few_rows, "test"]
-    if few.empty:
+    small_classes = class_counts.loc[has_few_rows, "test"]
+    if small_classes.empty:
         return ""
-    classes = ", ".join(f"{name!r} ({count})" for name, count in few.head(_MAX_LISTED_FEW_CLASSES).items())
+    classes = ", ".join(f"{name!r} ({count})" for name, count in small_classes.head(_MAX_LISTED_FEW_CLASSES).items())
     return f"Scores of classes with fewer than {_FEW_TEST_ROWS} test rows are unreliable: {classes}."
 
 
 def _count_classes(sides: Sides) -> pd.DataFrame:
-    """Return the rows of each class on both sides, the most frequent first, then in alphabetical order."""
+    """Count the training and test rows of each class; the class with most training rows comes first."""
     counts = pd.DataFrame({"train": frames.count_values(sides.train), "test": frames.count_values(sides.test)})
     counts = counts.fillna(0).astype(int)
     labels = counts.index.astype(object)

@@ -27,34 +27,34 @@ class Sizes:
         self._columns = 0
 
     def to_table(self) -> charts.Table:
-        """Return a row for each step."""
+        """Return a table with a row for each step."""
         return charts.Table(self._steps, columns=["step", "rows", "columns", "details"]).set_index("step")
 
     def add_reading(self, reading: Reading, parameters: Parameters) -> None:
-        """Add the table as it was read."""
+        """Add a step for the table as it was read."""
         details = " ".join([f"{parameters.data}{reading.place}.", *reading.notes])
         self._add("read", reading.rows, len(reading.columns) + len(reading.unread), details)
 
     def add_quarantine(self, reading: Reading, rows: int, uri: str) -> None:
-        """Add the rows in quarantine, if there are any."""
+        """Add a step for the rows in quarantine, if there are any."""
         if rows:
             details = f"These rows break the contract and were saved to {uri}"
             self._add("quarantined", rows, len(reading.columns), details)
             self._rows = reading.rows - rows
 
     def add_prepared(self, table: PreparedTable) -> None:
-        """Add the columns that were dropped, and the prepared rows."""
+        """Add a step for the dropped columns and a step for the prepared rows."""
         self._add("dropped columns", self._rows, table.kept_columns, ", ".join(table.dropped) or "none")
         self._add("prepared", table.rows, table.columns, " ".join(table.notes) or "as returned by prepare_data")
 
     def add_plan(self, plan: SplitPlan) -> None:
-        """Add what to know about repeated rows and entities, if there are any."""
+        """Add a step for repeated rows and a step for repeated entities, if there are any."""
         for step, note in (("duplicates", plan.duplicates), ("groups", plan.entities)):
             if note:
                 self._add(step, self._rows, self._columns, note)
 
     def add_sides(self, split: Sides, plan: SplitPlan, train: pd.DataFrame, parameters: Parameters) -> None:
-        """Add both sides of the split, and the columns that leak the target, if there are any.
+        """Add a step for the training rows, one for the test rows, and one for columns that leak the target, if any.
 
         Parameters
         ----------

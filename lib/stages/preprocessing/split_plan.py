@@ -1,4 +1,4 @@
-"""The rule of the split, derived from the summaries of all parts, and the sentences about it."""
+"""The split rule, derived from the summaries of all parts, and sentences that explain the split."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """The rule for a table, and what to tell about it.
+    """The split rule of a table, with sentences that explain the split.
 
     Attributes
     ----------
     rule : SplitRule
     description : str
-        How the rule splits the rows.
+        Words about how the rule splits the rows.
     share_reason : str
-        Why the test share may be more than one percentage point from the requested one.
+        Why the share of test rows may miss ``test_fraction`` by more than one percentage point.
     groups : int
         Number of groups of rows that share a side.
     duplicates : str
@@ -66,10 +66,10 @@ def named_columns(parameters: Parameters) -> list[str]:
 
 
 def hash_rule(columns: list[str], parameters: Parameters) -> HashSplit:
-    """Return the rule that hashes the key columns, or else all features, with the requested share as threshold.
+    """Return the rule that splits by a hash of the key columns, or of all features if there are no key columns.
 
-    The target is left out. If it were hashed, rows with equal features would share a side only if their targets were
-    equal too. A test row with the features of a training row would then always have a different target.
+    The target is not hashed. Otherwise rows with equal features would share a side only if their targets were equal
+    too, and a test row with the features of a training row would always have a different target.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def plan(
     summaries : list of PartSummary
     conversion : TargetConversion
     engine : Engine
-        Returns single rows for the sentences.
+        Gives the rows that the sentences cite.
     parameters : Parameters
 
     Raises
@@ -136,13 +136,13 @@ def plan(
 
 
 def _join(arrays: list[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays; a single one is not copied."""
+    """Concatenate arrays; a single array is returned without a copy."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _join_series(parts: list[pd.Series]) -> pd.Series:
-    """Concatenate the values of all parts; categories become those of all parts together."""
-    parts = [part for part in parts if len(part)] or parts[:1]  # the type of an empty part says nothing
+    """Concatenate the values of all parts. Categorical values get the categories of all parts."""
+    parts = [part for part in parts if len(part)] or parts[:1]  # an empty part may have any type
     if len(parts) == 1:
         return parts[0]
     if all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):
@@ -155,6 +155,7 @@ def _join_series(parts: list[pd.Series]) -> pd.Series:
 def _plan_by_time(
     times: pd.DataFrame, feature_hashes: np.ndarray, target: pd.Series, parameters: Parameters
 ) -> SplitPlan:
+    """Return the plan of a split by time: the rows before the cut train, the later rows test."""
     column = parameters.time_column
     rule = TimeSplit.from_table(times, column, parameters.time_cut, parameters.test_fraction, parameters.month_first)
     missing = int(times[column].isna().sum())
@@ -171,6 +172,7 @@ def _plan_by_time(
 
 
 def _describe_rule(parameters: Parameters) -> str:
+    """Return words about a split by a hash."""
     keys = ", ".join(parameters.key_columns)
     if parameters.split == "group":
         return f"by group: all rows with the same {keys} are on one side"
@@ -178,7 +180,7 @@ def _describe_rule(parameters: Parameters) -> str:
 
 
 def _describe_missing_keys(rows: int) -> list[str]:
-    """Return a note if rows miss the value of a key column."""
+    """Return a list with a note if some rows lack the value of a key column; otherwise an empty list."""
     return (
         [f"{format_count(rows, 'row has', 'rows have')} a missing key, which counts as its own value"] if rows else []
     )
@@ -187,7 +189,7 @@ def _describe_missing_keys(rows: int) -> list[str]:
 def _describe_large_group(
     hashes: np.ndarray, groups: share.Groups, rule: HashSplit, engine: Engine, parameters: Parameters
 ) -> list[str]:
-    """Return a note if the largest group has more rows than the smaller side of the split should have."""
+    """Return a list with a note if the largest group exceeds the requested smaller side; otherwise an empty list."""
     if not share.is_too_large(groups.largest_share, rule.test_fraction):
         return []
     largest = groups.hashes[groups.sizes.argmax()]
@@ -206,7 +208,7 @@ def _describe_large_group(
 
 
 def _explain_share(groups: share.Groups, is_stratified: bool) -> str:
-    """Return why the test share may be far from the requested one."""
+    """Return why the share of test rows may miss ``test_fraction``."""
     if groups.largest_share > share.share_tolerance(0.5) and groups.sizes.max() > 1:
         return f"groups of rows that share a side have up to {groups.largest_share:.1%} of the rows"
     rare = ", and each rare class has rows on both sides" if is_stratified else ""
@@ -217,7 +219,7 @@ def _explain_share(groups: share.Groups, is_stratified: bool) -> str:
 
 
 def _describe_entities(prepared: pd.DataFrame, target: str) -> str:
-    """Describe the key of repeated entities whose rows a split by rows separates."""
+    """Return a warning that rows of one entity are on both sides, with the entity's key; empty if none is found."""
     key = find_entity_key(prepared, target)
     if not key:
         return ""

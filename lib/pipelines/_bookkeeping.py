@@ -1,0 +1,119 @@
+"""The bookkeeping of a pipeline: the MLflow run of each stage, the stage's inputs and parameters, and the outputs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from lib import outputs, tracebacks
+from lib.errors import GateError, MillraceError
+from lib.parameters import AZURE, COMMON, Parameters
+from lib.pipelines._inputs import fill_inputs
+
+if TYPE_CHECKING:
+    from lib import charts
+    from lib.backends.base import Backend
+
+
+class StageBookkeeping:
+    """The base class of `BasePipeline` that opens the stages and publishes their outputs.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Checked parameters of the use case.
+    backend : Backend
+        Runs the stages and stores their artifacts.
+    """
+
+    def __init__(self, parameters: Parameters, backend: Backend):
+        self.parameters = parameters
+        self.backend = backend
+        self._run_id: str | None = None
+        self._blocked_by = ""
+        self._stage_parameters = parameters  # with inputs; those of the latest stage
+
+    def publish_outputs(self, **values: Any) -> charts.Table:
+        """Publish the outputs of this notebook as parameters of later notebooks; call it once, at the end.
+
+        Returns
+        -------
+        Table
+            The parameters of the stage; those that differ from their default are marked.
+
+        Raises
+        ------
+        OutputError
+            If a value cannot be written as JSON, or is not finite. In that case, no output is published.
+        GateError
+            If a gate of the stage blocks the chain. The outputs are published before.
+        """
+        from lib.stages._results import make_parameter_table
+
+        outputs.glue(values)
+        if self._run_id:
+            self.backend.tracking.log_outputs(self._run_id, values)
+        table = make_parameter_table(self._stage_parameters)
+        if self._blocked_by:
+            from IPython.display import display
+
+            display(table)  # Jupyter does not show the value of a cell that raises
+            raise GateError(self._blocked_by)
+        return table
+
+    @contextlib.contextmanager
+    def _stage(
+        self,
+        module: ModuleType,
+        inputs: Mapping[str, Any],
+        name: str = "",
+        optional: tuple[str, ...] = (),
+        **extra: Any,
+    ) -> Iterator[tuple[Parameters, str]]:
+        """Run a stage within its MLflow run, to which `publish_outputs` later adds the outputs.
+
+        Parameters
+        ----------
+        module : module
+            The stage's module; only the parameters in its ``PARAMETERS`` can be read during the stage.
+        inputs : mapping
+            Inputs of the stage; an empty one is replaced by the newest output with its name.
+        name : str
+            Name of the MLflow run; by default the name of the stage.
+        optional : tuple of str
+            Inputs that may stay empty.
+        **extra
+            Further parameters of the stage.
+
+        Yields
+        ------
+        tuple of Parameters and str
+            Parameters and inputs of the stage, and the id of the MLflow run.
+        """
+        self._run_id, self._blocked_by = None, ""
+        stage = module.__name__.rpartition(".")[2]
+        with tracebacks.shortened(), self._restricted_to(module):
+            tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
+            filled = fill_inputs(inputs, self.parameters, self.backend, optional)
+            parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})
+            with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
+                try:
+                    yield parameters, run_id
+                except MillraceError:
+                    raise
+                except Exception:
+                    self.backend.tracking.log_traceback()
+                    raise
+        self._run_id = run_id
+
+    def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:
+        """Hide the parameters that a stage's module does not declare: reading one of them then raises an error."""
+        azure = tuple(AZURE) if self.parameters.get("backend") == "azureml" else ()
+        stage_file = f"{module.__name__.replace('.', '/')}.py"
+        return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), stage_file)
+
+    def _pipeline_name(self) -> str:
+        """Return the name of the pipeline's module, which the parameter ``pipeline`` uses."""
+        return type(self).__module__.rpartition(".")[2]
