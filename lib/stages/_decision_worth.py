@@ -31,8 +31,8 @@ class Display:
 
 
 _OUTCOMES_CAPTION = (
-    "Decisions on the test rows: how many are called, that is, predicted as {positive}; how many rows of this class are "
-    "found, and how many are missed; how many others are called{cost}."
+    "Decisions on the test rows: how many are called, that is, predicted as {positive}; how many of this class are "
+    "found and how many are missed; how many others are called{cost}."
 )
 _GAINS_CAPTION = (
     "Gains of the best candidate: of the test rows with the highest probabilities, how many are {positive}, and how "

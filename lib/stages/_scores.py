@@ -75,11 +75,7 @@ def describe_score(scores: pd.DataFrame, metric: Metric) -> str:
 
 
 def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> tuple[str, ...]:
-<<<<<<< HEAD
-    """Return what a reader of the scores has to know: the threshold, the positive class, and undefined metrics.
-=======
-    """Return sentences about a table of scores: the positive class, and the undefined metrics with the reason.
->>>>>>> main
+    """Return sentences about a table of scores: the threshold, the positive class, and the undefined metrics.
 
     Parameters
     ----------

@@ -225,11 +225,7 @@ def _log_metrics(result: SearchResult, scores: pd.DataFrame, rows: ModelRows, th
         "train_rows": len(rows.X),
         "test_rows": len(rows.X_test),
     }
-<<<<<<< HEAD
-    mlflow.log_metrics({**metrics_to_log(scores), **sizes, **threshold})
-=======
-    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes})
->>>>>>> main
+    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes, **threshold})
 
 
 def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:

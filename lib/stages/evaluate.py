@@ -13,12 +13,8 @@ from lib.errors import StageError
 from lib.metrics import Metric
 from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.stages._contenders import CHAMPION, Comparison, Contender, compare
-<<<<<<< HEAD
 from lib.stages._decision_worth import Display, show_worth
-from lib.stages._results import Figures, StageResult, title
-=======
 from lib.stages._results import Figures, StageResult, make_title
->>>>>>> main
 from lib.stages._scores import UNDEFINED, describe_metrics
 
 __all__ = ["CHAMPION", "PARAMETERS", "Contender", "EvaluateHooks", "Evaluation", "run"]
