@@ -16,7 +16,7 @@ from lib.errors import ParameterError, suggest
 from lib.parameters.column_checks import column_faults, unknown_time_zone, used_part_faults
 from lib.parameters.layers import Layers
 from lib.parameters.specs import SPECS, Spec
-from lib.parameters.thresholds import threshold_faults
+from lib.parameters.thresholds import class_weight_faults, threshold_faults
 
 Choices = Mapping[str, Iterable[str]]
 
@@ -126,6 +126,8 @@ def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[A
             value,
             f"it is empty; expected {_TYPE_NAMES[spec.type]}. Set it in your parameter file or with -p {name}=...",
         )
+    if isinstance(value, str) and value in spec.words:
+        return value, ""
     value, fault = _convert(value, spec)
     if fault:
         return value, fault
@@ -219,7 +221,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             faults.append(f"primary_metric: {metric!r} is not a metric of a {task} task. {suggest(metric, known)}")
     if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
         faults.append(f"positive_class: only binary tasks have one, not {values['task']} tasks. Leave it empty.")
-    faults += threshold_faults(values)
+    faults += threshold_faults(values) + class_weight_faults(values)
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):

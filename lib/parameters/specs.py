@@ -26,6 +26,8 @@ class Spec:
         The pattern in words, and a string that matches it, for messages.
     may_be_empty : bool
         Whether null, an empty string or an empty list is allowed.
+    words : tuple of str
+        Texts that are allowed in place of the type.
     """
 
     type: type
@@ -36,6 +38,7 @@ class Spec:
     pattern_meaning: str = ""
     example: str = "bike-hours"
     may_be_empty: bool = False
+    words: tuple[str, ...] = ()
 
 
 # Parameters that the pipeline and its backend read in every stage.
@@ -113,6 +116,7 @@ SPECS: dict[str, Spec] = {
     "primary_metric": Spec(str),
     "cross_validation_folds": Spec(int, low=0, high=20),
     "threads": Spec(int, low=0, high=1024),
+    "class_weight": Spec(dict, may_be_empty=True, words=("balanced",)),
     "threshold": Spec(object),
     "costs": Spec(dict, may_be_empty=True),
     "cost_column": Spec(str, may_be_empty=True),

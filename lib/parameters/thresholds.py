@@ -1,4 +1,4 @@
-"""The parameters ``threshold`` and ``costs``: their meaning, and their checks without the table."""
+"""The parameters ``threshold``, ``costs`` and ``class_weight``: their meaning, and their checks without the table."""
 
 from __future__ import annotations
 
@@ -115,6 +115,37 @@ def threshold_faults(values: Mapping[str, Any]) -> list[str]:
     if cost_column:
         faults += _cost_column_faults(cost_column, costs, values)
     return faults
+
+
+def class_weight_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each fault of ``class_weight``.
+
+    Parameters
+    ----------
+    values : mapping
+        The checked values of some parameters.
+
+    Examples
+    --------
+    >>> class_weight_faults({"task": "binary", "class_weight": {"yes": -1}})
+    ['class_weight: the weight of yes is -1; expected a number above 0.']
+    """
+    class_weight = values.get("class_weight")
+    if not class_weight:
+        return []
+    if values.get("task") == "regression":
+        return ["class_weight: a regression has no classes. Leave it empty."]
+    if values.get("automl"):
+        return ["class_weight: AutoML trains without weights. Leave it empty, and set threshold instead."]
+    if values.get("engine") == "dask":
+        return ["class_weight: it needs the table in memory. Leave it empty, or set engine to memory."]
+    if class_weight == "balanced":
+        return []
+    return [
+        f"class_weight: the weight of {name} is {weight!r}; expected a number above 0."
+        for name, weight in class_weight.items()
+        if not _is_cost(weight) or weight <= 0
+    ]
 
 
 def _cost_faults(costs: Mapping[str, Any], task: str) -> list[str]:

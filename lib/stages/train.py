@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
-from lib.errors import DataError, ParameterError
+from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.scoring.decision_classifier import with_rule
 from lib.stages._decision_rule import add_rule, rule_metrics
@@ -36,6 +36,7 @@ PARAMETERS = (
     "month_first",
     "positive_class",
     "hyperparameters",
+    "class_weight",
     "primary_metric",
     "cross_validation_folds",
     "threshold",
@@ -60,6 +61,7 @@ _LOGGED_PARAMETERS = (
     "seed",
     "positive_class",
     "threads",
+    "class_weight",
     "threshold",
     "costs",
     "cost_column",
@@ -145,8 +147,15 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
     baseline = backend.read_json(parameters.baseline)
+    _check_class_weight(rows.y, parameters)
     request = TrainingRequest(
-        parameters.task, metric, parameters.seed, threads, parameters.month_first, get_feature_schema(baseline)
+        parameters.task,
+        metric,
+        parameters.seed,
+        threads,
+        parameters.month_first,
+        get_feature_schema(baseline),
+        parameters.class_weight or None,
     )
 
     started = time.perf_counter()
@@ -194,6 +203,17 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         importance=figures["importance"],
         task=parameters.task,
     )
+
+
+def _check_class_weight(y: pd.Series, parameters: Parameters) -> None:
+    """Raise a ParameterError if ``class_weight`` names a class that no training row has."""
+    if isinstance(parameters.class_weight, dict):
+        classes = [str(label) for label in y.unique()]
+        for name in parameters.class_weight:
+            if name not in classes:
+                raise ParameterError(
+                    f"class_weight: {name!r} is not a class of {parameters.target_column}. {suggest(name, classes)}"
+                )
 
 
 def _fit(
