@@ -7,7 +7,7 @@ OLDEST_PYTHON = (3, 11)
 
 
 def advise(problem):
-    """Return one line that says what this Python lacks and which one to use."""
+    """Return a sentence that says what is wrong with this Python, and which one to use instead."""
     folder = os.path.dirname(os.path.abspath(__file__))
     python = os.path.join(".venv", "Scripts" if os.name == "nt" else "bin", "python")
     has_environment = os.path.exists(os.path.join(folder, python)) and sys.prefix != os.path.join(folder, ".venv")
@@ -16,9 +16,9 @@ def advise(problem):
 
 
 def run():
-    """Run the command line, or return one line that says why this Python cannot.
+    """Run the command line, and return the exit code, or a sentence if this Python cannot run it.
 
-    Old Pythons come this far, so this file keeps to the syntax of Python 3.6.
+    Old versions of Python have to get this far, so this file uses the syntax of Python 3.6 only.
     """
     if sys.version_info < OLDEST_PYTHON:
         return advise(f"is Python {sys.version_info[0]}.{sys.version_info[1]}, and Millrace needs 3.11 or newer")

@@ -89,6 +89,13 @@ def test_run_folder_has_notebooks_and_parameters(penguins):
     assert {stage["status"] for stage in penguins.record["stages"]} == {"succeeded"} == {penguins.record["status"]}
 
 
+def test_run_is_sealed_and_says_who_started_it(penguins, capfd):
+    assert main(["verify", str(penguins.newest)]) == 0, capfd.readouterr().out
+    started_by = penguins.record["started_by"]
+    assert started_by["user"] and started_by["host"] and "mlflow" in started_by["versions"]
+    assert started_by["parameter_files"].keys() == {"parameters/penguins.yaml"}
+
+
 def test_notebooks_show_no_warnings_or_truncated_text(penguins):
     outputs = list(penguins.outputs())
     assert not [

@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from lib.forkserver import PID, ForkedProcess, ForkServer
+from lib.forkserver.server import can_fork
 from tests.processes import has_ended
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked on Linux only")
@@ -17,7 +19,7 @@ import sys
 
 class Target:
     def __init__(self, forks):
-        self.forks = forks == "forks"
+        self.can_fork = forks == "forks"
         self.facts = {"path": sys.path, "arguments": [forks]}
         self.count = 0
 
@@ -57,7 +59,7 @@ def start(tmp_path):
 
 def test_server_announces_its_facts(start, tmp_path):
     ready = start().wait_until_ready()
-    assert ready.forks and ready.facts["arguments"] == ["forks"]
+    assert ready.can_fork and ready.facts["arguments"] == ["forks"]
     assert ready.facts["path"][0] == str(tmp_path)
     assert not any(entry.rstrip("/").endswith("/lib") for entry in ready.facts["path"])
 
@@ -94,7 +96,7 @@ def test_target_prepares_each_fork(start):
 
 def test_target_that_must_not_fork_serves_in_the_server(start):
     server = start("alone")
-    assert not server.wait_until_ready().forks
+    assert not server.wait_until_ready().can_fork
     connection, _ = server.fork()
     with connection:
         assert PID.unpack(connection.recv(PID.size)) == (server.process.pid,)
@@ -118,3 +120,8 @@ def test_server_that_fails_to_load_is_noticed(start, tmp_path):
     with pytest.raises(ConnectionError):
         ForkedProcess(server)
     assert "broken module" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["can_fork", "forks"])  # the second one in the code of older models
+def test_both_names_of_the_flag_are_read(name):
+    assert can_fork(SimpleNamespace(**{name: True})) and not can_fork(SimpleNamespace(**{name: False}))

@@ -314,8 +314,8 @@ class Tracking:
         """
         if _SHA256_TAG not in run.data.tags:
             raise DataError(
-                f"candidates: the MLflow run {run.info.run_id!r} logged no model. Name runs of the train notebook that "
-                "finished."
+                f"candidates: the MLflow run {run.info.run_id!r} logged no model. In candidates, list "
+                "only runs of the train notebook that have finished."
             )
         return f"{run.info.artifact_uri}/{MODEL}", run.data.tags[_SHA256_TAG]
 

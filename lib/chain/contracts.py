@@ -1,4 +1,4 @@
-"""Checks of the whole chain before a kernel starts, which take a fraction of a second."""
+"""Checks of parameters and notebooks before the first kernel starts, and of the outputs that notebooks publish."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lib.parameters.type_names import TYPES, has_type
 from lib.paths import display_path
 
 TRAINING_FUNCTION, RUN_NAME = "training_function", "run_name"
-_FROM_CHAIN = (TRAINING_FUNCTION, USE_CASE, OVERRIDES)
+_SET_BY_CHAIN = (TRAINING_FUNCTION, USE_CASE, OVERRIDES)
 
 
-def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
-    """Return the parameters, after checking that every notebook, pipeline and training function can use them.
+def resolve_parameters(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
+    """Resolve the parameters, and check that every notebook, pipeline and training function can use them.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
         values = pipelines.check_use_case(layers)
     except ParameterError as error:
         faults += error.faults
-    faults += notebook_faults(notebooks) + _stage_faults({**layers.values, **values}, notebooks)
+    faults += find_notebook_faults(notebooks) + _find_stage_faults({**layers.values, **values}, notebooks)
     if not faults:
         faults += backends.faults(Parameters(values))
     if faults:
@@ -41,25 +41,33 @@ def checked(layers: Layers, notebooks: Sequence[Notebook]) -> Parameters:
     return Parameters(values)
 
 
-def notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
-    """Return mismatches between notebooks: unknown names, inputs that nothing sets, outputs that nothing reads."""
+def find_notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
+    """Return a sentence for each mismatch between notebooks, such as a parameter that nothing sets."""
     faults: list[str] = []
     published: set[str] = set()
     for position, notebook in enumerate(notebooks):
-        later = notebooks[position + 1 :]
-        faults += _parameter_faults(notebook, published) + _declaration_faults(notebook)
-        faults += _output_faults(notebook, later)
+        later_notebooks = notebooks[position + 1 :]
+        faults += _find_parameter_faults(notebook, published) + _find_declaration_faults(notebook)
+        faults += _find_output_faults(notebook, later_notebooks)
         published |= set(notebook.outputs)
     return faults
 
 
 def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, Any]) -> None:
-    """Check that a notebook published exactly the outputs of its last cell, in the types that their readers declare.
+    """Check that a notebook published the outputs that its last cell names, in the types that later notebooks declare.
+
+    Parameters
+    ----------
+    notebook : Notebook
+    executed : Path
+        Its executed copy, which gets the message of a failure.
+    published : mapping
+        The published outputs, by name.
 
     Raises
     ------
     StageFailed
-        If an output is missing, unknown or of another type. The executed notebook gets the same message.
+        If an output is missing, unknown or of another type.
     """
     missing = [name for name in notebook.outputs if name not in published]
     path = display_path(notebook.path)
@@ -68,41 +76,41 @@ def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, An
         raise failures.from_cause(executed, "LeftEarly", cause)
     faults = [f"{name} is missing" for name in missing]
     for name, value in published.items():
-        kind = notebook.outputs.get(name, "")
+        type_name = notebook.outputs.get(name, "")
         if name not in notebook.outputs:
-            faults.append(f"{name} is not one of its outputs. {suggest(name, notebook.outputs)}".rstrip("."))
-        elif kind in TYPES and not has_type(value, kind):
-            faults.append(f"{name} is {value!r}, and its reader expects {kind}")
+            faults.append(f"{name} is not an output of the last cell. {suggest(name, notebook.outputs)}".rstrip("."))
+        elif type_name in TYPES and not has_type(value, type_name):
+            faults.append(f"{name} is {value!r}, but a later notebook expects {type_name}")
     faults += outputs.faults(published)
     if faults:
         raise failures.from_cause(executed, "WrongOutput", f"{path} published wrong outputs: {'; '.join(faults)}")
 
 
-def _parameter_faults(notebook: Notebook, published: set[str]) -> list[str]:
-    """Return parameters of a notebook that nothing sets, or that have another type than the use case's."""
-    path, known, faults = display_path(notebook.path), {*SPECS, *_FROM_CHAIN, *published}, []
+def _find_parameter_faults(notebook: Notebook, published: set[str]) -> list[str]:
+    """Return a sentence for each parameter of a notebook that nothing sets, or whose type or default is wrong."""
+    path, known_names, faults = display_path(notebook.path), {*SPECS, *_SET_BY_CHAIN, *published}, []
     for name in notebook.parameters:
-        if name not in known:
-            faults.append(f"{path}: nothing sets the parameter {name}. {suggest(name, known)}")
-        elif name in SPECS and notebook.types[name] != (kind := SPECS[name].type.__name__):
-            faults.append(f"{path}: {name} is of type {kind}, not {notebook.types[name]}.")
+        if name not in known_names:
+            faults.append(f"{path}: nothing sets the parameter {name}. {suggest(name, known_names)}")
+        elif name in SPECS and notebook.types[name] != (type_name := SPECS[name].type.__name__):
+            faults.append(f"{path}: {name} is declared as {notebook.types[name]}; expected {type_name}.")
     for name, value in notebook.parameters.items():
-        kind = notebook.types[name]
-        if kind in TYPES and value is not None and not has_type(value, kind):
-            faults.append(f"{path}: the default of {name} is {value!r}; expected {kind}.")
+        type_name = notebook.types[name]
+        if type_name in TYPES and value is not None and not has_type(value, type_name):
+            faults.append(f"{path}: the default of {name} is {value!r}; expected {type_name}.")
     return faults
 
 
-def _declaration_faults(notebook: Notebook) -> list[str]:
-    """Return faults of ``PARAMETERS``, the parameters that the module of a notebook's stage declares to read."""
+def _find_declaration_faults(notebook: Notebook) -> list[str]:
+    """Return what is wrong with ``PARAMETERS``, in which the module of a stage lists the parameters that it reads."""
     if USE_CASE not in notebook.parameters:
         return []
     module = f"lib/stages/{notebook.stage}.py"
-    if not notebook.reads:
-        return [f"{display_path(notebook.path)}: {module} declares no PARAMETERS, the parameters that the stage reads."]
+    if not notebook.declared_parameters:
+        return [f"{display_path(notebook.path)}: {module} lacks PARAMETERS, a tuple of the parameters that it reads."]
     faults = [
         f"{module}: PARAMETERS contains the unknown parameter {name}. {suggest(name, SPECS)}"
-        for name in notebook.reads
+        for name in notebook.declared_parameters
         if name not in SPECS
     ]
     if OVERRIDES not in notebook.parameters:
@@ -110,15 +118,15 @@ def _declaration_faults(notebook: Notebook) -> list[str]:
     return faults
 
 
-def _output_faults(notebook: Notebook, later: Sequence[Notebook]) -> list[str]:
-    """Return outputs that no later notebook reads, or whose readers expect different types."""
+def _find_output_faults(notebook: Notebook, later_notebooks: Sequence[Notebook]) -> list[str]:
+    """Return a sentence for each output that no later notebook reads, or whose declared types differ."""
     path, faults = display_path(notebook.path), []
-    for name, kind in notebook.outputs.items():
-        others = {reader.types[name] for reader in later if name in reader.types} - {kind}
-        if others:
-            kinds = " and ".join([kind, *sorted(others)])
-            faults.append(f"{path} publishes {name}, but its readers expect different types: {kinds}.")
-    readable = {name for reader in later for name in reader.parameters}
+    for name, type_name in notebook.outputs.items():
+        other_types = {reader.types[name] for reader in later_notebooks if name in reader.types} - {type_name}
+        if other_types:
+            types = " and ".join([type_name, *sorted(other_types)])
+            faults.append(f"{path} publishes {name}, for which later notebooks expect different types: {types}.")
+    readable = {name for reader in later_notebooks for name in reader.parameters}
     if readable:  # the outputs of the last notebook are the result of the chain
         for name in notebook.outputs:
             if name not in readable:
@@ -126,10 +134,10 @@ def _output_faults(notebook: Notebook, later: Sequence[Notebook]) -> list[str]:
     return faults
 
 
-def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> list[str]:
-    """Return faults of the parameters with a number for each stage: an unknown stage, or an invalid number."""
+def _find_stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> list[str]:
+    """Return a sentence for each unknown stage and each invalid number in ``timeout_minutes`` and ``retries``."""
     stages, faults = [notebook.stage for notebook in notebooks], []
-    for name, kind, lowest, expected in (
+    for name, number_type, minimum, expected in (
         ("timeout_minutes", (int, float), 0.01, "a number of minutes, at least 0.01"),
         ("retries", int, 0, "a whole number, at least 0"),
     ):
@@ -137,6 +145,6 @@ def _stage_faults(values: Mapping[str, Any], notebooks: Sequence[Notebook]) -> l
         for stage, value in by_stage.items() if isinstance(by_stage, Mapping) else ():
             if stage not in stages:
                 faults.append(f"{name}: {stage} is not a stage. {suggest(stage, stages)}")
-            elif isinstance(value, bool) or not isinstance(value, kind) or not lowest <= value < math.inf:
+            elif isinstance(value, bool) or not isinstance(value, number_type) or not minimum <= value < math.inf:
                 faults.append(f"{name}: {stage} is {value!r}; expected {expected}.")
     return faults

@@ -25,7 +25,7 @@ from lib.chain import forking
 from lib.chain.forking import ForkedKernel, ForkProvisioner
 
 NAME = "millrace"
-_MAX_LIST_CHARACTERS = 80  # on one line
+_MAX_LIST_LENGTH = 80  # characters of a list that is written on one line
 _START_TIMEOUT_SECONDS = 90  # enough on a busy machine
 _IOPUB_TIMEOUT_SECONDS = 0.05
 
@@ -42,17 +42,17 @@ class MillraceClient(PapermillNotebookClient):
     fork : bool
         Whether to fork the kernel.
     exit_code : int or None
-        Exit code of a kernel that died, negative for a signal.
-    started_cells : int
+        Exit code of a kernel that died, negative for a signal; None if no kernel has died.
+    started_cell_count : int
         Number of cells that the kernel has started to execute.
     """
 
     fork = True
     exit_code: int | None = None
-    started_cells = 0
+    started_cell_count = 0
 
     def create_kernel_manager(self) -> Any:
-        """Create a manager that starts the kernel with `ForkProvisioner`, unless its kernel spec names another."""
+        """Create a kernel manager that uses `ForkProvisioner`, unless the kernel spec names another provisioner."""
         manager = super().create_kernel_manager()
         if self.fork and not isinstance(manager.kernel_spec.metadata.get("kernel_provisioner"), Mapping):
             manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": forking.NAME}
@@ -60,7 +60,7 @@ class MillraceClient(PapermillNotebookClient):
 
     @property
     def provisioner(self) -> Any:
-        """The object that started the kernel, or None before the start."""
+        """The provisioner that started the kernel; None before the start."""
         return getattr(self.km, "provisioner", None)
 
     def signal_kernel(self, signum: int) -> None:
@@ -77,21 +77,21 @@ class MillraceClient(PapermillNotebookClient):
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Process a message from the kernel about a cell."""
         if msg["msg_type"] == "execute_input":
-            self.started_cells += 1
+            self.started_cell_count += 1
         return super().process_message(msg, cell, cell_index)
 
     async def async_start_new_kernel_client(self) -> Any:
         """Connect to the kernel and wait until it answers.
 
-        jupyter_client's own method then waits another 0.2 s for old IOPub messages. That is unnecessary here, because
-        nbclient matches each message to the request of its cell.
+        jupyter_client's own method then waits another 0.2 s for old IOPub messages. This is not necessary, because
+        nbclient matches each message to the cell that caused it.
         """
         if not isinstance(self.provisioner, ForkProvisioner):
             return await super().async_start_new_kernel_client()
         self.kc = self.km.client()
         self.kc.start_channels()
         try:
-            await asyncio.wait_for(self._wait_for_answer(), self.startup_timeout)
+            await asyncio.wait_for(self._wait_until_ready(), self.startup_timeout)
         except (TimeoutError, RuntimeError) as error:
             await self._async_cleanup_kernel()
             raise KernelNotReady(str(error) or f"no answer within {self.startup_timeout} s") from error
@@ -100,8 +100,8 @@ class MillraceClient(PapermillNotebookClient):
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
-    async def _wait_for_answer(self) -> None:
-        """Wait for a reply and an IOPub message. Before the first IOPub message, output of cells could be lost."""
+    async def _wait_until_ready(self) -> None:
+        """Wait for a reply and for an IOPub message. Until the first IOPub message, output of cells could be lost."""
         while True:
             self.kc.kernel_info()
             with contextlib.suppress(Empty):
@@ -148,9 +148,9 @@ class MillraceEngine(NBClientEngine):
         fork : bool
             Whether to fork the kernel where the system allows it.
         folder : str
-            Working folder of the kernel. It replaces papermill's ``cwd``, which changes the folder of this process.
+            Working folder of the kernel. papermill's own ``cwd`` would change the folder of this process.
         on_client : callable, optional
-            Called with the client before the kernel starts. The caller can signal the kernel with it later.
+            Called with the client before the kernel starts, so that the caller can signal the kernel later.
         **options
             Options of `PapermillNotebookClient`.
         """
@@ -167,7 +167,7 @@ class MillraceEngine(NBClientEngine):
             log=logger,
             **options,
         )
-        client.fork = fork and forking.available()
+        client.fork = fork and forking.is_available()
         if on_client:
             on_client(client)
         client.execute()
@@ -176,29 +176,29 @@ class MillraceEngine(NBClientEngine):
 class WrappingTranslator(PythonTranslator):
     """papermill's translator of parameters to Python code.
 
-    It writes long lists on several lines, because rendered notebooks cut off long lines.
+    Long lists are written on several lines, because rendered notebooks cut off long lines.
     """
 
     @classmethod
     def translate_list(cls, val: list) -> str:
         """Return the Python code of a list."""
-        line = super().translate_list(val)
-        if len(line) < _MAX_LIST_CHARACTERS:
-            return line
+        one_line = super().translate_list(val)
+        if len(one_line) < _MAX_LIST_LENGTH:
+            return one_line
         return "[\n" + "".join(f"    {cls.translate(item)},\n" for item in val) + "]"
 
 
 class AtomicFileHandler(LocalHandler):
     """File handler that replaces a notebook in one step.
 
-    papermill writes the notebook after each cell. If it is killed while it writes, the last complete state remains.
+    papermill writes the notebook after each cell. If the process is killed meanwhile, the last complete file remains.
     """
 
     def write(self, buf: str, path: str) -> None:
         """Write a text to a file."""
-        part = f"{path}.part"
-        super().write(buf, part)
-        os.replace(part, path)
+        unfinished = f"{path}.part"
+        super().write(buf, unfinished)
+        os.replace(unfinished, path)
 
 
 def execute(
@@ -220,9 +220,9 @@ def execute(
     folder : Path
         Working folder of the kernel.
     fork : bool
-        Whether to fork the kernel. If a forked kernel does not start, an unforked one is used.
+        Whether to fork the kernel. If the forked kernel does not start, the kernel is started as a new process instead.
     on_client : callable, optional
-        Gets the client before the kernel starts.
+        Called with the client before the kernel starts.
 
     Raises
     ------

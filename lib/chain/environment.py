@@ -13,9 +13,9 @@ from lib.paths import ROOT
 
 @contextmanager
 def chain_environment() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C and let kernels find ``lib`` from any folder, inside a ``with`` block.
+    """In a ``with`` block, treat SIGTERM like Ctrl-C, and let kernels import ``lib`` from any folder.
 
-    SIGINT is set as well: shells start background jobs with SIGINT ignored.
+    SIGINT gets a handler too, because shells start background jobs with SIGINT ignored.
     """
 
     def interrupt(signum: int, frame: Any) -> None:

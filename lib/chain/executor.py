@@ -1,4 +1,4 @@
-"""Execution of a notebook in a local kernel, with a time limit, cancellation and a record of every failure."""
+"""Execution of a notebook in a local kernel, with a time limit and cancellation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from lib.chain.engine import MillraceClient
 
 _GRACE_SECONDS = 15  # between the first interrupt and SIGKILL
-_POLL_SECONDS, _INTERRUPT_SECONDS = 0.1, 1
+_POLL_SECONDS, _INTERRUPT_INTERVAL_SECONDS = 0.1, 1
 
 
 class Cancellation(threading.Event):
-    """An event that is set to stop a run.
+    """The event that stops a run.
 
     Attributes
     ----------
     at_once : bool
-        Whether to kill the kernels at once, without time to clean up.
+        Whether to kill the kernels without giving them time to clean up.
     """
 
     def __init__(self) -> None:
@@ -60,8 +60,8 @@ class KernelExecutor:
     ) -> None:
         """Execute a notebook; see `backends.base.NotebookExecutor`.
 
-        On cancellation or timeout the running cell is interrupted, and killed if it does not stop. `report` is unused:
-        all output of a local kernel is in the notebook.
+        On cancellation or timeout the running cell is interrupted, and the kernel is killed if the cell does not stop.
+        `report` is not called, because all output of a local kernel is in the notebook.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class _Watchdog(threading.Thread):
         self._ended = threading.Event()
 
     def watch(self, client: MillraceClient) -> None:
-        """Set the client whose kernel is watched; called again if a second kernel replaces the first."""
+        """Set the client whose kernel is watched. It is called again if a second kernel replaces the first."""
         self.client = client
 
     def __enter__(self) -> _Watchdog:
@@ -145,10 +145,10 @@ class _Watchdog(threading.Thread):
         kill_time, interrupted_cell = time.monotonic() + _GRACE_SECONDS, 0
         while not self._ended.is_set():
             must_kill = time.monotonic() > kill_time or getattr(self._cancelled, "at_once", False)
-            cell = self.client.started_cells if self.client else 0
+            cell = self.client.started_cell_count if self.client else 0
             # Repeat the interrupt, because a kernel ignores it while it starts and between two cells. But interrupt
             # each cell only once: a second interrupt would abort its clean-up.
             if self.client and (must_kill or not cell or cell != interrupted_cell):
                 self.client.signal_kernel(signal.SIGKILL if must_kill else signal.SIGINT)
                 interrupted_cell = cell
-            self._ended.wait(_INTERRUPT_SECONDS)
+            self._ended.wait(_INTERRUPT_INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""Failures of a notebook, and their messages."""
+"""Failures of a notebook and their messages."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
         The executed notebook.
     error : papermill.exceptions.PapermillExecutionError
     """
-    kind = getattr(errors, error.ename, None)
+    error_class = getattr(errors, error.ename, None)
     message, exit_code = f"{error.ename}: {error.evalue}", errors.MillraceError.exit_code
-    short_form = "\n".join(error.traceback)
-    if short_form.startswith(message):  # from lib.tracebacks: it names the lines of the user's code
-        message = short_form
-    if isinstance(kind, type) and issubclass(kind, errors.MillraceError):
-        message, exit_code = error.evalue, kind.exit_code
+    traceback = "\n".join(error.traceback)
+    if traceback.startswith(message):  # `lib.tracebacks` has shortened it to the lines of the user's code
+        message = traceback
+    if isinstance(error_class, type) and issubclass(error_class, errors.MillraceError):
+        message, exit_code = error.evalue, error_class.exit_code
     status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED
     cell = postmortem.format_cell(error.exec_count, error.source)
     return StageFailed(_compose(message, executed, cell), status, exit_code)
@@ -73,7 +73,7 @@ def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
     name : str
         Name of the failure, in the style of an exception's name: ``"TimedOut"``.
     cause : str
-        The reason, as a sentence without a capital letter and full stop.
+        The reason, as a sentence that starts in lower case and has no full stop.
     """
     cell = postmortem.write(executed, name, cause)
     return StageFailed(_compose(cause[0].upper() + cause[1:] + ".", executed, cell))

@@ -1,8 +1,8 @@
-"""Fingerprints: everything that the result of a notebook depends on, by name.
+"""Fingerprints: the state of everything that the result of a notebook depends on, by name.
 
 A fingerprint covers the notebook's code, the library, the lock file, the parameters and the input files. Executions
-with equal fingerprints have equal results. A file is represented by the SHA-256 of its content, also if a parameter
-names it.
+with equal fingerprints have equal results. A file is represented by the SHA-256 of its content. This also
+applies to files that parameters name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lib.paths import ROOT, display_path, resolve
 
 _LOCK_FILE = ROOT / "requirements.lock"
 _LIBRARY = ROOT / "lib"
-_IGNORED = (RUN_NAME, "threads")  # results do not depend on these
+_IGNORED_PARAMETERS = (RUN_NAME, "threads")  # results do not depend on them
 _OUTPUT_FOLDERS = ("workspace", "runs_folder")  # compared by path, since runs change their content
 _BLOCK_BYTES = 1024**2
 _MAX_PATH_LENGTH = 4096
@@ -31,13 +31,13 @@ _SHA256_LENGTH = 64
 
 
 class Fingerprints:
-    """Fingerprints computed in the background while notebooks run: reading a large table takes a while."""
+    """Computation of fingerprints in the background while notebooks run, because hashing large tables takes time."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="fingerprint")
 
     def start(self, notebook: Notebook, values: Mapping[str, Any]) -> Future[dict[str, str]]:
-        """Start to compute a fingerprint; see `compute`."""
+        """Start to compute a fingerprint, as `compute` does, and return its future."""
         return self._executor.submit(compute, notebook, values)
 
 
@@ -48,7 +48,7 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
     ----------
     notebook : Notebook
     values : mapping
-        The values that its results depend on; see `plan.Execution.result_dependencies`.
+        The values that the notebook's results depend on; see `plan.Execution.result_dependencies`.
 
     Returns
     -------
@@ -63,34 +63,34 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
     for name, value in values.items():
         if name in _OUTPUT_FOLDERS:
             parts[name] = json.dumps(value)
-        elif name not in _IGNORED:
-            parts |= _parameter_parts(name, value)
+        elif name not in _IGNORED_PARAMETERS:
+            parts |= _hash_parameter(name, value)
     return parts
 
 
-def _parameter_parts(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Split a parameter into named parts, such as ``options.weather_data``, so that files in it are hashed."""
+def _hash_parameter(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and value of each part of a parameter, such as ``options.weather_data``; files are hashed."""
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _parameter_parts(f"{name}.{key}", item)
+            yield from _hash_parameter(f"{name}.{key}", item)
     elif isinstance(value, list) and any(find_files(value)):
         for index, item in enumerate(value):
-            yield from _parameter_parts(f"{name}[{index}]", item)
-    elif isinstance(value, str) and (path := _existing_path(value)) is not None:
+            yield from _hash_parameter(f"{name}[{index}]", item)
+    elif isinstance(value, str) and (path := existing_path(value)) is not None:
         yield f"the content of {name}", _hash_path(path)
     else:
         yield name, json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
-def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def describe_differences(earlier: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
     """Return a clause for each difference between two fingerprints.
 
-    >>> differences({"seed": "42", "task": '"binary"'}, {"seed": "7"})
+    >>> describe_differences({"seed": "42", "task": '"binary"'}, {"seed": "7"})
     ['seed: 42 is now 7', 'task is gone']
     """
     clauses = []
-    for name in sorted({*before, *now}):
-        old, new = before.get(name), now.get(name)
+    for name in sorted({*earlier, *current}):
+        old, new = earlier.get(name), current.get(name)
         if old == new:
             continue
         if old is None or new is None:
@@ -105,7 +105,7 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def find_files(value: Any) -> Iterator[str]:
     """Yield the strings within a value that name an existing file or folder."""
     if isinstance(value, str):
-        if _existing_path(value) is not None:
+        if existing_path(value) is not None:
             yield value
     elif isinstance(value, Mapping):
         for item in value.values():
@@ -125,7 +125,7 @@ def hash_files(value: Any) -> dict[str, str]:
     """
     hashes = {}
     for address in find_files(value):
-        path = _existing_path(address)
+        path = existing_path(address)
         if path is not None:
             hashes[address] = _hash_path(path)
     return hashes
@@ -133,15 +133,15 @@ def hash_files(value: Any) -> dict[str, str]:
 
 def hash_file(file: Path) -> str:
     """Return the SHA-256 of a file, cached until its size or modification time changes."""
-    state = file.stat()
-    return _hash_file(file, state.st_size, state.st_mtime_ns)
+    status = file.stat()
+    return _hash_file(file, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=4096)
 def _hash_file(file: Path, size: int, modified: int) -> str:
     digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(_BLOCK_BYTES):
+    with file.open("rb") as content:
+        while block := content.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 
@@ -155,7 +155,7 @@ def _hash_path(path: Path) -> str:
 
 
 def _hash_notebook(path: Path) -> str:
-    """Return the SHA-256 of a notebook's code and cell tags; outputs, text and other metadata do not count."""
+    """Return the SHA-256 of a notebook's code and cell tags; outputs, Markdown cells and other metadata are ignored."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     code = [
         ["".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells if cell["cell_type"] == "code"
@@ -163,7 +163,7 @@ def _hash_notebook(path: Path) -> str:
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
-def _existing_path(text: str) -> Path | None:
+def existing_path(text: str) -> Path | None:
     """Return the existing file or folder that a string names as a path or ``file:`` URI, or None."""
     if not text or "\n" in text or len(text) > _MAX_PATH_LENGTH:
         return None
@@ -172,7 +172,7 @@ def _existing_path(text: str) -> Path | None:
         return None
     try:
         path = resolve(unquote(parsed.path) if parsed.scheme else text)
-        # A word such as "linear" is not taken as a folder, even if a folder has that name: a folder needs a slash.
+        # A folder's path needs a slash. A word such as "linear" is a value, even if a folder has that name.
         exists = path.is_file() or (path.is_dir() and ("/" in text or parsed.scheme == "file"))
     except (OSError, ValueError):
         return None

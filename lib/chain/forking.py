@@ -1,10 +1,10 @@
 """Kernels that are forked from one process, which has imported the packages that notebooks need.
 
 A new kernel imports MLflow, scikit-learn and scrapbook first, which takes longer than most stages. Here a fork server
-(`lib.forkserver`) imports them once (`lib.chain.preload`), and each kernel is a fork of it. Spare kernels are forked
-while a stage runs: a spare has already started IPython and waits to be assigned a working folder. `ForkProvisioner`
-offers the kernels to jupyter_client (https://jupyter-client.readthedocs.io/en/stable/provisioning.html). Kernels that
-cannot be forked are started as usual.
+(`lib.forkserver`) imports these packages once (`lib.chain.preload`), and forks itself for each kernel. Spare kernels
+are forked while a stage runs: a spare has started IPython and waits for its working folder. `ForkProvisioner` offers
+the kernels to jupyter_client (https://jupyter-client.readthedocs.io/en/stable/provisioning.html). Kernels that cannot
+be forked are started as usual.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from lib.forkserver import ForkedProcess, ForkServer
 from lib.paths import ROOT
 
 NAME = "millrace-fork"
-# Arguments of a kernel: its log would mix with the chain's output, and notebooks need no file of past commands.
+# Arguments of a kernel: without a log, which would mix with the chain's output, and without a file of past commands.
 ARGUMENTS = ("--IPKernelApp.log_level=CRITICAL", "--HistoryManager.hist_file=:memory:")
 
-_MAX_SOCKET_FOLDER = 70  # the path of a Unix socket has at most about a hundred characters
+_MAX_SOCKET_FOLDER_LENGTH = 70  # the path of a Unix socket may have about 100 characters
 _GRACE_SECONDS = 10
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Return whether kernels can be forked here: on Linux only, because macOS's frameworks crash after a fork."""
     return sys.platform.startswith("linux")
 
 
 def register() -> None:
-    """Make the provisioner known to jupyter_client, in case this project is not installed as a package."""
+    """Register the provisioner with jupyter_client, in case this project is not installed as a package."""
     from importlib.metadata import EntryPoint
 
     factory = KernelProvisionerFactory.instance()
@@ -52,16 +52,16 @@ def register() -> None:
 
 
 class ForkedKernel(ForkedProcess):
-    """A forked process that runs a kernel; until `begin` is called, it is a spare.
+    """A forked process that runs a kernel. It is a spare until `begin` is called.
 
     Parameters
     ----------
     server : ForkServer
-        The server of `lib.chain.preload`.
+        A server of the module `lib.chain.preload`.
     arguments : sequence of str
         Command line arguments of the kernel.
     connection_file : str, optional
-        An existing connection file. By default, a new file with new sockets is written.
+        An existing connection file. By default, a file with new sockets is written.
     """
 
     def __init__(self, server: ForkServer, arguments: Sequence[str] = ARGUMENTS, connection_file: str = ""):
@@ -95,7 +95,7 @@ class ForkedKernel(ForkedProcess):
             self.connection.sendall(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
-        """Let the kernel clean up and end; kill it after a grace period."""
+        """End the kernel: let it clean up, and kill it after a grace period."""
         if self._has_begun:
             self.terminate()
         else:
@@ -112,7 +112,7 @@ class KernelPool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted_spares = 0
+        self._wanted_spare_count = 0
         self._spares: deque[Future[ForkedKernel]] = deque()
         self._fork_executor: ThreadPoolExecutor | None = None
         self._ending_threads: list[threading.Thread] = []
@@ -120,11 +120,11 @@ class KernelPool:
     def prepare(self, count: int) -> None:
         """Keep a number of spares ready from now on; the first spare starts the fork server."""
         with self._lock:
-            self._wanted_spares = count
+            self._wanted_spare_count = count
             self._fork_spares()
 
     def take(self, arguments: tuple[str, ...], connection_file: str = "") -> Future[ForkedKernel]:
-        """Return a kernel, to be begun by the caller: a spare, or a new fork if no spare has these arguments."""
+        """Return the future of a kernel for which the caller has to call `begin`: a spare, or a new fork."""
         with self._lock:
             can_use_spare = self._spares and arguments == ARGUMENTS and not connection_file
             kernel = self._spares.popleft() if can_use_spare else self._submit_fork(arguments, connection_file)
@@ -132,7 +132,7 @@ class KernelPool:
             return kernel
 
     def _fork_spares(self) -> None:
-        while len(self._spares) < self._wanted_spares:
+        while len(self._spares) < self._wanted_spare_count:
             self._spares.append(self._submit_fork(ARGUMENTS))
 
     def _submit_fork(self, arguments: tuple[str, ...], connection_file: str = "") -> Future[ForkedKernel]:
@@ -152,7 +152,7 @@ class KernelPool:
         with self._lock:
             spares, ending_threads = list(self._spares), self._ending_threads
             self._spares.clear()
-            self._wanted_spares = 0
+            self._wanted_spare_count = 0
         for spare in spares:
             if not spare.cancel() and spare.exception() is None:
                 spare.result().end()
@@ -178,7 +178,7 @@ def _fork_kernel(arguments: tuple[str, ...], connection_file: str = "") -> Forke
 
 
 @atexit.register
-def _end_all() -> None:
+def _end_all_processes() -> None:
     kernels.close()
     if _server is not None:
         _server.terminate()
@@ -189,15 +189,15 @@ class ForkProvisioner(LocalProvisioner):
 
     process: Any
     _can_fork = False
-    # The kernel, and after a restart its predecessors. All use the sockets in the folder of the first.
+    # The last one is the current kernel. Its predecessors before restarts remain, since the first owns the sockets.
     _kernels: tuple[ForkedKernel, ...] = ()
 
     async def pre_launch(self, **options: Any) -> dict[str, Any]:
-        """Prepare a launch; a forked kernel chooses its own sockets."""
+        """Prepare a launch. A forked kernel chooses its own sockets, so that the caller's are not needed."""
         command = self.kernel_spec.argv
-        is_kernel = command[1:3] == ["-m", "ipykernel_launcher"] and _is_this_python(command[0])
+        is_python_kernel = command[1:3] == ["-m", "ipykernel_launcher"] and _is_this_python(command[0])
         is_encrypted = getattr(self.parent, "transport_encryption", "") == "required"
-        self._can_fork = available() and is_kernel and not is_encrypted
+        self._can_fork = is_available() and is_python_kernel and not is_encrypted
         if not self._can_fork:
             return await super().pre_launch(**options)
         options.pop("transport_encryption", None)
@@ -238,16 +238,17 @@ class ForkProvisioner(LocalProvisioner):
 
 
 def _is_this_python(program: str) -> bool:
+    """Return whether the program of a kernel spec is the Python interpreter of this process."""
     return program in (sys.executable, "python", "python3")
 
 
 def _new_connection_file(folder: Path) -> str:
     """Write a connection file with new sockets in a folder that other users cannot enter, and return its path."""
-    is_short = len(str(folder)) < _MAX_SOCKET_FOLDER
+    fits_socket_path = len(str(folder)) < _MAX_SOCKET_FOLDER_LENGTH
     file, _ = write_connection_file(
         str(folder / "kernel.json"),
         key=os.urandom(32).hex().encode(),
-        transport="ipc" if is_short else "tcp",
-        ip=str(folder / "kernel-ipc") if is_short else "",
+        transport="ipc" if fits_socket_path else "tcp",
+        ip=str(folder / "kernel-ipc") if fits_socket_path else "",
     )
     return file

@@ -1,4 +1,4 @@
-"""Column names in parameters, checked against the table's header before anything runs."""
+"""Check of the column names in parameters against the table's header, before anything runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lib.paths import ROOT, resolve
 from lib.tables import schema_source, sources
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 
-_DERIVED = ("target_column", "key_columns", "time_column")  # a pipeline's `prepare_data` may create these columns
+_DERIVABLE_PARAMETERS = ("target_column", "key_columns", "time_column")  # `prepare_data` may create their columns
 _MAX_SCANNED_BYTES = 64 * 2**20
 
 
-def column_faults(parameters: Parameters) -> list[str]:
-    """Return a sentence for each column that is named by a parameter but is not in the table.
+def find_column_faults(parameters: Parameters) -> list[str]:
+    """Return a sentence for each column that a parameter names but the table lacks.
 
     Only the header is read. Columns that the pipeline's own code may add, and tables whose header cannot be read
     cheaply (databases, remote files), are not checked.
@@ -28,49 +28,49 @@ def column_faults(parameters: Parameters) -> list[str]:
     parameters : Parameters
         ``data``, ``encoding``, ``header``, ``pipeline`` and the parameters that name columns.
     """
-    overridden = _overridden_hooks(parameters.pipeline)
-    if "load_data" in overridden:
+    overridden_hooks = _find_overridden_hooks(parameters.pipeline)
+    if "load_data" in overridden_hooks:
         return []
     columns = read_header(parameters.data, parameters.get("encoding") or "", parameters.get("header"))
     if columns is None:
         return []
-    combined = _combined_dates(parameters)
-    parts = {part for names in combined.values() for part in names}
-    available = [name for name in (*columns, *combined) if name not in parts]
-    named = {
+    source_columns = _read_combined_dates(parameters)
+    replaced = {source for sources_of_date in source_columns.values() for source in sources_of_date}
+    available = [name for name in (*columns, *source_columns) if name not in replaced]
+    names_by_parameter = {
         "target_column": [parameters.target_column],
         "drop_columns": parameters.drop_columns,
         "key_columns": parameters.key_columns,
-        "columns": [name for name in parameters.get("columns") or {} if name not in combined],
+        "columns": [name for name in parameters.get("columns") or {} if name not in source_columns],
         "time_column": [parameters.time_column] if parameters.split == "time" else [],
     }
     faults = [
         f"{parameter}: {parameters.data} has no column {name!r}. {suggest(name, available)}"
-        for parameter, names in named.items()
-        if not ("prepare_data" in overridden and parameter in _DERIVED)
+        for parameter, names in names_by_parameter.items()
+        if not ("prepare_data" in overridden_hooks and parameter in _DERIVABLE_PARAMETERS)
         for name in names
         if name not in (columns if parameter == "columns" else available)
     ]
     return faults + [
-        f"columns: {parameters.data} has no column {part!r}, from which {name} is made. {suggest(part, columns)}"
-        for name, names in combined.items()
-        for part in names
-        if part not in columns
+        f"columns: {parameters.data} has no column {source!r}, a part of the date {name}. {suggest(source, columns)}"
+        for name, sources_of_date in source_columns.items()
+        for source in sources_of_date
+        if source not in columns
     ]
 
 
-def _combined_dates(parameters: Parameters) -> dict[str, Sequence[str]]:
-    """Return the dates that consist of several columns, as the parameters and the stored schema describe them."""
-    combined = {}
+def _read_combined_dates(parameters: Parameters) -> dict[str, Sequence[str]]:
+    """Return the source columns of each date that the parameters or the stored schema combine from several columns."""
+    source_columns = {}
     path = resolve(parameters.get("schema") or "")
     if path.is_file() and "from:" in path.read_text(encoding="utf-8"):
-        combined = {column.name: column.source_columns for column in schema_source.load(path).combined_columns}
+        source_columns = {column.name: column.source_columns for column in schema_source.load(path).combined_columns}
     entries = parameters.get("columns") or {}
-    return combined | {name: entry["from"] for name, entry in entries.items() if entry.get("from")}
+    return source_columns | {name: entry["from"] for name, entry in entries.items() if entry.get("from")}
 
 
 def read_header(data: str, encoding: str = "", header: bool | None = None) -> list[str] | None:
-    """Return the column names of a table, or None if they cannot be read cheaply and for certain.
+    """Return the column names of a table; None if reading them is expensive or ambiguous.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def read_header(data: str, encoding: str = "", header: bool | None = None) -> li
             else _text_columns(paths[0], encoding, header)
         )
     except InputError:
-        return None  # the same error is raised, with more detail, when the table is read
+        return None  # reading the table will raise a more detailed error
     columns = [column.strip() for column in columns]
-    has_duplicates = len(set(columns)) < len(columns)  # they are renamed when the table is read
+    has_duplicates = len(set(columns)) < len(columns)  # reading the table will rename them
     return None if has_duplicates else columns or None
 
 
@@ -107,7 +107,7 @@ def _parquet_columns(paths: Sequence[Path]) -> list[str]:
 def _text_columns(path: Path, encoding: str, header: bool | None) -> list[str]:
     """Return the header of a text file; empty if it cannot be determined.
 
-    Only the beginning of the file is read. If that is ambiguous, small files are read as a whole.
+    Only the beginning of the file is read. If the beginning is ambiguous, a small file is read as a whole.
     """
     from lib.tables.detect import dialect_detection
 
@@ -117,12 +117,12 @@ def _text_columns(path: Path, encoding: str, header: bool | None) -> list[str]:
     return detected.header if detected is not None else []
 
 
-def _overridden_hooks(pipeline: str) -> set[str]:
-    """Return the names of the methods that a pipeline's file defines; importing it would import pandas."""
+def _find_overridden_hooks(pipeline: str) -> set[str]:
+    """Return the names of the methods that a pipeline's file defines. The file is not imported, which would be slow."""
     if pipeline == "base" or pipeline not in pipelines.available():
         return set()
     source = (ROOT / "lib" / "pipelines" / f"{pipeline}.py").read_text(encoding="utf-8")
     hooks = set(re.findall(r"^    def (\w+)", source, flags=re.MULTILINE))
-    if "(BasePipeline)" not in source:  # a pipeline between this one and BasePipeline may override any hook
+    if "(BasePipeline)" not in source:  # its base class may override hooks as well
         hooks |= {"load_data", "prepare_data"}
     return hooks

@@ -14,10 +14,10 @@ from lib.errors import DataError
 from lib.paths import ROOT, display_path
 
 FOLDER = ROOT / "notebooks"
-STAGES = ROOT / "lib" / "stages"
+STAGES_FOLDER = ROOT / "lib" / "stages"
 USE_CASE, OVERRIDES = "use_case", "overrides"
 _FILE_NAME = re.compile(r"\d\d_([a-z_]+)\.ipynb")
-_PUBLISH = "publish_outputs"
+_PUBLISHING_METHOD = "publish_outputs"
 _DECLARATION = "PARAMETERS"
 
 
@@ -33,11 +33,11 @@ class Notebook:
     parameters : dict
         Default of each parameter in the cell tagged ``parameters``, by name.
     types : dict of str
-        Type name of each of these parameters: its annotation, else the type of its default.
+        Type name of each parameter: the annotation, or else the type of the default.
     outputs : dict of str
-        Type name of each output, as declared by the later notebooks that read it; empty if none reads it.
-    reads : tuple of str
-        Parameters of the use case that the stage reads, according to its module; empty for a notebook without
+        Type name of each output, as declared by the first later notebook that reads the output; empty without one.
+    declared_parameters : tuple of str
+        Parameters of the use case that the stage's module declares to read; empty for a notebook without
         ``use_case``.
     """
 
@@ -46,14 +46,14 @@ class Notebook:
     parameters: dict[str, Any]
     types: dict[str, str]
     outputs: dict[str, str]
-    reads: tuple[str, ...] = ()
+    declared_parameters: tuple[str, ...] = ()
 
 
 def read_all(folder: Path = FOLDER) -> list[Notebook]:
     """Return the notebooks of a folder, in the order of their numbers."""
     notebooks = [read(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
     return [
-        replace(notebook, outputs=_output_types(notebook.outputs, notebooks[position + 1 :]))
+        replace(notebook, outputs=_find_output_types(notebook.outputs, notebooks[position + 1 :]))
         for position, notebook in enumerate(notebooks)
     ]
 
@@ -64,9 +64,9 @@ def read(path: Path) -> Notebook:
     Raises
     ------
     DataError
-        If the file is not a notebook, or has no parameters cell: papermill would silently run it on its defaults.
+        If the file is not a notebook, or has no parameters cell. papermill would silently run it with the defaults.
     """
-    sources, tags = _code_cells(path)
+    sources, tags = _read_code_cells(path)
     tagged = [source for source, names in zip(sources, tags, strict=True) if "parameters" in names]
     if len(tagged) != 1:
         raise DataError(
@@ -74,22 +74,23 @@ def read(path: Path) -> Notebook:
         )
     parameters, types = {}, {}
     for statement in _parse(tagged[0], path):
-        name, value, kind = _read_parameter(statement, path)
-        parameters[name], types[name] = value, kind
+        name, default, type_name = _read_parameter(statement, path)
+        parameters[name], types[name] = default, type_name
     match = _FILE_NAME.fullmatch(path.name)
     if match is None:
         raise DataError(f"{display_path(path)} is not named like a stage, e.g. 03_train.ipynb.")
     stage = match[1]
-    use_case_parameters = declared_parameters(stage) if USE_CASE in parameters else ()
-    return Notebook(stage, path, parameters, types, _output_names(sources[-1], path), use_case_parameters)
+    use_case_parameters = read_declared_parameters(stage) if USE_CASE in parameters else ()
+    output_names = _read_output_names(sources[-1], path)
+    return Notebook(stage, path, parameters, types, dict.fromkeys(output_names, ""), use_case_parameters)
 
 
-def declared_parameters(stage: str) -> tuple[str, ...]:
+def read_declared_parameters(stage: str) -> tuple[str, ...]:
     """Return the ``PARAMETERS`` of a stage's module; empty if it declares none.
 
-    The module is parsed, not imported: importing pandas and scikit-learn would take longer than all other checks.
+    The module is parsed, not imported: an import of pandas and scikit-learn would take longer than all other checks.
     """
-    module = STAGES / f"{stage}.py"
+    module = STAGES_FOLDER / f"{stage}.py"
     if not module.is_file():
         return ()
     for statement in ast.parse(module.read_text(encoding="utf-8")).body:
@@ -100,7 +101,7 @@ def declared_parameters(stage: str) -> tuple[str, ...]:
     return ()
 
 
-def _code_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+def _read_code_cells(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the source and the tags of each code cell."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -115,11 +116,11 @@ def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
     target: ast.expr
     try:
         if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            target, kind = statement.target, ast.unparse(statement.annotation)
+            target, type_name = statement.target, ast.unparse(statement.annotation)
             value = ast.literal_eval(statement.value)
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target, value = statement.targets[0], ast.literal_eval(statement.value)
-            kind = type(value).__name__
+            type_name = type(value).__name__
         else:
             raise ValueError("not an assignment")
         if not isinstance(target, ast.Name):
@@ -127,30 +128,35 @@ def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
     except ValueError as error:
         raise DataError(
             f"{display_path(path)}, parameters cell, line {statement.lineno}: expected 'name = literal'. The "
-            "chain sets parameters in a cell after this one, so a computed value would follow from the defaults."
+            "chain sets parameters in a later cell, so a value computed here would use the defaults."
         ) from error
-    return target.id, value, kind
+    return target.id, value, type_name
 
 
-def _output_names(source: str, path: Path) -> dict[str, str]:
-    """Return the names of the outputs that the last cell publishes, each with an empty type name."""
-    calls = [node for node in ast.walk(ast.Module(_parse(source, path), [])) if isinstance(node, ast.Call)]
-    published = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == _PUBLISH]
-    if len(published) != 1:
+def _read_output_names(source: str, path: Path) -> list[str]:
+    """Return the names of the outputs that the last cell publishes."""
+    nodes = ast.walk(ast.Module(_parse(source, path), []))
+    calls = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == _PUBLISHING_METHOD
+    ]
+    if len(calls) != 1:
         raise DataError(
-            f"{display_path(path)}: the last code cell must call {_PUBLISH}(...) once; it does so "
-            f"{len(published)} times."
+            f"{display_path(path)}: expected one call of {_PUBLISHING_METHOD}(...) in the last code cell, "
+            f"found {len(calls)}."
         )
-    return {keyword.arg: "" for keyword in published[0].keywords if keyword.arg}
+    return [keyword.arg for keyword in calls[0].keywords if keyword.arg]
 
 
-def _output_types(outputs: Iterable[str], later: Sequence[Notebook]) -> dict[str, str]:
+def _find_output_types(outputs: Iterable[str], later_notebooks: Sequence[Notebook]) -> dict[str, str]:
     """Return the type name of each output, as declared by the first later notebook that reads it."""
-    types = {name: notebook.types[name] for notebook in reversed(later) for name in notebook.parameters}
+    types = {name: notebook.types[name] for notebook in reversed(later_notebooks) for name in notebook.parameters}
     return {name: types.get(name, "") for name in outputs}
 
 
 def _parse(source: str, path: Path) -> list[ast.stmt]:
+    """Return the statements of a cell; a DataError names the notebook of a cell that is not Python."""
     try:
         return ast.parse(source).body
     except SyntaxError as error:

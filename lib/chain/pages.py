@@ -13,25 +13,23 @@ from typing import Any
 from lib.chain.plan import Execution
 
 _LINK = re.compile(r"\[[^\]]*\]\(((\d\d_[a-z_]+)\.ipynb)\)")
-_PARAMETERS = {"parameters", "injected-parameters"}
-_HIDDEN = "remove-input"
-_PAPERMILL_BANNER = "papermill-error-cell-tag"
-_FAILED_CELL = "failed-cell"
+_PARAMETER_TAGS = {"parameters", "injected-parameters"}
+_HIDE_INPUT_TAG = "remove-input"
+_BANNER_TAG = "papermill-error-cell-tag"
+_FAILED_CELL = "failed-cell"  # an HTML anchor
 _RED = "#b00020"
 
 
-def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> None:
+def make_standalone(notebook: Path, executed: Path, executions: Iterable[Execution]) -> None:
     """Make an executed notebook readable on its own.
 
-    Its links point to its neighbours in the run folder, its parameters cells are hidden, and if it failed, it begins
-    with the message.
-
-    The notebook itself shows its parameters cell, which a person edits to run it by hand.
+    Links between notebooks lead to the executed copies in the run folder, and the cells with parameters are hidden. A
+    notebook that failed begins with the error message.
 
     Parameters
     ----------
     notebook : Path
-        The source notebook. Its Markdown cells replace those of the executed copy, which may link to another run.
+        The source notebook. Its Markdown cells replace those of the copy, whose links may lead to another run.
     executed : Path
         The executed copy; if it does not exist, this function does nothing.
     executions : iterable of Execution
@@ -42,21 +40,21 @@ def finish(notebook: Path, executed: Path, executions: Iterable[Execution]) -> N
     page = json.loads(executed.read_text(encoding="utf-8"))
     source = json.loads(notebook.read_text(encoding="utf-8"))
     texts = {cell.get("id"): cell["source"] for cell in source["cells"] if cell["cell_type"] == "markdown"}
-    links = _links(notebook.parent, executed.parent, executions)
+    links = _find_links(notebook.parent, executed.parent, executions)
     for cell in page["cells"]:
         if cell["cell_type"] == "markdown" and cell.get("id") in texts:
             text = "".join(texts[cell["id"]])
             cell["source"] = _LINK.sub(lambda match: links.get(match[1], match[0]), text)
-        if _PARAMETERS & {*cell["metadata"].get("tags", [])}:
+        if _PARAMETER_TAGS & {*cell["metadata"].get("tags", [])}:
             _hide(cell)
     _show_failure_first(page["cells"])
-    part = executed.with_name(f"{executed.name}.part")
-    part.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(executed)
+    unfinished = executed.with_name(f"{executed.name}.part")
+    unfinished.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(executed)
 
 
-def _links(notebooks: Path, run_folder: Path, executions: Iterable[Execution]) -> Mapping[str, str]:
-    """Return the Markdown link to each notebook, by file name: to its executed copies, or else to the notebook."""
+def _find_links(notebooks: Path, run_folder: Path, executions: Iterable[Execution]) -> Mapping[str, str]:
+    """Return the Markdown link for each notebook's file name: to the executed copies, or else to the notebook."""
     links = {
         path.name: f"[{path.stem}]({Path(os.path.relpath(path, run_folder)).as_posix()})"
         for path in sorted(notebooks.glob("*.ipynb"))
@@ -71,8 +69,8 @@ def _links(notebooks: Path, run_folder: Path, executions: Iterable[Execution]) -
 def _hide(cell: dict[str, Any]) -> None:
     """Hide the source of a cell in Jupyter, and mark it for nbconvert."""
     cell["metadata"].setdefault("jupyter", {})["source_hidden"] = True
-    if _HIDDEN not in cell["metadata"]["tags"]:
-        cell["metadata"]["tags"].append(_HIDDEN)
+    if _HIDE_INPUT_TAG not in cell["metadata"]["tags"]:
+        cell["metadata"]["tags"].append(_HIDE_INPUT_TAG)
 
 
 def _show_failure_first(cells: list[dict[str, Any]]) -> None:
@@ -80,16 +78,17 @@ def _show_failure_first(cells: list[dict[str, Any]]) -> None:
     failed = [cell for cell in cells if any(output["output_type"] == "error" for output in cell.get("outputs", []))]
     if not failed:
         return
-    cells[:] = [cell for cell in cells if _PAPERMILL_BANNER not in cell["metadata"].get("tags", [])]
+    cells[:] = [cell for cell in cells if _BANNER_TAG not in cell["metadata"].get("tags", [])]
     error = next(output for output in failed[0]["outputs"] if output["output_type"] == "error")
     message = html.escape(f"{error['ename']}: {error['evalue']}").replace("\n", "<br>")
     cells.insert(
-        cells.index(failed[0]), _make_banner(_FAILED_CELL, f'<a id="{_FAILED_CELL}"></a>The cell that failed:')
+        cells.index(failed[0]),
+        _make_banner(_FAILED_CELL, f'<a id="{_FAILED_CELL}"></a>The cell that failed:'),
     )
     cells.insert(0, _make_banner("failure", f'{message} (<a href="#{_FAILED_CELL}">cell</a>)'))
 
 
 def _make_banner(cell_id: str, text: str) -> dict[str, Any]:
-    """Return a Markdown cell with a text in red."""
+    """Return a Markdown cell with red text."""
     source = f'<p style="color: {_RED}; font-weight: bold">{text}</p>'
-    return {"cell_type": "markdown", "id": cell_id, "metadata": {"tags": [_PAPERMILL_BANNER]}, "source": source}
+    return {"cell_type": "markdown", "id": cell_id, "metadata": {"tags": [_BANNER_TAG]}, "source": source}

@@ -39,25 +39,25 @@ class Execution:
         return f"{stem}-{self.training_function}.ipynb" if self.training_function else f"{stem}.ipynb"
 
     def select_parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return only the values that the notebook's parameters cell declares."""
+        """Return the values that the notebook's parameters cell declares."""
         selected = {name: values[name] for name in self.notebook.parameters if name in values}
         if self.training_function:
             selected[TRAINING_FUNCTION] = self.training_function
         return selected
 
     def result_dependencies(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that the results depend on: the inputs, and the parameters that the stage reads."""
+        """Return the values that the results depend on: the notebook's inputs and the stage's declared parameters."""
         inputs = {
             name: value for name, value in self.select_parameters(values).items() if name not in (USE_CASE, OVERRIDES)
         }
-        if USE_CASE not in self.notebook.parameters:  # the notebook reads nothing but its inputs
+        if USE_CASE not in self.notebook.parameters:  # the notebook reads its inputs only
             return inputs
         azure = AZURE if values.get("backend") == "azureml" else ()
-        read = {name: values[name] for name in (*COMMON, *self.notebook.reads, *azure) if name in values}
-        return {**read, **inputs}
+        names = (*COMMON, *self.notebook.declared_parameters, *azure)
+        return {**{name: values[name] for name in names if name in values}, **inputs}
 
 
-def executions(
+def list_executions(
     notebooks: Sequence[Notebook],
     parameters: Parameters,
     first: str | None = None,
@@ -81,7 +81,7 @@ def executions(
     ParameterError
         If no stage is left to run.
     """
-    skipped = "train" if parameters.automl else "automl"  # either stage makes the candidates
+    skipped = "train" if parameters.automl else "automl"  # one of these stages trains the candidates
     notebooks = [notebook for notebook in notebooks if notebook.stage != skipped]
     stages = [notebook.stage for notebook in notebooks]
     for option, stage in (("--from", first), ("--to", last), ("--only", only)):

@@ -1,7 +1,7 @@
 """Failures that papermill does not see, written into the executed notebook.
 
 If a kernel dies, or a cell ends it with ``sys.exit``, papermill marks every cell as completed and records no exception.
-This module corrects the notebook: which cell ran last, why it ended, and which cells never ran.
+This module corrects the notebook: it marks the cell that ran last as failed, and the cells that never ran as pending.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def write(executed: Path, name: str, cause: str) -> str:
     name : str
         Short name of the cause, like that of an exception: ``"KernelDied"``.
     cause : str
-        The cause as a sentence.
+        The cause, as a sentence that starts in lower case and has no full stop.
 
     Returns
     -------
@@ -43,9 +43,9 @@ def write(executed: Path, name: str, cause: str) -> str:
             error = {"output_type": "error", "ename": name, "evalue": cause, "traceback": [f"{name}: {cause}"]}
             last["outputs"].append(error)
     notebook["metadata"].setdefault("papermill", {})["exception"] = True
-    part = executed.with_name(executed.name + ".part")
-    part.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(executed)
+    unfinished = executed.with_name(executed.name + ".part")
+    unfinished.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(executed)
     return format_cell(len(started), "".join(started[-1]["source"])) if started else ""
 
 

@@ -1,8 +1,8 @@
 """The fork server of kernels: it imports the modules that notebooks need, and each kernel is forked from it.
 
-The modules in `FIRST`, which the first stage needs, are imported when the server starts. Those in `REST` follow before
-the second fork, while the first stage is already running. A forked process loses threads and shares open files, so none
-of these modules may start a thread or keep a file open.
+`FIRST_STAGE_MODULES` are imported when the server starts, `LATER_MODULES` before the second fork, while the first stage
+runs. A forked process loses threads and shares open files. Therefore none of these modules may start a thread or keep a
+file open.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, BinaryIO
 
-FIRST = (
-    "concurrent.futures.thread",  # registers its lock for forks, so it has to be imported before one begins
+FIRST_STAGE_MODULES = (
+    "concurrent.futures.thread",  # registers a lock for forks, which must not happen during a fork
     "ipykernel.ipkernel",
     "ipykernel.kernelapp",
     "ipykernel.zmqshell",
@@ -35,7 +35,7 @@ FIRST = (
     "pandas.io.formats.style",
     "scrapbook",
 )
-REST = (
+LATER_MODULES = (
     "lib.tables.quality.baseline",
     "lib.stages.automl",
     "lib.stages.deploy",
@@ -61,20 +61,20 @@ class KernelTarget:
     and, once the kernel is needed, ``[folder, environment]``.
     """
 
-    forks = True
+    can_fork = True
     facts: dict[str, Any] = {}
 
     def __init__(self) -> None:
-        self._imports: Iterator[Iterable[str]] = iter([(), REST])
+        self._modules_by_fork: Iterator[Iterable[str]] = iter([(), LATER_MODULES])
 
     def before_fork(self) -> None:
-        """Import `REST` before the second fork."""
-        import_modules(next(self._imports, ()))
+        """Import `LATER_MODULES` before the second fork."""
+        import_modules(next(self._modules_by_fork, ()))
 
     def serve(self, connection: socket.socket) -> None:
-        """Run a kernel until it is shut down; end at once if the chain's process ends."""
+        """Run a kernel until its shutdown. The kernel ends at once if the chain's process ends."""
         os.setsid()
-        # The fork server ignores SIGINT, which this process has inherited. The chain sends it to interrupt a cell.
+        # The fork server ignores SIGINT, and this process has inherited that. The chain interrupts a cell with SIGINT.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with connection.makefile("rb") as messages:
             arguments = json.loads(messages.readline() or "[]")
@@ -86,7 +86,7 @@ def load() -> KernelTarget:
     """Import the modules that every kernel needs; a fork server calls this once."""
     # pyarrow's allocator would start a thread.
     os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
-    import_modules(FIRST)
+    import_modules(FIRST_STAGE_MODULES)
     return KernelTarget()
 
 
@@ -98,12 +98,13 @@ def import_modules(names: Iterable[str]) -> None:
 
 
 def _run_kernel(arguments: list[str], messages: BinaryIO, connection: socket.socket) -> None:
+    """Start a kernel, wait until the chain needs it, and run it until its shutdown."""
     sys.argv = ["ipykernel_launcher", "-f", *arguments]
     sys.path.insert(0, "")
     import numpy as np
     from ipykernel.kernelapp import IPKernelApp
 
-    np.random.seed()  # it was seeded before the fork, so that otherwise every kernel would draw the same numbers
+    np.random.seed()  # otherwise every kernel would inherit one random state
     try:
         app = IPKernelApp.instance()
         app.initialize(sys.argv[1:])
@@ -115,16 +116,16 @@ def _run_kernel(arguments: list[str], messages: BinaryIO, connection: socket.soc
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
-        # Until now there is nothing to clean up on SIGTERM. Raised during an import, the exception could get lost.
-        signal.signal(signal.SIGTERM, _exit)
+        # Not earlier: an import could swallow the exception, and so far there is nothing to clean up.
+        signal.signal(signal.SIGTERM, _exit_on_signal)
         app.start()
     finally:
-        # A child of a fork server ends without calling exit handlers, but MLflow, among others, needs its own.
+        # A child of a fork server ends without calling exit handlers, but packages such as MLflow need theirs.
         atexit._run_exitfuncs()
         threading._shutdown()  # type: ignore[attr-defined]
 
 
-def _exit(signum: int, frame: FrameType | None) -> None:
+def _exit_on_signal(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 

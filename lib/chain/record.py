@@ -1,4 +1,4 @@
-"""The record of a run, always up to date on disk: ``runs/<time>-<name>/run.json``."""
+"""The record of a run, ``runs/<time>-<name>/run.json``, which is written at each change."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _MAX_RUNS_PER_SECOND = 1000
 
 
 class RunRecord:
-    """Folder of one run: its resolved parameters, its state and its executed notebooks.
+    """The folder of a run, with its resolved parameters, its state and its executed notebooks.
 
-    The process that writes the folder holds a lock on it until the run is closed.
+    The process that writes into the folder holds its lock until the run is closed.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class RunRecord:
     def __init__(self, folder: Path, state: dict[str, Any], lock: FileLock):
         self.folder = folder
         self._state = state
-        self._file_lock = lock
+        self._folder_lock = lock
         self._state_lock = threading.Lock()
 
     @classmethod
@@ -118,30 +118,30 @@ class RunRecord:
             self._save()
         return entry
 
-    def end(self, entry: dict[str, Any], status: str, **facts: Any) -> None:
-        """Record the end of an execution; empty facts are left out."""
+    def end(self, entry: dict[str, Any], status: str, **fields: Any) -> None:
+        """Record the end of an execution. Fields without a value are left out."""
         with self._state_lock:
-            entry |= {"status": status, **{name: fact for name, fact in facts.items() if fact or fact == 0}}
+            entry |= {"status": status, **{name: value for name, value in fields.items() if value or value == 0}}
             self._save()
 
     def close(self, status: str, error: str = "") -> None:
         """Record the end of the run and release the folder."""
         self.note(status=status, ended=_now(), **({"error": error} if error else {}))
-        self._file_lock.release()
+        self._folder_lock.release()
 
-    def note(self, **facts: Any) -> None:
-        """Record facts about the run as a whole; the error of an earlier attempt is removed."""
+    def note(self, **fields: Any) -> None:
+        """Set fields of the run as a whole, and remove the error of an earlier attempt."""
         with self._state_lock:
-            self._state |= facts
-            if "error" not in facts:
+            self._state |= fields
+            if "error" not in fields:
                 self._state.pop("error", None)
             self._save()
 
     def _save(self) -> None:
-        """Replace the file in one step, so that readers see the state before or after, never half of it."""
-        part = self.folder / f"{RECORD}.part"
-        part.write_text(json.dumps(self._state, indent=1, ensure_ascii=False), encoding="utf-8")
-        part.replace(self.folder / RECORD)
+        """Replace the file in one step, so that no reader sees an incomplete file."""
+        unfinished = self.folder / f"{RECORD}.part"
+        unfinished.write_text(json.dumps(self._state, indent=1, ensure_ascii=False), encoding="utf-8")
+        unfinished.replace(self.folder / RECORD)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def read(folder: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the folder is not that of a run.
+        If the folder is not the folder of a run, or its record is damaged.
     """
     try:
         state = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -165,15 +165,15 @@ def read(folder: Path) -> dict[str, Any]:
     return state
 
 
-def newest_first(runs_folder: Path) -> list[Path]:
+def list_newest_first(runs_folder: Path) -> list[Path]:
     """Return the folders of all runs, newest first."""
     return sorted((record.parent for record in runs_folder.glob(f"*/{RECORD}")), reverse=True)
 
 
-def unfinished(runs_folder: Path) -> list[tuple[Path, str]]:
+def list_unfinished(runs_folder: Path) -> list[tuple[Path, str]]:
     """Return folder and status of each run that has not succeeded, newest first."""
     runs = []
-    for folder in newest_first(runs_folder):
+    for folder in list_newest_first(runs_folder):
         try:
             status = read(folder).get("status", KILLED)
         except DataError:
@@ -184,7 +184,7 @@ def unfinished(runs_folder: Path) -> list[tuple[Path, str]]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML without anchors and aliases (``&id001``), which PyYAML writes for values that occur twice."""
+    """A dumper that writes a value that occurs twice in full, instead of with YAML anchors and aliases (``&id001``)."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -210,6 +210,7 @@ def to_yaml(value: Any, on_one_line: bool = False) -> str:
 
 
 def _acquire_lock(folder: Path) -> FileLock:
+    """Lock the folder of a run, or raise a DataError if another process has locked it."""
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
@@ -231,7 +232,7 @@ def _rename_attempt(executed: Path, number: int) -> str:
 
 
 def _make_folder(runs_folder: Path, name: str) -> Path:
-    """Make a folder for a new run; runs that start in the same second get a number."""
+    """Make the folder of a new run. A number is appended if another run started in the same second."""
     try:
         runs_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -246,7 +247,10 @@ def _make_folder(runs_folder: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return folder
-    raise FileExistsError(f"{runs_folder / stem}: {_MAX_RUNS_PER_SECOND} runs have this name already.")
+    raise ParameterError(
+        f"runs_folder: {runs_folder} has {_MAX_RUNS_PER_SECOND} runs of {name} that started within this second. Start "
+        "the run again."
+    )
 
 
 def _now() -> str:

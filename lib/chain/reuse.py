@@ -1,4 +1,4 @@
-"""Reuse of earlier executions whose inputs, code and results have not changed."""
+"""Reuse of the results of earlier executions whose inputs, code and results have not changed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class EarlierExecution:
     notebook : Path
         The executed notebook.
     outputs : dict
-        Its outputs.
+        The outputs that the notebook published.
     fingerprint : dict of str
-        Its fingerprint, see `fingerprint.compute`.
+        Fingerprint of the execution, see `fingerprint.compute`.
     file_hashes : dict of str
-        SHA-256 of each file that its outputs name.
+        SHA-256 of each file that the outputs name.
     """
 
     run: str
@@ -40,7 +40,7 @@ class EarlierExecution:
     file_hashes: dict[str, str]
 
 
-class Reuse:
+class EarlierResults:
     """The successful executions of a use case's earlier runs.
 
     Parameters
@@ -52,15 +52,16 @@ class Reuse:
     def __init__(self, parameters: Parameters):
         self._parameters = parameters
         self._executions: dict[str, list[EarlierExecution]] = {}  # by label, newest first
-        for folder in records.newest_first(resolve(parameters.runs_folder)):
+        for folder in records.list_newest_first(resolve(parameters.runs_folder)):
             try:
                 state = records.read(folder)
             except DataError:
-                continue  # the run was killed while it wrote its first record
+                continue  # the run was killed before its first record was complete
             if state.get("name") == parameters.name:
                 self._add_run(folder, state)
 
     def _add_run(self, folder: Path, state: Mapping[str, Any]) -> None:
+        """Add the successful executions of a run, given its folder and the content of its record."""
         for stage in state["stages"]:
             if stage["status"] in records.DONE and "fingerprint" in stage:
                 execution = EarlierExecution(
@@ -72,32 +73,34 @@ class Reuse:
                 )
                 self._executions.setdefault(stage["stage"], []).append(execution)
 
-    def find(self, label: str, now: Mapping[str, str]) -> EarlierExecution | None:
-        """Return the newest execution with this fingerprint whose results still exist unchanged, or None."""
+    def find(self, label: str, current: Mapping[str, str]) -> EarlierExecution | None:
+        """Return the newest execution with a fingerprint whose results still exist unchanged; None if there is none."""
         for execution in self._executions.get(label, []):
-            if execution.fingerprint == now and not self._missing_results(label, execution):
+            if execution.fingerprint == current and not self._describe_missing_results(label, execution):
                 return execution
         return None
 
-    def reasons_to_run(self, label: str, now: Mapping[str, str]) -> list[str]:
-        """Return why an execution cannot be skipped: what changed since its newest success, a clause each."""
+    def explain_run(self, label: str, current: Mapping[str, str]) -> list[str]:
+        """Return why an execution cannot be skipped: a clause for each change since its newest success."""
         if not self._executions.get(label):
             return ["no earlier run has finished it"]
         newest = self._executions[label][0]
-        return fingerprint.differences(newest.fingerprint, now) or self._missing_results(label, newest)
+        return fingerprint.describe_differences(newest.fingerprint, current) or self._describe_missing_results(
+            label, newest
+        )
 
-    def _missing_results(self, label: str, execution: EarlierExecution) -> list[str]:
-        """Return which results of an execution are gone or have changed, a clause each."""
-        missing = []
+    def _describe_missing_results(self, label: str, execution: EarlierExecution) -> list[str]:
+        """Return a clause for each result of an execution that is gone or has changed."""
+        clauses = []
         if not execution.notebook.exists():
-            missing.append(f"its executed notebook {execution.notebook.name} is gone")
+            clauses.append(f"the executed notebook {execution.notebook.name} is gone")
         for address, sha256 in execution.file_hashes.items():
-            current = fingerprint.hash_files(address).get(address)
-            if current is None:
-                missing.append(f"{address} is gone")
-            elif current != sha256:
-                missing.append(f"{address} has changed since it was made")
-        if missing:
-            return missing
+            current_sha256 = fingerprint.hash_files(address).get(address)
+            if current_sha256 is None:
+                clauses.append(f"{address} is gone")
+            elif current_sha256 != sha256:
+                clauses.append(f"{address} has changed since that run")
+        if clauses:
+            return clauses
         stage, _, name = label.partition(" ")
         return backends.missing_artifacts(self._parameters, stage, name or stage, execution.run)

@@ -1,4 +1,4 @@
-"""Execution of a plan: stage by stage, the executions of one stage in parallel, with retries where requested."""
+"""Execution of a plan, stage by stage. The executions of one stage run in parallel, and are retried if requested."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lib.paths import display_path
 
 if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor
-    from lib.chain.reuse import EarlierExecution, Reuse
+    from lib.chain.reuse import EarlierExecution, EarlierResults
 
 _POLL_SECONDS = 0.5
 
@@ -34,7 +34,7 @@ def run(
     values: Mapping[str, Any],
     record: RunRecord,
     progress: Progress,
-    reuse: Reuse | None = None,
+    earlier_results: EarlierResults | None = None,
 ) -> dict[str, Any]:
     """Execute notebooks, except those that the record shows as finished.
 
@@ -42,16 +42,16 @@ def run(
     ----------
     executions : sequence of Execution
     values : mapping
-        The parameters; outputs of notebooks are merged into a copy.
+        The parameters, by name.
     record : RunRecord
     progress : Progress
-    reuse : Reuse, optional
-        Earlier runs whose results may be reused.
+    earlier_results : EarlierResults, optional
+        Results of earlier runs that may be reused; by default every notebook is executed.
 
     Returns
     -------
     dict
-        Parameters and all outputs.
+        The parameters and all outputs, by name.
 
     Raises
     ------
@@ -62,15 +62,15 @@ def run(
     """
     from lib.chain import forking
 
-    fork = values["fork_kernels"] and forking.available()
+    fork = values["fork_kernels"] and forking.is_available()
     stages = plan.group_by_stage(executions)
     with chain_environment():
         try:
             if fork:
-                forking.kernels.prepare(1)  # imports while this process imports
+                forking.kernels.prepare(1)  # the fork server imports its modules while this process does
             parameters = Parameters({**values, RUN_NAME: record.name})
-            executors = backends.executors(parameters, [execution.notebook.stage for execution in executions])
-            runner = _Runner(executions, parameters, executors, record, progress, fork, reuse)
+            remote_executors = backends.executors(parameters, [execution.notebook.stage for execution in executions])
+            runner = _Runner(executions, parameters, remote_executors, record, progress, fork, earlier_results)
             for stage, next_stage in zip(stages, [*stages[1:], []], strict=True):
                 runner.run_stage(stage, next_stage)
             return runner.values
@@ -79,29 +79,32 @@ def run(
 
 
 class _Runner:
-    """State of a run: the values known so far, and whether the run is to stop.
+    """The state of a run: the values known so far, and whether the run has to stop.
 
     Parameters
     ----------
+    executions : sequence of Execution
+        All executions of the run.
     parameters : Parameters
-    executors : mapping
-        By stage, for those that the backend executes elsewhere.
+    remote_executors : mapping of NotebookExecutor
+        By stage, for the stages that the backend does not execute on this machine.
     record : RunRecord
     progress : Progress
     fork : bool
         Whether to fork kernels.
-    reuse : Reuse or None
+    earlier_results : EarlierResults or None
+        Results that may be reused.
     """
 
     def __init__(
         self,
         executions: Sequence[Execution],
         parameters: Parameters,
-        executors: Mapping[str, NotebookExecutor],
+        remote_executors: Mapping[str, NotebookExecutor],
         record: RunRecord,
         progress: Progress,
         fork: bool,
-        reuse: Reuse | None,
+        earlier_results: EarlierResults | None,
     ):
         from lib.chain.executor import Cancellation, KernelExecutor
 
@@ -112,10 +115,10 @@ class _Runner:
         self._parameters = parameters
         self._record = record
         self._progress = progress
-        self._reuse = reuse
+        self._earlier_results = earlier_results
         self._fork = fork
         self._fingerprints = fingerprint.Fingerprints()
-        self._remote_executors = executors
+        self._remote_executors = remote_executors
         self._local_executor = KernelExecutor(parameters.max_parallel_notebooks or cores.available(), fork)
         self._cancelled = Cancellation()
         self._has_failed = False
@@ -123,24 +126,24 @@ class _Runner:
     def run_stage(self, executions: Sequence[Execution], next_executions: Sequence[Execution]) -> None:
         """Run the executions of one stage and merge their outputs.
 
-        After a failure no further execution starts; those that run already continue to their end, so that their work
-        is not lost.
+        After a failure no further execution starts. Executions that are already running continue, so that their work is
+        not lost.
         """
         executor = self._remote_executors.get(executions[0].notebook.stage, self._local_executor)
-        threads = self._thread_limit(executions, executor)
+        threads = self._limit_threads(executions, executor)
         with ThreadPoolExecutor(executor.slots, thread_name_prefix="notebook") as pool:
             futures: list[Future[dict[str, Any]]] = []
-            try:  # an interrupt while executions are submitted has to stop them, too
+            try:  # an interrupt has to stop the executions that are already submitted, too
                 for execution in executions:
                     futures.append(pool.submit(self._run_unless_failed, execution, executor, threads))
                 self._prepare_kernels(executions, next_executions)
-                _wait(futures)
+                _wait_for_all(futures)
             except KeyboardInterrupt:
-                self._stop(futures)
+                self._stop_all(futures)
                 raise Interrupted from None
         errors = [error for future in futures if (error := future.exception())]
         if errors:
-            raise _combine(errors)
+            raise _combine_errors(errors)
         outputs: dict[str, Any] = {}
         for future in futures:
             outputs = plan.merge_outputs(outputs, future.result())
@@ -149,23 +152,24 @@ class _Runner:
     def _run_unless_failed(
         self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]
     ) -> dict[str, Any]:
+        """Return the outputs of an execution; empty without executing it if another one has failed."""
         if self._has_failed:
             return {}
         try:
-            return self._outputs(execution, executor, threads)
+            return self._obtain_outputs(execution, executor, threads)
         except BaseException:
             self._has_failed = True
             raise
 
-    def _thread_limit(self, executions: Sequence[Execution], executor: NotebookExecutor) -> dict[str, int]:
-        """Return ``threads`` for executions that share this machine's cores; empty if the limit stays as it is."""
+    def _limit_threads(self, executions: Sequence[Execution], executor: NotebookExecutor) -> dict[str, int]:
+        """Return ``threads`` for executions that share this machine's cores; empty to keep the run's own limit."""
         parallel = min(executor.slots, len(executions))
         if executor is not self._local_executor or parallel == 1:
             return {}
         return {"threads": max(1, (self._parameters.threads or cores.available()) // parallel)}
 
     def _prepare_kernels(self, executions: Sequence[Execution], next_executions: Sequence[Execution]) -> None:
-        """Fork kernels ahead of time: for executions that wait for a slot, otherwise for the next stage."""
+        """Fork kernels ahead of time, for executions that wait for a slot or else for the next stage."""
         if self._fork:
             from lib.chain import forking
 
@@ -173,37 +177,42 @@ class _Runner:
             is_waiting = len(executions) > slots
             forking.kernels.prepare(1 if is_waiting else min(len(next_executions), slots))
 
-    def _outputs(self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]) -> dict[str, Any]:
+    def _obtain_outputs(
+        self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]
+    ) -> dict[str, Any]:
         """Return the outputs of an execution: from this run's record, from an earlier run, or by executing it."""
-        finished = self._record.outputs(execution.label)
-        if finished is not None:
+        recorded = self._record.outputs(execution.label)
+        if recorded is not None:
             self._progress.skip(execution.label, "finished before")
-            return finished
+            return recorded
         values = execution.select_parameters(self.values)
-        current = self._fingerprints.start(execution.notebook, execution.result_dependencies(self.values))
-        if self._reuse and (earlier := self._reuse.find(execution.label, current.result())):
-            return self._copy(execution, earlier)
+        fingerprint_future = self._fingerprints.start(execution.notebook, execution.result_dependencies(self.values))
+        if self._earlier_results is not None:
+            earlier = self._earlier_results.find(execution.label, fingerprint_future.result())
+            if earlier is not None:
+                return self._copy_results(execution, earlier)
         values |= {name: value for name, value in threads.items() if name in values}
         if OVERRIDES in values:
-            values[OVERRIDES] = {name: value for name, value in threads.items() if name in execution.notebook.reads}
+            declared = execution.notebook.declared_parameters
+            values[OVERRIDES] = {name: value for name, value in threads.items() if name in declared}
         retries = self._parameters.retries.get(execution.notebook.stage, 0)
         while True:
             if self._cancelled.is_set():
                 raise Interrupted
             try:
-                return self._execute(execution, values, executor, current)
+                return self._execute(execution, values, executor, fingerprint_future)
             except StageFailed as error:
                 if not retries or not error.is_retryable:
                     raise
                 retries -= 1
                 self._progress.note(execution.label, f"{str(error).splitlines()[0]} Trying again.")
 
-    def _copy(self, execution: Execution, earlier: EarlierExecution) -> dict[str, Any]:
+    def _copy_results(self, execution: Execution, earlier: EarlierExecution) -> dict[str, Any]:
         """Copy an earlier execution, with its executed notebook, into this run."""
         entry = self._record.begin(execution.label, execution.file_name)
         executed = self._record.folder / execution.file_name
         shutil.copyfile(earlier.notebook, executed)
-        pages.finish(execution.notebook.path, executed, self._executions)
+        pages.make_standalone(execution.notebook.path, executed, self._executions)
         self._record.end(
             entry,
             records.REUSED,
@@ -220,7 +229,7 @@ class _Runner:
         execution: Execution,
         values: Mapping[str, Any],
         executor: NotebookExecutor,
-        current: Future[dict[str, str]],
+        fingerprint_future: Future[dict[str, str]],
     ) -> dict[str, Any]:
         """Execute a notebook once, record it, and return its outputs."""
         from lib.outputs import read
@@ -230,8 +239,8 @@ class _Runner:
         entry = self._record.begin(label, execution.file_name)
         started = time.perf_counter()
 
-        def end(status: str, **facts: Any) -> None:
-            self._record.end(entry, status, seconds=round(time.perf_counter() - started, 3), **facts)
+        def end(status: str, **fields: Any) -> None:
+            self._record.end(entry, status, seconds=round(time.perf_counter() - started, 3), **fields)
 
         with self._progress.running(label):
             try:
@@ -250,38 +259,38 @@ class _Runner:
                 end(getattr(failure, "status", records.FAILED), error=str(failure) or type(failure).__name__)
                 raise failure from error.__cause__
             finally:
-                pages.finish(execution.notebook.path, executed, self._executions)
+                pages.make_standalone(execution.notebook.path, executed, self._executions)
         hashes = fingerprint.hash_files(outputs)
-        end(records.SUCCEEDED, outputs=outputs, fingerprint=current.result(), file_hashes=hashes)
+        end(records.SUCCEEDED, outputs=outputs, fingerprint=fingerprint_future.result(), file_hashes=hashes)
         return outputs
 
     def _as_failure(self, error: BaseException) -> BaseException:
-        """Return the error in the chain's own terms: Interrupted, StageFailed, or unchanged."""
+        """Convert an error to Interrupted if the run was cancelled, and an error of Millrace to StageFailed."""
         if self._cancelled.is_set():
             return Interrupted()
         if isinstance(error, MillraceError) and not isinstance(error, StageFailed):
             return StageFailed(str(error), exit_code=error.exit_code)
         return error
 
-    def _stop(self, futures: Sequence[Future]) -> None:
-        """Stop all executions and wait for them to end; a second Ctrl-C skips their grace period."""
+    def _stop_all(self, futures: Sequence[Future]) -> None:
+        """Stop all executions and wait for their end. A second Ctrl-C skips the grace period."""
         self._has_failed = True
         self._cancelled.set()
         while not all(future.done() for future in futures):
             try:
-                _wait(futures)
+                _wait_for_all(futures)
             except KeyboardInterrupt:
                 self._cancelled.at_once = True
 
 
-def _wait(futures: Sequence[Future]) -> None:
-    """Wait until all are done, in short steps: Python handles a signal only when a wait ends."""
+def _wait_for_all(futures: Sequence[Future]) -> None:
+    """Wait until all futures are done. The waits are short, because Python handles signals only between them."""
     while wait(futures, timeout=_POLL_SECONDS).not_done:
         pass
 
 
-def _combine(errors: Sequence[BaseException]) -> BaseException:
-    """Return the first error, with the messages of those that happened at the same time."""
+def _combine_errors(errors: Sequence[BaseException]) -> BaseException:
+    """Return the first error. If it is a StageFailed, its message includes those of the other errors."""
     first, *others = errors
     if others and isinstance(first, StageFailed):
         return StageFailed("\n\n".join(str(error) for error in errors), first.status, first.exit_code)

@@ -6,7 +6,7 @@ The first line of a command's docstring is its help text. A command has two func
     def execute(options): ...        # returns the exit code
 
 ``run_all.py NAME ...`` runs the command of that name; without a name, the default is ``run``. Commands import heavy
-packages inside functions, so that ``--help`` and error messages appear at once.
+packages inside functions, so that ``--help`` and error messages appear without delay.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lib.invocation import PROGRAM, version
 
 EXIT_CODES = {
     0: "success: every requested stage finished",
-    1: "a stage failed; the message names the executed notebook and the cell",
+    1: "a stage failed, or verify found changes; the message names the notebook and cell, or each change",
     2: "an input cannot be used (parameter, file, column, option); the message says what to change",
     3: "a gate blocked: everything worked, but no model version may go to production",
     130: "interrupted by Ctrl-C or SIGTERM; no process is left behind",
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: interrupted.", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader of the output, such as `head`, has closed it. Without this, Python complains again when it exits.
+        # The program that reads the output, such as `head`, has closed it. Python would report that again at exit.
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -71,17 +71,17 @@ def _execute(arguments: list[str]) -> int:
 
     from lib.commands._arguments import ArgumentParser
 
-    is_named = bool(arguments) and arguments[0] in available()
-    name = arguments.pop(0) if is_named else _DEFAULT
+    has_name = bool(arguments) and arguments[0] in available()
+    name = arguments.pop(0) if has_name else _DEFAULT
     command = catalogue.load(__name__, name, kind="command")
     parser = ArgumentParser(
-        prog=f"{PROGRAM} {name}" if is_named else PROGRAM,
-        description=_help(command),
+        prog=f"{PROGRAM} {name}" if has_name else PROGRAM,
+        description=_help_text(command),
         epilog=_epilog() if name == _DEFAULT else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
-    if not is_named:
+    if not has_name:
         parser.add_argument(
             "--version", action="version", version=f"Millrace {version()}", help="print the version and exit"
         )
@@ -92,12 +92,13 @@ def _execute(arguments: list[str]) -> int:
 
 def _epilog() -> str:
     """Return the part of ``--help`` that lists the other commands and the exit codes."""
-    others = [name for name in available() if name != _DEFAULT]
-    width = max(map(len, others))
-    commands = [f"  {name:<{width}}  {_help(catalogue.load(__name__, name, 'command'))}" for name in others]
+    names = [name for name in available() if name != _DEFAULT]
+    width = max(map(len, names))
+    commands = [f"  {name:<{width}}  {_help_text(catalogue.load(__name__, name, 'command'))}" for name in names]
     codes = [f"  {code:<{width}}  {meaning}" for code, meaning in EXIT_CODES.items()]
     return "\n".join([f"commands ({PROGRAM} COMMAND --help):", *commands, "", "exit codes:", *codes])
 
 
-def _help(command: ModuleType) -> str:
+def _help_text(command: ModuleType) -> str:
+    """Return the first line of a command's docstring."""
     return (command.__doc__ or "").splitlines()[0]

@@ -1,4 +1,4 @@
-"""Arguments that the commands share: parameter files, single parameters, and what to say about a misspelt option."""
+"""Arguments that the commands share (parameter files, single parameters), and messages about misspelt options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class ArgumentParser(argparse.ArgumentParser):
         """Parse a command's arguments; an unknown one ends the program with exit code 2."""
         options, unknown = self.parse_known_args(arguments)
         if unknown and not unknown[0].startswith("-"):
-            # argparse takes an optional positional argument only next to the other ones: contract import x --format y.
+            # In `contract import --format odcs x`, an option separates the two positional arguments. argparse then
+            # does not recognize the second one, since it may be omitted.
             options, unknown = self.parse_known_intermixed_args(arguments)
         if unknown:
             self.refuse(unknown[0])
@@ -33,19 +34,19 @@ class ArgumentParser(argparse.ArgumentParser):
         if not argument.startswith("-"):
             self.error(f"unexpected argument {argument!r}. A command comes first: run_all.py COMMAND OPTIONS.")
         option = argument.partition("=")[0]
-        known = [name for action in self._actions for name in action.option_strings]
-        nearest = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-        suggestion = f" Did you mean {nearest[0]}?" if nearest else ""
+        options = [name for action in self._actions for name in action.option_strings]
+        nearest_options = difflib.get_close_matches(option, options, n=1, cutoff=0.5)
+        suggestion = f" Did you mean {nearest_options[0]}?" if nearest_options else ""
         self.error(f"unknown option {option}.{suggestion} --help lists all options.")
 
 
-def one_of(kind: str, names: Collection[str]) -> Callable[[str], str]:
-    """Return a converter for `add_argument` that accepts known names only and suggests the nearest.
+def make_name_converter(kind: str, names: Collection[str]) -> Callable[[str], str]:
+    """Return a converter for `add_argument` that accepts known names only. An error suggests the nearest name.
 
     Parameters
     ----------
     kind : str
-        What a name stands for, such as ``"action"``.
+        The kind of the named things, for messages: ``"action"``.
     names : collection of str
         The known names.
     """
@@ -83,9 +84,9 @@ def load_layers(options: argparse.Namespace, announce: bool = True) -> Layers:
     Parameters
     ----------
     options : argparse.Namespace
-        With ``params`` and ``assignments``.
+        The options that `add_parameter_options` adds: ``params`` and ``assignments``.
     announce : bool
-        Whether to say on stderr that the example is used because no ``--params`` is given.
+        Whether to print to stderr that the example is used, if ``--params`` is not given.
     """
     layers = load(options.params or [EXAMPLE], options.assignments)
     if announce and not options.params:

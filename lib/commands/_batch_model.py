@@ -1,4 +1,4 @@
-"""The model that a command scores rows with, run in a process on the model's own code."""
+"""The model with which a command scores rows. It runs in a process that uses the code saved with the model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ChosenModel(NamedTuple):
 
 
 def choose_model(backend: Backend, name: str, version: str | None) -> ChosenModel:
-    """Return the model of a version, by default of the one in production."""
+    """Return a version of the model, by default the version in production."""
     from lib.scoring.model import read
     from lib.scoring.model_folder import ModelError, code_folder, find
 
@@ -35,12 +35,14 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
     if version is None:
         registered = registry.production()
         if registered is None:
-            raise GateError(f"No version of {name} has the tag production. Run the chain, or give --version.")
+            raise GateError(
+                f"No version of {name} has the tag production. Run the chain, or choose a version with --version."
+            )
     else:
-        known = {known_version.version: known_version for known_version in registry.versions()}
-        if version not in known:
-            raise NameNotFound("version", version, known, where=f"the model {name}")
-        registered = known[version]
+        versions = {registered.version: registered for registered in registry.versions()}
+        if version not in versions:
+            raise NameNotFound("version", version, versions, where=f"the model {name}")
+        registered = versions[version]
     folder = backend.tracking.model_folder(registered.source, registered.sha256)
     try:
         code_folder(find(folder))
@@ -51,7 +53,7 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
 
 @contextlib.contextmanager
 def start_model(chosen: ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
-    """Start a process on the model's own code, and yield a function that scores rows there.
+    """Start a process with the model's own code, and yield a function that scores rows in that process.
 
     The function returns the columns that `lib.scoring.batch.as_arrow` documents.
     """
@@ -77,9 +79,9 @@ def start_model(chosen: ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Tab
             file.read(PID.size)
 
             def score(rows: pd.DataFrame) -> pa.Table:
-                known = [column.name for column in model.columns if column.name in rows.columns]
+                inputs = [column.name for column in model.columns if column.name in rows.columns]
                 try:
-                    connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[known])))
+                    connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[inputs])))
                     content = wire_protocol.read_part(file)
                 except ConnectionError:
                     content = None

@@ -1,4 +1,4 @@
-"""Columns of scored rows as they are written to a CSV file: each value alike, whatever the other rows contain."""
+"""Conversion of scored columns to the texts of a CSV file. The text of a value does not depend on the other rows."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pyarrow.compute as pc
 
 from lib.schema.time_zones import to_local_times
 
-# A fraction of a second without a digit that counts.
-_NO_FRACTION = r"\.0+$"
+# A fraction of a second that is zero.
+_ZERO_FRACTION = r"\.0+$"
 
 
 def to_texts(column: pa.Array) -> pa.Array:
     """Return numbers and times as text, and other columns unchanged.
 
-    A whole number has no fraction even if others in its column have one, and a time has seconds even if all times of
-    its part are midnight.
+    A whole number is written without a fraction even if other numbers of the column have one. A time is written with
+    seconds even if all times are midnight.
 
     Examples
     --------
@@ -31,13 +31,14 @@ def to_texts(column: pa.Array) -> pa.Array:
 
 
 def _time_texts(times: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(pc.cast(times, pa.string()), _NO_FRACTION, "")
+    """Return times without a time zone as text, such as ``2024-07-01 12:00:00``."""
+    return pc.replace_substring_regex(pc.cast(times, pa.string()), _ZERO_FRACTION, "")
 
 
 def _local_texts(times: pa.Array) -> pa.Array:
     """Return times with a time zone as local times with their offset, such as ``2024-07-01 12:00:00+02:00``.
 
-    Offsets with seconds, which were in use before about 1900, cannot be written: these times are in UTC.
+    An offset with seconds, as used before about 1900, cannot be written. Such a time is written in UTC.
     """
     in_microseconds = pc.cast(times, pa.timestamp("us", tz=times.type.tz), safe=False)
     instants = pc.cast(in_microseconds, pa.timestamp("us")).to_numpy(zero_copy_only=False)

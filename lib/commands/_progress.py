@@ -21,7 +21,7 @@ class Progress:
     steps : int
         Number of steps.
     file : file object, optional
-        Where to draw, by default the standard error. Nothing is drawn unless it is a terminal.
+        Where to draw, by default stderr. The bar is drawn on terminals only.
     delay : float
         Seconds after which the bar appears.
 
@@ -42,7 +42,7 @@ class Progress:
         self._thread = threading.Thread(target=self._refresh, daemon=True)
 
     def start_step(self, name: str) -> None:
-        """Count the steps before as done, and show the name of the next one."""
+        """Count all earlier steps as done, and show the name of the next step."""
         self._bar.set_description_str(name, refresh=False)
         self._bar.n = self._started_steps
         self._started_steps += 1
@@ -61,7 +61,7 @@ class Progress:
         self._bar.close()
 
     def _refresh(self) -> None:
-        """Draw the bar again and again, because a step may take long without a sign of life."""
+        """Redraw the bar twice a second, so that the elapsed time also advances during a long step."""
         if self._is_done.wait(self._delay):
             return
         while True:

@@ -1,4 +1,4 @@
-"""The file of scored rows: written in parts, and complete or not there at all."""
+"""The file of scored rows. It is written in parts, and put in place when it is complete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIXES = (".csv", ".parquet")
 
 @contextlib.contextmanager
 def writer(out: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends a table to a file; after an error, there is no file.
+    """Yield a function that appends a table to a file. The file appears only if no error occurs.
 
     Parameters
     ----------
@@ -24,19 +24,19 @@ def writer(out: Path) -> Iterator[Callable[[pa.Table], None]]:
         A file with one of the `SUFFIXES`.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
+    unfinished = out.with_name(out.name + ".part")
     open_file = _csv_writer if out.suffix.lower() == ".csv" else _parquet_writer
     try:
-        with open_file(part) as write:
+        with open_file(unfinished) as write:
             yield write
-        part.replace(out)
+        unfinished.replace(out)
     finally:
-        part.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _csv_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """Collect the rows in a Parquet file, and write them as CSV when the type of each column is known."""
+    """Collect the rows in a Parquet file, and convert it to CSV at the end, when the type of each column is known."""
     collected = path.with_name(path.name + ".rows")
     try:
         with _parquet_writer(collected) as write:
@@ -48,6 +48,7 @@ def _csv_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
 
 def _convert_to_csv(collected: Path, path: Path) -> None:
+    """Write the rows of a Parquet file to a CSV file, batch by batch."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -69,10 +70,10 @@ def _parquet_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
 
 class _ParquetFile:
-    """A Parquet file that may get wider types and further columns while it is written.
+    """A Parquet file whose schema may still change while it is written.
 
-    A whole number may be followed by a fraction, an empty column by text, and a file by one with another column. The
-    rows written so far are then converted, which happens at most a few times.
+    A later table may have fractions in a column of whole numbers, text in a column that was empty, or another column.
+    Then the rows written so far are converted to the new schema.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class _ParquetFile:
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, table: pa.Table) -> None:
-        """Append a table. Its columns are matched by name; those that it lacks are null."""
+        """Append a table. Columns are matched by name, and columns that the table lacks are null."""
         import pyarrow.parquet as pq
 
         table = table.replace_schema_metadata(None)
@@ -93,7 +94,7 @@ class _ParquetFile:
         schema = _common_schema(self._writer.schema, table.schema)
         if schema != self._writer.schema:
             self._rewrite(schema)
-        self._writer.write_table(_fit(table, schema))
+        self._writer.write_table(_to_schema(table, schema))
 
     def close(self) -> None:
         """Complete the file."""
@@ -101,7 +102,7 @@ class _ParquetFile:
             self._writer.close()
 
     def _rewrite(self, schema: pa.Schema) -> None:
-        """Convert the rows written so far to another schema, and continue with it."""
+        """Convert the rows written so far to another schema, which is also used from now on."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -112,37 +113,38 @@ class _ParquetFile:
             self._writer = pq.ParquetWriter(self._path, schema)
             with pq.ParquetFile(written) as file:
                 for batch in file.iter_batches():
-                    self._writer.write_table(_fit(pa.Table.from_batches([batch]), schema))
+                    self._writer.write_table(_to_schema(pa.Table.from_batches([batch]), schema))
         finally:
             written.unlink()
 
 
-def _fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a table with the columns and types of a schema."""
+def _to_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Convert a table to the columns and types of a schema; missing columns are null."""
     import pyarrow as pa
 
-    present = set(table.column_names)
+    names = set(table.column_names)
     columns = [
-        table[field.name].cast(field.type) if field.name in present else pa.nulls(table.num_rows, field.type)
+        table[field.name].cast(field.type) if field.name in names else pa.nulls(table.num_rows, field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema)
 
 
 def _common_schema(written: pa.Schema, new: pa.Schema) -> pa.Schema:
-    """Return the schema that fits two tables. A column whose types have nothing in common becomes text."""
+    """Return a schema for the columns of two tables. A column whose two types have no common type becomes text."""
     import pyarrow as pa
 
     if written.equals(new):
         return written
     fields = {field.name: field for field in written}
     for field in new:
-        known = fields.get(field.name)
-        fields[field.name] = field if known is None else _common_field(known, field)
+        earlier = fields.get(field.name)
+        fields[field.name] = field if earlier is None else _common_field(earlier, field)
     return pa.schema(fields.values())
 
 
 def _common_field(written: pa.Field, new: pa.Field) -> pa.Field:
+    """Return a nullable column with the common type of two columns; text if there is none."""
     import pyarrow as pa
 
     schemas = [pa.schema([written.with_nullable(True)]), pa.schema([new.with_nullable(True)])]
@@ -153,7 +155,7 @@ def _common_field(written: pa.Field, new: pa.Field) -> pa.Field:
 
 
 def _nullable_type(arrow_type: pa.DataType) -> Any:
-    """Return the pandas type in which integers and booleans stay what they are beside missing values."""
+    """Return the pandas type that can hold missing values for integers and booleans; None for other types."""
     import pandas as pd
     import pyarrow as pa
 

@@ -16,11 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Check the use case and print what was checked."""
     chain = notebooks.read_all()
-    parameters = contracts.checked(_arguments.load_layers(options), chain)
-    executions = plan.executions(chain, parameters)
-    outputs = sum(len(notebook.outputs) for notebook in chain)
+    parameters = contracts.resolve_parameters(_arguments.load_layers(options), chain)
+    executions = plan.list_executions(chain, parameters)
+    output_count = sum(len(notebook.outputs) for notebook in chain)
     print(
-        f"{parameters.name}: all checks passed: {len(parameters)} parameters, {len(chain)} notebooks, {outputs} "
-        f"outputs passed between them. A run executes {len(executions)} notebooks."
+        f"{parameters.name}: all checks passed: {len(parameters)} parameters, {len(chain)} notebooks, {output_count} "
+        f"outputs that are passed between notebooks. A run executes {len(executions)} notebooks."
     )
     return 0

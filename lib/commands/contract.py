@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Check the table, or write its contract in this or another format."""
+    """Execute the action: check the table, or accept, export or import the contract."""
     if options.action == "import":
         return _import(options)
     if options.file:
-        raise ParameterError(f"contract {options.action} takes no file, found {options.file}. Remove it.")
+        raise ParameterError(f"contract {options.action} takes no file. Remove {options.file}.")
     parameters = _arguments.load_parameters(options)
     if not parameters.contract:
         raise ParameterError("contract is empty. Set it to a file, e.g. contract: parameters/contracts/churn.yaml.")
@@ -53,10 +53,10 @@ def execute(options: argparse.Namespace) -> int:
     if options.action == "accept":
         return _accept(path, parameters, options.dry_run)
     if not path.is_file():
-        chosen = ["--params", *options.params] if options.params else []
+        params_option = ["--params", *options.params] if options.params else []
         raise ParameterError(
             f"contract: the file {parameters.contract} does not exist. "
-            f"Write it with: {command('contract', 'accept', *chosen)}"
+            f"Write it with: {command('contract', 'accept', *params_option)}"
         )
     return _export(path, parameters, options.out) if options.action == "export" else _check(path, parameters)
 
@@ -100,7 +100,9 @@ def _import(options: argparse.Namespace) -> int:
         print("A contract cannot represent these entries of the file:")
         for entry in imported.unrepresented:
             print(f"  {entry}")
-    return _replace(path, imported.contract, f"{display_path(file)}, table {imported.table}", None, options.dry_run)
+    return _write_contract(
+        path, imported.contract, f"{display_path(file)}, table {imported.table}", None, options.dry_run
+    )
 
 
 def _imported_path(options: argparse.Namespace, table: str) -> Path:
@@ -114,8 +116,11 @@ def _imported_path(options: argparse.Namespace, table: str) -> Path:
     return ROOT / "parameters" / "contracts" / f"{name}.yaml"
 
 
-def _replace(path: Path, new: Contract, source: str, rows: int | None, dry_run: bool) -> int:
-    """Write a contract and print how it differs from the one in its file."""
+def _write_contract(path: Path, new: Contract, source: str, rows: int | None, dry_run: bool) -> int:
+    """Print how a contract differs from the contract in a file, and write it to the file unless `dry_run` is true.
+
+    `source` and `rows` say in the file from which table, and from how many rows, the contract was made.
+    """
     from lib.tables.quality import contract, contract_changes
 
     old = contract.load(path) if path.is_file() else contract.Contract({})
@@ -131,20 +136,22 @@ def _replace(path: Path, new: Contract, source: str, rows: int | None, dry_run: 
 
 
 def _check(path: Path, parameters: Parameters) -> int:
+    """Check the table against the contract; a GateError lists the broken rules."""
     from lib.tables import frames
     from lib.tables.quality import contract, violations
 
     frame = _read_table(parameters)
-    found = violations.find(frame, contract.load(path), parameters.drop_columns)
-    if len(found.table):
+    violated = violations.find(frame, contract.load(path), parameters.drop_columns)
+    if len(violated.table):
         notes = frame.attrs.get(frames.NOTES) or []
-        how_it_was_read = " ".join(["\nHow the table was read:", *notes]) if notes else ""
-        raise GateError(f"{parameters.data} breaks its contract {display_path(path)}:\n{found}{how_it_was_read}")
+        reading_notes = " ".join(["\nHow the table was read:", *notes]) if notes else ""
+        raise GateError(f"{parameters.data} breaks its contract {display_path(path)}:\n{violated}{reading_notes}")
     print(f"{parameters.data} fulfills its contract {display_path(path)}.")
     return 0
 
 
 def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
+    """Write a new contract, made from the table."""
     from dataclasses import replace
 
     from lib.tables.quality import contract, profile
@@ -153,12 +160,13 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     new = contract.from_profile(profile.describe(frame))
     if path.is_file():
         old = contract.load(path)
-        # These rules cannot be derived from a table, so they keep their values.
+        # A table does not show these rules, so they are taken from the old contract.
         new = replace(new, key=old.key, allow_extra_columns=old.allow_extra_columns, max_drift=old.max_drift)
-    return _replace(path, new, parameters.data, len(frame), dry_run)
+    return _write_contract(path, new, parameters.data, len(frame), dry_run)
 
 
 def _read_table(parameters: Parameters) -> pd.DataFrame:
+    """Read the table of the use case, with unique column names."""
     from lib.tables import cleaning, sources
 
     read = sources.read(parameters.data, encoding=parameters.encoding)

@@ -1,4 +1,4 @@
-"""Check everything a run needs and say how to fix what is missing."""
+"""Check everything that a run needs, and show how to fix problems."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def execute(options: argparse.Namespace) -> int:
     """Print one line for each check; return 1 if any fails."""
     parameters = _arguments.load_parameters(options)
     checks = list(backends.diagnose(parameters))
-    checks += [Check("columns", fault, ok=False) for fault in header.column_faults(parameters)]
-    width = max(len(check.name) for check in checks)
+    checks += [Check("columns", fault, ok=False) for fault in header.find_column_faults(parameters)]
+    name_width = max(len(check.name) for check in checks)
     for check in checks:
-        print(f"{'ok' if check.ok else 'NOT OK':<7} {check.name:<{width}}  {check.result}")
+        print(f"{'ok' if check.ok else 'NOT OK':<7} {check.name:<{name_width}}  {check.result}")
     return 0 if all(check.ok for check in checks) else 1

@@ -15,22 +15,22 @@ from lib.parameters import Parameters
 
 _ACTIONS = {
     "status": "show one endpoint, or all",
-    "stop": "stop it",
-    "logs": "print the last lines of its log",
-    "key": "print its key; with --renew, replace the key first",
-    "traffic": "send --percent of the requests to the new version, and copies of --mirror percent of the others",
+    "stop": "stop the endpoint",
+    "logs": "print the last lines of the log",
+    "key": "print the key; with --renew, replace it first",
+    "traffic": "send --percent of the requests to the new version, and a copy of --mirror percent of the other ones",
     "rollback": "send all requests to the previous version again",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    meanings = "; ".join(f"{action}: {meaning}" for action, meaning in _ACTIONS.items())
+    help_text = "; ".join(f"{action}: {meaning}" for action, meaning in _ACTIONS.items())
     parser.add_argument(
         "action",
-        type=_arguments.one_of("action", _ACTIONS),
+        type=_arguments.make_name_converter("action", _ACTIONS),
         metavar=f"{{{','.join(_ACTIONS)}}}",
-        help=meanings,
+        help=help_text,
     )
     parser.add_argument("name", nargs="?", help="name of the endpoint; not needed if there is only one")
     parser.add_argument("--lines", type=int, default=50, help="number of log lines (default: 50)")
@@ -53,19 +53,19 @@ def execute(options: argparse.Namespace) -> int:
         if not known:
             print(f"There is no endpoint in the workspace {parameters.workspace} yet.")
         return 0
-    _act(options, backend.endpoint(_choose(options, parameters, known)))
+    _execute_action(options, backend.endpoint(_choose_endpoint(options, parameters, known)))
     return 0
 
 
-def _choose(options: argparse.Namespace, parameters: Parameters, known: Sequence[str]) -> str:
-    """Return the endpoint that the command line means, and say so where it does not name it.
+def _choose_endpoint(options: argparse.Namespace, parameters: Parameters, known: Sequence[str]) -> str:
+    """Return the name of the endpoint to act on. If the command line does not name it, print the name.
 
     Raises
     ------
     NameNotFound
         If there is no such endpoint.
     ParameterError
-        If nothing says which of several endpoints is meant.
+        If no endpoint is named and there are none or several.
     """
     workspace = f"the workspace {parameters.workspace}"
     if options.name or options.params:
@@ -84,7 +84,8 @@ def _choose(options: argparse.Namespace, parameters: Parameters, known: Sequence
     return known[0]
 
 
-def _act(options: argparse.Namespace, endpoint: Endpoint) -> None:
+def _execute_action(options: argparse.Namespace, endpoint: Endpoint) -> None:
+    """Execute the action of the command line on an endpoint, and print the result."""
     if options.action == "logs":
         print(endpoint.logs(options.lines))
     elif options.action == "key":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import re
 import shutil
 import textwrap
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lib.schema.table_schema import TableSchema
     from lib.tables.proposal import Proposal
 
-_HEADINGS = ("checked", "found", "decision")
+_TABLE_HEADER = ("checked", "found", "decision")
 _FIRST_COLUMN_WIDTH = 16
 _MIN_WIDTH, _MAX_WIDTH = 80, 140
 _GAP = "  "
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Read the table, write the files, and print what was found and decided."""
+    """Read the table, write the files, and print the findings and decisions."""
     if error := unknown_encoding(options.encoding):
         raise ParameterError(f"--encoding: {error}")
     name = _use_case_name(options)
@@ -116,7 +117,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _with_date_formats(schema: TableSchema, date_formats: dict[str, str]) -> TableSchema:
-    """Return a schema with the formats that the proposal chose for dates that are text."""
+    """Return a schema in which text columns with dates have the date formats of the proposal."""
     columns = {
         name: dataclasses.replace(column, date_format=date_formats.get(name, column.date_format))
         if column.date_format
@@ -126,15 +127,17 @@ def _with_date_formats(schema: TableSchema, date_formats: dict[str, str]) -> Tab
     return dataclasses.replace(schema, columns=columns)
 
 
-def _describe_missing_header(data: str, target: str, columns: int) -> str:
+def _describe_missing_header(data: str, target: str, column_count: int) -> str:
+    """Return the message for a target that may be a name in an undetected header."""
     return (
         f"--target: {data} has no column {target!r}. Its first row looks like the rows below it, not like a header, so "
-        f"its columns are named column_1 to column_{columns}. Give one of these as --target, or add --header if the "
-        "first row contains the names."
+        f"its columns are named column_1 to column_{column_count}. Give one of these as --target, or add --header if "
+        "the first row contains the names."
     )
 
 
 def _files_to_write(name: str, has_pipeline: bool) -> dict[str, Path]:
+    """Return the paths of the use case's files, by content."""
     files = {
         "parameters": ROOT / "parameters" / f"{name}.yaml",
         "schema": ROOT / "parameters" / "schemas" / f"{name}.yaml",
@@ -160,7 +163,7 @@ def _use_case_name(options: argparse.Namespace) -> str:
 
 
 def _data_address(data: str) -> str:
-    """Return the table's address for the parameter file: relative to the project if it is inside."""
+    """Return the table's address for the parameter file. A path inside the project becomes relative to the project."""
     if sources.is_remote(data):
         return data
     path = Path(data).expanduser()
@@ -170,6 +173,7 @@ def _data_address(data: str) -> str:
 
 
 def _print_next_steps(files: dict[str, Path]) -> None:
+    """Print the written files and the commands to run next."""
     print("\nWrote:")
     for file in files.values():
         print(f"  {display_path(file)}")
@@ -179,7 +183,7 @@ def _print_next_steps(files: dict[str, Path]) -> None:
 
 
 def _to_yaml(parameters: dict[str, Any], reasons: dict[str, str]) -> str:
-    """Return the parameter file's text, with the reason for a value as a comment."""
+    """Return the text of the parameter file. Comments give the reasons for values, by parameter name."""
     lines = [
         f"# Predict {' '.join(parameters['target_column'].split())} from {parameters['data']}. Written by init.",
         "# Every parameter is explained in parameters/base.yaml, which also contains the defaults.",
@@ -203,12 +207,11 @@ def _yaml_value(value: Any) -> str:
 
 
 def _print_findings(proposed: Proposal) -> None:
-    """Print the findings as a table that fits the terminal."""
-    total = min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
-    width = (total - _FIRST_COLUMN_WIDTH - 2 * len(_GAP)) // 2
-    widths = (_FIRST_COLUMN_WIDTH, width, width)
-    for row in [_HEADINGS, tuple("-" * width for width in widths), *proposed.findings]:
-        cells = [textwrap.wrap(" ".join(cell.split()), width) for cell, width in zip(row, widths, strict=True)]
-        for line in range(max(map(len, cells))):
-            parts = [cell[line] if line < len(cell) else "" for cell in cells]
-            print(_GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
+    """Print the findings as a table of three columns that fits the terminal."""
+    table_width = min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
+    text_width = (table_width - _FIRST_COLUMN_WIDTH - 2 * len(_GAP)) // 2
+    widths = (_FIRST_COLUMN_WIDTH, text_width, text_width)
+    for row in [_TABLE_HEADER, tuple("-" * width for width in widths), *proposed.findings]:
+        wrapped_cells = [textwrap.wrap(" ".join(cell.split()), width) for cell, width in zip(row, widths, strict=True)]
+        for line in itertools.zip_longest(*wrapped_cells, fillvalue=""):
+            print(_GAP.join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

@@ -10,12 +10,13 @@ from shlex import quote
 from typing import Any
 
 from lib import backends
-from lib.chain import contracts, header, notebooks, plan
+from lib.chain import contracts, header, notebooks, plan, sealing
 from lib.chain import record as records
 from lib.chain.plan import Execution
 from lib.chain.record import RunRecord
 from lib.commands import _arguments
 from lib.errors import DataError, ParameterError
+from lib.evidence import identity
 from lib.invocation import PROGRAM, command
 from lib.parameters import BASE, Parameters, load
 from lib.paths import display_path, resolve
@@ -42,60 +43,74 @@ def execute(options: argparse.Namespace) -> int:
     if options.resume:
         return _resume(options)
     chain = notebooks.read_all()
-    parameters = contracts.checked(_arguments.load_layers(options), chain)
-    executions = plan.executions(chain, parameters, options.first, options.last, options.only)
+    parameters = contracts.resolve_parameters(_arguments.load_layers(options), chain)
+    executions = plan.list_executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
         return _show_plan(executions, parameters)
     _show_cost(executions, parameters)
     record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
     stages = {"first": options.first, "last": options.last, "only": options.only}
-    record.note(plan={name: stage for name, stage in stages.items() if stage})
+    record.note(
+        plan={name: stage for name, stage in stages.items() if stage},
+        started_by=identity.collect(options.params or [_arguments.EXAMPLE], options.assignments),
+    )
     return _run(executions, parameters, record, options.reuse)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    """Continue a run with its own parameters and its own stages."""
+    """Continue a run with the parameters and stages that it was started with."""
     if any([options.params, options.assignments, options.first, options.last, options.only]):
         raise ParameterError(
-            "--resume continues a run with that run's own parameters and stages; it cannot be combined with --params, "
-            "-p, --from, --to or --only."
+            "--resume uses the parameters and stages of the run that it continues. Remove --params, -p, --from, --to "
+            "and --only."
         )
     folder = resolve(options.resume)
     if not (folder / records.RECORD).is_file():
-        raise DataError(_no_run_message(folder))
+        raise DataError(_describe_missing_run(folder))
     state = records.read(folder)
     chain = notebooks.read_all()
-    parameters = contracts.checked(load([folder / records.PARAMETERS]), chain)
-    executions = plan.executions(chain, parameters, **state.get("plan", {}))
+    parameters = contracts.resolve_parameters(load([folder / records.PARAMETERS]), chain)
+    executions = plan.list_executions(chain, parameters, **state.get("plan", {}))
     if options.dry_run:
         return _show_plan(executions, parameters)
-    return _run(executions, parameters, RunRecord.reopen(folder), options.reuse)
+    record = RunRecord.reopen(folder)
+    record.note(resumed_by=[*state.get("resumed_by", []), identity.collect([], [])])
+    return _run(executions, parameters, record, options.reuse)
 
 
-def _no_run_message(folder: Path) -> str:
-    """Return the message for a folder that holds no run, with the newest unfinished runs beside it."""
+def _describe_missing_run(folder: Path) -> str:
+    """Return the message for a folder that contains no run; it lists the newest unfinished runs in its parent."""
     problem = (
         f"{display_path(folder)} is not the folder of a run"
         if folder.exists()
         else f"There is no run {display_path(folder)}"
     )
-    runs_folder = folder.parent if folder.parent.is_dir() else resolve(load([]).values["runs_folder"])
-    unfinished = records.unfinished(runs_folder)[:_MAX_LISTED_RUNS]
+    runs_folder = folder.parent if folder.parent.is_dir() else resolve(_load_defaults()["runs_folder"])
+    unfinished = records.list_unfinished(runs_folder)[:_MAX_LISTED_RUNS]
     if not unfinished:
-        return f"{problem}, and {display_path(runs_folder)} holds no run that can be resumed."
+        return f"{problem}, and {display_path(runs_folder)} contains no run that can be resumed."
     listed = [f"  {display_path(run)}  ({status})" for run, status in unfinished]
     return "\n".join([f"{problem}. The newest runs that can be resumed:", *listed])
 
 
 def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
+    """Run the chain, seal its record however it ends, and return the exit code."""
+    try:
+        return _execute_and_record(executions, parameters, record, reuse)
+    finally:
+        sealing.seal(record, parameters)
+
+
+def _execute_and_record(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
+    """Run the chain, close the record, print the outcome, and return the exit code."""
     from lib.chain import running
     from lib.chain.failures import StageFailed
     from lib.chain.progress import Progress
-    from lib.chain.reuse import Reuse
+    from lib.chain.reuse import EarlierResults
 
     try:
-        earlier_runs = Reuse(parameters) if reuse else None
-        values = running.run(executions, parameters, record, Progress(len(executions)), earlier_runs)
+        earlier_results = EarlierResults(parameters) if reuse else None
+        values = running.run(executions, parameters, record, Progress(len(executions)), earlier_results)
     except StageFailed as error:
         record.close(error.status, str(error))
         print(f"{PROGRAM}: {error}", file=sys.stderr)
@@ -103,7 +118,7 @@ def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRec
         return error.exit_code
     except KeyboardInterrupt:
         record.close(records.INTERRUPTED)
-        print(f"{PROGRAM}: interrupted. Finished notebooks: {display_path(record.folder)}", file=sys.stderr)
+        print(f"{PROGRAM}: interrupted. The finished notebooks are in {display_path(record.folder)}.", file=sys.stderr)
         _show_how_to_resume(record)
         return _INTERRUPTED
     except BaseException as error:
@@ -119,24 +134,24 @@ def _show_how_to_resume(record: RunRecord) -> None:
 
 
 def _show_cost(executions: Sequence[Execution], parameters: Parameters) -> None:
-    """Print what the run will cost, if anything; a GateError ends the program if that exceeds ``max_cost_usd``."""
+    """Print the estimated cost of the run, if any. A cost above ``max_cost_usd`` raises a GateError."""
     estimate = backends.estimate(parameters, [execution.notebook.stage for execution in executions])
     if estimate:
         print(*estimate.lines, sep="\n", file=sys.stderr)
 
 
 def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:
-    """Print the parameters, those that differ from the defaults first, and the notebooks that would run.
+    """Print the parameters, beginning with those that differ from the defaults, and the notebooks that would run.
 
     Raises
     ------
     ParameterError
         If a parameter names a column that the table does not have.
     """
-    faults = header.column_faults(parameters)
+    faults = header.find_column_faults(parameters)
     if faults:
         raise ParameterError(faults)
-    defaults = load([]).values
+    defaults = _load_defaults()
     changed = {name for name, value in parameters.items() if (value or None) != (defaults.get(name) or None)}
     print(f"Different from {display_path(BASE)}:")
     for name in parameters:
@@ -153,12 +168,17 @@ def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:
     return 0
 
 
+def _load_defaults() -> Mapping[str, Any]:
+    """Return the defaults of all parameters."""
+    return load([]).values
+
+
 def _format_parameter(name: str, value: Any) -> str:
     return f"  {name}: {records.to_yaml(value, on_one_line=True)}"
 
 
 def _show_result(values: Mapping[str, Any], record: RunRecord) -> None:
-    """Print the decision and where to find the notebooks and the endpoint."""
+    """Print the decision, the folder of the executed notebooks, and how to use the endpoint."""
     print()
     if values.get("decision"):
         print(values["decision"])
@@ -180,8 +200,8 @@ def _show_result(values: Mapping[str, Any], record: RunRecord) -> None:
 
 
 def _workspace_options(values: Mapping[str, Any], record: RunRecord) -> list[str | Path]:
-    """Return the options with which another command finds this run's workspace; none if it is the default one."""
-    defaults = load([]).values
+    """Return the options with which other commands find the run's workspace; empty for the default workspace."""
+    defaults = _load_defaults()
     if values["backend"] != defaults["backend"]:
         return ["--params", record.folder / records.PARAMETERS]
     if values["workspace"] != defaults["workspace"]:

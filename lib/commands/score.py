@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Score row by row, in bounded memory; rows that cannot be scored are printed with their number."""
+    """Score the rows part by part, in bounded memory. Rows that cannot be scored are printed with their number."""
     from tqdm import tqdm
 
     from lib.tables import schema_reader
@@ -89,7 +89,7 @@ def execute(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _local_files(backend: Backend, uri: str) -> Iterator[list[Path]]:
-    """Yield the files of a path, folder, pattern or address, as for the parameter `data`."""
+    """Yield the local files of a path, folder, pattern or address. Remote files are downloaded first."""
     from lib.tables import sources
 
     if sources.is_database(uri):
@@ -104,14 +104,14 @@ def _local_files(backend: Backend, uri: str) -> Iterator[list[Path]]:
 
 
 def _relative_name(path: Path, paths: list[Path]) -> str:
-    """Return the name of a file below the folder of all files; empty if there is only one file."""
+    """Return the path of a file relative to the common folder of all files; empty if there is only one file."""
     return path.relative_to(os.path.commonpath([other.parent for other in paths])).as_posix() if len(paths) > 1 else ""
 
 
 def _read_file(
     schema: TableSchema, paths: list[Path], number: int, encoding: str, model: Model, bar: tqdm[Any], notes: Notes
 ) -> Iterator[Batch]:
-    """Read a file in batches, with the columns that folder names such as ``year=2024`` stand for."""
+    """Read a file in batches, with the partition columns from folder names such as ``year=2024``."""
     from lib.tables import schema_reader
     from lib.tables.files import parquet
     from lib.tables.files.file_types import PARQUET_SUFFIXES
@@ -131,7 +131,9 @@ def _read_file(
         rows = parquet.add_partition_columns(batch.rows, values, exclude=batch.rows.column_names)
         if is_first:
             for name in _check_columns(rows.column_names, model, schema, str(path)):
-                notes.add(f"there is no column {name!r}, which is optional: it counts as missing.", display_path(path))
+                notes.add(
+                    f"there is no column {name!r}. It is optional, and its values count as missing.", display_path(path)
+                )
             is_first = False
         yield dataclasses.replace(batch, rows=rows)
     for note in row_notes:
@@ -139,13 +141,13 @@ def _read_file(
 
 
 def _table_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema:
-    """Return how to read the rows: as the table that the model learned from, and its prepared columns.
+    """Return the schema to read the rows: that of the training table, and of the columns that the model needs.
 
-    A pipeline's own `prepare_data` may have added columns, or changed their kind. The model's kind decides then.
+    The pipeline's `prepare_data` may have added columns or changed their kind. Then the kind in the model is used.
     """
     from lib.schema.table_schema import BOOLEAN, DURATION, NUMBER, ColumnSchema, TableSchema
 
-    schema = _stored_schema(model, paths, encoding)
+    schema = _find_stored_schema(model, paths, encoding)
     columns = {**schema.columns, **model.feature_schema.columns}
     for column in model.columns:
         stored = columns.get(column.name)
@@ -155,8 +157,8 @@ def _table_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema
     return TableSchema(columns, schema.text_format)
 
 
-def _stored_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema:
-    """Return the schema in the model's folder. If an earlier release saved the model, infer one, and say so."""
+def _find_stored_schema(model: Model, paths: list[Path], encoding: str) -> TableSchema:
+    """Return the schema saved with the model. If an earlier release saved the model without one, infer the schema."""
     from lib.schema.table_schema import TableSchema
     from lib.tables import frames
 
@@ -164,7 +166,7 @@ def _stored_schema(model: Model, paths: list[Path], encoding: str) -> TableSchem
         return model.table_schema
     print(
         f"{model.name}, version {model.version}, was saved without a table schema: number formats are inferred from "
-        f"{display_path(paths[0])}. Train it again to read this table as the training table was read."
+        f"{display_path(paths[0])}. Train the model again, so that the number formats of the training table are used."
     )
     return TableSchema.from_dict(frames.read(paths, encoding=encoding).attrs[frames.SCHEMA])
 
@@ -177,11 +179,11 @@ def _check_columns(names: list[str], model: Model, schema: TableSchema, where: s
     DataError
         If a name occurs twice.
     NameNotFound
-        If a column is absent that is not optional, even if its values may be missing: it may have been renamed.
+        If a column is absent that is not optional. It may have been renamed, even if its values may be missing.
     """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise DataError(f"{where} has several columns {repeated[0]!r}. Rename all but one.")
+        raise DataError(f"{where} has several columns with the name {repeated[0]!r}. Rename all but one.")
     absent = [column for column in model.columns if column.name not in names]
     for column in absent:
         if not (column.nullable and schema.columns[column.name].optional):
@@ -192,8 +194,8 @@ def _check_columns(names: list[str], model: Model, schema: TableSchema, where: s
 def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str, notes: Notes) -> pa.Table:
     """Return the rows with the model's answers and the faults.
 
-    Columns keep the type that they have in the file or by the schema. A column of the file that has the name of an
-    answer gets a ``_`` appended.
+    Columns have their type in the file, or else in the schema. A ``_`` is appended to the name of a column that is
+    also the name of an answer.
 
     Parameters
     ----------
@@ -202,7 +204,7 @@ def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str, notes: 
         The columns that `lib.scoring.batch.as_arrow` documents.
     model : Model
     file_name : str
-        Name of the file, if there are several; else empty.
+        Name of the file if there are several files, else empty.
     notes : Notes
     """
     import pyarrow as pa
@@ -236,6 +238,7 @@ def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str, notes: 
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
+    """Append ``_`` to a name until it is not taken."""
     while name in taken:
         name += "_"
     return name

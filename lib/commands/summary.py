@@ -23,7 +23,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.run:
         folder = Path(options.run)
     else:
-        folder = _newest_run(resolve(_arguments.load_layers(options, announce=False).values["runs_folder"]))
+        folder = _find_newest_run(resolve(_arguments.load_layers(options, announce=False).values["runs_folder"]))
     print(format_summary(records.read(folder)))
     return 0
 
@@ -34,7 +34,7 @@ def format_summary(run: dict[str, Any]) -> str:
     Parameters
     ----------
     run : dict
-        The content of its ``run.json``.
+        The content of the run's ``run.json``.
     """
     outputs = {name: value for stage in run["stages"] for name, value in stage.get("outputs", {}).items()}
     lines = [f"## {run['name']}: {run['status']}", ""]
@@ -49,8 +49,9 @@ def format_summary(run: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _newest_run(runs_folder: Path) -> Path:
-    folders = records.newest_first(runs_folder)
+def _find_newest_run(runs_folder: Path) -> Path:
+    """Return the folder of the run whose record was written last."""
+    folders = records.list_newest_first(runs_folder)
     if not folders:
         raise DataError(f"There is no run in {display_path(runs_folder)}.")
     return max(folders, key=lambda folder: (folder / records.RECORD).stat().st_mtime_ns)

@@ -12,12 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     _arguments.add_parameter_options(parser)
     parser.add_argument(
-        "--everything", action="store_true", help="stop it for every use case, and delete the clusters that runs made"
+        "--everything",
+        action="store_true",
+        help="stop the endpoints and jobs of all use cases, and delete the clusters that runs created",
     )
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Stop endpoints and jobs, and print one line for each."""
+    """Stop endpoints and jobs, and print a line for each."""
     backend = backends.connect(_arguments.load_parameters(options))
     stopped = backend.teardown(options.everything)
     for line in stopped or ["Nothing was running."]:

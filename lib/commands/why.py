@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.chain import contracts, fingerprint, notebooks, plan
 from lib.chain.plan import Execution
-from lib.chain.reuse import EarlierExecution, Reuse
+from lib.chain.reuse import EarlierExecution, EarlierResults
 from lib.commands import _arguments
 
 
@@ -17,16 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Walk through the chain as ``run --reuse`` would, and print a verdict for each execution."""
+    """Go through the chain like ``run --reuse``, and print for each execution whether it is skipped."""
     chain = notebooks.read_all()
-    parameters = contracts.checked(_arguments.load_layers(options), chain)
-    reuse = Reuse(parameters)
+    parameters = contracts.resolve_parameters(_arguments.load_layers(options), chain)
+    earlier_results = EarlierResults(parameters)
     values: dict[str, Any] = dict(parameters)
-    changed_outputs: dict[str, str] = {}  # output -> the stage that would make it again
-    for executions in plan.group_by_stage(plan.executions(chain, parameters)):
+    changed_outputs: dict[str, str] = {}  # by output: the stage that would create the output again
+    for executions in plan.group_by_stage(plan.list_executions(chain, parameters)):
         outputs: dict[str, Any] = {}
         for execution in executions:
-            earlier, reasons = _judge(execution, values, changed_outputs, reuse)
+            earlier, reasons = _judge(execution, values, changed_outputs, earlier_results)
             if earlier is not None:
                 print(f"{execution.label:<28} is skipped: same as in {earlier.run}")
                 outputs = plan.merge_outputs(outputs, earlier.outputs)
@@ -38,19 +38,19 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    execution: Execution, values: dict[str, Any], changed_outputs: dict[str, str], reuse: Reuse
+    execution: Execution, values: dict[str, Any], changed_outputs: dict[str, str], earlier_results: EarlierResults
 ) -> tuple[EarlierExecution | None, list[str]]:
     """Return the earlier execution that would be reused, or None and the reasons to run again."""
-    known = {name: value for name, value in values.items() if name not in changed_outputs}
-    now = fingerprint.compute(execution.notebook, execution.result_dependencies(known))
+    known_values = {name: value for name, value in values.items() if name not in changed_outputs}
+    current = fingerprint.compute(execution.notebook, execution.result_dependencies(known_values))
     changed_inputs = [name for name in execution.notebook.parameters if name in changed_outputs]
     if not changed_inputs:
-        earlier = reuse.find(execution.label, now)
-        return earlier, [] if earlier is not None else reuse.reasons_to_run(execution.label, now)
-    # Fingerprints without these inputs always differ in them, which says nothing.
+        earlier = earlier_results.find(execution.label, current)
+        return earlier, [] if earlier is not None else earlier_results.explain_run(execution.label, current)
+    # The current fingerprint lacks these inputs, so a difference in them does not count.
     reasons = [
         reason
-        for reason in reuse.reasons_to_run(execution.label, now)
+        for reason in earlier_results.explain_run(execution.label, current)
         if not any(name in reason for name in changed_inputs)
     ]
-    return None, [*reasons, *(f"{changed_outputs[name]} makes {name} again" for name in changed_inputs)]
+    return None, [*reasons, *(f"{changed_outputs[name]} creates {name} again" for name in changed_inputs)]

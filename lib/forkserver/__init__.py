@@ -1,11 +1,11 @@
-"""A process that imports a module once, and then forks a child for each connection.
+"""A process that imports a module once, and forks a child for each connection.
 
-Notebook kernels, AutoML workers and endpoint workers all spend most of their start on imports. A fork server does that
-work once; each child starts in milliseconds and shares the memory of what is loaded.
+Notebook kernels, AutoML workers and endpoint workers all spend most of their start on imports. A fork server imports
+once. Each child starts in milliseconds and shares the memory of the imported modules.
 
 ::
 
-    client.py   starts a server and asks it for children
+    client.py   starts a server and requests children
     server.py   the program that the server runs, and the protocol
 """
 

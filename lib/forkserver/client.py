@@ -1,4 +1,4 @@
-"""The client of a fork server: it starts the server, asks for children, and observes them."""
+"""The client of a fork server, which starts the server, requests children, and observes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lib.forkserver.server import LOST, PID, REQUEST, STATUS
 class Ready:
     """The server's announcement that its module is loaded; see `server.Target` for the fields."""
 
-    forks: bool
+    can_fork: bool
     facts: dict[str, Any]
 
 
@@ -33,9 +33,9 @@ class Child(NamedTuple):
     Attributes
     ----------
     connection : socket.socket
-        The connection to the child. It first sends its process id (`PID`).
+        The connection to the child, which first sends its process id (`PID`).
     status_pipe : int
-        Descriptor from which the exit code (`STATUS`) can be read when the child has ended; -1 if it was not requested.
+        Descriptor of a pipe that contains the exit code (`STATUS`) when the child has ended; -1 without a pipe.
     """
 
     connection: socket.socket
@@ -43,7 +43,7 @@ class Child(NamedTuple):
 
 
 class ForkServer:
-    """A fork server, started by this process; it ends when this process does.
+    """A fork server. This process starts it, and it ends when this process ends.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ class ForkServer:
     arguments : sequence of str
         Arguments of the module's ``load``.
     environment : mapping
-        All environment variables of the server. ``PYTHONPATH`` has to lead to the module.
+        All environment variables of the server. ``PYTHONPATH`` has to contain the folder of the module's package.
     log : Path, optional
         File to which the server and its children append their output; by default they share this process's output.
     folder : Path, optional
         Working directory; by default this process's.
     new_session : bool
-        Whether the server leads a session, and so a process group, of its own.
+        Whether the server gets a session of its own, and thus a process group of its own.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class ForkServer:
         return self.process.poll() is not None
 
     def wait_until_ready(self) -> Ready | None:
-        """Wait until the module is loaded; return None if the server ended instead."""
+        """Wait until the module is loaded. Return None if the server ended before that."""
         line = b""
         while not line.endswith(b"\n"):
             part = self._channel.recv(2**20)
@@ -108,12 +108,12 @@ class ForkServer:
         return Ready(**json.loads(line))
 
     def fork(self, with_status: bool = False) -> Child:
-        """Request a child.
+        """Request a child, without waiting for the fork.
 
         Parameters
         ----------
         with_status : bool
-            Whether the server reports the child's exit code.
+            Whether the server reports the exit code through ``status_pipe``.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class ForkServer:
         return Child(connection, status_pipe)
 
     def close(self) -> None:
-        """Close the channel, on which the server ends. Its children continue."""
+        """Close the channel, so that the server ends. Its children continue."""
         self._channel.close()
 
     def terminate(self) -> None:
@@ -172,11 +172,11 @@ class ForkedProcess:
         self.connection, self._status_pipe = server.fork(with_status=True)
         self._lock = threading.Lock()
         self._exit_code: int | None = None
-        content = self.connection.recv(PID.size, socket.MSG_WAITALL)
-        if len(content) < PID.size:
+        packed_pid = self.connection.recv(PID.size, socket.MSG_WAITALL)
+        if len(packed_pid) < PID.size:
             self.close()
             raise ConnectionError("the fork server ended before it forked a process")
-        (self.pid,) = PID.unpack(content)
+        (self.pid,) = PID.unpack(packed_pid)
 
     def close(self) -> None:
         """Close the connection, and stop observing the process."""
@@ -190,8 +190,8 @@ class ForkedProcess:
         """Return the exit code, negative for a signal; None while the process runs."""
         with self._lock:
             if self._exit_code is None and self._wait_for_status(0):
-                content = os.read(self._status_pipe, STATUS.size)
-                self._exit_code = STATUS.unpack(content)[0] if len(content) == STATUS.size else LOST
+                status = os.read(self._status_pipe, STATUS.size)
+                self._exit_code = STATUS.unpack(status)[0] if len(status) == STATUS.size else LOST
             return self._exit_code
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
@@ -211,7 +211,7 @@ class ForkedProcess:
         return self._status_pipe >= 0 and bool(select.select([self._status_pipe], [], [], timeout_seconds)[0])
 
     def send_signal(self, signum: int) -> None:
-        """Send a signal; SIGKILL goes to the whole process group, and so to processes that the child started."""
+        """Send a signal. SIGKILL also reaches the processes that the child started, which are in its process group."""
         if self.poll() is None:
             try:
                 os.killpg(self.pid, signum) if signum == signal.SIGKILL else os.kill(self.pid, signum)

@@ -4,21 +4,21 @@
 
     python -P lib/forkserver/server.py <channel> <module> [argument ...]
 
-It imports nothing but the standard library, and ``-P`` keeps this folder off ``sys.path``. So ``PYTHONPATH`` alone
-decides which code the module comes from: a model's worker runs the code that was saved with the model, not this
-checkout's.
+The program imports the standard library only, and ``-P`` keeps this folder off ``sys.path``. Thus ``PYTHONPATH`` alone
+decides where the module comes from: a model's worker runs the code that was saved with the model, not the code of this
+checkout.
 
 The protocol, over the Unix socket whose descriptor is ``channel``:
 
 1. The server imports ``module`` and calls ``module.load(*arguments)``, which returns a `Target`.
-2. The server sends one line of JSON: ``{"forks": bool, "facts": {...}}``.
+2. The server sends one line of JSON: ``{"can_fork": bool, "facts": {...}}``.
 3. For each child the client sends `REQUEST` with one or two descriptors attached: the child's connection and,
    optionally, a pipe for its exit code. The child sends its process id (`PID`) on the connection and calls
    ``Target.serve``.
 4. When a child ends, the server writes its exit code (`STATUS`) to the pipe, negative for a signal.
 5. The server exits when the channel is closed. A child has to end when its connection is closed.
 
-If ``forks`` is false, there are no children: the server itself serves one connection after the other.
+If ``can_fork`` is false, there are no children: the server itself serves one connection after the other.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Target(Protocol):
 
     Attributes
     ----------
-    forks : bool
-        Whether forking is safe. A process with threads must not fork: a lock that another thread holds at that moment
-        stays locked in the child forever.
+    can_fork : bool
+        Whether forking is safe. A process with threads must not fork, because a lock that another thread holds during
+        the fork stays locked in the child forever.
     facts : dict
         JSON-serializable information for the client.
     """
 
-    forks: bool
+    can_fork: bool
     facts: dict[str, Any]
 
     def before_fork(self) -> None:
@@ -79,6 +79,7 @@ class Server:
 
     def __init__(self, channel: socket.socket, target: Target):
         self._channel, self._target = channel, target
+        self._can_fork = can_fork(target)
         self._status_pipes: dict[int, int] = {}  # by process id of the running children; -1 without a pipe
         self._wake_read, self._wake_write = os.pipe()
 
@@ -104,8 +105,8 @@ class Server:
                 self._start_child(socket.socket(fileno=descriptors[0]), descriptors[1] if len(descriptors) > 1 else -1)
 
     def _start_child(self, connection: socket.socket, status_pipe: int) -> None:
-        """Fork a child that serves a connection; without forking, serve it here."""
-        if not self._target.forks:
+        """Fork a child that serves a connection. If the target must not fork, serve the connection in this process."""
+        if not self._can_fork:
             _report(status_pipe, _serve(self._target, connection))
             return
         try:
@@ -122,7 +123,7 @@ class Server:
         connection.close()
 
     def _run_child(self, connection: socket.socket, status_pipe: int) -> NoReturn:
-        """Serve a connection in the child, without the server's descriptors and signal handlers, and exit."""
+        """In the child, close the server's descriptors, reset its signal handlers, serve a connection, and exit."""
         exit_code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -136,10 +137,16 @@ class Server:
             os._exit(exit_code)  # without the exit handlers, which belong to the server
 
     def _report_ended_children(self) -> None:
+        """Report the exit code of each child that has ended."""
         for pid in list(self._status_pipes):
             ended_pid, wait_status = os.waitpid(pid, os.WNOHANG)
             if ended_pid:
                 _report(self._status_pipes.pop(pid), os.waitstatus_to_exitcode(wait_status))
+
+
+def can_fork(target: Target) -> bool:
+    """Return whether forking is safe. In the code of older models, the attribute is called ``forks``."""
+    return getattr(target, "can_fork", getattr(target, "forks", False))
 
 
 def _serve(target: Target, connection: socket.socket) -> int:
@@ -176,8 +183,8 @@ def _report(status_pipe: int, exit_code: int) -> None:
 def _without_gc(function: Callable[[], Result]) -> Result:
     """Call a function without garbage collection, then freeze all objects.
 
-    A collection would look through thousands of modules and find no garbage. Frozen objects are never looked at again,
-    so that children do not copy their memory pages.
+    A collection would visit the objects of thousands of modules and find no garbage. The collector ignores frozen
+    objects, so that children do not copy their memory pages.
     """
     gc.disable()
     try:
@@ -188,13 +195,13 @@ def _without_gc(function: Callable[[], Result]) -> Result:
 
 
 def main() -> None:
-    """Run a fork server; the program of the process."""
+    """Run a fork server. This is the entry point of the server's process."""
     descriptor, module, *arguments = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client
     channel = socket.socket(fileno=int(descriptor))
     channel.set_inheritable(False)  # programs that the module starts must not hold it open
     target: Target = _without_gc(lambda: importlib.import_module(module).load(*arguments))
-    channel.sendall(json.dumps({"forks": target.forks, "facts": target.facts}).encode() + b"\n")
+    channel.sendall(json.dumps({"can_fork": can_fork(target), "facts": target.facts}).encode() + b"\n")
     Server(channel, target).run()
 
 

@@ -55,7 +55,7 @@ class BatchProcess:
     scorer : Scorer
     """
 
-    forks = False  # one command asks, over one connection
+    can_fork = False  # one command asks, over one connection
 
     def __init__(self, scorer: Scorer):
         self._scorer = scorer

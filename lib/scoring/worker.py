@@ -40,7 +40,7 @@ class Worker:
 
     def __init__(self, scorer: Scorer):
         self._scorer = scorer
-        self.forks = is_single_threaded()
+        self.can_fork = is_single_threaded()
         self.facts = facts_of(scorer)
 
     def before_fork(self) -> None:

@@ -42,8 +42,8 @@ _MULTICLASS_CAPTION = (
     "Cost of the decisions on the test rows, and the cost of always predicting one class, the cheapest."
 )
 _CURVE_CAPTION = (
-    "Decision curve of the best candidate: the net benefit of acting from a probability on. Where its line is above "
-    "the two others, acting on the model is worth more than acting on everybody or on nobody."
+    "Decision curve of the best candidate: the net benefit of acting on the rows whose probability reaches a threshold. "
+    "Where the model's line is the highest, acting on the model is worth more than acting on everybody or on nobody."
 )
 
 
@@ -85,10 +85,12 @@ def _binary_displays(
     outcomes.insert(0, "threshold", [_threshold_text(each.predictions.rule) for each in contenders] + ["", ""])
     if costs is None:
         outcomes = outcomes.drop(columns="cost")
-    counts = ["called", "found", "missed", "false alarms"]
-    outcomes[counts] = outcomes[counts].astype(int)
+    for name in ("called", "found", "missed", "false alarms", "cost"):
+        if name in outcomes and (outcomes[name] == outcomes[name].round()).all():
+            outcomes[name] = outcomes[name].astype(int)
     outcomes.attrs[charts.MARKED] = [best.name]
     gains = charts.Table(make_gains_table(rows[best.name]).round({"rows": 0, "found": 1, "guessing": 1}))
+    gains["rows"] = gains["rows"].astype(int)
     rule = best.predictions.rule
     threshold = rule.threshold if isinstance(rule, ThresholdRule) else DEFAULT_THRESHOLD
     curve = charts.decision_curve(make_decision_curve(rows[best.name], threshold), threshold)

@@ -83,11 +83,11 @@ def test_contradictory_validation_is_a_fault():
 def test_chain_checks_the_parameters_of_automl(assignment, message):
     layers = load(["parameters/penguins.yaml"], ["automl=true", assignment])
     with pytest.raises(ParameterError) as caught:
-        contracts.checked(layers, notebooks.read_all())
+        contracts.resolve_parameters(layers, notebooks.read_all())
     assert message in str(caught.value)
 
 
 def test_chain_without_automl_does_not_check_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     layers = load(["parameters/penguins.yaml"], ["blocked_models=[whatever]"])
-    assert contracts.checked(layers, notebooks.read_all()).automl is False
+    assert contracts.resolve_parameters(layers, notebooks.read_all()).automl is False

@@ -7,7 +7,7 @@ import time
 from lib.chain import notebooks, plan, running
 from lib.chain.progress import Progress
 from lib.chain.record import RunRecord
-from lib.chain.reuse import Reuse
+from lib.chain.reuse import EarlierResults
 from lib.parameters import Parameters, load
 
 BASE = load([]).values
@@ -77,12 +77,12 @@ class SmallChain:
     def run(self, *, record=None, reuse=False, progress=None, **values):
         """Run the notebooks in a new folder, or in that of a record; return parameters and outputs by name."""
         parameters = self.parameters(**values)
-        executions = plan.executions(notebooks.read_all(self.notebooks), parameters)
+        executions = plan.list_executions(notebooks.read_all(self.notebooks), parameters)
         record = record or RunRecord.new(self.runs, "example", parameters)
         self.folder = record.folder
         status = "failed"
         try:
-            earlier = Reuse(parameters) if reuse else None
+            earlier = EarlierResults(parameters) if reuse else None
             result = running.run(executions, parameters, record, progress or Progress(len(executions)), earlier)
             status = "succeeded"
             return result

@@ -114,7 +114,9 @@ def test_parameters_are_checked_as_strictly_as_before_a_run(overrides, fault):
     with pytest.raises(ParameterError) as by_hand:
         open_pipeline("parameters/flights.yaml", overrides)
     with pytest.raises(ParameterError) as before_a_run:
-        contracts.checked(load([ROOT / "parameters" / "flights.yaml"], overrides=overrides), notebooks.read_all())
+        contracts.resolve_parameters(
+            load([ROOT / "parameters" / "flights.yaml"], overrides=overrides), notebooks.read_all()
+        )
     assert fault in str(by_hand.value) and str(by_hand.value) == str(before_a_run.value)
 
 

@@ -20,7 +20,9 @@ SMALL = ["name=shop", "data=data/penguins_raw.csv", "target_column=Species", "ta
 def faults_of(*assignments, files=(), chain=None):
     """Return all faults of parameters, given as on the command line."""
     with pytest.raises(ParameterError) as caught:
-        contracts.checked(load(files, [*([] if files else SMALL), *assignments]), chain or notebooks.read_all())
+        contracts.resolve_parameters(
+            load(files, [*([] if files else SMALL), *assignments]), chain or notebooks.read_all()
+        )
     return caught.value.faults
 
 
@@ -46,37 +48,39 @@ def changed(tmp_path):
 
 class TestNotebooks:
     def test_notebooks_of_the_project_fit_together(self, changed):
-        assert contracts.notebook_faults(notebooks.read_all()) == []
-        assert contracts.notebook_faults(changed()) == []
+        assert contracts.find_notebook_faults(notebooks.read_all()) == []
+        assert contracts.find_notebook_faults(changed()) == []
 
     def test_unknown_parameter_is_reported_with_the_nearest(self, changed):
-        (fault,) = contracts.notebook_faults(changed("03_train.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\nsead = 42"))
+        (fault,) = contracts.find_notebook_faults(
+            changed("03_train.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\nsead = 42")
+        )
         assert "03_train.ipynb: nothing sets the parameter sead. Did you mean 'seed'?" in fault
 
     def test_input_from_a_later_notebook_is_refused(self, changed):
-        (fault,) = contracts.notebook_faults(
+        (fault,) = contracts.find_notebook_faults(
             changed("02_preprocess.ipynb", OVERRIDES_LINE, f'{OVERRIDES_LINE}\ndecision = ""')
         )
         assert "02_preprocess.ipynb: nothing sets the parameter decision" in fault
 
     def test_output_without_a_reader_is_reported(self, changed):
         chain = changed("02_preprocess.ipynb", "baseline=prepared", "base_line=prepared")
-        fault = contracts.notebook_faults(chain)[0]
+        fault = contracts.find_notebook_faults(chain)[0]
         assert (
             "02_preprocess.ipynb publishes base_line, which no later notebook reads. Did you mean 'baseline'?" in fault
         )
 
     def test_input_that_is_not_published_is_reported(self, changed):
-        faults = contracts.notebook_faults(changed("02_preprocess.ipynb", ", baseline=prepared.baseline", ""))
+        faults = contracts.find_notebook_faults(changed("02_preprocess.ipynb", ", baseline=prepared.baseline", ""))
         assert len(faults) == 3  # automl, train and evaluate read it
         assert all("nothing sets the parameter baseline" in fault for fault in faults)
 
     @pytest.mark.parametrize(("line", "kind"), [("seed = 42.0", "float"), ("seed: str = ''", "str")])
     def test_other_type_than_the_parameter_is_reported(self, changed, line, kind):
-        (fault,) = contracts.notebook_faults(
+        (fault,) = contracts.find_notebook_faults(
             changed("02_preprocess.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\n{line}")
         )
-        assert f"02_preprocess.ipynb: seed is of type int, not {kind}." in fault
+        assert f"02_preprocess.ipynb: seed is declared as {kind}; expected int." in fault
 
     def test_faults_of_notebooks_and_parameters_are_reported_together(self, changed):
         broken = changed("03_train.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\nsead = 42")
@@ -91,7 +95,7 @@ class TestNotebooks:
 
     @pytest.mark.parametrize("line", ['seed: int = "42"', "seed: int = True"])
     def test_default_of_another_type_than_its_annotation_is_reported(self, changed, line):
-        (fault,) = contracts.notebook_faults(
+        (fault,) = contracts.find_notebook_faults(
             changed("02_preprocess.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\n{line}")
         )
         assert "02_preprocess.ipynb: the default of seed is " in fault and "; expected int." in fault
@@ -99,21 +103,26 @@ class TestNotebooks:
     def test_whole_numbers_are_floats_and_null_has_any_type(self, changed):
         for line in ("test_fraction: float = 1", "min_score: float = None"):
             assert (
-                contracts.notebook_faults(changed("02_preprocess.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\n{line}"))
+                contracts.find_notebook_faults(
+                    changed("02_preprocess.ipynb", OVERRIDES_LINE, f"{OVERRIDES_LINE}\n{line}")
+                )
                 == []
             )
 
     def test_readers_that_disagree_on_a_type_are_reported(self, changed):
-        (fault,) = contracts.notebook_faults(changed("04_evaluate.ipynb", 'baseline = ""', "baseline = {}"))
-        assert "02_preprocess.ipynb publishes baseline, but its readers expect different types: str and dict." in fault
+        (fault,) = contracts.find_notebook_faults(changed("04_evaluate.ipynb", 'baseline = ""', "baseline = {}"))
+        assert (
+            "02_preprocess.ipynb publishes baseline, for which later notebooks expect different types: str and dict."
+            in fault
+        )
 
     def test_stage_that_declares_no_parameters_is_reported(self, changed):
         notebook(changed.folder, "06_other.ipynb", parameters="use_case = ''\noverrides = {}")
-        (fault,) = contracts.notebook_faults(notebooks.read_all(changed.folder))
-        assert "06_other.ipynb: lib/stages/other.py declares no PARAMETERS" in fault
+        (fault,) = contracts.find_notebook_faults(notebooks.read_all(changed.folder))
+        assert "06_other.ipynb: lib/stages/other.py lacks PARAMETERS" in fault
 
     def test_use_case_without_overrides_is_reported(self, changed):
-        faults = contracts.notebook_faults(changed("03_train.ipynb", OVERRIDES_LINE, "seed = 42"))
+        faults = contracts.find_notebook_faults(changed("03_train.ipynb", OVERRIDES_LINE, "seed = 42"))
         assert "03_train.ipynb: the parameters cell needs overrides = {} beside use_case." in faults[0]
 
     def test_declared_parameters_are_those_of_the_module(self):
@@ -121,12 +130,12 @@ class TestNotebooks:
 
         for contract in notebooks.read_all():
             module = importlib.import_module(f"lib.stages.{contract.stage}")
-            assert contract.reads == module.PARAMETERS and set(contract.reads) <= set(SPECS)
+            assert contract.declared_parameters == module.PARAMETERS and set(contract.declared_parameters) <= set(SPECS)
 
 
 class TestOptions:
     def test_options_of_flights_are_accepted(self):
-        assert contracts.checked(load([FLIGHTS]), notebooks.read_all()).options["late_after_minutes"] == 15
+        assert contracts.resolve_parameters(load([FLIGHTS]), notebooks.read_all()).options["late_after_minutes"] == 15
 
     def test_unknown_option_suggests_the_nearest(self):
         (fault,) = faults_of("options.weather_date=here.csv", files=[FLIGHTS])
@@ -184,7 +193,9 @@ class TestHyperparameters:
 
     def test_whole_number_is_accepted_for_a_float(self):
         layers = load([], [*SMALL, "hyperparameters.linear.regularisation=2"])
-        assert contracts.checked(layers, notebooks.read_all()).hyperparameters == {"linear": {"regularisation": 2}}
+        assert contracts.resolve_parameters(layers, notebooks.read_all()).hyperparameters == {
+            "linear": {"regularisation": 2}
+        }
 
     def test_list_of_hyperparameters_is_reported_once(self):
         assert len(faults_of("hyperparameters=[linear]")) == 1
@@ -222,16 +233,16 @@ class TestOutputs:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"answer": "42"}, "answer is '42', and its reader expects int"),
-            ({"answer": 42.0}, "answer is 42.0, and its reader expects int"),
-            ({"answer": True}, "answer is True, and its reader expects int"),
-            ({"rows": {"a": 1}}, "rows is {'a': 1}, and its reader expects list"),
+            ({"answer": "42"}, "answer is '42', but a later notebook expects int"),
+            ({"answer": 42.0}, "answer is 42.0, but a later notebook expects int"),
+            ({"answer": True}, "answer is True, but a later notebook expects int"),
+            ({"rows": {"a": 1}}, "rows is {'a': 1}, but a later notebook expects list"),
             ({"rate": float("nan")}, "rate is nan; expected a finite number"),
             ({"rate": float("inf")}, "rate is inf; expected a finite number"),
-            ({"rate": "nan"}, "rate is 'nan', and its reader expects float"),  # how scrapbook brings NaN back
+            ({"rate": "nan"}, "rate is 'nan', but a later notebook expects float"),  # how scrapbook brings NaN back
             ({"rows": [1, [float("-inf")]]}, "rows[1][0] is -inf; expected a finite number"),
             ({"answer": None}, "answer is None"),
-            ({"answre": 1}, "answre is not one of its outputs. Did you mean 'answer'?"),
+            ({"answre": 1}, "answre is not an output of the last cell. Did you mean 'answer'?"),
         ],
     )
     def test_wrong_output_fails_the_stage_and_is_shown_in_the_notebook(self, check_outputs, wrong, message):
@@ -250,7 +261,7 @@ class TestOutputs:
     def test_all_faults_are_reported_together(self, check_outputs):
         with pytest.raises(failures.StageFailed) as failed:
             check_outputs(answre=42, rate=float("nan"), rows=7)
-        for message in ("answer is missing", "answre is not one of", "rate is nan", "rows is 7"):
+        for message in ("answer is missing", "answre is not an output", "rate is nan", "rows is 7"):
             assert message in str(failed.value)
 
     def test_notebook_without_outputs_has_left_early(self, check_outputs):
@@ -270,9 +281,9 @@ class TestOutputsOfARun:
         ("cell", "message"),
         [
             ("sb.glue('answer', float('nan'))", "answer is"),
-            ("sb.glue('answer', 'forty-two')", "answer is 'forty-two', and its reader expects float"),
-            ("sb.glue('answer', [42])", "answer is [42], and its reader expects float"),
-            ("sb.glue('answre', 42)", "answre is not one of its outputs. Did you mean 'answer'?"),
+            ("sb.glue('answer', 'forty-two')", "answer is 'forty-two', but a later notebook expects float"),
+            ("sb.glue('answer', [42])", "answer is [42], but a later notebook expects float"),
+            ("sb.glue('answre', 42)", "answre is not an output of the last cell. Did you mean 'answer'?"),
         ],
     )
     def test_outputs_glued_by_a_cell_are_checked_too(self, chain, cell, message):
@@ -323,9 +334,9 @@ def test_every_bundled_use_case_is_valid(file):
         pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure"')
         workspace = [f"subscription_id={'0' * 8}-1111-2222-3333-{'4' * 12}", "resource_group=rg", "workspace_name=mlw"]
         layers = load([file.with_name("flights.yaml"), file], workspace)
-        assert contracts.checked(layers, notebooks.read_all()).resource_group == "rg"
+        assert contracts.resolve_parameters(layers, notebooks.read_all()).resource_group == "rg"
     else:
-        assert contracts.checked(load([file]), notebooks.read_all()).data
+        assert contracts.resolve_parameters(load([file]), notebooks.read_all()).data
 
 
 def test_declarations_read_from_source_match_the_imported_code():

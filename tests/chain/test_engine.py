@@ -34,7 +34,7 @@ def written(tmp_path):
 
 
 class TestExecute:
-    @pytest.mark.parametrize(("fork", "forked"), [(True, forking.available()), (False, False)])
+    @pytest.mark.parametrize(("fork", "forked"), [(True, forking.is_available()), (False, False)])
     def test_kernel_is_forked_if_requested(self, written, tmp_path, fork, forked):
         path = written(PARENT, outputs="forked='forkserver' in ' '.join(parent)")
         engine.execute(path, tmp_path / "out.ipynb", {}, ROOT, fork=fork)
@@ -53,7 +53,7 @@ class TestExecute:
         (error,) = errors_of(code_of(tmp_path / "out.ipynb"))[-1:]
         assert error["evalue"] == "too hot"
 
-    @pytest.mark.skipif(not forking.available(), reason="kernels are forked on Linux only")
+    @pytest.mark.skipif(not forking.is_available(), reason="kernels are forked on Linux only")
     def test_new_process_replaces_a_kernel_that_does_not_start(self, written, tmp_path, monkeypatch, capfd):
         monkeypatch.setattr(forking.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
         engine.execute(written(outputs="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
@@ -95,7 +95,7 @@ class TestPlainPapermill:
             progress_bar=False,
         )
         seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["value"]
-        assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.available()
+        assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.is_available()
 
     def test_engine_is_found_by_the_papermill_command(self, written, tmp_path):
         if not [
@@ -112,7 +112,7 @@ class TestPlainPapermill:
         )
         assert done.returncode == 0, done.stderr
         seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["value"]
-        assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.available()
+        assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.is_available()
 
     @pytest.mark.parametrize("first", ["papermill", "lib.chain.running"])
     def test_import_order_with_papermill_does_not_matter(self, first):

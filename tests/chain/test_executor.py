@@ -124,7 +124,7 @@ class TestCancellation:
 
     def test_slow_finally_block_is_not_interrupted(self, execution, tmp_path):
         sleep = "\n".join(f"    {line}" for line in touch_and_sleep(tmp_path / "started").splitlines())
-        seconds = 3 * executor._INTERRUPT_SECONDS
+        seconds = 3 * executor._INTERRUPT_INTERVAL_SECONDS
         touch = f"pathlib.Path({str(tmp_path / 'cleaned_up')!r}).touch()"
         cleanup = f"try:\n{sleep}\nfinally:\n    time.sleep({seconds})\n    {touch}"
         call_when((tmp_path / "started").exists, execution.cancelled.set)

@@ -70,7 +70,7 @@ def differs(work):
     def after(action=lambda: None, **changes):
         before = work.fingerprint()
         action()
-        return fingerprint.differences(before, work.fingerprint(**changes))
+        return fingerprint.describe_differences(before, work.fingerprint(**changes))
 
     return after
 
@@ -118,7 +118,7 @@ class TestChanges:
         other.write_text("c\n7\n")
         both = [str(table), str(other)]
         before, now = work.fingerprint(options=wrap(both)), work.fingerprint(options=wrap(both[::-1]))
-        assert fingerprint.differences(before, now) != []
+        assert fingerprint.describe_differences(before, now) != []
 
     def test_file_of_equal_size_written_in_the_same_second(self, differs, table):
         def swap():
@@ -130,8 +130,8 @@ class TestChanges:
 
     def test_additional_parameter(self, work):
         now = work.fingerprint(extra=1)
-        assert fingerprint.differences(work.fingerprint(), now) == ["extra is new"]
-        assert fingerprint.differences(now, work.fingerprint()) == ["extra is gone"]
+        assert fingerprint.describe_differences(work.fingerprint(), now) == ["extra is new"]
+        assert fingerprint.describe_differences(now, work.fingerprint()) == ["extra is gone"]
 
     def test_all_changes_are_named(self, differs, library):
         difference = differs(lambda: (library / "__init__.py").write_text("1"), seed=7)
@@ -160,7 +160,7 @@ class TestIgnored:
         before = work.fingerprint(workspace=str(workspace))
         (workspace / "mlflow.db").write_text("more")
         assert work.fingerprint(workspace=str(workspace)) == before
-        assert fingerprint.differences(before, work.fingerprint(workspace="another")) != []
+        assert fingerprint.describe_differences(before, work.fingerprint(workspace="another")) != []
 
     def test_bytecode_files(self, differs, library):
         def leave():

@@ -22,7 +22,7 @@ from lib.paths import ROOT
 from tests.chain.small_notebooks import wait_for
 from tests.processes import has_ended
 
-pytestmark = pytest.mark.skipif(not forking.available(), reason="kernels are forked on Linux only")
+pytestmark = pytest.mark.skipif(not forking.is_available(), reason="kernels are forked on Linux only")
 _SECONDS = 120
 
 
@@ -276,11 +276,11 @@ class TestOtherKernels:
         assert with_kernel(self._is_cold, spec=kernel_spec(argv=argv))
 
     def test_kernel_is_started_where_forking_is_unavailable(self, own, monkeypatch):
-        monkeypatch.setattr(forking, "available", lambda: False)
+        monkeypatch.setattr(forking, "is_available", lambda: False)
         assert with_kernel(self._is_cold)
 
     def test_started_kernel_forks_nothing(self, own, monkeypatch):
-        monkeypatch.setattr(forking, "available", lambda: False)
+        monkeypatch.setattr(forking, "is_available", lambda: False)
         with_kernel(self._is_cold)
         assert own._fork_executor is None
 
@@ -298,10 +298,10 @@ class TestPreload:
     PROGRAM = (
         "import os, sys, threading\nfrom lib.chain import preload\n"
         "target = preload.load()\n"
-        "print([name for name in preload.FIRST if name not in sys.modules], 'sklearn' in sys.modules)\n"
+        "print([name for name in preload.FIRST_STAGE_MODULES if name not in sys.modules], 'sklearn' in sys.modules)\n"
         "target.before_fork()\nprint('sklearn' in sys.modules)\ntarget.before_fork()\n"
         "print(threading.active_count(), len(os.listdir('/proc/self/task')))\n"
-        "print([name for name in preload.FIRST + preload.REST if name not in sys.modules])\n"
+        "print([name for name in preload.FIRST_STAGE_MODULES + preload.LATER_MODULES if name not in sys.modules])\n"
         "descriptors = [f'/proc/self/fd/{name}' for name in os.listdir('/proc/self/fd') if int(name) > 2]\n"
         "print([os.readlink(descriptor) for descriptor in descriptors if os.path.exists(descriptor)])"
     )
@@ -330,7 +330,11 @@ class TestPreload:
         """A missing module would be skipped silently."""
         import importlib.util
 
-        assert [name for name in preload.FIRST + preload.REST if importlib.util.find_spec(name) is None] == []
+        assert [
+            name
+            for name in preload.FIRST_STAGE_MODULES + preload.LATER_MODULES
+            if importlib.util.find_spec(name) is None
+        ] == []
 
 
 def test_forked_kernel_trains_in_parallel_with_own_seed(chain):
@@ -348,7 +352,7 @@ def test_forked_kernel_trains_in_parallel_with_own_seed(chain):
     for number, name in ((1, "01_setup.ipynb"), (2, "02_train.ipynb")):
         chain.write(name, train, outputs=f"score{number}=score, drawn{number}=drawn")
     with pytest.MonkeyPatch.context() as patch:  # no notebook reads their outputs
-        patch.setattr("lib.chain.contracts.notebook_faults", lambda notebooks: [])
+        patch.setattr("lib.chain.contracts.find_notebook_faults", lambda notebooks: [])
         values = chain.run()
     assert values["score1"] > 0.9 and values["score2"] > 0.9
     assert values["drawn1"] != values["drawn2"]

@@ -27,7 +27,7 @@ def faults(tmp_path):
             "time_column": "",
             "split": "hash",
         }
-        return header.column_faults(Parameters({**given, **values}))
+        return header.find_column_faults(Parameters({**given, **values}))
 
     return check
 

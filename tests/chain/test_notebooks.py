@@ -243,7 +243,7 @@ def test_papermill_reads_every_parameter_and_its_comment(path):
 
 
 def test_every_parameter_reaches_a_stage_or_the_chain_itself():
-    read_by_stages = {name for path in PATHS for name in notebooks.read(path).reads}
+    read_by_stages = {name for path in PATHS for name in notebooks.read(path).declared_parameters}
     read_by_the_chain = {
         "automl",
         "training_functions",
@@ -317,7 +317,7 @@ class TestBroken:
 
     def test_last_cell_that_publishes_nothing_is_reported(self, read):
         with pytest.raises(
-            DataError, match=r"the last code cell must call publish_outputs\(\.\.\.\) once; it does so 0 times"
+            DataError, match=r"expected one call of publish_outputs\(\.\.\.\) in the last code cell, found 0"
         ):
             read(insert_code("candidate.scores", position=99))
 

@@ -18,7 +18,7 @@ def test_links_of_executed_notebooks_resolve(tmp_path):
     executions = [plan.Execution(training, "linear"), plan.Execution(training, "xgboost"), plan.Execution(evaluation)]
     for execution in executions:
         (tmp_path / execution.file_name).write_bytes(execution.notebook.path.read_bytes())
-        pages.finish(execution.notebook.path, tmp_path / execution.file_name, executions)
+        pages.make_standalone(execution.notebook.path, tmp_path / execution.file_name, executions)
     text = (tmp_path / "04_evaluate.ipynb").read_text(encoding="utf-8")
     assert "[03_train-linear](03_train-linear.ipynb), [03_train-xgboost](03_train-xgboost.ipynb)" in text
     links = [
@@ -34,7 +34,7 @@ def run_to_its_failure(folder, *cells):
     notebook(folder, source.name, *cells)
     with pytest.raises(papermill.PapermillExecutionError):
         papermill.execute_notebook(str(source), str(executed), progress_bar=False)
-    pages.finish(source, executed, [])
+    pages.make_standalone(source, executed, [])
     page = nbformat.read(executed, as_version=4)
     nbformat.validate(page)
     return ["".join(cell.source) for cell in page.cells]
@@ -50,5 +50,5 @@ def test_failed_notebook_begins_with_the_message(tmp_path):
 def test_finishing_a_page_twice_changes_nothing(tmp_path):
     texts = run_to_its_failure(tmp_path, "1 / 0")
     executed = tmp_path / "run" / "03_train.ipynb"
-    pages.finish(tmp_path / "03_train.ipynb", executed, [])
+    pages.make_standalone(tmp_path / "03_train.ipynb", executed, [])
     assert ["".join(cell.source) for cell in nbformat.read(executed, as_version=4).cells] == texts

@@ -11,7 +11,7 @@ PARAMETERS = Parameters({"automl": False, "training_functions": ["linear", "xgbo
 
 
 def labels(**options):
-    return [execution.label for execution in plan.executions(CHAIN, PARAMETERS, **options)]
+    return [execution.label for execution in plan.list_executions(CHAIN, PARAMETERS, **options)]
 
 
 def test_train_runs_once_per_training_function():
@@ -35,7 +35,7 @@ def test_part_of_the_chain(options, expected):
 
 
 def test_file_names_are_unique_and_in_order():
-    names = [execution.file_name for execution in plan.executions(CHAIN, PARAMETERS)]
+    names = [execution.file_name for execution in plan.list_executions(CHAIN, PARAMETERS)]
     assert names[2:4] == ["03_train-linear.ipynb", "03_train-xgboost.ipynb"]
     assert sorted(set(names)) == names
 
@@ -61,7 +61,7 @@ def test_only_excludes_from_and_to(other):
 
 
 def test_group_by_stage():
-    groups = plan.group_by_stage(plan.executions(CHAIN, PARAMETERS))
+    groups = plan.group_by_stage(plan.list_executions(CHAIN, PARAMETERS))
     labels = [[execution.label for execution in group] for group in groups]
     assert labels == [
         ["setup"],

@@ -217,7 +217,7 @@ class TestReopen:
     def test_running_stages_are_marked_as_killed(self, run):
         execution(run, outputs={"answer": 42})
         run.begin("train linear", "03_train-linear.ipynb")
-        run._file_lock.release()  # as the system does when a process ends
+        run._folder_lock.release()  # as the system does when a process ends
         again = RunRecord.reopen(run.folder)
         state = read(again)
         assert [stage["status"] for stage in state["stages"]] == [record.SUCCEEDED, record.KILLED]
@@ -303,9 +303,9 @@ def test_newest_first_ignores_other_folders(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / record.RECORD).write_text("{}")
     (tmp_path / "notes").mkdir()
-    assert [folder.name[:4] + folder.name[-1] for folder in record.newest_first(tmp_path)] == [
+    assert [folder.name[:4] + folder.name[-1] for folder in record.list_newest_first(tmp_path)] == [
         "2027b",
         "2026c",
         "2026a",
     ]
-    assert record.newest_first(tmp_path / "nowhere") == []
+    assert record.list_newest_first(tmp_path / "nowhere") == []

@@ -6,7 +6,7 @@ import pytest
 
 from lib import backends
 from lib.chain.record import RunRecord
-from lib.chain.reuse import Reuse
+from lib.chain.reuse import EarlierResults
 from tests.chain.small_notebooks import SmallChain
 
 SAME = {"seed": "42", "lib/metrics.py": "a" * 64}
@@ -36,7 +36,7 @@ class Past:
 
     @property
     def reuse(self):
-        return Reuse(self.chain.parameters())
+        return EarlierResults(self.chain.parameters())
 
 
 def test_newest_equal_execution_is_found(past):
@@ -52,7 +52,7 @@ def test_newest_equal_execution_is_found(past):
 def test_failures_are_not_found(past, status):
     past.run(status=status)
     assert past.reuse.find("train one", SAME) is None
-    assert past.reuse.reasons_to_run("train one", SAME) == ["no earlier run has finished it"]
+    assert past.reuse.explain_run("train one", SAME) == ["no earlier run has finished it"]
 
 
 def test_other_functions_and_use_cases_are_not_found(past):
@@ -79,22 +79,22 @@ class TestMissingResults:
 
     def test_unchanged_output_is_reused(self, past, kept):
         assert past.reuse.find("train one", SAME).run == kept.name
-        assert past.reuse.reasons_to_run("train one", SAME) == []
+        assert past.reuse.explain_run("train one", SAME) == []
 
     def test_missing_output(self, past, kept):
         past.output.unlink()
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.reasons_to_run("train one", SAME) == [f"{past.output} is gone"]
+        assert past.reuse.explain_run("train one", SAME) == [f"{past.output} is gone"]
 
     def test_changed_output(self, past, kept):
         past.output.write_text("other rows")
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.reasons_to_run("train one", SAME) == [f"{past.output} has changed since it was made"]
+        assert past.reuse.explain_run("train one", SAME) == [f"{past.output} has changed since that run"]
 
     def test_missing_notebook(self, past, kept):
         (kept.folder / "03_train.ipynb").unlink()
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.reasons_to_run("train one", SAME) == ["its executed notebook 03_train.ipynb is gone"]
+        assert past.reuse.explain_run("train one", SAME) == ["the executed notebook 03_train.ipynb is gone"]
 
     def test_older_execution_is_found_if_the_newest_is_gone(self, past, kept):
         newest = past.run()
@@ -110,7 +110,7 @@ class TestMissingResults:
 
         monkeypatch.setattr(backends, "missing_artifacts", missing_artifacts)
         assert past.reuse.find("train one", SAME) is None
-        assert past.reuse.reasons_to_run("train one", SAME) == ["its MLflow run is gone"]
+        assert past.reuse.explain_run("train one", SAME) == ["its MLflow run is gone"]
         assert asked[0] == ("train", "one", kept.name)
 
 
@@ -118,7 +118,7 @@ def test_changes_since_the_newest_success_are_named(past):
     past.run(same={**SAME, "seed": "1"})
     past.run(same={**SAME, "seed": "7"})
     changed = {**SAME, "lib/metrics.py": "b" * 64}
-    assert past.reuse.reasons_to_run("train one", changed) == ["lib/metrics.py has changed", "seed: 7 is now 42"]
+    assert past.reuse.explain_run("train one", changed) == ["lib/metrics.py has changed", "seed: 7 is now 42"]
 
 
 @pytest.mark.parametrize(

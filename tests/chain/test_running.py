@@ -38,7 +38,7 @@ def interrupt():
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores SIGINT in background jobs
 threading.Thread(target=interrupt, daemon=True).start()
 try:
-    running._wait([Future()])
+    running._wait_for_all([Future()])
 except KeyboardInterrupt:
     print("interrupted")
 """

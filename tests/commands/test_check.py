@@ -17,7 +17,7 @@ def test_success_prints_what_was_checked(capsys):
     assert main(["check"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("flights: all checks passed: ") and out.count("\n") == 1
-    assert "6 notebooks, 8 outputs passed between them. A run executes 8 notebooks." in out
+    assert "6 notebooks, 8 outputs that are passed between notebooks. A run executes 8 notebooks." in out
 
 
 def test_bundled_use_cases_pass(capsys):

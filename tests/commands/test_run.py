@@ -139,7 +139,7 @@ class TestRefusals:
             (["--from", "trian"], "Did you mean 'train'?"),
             (["--only", "train", "--to", "deploy"], "--only runs one stage alone"),
             (["--from", "deploy", "--to", "setup"], "nothing is left to run"),
-            (["--resume", "runs/20260101-000000-none"], "cannot be combined with"),
+            (["--resume", "runs/20260101-000000-none"], "uses the parameters and stages of the run that it continues"),
         ],
     )
     def test_unusable_input_exits_with_2_and_writes_nothing(self, folders, tmp_path, capsys, wrong, message):
@@ -276,7 +276,7 @@ class TestRunning:
 
         code, record = run_with(interrupt)
         assert (code, record["status"]) == (130, "interrupted")
-        assert "interrupted. Finished notebooks: " in capsys.readouterr().err
+        assert "interrupted. The finished notebooks are in " in capsys.readouterr().err
 
     @pytest.mark.parametrize("error", [StageFailed("ValueError: no"), KeyboardInterrupt()])
     def test_last_line_after_a_failure_is_the_command_to_resume(self, run_with, tmp_path, capsys, monkeypatch, error):
@@ -329,7 +329,7 @@ class TestResume:
     def record(self, folders, tmp_path, capsys):
         """Return the record of an unfinished run."""
         assert main([*folders, "--dry-run"]) == 0
-        values = contracts.checked(load([_arguments.EXAMPLE], folders[1::2]), notebooks.read_all())
+        values = contracts.resolve_parameters(load([_arguments.EXAMPLE], folders[1::2]), notebooks.read_all())
         capsys.readouterr()
         return RunRecord.new(tmp_path / "runs", "flights", values)
 
@@ -347,7 +347,7 @@ class TestResume:
         record.close("failed")
         before = (record.folder / "run.json").read_text()
         assert main(["--resume", str(record.folder), *other]) == 2
-        assert "--resume continues a run with that run's own parameters" in capsys.readouterr().err
+        assert "--resume uses the parameters and stages of the run that it continues" in capsys.readouterr().err
         assert (record.folder / "run.json").read_text() == before
 
     def test_folder_without_a_run_is_refused(self, tmp_path, capsys):
@@ -366,7 +366,7 @@ class TestResume:
 
     def test_missing_run_beside_no_other_says_so(self, tmp_path, capsys):
         assert main(["--resume", str(tmp_path / "nosuch")]) == 2
-        assert f"{tmp_path} holds no run that can be resumed." in capsys.readouterr().err
+        assert f"{tmp_path} contains no run that can be resumed." in capsys.readouterr().err
 
     def test_run_that_is_still_going_on_is_refused(self, record, capsys):
         assert main(["--resume", str(record.folder)]) == 2

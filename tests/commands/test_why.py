@@ -61,8 +61,8 @@ def newest(chain):
 def test_before_the_first_run_everything_runs(command):
     why = command("why")
     assert why["setup"] == "runs: no earlier run has finished it"
-    assert why["train linear"] == "runs: no earlier run has finished it; setup makes rows again"
-    assert why["evaluate"] == "runs: no earlier run has finished it; train makes candidates again"
+    assert why["train linear"] == "runs: no earlier run has finished it; setup creates rows again"
+    assert why["evaluate"] == "runs: no earlier run has finished it; train creates candidates again"
 
 
 def test_why_writes_nothing(command, chain):
@@ -85,8 +85,8 @@ class TestAfterARun:
     def test_changes_and_their_consequences_are_named(self, command, chain, first):
         why = command("why", seed=7)
         assert why["setup"] == "runs: seed: 42 is now 7"
-        assert why["train linear"] == why["train xgboost"] == "runs: setup makes rows again"
-        assert why["evaluate"] == "runs: train makes candidates again"
+        assert why["train linear"] == why["train xgboost"] == "runs: setup creates rows again"
+        assert why["evaluate"] == "runs: train creates candidates again"
 
     def test_changed_notebook(self, command, chain, first):
         chain.write("04_evaluate.ipynb", parameters="candidates: list = []  # any", outputs="decision='no'")
@@ -102,11 +102,11 @@ class TestAfterARun:
         assert why["train linear"].startswith("is skipped") and why["train random_forest"].startswith(
             "runs: no earlier"
         )
-        assert why["evaluate"] == "runs: train makes candidates again"
+        assert why["evaluate"] == "runs: train creates candidates again"
 
     def test_missing_result(self, command, first):
         (first / "01_setup.ipynb").unlink()
-        assert command("why")["setup"] == "runs: its executed notebook 01_setup.ipynb is gone"
+        assert command("why")["setup"] == "runs: the executed notebook 01_setup.ipynb is gone"
 
     def test_reasons_of_the_backend(self, command, first, monkeypatch):
         monkeypatch.setattr(

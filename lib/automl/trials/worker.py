@@ -111,7 +111,7 @@ class WorkerTarget:
         The folder of tables, models and predictions.
     """
 
-    forks = True
+    can_fork = True
     facts: dict[str, Any] = {}
 
     def __init__(self, folder: Path):

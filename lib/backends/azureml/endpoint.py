@@ -104,7 +104,7 @@ class ManagedEndpoint:
         percent = round(self._parameters.endpoint_traffic_percent)
         with self._lock():
             endpoint = self._resources.endpoint() or self._resources.create_endpoint()
-            live = self._remove_unfinished(endpoint)
+            live = self._keep_only_live_deployment(endpoint)
             new = GREEN if live == BLUE else BLUE
             with self._undo_on_failure(live, new, f"deploy version {version} to {self.name}"):
                 self._resources.create_deployment(new, model_folder, version, sha256)
@@ -210,8 +210,8 @@ class ManagedEndpoint:
             )
         return self._resources.keys().primary_key
 
-    def _remove_unfinished(self, endpoint: ManagedOnlineEndpoint) -> str | None:
-        """Route all traffic to the live deployment, delete the others, and return the live deployment's name."""
+    def _keep_only_live_deployment(self, endpoint: ManagedOnlineEndpoint) -> str | None:
+        """Route all traffic to the live deployment, delete all others, and return the name of the live deployment."""
         live = _live_deployment(endpoint)
         others = [name for name in self._resources.deployment_names() if name != live]
         if live and any((endpoint.traffic or {}).get(name) for name in others):

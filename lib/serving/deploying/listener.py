@@ -15,7 +15,9 @@ from lib.serving.process import port_owner
 RELEASE_SECONDS = 2
 
 
-def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping[str, Any]) -> socket.socket | None:
+def open_listener(
+    host: str, port: int, running_router: Mapping[str, Any], latest_router: Mapping[str, Any]
+) -> socket.socket | None:
     """Return a bound socket for a deployment, or None if it uses the socket of the running router.
 
     The socket does not listen yet: until a version is live, clients are refused instead of kept waiting.
@@ -24,9 +26,9 @@ def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping
     ----------
     host, port : str, int
         The requested address. With port 0, the latest port is used if it is free, and else any free one.
-    live : mapping
+    running_router : mapping
         ``host`` and ``port`` of the running router; empty if none runs.
-    latest : mapping
+    latest_router : mapping
         Host and port of the latest router, even if it has stopped.
 
     Raises
@@ -34,15 +36,15 @@ def open_listener(host: str, port: int, live: Mapping[str, Any], latest: Mapping
     EndpointError
         If the port cannot be bound; the message names the program that uses it.
     """
-    if live and port in (0, live["port"]):
-        if host != live["host"]:
+    if running_router and port in (0, running_router["port"]):
+        if host != running_router["host"]:
             raise EndpointError(
-                f"The endpoint answers on {live['host']} port {live['port']}. To move it to {host}, stop it first: "
-                f"{command('endpoint', 'stop')}"
+                f"The endpoint answers on {running_router['host']} port {running_router['port']}. To move it to "
+                f"{host}, stop it first: {command('endpoint', 'stop')}"
             )
         return None
-    if not live and latest.get("host") == host and port in (0, latest["port"]):
-        listener = _bind_released(host, latest["port"])
+    if not running_router and latest_router.get("host") == host and port in (0, latest_router["port"]):
+        listener = _bind_when_released(host, latest_router["port"])
         if listener is not None:
             return listener
     try:
@@ -61,8 +63,8 @@ def _explain(error: OSError | OverflowError, port: int) -> str:
     return f"{error}. Check endpoint_host and endpoint_port"
 
 
-def _bind_released(host: str, port: int) -> socket.socket | None:
-    """Bind the port of a process that may just have died and is releasing it; None if it is still in use."""
+def _bind_when_released(host: str, port: int) -> socket.socket | None:
+    """Bind a port that a process which has just ended may still be releasing; None if the port stays in use."""
     deadline = time.monotonic() + RELEASE_SECONDS
     while True:
         try:

@@ -47,7 +47,7 @@ class Loader:
         Returns
         -------
         dict
-            ``classes`` and ``form`` of the model, and ``forks``: whether the process can have several workers.
+            ``classes`` and ``form`` of the model, and ``can_fork``: whether the process can have several workers.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class Loader:
             model_process.check_protocol(ready.facts)
         except ModelError as error:
             raise LoadError(str(error)) from None
-        return {**ready.facts, "forks": ready.forks}
+        return {**ready.facts, "can_fork": ready.can_fork}
 
     def _start(self) -> ForkServer:
         model = self._folder / "model"

@@ -182,7 +182,7 @@ class Pool:
         """Start the process that loads the model, and its workers."""
         facts = await self._loader.start()
         self.classes, self.form = facts["classes"], facts["form"]
-        if not facts["forks"]:
+        if not facts["can_fork"]:
             self._wanted = 1
         await self._fork_workers()
 
