@@ -42,7 +42,7 @@ _MULTICLASS_CAPTION = (
     "Cost of the decisions on the test rows, and the cost of always predicting one class, the cheapest."
 )
 _CURVE_CAPTION = (
-    "Decision curve of the best candidate: the net benefit of acting on the rows whose probability reaches a threshold. "
+    "Decision curve of the best candidate: the net benefit of acting on rows whose probability reaches a threshold. "
     "Where the model's line is the highest, acting on the model is worth more than acting on everybody or on nobody."
 )
 
