@@ -153,7 +153,8 @@ def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
     if spec.type is list and isinstance(value, list):
         return value, _list_fault(value)
     if not isinstance(value, spec.type) or (spec.type is int and isinstance(value, bool)):
-        return value, f"got {_describe(value)}, expected {_TYPE_NAMES[spec.type]}.{_conversion_hint(value, spec)}"
+        expected = " or ".join([_TYPE_NAMES[spec.type], *spec.words])
+        return value, f"got {_describe(value)}, expected {expected}.{_conversion_hint(value, spec)}"
     if isinstance(value, float) and not math.isfinite(value):
         return value, f"{value} is not a finite number."
     return value, _json_fault(value) if spec.type is dict else ""

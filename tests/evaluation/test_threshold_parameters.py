@@ -2,8 +2,9 @@
 
 import pytest
 
+from lib.chain.header import find_column_faults
 from lib.errors import ParameterError
-from lib.parameters import check_given
+from lib.parameters import Parameters, check_given, load
 from lib.parameters.thresholds import parse_threshold, threshold_faults
 
 BINARY = {"task": "binary", "target_column": "churn"}
@@ -72,6 +73,20 @@ def test_unusable_threshold_is_refused(value, message):
 def test_each_fault_is_one_sentence(values, message):
     (fault,) = threshold_faults({**BINARY, **values})
     assert message in fault
+
+
+def test_misspelt_cost_column_is_found_in_the_header(tmp_path):
+    (tmp_path / "rows.csv").write_text("churn,amount\nno,1\nyes,2\n")
+    given = {"data": str(tmp_path / "rows.csv"), "target_column": "churn", "cost_column": "amout"}
+    (fault,) = find_column_faults(Parameters({**load([]).values, **given, "pipeline": "base"}))
+    assert "cost_column" in fault and "Did you mean 'amount'?" in fault
+
+
+@pytest.mark.parametrize("value", ["balnced", ["yes"]])
+def test_class_weight_is_balanced_or_a_mapping(value):
+    with pytest.raises(ParameterError, match="expected a mapping or balanced"):
+        check_given({**BINARY, "class_weight": value})
+    assert check_given({**BINARY, "class_weight": "balanced"})["class_weight"] == "balanced"
 
 
 @pytest.mark.parametrize(
