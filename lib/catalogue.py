@@ -13,20 +13,20 @@ from types import ModuleType
 from lib.errors import NameNotFound
 
 
-def names(package: str, folders: bool = False) -> list[str]:
+def names(package: str, are_folders: bool = False) -> list[str]:
     """Return the names of a package's entries.
 
     Parameters
     ----------
     package : str
         E.g. ``"lib.training"``.
-    folders : bool
+    are_folders : bool
         Whether the entries are subpackages, as backends are, instead of modules.
 
     Returns
     -------
     list of str
-        Sorted, without names that start with an underscore.
+        Sorted names, without those that start with an underscore.
 
     Examples
     --------
@@ -37,11 +37,11 @@ def names(package: str, folders: bool = False) -> list[str]:
     return sorted(
         module.name
         for module in pkgutil.iter_modules(path)
-        if module.ispkg == folders and not module.name.startswith("_")
+        if module.ispkg == are_folders and not module.name.startswith("_")
     )
 
 
-def load(package: str, name: str, kind: str, folders: bool = False) -> ModuleType:
+def load(package: str, name: str, kind: str, are_folders: bool = False) -> ModuleType:
     """Import one entry of a package.
 
     Parameters
@@ -52,7 +52,7 @@ def load(package: str, name: str, kind: str, folders: bool = False) -> ModuleTyp
         The entry's name.
     kind : str
         What an entry is called in the error message, e.g. ``"training function"``.
-    folders : bool
+    are_folders : bool
         Whether the entries are subpackages instead of modules.
 
     Returns
@@ -64,7 +64,7 @@ def load(package: str, name: str, kind: str, folders: bool = False) -> ModuleTyp
     NameNotFound
         If there is no such entry.
     """
-    known = names(package, folders)
+    known = names(package, are_folders)
     if name not in known:
         raise NameNotFound(kind, name, known, where=package.replace(".", "/") + "/")
     return importlib.import_module(f"{package}.{name}")

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def available() -> int:
-    """Return the number of cores this process may use; in a container the machine may have more."""
+    """Return the number of CPU cores that this process may use; a container's machine may have more."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,7 +1,7 @@
 """Deferred import of rfc3987-syntax, which compiles a grammar when it is imported.
 
-That takes 4 s of CPU, a third of a notebook's import time. If the package is installed, jsonschema imports it for
-the formats ``iri`` and ``iri-reference``, which the notebook schema does not use.
+Compiling takes several seconds of CPU. If the package is installed, jsonschema imports it for the formats ``iri`` and
+``iri-reference``, which the schema of notebooks does not use.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ class _DeferredModule(ModuleType):
 
     @staticmethod
     def is_valid_syntax(term: str, syntax: str) -> bool:
-        """Call the real function of this name."""
+        """Call the function of this name in the real module."""
         return _import_real_module().is_valid_syntax(term, syntax)
 
     def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the real module, which is imported for it."""
         if name.startswith("__"):  # importlib and inspect probe for optional attributes; do not import for them
             raise AttributeError(name)
         return getattr(_import_real_module(), name)
 
 
 def _import_real_module() -> ModuleType:
+    """Import rfc3987_syntax itself in place of the stand-in, and return it."""
     if isinstance(sys.modules.get(_NAME), _DeferredModule):
         del sys.modules[_NAME]
     return importlib.import_module(_NAME)

@@ -6,6 +6,7 @@
     ├── InputError                the user can fix it: parameters, files, columns     (exit code 2)
     │   ├── ParameterError        a parameter is unknown, out of range or of the wrong type
     │   ├── DataError             a file or table is missing, unreadable or breaks its contract
+    │   ├── StorageError          a database or disk is locked, damaged, full or read-only
     │   └── NameNotFound          a name is not one of the known names
     ├── GateError                 a check blocked the chain                           (exit code 3)
     ├── StageError                a stage failed while it ran                         (exit code 1)
@@ -17,8 +18,12 @@ from __future__ import annotations
 
 import copyreg
 import difflib
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+_DIM, _NORMAL = "\x1b[2m", "\x1b[0m"  # styles of a terminal, which Jupyter supports
+_SHOWN_CLASS = re.compile(rf"{re.escape(_DIM)}\S+, exit code (\d+){re.escape(_NORMAL)}")
 
 
 class MillraceError(Exception):
@@ -33,21 +38,23 @@ class MillraceError(Exception):
     exit_code = 1
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows in place of a traceback: the message, which says how to fix the problem.
+        """Return what IPython shows in place of a traceback: the message, and the class with its exit code.
 
+        The chain reads the second line with `shown_exit_code`.
         https://ipython.readthedocs.io/en/stable/config/integrating.html
         """
-        return [f"{type(self).__name__}: {self}"]
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
+        return [f"{type(self).__name__}: {self}", f"{_DIM}{name}, exit code {self.exit_code}{_NORMAL}"]
 
 
 class InputError(MillraceError):
-    """An input that cannot be used; the message says what to change."""
+    """An input of the user that cannot be used; the message says what to change."""
 
     exit_code = 2
 
 
 class ParameterError(InputError):
-    """One or more parameters that cannot be used.
+    """Parameters that cannot be used, at least one.
 
     Parameters
     ----------
@@ -66,11 +73,15 @@ class ParameterError(InputError):
 
 
 class DataError(InputError):
-    """A file or table that is missing, unreadable or different from what the parameters say."""
+    """A file or table that is missing, unreadable or contradicts the parameters."""
+
+
+class StorageError(InputError):
+    """A database or disk that is locked, damaged, full or read-only; see `lib.storage_errors`."""
 
 
 class NameNotFound(InputError):
-    """A name that is not known; the message gives the nearest name and lists the known ones.
+    """An unknown name; the message suggests the most similar known name and lists the others.
 
     Parameters
     ----------
@@ -111,6 +122,27 @@ class EndpointError(MillraceError):
     """An endpoint that did not start, did not answer, or answered differently from the model."""
 
 
+def shown_exit_code(traceback: Sequence[str]) -> int | None:
+    """Return the exit code of the Millrace error that a traceback of IPython shows; None if it is another error.
+
+    The name alone does not identify an error: pandas, for example, has a ``DataError`` of its own.
+
+    Parameters
+    ----------
+    traceback : sequence of str
+        The ``traceback`` of a cell's error output.
+
+    Examples
+    --------
+    >>> shown_exit_code(GateError("The score is too low.")._render_traceback_())
+    3
+    >>> shown_exit_code(["GateError: The score is too low."]) is None
+    True
+    """
+    match = _SHOWN_CLASS.fullmatch(traceback[-1]) if traceback else None
+    return int(match[1]) if match else None
+
+
 def format_count(number: int, singular: str, plural: str = "") -> str:
     """Return a number with its noun, for messages.
 
@@ -131,7 +163,7 @@ def format_count(number: int, singular: str, plural: str = "") -> str:
 
 
 def suggest(name: object, known: Iterable[object], max_names: int = 30) -> str:
-    """Return a sentence with the nearest known name, if one is near, and the list of known names.
+    """Return sentences that suggest the most similar known name, if there is one, and list the known names.
 
     Parameters
     ----------
@@ -153,11 +185,11 @@ def suggest(name: object, known: Iterable[object], max_names: int = 30) -> str:
     >>> suggest("zebra", ["accuracy", "f1", "roc_auc"], max_names=2)
     'Known: accuracy, f1 and 1 more.'
     """
-    names = [str(known_name) for known_name in known]
-    name_by_lowercase = {known_name.lower(): known_name for known_name in names}
-    nearest = difflib.get_close_matches(str(name).lower(), name_by_lowercase, n=1, cutoff=0.5)
-    question = f"Did you mean {name_by_lowercase[nearest[0]]!r}? " if nearest else ""
-    listed = ", ".join(names[:max_names]) or "none"
-    if len(names) > max_names:
-        listed += f" and {len(names) - max_names} more"
+    known_names = [str(known_name) for known_name in known]
+    name_by_lowercase = {known_name.lower(): known_name for known_name in known_names}
+    similar = difflib.get_close_matches(str(name).lower(), name_by_lowercase, n=1, cutoff=0.5)
+    question = f"Did you mean {name_by_lowercase[similar[0]]!r}? " if similar else ""
+    listed = ", ".join(known_names[:max_names]) or "none"
+    if len(known_names) > max_names:
+        listed += f" and {len(known_names) - max_names} more"
     return f"{question}Known: {listed}."

@@ -19,11 +19,11 @@ _DEVICES = Path("/dev")
 _POLL_SECONDS = 0.2
 
 
-def visible_ids() -> list[str]:
+def list_visible_ids() -> list[str]:
     """Return the ids of the NVIDIA GPUs that this process may use, in the order of CUDA's device numbers."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        ids = [gpu_id.strip() for gpu_id in chosen.split(",")]
+    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if setting is not None:
+        ids = [gpu_id.strip() for gpu_id in setting.split(",")]
         return [gpu_id for gpu_id in ids if gpu_id not in ("", "-1")]
     matches = [re.fullmatch(r"nvidia(\d+)", path.name) for path in _DEVICES.glob("nvidia*")]
     return sorted((match[1] for match in matches if match), key=int)
@@ -40,8 +40,8 @@ def reserve() -> Iterator[str]:
     str
         The device's name for XGBoost and PyTorch, e.g. ``"cuda:0"``.
     """
-    ids = visible_ids() or ["0"]  # WSL has no device files
-    locks = [FileLock(Path(tempfile.gettempdir()) / f"millrace-gpu-{_user()}-{gpu_id}.lock") for gpu_id in ids]
+    ids = list_visible_ids() or ["0"]  # the Windows Subsystem for Linux has no device files
+    locks = [FileLock(Path(tempfile.gettempdir()) / f"millrace-gpu-{_user_id()}-{gpu_id}.lock") for gpu_id in ids]
     while True:
         for index, lock in enumerate(locks):
             try:
@@ -56,6 +56,6 @@ def reserve() -> Iterator[str]:
         time.sleep(_POLL_SECONDS)
 
 
-def _user() -> str:
-    """Return the id of the user; each user needs lock files of their own, because others cannot open them."""
+def _user_id() -> str:
+    """Return the id of the current user. It is part of a lock file's name, as users cannot open each other's files."""
     return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "")

@@ -21,39 +21,39 @@ def version() -> str:
 
 
 def python_program() -> str:
-    """Return Python as a person would type it: ``.venv/bin/python`` in the project's folder."""
+    """Return the shell command for this Python, as a person would type it: e.g. ``.venv/bin/python``."""
     program = Path(sys.executable)
     if program.is_relative_to(ROOT):
         return format_path(program)
-    # The first Python on the PATH, as in an activated conda environment.
+    # In an activated conda environment, this Python is the first on the PATH.
     return "python" if shutil.which("python") == sys.executable else str(program)
 
 
 def format_path(path: Path) -> str:
-    """Return a path for a shell command: relative if the current folder is the project's and contains it.
+    """Return a path for a shell command: relative if it is in the project and the project is the current folder.
 
     Parameters
     ----------
     path : Path
-        Absolute.
+        An absolute path.
     """
     in_project = Path.cwd() == ROOT and path.is_relative_to(ROOT)
     return str(path.relative_to(ROOT) if in_project else path)
 
 
 def command(*arguments: str | Path) -> str:
-    """Return a command of ``run_all.py`` with the Python that runs it.
+    """Return the shell command that runs ``run_all.py`` with these arguments, starting with the Python interpreter.
 
     Parameters
     ----------
     *arguments : str or Path
-        Quoted where the shell needs it; absolute paths in the project are shortened.
+        Text is quoted where the shell needs it. Absolute paths in the project become relative.
 
     Examples
     --------
     >>> command("endpoint", "stop", "my shop").partition(" ")[2]
     "run_all.py endpoint stop 'my shop'"
     """
-    words = [python_program(), format_path(ROOT / PROGRAM)]
-    words += [format_path(word) if isinstance(word, Path) else word for word in arguments]
-    return " ".join(map(quote, words))
+    unquoted = [python_program(), format_path(ROOT / PROGRAM)]
+    unquoted += [format_path(argument) if isinstance(argument, Path) else argument for argument in arguments]
+    return " ".join(map(quote, unquoted))

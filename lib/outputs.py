@@ -22,7 +22,7 @@ def glue(outputs: Mapping[str, Any]) -> None:
     Parameters
     ----------
     outputs : mapping of str to JSON value
-        Values by name. The name is that of the parameter that reads the value in a later stage.
+        Values by name. A later stage reads a value as the parameter of the same name.
 
     Raises
     ------
@@ -31,11 +31,25 @@ def glue(outputs: Mapping[str, Any]) -> None:
     """
     if problems := faults(outputs):
         raise OutputError(f"The outputs of a stage must be plain JSON: {'; '.join(problems)}.")
-    import scrapbook
-
     for name, value in outputs.items():
-        # scrapbook's "json" encoder takes a string for JSON that is already encoded.
-        scrapbook.glue(name, value, encoder="text" if isinstance(value, str) else "json")
+        _display_scrap(name, value)
+
+
+def _display_scrap(name: str, value: Any) -> None:
+    """Display an output as a scrap, as ``scrapbook.glue`` does, together with an empty text.
+
+    Without the text, nbconvert warns about each scrap when it exports the notebook: it cannot show data of this type.
+    """
+    from IPython.display import display
+    from scrapbook.encoders import registry
+    from scrapbook.schemas import GLUE_PAYLOAD_FMT
+    from scrapbook.scraps import Scrap, scrap_to_payload
+
+    # scrapbook's "json" encoder takes a string for JSON that is already encoded.
+    encoder = "text" if isinstance(value, str) else "json"
+    payload = scrap_to_payload(registry.encode(Scrap(name, value, encoder)))
+    data = {GLUE_PAYLOAD_FMT.format(encoder=encoder): payload, "text/html": "", "text/plain": ""}
+    display(data, metadata={"scrapbook": {"name": name, "data": True, "display": False}}, raw=True)
 
 
 def read(notebook: str) -> dict[str, Any]:
@@ -65,15 +79,20 @@ def faults(outputs: Mapping[str, Any]) -> list[str]:
     ['scores[1] is nan; expected a finite number']
     """
     problems = [problem for name, value in outputs.items() for problem in _value_faults(name, value)]
-    # scrapbook accepts None inside a list or mapping, but not as a whole output.
+    # scrapbook accepts None inside a list or mapping, but not as an output of its own.
     problems += [
-        f"{name} is None; leave it out or use an empty string" for name, value in outputs.items() if value is None
+        f"{name} is None; leave the output out or use an empty string"
+        for name, value in outputs.items()
+        if value is None
     ]
     return problems
 
 
 def _value_faults(path: str, value: Any) -> list[str]:
-    """Return the faults of a value and everything inside it; `path` locates the value in the messages."""
+    """Return a clause for each fault of a value and of the values inside it.
+
+    `path` locates the value within the outputs, e.g. ``scores[1]``; each clause starts with it.
+    """
     if isinstance(value, float):
         return [] if math.isfinite(value) else [f"{path} is {value}; expected a finite number"]
     if value is None or type(value) in (str, int, bool):

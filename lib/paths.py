@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def resolve(path: str | Path) -> Path:
-    """Return an absolute path; a relative path starts at the project's folder.
+    """Return a path as an absolute path; a relative path starts at the project's folder.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def resolve_existing(path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If the file or folder does not exist; the message gives the nearest name in its folder.
+        If the file or folder does not exist. The message suggests the most similar name in its parent folder.
     """
     resolved = resolve(path)
     if resolved.exists():

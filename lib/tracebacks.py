@@ -11,18 +11,20 @@ from pathlib import Path
 
 from lib.paths import ROOT, display_path
 
-_INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_INSTALLATION_FOLDERS = tuple(
+    Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
 _LIBRARY = ROOT / "lib"
-# Folders of `lib` with modules that users of Millrace write.
-_CATALOGUES = (_LIBRARY / "pipelines", _LIBRARY / "training")
-_OWN_MODULES = ("__init__.py", "base.py", "features.py")
+# Folders of `lib` to which users of Millrace add modules, and the modules in them that belong to Millrace.
+_EXTENSIBLE_FOLDERS = (_LIBRARY / "pipelines", _LIBRARY / "training")
+_MILLRACE_MODULES = ("__init__.py", "base.py", "features.py")
 
 
 @contextlib.contextmanager
 def shortened() -> Iterator[None]:
-    """Make Jupyter show errors of the ``with`` block in short form: see `summarize`.
+    """Make Jupyter show errors of the ``with`` block in the short form of `summarize`.
 
-    The errors themselves do not change. Errors with a short form of their own keep it.
+    The errors themselves do not change. Millrace's own errors have another short form and keep it.
     """
     try:
         yield
@@ -56,28 +58,32 @@ def summarize(error: BaseException) -> list[str]:
     ...     print(summarize(error)[0])
     ValueError: could not convert string to float: 'twelve'
     """
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_installed(Path(frame.filename))]
-    own = [frame for frame in frames if not _is_millrace(Path(frame.filename))]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not _is_installed_or_generated(Path(frame.filename))
+    ]
+    user_frames = [frame for frame in frames if not _is_millrace_code(Path(frame.filename))]
     message = f"{type(error).__name__}: {error}"
-    if isinstance(error, SyntaxError):  # its message alone does not say where
+    if isinstance(error, SyntaxError):  # str(error) does not show the line
         message = "".join(traceback.format_exception_only(error)).rstrip()
     lines = message.split("\n")
-    for frame in own or frames[-1:]:
+    for frame in user_frames or frames[-1:]:
         lines += [f"  {display_path(frame.filename)}, line {frame.lineno}, in {frame.name}:", f"    {frame.line}"]
     return lines
 
 
-def _is_installed(path: Path) -> bool:
-    """Return whether a file belongs to Python or to an installed package, or is generated code without a file."""
+def _is_installed_or_generated(path: Path) -> bool:
+    """Return whether a path belongs to Python or an installed package, or is generated code, e.g. ``<string>``."""
     if path.name.startswith("<"):
         return True
     path = path.resolve()
-    return any(path.is_relative_to(folder) for folder in _INSTALLED)
+    return any(path.is_relative_to(folder) for folder in _INSTALLATION_FOLDERS)
 
 
-def _is_millrace(path: Path) -> bool:
-    """Return whether a file is Millrace's own and not a pipeline or a training function."""
+def _is_millrace_code(path: Path) -> bool:
+    """Return whether a file belongs to Millrace. Pipelines and training functions in ``lib`` may be the user's."""
     path = path.resolve()
-    if path.parent in _CATALOGUES:
-        return path.name in _OWN_MODULES or path.name.startswith("_")
+    if path.parent in _EXTENSIBLE_FOLDERS:
+        return path.name in _MILLRACE_MODULES or path.name.startswith("_")
     return path.is_relative_to(_LIBRARY)

@@ -26,7 +26,7 @@ def package(tmp_path, monkeypatch):
 class TestCatalogue:
     def test_names_are_sorted_without_private_modules(self, package):
         assert catalogue.names("orchard") == ["apple", "pear"]
-        assert catalogue.names("orchard", folders=True) == ["sweet"]
+        assert catalogue.names("orchard", are_folders=True) == ["sweet"]
 
     def test_listing_imports_no_entry(self, package):
         catalogue.names("orchard")
@@ -34,7 +34,7 @@ class TestCatalogue:
 
     def test_load_imports_the_named_entry(self, package):
         assert catalogue.load("orchard", "apple", "fruit").NAME == "apple"
-        assert catalogue.load("orchard", "sweet", "fruit", folders=True).NAME == "sweet/__init__"
+        assert catalogue.load("orchard", "sweet", "fruit", are_folders=True).NAME == "sweet/__init__"
 
     def test_unknown_name_suggests_the_nearest(self, package):
         with pytest.raises(NameNotFound, match="no fruit 'aple' in orchard/. Did you mean 'apple'. Known: apple, pear"):

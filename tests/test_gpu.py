@@ -76,7 +76,7 @@ def test_lock_file_is_named_after_the_gpu_id(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("chosen", "ids"), [("", []), ("-1", []), ("0, 2", ["0", "2"]), ("GPU-ab", ["GPU-ab"])])
 def test_cuda_visible_devices_limits_the_gpus(monkeypatch, chosen, ids):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    assert gpu.visible_ids() == ids
+    assert gpu.list_visible_ids() == ids
 
 
 def test_all_gpus_are_visible_by_default(monkeypatch, tmp_path):
@@ -84,4 +84,4 @@ def test_all_gpus_are_visible_by_default(monkeypatch, tmp_path):
     for name in ("nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm"):
         (tmp_path / name).touch()
     monkeypatch.setattr(gpu, "_DEVICES", tmp_path)
-    assert gpu.visible_ids() == ["2", "10"]
+    assert gpu.list_visible_ids() == ["2", "10"]

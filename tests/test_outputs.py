@@ -4,13 +4,14 @@ import datetime
 import math
 import subprocess
 import sys
+import warnings
 from decimal import Decimal
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
-import scrapbook
+from nbconvert import HTMLExporter, LatexExporter, MarkdownExporter
 
 from lib import outputs
 from lib.errors import OutputError
@@ -40,13 +41,13 @@ def roundtrip(monkeypatch, tmp_path):
     def display(data, metadata, raw):
         displayed.append(nbformat.v4.new_output("display_data", data=data, metadata=metadata))
 
-    monkeypatch.setattr("scrapbook.utils.is_kernel", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
 
     def glue_and_read(values):
         outputs.glue(values)
         cell = nbformat.v4.new_code_cell("", outputs=displayed)
         nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "executed.ipynb")
+        displayed.clear()
         return outputs.read(tmp_path / "executed.ipynb")
 
     return glue_and_read
@@ -56,7 +57,7 @@ def roundtrip(monkeypatch, tmp_path):
 def glued_names(monkeypatch):
     """Record the names of glued outputs, in order."""
     names = []
-    monkeypatch.setattr(scrapbook, "glue", lambda name, value, encoder: names.append(name))
+    monkeypatch.setattr(outputs, "_display_scrap", lambda name, value: names.append(name))
     return names
 
 
@@ -122,3 +123,12 @@ def test_importing_outputs_does_not_import_scrapbook():
     # scrapbook takes over a second to import, and only kernels need it.
     code = "import sys, lib.outputs; sys.exit('scrapbook' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(outputs.__file__).parents[1]).returncode == 0
+
+
+@pytest.mark.parametrize("exporter", [HTMLExporter, MarkdownExporter, LatexExporter])
+def test_outputs_are_exported_without_warnings(roundtrip, tmp_path, exporter):
+    roundtrip(VALID_OUTPUTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text, _ = exporter().from_filename(str(tmp_path / "executed.ipynb"))
+    assert "Größe" not in text

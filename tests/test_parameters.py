@@ -335,7 +335,7 @@ class TestParameters:
 
     def test_restriction_hides_undeclared_parameters(self):
         parameters = Parameters({"seed": 3, "name": "bikes", "train_data": "a"})
-        with parameters.restricted_to(["name"], reader="lib/stages/train.py"):
+        with parameters.restricted_to(["name"], declared_in="lib/stages/train.py"):
             assert dict(parameters) == {"name": "bikes", "train_data": "a"} and len(parameters) == 2
             for read in (lambda: parameters.seed, lambda: parameters["seed"], lambda: parameters.get("seed")):
                 with pytest.raises(NameNotFound, match="no parameter 'seed' in the PARAMETERS of lib/stages/train.py"):

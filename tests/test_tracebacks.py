@@ -6,7 +6,9 @@ import traceback
 import pandas as pd
 import pytest
 
-from lib.errors import DataError
+from lib.backends.model_files import IncompatibleModelError
+from lib.errors import DataError, GateError, NameNotFound, shown_exit_code
+from lib.paths import ROOT
 from lib.tracebacks import shortened, summarize
 
 
@@ -39,7 +41,27 @@ def test_error_of_millrace_keeps_its_own_form():
     def fail():
         raise DataError("data/shop.csv has no rows.")
 
-    assert caught(fail)._render_traceback_() == ["DataError: data/shop.csv has no rows."]
+    lines = caught(fail)._render_traceback_()
+    assert lines[0] == "DataError: data/shop.csv has no rows." and len(lines) == 2
+    assert shown_exit_code(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (IncompatibleModelError(ROOT, ValueError("7")), 2),
+        (GateError("too low"), 3),
+        (NameNotFound("column", "a", ["b"]), 2),
+        (pd.errors.DataError("No numeric types to aggregate"), None),
+        (type("GateError", (Exception,), {})("too low"), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_are_recognised_by_their_class_and_not_by_name(error, exit_code):
+    def fail():
+        raise error
+
+    assert shown_exit_code(caught(fail)._render_traceback_()) == exit_code
 
 
 def test_training_function_counts_as_the_users_code():

@@ -21,7 +21,7 @@ def available() -> list[str]:
     >>> available()
     ['azureml', 'local']
     """
-    return catalogue.names(__name__, folders=True)
+    return catalogue.names(__name__, are_folders=True)
 
 
 def faults(parameters: Parameters) -> list[str]:
@@ -29,9 +29,9 @@ def faults(parameters: Parameters) -> list[str]:
     return _backend_module(parameters).faults(parameters)
 
 
-def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+def remote_executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
     """Return the remote executor of each stage; stages that run on this machine are omitted."""
-    return _backend_module(parameters).executors(parameters, stages)
+    return _backend_module(parameters).remote_executors(parameters, stages)
 
 
 def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
@@ -57,7 +57,7 @@ def estimate(parameters: Parameters, stages: Sequence[str]) -> Estimate | None:
 
 
 def diagnose(parameters: Parameters) -> list[Check]:
-    """Check the prerequisites of a run."""
+    """Check the prerequisites of a run, and return one result for each."""
     return _backend_module(parameters).diagnose(parameters)
 
 
@@ -67,17 +67,18 @@ def connect(parameters: Parameters) -> Backend:
     Raises
     ------
     NameNotFound
-        If no backend has that name. The message suggests the nearest one.
+        If no backend has that name. The message suggests the most similar name.
     """
     return _backend_module(parameters).connect(parameters)
 
 
 def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
-    """Check whether the artifacts of an earlier stage still exist; see `artifact_check.missing_artifacts`."""
+    """Describe the missing artifacts of an earlier stage; see `artifact_check.missing_artifacts`."""
     from lib.backends import artifact_check
 
     return artifact_check.missing_artifacts(parameters, stage, name, run_name)
 
 
 def _backend_module(parameters: Parameters) -> ModuleType:
-    return catalogue.load(__name__, parameters.backend, kind="backend", folders=True)
+    """Import the package of the backend that the parameter ``backend`` names."""
+    return catalogue.load(__name__, parameters.backend, kind="backend", are_folders=True)

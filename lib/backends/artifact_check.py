@@ -1,4 +1,4 @@
-"""Check whether the artifacts of an earlier stage still exist: its MLflow run, production version and endpoint."""
+"""Checks of what an earlier stage made: whether its MLflow run, production version and endpoint still exist."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: s
     parameters : Parameters
         Parameters of the use case and its backend.
     stage : str
+        Name of the stage.
     name : str
         Name of the stage's MLflow run: the training function for ``train``, otherwise the stage.
     run_name : str
@@ -33,10 +34,10 @@ def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: s
     """
     backend = connect(parameters)
     if stage == "setup":
-        return []  # Setup has no MLflow run. Later stages notice if the workspace is a different one.
+        return []  # The setup stage has no MLflow run. Later stages notice if the workspace is another one.
     run = backend.tracking.find_stage_run(parameters.name, stage, name, run_name)
     if run is None:
-        return ["its MLflow run is gone"]
+        return [f"the MLflow run of {name} is gone"]
     if stage == "evaluate":
         return _production_changes(backend, parameters.name, run)
     if stage == "deploy":
@@ -45,7 +46,7 @@ def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: s
 
 
 def _production_changes(backend: Backend, use_case: str, run: Run) -> list[str]:
-    """Compare the production version with the one that the evaluate stage recorded."""
+    """Return a clause if the production version is not the one that the evaluate stage recorded; else an empty list."""
     recorded = run.data.tags.get("production_version", "")
     production = backend.models(use_case).production()
     current = production.version if production else ""
@@ -55,7 +56,7 @@ def _production_changes(backend: Backend, use_case: str, run: Run) -> list[str]:
 
 
 def _endpoint_changes(backend: Backend, use_case: str, run: Run) -> list[str]:
-    """Compare the endpoint with the version that the deploy stage recorded."""
+    """Return a clause if the endpoint does not serve the version that the deploy stage deployed; else an empty list."""
     deployed = run.data.params["version"]
     status = backend.endpoint(use_case).status()
     if not status.url:

@@ -46,16 +46,16 @@ class Estimate:
     Attributes
     ----------
     lines : tuple of str
-        The calculation, for the user.
-    expected : float
+        The calculation, as lines of text for the user.
+    expected_usd : float
         Expected cost in US dollars.
-    maximum : float
+    maximum_usd : float
         Cost in US dollars if every notebook runs until its timeout.
     """
 
     lines: tuple[str, ...]
-    expected: float
-    maximum: float
+    expected_usd: float
+    maximum_usd: float
 
 
 class NotebookExecutor(Protocol):
@@ -85,7 +85,7 @@ class NotebookExecutor(Protocol):
         ----------
         notebook : Path
         executed : Path
-            Destination of the executed copy. A partial copy is written even if the notebook fails.
+            Destination of the executed copy. It is written even if the notebook fails, with the cells that ran.
         parameters : mapping
             Values for the notebook's parameters cell.
         timeout_minutes : float or None
@@ -108,37 +108,37 @@ class Endpoint(Protocol):
     def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
         """Start a model version, check it, and then route traffic to it.
 
-        The endpoint calls ``check(url, key)``, or ``check(url, key, headers)`` if a header selects the version.
+        The endpoint calls ``check(url, key)``; or ``check(url, key, headers)`` if a request header selects the version.
         """
 
     def exists(self) -> bool:
-        """Return whether there is an endpoint."""
+        """Return whether the endpoint exists, running or not."""
 
     def status(self) -> EndpointStatus:
-        """Return the current state."""
+        """Return the endpoint's current state."""
 
-    def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
+    def shift_traffic(self, percent: float, mirror_percent: float) -> EndpointStatus:
         """Set the new version's share of the traffic.
 
         Parameters
         ----------
         percent : float
             Percentage of requests that the new version answers.
-        mirror : float
-            Percentage of the other requests that are copied to the new version; its answers are discarded.
+        mirror_percent : float
+            Percentage of the other requests that are copied to the new version. The answers to copies are discarded.
         """
 
     def roll_back(self) -> EndpointStatus:
         """Route all traffic to the previous version."""
 
     def renew_key(self, name: str) -> str:
-        """Replace the ``"primary"`` or ``"secondary"`` key and return the new one."""
+        """Replace the ``"primary"`` or ``"secondary"`` key, and return the new key."""
 
     def stop(self) -> EndpointStatus:
         """Stop the endpoint if it is running."""
 
     def logs(self, lines: int) -> str:
-        """Return the last lines of the log."""
+        """Return the last lines of the endpoint's log."""
 
     def key(self) -> str:
         """Return the key that authorizes requests."""
@@ -157,11 +157,11 @@ class ModelSearch(Protocol):
         train_data : str
             URI of the training rows.
         test_data : str
-            URI of the test rows. Models never see their target; the leaderboard may include test metrics.
+            URI of the test rows. The search does not use their target; the leaderboard may include their metrics.
         report : callable
             Receives a message for each finished model.
         schema : TableSchema, optional
-            How each column is read. Azure's AutoML infers it from the rows instead.
+            How each column is read. Azure's AutoML ignores the schema and infers the column types.
         """
 
 
@@ -205,7 +205,7 @@ class Backend(Protocol):
         """Write a JSON file to the data store and return its URI."""
 
     def search(self) -> ModelSearch:
-        """Return the AutoML search of this use case."""
+        """Return the AutoML search of this use case, which has not started yet."""
 
     def models(self, name: str) -> ModelRegistry:
         """Return the model registry of a use case."""
@@ -220,7 +220,12 @@ class Backend(Protocol):
         """Return the names of all use cases that have an endpoint."""
 
     def teardown(self, everything: bool) -> list[str]:
-        """Remove the endpoint, jobs and temporary resources of this use case, or of all use cases.
+        """Remove endpoints, jobs and temporary resources.
+
+        Parameters
+        ----------
+        everything : bool
+            Whether to remove those of all use cases in the workspace, not only those of this use case.
 
         Returns
         -------

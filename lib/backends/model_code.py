@@ -1,8 +1,8 @@
 """The code that is saved with a model: `lib.scoring`, the model's features, and the modules that its pickle refers to.
 
-It is written into the model's ``code/`` folder, which is sealed by the model's SHA-256 together with the pickle, and
-everything that answers with the model runs on it: the endpoint's workers, batch scoring and Azure ML's deployments. A
-model therefore never meets code that it was not tested with.
+The code is written into the model's ``code/`` folder; the model's SHA-256 covers the folder as well as the pickle. The
+endpoint's workers, batch scoring and Azure ML's deployments run this code. A model is therefore always used with the
+code that it was tested with.
 """
 
 from __future__ import annotations
@@ -16,86 +16,91 @@ from pathlib import Path
 
 from lib.paths import ROOT
 
-# Packages that every model needs as a whole.
-_ALWAYS = ("lib.scoring", "lib.schema", "lib.training.features")
-# Names of modules in a pickle. It also matches other text, such as "matplotlib.figure", which names no module of ours.
+# Every model needs all modules of these packages.
+_REQUIRED_PACKAGES = ("lib.scoring", "lib.schema", "lib.training.features")
+# The name of a module in a pickle. Parts of other names, such as "lib.figure" in "matplotlib.figure", match too.
 _MODULE_NAME = re.compile(rb"lib(?:\.[A-Za-z_]\w*)+")
 
 
 def write(folder: Path, pickle_file: Path) -> None:
     """Write the code that a model needs into its folder.
 
-    A package whose own ``__init__`` is not needed gets an empty one, since the real one may import much: that of
-    ``lib.training`` imports its catalogue.
+    A package gets an empty ``__init__`` if nothing imports the package itself, because the real ``__init__`` may import
+    much more code.
 
     Parameters
     ----------
     folder : Path
-        The model folder; ``code/lib`` is made in it.
+        The model folder, in which ``code/lib`` is created.
     pickle_file : Path
         The pickled estimator.
     """
-    needed = with_imports({"lib", *_modules_of_packages(), *modules_named_in(pickle_file)})
-    for name in sorted(needed):
-        source = _file_of(name)
+    module_names = add_imported_modules({"lib", *_required_modules(), *modules_named_in(pickle_file)})
+    for name in sorted(module_names):
+        source = _source_file(name)
         assert source is not None, name
         target = folder / "code" / source.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    for name in sorted({parent for module in needed for parent in _parents(module)} - needed):
+    for name in sorted({parent for module in module_names for parent in _parent_packages(module)} - module_names):
         folder.joinpath("code", *name.split("."), "__init__.py").touch()
 
 
 def modules_named_in(pickle_file: Path) -> set[str]:
-    """Return the modules of ``lib`` that a pickle refers to, and perhaps a few more.
+    """Return all modules of ``lib`` that a pickle refers to, and perhaps a few others.
 
-    The bytes are searched instead of the opcodes, because references also occur inside of nested pickles and of
+    The bytes are searched instead of the opcodes, because references also occur inside nested pickles and inside
     functions that cloudpickle writes by value.
     """
     with pickle_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         names = {match.decode() for match in _MODULE_NAME.findall(content)}
-    return {module for name in names if (module := _longest_module(name)) != "lib"}
+    return {module for name in names if (module := _module_in_name(name)) != "lib"}
 
 
-def with_imports(modules: set[str]) -> set[str]:
-    """Return modules together with those of ``lib`` that they import, directly or not, wherever the import stands."""
+def add_imported_modules(modules: set[str]) -> set[str]:
+    """Return modules together with all modules of ``lib`` that they import, directly or indirectly.
+
+    Imports inside functions count, too; imports for type checkers only do not.
+    """
     needed: set[str] = set()
     remaining = set(modules)
     while remaining:
         name = remaining.pop()
         needed.add(name)
-        remaining |= set(_imports_of(name)) - needed
+        remaining |= set(_imported_modules(name)) - needed
     return needed
 
 
-def _imports_of(module: str) -> Iterator[str]:
-    source = _file_of(module)
+def _imported_modules(module: str) -> Iterator[str]:
+    """Yield the modules of ``lib`` that a module imports directly."""
+    source = _source_file(module)
     assert source is not None, module
-    for node in _walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in _nodes_for_run_time(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if _file_of(alias.name))
-        elif isinstance(node, ast.ImportFrom) and node.module and _file_of(node.module):
+            yield from (alias.name for alias in node.names if _source_file(alias.name))
+        elif isinstance(node, ast.ImportFrom) and node.module and _source_file(node.module):
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
-                yield submodule if _file_of(submodule) else node.module
+                yield submodule if _source_file(submodule) else node.module
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes below a node, except those in ``if TYPE_CHECKING``."""
+def _nodes_for_run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all syntax nodes below a node, except those in ``if TYPE_CHECKING`` statements."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue
         yield child
-        yield from _walk(child)
+        yield from _nodes_for_run_time(child)
 
 
-def _modules_of_packages() -> Iterator[str]:
-    for package in _ALWAYS:
+def _required_modules() -> Iterator[str]:
+    """Yield the modules of the packages that every model needs."""
+    for package in _REQUIRED_PACKAGES:
         for file in ROOT.joinpath(*package.split(".")).rglob("*.py"):
             yield ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def _file_of(module: str) -> Path | None:
+def _source_file(module: str) -> Path | None:
     """Return the file of a module of ``lib``; None if there is no such module."""
     parts = module.split(".")
     if parts[0] != "lib":
@@ -104,14 +109,15 @@ def _file_of(module: str) -> Path | None:
     return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
-def _longest_module(name: str) -> str:
+def _module_in_name(name: str) -> str:
     """Return the longest beginning of a dotted name that is a module of ``lib``."""
-    while not _file_of(name):
+    while not _source_file(name):
         name = name.rpartition(".")[0]
     return name
 
 
-def _parents(module: str) -> Iterator[str]:
+def _parent_packages(module: str) -> Iterator[str]:
+    """Yield the packages that contain a module, innermost first."""
     while "." in module:
         module = module.rpartition(".")[0]
         yield module

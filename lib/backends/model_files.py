@@ -1,4 +1,4 @@
-"""A scikit-learn pipeline as an MLflow model folder: written and read."""
+"""Writing and reading a scikit-learn pipeline as an MLflow model folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _ENVIRONMENT = ROOT / "environment.yml"
-_MAX_REASON_CHARACTERS = 300
+_MAX_MESSAGE_CHARACTERS = 300
 _VERSION_KEY = "millrace_version"  # in the metadata of MLmodel
 
 
@@ -44,13 +44,13 @@ class IncompatibleModelError(DataError):
     Attributes
     ----------
     reason : str
-        The message without its subject and its advice: ``"was saved by Millrace 0.1.0 on 2026-11-28 and ..."``.
+        What is wrong with the model: ``"was saved by Millrace 0.1.0 on 2026-11-28 and ..."``.
     """
 
     def __init__(self, folder: Path, error: Exception):
         self.reason = (
             f"was saved by {describe_writer(folder)} and does not work with this release, Millrace {version()} "
-            f"({_shorten(error)})"
+            f"({_short_message(error)})"
         )
         super().__init__(
             f"The model in {folder} {self.reason}. Train it again: {command('--from', 'train')}",
@@ -58,7 +58,7 @@ class IncompatibleModelError(DataError):
 
 
 def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame) -> None:
-    """Write a pipeline with its signature, an input example and its code.
+    """Write a pipeline as a model folder, with its signature, an input example and its code.
 
     Parameters
     ----------
@@ -66,20 +66,20 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
         The fitted pipeline.
     folder : Path
         The model folder, which must not exist.
-    sample : DataFrame of shape (few rows, columns)
-        Raw columns; the input example.
-    features : DataFrame of shape (rows, columns)
-        All rows. They decide a column's type, and whether a request may leave the column out.
+    sample : DataFrame of shape (n_samples, n_columns)
+        A few rows of raw columns; the input example.
+    features : DataFrame of shape (n_rows, n_columns)
+        All training rows. They determine the type of each column and whether a request may omit it.
     """
     import mlflow
 
     with _silence_mlflow(), tempfile.TemporaryDirectory() as scratch:
         code = Path(scratch) / "lib"
-        code.mkdir()  # an empty folder makes MLflow record in MLmodel that there is code; `add_code` fills it
+        code.mkdir()  # with this empty folder, MLflow records in MLmodel that there is code; `add_code` writes the code
         mlflow.sklearn.save_model(
             model,
             str(folder),
-            signature=_signature(features, sample, model.predict(sample)),
+            signature=_make_signature(features, sample, model.predict(sample)),
             input_example=sample,
             serialization_format="cloudpickle",
             pip_requirements=[],
@@ -87,9 +87,9 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
             metadata={_VERSION_KEY: version()},
         )
     add_code(folder)
-    # The environment of clusters and endpoints. MLflow would look up each of its pins, which takes 3 s.
+    # The packages of clusters and endpoints are copied, because MLflow would look up each package, which is slow.
     shutil.copy(_ENVIRONMENT, folder / "conda.yaml")
-    (folder / "requirements.txt").write_text("\n".join(_pins()) + "\n", encoding="utf-8")
+    (folder / "requirements.txt").write_text("\n".join(_pinned_requirements()) + "\n", encoding="utf-8")
 
 
 def add_code(folder: Path) -> None:
@@ -100,14 +100,14 @@ def add_code(folder: Path) -> None:
 
 
 def add_fast_model(model: Any, folder: Path) -> None:
-    """Add the fast form of a pipeline to its folder, if it has one.
+    """Add a fast model to the folder of a pipeline, if the pipeline can be converted to one.
 
     Parameters
     ----------
     model : Pipeline
         The fitted pipeline.
     folder : Path
-        The folder that `save` wrote, together with the baseline, from which rows for the comparison are drawn.
+        The folder that `save` wrote. It also contains the baseline, from which the rows that compare the two are drawn.
     """
     from lib.scoring.fast_model import file
     from lib.scoring.fast_model.form import NoFastModel
@@ -121,7 +121,7 @@ def add_fast_model(model: Any, folder: Path) -> None:
 
 
 def load(folder: Path) -> Any:
-    """Read the pipeline of a folder. This runs code from the folder: verify its SHA-256 first.
+    """Load the pipeline of a model folder. This runs code from the folder, so verify the folder's SHA-256 first.
 
     Raises
     ------
@@ -130,22 +130,22 @@ def load(folder: Path) -> Any:
     """
     import mlflow
 
-    path = list(sys.path)
+    original_path = list(sys.path)
     try:
         with _silence_mlflow():
             return mlflow.sklearn.load_model(str(folder))
     except (ImportError, AttributeError, pickle.UnpicklingError) as error:
         raise IncompatibleModelError(folder, error) from error
     finally:
-        # MLflow puts the model's own code first, where later imports would find an older `lib`.
-        sys.path[:] = path
+        # MLflow puts the model's code first on the path, where later imports would find an older `lib`.
+        sys.path[:] = original_path
 
 
 @contextlib.contextmanager
 def explain_incompatibility(folder: Path) -> Iterator[None]:
     """Raise an `IncompatibleModelError` if a model fails inside the ``with`` block and another release saved it.
 
-    If the attributes of a class have changed since, the model is loaded without an error and fails in `predict`.
+    A model whose classes have other attributes in this release is loaded without an error, but fails in ``predict``.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def explain_incompatibility(folder: Path) -> Iterator[None]:
     try:
         yield
     except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
-        if _has_this_code(folder):
+        if _has_current_code(folder):
             raise
         raise IncompatibleModelError(folder, error) from error
 
@@ -169,32 +169,33 @@ def describe_writer(folder: Path) -> str:
     return f"{writer} on {date}" if date else writer
 
 
-def _has_this_code(folder: Path) -> bool:
+def _has_current_code(folder: Path) -> bool:
     """Return whether the code that was saved with a model is equal to that of this checkout."""
     code = folder / "code"
     files = [path.relative_to(code) for path in (code / "lib").rglob("*.py") if path.stat().st_size]
     return bool(files) and not any(filecmp.cmpfiles(code, ROOT, map(str, files), shallow=False)[1:])
 
 
-def _shorten(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     """Return an error's type and message, truncated if the message is long."""
     reason = f"{type(error).__name__}: {error}"
-    return reason if len(reason) <= _MAX_REASON_CHARACTERS else f"{reason[:_MAX_REASON_CHARACTERS]} ..."
+    return reason if len(reason) <= _MAX_MESSAGE_CHARACTERS else f"{reason[:_MAX_MESSAGE_CHARACTERS]} ..."
 
 
-def _pins() -> list[str]:
-    """Return the pinned packages of the environment as pip requirements."""
+def _pinned_requirements() -> list[str]:
+    """Return the pinned packages of ``environment.yml`` as pip requirements."""
     dependencies = yaml.safe_load(_ENVIRONMENT.read_text(encoding="utf-8"))["dependencies"]
     return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
 
 
-def _signature(features: pd.DataFrame, sample: pd.DataFrame, predictions: Any) -> ModelSignature:
-    """Return the signature, with integers as doubles, since an integer column cannot have missing values."""
+def _make_signature(features: pd.DataFrame, sample: pd.DataFrame, predictions: Any) -> ModelSignature:
+    """Return the signature of a model; integers become doubles, since an integer column cannot have missing values."""
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types import ColSpec, Schema
     from pandas.api import types
 
     def column_type(values: pd.Series) -> str:
+        """Return MLflow's name of a column's type."""
         # Booleans with missing values come back from Parquet as objects.
         if types.infer_dtype(values, skipna=True) == "boolean":
             return "boolean"

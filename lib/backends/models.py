@@ -1,9 +1,9 @@
 """The model registry: the versions of a use case's model, at most one of them tagged ``production``.
 
-Azure's registry has no aliases, so the tag marks the production version. Moving the tag takes several writes, and a
-process can die between any two of them. Each move is therefore recorded on the registered model first. Then the old
-version loses the tag and the new one receives it. The next reader completes an interrupted move, so two versions never
-have the tag at the same time.
+A tag marks the production version, because Azure's registry has no aliases. Moving the tag takes several writes, and a
+process can die between any two writes. Each move is therefore recorded on the registered model first. Then the old
+version loses the tag, and the new version receives it. The next reader completes an interrupted move, so two versions
+never have the tag at the same time.
 """
 
 from __future__ import annotations
@@ -73,22 +73,22 @@ class ModelRegistry:
     client : MlflowClient
     name : str
         Name of the registered model, which is the use case's name.
-    aliases : bool
+    has_aliases : bool
         Whether the registry supports aliases. If so, the alias ``production`` mirrors the tag.
     lock : callable
-        Returns a context manager that keeps other runs from moving the tag, if the backend has one.
+        Returns a context manager that keeps other runs from moving the tag; by default, nothing does.
     """
 
     def __init__(
         self,
         client: MlflowClient,
         name: str,
-        aliases: bool = True,
+        has_aliases: bool = True,
         lock: Callable[[], AbstractContextManager] = nullcontext,
     ):
         self._client = client
         self.name = name
-        self._aliases = aliases
+        self._has_aliases = has_aliases
         self._lock = lock
 
     def versions(self) -> list[ModelVersion]:
@@ -172,6 +172,7 @@ class ModelRegistry:
             return self._complete_pending_move(model) or self._fix_tags_and_alias(model)
 
     def _complete_pending_move(self, model: RegisteredModel) -> str:
+        """Complete a move of the tag that was interrupted, and describe it; return an empty text if there is none."""
         version = model.tags.get(_PENDING_MOVE)
         if not version:
             return ""
@@ -182,40 +183,47 @@ class ModelRegistry:
         return f"An earlier promotion of version {version} was interrupted. It is complete now."
 
     def _fix_tags_and_alias(self, model: RegisteredModel) -> str:
+        """Make sure that one version has both tag and alias, and describe the change; return an empty text if none."""
         tagged = [version.version for version in self.versions() if version.is_production]
-        aliased = str(model.aliases.get(PRODUCTION, "")) if self._aliases else ""
+        aliased = str(model.aliases.get(PRODUCTION, "")) if self._has_aliases else ""
         if len(tagged) > 1:
-            kept = aliased if aliased in tagged else max(tagged, key=int)
-            self._move_tag(kept)
-            return f"Versions {', '.join(tagged)} all had the tag {PRODUCTION}. Version {kept} keeps it."
+            remaining_version = aliased if aliased in tagged else max(tagged, key=int)
+            self._move_tag(remaining_version)
+            versions = ", ".join(tagged)
+            return f"Versions {versions} all had the tag {PRODUCTION}. Only version {remaining_version} has it now."
         current = tagged[0] if tagged else None
-        if self._aliases and aliased != (current or ""):
+        if self._has_aliases and aliased != (current or ""):
             self._set_alias(current)
-            return (
-                f"The alias {PRODUCTION} was moved from {aliased or 'none'} to {current or 'none'}, where the tag is."
+            marked = (
+                f"The alias {PRODUCTION} marked {_describe_version(aliased)}, and the tag {_describe_version(current)}"
             )
+            return f"{marked}. The alias follows the tag now."
         return ""
 
     def _move_tag(self, version: str) -> None:
+        """Record a move of the tag to a version, and then move the tag."""
         self._client.set_registered_model_tag(self.name, _PENDING_MOVE, version)
         self._apply_pending_move(version)
 
     def _apply_pending_move(self, version: str) -> None:
-        for known in self.versions():
-            if known.is_production and known.version != version:
-                self._client.delete_model_version_tag(self.name, known.version, PRODUCTION)
+        """Move the tag and the alias to a version, and delete the record of the move."""
+        for other in self.versions():
+            if other.is_production and other.version != version:
+                self._client.delete_model_version_tag(self.name, other.version, PRODUCTION)
         self._client.set_model_version_tag(self.name, version, PRODUCTION, "true")
-        if self._aliases:
+        if self._has_aliases:
             self._set_alias(version)
         self._client.delete_registered_model_tag(self.name, _PENDING_MOVE)
 
     def _set_alias(self, version: str | None) -> None:
+        """Move the alias to a version; with None, delete it."""
         if version is None:
             self._client.delete_registered_model_alias(self.name, PRODUCTION)
         else:
             self._client.set_registered_model_alias(self.name, PRODUCTION, version)
 
     def _find_registered_model(self) -> RegisteredModel | None:
+        """Return the registered model; None if no version was ever registered."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -226,6 +234,7 @@ class ModelRegistry:
             raise
 
     def _ensure_registered_model(self) -> None:
+        """Create the registered model if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -233,3 +242,7 @@ class ModelRegistry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+def _describe_version(version: str | None) -> str:
+    return f"version {version}" if version else "no version"

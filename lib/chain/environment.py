@@ -13,15 +13,19 @@ from lib.paths import ROOT
 
 @contextmanager
 def chain_environment() -> Iterator[None]:
-    """In a ``with`` block, treat SIGTERM like Ctrl-C, and let kernels import ``lib`` from any folder.
+    """Treat SIGTERM and SIGHUP like Ctrl-C and let kernels find ``lib`` from any folder, inside a ``with`` block.
 
-    SIGINT gets a handler too, because shells start background jobs with SIGINT ignored.
+    A terminal that is closed sends SIGHUP, except to programs that were started with ``nohup``, which ignore the
+    signal. SIGINT is set as well: shells start background jobs with SIGINT ignored.
     """
 
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    handlers = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM)}
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    handlers = {signum: signal.signal(signum, interrupt) for signum in signals}
     path = os.environ.get("PYTHONPATH", "")
     if str(ROOT) not in path.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), path]))

@@ -51,13 +51,13 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
         The executed notebook.
     error : papermill.exceptions.PapermillExecutionError
     """
-    error_class = getattr(errors, error.ename, None)
     message, exit_code = f"{error.ename}: {error.evalue}", errors.MillraceError.exit_code
     traceback = "\n".join(error.traceback)
     if traceback.startswith(message):  # `lib.tracebacks` has shortened it to the lines of the user's code
         message = traceback
-    if isinstance(error_class, type) and issubclass(error_class, errors.MillraceError):
-        message, exit_code = error.evalue, error_class.exit_code
+    shown_exit_code = errors.shown_exit_code(error.traceback)
+    if shown_exit_code is not None:
+        message, exit_code = error.evalue, shown_exit_code
     status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED
     cell = postmortem.format_cell(error.exec_count, error.source)
     return StageFailed(_compose(message, executed, cell), status, exit_code)

@@ -7,6 +7,7 @@ applies to files that parameters name.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -66,6 +67,20 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
         elif name not in _IGNORED_PARAMETERS:
             parts |= _hash_parameter(name, value)
     return parts
+
+
+def read_code_state(*notebooks: Path) -> dict[Path, tuple[int, int]]:
+    """Return the modification time in nanoseconds and the size of each file of the library and of some notebooks.
+
+    Unlike a fingerprint, the state takes milliseconds to read. If it is the same before and after an execution, the
+    fingerprint describes the code that was executed.
+    """
+    state = {}
+    for file in [*_LIBRARY.rglob("*.py"), *notebooks]:
+        with contextlib.suppress(FileNotFoundError):  # deleted while the folder is listed
+            status = file.stat()
+            state[file] = (status.st_mtime_ns, status.st_size)
+    return state
 
 
 def _hash_parameter(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -162,19 +162,39 @@ class KernelPool:
 
 kernels = KernelPool()
 _server: ForkServer | None = None
+_imported_code: dict[Path, tuple[int, int]] = {}  # the state of the files when the server imported them
 _server_lock = threading.Lock()
 
 
 def _fork_kernel(arguments: tuple[str, ...], connection_file: str = "") -> ForkedKernel:
     """Fork a kernel from the fork server, which is started if it does not run."""
-    global _server
+    from lib.chain.fingerprint import read_code_state
+
+    global _server, _imported_code
     with _server_lock:
         if _server is None or _server.has_ended:
             path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
             environment = {**os.environ, "PYTHONPATH": path}
             environment.pop("JPY_PARENT_PID", None)  # set if the chain itself runs in a kernel
+            _imported_code = read_code_state()
             _server = ForkServer("lib.chain.preload", environment=environment)
     return ForkedKernel(_server, arguments, connection_file)
+
+
+def replace_outdated_server() -> None:
+    """End the fork server and the spare kernels if the library has changed since the server imported it.
+
+    The next kernel starts a new server. Call this function only while no kernel is in use.
+    """
+    from lib.chain.fingerprint import read_code_state
+
+    with _server_lock:
+        is_outdated = _server is not None and not _server.has_ended and read_code_state() != _imported_code
+    if is_outdated:
+        kernels.close()
+        with _server_lock:
+            if _server is not None:
+                _server.terminate()
 
 
 @atexit.register
@@ -193,7 +213,7 @@ class ForkProvisioner(LocalProvisioner):
     _kernels: tuple[ForkedKernel, ...] = ()
 
     async def pre_launch(self, **options: Any) -> dict[str, Any]:
-        """Prepare a launch. A forked kernel chooses its own sockets, so that the caller's are not needed."""
+        """Prepare a launch. A forked kernel chooses its own sockets, so none are reserved for it."""
         command = self.kernel_spec.argv
         is_python_kernel = command[1:3] == ["-m", "ipykernel_launcher"] and _is_this_python(command[0])
         is_encrypted = getattr(self.parent, "transport_encryption", "") == "required"

@@ -102,8 +102,8 @@ def read_header(data: str, encoding: str = "", header: bool | None = None) -> li
 def _parquet_columns(paths: Sequence[Path]) -> list[str]:
     from lib.tables.files import parquet
 
-    names = parquet.column_names(paths[0])
-    return [*names, *(name for name in parquet.partition_columns(paths) if name not in names)]
+    names = parquet.read_column_names(paths[0])
+    return [*names, *(name for name in parquet.parse_partition_columns(paths) if name not in names)]
 
 
 def _text_columns(path: Path, encoding: str, header: bool | None) -> list[str]:

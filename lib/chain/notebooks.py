@@ -19,6 +19,7 @@ USE_CASE, OVERRIDES = "use_case", "overrides"
 _FILE_NAME = re.compile(r"\d\d_([a-z_]+)\.ipynb")
 _PUBLISHING_METHOD = "publish_outputs"
 _DECLARATION = "PARAMETERS"
+_KERNEL = "python3"  # the kernel of the environment that runs the chain
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ def read(path: Path) -> Notebook:
     Raises
     ------
     DataError
-        If the file is not a notebook, or has no parameters cell. papermill would silently run it with the defaults.
+        If the file is not a notebook, has no parameters cell, so that papermill would silently run it on its defaults,
+        or is set to the kernel of another environment.
     """
     sources, tags = _read_code_cells(path)
+    _check_kernel(path)
     tagged = [source for source, names in zip(sources, tags, strict=True) if "parameters" in names]
     if len(tagged) != 1:
         raise DataError(
@@ -101,13 +104,38 @@ def read_declared_parameters(stage: str) -> tuple[str, ...]:
     return ()
 
 
+def _check_kernel(path: Path) -> None:
+    """Raise a DataError if a notebook is set to another kernel than that of this environment.
+
+    Jupyter changes the kernel in the file when a person opens the notebook with another kernel and saves it.
+    """
+    kernel = _load(path).get("metadata", {}).get("kernelspec", {}).get("name")
+    if kernel != _KERNEL:
+        problem = f"is set to the kernel {kernel!r}" if kernel else "names no kernel"
+        raise DataError(
+            f"{display_path(path)} {problem}, but the chain runs notebooks in this environment, with the kernel "
+            f"{_KERNEL!r}. In Jupyter, choose the kernel 'Python 3 (ipykernel)' of this environment, and save the "
+            "notebook; or restore it from git."
+        )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Return the content of a notebook."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content["cells"], list):
+            raise TypeError("cells is not a list")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{display_path(path)} is not a notebook ({error}). Restore it from git.") from error
+    return content
+
+
 def _read_code_cells(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the source and the tags of each code cell."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        code = [cell for cell in _load(path)["cells"] if cell["cell_type"] == "code"]
         return ["".join(cell["source"]) for cell in code], [cell["metadata"].get("tags", []) for cell in code]
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise DataError(f"{display_path(path)} is not a notebook ({error}). Restore it from git.") from error
 
 
@@ -128,7 +156,7 @@ def _read_parameter(statement: ast.stmt, path: Path) -> tuple[str, Any, str]:
     except ValueError as error:
         raise DataError(
             f"{display_path(path)}, parameters cell, line {statement.lineno}: expected 'name = literal'. The "
-            "chain sets parameters in a later cell, so a value computed here would use the defaults."
+            "chain overrides these parameters in a later cell, so a value computed from them would use the defaults."
         ) from error
     return target.id, value, type_name
 

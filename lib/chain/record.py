@@ -111,6 +111,9 @@ class RunRecord:
             for number, attempt in enumerate(attempts, start=1):
                 if attempt["notebook"] == file_name:
                     attempt["notebook"] = _rename_attempt(self.folder / file_name, number)
+                    if "error" in attempt:  # the message names the executed notebook
+                        before, after = (self.folder / name for name in (file_name, attempt["notebook"]))
+                        attempt["error"] = attempt["error"].replace(display_path(before), display_path(after))
             entry: dict[str, Any] = {"stage": label, "notebook": file_name, "status": RUNNING, "started": _now()}
             if attempts:
                 entry["attempt"] = len(attempts) + 1
@@ -135,6 +138,12 @@ class RunRecord:
             self._state |= fields
             if "error" not in fields:
                 self._state.pop("error", None)
+            self._save()
+
+    def beat(self, memory_megabytes: int) -> None:
+        """Record that the run is alive, and the memory of its processes."""
+        with self._state_lock:
+            self._state["heartbeat"] = {"time": _now(), "memory_megabytes": memory_megabytes}
             self._save()
 
     def _save(self) -> None:
@@ -165,6 +174,42 @@ def read(folder: Path) -> dict[str, Any]:
     return state
 
 
+def read_current(folder: Path) -> dict[str, Any]:
+    """Return the state of a run, with the status "killed" if the process that wrote the record no longer exists.
+
+    A process that is killed with SIGKILL, or by a power failure, leaves the status "running" in the file. The lock of
+    the run's folder ends with the process, whatever ended it.
+
+    Raises
+    ------
+    DataError
+        If the folder is not that of a run.
+    """
+    state = read(folder)
+    if state.get("status") != RUNNING or _is_locked(folder):
+        return state
+    state = read(folder)  # the run may have ended in the meantime
+    if state.get("status") == RUNNING:
+        state["status"] = KILLED
+        for stage in state["stages"]:
+            if stage["status"] == RUNNING:
+                stage["status"] = KILLED
+    return state
+
+
+def _is_locked(folder: Path) -> bool:
+    """Return whether a process holds the lock of a run's folder, or may hold it."""
+    if not (folder / LOCK).exists():
+        return False
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except (Timeout, OSError):  # without the right to write, the lock cannot be tried
+        return True
+    lock.release()
+    return False
+
+
 def list_newest_first(runs_folder: Path) -> list[Path]:
     """Return the folders of all runs, newest first."""
     return sorted((record.parent for record in runs_folder.glob(f"*/{RECORD}")), reverse=True)
@@ -175,7 +220,7 @@ def list_unfinished(runs_folder: Path) -> list[tuple[Path, str]]:
     runs = []
     for folder in list_newest_first(runs_folder):
         try:
-            status = read(folder).get("status", KILLED)
+            status = read_current(folder).get("status", KILLED)
         except DataError:
             continue
         if status != SUCCEEDED:
@@ -224,10 +269,11 @@ def _acquire_lock(folder: Path) -> FileLock:
 
 
 def _rename_attempt(executed: Path, number: int) -> str:
-    """Rename the notebook of an earlier attempt and return its new name."""
+    """Rename the notebook and the log of an earlier attempt, and return the notebook's new name."""
     renamed = executed.with_name(f"{executed.stem}.attempt-{number}{executed.suffix}")
-    if executed.exists():
-        executed.replace(renamed)
+    for suffix in (executed.suffix, ".log"):
+        if executed.with_suffix(suffix).exists():
+            executed.with_suffix(suffix).replace(renamed.with_suffix(suffix))
     return renamed.name
 
 

@@ -6,14 +6,16 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
-from lib.chain import contracts, fingerprint, pages, plan
+from lib.chain import contracts, fingerprint, pages, plan, stage_log
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
 from lib.chain.environment import chain_environment
 from lib.chain.failures import Interrupted, StageFailed
+from lib.chain.heartbeat import heartbeat
 from lib.chain.notebooks import OVERRIDES, USE_CASE
 from lib.chain.plan import Execution
 from lib.chain.progress import Progress
@@ -64,12 +66,13 @@ def run(
 
     fork = values["fork_kernels"] and forking.is_available()
     stages = plan.group_by_stage(executions)
-    with chain_environment():
+    with chain_environment(), heartbeat(record):
         try:
             if fork:
                 forking.kernels.prepare(1)  # the fork server imports its modules while this process does
             parameters = Parameters({**values, RUN_NAME: record.name})
-            remote_executors = backends.executors(parameters, [execution.notebook.stage for execution in executions])
+            stage_names = [execution.notebook.stage for execution in executions]
+            remote_executors = backends.remote_executors(parameters, stage_names)
             runner = _Runner(executions, parameters, remote_executors, record, progress, fork, earlier_results)
             for stage, next_stage in zip(stages, [*stages[1:], []], strict=True):
                 runner.run_stage(stage, next_stage)
@@ -122,6 +125,8 @@ class _Runner:
         self._local_executor = KernelExecutor(parameters.max_parallel_notebooks or cores.available(), fork)
         self._cancelled = Cancellation()
         self._has_failed = False
+        self._stage_notebooks: set[Path] = set()  # of the current stage
+        self._code_state: Mapping[Path, tuple[int, int]] = {}  # at the start of the current stage
 
     def run_stage(self, executions: Sequence[Execution], next_executions: Sequence[Execution]) -> None:
         """Run the executions of one stage and merge their outputs.
@@ -129,6 +134,12 @@ class _Runner:
         After a failure no further execution starts. Executions that are already running continue, so that their work is
         not lost.
         """
+        if self._fork:
+            from lib.chain import forking
+
+            forking.replace_outdated_server()
+        self._stage_notebooks = {execution.notebook.path for execution in executions}
+        self._code_state = fingerprint.read_code_state(*self._stage_notebooks)
         executor = self._remote_executors.get(executions[0].notebook.stage, self._local_executor)
         threads = self._limit_threads(executions, executor)
         with ThreadPoolExecutor(executor.slots, thread_name_prefix="notebook") as pool:
@@ -260,8 +271,14 @@ class _Runner:
                 raise failure from error.__cause__
             finally:
                 pages.make_standalone(execution.notebook.path, executed, self._executions)
+                log = stage_log.write_log(executed)
+                stage_log.print_group(label, log, has_failed=entry["status"] != records.RUNNING)
+        computed = fingerprint_future.result()
+        if fingerprint.read_code_state(*self._stage_notebooks) != self._code_state:
+            computed = {}  # it may describe other code than the kernel has executed
+            self._progress.note(label, "the code was changed while this notebook ran, so --reuse will run it again")
         hashes = fingerprint.hash_files(outputs)
-        end(records.SUCCEEDED, outputs=outputs, fingerprint=fingerprint_future.result(), file_hashes=hashes)
+        end(records.SUCCEEDED, outputs=outputs, fingerprint=computed, file_hashes=hashes)
         return outputs
 
     def _as_failure(self, error: BaseException) -> BaseException:

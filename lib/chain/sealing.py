@@ -35,7 +35,8 @@ def seal(record: RunRecord, parameters: Parameters) -> None:
     try:
         manifest.seal(record.folder, workspace, _input_files(parameters), _output_files(record))
     except (OSError, MillraceError) as error:
-        print(f"{PROGRAM}: {display_path(record.folder)} could not be sealed: {error}", file=sys.stderr)
+        run = display_path(record.folder)
+        print(f"{PROGRAM}: {run} has no manifest, so verify cannot check it: {error}", file=sys.stderr)
 
 
 def _input_files(parameters: Parameters) -> list[Path]:

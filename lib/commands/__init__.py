@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from lib import catalogue
+from lib import catalogue, storage_errors
 from lib.errors import MillraceError, suggest
 from lib.invocation import PROGRAM, version
 
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _execute(arguments)
+        with storage_errors.explained():
+            return _execute(arguments)
     except MillraceError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return error.exit_code

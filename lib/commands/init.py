@@ -16,7 +16,7 @@ from lib.errors import ParameterError
 from lib.invocation import command
 from lib.metrics import TASKS
 from lib.parameters import SPECS
-from lib.parameters.checks import unknown_encoding
+from lib.parameters.checks import encoding_fault
 from lib.paths import ROOT, display_path
 from lib.tables import sources
 
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Read the table, write the files, and print the findings and decisions."""
-    if error := unknown_encoding(options.encoding):
+    if error := encoding_fault(options.encoding):
         raise ParameterError(f"--encoding: {error}")
     name = _use_case_name(options)
     files = _files_to_write(name, options.child)

@@ -94,11 +94,14 @@ def _describe_missing_run(folder: Path) -> str:
 
 
 def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
-    """Run the chain, seal its record however it ends, and return the exit code."""
+    """Run the chain, seal its record and send the notifications, however it ends; return the exit code."""
+    from lib.chain import notification
+
     try:
         return _execute_and_record(executions, parameters, record, reuse)
     finally:
         sealing.seal(record, parameters)
+        notification.notify(parameters.notify, record.folder)
 
 
 def _execute_and_record(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:

@@ -90,9 +90,9 @@ def execute(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _local_files(backend: Backend, uri: str) -> Iterator[list[Path]]:
     """Yield the local files of a path, folder, pattern or address. Remote files are downloaded first."""
-    from lib.tables import sources
+    from lib.tables import databases, sources
 
-    if sources.is_database(uri):
+    if databases.is_database(uri):
         raise DataError(f"--data: {uri} is a database. Export the rows to a Parquet or text file.")
     if not sources.is_remote(uri):
         yield sources.list_files(uri)
@@ -118,7 +118,9 @@ def _read_file(
 
     path = paths[number]
     is_parquet = path.suffix.lower() in PARQUET_SUFFIXES
-    values = {name: column[number] for name, column in parquet.partition_columns(paths).items()} if is_parquet else {}
+    values = (
+        {name: column[number] for name, column in parquet.parse_partition_columns(paths).items()} if is_parquet else {}
+    )
     row_notes: list[str] = []
     is_first = True
 
@@ -179,7 +181,7 @@ def _check_columns(names: list[str], model: Model, schema: TableSchema, where: s
     DataError
         If a name occurs twice.
     NameNotFound
-        If a column is absent that is not optional. It may have been renamed, even if its values may be missing.
+        If a column is absent that is not optional. It may have been renamed, so missing values do not make it optional.
     """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

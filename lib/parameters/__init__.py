@@ -21,7 +21,7 @@ from lib.parameters.specs import AZURE, COMMON, SPECS, Spec
 __all__ = ["AZURE", "BASE", "COMMON", "SPECS", "Layers", "Parameters", "Spec", "check", "check_given", "load"]
 
 
-# Parameters that name columns. Unicode can write a name in two ways, which mean the same column.
+# Parameters that contain names of columns. Unicode has several spellings of some names, which mean the same column.
 _COLUMN_PARAMETERS = (
     "target_column",
     "time_column",
@@ -46,7 +46,7 @@ class Parameters(Mapping[str, Any]):
     >>> parameters = Parameters({"seed": 42, "test_fraction": 0.2})
     >>> parameters.seed
     42
-    >>> with parameters.restricted_to(["seed"], reader="a stage"):
+    >>> with parameters.restricted_to(["seed"], declared_in="lib/stages/train.py"):
     ...     dict(parameters)
     {'seed': 42}
     """
@@ -54,12 +54,15 @@ class Parameters(Mapping[str, Any]):
     def __init__(self, values: Mapping[str, Any]):
         self._values = {name: _normalize_columns(name, value) for name, value in values.items()}
         self._hidden: frozenset[str] = frozenset()
-        self._reader = ""
+        self._declared_in = ""
 
     def __getitem__(self, name: str) -> Any:
         if name in self._hidden:
             raise NameNotFound(
-                "parameter", name, self, where=f"the PARAMETERS of {self._reader}; add it there if the stage needs it"
+                "parameter",
+                name,
+                self,
+                where=f"the PARAMETERS of {self._declared_in}; add it there if the stage needs it",
             )
         if name not in self._values:
             raise NameNotFound("parameter", name, self, where="the parameters of this notebook")
@@ -86,25 +89,25 @@ class Parameters(Mapping[str, Any]):
         return self[name] if name in self._values else default
 
     @contextlib.contextmanager
-    def restricted_to(self, names: Iterable[str], reader: str) -> Iterator[None]:
-        """Hide all other parameters inside a ``with`` block, so that reading one of them raises an error.
+    def restricted_to(self, names: Iterable[str], declared_in: str) -> Iterator[None]:
+        """Hide all but some parameters inside a ``with`` block, so that reading a hidden one raises an error.
 
-        A result is reused as long as the declared parameters are the same. Hiding the others makes sure that none of
-        them can change the result. Inputs of a stage, such as ``train_data``, stay visible.
+        The result of a stage is reused as long as the declared parameters are the same. Hiding all other parameters
+        makes sure that none of them can change the result. Inputs of a stage, such as ``train_data``, stay visible.
 
         Parameters
         ----------
         names : iterable of str
             The parameters that may be read.
-        reader : str
-            The file that declares them, for the message.
+        declared_in : str
+            The file whose ``PARAMETERS`` declares these names, for the message.
         """
-        before = self._hidden, self._reader
-        self._hidden, self._reader = frozenset(SPECS) - frozenset(names), reader
+        previous = self._hidden, self._declared_in
+        self._hidden, self._declared_in = frozenset(SPECS) - frozenset(names), declared_in
         try:
             yield
         finally:
-            self._hidden, self._reader = before
+            self._hidden, self._declared_in = previous
 
     def __contains__(self, name: object) -> bool:
         return name in self._values and name not in self._hidden
@@ -117,7 +120,7 @@ class Parameters(Mapping[str, Any]):
 
 
 def _normalize_columns(parameter: str, value: Any) -> Any:
-    """Return the value of a parameter with the characters of column names composed, and without spaces around them."""
+    """Return the value of a parameter; column names in it get composed characters (NFC) and lose outer spaces."""
     if parameter not in _COLUMN_PARAMETERS:
         return value
     if isinstance(value, str):

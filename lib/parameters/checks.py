@@ -13,8 +13,9 @@ from typing import Any
 
 from lib import metrics
 from lib.errors import ParameterError, suggest
-from lib.parameters.column_checks import column_faults, unknown_time_zone, used_part_faults
+from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
 from lib.parameters.layers import Layers
+from lib.parameters.notify_checks import notify_faults
 from lib.parameters.specs import SPECS, Spec
 from lib.parameters.thresholds import class_weight_faults, threshold_faults
 
@@ -22,8 +23,8 @@ Choices = Mapping[str, Iterable[str]]
 
 _COMMON_ENCODINGS = ("cp1250", "cp1252", "cp1254", "cp1256", "iso8859_2", "mac_roman", "shift_jis", "utf_16_le")
 _MIN_SIMILARITY = 0.5
-_WITHOUT_ALIAS = {"cp1006", "cp720", "cp737", "cp856", "cp874", "cp875", "koi8_r", "koi8_t", "koi8_u"}
-_EMPTY: dict[type, Any] = {dict: {}, list: [], float: None, int: None, bool: None}
+_ENCODINGS_WITHOUT_ALIAS = {"cp1006", "cp720", "cp737", "cp856", "cp874", "cp875", "koi8_r", "koi8_t", "koi8_u"}
+_EMPTY_VALUES: dict[type, Any] = {dict: {}, list: [], float: None, int: None, bool: None}
 _TYPE_NAMES: dict[type, str] = {
     str: "text",
     bool: "true or false",
@@ -35,7 +36,7 @@ _TYPE_NAMES: dict[type, str] = {
 
 
 def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
-    """Check names, types, ranges and combinations of parameters.
+    """Check all parameters: their names, types, ranges and combinations.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        The values, each converted to its type.
+        The value of each parameter, converted to the parameter's type.
 
     Raises
     ------
@@ -73,17 +74,17 @@ def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
 
 
 def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check some of the parameters.
+    """Check some parameters; others may be missing.
 
     Parameters
     ----------
     given : mapping
-        Parameters, and perhaps inputs of a stage, which are not checked.
+        Values by name. Names that are no parameters, such as inputs of a stage, are not checked.
 
     Returns
     -------
     dict
-        The same names; each parameter is converted to its type.
+        The given values; each parameter is converted to its type.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
 def _check_all(
     given: Mapping[str, Any], sources: Mapping[str, str], choices: Choices
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the valid values, each converted to its type, and one sentence for each invalid value."""
+    """Return the valid values, each converted to its parameter's type, and one sentence for each invalid value."""
     values, faults = {}, []
     for name, spec in SPECS.items():
         if name in given:
@@ -118,14 +119,12 @@ def _check_all(
 
 
 def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[Any, str]:
-    """Return the value converted to its type, and why it cannot be used; empty if it can."""
+    """Return a value converted to its parameter's type, and why it cannot be used: an empty string if it can."""
     if value is None or value == "" or value == []:
         if spec.may_be_empty:
-            return _EMPTY.get(spec.type, value), ""
-        return (
-            value,
-            f"it is empty; expected {_TYPE_NAMES[spec.type]}. Set it in your parameter file or with -p {name}=...",
-        )
+            return _EMPTY_VALUES.get(spec.type, value), ""
+        remedy = f"Set it in your parameter file or with -p {name}=..."
+        return value, f"the value is empty; expected {_TYPE_NAMES[spec.type]}. {remedy}"
     if isinstance(value, str) and value in spec.words:
         return value, ""
     value, fault = _convert(value, spec)
@@ -134,48 +133,51 @@ def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[A
     if spec.low is not None and spec.high is not None and not spec.low <= value <= spec.high:
         return value, f"{value} is out of range; expected {spec.low} to {spec.high}."
     kind = spec.choices if isinstance(spec.choices, str) else name
-    known = list(choices.get(spec.choices, ())) if isinstance(spec.choices, str) else list(spec.choices)
+    allowed = list(choices.get(spec.choices, ())) if isinstance(spec.choices, str) else list(spec.choices)
     for element in value if spec.type is list else [value]:
-        if known and element not in known:
-            return value, f"there is no {kind} {element!r}. {suggest(element, known)}"
+        if allowed and element not in allowed:
+            return value, f"there is no {kind} {element!r}. {suggest(element, allowed)}"
     if spec.pattern and not re.fullmatch(spec.pattern, value):
         return value, f"{value!r} cannot be used; expected {spec.pattern_meaning}, e.g. {spec.example!r}."
     return value, ""
 
 
 def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
-    """Return the value converted to the type of the spec, and why that is impossible; empty if it is possible."""
+    """Return a value converted to the type of a spec, and why that is impossible: an empty string if it is possible."""
     if spec.type is object:
         is_scalar = isinstance(value, (str, bool, int, float)) and value == value
-        return value, "" if is_scalar else f"got {_describe(value)}, expected text, a number, or true or false."
+        return value, "" if is_scalar else f"got {_describe_value(value)}, expected text, a number, or true or false."
     if spec.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if spec.type is list and isinstance(value, list):
         return value, _list_fault(value)
     if not isinstance(value, spec.type) or (spec.type is int and isinstance(value, bool)):
         expected = " or ".join([_TYPE_NAMES[spec.type], *spec.words])
-        return value, f"got {_describe(value)}, expected {expected}.{_conversion_hint(value, spec)}"
+        return value, f"got {_describe_value(value)}, expected {expected}.{_conversion_hint(value, spec)}"
     if isinstance(value, float) and not math.isfinite(value):
         return value, f"{value} is not a finite number."
     return value, _json_fault(value) if spec.type is dict else ""
 
 
 def _list_fault(values: list[Any]) -> str:
-    """Return why a list cannot be used; empty if all its elements are text, and different."""
-    other = [value for value in values if not isinstance(value, str)]
-    if other:
-        return f"got {_describe(other[0])} in the list, expected text. Put quotes around it."
+    """Return why a list cannot be used: an empty string if its elements are texts and each occurs once."""
+    non_texts = [value for value in values if not isinstance(value, str)]
+    if non_texts:
+        return f"got {_describe_value(non_texts[0])} in the list, expected text. Put quotes around it."
     duplicates = sorted({value for value in values if values.count(value) > 1})
-    return f"the list contains {duplicates[0]!r} twice. Delete one." if duplicates else ""
+    return f"the list contains {duplicates[0]!r} twice. Delete one of them." if duplicates else ""
 
 
 def _json_fault(value: Any, place: str = "") -> str:
-    """Return which value has no JSON equivalent, such as a date or NaN; empty if all have one."""
+    """Return a clause about the first value without a JSON equivalent, such as a date or NaN; empty if there is none.
+
+    `place` locates the value within the parameter, e.g. ``linear.c``; it is empty for the parameter itself.
+    """
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
                 where = f" in {place}" if place else ""
-                return f"got {_describe(key)} as a name{where}, expected text. Put quotes around it."
+                return f"got {_describe_value(key)} as a name{where}, expected text. Put quotes around it."
         inner = [(f"{place}.{key}" if place else key, element) for key, element in value.items()]
     elif isinstance(value, (list, tuple)):
         inner = [(f"{place}[{index}]", element) for index, element in enumerate(value)]
@@ -185,12 +187,12 @@ def _json_fault(value: Any, place: str = "") -> str:
             return ""
         hint = " Put quotes around it." if isinstance(value, datetime.date) else ""
         expected = "text, a finite number, true or false, a list or a mapping"
-        return f"{place} is {_describe(value)}; expected {expected}.{hint}"
+        return f"{place} is {_describe_value(value)}; expected {expected}.{hint}"
     return next(filter(None, (_json_fault(element, path) for path, element in inner)), "")
 
 
 def _conversion_hint(value: Any, spec: Spec) -> str:
-    """Return how to write a value in YAML so that it gets the expected type; empty if that is not obvious."""
+    """Return a sentence on how to write a value in YAML with the expected type; empty if that is not obvious."""
     if spec.type is str and isinstance(value, (bool, int, float, datetime.date)):
         return " YAML does not read it as text: put quotes around it."
     if spec.type in (int, float) and isinstance(value, str):
@@ -209,19 +211,25 @@ def _conversion_hint(value: Any, spec: Spec) -> str:
 def _combination_faults(values: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each conflict between parameters."""
     faults = []
-    if fault := unknown_encoding(values.get("encoding") or ""):
+    if fault := encoding_fault(values.get("encoding") or ""):
         faults.append(f"encoding: {fault}")
     faults += [f"columns: {fault}" for fault in column_faults(values.get("columns") or {})]
-    faults += used_part_faults(values)
-    if fault := unknown_time_zone(values.get("time_zone") or ""):
+    faults += merged_column_faults(values)
+    faults += [f"notify: {fault}" for fault in notify_faults(values.get("notify") or {})]
+    if fault := time_zone_fault(values.get("time_zone") or ""):
         faults.append(f"time_zone: {fault}")
     if {"primary_metric", "task"} <= values.keys():
         metric, task = values["primary_metric"], values["task"]
-        known = metrics.names(task)
-        if metric not in known:
-            faults.append(f"primary_metric: {metric!r} is not a metric of a {task} task. {suggest(metric, known)}")
+        task_metrics = metrics.names(task)
+        if metric not in task_metrics:
+            faults.append(
+                f"primary_metric: {metric!r} is not a metric of a {task} task. {suggest(metric, task_metrics)}"
+            )
     if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
-        faults.append(f"positive_class: only binary tasks have one, not {values['task']} tasks. Leave it empty.")
+        faults.append(
+            f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "
+            "positive_class empty."
+        )
     faults += threshold_faults(values) + class_weight_faults(values)
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
@@ -239,31 +247,29 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def unknown_encoding(name: str) -> str:
-    """Return why a name is not a text encoding of Python; empty if it is one, or if the name is empty.
+def encoding_fault(name: str) -> str:
+    """Return a sentence if Python has no text encoding with a name; empty if it has, or if the name is empty.
 
     Examples
     --------
-    >>> unknown_encoding("cp1250")
+    >>> encoding_fault("cp1250")
     ''
     """
     try:
         "a".encode(name or "utf-8")
     except (LookupError, ValueError):
         wanted = name.lower().replace("-", "_")
-        known = [
-            *_COMMON_ENCODINGS,
-            *sorted(set(aliases.values()) | _WITHOUT_ALIAS),
-        ]  # of equally similar names, the first
-        similarity = {candidate: difflib.SequenceMatcher(None, candidate, wanted).ratio() for candidate in known}
-        nearest = max(similarity, key=lambda candidate: similarity[candidate])
-        meant = f"Did you mean {nearest!r}? " if similarity[nearest] >= _MIN_SIMILARITY else ""
-        return f"there is no encoding {name!r}. {meant}Python knows, among others, {', '.join(_COMMON_ENCODINGS)}."
+        # max() returns the first of equally similar names, so the common encodings come first.
+        encodings = [*_COMMON_ENCODINGS, *sorted(set(aliases.values()) | _ENCODINGS_WITHOUT_ALIAS)]
+        similarity = {encoding: difflib.SequenceMatcher(None, encoding, wanted).ratio() for encoding in encodings}
+        most_similar = max(similarity, key=lambda encoding: similarity[encoding])
+        question = f"Did you mean {most_similar!r}? " if similarity[most_similar] >= _MIN_SIMILARITY else ""
+        return f"there is no encoding {name!r}. {question}Python knows, among others, {', '.join(_COMMON_ENCODINGS)}."
     return ""
 
 
-def _describe(value: Any) -> str:
-    """Return type and value for a message, e.g. ``text ('abc')``."""
+def _describe_value(value: Any) -> str:
+    """Return the type and value of a parameter for a message, e.g. ``text ('abc')``."""
     if value is None:
         return "nothing"
     kind = "a date" if isinstance(value, datetime.date) else type(value).__name__

@@ -1,4 +1,4 @@
-"""Checks of what the parameters say about the columns of the table."""
+"""Checks of the parameter ``columns``, and of other parameters that contain names of columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ _MIN_SIMILARITY = 0.5
 
 
 def column_faults(columns: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each column whose entries, as users write them, are not those of a table schema.
+    """Return a sentence for each column in the parameter ``columns`` that a table schema cannot contain.
+
+    Parameters
+    ----------
+    columns : mapping of str to mapping
+        The entries of each column, as in a parameter file.
 
     Examples
     --------
@@ -41,13 +46,13 @@ def column_faults(columns: Mapping[str, Any]) -> list[str]:
             continue
         if (column.kind == ORDERED) != bool(column.order):
             faults.append(f"{name}: the kind ordered needs `order`, the categories from the lowest to the highest.")
-        if fault := unknown_time_zone(column.time_zone):
+        if fault := time_zone_fault(column.time_zone):
             faults.append(f"{name}: time_zone: {fault}")
     return faults
 
 
 def _from_fault(names: Any, kind: str) -> str:
-    """Return why a date cannot be made of the columns that ``from`` lists; empty if it can."""
+    """Return why the columns that ``from`` lists cannot be combined to a date; empty if they can be."""
     parts = ", ".join(PARTS_OF_DATE)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return f"from is {names!r}; expected a list of column names in the order {parts}."
@@ -58,39 +63,39 @@ def _from_fault(names: Any, kind: str) -> str:
     return "" if kind == DATETIME else f"a column with `from` is a datetime, not a {kind}. Remove `kind`."
 
 
-def used_part_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each parameter that names a column which ``from`` of another column uses up."""
+def merged_column_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each parameter that names a column which ``from`` merges into another column."""
     columns = values.get("columns") or {}
-    used = {
+    merged_into = {
         part: name
         for name, entries in columns.items()
         if isinstance(entries, Mapping) and isinstance(entries.get("from"), list)
         for part in entries["from"]
         if isinstance(part, str)
     }
-    named = {
+    named_columns = {
         "target_column": [values.get("target_column")],
         "drop_columns": values.get("drop_columns") or [],
         "key_columns": values.get("key_columns") or [],
         "time_column": [values.get("time_column")],
     }
     return [
-        f"{parameter}: {name!r} becomes part of the column {used[name]!r} (columns), which replaces it. Name "
-        f"{used[name]!r}, or remove it."
-        for parameter, names in named.items()
+        f"{parameter}: {name!r} becomes part of the column {merged_into[name]!r} (see columns), which replaces it. "
+        f"Name {merged_into[name]!r} instead, or remove {name!r} from {parameter}."
+        for parameter, names in named_columns.items()
         for name in names
-        if isinstance(name, str) and name in used
+        if isinstance(name, str) and name in merged_into
     ]
 
 
-def unknown_time_zone(name: str) -> str:
-    """Return why a name is not a time zone; empty if it is one, or if the name is empty.
+def time_zone_fault(name: str) -> str:
+    """Return a sentence if there is no time zone with a name; empty if there is one, or if the name is empty.
 
     Examples
     --------
-    >>> unknown_time_zone("Europe/Berlin"), unknown_time_zone("+05:30")
+    >>> time_zone_fault("Europe/Berlin"), time_zone_fault("+05:30")
     ('', '')
-    >>> unknown_time_zone("Berlin")
+    >>> time_zone_fault("Berlin")
     "there is no time zone 'Berlin'. Did you mean 'Europe/Berlin'? Write an IANA name or an offset such as '+02:00'."
     """
     if not name:
@@ -98,10 +103,10 @@ def unknown_time_zone(name: str) -> str:
     try:
         find_zone(name)
     except ValueError:
-        names = {known.casefold(): known for known in zoneinfo.available_timezones()}
-        names |= {known.rpartition("/")[2]: full for known, full in names.items()}  # a city is enough to be recognized
+        zones = {zone.casefold(): zone for zone in zoneinfo.available_timezones()}
+        zones |= {folded.rpartition("/")[2]: zone for folded, zone in zones.items()}  # by the city alone, too
         wanted = name.casefold().replace(" ", "_")
-        nearest = difflib.get_close_matches(wanted, sorted(names), n=1, cutoff=_MIN_SIMILARITY)
-        meant = f"Did you mean {names[nearest[0]]!r}? " if nearest else ""
-        return f"there is no time zone {name!r}. {meant}Write an IANA name or an offset such as '+02:00'."
+        similar = difflib.get_close_matches(wanted, sorted(zones), n=1, cutoff=_MIN_SIMILARITY)
+        question = f"Did you mean {zones[similar[0]]!r}? " if similar else ""
+        return f"there is no time zone {name!r}. {question}Write an IANA name or an offset such as '+02:00'."
     return ""

@@ -15,14 +15,15 @@ from lib.paths import ROOT, display_path
 
 BASE = ROOT / "parameters" / "base.yaml"
 COMMAND_LINE = "-p"
-# YAML 1.1 reads yes and no as booleans; in these parameters they are the names of classes. https://yaml.org/type/bool.html
-_KEPT_AS_TEXT, _BOOL_TAG = ("positive_class",), "tag:yaml.org,2002:bool"
+# YAML 1.1 reads yes and no as booleans. In these parameters they are names of classes. https://yaml.org/type/bool.html
+_YES_NO_IS_TEXT = ("positive_class",)
+_BOOL_TAG = "tag:yaml.org,2002:bool"
 TERRAFORM_OUTPUT = {"value", "type", "sensitive"}
 
 
 @dataclass(frozen=True)
 class Layers:
-    """The value of each parameter after all layers, and its source.
+    """The value of each parameter after all layers, and the layer that it comes from.
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class Layers:
     sources : dict of str
         Source of each value: a file, ``-p`` or ``overrides``.
     faults : list of str
-        One sentence per assignment that could not be read.
+        One sentence for each assignment (``-p name=value``) that could not be read.
     """
 
     values: dict[str, Any]
@@ -50,7 +51,7 @@ def load(
     Parameters
     ----------
     files : sequence of path
-        In order; a later file overrides earlier ones. The output of ``terraform output -json`` is a parameter file too.
+        A later file overrides earlier ones. The output of ``terraform output -json`` is a parameter file too.
     assignments : sequence of str
         ``"name=value"``, the value in YAML. ``"hyperparameters.linear.c=2"`` sets one key of a mapping.
     overrides : mapping, optional
@@ -61,7 +62,7 @@ def load(
     Returns
     -------
     Layers
-        Not checked yet; pass them to `check`.
+        The values are not checked yet: pass the layers to `check`.
 
     Raises
     ------
@@ -75,68 +76,70 @@ def load(
     """
     layers = Layers({}, {}, [])
     for file in [base, *files]:
-        for name, value in _read(Path(file)).items():
-            _set(layers, str(name), value, source=display_path(file))
+        for name, value in _read_file(Path(file)).items():
+            _set_parameter(layers, str(name), value, source=display_path(file))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip(" ."):
             layers.faults.append(f"-p {assignment}: expected name=value, e.g. -p seed=7.")
             continue
         try:
-            value = _parse(text, name=f"{COMMAND_LINE} {assignment}")
-            if name.strip() in _KEPT_AS_TEXT and isinstance(value, bool) and not _is_true_or_false(text):
+            value = _parse_yaml(text, name=f"{COMMAND_LINE} {assignment}")
+            if name.strip() in _YES_NO_IS_TEXT and isinstance(value, bool) and not _is_true_or_false(text):
                 value = text.strip()
         except ParameterError as error:
             layers.faults.extend(error.faults)
             continue
-        _set_path(layers, name.strip(), value, source=COMMAND_LINE)
+        _set_parameter_or_key(layers, name.strip(), value, source=COMMAND_LINE)
     for name, value in (overrides or {}).items():
-        _set_path(layers, str(name), value, source="overrides")
+        _set_parameter_or_key(layers, str(name), value, source="overrides")
     return layers
 
 
 def _is_true_or_false(text: str) -> bool:
-    """Return whether a boolean is written as true or false, and not as yes, no, on or off."""
+    """Return whether the text of a YAML boolean is true or false, not yes, no, on or off."""
     return text.strip().lower() in ("true", "false")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML loader that refuses duplicate keys and reports the position of a value that cannot be read."""
+    """A YAML loader that rejects duplicate keys and reports the position of a value that cannot be read."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node; raise a YAML error with its position if it cannot be read."""
         try:
             return super().construct_object(node, deep)
-        # PyYAML lets these errors through for 2024-02-30, an integer of 5,000 digits, !!int x, !!bool x, !!timestamp x.
+        # PyYAML raises these for 2024-02-30, an integer of 5,000 digits, !!int x, !!bool x and !!timestamp x.
         except (ValueError, OverflowError, LookupError, AttributeError) as error:
             problem = f"{node.value!r:.60} cannot be read ({error})"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """Refuse duplicate keys, and keep yes, no, on and off as text where a parameter holds text."""
+    """Return the mapping of a YAML node; reject duplicate keys, and keep the texts yes and no of some parameters."""
     seen: set[str] = set()
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, "a name must be plain text", key.start_mark)
         if key.value in seen:
             raise ParameterError(
-                f"{loader.name}, line {key.start_mark.line + 1}: {key.value} is given twice. Delete one."
+                f"{loader.name}, line {key.start_mark.line + 1}: {key.value} is given twice. Delete one of them."
             )
         seen.add(key.value)
-        if key.value in _KEPT_AS_TEXT and value.tag == _BOOL_TAG and not _is_true_or_false(value.value):
+        if key.value in _YES_NO_IS_TEXT and value.tag == _BOOL_TAG and not _is_true_or_false(value.value):
             value.tag = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
 def _construct_sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
-    return loader.construct_sequence(node, deep=True)  # deep, so that a list that contains itself (&a [*a]) is refused
+    """Return the list of a YAML node."""
+    return loader.construct_sequence(node, deep=True)  # deep, so that a list that contains itself (&a [*a]) fails
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG, _construct_sequence)
 
 
-def _read(file: Path) -> dict[Any, Any]:
+def _read_file(file: Path) -> dict[Any, Any]:
     """Read a parameter file, YAML or Terraform's JSON."""
     if not file.is_file():
         known = [display_path(path) for path in sorted((ROOT / "parameters").glob("*.yaml"))]
@@ -147,7 +150,7 @@ def _read(file: Path) -> dict[Any, Any]:
         raise ParameterError(
             f"{display_path(file)} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
         ) from error
-    content = _parse(text, display_path(file))
+    content = _parse_yaml(text, display_path(file))
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -158,41 +161,41 @@ def _read(file: Path) -> dict[Any, Any]:
 
 
 def _terraform_values(outputs: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
-    """Return the values of Terraform's outputs; refuse sensitive ones, because executed notebooks show parameters."""
-    secrets = [output for output, fields in outputs.items() if fields["sensitive"]]
-    if secrets:
+    """Return the value of each Terraform output; reject sensitive ones, because executed notebooks show parameters."""
+    sensitive = [output for output, fields in outputs.items() if fields["sensitive"]]
+    if sensitive:
         raise ParameterError(
-            f"{name} contains the sensitive Terraform outputs {', '.join(secrets)}, and every executed notebook would "
-            f"show them. Remove them from {name}."
+            f"{name} contains the sensitive Terraform outputs {', '.join(sensitive)}. Every executed notebook would "
+            f"show their values, so remove them from {name}."
         )
     return {output: fields["value"] for output, fields in outputs.items()}
 
 
-def _parse(text: str, name: str) -> Any:
+def _parse_yaml(text: str, name: str) -> Any:
     """Return the content of a YAML text; `name` identifies it in messages."""
     try:
         loader = _Loader(text)
         loader.name = name
         return loader.get_single_data()
     except yaml.YAMLError as error:
-        raise ParameterError(f"{name} is not YAML: {_first_line(error)}") from error
+        raise ParameterError(f"{name} is not YAML: {_describe_position(error)}") from error
     except RecursionError as error:
-        raise ParameterError(f"{name} is nested too deeply.") from error
+        raise ParameterError(f"{name} is nested too deeply. Remove levels of nested lists or mappings.") from error
 
 
-def _set_path(layers: Layers, path: str, value: Any, source: str) -> None:
-    """Set a parameter, or one key of a mapping such as ``hyperparameters.linear.c``."""
+def _set_parameter_or_key(layers: Layers, path: str, value: Any, source: str) -> None:
+    """Set a parameter, or one key inside a parameter that is a mapping, e.g. ``hyperparameters.linear.c``."""
     name, *keys = path.split(".")
     name = current_name(name, source)
     for key in reversed(keys):
         value = {key: value}
     if keys and isinstance(layers.values.get(name), dict):
         value = _merge(layers.values[name], value)
-    _set(layers, name, value, source)
+    _set_parameter(layers, name, value, source)
 
 
-def _set(layers: Layers, name: str, value: Any, source: str) -> None:
-    """Set a parameter under its current name; ignore one that no longer exists."""
+def _set_parameter(layers: Layers, name: str, value: Any, source: str) -> None:
+    """Set a parameter under its current name; ignore a parameter that no longer exists."""
     if name in REMOVED:  # run folders of earlier releases still contain it
         return
     name = current_name(name, source)
@@ -201,16 +204,16 @@ def _set(layers: Layers, name: str, value: Any, source: str) -> None:
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two mappings; where both have a key, the value of `above` wins."""
+    """Merge two mappings and the mappings inside them; a value of `above` replaces the value of `below`."""
     merged = dict(below)
     for key, value in above.items():
-        deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if deep else value
+        are_mappings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if are_mappings else value
     return merged
 
 
-def _first_line(error: yaml.YAMLError) -> str:
-    """Return position and problem of a YAML error, in one line."""
+def _describe_position(error: yaml.YAMLError) -> str:
+    """Return the position and problem of a YAML error, on one line."""
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return place + (getattr(error, "problem", None) or str(error)).splitlines()[0]

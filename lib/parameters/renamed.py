@@ -20,7 +20,7 @@ REMOVED = ("azure",)
 
 
 def current_name(name: str, source: str) -> str:
-    """Return today's name of a parameter; warn if the given name is an old one.
+    """Return the current name of a parameter; warn if the given name is an old one.
 
     Parameters
     ----------

@@ -18,12 +18,12 @@ class Spec:
     low, high : float or None
         Range, both ends included.
     choices : str or tuple of str
-        The allowed values, for a list those of its elements; or the name of a set of allowed values that is passed to
+        The allowed values; for a list, the allowed elements. A string names a set of allowed values that is passed to
         `check`.
     pattern : str or None
         Regular expression that a string must match as a whole.
     pattern_meaning, example : str
-        The pattern in words, and a string that matches it, for messages.
+        The pattern in words, and a string that matches the pattern, for messages.
     may_be_empty : bool
         Whether null, an empty string or an empty list is allowed.
     words : tuple of str
@@ -147,6 +147,7 @@ SPECS: dict[str, Spec] = {
     "max_parallel_notebooks": Spec(int, low=0, high=1024),
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
+    "notify": Spec(dict, may_be_empty=True),
     # AutoML
     "automl": Spec(bool),
     "automl_engine": Spec(str, choices="automl engine"),

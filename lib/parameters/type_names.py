@@ -15,7 +15,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def has_type(value: Any, name: str) -> bool:
-    """Return whether a value has the type of a name in `TYPES`; true and false are not numbers.
+    """Return whether a value has the type with a name in `TYPES`; true and false are not numbers.
 
     Examples
     --------

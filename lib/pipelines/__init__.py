@@ -133,7 +133,8 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
     missing = classes[0].OPTIONS.keys() - checked.get("options", {}).keys()
     if missing:
         raise ParameterError(
-            f"options: lib/pipelines/{pipeline}.py needs {name} ({classes[0].OPTIONS[name].__name__})."
+            f"options: {name} is missing, but lib/pipelines/{pipeline}.py needs it. Add {name}, of type "
+            f"{classes[0].OPTIONS[name].__name__}, under options in your parameter file."
             for name in sorted(missing)
         )
     return classes[0](checked, backends.connect(checked))

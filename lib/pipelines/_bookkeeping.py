@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lib import outputs, tracebacks
+from lib import outputs, storage_errors, tracebacks
 from lib.errors import GateError, MillraceError
 from lib.parameters import AZURE, COMMON, Parameters
 from lib.pipelines._inputs import fill_inputs
@@ -54,7 +54,8 @@ class StageBookkeeping:
 
         outputs.glue(values)
         if self._run_id:
-            self.backend.tracking.log_outputs(self._run_id, values)
+            with storage_errors.explained():
+                self.backend.tracking.log_outputs(self._run_id, values)
         table = make_parameter_table(self._stage_parameters)
         if self._blocked_by:
             from IPython.display import display
@@ -94,7 +95,7 @@ class StageBookkeeping:
         """
         self._run_id, self._blocked_by = None, ""
         stage = module.__name__.rpartition(".")[2]
-        with tracebacks.shortened(), self._restricted_to(module):
+        with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(module):
             tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
             filled = fill_inputs(inputs, self.parameters, self.backend, optional)
             parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})

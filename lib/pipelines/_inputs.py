@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -45,16 +45,29 @@ def fill_inputs(
     for name, value in inputs.items():
         value = value or parameters.get(name) or _newest_output(name, parameters, backend)
         if not value and name not in optional:
-            raise DataError(
-                f"{name} is empty, and no earlier notebook of {parameters.name} has published it in this workspace "
-                f"({parameters.workspace}). Run the earlier notebooks first."
-            )
+            raise DataError(_missing_message(name, parameters, backend))
         filled[name] = value or ""
     return filled
 
 
+def _missing_message(name: str, parameters: Parameters, backend: Backend) -> str:
+    """Return the message about a required input that no earlier notebook has published."""
+    if name == "candidates":
+        earlier = backend.tracking.newest_candidates(parameters.name, None, parameters.target_column, parameters.task)
+        if earlier:
+            trained = format_count(len(earlier), "candidate was", "candidates were")
+            return (
+                f"{trained} trained on other rows than those of the newest preprocess run: run 03_train again, or "
+                "03_automl."
+            )
+    return (
+        f"{name} is empty, and no earlier notebook of {parameters.name} has published it in this workspace "
+        f"({parameters.workspace}). Run the earlier notebooks first."
+    )
+
+
 def _newest_output(name: str, parameters: Parameters, backend: Backend) -> Any:
-    """Return the newest output of an earlier notebook with this name, or an empty value."""
+    """Return the newest output called `name` that an earlier notebook published, or an empty value."""
     tracking, experiment = backend.tracking, parameters.name
     if name == "candidates":
         train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""

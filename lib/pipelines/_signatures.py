@@ -32,7 +32,8 @@ def find_option_faults(values: Mapping[str, Any]) -> list[str]:
     for name, kind in known.items():
         if name not in options:
             faults.append(
-                f"options: {display_path(file)} needs {name} ({kind}). Add it under options in your parameter file."
+                f"options: {name} is missing, but {display_path(file)} needs it. Add {name}, of type {kind}, under "
+                "options in your parameter file."
             )
         elif kind in TYPES and not has_type(options[name], kind):
             faults.append(f"options: {name} is {options[name]!r}; expected {kind}.")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lib import tracebacks, training
+from lib import storage_errors, tracebacks, training
 from lib.errors import ParameterError
 from lib.parameters import Parameters
 from lib.pipelines._bookkeeping import StageBookkeeping
@@ -55,7 +55,7 @@ class BasePipeline(StageBookkeeping):
         from lib.stages import setup as setup_stage
 
         self._run_id = None
-        with tracebacks.shortened(), self._restricted_to(setup_stage):
+        with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(setup_stage):
             self._stage_parameters = Parameters(self.parameters)
             return setup_stage.run(self.backend, self.parameters)
 
@@ -171,7 +171,7 @@ class BasePipeline(StageBookkeeping):
     def split_data(self, frame: pd.DataFrame, rule: SplitRule) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return training rows and test rows. Called by preprocess with the prepared table and the split rule.
 
-        The parameters define the rule. The default applies it, and removes the rows from `frame` to save memory.
+        The rule comes from the parameter file. By default the rule is applied, and `frame` is emptied to save memory.
         """
         return rule.apply(frame, keep_frame=False)
 

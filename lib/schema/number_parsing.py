@@ -126,7 +126,7 @@ def parse_values(texts: pa.ChunkedArray, number_format: NumberFormat, unit: str 
     texts : ChunkedArray of string
     number_format : NumberFormat
     unit : str
-        The unit that every number must have, or empty. A number may lack its unit only if that is a currency.
+        The unit that every number must have, unless the unit is a currency, which may be left out; empty: no unit.
 
     Examples
     --------

@@ -84,7 +84,7 @@ def load(folder: str | Path, name: str | None = None, version: str | None = None
 def with_estimator(model: Model, folder: Path) -> Model:
     """Return a copy of a model with its estimator, which was not loaded yet."""
     flavor = _sklearn_flavor(_description(folder))
-    path = folder / _estimator_name(flavor)
+    path = folder / _estimator_file_name(flavor)
     if flavor.get("serialization_format") == "skops":
         import skops.io
 
@@ -95,7 +95,7 @@ def with_estimator(model: Model, folder: Path) -> Model:
 
 def estimator_file(folder: Path) -> Path:
     """Return the file that holds the estimator of a model folder."""
-    return folder / _estimator_name(_sklearn_flavor(_description(folder)))
+    return folder / _estimator_file_name(_sklearn_flavor(_description(folder)))
 
 
 def read(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
@@ -153,7 +153,7 @@ def _sklearn_flavor(description: dict) -> dict:
     return flavors["sklearn"]
 
 
-def _estimator_name(flavor: dict) -> str:
+def _estimator_file_name(flavor: dict) -> str:
     return flavor.get("pickled_model", "model.pkl")
 
 

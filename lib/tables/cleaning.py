@@ -22,7 +22,7 @@ _INDEX_NAMES = re.compile(r"(unnamed: \d+|index|level_0|)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class IndexRun:
-    """Consecutive integers in some rows of a column.
+    """Consecutive integers in a part of a column.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class IndexRun:
 
 
 def find_index_columns(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that are a saved row index: consecutive integers under an index's usual name.
+    """Return the columns that are a saved row index: consecutive integers under the usual name of an index.
 
     Examples
     --------
@@ -50,10 +50,10 @@ def may_be_index(name: str) -> bool:
 
 
 def find_index_runs(frame: pd.DataFrame) -> dict[str, IndexRun]:
-    """Return the columns of some rows that may be a saved row index, with their first and last values."""
+    """Return the columns that may be a saved row index in a part of a table, with their first and last values."""
     runs = {}
-    for place, name in enumerate(frame.columns):
-        values = frame.iloc[:, place]
+    for position, name in enumerate(frame.columns):
+        values = frame.iloc[:, position]
         if may_be_index(str(name)) and pd.api.types.is_integer_dtype(values.dtype) and len(values):
             if bool((values.diff().iloc[1:] == 1).all()):
                 runs[name] = IndexRun(int(values.iloc[0]), int(values.iloc[-1]))
@@ -61,7 +61,7 @@ def find_index_runs(frame: pd.DataFrame) -> dict[str, IndexRun]:
 
 
 def join_index_runs(parts: Sequence[Mapping[str, IndexRun]]) -> list[str]:
-    """Return the columns that are a saved row index in all parts of a table together."""
+    """Return the columns that are a saved row index when all parts of a table are joined."""
     return [
         name
         for name in parts[0]
@@ -97,8 +97,8 @@ def deduplicate_columns(frame: pd.DataFrame, required: Sequence[str]) -> tuple[p
             frames.get_column(frame, name, where="the table")
     names = deduplicate_names(list(frame.columns))
     notes = [
-        f"Column {place} is another {old!r} and was renamed to {new!r}."
-        for place, (old, new) in enumerate(zip(frame.columns, names, strict=True), start=1)
+        f"Column {position} repeats the name {old!r} and was renamed to {new!r}."
+        for position, (old, new) in enumerate(zip(frame.columns, names, strict=True), start=1)
         if new != old
     ]
     attrs = frame.attrs
@@ -108,7 +108,7 @@ def deduplicate_columns(frame: pd.DataFrame, required: Sequence[str]) -> tuple[p
 
 
 def drop_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:
-    """Drop columns without copying the others.
+    """Drop columns without copying the remaining columns.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def drop_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.
 
 
 def from_columns(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Build a frame with the same index without copying, as `DataFrame.assign` and `drop` would."""
+    """Build a frame from columns, with the index of `frame`, without the copies that `DataFrame.assign` makes."""
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
@@ -145,7 +145,7 @@ def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     -------
     frame : DataFrame
     kinds : dict of str to str
-        What each converted column contained.
+        Kind of the values of each converted column, as `pandas.api.types.infer_dtype` names it.
     """
     kinds, converted = {}, {}
     for name, values in frame.items():
@@ -167,12 +167,12 @@ def to_json_types(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def find_durations(kinds: Mapping[str, str]) -> list[str]:
-    """Return the columns of durations that `to_json_types` converted to seconds."""
+    """Return the columns of durations among the kinds of converted columns that `to_json_types` returns."""
     return [name for name, kind in kinds.items() if kind in _DURATION_KINDS]
 
 
 def describe_conversions(kinds: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each column that `to_json_types` converted."""
+    """Return a sentence for each converted column, by the kinds that `to_json_types` returns."""
     return [
         f"{name} was converted from {kind} to {'text' if kind in ('time', 'bytes') else 'numbers'}."
         for name, kind in kinds.items()
@@ -189,7 +189,8 @@ def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]
         Number of infinite values of each column that had some.
     """
     replaced = {}
-    float_columns = frame.columns[[dtype.kind == "f" for dtype in frame.dtypes]]  # select_dtypes would copy them
+    # `select_dtypes` would copy the columns.
+    float_columns = frame.columns[[dtype.kind == "f" for dtype in frame.dtypes]]
 
     def is_infinite(name: str) -> np.ndarray:
         return np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
@@ -204,7 +205,7 @@ def replace_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]
 
 
 def describe_infinite(counts: Mapping[str, int]) -> list[str]:
-    """Return a sentence for each column of which `replace_infinite` replaced values."""
+    """Return a sentence for each column in which `replace_infinite` replaced values."""
     return [
         f"{format_count(count, 'infinite value')} of {name} {'counts' if count == 1 else 'count'} as missing."
         for name, count in counts.items()

@@ -8,7 +8,7 @@ from lib.schema.text_values import normalize_text
 
 
 def normalize_name(name: object) -> str:
-    """Return a column name as text without surrounding spaces, and with its characters composed.
+    """Return a column name as text in Unicode's composed form (NFC), without surrounding spaces.
 
     Examples
     --------
@@ -19,7 +19,7 @@ def normalize_name(name: object) -> str:
 
 
 def deduplicate_names(names: Sequence[str]) -> list[str]:
-    """Number repeated names.
+    """Make names unique by numbering the repeated ones.
 
     Examples
     --------

@@ -35,7 +35,7 @@ from lib.tables.files.categoricals import is_dictionary_encoded
 
 _SAMPLE_ROWS = 1_000
 # A column keeps the kind of the raw table if at least this share of its values can be read as that kind.
-_MIN_SHARE = 0.9
+_MIN_READABLE_SHARE = 0.9
 
 
 def derive_feature_schema(
@@ -47,19 +47,19 @@ def derive_feature_schema(
 ) -> TableSchema:
     """Return the schema of a prepared table.
 
-    Columns of the raw table keep their schema as long as their values fit it. New columns, and those that the pipeline
-    changed to another kind, are inferred.
+    A column of the raw table keeps its schema as long as its values fit. The schema of new columns, and of columns that
+    the pipeline changed to another kind, is inferred.
 
     Parameters
     ----------
     raw : mapping or None
-        The schema of the raw table as `TableSchema.to_dict` returns it; None if a pipeline made the table itself.
+        The schema of the raw table as returned by `TableSchema.to_dict`; None if a pipeline made the table itself.
     prepared : DataFrame of shape (rows, columns)
-        The table that `lib.tables.cleaning` returns.
+        The table after the pipeline's own preparation, converted to types that JSON has.
     exclude : collection of str
         Columns that models do not see, such as the target.
     month_first : bool
-        Whether ``03/04/2005`` is March 4th in a new column in which no row tells the day from the month.
+        Whether ``03/04/2005`` is March 4th in a new column whose rows leave open which number is the month.
     durations : collection of str
         Columns of durations that were converted to seconds.
 
@@ -77,32 +77,32 @@ def derive_feature_schema(
         values, column = prepared[name], raw_schema.columns.get(name)
         if name in durations:
             return replace(column, kind=DURATION) if column else ColumnSchema(name, DURATION)
-        if column is None or not _fits(values, column):
+        if column is None or not _do_values_fit(values, column):
             column = _infer_column(name, values, month_first)
-        return _with_types(column, values)
+        return _add_datetime_format(column, values)
 
     names = [name for name in prepared.columns if name not in exclude]
     columns = cores.map_threads(derive_column, names)
     return TableSchema({column.name: column for column in columns}, raw_schema.text_format)
 
 
-def _fits(values: pd.Series, column: ColumnSchema) -> bool:
+def _do_values_fit(values: pd.Series, column: ColumnSchema) -> bool:
     """Return whether the values of a prepared column can still be read by the schema of the raw column."""
     if not values.notna().any():
         return True
-    dtype_kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else _kind_of_extension(values)
+    dtype_kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else _numpy_kind_of_extension(values)
     if dtype_kind in "iuf":
         if column.kind in (CODE, CATEGORY):
             return bool((values.dropna() % 1 == 0).all())
-        return column.kind == NUMBER or (column.kind == ORDERED and _are_in_order(values, column))
+        return column.kind == NUMBER or (column.kind == ORDERED and _are_in_category_order(values, column))
     if dtype_kind == "b":
         return column.kind == BOOLEAN
     if dtype_kind == "M":
         return column.kind == DATETIME
-    return _texts_fit(values, column)
+    return _do_texts_fit(values, column)
 
 
-def _kind_of_extension(values: pd.Series) -> str:
+def _numpy_kind_of_extension(values: pd.Series) -> str:
     """Return the NumPy kind that a column of pandas' own types corresponds to; objects and text are ``"O"``."""
     for is_type, kind in (
         (pd.api.types.is_bool_dtype, "b"),
@@ -114,7 +114,8 @@ def _kind_of_extension(values: pd.Series) -> str:
     return "O"
 
 
-def _texts_fit(values: pd.Series, column: ColumnSchema) -> bool:
+def _do_texts_fit(values: pd.Series, column: ColumnSchema) -> bool:
+    """Return whether the first texts, or other Python objects, of a column can be read by its schema."""
     if column.kind in (CODE, CATEGORY, TEXT) and (
         isinstance(values.dtype, pd.StringDtype) or is_dictionary_encoded(values)
     ):
@@ -131,26 +132,30 @@ def _texts_fit(values: pd.Series, column: ColumnSchema) -> bool:
     texts = texts[(texts != "") & ~texts.isin(column.missing_values)]
     if column.kind == DATETIME:
         date_format = column.date_format
-        return bool(date_format) and _share(texts, lambda part: datetimes.parse_column(part, date_format).notna())
+        return bool(date_format) and _are_mostly_readable(
+            texts, lambda part: datetimes.parse_column(part, date_format).notna()
+        )
     if column.kind == DURATION:
-        return _share(texts, lambda part: part.map(parse_seconds).notna())
+        return _are_mostly_readable(texts, lambda part: part.map(parse_seconds).notna())
     if column.kind == NUMBER:
-        return _share(texts, lambda part: part.map(parse_number).notna())
+        return _are_mostly_readable(texts, lambda part: part.map(parse_number).notna())
     if column.kind == ORDERED:
-        return _are_in_order(values, column)
+        return _are_in_category_order(values, column)
     return column.kind in (CODE, CATEGORY, TEXT)
 
 
-def _share(texts: pd.Series, is_readable: Callable[[pd.Series], pd.Series]) -> bool:
-    """Return whether nearly all texts can be read; true for no texts."""
-    return texts.empty or bool(is_readable(texts).mean() >= _MIN_SHARE)
+def _are_mostly_readable(texts: pd.Series, is_readable: Callable[[pd.Series], pd.Series]) -> bool:
+    """Return whether nearly all texts can be read; True if there are none."""
+    return texts.empty or bool(is_readable(texts).mean() >= _MIN_READABLE_SHARE)
 
 
-def _are_in_order(values: pd.Series, column: ColumnSchema) -> bool:
+def _are_in_category_order(values: pd.Series, column: ColumnSchema) -> bool:
+    """Return whether every value is a category that the schema puts in order, or a missing code."""
     return set(category_names(values.drop_duplicates()).dropna()) <= {*column.order, *column.missing_values}
 
 
 def _infer_column(name: str, values: pd.Series, month_first: bool) -> ColumnSchema:
+    """Infer the schema of a column from its values."""
     arrow = pandas_conversion.pandas_to_arrow(values.to_frame(name)).column(0)
     value_type = getattr(arrow.type, "value_type", arrow.type)
     is_string = pa.types.is_string(value_type) or pa.types.is_large_string(value_type)
@@ -159,8 +164,8 @@ def _infer_column(name: str, values: pd.Series, month_first: bool) -> ColumnSche
     return infer_schema(pa.table({name: arrow}), month_first=month_first).columns[name]
 
 
-def _with_types(column: ColumnSchema, values: pd.Series) -> ColumnSchema:
-    """Return a column of datetimes with the zone and the unit of its values; texts have a format instead."""
+def _add_datetime_format(column: ColumnSchema, values: pd.Series) -> ColumnSchema:
+    """Return a datetime column's schema with the time zone and unit of the values; for texts, with their format."""
     if column.kind != DATETIME:
         return column
     if values.dtype.kind == "M":

@@ -22,12 +22,29 @@ from lib.tables.files.pandas_conversion import arrow_to_pandas, convert_periods_
 from lib.tables.files.parquet_writer import ROW_GROUP_ROWS
 from lib.tables.notes import merge_repeated
 from lib.tables.schema_source import SchemaSource
-from lib.tables.shared_attrs import SharedDict, SharedList
 
-# Keys of a frame's attrs: sentences about how it was read, the columns that were excluded, and the table's schema.
+# Keys of a frame's `attrs`: sentences about how the table was read, the excluded columns, and the table's schema.
 NOTES, UNREAD, SCHEMA = "notes", "unread", "schema"
 _FEW_CATEGORIES = 20
 _MAX_LISTED_TEXTS = 5
+
+
+class _SharedDict(dict[str, Any]):
+    """A dictionary for a frame's ``attrs`` that all copies of the frame share. It must not be changed.
+
+    pandas copies ``attrs`` deeply with every column that it takes from a frame. The schema of a table of thousands of
+    columns has thousands of entries: https://github.com/pandas-dev/pandas/pull/55314.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _SharedDict:
+        return self
+
+
+class _SharedList(list[str]):
+    """A list for a frame's ``attrs`` that all copies of the frame share. It must not be changed."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _SharedList:
+        return self
 
 
 def read(
@@ -48,11 +65,12 @@ def read(
         Columns not to read.
     arrow_strings : bool
         Whether text columns use pandas' Arrow-backed strings, or categories if values repeat, instead of Python
-        objects. Takes a fraction of the memory and time.
+        objects, which take more memory and time.
     encoding : str
         Python name of the encoding of text files; detected if empty.
     schema_source : SchemaSource, optional
-        How the table is read, as far as it is known; the rest is inferred.
+        The stored schema, if there is one, and the parameters that describe the table; without a stored schema, it is
+        inferred.
 
     Returns
     -------
@@ -82,7 +100,7 @@ def read(
             paths, exclude, arrow_strings, encoding, source.header, source.month_first
         )
         user_categories = set()
-        if folder_names := [name for name in parquet.partition_columns(paths) if name not in column_names]:
+        if folder_names := [name for name in parquet.parse_partition_columns(paths) if name not in column_names]:
             notes.append(
                 f"Folder names ({', '.join(folder_names)}) become columns of Parquet files only, not of text files."
             )
@@ -107,14 +125,14 @@ def read(
 
 
 def _describe_unreadable_dates(schema: TableSchema) -> list[str]:
-    """Return a sentence for each column of dates in which some texts are not dates."""
+    """Return a sentence for each date column in which some texts are not dates."""
     notes = []
     for name, column in schema.columns.items():
         if column.kind == DATETIME and column.missing_values:
             listed = ", ".join(map(repr, column.missing_values[:_MAX_LISTED_TEXTS]))
             more = ", ..." if len(column.missing_values) > _MAX_LISTED_TEXTS else ""
             is_single = len(column.missing_values) == 1
-            verbs = "is not a date, and counts" if is_single else "are not dates, and count"
+            verbs = "is not a date and counts" if is_single else "are not dates and count"
             notes.append(f"{name}: {listed}{more} {verbs} as missing.")
         elif column.kind == DATETIME and column.unreadable_as_missing:
             notes.append(f"{name}: texts that are not dates count as missing.")
@@ -129,7 +147,7 @@ def _read_by_schema(
     encoding: str,
     notes: Sequence[str] = ("Read by its table schema.",),
 ) -> pd.DataFrame:
-    """Read a table by its schema; values that do not fit are errors."""
+    """Read a table by its schema; values that do not fit the schema raise a DataError."""
     from lib.tables import schema_reader
 
     required = [name for name in schema.required_columns if name not in exclude]
@@ -151,7 +169,7 @@ def _read_by_schema(
 
 
 def set_attrs(frame: pd.DataFrame, notes: Sequence[str], unread: Collection[str], schema: Mapping[str, Any]) -> None:
-    """Keep in a frame's ``attrs`` how it was read.
+    """Store in a frame's ``attrs`` how the table was read.
 
     Parameters
     ----------
@@ -163,7 +181,7 @@ def set_attrs(frame: pd.DataFrame, notes: Sequence[str], unread: Collection[str]
     schema : mapping
         The table's schema as JSON types.
     """
-    frame.attrs.update({NOTES: SharedList(notes), UNREAD: SharedList(unread), SCHEMA: SharedDict(schema)})
+    frame.attrs.update({NOTES: _SharedList(notes), UNREAD: _SharedList(unread), SCHEMA: _SharedDict(schema)})
 
 
 def count_values(values: pd.Series) -> pd.Series:
@@ -208,8 +226,8 @@ def get_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     """
     if name not in frame.columns and frame.shape[1] == 1 and name in str(frame.columns[0]):
         raise DataError(
-            f"{where} has no column {name!r}, only the column {frame.columns[0]!r}. Perhaps its separator was not "
-            "recognized: use commas, semicolons, tabs, pipes or spaces."
+            f"{where} has no column {name!r}, only the column {frame.columns[0]!r}. Perhaps the separator was "
+            "not recognized: use commas, semicolons, tabs, pipes or spaces."
         )
     if name not in frame.columns:
         raise NameNotFound("column", name, frame.columns, where=where)
@@ -217,6 +235,7 @@ def get_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
     if isinstance(values, pd.DataFrame):
         positions = [str(index + 1) for index, other in enumerate(frame.columns) if other == name]
         raise DataError(
-            f"{where} has {len(positions)} columns {name!r} (columns {' and '.join(positions)}). Rename all but one."
+            f"{where} has {len(positions)} columns named {name!r}: columns "
+            f"{' and '.join(positions)}. Rename all but one."
         )
     return values

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from lib.errors import format_count
+
 
 def merge_repeated(notes: Iterable[str]) -> list[str]:
-    """Return each sentence once; of those that differ only in their numbers, the first one and how many follow.
+    """Return each note once. Of notes that differ only in numbers, return the first, and say how many more there are.
 
     Examples
     --------
@@ -17,11 +19,11 @@ def merge_repeated(notes: Iterable[str]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for note in dict.fromkeys(notes):
         groups.setdefault(re.sub(r"\d[\d,.]*\d|\d", "", note), []).append(note)
-    return [_describe(group) for group in groups.values()]
+    return [_describe_group(group) for group in groups.values()]
 
 
-def _describe(group: list[str]) -> str:
-    others = len(group) - 1
-    if not others:
+def _describe_group(group: list[str]) -> str:
+    others_count = len(group) - 1
+    if not others_count:
         return group[0]
-    return f"{group[0]} ({others:,} more {'note' if others == 1 else 'notes'} like this.)"
+    return f"{group[0]} ({format_count(others_count, 'more note')} like this.)"

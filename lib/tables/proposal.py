@@ -1,4 +1,4 @@
-"""Parameters proposed for a new table: what the table contains, what follows from it, and why."""
+"""Parameters proposed for a new table, with the findings and reasons that led to them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 import pandas as pd
 
 from lib.errors import DataError, format_count
-from lib.schema import date_columns, datetimes
 from lib.schema.table_schema import KINDS
 from lib.tables import cleaning, frames, proposed_columns
 from lib.tables.feature_schema import derive_feature_schema
+from lib.tables.proposed_split import decide_split
 from lib.tables.quality import id_columns, leakage, profile
-from lib.tables.quality.counters import Counter
-from lib.tables.quality.profile import DATE, NUMBERS, TEXT, ColumnProfile
-from lib.tables.split.suggestion import suggest_split
+from lib.tables.quality.profile import NUMBERS, TEXT, ColumnProfile
 from lib.tables.targets import choose_spellings, prepare_target
 from lib.tables.task_inference import infer_positive_class, infer_task
 
@@ -27,7 +25,7 @@ _MAX_LISTED_CLASSES = 6
 _MAX_LISTED_COLUMNS = 5
 _MAX_LISTED_FEATURES = 12
 _LEAK = "leak: "
-_KEPT = "kept; drop what is unknown at prediction time"
+_KEPT = "kept; drop columns whose values are unknown at prediction time"
 
 
 @dataclass
@@ -39,15 +37,15 @@ class Proposal:
     parameters : dict
         Parameters by name.
     reasons : dict of str to str
-        Reason for a parameter's value; for a dropped column under ``drop_columns.<name>``.
+        Reason for the value of a parameter, by parameter name; for a dropped column, by ``drop_columns.<name>``.
     findings : list of (str, str, str)
         Aspect of the table, what was found, and what was decided.
     columns : mapping of str to ColumnProfile
         Profile of the table, for its contract.
     leaks : list of tuple of str
-        Columns of each certain or possible leak.
+        Names of the columns that form each certain or possible leak.
     date_formats : dict of str to str
-        Formats of the dates that are text, by column, with the month first where the proposal says so.
+        Date format of each text column of dates, with the month first if the proposal says so.
     kinds : dict of str to str
         Kind of each feature, one of `lib.schema.table_schema.KINDS`.
     """
@@ -84,14 +82,14 @@ def propose(
     where : str
         Name of the table in messages.
     start_step : callable
-        Called with the name of each of the two steps that may take long.
+        Called with the name of a step before each of the two steps that may take long.
 
     Raises
     ------
     NameNotFound
         If the table has no such column.
     DataError
-        If the target cannot be learned, or no column is left to learn it from.
+        If no model can learn the target, or no column is left from which to predict it.
     """
     proposal = Proposal()
     notes = frame.attrs.get(frames.NOTES, [])
@@ -104,27 +102,27 @@ def propose(
     frame = proposed_columns.decide_missing_codes(proposal, frame)
     frame, columns = proposed_columns.combine_date_parts(proposal, frame, profile.describe(frame), target_column)
     proposal.columns = columns
-    _decide_task(proposal, _profile_of_labels(frame[target_column], columns[target_column]), task)
+    _decide_task(proposal, _profile_labels(frame[target_column], columns[target_column]), task)
     usable, notes = prepare_target(frame, target_column, proposal.parameters["task"])
     for note in notes:
         proposal.add_finding("target", note, "applied in every run")
     _decide_metric(proposal, usable[target_column])
     dropped = _decide_dropped_columns(proposal, usable, target_column)
-    _decide_dates(proposal, frame, columns, [*dropped, target_column])
-    _decide_split(proposal, usable, dropped, target_column)
+    proposed_columns.decide_dates(proposal, frame, columns, [*dropped, target_column])
+    decide_split(proposal, usable, dropped, target_column)
     start_step("searching for leaks")
     _drop_leaks(proposal, usable, target_column, dropped)
     proposal.parameters["drop_columns"] = list(dropped)
     proposal.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
     if not [name for name in columns if name not in dropped and name != target_column]:
-        why = f" All others are dropped: {_join_reasons(dropped)}." if dropped else ""
-        raise DataError(f"{where} has no column to predict {target_column} from.{why}")
+        why = f" All other columns are dropped: {_join_reasons(dropped)}." if dropped else ""
+        raise DataError(f"{where} has no column from which to predict {target_column}.{why}")
     _summarize_columns(proposal, columns, dropped, target_column)
     _list_kinds(proposal, frame, [*dropped, target_column])
     return proposal
 
 
-def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfile:
+def _profile_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfile:
     """Return the profile of a target after merging spellings of the same class."""
     if column.kind != TEXT:
         return column
@@ -134,6 +132,7 @@ def _profile_of_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfil
 
 
 def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:
+    """Set the task to the requested one, or infer it from the target if none is requested."""
     finding = f"{target.name}: {target.kind}, {target.distinct:,} distinct values"
     if task:
         proposal.add_finding("task", finding, f"{task}, as requested")
@@ -145,6 +144,7 @@ def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:
 
 
 def _decide_metric(proposal: Proposal, target: pd.Series) -> None:
+    """Set the primary metric and the positive class, and report the values of the target."""
     task = proposal.parameters["task"]
     if task == "regression":
         proposal.parameters["primary_metric"] = "r2"
@@ -198,84 +198,6 @@ def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str
     return dropped
 
 
-def _decide_dates(
-    proposal: Proposal, frame: pd.DataFrame, columns: Mapping[str, ColumnProfile], ignored: Sequence[str]
-) -> None:
-    """Decide whether the month comes first, and report dates that are ambiguous or unreadable."""
-    names = [name for name, column in columns.items() if column.kind == DATE and name not in ignored]
-    formats = {name: found for name in names if (found := date_columns.inspect_date_format(frame[name]))}
-    month_first = [name for name, date in formats.items() if date.format.startswith("%m") and not date.is_ambiguous]
-    if month_first:
-        proposal.parameters["month_first"] = True
-        proposal.reasons["month_first"] = f"as in {month_first[0]}, e.g. {formats[month_first[0]].example}"
-    for name, date in formats.items():
-        date_format = date.format
-        if date.is_ambiguous:
-            decision = (
-                "read day first; if the month comes first, set month_first: true, then run run_all.py schema --refresh"
-            )
-            if month_first:
-                date_format = datetimes.swap_day_and_month(date_format)
-                decision = f"read month first, as in {month_first[0]}"
-            finding = f"{name}, e.g. {date.example}: no row tells the day from the month"
-            proposal.add_finding("ambiguous dates", finding, decision)
-        proposal.date_formats[name] = date_format
-        written = datetimes.describe_format(date_format)
-        if date.unreadable:
-            finding = f"{name}: {date.unreadable:,} values are not in the format {written}"
-            proposal.add_finding("unreadable dates", finding, "counted as missing")
-        if "%y" in date_format:
-            finding = f"{name} has two-digit years, e.g. {date.example} ({written})"
-            proposal.add_finding("short years", finding, "00 to 68 are read as 2000 to 2068; use four digits if wrong")
-
-
-def _decide_split(proposal: Proposal, frame: pd.DataFrame, dropped: dict[str, str], target: str) -> None:
-    """Split by group if entities repeat, so that no entity is in both training and test; offer a split by time."""
-    suggestion = suggest_split(frame, proposal.columns, target, [*dropped, *cleaning.find_index_columns(frame)])
-    keys = suggestion.key_columns
-    for counter in suggestion.counters:
-        _decide_counter(proposal, counter, dropped, target, is_key=counter.name in keys)
-    if keys:
-        joined = " and ".join(keys)
-        proposal.parameters |= {"key_columns": keys, "split": "group"}
-        proposal.reasons["split"] = (
-            f"keeps all rows of one {joined} together: no model is tested on a {joined} that it knows"
-        )
-        for name in keys:
-            dropped[name] = "ID: needed to split, not to predict"
-        proposal.add_finding("groups", suggestion.reason, "split by group")
-    if suggestion.date_parts:
-        proposal.add_finding("date parts", ", ".join(suggestion.date_parts.values()), "kept as they are")
-    if suggestion.time_columns and not keys:
-        names = ", ".join(suggestion.time_columns)
-        proposal.add_finding("dates", names, f"split at random; {_describe_time_split(suggestion.time_columns)}")
-
-
-def _describe_time_split(time_columns: Sequence[str]) -> str:
-    """Return what to write to test on the latest rows."""
-    if len(time_columns) == 1:
-        return f"to test on the latest rows, set split: time and time_column: {time_columns[0]}"
-    return (
-        f"to test on the latest rows, make one column of {', '.join(time_columns)} with `from` under columns, and set "
-        "split: time and time_column to its name"
-    )
-
-
-def _decide_counter(proposal: Proposal, counter: Counter, dropped: dict[str, str], target: str, is_key: bool) -> None:
-    """Drop a counter that numbers the rows of the file or of a class, and report others."""
-    if counter.groups:
-        finding = f"{counter.name} counts the rows of each {counter.groups}, from {counter.starts:,} starts"
-    else:
-        finding = f"{counter.name} counts the rows of the table, and starts again {counter.starts - 1:,} times"
-    if is_key:
-        return
-    if counter.groups in ("", target):
-        dropped[counter.name] = f"ID: {finding.removeprefix(counter.name).strip()}"
-        proposal.add_finding("counter", finding, "dropped")
-    else:
-        proposal.add_finding("counter", finding, "kept; drop it if it is unknown at prediction time")
-
-
 def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:
     """Drop columns that give away the target, and report columns that might."""
     task = proposal.parameters["task"]
@@ -287,10 +209,12 @@ def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: d
         if leak.is_certain and len(leak.columns) < rows.shape[1] - 1:
             dropped |= {str(name): f"{_LEAK}{leak.describe(name)}" for name in leak.columns}
             rows = rows.drop(columns=list(leak.columns))
-            proposal.add_finding("leak", str(leak), "dropped; keep what is known at prediction time")
+            proposal.add_finding(
+                "leak", str(leak), "dropped; remove columns that are known at prediction time from drop_columns"
+            )
         else:
             proposal.add_finding("possible leak", str(leak), _KEPT)
-            rows = rows.drop(columns=list(leak.columns))  # only for what follows
+            rows = rows.drop(columns=list(leak.columns))  # so that the next search finds other leaks
     if rows.shape[1] > 1:
         for column in leakage.find_irreplaceable(rows, target, task, kinds):
             proposal.leaks.append((str(column.name),))
@@ -300,9 +224,10 @@ def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: d
 def _summarize_columns(
     proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: Mapping[str, str], target: str
 ) -> None:
-    others = {name: reason for name, reason in dropped.items() if not reason.startswith(_LEAK)}
-    if others:
-        proposal.add_finding("dropped", _join_reasons(others), "not used by any model")
+    """Report the dropped columns, except for leaks, and the features with missing values."""
+    no_leaks = {name: reason for name, reason in dropped.items() if not reason.startswith(_LEAK)}
+    if no_leaks:
+        proposal.add_finding("dropped", _join_reasons(no_leaks), "not used by any model")
     features = [column for name, column in columns.items() if name not in dropped and name != target]
     incomplete = sorted((column for column in features if column.missing), key=lambda column: -column.missing)
     if incomplete:
@@ -312,7 +237,7 @@ def _summarize_columns(
 
 
 def _list_kinds(proposal: Proposal, frame: pd.DataFrame, ignored: Sequence[str]) -> None:
-    """List the features of each kind, as preprocess, the models and the endpoint read them."""
+    """Report the features by kind, as preprocessing, the models and the endpoint will read them."""
     schema = derive_feature_schema(frame.attrs.get(frames.SCHEMA), frame, ignored)
     proposal.kinds = {name: column.kind for name, column in schema.columns.items()}
     parts = []

@@ -1,4 +1,4 @@
-"""Rows of a table in the types of its schema, and the values that do not fit it."""
+"""Conversion of rows to the types of their table's schema; values that do not fit are listed as faults."""
 
 from __future__ import annotations
 
@@ -47,12 +47,13 @@ class Batch:
     Attributes
     ----------
     rows : Table of shape (rows, columns)
-        Columns of the schema have its types, and null where a value does not fit. Other columns are as in the file.
+        Columns that the schema lists are of its types, with null for values that do not fit; other columns are as in
+        the file.
     first_row : int
         Number of the first row in the table, from 0.
     faults : list of Fault
     counted_as_missing : dict of str to int
-        Number of values that do not fit but count as missing, as the schema says, by column.
+        Number of values that do not fit but, by the schema, count as missing, by column.
     """
 
     rows: pa.Table
@@ -62,10 +63,10 @@ class Batch:
 
 
 def apply_schema(schema: TableSchema, rows: pa.Table, first_row: int) -> Batch:
-    """Return rows of a table with the columns in the types of the schema.
+    """Convert rows of a table to the types of its schema.
 
-    Text is parsed, datetimes get the time zone of their column, and datetimes that consist of several columns replace
-    these.
+    Text is parsed, datetimes get the time zone of their column, and columns that are parts of a date are replaced by
+    the date.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def apply_schema(schema: TableSchema, rows: pa.Table, first_row: int) -> Batch:
         if invalid and column.unreadable_as_missing:
             counted_as_missing[name] = len(invalid)
         elif invalid:
-            faults += _faults(column, texts, invalid, first_row)
+            faults += _list_faults(column, texts, invalid, first_row)
     batch = Batch(rows, first_row, faults, counted_as_missing)
     for column in schema.combined_columns:
         batch = combine_columns(batch, column)
@@ -100,27 +101,25 @@ def apply_schema(schema: TableSchema, rows: pa.Table, first_row: int) -> Batch:
 
 
 def combine_columns(batch: Batch, column: ColumnSchema) -> Batch:
-    """Replace the parts of a date by the date, at the place of the first part.
+    """Replace the columns that are parts of a date by one column of dates, at the position of the first part.
 
-    A date that does not exist is a fault of the new column, as is a part that is no number. Rows that have the date
-    already, and none of its parts, are returned unchanged.
+    A date that does not exist, or a part that is not a number, is a fault of the new column. A batch that has none of
+    the parts is returned unchanged: it has the date already.
     """
     names = column.source_columns
     if not set(names) & set(batch.rows.column_names):
         return batch
     combined = combine([batch.rows[name] for name in names])
-    written = {(fault.row - batch.first_row, fault.column): fault.value for fault in batch.faults}
-    unreadable_parts = {row for row, name in written if name in names}
+    written_values = {(fault.row - batch.first_row, fault.column): fault.value for fault in batch.faults}
+    unreadable_parts = {row for row, name in written_values if name in names}
     invalid = sorted({*np.flatnonzero(combined.is_invalid).tolist(), *unreadable_parts})
-    faults, counted_as_missing = (
-        [fault for fault in batch.faults if fault.column not in names],
-        batch.counted_as_missing,
-    )
+    faults = [fault for fault in batch.faults if fault.column not in names]
+    counted_as_missing = batch.counted_as_missing
     if column.unreadable_as_missing and invalid:
         counted_as_missing = {**counted_as_missing, column.name: len(invalid)}
     else:
         for row in invalid:
-            parts = [f"{name} {written.get((row, name), batch.rows[name][row].as_py())}" for name in names]
+            parts = [f"{name} {written_values.get((row, name), batch.rows[name][row].as_py())}" for name in names]
             faults.append(Fault(batch.first_row + row, column.name, ", ".join(parts), column.expected))
     values = pa.chunked_array([combined.values])
     if column.time_zone:
@@ -135,7 +134,7 @@ def combine_columns(batch: Batch, column: ColumnSchema) -> Batch:
     )
 
 
-def _faults(column: ColumnSchema, texts: pa.ChunkedArray, positions: Sequence[int], first_row: int) -> list[Fault]:
+def _list_faults(column: ColumnSchema, texts: pa.ChunkedArray, positions: Sequence[int], first_row: int) -> list[Fault]:
     return [
         Fault(first_row + position, column.name, texts[position].as_py(), column.expected) for position in positions
     ]

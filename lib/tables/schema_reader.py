@@ -1,6 +1,6 @@
-"""The reader of tables whose schema is known: batches of typed rows, whatever the size of the files.
+"""The reader of tables whose schema is known: batches of typed rows, from files of any size.
 
-Nothing is inferred from the values. Those that do not fit the schema are faults.
+Nothing is inferred from the values. Values that do not fit the schema are faults.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def read(
         batches = _read_parquet(path, max_rows) if is_parquet else _read_text(schema, path, encoding, notes)
         for file_batch in batches:
             check_columns(path, file_batch.rows.column_names, required)
-            check_parts(path, file_batch.rows.column_names, schema)
+            check_date_parts(path, file_batch.rows.column_names, schema)
             for start in range(0, file_batch.rows.num_rows, max_rows):
                 rows = file_batch.rows[start : start + max_rows]
                 yield apply_schema(schema, rows, first_row)
@@ -95,29 +95,29 @@ def collect(
     -------
     table : Table of shape (rows, columns)
     notes : list of str
-        A sentence for each column with values that do not fit but count as missing.
+        A sentence for each column with values that do not fit its schema but count as missing.
 
     Raises
     ------
     DataError
-        If values do not fit the schema. The message lists the first ones.
+        If values do not fit the schema. The message lists the first of these values.
     """
     tables, faults, counts = list[pa.Table](), list[Fault](), Counter[str]()
     for batch in batches:
-        kept = [name for name in batch.rows.column_names if name not in exclude]
-        tables.append(batch.rows.select(kept))
+        tables.append(batch.rows.select([name for name in batch.rows.column_names if name not in exclude]))
         faults += [fault for fault in batch.faults if fault.column not in exclude]
         counts.update({name: count for name, count in batch.counted_as_missing.items() if name not in exclude})
     if faults:
         raise DataError(_describe_faults(faults, paths))
     notes = [
-        f"{format_count(count, 'value')} of {name} counted as missing, because of its schema."
+        f"{format_count(count, 'value')} of {name} counted as missing, as the schema says."
         for name, count in counts.items()
     ]
     return pa.concat_tables(tables, promote_options="permissive"), notes
 
 
 def _describe_faults(faults: Sequence[Fault], paths: Sequence[Path]) -> str:
+    """Return the message of the error for values that do not fit the schema."""
     subject = "1 value does" if len(faults) == 1 else f"{len(faults):,} values do"
     listed = "".join(f"\n  - {fault}" for fault in faults[:_MAX_LISTED_FAULTS])
     more = f"\n  - and {len(faults) - _MAX_LISTED_FAULTS:,} more" if len(faults) > _MAX_LISTED_FAULTS else ""
@@ -130,8 +130,8 @@ def _describe_faults(faults: Sequence[Fault], paths: Sequence[Path]) -> str:
 def to_frame(batch: Batch) -> pd.DataFrame:
     """Return the rows of a batch as a DataFrame whose index is the row number in the table, from 0.
 
-    Values that do not fit the schema are contained as they are written in the file. Integers and booleans keep their
-    type beside missing values.
+    Values that do not fit the schema appear as they are written in the file. Columns of integers and booleans keep
+    their type even if values are missing.
     """
     types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame = protect_distant_times(batch.rows.to_pandas(types_mapper=types.get))
@@ -153,8 +153,8 @@ def check_columns(path: Path, names: Sequence[str], required: Collection[str]) -
             raise DataError(f"{path} has no column {name!r}. {suggest(name, names)}")
 
 
-def check_parts(path: Path, names: Sequence[str], schema: TableSchema) -> None:
-    """Raise if a file has some of the columns that a date consists of, but not all."""
+def check_date_parts(path: Path, names: Sequence[str], schema: TableSchema) -> None:
+    """Raise if a file has some columns that are parts of a date, but not all of them."""
     for column in schema.combined_columns:
         absent = [name for name in column.source_columns if name not in names]
         if absent and len(absent) < len(column.source_columns):
@@ -164,24 +164,23 @@ def check_parts(path: Path, names: Sequence[str], schema: TableSchema) -> None:
 
 
 def _read_text(schema: TableSchema, path: Path, encoding: str, notes: list[str] | None) -> Iterator[FileBatch]:
-    """Read a text file as strings, with its column names."""
+    """Read a text file as strings, in batches with the column names of the file."""
     try:
-        dialect = file_dialect(schema, path, encoding)
+        dialect = detect_file_dialect(schema, path, encoding)
         names = deduplicate_names(dialect.header)
-        batches = text_batches.read_batches(
-            path, dialect, list_common_null_strings(list(schema.columns.values())), notes
-        )
-        for batch in non_data_rows.drop(batches, dialect.header, schema.text_format):
+        null_strings = list_common_null_strings(list(schema.columns.values()))
+        batches = text_batches.read_batches(path, dialect, null_strings, notes)
+        for batch in non_data_rows.drop_non_data_rows(batches, path, dialect, schema.text_format, notes):
             yield batch._replace(rows=batch.rows.rename_columns(names))
     except READ_ERRORS as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().rstrip('.')}.") from error
 
 
-def file_dialect(schema: TableSchema, path: Path, encoding: str = "") -> Dialect:
-    """Return the dialect of a text file, with the encoding that the user set or the schema has.
+def detect_file_dialect(schema: TableSchema, path: Path, encoding: str = "") -> Dialect:
+    """Detect the dialect of a text file, with the encoding that the user set or the schema has.
 
-    The file has a header if the first table had one. Separator and names may differ from those of the first table: the
-    column names of the schema show whether they were detected correctly.
+    The file has a header if the table had one from which the schema was inferred. The separator may be another one:
+    the column names, which must be those of the schema, show whether it was detected correctly.
     """
     if not encoding and schema.text_format and schema.text_format.encoding not in ("utf-8", "utf-16", "utf-32"):
         encoding = schema.text_format.encoding
@@ -189,8 +188,8 @@ def file_dialect(schema: TableSchema, path: Path, encoding: str = "") -> Dialect
 
 
 def _read_parquet(path: Path, max_rows: int) -> Iterator[FileBatch]:
-    """Read a Parquet file; columns of bytes are text if every value is valid UTF-8."""
-    names = [normalize_name(name) for name in parquet.column_names(path)]
+    """Read a Parquet file in batches. A column of bytes becomes text if every value is valid UTF-8."""
+    names = [normalize_name(name) for name in parquet.read_column_names(path)]
     rows_read = 0
     try:
         file = pq.ParquetFile(path)

@@ -1,4 +1,4 @@
-"""Where the schema of a table comes from: the stored schema file, and what the parameter file says about columns."""
+"""The sources of a table's schema: the stored schema file, and the parameters that describe columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class SchemaSource:
-    """A stored schema, if there is one, and what the parameters say about the table.
+    """A stored schema, if there is one, and the parameters that describe the table.
 
     Attributes
     ----------
@@ -35,13 +35,13 @@ class SchemaSource:
     columns : mapping of str to mapping
         Entries of single columns, such as ``{"size": {"kind": "ordered", "order": ["S", "M", "L"]}}``.
     missing_values, not_missing : sequence of str
-        Further values that mean "missing" in every column, and words that do not.
+        Further values that mean "missing" in every column, and words that do not mean "missing".
     header : bool or None
         Whether text files have a header; detected if None.
     thousands : str
-        The character between thousands in every column of numbers: a comma, a point, or empty if it is inferred.
+        The character between thousands in every column of numbers: a comma, a point, or empty to infer it.
     time_zone : str
-        Time zone of the datetimes that have none; empty: they have none.
+        Time zone of datetimes that are written without one; if empty, they have none.
     """
 
     stored: TableSchema | None = None
@@ -76,7 +76,7 @@ class SchemaSource:
 
     @property
     def changes_schema(self) -> bool:
-        """Whether the parameters say anything about the table."""
+        """Whether a parameter changes the schema of the table."""
         return bool(self.columns or self.missing_values or self.not_missing or self.thousands or self.time_zone)
 
     def change(self, schema: TableSchema, unread: Collection[str] = ()) -> TableSchema:
@@ -86,7 +86,7 @@ class SchemaSource:
         ----------
         schema : TableSchema
         unread : collection of str
-            Columns of the table that were not read and that the schema therefore lacks.
+            Columns of the table that were not read, and are therefore not in the schema.
 
         Raises
         ------
@@ -123,14 +123,16 @@ class SchemaSource:
 
 
 def _check_may_have_times(column: ColumnSchema) -> None:
+    """Raise if a column is of a kind that cannot have times."""
     if column.kind not in (DATETIME, TEXT, CATEGORY, CODE):
         raise DataError(
-            f"columns: {column.name}: time_zone is for times, but {column.name} is a {column.kind}. Remove it."
+            f"columns: {column.name}: time_zone is set, but the column is of kind {column.kind}, not datetime. Remove "
+            "time_zone, or set kind: datetime."
         )
 
 
 def _has_time(column: ColumnSchema) -> bool:
-    """Return whether datetimes may have a time of day, as far as their format tells."""
+    """Return whether the datetimes of a column may have a time of day, judging by their format."""
     return column.date_format in ("", ISO_FORMAT) or "%M" in column.date_format
 
 

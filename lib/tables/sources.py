@@ -6,7 +6,6 @@ of that name. It is substituted only while the table is read.
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Collection, Iterator
@@ -15,28 +14,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from lib.errors import DataError, NameNotFound
+from lib.errors import DataError
 from lib.paths import display_path, resolve, resolve_existing
+from lib.tables import databases
 from lib.tables.files.file_types import PARQUET_SUFFIXES, TEXT_SUFFIXES
 
 if TYPE_CHECKING:
     import pandas as pd
-    import sqlalchemy
 
     from lib.tables.schema_source import SchemaSource
 
-DATABASES = (
-    "sqlite",
-    "postgresql",
-    "postgres",
-    "mysql",
-    "mariadb",
-    "mssql",
-    "oracle",
-    "snowflake",
-    "bigquery",
-    "duckdb",
-)
 _INSTALL_COMMAND = 'make install GROUPS="sources"'
 _WILDCARD = re.compile(r"[*?\[]")
 _BYTES_PER_MEGABYTE = 1024**2
@@ -75,8 +62,8 @@ def read(
     """
     from lib.tables import frames
 
-    if is_database(uri):
-        return _read_database(uri, exclude)
+    if databases.is_database(uri):
+        return databases.read(uri, exclude)
     if is_remote(uri):
         with download(uri) as paths:
             return frames.read(paths, exclude, arrow_strings, encoding, schema_source)
@@ -113,15 +100,6 @@ def is_remote(uri: str) -> bool:
     return len(scheme) > 1 and scheme != "file"  # a scheme of one letter is a Windows drive
 
 
-def is_database(uri: str) -> bool:
-    """Return whether an address is a database.
-
-    >>> is_database("postgresql+psycopg://host/shop#orders")
-    True
-    """
-    return urlparse(uri).scheme.partition("+")[0] in DATABASES
-
-
 def describe(uri: str) -> str:
     """Return the location and size of a table for messages; for remote tables, the location only.
 
@@ -154,7 +132,7 @@ def _list_folder(folder: Path) -> list[Path]:
 
 
 def _check_one_format(uri: str, paths: list[Path]) -> list[Path]:
-    """Check that files are either all Parquet or all text, and drop the empty text files of several.
+    """Check that files are either all Parquet or all text. If there are several, drop empty text files.
 
     Spark writes an empty text file for a partition without rows.
     """
@@ -176,7 +154,7 @@ def download(uri: str) -> Iterator[list[Path]]:
     try:
         import fsspec
 
-        file_system, path = fsspec.core.url_to_fs(_substitute_secrets(uri))
+        file_system, path = fsspec.core.url_to_fs(databases.substitute_secrets(uri))
         with tempfile.TemporaryDirectory() as folder, _show_address_in_errors(folder, uri):
             if _WILDCARD.search(path) and urlparse(uri).scheme not in ("http", "https"):
                 names = sorted(file_system.glob(path))
@@ -198,10 +176,12 @@ def download(uri: str) -> Iterator[list[Path]]:
     except FileNotFoundError as error:
         raise DataError(f"{uri} does not exist.") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{uri} cannot be read: {type(error).__name__}: {_first_line(error)}") from error
+        raise DataError(f"{uri} cannot be read: {type(error).__name__}: {databases.get_first_line(error)}") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] in _CLIENT_PACKAGES:
-            raise DataError(f"{uri} cannot be read: {type(error).__name__}: {_first_line(error)}") from error
+            raise DataError(
+                f"{uri} cannot be read: {type(error).__name__}: {databases.get_first_line(error)}"
+            ) from error
         raise
 
 
@@ -222,93 +202,3 @@ def _add_missing_suffix(copy: Path) -> Path:
         start = file.read(4)
     suffix = next((suffix for magic, suffix in _SUFFIXES_BY_MAGIC.items() if start.startswith(magic)), ".csv")
     return copy.rename(copy.with_name(copy.name + suffix))
-
-
-def _read_database(uri: str, exclude: Collection[str]) -> pd.DataFrame:
-    """Read a table or the result of a query from a database."""
-    import pandas as pd
-
-    from lib.tables import frames
-    from lib.tables.column_names import deduplicate_names, normalize_name
-    from lib.tables.detect.schema_inference import infer_schema
-    from lib.tables.files import pandas_conversion
-
-    address, _, selection = uri.partition("#")
-    if not selection:
-        raise DataError(f"{uri} names a database but no table. Add the table after a #, e.g. {address}#customers.")
-    selection = unquote(selection)
-    try:
-        import sqlalchemy
-
-        engine = sqlalchemy.create_engine(_substitute_secrets(_resolve_sqlite_path(address)))
-        with engine.connect() as connection:
-            is_query = re.match(r"\s*(select|with)\b", selection, re.IGNORECASE)
-            statement = sqlalchemy.text(selection) if is_query else _select_table(connection, selection, uri)
-            frame = pd.read_sql(statement, connection)
-    except ImportError as error:
-        raise DataError(f"{uri} needs a driver that is not installed ({error}). Install it with pip.") from error
-    except sqlalchemy.exc.SQLAlchemyError as error:
-        raise DataError(f"{uri} cannot be read: {_first_line(error)}") from error
-    if frame.empty:
-        raise DataError(f"{uri} has {frame.shape[1]} columns and no rows. Give a table or query with rows.")
-    frame = frame.loc[:, [name not in exclude for name in frame.columns]]
-    frame, notes = _decode_byte_columns(frame)
-    unique_names = deduplicate_names([normalize_name(name) for name in frame.columns])
-    schema = infer_schema(pandas_conversion.pandas_to_arrow(frame.set_axis(unique_names, axis=1))).to_dict()
-    frames.set_attrs(frame, notes, exclude, schema)
-    return frame
-
-
-def _decode_byte_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Decode columns of bytes as UTF-8, drop those that are not text, and return a note on each of them."""
-    import pandas as pd
-
-    notes, kept_indices = [], []
-    for index, name in enumerate(frame.columns):
-        values = frame.iloc[:, index]
-        if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "bytes":
-            try:
-                frame.isetitem(index, values.str.decode("utf-8"))
-            except UnicodeDecodeError:
-                notes.append(f"{name} is left out: its cells contain bytes that are not text.")
-                continue
-        kept_indices.append(index)
-    return frame.iloc[:, kept_indices], notes
-
-
-def _select_table(connection: sqlalchemy.Connection, name: str, uri: str) -> sqlalchemy.Select:
-    """Return the statement that selects a whole table or view, given as ``table`` or ``schema.table``."""
-    import sqlalchemy
-
-    schema, _, table_name = name.rpartition(".")
-    inspector = sqlalchemy.inspect(connection)
-    names = [
-        *inspector.get_table_names(schema=schema or None),
-        *inspector.get_view_names(schema=schema or None),
-    ]
-    if table_name not in names:
-        raise NameNotFound("table", name, names, where=uri.partition("#")[0])
-    table: sqlalchemy.Table = sqlalchemy.Table(
-        table_name, sqlalchemy.MetaData(), schema=schema or None, autoload_with=connection
-    )
-    return sqlalchemy.select(table)
-
-
-def _resolve_sqlite_path(address: str) -> str:
-    """Make the path of a SQLite file absolute, relative to the project's folder."""
-    scheme, separator, path = address.partition(":///")
-    if scheme.partition("+")[0] != "sqlite" or not separator or not path or path == ":memory:":
-        return address
-    return f"{scheme}:///{resolve_existing(path)}"
-
-
-def _substitute_secrets(uri: str) -> str:
-    """Replace each ``${NAME}`` by the environment variable of that name."""
-    missing = [name for name in re.findall(r"\$\{(\w+)\}", uri) if name not in os.environ]
-    if missing:
-        raise DataError(f"{uri}: the environment variable {missing[0]} is not set. Set it before the run.")
-    return os.path.expandvars(uri)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

@@ -31,24 +31,24 @@ class TargetSummary:
 
     Attributes
     ----------
-    rows, dropped : int
+    row_count, dropped_count : int
         Number of rows with and without a target.
     kind : str
         Type of the values: `NUMBER` in a regression, otherwise `BOOLEAN`, `INTEGER` or `TEXT`; empty without rows.
-    labels : Series of int
+    label_counts : Series of int
         Number of rows of each label, by label; empty in a regression.
-    invalid : int
-        Number of values that are no numbers, in a regression.
-    example : object
-        One of them.
+    invalid_count : int
+        Number of values that are not numbers, in a regression.
+    invalid_example : object
+        A value that is not a number, in a regression; None if there is none.
     """
 
-    rows: int
-    dropped: int
+    row_count: int
+    dropped_count: int
     kind: str
-    labels: pd.Series = field(default_factory=lambda: pd.Series(dtype=int))
-    invalid: int = 0
-    example: object = None
+    label_counts: pd.Series = field(default_factory=lambda: pd.Series(dtype=int))
+    invalid_count: int = 0
+    invalid_example: object = None
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class TargetConversion:
     kind : str
         Type of the converted target.
     spellings : dict of str to str
-        Labels that are replaced.
+        Replacement of each label that is spelled in another way.
     """
 
     kind: str
     spellings: dict[str, str] = field(default_factory=dict)
 
     def apply(self, target: pd.Series) -> pd.Series:
-        """Return the target of a part in its final type and spelling."""
+        """Convert the target of a part to the final type and spelling."""
         if self.kind == BOOLEAN:
             return target.astype(bool)
         if self.kind == INTEGER:
@@ -127,17 +127,17 @@ def drop_rows_without_target(frame: pd.DataFrame, target_column: str, task: str)
         target, is_missing = numbers, ~np.isfinite(numbers)
     else:
         is_missing = target.isna()
-    dropped = int(is_missing.sum())
-    if dropped:
+    dropped_count = int(is_missing.sum())
+    if dropped_count:
         frame, target = frame[~is_missing], target[~is_missing]
     if task == "regression":
         example = invalid.iloc[0] if len(invalid) else None
-        summary = TargetSummary(len(target), dropped, NUMBER, invalid=len(invalid), example=example)
+        summary = TargetSummary(len(target), dropped_count, NUMBER, invalid_count=len(invalid), invalid_example=example)
     else:
-        kind = _label_kind(target)
+        kind = _find_label_kind(target)
         if kind == TEXT and not _is_text(target):
             target = target.astype(str)  # fractional labels become text too, because scikit-learn refuses them
-        summary = TargetSummary(len(target), dropped, kind, frames.count_values(target))
+        summary = TargetSummary(len(target), dropped_count, kind, frames.count_values(target))
     return _with_target(frame, target_column, target).set_axis(pd.RangeIndex(len(frame)), axis=0, copy=False), summary
 
 
@@ -156,15 +156,18 @@ def plan_conversion(
     DataError
         If the target does not fit the task, or too few rows have one.
     """
-    rows, dropped = sum(summary.rows for summary in summaries), sum(summary.dropped for summary in summaries)
-    _check_numbers(summaries, target_column, rows + dropped)
-    notes = [f"Dropped {format_count(dropped, 'row')} without a value of {target_column}."] if dropped else []
-    if rows < MIN_ROWS:
+    row_count = sum(summary.row_count for summary in summaries)
+    dropped_count = sum(summary.dropped_count for summary in summaries)
+    _check_numbers(summaries, target_column, row_count + dropped_count)
+    notes = (
+        [f"Dropped {format_count(dropped_count, 'row')} without a value of {target_column}."] if dropped_count else []
+    )
+    if row_count < MIN_ROWS:
         raise DataError(
-            f"Only {format_count(rows, 'row has', 'rows have')} a value of {target_column}; training and testing "
+            f"Only {format_count(row_count, 'row has', 'rows have')} a value of {target_column}; training and testing "
             f"need at least {MIN_ROWS}."
         )
-    kinds = {summary.kind for summary in summaries if summary.rows}
+    kinds = {summary.kind for summary in summaries if summary.row_count}
     kind = kinds.pop() if len(kinds) == 1 else TEXT
     if kind == NUMBER:
         return TargetConversion(kind), notes
@@ -177,6 +180,7 @@ def plan_conversion(
 
 
 def _with_target(frame: pd.DataFrame, target_column: str, target: pd.Series) -> pd.DataFrame:
+    """Return a frame in which `target` replaces the target column."""
     if target is frame[target_column]:
         return frame
     return from_columns(frame, {**frame, target_column: target})
@@ -186,7 +190,7 @@ def _is_text(target: pd.Series) -> bool:
     return isinstance(target.dtype, pd.StringDtype) or categoricals.is_dictionary_encoded(target)
 
 
-def _label_kind(target: pd.Series) -> str:
+def _find_label_kind(target: pd.Series) -> str:
     """Return the type of class labels.
 
     Missing values turn a column of integers into floats and one of booleans into objects; both are restored.
@@ -203,15 +207,15 @@ def _label_kind(target: pd.Series) -> str:
     return TEXT
 
 
-def _check_numbers(summaries: Sequence[TargetSummary], name: str, rows: int) -> None:
-    """Raise if values of the target of a regression are no numbers."""
-    invalid = sum(summary.invalid for summary in summaries)
-    if invalid:
-        example = next(summary.example for summary in summaries if summary.invalid)
+def _check_numbers(summaries: Sequence[TargetSummary], name: str, row_count: int) -> None:
+    """Raise if the target of a regression contains values that are not numbers."""
+    invalid_count = sum(summary.invalid_count for summary in summaries)
+    if invalid_count:
+        example = next(summary.invalid_example for summary in summaries if summary.invalid_count)
         raise DataError(
-            f"The target {name} of a regression must contain numbers; {invalid:,} of {rows:,} rows "
-            f"{'does' if invalid == 1 else 'do'} not, e.g. {example!r}. Set task to binary or multiclass, or fix the "
-            "column in prepare_data."
+            f"The target {name} of a regression must contain numbers; {invalid_count:,} of {row_count:,} rows "
+            f"{'does' if invalid_count == 1 else 'do'} not, e.g. {example!r}. Set task to binary or multiclass, or fix "
+            "the column in prepare_data."
         )
 
 
@@ -220,17 +224,17 @@ def _sum_counts(summaries: Sequence[TargetSummary], kind: str) -> pd.Series:
     convert = {BOOLEAN: bool, INTEGER: int, TEXT: str}[kind]
     counts: dict[object, int] = {}
     for summary in summaries:
-        for label, rows in summary.labels.items():
+        for label, rows in summary.label_counts.items():
             counts[convert(label)] = counts.get(convert(label), 0) + int(rows)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     return pd.Series([rows for _, rows in ordered], index=pd.Index([label for label, _ in ordered], dtype=object))
 
 
 def choose_spellings(labels: Iterable[str]) -> dict[str, str]:
-    """Return the labels to replace, each with the spelling that replaces it.
+    """Choose one spelling for each label, and return the labels in other spellings with the chosen one.
 
     Labels that differ only in spacing, case or Unicode form are one label, written in Unicode's composed form (NFC).
-    Single characters keep their case.
+    Labels of a single character are not merged across case: "a" and "A" stay two labels.
 
     Parameters
     ----------
@@ -247,25 +251,26 @@ def choose_spellings(labels: Iterable[str]) -> dict[str, str]:
         normalized = normalize_label(label)
         key = normalized.casefold() if len(normalized) > 1 else normalized
         spellings.setdefault(key, []).append(label)
-    kept = {label: normalize_text(labels[0]) for labels in spellings.values() for label in labels}
-    return {label: spelling for label, spelling in kept.items() if label != spelling}
+    chosen = {label: normalize_text(labels[0]) for labels in spellings.values() for label in labels}
+    return {label: spelling for label, spelling in chosen.items() if label != spelling}
 
 
 def _describe_merges(spellings: Mapping[str, str], name: str) -> str:
+    """Return a sentence on the labels of which several spellings were merged."""
     listed = ", ".join(_describe_merge(label, spellings[label]) for label in list(spellings)[:_MAX_LISTED_SPELLINGS])
     more = f" and {len(spellings) - _MAX_LISTED_SPELLINGS} more" if len(spellings) > _MAX_LISTED_SPELLINGS else ""
     return f"Labels of {name} were merged: {listed}{more}."
 
 
-def _describe_merge(label: str, kept: str) -> str:
-    """Describe a merge; labels that look alike are written with escapes."""
-    if unicodedata.normalize("NFC", label) == kept:
-        return f"{label!a} into {kept!r}"
-    return f"{label!r} into {kept!r}"
+def _describe_merge(label: str, spelling: str) -> str:
+    """Describe the merge of a label into a spelling; a label that looks the same is written with escapes."""
+    if unicodedata.normalize("NFC", label) == spelling:
+        return f"{label!a} into {spelling!r}"
+    return f"{label!r} into {spelling!r}"
 
 
 def _check_classes(counts: pd.Series, name: str, task: str) -> None:
-    """Raise if the labels, with the number of rows of each, are no classes of the task."""
+    """Raise if the labels, given with their numbers of rows, cannot be the classes of the task."""
     listed = ", ".join(repr(label) for label in counts.index[:_MAX_LISTED_CLASSES])
     if len(counts) > _MAX_LISTED_CLASSES:
         listed += ", ..."
@@ -275,9 +280,9 @@ def _check_classes(counts: pd.Series, name: str, task: str) -> None:
         raise DataError(
             f"The target {name} of a binary task has {len(counts)} classes ({listed}). Set task to multiclass."
         )
-    rows = int(counts.sum())
-    if len(counts) > max(2, rows // 2):
+    row_count = int(counts.sum())
+    if len(counts) > max(2, row_count // 2):
         raise DataError(
-            f"The target {name} has {len(counts)} classes in {rows:,} rows, so most occur only once. "
-            "Set task to regression if it is a number, or choose another target if it is an ID."
+            f"The target {name} has {len(counts)} classes in {row_count:,} rows, so most classes have a single row. "
+            "Set task to regression if the target is a number, or choose another target if it is an ID."
         )

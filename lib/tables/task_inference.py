@@ -12,9 +12,9 @@ from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
 
 _YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
 _NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
-# A target of more distinct integers is an amount; of fewer, counted from 0 or 1, it numbers classes.
+# A target with more distinct integers is an amount. With at most this many, counted from 0 or 1, it has class numbers.
 _MAX_NUMBERED_CLASSES = 20
-# Words in the names of targets that number classes, even if some numbers are not used, and of targets that count.
+# Words in the name of a target whose integers are class numbers, even with gaps, or counts.
 _CLASS_WORDS = set(
     "class classes cls label labels type types category categories species klasse klassen kategorie kategorien typ "
     "classe classes clase clases catégorie categoria categoría tipo".split()
@@ -27,8 +27,8 @@ _MIN_ROWS_PER_NAMED_CLASS = 3
 def infer_task(target: ColumnProfile) -> str:
     """Return the task of a target: binary, multiclass or regression.
 
-    Text has classes, whatever their number. Whole numbers are classes if they are named so, or have no gaps from 0 or 1
-    to the largest; other numbers are amounts.
+    Texts are classes. Whole numbers are classes if the target has a name such as "class", or if they count from 0 or 1
+    without gaps. Other numbers are amounts.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def infer_task(target: ColumnProfile) -> str:
 
 
 def _are_class_numbers(target: ColumnProfile) -> bool:
-    """Return whether the whole numbers of a target number its classes, by its name or else by the numbers."""
+    """Return whether the whole numbers of a target are class numbers, by the target's name, else by the numbers."""
     words = {word.casefold() for word in _WORD_BREAK.split(target.name)}
     if words & _COUNT_WORDS:
         return False
@@ -66,10 +66,13 @@ def _are_class_numbers(target: ColumnProfile) -> bool:
 
 
 def infer_positive_class(counts: pd.Series) -> Any:
-    """Return the class that means yes, or else the rarer one. The number 1 means yes if the other class means no."""
-    meanings = {name: str(name).lower() for name in counts.index}
-    yes = [name for name, text in meanings.items() if text in _YES]
-    has_no = any(text in _NO for text in meanings.values())
-    is_yes = len(yes) == 1 and (has_no or not meanings[yes[0]].startswith("1"))
-    positive_class = yes[0] if is_yes else counts.index[-1]
+    """Return the positive class: the one that means yes, else the rarer one.
+
+    The number 1 means yes only if the other class means no, such as 0.
+    """
+    texts = {name: str(name).lower() for name in counts.index}
+    yes_classes = [name for name, text in texts.items() if text in _YES]
+    has_no = any(text in _NO for text in texts.values())
+    means_yes = len(yes_classes) == 1 and (has_no or not texts[yes_classes[0]].startswith("1"))
+    positive_class = yes_classes[0] if means_yes else counts.index[-1]
     return positive_class.item() if hasattr(positive_class, "item") else positive_class

@@ -172,7 +172,7 @@ def _read_labels(path: str, target: str) -> np.ndarray:
 def _encode_part(
     path: str, target: str, encoder: TableEncoder, label_encoder: LabelEncoder | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the features and the target in a file as float32, the precision of XGBoost."""
+    """Read a Parquet file, and return its features and its target as float32, the precision of XGBoost."""
     rows = pd.read_parquet(path)
     y = target_array(rows.pop(target), label_encoder is not None)
     features = encoder.transform(rows).astype(np.float32, order="C")

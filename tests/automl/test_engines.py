@@ -158,11 +158,11 @@ def test_engine_without_an_allowed_family_is_an_error():
 
 
 def test_leaderboard_contains_every_metric_of_every_model():
-    from lib.backends.local.search import leaderboard
+    from lib.backends.local.search import make_leaderboard
 
     result, _, y_test, request = run_search("portfolio")
     _, y = nasty_table("binary")
-    board = leaderboard(result, y[:TRAINED_ROWS], y_test, request)
+    board = make_leaderboard(result, y[:TRAINED_ROWS], y_test, request)
     assert list(board.columns[: len(LEADERBOARD)]) == list(LEADERBOARD)
     for metric in metrics.for_task("binary"):
         assert {f"validation {metric.name}", f"test {metric.name}"} <= set(board.columns)

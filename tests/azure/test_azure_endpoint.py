@@ -11,7 +11,7 @@ from tests.azure.use_cases import call_backend
 # A deployment takes half a minute, and several times as long on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite"), pytest.mark.timeout(3600)]
 FAILURES = {
-    "deployment.failed": "its container crashed",
+    "deployment.failed": "the container crashed",
     "deployment.out_of_memory": "ran out of memory",
     "deployment.quota": "Request more on the Quotas page",
     "deployment.image_build_failed": "image could not be built",
@@ -83,7 +83,10 @@ def test_failed_deployments_are_rolled_back(azure, use_case):
         azure.faults.clear()
         assert expected in message and "blue keeps serving" in message
         assert use_case.shares == {"blue": 100} and use_case.deployments == ["blue"]
-        assert "The end of its log" in message or fault in ("deployment.quota", "deployment.image_build_failed")
+        assert "The end of the deployment's log" in message or fault in (
+            "deployment.quota",
+            "deployment.image_build_failed",
+        )
     assert use_case.count_responses(first, 2) == {"blue": 2}
     use_case.deploy(2)
     assert azure.live_versions(use_case.name) == {"green": "2"} and use_case.deployments == ["green"]

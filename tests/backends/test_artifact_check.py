@@ -25,7 +25,7 @@ def test_setup_has_no_artifacts(workspace):
 
 @pytest.mark.parametrize(("stage", "name"), [("preprocess", ""), ("train", "linear"), ("evaluate", ""), ("deploy", "")])
 def test_a_new_workspace_has_no_mlflow_run(workspace, stage, name):
-    assert missing_artifacts(workspace, stage, name) == ["its MLflow run is gone"]
+    assert missing_artifacts(workspace, stage, name) == [f"the MLflow run of {name} is gone"]
 
 
 class TestPreprocess:
@@ -38,13 +38,13 @@ class TestPreprocess:
         assert missing_artifacts(done, "preprocess") == []
 
     def test_runs_with_another_run_name_do_not_count(self, done):
-        assert missing_artifacts(done, "preprocess", run_name=OTHER) == ["its MLflow run is gone"]
+        assert missing_artifacts(done, "preprocess", run_name=OTHER) == ["the MLflow run of preprocess is gone"]
 
     def test_a_deleted_run_is_gone(self, done):
         tracking = pipeline_in(done).backend.tracking
         run = tracking.find_stage_run("small-shop", "preprocess", "preprocess", RUN)
         tracking.client.delete_run(run.info.run_id)
-        assert missing_artifacts(done, "preprocess") == ["its MLflow run is gone"]
+        assert missing_artifacts(done, "preprocess") == ["the MLflow run of preprocess is gone"]
 
     def test_a_failed_run_does_not_count(self, workspace):
         pipeline = pipeline_in(workspace, run_name=RUN)
@@ -53,7 +53,7 @@ class TestPreprocess:
             pipeline.backend.tracking.run("small-shop", "preprocess", "preprocess", {"run_name": RUN}),
         ):
             raise ZeroDivisionError
-        assert missing_artifacts(workspace, "preprocess") == ["its MLflow run is gone"]
+        assert missing_artifacts(workspace, "preprocess") == ["the MLflow run of preprocess is gone"]
 
 
 def test_training_runs_are_found_by_their_function(prepared):
@@ -61,7 +61,7 @@ def test_training_runs_are_found_by_their_function(prepared):
     with pipeline.backend.tracking.run("small-shop", "train", "linear", {"run_name": RUN}):
         pass
     assert missing_artifacts(prepared, "train", "linear") == []
-    assert missing_artifacts(prepared, "train", "xgboost") == ["its MLflow run is gone"]
+    assert missing_artifacts(prepared, "train", "xgboost") == ["the MLflow run of xgboost is gone"]
 
 
 class TestEvaluate:

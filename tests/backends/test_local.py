@@ -40,7 +40,7 @@ class TestAddresses:
 
     @pytest.mark.parametrize("uri", ["https://example.org/a.csv", "azureml://datastores/a/paths/b.csv"])
     def test_other_address_is_refused_with_advice(self, uri):
-        with pytest.raises(DataError, match="the local backend reads files"):
+        with pytest.raises(DataError, match="the local backend reads only local files"):
             local_path(uri)
 
 
@@ -133,7 +133,7 @@ class TestEndpoints:
         assert before.state != "running"
 
     def test_undeployed_endpoint_has_no_key(self, backend):
-        with pytest.raises(EndpointError, match=f"{NAME} was never deployed here, so it has no key"):
+        with pytest.raises(EndpointError, match=f"{NAME} was never deployed here, so there is no key"):
             backend.endpoint(NAME).key()
 
     def test_managing_endpoints_creates_no_tracking_store(self, backend, tmp_path):

@@ -168,13 +168,13 @@ def test_the_next_reader_completes_an_interrupted_promotion(client, name, three,
     writes = count_promotion_writes(client, name)
     for crash_at in range(writes if aliases else writes - 1):
         three.promote("1")
-        interrupted = ModelRegistry(RecordingClient(client, crash_at=crash_at), name, aliases=aliases)
+        interrupted = ModelRegistry(RecordingClient(client, crash_at=crash_at), name, has_aliases=aliases)
         with pytest.raises(Crash):
             interrupted.promote("3")
         assert len(tagged_versions(client, name)) <= 1
         # The first write records the move. A crash before it leaves the old version in production.
         expected = "1" if crash_at == 0 else "3"
-        reader = ModelRegistry(client, name, aliases=aliases)
+        reader = ModelRegistry(client, name, has_aliases=aliases)
         assert reader.production().version == expected, f"crash before write {crash_at}"
         assert tagged_versions(client, name) == [expected]
         assert model_tags(client, name) == {}
@@ -226,7 +226,7 @@ def test_of_two_tagged_versions_the_aliased_one_stays_tagged(client, name, three
 
 
 def test_without_alias_the_newest_tagged_version_stays_tagged(client, name):
-    registry = ModelRegistry(client, name, aliases=False)
+    registry = ModelRegistry(client, name, has_aliases=False)
     for number in range(1, 11):
         registry.register(f"run-{number}", f"/models/{number}", "abc", {})
     for version in ("9", "10"):  # as text, "9" follows "10"
@@ -262,7 +262,7 @@ def test_the_alias_follows_a_tag_moved_by_hand(client, name, three):
 
 def test_registries_without_aliases_never_use_them(client, name):
     recording = RecordingClient(client)
-    registry = ModelRegistry(recording, name, aliases=False)
+    registry = ModelRegistry(recording, name, has_aliases=False)
     registry.register("run-1", "/models/1", "abc", {})
     registry.promote("1")
     assert registry.production().version == "1"

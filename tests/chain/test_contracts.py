@@ -149,8 +149,8 @@ class TestOptions:
 
     def test_missing_options_are_named_with_their_types(self):
         faults = faults_of("pipeline=flights")
-        assert ["needs weather_data (str)" in fault for fault in faults] == [True, False]
-        assert ["needs late_after_minutes (int). Add it under options" in fault for fault in faults] == [False, True]
+        assert ["weather_data is missing" in fault for fault in faults] == [True, False]
+        assert ["Add late_after_minutes, of type int, under options" in fault for fault in faults] == [False, True]
 
     @pytest.mark.parametrize(
         ("assignment", "message"),

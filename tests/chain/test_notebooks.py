@@ -321,6 +321,19 @@ class TestBroken:
         ):
             read(insert_code("candidate.scores", position=99))
 
+    @pytest.mark.parametrize(
+        ("kernel", "problem"),
+        [
+            ({"name": "my-env", "display_name": "Python (my-env)"}, "is set to the kernel 'my-env'"),
+            ({"name": "ir"}, "is set to the kernel 'ir'"),
+            ({}, "names no kernel"),
+        ],
+    )
+    def test_kernel_of_another_environment_is_reported_with_the_remedy(self, read, kernel, problem):
+        with pytest.raises(DataError, match=f"03_train.ipynb {problem}.* choose the kernel 'Python 3") as raised:
+            read(lambda notebook: notebook["metadata"].update(kernelspec=kernel))
+        assert raised.value.exit_code == 2
+
     def test_cell_without_metadata_is_reported(self, read):
         with pytest.raises(DataError, match="03_train.ipynb is not a notebook .* Restore it from git"):
             read(lambda notebook: notebook["cells"][3].pop("metadata"))

@@ -309,3 +309,23 @@ def test_newest_first_ignores_other_folders(tmp_path):
         "2026a",
     ]
     assert record.list_newest_first(tmp_path / "nowhere") == []
+
+
+class TestCurrentState:
+    def test_a_run_in_progress_is_running(self, run):
+        execution(run, status=record.RUNNING)
+        assert record.read_current(run.folder) == read(run)
+
+    def test_a_run_whose_process_was_killed_is_killed(self, run):
+        execution(run, status=record.SUCCEEDED)
+        run.begin("train linear", "03_train-linear.ipynb")
+        run._folder_lock.release()  # as the system does when a process ends
+        state = record.read_current(run.folder)
+        assert state["status"] == record.KILLED
+        assert [stage["status"] for stage in state["stages"]] == [record.SUCCEEDED, record.KILLED]
+        assert record.list_unfinished(run.folder.parent) == [(run.folder, record.KILLED)]
+        assert read(run)["status"] == record.RUNNING  # the file is left as it is
+
+    def test_a_finished_run_keeps_its_status(self, run):
+        run.close(record.SUCCEEDED)
+        assert record.read_current(run.folder)["status"] == record.SUCCEEDED

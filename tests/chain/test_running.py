@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -234,7 +235,9 @@ class TestInterrupt:
         assert chain.statuses == [("setup", "interrupted")]
         assert has_ended(int(started.read_text()))
 
-    def test_interrupt_stops_all_parallel_candidates(self, chain, tmp_path):
+    @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+    def test_interrupt_stops_all_parallel_candidates(self, chain, tmp_path, signum):
+        hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a test runner may ignore it
         cell = f"started = {str(tmp_path)!r} + '/' + training_function\n" + touch("").replace("''", "started").replace(
             "'.part'", "started + '.part'"
         )
@@ -242,9 +245,10 @@ class TestInterrupt:
             "03_train.ipynb", cell, "import time\ntime.sleep(3600)", parameters=TRAINED, outputs="candidates=[]"
         )
         both = [tmp_path / "one", tmp_path / "two"]
-        call_when(lambda: all(path.exists() for path in both), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        call_when(lambda: all(path.exists() for path in both), lambda: os.kill(os.getpid(), signum))
         with pytest.raises(failures.Interrupted):
             chain.run(max_parallel_notebooks=2, training_functions=["one", "two", "three"])
+        signal.signal(signal.SIGHUP, hangup)
         assert sorted(chain.statuses) == [("train one", "interrupted"), ("train two", "interrupted")]
         assert [has_ended(int(path.read_text())) for path in both] == [True, True]
 
@@ -272,6 +276,43 @@ class TestInterrupt:
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+class TestEditedCode:
+    @pytest.fixture
+    def library(self, tmp_path, monkeypatch):
+        """Return the module of a library that the chain takes for its own."""
+        folder = tmp_path / "library"
+        folder.mkdir()
+        monkeypatch.setattr("lib.chain.fingerprint._LIBRARY", folder)
+        module = folder / "shop.py"
+        module.write_text("rate = 1")
+        return module
+
+    def test_code_edited_during_a_stage_is_not_credited(self, chain, library, capsys):
+        edit = f"import pathlib\npathlib.Path({str(library)!r}).write_text('rate = 22')"
+        chain.write("01_setup.ipynb", edit, outputs="middle=7")
+        chain.write("02_train.ipynb", parameters="middle: int = 0  # any", outputs="last=middle")
+        chain.run(fork_kernels=False)
+        assert ["fingerprint" in stage for stage in chain.stages] == [False, True]
+        assert "setup: the code was changed while this notebook ran" in capsys.readouterr().err
+
+    def test_a_notebook_edited_while_it_runs_is_not_credited(self, chain, library):
+        edit = f"import pathlib\npath = pathlib.Path({str(chain.notebooks / '01_setup.ipynb')!r})\n"
+        chain.write("01_setup.ipynb", edit + "path.write_text(path.read_text() + ' ')", outputs="middle=7")
+        chain.run(fork_kernels=False)
+        assert "fingerprint" not in chain.stages[0]
+
+    def test_code_edited_between_stages_gets_a_new_fork_server(self, chain, library):
+        edit = f"import os, pathlib\npathlib.Path({str(library)!r}).write_text('rate = 22')"
+        chain.write("01_setup.ipynb", edit, outputs="middle=os.getppid()")
+        chain.write(
+            "02_train.ipynb", "import os", parameters="middle: int = 0  # any", outputs="last=[middle, os.getppid()]"
+        )
+        chain.write("03_end.ipynb", "import os", parameters="last: list = []", outputs="all=[*last, os.getppid()]")
+        first, second, third = chain.run()["all"]
+        assert first != second == third
+        assert ["fingerprint" in stage for stage in chain.stages] == [False, True, True]
+
+
 class TestRetry:
     def test_notebook_of_a_failed_attempt_is_kept(self, chain, tmp_path, capsys):
         flaky = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    raise ConnectionError('no network')"
@@ -290,6 +331,8 @@ class TestRetry:
         with pytest.raises(failures.StageFailed, match="no network"):
             chain.run(retries={"setup": 2})
         assert (tmp_path / "tries").read_text() == "3"
+        names = ["01_setup.attempt-1.ipynb", "01_setup.attempt-2.ipynb", "01_setup.ipynb"]
+        assert [re.findall(r"01_setup\S*", stage["error"]) for stage in chain.stages] == [[name] for name in names]
         kept = {path.name for path in chain.folder.glob("*.ipynb")}
         assert kept == {"01_setup.attempt-1.ipynb", "01_setup.attempt-2.ipynb", "01_setup.ipynb"}
 
@@ -300,6 +343,13 @@ class TestRetry:
         with pytest.raises(failures.StageFailed, match="as it is"):
             chain.run(retries={"setup": 5})
         assert (tmp_path / "tries").read_text() == "1"
+
+    def test_an_error_of_pandas_with_the_name_of_ours_is_retried(self, chain, tmp_path):
+        raises = "from pandas.errors import DataError\nraise DataError('No numeric types to aggregate')"
+        chain.write("01_setup.ipynb", counting(tmp_path / "tries"), raises)
+        with pytest.raises(failures.StageFailed, match="DataError: No numeric types") as failed:
+            chain.run(retries={"setup": 1})
+        assert (tmp_path / "tries").read_text() == "2" and failed.value.exit_code == 1
 
     def test_dead_kernels_are_retried(self, chain, tmp_path):
         dies = counting(tmp_path / "tries") + "\nif tries.read_text() == '1':\n    import os\n    os._exit(3)"

@@ -115,5 +115,8 @@ def test_padded_and_shortened_rows_are_told_once_for_all_files(with_champion, tm
         (tmp_path / "days" / f"{day}.csv").write_text("\n".join(lines) + "\n")
     assert score(with_champion, tmp_path / "days", tmp_path / "out.csv") == 0
     output = capsys.readouterr().out
-    note = "0.csv: Line 4 has 2 fields, expected 3: the missing last ones are empty. The same applies to 2 more files."
-    assert note in output and output.count("the missing last ones") == 1
+    note = (
+        "0.csv: Line 4 has 2 fields, expected 3: the missing last fields are read as empty. The same applies to 2 more "
+        "files."
+    )
+    assert note in output and output.count("the missing last fields") == 1

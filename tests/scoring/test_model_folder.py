@@ -156,7 +156,7 @@ class TestCodeOfAModel:
         assert model_code.modules_named_in(tmp_path / "model.pkl") == {"lib.training.features.encoder"}
 
     def test_imports_are_followed(self):
-        modules = model_code.with_imports({"lib.training.extra_trees"})
+        modules = model_code.add_imported_modules({"lib.training.extra_trees"})
         assert {"lib.training", "lib.training.random_forest", "lib.catalogue"} <= modules
         assert "lib.metrics" not in modules  # imported for type checkers only
 

@@ -131,7 +131,7 @@ def test_redeployment_under_load_fails_no_request(models, live):
 
 def test_interrupted_check_leaves_the_live_version_alone(models, live):
     before = live.status()
-    in_use = f"process {os.getpid()}, since .* is deploying to the endpoint flights"
+    in_use = f"process {os.getpid()}, since .* is deploying, changing or stopping the endpoint flights"
 
     def check(url, key):
         with pytest.raises(EndpointError, match=in_use):

@@ -42,7 +42,7 @@ class TestOutputs:
         write_raw(workspace, frame)
         result = preprocess(pipeline_in(workspace, split="group", key_columns=["shop", "street"]))
         assert result.sizes.loc["train", "details"].endswith(
-            "; 2 rows have a missing key, which counts as its own value"
+            "; 2 rows have a missing key; rows without a key form one group"
         )
 
     def test_leaking_column_is_reported_and_kept(self, workspace):
@@ -158,7 +158,7 @@ class TestOutputs:
         pipeline = pipeline_in(workspace)
         result = preprocess(pipeline)
         assert list(read_sides(pipeline, result)[0].columns) == ["size", "size.2", "colour", "bought"]
-        assert "Column 2 is another 'size' and was renamed to 'size.2'." in result.sizes.loc["read", "details"]
+        assert "Column 2 repeats the name 'size' and was renamed to 'size.2'." in result.sizes.loc["read", "details"]
 
     def test_missing_targets_and_infinite_values_are_reported(self, workspace):
         frame = table()
@@ -307,7 +307,7 @@ class TestRejections:
             (workspace / "shop.csv").read_text() if (workspace / "shop.csv").exists() else table().to_csv(index=False)
         )
         (workspace / "shop.csv").write_text(text.replace("size,luck", "bought,luck", 1))
-        with pytest.raises(DataError, match=r"the table has 2 columns 'bought' \(columns 1 and 4\)"):
+        with pytest.raises(DataError, match=r"the table has 2 columns named 'bought': columns 1 and 4"):
             preprocess(pipeline_in(workspace))
 
     def test_missing_file_is_rejected(self, workspace):

@@ -86,8 +86,8 @@ def _with_formatted_numbers(frame):
 def _from_spreadsheets(frame, text):
     """Yield tables with titles, repeated headers, totals and inconsistent labels."""
     titles = b"Penguins,,,,,\r\nas of May,,,,,\r\n"
-    yield Awkward("title.csv", b"Penguins of Palmer\n\n" + text, note="1 line above the header left out")
-    yield Awkward("titles.csv", titles + text.replace(b"\n", b"\r\n"), note="2 lines above the header left out")
+    yield Awkward("title.csv", b"Penguins of Palmer\n\n" + text, note="Left out 1 line above the header.")
+    yield Awkward("titles.csv", titles + text.replace(b"\n", b"\r\n"), note="Left out 2 lines above the header.")
     lines = text.decode().splitlines(keepends=True)
     repeated = "".join([*lines, "\ufeff", lines[0], *lines[1:11]]).encode()
     yield Awkward("repeated header.csv", repeated, rows=ROWS + 10, note=f"Row {ROWS + 1} repeats")
@@ -95,7 +95,7 @@ def _from_spreadsheets(frame, text):
     total_note = "The last line, 322, contains 'Total' in island and the sum of the rows above"
     yield Awkward("total.csv", with_total, note=total_note)
     uncertain = text + b"Adelie,Total:,40,,,\n"
-    yield Awkward("perhaps a total.csv", uncertain, rows=ROWS + 1, note="'Total' in island: if it sums up the rows")
+    yield Awkward("perhaps a total.csv", uncertain, rows=ROWS + 1, note="'Total' in island: if this line sums")
     labels = frame["species"].where(np.arange(ROWS) % 7 > 0, frame["species"].str.upper() + " ")
     yield Awkward("inconsistent labels.csv", as_csv(frame.assign(species=labels)), note="'ADELIE ' into 'Adelie'")
 
@@ -157,7 +157,7 @@ def awkward_files():
         as_csv(german, sep=";", decimal=",").decode().encode("cp1252"),
         target="Spezies",
         dtype_kinds=(("größe", "f"), ("culmen", "f")),
-        note="Windows Latin-1 (cp1252), separated by semicolons. The decimal separator is the comma.",
+        note="Windows-1252, separated by semicolons. The decimal separator is the comma.",
     )
     yield Awkward(
         "thousands.csv", german_thousands(), dtype_kinds=(("mass", "if"),), note="The decimal separator is the comma."
@@ -173,7 +173,7 @@ def awkward_files():
     yield Awkward(
         "too many fields.csv",
         _change_lines(text, {101: lambda line: line + ",1,2", 201: lambda line: line + ",x"}),
-        "expected 6 fields, but line 102 has 8; line 202 has 7. Fix these lines",
+        "expected 6 fields, but line 102 has 8, line 202 has 7. Fix these lines",
     )
     yield Awkward("too few fields.csv", _change_lines(text, {101: lambda line: line.rsplit(",", 1)[0]}))
     yield Awkward(
@@ -183,10 +183,10 @@ def awkward_files():
     yield Awkward(
         "header twice.csv",
         text.replace(b"culmen,flipper", b"culmen,culmen"),
-        note="Column 4 is another 'culmen' and was renamed to 'culmen.2'",
+        note="Column 4 repeats the name 'culmen' and was renamed to 'culmen.2'",
     )
     yield Awkward(
-        "target twice.csv", text.replace(b"island,", b"species,", 1), "has 2 columns 'species' .columns 1 and 2"
+        "target twice.csv", text.replace(b"island,", b"species,", 1), "has 2 columns named 'species': columns 1 and 2"
     )
     yield Awkward("spaces in header.csv", text.replace(b"species,island", b" species , is land/($)?"))
     yield Awkward("empty.csv", b"", "is empty .0 bytes")

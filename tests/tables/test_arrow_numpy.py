@@ -84,7 +84,7 @@ def test_rows_without_numbers_are_accumulated():
 def test_each_batch_is_released_before_the_next_is_copied():
     parts = [pa.record_batch({"a": np.arange(3) + start}) for start in range(4)]
     alive = [weakref.ref(part) for part in parts]
-    arrays = arrow_numpy.allocate_arrays(pa.Table.from_batches(parts), exclude=(), encoded=())
+    arrays = arrow_numpy.allocate_arrays(pa.Table.from_batches(parts), exclude=(), dictionary_indices=())
     batches, alive_counts = [*parts], []
     del parts
 

@@ -6,7 +6,7 @@ import pytest
 from lib.chain import header
 from lib.errors import DataError, NameNotFound
 from lib.parameters import Parameters
-from lib.parameters.column_checks import column_faults, used_part_faults
+from lib.parameters.column_checks import column_faults, merged_column_faults
 from lib.schema.table_schema import TableSchema
 from lib.tables import frames
 from lib.tables.files.partitions import list_partitions, read_sample
@@ -84,7 +84,7 @@ def test_impossible_dates_may_count_as_missing(tmp_path):
     source = SchemaSource(columns={"when": {"from": PARTS, "unreadable_as_missing": True}})
     frame = frames.read(write(frame, tmp_path / "a.csv"), schema_source=source)
     assert frame["when"].isna().sum() == 1
-    assert "1 value of when counted as missing, because of its schema." in frame.attrs[frames.NOTES]
+    assert "1 value of when counted as missing, as the schema says." in frame.attrs[frames.NOTES]
 
 
 def test_unknown_part_is_refused_with_the_nearest_name(tmp_path):
@@ -111,7 +111,7 @@ def test_wrong_entries_are_faults_before_anything_runs(entries, message):
 @pytest.mark.parametrize("parameter", ["target_column", "time_column", "drop_columns", "key_columns"])
 def test_used_up_parts_cannot_be_named_elsewhere(parameter):
     value = "year" if parameter.startswith("t") else ["year"]
-    (fault,) = used_part_faults({"columns": {"when": {"from": PARTS}}, parameter: value})
+    (fault,) = merged_column_faults({"columns": {"when": {"from": PARTS}}, parameter: value})
     assert fault.startswith(f"{parameter}: 'year' becomes part of the column 'when'")
 
 

@@ -70,7 +70,7 @@ def test_files_that_mix_encodings_are_refused(tmp_path, encoding):
 def test_an_undefined_byte_is_refused_with_its_line(tmp_path):
     table = tmp_path / "table.csv"
     table.write_bytes("name,y\nMüller,1\nJäger,0\nKöhler,1\n".encode("cp1252") + b"\x81,1\n")
-    with pytest.raises(DataError, match="neither UTF-8 nor Windows Latin-1: line 5 contains the byte 0x81"):
+    with pytest.raises(DataError, match="neither UTF-8 nor Windows-1252: line 5 contains the byte 0x81"):
         frames.read(table)
 
 
@@ -118,7 +118,7 @@ def test_the_encoding_can_be_set(tmp_path, encoding):
         (
             "a,b\nx,1\n".encode("utf-16-le"),
             "",
-            "line 1 contains a NUL byte, .* in utf-16-le without .* Set `encoding` to utf-16-le",
+            "every character in line 1 contains a NUL byte, .* utf-16-le without .* Set `encoding` to utf-16-le",
         ),
         ("a,b\nx,1\n".encode("utf-16-be"), "", "Set `encoding` to utf-16-be"),
         ("a,b\nПетя,1\n".encode("utf-16-le") * 3, "", "Set `encoding` to utf-16-le"),

@@ -111,7 +111,7 @@ def test_a_quote_closed_many_rows_later_is_refused(tmp_path):
     rows = [f"{i},red,a\n" for i in range(60)]
     rows[20] = rows[40] = '20,"open,a\n'
     (tmp_path / "a.csv").write_text("x,c,y\n" + "".join(rows))
-    with pytest.raises(DataError, match="a.csv: a quote in line 22 is not closed before line 42"):
+    with pytest.raises(DataError, match="a.csv: the quote that opens in line 22 is not closed before line 42"):
         frames.read(tmp_path / "a.csv")
 
 

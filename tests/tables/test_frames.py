@@ -133,18 +133,18 @@ REFUSED = [
     ("a.csv", codecs.BOM_UTF8, "a.csv has no header"),
     ("a.csv.gz", gzip.compress(b""), "a.csv.gz has no header"),
     ("a.csv", "a,b\n", "a header of 2 columns and no rows"),
-    ("a.csv", "a,b\n1,2\n3,4,5\n6,7\n", "expected 2 fields, but line 3 has 3. Fix these lines"),
-    ("a.csv", "a,b\n1,2,3\n4,5,6\n", "every row has more fields .3. than the header has names .2."),
+    ("a.csv", "a,b\n1,2\n3,4,5\n6,7\n", "expected 2 fields, but line 3 has 3. Fix this line"),
+    ("a.csv", "a,b\n1,2,3\n4,5,6\n", "the header has 2 names, but every row has more fields: line 2 has 3"),
     ("a.csv", 'a,b\n1,"2\n3,4\n', "a quote in line 2 is never closed. Fix that line"),
     ("a.csv", b"a,b\n1,2\n3\x005,4\n", "line 3 contains a NUL byte"),
-    ("a.csv", CSV.encode("utf-16-le"), "line 1 contains a NUL byte"),
-    ("a.csv", b"a\n\x81\n", "neither UTF-8 nor Windows Latin-1: line 2 contains the byte 0x81"),
+    ("a.csv", CSV.encode("utf-16-le"), "every character in line 1 contains a NUL byte"),
+    ("a.csv", b"a\n\x81\n", "neither UTF-8 nor Windows-1252: line 2 contains the byte 0x81"),
     ("a.csv.gz", CSV, "Not a gzipped file"),
     ("a.csv.gz", gzip.compress(bytes(range(256)))[:100], "ended before the end-of-stream marker"),
     ("a.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 40, "cannot be read: Error -3"),
     ("a.zip", CSV, "not a zip file"),
     ("a.zip", zipped(), "contains 0 files; expected one"),
-    ("a.zip", zipped(a=CSV, b=CSV), "contains 2 files; expected one. Unpack it"),
+    ("a.zip", zipped(a=CSV, b=CSV), "contains 2 files; expected one. Unpack the archive"),
     ("a.xlsx", "PK", ".xlsx files are not supported. Supported: .parquet, .pq, .csv"),
     ("table", CSV, "a file name without a suffix is not supported.*If it is a text file.*rename it to .csv"),
     ("shop.db", CSV, ".db files are not supported.*Name a table of the database: sqlite:///shop.db#customers"),
@@ -187,11 +187,11 @@ class TestColumn:
         assert frames.get_column(self.frame, "b", "t.csv").tolist() == [2]
 
     def test_that_is_repeated_is_refused_with_positions(self):
-        with pytest.raises(DataError, match="t.csv has 2 columns 'a' .columns 1 and 3.. Rename all but one"):
+        with pytest.raises(DataError, match="t.csv has 2 columns named 'a': columns 1 and 3. Rename all but one"):
             frames.get_column(self.frame, "a", "t.csv")
 
     def test_missing_beside_a_single_one_suggests_the_separator(self):
-        with pytest.raises(DataError, match="t.csv has no column 'b', only the column 'a:b'. Perhaps its separator"):
+        with pytest.raises(DataError, match="t.csv has no column 'b', only the column 'a:b'. Perhaps the separator"):
             frames.get_column(pd.DataFrame({"a:b": ["1:2"]}), "b", "t.csv")
 
     def test_that_is_missing_suggests_the_nearest_name(self):

@@ -9,7 +9,7 @@ import pytest
 
 from lib.schema.table_schema import TableSchema
 from lib.tables import frames, schema_reader
-from lib.tables.detect.header_detection import detect_header, is_data
+from lib.tables.detect.header_detection import detect_header, is_first_row_data
 from lib.tables.detect.records import CsvFormat
 from lib.tables.detect.separators import detect_format
 from lib.tables.files import text_rows
@@ -48,7 +48,7 @@ HEADERS = {
 @pytest.mark.parametrize("kind", HEADERS)
 def test_a_first_row_of_data_is_told_from_a_header(kind):
     lines, expected = HEADERS[kind]
-    assert is_data([line.split(",") for line in lines]) is expected
+    assert is_first_row_data([line.split(",") for line in lines]) is expected
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -80,7 +80,7 @@ def test_titles_of_any_width_are_left_out(tmp_path, title):
     path = write(tmp_path / "a.csv", [title, "wave,count", *(f"{row}.5,{row}" for row in range(40))])
     frame = frames.read(path)
     assert list(frame) == ["wave", "count"] and len(frame) == 40
-    assert "1 line above the header left out" in " ".join(frame.attrs[frames.NOTES])
+    assert "Left out 1 line above the header." in " ".join(frame.attrs[frames.NOTES])
 
 
 @pytest.mark.parametrize("titles", [["Sales of May,", ","], [",", ","], ["Sales,", ",", "by item,", ","]])
@@ -114,9 +114,9 @@ def test_a_header_of_two_lines_is_read_by_every_reader(tmp_path):
 
 
 FOOTERS = {
-    "rows without a value": (",,\n,,\n", "2 rows without a value below the table left out"),
-    "a footnote": ("Source: the weather service\n", "1 line below the table left out"),
-    "footnotes below an empty row": (",,\n* not yet final,,\nSource: us,,\n", "3 lines below the table left out"),
+    "rows without a value": (",,\n,,\n", "Left out 2 empty rows below the table."),
+    "a footnote": ("Source: the weather service\n", "Left out 1 line below the table"),
+    "footnotes below an empty row": (",,\n* not yet final,,\nSource: us,,\n", "Left out 3 lines below the table"),
 }
 
 
@@ -162,7 +162,7 @@ def test_footnotes_are_left_out_of_every_kind_of_file(tmp_path, name, rows):
     path.write_bytes(FILES[name]("size,colour,y\n" + "\n".join(rows) + "\n,,\n* not yet final\n"))
     frame = frames.read(path)
     assert len(frame) == len(rows) and frame["y"].dtype.kind == "i"
-    assert "2 lines below the table left out ('* not yet final')" in " ".join(frame.attrs[frames.NOTES])
+    assert "Left out 2 lines below the table ('* not yet final')" in " ".join(frame.attrs[frames.NOTES])
     assert len(read_by_schema(path, frame)) == len(rows)
 
 

@@ -92,7 +92,7 @@ class TestFolders:
         assert frame["z"].tail(1).item() == ROWS - 0.5 and frame["t"].dtype.kind == "M"
 
     def test_conflicting_types_name_both_files(self, tmp_path):
-        with pytest.raises(DataError, match=r"z is int64 in .*a/part.parquet and string in .*b/part.parquet"):
+        with pytest.raises(DataError, match=r"Column 'z' is int64 in .*a/part.parquet but string in .*b/part.parquet"):
             read_folder(tmp_path, a=table(z=pa.array(range(ROWS))), b=table(z=["1"] * ROWS))
 
     def test_partition_values_with_leading_zeros_are_text(self, tmp_path):
@@ -115,5 +115,5 @@ class TestFolders:
 
 def test_a_repeated_column_name_is_refused(tmp_path):
     pq.write_table(pa.table([[1], [2]], names=["x", "x"]), tmp_path / "t.parquet")
-    with pytest.raises(DataError, match="t.parquet has 2 columns 'x'. Rename all but one"):
+    with pytest.raises(DataError, match="t.parquet has 2 columns named 'x'. Rename all but one"):
         frames.read(tmp_path / "t.parquet")

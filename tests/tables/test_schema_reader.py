@@ -218,7 +218,7 @@ def test_sliced_texts_are_not_corrupted(tmp_path):
 def test_words_that_count_as_missing_are_reported_and_can_be_kept(tmp_path):
     (tmp_path / "a.csv").write_text("country,size\n" + "NA,1\nDE,2\n,3\nnull,4\n" * 5)
     frame = frames.read(tmp_path / "a.csv")
-    note = "'NA' in country and 'null' in country count as missing; if it is a value, set not_missing: [NA, null]."
+    note = "'NA' in country and 'null' in country count as missing; if they are values, set not_missing: [NA, null]."
     assert note in frame.attrs[frames.NOTES] and frame["country"].isna().sum() == 15
     kept = frames.read(tmp_path / "a.csv", schema_source=SchemaSource(not_missing=["NA"]))
     assert kept["country"].isna().sum() == 10 and (kept["country"] == "NA").sum() == 5

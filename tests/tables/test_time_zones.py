@@ -90,14 +90,14 @@ def test_mixed_offsets_in_one_column_are_the_same_instants(source, tmp_path):
 
 def test_time_zone_of_a_column_of_numbers_is_refused(tmp_path):
     path = write(tmp_path / "a.csv", TEXTS)
-    with pytest.raises(DataError, match="columns: price: time_zone is for times"):
+    with pytest.raises(DataError, match="columns: price: time_zone is set, but the column is of kind number"):
         frames.read(path, schema_source=SchemaSource(columns={"price": {"time_zone": "Europe/Berlin"}}))
 
 
 def test_unreadable_time_is_a_fault_with_its_row(tmp_path):
     path = write(tmp_path / "a.csv", [*TEXTS] * 5 + ["soon"], 1)
     frame = frames.read(path, schema_source=SOURCES["table"])
-    assert "when: 'soon' is not a date, and counts as missing." in frame.attrs[frames.NOTES]
+    assert "when: 'soon' is not a date and counts as missing." in frame.attrs[frames.NOTES]
     strict = dataclasses.replace(SOURCES["table"], columns={"when": {"missing_values": []}})
     with pytest.raises(DataError, match="row 31: column 'when': got 'soon', expected a date"):
         frames.read(path, schema_source=strict)

@@ -1,7 +1,7 @@
 """Azure Machine Learning: its workspace, datastore, clusters, AutoML, model registry and online endpoints.
 
-Each module wraps one service of Azure ML, so that it can be replaced separately. `error_translation` turns exceptions
-of the SDKs into messages for data scientists.
+Each module wraps one service of Azure ML, so that the service can be replaced separately. `error_translation` turns
+exceptions of the SDKs into messages for data scientists.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def faults(parameters: Parameters) -> list[str]:
 
 
 def _package_faults() -> list[str]:
+    """Return one sentence if packages of this backend are not installed; otherwise an empty list."""
     missing = [name for name in _REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
     if not missing:
         return []
@@ -48,6 +49,7 @@ def _package_faults() -> list[str]:
 
 
 def _workspace_faults(parameters: Parameters) -> list[str]:
+    """Return one sentence for each missing name of the subscription, resource group and workspace."""
     from lib.backends.azureml.connection import workspace_names
 
     try:
@@ -58,6 +60,7 @@ def _workspace_faults(parameters: Parameters) -> list[str]:
 
 
 def _data_faults(parameters: Parameters) -> list[str]:
+    """Return one sentence if the parameter ``data`` is a local path that does not exist."""
     if parameters.data.startswith("azureml:"):
         return []
     try:
@@ -68,6 +71,7 @@ def _data_faults(parameters: Parameters) -> list[str]:
 
 
 def _cluster_faults(parameters: Parameters) -> list[str]:
+    """Return one sentence if there are stages for a cluster but no cluster."""
     if parameters.cluster_stages and not _has_cluster(parameters):
         return [
             "cluster_stages: both gpu_cluster and cpu_cluster are empty. Set one of them, or set cluster_stages to []."
@@ -76,6 +80,7 @@ def _cluster_faults(parameters: Parameters) -> list[str]:
 
 
 def _automl_faults(parameters: Parameters) -> list[str]:
+    """Return one sentence for each parameter that AutoML on Azure does not support."""
     if not parameters.automl:
         return []
     sentences: list[str] = []
@@ -96,6 +101,7 @@ def _automl_faults(parameters: Parameters) -> list[str]:
 
 
 def _endpoint_faults(parameters: Parameters) -> list[str]:
+    """Return one sentence for each endpoint parameter that Azure does not support."""
     sentences = []
     if parameters.endpoint_port:
         sentences.append("endpoint_port: Azure chooses the address of its endpoints. Set it to 0.")
@@ -108,6 +114,7 @@ def _endpoint_faults(parameters: Parameters) -> list[str]:
 
 
 def _has_cluster(parameters: Parameters) -> bool:
+    """Return whether the parameters name a cluster."""
     return bool(parameters.gpu_cluster or parameters.cpu_cluster)
 
 
@@ -121,7 +128,7 @@ def automl_metric(parameters: Parameters) -> str:
     """
     metric = parameters.metric
     if metric.automl_name is None:
-        supported = [known.name for known in metrics.for_task(parameters.task) if known.automl_name]
+        supported = [other.name for other in metrics.for_task(parameters.task) if other.automl_name]
         raise ParameterError(
             f"primary_metric: AutoML on Azure cannot optimize {metric.name}. Choose one of: {', '.join(supported)}."
         )
@@ -135,7 +142,7 @@ def diagnose(parameters: Parameters) -> list[Check]:
     return [Check("parameters", fault, ok=False) for fault in faults(parameters)] + doctor.diagnose(parameters)
 
 
-def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+def remote_executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
     """Return the cluster executors of the stages in ``cluster_stages``."""
     cluster_stages = [stage for stage in dict.fromkeys(stages) if stage in parameters.cluster_stages]
     if not cluster_stages:

@@ -22,7 +22,7 @@ from lib.automl import DONE, LEADERBOARD, SearchResult
 from lib.backends.azureml import automl_metric, cost
 from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
-from lib.backends.azureml.job_executor import job_error_message
+from lib.backends.azureml.job_errors import job_error_message
 from lib.backends.azureml.remote_model import MARKER_FILE
 from lib.errors import MillraceError, StageError
 from lib.scoring.model_folder import digest
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 MODEL_PATH = "outputs/mlflow-model"
 _POLL_SECONDS = 5.0
 _TASKS = {"binary": "classification", "multiclass": "classification", "regression": "regression"}
-# AutoML's names of the model families. It does not support CatBoost.
-_LEARNERS: dict[str, dict[str, tuple[str, ...]]] = {
+# AutoML's names of the algorithms in each model family, by type of task. It does not support CatBoost.
+_ALGORITHMS: dict[str, dict[str, tuple[str, ...]]] = {
     "linear": {
         "classification": ("LogisticRegression", "LinearSVM", "SGD"),
         "regression": ("ElasticNet", "LassoLars", "SGD"),
@@ -54,13 +54,13 @@ _LEARNERS: dict[str, dict[str, tuple[str, ...]]] = {
     "neighbours": {"classification": ("KNN",), "regression": ("KNN",)},
     "neural_network": {"classification": ("TabnetClassifier",), "regression": ("TabnetRegressor",)},
 }
-# Of AutoML's primary metrics, only the errors of regressions are better when lower.
+# A lower value is better only for those primary metrics of AutoML whose names end like this.
 _LOWER_IS_BETTER_SUFFIX = "_error"
 _STAGE = "train"  # AutoML runs on the cluster of the train stage
 
 
 def automl_settings(parameters: Parameters) -> dict[str, Any]:
-    """Translate the parameters into the settings of ``AutoMLConfig``.
+    """Translate the parameters into the arguments of ``AutoMLConfig``.
 
     Raises
     ------
@@ -77,15 +77,15 @@ def automl_settings(parameters: Parameters) -> dict[str, Any]:
         "n_cross_validations": parameters.n_cross_validations or None,
         "validation_size": parameters.validation_fraction or None,
         "enable_voting_ensemble": parameters.ensemble,
-        "allowed_models": _learners(parameters.allowed_models, parameters.task) or None,
-        "blocked_models": _learners(parameters.blocked_models, parameters.task) or None,
+        "allowed_models": _algorithms(parameters.allowed_models, parameters.task) or None,
+        "blocked_models": _algorithms(parameters.blocked_models, parameters.task) or None,
     }
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _learners(families: Sequence[str], task: str) -> list[str]:
-    """Return AutoML's names of model families."""
-    return [learner for family in families for learner in _LEARNERS.get(family, {}).get(_TASKS[task], ())]
+def _algorithms(families: Sequence[str], task: str) -> list[str]:
+    """Return AutoML's names of the algorithms in some model families."""
+    return [algorithm for family in families for algorithm in _ALGORITHMS.get(family, {}).get(_TASKS[task], ())]
 
 
 class AutoMLSearch:
@@ -98,7 +98,7 @@ class AutoMLSearch:
     clusters : Clusters
     meter : Meter
     parameters : Parameters
-        The AutoML section, the target, the task and the primary metric.
+        The parameters of the AutoML section, ``target_column``, ``task`` and ``primary_metric``.
     """
 
     def __init__(
@@ -149,10 +149,11 @@ class AutoMLSearch:
         return frame.sort_values("score", ascending=lower_is_better, na_position="last", kind="stable")
 
     def _model_runs(self, run: Any) -> list[Any]:
+        """Return the child runs of a search, one for each model."""
         return retry(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
 
     def _download_model(self, run_id: str) -> Path:
-        """Download a model folder, and mark it as loadable only in its own environment."""
+        """Download a model folder, and mark the model as loadable only in its own environment."""
         folder = Path(tempfile.mkdtemp(prefix="automl-"))
 
         def download() -> None:
@@ -164,6 +165,7 @@ class AutoMLSearch:
         return folder / MODEL_PATH
 
     def _submit(self, train_data: str) -> Any:
+        """Submit a search on the training rows, and return its run."""
         from azureml.core import Experiment
         from azureml.train.automl import AutoMLConfig
 
@@ -173,8 +175,8 @@ class AutoMLSearch:
                 **automl_settings(self._parameters),
                 training_data=self._datasets.get(train_data),
                 compute_target=cluster,
-                # Without this, a client from the package index counts as "non-prod" and uses environments that do
-                # not exist.
+                # Otherwise, a client from the package index counts as "non-prod" and uses environments that do not
+                # exist.
                 force_curated_environment=True,
                 enable_early_stopping=True,
                 # Stack ensembles and explanations would take two thirds of a short search.
@@ -191,27 +193,27 @@ class AutoMLSearch:
         """Wait until a search ends, report the score of each finished model, and return the final status."""
         metric = automl_settings(self._parameters)["primary_metric"]
         machine, prices = self._clusters.machine_for(_STAGE), self._parameters.prices_usd_per_hour
-        hourly = cost.hourly_price(machine, prices) if machine in prices else 0.0
+        usd_per_hour = cost.hourly_price(machine, prices) if machine in prices else 0.0
         started: float | None = None
-        reported: set[str] = set()
+        reported_ids: set[str] = set()
         pause = threading.Event()
         while True:
             status = retry(run.get_status, f"get the status of AutoML {run.id}")
             if status == "Running" or status in TERMINAL_STATUSES:
                 started = started or time.monotonic()
                 # The search may use all machines of the cluster at the same time.
-                self._meter.record(run.id, time.monotonic() - started, hourly * self._parameters.max_nodes)
-                self._report_scores(run, metric, reported, report)
+                self._meter.record(run.id, time.monotonic() - started, usd_per_hour * self._parameters.max_nodes)
+                self._report_scores(run, metric, reported_ids, report)
             if status in TERMINAL_STATUSES:
                 return status
             pause.wait(_POLL_SECONDS)
 
-    def _report_scores(self, run: Any, metric: str, reported: set[str], report: Callable[[str], None]) -> None:
-        """Report the models that have finished since the last call, and add their run ids to `reported`."""
+    def _report_scores(self, run: Any, metric: str, reported_ids: set[str], report: Callable[[str], None]) -> None:
+        """Report the models that have finished since the last call, and add their run ids to `reported_ids`."""
         for child in self._model_runs(run):
             score = _to_float(child.properties.get("score"))
-            if not math.isnan(score) and child.id not in reported:
-                reported.add(child.id)
+            if not math.isnan(score) and child.id not in reported_ids:
+                reported_ids.add(child.id)
                 report(f"{child.properties.get('run_algorithm', child.id)}: {metric} {score:.4g}")
 
     def _search_error(self, run: Any, status: str) -> MillraceError:
@@ -238,7 +240,7 @@ def _leaderboard_row(child: Any, search_started: str | None) -> tuple:
 
 
 def _to_float(value: Any) -> float:
-    """Convert a property to a number; NaN if it is missing or not numeric."""
+    """Convert a property of a run to a number; NaN if the property is missing or not numeric."""
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -248,7 +250,7 @@ def _to_float(value: Any) -> float:
 def _seconds_between(start: str | None, end: str | None) -> float:
     """Return the seconds between two timestamps of the run history; NaN if one is missing.
 
-    Fractions of seconds are ignored, because the run history has more digits than Python parses.
+    Fractions of seconds are ignored, because the run history states more digits than Python can parse.
     """
     if not (start and end):
         return float("nan")

@@ -17,7 +17,8 @@ from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.cost import Meter, estimate_cost
 from lib.backends.azureml.datasets import Datasets
 from lib.backends.azureml.datastore import DataStore
-from lib.backends.azureml.endpoint import ManagedEndpoint, deployed_use_cases
+from lib.backends.azureml.endpoint import ManagedEndpoint
+from lib.backends.azureml.endpoint_names import deployed_use_cases
 from lib.backends.azureml.error_translation import translate_errors
 from lib.backends.azureml.job_executor import ClusterExecutor
 from lib.backends.azureml.registry import download_model
@@ -41,7 +42,7 @@ class AzureBackend:
     Parameters
     ----------
     parameters : Parameters
-        The parameters of the Azure Machine Learning section and of the endpoint.
+        The parameters of the sections on Azure Machine Learning and on the endpoint.
     """
 
     name = "azureml"
@@ -70,7 +71,7 @@ class AzureBackend:
     @functools.cached_property
     def tracking(self) -> Tracking:
         """MLflow tracking on the workspace."""
-        # MLflow would print URLs of its API. The studio has other pages for runs.
+        # MLflow would print the URLs of its API, which are not those of a run's page in the studio.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with translate_errors("connect to MLflow on the workspace"):
             download = functools.partial(download_model, self.connection.workspace)
@@ -80,23 +81,27 @@ class AzureBackend:
         """Find or create the stores, clusters and environment, and return one check for each."""
         workspace = self.connection.workspace
         with translate_errors("connect to MLflow on the workspace"):
-            experiments = len(self.tracking.client.search_experiments())
-            models = len(self.tracking.client.search_registered_models())
-        store = self._datastore.datastore
+            experiment_count = len(self.tracking.client.search_experiments())
+            model_count = len(self.tracking.client.search_registered_models())
+        store = self._datastore.azure_datastore
+        location = f"{store.name}: {store.account_name}/{store.container_name}"
         self._datastore.container.get_container_properties()
         job_environment = environment.get_or_register(workspace)
         checks = [
             Check("login", self.connection.login.description),
             Check("workspace", f"{workspace.name}, {workspace.location}, resource group {workspace.resource_group}"),
-            Check("tracking store", f"MLflow on the workspace, {format_count(experiments, 'experiment')}"),
-            Check("model registry", f"in the workspace, {format_count(models, 'model')}"),
-            Check("data store", f"{store.name}: {store.account_name}/{store.container_name}, {self._datastore.state}"),
+            Check("tracking store", f"MLflow on the workspace, {format_count(experiment_count, 'experiment')}"),
+            Check("model registry", f"in the workspace, {format_count(model_count, 'model')}"),
+            Check(
+                "data store",
+                f"{location}, {self._datastore.state}",
+            ),
             Check("environment", f"{job_environment.name}, version {job_environment.version}"),
         ]
         return checks + [self._clusters.check(name, self._datastore.is_keyless) for name in self._clusters.names()]
 
     def describe_table(self, uri: str, encoding: str = "") -> str:
-        """Return the dataset and size of a table. A local table is uploaded and registered."""
+        """Return the dataset and the number of rows of a table, as text. A local table is uploaded and registered."""
         return self._datasets.describe(uri, encoding)
 
     def read_table(
@@ -114,7 +119,7 @@ class AzureBackend:
         return self._datasets.read(uri, exclude, encoding, schema_source)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
-        """Write a table to the datastore as Parquet and register it as a dataset."""
+        """Write a table to the datastore as Parquet, register it as a dataset, and return the dataset's address."""
         return self._datasets.write(frame, path)
 
     def read_json(self, uri: str) -> Any:
@@ -122,11 +127,11 @@ class AzureBackend:
         return self._datastore.read_json(uri)
 
     def write_json(self, value: Any, path: str) -> str:
-        """Write a JSON file to the datastore."""
+        """Write a JSON file to the datastore, and return the file's URI."""
         return self._datastore.upload(json.dumps(value, indent=1).encode(), path)
 
     def local_copy(self, uri: str) -> Path:
-        """Download a file of the datastore into the folder that ``workspace`` names."""
+        """Download a file of the datastore below the folder in ``workspace``, and return the path of the copy."""
         return self._datastore.local_copy(uri)
 
     def search(self) -> AutoMLSearch:
@@ -135,7 +140,7 @@ class AzureBackend:
 
     def models(self, name: str) -> ModelRegistry:
         """Return the model registry of a use case. Azure's registry has no aliases."""
-        return ModelRegistry(self.tracking.client, name, aliases=False, lock=lambda: self._datastore.lock(name))
+        return ModelRegistry(self.tracking.client, name, has_aliases=False, lock=lambda: self._datastore.lock(name))
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the managed online endpoint of a use case."""
@@ -152,10 +157,22 @@ class AzureBackend:
         return ClusterExecutor(self.connection, self._datasets, self._clusters, self._meter, self._parameters, stage)
 
     def _scoring_jobs(self) -> ScoringJobs:
+        """Return the jobs that score rows, which run on the cluster of the train stage."""
         return ScoringJobs(self.connection, self.executor("train"), self._parameters)
 
     def teardown(self, everything: bool) -> list[str]:
-        """Delete endpoints and cancel jobs, which cost money; with `everything`, also delete the created clusters."""
+        """Delete the endpoint and cancel the jobs of this use case, because they cost money.
+
+        Parameters
+        ----------
+        everything : bool
+            Whether to do so for all use cases of the workspace, and also delete the clusters that runs created.
+
+        Returns
+        -------
+        list of str
+            One line for each deleted resource and each cancelled job.
+        """
         use_cases = self.endpoints() if everything else [self._parameters.name]
         lines: list[str] = []
         for name in use_cases:

@@ -25,9 +25,9 @@ _ACTIVE_STATUSES = ("RUNNING", "SCHEDULED")
 
 
 def cancel_job(run: Any, report: Callable[[str], None]) -> None:
-    """Cancel a job and wait until it has ended, so that it does not run on at your expense.
+    """Cancel a job and wait until it has ended, because a running job costs money.
 
-    A failure is reported instead of raised: the caller is about to raise the error that led to the cancellation.
+    If this fails, the failure is reported but not raised: the caller raises the error that led to the cancellation.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ def cancel_job(run: Any, report: Callable[[str], None]) -> None:
     """
     deadline = time.monotonic() + _CANCEL_TIMEOUT_MINUTES * 60
     pause = threading.Event()
-    is_requested = False
+    is_cancel_requested = False
     while time.monotonic() < deadline:
         try:
             if retry(run.get_status, f"get the status of job {run.id}") in TERMINAL_STATUSES:
                 report(f"job {run.id} has ended")
                 return
-            if not is_requested:
+            if not is_cancel_requested:
                 retry(run.cancel, f"cancel job {run.id}")
-                is_requested = True
+                is_cancel_requested = True
         except MillraceError as error:
             report(f"Job {run.id} may still be running. Cancel it at {run.get_portal_url()}. {error}")
             return
@@ -72,18 +72,18 @@ def cancel_jobs(connection: Connection, client: MlflowClient, use_case: str) -> 
         One line for each cancelled job.
     """
 
-    def active_jobs() -> list[Any]:
+    def find_active_jobs() -> list[Any]:
         experiment = client.get_experiment_by_name(use_case)
         if experiment is None:
             return []
         mlflow_runs = client.search_runs([experiment.experiment_id], max_results=1000)
         active_ids = [run.info.run_id for run in mlflow_runs if run.info.status in _ACTIVE_STATUSES]
         runs = [connection.workspace.get_run(run_id) for run_id in active_ids]
-        # A stage that runs outside the cluster is an MLflow run but not a job.
+        # A stage that runs on a user's machine is an MLflow run but not a job.
         return [run for run in runs if run.type in _JOB_TYPES]
 
     lines = []
-    for run in retry(active_jobs, f"list the jobs of {use_case}"):
+    for run in retry(find_active_jobs, f"list the jobs of {use_case}"):
         retry(run.cancel, f"cancel job {run.id}")
         lines.append(f"job {run.id}: cancelled")
     return lines

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PRIORITIES = {"dedicated": "dedicated", "low_priority": "lowpriority"}
 _CREATION_TIMEOUT_MINUTES = 20
-_CREATED_BY = {"made_by": "millrace"}
+_CREATION_TAG = {"made_by": "millrace"}
 
 _creation_lock = threading.Lock()
 
@@ -38,15 +38,15 @@ class Clusters:
 
     def name_for(self, stage: str) -> str:
         """Return the name of the cluster that executes a stage's notebooks."""
-        gpu, cpu = self._parameters.gpu_cluster, self._parameters.cpu_cluster
-        return (gpu or cpu) if stage == "train" else (cpu or gpu)
+        gpu_cluster, cpu_cluster = self._parameters.gpu_cluster, self._parameters.cpu_cluster
+        return (gpu_cluster or cpu_cluster) if stage == "train" else (cpu_cluster or gpu_cluster)
 
     def names(self) -> list[str]:
         """Return the names of the clusters that execute the stages in ``cluster_stages``."""
         return sorted({self.name_for(stage) for stage in self._parameters.cluster_stages})
 
     def find(self, name: str) -> Any:
-        """Return the cluster with a name, or None."""
+        """Return the cluster of this name; None if there is none."""
         from azureml.core.compute import ComputeTarget
 
         with translate_errors(f"find the cluster {name}"):
@@ -60,7 +60,7 @@ class Clusters:
     def get_or_create(self, name: str) -> Any:
         """Return the cluster of this name, creating it if there is none.
 
-        A new one scales from 0 to ``max_nodes`` machines.
+        A new cluster scales from 0 to ``max_nodes`` machines.
         """
         with _creation_lock:
             return self.find(name) or self._create(name)
@@ -71,13 +71,14 @@ class Clusters:
         Parameters
         ----------
         name : str
+            Name of the cluster.
         needs_identity : bool
-            Whether jobs can read the storage only with the cluster's managed identity, because there is no key.
+            Whether jobs need the cluster's managed identity to read the storage, because the datastore has no key.
 
         Returns
         -------
         Check
-            Differences from the parameters are listed. Only a missing identity fails the check.
+            The result lists differences from the parameters. Only a missing identity fails the check.
         """
         existing = self.find(name)
         cluster = existing or self.get_or_create(name)
@@ -89,19 +90,22 @@ class Clusters:
         lacks_identity = needs_identity and not cluster.identity_type
         if lacks_identity:
             remarks.append(
-                "it has no managed identity, so its jobs cannot access the storage. Set managed_identity, delete the "
-                "cluster, and run setup, which creates it again"
+                "the cluster has no managed identity, so its jobs cannot access the storage. Set managed_identity, "
+                "delete the cluster, and run setup, which creates it again"
             )
         return Check("cluster", "; ".join([description, *remarks]), ok=not lacks_identity)
 
     def _differences(self, name: str, cluster: Any) -> list[str]:
-        """Describe how an existing cluster differs from the parameters."""
-        parameters, nodes = self._parameters, cluster.scale_settings.maximum_node_count
+        """Return one clause for each difference between an existing cluster and the parameters."""
+        parameters, node_count = self._parameters, cluster.scale_settings.maximum_node_count
         differences = []
         if name == parameters.gpu_cluster and cluster.vm_size.lower() != parameters.gpu_vm_size.lower():
-            differences.append(f"gpu_vm_size is {parameters.gpu_vm_size}, but the cluster keeps its size")
-        if nodes < parameters.max_nodes:
-            differences.append(f"max_nodes is {parameters.max_nodes}, but at most {nodes} notebooks can run at once")
+            size = parameters.gpu_vm_size
+            differences.append(f"gpu_vm_size is {size}, but the cluster has {cluster.vm_size}, which cannot be changed")
+        if node_count < parameters.max_nodes:
+            differences.append(
+                f"max_nodes is {parameters.max_nodes}, but at most {node_count} notebooks can run at once"
+            )
         return differences
 
     def slots(self, stage: str) -> int:
@@ -111,33 +115,34 @@ class Clusters:
         return max_nodes if cluster is None else max(1, min(max_nodes, cluster.scale_settings.maximum_node_count))
 
     def machine_for(self, stage: str) -> str:
-        """Return the machine that runs a stage's notebooks, by its name in ``prices_usd_per_hour``."""
+        """Return the type of machine that runs a stage's notebooks, in the spelling of ``prices_usd_per_hour``."""
         cluster = self.find(self.name_for(stage))
         size = cluster.vm_size if cluster else self._parameters.gpu_vm_size
         priority = (cluster.vm_priority if cluster else self._parameters.vm_priority).lower().replace("_", "")
         machine = f"{size}/low_priority" if priority == "lowpriority" else size
-        spelling_in_prices = {name.lower(): name for name in self._parameters.prices_usd_per_hour}
-        return spelling_in_prices.get(machine.lower(), machine)
+        priced_machines = {name.lower(): name for name in self._parameters.prices_usd_per_hour}
+        return priced_machines.get(machine.lower(), machine)
 
     def allocation_errors(self, name: str) -> str:
-        """Return Azure's errors if a cluster cannot allocate any machine; otherwise an empty string."""
+        """Return Azure's error messages if a cluster cannot allocate any machine; otherwise an empty string."""
         status = self.get_or_create(name).get_status()
         if status is None or status.current_node_count or not status.errors:
             return ""
         return " ".join(str(error) for error in status.errors)
 
     def delete_created(self) -> list[str]:
-        """Delete the clusters that runs created, identified by their tag, and return one line for each."""
+        """Delete the clusters that runs created, which have a tag, and return one line for each."""
         from azureml.core.compute import ComputeTarget
 
         workspace, lines = self._connection.workspace, []
         for cluster in retry(lambda: ComputeTarget.list(workspace), "list the clusters"):
-            if cluster.type == "AmlCompute" and _CREATED_BY.items() <= (cluster.tags or {}).items():
+            if cluster.type == "AmlCompute" and _CREATION_TAG.items() <= (cluster.tags or {}).items():
                 retry(cluster.delete, f"delete the cluster {cluster.name}")
                 lines.append(f"cluster {cluster.name}: deleted")
         return lines
 
     def _create(self, name: str) -> Any:
+        """Create the cluster ``gpu_cluster``, and wait until it is ready."""
         from azureml.core.compute import AmlCompute, ComputeTarget
 
         parameters = self._parameters
@@ -153,7 +158,7 @@ class Clusters:
             min_nodes=0,
             max_nodes=parameters.max_nodes,
             idle_seconds_before_scaledown=parameters.idle_seconds,
-            tags=_CREATED_BY,
+            tags=_CREATION_TAG,
             **(identity if parameters.managed_identity else {}),
         )
         workspace, action = self._connection.workspace, f"create the cluster {name}"

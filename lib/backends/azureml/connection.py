@@ -28,9 +28,9 @@ _SDK_WARNING_SHOWN = "MILLRACE_SDK_V1_WARNING_SHOWN"
 
 
 def workspace_names(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Return the subscription, resource group and workspace from the parameters.
+    """Return the names of the subscription, resource group and workspace, by parameter.
 
-    ``config.json`` supplies the values of empty parameters.
+    The studio's file ``config.json`` supplies the values of empty parameters.
 
     Raises
     ------
@@ -62,6 +62,7 @@ def _read_config() -> dict[str, str]:
 
 
 def _parse_config(file: Path) -> dict[str, str]:
+    """Return the content of a ``config.json``."""
     try:
         return {name: str(value) for name, value in json.loads(file.read_text("utf-8")).items()}
     except (ValueError, AttributeError) as error:
@@ -82,22 +83,23 @@ class Connection:
 
     def __init__(self, parameters: Parameters):
         _warn_about_sdk_v1()
-        self.names = workspace_names(parameters)
+        self.workspace_names = workspace_names(parameters)
         with translate_errors("log in to Azure"):
             self.login = log_in(parameters.get("tenant_id") or "")
-        with translate_errors(f"find the workspace {self.names['workspace_name']}"):
+        with translate_errors(f"find the workspace {self.workspace_names['workspace_name']}"):
             self.workspace = self._find_workspace()
 
     def _find_workspace(self) -> Any:
+        """Return azureml-core's object of the workspace; inside a job, it comes from the job's context."""
         from azureml.core import Run, Workspace
 
         if self.login.authentication is None:
             return Run.get_context(allow_offline=False).experiment.workspace
-        return Workspace(*self.names.values(), auth=self.login.authentication)
+        return Workspace(**self.workspace_names, auth=self.login.authentication)
 
     @property
     def credential(self) -> TokenCredential:
-        """Credential of azure-identity."""
+        """The login as a credential of the package azure-identity."""
         return self.login.credential
 
     @property
@@ -109,18 +111,25 @@ class Connection:
 
     @functools.cached_property
     def client(self) -> MLClient:
-        """Client of SDK version 2, for online endpoints, machine sizes and quotas."""
+        """The client of SDK version 2, for online endpoints, machine sizes and quotas."""
         from azure.ai.ml import MLClient
 
-        return MLClient(self.credential, *self.names.values(), show_progress=False, enable_telemetry=False)
+        return MLClient(
+            self.credential,
+            subscription_id=self.workspace_names["subscription_id"],
+            resource_group_name=self.workspace_names["resource_group"],
+            workspace_name=self.workspace_names["workspace_name"],
+            show_progress=False,
+            enable_telemetry=False,
+        )
 
 
 def _warn_about_sdk_v1() -> None:
-    """Log the warning once per run: the notebooks' processes inherit the environment variable."""
+    """Log a warning that SDK version 1 is out of support, once per run: notebooks inherit an environment variable."""
     if _SDK_WARNING_SHOWN not in os.environ and JOB_TOKEN not in os.environ:
         os.environ[_SDK_WARNING_SHOWN] = "1"
         log.warning(
             "Azure ML's SDK version 1 (azureml-core, azureml-train-automl-client) has been out of support since 30 "
-            "June 2026. It still works, and each of its uses can be replaced separately: one module of "
-            "lib/backends/azureml/ per use."
+            "June 2026. It still works. Each module of lib/backends/azureml/ wraps one service, so that the SDK can be "
+            "replaced step by step."
         )

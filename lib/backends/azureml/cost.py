@@ -78,63 +78,74 @@ def estimate_cost(
         If the expected cost exceeds ``max_cost_usd``.
     """
     lines: list[str] = []
-    expected = maximum = 0.0
+    expected_usd = maximum_usd = 0.0
     if "automl" in stages:
-        line, cost = _search_cost(machine_for("train"), parameters)
+        line, cost_usd = _search_cost(machine_for("train"), parameters)
         lines.append(line)
-        expected, maximum = expected + cost, maximum + cost
+        expected_usd, maximum_usd = expected_usd + cost_usd, maximum_usd + cost_usd
     for stage in dict.fromkeys(stages):
         if stage in parameters.cluster_stages:
-            line, usual_cost, largest_cost = _stage_cost(
+            line, stage_expected_usd, stage_maximum_usd = _stage_cost(
                 stage, stages.count(stage), timeout_minutes, machine_for(stage), parameters
             )
             lines.append(line)
-            expected, maximum = expected + usual_cost, maximum + largest_cost
+            expected_usd, maximum_usd = expected_usd + stage_expected_usd, maximum_usd + stage_maximum_usd
     if "deploy" in stages:
         lines.append(_endpoint_line(parameters))
-    _check_limit(expected, lines, parameters.max_cost_usd)
-    return Estimate(tuple(lines), expected, maximum)
+    _check_limit(expected_usd, lines, parameters.max_cost_usd)
+    return Estimate(tuple(lines), expected_usd, maximum_usd)
 
 
 def _search_cost(machine: str, parameters: Parameters) -> tuple[str, float]:
-    """Return the line and the cost of an AutoML search that uses all machines for all of its time."""
-    hourly = hourly_price(machine, parameters.prices_usd_per_hour)
+    """Return the line and the maximum cost in US dollars of an AutoML search.
+
+    The maximum assumes that the search uses all machines for all of its time.
+    """
+    usd_per_hour = hourly_price(machine, parameters.prices_usd_per_hour)
     minutes, machines = parameters.automl_budget_minutes, parameters.max_nodes
-    cost = machines * (minutes + parameters.idle_seconds / 60) / 60 * hourly
-    line = f"automl: {minutes:g} minutes on at most {machines} x {machine} at {hourly:g} $/h: at most {cost:.2f} $"
-    return line, cost
+    cost_usd = machines * (minutes + parameters.idle_seconds / 60) / 60 * usd_per_hour
+    line = (
+        f"automl: {minutes:g} minutes on at most {machines} x {machine} at {usd_per_hour:g} $/h: at most "
+        f"{cost_usd:.2f} $"
+    )
+    return line, cost_usd
 
 
 def _stage_cost(
-    stage: str, notebooks: int, timeout_minutes: float, machine: str, parameters: Parameters
+    stage: str, notebook_count: int, timeout_minutes: float, machine: str, parameters: Parameters
 ) -> tuple[str, float, float]:
-    """Return the line, the expected cost and the maximum cost of a stage's notebooks."""
-    hourly = hourly_price(machine, parameters.prices_usd_per_hour)
+    """Return the line, the expected cost and the maximum cost in US dollars of a stage's notebooks.
+
+    The maximum assumes that every notebook runs until the timeout.
+    """
+    usd_per_hour = hourly_price(machine, parameters.prices_usd_per_hour)
     # Each machine is idle once before it is released. There are at most as many machines as notebooks.
-    idle_minutes = min(notebooks, parameters.max_nodes) * parameters.idle_seconds / 60
-    expected = (notebooks * parameters.expected_minutes + idle_minutes) / 60 * hourly
-    maximum = (notebooks * timeout_minutes + idle_minutes) / 60 * hourly
+    idle_minutes = min(notebook_count, parameters.max_nodes) * parameters.idle_seconds / 60
+    expected_usd = (notebook_count * parameters.expected_minutes + idle_minutes) / 60 * usd_per_hour
+    maximum_usd = (notebook_count * timeout_minutes + idle_minutes) / 60 * usd_per_hour
     line = (
-        f"{stage}: {notebooks} x {parameters.expected_minutes:g} minutes on {machine} at {hourly:g} $/h: about "
-        f"{expected:.2f} $, at most {maximum:.2f} $"
+        f"{stage}: {notebook_count} x {parameters.expected_minutes:g} minutes on {machine} at {usd_per_hour:g} $/h: "
+        f"about {expected_usd:.2f} $, at most {maximum_usd:.2f} $"
     )
-    return line, expected, maximum
+    return line, expected_usd, maximum_usd
 
 
 def _endpoint_line(parameters: Parameters) -> str:
+    """Return the line with the cost of the endpoint per day."""
     machine = parameters.endpoint_instance_type
-    hourly = hourly_price(machine, parameters.prices_usd_per_hour)
+    usd_per_hour = hourly_price(machine, parameters.prices_usd_per_hour)
     return (
-        f"endpoint: {machine} at {hourly:g} $/h: {24 * hourly:.2f} $ per day until you stop it "
+        f"endpoint: {machine} at {usd_per_hour:g} $/h: {24 * usd_per_hour:.2f} $ per day until you stop it "
         f"({command('endpoint', 'stop')}); not included in the run's cost"
     )
 
 
-def _check_limit(expected: float, lines: Sequence[str], limit: float | None) -> None:
-    if limit is not None and expected > limit:
+def _check_limit(expected_usd: float, lines: Sequence[str], limit_usd: float | None) -> None:
+    """Raise a GateError with the lines of the estimate if the expected cost exceeds the limit, if there is one."""
+    if limit_usd is not None and expected_usd > limit_usd:
         message = (
-            f"This run is expected to cost {expected:.2f} $, more than max_cost_usd ({limit:g} $). Choose fewer "
-            "training_functions, a cheaper gpu_vm_size or vm_priority: low_priority, or raise max_cost_usd."
+            f"This run is expected to cost {expected_usd:.2f} $, more than max_cost_usd ({limit_usd:g} $). Choose "
+            "fewer training_functions, a cheaper gpu_vm_size or vm_priority: low_priority, or raise max_cost_usd."
         )
         raise GateError("\n  ".join([message, *lines]))
 
@@ -144,17 +155,26 @@ class Meter:
 
     Parameters
     ----------
-    limit : float or None
+    limit_usd : float or None
         Maximum cost in US dollars; None for no limit.
     """
 
-    def __init__(self, limit: float | None):
-        self._limit = limit
-        self._cost: dict[str, float] = {}
+    def __init__(self, limit_usd: float | None):
+        self._limit_usd = limit_usd
+        self._cost_usd: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def record(self, job: str, seconds: float, hourly: float) -> float:
-        """Record the running time of a job so far, and return the cost of all jobs in US dollars.
+    def record(self, job: str, seconds: float, usd_per_hour: float) -> float:
+        """Record how long a job has run, and return the cost of all jobs in US dollars.
+
+        Parameters
+        ----------
+        job : str
+            Id of the job.
+        seconds : float
+            Running time of the job until now, which replaces the time that was recorded before.
+        usd_per_hour : float
+            Price of the machines that the job uses.
 
         Raises
         ------
@@ -162,11 +182,11 @@ class Meter:
             If the cost exceeds the limit. The thread that monitors the job then cancels it.
         """
         with self._lock:
-            self._cost[job] = seconds / _SECONDS_PER_HOUR * hourly
-            total = sum(self._cost.values())
-        if self._limit is not None and total > self._limit:
+            self._cost_usd[job] = seconds / _SECONDS_PER_HOUR * usd_per_hour
+            total_usd = sum(self._cost_usd.values())
+        if self._limit_usd is not None and total_usd > self._limit_usd:
             raise StageError(
-                f"The run has cost {total:.2f} $, more than max_cost_usd ({self._limit:g} $), so its jobs are "
+                f"The run has cost {total_usd:.2f} $, more than max_cost_usd ({self._limit_usd:g} $), so its jobs are "
                 f"cancelled. Raise max_cost_usd and continue: {command('--from', 'STAGE')}"
             )
-        return total
+        return total_usd

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from lib.tables.schema_source import SchemaSource
 
 DATASET_URI = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
-_NO_PATH = "path can't be empty"
+_NO_PATH_MESSAGE = "path can't be empty"
 _SHA256_TAG = "sha256"
 # URI of the schema of the file that a dataset was made from.
 _SCHEMA_TAG = "schema"
-# Azure rejects an identical definition and names the version that has it. The service and azureml-core word this
-# differently: the latter as a call to copy.
+# Azure rejects a definition that an earlier version has, and names that version. The service writes a sentence;
+# azureml-core writes a line of Python that gets the version.
 _IDENTICAL_DATASET = re.compile(
     r'(?:has been registered as |name=")(?P<name>[\w.-]+)(?:", version=|:)(?P<version>\d+)(?: \(name:version\)|\))'
 )
@@ -65,10 +65,10 @@ class Datasets:
         self._connection, self._datastore, self._use_case = connection, datastore, use_case
 
     def describe(self, uri: str, encoding: str = "") -> str:
-        """Describe a table for the user. A table that is not a dataset yet is registered."""
+        """Return the dataset and row count of a table, as text. A table that is no dataset yet is registered."""
         dataset = self._get(self.ensure_registered(uri, encoding))
-        rows = f", {int(dataset.tags['rows']):,} rows" if "rows" in dataset.tags else ""
-        return f"dataset {dataset.name}, version {dataset.version}{rows}"
+        row_count = f", {int(dataset.tags['rows']):,} rows" if "rows" in dataset.tags else ""
+        return f"dataset {dataset.name}, version {dataset.version}{row_count}"
 
     def ensure_registered(self, uri: str, encoding: str = "", schema_source: SchemaSource | None = None) -> str:
         """Return a table's address as a dataset, ``azureml:<dataset>:<version>``; register it if necessary.
@@ -86,9 +86,9 @@ class Datasets:
             return uri
         stem = re.sub(r"[^\w-]", "-", Path(uri).name.split(".")[0])
         content, suffix = self._read_file(uri)
-        # The same bytes in another encoding, or read by another schema, are another table.
-        described = repr(schema_source) if schema_source else ""
-        sha256 = hashlib.sha256(content + encoding.encode() + described.encode()).hexdigest()
+        # The same bytes are another table if they are read in another encoding or by another schema.
+        schema_text = repr(schema_source) if schema_source else ""
+        sha256 = hashlib.sha256(content + encoding.encode() + schema_text.encode()).hexdigest()
         name = f"{self._use_case}-{stem}"
         registered = self._newest_version(name, sha256)
         if registered is not None:
@@ -103,14 +103,14 @@ class Datasets:
         return self._register(frame, name, path, sha256, description=f"{uri}, {len(frame):,} rows", tags=tags)
 
     def _read_file(self, uri: str) -> tuple[bytes, str]:
-        """Return the content and the suffixes of a file in the datastore or on this machine."""
+        """Return the content of a file and the suffixes of its name, at most two, e.g. ``.csv.gz``."""
         if FILE_URI.fullmatch(uri):
             return self._datastore.download(uri), "".join(Path(uri).suffixes[-2:])
         file = resolve_existing(uri)
         return file.read_bytes(), "".join(file.suffixes[-2:])
 
     def write(self, frame: pd.DataFrame, path: str) -> str:
-        """Write a table as Parquet, register it, and return its address."""
+        """Write a table as Parquet, register it as a dataset, and return the dataset's address."""
         folder, stem = Path(path).parts[0], Path(path).stem
         return self._register(frame, f"{folder}-{stem}", path, "", description=path)
 
@@ -139,7 +139,7 @@ class Datasets:
         return remaining
 
     def _stored_schema(self, dataset: Any) -> dict[str, Any] | None:
-        """Return the schema of the file that a dataset was made from; None if it was made from none."""
+        """Return the schema of the file that a dataset was made from; None if it was not made from a file."""
         uri = dataset.tags.get(_SCHEMA_TAG)
         return self._datastore.read_json(uri) if uri else None
 
@@ -148,6 +148,7 @@ class Datasets:
         return self._get(self.ensure_registered(uri))
 
     def _get(self, uri: str) -> Any:
+        """Return the Tabular dataset at an address ``azureml:<dataset>:<version>``."""
         from azureml.core import Dataset
 
         match = DATASET_URI.fullmatch(uri)
@@ -157,7 +158,7 @@ class Datasets:
             return Dataset.get_by_name(self._connection.workspace, name, version)
 
     def _newest_version(self, name: str, sha256: str) -> str | None:
-        """Return the address of a dataset's newest version if it has the given content."""
+        """Return the address of a dataset's newest version if its content has the given hash; otherwise None."""
         with _engine_lock, translate_errors(f"find the dataset {name}"):
             try:
                 newest = self._get_newest(name)
@@ -170,15 +171,16 @@ class Datasets:
     def _get_newest(self, name: str) -> Any:
         """Return the newest version of a dataset.
 
-        The SDK asks the first version of Azure's API, and the second if the first does not know the dataset. If another
-        run registers it in between, the second answers without a path, which the SDK refuses.
+        The SDK asks the first version of Azure's API, and then the second version if the first does not know the
+        dataset. If another run registers the dataset in between, the second version answers without a path. The SDK
+        raises an error for this answer, so the SDK is called again.
         """
         from azureml.core import Dataset
 
         try:
             return Dataset.get_by_name(self._connection.workspace, name)
         except Exception as error:
-            if _NO_PATH not in str(error):
+            if _NO_PATH_MESSAGE not in str(error):
                 raise
             return Dataset.get_by_name(self._connection.workspace, name)
 
@@ -226,17 +228,18 @@ class Datasets:
             )
 
     def _register_file(self, path: str, schema: pa.Schema, name: str, description: str, tags: dict[str, str]) -> str:
+        """Register a Parquet file of the datastore as a new version of a dataset, and return the version's address."""
         from azureml.core import Dataset
 
         dataset = Dataset.Tabular.from_parquet_files(
-            (self._datastore.datastore, path), validate=False, set_column_types=column_types(schema)
+            (self._datastore.azure_datastore, path), validate=False, set_column_types=column_types(schema)
         )
         try:
             version = dataset.register(
                 self._connection.workspace, name, description=description, tags=tags, create_new_version=True
             )
         except Exception as error:
-            # The table equals an earlier version, but not the newest one. Azure keeps one version per definition.
+            # Azure keeps one version per definition, and an earlier version has the same one. Return that version.
             identical = _IDENTICAL_DATASET.search(str(error))
             if identical is None:
                 raise
@@ -247,7 +250,7 @@ class Datasets:
 def to_dataset_types(table: pa.Table) -> pa.Table:
     """Convert a table to the column types that the dataset engine supports.
 
-    The engine supports neither categories, dates, decimals and times nor columns without a value.
+    The engine does not support categories, dates, decimals, times, binary values and columns without any value.
     """
     import pyarrow as pa
 
@@ -256,6 +259,7 @@ def to_dataset_types(table: pa.Table) -> pa.Table:
 
 
 def _to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """Convert a column to the nearest type that the dataset engine supports."""
     import pyarrow as pa
     from pyarrow import types
 
@@ -274,10 +278,10 @@ def _to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
 
 
 def column_types(schema: pa.Schema) -> dict[str, Any]:
-    """Return the dataset types of the columns, because inferred types turn 0 and 1 into booleans.
+    """Return the dataset type of each column. Without them, the engine would take 0 and 1 for booleans.
 
-    Types without an exact counterpart, such as times and small integers, are omitted. The engine then uses the type
-    in the Parquet file. The nearest dataset type would lose digits or the time zone.
+    Columns without an exactly matching dataset type, such as times and small integers, are omitted: the engine uses
+    their type in the Parquet file. The nearest dataset type would lose digits or the time zone.
     """
     import pyarrow as pa
     from azureml.data import DataType

@@ -46,6 +46,7 @@ class DataStore:
         return retry(self._find, f"find the datastore {self._parameters.datastore}")
 
     def _find(self) -> Any:
+        """Return the datastore; None if it is not registered."""
         from azureml.core import Datastore
 
         try:
@@ -56,8 +57,8 @@ class DataStore:
             raise
 
     @functools.cached_property
-    def datastore(self) -> Any:
-        """The datastore. It is registered without a key if it does not exist."""
+    def azure_datastore(self) -> Any:
+        """The SDK's object of the datastore, which is registered without a key if it does not exist."""
         return self.existing or self._register()
 
     @property
@@ -67,7 +68,7 @@ class DataStore:
 
     @property
     def is_keyless(self) -> bool:
-        """Whether only identities can access the datastore. This is also true for one that is yet to be registered."""
+        """Whether the datastore has no key, so that only identities can access it. A new datastore has none."""
         return not (self.existing and (self.existing.account_key or self.existing.sas_token))
 
     @functools.cached_property
@@ -75,7 +76,7 @@ class DataStore:
         """Client of the blob container, which is created if it does not exist."""
         from azure.core.exceptions import ResourceExistsError
 
-        client = self.container_client(self.datastore)
+        client = self.container_client(self.azure_datastore)
         with translate_errors(f"access the container {client.container_name} of {client.account_name}"):
             if not client.exists():
                 try:
@@ -97,13 +98,14 @@ class DataStore:
         )
 
     def _register(self) -> Any:
+        """Register the blob container as a datastore without a key."""
         from azureml.core import Datastore
 
         workspace, name = self._connection.workspace, self._parameters.datastore
         account = self._parameters.storage_account or _last_segment(workspace.get_details()["storageAccount"])
 
         def find_or_register() -> Any:
-            # Another run may register it at the same time. Azure then rejects this call, and the retry finds it.
+            # If another run registers the datastore at the same time, Azure rejects this call; the retry finds it.
             return self._find() or Datastore.register_azure_blob_container(
                 workspace,
                 datastore_name=name,
@@ -119,7 +121,7 @@ class DataStore:
         return f"azureml://datastores/{self._parameters.datastore}/paths/{path}"
 
     def upload(self, content: bytes, path: str) -> str:
-        """Write a file atomically and return its URI."""
+        """Write a file of the datastore atomically, and return the file's URI."""
         blob = self.container.get_blob_client(path)
 
         def put() -> None:
@@ -160,7 +162,7 @@ class DataStore:
         return json.loads(content)
 
     def local_copy(self, uri: str) -> Path:
-        """Download a file of the datastore. A local path is returned as it is."""
+        """Download a file of the datastore, and return the path of the copy; a local path is returned unchanged."""
         if not FILE_URI.fullmatch(uri):
             return resolve_existing(uri)
         file = self._local_folder / self._path(uri)
@@ -173,6 +175,7 @@ class DataStore:
         return lease(self.container.get_blob_client(f"locks/{name}"), _LEASE_SECONDS)
 
     def _path(self, uri: str) -> str:
+        """Return the path within the datastore from a file's URI."""
         match = FILE_URI.fullmatch(uri)
         if match is None:
             raise DataError(
@@ -189,4 +192,5 @@ class DataStore:
 
 
 def _last_segment(resource_id: str) -> str:
+    """Return the name of a resource from its id, such as ``/subscriptions/.../storageAccounts/<name>``."""
     return resource_id.rpartition("/")[2]

@@ -11,7 +11,7 @@ from lib.backends.azureml import cost, machine_checks
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.datastore import DataStore
-from lib.backends.azureml.endpoint import endpoint_name
+from lib.backends.azureml.endpoint_names import endpoint_name
 from lib.backends.azureml.error_translation import translate_errors
 from lib.backends.base import Check
 from lib.errors import MillraceError
@@ -37,7 +37,7 @@ _DATA_ACTIONS = {f"{_BLOBS}/{verb}": "Storage Blob Data Contributor" for verb in
 
 
 def diagnose(parameters: Parameters) -> list[Check]:
-    """Run all checks. A failed check does not prevent the others."""
+    """Run all checks, and return a result for each; a failed check does not prevent later ones."""
     workspace = _WorkspaceChecks(parameters)
     checks: dict[str, Callable[[], Check | Iterable[Check]]] = {
         "packages": machine_checks.check_packages,
@@ -65,7 +65,7 @@ def diagnose(parameters: Parameters) -> list[Check]:
 
 
 class _WorkspaceChecks:
-    """The checks that need a connection to Azure, which they share."""
+    """The checks that need a connection to Azure. They share one connection."""
 
     def __init__(self, parameters: Parameters):
         self._parameters = parameters
@@ -98,8 +98,8 @@ class _WorkspaceChecks:
         return Check("workspace", description)
 
     def check_roles(self) -> Iterable[Check]:
-        """Compare this identity's permissions on the workspace and the storage account with those that a run needs."""
-        names = self._connection.names
+        """Check that this identity has the permissions on the workspace and the storage account that a run needs."""
+        names = self._connection.workspace_names
         is_allowed, _ = self._permissions(names["resource_group"], _WORKSPACE, names["workspace_name"])
         yield _check_actions(names["workspace_name"], _ACTIONS, is_allowed)
         group, resource_type, account = self._storage_account()
@@ -109,10 +109,15 @@ class _WorkspaceChecks:
     def _permissions(
         self, group: str, resource_type: str, name: str
     ) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
-        """Return two functions that tell whether this identity may perform an action and a data action."""
+        """Return two functions of an action's name: whether this identity may perform it as an action or a data action.
+
+        `group`, `resource_type` and `name` identify the resource to which the permissions apply.
+        """
         from azure.mgmt.authorization import AuthorizationManagementClient
 
-        client = AuthorizationManagementClient(self._connection.credential, self._connection.names["subscription_id"])
+        client = AuthorizationManagementClient(
+            self._connection.credential, self._connection.workspace_names["subscription_id"]
+        )
         provider, _, type_name = resource_type.partition("/")
         permissions = list(client.permissions.list_for_resource(group, provider, "", type_name, name))
         return (
@@ -121,18 +126,20 @@ class _WorkspaceChecks:
         )
 
     def _storage_account(self) -> tuple[str, str, str]:
-        """Return resource group, type and name of the configured storage account, by default the workspace's own."""
-        resource_id = self._connection.workspace.get_details()["storageAccount"].split("/")
-        group = self._connection.names["resource_group"]
-        if "resourceGroups" in resource_id:
-            group = resource_id[resource_id.index("resourceGroups") + 1]
-        return group, "Microsoft.Storage/storageAccounts", self._parameters.storage_account or resource_id[-1]
+        """Return the resource group, type and name of ``storage_account``, by default the workspace's account."""
+        id_segments = self._connection.workspace.get_details()["storageAccount"].split("/")
+        group = self._connection.workspace_names["resource_group"]
+        if "resourceGroups" in id_segments:
+            group = id_segments[id_segments.index("resourceGroups") + 1]
+        return group, "Microsoft.Storage/storageAccounts", self._parameters.storage_account or id_segments[-1]
 
     def check_storage(self) -> Check:
         """Describe the key and network settings of the storage account."""
         from azure.mgmt.storage import StorageManagementClient
 
-        client = StorageManagementClient(self._connection.credential, self._connection.names["subscription_id"])
+        client = StorageManagementClient(
+            self._connection.credential, self._connection.workspace_names["subscription_id"]
+        )
         group, _, name = self._storage_account()
         account = client.storage_accounts.get_properties(group, name)
         keys = "identities only, keys are disabled" if account.allow_shared_key_access is False else "keys are allowed"
@@ -144,7 +151,7 @@ class _WorkspaceChecks:
         return Check("storage", f"{name}: {keys}, {network}")
 
     def check_datastore(self) -> Check:
-        """List the datastore's container, if it exists."""
+        """List the files in the datastore's container, if there is one."""
         name, datastore = self._parameters.datastore, self._datastore.existing
         if datastore is None:
             return Check("data store", f"{name}: does not exist yet; setup registers it")
@@ -152,8 +159,8 @@ class _WorkspaceChecks:
         container = f"{name}: {client.account_name}/{client.container_name}"
         if not client.exists():
             return Check("data store", f"{container}: the container does not exist yet; setup creates it")
-        first = next(iter(client.list_blob_names(results_per_page=1)), None)
-        content = "has files" if first else "is empty"
+        first_file = next(iter(client.list_blob_names(results_per_page=1)), None)
+        content = "has files" if first_file else "is empty"
         return Check("data store", f"{container} {content}, and this identity may list them")
 
     def check_clusters(self) -> Iterable[Check]:
@@ -181,25 +188,25 @@ class _WorkspaceChecks:
             return Check("quota", message, ok=False)
         max_nodes = self._parameters.max_nodes
         # azure-ai-ml 1.35 leaves v_cp_us and current_value empty, and stores the values under the names of the API.
-        required = max_nodes * vars(size)["vCPUs"]
-        description = f"{max_nodes} x {size.name} are {required} cores"
+        required_cores = max_nodes * vars(size)["vCPUs"]
+        description = f"{max_nodes} x {size.name} are {required_cores} cores"
         is_low_priority = self._parameters.vm_priority == "low_priority"
         usages = self._connection.client.compute.list_usage()
         usage = next((usage for usage in usages if _is_quota_of(usage, size.family, is_low_priority)), None)
         if usage is None:
             message = f"{description}; the region lists no quota for {size.family}: see Quotas in Azure ML studio"
             return Check("quota", message, ok=False)
-        free = usage.limit - vars(usage)["currentValue"]
+        free_cores = usage.limit - vars(usage)["currentValue"]
         family = "low-priority machines" if is_low_priority else size.family
-        description = f"{description} of {family}; {free} of {usage.limit} are free"
-        if usage.limit < required:
+        description = f"{description} of {family}; {free_cores} of {usage.limit} are free"
+        if usage.limit < required_cores:
             message = f"{description}: request more quota in Azure ML studio, or lower max_nodes"
             return Check("quota", message, ok=False)
         return Check("quota", description)
 
     def check_endpoint(self) -> Check:
         """Check the endpoint's name, and whether the endpoint exists."""
-        name = endpoint_name(self._parameters.name, self._connection.names)
+        name = endpoint_name(self._parameters.name, self._connection.workspace_names)
         if not _ENDPOINT_NAME.fullmatch(name):
             message = (
                 f"{name} is not a valid endpoint name: use lower-case letters, digits and hyphens in the parameter "
@@ -219,7 +226,7 @@ class _WorkspaceChecks:
 
 
 def _check_actions(resource: str, required: dict[str, str], is_allowed: Callable[[str], bool]) -> Check:
-    """Check that this identity may perform the required actions, which are given with the roles that permit them."""
+    """Check that this identity may perform all required actions; `required` has the role that permits each action."""
     missing = {action: role for action, role in required.items() if not is_allowed(action)}
     if missing:
         roles = ", ".join(dict.fromkeys(missing.values()))
@@ -229,7 +236,10 @@ def _check_actions(resource: str, required: dict[str, str], is_allowed: Callable
 
 
 def _allows(granted: Iterable[str] | None, excluded: Iterable[str] | None, action: str) -> bool:
-    """Return whether a role permits an action. ``*`` in the role's patterns matches any text."""
+    """Return whether a role permits an action.
+
+    `granted` and `excluded` are the role's patterns of permitted and of excepted actions; ``*`` matches any text.
+    """
 
     def matches(patterns: Iterable[str] | None) -> bool:
         expressions = (re.escape(pattern).replace(r"\*", ".*") for pattern in patterns or ())
@@ -238,10 +248,10 @@ def _allows(granted: Iterable[str] | None, excluded: Iterable[str] | None, actio
     return matches(granted) and not matches(excluded)
 
 
-def _is_quota_of(usage: Any, family: str, low_priority: bool) -> bool:
+def _is_quota_of(usage: Any, family: str, is_low_priority: bool) -> bool:
     """Return whether a usage record is the quota of a machine family, or of all low-priority machines."""
     name = usage.name["value"] if isinstance(usage.name, dict) else usage.name.value
     normalized = re.sub(r"[^a-z0-9]", "", name.lower())
-    if low_priority:
+    if is_low_priority:
         return "lowpriority" in normalized
     return normalized.startswith(re.sub(r"[^a-z0-9]", "", family.lower())) and "lowpriority" not in normalized

@@ -2,11 +2,11 @@
 
 An endpoint has at most two deployments, ``blue`` and ``green``. A new model version is deployed next to the current one
 without traffic, and is checked through the header that selects a deployment. Optionally, a share of the requests is
-mirrored to it for a while. Then it receives its share of the traffic.
+mirrored to the new version for a while. Then the new version receives its share of the traffic.
 
-- With all of the traffic, it is checked again without the header. Then the old deployment is deleted, since Azure
-  charges for both.
-- With less, both deployments stay until the share is raised to 100 percent or the version is rolled back.
+- If the share is 100 percent, the version is checked again without the header. Then the old deployment is deleted,
+  since Azure charges for both.
+- Otherwise, both deployments stay until the share is raised to 100 percent or the version is rolled back.
 
 If any step fails, the old deployment keeps serving.
 """
@@ -14,16 +14,16 @@ If any step fails, the old deployment keeps serving.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.error_translation import retry, translate_error
-from lib.backends.azureml.resources import CREATED_TAG, SHA256_TAG, USE_CASE_TAG, VERSION_TAG, EndpointResources
+from lib.backends.azureml.endpoint_names import endpoint_name
+from lib.backends.azureml.error_translation import translate_error
+from lib.backends.azureml.resources import CREATED_TAG, SHA256_TAG, VERSION_TAG, EndpointResources
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError, MillraceError
 
@@ -36,36 +36,9 @@ if TYPE_CHECKING:
 BLUE, GREEN = "blue", "green"
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 NOT_DEPLOYED, RUNNING = "not deployed", "running"
-_MAX_NAME_LENGTH = 32
 _MIRROR_SECONDS = 60
 _PROPAGATION_SECONDS = 60
 _POLL_SECONDS = 5
-
-
-def endpoint_name(use_case: str, workspace: Mapping[str, str]) -> str:
-    """Return the name of a use case's endpoint.
-
-    Endpoint names must be unique in an Azure region, so a hash of the workspace's names is appended.
-
-    Parameters
-    ----------
-    use_case : str
-    workspace : mapping of str
-        Subscription, resource group and workspace.
-
-    Examples
-    --------
-    >>> endpoint_name("flights", {"workspace_name": "mlw"})
-    'flights-6fe640'
-    """
-    suffix = hashlib.sha256("/".join(workspace.values()).lower().encode()).hexdigest()[:6]
-    return f"{use_case[: _MAX_NAME_LENGTH - 1 - len(suffix)].rstrip('-')}-{suffix}"
-
-
-def deployed_use_cases(connection: Connection) -> list[str]:
-    """Return the names of all use cases that have an endpoint in the workspace."""
-    endpoints = retry(lambda: list(connection.client.online_endpoints.list()), "list the endpoints")
-    return sorted(endpoint.tags[USE_CASE_TAG] for endpoint in endpoints if USE_CASE_TAG in (endpoint.tags or {}))
 
 
 class ManagedEndpoint:
@@ -90,7 +63,7 @@ class ManagedEndpoint:
         lock: Callable[[], AbstractContextManager],
     ):
         self._use_case, self._parameters, self._lock = use_case, parameters, lock
-        self.name = endpoint_name(use_case, connection.names)
+        self.name = endpoint_name(use_case, connection.workspace_names)
         self._resources = EndpointResources(connection, self.name, use_case, parameters)
 
     def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
@@ -140,7 +113,7 @@ class ManagedEndpoint:
             f"{deployment.instance_count} x {deployment.instance_type}",
         )
 
-    def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
+    def shift_traffic(self, percent: float, mirror_percent: float) -> EndpointStatus:
         """Set the new version's share of the traffic; at 100 percent, delete the previous version.
 
         Azure accepts whole percentages only, and mirrors requests only to a version without traffic.
@@ -148,23 +121,25 @@ class ManagedEndpoint:
         Raises
         ------
         EndpointError
-            If there is no second version, or if both `percent` and `mirror` are positive.
+            If there is no second version, or if both `percent` and `mirror_percent` are positive.
         """
-        percent, mirror = round(percent), round(mirror)
-        if percent and mirror:
+        percent, mirror_percent = round(percent), round(mirror_percent)
+        if percent and mirror_percent:
             raise EndpointError(
                 "Azure mirrors requests only to a version without traffic. Set either --percent "
-                f"{percent} or --mirror {mirror}."
+                f"{percent} or --mirror {mirror_percent}."
             )
         with self._lock():
             previous, new = self._previous_and_new()
-            self._resources.set_traffic({previous: 100 - percent, new: percent}, {new: mirror} if mirror else {})
+            self._resources.set_traffic(
+                {previous: 100 - percent, new: percent}, {new: mirror_percent} if mirror_percent else {}
+            )
             if percent == 100:
                 self._resources.delete_deployment(previous)
         return self.status()
 
     def roll_back(self) -> EndpointStatus:
-        """Route all traffic to the previous version. The new one, with its log, stays until the next deployment."""
+        """Route all traffic to the previous version. The new version and its log stay until the next deployment."""
         with self._lock():
             previous, new = self._previous_and_new()
             self._resources.set_traffic({previous: 100, new: 0})
@@ -177,7 +152,7 @@ class ManagedEndpoint:
         return getattr(self._resources.keys(), f"{name}_key")
 
     def stop(self) -> EndpointStatus:
-        """Delete the endpoint, because Azure charges for it. The next deployment gets a new key."""
+        """Delete the endpoint, because Azure charges for a running one. The next deployment gets a new key."""
         if self.exists():
             self._resources.delete_endpoint()
         return self.status()
@@ -211,7 +186,10 @@ class ManagedEndpoint:
         return self._resources.keys().primary_key
 
     def _keep_only_live_deployment(self, endpoint: ManagedOnlineEndpoint) -> str | None:
-        """Route all traffic to the live deployment, delete all others, and return the name of the live deployment."""
+        """Route all traffic to the live deployment, delete all other deployments, and return the live one's name.
+
+        The result is None if no deployment gets traffic; all deployments are deleted then.
+        """
         live = _live_deployment(endpoint)
         others = [name for name in self._resources.deployment_names() if name != live]
         if live and any((endpoint.traffic or {}).get(name) for name in others):
@@ -221,7 +199,7 @@ class ManagedEndpoint:
         return live
 
     def _previous_and_new(self) -> tuple[str, str]:
-        """Return the older and the newer deployment.
+        """Return the names of the older and of the newer deployment.
 
         Raises
         ------
@@ -234,8 +212,8 @@ class ManagedEndpoint:
             raise EndpointError(
                 f"{self._use_case} has no second version deployed at {self.name}, so its traffic cannot be moved. Set "
                 "endpoint_traffic_percent below 100, promote another version and run the deploy stage: both versions "
-                "then stay deployed. To return to an earlier version with one deployment, give it the tag production "
-                "again and run the deploy stage."
+                "then stay deployed. With a single deployment, tag the earlier version as production again and run "
+                "the deploy stage."
             )
         previous, new = sorted(created, key=lambda name: created[name])
         return previous, new
@@ -246,7 +224,7 @@ class ManagedEndpoint:
         threading.Event().wait(_MIRROR_SECONDS)
 
     def _check_until_propagated(self, check: Callable[[], object]) -> None:
-        """Repeat a failing check for a while: some requests still reach the old deployment after a traffic change."""
+        """Repeat a failing check for a while, because some requests still reach the old deployment at first."""
         deadline, pause = time.monotonic() + _PROPAGATION_SECONDS, threading.Event()
         while True:
             try:
@@ -259,7 +237,7 @@ class ManagedEndpoint:
 
     @contextlib.contextmanager
     def _undo_on_failure(self, live: str | None, new: str, action: str) -> Iterator[None]:
-        """Remove the new deployment if the body fails, and add the end of its log to the error."""
+        """Remove the new deployment if the ``with`` block fails, and add the end of its log to the error."""
         try:
             yield
         except Exception as error:
@@ -270,10 +248,10 @@ class ManagedEndpoint:
                 self._undo(live, new)
                 outcome = f"{live} keeps serving" if live else "nothing is left running"
                 lines.append(f"The deployment {new} was removed; {outcome}.")
-            except MillraceError as second:
+            except MillraceError as removal_error:
                 lines.append(
                     f"The deployment {new} could not be removed. Delete it from the endpoint {self.name} in the "
-                    f"studio. {second}"
+                    f"studio. {removal_error}"
                 )
             raise EndpointError("\n".join(lines)) from error
         except BaseException:
@@ -281,7 +259,7 @@ class ManagedEndpoint:
             raise
 
     def _undo(self, live: str | None, new: str) -> None:
-        """Route all traffic to the live deployment and delete the new one; without a live one, delete the endpoint."""
+        """Route all traffic to the live deployment and delete the new one; delete the endpoint if none is live."""
         if live is None:
             self._resources.delete_endpoint()
             return
@@ -294,7 +272,7 @@ class ManagedEndpoint:
 
 
 def _failure_message(error: Exception, action: str) -> str:
-    """Return the message for a failed deployment, which says if the deployment started but its check failed."""
+    """Return the message for a failed deployment, or for one that started but failed the check."""
     message = str(error if isinstance(error, MillraceError) else translate_error(error, action))
     if message.startswith("Azure ML"):
         return message
@@ -302,6 +280,6 @@ def _failure_message(error: Exception, action: str) -> str:
 
 
 def _live_deployment(endpoint: Any) -> str | None:
-    """Return the deployment with the most traffic, or None if there is no traffic."""
+    """Return the name of the deployment with the most traffic; None if no deployment gets traffic."""
     traffic: dict[str, int] = endpoint.traffic or {}
     return max(traffic, key=lambda name: traffic[name]) if any(traffic.values()) else None

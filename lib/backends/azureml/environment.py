@@ -24,7 +24,7 @@ _INFERENCE_SERVER = "azureml-inference-server-http"
 
 
 def conda_specification(vm_size: str = "") -> str:
-    """Return the conda specification for a machine size: XGBoost with CUDA for GPU machines, without it for others."""
+    """Return the conda specification for a machine size. XGBoost supports CUDA only on machines with a GPU."""
     text = _CONDA_FILE.read_text(encoding="utf-8")
     return re.sub(r"\bxgboost-cpu==", "xgboost==", text) if _GPU_SIZE.match(vm_size) else text
 
@@ -44,7 +44,9 @@ def python_version(specification: str) -> str:
     """
     match = re.search(r"- python=(\d+\.\d+)", specification)
     if match is None:
-        raise DataError(f"{_CONDA_FILE.name} names no Python version (- python=3.11). Write it anew: make lock")
+        raise DataError(
+            f"{_CONDA_FILE.name} has no Python version, such as `- python=3.11`. Create the file again: make lock"
+        )
     return match[1]
 
 
@@ -84,6 +86,7 @@ def for_model(workspace: Any, folder: Path) -> Any:
 
 
 def _add_pip_package(specification: str, package: str) -> str:
+    """Add a package to the pip section of a conda specification, and return the result as YAML."""
     conda = yaml.safe_load(specification)
     pip_section = next((entry for entry in conda["dependencies"] if isinstance(entry, dict)), None)
     if pip_section is None:
@@ -94,6 +97,7 @@ def _add_pip_package(specification: str, package: str) -> str:
 
 
 def _get_or_register_conda(workspace: Any, name: str, specification: str) -> Any:
+    """Return the environment with a conda specification, and register it if it is not registered yet."""
     from azureml.core import Environment
 
     version = content_version(specification)

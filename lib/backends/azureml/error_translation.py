@@ -1,7 +1,7 @@
 """Translation of Azure's exceptions into messages for data scientists, and retries of transient failures.
 
-The Azure SDKs raise a dozen unrelated families of exceptions. Only the HTTP status, the error code and the text of an
-exception are used here. `known_errors` is the one table that maps them to explanations.
+The Azure SDKs raise exceptions of many unrelated classes. This module uses only the HTTP status, the error code and the
+text of an exception. The table in `known_errors` maps them to explanations.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def translate_error(error: BaseException, action: str) -> MillraceError:
 
 @contextlib.contextmanager
 def translate_errors(action: str) -> Iterator[None]:
-    """Translate every exception of the body, except Millrace's own errors and interrupts."""
+    """Translate exceptions of the ``with`` block. Millrace's own errors and interrupts are raised unchanged."""
     try:
         yield
     except (MillraceError, KeyboardInterrupt, GeneratorExit, SystemExit):
@@ -66,7 +66,7 @@ def translate_errors(action: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def translate_known_errors(action: str) -> Iterator[None]:
-    """Translate known errors of the Azure clients; all other exceptions are raised unchanged."""
+    """Translate known errors of the Azure clients in the ``with`` block. Other exceptions are raised unchanged."""
     try:
         yield
     except Exception as error:
@@ -79,12 +79,22 @@ def translate_known_errors(action: str) -> Iterator[None]:
 def retry(call: Callable[[], T], action: str, attempts: int = _MAX_ATTEMPTS, sleep: Callable = time.sleep) -> T:
     """Call an idempotent function, and repeat it after transient failures.
 
-    The SDKs repeat single requests. This function handles the failures that they do not repeat.
+    The SDKs repeat single requests themselves. This function repeats the calls that fail nevertheless.
+
+    Parameters
+    ----------
+    call : callable
+    action : str
+        The action as an infinitive without "to", for the error message.
+    attempts : int
+        Maximum number of calls.
+    sleep : callable
+        Waits for a number of seconds between two calls.
 
     Raises
     ------
     MillraceError
-        The translated error: of the last attempt, or of the first failure that is not transient.
+        The translated error of the last attempt, or of the first failure that is not transient.
     """
     for attempt in range(1, attempts + 1):
         try:
@@ -92,14 +102,14 @@ def retry(call: Callable[[], T], action: str, attempts: int = _MAX_ATTEMPTS, sle
         except MillraceError:
             raise
         except Exception as error:
-            if attempt == attempts or not identify_error(error).retryable:
+            if attempt == attempts or not identify_error(error).is_retryable:
                 raise translate_error(error, action) from error
             sleep(_wait_seconds(error, attempt))
     raise AssertionError("unreachable")
 
 
 def _wait_seconds(error: BaseException, attempt: int) -> float:
-    """Return the wait that ``Retry-After`` requests, otherwise an exponential backoff."""
+    """Return the seconds to wait before the next attempt: as ``Retry-After`` says, else an exponential backoff."""
     for cause in _causes(error):
         headers = getattr(getattr(cause, "response", None), "headers", None) or {}
         try:
@@ -121,28 +131,28 @@ def error_text(error: BaseException) -> str:
 
 
 def _statuses_and_text(error: BaseException) -> tuple[set[int], str]:
-    """Collect the HTTP statuses and the text of an exception and its causes.
+    """Return the HTTP statuses of an exception or a cause, and the texts of both.
 
-    The search ends at the first exception with a status. Earlier ones were handled: a 404, for example, made the
-    caller create the missing resource.
+    The search for a status ends at the first exception in the chain of causes that has one. The causes of this
+    exception were handled: a 404, for example, made the caller create the missing resource.
     """
     statuses: set[int] = set()
-    words: list[str] = []
+    texts: list[str] = []
     for cause in _causes(error):
         code = getattr(getattr(cause, "error", None), "code", "") or getattr(cause, "error_code", "")
         request = getattr(getattr(cause, "response", None), "request", None)
-        words += [type(cause).__name__, str(code), str(cause), str(getattr(request, "url", ""))]
+        texts += [type(cause).__name__, str(code), str(cause), str(getattr(request, "url", ""))]
         statuses = set(_http_statuses(cause))
         if statuses:
             break
-    text = "\n".join(words)
+    text = "\n".join(texts)
     if not statuses:
         statuses = {int(status) for status in _STATUS_IN_TEXT.findall(text)[:1]}
     return statuses, text
 
 
 def _http_statuses(error: Any) -> Iterator[int]:
-    """Yield the HTTP error statuses of a single exception."""
+    """Yield the HTTP error statuses of one exception, without its causes."""
     for status in (
         getattr(error, "status_code", None),
         getattr(getattr(error, "response", None), "status_code", None),
@@ -154,7 +164,7 @@ def _http_statuses(error: Any) -> Iterator[int]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its chain of causes, each once."""
+    """Yield an exception and the chain of its causes, each exception once."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import threading
 import time
@@ -13,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lib import errors
 from lib.backends.azureml import cost, environment
-from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
+from lib.backends.azureml.cancellation import TERMINAL_STATUSES, cancel_job
 from lib.backends.azureml.datasets import DATASET_URI
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
+from lib.backends.azureml.job_errors import is_transient, job_error_message, make_job_error
 from lib.backends.azureml.job_log import LOG_FILE, LogReader
 from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
 from lib.backends.azureml.snapshot import pack
 from lib.errors import MillraceError, StageError
-from lib.paths import display_path, resolve
+from lib.paths import resolve
 from lib.tables.files.file_types import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from lib.tables.schema_source import SchemaSource
 
@@ -38,30 +37,13 @@ _MAX_ATTEMPTS = 3
 _MAX_QUEUE_MINUTES = 120
 _POLLS_PER_QUEUE_CHECK = 20
 _QUEUED_STATUSES = ("Queued", "NotStarted", "Preparing", "Starting")
-_LOG_TAIL_LINES = 5
-# The notebook's process ended with an exit code. Azure appends the end of the log, which may contain any words.
-_EXIT_CODE = re.compile(r"exit(ed with)?( status)? code", re.IGNORECASE)
 
-# Submission hashes folders and keeps a cache in the home folder, and is not thread-safe.
+# The SDK hashes the folder of a job and caches it in the home folder, which is not thread-safe.
 _submission_lock = threading.Lock()
 
 
-class NotebookFailed(StageError):
-    """A cell of a notebook raised an exception in the job.
-
-    Attributes
-    ----------
-    exit_code : int
-        Exit code of a Millrace error; 1 for any other exception.
-    """
-
-    def __init__(self, message: str, exit_code: int = 1):
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
 class ClusterExecutor:
-    """An executor that runs the notebooks of a stage as jobs, several at once; see `backends.base.NotebookExecutor`.
+    """An executor that runs a stage's notebooks as jobs on a cluster; see `backends.base.NotebookExecutor`.
 
     Parameters
     ----------
@@ -114,16 +96,17 @@ class ClusterExecutor:
             if status == "Completed":
                 return
             message = "" if cell_failure else job_error_message(run, status)
-            error = self._job_error(run, status, cell_failure, message, executed)
-            if attempt == _MAX_ATTEMPTS or not _is_transient(message):
+            error = make_job_error(run, status, cell_failure, message, executed)
+            if attempt == _MAX_ATTEMPTS or not is_transient(message):
                 raise error
             report(f"{error} Submitting it again ({attempt + 1} of {_MAX_ATTEMPTS}).")
 
     def _submit(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
+        """Submit a notebook as a job, and return the job's run."""
         from azureml.core import Experiment, ScriptRunConfig
 
         use_case = None
-        if "use_case" in parameters:  # the file of resolved parameters that the chain has checked
+        if "use_case" in parameters:  # the file with the values parameters of the use case, which the chain wrote
             text = resolve(parameters["use_case"]).read_text(encoding="utf-8")
             use_case = self._register_tables(yaml.safe_load(text))
         parameters = self._register_tables(parameters)
@@ -149,14 +132,14 @@ class ClusterExecutor:
                 return experiment.submit(config, tags={name: value for name, value in tags.items() if value})
 
     def _register_tables(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Register the local tables that parameters name, and replace their paths by dataset addresses."""
-        resolved = dict(parameters)
-        if "data" in resolved and self._stage == "preprocess":  # no other stage reads the table
-            source = SchemaSource.from_parameters(resolved) if "schema" in resolved else None
-            resolved["data"] = self._register_table(resolved["data"], resolved.get("encoding") or "", source)
-        if "options" in resolved:
-            resolved["options"] = {name: self._register_table(value) for name, value in resolved["options"].items()}
-        return resolved
+        """Register the local tables in parameters, and return them with dataset addresses in place of paths."""
+        values = dict(parameters)
+        if "data" in values and self._stage == "preprocess":  # no other stage reads the table
+            source = SchemaSource.from_parameters(values) if "schema" in values else None
+            values["data"] = self._register_table(values["data"], values.get("encoding") or "", source)
+        if "options" in values:
+            values["options"] = {name: self._register_table(value) for name, value in values["options"].items()}
+        return values
 
     def _register_table(self, value: Any, encoding: str = "", schema_source: SchemaSource | None = None) -> Any:
         """Return the dataset address if a value is the path of a local table; otherwise the value itself."""
@@ -173,7 +156,7 @@ class ClusterExecutor:
         cancelled: threading.Event,
         report: Callable[[str], None],
     ) -> str:
-        """Wait for a job and return its final status. If waiting fails, cancel the job and save its results."""
+        """Wait for a job and return its final status. If waiting fails, cancel the job and download what it wrote."""
         try:
             return self.wait_for_job(run, timeout_minutes, cancelled, report)
         except BaseException:
@@ -208,7 +191,7 @@ class ClusterExecutor:
         log = LogReader(run, report)
         last_status, queued_polls = "", 0
         submitted, started = time.monotonic(), None
-        hourly = self._hourly_price()
+        usd_per_hour = self._usd_per_hour()
         while True:
             status = retry(run.get_status, f"get the status of job {run.id}")
             if status != last_status:
@@ -217,7 +200,7 @@ class ClusterExecutor:
             if status in ("Running", "Finalizing", *TERMINAL_STATUSES):
                 started = started or time.monotonic()
                 log.report_new_lines()
-                self._meter.record(run.id, time.monotonic() - started, hourly)
+                self._meter.record(run.id, time.monotonic() - started, usd_per_hour)
             if status in TERMINAL_STATUSES:
                 return status
             queued_polls = queued_polls + 1 if status in _QUEUED_STATUSES else 0
@@ -231,13 +214,16 @@ class ClusterExecutor:
             if cancelled.wait(_POLL_SECONDS):
                 raise StageError(f"Job {run.id} was cancelled, as requested.")
 
-    def _hourly_price(self) -> float:
-        """Return the price of the stage's machine, or 0 if it has no price."""
+    def _usd_per_hour(self) -> float:
+        """Return the price of the stage's machine in US dollars per hour; 0 if the parameters have no price for it."""
         machine, prices = self._clusters.machine_for(self._stage), self._parameters.prices_usd_per_hour or {}
         return cost.hourly_price(machine, prices) if machine in prices else 0.0
 
     def _check_queue(self, run: Any, submitted: float, report: Callable[[str], None]) -> None:
-        """Raise an error if a queued job cannot expect a machine; otherwise report how long it has waited."""
+        """Raise an error if a queued job will not get a machine; otherwise report how long the job has waited.
+
+        `submitted` is the time of the submission by the monotonic clock.
+        """
         cluster, minutes = self._clusters.name_for(self._stage), (time.monotonic() - submitted) / 60
         message = self._clusters.allocation_errors(cluster)
         if message:
@@ -251,7 +237,13 @@ class ClusterExecutor:
         report(f"has waited {minutes:.0f} minutes for a machine of {cluster}")
 
     def _download_results(self, run: Any, executed: Path) -> dict[str, Any] | None:
-        """Download the executed notebook and the log. Return the exception of the cell that failed, if one did."""
+        """Download the executed notebook and the log of a job.
+
+        Returns
+        -------
+        dict or None
+            The exception of the cell that failed, as `notebook_job` wrote it; None if no cell failed.
+        """
         with translate_errors(f"download the outputs of job {run.id}"):
             files = run.get_file_names()
             for name in files:
@@ -265,39 +257,3 @@ class ClusterExecutor:
                 file = Path(folder) / FAILURE_FILE
                 run.download_file(f"{OUTPUTS_FOLDER}/{FAILURE_FILE}", str(file))
                 return json.loads(file.read_text(encoding="utf-8"))
-
-    def _job_error(
-        self, run: Any, status: str, cell_failure: dict[str, Any] | None, message: str, executed: Path
-    ) -> MillraceError:
-        """Return the error for a job that did not complete."""
-        location = f"Notebook: {display_path(executed)}" if executed.is_file() else f"Job: {run.get_portal_url()}"
-        if cell_failure is not None:
-            return _cell_error(cell_failure, location)
-        if status == "Canceled":
-            return StageError(f"Job {run.id} {CANCELLED_EXTERNALLY}\n{location}")
-        meaning = identify_error(StageError(message)).meaning
-        log = executed.with_suffix(".log")
-        log_lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
-        summary = f"Job {run.id} ended as {status.lower()}. {meaning} Azure says: {message}"
-        return StageError("\n".join([summary, location, *log_lines[-_LOG_TAIL_LINES:]]))
-
-
-def _cell_error(cell_failure: Mapping[str, Any], location: str) -> NotebookFailed:
-    """Return the error for an exception that a cell raised. Only a Millrace error is shown without its type."""
-    error_type = getattr(errors, cell_failure["name"], None)
-    message, exit_code = f"{cell_failure['name']}: {cell_failure['text']}", 1
-    if isinstance(error_type, type) and issubclass(error_type, MillraceError):
-        message, exit_code = cell_failure["text"], error_type.exit_code
-    first_line = (cell_failure["source"].strip().splitlines() or [""])[0]
-    return NotebookFailed(f"{message}\n{location}\nCell [{cell_failure['cell']}]: {first_line}", exit_code)
-
-
-def _is_transient(message: str) -> bool:
-    """Return whether a job may succeed the next time. If its process failed, it would fail again."""
-    return bool(message) and not _EXIT_CODE.search(message) and identify_error(StageError(message)).retryable
-
-
-def job_error_message(run: Any, status: str) -> str:
-    """Return Azure's error message for a job that did not complete."""
-    details = retry(run.get_details, f"read the error of job {run.id}")
-    return ((details.get("error") or {}).get("error") or {}).get("message") or f"the job ended as {status.lower()}"

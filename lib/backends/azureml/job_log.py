@@ -35,11 +35,11 @@ class LogReader:
             return
         response = requests.get(uri, headers={"Range": f"bytes={self._bytes_read}-"}, timeout=_TIMEOUT_SECONDS)
         if response.status_code not in (200, 206):
-            # There is nothing new (416) or no log yet. The complete log is downloaded when the job has ended.
+            # The log has no new bytes (416), or there is no log yet. The whole log is downloaded after the job's end.
             return
-        text = response.content if response.status_code == 206 else response.content[self._bytes_read :]
-        complete = text[: text.rfind(b"\n") + 1]
-        self._bytes_read += len(complete)
-        for line in complete.decode("utf-8", "replace").splitlines():
+        new_bytes = response.content if response.status_code == 206 else response.content[self._bytes_read :]
+        complete_lines = new_bytes[: new_bytes.rfind(b"\n") + 1]
+        self._bytes_read += len(complete_lines)
+        for line in complete_lines.decode("utf-8", "replace").splitlines():
             if line.strip():
                 self._report(line)

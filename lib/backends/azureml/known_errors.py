@@ -13,20 +13,20 @@ _DOCTOR, _LOGS, _RESUME = command("doctor"), command("endpoint", "logs"), comman
 
 @dataclass(frozen=True)
 class KnownError:
-    """A failure that Azure is known for.
+    """A known kind of failure of Azure, and what it means for the user.
 
     Attributes
     ----------
     name : str
     pattern : str
-        Regular expression for the error codes and text; empty if the status is sufficient.
+        Regular expression that must match in the error's codes and text; empty if only the status matters.
     statuses : tuple of int
-        HTTP statuses; empty if the pattern is sufficient.
+        HTTP statuses, one of which the error must have; empty if only the pattern matters.
     meaning : str
         What happened and what to do about it, in full sentences.
     error_type : type
         Type of the error that the user sees.
-    retryable : bool
+    is_retryable : bool
         Whether the same call may succeed a little later.
     """
 
@@ -35,10 +35,10 @@ class KnownError:
     statuses: tuple[int, ...]
     meaning: str
     error_type: type[MillraceError] = StageError
-    retryable: bool = False
+    is_retryable: bool = False
 
     def matches(self, statuses: set[int], text: str) -> bool:
-        """Return whether an exception with these statuses and this text is this error."""
+        """Return whether an exception with some HTTP statuses and a text is an error of this kind."""
         if self.statuses and not statuses & set(self.statuses):
             return False
         return not self.pattern or re.search(self.pattern, text, re.IGNORECASE) is not None
@@ -83,7 +83,7 @@ KNOWN_ERRORS = (
         r"preempt|LowPriority.*evict|node.*(lost|evicted)",
         (),
         "Azure preempted the low-priority node. Run again, or set vm_priority: dedicated.",
-        retryable=True,
+        is_retryable=True,
     ),
     KnownError(
         "expired token",
@@ -127,14 +127,16 @@ KNOWN_ERRORS = (
         "unhealthy endpoint",
         r"inference\.ml\.azure\.com|scoring|upstream|model container",
         (424, 502),
-        f"The deployment does not respond: its container has ended or is not ready. Read its log with `{_LOGS}`.",
+        "The deployment does not respond: the container has ended or is not ready. Read the container's log with "
+        f"`{_LOGS}`.",
         EndpointError,
     ),
     KnownError(
         "unhealthy endpoint",
         r"ResourceNotReady|UserContainerCrash|container.*(crash|exited)|LivenessProbe|ReadinessProbe",
         (),
-        "The deployment did not become ready: its container crashed or did not respond. The end of its log shows why.",
+        "The deployment did not become ready: the container crashed or did not respond. The end of the container's log "
+        "shows why.",
         EndpointError,
     ),
     KnownError(
@@ -167,17 +169,17 @@ KNOWN_ERRORS = (
         "This identity does not have permission. Assign it the role AzureML Data Scientist on the workspace (and "
         f"AzureML Compute Operator to create clusters). `{_DOCTOR}` lists the missing permissions.",
     ),
-    KnownError("not found", "", (404,), "It does not exist. Compare its name with Azure ML studio."),
-    KnownError("conflict", "", (409,), _CONFLICT, retryable=True),
+    KnownError("not found", "", (404,), "The resource does not exist. Look up the correct name in Azure ML studio."),
+    KnownError("conflict", "", (409,), _CONFLICT, is_retryable=True),
     # SDK version 1 reports conflicts without a status. For datastores it reports another status.
-    KnownError("conflict", r"already (exists|a dataset registered)|AlreadyExists", (), _CONFLICT, retryable=True),
+    KnownError("conflict", r"already (exists|a dataset registered)|AlreadyExists", (), _CONFLICT, is_retryable=True),
     KnownError(
         "too many requests",
         "",
         (429,),
         "Azure limits the request rate, and several retries did not help. Wait a few minutes and resume the run: "
         f"`{_RESUME}`.",
-        retryable=True,
+        is_retryable=True,
     ),
     KnownError(
         "Azure server error",
@@ -185,7 +187,7 @@ KNOWN_ERRORS = (
         (408, 500, 501, 502, 503, 504),
         "Azure reports a server error, and several retries did not help. Check https://azure.status.microsoft, and "
         f"resume the run later: `{_RESUME}`.",
-        retryable=True,
+        is_retryable=True,
     ),
     KnownError(
         "no connection",
@@ -194,7 +196,7 @@ KNOWN_ERRORS = (
         (),
         "Azure cannot be reached, or the connection was lost. Check this machine's internet access (proxy, firewall), "
         f"and resume the run: `{_RESUME}`.",
-        retryable=True,
+        is_retryable=True,
     ),
 )
 UNKNOWN_ERROR = KnownError("unknown", "", (), "Azure rejected the request.")

@@ -1,4 +1,4 @@
-"""A lock on a blob that all runs of a workspace share, and that expires when its holder dies."""
+"""A lock that all runs of a workspace share: the lease of a blob, which expires if the run that holds it dies."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ _POLL_SECONDS = 1.0
 
 @contextlib.contextmanager
 def lease(blob: BlobClient, seconds: int) -> Iterator[None]:
-    """Hold the lease of a blob while the body runs; wait if another run holds it.
+    """Hold the lease of a blob during the ``with`` block; wait first if another run holds the lease.
 
     Parameters
     ----------
     blob : BlobClient
         The blob, which is created if it does not exist.
     seconds : int
-        Duration of the lease, 15 to 60. It is renewed while the holder is alive, and expires when the holder dies.
+        Duration of the lease, 15 to 60. A thread renews the lease until the end of the block. If this process dies, the
+        lease expires.
 
     Raises
     ------
@@ -36,10 +37,10 @@ def lease(blob: BlobClient, seconds: int) -> Iterator[None]:
     """
     with translate_errors(f"lock {blob.blob_name}"):
         held_lease = _acquire(blob, seconds)
-    is_done = threading.Event()
+    block_ended = threading.Event()
 
     def renew() -> None:
-        while not is_done.wait(seconds / 3):
+        while not block_ended.wait(seconds / 3):
             held_lease.renew()
 
     renewal = threading.Thread(target=renew, name="lease", daemon=True)
@@ -47,13 +48,14 @@ def lease(blob: BlobClient, seconds: int) -> Iterator[None]:
     try:
         yield
     finally:
-        is_done.set()
+        block_ended.set()
         renewal.join()
         with translate_errors(f"unlock {blob.blob_name}"):
             held_lease.release()
 
 
 def _acquire(blob: BlobClient, seconds: int) -> BlobLeaseClient:
+    """Acquire the lease of a blob, which is created if needed; wait while another run holds the lease."""
     from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
     pause = threading.Event()
@@ -68,6 +70,6 @@ def _acquire(blob: BlobClient, seconds: int) -> BlobLeaseClient:
                 raise
             pause.wait(_POLL_SECONDS)
     raise StageError(
-        f"Another run has locked {blob.blob_name} for {_TIMEOUT_SECONDS:g} seconds. Wait until it has finished, and "
-        f"resume this run: {command('--resume', 'RUN')}"
+        f"Another run has locked {blob.blob_name} for {_TIMEOUT_SECONDS:g} seconds. Wait until that run has finished, "
+        f"and resume this run: {command('--resume', 'RUN')}"
     )

@@ -38,7 +38,7 @@ class Login:
     credential : TokenCredential
         Credential for SDK version 2, Azure Resource Manager and storage.
     authentication : AbstractAuthentication or None
-        Authentication for SDK version 1 (azureml-core); None in a job, whose run context has its own.
+        Authentication for SDK version 1 (azureml-core); None in a job, where the run context authenticates.
     """
 
     description: str
@@ -47,7 +47,7 @@ class Login:
 
 
 def detect_login(environment: Mapping[str, str]) -> str:
-    """Return the first kind of login for which the environment has all variables.
+    """Return the kind of login for which the environment has the variables; the first one, if there are several.
 
     Examples
     --------
@@ -81,13 +81,14 @@ def log_in(tenant_id: str = "") -> Login:
 
 
 def _job_login() -> Login:
-    """Log in as the cluster's identity; the run context authenticates SDK version 1."""
+    """Log in inside a job, as the cluster's identity. The run context authenticates SDK version 1."""
     from azure.identity import ManagedIdentityCredential
 
     return Login("identity of the job's cluster", ManagedIdentityCredential(client_id=_cluster_identity()), None)
 
 
 def _service_principal_login() -> Login:
+    """Log in as the service principal in the environment variables."""
     from azure.identity import ClientSecretCredential
     from azureml.core.authentication import ServicePrincipalAuthentication
 
@@ -98,7 +99,7 @@ def _service_principal_login() -> Login:
 
 
 def _token_credential(kind: str, tenant_id: str) -> tuple[str, TokenCredential]:
-    """Return the description and the credential for a kind of login."""
+    """Return the description for the user and the credential of a kind of login."""
     from azure import identity
 
     if kind == "federated identity":
@@ -120,6 +121,7 @@ def _token_credential(kind: str, tenant_id: str) -> tuple[str, TokenCredential]:
 
 
 def _sdk_v1_authentication(credential: TokenCredential) -> AbstractAuthentication:
+    """Return an authentication for SDK version 1 that takes its tokens from a credential."""
     from azureml.core.authentication import TokenAuthentication
 
     def get_token(audience: str) -> str:
@@ -136,8 +138,7 @@ def _cluster_identity() -> str | None:
 def _browser_credential(tenant_id: str) -> InteractiveBrowserCredential:
     """Log in with a browser, and cache the login.
 
-    Every notebook is a process of its own, and only a process with a terminal may open a browser. The others use the
-    cached login.
+    Only a process with a terminal may open a browser. Notebooks run in processes without one, and use the cached login.
     """
     from azure.identity import AuthenticationRecord, InteractiveBrowserCredential, TokenCachePersistenceOptions
 

@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 20
 
 
 def check_packages() -> Check:
-    """Check that the packages for Azure are installed in the versions of the lock file."""
+    """Check that the packages for Azure are installed, in the versions of ``requirements.lock``."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     problems = []
     for name in _PACKAGES:
@@ -44,7 +44,7 @@ def check_packages() -> Check:
 
 
 def check_python() -> Check:
-    """Check that this Python has the version of the clusters: models are pickled here and loaded there."""
+    """Check that this Python has the version of the clusters, because models are pickled here and loaded there."""
     local = f"{sys.version_info.major}.{sys.version_info.minor}"
     cluster = environment.python_version(environment.conda_specification())
     if local == cluster:

@@ -1,7 +1,7 @@
-"""The entry point of a job, which executes the notebook that ``job.json`` names with papermill.
+"""The entry point of a job, which executes one notebook with papermill. The file ``job.json`` names the notebook.
 
-It is part of the job's snapshot and runs in the snapshot's folder as ``python -m lib.backends.azureml.notebook_job``.
-The files in ``outputs/`` are uploaded: the executed notebook and, after a failure, the exception of the cell.
+The job runs ``python -m lib.backends.azureml.notebook_job`` in the folder of its snapshot. The files in
+``outputs/`` are uploaded: the executed notebook and, after a failure, the exception of the cell.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
     outputs.mkdir(exist_ok=True)
     # The kernel is a process of its own, so it needs the import path in its environment.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    # papermill logs the current cell and its output. The orchestrator reads this log.
+    # papermill logs each cell and the cell's output. The machine that submitted the job reads this log.
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.INFO)
     started = time.perf_counter()
@@ -51,7 +51,13 @@ def main() -> int:
             start_timeout=_KERNEL_START_TIMEOUT_SECONDS,
         )
     except PapermillExecutionError as error:
-        failure = {"name": error.ename, "text": error.evalue, "cell": error.exec_count, "source": error.source}
+        failure = {
+            "name": error.ename,
+            "text": error.evalue,
+            "traceback": error.traceback,
+            "cell": error.exec_count,
+            "source": error.source,
+        }
         (outputs / FAILURE_FILE).write_text(json.dumps(failure), encoding="utf-8")
         print(f"cell {error.exec_count} failed: {error.ename}: {error.evalue}", flush=True)
         return 1

@@ -1,7 +1,7 @@
-"""A model that only its own environment can load. Jobs on the cluster score rows with it.
+"""A model that can be loaded only in its own environment; jobs on the cluster score rows with the model.
 
-The model is never unpickled on this machine. It has the methods of a scikit-learn estimator, so that the evaluate and
-deploy stages can use it like any other model.
+The model is never unpickled on this machine. `RemoteModel` has the methods of a scikit-learn estimator, so that the
+evaluate and deploy stages can use it like any other model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from lib.backends.azureml import cost, environment, snapshot
 from lib.backends.azureml.cancellation import cancel_job
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
-from lib.backends.azureml.job_executor import ClusterExecutor, job_error_message
+from lib.backends.azureml.job_errors import job_error_message
+from lib.backends.azureml.job_executor import ClusterExecutor
 from lib.backends.azureml.scoring_job import MODEL, OUTPUT, ROWS
 from lib.errors import StageError
 from lib.tables.files import pandas_conversion
@@ -67,6 +68,7 @@ class RemoteModel:
         return np.asarray(self._result["classes"])
 
     def _score(self, X: pd.DataFrame, key: str) -> np.ndarray:
+        """Return one entry of a scoring job's result for some rows: ``"predictions"`` or ``"probabilities"``."""
         import numpy as np
 
         # A job returns both labels and probabilities, so consecutive calls with the same rows need one job.
@@ -104,9 +106,9 @@ class ScoringJobs:
         """
         run = self._submit(folder, X)
         print(f"job {run.id} scores {len(X):,} rows: {run.get_portal_url()}")
-        minutes = (self._parameters.get("timeout_minutes") or {}).get("train") or cost.MAX_JOB_MINUTES
+        timeout_minutes = (self._parameters.get("timeout_minutes") or {}).get("train") or cost.MAX_JOB_MINUTES
         try:
-            status = self._executor.wait_for_job(run, minutes, threading.Event(), lambda line: None)
+            status = self._executor.wait_for_job(run, timeout_minutes, threading.Event(), lambda line: None)
         except BaseException:
             cancel_job(run, print)
             raise
@@ -122,6 +124,7 @@ class ScoringJobs:
             return json.loads(file.read_text(encoding="utf-8"))
 
     def _submit(self, folder: Path, X: pd.DataFrame) -> Any:
+        """Submit a job that scores rows with the model in a folder, and return the job's run."""
         import pyarrow.parquet as pq
         from azureml.core import Experiment, ScriptRunConfig
 

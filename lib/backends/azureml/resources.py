@@ -1,6 +1,6 @@
 """An online endpoint and its deployments as Azure resources: reading, writing and deleting them.
 
-`endpoint` decides what to do and in which order.
+The module `endpoint` decides which of these operations a deployment needs, and in which order.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class EndpointResources:
         Raises
         ------
         EndpointError
-            If it does not exist.
+            If the endpoint does not exist.
         """
         endpoint = self.endpoint()
         if endpoint is None:
@@ -89,12 +89,14 @@ class EndpointResources:
         from azure.ai.ml.entities import ManagedOnlineEndpoint
 
         definition = ManagedOnlineEndpoint(name=self.name, auth_mode="key", tags={USE_CASE_TAG: self._use_case})
-        self._wait(lambda: self._endpoints.begin_create_or_update(definition), f"create the endpoint {self.name}")
+        self._start_and_wait(
+            lambda: self._endpoints.begin_create_or_update(definition), f"create the endpoint {self.name}"
+        )
         return self.existing_endpoint()
 
     def delete_endpoint(self) -> None:
         """Delete the endpoint with all its deployments."""
-        self._wait(lambda: self._endpoints.begin_delete(self.name), f"delete the endpoint {self.name}")
+        self._start_and_wait(lambda: self._endpoints.begin_delete(self.name), f"delete the endpoint {self.name}")
 
     def set_traffic(self, traffic: Mapping[str, int], mirrored: Mapping[str, int] | None = None) -> None:
         """Set the traffic percentages of all deployments; an omitted deployment would keep its percentage.
@@ -109,7 +111,7 @@ class EndpointResources:
         endpoint = self.existing_endpoint()
         endpoint.traffic, endpoint.mirror_traffic = dict(traffic), dict(mirrored or {})
         action = f"set the traffic of {self.name} to {dict(traffic)}"
-        self._wait(lambda: self._endpoints.begin_create_or_update(endpoint), action)
+        self._start_and_wait(lambda: self._endpoints.begin_create_or_update(endpoint), action)
 
     def keys(self) -> EndpointAuthKeys:
         """Return the keys, with the attributes ``primary_key`` and ``secondary_key``."""
@@ -118,7 +120,7 @@ class EndpointResources:
     def renew_key(self, name: str) -> None:
         """Replace the ``"primary"`` or ``"secondary"`` key."""
         action = f"renew the {name} key of {self.name}"
-        self._wait(lambda: self._endpoints.begin_regenerate_keys(self.name, key_type=name), action)
+        self._start_and_wait(lambda: self._endpoints.begin_regenerate_keys(self.name, key_type=name), action)
 
     def deployments(self) -> list[ManagedOnlineDeployment]:
         """Return all deployments."""
@@ -129,7 +131,7 @@ class EndpointResources:
         return [deployment.name for deployment in self.deployments()]
 
     def deployment(self, name: str) -> ManagedOnlineDeployment:
-        """Return the deployment with a name."""
+        """Return the deployment of this name."""
         return retry(lambda: self._deployments.get(name, self.name), f"get the deployment {name} of {self.name}")
 
     def create_deployment(self, name: str, model_folder: Path, version: str, sha256: str) -> None:
@@ -155,22 +157,22 @@ class EndpointResources:
                 },
             )
             action = f"deploy version {version} to {self.name}"
-            self._wait(lambda: self._deployments.begin_create_or_update(definition), action)
+            self._start_and_wait(lambda: self._deployments.begin_create_or_update(definition), action)
 
     def _environment(self, model_folder: Path) -> Any:
-        """Return the model's own environment if it needs one, otherwise the project's."""
+        """Return the environment in which a model is loaded: the one in the model's folder, or else the project's."""
         workspace = self._connection.workspace
         if is_remote(model_folder):
             return environment.for_model(workspace, model_folder)
         return environment.get_or_register(workspace)
 
     def delete_deployment(self, name: str) -> None:
-        """Delete a deployment. Azure requires that it is first removed from the traffic percentages."""
+        """Remove a deployment from the traffic percentages, as Azure requires, and then delete it."""
         traffic = self.existing_endpoint().traffic or {}
         if name in traffic:
             self.set_traffic({other: share for other, share in traffic.items() if other != name})
         action = f"delete the deployment {name} of {self.name}"
-        self._wait(lambda: self._deployments.begin_delete(name=name, endpoint_name=self.name), action)
+        self._start_and_wait(lambda: self._deployments.begin_delete(name=name, endpoint_name=self.name), action)
 
     def logs(self, deployment: str, lines: int) -> str:
         """Return the last lines of a deployment's log."""
@@ -187,13 +189,16 @@ class EndpointResources:
                 with translate_errors(f"save the log of {deployment} to the MLflow run"):
                     mlflow.log_text(text, f"logs/{self.name}-{deployment}.log")
         except MillraceError as error:
-            return f"Its log is not available: {error}"
-        # Health probes repeat the same line for minutes.
+            return f"The log of the deployment is not available: {error}"
+        # Health probes write the same line again and again.
         lines = [line for line, _ in itertools.groupby(text.strip().splitlines())]
-        return "\n  ".join(["The end of its log:", *(lines[-_LOG_LINES_IN_MESSAGE:] or ["(empty)"])])
+        return "\n  ".join(["The end of the deployment's log:", *(lines[-_LOG_LINES_IN_MESSAGE:] or ["(empty)"])])
 
-    def _wait(self, begin: Callable[[], Any], action: str) -> None:
-        """Start a long-running operation and wait until it ends, for at most ``endpoint_timeout_seconds``."""
+    def _start_and_wait(self, begin: Callable[[], Any], action: str) -> None:
+        """Start a long-running operation, and wait for at most ``endpoint_timeout_seconds`` until it ends.
+
+        `begin` starts the operation and returns the SDK's poller.
+        """
         seconds = self._parameters.endpoint_timeout_seconds
         # The SDK prints a dot for each poll, and messages about existing endpoints.
         with translate_errors(action), contextlib.redirect_stdout(io.StringIO()):

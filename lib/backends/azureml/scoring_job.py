@@ -1,7 +1,6 @@
-"""The entry script of a job that scores rows with a model, in the model's own environment and on its own code.
+"""The entry script of a job that scores rows with a model, in the environment and with the code of the model.
 
-The job's folder holds the model's ``code/`` folder, so that this script imports nothing of this project but what was
-saved with the model.
+The job's folder contains the files of the model's ``code/`` folder. This script imports nothing else of this project.
 """
 
 from __future__ import annotations

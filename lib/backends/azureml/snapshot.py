@@ -1,4 +1,4 @@
-"""Folders that are sent to Azure ML: what a job or deployment needs of this project, and nothing else."""
+"""Folders that are sent to Azure ML: those parts of this project that a job or deployment needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.paths import ROOT
 from lib.scoring.model_folder import ModelError, code_folder, find
 
 _IGNORED = shutil.ignore_patterns("__pycache__")
-_SNAPSHOT = ("lib", "parameters", "environment.yml", "pyproject.toml")
+_PROJECT_FILES = ("lib", "parameters", "environment.yml", "pyproject.toml")
 _USE_CASE = "parameters.yaml"
 
 
@@ -43,7 +43,7 @@ def pack(
     use_case : mapping, optional
         Resolved parameters of the use case, for a notebook that loads them from a file.
     """
-    for name in _SNAPSHOT:
+    for name in _PROJECT_FILES:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=_IGNORED)
@@ -56,8 +56,8 @@ def pack(
         text = yaml.safe_dump(dict(use_case), sort_keys=False, allow_unicode=True)
         (folder / _USE_CASE).write_text(text, encoding="utf-8")
         values["use_case"] = _USE_CASE
-    request = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": values}
-    (folder / JOB_FILE).write_text(json.dumps(request, indent=1), encoding="utf-8")
+    job = {"notebook": f"notebooks/{notebook.name}", "executed": executed, "parameters": values}
+    (folder / JOB_FILE).write_text(json.dumps(job, indent=1), encoding="utf-8")
 
 
 def pack_serving(folder: Path, model: Path) -> None:
@@ -83,7 +83,7 @@ def pack_serving(folder: Path, model: Path) -> None:
 
 
 def pack_scoring(folder: Path, model: Path, name: str) -> None:
-    """Fill the folder of a job that scores rows with a model; the model's files go below `name`."""
+    """Fill the folder of a job that scores rows with a model; its files go into the subfolder `name`."""
     pack_serving(folder, model)
     shutil.copy(Path(scoring_job.__file__), folder / "scoring_job.py")
     shutil.copytree(model, folder / name, ignore=_IGNORED)

@@ -1,4 +1,4 @@
-"""MLflow tracking on a workspace. Azure's errors in the middle of a stage are translated."""
+"""MLflow tracking on a workspace, with translated errors of Azure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WorkspaceTracking(Tracking):
         self._create_scoring_jobs = create_scoring_jobs
 
     def load_model(self, folder: Path) -> Any:
-        """Load the model of a folder. A model of AutoML stays closed: jobs on the cluster score rows with it."""
+        """Load the model of a folder. A model of AutoML is not loaded here: jobs on the cluster score rows with it."""
         return RemoteModel(folder, self._create_scoring_jobs()) if is_remote(folder) else super().load_model(folder)
 
     @contextlib.contextmanager

@@ -20,26 +20,28 @@ if TYPE_CHECKING:
 
 
 def faults(parameters: Parameters) -> list[str]:
-    """Return the faults that can be found before anything is started, a sentence each."""
-    found = []
+    """Return one sentence for each fault that can be detected before a kernel starts."""
+    sentences = []
     try:
         sources.describe(parameters.data)
     except InputError as error:
-        found.append(f"data: {error}")
-    return found + (automl.faults(parameters) if parameters.automl else []) + _port_faults(parameters)
+        sentences.append(f"data: {error}")
+    if parameters.automl:
+        sentences += automl.faults(parameters)
+    return sentences + _port_faults(parameters)
 
 
 def _port_faults(parameters: Parameters) -> list[str]:
-    """Return a fault if another program uses the endpoint's port.
+    """Return one sentence if another program uses the port in ``endpoint_port``; otherwise an empty list.
 
-    Otherwise it would be noticed only by the deployment, after the model's promotion.
+    Without this check, only the deployment would notice, after the promotion of the model.
     """
     host, port = parameters.endpoint_host, parameters.endpoint_port
     if port == 0:
         return []
     record = resolve(parameters.workspace) / "endpoints" / parameters.name / "endpoint.json"
     if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("port") == port:
-        return []  # the endpoint's own port, which the next deployment takes over
+        return []  # the running endpoint has this port, and the next deployment takes it over
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return []
@@ -47,22 +49,22 @@ def _port_faults(parameters: Parameters) -> list[str]:
         from lib.serving.process import port_owner
 
         return [
-            f"endpoint_port: cannot listen on {host} port {port} ({error.strerror}); it is used by "
+            f"endpoint_port: cannot listen on {host} port {port} ({error.strerror}); the port is used by "
             f"{port_owner(port)}. Choose another port, or 0 for any free one."
         ]
 
 
-def executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
-    """Return no executors: the chain itself executes every notebook."""
+def remote_executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:
+    """Return no executors, because the chain executes every notebook on this machine."""
     return {}
 
 
 def estimate(parameters: Parameters, stages: Sequence[str]) -> None:
-    """Return no estimate: running on this machine costs nothing."""
+    """Return None, because a run on this machine costs nothing."""
 
 
 def diagnose(parameters: Parameters) -> list[Check]:
-    """Check stores, table and disk space of this machine."""
+    """Check the stores, the table, the disk space and the parameters."""
     checks = connect(parameters).prepare()
     return checks + [Check("parameters", fault, ok=False) for fault in faults(parameters)]
 

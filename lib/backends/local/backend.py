@@ -40,7 +40,7 @@ class LocalBackend:
     Parameters
     ----------
     parameters : Parameters
-        Those of the use case.
+        Parameters of the use case.
     """
 
     name = "local"
@@ -53,36 +53,40 @@ class LocalBackend:
             self.workspace.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(
-                f"workspace: cannot create the folder {self.workspace} ({error.strerror}). Choose another."
+                f"workspace: cannot create the folder {self.workspace} ({error.strerror}). Choose another folder."
             ) from error
 
     @functools.cached_property
     def tracking(self) -> Tracking:
-        """MLflow on SQLite; created at its first use, since managing an endpoint does not need it."""
+        """MLflow tracking in an SQLite database, which is created on first use: endpoint commands do not need it."""
         artifacts = (self.workspace / "artifacts").as_uri()
         return Tracking(database.ensure_database(self.workspace / "mlflow.db", artifacts), artifacts)
 
     def prepare(self) -> list[Check]:
-        """Create the stores, and check stores, compute and disk space."""
-        free = shutil.disk_usage(self.workspace).free / _GIGABYTE
-        experiments = len(self.tracking.client.search_experiments()) - 1  # without MLflow's own "Default"
+        """Create the stores, and return a check for each store, for the disk space and for the compute."""
+        free_gigabytes = shutil.disk_usage(self.workspace).free / _GIGABYTE
+        experiment_count = len(self.tracking.client.search_experiments()) - 1  # without MLflow's own "Default"
         data = self.workspace / "data"
         data.mkdir(exist_ok=True)
-        models = len(self.tracking.client.search_registered_models())
+        model_count = len(self.tracking.client.search_registered_models())
         database_file = display_path(self.workspace / "mlflow.db")
         return [
             Check("workspace", f"{display_path(self.workspace)}, {'created' if self._is_new else 'found'}"),
             Check(
                 "tracking store",
-                f"MLflow on SQLite, {database_file}, {format_count(experiments, 'experiment')}",
+                f"MLflow on SQLite, {database_file}, {format_count(experiment_count, 'experiment')}",
             ),
-            Check("model registry", f"in the tracking store, {format_count(models, 'model')}"),
-            Check("data store", f"{display_path(data)}, {free:.0f} GB free", ok=free > _LOW_SPACE_GIGABYTES),
-            Check("compute", f"this machine: {_cores()}, {_memory()}, {_gpu()}"),
+            Check("model registry", f"in the tracking store, {format_count(model_count, 'model')}"),
+            Check(
+                "data store",
+                f"{display_path(data)}, {free_gigabytes:.0f} GB free",
+                ok=free_gigabytes > _LOW_SPACE_GIGABYTES,
+            ),
+            Check("compute", f"this machine: {_describe_cores()}, {_describe_memory()}, {_describe_gpus()}"),
         ]
 
     def describe_table(self, uri: str, encoding: str = "") -> str:
-        """Return path and size of a table's file."""
+        """Return the path and size of a table's file, as text."""
         from lib.tables import sources
 
         return sources.describe(uri)
@@ -101,17 +105,17 @@ class LocalBackend:
         return sources.read(uri, exclude, arrow_strings, encoding, schema_source)
 
     def write_table(self, frame: pd.DataFrame, path: str) -> str:
-        """Write a table below ``data/`` as Parquet."""
+        """Write a table as Parquet to a path below ``data/``, and return its URI."""
         file = self.workspace / "data" / path
         parquet_writer.write(frame, file)
         return file.as_uri()
 
     def read_json(self, uri: str) -> Any:
-        """Read JSON from a ``file:`` URI."""
+        """Return the content of a JSON file from its ``file:`` URI or path."""
         return json.loads(local_path(uri).read_text(encoding="utf-8"))
 
     def write_json(self, value: Any, path: str) -> str:
-        """Write JSON below ``data/``."""
+        """Write a value as JSON to a path below ``data/``, and return its URI."""
         file = self.workspace / "data" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f"{file.name}.{os.getpid()}.part")
@@ -120,7 +124,7 @@ class LocalBackend:
         return file.as_uri()
 
     def local_copy(self, uri: str) -> Path:
-        """Return the path of the file itself: the data store is on this machine."""
+        """Return the path of the original file, because the data store is on this machine."""
         return local_path(uri)
 
     def search(self) -> LocalSearch:
@@ -128,7 +132,7 @@ class LocalBackend:
         return LocalSearch(self._parameters)
 
     def models(self, name: str) -> ModelRegistry:
-        """Return the versions of a use case's model, in the tracking store."""
+        """Return the model registry of a use case, which is part of the tracking store."""
         return ModelRegistry(self.tracking.client, name, lock=lambda: FileLock(self.workspace / "registry.lock"))
 
     def endpoint(self, name: str) -> Endpoint:
@@ -141,29 +145,37 @@ class LocalBackend:
         return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def teardown(self, everything: bool) -> list[str]:
-        """Stop the use case's endpoint, or all of this workspace; nothing else outlives a run."""
+        """Stop the endpoint of the use case, or all endpoints of the workspace; nothing else runs on after a run.
+
+        Returns
+        -------
+        list of str
+            One line for each stopped endpoint.
+        """
         endpoints = [self.endpoint(name) for name in self.endpoints() if everything or name == self._parameters.name]
         stopped = [endpoint.stop() for endpoint in endpoints if endpoint.status().url]
         return [f"endpoint {status.name}: {status.state}" for status in stopped]
 
 
-def _cores() -> str:
+def _describe_cores() -> str:
+    """Return the number of cores that this process may use, as text."""
     return format_count(cores.available(), "core")
 
 
-def _memory() -> str:
+def _describe_memory() -> str:
+    """Return the size of this machine's memory, as text."""
     import psutil
 
-    return f"{psutil.virtual_memory().total / _GIGABYTE:.0f} GB memory"
+    return f"{psutil.virtual_describe_memory().total / _GIGABYTE:.0f} GB memory"
 
 
-def _gpu() -> str:
-    """Return the GPUs that NVIDIA's own tool lists, if it is installed."""
+def _describe_gpus() -> str:
+    """Return the names of the GPUs that ``nvidia-smi`` lists, as text."""
     import subprocess
 
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
         return "no GPU"
-    query = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    query = [program, "--query-gpu=name", "--format=csv,noheader"]
     result = subprocess.run(query, capture_output=True, text=True, timeout=30)
     return ", ".join(result.stdout.split("\n")).strip(", ") if result.returncode == 0 else "no working GPU"

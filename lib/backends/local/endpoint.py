@@ -25,7 +25,7 @@ class LocalBackendEndpoint:
     name : str
         Name of the use case.
     parameters : Parameters
-        Those whose names begin with ``endpoint_`` and ``keep_``.
+        Parameters of the use case whose names begin with ``endpoint_`` and ``request_log``.
     """
 
     def __init__(self, folder: Path, name: str, parameters: Parameters):
@@ -37,39 +37,39 @@ class LocalBackendEndpoint:
         return self._endpoint.exists()
 
     def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
-        """Start a version beside the live one, check it, and only then give it traffic."""
-        given = self._parameters
+        """Start a model version, check it, and only then route traffic to it. The live version answers until then."""
+        parameters = self._parameters
         return self._endpoint.deploy(
             model_folder,
             version,
-            host=given.endpoint_host,
-            port=given.endpoint_port,
+            host=parameters.endpoint_host,
+            port=parameters.endpoint_port,
             check=check,
-            timeout_seconds=given.endpoint_timeout_seconds,
+            timeout_seconds=parameters.endpoint_timeout_seconds,
             sha256=sha256,
-            workers=given.endpoint_workers,
+            workers=parameters.endpoint_workers,
             rollout=Rollout(
-                percent=given.endpoint_traffic_percent,
-                mirror=given.endpoint_mirror_percent,
-                max_error_rate=given.endpoint_max_error_rate,
-                p95_latency_ms=given.endpoint_p95_latency_ms,
-                watch_minutes=given.endpoint_watch_minutes,
+                percent=parameters.endpoint_traffic_percent,
+                mirror=parameters.endpoint_mirror_percent,
+                max_error_rate=parameters.endpoint_max_error_rate,
+                p95_latency_ms=parameters.endpoint_p95_latency_ms,
+                watch_minutes=parameters.endpoint_watch_minutes,
             ),
             request_log=RequestLogSettings(
-                given.request_log, tuple(given.request_log_columns), given.request_log_megabytes
+                parameters.request_log, tuple(parameters.request_log_columns), parameters.request_log_megabytes
             ),
         )
 
-    def shift_traffic(self, percent: float, mirror: float) -> EndpointStatus:
-        """Change the traffic of the version that is being rolled out."""
-        return self._endpoint.shift(percent, mirror)
+    def shift_traffic(self, percent: float, mirror_percent: float) -> EndpointStatus:
+        """Set the traffic percentages of the version that is being rolled out."""
+        return self._endpoint.shift(percent, mirror_percent)
 
     def roll_back(self) -> EndpointStatus:
-        """Give all traffic back to the previous version."""
+        """Route all traffic to the previous version."""
         return self._endpoint.roll_back()
 
     def renew_key(self, name: str) -> str:
-        """Replace one of the two keys; the endpoint accepts the new one at once."""
+        """Replace the ``"primary"`` or ``"secondary"`` key, and return the new key, which is valid at once."""
         self.key()  # raises an error if the endpoint was never deployed
         return self._endpoint.renew_key(name)
 
@@ -82,7 +82,7 @@ class LocalBackendEndpoint:
         return self._endpoint.stop()
 
     def logs(self, lines: int) -> str:
-        """Return the last lines of its log."""
+        """Return the last lines of the endpoint's log."""
         return self._endpoint.logs(lines)
 
     def key(self) -> str:
@@ -96,5 +96,5 @@ class LocalBackendEndpoint:
         keys = self._endpoint.keys()
         if "primary" not in keys:
             name = self._endpoint.name
-            raise EndpointError(f"{name} was never deployed here, so it has no key. Run the chain first.")
+            raise EndpointError(f"{name} was never deployed here, so there is no key. Run the deploy stage first.")
         return keys["primary"]

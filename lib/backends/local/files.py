@@ -10,18 +10,19 @@ from lib.paths import resolve_existing
 
 
 def local_path(uri: str) -> Path:
-    """Return the path of an existing file.
+    """Return the path of an existing file from its path or ``file:`` URI.
 
     Raises
     ------
     DataError
-        If the file does not exist, with the nearest name, or if the address is not a file's.
+        If the file does not exist, or if the address is not that of a file.
     """
     parsed = urlparse(uri)
     if parsed.scheme == "file":
         return resolve_existing(unquote(parsed.path))
     if len(parsed.scheme) > 1:  # a single letter is a drive on Windows
         raise DataError(
-            f"{uri}: the local backend reads files, not {parsed.scheme}: addresses. Download it, or use a path."
+            f"{uri}: the local backend reads only local files, and not {parsed.scheme} addresses. Download the file, "
+            "and use its path."
         )
     return resolve_existing(uri)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import psutil
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
 
-# Share of the free memory that a search may take by default.
+# Default limit of a search's memory, as a share of the free memory.
 _MEMORY_SHARE = 0.7
 
 
@@ -29,7 +29,7 @@ class LocalSearch:
     Parameters
     ----------
     parameters : Parameters
-        Those of the use case.
+        Parameters of the use case.
 
     Raises
     ------
@@ -45,12 +45,12 @@ class LocalSearch:
     def run(
         self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
     ) -> SearchResult:
-        """Search, and score the models.
+        """Search for models, and score them on the validation and test rows.
 
         Parameters
         ----------
         train_data, test_data : str
-            URIs of the rows. The target of the test rows is used only after the search.
+            URIs of the rows. The target of the test rows is used only after the search, to score the models.
         report : callable
             Called with a line for each finished model.
         schema : TableSchema, optional
@@ -66,7 +66,7 @@ class LocalSearch:
         )
         seconds = time.monotonic() - started
         return SearchResult(
-            leaderboard(result, y, y_test, request),
+            make_leaderboard(result, y, y_test, request),
             result.best,
             seconds,
             model=result.model,
@@ -76,51 +76,60 @@ class LocalSearch:
         )
 
     def _request(self, schema: TableSchema | None) -> SearchRequest:
-        given = self._parameters
-        free = psutil.virtual_memory().available * _MEMORY_SHARE
+        """Translate the parameters into the request that every engine takes."""
+        parameters = self._parameters
+        default_memory_bytes = psutil.virtual_memory().available * _MEMORY_SHARE
         return SearchRequest(
-            task=given.task,
-            metric=given.metric,
-            positive_class=given.positive_class,
-            seed=given.seed,
-            threads=given.threads or cores.available(),
-            budget_seconds=given.automl_budget_minutes * 60,
-            max_trials=given.max_trials,
-            families=automl.allowed_families(given),
-            folds=given.n_cross_validations,
-            validation_fraction=given.validation_fraction,
-            ensemble=given.ensemble,
-            max_latency_ms=given.max_latency_ms,
-            memory_bytes=int(given.automl_memory_gb * 2**30 or free),
-            month_first=given.month_first,
+            task=parameters.task,
+            metric=parameters.metric,
+            positive_class=parameters.positive_class,
+            seed=parameters.seed,
+            threads=parameters.threads or cores.available(),
+            budget_seconds=parameters.automl_budget_minutes * 60,
+            max_trials=parameters.max_trials,
+            families=automl.allowed_families(parameters),
+            folds=parameters.n_cross_validations,
+            validation_fraction=parameters.validation_fraction,
+            ensemble=parameters.ensemble,
+            max_latency_ms=parameters.max_latency_ms,
+            memory_bytes=int(parameters.automl_memory_gb * 2**30 or default_memory_bytes),
+            month_first=parameters.month_first,
             schema=schema,
         )
 
 
-def leaderboard(result: EngineResult, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
-    """Return the trials by name, the best first.
+def make_leaderboard(result: EngineResult, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
+    """Return a table of a search's models, indexed by name, best first.
 
-    The columns are `LEADERBOARD`, then each metric on validation rows and on test rows.
+    The columns are `LEADERBOARD`, then each metric on the validation rows and on the test rows. `y` and `y_test` are
+    the true values of the training rows, which contain the validation rows, and of the test rows.
     """
-    scored = [request.metric]
-    scored += [metric for metric in metrics.for_task(request.task) if metric.name != request.metric.name]
-    rows = {trial.name: _row(trial, y, y_test, scored) for trial in result.trials}
+    scored_metrics = [request.metric]
+    scored_metrics += [metric for metric in metrics.for_task(request.task) if metric.name != request.metric.name]
+    rows = {trial.name: _leaderboard_row(trial, y, y_test, scored_metrics) for trial in result.trials}
     ranked = request.metric.rank({name: row["score"] for name, row in rows.items()})
     columns = [
         *LEADERBOARD,
-        *(f"{rows_name} {metric.name}" for metric in scored for rows_name in ("validation", "test")),
+        *(f"{rows_name} {metric.name}" for metric in scored_metrics for rows_name in ("validation", "test")),
     ]
     return pd.DataFrame([rows[name] for name in ranked], index=pd.Index(ranked, name="model"), columns=columns)
 
 
-def _row(trial: Trial, y: pd.Series, y_test: pd.Series, scored: list[metrics.Metric]) -> dict:
+def _leaderboard_row(
+    trial: Trial, y: pd.Series, y_test: pd.Series, scored_metrics: list[metrics.Metric]
+) -> dict[str, Any]:
+    """Return the leaderboard row of a model: `LEADERBOARD`, and each metric on validation and test rows.
+
+    Metrics are omitted if the model has no predictions for the rows. A score that the engine does not report is
+    computed from the predictions for the validation rows.
+    """
     row = {name: getattr(trial, name) for name in LEADERBOARD}
-    for metric in scored:
+    for metric in scored_metrics:
         if trial.validation is not None:
             positions, predictions = trial.validation
             row[f"validation {metric.name}"] = metric.score(y.iloc[positions], predictions)
         if trial.test is not None:
             row[f"test {metric.name}"] = metric.score(y_test, trial.test)
     if math.isnan(row["score"]):
-        row["score"] = row.get(f"validation {scored[0].name}", float("nan"))
+        row["score"] = row.get(f"validation {scored_metrics[0].name}", float("nan"))
     return row

@@ -134,7 +134,7 @@ class Trees:
             As above, or if a node splits by category.
         """
         if model._preprocessor is not None or model.is_categorical_ is not None:
-            raise NoBitMasks("it splits by categories")
+            raise NoBitMasks("the model splits by categories")
         nodes = [predictor.nodes for iteration in model._predictors for predictor in iteration]
         leaves = np.zeros((len(nodes), max(int(tree_nodes["is_leaf"].sum()) for tree_nodes in nodes)))
         if leaves.shape[1] > max(WORDS):

@@ -38,7 +38,7 @@ def exclusive(path: Path, endpoint: str, patience_seconds: float = 0) -> Iterato
     except Timeout:
         name = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
         raise EndpointError(
-            f"{name} is deploying to the endpoint {endpoint}, or changing or stopping it. Wait until it has finished, "
+            f"{name} is deploying, changing or stopping the endpoint {endpoint}. Wait until that has finished, "
             "and try again."
         ) from None
     with lock:

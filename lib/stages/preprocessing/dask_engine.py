@@ -93,14 +93,14 @@ class DaskEngine:
         self._plan = replace(self._plan, dropped=list(dropped))
         self._parts = [part for part in self._parts if part.rows]
         results = self._map(dask_tasks.summarize_part)
-        with_rows = [index for index, (summary, _) in enumerate(results) if summary.target.rows] or [0]
+        with_rows = [index for index, (summary, _) in enumerate(results) if summary.target.row_count] or [0]
         parts_with_rows = [self._parts[index] for index in with_rows]
         _check_same_columns([results[index][0].columns for index in with_rows], parts_with_rows)
         types = _join_types([results[index][1] for index in with_rows], parts_with_rows)
         types.pop(self._parameters.target_column, None)  # convert_targets() converts the target
         self._plan = replace(self._plan, types=types)
         summaries = [summary for summary, _ in results]
-        self._prepared_sizes = [summary.target.rows for summary in summaries]
+        self._prepared_sizes = [summary.target.row_count for summary in summaries]
         return summaries
 
     def convert_targets(self, conversion: TargetConversion) -> None:
@@ -191,7 +191,7 @@ def list_parts(hooks: PreprocessHooks, parameters: Parameters) -> tuple[Reading,
     is_parsed = source.stored is not None or source.changes_schema
     schema = TableSchema.from_dict(reading.schema)
     partitions = list_partitions(parameters.data, scratch, schema, encoding, exclude, is_parsed)
-    rows = sum(partition.rows for partition in partitions)
+    rows = sum(partition.row_count for partition in partitions)
     place = f", in {len(partitions)} partitions on a Dask cluster"
     return replace(reading, rows=rows, place=place), partitions
 

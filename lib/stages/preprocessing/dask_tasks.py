@@ -89,7 +89,7 @@ class Part:
     @property
     def rows(self) -> int:
         """Number of rows that are not in quarantine."""
-        return self.partition.rows - (0 if self.is_left_out is None else int(self.is_left_out.sum()))
+        return self.partition.row_count - (0 if self.is_left_out is None else int(self.is_left_out.sum()))
 
     def read(self, plan: TaskPlan, dropped: Sequence[str] = ()) -> pd.DataFrame:
         """Read the rows without the dropped columns."""
@@ -160,7 +160,7 @@ def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
     Raises
     ------
     StageError
-        If `prepare_data` returned other rows than for the summary.
+        If `prepare_data` returns other rows than it returned when the part was summarized.
     """
     parameters, hooks, backend = plan.connect()
     prepared, summary = prepare_part(part.read(plan, plan.dropped), hooks, parameters)

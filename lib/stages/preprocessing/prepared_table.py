@@ -76,7 +76,7 @@ def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters
     droppable = [name for name in parameters.drop_columns if name not in (*needed_later, *unread)]
     dropped = [*droppable, *(name for name in index_columns if name not in droppable)]
     summaries = engine.prepare(dropped)
-    if not sum(summary.target.rows + summary.target.dropped for summary in summaries):
+    if not sum(summary.target.row_count + summary.target.dropped_count for summary in summaries):
         raise DataError("prepare_data returned no rows; expected at least one. Check its filters.")
     targets = [summary.target for summary in summaries]
     conversion, target_notes = plan_conversion(targets, parameters.target_column, parameters.task)
@@ -90,7 +90,7 @@ def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters
         conversion=conversion,
         durations=cleaning.find_durations(kinds),
         notes=[*target_notes, *cleaning.describe_conversions(kinds), *cleaning.describe_infinite(infinite)],
-        rows=sum(target.rows for target in targets),
+        rows=sum(target.row_count for target in targets),
         columns=len(summaries[0].columns),
     )
 

@@ -84,7 +84,7 @@ def check(sides: Sides, plan: SplitPlan, parameters: Parameters) -> None:
 
 
 def describe(sides: Sides, plan: SplitPlan, parameters: Parameters) -> str:
-    """Return sentences about the sizes and targets of both sides."""
+    """Return sentences about the sizes and targets of the training and test rows."""
     class_counts = None if parameters.task == "regression" else _count_classes(sides)
     notes = [_describe_share(sides, plan, parameters), _describe_targets(sides, class_counts)]
     return " ".join(filter(None, [*notes, _describe_few_rows(sides, class_counts)]))

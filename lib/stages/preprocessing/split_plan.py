@@ -182,7 +182,9 @@ def _describe_rule(parameters: Parameters) -> str:
 def _describe_missing_keys(rows: int) -> list[str]:
     """Return a list with a note if some rows lack the value of a key column; otherwise an empty list."""
     return (
-        [f"{format_count(rows, 'row has', 'rows have')} a missing key, which counts as its own value"] if rows else []
+        [f"{format_count(rows, 'row has', 'rows have')} a missing key; rows without a key form one group"]
+        if rows
+        else []
     )
 
 

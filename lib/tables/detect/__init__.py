@@ -6,11 +6,12 @@ The steps, in this order:
 2. ``byte_scanner``: one pass over all bytes; NUL bytes, quotes, and evidence about the encoding.
 3. ``encodings``: the encoding, from a byte order mark or that evidence.
 4. ``separators``: separator, quote and escape character, each candidate rated by the ``records`` it yields.
-5. ``header_detection``: titles, the header and its rows, told apart from data by ``cell_shapes``; ``header_notes``.
+5. ``header_detection``: titles, and the rows of the header, which ``cell_shapes`` tells from data.
 6. ``footer_lines``: footnotes and empty rows at the end of the file.
 7. ``type_inference``: the types that pyarrow infers from samples of the rows; ``files`` then reads all of them.
-8. ``footer_rows``: rows of units and totals among the rows that were read.
-9. ``schema_inference``: the kind of each column, with its formats.
+8. ``second_tables``: the header of a second table among the rows.
+9. ``footer_rows``: rows of units and totals among the rows that were read.
+10. ``schema_inference``: the kind of each column, with its formats.
 
 ``dialect_detection`` takes steps 1 to 6 and returns a ``dialect.Dialect``.
 """

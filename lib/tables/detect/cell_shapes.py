@@ -1,4 +1,7 @@
-"""Shapes of cells, and what cells of a column look like: evidence for headers and for shifted rows."""
+"""Shapes of cells, such as ``9/9/9`` for a date, and the shapes that are usual in each column.
+
+They are evidence for headers and for shifted rows.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _MAX_SHAPE_LENGTH, _MAX_SHAPES = 11, 6
 # and markup (`a="b"`) do not match. The first pattern is for pyarrow's RE2, which knows classes of Unicode characters.
 INNER_QUOTE = r'[\p{L}.!?)]"+[\p{L}\d]|\d"+\p{Lu}'
 _INNER_QUOTE = re.compile(r'[^\W\d_]"+[^\W_]|[.!?)]"+[^\W_]|\d"+[^\W\d_]')
-_MIN_SHARE, _MIN_TYPED_SHARE = 0.02, 0.8
+_MIN_SHAPE_SHARE, _MIN_TYPED_SHARE = 0.02, 0.8
 
 
 def is_number(cell: str) -> bool:
@@ -44,10 +47,10 @@ def has_digit(cell: str) -> bool:
     return any(map(str.isdigit, cell))
 
 
-def shape(cell: str) -> str:
-    """Return the shape of a cell: its punctuation, with one letter for a run of letters and one digit for digits.
+def describe_shape(cell: str) -> str:
+    """Return the shape of a cell: a run of letters becomes ``a``, a run of digits ``9``, and punctuation stays.
 
-    >>> [shape(cell) for cell in ("28/01/2018", "MG-8769", "-1.5", "", "a long remark, of more words")]
+    >>> [describe_shape(cell) for cell in ("28/01/2018", "MG-8769", "-1.5", "", "a long remark, of more words")]
     ['9/9/9', 'a-9', 'number', '', 'text']
     """
     cell = cell.strip()
@@ -67,38 +70,38 @@ class ColumnShapes:
     Parameters
     ----------
     rows : sequence of list of str
-        Rows of one width.
+        Rows with the same number of cells.
 
     Examples
     --------
     >>> columns = ColumnShapes([["28/01/2018", "5"], ["29/01/2018", ""]])
-    >>> columns.misfits(["5", "28/01/2018"]), columns.misfits(["1/2/2018", "7"])
+    >>> columns.count_misfits(["5", "28/01/2018"]), columns.count_misfits(["1/2/2018", "7"])
     (2, 0)
     """
 
     def __init__(self, rows: Sequence[Sequence[str]]):
-        self.rows = len(rows)
-        self._counts = [Counter(map(shape, column)) for column in zip(*rows, strict=True)]
-        self._allowed = list(map(self._frequent_shapes, self._counts))
+        self.row_count = len(rows)
+        self._shape_counts = [Counter(map(describe_shape, column)) for column in zip(*rows, strict=True)]
+        self._allowed_shapes = list(map(self._frequent_shapes, self._shape_counts))
 
     def _frequent_shapes(self, counts: Counter[str]) -> frozenset[str] | None:
-        """Return the shapes of a column, or None if it contains free text, which fits anything."""
-        frequent = frozenset(name for name, count in counts.items() if count >= _MIN_SHARE * self.rows)
-        is_free = TEXT in frequent or len(frequent - {EMPTY}) > _MAX_SHAPES or not frequent
-        return None if is_free else frequent
+        """Return the shapes of a column, or None if it contains free text, which fits_column anything."""
+        frequent = frozenset(shape for shape, count in counts.items() if count >= _MIN_SHAPE_SHARE * self.row_count)
+        is_free_text = TEXT in frequent or len(frequent - {EMPTY}) > _MAX_SHAPES or not frequent
+        return None if is_free_text else frequent
 
-    def misfits(self, row: Sequence[str]) -> int:
+    def count_misfits(self, row: Sequence[str]) -> int:
         """Return how many cells of a row have a shape that does not occur in their column."""
-        return sum(not self.fits(index, cell) for index, cell in enumerate(row[: len(self._allowed)]))
+        return sum(not self.fits_column(index, cell) for index, cell in enumerate(row[: len(self._allowed_shapes)]))
 
     def is_typed(self, index: int) -> bool:
-        """Return whether most cells of a column are numbers, dates, or codes with digits, which names rarely are."""
-        counts = self._counts[index]
-        filled = self.rows - counts[EMPTY]
-        typed = sum(count for name, count in counts.items() if name == NUMBER or "9" in name)
-        return filled > 0 and typed >= _MIN_TYPED_SHARE * filled
+        """Return whether most cells of a column are numbers, dates, or codes with digits; column names rarely are."""
+        counts = self._shape_counts[index]
+        filled_count = self.row_count - counts[EMPTY]
+        typed_count = sum(count for shape, count in counts.items() if shape == NUMBER or "9" in shape)
+        return filled_count > 0 and typed_count >= _MIN_TYPED_SHARE * filled_count
 
-    def fits(self, index: int, cell: str) -> bool:
+    def fits_column(self, index: int, cell: str) -> bool:
         """Return whether the shape of a cell occurs in its column."""
-        allowed = self._allowed[index]
-        return allowed is None or shape(cell) in allowed
+        allowed = self._allowed_shapes[index]
+        return allowed is None or describe_shape(cell) in allowed

@@ -38,21 +38,23 @@ class Dialect:
         One of `encodings.DISPLAY_NAMES`, or the encoding that the user set.
     separator : str
     header : list of str
-        Column names as written, without surrounding spaces; ``column_1``, ``column_2``, ... if the file has no header.
+        Column names without surrounding spaces; ``column_1``, ``column_2``, ... if the file has no header.
     lines_before_header : int
-        Lines above the header, or above the first row if there is none: empty lines, Excel's ``sep=;`` and title rows.
+        Number of lines above the header, or above the first row if there is no header: empty lines, Excel's ``sep=;``
+        and title rows.
     title_rows : int
-        Rows above the header that describe the table.
+        Number of rows above the header that contain titles or comments.
     scan : TextScan
     quote_character : str
     skip_initial_space : bool
         Whether a space after a separator is padding and not part of the value.
     escape_character : str
-        A backslash if quotes within values are escaped with it, as MySQL does; else empty: quotes are doubled.
+        A backslash if it escapes quotes within values, as MySQL writes them; empty if such quotes are doubled.
     header_rows : int
-        Rows that make up the header: 0 if the file has none, several if names of column groups are above others.
+        Number of rows of the header: 0 if the file has none, several if names of column groups are above the names of
+        columns.
     header_lines : int
-        Lines that the header takes up.
+        Number of lines of the header.
     has_row_names : bool
         Whether rows start with a row name that the header has no name for, as R writes tables.
     has_cr_line_endings : bool
@@ -60,13 +62,13 @@ class Dialect:
     encoding_note : str
         A sentence about an uncertain encoding, else empty.
     table_bytes : int
-        Size of the uncompressed file without rows of empty cells and footnotes below the table; 0 if there are none.
+        Size of the uncompressed file in bytes, without empty rows and footnotes below the table; 0 if there are none.
     footer_note : str
         A sentence about the lines below the table, else empty.
     header_note : str
-        A sentence about a header that was not found, or does not have one name for each field, else empty.
+        A sentence about a header that was not detected, or that does not have one name for each field; else empty.
     header_as_written : list of str
-        Names with their spaces, and without those that are added for columns without one.
+        Column names with surrounding spaces, as in the file; a column without a name has an empty one.
     """
 
     encoding: str
@@ -89,8 +91,15 @@ class Dialect:
     header_as_written: list[str] = field(default_factory=list, compare=False)
 
     @property
+    def names_as_written(self) -> list[str]:
+        """Name of each column as in the file; empty for a column without one, and for all if there is no header."""
+        if not self.header_as_written:
+            return [""] * len(self.header)
+        return ["", *self.header_as_written] if self.has_row_names else self.header_as_written
+
+    @property
     def needs_csv_module(self) -> bool:
-        """Whether pyarrow's reader or `TextScan` lacks an option, so that Python's csv module must read the file."""
+        """Whether the file has unusual quotes or separators, which only Python's csv module can read."""
         has_usual_quotes = self.quote_character == '"' and not self.escape_character
         return self.skip_initial_space or not has_usual_quotes or len(self.separator) > 1
 
@@ -111,18 +120,18 @@ class Dialect:
 
     @property
     def csv_options(self) -> dict[str, Any]:
-        """Keyword arguments for `csv.reader`, for a separator of one character."""
+        """Keyword arguments for `csv.reader`, which supports separators of one character only."""
         return self.csv_format.csv_options
 
     @property
     def lines_before_rows(self) -> int:
-        """Lines above the first row: those of the header, and those above it."""
+        """Number of lines above the first row, including the lines of the header."""
         return self.lines_before_header + self.header_lines
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about lines that are no rows, and about the header."""
-        titles = f"{format_count(self.title_rows, 'line')} above the header left out." if self.title_rows else ""
+        """Sentences about the header, and about lines that are not rows."""
+        titles = f"Left out {format_count(self.title_rows, 'line')} above the header." if self.title_rows else ""
         joined = f"The column names are joined from {self.header_rows} rows." if self.header_rows > 1 else ""
         return list(filter(None, (titles, self.header_note, self.footer_note, joined)))
 
@@ -134,7 +143,7 @@ class Dialect:
 
 @contextmanager
 def open_table(path: Path, dialect: Dialect, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
-    """Open a text file for reading bytes, decompressed and without the lines below its table.
+    """Open a text file for reading bytes, decompressed and without the lines below the table.
 
     Parameters
     ----------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib.errors import DataError
-from lib.tables.detect import encodings, header_detection, header_notes, separators
+from lib.errors import DataError, format_count
+from lib.tables.detect import encodings, header_detection, separators
 from lib.tables.detect.byte_scanner import TextScan, scan_text
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.footer_lines import Footer, detect_footer
@@ -18,6 +19,7 @@ from lib.tables.detect.records import Record
 # Excel's marker for the separator in the first line: `sep=;`
 _SEPARATOR_LINE = re.compile(rf'"?sep=([{separators.SEPARATORS}])"?(\r\n|\r|\n)', re.IGNORECASE)
 _CR_LINE_ENDING = re.compile(r"\r(?!\n)")
+_MAX_LISTED_CELLS, _MAX_CELL_LENGTH = 3, 20
 
 
 def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = None) -> Dialect:
@@ -39,30 +41,30 @@ def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = Non
     start = read_start(path, encoding)
     if encoding:
         return _detect_with_encoding(path, start, encoding, has_header)
-    detected = encodings.encoding_from_bom(start) or "utf-8"
-    if not encodings.is_ascii_compatible(detected):
-        return _parse_start(path, start, detected, _empty_scan(), has_header)
+    detected_encoding = encodings.encoding_from_bom(start) or "utf-8"
+    if not encodings.is_ascii_compatible(detected_encoding):
+        return _detect_from_start(path, start, detected_encoding, _empty_scan(), has_header)
     scan = _scan_file(path)
     if scan.non_utf8 is None:
-        return _parse_start(path, start, detected, scan, has_header)
-    detected = encodings.detect_encoding(scan.non_utf8, path)
-    dialect = _parse_start(path, start, detected, scan, has_header)
-    return replace(dialect, encoding_note=encodings.describe_guess(scan.non_utf8, detected))
+        return _detect_from_start(path, start, detected_encoding, scan, has_header)
+    detected_encoding = encodings.detect_encoding(scan.non_utf8, path)
+    dialect = _detect_from_start(path, start, detected_encoding, scan, has_header)
+    return replace(dialect, encoding_note=encodings.describe_guess(scan.non_utf8, detected_encoding))
 
 
 def _detect_with_encoding(path: Path, start: bytes, encoding: str, has_header: bool | None) -> Dialect:
-    """Detect the rest of the dialect if the user set the encoding."""
-    resolved = encodings.resolve_encoding(encoding, start, path)
+    """Detect the dialect of a file whose encoding the user set."""
+    resolved_encoding = encodings.resolve_encoding(encoding, start, path)
     has_non_ascii = False
-    if resolved != "utf-8":
+    if resolved_encoding != "utf-8":
         with open_binary(path) as file:
-            has_non_ascii = encodings.check_encoding(file, path, resolved)
-    if not encodings.is_ascii_compatible(resolved):
-        return _parse_start(path, start, resolved, _empty_scan(), has_header)
+            has_non_ascii = encodings.check_encoding(file, path, resolved_encoding)
+    if not encodings.is_ascii_compatible(resolved_encoding):
+        return _detect_from_start(path, start, resolved_encoding, _empty_scan(), has_header)
     scan = _scan_file(path)
-    if resolved == "utf-8" and scan.non_utf8:
+    if resolved_encoding == "utf-8" and scan.non_utf8:
         raise encodings.invalid_byte_error(path, encoding, *scan.non_utf8.first_invalid)
-    dialect = _parse_start(path, start, resolved, scan, has_header)
+    dialect = _detect_from_start(path, start, resolved_encoding, scan, has_header)
     if has_non_ascii and scan.non_utf8 is None:
         note = f"The whole file is valid UTF-8, but `encoding` is {encoding}. If letters look wrong, leave it empty."
         return replace(dialect, encoding_note=note)
@@ -75,12 +77,12 @@ def _scan_file(path: Path) -> TextScan:
 
 
 def _empty_scan() -> TextScan:
-    """Return the most cautious scan, for encodings that are not ASCII-compatible and cannot be scanned."""
+    """Return the most cautious scan, for files in encodings that cannot be scanned as ASCII."""
     return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
 
 
 def detect_prefix(path: Path, has_header: bool | None = None) -> Dialect | None:
-    """Detect the dialect from the first bytes only, assuming that the rest of the file is alike.
+    """Detect the dialect from the first bytes only, assuming that the rest of the file is written the same way.
 
     The caller must check that assumption for every byte, as `byte_ranges.read` does.
 
@@ -95,21 +97,22 @@ def detect_prefix(path: Path, has_header: bool | None = None) -> Dialect | None:
     scan = scan_text(io.BytesIO(start[: start.rfind(b"\n") + 1]), path)
     if scan.non_utf8 or scan.has_quoted_line_breaks or not scan.has_balanced_quotes:
         return None
-    is_compressed = path.suffix.lower() in COMPRESSED_SUFFIXES  # its end cannot be read without the rest
-    return _parse_start(path, start, "utf-8", scan, has_header, with_footer=not is_compressed)
+    # The end of a compressed file, with its footer, cannot be read without the rest.
+    is_compressed = path.suffix.lower() in COMPRESSED_SUFFIXES
+    return _detect_from_start(path, start, "utf-8", scan, has_header, with_footer=not is_compressed)
 
 
-def _parse_start(
+def _detect_from_start(
     path: Path, start: bytes, encoding: str, scan: TextScan, has_header: bool | None, with_footer: bool = True
 ) -> Dialect:
-    """Return the dialect of a file whose encoding is known."""
+    """Return the dialect of a file from its first bytes, its encoding and a scan of its bytes."""
     sample = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     text = sample.lstrip("\r\n")
     separator_line = _SEPARATOR_LINE.match(text)
     if separator_line:
         text = text[separator_line.end() :].lstrip("\r\n")
     if not text.strip():
-        raise DataError(f"{path} has no header. Give the column names in its first line.")
+        raise DataError(f"{path} has no header. Write the column names in the first line.")
 
     csv_format = separators.detect_format(text, separator_line[1] if separator_line else "")
     if csv_format.separator[0] in separators.SEPARATORS_ABOVE_COMMA:
@@ -117,31 +120,32 @@ def _parse_start(
     records = header_detection.parse_records(text, csv_format)
     rows = [record.cells for record in records]
     header = header_detection.detect_header(rows, has_header)
-    below = rows[header.title_rows + header.rows :]
-    has_row_names = header.rows > 0 and header_detection.has_row_names([header.names, *below])
+    rows_below = rows[header.title_row_count + header.row_count :]
+    has_row_names = header.row_count > 0 and header_detection.has_row_names([header.names, *rows_below])
     lines_above_text = len(sample[: len(sample) - len(text)].splitlines())
-    lines_before_header, header_lines = _header_lines(records, header)
+    lines_before_header, header_lines = _count_header_lines(records, header)
     lines_before_header += lines_above_text
     lines_to_header = "".join(sample.splitlines(keepends=True)[: lines_before_header + header_lines])
-    names = _column_names(header, rows, has_row_names)
-    text_encoding = encodings.without_bom(encoding, start)
+    names = _name_columns(header, rows, has_row_names)
+    text_encoding = encodings.encoding_without_bom(encoding, start)
     footer = detect_footer(path, csv_format, len(names), text_encoding) if with_footer else Footer()
-    if header.rows == 0:
-        header_note = header_notes.describe_missing_header(rows[header.title_rows], has_header)
+    first_row = rows[header.title_row_count]  # the header if there is one
+    if header.row_count == 0:
+        header_note = _describe_missing_header(first_row, has_header)
     else:
-        written_names = len(rows[header.title_rows])
-        header_note = header_notes.describe_widths(lines_before_header + 1, written_names, len(names), below)
+        header_line = lines_before_header + 1
+        header_note = _describe_field_counts(header_line, len(first_row), len(names), rows_below)
     return Dialect(
         encoding=encoding,
         separator=csv_format.separator,
         header=names,
         lines_before_header=lines_before_header,
-        title_rows=header.title_rows,
+        title_rows=header.title_row_count,
         scan=scan,
         quote_character=csv_format.quote_character,
         skip_initial_space=csv_format.skip_initial_space,
         escape_character=csv_format.escape_character,
-        header_rows=header.rows,
+        header_rows=header.row_count,
         header_lines=header_lines,
         has_row_names=has_row_names,
         table_bytes=footer.table_bytes,
@@ -152,19 +156,70 @@ def _parse_start(
     )
 
 
-def _header_lines(records: list[Record], header: header_detection.Header) -> tuple[int, int]:
-    """Return the number of lines above the header, and of its own lines, empty ones within it included."""
-    first = records[header.title_rows]
-    if header.rows == 0:
+def _count_header_lines(records: list[Record], header: header_detection.Header) -> tuple[int, int]:
+    """Return the number of lines above the header, and the number of lines of the header."""
+    first = records[header.title_row_count]
+    if header.row_count == 0:
         return first.line - 1, 0
-    last = records[header.title_rows + header.rows - 1]
+    last = records[header.title_row_count + header.row_count - 1]
     return first.line - 1, last.last_line - first.line + 1
 
 
-def _column_names(header: header_detection.Header, rows: list[list[str]], has_row_names: bool) -> list[str]:
-    """Return the names of the columns; a column without one is named by its position."""
-    if header.rows == 0:
-        width = header_detection.usual_width(rows[header.title_rows :])
-        return [f"column_{number}" for number in range(1, width + 1)]
+def _name_columns(header: header_detection.Header, rows: list[list[str]], has_row_names: bool) -> list[str]:
+    """Return the names of the columns. A column without a name is named by its position."""
+    if header.row_count == 0:
+        column_count = header_detection.find_usual_field_count(rows[header.title_row_count :])
+        return [f"column_{number}" for number in range(1, column_count + 1)]
     names = ["", *header.names] if has_row_names else header.names
     return [header_detection.clean_name(name) or f"Unnamed: {index}" for index, name in enumerate(names)]
+
+
+def _describe_missing_header(first_row: Sequence[str], has_header: bool | None) -> str:
+    """Return a note on columns that are named by number because no header was detected.
+
+    Parameters
+    ----------
+    first_row : sequence of str
+    has_header : bool or None
+        The parameter `header`; if False, the user knows, and the note is empty.
+    """
+    if has_header is False:
+        return ""
+    cells = ", ".join(repr(cell[:_MAX_CELL_LENGTH]) for cell in first_row[:_MAX_LISTED_CELLS])
+    more = ", ..." if len(first_row) > _MAX_LISTED_CELLS else ""
+    return (
+        f"The first row ({cells}{more}) looks like the rows below it, not like a header: the columns are named "
+        "column_1, column_2 and so on. Set `header` to false to confirm this, or to true if these are the names."
+    )
+
+
+def _describe_field_counts(line: int, header_fields: int, column_count: int, rows: Sequence[Sequence[str]]) -> str:
+    """Return a note on a header that does not have one name for each field of the rows, else an empty string.
+
+    Parameters
+    ----------
+    line : int
+        Line of the header.
+    header_fields : int
+        Number of fields of the header as written.
+    column_count : int
+        Number of columns. Less than `header_fields` if empty fields of the header were left out, more if rows start
+        with a row name.
+    rows : sequence of sequence of str
+        The first rows below the header.
+
+    Examples
+    --------
+    >>> _describe_field_counts(1, 2, 2, [["1", "2", ""], ["3", "4", ""]])[:59]
+    'Line 1, the header, has 2 fields, but every row below has 3'
+    """
+    counted = f"Line {line:,}, the header, has {format_count(header_fields, 'field')}"
+    if column_count < header_fields:
+        return f"{counted}, but the rows have {column_count}: empty fields of the header were left out."
+    row_fields = {len(row) for row in rows}
+    if column_count > header_fields or len(row_fields) != 1 or max(row_fields) <= header_fields:
+        return ""
+    return (
+        f"{counted}, but every row below has {max(row_fields)}: the names apply to the first of these fields. If a "
+        "separator is missing within the header, add it."
+    )

@@ -1,8 +1,8 @@
 """Detection of a text file's encoding if it is not UTF-8.
 
-Every byte but five is a character of Windows Latin-1 (cp1252), so decoding alone cannot tell it from Cyrillic or
-Japanese. charset-normalizer decodes a sample in each candidate encoding and rates the result by ``chaos`` (improbable
-neighbouring characters; 0 is best) and ``coherence`` (letter frequencies of a known language; 1 is best).
+All but five bytes are characters of Windows-1252, so decoding alone cannot tell this encoding from Cyrillic or
+Japanese ones. charset-normalizer decodes a sample in each candidate encoding, and rates the result by ``chaos``
+(improbable neighbouring characters; 0 is best) and ``coherence`` (letter frequencies of a known language; 1 is best).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from lib.errors import DataError
 if TYPE_CHECKING:
     from charset_normalizer import CharsetMatch
 
-WINDOWS_LATIN = "cp1252"
-# Central European and Turkish code pages are missing on purpose: they differ from Latin-1 in a few letters only, which
-# no statistics can tell apart reliably.
+WINDOWS_1252 = "cp1252"
+# Central European and Turkish code pages are missing on purpose: they differ from Windows-1252 in a few letters only,
+# so statistics cannot tell them apart reliably.
 DISPLAY_NAMES = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
     "utf-32": "UTF-32",
-    WINDOWS_LATIN: "Windows Latin-1 (cp1252)",
+    WINDOWS_1252: "Windows-1252",
     "cp1251": "Windows Cyrillic (cp1251)",
     "koi8_r": "KOI8-R",
     "cp1253": "Windows Greek (cp1253)",
@@ -35,7 +35,7 @@ DISPLAY_NAMES = {
     "big5": "Big5",
     "cp949": "Korean (cp949)",
 }
-# UTF-32 comes first: its little-endian byte order mark starts with that of UTF-16.
+# UTF-32 comes first: the little-endian byte order mark of UTF-32 starts with the mark of UTF-16.
 _BYTE_ORDER_MARKS = {
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
     "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
@@ -67,15 +67,15 @@ class NonUtf8Evidence:
         Line number and value of the first byte that is not UTF-8.
     utf8_character : tuple of (int, str) or None
         Line number and character of the first byte sequence that is almost certainly UTF-8.
-    undefined_in_latin : tuple of (int, int) or None
-        Line number and value of the first byte that Windows Latin-1 does not define.
+    undefined_in_windows_1252 : tuple of (int, int) or None
+        Line number and value of the first byte that Windows-1252 does not define.
     """
 
     sample: bytes
     utf8_share: float
     first_invalid: tuple[int, int]
     utf8_character: tuple[int, str] | None
-    undefined_in_latin: tuple[int, int] | None
+    undefined_in_windows_1252: tuple[int, int] | None
 
 
 def detect_encoding(evidence: NonUtf8Evidence, path: Path) -> str:
@@ -103,19 +103,19 @@ def detect_encoding(evidence: NonUtf8Evidence, path: Path) -> str:
         return candidates[0]
     if evidence.utf8_character:
         utf8_line, character = evidence.utf8_character
-        in_latin = bytes([byte]).decode(WINDOWS_LATIN, "replace")
+        in_windows_1252 = bytes([byte]).decode(WINDOWS_1252, "replace")
         raise DataError(
             f"{path} mixes two encodings: line {utf8_line} contains {character!r} in UTF-8, line {line} contains the "
-            f"byte 0x{byte:02x}, which is not valid UTF-8 ({in_latin!r} in Windows Latin-1). Fix those lines, or "
+            f"byte 0x{byte:02x}, which is not valid UTF-8 ({in_windows_1252!r} in Windows-1252). Fix those lines, or "
             "export the file again from one source."
         )
-    if evidence.undefined_in_latin:
-        line, byte = evidence.undefined_in_latin
+    if evidence.undefined_in_windows_1252:
+        line, byte = evidence.undefined_in_windows_1252
         raise DataError(
-            f"{path} is neither UTF-8 nor Windows Latin-1: line {line} contains the byte 0x{byte:02x}. Save it as "
+            f"{path} is neither UTF-8 nor Windows-1252: line {line} contains the byte 0x{byte:02x}. Save it as "
             "UTF-8, or set `encoding`, e.g. to cp1250 or mac_roman."
         )
-    return WINDOWS_LATIN
+    return WINDOWS_1252
 
 
 def display_name(encoding: str) -> str:
@@ -136,10 +136,10 @@ def encoding_from_bom(start: bytes) -> str:
     return next((name for name, marks in _BYTE_ORDER_MARKS.items() if start.startswith(marks)), "")
 
 
-def without_bom(encoding: str, start: bytes) -> str:
-    r"""Return the encoding of the text after the byte order mark, with its byte order.
+def encoding_without_bom(encoding: str, start: bytes) -> str:
+    r"""Return the encoding of the text after a byte order mark, which names the byte order itself.
 
-    >>> without_bom("utf-16", codecs.BOM_UTF16_BE + b"\0a"), without_bom("cp1252", b"a")
+    >>> encoding_without_bom("utf-16", codecs.BOM_UTF16_BE + b"\0a"), encoding_without_bom("cp1252", b"a")
     ('utf-16-be', 'cp1252')
     """
     if encoding not in ("utf-16", "utf-32"):
@@ -158,17 +158,19 @@ def resolve_encoding(encoding: str, start: bytes, path: Path) -> str:
     DataError
         If the byte order mark belongs to another encoding.
     """
-    name, marked = codecs.lookup(encoding).name, encoding_from_bom(start)
-    if marked and not name.startswith(marked):
+    name, bom_encoding = codecs.lookup(encoding).name, encoding_from_bom(start)
+    if bom_encoding and not name.startswith(bom_encoding):
         raise DataError(
-            f"{path} starts with the byte order mark of {display_name(marked)}, but `encoding` is "
+            f"{path} starts with the byte order mark of {display_name(bom_encoding)}, but `encoding` is "
             f"{encoding}. Leave `encoding` empty."
         )
-    return marked or ("utf-8" if name == "utf-8-sig" else name)
+    return bom_encoding or ("utf-8" if name == "utf-8-sig" else name)
 
 
 def is_ascii_compatible(encoding: str) -> bool:
-    """Return whether line breaks, quotes and separators are the same bytes as in ASCII, and nothing else is.
+    """Return whether an encoding uses the bytes of ASCII for ASCII characters, and for no others.
+
+    Then line breaks, quotes and separators can be found in the bytes.
 
     >>> is_ascii_compatible("cp1252"), is_ascii_compatible("utf-16")
     (True, False)
@@ -180,7 +182,7 @@ def is_ascii_compatible(encoding: str) -> bool:
 
 
 def is_stateful(encoding: str) -> bool:
-    """Return whether the meaning of a byte depends on those before it, so that no part can be decoded alone.
+    """Return whether the meaning of a byte depends on earlier bytes, so that no part of a text can be decoded alone.
 
     >>> is_stateful("utf-7"), is_stateful("utf-16-le")
     (True, False)
@@ -194,7 +196,7 @@ def check_encoding(file: BinaryIO, path: Path, encoding: str) -> bool:
     Raises
     ------
     DataError
-        If a byte is not valid. The message names its line.
+        If a byte is not valid. The message names the line.
     """
     decoder, line, is_ascii = codecs.getincrementaldecoder(encoding)(), 1, True
     while True:
@@ -212,8 +214,8 @@ def check_encoding(file: BinaryIO, path: Path, encoding: str) -> bool:
 def invalid_byte_error(path: Path, encoding: str, line: int, byte: int) -> DataError:
     """Return the error for a byte that the encoding set by the user does not define."""
     return DataError(
-        f"{path} is not in {encoding}: line {line} contains the byte 0x{byte:02x}, which is not valid in it. Set "
-        "`encoding` to another one, or leave it empty."
+        f"{path} is not in {encoding}: line {line} contains the byte 0x{byte:02x}, which is not valid in that "
+        "encoding. Set `encoding` to another encoding, or leave it empty."
     )
 
 
@@ -228,19 +230,19 @@ def describe_guess(evidence: NonUtf8Evidence, encoding: str) -> str:
 
 
 def _rank_candidates(sample: bytes) -> list[str]:
-    """Return the encodings that fit a sample clearly better than Windows Latin-1, the best first."""
+    """Return the encodings that fit a sample clearly better than Windows-1252, the best first."""
     from charset_normalizer import from_bytes  # slow to import, and most files are UTF-8
 
     candidates = [name for name in DISPLAY_NAMES if not name.startswith("utf")]
     matches = from_bytes(sample, cp_isolation=candidates, preemptive_behaviour=False)
-    plausible = [match for match in matches if _is_latin(match) or _is_mostly_letters(str(match))]
+    plausible = [match for match in matches if _is_windows_1252(match) or _is_mostly_letters(str(match))]
     if not plausible:
         return []
     best = plausible[0]
-    latin = next(filter(_is_latin, plausible), None)
-    if latin and latin.chaos <= best.chaos + _CLEAR_MARGIN and latin.coherence >= best.coherence - _CLEAR_MARGIN:
+    western = next(filter(_is_windows_1252, plausible), None)
+    if western and western.chaos <= best.chaos + _CLEAR_MARGIN and western.coherence >= best.coherence - _CLEAR_MARGIN:
         return []
-    # Any bytes decode to half-width katakana in Shift-JIS, which are rare today, so other encodings stay candidates.
+    # In Shift-JIS, nearly any bytes decode to half-width katakana, which are rare today, so keep more other encodings.
     is_kana = all("\uff61" <= character <= "\uff9f" for character in str(best) if not character.isascii())
     max_chaos = best.chaos + (2 * _CLEAR_MARGIN if is_kana else _CLEAR_MARGIN / 4)
     return [
@@ -250,12 +252,12 @@ def _rank_candidates(sample: bytes) -> list[str]:
     ]
 
 
-def _is_latin(match: CharsetMatch) -> bool:
-    return WINDOWS_LATIN in (match.encoding, *match.could_be_from_charset)
+def _is_windows_1252(match: CharsetMatch) -> bool:
+    return WINDOWS_1252 in (match.encoding, *match.could_be_from_charset)
 
 
 def _is_mostly_letters(text: str) -> bool:
-    """Return whether the non-ASCII characters are several and mostly letters, not e.g. box-drawing lines."""
+    """Return whether a text has several non-ASCII characters, most of them letters and not, e.g., box-drawing lines."""
     characters = [character for character in text if not character.isascii()]
     letters = sum(map(str.isalpha, characters))
     return len(characters) >= _MIN_NON_ASCII_CHARACTERS and letters >= _MIN_LETTER_SHARE * len(characters)

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from lib.errors import format_count
 from lib.tables.detect import encodings
 from lib.tables.detect.cell_shapes import is_number
 from lib.tables.detect.raw_files import COMPRESSED_SUFFIXES, open_binary
@@ -27,40 +28,40 @@ class Footer(NamedTuple):
     Attributes
     ----------
     table_bytes : int
-        Size of the uncompressed file without them; 0 if there are none.
+        Size of the uncompressed file in bytes, without the footer; 0 if there is no footer.
     note : str
-        A sentence about them.
+        A sentence about the footer, else empty.
     """
 
     table_bytes: int = 0
     note: str = ""
 
 
-def detect_footer(path: Path, csv_format: CsvFormat, width: int, encoding: str) -> Footer:
+def detect_footer(path: Path, csv_format: CsvFormat, column_count: int, encoding: str) -> Footer:
     """Detect the lines below a table in the end of a file.
 
-    A line belongs to the footer if all its fields are empty, or if only its first field is filled, with words, and an
-    empty line or missing separators set it apart from the rows.
+    A line belongs to the footer in two cases: all its fields are empty; or only the first field is filled, with words,
+    and an empty line above or missing separators set the line apart from the rows.
 
     Parameters
     ----------
     path : Path
     csv_format : CsvFormat
-    width : int
+    column_count : int
         Number of columns.
     encoding : str
         Encoding of the text, with its byte order. No footers are detected in stateful encodings such as UTF-7.
     """
-    if width < 2 or len(csv_format.separator) > 1 or encodings.is_stateful(encoding):
+    if column_count < 2 or len(csv_format.separator) > 1 or encodings.is_stateful(encoding):
         return Footer()
     size, tail = _read_tail(path)
-    # The first line is cut, or it is the header. Unlike splitlines, this splits at line breaks only, so that the size
-    # of each line is exact.
+    # The first line is incomplete, or it is the header. `splitlines` would also split at rarer characters, such as a
+    # form feed, which are part of a value.
     lines = _LINE.findall(tail.decode(encoding, "replace"))[1:]
-    first = _first_footer_line(lines, csv_format, width)
-    cells = [cell for line in lines[first:] for cell in _split(line, csv_format) if cell.strip()]
-    rows = sum(bool(_split(line, csv_format)) for line in lines[first:])
-    if not rows:
+    first = _find_first_footer_line(lines, csv_format, column_count)
+    cells = [cell for line in lines[first:] for cell in _split_fields(line, csv_format) if cell.strip()]
+    footer_line_count = sum(bool(_split_fields(line, csv_format)) for line in lines[first:])
+    if not footer_line_count:
         return Footer()
     footer_text = "".join(lines[first:])
     footer_bytes = footer_text.encode(encoding, "replace")
@@ -68,13 +69,13 @@ def detect_footer(path: Path, csv_format: CsvFormat, width: int, encoding: str) 
         return Footer()
     table_bytes = size - len(footer_bytes)
     if not cells:
-        return Footer(table_bytes, f"{rows} {'row' if rows == 1 else 'rows'} without a value below the table left out.")
-    word = "line" if rows == 1 else "lines"
-    return Footer(table_bytes, f"{rows} {word} below the table left out ({cells[0].strip()[:_MAX_NOTE_LENGTH]!r}).")
+        return Footer(table_bytes, f"Left out {format_count(footer_line_count, 'empty row')} below the table.")
+    first_note = cells[0].strip()[:_MAX_NOTE_LENGTH]
+    return Footer(table_bytes, f"Left out {format_count(footer_line_count, 'line')} below the table ({first_note!r}).")
 
 
 def _read_tail(path: Path) -> tuple[int, bytes]:
-    """Return the size of the uncompressed content, and its last bytes."""
+    """Return the size of the uncompressed content in bytes, and the last bytes."""
     if path.suffix.lower() not in COMPRESSED_SUFFIXES:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -89,31 +90,36 @@ def _read_tail(path: Path) -> tuple[int, bytes]:
     return size, (previous + tail)[start - size :]
 
 
-def _first_footer_line(lines: list[str], csv_format: CsvFormat, width: int) -> int:
+def _find_first_footer_line(lines: list[str], csv_format: CsvFormat, column_count: int) -> int:
     """Return the index of the first line below the table; the number of lines if there is none."""
     start = len(lines)
-    while start and _is_empty_or_footnote(_split(lines[start - 1], csv_format), width):
+    while start and _is_empty_or_footnote(_split_fields(lines[start - 1], csv_format), column_count):
         start -= 1
     # A line as wide as the table may be a row with one value, unless an empty or shorter line sets it apart.
-    while start < len(lines) and len(cells := _split(lines[start], csv_format)) >= width and cells[0].strip():
+    while start < len(lines):
+        cells = _split_fields(lines[start], csv_format)
+        if len(cells) < column_count or not cells[0].strip():
+            break
         start += 1
     return start
 
 
-def _split(line: str, csv_format: CsvFormat) -> list[str]:
-    """Return the fields of a line. A line that begins or ends within quotes is no footnote: return two."""
+def _split_fields(line: str, csv_format: CsvFormat) -> list[str]:
+    """Return the fields of a line. For a line that begins or ends within quotes, return two: it is not a footnote."""
     if line.count(csv_format.quote_character) % 2:
         return [line, line]
     return next(csv.reader([line], **csv_format.csv_options), [])
 
 
-def _is_empty_or_footnote(cells: list[str], width: int) -> bool:
-    return not any(map(str.strip, cells)) or _is_footnote(cells, width)
+def _is_empty_or_footnote(cells: list[str], column_count: int) -> bool:
+    return not any(map(str.strip, cells)) or _is_footnote(cells, column_count)
 
 
-def _is_footnote(cells: list[str], width: int) -> bool:
+def _is_footnote(cells: list[str], column_count: int) -> bool:
     """Return whether a line has words in its first field and nothing else."""
-    if width < _MIN_COLUMNS_FOR_FOOTNOTE or len(cells) > width or not cells or any(cell.strip() for cell in cells[1:]):
+    if column_count < _MIN_COLUMNS_FOR_FOOTNOTE or not 1 <= len(cells) <= column_count:
+        return False
+    if any(cell.strip() for cell in cells[1:]):
         return False
     text = cells[0].strip()
     return not is_number(text) and (" " in text or not text[:1].isalnum())

@@ -33,9 +33,9 @@ def drop_unit_row(inferred: pa.Table, parsed: pa.Table, line: int) -> tuple[pa.T
     Parameters
     ----------
     inferred : pyarrow.Table
-        In the types that pyarrow inferred.
+        Rows in the column types that pyarrow inferred.
     parsed : pyarrow.Table
-        The same rows with numbers parsed.
+        The same rows, with the numbers in text columns parsed.
     line : int
         Line number of the first row in the file.
 
@@ -47,16 +47,16 @@ def drop_unit_row(inferred: pa.Table, parsed: pa.Table, line: int) -> tuple[pa.T
     """
     if parsed.num_rows < _MIN_ROWS or not _is_unit_row(inferred, parsed):
         return inferred, parsed, ""
-    cells = ", ".join(repr(cell) for cell in row_texts(inferred, 0).values() if cell)
+    cells = ", ".join(repr(cell) for cell in get_row_texts(inferred, 0).values() if cell)
     return inferred[1:], parsed[1:], f"Line {line:,} contains units or types ({cells}) and was left out."
 
 
 def _is_unit_row(inferred: pa.Table, parsed: pa.Table) -> bool:
-    """Return whether the first row has units or types in the number columns, each the column's only word.
+    """Return whether the first row contains units or types, each the only word in a column of numbers.
 
-    A unit in a single column could be a value. It counts only if all other cells are empty, in brackets, or types.
+    A unit in a single column could be a value, so it counts only if all other cells are empty, in brackets, or types.
     """
-    first_row = row_texts(inferred, 0)
+    first_row = get_row_texts(inferred, 0)
     number_columns = [name for name in parsed.column_names if is_number(parsed.schema.field(name).type)]
     columns_with_word = [
         name
@@ -80,9 +80,9 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     Parameters
     ----------
     inferred : pyarrow.Table
-        In the types that pyarrow inferred.
+        Rows in the column types that pyarrow inferred.
     parsed : pyarrow.Table
-        The same rows with numbers parsed.
+        The same rows, with the numbers in text columns parsed.
     header : list of str
         Column names. Both tables name their columns by position in this list: "0", "1", ...
     line : int
@@ -92,11 +92,11 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     -------
     parsed : pyarrow.Table
     note : str
-        What was dropped; a warning if the row is labelled as a total but matches no sum and was kept; else empty.
+        A sentence on the dropped row, or on a row that is labelled as a total but is no sum, and stays; else empty.
     """
     if parsed.num_rows < _MIN_ROWS:
         return parsed, ""
-    last_row = {name: cell.rstrip(":") for name, cell in row_texts(inferred, -1).items()}
+    last_row = {name: cell.rstrip(":") for name, cell in get_row_texts(inferred, -1).items()}
     label_column = next((name for name, cell in last_row.items() if _TOTAL_LABEL.fullmatch(cell)), None)
     if label_column is None:
         return parsed, ""
@@ -106,23 +106,24 @@ def drop_total_row(inferred: pa.Table, parsed: pa.Table, header: list[str], line
     label = f"The last line, {line:,}, contains {last_row[label_column]!r} in {header[int(label_column)]}"
     sum_columns = [name for name in parsed.column_names if _ends_with_sum(parsed[name])]
     if not sum_columns:
-        return parsed, f"{label}: if it sums up the rows above, delete it."
-    return parsed[:-1], f"{label} and the sum of the rows above in {header[int(sum_columns[0])]}: it was left out."
+        return parsed, f"{label}: if this line sums up the rows above, delete the line."
+    sum_name = header[int(sum_columns[0])]
+    return parsed[:-1], f"{label} and the sum of the rows above in {sum_name}, so the line was left out."
 
 
-def total_label(row: Mapping[str, str]) -> str:
-    """Return the word in a row that labels it as a total, or an empty string."""
+def find_total_label(row: Mapping[str, str]) -> str:
+    """Return the word that labels a row as a total, or an empty string."""
     return next((cell for cell in row.values() if _TOTAL_LABEL.fullmatch(cell.rstrip(":"))), "")
 
 
-def row_texts(table: pa.Table, row: int) -> dict[str, str]:
+def get_row_texts(table: pa.Table, row: int) -> dict[str, str]:
     """Return the cells of a row as stripped strings, by column; empty for null."""
     return {name: str(table[name][row].as_py() or "").strip() for name in table.column_names}
 
 
 def _ends_with_sum(column: pa.ChunkedArray) -> bool:
-    """Return whether the last number of a column is the sum of the others."""
+    """Return whether the last number of a column is the sum of the numbers above it."""
     if not is_number(column.type):
         return False
-    last, total = column[-1].as_py(), pc.sum(pc.cast(column[:-1], pa.float64())).as_py()
-    return bool(last) and total is not None and abs(last - total) <= _RELATIVE_TOLERANCE * abs(total)
+    last, sum_above = column[-1].as_py(), pc.sum(pc.cast(column[:-1], pa.float64())).as_py()
+    return bool(last) and sum_above is not None and abs(last - sum_above) <= _RELATIVE_TOLERANCE * abs(sum_above)

@@ -1,4 +1,4 @@
-"""Detection of the header in the first rows of a text file: titles above it, several lines, or none at all."""
+"""Detection of the header in the first rows of a text file. It may follow titles, have several rows, or be missing."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class Header(NamedTuple):
     Attributes
     ----------
     names : list of str
-        As written. Names of column groups are joined with the names below them. Empty if the file has no header.
-    rows : int
-        Number of rows that make it up; 0 if the file has none.
-    title_rows : int
-        Number of rows above it.
+        As written. Names of column groups are joined with the names below them. Empty if the table has no header.
+    row_count : int
+        Number of rows of the header; 0 if the table has none.
+    title_row_count : int
+        Number of rows above the header.
     """
 
     names: list[str]
-    rows: int
-    title_rows: int
+    row_count: int
+    title_row_count: int
 
 
 def clean_name(name: str) -> str:
-    r"""Return a column name without surrounding spaces and invisible characters, and with its characters composed.
+    r"""Return a column name in Unicode's composed form (NFC), without surrounding spaces and invisible characters.
 
     >>> clean_name(" \u200bprice ")
     'price'
@@ -55,14 +55,14 @@ def clean_name(name: str) -> str:
 
 
 def parse_records(text: str, csv_format: CsvFormat) -> list[Record]:
-    """Return the records in the first lines of a text, without empty ones."""
+    """Return the records in the first lines of a text, without empty records."""
     lines = list(io.StringIO(text, newline=None))[:SAMPLE_LINES]
     if len(text) >= SAMPLE_BYTES // 2 and len(lines) > 1:
         lines = lines[:-1]  # the sample may end within this line
-    records = list(read_records(lines, csv_format, width=0))
+    records = list(read_records(lines, csv_format, expected_fields=0))
     if any(record.is_malformed for record in records):
-        width = usual_width([record.cells for record in records if not record.is_malformed])
-        records = list(read_records(lines, csv_format, width))
+        field_count = find_usual_field_count([record.cells for record in records if not record.is_malformed])
+        records = list(read_records(lines, csv_format, field_count))
     return records
 
 
@@ -101,22 +101,22 @@ def detect_header(rows: list[Row], has_header: bool | None = None) -> Header:
     Parameters
     ----------
     rows : list of list of str
-        First rows of a file, without empty ones.
+        First rows of a file, without empty rows.
     has_header : bool, optional
         Whether the table has a header; detected if None.
 
     Examples
     --------
     >>> detect_header([["Sales of May"], ["item", "price"], ["pen", "3"], ["ink", "5"]])
-    Header(names=['item', 'price'], rows=1, title_rows=1)
+    Header(names=['item', 'price'], row_count=1, title_row_count=1)
     >>> detect_header([["1.5", "0"], ["2.5", "1"], ["0.5", "1"]])
-    Header(names=[], rows=0, title_rows=0)
+    Header(names=[], row_count=0, title_row_count=0)
     >>> detect_header([["May", "", "June", ""], ["x", "y", "x", "y"], ["1", "2", "3", "4"], ["5", "6", "7", "8"]])
-    Header(names=['May x', 'May y', 'June x', 'June y'], rows=2, title_rows=0)
+    Header(names=['May x', 'May y', 'June x', 'June y'], row_count=2, title_row_count=0)
     """
     titles = count_title_rows(rows)
     table = rows[titles:]
-    if has_header is False or (has_header is None and is_data(table)):
+    if has_header is False or (has_header is None and is_first_row_data(table)):
         return Header([], 0, titles)
     count = _count_header_rows(table)
     return Header(_drop_surplus_names(_join_names(table[:count]), table[count:]), count, titles)
@@ -132,13 +132,15 @@ def _drop_surplus_names(names: list[str], rows: list[Row]) -> list[str]:
     return filled if rows and {len(row) for row in rows} == {len(filled)} else names
 
 
-def is_data(rows: list[Row]) -> bool:
-    """Return whether the first row has the same shapes as the rows below it, and so is no header.
+def is_first_row_data(rows: list[Row]) -> bool:
+    """Return whether the first row is data, not a header, because its cells look like the cells below.
 
-    A row of text is data only if most of its cells are repeated below it.
+    A row of text is data only if most of its cells are repeated below.
 
-    >>> is_data([["2019", "5"], ["2020", "7"]]), is_data([["year", "x"], ["2020", "7"], ["2021", "8"]])
-    (True, False)
+    >>> is_first_row_data([["2019", "5"], ["2020", "7"]])
+    True
+    >>> is_first_row_data([["year", "x"], ["2020", "7"], ["2021", "8"]])
+    False
     """
     first, *below = rows or [[]]
     body = [row for row in below if len(row) == len(first)]
@@ -147,7 +149,7 @@ def is_data(rows: list[Row]) -> bool:
     shapes = ColumnShapes(body)
     typed = [index for index in range(len(first)) if shapes.is_typed(index)]
     filled = [index for index in typed if first[index].strip() and first[index].strip().casefold() not in _MISSING]
-    if any(not shapes.fits(index, first[index]) or not has_digit(first[index]) for index in filled):
+    if any(not shapes.fits_column(index, first[index]) or not has_digit(first[index]) for index in filled):
         return False
     columns = [[row[index] for row in body] for index in range(len(first))]
     if filled:
@@ -170,7 +172,10 @@ def _are_number_names(first: Row, columns: list[list[str]], filled: list[int]) -
 
 
 def _count_header_rows(rows: list[Row]) -> int:
-    """Return how many rows make up the header: several if only together they give each column a name of its own."""
+    """Return the number of header rows.
+
+    It is more than one only if no single row, but several joined, give each column a name of its own.
+    """
     names = rows[0] if rows else []
     if len(names) < 2 or (all(names) and len(set(names)) == len(names)):
         return 1
@@ -180,7 +185,7 @@ def _count_header_rows(rows: list[Row]) -> int:
             return 1
         shapes = ColumnShapes(body)
         last = candidates[-1]
-        if any(is_number(cell) for cell in last) or not any(_is_name_above_values(shapes, last)):
+        if any(is_number(cell) for cell in last) or not any(_find_names_above_values(shapes, last)):
             if any(last):
                 return 1
             continue
@@ -190,12 +195,13 @@ def _count_header_rows(rows: list[Row]) -> int:
     return 1
 
 
-def _is_name_above_values(shapes: ColumnShapes, row: Row) -> list[bool]:
+def _find_names_above_values(shapes: ColumnShapes, row: Row) -> list[bool]:
+    """Return for each column whether a row has a name there, above cells that are numbers, dates or codes."""
     return [bool(cell) and shapes.is_typed(index) and not has_digit(cell) for index, cell in enumerate(row)]
 
 
 def _join_names(rows: list[Row]) -> list[str]:
-    """Return one name for each column; the name of a group of columns extends over the empty cells to its right."""
+    """Join the rows of a header to one name per column. A group's name also applies to the empty cells to its right."""
     if len(rows) == 1:
         return rows[0]
     filled = []
@@ -218,45 +224,45 @@ def count_title_rows(rows: list[Row]) -> int:
     >>> count_title_rows([["Sales of May"], ["item", "price"], ["pen", "3"], ["ink", "5"]])
     1
     """
-    width = usual_width(rows)
+    field_count = find_usual_field_count(rows)
     for index, row in enumerate(rows[: (len(rows) + 1) // 2]):
-        if not _is_title(row, rows[index + 1 :], width):
-            return index if len(row) == width else 0
+        if not _is_title(row, rows[index + 1 :], field_count):
+            return index if len(row) == field_count else 0
     return 0
 
 
-def _is_title(row: Row, rows_below: list[Row], width: int) -> bool:
-    """Return whether a row is above the header, in a table of this many columns."""
-    if len(row) == 1 < width or 2 * len(row) < width:
+def _is_title(row: Row, rows_below: list[Row], field_count: int) -> bool:
+    """Return whether a row is above the header, in a table of `field_count` columns."""
+    if len(row) == 1 < field_count or 2 * len(row) < field_count:
         return True
-    if len(row) != width and _is_proper_header(rows_below, width):
+    if len(row) != field_count and _is_proper_header(rows_below, field_count):
         return True
     filled = sum(map(bool, row))
     if filled == 0 or (filled == 1 and rows_below and not any(rows_below[0])):
         return True  # an empty row sets the lines above it apart
-    if filled <= 1 < width - 1:
-        # A title that a spreadsheet padded with empty cells. It is a header with one name if numbers follow.
-        next_row = next((below for below in rows_below if len(below) == width and sum(map(bool, below)) > 1), [])
+    if filled <= 1 < field_count - 1:
+        # Probably a title that a spreadsheet padded with empty cells; if numbers follow, it is a header with one name.
+        next_row = next((below for below in rows_below if len(below) == field_count and sum(map(bool, below)) > 1), [])
         if not any(map(is_number, next_row)):
             return True
     if row[0].startswith("#"):  # a comment, or a header that starts with "#"
         uncommented = [below for below in rows_below if not below[0].startswith("#")]
-        if len(row) != width or _is_header_of_numbers(uncommented):
+        if len(row) != field_count or _is_header_above_numbers(uncommented):
             return True
     if len(set(row)) < len(row) or "" in row:
         # Repeated or empty names: a row of column groups if a proper header follows.
-        return len(row) == width and _is_proper_header(rows_below, width)
+        return len(row) == field_count and _is_proper_header(rows_below, field_count)
     return False
 
 
-def _is_proper_header(rows: list[Row], width: int) -> bool:
-    """Return whether the first row names each column differently, and some column below it contains numbers only."""
+def _is_proper_header(rows: list[Row], field_count: int) -> bool:
+    """Return whether the first row has a distinct name for each column, and a column below contains numbers only."""
     header = rows[0] if rows else []
-    return len(set(header)) == len(header) == width and "" not in header and _is_header_of_numbers(rows)
+    return len(set(header)) == len(header) == field_count and "" not in header and _is_header_above_numbers(rows)
 
 
-def _is_header_of_numbers(rows: list[Row]) -> bool:
-    """Return whether the first row contains no number, and some column below it contains numbers only."""
+def _is_header_above_numbers(rows: list[Row]) -> bool:
+    """Return whether the first row contains no number, and a column below contains numbers only."""
     first, *below = rows or [[]]
     body = [row for row in below if len(row) == len(first)]
     if not body or any(map(is_number, first)):
@@ -265,6 +271,6 @@ def _is_header_of_numbers(rows: list[Row]) -> bool:
     return any(column and all(map(is_number, column)) for column in columns)
 
 
-def usual_width(rows: list[Row]) -> int:
+def find_usual_field_count(rows: list[Row]) -> int:
     """Return the most frequent number of fields per row."""
     return statistics.mode(map(len, rows)) if rows else 0

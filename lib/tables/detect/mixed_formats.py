@@ -1,4 +1,4 @@
-"""Text columns that are text only because their dates, numbers or truth values are written in several ways."""
+"""Columns that stay text because their dates, numbers or booleans are written in several formats."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from lib.schema.table_schema import DATETIME, TableSchema
 from lib.tables.files.categoricals import is_text
 
 _SAMPLE_ROWS = 500
-_MIN_SHARE = 0.3
+_MIN_FORMATTED_SHARE = 0.3
 _MIN_READABLE_SHARE = 0.9
-_MIN_SECOND_SHARE = 0.02
+_MIN_FORMAT_SHARE = 0.02
 _MAX_EXAMPLES = 3
-_MAX_TRUTH_WORDS = 8
+_MAX_BOOLEAN_WORDS = 8
 _DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d[ -][A-Za-z]{3,9}[ -,]|^[A-Za-z]{3,9} \d{1,2},? \d{4}"
 _AROUND_NUMBER = r"[^\d.,]{0,4}"
 _DECIMAL_COMMA = rf"^{_AROUND_NUMBER}(\d+|\d{{1,3}}(\.\d{{3}})+),(\d{{1,2}}|\d{{4,}}){_AROUND_NUMBER}$|\.\d{{3}},\d"
 _DECIMAL_POINT = rf"^{_AROUND_NUMBER}(\d+|\d{{1,3}}(,\d{{3}})+)\.(\d{{1,2}}|\d{{4,}}){_AROUND_NUMBER}$|,\d{{3}}\.\d"
-_TRUTH_WORDS = {"true", "false", "yes", "no", "y", "n", "t", "f", "0", "1", "on", "off"}
+_BOOLEAN_WORDS = {"true", "false", "yes", "no", "y", "n", "t", "f", "0", "1", "on", "off"}
 
 
-def describe_mixed_columns(table: pa.Table, schema: TableSchema, told: str = "") -> list[str]:
-    """Return a sentence for each text column whose values are written in several ways.
+def describe_mixed_columns(table: pa.Table, schema: TableSchema, other_notes: str = "") -> list[str]:
+    """Return a sentence for each text column whose values are written in several formats.
 
     Parameters
     ----------
     table : Table of shape (rows, columns)
     schema : TableSchema
-    told : str
-        Other sentences about the table. Columns that they mention are left out.
+    other_notes : str
+        Other sentences about the table, joined. A column is left out if one of them already says that it stays text.
     """
     indices = [
         index
         for index, field in enumerate(table.schema)
         if is_text(field.type)
         and not (field.name in schema.columns and schema.columns[field.name].kind == DATETIME)
-        and f"{field.name} stays text" not in told
+        and f"{field.name} stays text" not in other_notes
     ]
     names = table.column_names
     notes = cores.map_threads(lambda index: describe_mixed_values(names[index], table.column(index)), indices)
@@ -51,18 +51,18 @@ def describe_mixed_values(name: str, values: pa.ChunkedArray) -> str:
 
     Examples
     --------
-    >>> describe_mixed_values("price", pa.chunked_array([["1.234,50", "1,234.50"] * 20]))
-    "price stays text: some numbers have a decimal comma ('1.234,50'), others a decimal point ('1,234.50'). Use one."
-    >>> describe_mixed_values("paid", pa.chunked_array([["True", "no", "0", "1"] * 20]))
-    "paid spells true and false in several ways ('True', 'no', '0', '1'), which count as different values. Use one."
+    >>> describe_mixed_values("fee", pa.chunked_array([["1.234,50", "1,234.50"] * 20]))
+    "fee stays text: some numbers have a decimal comma ('1.234,50'), others a decimal point ('1,234.50'). Use only one."
+    >>> describe_mixed_values("new", pa.chunked_array([["True", "no", "0", "1"] * 20]))
+    "new spells true and false in several ways: 'True', 'no', '0', '1'. Each counts as another value; use one spelling."
     """
-    texts = _sample(values)
+    texts = _sample_texts(values)
     if not len(texts):
         return ""
-    return _describe_numbers(name, texts) or _describe_dates(name, texts) or _describe_truth(name, texts)
+    return _describe_numbers(name, texts) or _describe_dates(name, texts) or _describe_boolean_words(name, texts)
 
 
-def _sample(values: pa.ChunkedArray) -> pa.Array:
+def _sample_texts(values: pa.ChunkedArray) -> pa.Array:
     """Return the texts of evenly spaced rows, without surrounding spaces."""
     present = values.drop_null()
     step = max(1, len(present) // _SAMPLE_ROWS)
@@ -72,51 +72,52 @@ def _sample(values: pa.ChunkedArray) -> pa.Array:
 
 
 def _describe_numbers(name: str, texts: pa.Array) -> str:
-    commas, points = (texts.filter(pc.match_substring_regex(texts, form)) for form in (_DECIMAL_COMMA, _DECIMAL_POINT))
-    if min(len(commas), len(points)) < _MIN_SECOND_SHARE * len(texts) or not (len(commas) and len(points)):
+    with_comma = texts.filter(pc.match_substring_regex(texts, _DECIMAL_COMMA))
+    with_point = texts.filter(pc.match_substring_regex(texts, _DECIMAL_POINT))
+    if min(len(with_comma), len(with_point)) < max(1, _MIN_FORMAT_SHARE * len(texts)):
         return ""
-    if len(commas) + len(points) < _MIN_SHARE * len(texts):
+    if len(with_comma) + len(with_point) < _MIN_FORMATTED_SHARE * len(texts):
         return ""
     return (
-        f"{name} stays text: some numbers have a decimal comma ({commas[0].as_py()!r}), others a decimal point "
-        f"({points[0].as_py()!r}). Use one."
+        f"{name} stays text: some numbers have a decimal comma ({with_comma[0].as_py()!r}), others a decimal point "
+        f"({with_point[0].as_py()!r}). Use only one."
     )
 
 
 def _describe_dates(name: str, texts: pa.Array) -> str:
-    if pc.mean(pc.match_substring_regex(texts, _DATE)).as_py() < _MIN_SHARE:
+    if pc.mean(pc.match_substring_regex(texts, _DATE)).as_py() < _MIN_FORMATTED_SHARE:
         return ""
     series = pd.Series(texts.to_pylist(), dtype=object)
-    formats, is_date = _covering_formats(series)
-    if not formats or is_date.mean() < _MIN_SHARE:
+    formats, is_date = _find_date_formats(series)
+    if not formats or is_date.mean() < _MIN_FORMATTED_SHARE:
         return ""
     written = ", ".join(map(datetimes.describe_format, formats))
     if is_date.mean() >= _MIN_READABLE_SHARE:
-        return f"{name} stays text: its dates have several formats ({written}). Use one." if len(formats) > 1 else ""
-    others = ", ".join(map(repr, series[~is_date].unique()[:_MAX_EXAMPLES]))
+        return f"{name} stays text: its dates have several formats ({written}). Use only one." if formats[1:] else ""
+    examples = ", ".join(map(repr, series[~is_date].unique()[:_MAX_EXAMPLES]))
     return (
-        f"{name} stays text: only {is_date.mean():.0%} of its values are dates ({written}), others are not ({others})."
+        f"{name} stays text: only {is_date.mean():.0%} of its values are dates ({written}). Others are not: {examples}."
     )
 
 
-def _covering_formats(texts: pd.Series) -> tuple[list[str], pd.Series]:
-    """Return date formats that together read as many texts as possible, the best first, and which they read."""
+def _find_date_formats(texts: pd.Series) -> tuple[list[str], pd.Series]:
+    """Return the date formats that together read the most texts, the best first, and a flag per text that is a date."""
     candidates = datetimes.candidate_formats(texts.tolist())
-    reads = {date_format: datetimes.parse_column(texts, date_format).notna() for date_format in candidates}
+    readable_by_format = {date_format: datetimes.parse_column(texts, date_format).notna() for date_format in candidates}
     formats, is_date = list[str](), pd.Series(False, index=texts.index)
     while True:
-        gains = {date_format: int((readable & ~is_date).sum()) for date_format, readable in reads.items()}
+        gains = {date_format: int((readable & ~is_date).sum()) for date_format, readable in readable_by_format.items()}
         best = max(gains, key=gains.__getitem__)
-        if gains[best] < max(1, _MIN_SECOND_SHARE * len(texts)):
+        if gains[best] < max(1, _MIN_FORMAT_SHARE * len(texts)):
             return formats, is_date
         formats.append(best)
-        is_date |= reads[best]
+        is_date |= readable_by_format[best]
 
 
-def _describe_truth(name: str, texts: pa.Array) -> str:
-    words = pc.unique(texts)[: _MAX_TRUTH_WORDS + 1].to_pylist()
+def _describe_boolean_words(name: str, texts: pa.Array) -> str:
+    words = pc.unique(texts)[: _MAX_BOOLEAN_WORDS + 1].to_pylist()
     spellings = {word.casefold() for word in words}
-    if len(words) > _MAX_TRUTH_WORDS or len(spellings) < 3 or not spellings <= _TRUTH_WORDS:
+    if len(words) > _MAX_BOOLEAN_WORDS or len(spellings) < 3 or not spellings <= _BOOLEAN_WORDS:
         return ""
     listed = ", ".join(map(repr, words))
-    return f"{name} spells true and false in several ways ({listed}), which count as different values. Use one."
+    return f"{name} spells true and false in several ways: {listed}. Each counts as another value; use one spelling."

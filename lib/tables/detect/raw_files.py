@@ -71,14 +71,14 @@ def open_binary(path: Path, raw: BinaryIO | None = None) -> Iterator[BinaryIO]:
 
 
 class FirstBytes(io.RawIOBase):
-    r"""The first bytes of a binary file, as a file of their own.
+    r"""A binary file that ends after the first bytes of another one.
 
     >>> FirstBytes(io.BytesIO(b"a,b\n1,2\n(end)"), 8).read()
     b'a,b\n1,2\n'
     """
 
     def __init__(self, file: BinaryIO, size: int):
-        self._file, self._left = file, size
+        self._file, self._bytes_left = file, size
 
     def readable(self) -> bool:
         """Return True."""
@@ -86,9 +86,9 @@ class FirstBytes(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer, and return the number of bytes read."""
-        data = self._file.read(min(len(buffer), self._left))
+        data = self._file.read(min(len(buffer), self._bytes_left))
         buffer[: len(data)] = data
-        self._left -= len(data)
+        self._bytes_left -= len(data)
         return len(data)
 
 
@@ -97,7 +97,9 @@ def _open_only_member(archive: zipfile.ZipFile, path: Path) -> Iterator[IO[bytes
     """Open the only file in a zip archive; files that macOS and Windows add do not count."""
     names = [name for name in archive.namelist() if not name.endswith("/") and not _SYSTEM_FILE.search(name)]
     if len(names) != 1:
-        raise DataError(f"{path} contains {len(names)} files; expected one. Unpack it and give the path of the table.")
+        raise DataError(
+            f"{path} contains {len(names)} files; expected one. Unpack the archive, and give the path of the table."
+        )
     with archive.open(names[0]) as file:
         if names[0].lower().endswith(".gz"):
             with gzip.open(file) as unpacked:
@@ -107,7 +109,7 @@ def _open_only_member(archive: zipfile.ZipFile, path: Path) -> Iterator[IO[bytes
 
 
 def read_start(path: Path, encoding: str = "") -> bytes:
-    """Return the start of a file, with several lines if possible.
+    """Return the first bytes of a file; more of them if they would not contain a few whole lines.
 
     Raises
     ------
@@ -127,15 +129,15 @@ def read_start(path: Path, encoding: str = "") -> bytes:
         file_type = "an HTML or XML page" if markup[2] else "JSON"
         raise DataError(f"{path} is not a table but {file_type}. Save it as CSV.")
     if not encoding and not encodings.encoding_from_bom(start):
-        if wide := _detect_wide_encoding(start[:_WIDE_ENCODING_SAMPLE_BYTES]):
+        if wide_encoding := _detect_wide_encoding(start[:_WIDE_ENCODING_SAMPLE_BYTES]):
             raise DataError(
-                f"{path} is not plain text: line 1 contains a NUL byte, and so does every character, as in {wide} "
-                f"without a byte order mark. Set `encoding` to {wide}."
+                f"{path} is not plain text: every character in line 1 contains a NUL byte, so the file is probably "
+                f"{wide_encoding} without a byte order mark. Set `encoding` to {wide_encoding}."
             )
     return start
 
 
 def _detect_wide_encoding(start: bytes) -> str:
-    """Return the encoding of two or four bytes per character whose NUL bytes fit mostly ASCII text, or ""."""
+    """Detect UTF-16 or UTF-32, with the byte order, by the positions of NUL bytes in ASCII text; else return ""."""
     is_mostly_nul = [start[offset::4].count(0) * 4 > len(start) / 2 for offset in range(4)]
     return next((name for pattern, name in _WIDE_ENCODINGS.items() if list(pattern) == is_mostly_nul), "")

@@ -1,4 +1,4 @@
-"""Inference of a table's schema from its rows, in the types that the reader gave them."""
+"""Inference of a table's schema from its rows, after a reader has given each column a type."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ _SAMPLE_ROWS = 1_000
 # A column of identifiers without spaces, most of which contain a digit, holds codes such as V57 or AB-1204.
 _CODE, _ASCII_CODE = r"^[\p{L}\d][\p{L}\d._/-]*$", r"^[A-Za-z\d][A-Za-z\d._/-]*$"
 _MIN_CODE_SHARE = 0.95
-# A typed column of text contains numbers if at least this share of its values can be read as one.
+# In a typed file such as Parquet, a column of strings contains numbers if at least this share of the values are.
 _MIN_NUMBER_SHARE = 0.9
-# Texts of a column of dates that are not dates, such as "unknown": with more, all such texts count as missing.
-_MAX_MISSING_VALUES = 20
+# Texts such as "unknown" in a column of dates are listed in the schema, up to this number. If there are more, the
+# schema says that every text that is not a date counts as missing.
+_MAX_LISTED_NON_DATES = 20
 
 
 def infer_schema(
@@ -59,11 +60,11 @@ def infer_schema(
     Parameters
     ----------
     table : Table of shape (rows, columns)
-        With the column names as users know them; numbers that were text are parsed.
+        With the column names as users know them, and with the numbers in text columns parsed.
     text_format : TextFormat, optional
-        How the files are written, if they are text. Otherwise, text columns are searched for numbers.
+        How the files are written, if they are text files. If None, text columns are searched for numbers.
     parsed : mapping of str to ParsedColumn, optional
-        How the numbers of a text column were parsed, by column.
+        How the numbers in text columns were parsed, by column.
     month_first : bool
         Whether ``03/04/2005`` is March 4th in a column in which no row tells the day from the month.
 
@@ -78,20 +79,21 @@ def infer_schema(
     def infer_column(name: str) -> ColumnSchema:
         values = table[name]
         if not is_text(values.type):
-            return _typed_column(name, values, (parsed or {}).get(name))
-        number_column = None if is_text_file else _text_number_column(name, values)
-        return number_column or _text_column(name, values, is_text_file, month_first)
+            return _infer_typed_column(name, values, (parsed or {}).get(name))
+        number_column = None if is_text_file else _infer_numbers_in_text(name, values)
+        return number_column or _infer_text_column(name, values, is_text_file, month_first)
 
     columns = cores.map_threads(infer_column, table.column_names)
     return TableSchema({column.name: column for column in columns}, text_format)
 
 
-def _typed_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None) -> ColumnSchema:
+def _infer_typed_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None) -> ColumnSchema:
+    """Return the schema of a column that is not text, by its Arrow type."""
     arrow_type = values.type
     if pa.types.is_boolean(arrow_type):
         return ColumnSchema(name, BOOLEAN)
     if pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
-        return _number_column(name, arrow_type, parsed)
+        return _make_number_column(name, arrow_type, parsed)
     if pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type):
         return ColumnSchema(name, DATETIME, time_zone=getattr(arrow_type, "tz", None) or "")
     if pa.types.is_duration(arrow_type) or pa.types.is_time(arrow_type):
@@ -102,9 +104,9 @@ def _typed_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | Non
     return ColumnSchema(name, CATEGORY if pa.types.is_dictionary(arrow_type) else TEXT)
 
 
-def _text_number_column(name: str, values: pa.ChunkedArray) -> ColumnSchema | None:
-    """Return the schema of a text column of a Parquet file whose values are numbers; None for other texts."""
-    sample = _sample(values)
+def _infer_numbers_in_text(name: str, values: pa.ChunkedArray) -> ColumnSchema | None:
+    """Return a number schema for a string column of a Parquet file whose values are numbers, else None."""
+    sample = _sample_texts(values)
     if not len(sample) or has_numeric_codes(sample):
         return None
     if np.isnan([parse_number(text) for text in sample.to_pylist()]).mean() > 1 - _MIN_NUMBER_SHARE:
@@ -112,17 +114,18 @@ def _text_number_column(name: str, values: pa.ChunkedArray) -> ColumnSchema | No
     parsed = parse_column(sample, name, comma_separated=False)
     if parsed.numbers is None:
         return None
-    return _number_column(name, parsed.numbers.type, parsed)
+    return _make_number_column(name, parsed.numbers.type, parsed)
 
 
-def _number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | None) -> ColumnSchema:
-    whole = pa.types.is_integer(arrow_type)
+def _make_number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | None) -> ColumnSchema:
+    """Return the schema of a column of numbers; `parsed` tells how they were written if they were text."""
+    is_whole = pa.types.is_integer(arrow_type)
     if parsed is None:
-        return ColumnSchema(name, NUMBER, whole=whole)
+        return ColumnSchema(name, NUMBER, whole=is_whole)
     return ColumnSchema(
         name,
         NUMBER,
-        whole=whole,
+        whole=is_whole,
         number_format=parsed.number_format,
         unit=parsed.unit,
         missing_values=tuple(value for value in parsed.missing_values if value),
@@ -130,27 +133,28 @@ def _number_column(name: str, arrow_type: pa.DataType, parsed: ParsedColumn | No
     )
 
 
-def _text_column(name: str, values: pa.ChunkedArray, is_text_file: bool, month_first: bool) -> ColumnSchema:
-    """Return the schema of a text column. Words such as "NA" that a reader left in it are values."""
-    column = _text_kind(name, values, month_first)
+def _infer_text_column(name: str, values: pa.ChunkedArray, is_text_file: bool, month_first: bool) -> ColumnSchema:
+    """Return the schema of a text column. Words such as "NA" that the reader left in it are values."""
+    column = _classify_texts(name, values, month_first)
     if column.kind in (DATETIME, DURATION):
         return column
-    # The reader of text files has replaced these words, except for those with spaces around them.
-    return replace(column, not_missing=_null_words(_sample(values) if is_text_file else values))
+    # The reader of text files has replaced these words by nulls, except for words with spaces around them.
+    return replace(column, not_missing=_find_null_words(_sample_texts(values) if is_text_file else values))
 
 
-def _null_words(values: pa.ChunkedArray) -> tuple[str, ...]:
+def _find_null_words(values: pa.ChunkedArray) -> tuple[str, ...]:
     """Return the words in a column that usually mean "missing"."""
     distinct = pc.utf8_trim_whitespace(pc.cast(pc.unique(values), pa.string()))
     known = pa.array([word for word in NULL_STRINGS if word])
     return tuple(sorted(pc.unique(distinct.filter(pc.is_in(distinct, value_set=known))).to_pylist()))
 
 
-def _text_kind(name: str, values: pa.ChunkedArray, month_first: bool) -> ColumnSchema:
-    sample = _sample(values)
+def _classify_texts(name: str, values: pa.ChunkedArray, month_first: bool) -> ColumnSchema:
+    """Return the schema of a text column that contains dates, durations, codes, categories or other text."""
+    sample = _sample_texts(values)
     if not len(sample):
         return ColumnSchema(name, TEXT)
-    if date_column := _date_column(name, values, sample, month_first):
+    if date_column := _infer_date_column(name, values, sample, month_first):
         return date_column
     if _are_durations(sample):
         return ColumnSchema(name, DURATION)
@@ -161,16 +165,18 @@ def _text_kind(name: str, values: pa.ChunkedArray, month_first: bool) -> ColumnS
     return ColumnSchema(name, CATEGORY if is_category else TEXT)
 
 
-def _sample(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the first values that are not null or empty, as trimmed strings."""
+def _sample_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the first texts of a column, trimmed, without null and empty ones."""
     texts = pc.utf8_trim_whitespace(pc.cast(values[: 2 * _SAMPLE_ROWS].drop_null(), pa.string()))
     if len(texts) < _SAMPLE_ROWS:
         texts = pc.utf8_trim_whitespace(pc.cast(values.drop_null(), pa.string()))
     return texts.filter(pc.not_equal(texts, ""))[:_SAMPLE_ROWS]
 
 
-def _date_column(name: str, values: pa.ChunkedArray, sample: pa.ChunkedArray, month_first: bool) -> ColumnSchema | None:
-    """Return the schema of a text column of dates; None for other texts."""
+def _infer_date_column(
+    name: str, values: pa.ChunkedArray, sample: pa.ChunkedArray, month_first: bool
+) -> ColumnSchema | None:
+    """Return the schema of a text column of dates, or None if the texts are not dates."""
     # The sample is quick to check, and most text columns are not dates.
     date_format = infer_format_of_counts(_count_texts(sample), month_first)
     if date_format is None:
@@ -181,13 +187,13 @@ def _date_column(name: str, values: pa.ChunkedArray, sample: pa.ChunkedArray, mo
         # Rows after the sample may tell the day from the month.
         date_format = infer_format_of_counts(_count_texts(values), month_first) or date_format
         unreadable = find_unreadable(distinct, date_format)
-    if len(unreadable) > _MAX_MISSING_VALUES:
+    if len(unreadable) > _MAX_LISTED_NON_DATES:
         return ColumnSchema(name, DATETIME, date_format=date_format, unreadable_as_missing=True)
     return ColumnSchema(name, DATETIME, date_format=date_format, missing_values=tuple(unreadable))
 
 
 def _count_texts(values: pa.ChunkedArray) -> Counter[str]:
-    """Return the number of rows with each text; without missing and empty ones."""
+    """Return the number of rows with each text, without missing and empty texts."""
     counted = pc.value_counts(values.drop_null())
     texts = pc.utf8_trim_whitespace(pc.cast(counted.field("values"), pa.string()))
     counts = Counter[str]()
@@ -213,7 +219,7 @@ def _are_codes(sample: pa.ChunkedArray) -> bool:
     return pc.mean(pc.match_substring_regex(sample, pattern)).as_py() >= _MIN_CODE_SHARE
 
 
-def decimal_comma(parsed: ParsedColumn | None) -> ParsedColumn:
-    """Return how a column was parsed, with points that separate thousands and commas as decimal separators."""
+def with_decimal_comma(parsed: ParsedColumn | None) -> ParsedColumn:
+    """Return a parsed column whose number format has decimal commas, and points between thousands."""
     parsed = parsed or ParsedColumn(None, NumberFormat.DECIMAL_COMMA, "")
     return parsed._replace(number_format=NumberFormat.DECIMAL_COMMA)

@@ -1,6 +1,7 @@
 """Detection of separator, quote character and escape character from the first lines of a text file.
 
-Every candidate is rated by how alike its rows are and by how many of its cells have a known type, as in van den Burg,
+Each candidate is rated by the rows into which it splits the text: do they have equally many fields, and how many of the
+cells have a known type? This follows van den Burg,
 Nazábal & Sutton, "Wrangling messy CSV files by detecting row and type patterns", Data Mining and Knowledge Discovery 33
 (2019), https://arxiv.org/abs/1811.11242.
 """
@@ -26,6 +27,7 @@ SEPARATORS_ABOVE_COMMA = "~^"
 # A run of punctuation, such as `||` or `|~|`.
 _PUNCTUATION = re.compile(r"[^\w\s\"'.()\-+]{2,3}")
 _MIN_UNIFORM_SHARE = 0.9
+_MIN_PAIRED_QUOTE_SHARE = 0.9
 _QUOTED = re.compile(r'"[^"]*"')
 _MIN_QUOTED_CELLS = 3
 _MIN_SPACE_SEPARATED_COLUMNS = 3
@@ -47,7 +49,7 @@ def detect_format(text: str, separator: str = "") -> CsvFormat:
     (';', "'")
     """
     if not separator:
-        separator = _detect_repeated_separator(text) or detect_separator(text)
+        separator = _detect_long_separator(text) or detect_separator(text)
     quote = detect_quote_character(text, separator)
     if quote != '"' and len(separator) == 1:
         separator = detect_separator(text, quote)
@@ -77,17 +79,18 @@ def detect_quote_character(text: str, separator: str) -> str:
     >>> detect_quote_character("1,'di'\n2,'bu'\n3,'ma'\n", ",")
     "'"
     """
-    border = re.escape(separator)
-    if re.search(rf'(^|{border} ?)"', text, re.MULTILINE):
+    escaped_separator = re.escape(separator)
+    if re.search(rf'(^|{escaped_separator} ?)"', text, re.MULTILINE):
         return '"'
-    starts = len(re.findall(rf"(?:^|{border} ?)'(?!{border})", text, re.MULTILINE))
-    ends = len(re.findall(rf"'(?=\r?$|{border})", text, re.MULTILINE))
-    is_enclosing = min(starts, ends) >= max(_MIN_QUOTED_CELLS, _MIN_UNIFORM_SHARE * max(starts, ends))
+    opening_quotes = len(re.findall(rf"(?:^|{escaped_separator} ?)'(?!{escaped_separator})", text, re.MULTILINE))
+    closing_quotes = len(re.findall(rf"'(?=\r?$|{escaped_separator})", text, re.MULTILINE))
+    fewer, more = sorted((opening_quotes, closing_quotes))
+    is_enclosing = fewer >= max(_MIN_QUOTED_CELLS, _MIN_PAIRED_QUOTE_SHARE * more)
     return "'" if is_enclosing else '"'
 
 
 def detect_escape_character(text: str, separator: str, quote: str = '"') -> str:
-    r"""Return a backslash if the text escapes quotes with it, else "": quotes are doubled, as usual.
+    r"""Return a backslash if the text escapes quotes with it; return "" if quotes are doubled, as usual.
 
     >>> detect_escape_character('a,b\n1,"5\\" disk, new"\n', ",")
     '\\'
@@ -111,13 +114,13 @@ def _count_well_quoted_rows(text: str, separator: str, quote: str, escape_charac
 
 
 class _SeparatorFit(NamedTuple):
-    """The quality of a separator. Fits compare field by field, in this order."""
+    """The quality of a separator. Two of them compare field by field, in this order."""
 
-    is_perfect: bool  # all rows have the same width, and no row is above the header
+    is_perfect: bool  # all rows have equally many fields, and no row is above the header
     is_uniform: bool
     number_share: float
     uniform_share: float
-    width: int
+    field_count: int
 
 
 def detect_separator(text: str, quote: str = '"') -> str:
@@ -133,8 +136,9 @@ def detect_separator(text: str, quote: str = '"') -> str:
     rare_fits = {separator: _rate_separator(text, separator, quote) for separator in _RARE_SEPARATORS}
     best_rare = max(rare_fits, key=lambda separator: rare_fits[separator])
     if fits[best].uniform_share:
-        # Commas within quoted values may split most rows alike.
-        is_better = rare_fits[best_rare].is_perfect and rare_fits[best_rare].width > max(2, fits[best].width)
+        # A common separator may occur equally often within the values of most rows.
+        rare_fit = rare_fits[best_rare]
+        is_better = rare_fit.is_perfect and rare_fit.field_count > max(2, fits[best].field_count)
         return best_rare if is_better else best
     if rare_fits[best_rare].is_perfect:
         return best_rare
@@ -142,46 +146,49 @@ def detect_separator(text: str, quote: str = '"') -> str:
 
 
 def _has_unquoted_spaces(text: str, quote: str) -> bool:
-    r"""Return whether a text is separated by spaces, some of which also occur in values without quotes.
+    r"""Return whether a text is separated by spaces, and values without quotes also contain spaces.
 
-    Such rows have more fields than the header. Numbers or dates begin every row, and other values are in quotes.
+    Rows with such values have more fields than the header. Every row begins with a number or date, and other values are
+    in quotes.
 
     >>> _has_unquoted_spaces('id size note\n1 2 "a b"\n2 5 c d\n3 4 "e"\n', '"')
     True
     """
     header, *rows = parse_rows(text, CsvFormat(" ", quote, skip_initial_space=True)) or [[]]
-    is_wide = len(header) >= _MIN_SPACE_SEPARATED_COLUMNS and rows and all(len(row) >= len(header) for row in rows)
-    return bool(is_wide) and f" {quote}" in text and ColumnShapes([row[:1] for row in rows]).is_typed(0)
+    if len(header) < _MIN_SPACE_SEPARATED_COLUMNS or not rows or any(len(row) < len(header) for row in rows):
+        return False
+    return f" {quote}" in text and ColumnShapes([row[:1] for row in rows]).is_typed(0)
 
 
 def _rate_separator(text: str, separator: str, quote: str) -> _SeparatorFit:
+    """Return how well a separator splits the first lines of a text."""
     rows = parse_rows(text, CsvFormat(separator, quote, skip_initial_space=separator == " "))
-    titles = header_detection.count_title_rows(rows)
-    rows = rows[titles:]
-    width = len(rows[0]) if rows else 0
-    if width <= 1:
+    title_row_count = header_detection.count_title_rows(rows)
+    rows = rows[title_row_count:]
+    field_count = len(rows[0]) if rows else 0
+    if field_count <= 1:
         uniform_share = 0.0
     elif header_detection.has_row_names(rows):
         uniform_share = 1.0
     else:
-        uniform_share = sum(len(row) == width for row in rows) / len(rows)
+        uniform_share = sum(len(row) == field_count for row in rows) / len(rows)
     cells = [cell for row in rows[1:] for cell in row if cell]
     return _SeparatorFit(
         # With commas, `price;weight` above decimal commas would pass for a title: prefer separators without titles.
-        is_perfect=titles == 0 and uniform_share == 1,
+        is_perfect=title_row_count == 0 and uniform_share == 1,
         is_uniform=uniform_share > _MIN_UNIFORM_SHARE,
         number_share=sum(map(is_number, cells)) / max(1, len(cells)),
         uniform_share=uniform_share,
-        width=width,
+        field_count=field_count,
     )
 
 
-def _detect_repeated_separator(text: str) -> str:
+def _detect_long_separator(text: str) -> str:
     r"""Return a separator of two or three characters, such as ``||``, or "".
 
-    Every line must contain it equally often, and none of its characters outside of it.
+    Every line must contain the separator equally often, and its first and last characters must not occur elsewhere.
 
-    >>> _detect_repeated_separator("id||name\n1||a\n2||\n")
+    >>> _detect_long_separator("id||name\n1||a\n2||\n")
     '||'
     """
     lines = [line for line in text.splitlines()[:SAMPLE_LINES] if line.strip()][: -1 if len(text) > 30_000 else None]
@@ -190,7 +197,8 @@ def _detect_repeated_separator(text: str) -> str:
     lines = [_QUOTED.sub("", line) for line in lines]
     for candidate in sorted(set(_PUNCTUATION.findall(lines[0])), key=len, reverse=True):
         counts = {line.count(candidate) for line in lines}
-        rest = "".join(lines).replace(candidate, "")
-        if len(counts) == 1 and candidate[0] not in rest and candidate[-1] not in rest and candidate.strip(",;"):
+        other_text = "".join(lines).replace(candidate, "")
+        occurs_elsewhere = candidate[0] in other_text or candidate[-1] in other_text
+        if len(counts) == 1 and not occurs_elsewhere and candidate.strip(",;"):
             return candidate
     return ""

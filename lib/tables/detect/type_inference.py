@@ -12,20 +12,29 @@ from pyarrow import csv as arrow_csv
 from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import byte_ranges
-from lib.tables.files.arrow_options import reader_options
+from lib.tables.files.arrow_options import make_reader_options
 from lib.tables.files.categoricals import ENCODED_TEXT, is_repetitive, is_text
 
 _SAMPLE_BYTES = 2**20
 
 
-def infer_types(path: Path, dialect: Dialect, keys: Sequence[str], encoded: bool) -> dict[str, pa.DataType]:
+def infer_types(path: Path, dialect: Dialect, keys: Sequence[str], use_dictionaries: bool) -> dict[str, pa.DataType]:
     """Infer column types from a sample of rows.
+
+    Parameters
+    ----------
+    path : Path
+    dialect : Dialect
+    keys : sequence of str
+        Columns to read, each named by its position in the header.
+    use_dictionaries : bool
+        Whether to read repetitive text columns as dictionaries.
 
     Returns
     -------
     dict of str to DataType
-        Types of the text columns, dates included: those are parsed later. Types of all columns if the file can be
-        split into ranges. Empty if the sample cannot be read.
+        Types of all columns if the file can be split into byte ranges, else of the text columns only. Dates are text
+        here, and parsed later. Empty if the sample cannot be read.
     """
     if dialect.needs_csv_module:
         return {}
@@ -40,23 +49,23 @@ def infer_types(path: Path, dialect: Dialect, keys: Sequence[str], encoded: bool
         return {}
     types = {}
     for key in keys:
-        arrow_type = _common_type([sample.schema.field(key).type for sample in samples])
+        arrow_type = _find_common_type([sample.schema.field(key).type for sample in samples])
         if is_text(arrow_type) or pa.types.is_temporal(arrow_type):
             chunks = [pc.cast(chunk, pa.string()) for sample in samples for chunk in sample[key].chunks]
-            types[key] = ENCODED_TEXT if encoded and is_repetitive(pa.chunked_array(chunks)) else pa.string()
+            types[key] = ENCODED_TEXT if use_dictionaries and is_repetitive(pa.chunked_array(chunks)) else pa.string()
         elif can_split:
             types[key] = arrow_type
     return types
 
 
-def _common_type(types: Sequence[pa.DataType]) -> pa.DataType:
+def _find_common_type(types: Sequence[pa.DataType]) -> pa.DataType:
     """Return the type that all samples of a column fit into."""
-    present = {arrow_type for arrow_type in types if arrow_type != pa.null()}
-    if not present:
+    known_types = {arrow_type for arrow_type in types if arrow_type != pa.null()}
+    if not known_types:
         return pa.null()
-    if len(present) == 1:
-        return present.pop()
-    return pa.float64() if present == {pa.int64(), pa.float64()} else pa.string()
+    if len(known_types) == 1:
+        return known_types.pop()
+    return pa.float64() if known_types == {pa.int64(), pa.float64()} else pa.string()
 
 
 def _read_first_rows(path: Path, dialect: Dialect, keys: Sequence[str]) -> pa.Table:
@@ -65,4 +74,4 @@ def _read_first_rows(path: Path, dialect: Dialect, keys: Sequence[str]) -> pa.Ta
         start = file.read(_SAMPLE_BYTES)
     if dialect.is_ascii_compatible and len(start) == _SAMPLE_BYTES:
         start = start[: start.rfind(b"\n") + 1]  # drop the incomplete last line
-    return arrow_csv.read_csv(pa.BufferReader(start), **reader_options(dialect, keys, {}))
+    return arrow_csv.read_csv(pa.BufferReader(start), **make_reader_options(dialect, keys, {}))

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pyarrow as pa
 
-from lib.tables.files.categoricals import dictionary_values
+from lib.tables.files.categoricals import get_dictionary_values
 
 _BYTES_PER_RELEASE = 2**24
 # Reserve for a wrong estimate of the number of rows. The operating system provides only memory that is written to.
@@ -25,7 +25,7 @@ def is_number(arrow_type: pa.DataType) -> bool:
 
 
 def min_max(column: pa.ChunkedArray) -> tuple[float, float]:
-    """Return the smallest and largest number of a column, (0, 0) if it is empty. NaN and null are ignored.
+    """Return the smallest and largest number of a column, or (0, 0) if it has none. NaN and null are ignored.
 
     >>> min_max(pa.chunked_array([[3, None], [1, 2]]))
     (1.0, 3.0)
@@ -39,45 +39,45 @@ def min_max(column: pa.ChunkedArray) -> tuple[float, float]:
 
 
 class RowAccumulator:
-    """A growing table. Numbers are copied, so that a reader may reuse the memory of the rows that it passed on."""
+    """A growing table. Numbers are copied, so that a reader may reuse the memory of appended rows."""
 
     def __init__(self) -> None:
-        self._rows, self._capacity = 0, 0
+        self._row_count, self._capacity = 0, 0
         self._numbers: dict[str, np.ndarray] = {}
         self._validity: dict[str, np.ndarray] = {}  # of number columns that contain a null
         self._column_names: list[str] = []
         self._other_columns: list[pa.Table] = []
 
-    def append(self, rows: pa.Table, share: float) -> None:
-        """Append rows with the same columns as the earlier ones.
+    def append(self, rows: pa.Table, read_share: float) -> None:
+        """Append rows, which have the same columns as earlier rows.
 
         Parameters
         ----------
         rows : Table
-        share : float
+        read_share : float
             Estimated fraction (0 to 1) of all rows that are in the table once these have been appended.
         """
         if not self._other_columns:
             self._column_names = rows.column_names
             dtypes = {field.name: field.type.to_pandas_dtype() for field in rows.schema if is_number(field.type)}
             self._numbers = {name: np.empty(0, dtype=dtype) for name, dtype in dtypes.items()}
-        start, self._rows = self._rows, self._rows + len(rows)
-        if self._rows > self._capacity:
-            self._grow(start, share)
+        start, self._row_count = self._row_count, self._row_count + len(rows)
+        if self._row_count > self._capacity:
+            self._grow(start, read_share)
         for name, array in self._numbers.items():
             values = rows[name]
             if values.null_count and name not in self._validity:
                 self._validity[name] = self._enlarge(np.ones(start, dtype=bool))
             if name in self._validity:
-                self._validity[name][start : self._rows] = values.is_valid()
+                self._validity[name][start : self._row_count] = values.is_valid()
             if values.null_count:
                 values = values.fill_null(np.nan if array.dtype.kind == "f" else 0)
-            array[start : self._rows] = values
+            array[start : self._row_count] = values
         self._other_columns.append(rows.drop_columns(list(self._numbers)))
 
-    def _grow(self, used_rows: int, share: float) -> None:
+    def _grow(self, used_rows: int, read_share: float) -> None:
         """Enlarge all arrays to the expected number of rows."""
-        self._capacity = int(self._rows / share * _RESERVE_FACTOR) + _MIN_RESERVE_ROWS
+        self._capacity = int(self._row_count / read_share * _RESERVE_FACTOR) + _MIN_RESERVE_ROWS
         for arrays in (self._numbers, self._validity):
             for name in arrays:
                 arrays[name] = self._enlarge(arrays[name][:used_rows])
@@ -93,8 +93,8 @@ class RowAccumulator:
         columns = {}
         for name in self._column_names:
             if name in self._numbers:
-                validity = self._validity[name][: self._rows] if name in self._validity else None
-                columns[name] = to_arrow_array(self._numbers[name][: self._rows], validity)
+                validity = self._validity[name][: self._row_count] if name in self._validity else None
+                columns[name] = to_arrow_array(self._numbers[name][: self._row_count], validity)
             else:
                 columns[name] = others[name]
         return pa.table(columns)
@@ -119,8 +119,8 @@ def to_arrow_array(numbers: np.ndarray, validity: np.ndarray | None) -> pa.Array
 def zero_copy_arrays(table: pa.Table) -> dict[int, np.ndarray]:
     """Return NumPy arrays that share the memory of a table, for the number columns that allow it.
 
-    Those are columns of one chunk in writable memory; of integers, only those without nulls. Nulls in floats are
-    overwritten by NaN, so the caller must be the table's only owner.
+    A column qualifies if it has one chunk, in writable memory, and is not float16; an integer column must also have no
+    nulls. Nulls in floats are overwritten by NaN, so the caller must be the table's only owner.
 
     Returns
     -------
@@ -143,7 +143,9 @@ def zero_copy_arrays(table: pa.Table) -> dict[int, np.ndarray]:
     return arrays
 
 
-def allocate_arrays(table: pa.Table, exclude: Collection[int], encoded: Collection[int]) -> dict[int, np.ndarray]:
+def allocate_arrays(
+    table: pa.Table, exclude: Collection[int], dictionary_indices: Collection[int]
+) -> dict[int, np.ndarray]:
     """Return uninitialized arrays for the number and dictionary columns of a table.
 
     Parameters
@@ -151,8 +153,8 @@ def allocate_arrays(table: pa.Table, exclude: Collection[int], encoded: Collecti
     table : Table
     exclude : collection of int
         Indices of columns that need no array.
-    encoded : collection of int
-        Indices of dictionary columns, each with the same dictionary in all chunks. Their arrays hold the codes.
+    dictionary_indices : collection of int
+        Indices of dictionary columns, each with one dictionary for all chunks. Their arrays hold the codes.
 
     Returns
     -------
@@ -167,8 +169,8 @@ def allocate_arrays(table: pa.Table, exclude: Collection[int], encoded: Collecti
         if is_number(field.type):
             needs_nan = pa.types.is_integer(field.type) and column.null_count
             arrays[index] = np.empty(len(table), dtype=np.float64 if needs_nan else field.type.to_pandas_dtype())
-        elif index in encoded:
-            code_dtype = np.min_scalar_type(-max(1, len(dictionary_values(column))))
+        elif index in dictionary_indices:
+            code_dtype = np.min_scalar_type(-max(1, len(get_dictionary_values(column))))
             arrays[index] = np.empty(len(table), dtype=code_dtype)
     return arrays
 
@@ -181,7 +183,8 @@ def move_batches(batches: list[pa.RecordBatch], arrays: Mapping[int, np.ndarray]
     batches : list of RecordBatch
         All rows. Empty afterwards.
     arrays : mapping of int to ndarray of shape (n_rows,)
-        In the order of the batches' columns. Nulls become NaN, or the code -1 in a dictionary column.
+        By column index, in the order of the batches' columns; only the order is used. Nulls become NaN, or the code -1
+        in a dictionary column.
     """
     start = copied_bytes = 0
     batches.reverse()

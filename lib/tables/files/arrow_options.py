@@ -17,16 +17,16 @@ from lib.tables.detect.dialect import Dialect
 _BLOCK_BYTES = 2**21
 
 
-def reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, Any]:
-    """Return the arguments with which pyarrow reads a file of this dialect.
+def make_reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, Any]:
+    """Return the keyword arguments with which `pyarrow.csv` reads a file of a dialect.
 
     Parameters
     ----------
     dialect : Dialect
     keys : sequence of str
-        Columns to read.
+        Columns to read, each by its position in the header.
     types : mapping of str to DataType
-        Types of columns; those of the others are inferred.
+        Types of some columns, by key. The types of the other columns are inferred.
     """
     return {
         "read_options": arrow_csv.ReadOptions(
@@ -49,6 +49,6 @@ def reader_options(dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa
     }
 
 
-def column_keys(dialect: Dialect, exclude: Collection[str]) -> list[str]:
-    """Return the keys of the columns to read."""
+def get_column_keys(dialect: Dialect, exclude: Collection[str]) -> list[str]:
+    """Return the keys of the columns that are not excluded."""
     return [str(index) for index, name in enumerate(dialect.header) if name not in exclude]

@@ -1,4 +1,4 @@
-"""Parallel reading of a simple text file: it is split into byte ranges at line ends, one range per task."""
+"""Parallel reading of a simple text file, in byte ranges that end at line ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_RANGE_BYTES, _RANGES_PER_CORE = 2**22, 12
 # The start-up time of a pyarrow reader grows with the number of columns.
 _MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN = 2**19, 2**15
 _EMPTY_LINE = re.compile(rb"(?:\A|\n)(?=\r?\n)")
-_SAMPLES, _MAX_COLUMNS_FOR_SAMPLES = 4, 200
+_SAMPLE_COUNT, _MAX_COLUMNS_FOR_SAMPLES = 4, 200
 _MIN_SAMPLE_BYTES, _MAX_SAMPLE_BYTES, _MIN_SAMPLE_SHARE = 2**16, 2**18, 1 / 32
 
 
@@ -50,7 +50,7 @@ def read(
     dialect : Dialect
         From `detect_prefix`, i.e. from the first bytes only.
     keys : sequence of str
-        Columns to read, as in `guessing.column_keys`.
+        Columns to read, as returned by `arrow_options.get_column_keys`.
     types : mapping of str to DataType
         Type of every column, by key.
 
@@ -64,12 +64,12 @@ def read(
     Raises
     ------
     pyarrow.ArrowInvalid
-        If an assumption does not hold: a value has another type, a row another length, a value contains a line break,
-        a line is not UTF-8, or there are no rows.
+        If an assumption does not hold: a value has another type, a row has another number of fields, a value contains
+        a line break, a line is not UTF-8, or there are no rows.
     """
     with path.open("rb") as file:
-        begin, end = _first_row_offset(file, dialect), _table_end(file, dialect)
-        ranges = list(_split(file, begin, end, _range_bytes(path, len(keys))))
+        begin, end = _find_first_row_offset(file, dialect), _find_table_end(file, dialect)
+        ranges = list(_split_at_line_ends(file, begin, end, _choose_range_bytes(path, len(keys))))
     if not ranges:
         raise pa.ArrowInvalid("The file has no rows.")
     reader = _RangeReader(path, dialect, keys, types, buffer_bytes=max(end - start for start, end in ranges))
@@ -78,7 +78,7 @@ def read(
     with ThreadPoolExecutor(cores.available()) as threads:
         for (_, end), (rows, has_zeros) in zip(ranges, threads.map(reader.read, ranges), strict=True):
             with reader.scan_lock:
-                accumulator.append(rows, share=end / total_bytes)
+                accumulator.append(rows, read_share=end / total_bytes)
             may_have_leading_zeros = may_have_leading_zeros or has_zeros
     return accumulator.to_table(), replace(dialect.scan, may_have_leading_zeros=may_have_leading_zeros)
 
@@ -111,24 +111,24 @@ class _RangeReader:
             may_have_leading_zeros = self._scanner.may_have_leading_zeros(text)
         if may_have_leading_zeros is None:
             raise pa.ArrowInvalid("A line is not UTF-8.")
-        rows = _parse(pa.py_buffer(text), self._dialect, self._keys, self._types)
+        rows = _parse_range(pa.py_buffer(text), self._dialect, self._keys, self._types)
         if _has_multiline_row(buffer, len(text), len(rows), self._dialect):
             raise pa.ArrowInvalid("A value contains a line break.")
         return rows, may_have_leading_zeros
 
 
-def _range_bytes(path: Path, columns: int) -> int:
-    """Return the size of a range: few ranges for little overhead, but several per core to balance the load."""
+def _choose_range_bytes(path: Path, column_count: int) -> int:
+    """Return the size of a range in bytes: large to save overhead, but with several ranges per core."""
     balanced = path.stat().st_size // (_RANGES_PER_CORE * cores.available())
-    return max(_MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN * columns, min(balanced, _MAX_RANGE_BYTES))
+    return max(_MIN_RANGE_BYTES, _MIN_RANGE_BYTES_PER_COLUMN * column_count, min(balanced, _MAX_RANGE_BYTES))
 
 
-def _has_multiline_row(buffer: bytearray, length: int, rows: int, dialect: Dialect) -> bool:
-    """Return whether a row continues on the next line, which may be in the next range."""
+def _has_multiline_row(buffer: bytearray, length: int, row_count: int, dialect: Dialect) -> bool:
+    """Return whether a row continues on the next line. The first `length` bytes of the buffer are the range."""
     last_line = buffer[buffer.rfind(b"\n", 0, length - 1) + 1 : length]
-    lines = buffer.count(b"\n", 0, length) + (not last_line.endswith(b"\n"))
-    # pyarrow ignores empty lines. They are rare, so count them only if the numbers differ.
-    if rows != lines and rows != lines - len(_EMPTY_LINE.findall(buffer, 0, length)):
+    line_count = buffer.count(b"\n", 0, length) + (not last_line.endswith(b"\n"))
+    # pyarrow skips empty lines. They are rare, so count them only if there are fewer rows than lines.
+    if row_count != line_count and row_count != line_count - len(_EMPTY_LINE.findall(buffer, 0, length)):
         return True
     reader = csv.reader([last_line.decode(), ""], **dialect.csv_options)
     next(reader)
@@ -139,8 +139,8 @@ def read_samples(path: Path, dialect: Dialect, keys: Sequence[str]) -> list[pa.T
     """Return rows from several positions of the file, each sample in the types that pyarrow infers from it."""
     texts = []
     with path.open("rb") as file:
-        begin, length = _first_row_offset(file, dialect), _table_end(file, dialect)
-        samples = _SAMPLES if len(keys) <= _MAX_COLUMNS_FOR_SAMPLES else 1
+        begin, length = _find_first_row_offset(file, dialect), _find_table_end(file, dialect)
+        samples = _SAMPLE_COUNT if len(keys) <= _MAX_COLUMNS_FOR_SAMPLES else 1
         sample_bytes = min(max(_MIN_SAMPLE_BYTES, int(_MIN_SAMPLE_SHARE * length)), _MAX_SAMPLE_BYTES)
         step = max((length - begin) // samples, sample_bytes)
         for offset in range(begin, length, step):
@@ -148,10 +148,11 @@ def read_samples(path: Path, dialect: Dialect, keys: Sequence[str]) -> list[pa.T
             text = file.read(min(sample_bytes, length - offset))
             first_line = 0 if offset == begin else text.find(b"\n") + 1
             texts.append(text[first_line : text.rfind(b"\n") + 1])
-    return cores.map_threads(lambda text: _parse(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))
+    return cores.map_threads(lambda text: _parse_range(pa.py_buffer(text), dialect, keys, {}), filter(None, texts))
 
 
-def _parse(text: pa.Buffer, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+def _parse_range(text: pa.Buffer, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Parse whole lines of a file; the types of columns that `types` lacks are inferred."""
     return arrow_csv.read_csv(
         pa.BufferReader(text),
         read_options=arrow_csv.ReadOptions(
@@ -170,18 +171,20 @@ def _parse(text: pa.Buffer, dialect: Dialect, keys: Sequence[str], types: Mappin
     )
 
 
-def _first_row_offset(file: BinaryIO, dialect: Dialect) -> int:
+def _find_first_row_offset(file: BinaryIO, dialect: Dialect) -> int:
+    """Return the offset in bytes of the first row below the header."""
     file.seek(0)
     for _ in range(dialect.lines_before_rows):
         file.readline()
     return file.tell()
 
 
-def _table_end(file: BinaryIO, dialect: Dialect) -> int:
+def _find_table_end(file: BinaryIO, dialect: Dialect) -> int:
+    """Return the offset in bytes of the end of the last row."""
     return dialect.table_bytes or os.fstat(file.fileno()).st_size
 
 
-def _split(file: BinaryIO, begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+def _split_at_line_ends(file: BinaryIO, begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield consecutive byte ranges (start, end) of at least `size` bytes, each up to the end of a line."""
     while begin < end:
         file.seek(min(begin + size, end))

@@ -31,7 +31,7 @@ def is_repetitive(column: pa.Array | pa.ChunkedArray) -> bool:
     return len(sample) >= _MIN_ROWS and pc.count_distinct(sample).as_py() <= _MAX_DISTINCT_SHARE * len(sample)
 
 
-def dictionary_values(column: pa.ChunkedArray) -> pa.Array:
+def get_dictionary_values(column: pa.ChunkedArray) -> pa.Array:
     """Return the distinct texts of a column whose chunks share one dictionary."""
     return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
 

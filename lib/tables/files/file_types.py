@@ -1,4 +1,4 @@
-"""The file types of tables, by file name suffix, and advice on the unsupported ones."""
+"""The supported file types of tables, by file name suffix, and advice on unsupported types."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.detect.dialect_detection import detect_dialect, detect_prefix
 from lib.tables.detect.type_inference import infer_types
 from lib.tables.files import byte_ranges, quote_checks, ragged_rows
-from lib.tables.files.arrow_options import column_keys, reader_options
+from lib.tables.files.arrow_options import get_column_keys, make_reader_options
 from lib.tables.files.categoricals import is_text
 
 _MAX_BLOCK_BYTES = 2**31 - 1
@@ -28,7 +28,11 @@ File = tuple[Path, Dialect]
 
 
 def detect_and_read(
-    paths: Sequence[Path], exclude: Collection[str], encoded: bool, encoding: str = "", has_header: bool | None = None
+    paths: Sequence[Path],
+    exclude: Collection[str],
+    use_dictionaries: bool,
+    encoding: str = "",
+    has_header: bool | None = None,
 ) -> tuple[list[File], dict[Path, pa.Table]]:
     """Detect the dialect of each file, and read simple files in the same pass over their bytes.
 
@@ -39,7 +43,7 @@ def detect_and_read(
     paths : sequence of Path
     exclude : collection of str
         Columns not to read.
-    encoded : bool
+    use_dictionaries : bool
         Whether to read repetitive text columns as dictionaries.
     encoding : str
         Python name of the encoding; detected if empty.
@@ -57,39 +61,43 @@ def detect_and_read(
     DataError
         If a file is not text or has no header.
     """
-    prefix = None if encoding else detect_prefix(paths[0], has_header)
-    if prefix is None or not byte_ranges.can_split(paths[0], prefix):
+    prefix_dialect = None if encoding else detect_prefix(paths[0], has_header)
+    if prefix_dialect is None or not byte_ranges.can_split(paths[0], prefix_dialect):
         return [(path, detect_dialect(path, encoding, has_header)) for path in paths], {}
 
-    keys = column_keys(prefix, exclude)
-    types = infer_types(paths[0], prefix, keys, encoded)
+    keys = get_column_keys(prefix_dialect, exclude)
+    types = infer_types(paths[0], prefix_dialect, keys, use_dictionaries)
     can_read = bool(types) and len(types) == len(keys)
     files, tables = [], {}
     for path in paths:
         dialect = None
-        if can_read and (path is paths[0] or _has_same_prefix(path, prefix, has_header)):
+        if can_read and (path is paths[0] or _has_same_prefix(path, prefix_dialect, has_header)):
             with contextlib.suppress(pa.ArrowInvalid):  # the rest of the file differs from its start
-                rows, scan = byte_ranges.read(path, prefix, keys, types)
-                dialect = replace(prefix, scan=scan)
+                rows, scan = byte_ranges.read(path, prefix_dialect, keys, types)
+                dialect = replace(prefix_dialect, scan=scan)
                 if not (quote_checks.contains_quote(rows) and quote_checks.is_misquoted(path, dialect)):
                     tables[path] = rows
         files.append((path, dialect or detect_dialect(path, encoding, has_header)))
     return files, tables
 
 
-def _has_same_prefix(path: Path, prefix: Dialect, has_header: bool | None) -> bool:
+def _has_same_prefix(path: Path, prefix_dialect: Dialect, has_header: bool | None) -> bool:
     other = detect_prefix(path, has_header)
-    return other is not None and replace(other, scan=prefix.scan) == prefix and byte_ranges.can_split(path, other)
+    return (
+        other is not None
+        and replace(other, scan=prefix_dialect.scan) == prefix_dialect
+        and byte_ranges.can_split(path, other)
+    )
 
 
 def read_inferred(
     files: Sequence[File],
     tables: Mapping[Path, pa.Table],
     keys: Sequence[str],
-    encoded: bool,
+    use_dictionaries: bool,
     notes: list[str] | None = None,
 ) -> pa.Table:
-    """Read all rows of all files, each column in the type that pyarrow infers from every file, else as text.
+    """Read all rows of all files, each column in the type that pyarrow infers; as text if the files' types conflict.
 
     Parameters
     ----------
@@ -97,7 +105,7 @@ def read_inferred(
         From `detect_and_read`.
     keys : sequence of str
         Columns to read.
-    encoded : bool
+    use_dictionaries : bool
         Whether to read repetitive text columns as dictionaries.
     notes : list of str, optional
         Sentences on ragged rows are appended to it.
@@ -109,7 +117,7 @@ def read_inferred(
     """
     text_types: dict[str, pa.DataType] = {}
     if len(tables) < len(files):
-        types = infer_types(*files[0], keys, encoded)
+        types = infer_types(*files[0], keys, use_dictionaries)
         text_types = {key: arrow_type for key, arrow_type in types.items() if is_text(arrow_type)}
     parts = [
         tables[path] if path in tables else _read_file(path, dialect, keys, text_types, notes)
@@ -117,23 +125,23 @@ def read_inferred(
     ]
     conflicting = [key for key in keys if _have_conflicting_types([part.schema.field(key).type for part in parts])]
     if conflicting:
-        text_parts = [_read_file(path, dialect, conflicting, _text_types(conflicting)) for path, dialect in files]
+        text_parts = [_read_file(path, dialect, conflicting, _make_text_types(conflicting)) for path, dialect in files]
         parts = [replace_columns(part, text_part) for part, text_part in zip(parts, text_parts, strict=True)]
     return pa.concat_tables(parts, promote_options="permissive")
 
 
 def _have_conflicting_types(types: Sequence[pa.DataType]) -> bool:
     """Return whether the types of a column in several files cannot be promoted to one."""
-    present = {*types} - {pa.null()}
-    return len(present) > 1 and not present <= {pa.int64(), pa.float64()}
+    known_types = {*types} - {pa.null()}
+    return len(known_types) > 1 and not known_types <= {pa.int64(), pa.float64()}
 
 
 def read_as_text(files: Sequence[File], keys: Sequence[str]) -> pa.Table:
     """Read some columns of all files as text."""
-    return pa.concat_tables([_read_file(path, dialect, keys, _text_types(keys)) for path, dialect in files])
+    return pa.concat_tables([_read_file(path, dialect, keys, _make_text_types(keys)) for path, dialect in files])
 
 
-def _text_types(keys: Sequence[str]) -> dict[str, pa.DataType]:
+def _make_text_types(keys: Sequence[str]) -> dict[str, pa.DataType]:
     return dict.fromkeys(keys, pa.string())
 
 
@@ -151,7 +159,7 @@ def _read_file(
     types: Mapping[str, pa.DataType],
     notes: list[str] | None = None,
 ) -> pa.Table:
-    """Read a file with the fastest reader that can."""
+    """Read a file with the fastest reader that can read it."""
     rows = _read_with_arrow(path, dialect, keys, types)
     if rows is None or (quote_checks.contains_quote(rows) and quote_checks.is_misquoted(path, dialect)):
         return _read_rewritten(path, dialect, keys, types, notes)
@@ -161,14 +169,14 @@ def _read_file(
 def _read_with_arrow(
     path: Path, dialect: Dialect, keys: Sequence[str], types: Mapping[str, pa.DataType]
 ) -> pa.Table | None:
-    """Read a file with pyarrow, or return None if it cannot: e.g. a row has too many fields."""
+    """Read a file with pyarrow, or return None if pyarrow cannot, e.g. because a row has too many fields."""
     if dialect.scan.has_balanced_quotes and not dialect.needs_csv_module:
         # Ragged rows raise ArrowInvalid: fall back to the next reader.
         if byte_ranges.can_split(path, dialect) and set(types) == set(keys):
             with contextlib.suppress(pa.ArrowInvalid):
                 return byte_ranges.read(path, dialect, keys, types)[0]
-        options = reader_options(dialect, keys, types)
-        # Streaming takes less memory but fails if a later block does not fit the types of the first.
+        options = make_reader_options(dialect, keys, types)
+        # Streaming takes less memory, but fails if a later block does not fit the types that the first block has.
         for reader in (_read_streaming, arrow_csv.read_csv):
             with contextlib.suppress(pa.ArrowInvalid):
                 if path.suffix.lower() != ".zip" and not dialect.table_bytes:
@@ -185,7 +193,7 @@ def _read_rewritten(
     with ragged_rows.rewrite_uniform(path, dialect, notes) as (file, rows):
         if rows == 0:
             return pa.table({key: pa.array([], types.get(key, pa.null())) for key in keys})
-        options = reader_options(ragged_rows.uniform_dialect(dialect), keys, types)
+        options = make_reader_options(ragged_rows.make_uniform_dialect(dialect), keys, types)
         try:
             return arrow_csv.read_csv(file, **options)
         except pa.ArrowInvalid:  # e.g. a value longer than a block
@@ -195,7 +203,7 @@ def _read_rewritten(
 
 
 def _read_streaming(file: Any, **options: Any) -> pa.Table:
-    """Read a file block by block, in the types of the first block, releasing the memory of the text in between."""
+    """Read a file block by block, in the types of the first block, and release the memory of the text in between."""
     batches = []
     with arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:

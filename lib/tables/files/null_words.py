@@ -33,16 +33,16 @@ def describe_null_words(path: Path, dialect: Dialect, keys: Collection[str]) -> 
     columns: dict[str, list[str]] = {}
     for batch in islice(read_batches(path, dialect, null_values=[""]), 1):
         for key in keys:
-            for word in _null_words(batch.rows[key]):
+            for word in _find_null_words(batch.rows[key]):
                 columns.setdefault(word, []).append(dialect.header[int(key)])
     if not columns:
         return ""
     listed = " and ".join(f"{word!r} in {_list_names(names)}" for word, names in columns.items())
-    verb = "counts" if len(columns) == 1 else "count"
-    return f"{listed} {verb} as missing; if it is a value, set not_missing: [{', '.join(columns)}]."
+    counts, condition = ("counts", "it is a value") if len(columns) == 1 else ("count", "they are values")
+    return f"{listed} {counts} as missing; if {condition}, set not_missing: [{', '.join(columns)}]."
 
 
-def _null_words(texts: pa.ChunkedArray) -> list[str]:
+def _find_null_words(texts: pa.ChunkedArray) -> list[str]:
     words = pc.unique(pc.utf8_trim_whitespace(texts.drop_null())).to_pylist()
     return sorted(word for word in words if word and word in NULL_STRINGS)
 

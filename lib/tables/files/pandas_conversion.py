@@ -14,7 +14,7 @@ from lib import cores
 from lib.schema.number_parsing import MAX_EXACT_INTEGER
 from lib.schema.time_zones import protect_distant_times
 from lib.tables.files import arrow_numpy
-from lib.tables.files.categoricals import ARROW_STRING, ENCODED_TEXT, dictionary_values, is_repetitive, is_text
+from lib.tables.files.categoricals import ARROW_STRING, ENCODED_TEXT, get_dictionary_values, is_repetitive, is_text
 
 _CONVERSION_BYTES = 2**23
 # Larger dictionaries take more memory as Python objects than they save.
@@ -53,15 +53,15 @@ def arrow_to_pandas(
     arrow_strings : bool
         Whether text becomes Arrow-backed strings, or categories of them if values repeat.
     user_categories : collection of str
-        Columns that were written as categories: they keep ordinary objects as categories.
+        Columns that the user wrote as categories. Their categories stay Python objects.
     """
     types_mapper = {pa.string(): ARROW_STRING}.get if arrow_strings else None
-    table, encoded = _encode_texts(table, user_categories) if arrow_strings else (table, set())
+    table, dictionary_indices = _encode_texts(table, user_categories) if arrow_strings else (table, set())
     table = _stringify_inexact_integers(table)
     convert = _convert_with_pandas_metadata if b"pandas" in (table.schema.metadata or {}) else _convert_piecewise
     only_reference = [table]
     del table  # the converters free each column after its conversion
-    frame = protect_distant_times(_make_writable(convert(only_reference, encoded, types_mapper)))
+    frame = protect_distant_times(_make_writable(convert(only_reference, dictionary_indices, types_mapper)))
     pa.default_memory_pool().release_unused()
     # A named index was a column of the written table; an unnamed one is the row number.
     named_levels = [name for name in frame.index.names if name is not None]
@@ -72,24 +72,24 @@ def arrow_to_pandas(
 
 
 def _encode_texts(table: pa.Table, user_categories: Collection[str]) -> tuple[pa.Table, set[int]]:
-    """Dictionary-encode repetitive text columns, and return the indices of all encoded columns."""
+    """Dictionary-encode repetitive text columns, and return the indices of all dictionary columns."""
     indices = [
         index for index, field in enumerate(table.schema) if is_text(field.type) and field.name not in user_categories
     ]
     columns = dict(zip(indices, cores.map_threads(_encode_if_repetitive, map(table.column, indices)), strict=True))
-    encoded = {index for index in indices if columns[index].type == ENCODED_TEXT}
+    dictionary_indices = {index for index in indices if columns[index].type == ENCODED_TEXT}
     for index in indices:
         table = table.set_column(index, table.schema.field(index).name, columns.pop(index))
-    return table, encoded
+    return table, dictionary_indices
 
 
 def _encode_if_repetitive(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a text column with one dictionary for all chunks if that is small, else as plain strings."""
+    """Return a text column with one dictionary for all chunks if the dictionary is small, else as plain strings."""
     if values.type != ENCODED_TEXT:
         return values.dictionary_encode() if pa.types.is_string(values.type) and is_repetitive(values) else values
     values = values.unify_dictionaries()
     max_size = max(_MAX_DICTIONARY_SIZE, len(values) // _MIN_ROWS_PER_ENTRY)
-    return pc.cast(values, pa.string()) if len(dictionary_values(values)) > max_size else values
+    return pc.cast(values, pa.string()) if len(get_dictionary_values(values)) > max_size else values
 
 
 def _stringify_inexact_integers(table: pa.Table) -> pa.Table:
@@ -104,16 +104,16 @@ def _stringify_inexact_integers(table: pa.Table) -> pa.Table:
 
 
 def _convert_with_pandas_metadata(
-    only_reference: list[pa.Table], encoded: Collection[int], types_mapper: Any
+    only_reference: list[pa.Table], dictionary_indices: Collection[int], types_mapper: Any
 ) -> pd.DataFrame:
-    """Convert a table that pandas wrote, restoring its index and pandas' own types.
+    """Convert a table that pandas wrote, and restore the frame's index and pandas' own types.
 
     Parameters
     ----------
     only_reference : list of one Table
-        Emptied, so that the caller does not keep the table alive.
-    encoded : collection of int
-        Indices of dictionary-encoded text columns.
+        Is emptied, so that the caller does not keep the table alive.
+    dictionary_indices : collection of int
+        Indices of dictionary-dictionary_indices text columns.
     types_mapper : callable or None
         See `pyarrow.Table.to_pandas`.
     """
@@ -122,22 +122,26 @@ def _convert_with_pandas_metadata(
     if len(set(names)) < len(names):
         table = table.rename_columns([str(index) for index in range(len(names))])
     frame = table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=types_mapper)
-    for index in encoded:
+    for index in dictionary_indices:
         values = frame.iloc[:, index]
         frame.isetitem(index, values.cat.rename_categories(values.cat.categories.astype(ARROW_STRING)))
     return frame
 
 
-def _convert_piecewise(only_reference: list[pa.Table], encoded: Collection[int], types_mapper: Any) -> pd.DataFrame:
-    """Convert a table some rows or columns at a time, freeing them before the next are converted.
+def _convert_piecewise(
+    only_reference: list[pa.Table], dictionary_indices: Collection[int], types_mapper: Any
+) -> pd.DataFrame:
+    """Convert a table some rows or columns at a time, and free these before the next ones are converted.
 
     The parameters are those of `_convert_with_pandas_metadata`.
     """
     table = only_reference.pop()
     names = table.column_names
-    dictionaries = {index: dictionary_values(table.column(index)) for index in encoded}
+    dictionaries = {index: get_dictionary_values(table.column(index)) for index in dictionary_indices}
     zero_copy = arrow_numpy.zero_copy_arrays(table)
-    columns: dict[int, Any] = dict(arrow_numpy.allocate_arrays(table, exclude=zero_copy, encoded=encoded))
+    columns: dict[int, Any] = dict(
+        arrow_numpy.allocate_arrays(table, exclude=zero_copy, dictionary_indices=dictionary_indices)
+    )
     batches = table.select(list(columns)).to_batches() if columns else []
     other_indices = [index for index in range(len(names)) if index not in columns and index not in zero_copy]
     table = table.select(other_indices)

@@ -35,21 +35,21 @@ def read(paths: Sequence[Path], exclude: Collection[str] = ()) -> tuple[pa.Table
     table : pyarrow.Table
         Columns that a file lacks are null in its rows.
     column_names : list of str
-        All column names, the excluded ones too.
+        All column names, including those of excluded columns.
     notes : list of str
         Sentences about columns that cannot be read.
 
     Raises
     ------
     DataError
-        Naming the file and the column.
+        If a file cannot be read, or a column has conflicting types. The message names the file and the column.
     """
-    partitions = partition_columns(paths)
+    partitions = parse_partition_columns(paths)
     all_names: dict[str, None] = {}
     tables: list[pa.Table] = []
     notes: dict[str, None] = {}
     for index, path in enumerate(paths):
-        names = {name: normalize_name(name) for name in column_names(path)}
+        names = {name: normalize_name(name) for name in read_column_names(path)}
         all_names |= dict.fromkeys([*names.values(), *partitions])
         kept = [name for name, normalized in names.items() if normalized not in exclude]
         table, file_notes = keep_scalar_columns(_read_file(path, kept))
@@ -61,17 +61,17 @@ def read(paths: Sequence[Path], exclude: Collection[str] = ()) -> tuple[pa.Table
     return _concatenate(paths, tables), list(all_names), list(notes)
 
 
-def partition_columns(paths: Sequence[Path]) -> dict[str, pa.Array]:
+def parse_partition_columns(paths: Sequence[Path]) -> dict[str, pa.Array]:
     """Return the columns encoded in folder names such as ``year=2024``, as Hive and Spark write them.
 
     Returns
     -------
     dict of str to Array of shape (n_files,)
-        Integers if all values are; strings if one is a code such as 01067.
+        Integers if all values of a column are integers; strings if one is a code such as 01067.
 
     Examples
     --------
-    >>> partition_columns([Path("sales/year=2024/part-0.parquet")])["year"].to_pylist()
+    >>> parse_partition_columns([Path("sales/year=2024/part-0.parquet")])["year"].to_pylist()
     [2024]
     """
     folders = [
@@ -89,7 +89,7 @@ def partition_columns(paths: Sequence[Path]) -> dict[str, pa.Array]:
 
 
 def add_partition_columns(table: pa.Table, values: Mapping[str, pa.Scalar], exclude: Collection[str]) -> pa.Table:
-    """Append a constant column for each partition value, but for the excluded columns."""
+    """Append a constant column for each partition value, except for excluded columns."""
     for name, value in values.items():
         if name not in exclude:
             table = table.append_column(name, pa.repeat(value, len(table)))
@@ -124,7 +124,7 @@ def damaged_file_error(path: Path, error: Exception) -> DataError:
     return DataError(f"{path} is not a complete Parquet file: {reason.rstrip('.')}. Export or copy it again.")
 
 
-def column_names(path: Path) -> list[str]:
+def read_column_names(path: Path) -> list[str]:
     """Return the column names of a file.
 
     Raises
@@ -139,7 +139,9 @@ def column_names(path: Path) -> list[str]:
     normalized = [normalize_name(name) for name in names]
     repeated = sorted(name for name, count in Counter(normalized).items() if count > 1)
     if repeated:
-        raise DataError(f"{path} has {normalized.count(repeated[0])} columns {repeated[0]!r}. Rename all but one.")
+        raise DataError(
+            f"{path} has {normalized.count(repeated[0])} columns named {repeated[0]!r}. Rename all but one."
+        )
     return names
 
 
@@ -171,12 +173,12 @@ def keep_scalar_columns(table: pa.Table) -> tuple[pa.Table, list[str]]:
 
 def _concatenate(paths: Sequence[Path], tables: list[pa.Table]) -> pa.Table:
     """Concatenate the tables of all files, casting columns to common types."""
-    types = common_types(paths, [table.schema for table in tables])
+    types = find_common_types(paths, [table.schema for table in tables])
     return pa.concat_tables([cast_columns(table, types) for table in tables], promote_options="permissive")
 
 
-def common_types(paths: Sequence[Path], schemas: Sequence[pa.Schema]) -> dict[str, pa.DataType]:
-    """Return the type of each column that fits its values in all files.
+def find_common_types(paths: Sequence[Path], schemas: Sequence[pa.Schema]) -> dict[str, pa.DataType]:
+    """Return the type of each column that fits the column's values in all files.
 
     Raises
     ------
@@ -188,30 +190,32 @@ def common_types(paths: Sequence[Path], schemas: Sequence[pa.Schema]) -> dict[st
         types = {
             path: schema.field(name).type for path, schema in zip(paths, schemas, strict=True) if name in schema.names
         }
-        common_type = _common_type(list(types.values()))
+        common_type = _find_common_type(list(types.values()))
         if common_type is None:
             first_path, first_type = next(iter(types.items()))
             path, other_type = next((path, other) for path, other in types.items() if other != first_type)
-            raise DataError(f"{name} is {first_type} in {first_path} and {other_type} in {path}. Write it in one type.")
+            raise DataError(
+                f"Column {name!r} is {first_type} in {first_path} but {other_type} in {path}. Write it in one type."
+            )
         common[name] = common_type
     return common
 
 
 def cast_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Return a table with the columns that it has cast to the given types."""
+    """Return a table whose columns are cast to the given types; types of columns that it lacks are ignored."""
     for index, field in enumerate(table.schema):
         if field.type != types.get(field.name, field.type):
             table = table.set_column(index, field.name, pc.cast(table[field.name], types[field.name]))
     return table
 
 
-def _common_type(types: Sequence[pa.DataType]) -> pa.DataType | None:
+def _find_common_type(types: Sequence[pa.DataType]) -> pa.DataType | None:
     """Return the type that fits a column's values in all files, or None if they are of different kinds."""
-    present = [arrow_type for arrow_type in dict.fromkeys(types) if not pa.types.is_null(arrow_type)]
-    if len(present) < 2:
-        return present[0] if present else types[0]
+    known_types = [arrow_type for arrow_type in dict.fromkeys(types) if not pa.types.is_null(arrow_type)]
+    if len(known_types) < 2:
+        return known_types[0] if known_types else types[0]
     value_types = [
-        arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type for arrow_type in present
+        arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type for arrow_type in known_types
     ]
     if all(map(_is_date_or_naive_timestamp, value_types)):
         return pa.timestamp("us")

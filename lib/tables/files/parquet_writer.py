@@ -30,13 +30,13 @@ def write(frame: pd.DataFrame, path: Path) -> None:
             for field in table.schema
         ]
     )
-    with pq.ParquetWriter(temporary, schema, store_schema=False, **_writer_options(schema)) as writer:
+    with pq.ParquetWriter(temporary, schema, store_schema=False, **_make_writer_options(schema)) as writer:
         writer.add_key_value_metadata({"ARROW:schema": _serialize_logical_schema(table.schema, frame)})
         writer.write_table(pa.Table.from_arrays(table.columns, schema=schema), row_group_size=ROW_GROUP_ROWS)
     temporary.replace(path)
 
 
-def _writer_options(schema: pa.Schema) -> dict[str, Any]:
+def _make_writer_options(schema: pa.Schema) -> dict[str, Any]:
     """Return the encoding and compression of each column.
 
     Numbers rarely repeat, so only other columns use dictionaries. Integers compress well as differences; floats hardly

@@ -1,4 +1,4 @@
-"""Partitions of a table that never have to be in memory together: row groups of Parquet files.
+"""Partitions of a table that need not be in memory at the same time: row groups of Parquet files.
 
 Text files are converted to Parquet first.
 """
@@ -36,21 +36,20 @@ class Partition:
     ----------
     path : str
     row_group : int
-    rows : int
-        Number of rows.
+    row_count : int
     first_row : int
         Number of the first row in the table, from 0.
     folder_values : mapping of str to Scalar
         Values of the columns that are encoded in folder names.
     types : mapping of str to DataType
-        Types of the columns in all files; columns that the file lacks are null.
+        Types of the columns in all files, by name. A column that the file lacks is filled with nulls.
     schema : TableSchema or None
         The schema by which text columns are read; None if they stay as they are in the file.
     """
 
     path: str
     row_group: int
-    rows: int
+    row_count: int
     first_row: int = 0
     folder_values: Mapping[str, pa.Scalar] = field(default_factory=dict)
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
@@ -82,7 +81,7 @@ class Partition:
             table = table.append_column(name, pa.nulls(len(table), self.types[name]))
         table = parquet.add_partition_columns(table, self.folder_values, exclude=[*names, *exclude])
         if self.schema is not None:
-            schema_reader.check_parts(Path(self.path), table.column_names, self.schema)
+            schema_reader.check_date_parts(Path(self.path), table.column_names, self.schema)
             batch = schema_reader.apply_schema(self.schema, table, self.first_row)
             table, _ = schema_reader.collect(iter([batch]), [Path(self.path)], exclude)
         only_reference = [table]
@@ -95,7 +94,7 @@ class Partition:
 def read_sample(
     uri: str, exclude: Collection[str] = (), encoding: str = "", source: SchemaSource | None = None
 ) -> pd.DataFrame:
-    """Read all of a small table, or the start of a large one, which shows its columns and how it is read.
+    """Read all of a small table, or the first rows of a large one, to show its columns and how they are read.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def read_sample(
     paths = list_local_files(uri)
     if sum(path.stat().st_size for path in paths) <= _MAX_SAMPLE_BYTES:
         return frames.read(paths, exclude, encoding=encoding, schema_source=source)
-    with _start_of_file(paths[0]) as start:
+    with _write_start_of_file(paths[0]) as start:
         return frames.read(start, exclude, encoding=encoding, schema_source=source)
 
 
@@ -150,7 +149,7 @@ def list_partitions(
     exclude : collection of str
         Columns not to read.
     parse_parquet : bool
-        Whether text columns of Parquet files are read by the schema, too.
+        Whether text columns of Parquet files are also parsed by the schema.
 
     Raises
     ------
@@ -160,22 +159,22 @@ def list_partitions(
     paths = list_local_files(uri)
     folder_columns: Mapping[str, pa.Array] = {}
     if paths[0].suffix.lower() in PARQUET_SUFFIXES:
-        folder_columns = parquet.partition_columns(paths)
+        folder_columns = parquet.parse_partition_columns(paths)
     else:
         paths = _convert_to_parquet(paths, folder, schema, encoding, exclude)
         parse_parquet = False
-    types = _common_types(paths)
+    types = _find_common_types(paths)
     partitions: list[Partition] = []
     first_row = 0
     for index, path in enumerate(paths):
         metadata = pq.read_metadata(path)
         folder_values = {name: column[index] for name, column in folder_columns.items()}
         for row_group in range(metadata.num_row_groups):
-            rows = metadata.row_group(row_group).num_rows
+            row_count = metadata.row_group(row_group).num_rows
             parser = schema if parse_parquet else None
-            partitions.append(Partition(str(path), row_group, rows, first_row, folder_values, types, parser))
-            first_row += rows
-    return [partition for partition in partitions if partition.rows]
+            partitions.append(Partition(str(path), row_group, row_count, first_row, folder_values, types, parser))
+            first_row += row_count
+    return [partition for partition in partitions if partition.row_count]
 
 
 def list_local_files(uri: str) -> list[Path]:
@@ -193,30 +192,30 @@ def list_local_files(uri: str) -> list[Path]:
     return sources.list_files(uri)
 
 
-def _common_types(paths: Sequence[Path]) -> dict[str, pa.DataType]:
-    """Return the type of each column in all files; nothing if all files agree."""
+def _find_common_types(paths: Sequence[Path]) -> dict[str, pa.DataType]:
+    """Return the type of each column that fits all files; empty if the types of all files agree."""
     schemas = []
     for path in paths:
-        parquet.column_names(path)  # raises an error if the file is damaged
+        parquet.read_column_names(path)  # raises an error if the file is damaged
         schemas.append(pq.read_schema(path).remove_metadata())
     if all(schema.equals(schemas[0]) for schema in schemas):
         return {}
-    # Columns of bytes are decoded, and those of lists are left out.
+    # When the rows are read, columns of bytes are decoded, and columns of lists are left out.
     scalars = [
         pa.schema(
             [entry for entry in schema if not parquet.is_binary(entry.type) and not pa.types.is_nested(entry.type)]
         )
         for schema in schemas
     ]
-    return parquet.common_types(paths, scalars)
+    return parquet.find_common_types(paths, scalars)
 
 
 @contextmanager
-def _start_of_file(path: Path) -> Iterator[Path]:
-    """Yield a file with the first rows of a large file."""
+def _write_start_of_file(path: Path) -> Iterator[Path]:
+    """Write the first rows of a large file to a temporary file, and yield its path."""
     with tempfile.TemporaryDirectory() as folder:
         if path.suffix.lower() in PARQUET_SUFFIXES:
-            parquet.column_names(path)  # raises an error if the file is damaged
+            parquet.read_column_names(path)  # raises an error if the file is damaged
             start = Path(folder) / "start.parquet"
             pq.write_table(pq.ParquetFile(path).read_row_group(0), start)
         else:

@@ -30,8 +30,8 @@ def contains_quote(rows: pa.Table) -> bool:
 def is_misquoted(path: Path, dialect: Dialect) -> bool:
     """Return whether a quoted value contains quotes that are not doubled, as in ``"a "b" c"``.
 
-    pyarrow reads that value as ``a b" c"``; the csv module's strict mode finds it. A few valid files match too, such as
-    those with ``,"x`` within a quoted value.
+    pyarrow reads that value as ``a b" c"``; the strict mode of the csv module raises an error. A few valid files match
+    too, such as files with ``,"x`` within a quoted value.
     """
     separator = re.escape(dialect.separator).encode()
     pattern = rb'(?:^|%b)"(?!")(?:[^"]|"")*"(?=[^"\r\n%b])' % (separator, separator)
@@ -55,7 +55,7 @@ def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None
     Raises
     ------
     DataError
-        Naming the lines of the quotes.
+        If a quote is not closed. The message names the lines of that quote and the next one.
     """
     for path, dialect in files:
         if not dialect.scan.has_quoted_line_breaks or dialect.needs_csv_module:
@@ -70,8 +70,8 @@ def check_quotes(files: Sequence[tuple[Path, Dialect]], table: pa.Table) -> None
                     last_line = reader.line_num
             except csv.Error as error:
                 raise DataError(
-                    f"{path}: a quote in line {last_line + 1} is not closed before line {reader.line_num}, where it "
-                    "ends within a value. Fix these lines."
+                    f"{path}: the quote that opens in line {last_line + 1} is not closed before line "
+                    f"{reader.line_num}, where it ends within a value. Add the missing quote, or remove the other one."
                 ) from error
 
 
@@ -110,15 +110,15 @@ def describe_inner_quotes(header: Sequence[str], table: pa.Table) -> list[str]:
     for field in table.schema:
         if is_text(field.type) and (row := _first_inner_quote(table[field.name])) >= 0:
             place = f"{header[int(field.name)]} contains a quote between two words in row {row + 1:,}"
-            notes.append(inner_quote_note(place, str(table[field.name][row].as_py())))
+            notes.append(describe_inner_quote(place, str(table[field.name][row].as_py())))
     return notes
 
 
-def inner_quote_note(place: str, value: str) -> str:
+def describe_inner_quote(place: str, value: str) -> str:
     """Return the note on a value with a quote between two words."""
     return (
-        f"{place} ({value[:_MAX_VALUE_LENGTH]!r}): if a separator is missing before it, the row's values are shifted. "
-        "Add the separator, or put the value in quotes and write quotes within it twice."
+        f"{place} ({value[:_MAX_VALUE_LENGTH]!r}): if a separator is missing before the quote, the row's values are "
+        "shifted. Add the separator, or put the value in quotes and double each quote within the value."
     )
 
 

@@ -1,4 +1,4 @@
-"""Text files with ragged rows or unusual quoting: rewritten by Python's csv module, or refused with line numbers."""
+"""Rewriting of text files with ragged rows or unusual quoting, or an error with the lines that are ambiguous."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import BinaryIO, TextIO, cast
 
 from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.files import row_faults
-from lib.tables.files.aligned_rows import aligned_rows
+from lib.tables.files.aligned_rows import read_aligned_rows
 from lib.tables.files.row_repair import RowFault
 
 
 @contextmanager
 def rewrite_uniform(path: Path, dialect: Dialect, notes: list[str] | None = None) -> Iterator[tuple[BinaryIO, int]]:
-    """Rewrite a file as UTF-8 CSV whose rows are all as wide as the header.
+    """Rewrite a file as UTF-8 CSV in which every row has one field for each name of the header.
 
-    Short rows are padded with empty values. Fields beyond the header are left out if they are empty and only one way to
-    leave them out fits the other rows.
+    Short rows are padded with empty values. Surplus fields are left out if they are empty, and leaving them out in only
+    one way makes the row's values fit their columns.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def rewrite_uniform(path: Path, dialect: Dialect, notes: list[str] | None = None
     Yields
     ------
     file : binary file
-        Temporary; its dialect is `uniform_dialect(dialect)`.
-    rows : int
+        Temporary; its dialect is `make_uniform_dialect(dialect)`.
+    row_count : int
 
     Raises
     ------
@@ -45,29 +45,29 @@ def rewrite_uniform(path: Path, dialect: Dialect, notes: list[str] | None = None
     """
     with open_table(path, dialect) as raw, tempfile.TemporaryFile() as file:
         output = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        rows = _write_uniform(path, dialect, raw, output, notes)
+        row_count = _write_uniform(path, dialect, raw, output, notes)
         output.detach()  # keeps the file open
         file.seek(0)
-        yield cast(BinaryIO, file), rows
+        yield cast(BinaryIO, file), row_count
 
 
 def _write_uniform(path: Path, dialect: Dialect, raw: BinaryIO, output: TextIO, notes: list[str] | None) -> int:
     """Write the rows of a file, check them, and return their number."""
-    writer, width = csv.writer(output), len(dialect.header)
-    writer.writerow(range(width))  # readers skip this line; a name may contain a line break
-    rows, faults = 0, list[RowFault]()
-    for row in aligned_rows(raw, dialect, width):
-        rows += 1
+    writer, column_count = csv.writer(output), len(dialect.header)
+    writer.writerow(range(column_count))  # readers skip this line; a name may contain a line break
+    row_count, faults = 0, list[RowFault]()
+    for row in read_aligned_rows(raw, dialect, column_count):
+        row_count += 1
         if row.fault:
             faults.append(row.fault)
-        writer.writerow(row.cells[:width])
-    row_faults.check(path, faults, rows, width)
+        writer.writerow(row.cells[:column_count])
+    row_faults.check(path, faults, row_count, column_count)
     if notes is not None:
-        notes.extend(row_faults.describe(faults, width))
-    return rows
+        notes.extend(row_faults.describe(faults, column_count))
+    return row_count
 
 
-def uniform_dialect(dialect: Dialect) -> Dialect:
+def make_uniform_dialect(dialect: Dialect) -> Dialect:
     """Return the dialect of a file that `rewrite_uniform` wrote."""
     return Dialect(
         encoding="utf-8",

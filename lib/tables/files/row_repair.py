@@ -1,4 +1,4 @@
-"""Rows with more or fewer fields than the header has names: aligned with the columns if only one way fits."""
+"""Alignment of rows that have more or fewer fields than the header has names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from lib.tables.detect.cell_shapes import ColumnShapes, has_inner_quote
 
-Kind = Literal["short", "surplus", "long", "quote", "table"]
+Kind = Literal["short", "surplus", "spaces", "long", "quote", "table"]
 # Below this number of rows, the columns' shapes say too little about where a field is missing or superfluous.
 _MIN_PROFILE_ROWS = 10
 
@@ -21,12 +21,14 @@ class RowFault:
     line : int
         Line where the row begins.
     kind : str
-        ``short``: fields are missing at the end. ``surplus``: it has empty fields too many. ``long``: it has values
-        too many. ``quote``: a quote is not closed, or ends within a value. ``table``: the header of another table.
+        ``short``: fields are missing at the end. ``surplus``: the row has surplus empty fields. ``long``: the row has
+        surplus values. ``spaces``: a value without quotes contains spaces, in a file separated by spaces. ``quote``: a
+        quote is not closed, or ends within a value. ``table``: the row is the header of a second table; if the fault
+        is fixed, it only may be one.
     fields : int
         Number of fields as written.
     is_fixed : bool
-        Whether only one way to align the row fits the other rows.
+        Whether the row could be aligned with the columns in one way only, so that no doubt is left.
     """
 
     line: int
@@ -35,16 +37,16 @@ class RowFault:
     is_fixed: bool
 
 
-def align(line: int, cells: list[str], width: int, shapes: ColumnShapes) -> tuple[list[str], RowFault]:
-    """Return the cells of a row in their columns, and the fault that was found.
+def align_row(line: int, cells: list[str], column_count: int, shapes: ColumnShapes) -> tuple[list[str], RowFault]:
+    """Align the cells of a row with the columns, and return them with the fault of the row.
 
     Parameters
     ----------
     line : int
         Line where the row begins.
     cells : list of str
-        More or fewer than `width`.
-    width : int
+        Fields as written: more or fewer than `column_count`.
+    column_count : int
         Number of columns.
     shapes : ColumnShapes
         Shapes of the rows with one field for each column.
@@ -52,32 +54,31 @@ def align(line: int, cells: list[str], width: int, shapes: ColumnShapes) -> tupl
     Returns
     -------
     cells : list of str
-        At least `width`; more if the row has values too many.
+        At least `column_count` cells; more if the row has surplus values.
     fault : RowFault
     """
-    if len(cells) < width:
-        return _pad(line, cells, width, shapes)
-    surplus = len(cells) - width
-    empty = [index for index, cell in enumerate(cells) if not cell.strip()]
-    if len(empty) < surplus:
-        return cells, RowFault(line, "long", len(cells), False)
-    # Candidates: without consecutive empty fields, the last ones first.
-    starts = [index for index in reversed(empty) if all(i in empty for i in range(index, index + surplus))]
-    candidates = {tuple(cells[:start] + cells[start + surplus :]): start for start in reversed(starts)}
+    if len(cells) < column_count:
+        return _pad_row(line, cells, column_count, shapes)
+    surplus_count = len(cells) - column_count
+    empty = {index for index, cell in enumerate(cells) if not cell.strip()}
+    # Each candidate is the row without `surplus_count` consecutive empty fields, with the index of the first of them.
+    starts = [start for start in sorted(empty) if empty.issuperset(range(start, start + surplus_count))]
+    candidates = {tuple(cells[:start] + cells[start + surplus_count :]): start for start in starts}
     if not candidates:
         return cells, RowFault(line, "long", len(cells), False)
-    ranked = sorted(candidates, key=lambda row: (shapes.misfits(row), -candidates[row]))
+    ranked = sorted(candidates, key=lambda row: (shapes.count_misfits(row), -candidates[row]))
     best = ranked[0]
-    is_alone = len(ranked) == 1 or shapes.misfits(ranked[1]) > shapes.misfits(best)
-    knows_shapes = shapes.rows >= _MIN_PROFILE_ROWS or len(ranked) == 1
-    return list(best), RowFault(line, "surplus", len(cells), is_alone and knows_shapes)
+    is_clearly_best = len(ranked) == 1 or shapes.count_misfits(ranked[1]) > shapes.count_misfits(best)
+    has_enough_rows = shapes.row_count >= _MIN_PROFILE_ROWS or len(ranked) == 1
+    return list(best), RowFault(line, "surplus", len(cells), is_clearly_best and has_enough_rows)
 
 
-def _pad(line: int, cells: list[str], width: int, shapes: ColumnShapes) -> tuple[list[str], RowFault]:
-    """Pad a row that is too short at its end, and check that its values fit their columns.
+def _pad_row(line: int, cells: list[str], column_count: int, shapes: ColumnShapes) -> tuple[list[str], RowFault]:
+    """Add empty cells at the end of a short row, and check that the row's values fit their columns.
 
     A quote between two words shows that a separator is missing there.
     """
-    missing = width - len(cells)
-    fits = (shapes.rows < _MIN_PROFILE_ROWS or shapes.misfits(cells) == 0) and not any(map(has_inner_quote, cells))
-    return cells + [""] * missing, RowFault(line, "short", len(cells), fits)
+    missing_count = column_count - len(cells)
+    is_shifted = shapes.row_count >= _MIN_PROFILE_ROWS and shapes.count_misfits(cells) > 0
+    is_fixed = not is_shifted and not any(map(has_inner_quote, cells))
+    return cells + [""] * missing_count, RowFault(line, "short", len(cells), is_fixed)

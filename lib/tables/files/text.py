@@ -1,7 +1,7 @@
 """Text files as Arrow tables.
 
-pyarrow reads the files on all cores and infers types. Columns whose values that would change are read again as text:
-codes with leading zeros, integers too large for a float, and dates, whose format is inferred during training.
+pyarrow reads the files on all cores and infers types. Columns whose values a type would change are read again as text:
+codes with leading zeros, integers too large for a float, and dates, whose format is inferred later.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lib.errors import DataError, format_count
 from lib.schema.table_schema import TableSchema, TextFormat
@@ -20,10 +19,12 @@ from lib.tables.detect import footer_rows
 from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import inferred_tables, quote_checks
-from lib.tables.files.arrow_options import column_keys
+from lib.tables.files.arrow_options import get_column_keys
 from lib.tables.files.categoricals import is_text
 from lib.tables.files.inferred_tables import File
+from lib.tables.files.non_data_rows import describe_repeated_headers, drop_repeated_headers
 from lib.tables.files.null_words import describe_null_words
+from lib.tables.files.second_table_check import check_second_table
 from lib.tables.files.text_columns import convert_columns
 from lib.tables.notes import merge_repeated
 
@@ -37,7 +38,7 @@ class TextTable(NamedTuple):
     ----------
     table : Table of shape (rows, columns)
     header : list of str
-        All column names, the excluded ones too.
+        All column names, including those of excluded columns.
     notes : list of str
         Sentences about how the files were read.
     schema : TableSchema
@@ -53,7 +54,7 @@ class TextTable(NamedTuple):
 def read(
     paths: Sequence[Path],
     exclude: Collection[str] = (),
-    encoded: bool = False,
+    use_dictionaries: bool = False,
     encoding: str = "",
     header: bool | None = None,
     month_first: bool = False,
@@ -65,7 +66,7 @@ def read(
     paths : sequence of Path
     exclude : collection of str
         Columns not to read.
-    encoded : bool
+    use_dictionaries : bool
         Whether to read repetitive text columns as dictionaries.
     encoding : str
         Python name of the encoding; detected if empty.
@@ -77,18 +78,21 @@ def read(
     Raises
     ------
     DataError
-        Naming the file and the line.
+        If a file cannot be read, or the files have different columns. The message names the file and the line.
     """
     try:
-        files, tables = inferred_tables.detect_and_read(paths, exclude, encoded, encoding, header)
+        files, tables = inferred_tables.detect_and_read(paths, exclude, use_dictionaries, encoding, header)
         _check_same_header(files)
         first = files[0][1]
-        keys = column_keys(first, exclude)
+        keys = get_column_keys(first, exclude)
         ragged_notes = list[str]()
-        inferred = inferred_tables.read_inferred(files, tables, keys, encoded, ragged_notes)
+        inferred = inferred_tables.read_inferred(files, tables, keys, use_dictionaries, ragged_notes)
         del tables  # frees the memory of the tables that were concatenated
         quote_notes = quote_checks.describe_inner_quotes(first.header, inferred)
-        inferred, header_notes = _drop_repeated_headers(inferred, first.header)
+        row_count = inferred.num_rows
+        inferred = drop_repeated_headers(inferred, first)
+        header_notes = describe_repeated_headers(files) if inferred.num_rows < row_count else []
+        ragged_notes += check_second_table(files, inferred)
         quote_checks.check_quotes(files, inferred)
         table, parsed, number_notes = convert_columns(files, inferred)
         table, unit_row, total_label, row_notes = _drop_units_and_total(files, inferred, table)
@@ -124,7 +128,7 @@ def read(
 
 
 def _describe_dialects(files: Sequence[File]) -> list[str]:
-    """Return notes on the dialects, the headers, and lines that are no rows."""
+    """Return notes on the dialects, the headers, and lines that are not rows."""
     dialects = sorted({str(dialect) for _, dialect in files})
     return [" and ".join(dialects) + ".", *dict.fromkeys(note for _, dialect in files for note in dialect.notes)]
 
@@ -134,38 +138,20 @@ def _describe_paths(paths: Sequence[Path]) -> str:
 
 
 def _check_same_header(files: Sequence[File]) -> None:
+    """Raise if two files have different columns."""
     first_path, first = files[0]
     for path, dialect in files[1:]:
         if dialect.header != first.header:
-            differing = sorted({*dialect.header} ^ {*first.header}) or ["their order"]
+            differing = sorted({*dialect.header} ^ {*first.header})
+            listed = ", ".join(differing[:_MAX_LISTED_COLUMNS])
+            difference = f"only one of the files has: {listed}" if differing else "the order of the columns differs"
             raise DataError(
-                f"{path} has other columns than {first_path}: {', '.join(differing[:_MAX_LISTED_COLUMNS])}. "
-                "Give files with the same columns."
+                f"{path} and {first_path} have different columns; {difference}. Give files with the same columns."
             )
 
 
-def _drop_repeated_headers(table: pa.Table, header: Sequence[str]) -> tuple[pa.Table, list[str]]:
-    """Drop rows that repeat the header, as in concatenated files, and return notes on them."""
-    if not table.num_rows or not all(is_text(field.type) for field in table.schema):
-        return table, []
-    is_header = None
-    for key in table.column_names:
-        cells = pc.utf8_trim(pc.cast(table[key], pa.string()), characters="\ufeff \t")
-        matches = pc.fill_null(pc.equal(cells, header[int(key)]), False)
-        is_header = matches if is_header is None else pc.and_(is_header, matches)
-        if not pc.any(is_header).as_py():
-            return table, []
-    rows, first_row = pc.sum(is_header).as_py(), pc.index(is_header, True).as_py() + 1
-    description = (
-        f"Row {first_row:,} repeats the header and was"
-        if rows == 1
-        else f"{rows:,} rows, first row {first_row:,}, repeat the header and were"
-    )
-    return table.filter(pc.invert(is_header)), [f"{description} left out."]
-
-
 class _DataRows(NamedTuple):
-    """A table without rows that are not data, what these rows contained, and notes on them."""
+    """A table without the rows of units and totals, the contents of these rows, and notes on them."""
 
     table: pa.Table
     unit_row: tuple[str, ...]
@@ -179,8 +165,8 @@ def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.T
         return _DataRows(table, (), "", [])
     dialect = files[0][1]
     first_row_line = dialect.lines_before_rows + 1
-    first_row = footer_rows.row_texts(inferred, 0)
-    last_row = footer_rows.row_texts(inferred, -1)
+    first_row = footer_rows.get_row_texts(inferred, 0)
+    last_row = footer_rows.get_row_texts(inferred, -1)
     rows_read = table.num_rows
     inferred, table, unit_note = footer_rows.drop_unit_row(inferred, table, first_row_line)
     unit_row = tuple(first_row.values()) if table.num_rows < rows_read else ()
@@ -188,5 +174,5 @@ def _drop_units_and_total(files: Sequence[File], inferred: pa.Table, table: pa.T
     # Exact only if no value contains a line break and no line is empty.
     last_row_line = dialect.lines_before_rows + inferred.num_rows
     table, total_note = footer_rows.drop_total_row(inferred, table, dialect.header, last_row_line)
-    total_label = footer_rows.total_label(last_row) if table.num_rows < rows_left else ""
+    total_label = footer_rows.find_total_label(last_row) if table.num_rows < rows_left else ""
     return _DataRows(table, unit_row, total_label, [note for note in (unit_note, total_note) if note])

@@ -1,4 +1,4 @@
-"""The rows of a text file in batches, each value as it is written in the file."""
+"""Reading of a text file in batches of rows, with each value as a string."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pyarrow import csv as arrow_csv
 
 from lib.tables.detect.dialect import Dialect, open_table
 from lib.tables.files import quote_checks, ragged_rows
-from lib.tables.files.arrow_options import reader_options
+from lib.tables.files.arrow_options import make_reader_options
 
 _MAX_BLOCK_BYTES = 2**31 - 1
 
 
 class FileBatch(NamedTuple):
-    """Some rows of a file, and the share of the file, 0 to 1, that was read up to them."""
+    """Some rows of a file, and the share of the file (0 to 1) that has been read with them."""
 
     rows: pa.Table
     share: float
@@ -48,27 +48,27 @@ def read_batches(
     DataError
         If a row has more values than the header has names, or a quote is never closed. The message names the line.
     """
-    rows_read, is_checked = 0, False
+    rows_read, is_quoting_checked = 0, False
     if dialect.scan.has_balanced_quotes and not dialect.needs_csv_module:
         try:
             with path.open("rb") as raw, open_table(path, dialect, raw) as content:
                 for batch in _read_with_arrow(content, dialect, null_values):
-                    if not is_checked and quote_checks.contains_quote(batch):
-                        is_checked = True
+                    if not is_quoting_checked and quote_checks.contains_quote(batch):
+                        is_quoting_checked = True
                         if quote_checks.is_misquoted(path, dialect):
                             raise pa.ArrowInvalid("A quoted value contains quotes that are not doubled.")
                     rows_read += batch.num_rows
                     yield FileBatch(batch, raw.tell() / max(1, os.fstat(raw.fileno()).st_size))
             return
-        except pa.ArrowInvalid:  # a ragged row, a misquoted value, or one longer than a block
+        except pa.ArrowInvalid:  # a row is ragged, or a value is misquoted or longer than a block
             pass
-    with ragged_rows.rewrite_uniform(path, dialect, notes) as (file, rows):
-        if not rows:
+    with ragged_rows.rewrite_uniform(path, dialect, notes) as (file, row_count):
+        if not row_count:
             return
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         first_row = 0
-        for batch in _read_with_arrow(file, ragged_rows.uniform_dialect(dialect), null_values, size):
+        for batch in _read_with_arrow(file, ragged_rows.make_uniform_dialect(dialect), null_values, size):
             if first_row + batch.num_rows > rows_read:
                 yield FileBatch(batch[max(0, rows_read - first_row) :], file.tell() / max(1, size))
             first_row += batch.num_rows
@@ -79,7 +79,7 @@ def _read_with_arrow(
 ) -> Iterator[pa.Table]:
     """Read an open file as strings. `block_bytes` is the block size, up to a maximum; 0 keeps Arrow's default."""
     keys = [str(index) for index in range(len(dialect.header))]
-    options: dict[str, Any] = reader_options(dialect, keys, dict.fromkeys(keys, pa.string()))
+    options: dict[str, Any] = make_reader_options(dialect, keys, dict.fromkeys(keys, pa.string()))
     options["convert_options"].null_values = list(null_values)
     if block_bytes:
         options["read_options"].block_size = min(block_bytes, _MAX_BLOCK_BYTES)

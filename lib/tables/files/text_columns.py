@@ -13,7 +13,7 @@ from lib.schema import number_parsing, number_tally, thousands
 from lib.schema.number_format import NumberFormat
 from lib.schema.number_parsing import ParsedColumn
 from lib.schema.numeric_codes import has_numeric_codes
-from lib.tables.detect.schema_inference import decimal_comma
+from lib.tables.detect.schema_inference import with_decimal_comma
 from lib.tables.files import arrow_numpy
 from lib.tables.files.categoricals import is_text
 from lib.tables.files.inferred_tables import File, read_as_text, replace_columns
@@ -22,7 +22,7 @@ _SAMPLE_ROWS = 1_000
 
 
 class ConvertedTable(NamedTuple):
-    """A table with parsed numbers, how each text column with numbers was parsed, and notes on the changes."""
+    """A table with parsed numbers, how each text column of numbers was parsed, and notes on the changes."""
 
     table: pa.Table
     parsed: dict[str, ParsedColumn]
@@ -51,9 +51,9 @@ def convert_columns(files: Sequence[File], table: pa.Table) -> ConvertedTable:
             empty_column = pc.cast(table[field.name], pa.float64())
             table = replace_columns(table, pa.table({field.name: empty_column}))
     if not uses_decimal_comma:
-        table, evident = _parse_evident_thousands(files, table)
-        for key in evident:
-            parsed_columns[key] = decimal_comma(None)
+        table, with_thousands = _parse_evident_thousands(files, table)
+        for key in with_thousands:
+            parsed_columns[key] = with_decimal_comma(None)
             notes.append(
                 f"The points in {header[int(key)]} separate thousands; if they are decimal points, set its "
                 "number_format to decimal_point under `columns`."
@@ -61,15 +61,15 @@ def convert_columns(files: Sequence[File], table: pa.Table) -> ConvertedTable:
     if uses_decimal_comma:
         notes.append("The decimal separator is the comma.")
         table, with_thousands = _parse_point_thousands(files, table)
-        parsed_columns |= {key: decimal_comma(parsed_columns.get(key)) for key in with_thousands}
+        parsed_columns |= {key: with_decimal_comma(parsed_columns.get(key)) for key in with_thousands}
     return ConvertedTable(table, parsed_columns, notes)
 
 
 def _restore_texts(files: Sequence[File], table: pa.Table) -> pa.Table:
     """Restore the original text of codes and dates that pyarrow converted to other types."""
     keys = table.column_names
-    is_suspect = cores.map_threads(lambda key: _may_have_changed(table[key], files), keys)
-    suspects = [key for key, suspect in zip(keys, is_suspect, strict=True) if suspect]
+    suspect_flags = cores.map_threads(lambda key: _may_have_changed(table[key], files), keys)
+    suspects = [key for key, is_suspect in zip(keys, suspect_flags, strict=True) if is_suspect]
     if not suspects:
         return table
     texts = read_as_text(files, suspects)
@@ -93,12 +93,12 @@ def _may_have_changed(column: pa.ChunkedArray, files: Sequence[File]) -> bool:
     smallest, largest = arrow_numpy.min_max(column)
     if max(-smallest, largest) >= number_parsing.MAX_EXACT_INTEGER:
         return True
-    # Whole floats may be texts: pyarrow reads the phone number +49301234567 and the code 1E2 as floats.
+    # Floats that are all whole may have been other texts: pyarrow reads +49301234567 and the code 1E2 as floats.
     return pa.types.is_floating(arrow_type) and bool(pc.all(pc.equal(column, pc.floor(column))).as_py())
 
 
 def _parse_evident_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Parse points as thousands separators where they can hardly be decimal points, and return the changed columns."""
+    """Parse points that are hardly decimal points as thousands separators; return the table and the changed columns."""
     candidates = [field.name for field in table.schema if _may_have_thousands(table[field.name])]
     if not candidates:
         return table, []
@@ -109,9 +109,9 @@ def _parse_evident_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa
 
 
 def _may_have_thousands(column: pa.ChunkedArray) -> bool:
-    """Return whether the points of a column may separate thousands: text, or numbers with at most three decimals.
+    """Return whether the points of a column may separate thousands.
 
-    A number with one point is between 1 and 1,000 then, or a whole number.
+    A column of numbers qualifies if each is whole, or between 1 and 1,000 with at most three decimals.
     """
     if is_text(column.type):
         sample = pc.cast(column[:_SAMPLE_ROWS].drop_null(), pa.string())
@@ -125,12 +125,13 @@ def _may_have_thousands(column: pa.ChunkedArray) -> bool:
 
 
 def _have_three_decimals(column: pa.ChunkedArray) -> bool:
-    """Return whether all numbers are below 1,000 and either whole or, from 1, of at most three decimals."""
-    sizes = pc.abs(column)
-    scaled = pc.multiply(sizes, 1_000.0)
+    """Return whether each number is below 1,000, and is either whole or at least 1 with at most three decimals."""
+    magnitudes = pc.abs(column)
+    scaled = pc.multiply(magnitudes, 1_000.0)
     has_three_decimals = pc.less(pc.abs(pc.subtract(scaled, pc.round(scaled))), 1e-6)
-    is_large_or_whole = pc.or_(pc.greater_equal(sizes, 1.0), pc.equal(sizes, pc.floor(sizes)))
-    return bool(pc.all(pc.and_(pc.and_(pc.less(sizes, 1_000.0), has_three_decimals), is_large_or_whole)).as_py())
+    is_whole_or_large = pc.or_(pc.greater_equal(magnitudes, 1.0), pc.equal(magnitudes, pc.floor(magnitudes)))
+    is_small = pc.less(magnitudes, 1_000.0)
+    return bool(pc.all(pc.and_(pc.and_(is_small, has_three_decimals), is_whole_or_large)).as_py())
 
 
 def _parse_point_thousands(files: Sequence[File], table: pa.Table) -> tuple[pa.Table, list[str]]:

@@ -41,12 +41,13 @@ def find_entity_key(frame: pd.DataFrame, target_column: str, candidates: Sequenc
     A column identifies entities if all rows with the same value have the same target. The agreement of their targets is
     measured by Fleiss' kappa, weighted by rows and corrected for chance: 1 if each value has one target, and 0 if the
     targets do not depend on the value (Fleiss: Measuring nominal scale agreement among many raters, Psychological
-    Bulletin 76, 1971). It must be at least 0.95, which allows a few wrong labels, for at least 20 repeated values in at
-    least a tenth of the rows. Copies of a row count once, because they agree in every column.
+    Bulletin 76, 1971). Kappa must be at least 0.95, which allows a few wrong labels. At least 20 values must repeat,
+    and their rows must be at least a tenth of all rows. Copies of a row count once, because they agree in every column.
 
-    Rows with equal values of a strong feature have the same target too. But unlike an ID, a feature mostly has the same
-    target at its next larger value. A column of numbers is therefore an ID only if the agreement of neighboring values
-    is below 0.8, or if rows with equal values have similar features and rows with neighboring values do not.
+    Rows with equal values of a strong feature have the same target too. But for a feature, unlike an ID, rows with
+    neighboring values mostly have the same target as well. A column of numbers is therefore an ID only if the agreement
+    of neighboring values is below 0.8, or if rows with equal values have similar features and rows with neighboring
+    values do not.
 
     A pair is examined if one column counts from 0 or 1 again in each value of the other, as patients may be numbered
     in each hospital.
@@ -124,7 +125,7 @@ def _fleiss_kappa(values: np.ndarray, targets: np.ndarray) -> tuple[float, int]:
 
 
 def _determines_target(values: np.ndarray, targets: np.ndarray) -> bool:
-    """Return whether rows with equal values mostly have equal targets, even if few values are repeated."""
+    """Return whether rows that share a value mostly share the target. Values that occur once are ignored."""
     counts = np.bincount(values[values >= 0])
     is_repeated = (values >= 0) & (counts[values] > 1)
     return bool(is_repeated.any()) and _fleiss_kappa(values[is_repeated], targets[is_repeated])[0] >= _MIN_AGREEMENT

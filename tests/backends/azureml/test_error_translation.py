@@ -86,7 +86,7 @@ def test_known_errors_are_identified(name):
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_server_errors_are_retryable(status):
-    assert identify_error(http_error(status)).retryable
+    assert identify_error(http_error(status)).is_retryable
 
 
 def test_every_meaning_has_a_remedy():
@@ -125,7 +125,7 @@ def test_the_text_identifies_an_error_without_a_status():
     text = 'There is already a dataset registered under name "flights".'
     assert identify_error(sdk_v1_error(text)).name == "conflict"
     assert identify_error(sdk_v1_error("Request failed (429): slow down")).name == "too many requests"
-    assert identify_error(http_error(400, "Another datastore with the same name already exists")).retryable
+    assert identify_error(http_error(400, "Another datastore with the same name already exists")).is_retryable
 
 
 def test_handled_earlier_errors_are_ignored():

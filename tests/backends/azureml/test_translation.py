@@ -7,7 +7,7 @@ import yaml
 
 from lib import metrics
 from lib.automl import FAMILIES
-from lib.backends.azureml import automl, doctor, endpoint, environment, registry
+from lib.backends.azureml import automl, doctor, endpoint_names, environment, registry
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
 from lib.paths import ROOT
@@ -89,17 +89,19 @@ class TestEndpointName:
     workspace = {"subscription_id": "s", "resource_group": "r", "workspace_name": "w"}
 
     def test_it_is_unique_per_use_case_and_workspace(self):
-        name = endpoint.endpoint_name("flights", self.workspace)
-        assert name.startswith("flights-") and name == endpoint.endpoint_name("flights", self.workspace)
-        assert name != endpoint.endpoint_name("flights", {**self.workspace, "workspace_name": "other"})
+        name = endpoint_names.endpoint_name("flights", self.workspace)
+        assert name.startswith("flights-") and name == endpoint_names.endpoint_name("flights", self.workspace)
+        assert name != endpoint_names.endpoint_name("flights", {**self.workspace, "workspace_name": "other"})
 
     def test_it_ignores_upper_and_lower_case(self):
         upper_case = {name: value.upper() for name, value in self.workspace.items()}
-        assert endpoint.endpoint_name("flights", upper_case) == endpoint.endpoint_name("flights", self.workspace)
+        assert endpoint_names.endpoint_name("flights", upper_case) == endpoint_names.endpoint_name(
+            "flights", self.workspace
+        )
 
     @pytest.mark.parametrize("name", ["a" * 32, "abc", f"{'a' * 24}-b"])
     def test_it_is_valid_on_azure(self, name):
-        assert doctor._ENDPOINT_NAME.fullmatch(endpoint.endpoint_name(name, self.workspace))
+        assert doctor._ENDPOINT_NAME.fullmatch(endpoint_names.endpoint_name(name, self.workspace))
 
 
 class TestPermissions:

@@ -65,7 +65,7 @@ def _score_classes(column: EncodedColumn, target: Target, deviations: float) -> 
     """Score a column by its mean AUC over the classes; a flag also by its best AUC of one class against all others."""
     aucs = _binned_aucs(column.bins, target)
     if column.numbers is not None and not column.is_flag:
-        aucs = np.maximum(aucs, _ordered_aucs(column.numbers, target))
+        aucs = np.maximum(aucs, _one_vs_rest_aucs(column.numbers, target))
     if len(target.classes) == 2:
         aucs = np.full(2, aucs.max())
     auc = float(aucs.mean())
@@ -111,8 +111,8 @@ def _binned_aucs(bins: np.ndarray, target: Target) -> np.ndarray:
     return aucs
 
 
-def _ordered_aucs(numbers: np.ndarray, target: Target) -> np.ndarray:
-    """Return the AUC of each class against all others, with the numbers or their negatives as the prediction."""
+def _one_vs_rest_aucs(numbers: np.ndarray, target: Target) -> np.ndarray:
+    """Return the AUC of each class against all others; the numbers are the prediction, or their negatives if better."""
     distinct, places = np.unique(np.nan_to_num(numbers, nan=-np.inf), return_inverse=True)
     n_classes = len(target.classes)
     counts = np.bincount(places * n_classes + target.values, minlength=len(distinct) * n_classes)
