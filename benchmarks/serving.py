@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks._load import ROOT, LoadResult, measure_load
-from lib.scoring.model import read
+from lib.scoring.model import read_model
 from lib.serving.deploying.endpoint import LocalEndpoint
 
 ROUNDS = 3
@@ -62,12 +62,12 @@ import statistics
 import sys
 import time
 
-from lib.scoring.model import load
-from lib.scoring.sklearn_model import frame, use_one_thread
+from lib.scoring.model import load_model
+from lib.scoring.sklearn_model import make_frame, use_one_thread
 
-model = load(sys.argv[1])
+model = load_model(sys.argv[1])
 use_one_thread(model.estimator)
-row = frame({name: [value] for name, value in model.example.items()}, model.columns)
+row = make_frame({name: [value] for name, value in model.example.items()}, model.columns)
 times = []
 for _ in range(500):
     started = time.perf_counter()
@@ -117,7 +117,7 @@ def train_model(folder: Path) -> Path:
 
 def example_rows(model: Path, count: int) -> list[dict[str, Any]]:
     """Return the rows of a model's example, repeated up to a count."""
-    examples = read(model).examples
+    examples = read_model(model).examples
     return [examples[number % len(examples)] for number in range(count)]
 
 

@@ -137,6 +137,12 @@ class Endpoint(Protocol):
     def stop(self) -> EndpointStatus:
         """Stop the endpoint if it is running."""
 
+    def start(self) -> EndpointStatus:
+        """Start a stopped endpoint again, with the version that it served."""
+
+    def enable(self) -> str:
+        """Have the endpoint started with the machine, and return how, in a sentence."""
+
     def logs(self, lines: int) -> str:
         """Return the last lines of the endpoint's log."""
 

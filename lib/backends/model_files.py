@@ -94,9 +94,9 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
 
 def add_code(folder: Path) -> None:
     """Add the code that serves a model to its folder."""
-    from lib.scoring.model import estimator_file
+    from lib.scoring.model import find_estimator_file
 
-    model_code.write(folder, estimator_file(folder))
+    model_code.write(folder, find_estimator_file(folder))
 
 
 def add_fast_model(model: Any, folder: Path) -> None:
@@ -109,13 +109,13 @@ def add_fast_model(model: Any, folder: Path) -> None:
     folder : Path
         The folder that `save` wrote. It also contains the baseline, from which the rows that compare the two are drawn.
     """
-    from lib.scoring.fast_model import file
+    from lib.scoring.fast_model.file import write_fast_model
     from lib.scoring.fast_model.form import NoFastModel
-    from lib.scoring.model import read
+    from lib.scoring.model import read_model
     from lib.scoring.model_folder import ModelError
 
     try:
-        file.write(folder, dataclasses.replace(read(folder), estimator=model))
+        write_fast_model(folder, dataclasses.replace(read_model(folder), estimator=model))
     except (NoFastModel, ModelError) as reason:
         log.info("No fast model is saved: %s.", reason)
 

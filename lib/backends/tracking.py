@@ -16,7 +16,7 @@ from lib.automl import DONE
 from lib.backends import model_files
 from lib.backends.stored_runs import MODEL, OUTPUT_TAG_PREFIX, SHA256_TAG, STAGE_TAG, StoredRuns, stage_run_filter
 from lib.errors import DataError
-from lib.scoring.model_folder import BASELINE_FILE, digest
+from lib.scoring.model_folder import BASELINE_FILE, ModelError, compute_digest, verify, write_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +184,8 @@ class Tracking(StoredRuns):
         Raises
         ------
         DataError
-            If the folder is missing or was changed. A changed model is not loaded, because unpickling can run any code.
+            If the folder is missing or was changed; the message names the files that were changed. The model is not
+            loaded then, because a changed file could run any code.
         """
         from mlflow.exceptions import MlflowException
 
@@ -194,12 +195,10 @@ class Tracking(StoredRuns):
             raise DataError(
                 f"The model files at {source} cannot be read: {error}. Train and register the model again."
             ) from error
-        if digest(folder) != sha256:
-            raise DataError(
-                f"The model files at {source} have changed since they were logged: their SHA-256 differs. They are "
-                "not loaded, because a changed file could run any code. Restore the files, or train and register the "
-                "model again."
-            )
+        try:
+            verify(folder, sha256)
+        except ModelError as error:
+            raise DataError(f"The model files at {source} have changed since they were logged. {error}") from None
         return folder
 
     def load_model(self, folder: Path) -> Any:
@@ -222,7 +221,8 @@ def _log_folder(folder: Path) -> str:
     """Log a model folder to the active run and return its SHA-256."""
     import mlflow
 
-    sha256 = digest(folder)
+    write_sums(folder)
+    sha256 = compute_digest(folder)
     mlflow.log_artifacts(str(folder), MODEL)
     mlflow.set_tag(SHA256_TAG, sha256)
     return sha256

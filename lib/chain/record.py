@@ -280,7 +280,7 @@ def _rename_attempt(executed: Path, number: int) -> str:
 def _make_folder(runs_folder: Path, name: str) -> Path:
     """Make the folder of a new run. A number is appended if another run started in the same second."""
     try:
-        runs_folder.mkdir(parents=True, exist_ok=True)
+        runs_folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # executed notebooks show data
     except OSError as error:
         raise ParameterError(
             f"runs_folder: cannot create {runs_folder} ({error.strerror}). Give another folder."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lib.errors import GateError, NameNotFound, StageError
-from lib.forkserver import PID
+from lib.forkserver import PID, ForkServer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
 
 
 class ChosenModel(NamedTuple):
-    """A verified model folder and its description."""
+    """A verified model folder, its description and its SHA-256."""
 
     folder: Path
     model: Model
+    sha256: str
 
 
 def choose_model(backend: Backend, name: str, version: str | None) -> ChosenModel:
     """Return a version of the model, by default the version in production."""
-    from lib.scoring.model import read
-    from lib.scoring.model_folder import ModelError, code_folder, find
+    from lib.scoring.model import read_model
+    from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
     registry = backend.models(name)
     if version is None:
@@ -45,50 +47,66 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
         registered = versions[version]
     folder = backend.tracking.model_folder(registered.source, registered.sha256)
     try:
-        code_folder(find(folder))
-        return ChosenModel(folder, read(folder, name, registered.version))
+        find_code_folder(find_model_folder(folder))
+        return ChosenModel(folder, read_model(folder, name, registered.version), registered.sha256)
     except ModelError as error:
         raise StageError(str(error)) from None
 
 
 @contextlib.contextmanager
 def start_model(chosen: ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
-    """Start a process with the model's own code, and yield a function that scores rows in that process.
+    """Start a process on a verified copy of the model, and yield a function that scores rows in that process.
 
-    The function returns the columns that `lib.scoring.batch.as_arrow` documents.
+    The function returns the columns that `lib.scoring.batch.to_arrow` documents.
     """
+    from lib.scoring.model_folder import ModelError, copy_verified, find_model_folder
+    from lib.serving import model_process
+
+    name, version = str(chosen.model.name), str(chosen.model.version)
+    with tempfile.TemporaryDirectory(prefix="millrace-") as scratch:
+        copy, bytecode = Path(scratch) / "model", Path(scratch) / "bytecode"
+        try:
+            copy_verified(find_model_folder(chosen.folder), copy, chosen.sha256)
+            server = model_process.start(copy, "lib.scoring.batch", name, version, bytecode=bytecode)
+        except ModelError as error:
+            raise StageError(str(error)) from None
+        try:
+            with _connect(server, chosen.model) as score:
+                yield score
+        finally:
+            server.terminate()
+
+
+@contextlib.contextmanager
+def _connect(server: ForkServer, model: Model) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
+    """Wait until the model is loaded, and yield a function that scores rows in the server's process."""
     import pyarrow as pa
 
     from lib.scoring import wire_protocol
     from lib.scoring.model_folder import ModelError
     from lib.serving import model_process
 
-    model = chosen.model
     died_message = f"The process of {model.name}, version {model.version}, died; the lines above say why."
-    server = model_process.start(chosen.folder, "lib.scoring.batch", str(model.name), str(model.version))
+    ready = server.wait_until_ready()
+    if ready is None:
+        raise StageError(died_message)
     try:
-        ready = server.wait_until_ready()
-        if ready is None:
-            raise StageError(died_message)
-        try:
-            model_process.check_protocol(ready.facts)
-        except ModelError as error:
-            raise StageError(str(error)) from None
-        connection, _ = server.fork()
-        with connection, connection.makefile("rb") as file:
-            file.read(PID.size)
+        model_process.check_protocol(ready.facts)
+    except ModelError as error:
+        raise StageError(str(error)) from None
+    connection, _ = server.fork()
+    with connection, connection.makefile("rb") as file:
+        file.read(PID.size)
 
-            def score(rows: pd.DataFrame) -> pa.Table:
-                inputs = [column.name for column in model.columns if column.name in rows.columns]
-                try:
-                    connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[inputs])))
-                    content = wire_protocol.read_part(file)
-                except ConnectionError:
-                    content = None
-                if content is None:
-                    raise StageError(died_message)
-                return pa.ipc.open_stream(content).read_all()
+        def score(rows: pd.DataFrame) -> pa.Table:
+            inputs = [column.name for column in model.columns if column.name in rows.columns]
+            try:
+                connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[inputs])))
+                content = wire_protocol.read_part(file)
+            except ConnectionError:
+                content = None
+            if content is None:
+                raise StageError(died_message)
+            return pa.ipc.open_stream(content).read_all()
 
-            yield score
-    finally:
-        server.terminate()
+        yield score

@@ -16,6 +16,8 @@ from lib.parameters import Parameters
 _ACTIONS = {
     "status": "show one endpoint, or all",
     "stop": "stop the endpoint",
+    "start": "start it again after a stop or a restart of the machine, on its port and with its keys",
+    "enable": "have it started with the machine, by a systemd user unit",
     "logs": "print the last lines of the log",
     "key": "print the key; with --renew, replace it first",
     "traffic": "send --percent of the requests to the new version, and a copy of --mirror percent of the other ones",
@@ -88,6 +90,8 @@ def _execute_action(options: argparse.Namespace, endpoint: Endpoint) -> None:
     """Execute the action of the command line on an endpoint, and print the result."""
     if options.action == "logs":
         print(endpoint.logs(options.lines))
+    elif options.action == "enable":
+        print(endpoint.enable())
     elif options.action == "key":
         print(endpoint.renew_key(options.renew) if options.renew else endpoint.key())
     elif options.action == "traffic":
@@ -96,7 +100,12 @@ def _execute_action(options: argparse.Namespace, endpoint: Endpoint) -> None:
                 raise ParameterError(f"{option}: expected a number from 0 to 100, got {value}.")
         _show_status(endpoint.shift_traffic(options.percent, options.mirror))
     else:
-        actions = {"stop": endpoint.stop, "rollback": endpoint.roll_back, "status": endpoint.status}
+        actions = {
+            "stop": endpoint.stop,
+            "start": endpoint.start,
+            "rollback": endpoint.roll_back,
+            "status": endpoint.status,
+        }
         _show_status(actions[options.action]())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import backends
-from lib.commands import _arguments, _scored_file
+from lib.commands import _arguments, _formulas, _scored_file
 from lib.commands._batch_model import choose_model, start_model
 from lib.commands._score_report import Counts, Notes
 from lib.errors import DataError, NameNotFound, format_count
@@ -58,7 +58,7 @@ def execute(options: argparse.Namespace) -> int:
         raise DataError(f"--out: cannot write a {out.suffix or 'nameless'} file. Use .csv or .parquet.")
     backend = backends.connect(parameters)
     chosen = choose_model(backend, parameters.name, options.version)
-    counts, missing, notes = Counts(), Counter[str](), Notes()
+    counts, missing, notes, formulas = Counts(), Counter[str](), Notes(), Counter[str]()
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with (
         _local_files(backend, options.data) as paths,
@@ -71,12 +71,17 @@ def execute(options: argparse.Namespace) -> int:
             name = _relative_name(path, paths)
             for batch in _read_file(schema, paths, number, parameters.encoding, chosen.model, bar, notes):
                 scored = score(schema_reader.to_frame(batch))
-                write(_merge(batch, scored, chosen.model, name, notes))
+                merged = _merge(batch, scored, chosen.model, name, notes)
+                write(merged)
+                if out.suffix.lower() == ".csv":
+                    formulas.update(_formulas.count_formulas(merged))
                 counts.add(batch.first_row, scored.column(-1).to_pylist(), name)
                 missing.update(batch.counted_as_missing)
                 bar.set_postfix_str(format_count(counts.rows, "row"))
     counts.report_more(display_path(out))
     print(*notes.sentences(), sep="\n", end="\n" if notes.sentences() else "")
+    if warning := _formulas.describe_formulas(formulas, display_path(out)):
+        print(warning)
     for name, count in missing.items():
         values = format_count(count, "value")
         print(f"{values} of {name} {'does' if count == 1 else 'do'} not fit the table schema and count as missing.")
@@ -203,7 +208,7 @@ def _merge(batch: Batch, scored: pa.Table, model: Model, file_name: str, notes: 
     ----------
     batch : Batch
     scored : Table
-        The columns that `lib.scoring.batch.as_arrow` documents.
+        The columns that `lib.scoring.batch.to_arrow` documents.
     model : Model
     file_name : str
         Name of the file if there are several files, else empty.

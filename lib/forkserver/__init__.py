@@ -10,6 +10,6 @@ once. Each child starts in milliseconds and shares the memory of the imported mo
 """
 
 from lib.forkserver.client import ForkedProcess, ForkServer
-from lib.forkserver.server import PID
+from lib.forkserver.server import PID, Options
 
-__all__ = ["PID", "ForkServer", "ForkedProcess"]
+__all__ = ["PID", "ForkServer", "ForkedProcess", "Options"]

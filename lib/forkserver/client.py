@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lib.forkserver import server
-from lib.forkserver.server import LOST, PID, REQUEST, STATUS
+from lib.forkserver.server import LOST, PID, REQUEST, STATUS, Options
+
+_END_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class ForkServer:
     folder : Path, optional
         Working directory; by default this process's.
     new_session : bool
-        Whether the server gets a session of its own, and thus a process group of its own.
+        Whether the server leads a session, and so a process group, of its own.
+    options : Options
+        Options of the server's program.
     """
 
     def __init__(
@@ -70,12 +74,14 @@ class ForkServer:
         log: Path | None = None,
         folder: Path | None = None,
         new_session: bool = False,
+        options: Options = Options(),  # noqa: B008 (immutable)
     ):
         self._channel, server_end = socket.socketpair()
         output = log.open("ab") if log else None
+        options_json = json.dumps(options._asdict())
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", server.__file__, str(server_end.fileno()), module, *arguments],
+                [sys.executable, "-P", server.__file__, str(server_end.fileno()), options_json, module, *arguments],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -141,11 +147,15 @@ class ForkServer:
         self._channel.close()
 
     def terminate(self) -> None:
-        """End the server, and wait until it has ended."""
+        """End the server, and wait until it has ended; kill it if it does not react."""
         self.close()
         if not self.has_ended:
             self.process.terminate()
-            self.process.wait()
+            try:
+                self.process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
 
 class ForkedProcess:

@@ -2,7 +2,7 @@
 
 ::
 
-    python -P lib/forkserver/server.py <channel> <module> [argument ...]
+    python -P lib/forkserver/server.py <channel> <options> <module> [argument ...]
 
 The program imports the standard library only, and ``-P`` keeps this folder off ``sys.path``. Thus ``PYTHONPATH`` alone
 decides where the module comes from: a model's worker runs the code that was saved with the model, not the code of this
@@ -19,10 +19,13 @@ The protocol, over the Unix socket whose descriptor is ``channel``:
 5. The server exits when the channel is closed. A child has to end when its connection is closed.
 
 If ``can_fork`` is false, there are no children: the server itself serves one connection after the other.
+
+``options`` is the JSON of :class:`Options`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -32,17 +35,39 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol, TypeVar
+from importlib.machinery import FileFinder, SourceFileLoader
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 REQUEST = b"f"
 PID = struct.Struct("!I")
 STATUS = struct.Struct("!i")
 # The exit code of a child whose server ended before it could report one.
 LOST = 255
+_GRACE_SECONDS = 2.0  # for children to end by themselves
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, see prctl(2)
 
 Result = TypeVar("Result")
+
+
+class Options(NamedTuple):
+    """Options of a server.
+
+    Attributes
+    ----------
+    code : str
+        Folder from which only source files are imported; empty if there is none.
+    bytecode : str
+        Folder for the compiled code of `code`. Compiled code beside the source files is never used.
+    ends_children : bool
+        Whether the server ends when its parent dies, even while it loads the module, and then ends its children.
+    """
+
+    code: str = ""
+    bytecode: str = ""
+    ends_children: bool = False
 
 
 class Target(Protocol):
@@ -75,16 +100,25 @@ class Server:
     channel : socket.socket
         The connection to the client.
     target : Target
+    ends_children : bool
+        Whether the children are ended when the channel is closed.
     """
 
-    def __init__(self, channel: socket.socket, target: Target):
-        self._channel, self._target = channel, target
+    def __init__(self, channel: socket.socket, target: Target, ends_children: bool = False):
+        self._channel, self._target, self._ends_children = channel, target, ends_children
         self._can_fork = can_fork(target)
         self._status_pipes: dict[int, int] = {}  # by process id of the running children; -1 without a pipe
         self._wake_read, self._wake_write = os.pipe()
 
     def run(self) -> None:
         """Fork a child for each request, until the client closes the channel."""
+        try:
+            self._serve_requests()
+        finally:
+            if self._ends_children:
+                self._end_children()
+
+    def _serve_requests(self) -> None:
         for descriptor in (self._wake_read, self._wake_write):
             os.set_blocking(descriptor, False)
         # Python writes to the wake-up pipe only for signals that have a handler.
@@ -129,12 +163,27 @@ class Server:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._channel.close()
+            if self._ends_children:
+                os.setpgid(0, 0)  # so that processes that the child starts can be killed with it
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
             pipes = [self._wake_read, self._wake_write, status_pipe, *self._status_pipes.values()]
             for descriptor in (descriptor for descriptor in pipes if descriptor >= 0):
                 os.close(descriptor)
             exit_code = _serve(self._target, connection)
         finally:
             os._exit(exit_code)  # without the exit handlers, which belong to the server
+
+    def _end_children(self) -> None:
+        """Give the children time to end, then kill the process groups of the others."""
+        deadline = time.monotonic() + _GRACE_SECONDS
+        while self._status_pipes and time.monotonic() < deadline:
+            time.sleep(0.02)
+            self._report_ended_children()
+        for pid in self._status_pipes:
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has just ended
 
     def _report_ended_children(self) -> None:
         """Report the exit code of each child that has ended."""
@@ -194,15 +243,69 @@ def _without_gc(function: Callable[[], Result]) -> Result:
         gc.enable()
 
 
+class _SourceLoader(SourceFileLoader):
+    """An importer of source files that keeps their compiled code in a folder of its own."""
+
+    bytecode = ""
+
+    def get_code(self, fullname: str) -> Any:
+        """Return the code of a module; Python's import system calls this."""
+        previous, sys.pycache_prefix = sys.pycache_prefix, self.bytecode
+        try:
+            return super().get_code(fullname)
+        finally:
+            sys.pycache_prefix = previous
+
+
+def _import_sources_only(code: str, bytecode: str) -> None:
+    """Import modules from source files in a folder, never from compiled code or libraries in it.
+
+    Otherwise a file ``__pycache__/x.cpython-311.pyc`` or ``x.so`` would be run in place of ``x.py``.
+    """
+    _SourceLoader.bytecode = bytecode
+
+    def find_importer(path: str) -> FileFinder:
+        if path != code and not path.startswith(code + os.sep):
+            raise ImportError(f"{path} is not in {code}")
+        return FileFinder(path, (_SourceLoader, [".py"]))
+
+    sys.path_hooks.insert(0, find_importer)
+    sys.path_importer_cache.clear()
+
+
+def _set_parent_death_signal(signum: int) -> None:
+    """Have the kernel send a signal to this process when its parent dies; 0 for none. Linux only."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signum, 0, 0, 0)
+
+
+def _is_closed(channel: socket.socket) -> bool:
+    """Return whether the client has closed the channel."""
+    readable, _, _ = select.select([channel], [], [], 0)
+    return bool(readable) and not channel.recv(1, socket.MSG_PEEK)
+
+
 def main() -> None:
-    """Run a fork server. This is the entry point of the server's process."""
-    descriptor, module, *arguments = sys.argv[1:]
+    """Run a fork server. This is the entry point of the process."""
+    descriptor, options_json, module, *arguments = sys.argv[1:]
+    options = Options(**json.loads(options_json))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client
     channel = socket.socket(fileno=int(descriptor))
     channel.set_inheritable(False)  # programs that the module starts must not hold it open
+    if options.ends_children:
+        os.setpgid(0, 0)
+        _set_parent_death_signal(signal.SIGKILL)
+        if _is_closed(channel):  # the parent died before the signal was set
+            return
+    if options.code:
+        _import_sources_only(options.code, options.bytecode)
     target: Target = _without_gc(lambda: importlib.import_module(module).load(*arguments))
     channel.sendall(json.dumps({"can_fork": can_fork(target), "facts": target.facts}).encode() + b"\n")
-    Server(channel, target).run()
+    if options.ends_children:
+        _set_parent_death_signal(0)  # from now on, the server notices that the channel is closed
+        if can_fork(target):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it first ends its children
+    Server(channel, target, options.ends_children).run()
 
 
 if __name__ == "__main__":

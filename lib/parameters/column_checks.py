@@ -89,7 +89,7 @@ def merged_column_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def time_zone_fault(name: str) -> str:
-    """Return a sentence if there is no time zone with a name; empty if there is one, or if the name is empty.
+    """Return an error message if no time zone is called `name`; otherwise, or if `name` is empty, an empty string.
 
     Examples
     --------

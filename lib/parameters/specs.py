@@ -124,6 +124,7 @@ SPECS: dict[str, Spec] = {
     # The endpoint
     "endpoint_host": Spec(str),
     "endpoint_port": Spec(int, low=0, high=65535),
+    "endpoint_allowed_hosts": Spec(list, may_be_empty=True),
     "endpoint_timeout_seconds": Spec(float, low=1, high=3600),
     "smoke_rows": Spec(int, low=1, high=1000),
     "smoke_tolerance": Spec(float, low=0, high=0.01),

@@ -1,6 +1,6 @@
-"""The rows of a table through the endpoint's own checks and model: invalid rows are reported, the others scored.
+"""Batch scoring: a table's rows get the endpoint's own checks, and the valid ones get predictions.
 
-Run in a process of its own, which ``lib/forkserver`` starts from the model's code: see `load` and `wire_protocol`.
+This module runs in a process that ``lib/forkserver`` starts on the model's own code; see `load` and `wire_protocol`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from lib.scoring.cells import request_values
 from lib.scoring.fast_model.form import Answers
 from lib.scoring.request_error import describe_value
 from lib.scoring.scorer import Scorer
-from lib.scoring.worker import facts_of, load_scorer
+from lib.scoring.worker import describe_scorer, load_scorer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Scored rows of a table.
+class ScoredRows:
+    """Rows of a table with their predictions.
 
     Attributes
     ----------
     values : dict of str to list
-        The model's input columns; null where a value was invalid.
+        The model's input columns, with None in place of invalid values.
     predictions : list
-        Null for rows that could not be scored.
+        A prediction for each row; None if the row could not be scored.
     probabilities : list of list or None
-        For a classifier, a list per class; null for rows that could not be scored.
+        For a classifier, a list for each class with a probability for each row, or None if the row could not be
+        scored. None for a regression.
     faults : dict of int to str
-        Why a row could not be scored, by its position among these rows.
+        The reason why a row could not be scored, by the row's position.
     """
 
     values: dict[str, list]
@@ -48,18 +49,18 @@ class Scored:
 
 
 class BatchProcess:
-    """The target of a fork server that scores parts of a table; see `lib.forkserver.server.Target`.
+    """The process that scores the parts of a table, started by a fork server; see `lib.forkserver.server.Target`.
 
     Parameters
     ----------
     scorer : Scorer
     """
 
-    can_fork = False  # one command asks, over one connection
+    can_fork = False  # a command uses a single connection
 
     def __init__(self, scorer: Scorer):
         self._scorer = scorer
-        self.facts = facts_of(scorer)
+        self.facts = describe_scorer(scorer)
 
     def before_fork(self) -> None:
         """Do nothing: this process does not fork."""
@@ -68,24 +69,24 @@ class BatchProcess:
         """Score the parts of a table until the command closes the connection."""
         with connection.makefile("rb") as file:
             while (part := wire_protocol.read_part(file)) is not None:
-                # The command pickled its own rows.
-                table = as_arrow(score(self._scorer, pickle.loads(part)), self._scorer)
-                connection.sendall(wire_protocol.pack_part(_arrow_bytes(table)))
+                rows = pickle.loads(part)  # trusted: the command that started this process pickled them
+                table = to_arrow(score_rows(self._scorer, rows), self._scorer)
+                connection.sendall(wire_protocol.pack_part(_serialize(table)))
 
 
 def load(folder: str, name: str, version: str) -> BatchProcess:
-    """Load the model of a folder; a fork server calls this once. Parameters are those of `worker.load`."""
+    """Load the model of a folder, with the parameters of `worker.load`. A fork server calls this function once."""
     return BatchProcess(load_scorer(folder, name, version))
 
 
-def score(scorer: Scorer, rows: pd.DataFrame) -> Scored:
-    """Score the rows of a table.
+def score_rows(scorer: Scorer, rows: pd.DataFrame) -> ScoredRows:
+    """Score the rows of a table; a row with invalid values gets a fault instead of a prediction.
 
     Parameters
     ----------
     scorer : Scorer
     rows : DataFrame of shape (rows, columns)
-        Rows with the model's columns; other columns are ignored. A missing column is all null.
+        Rows with the model's columns. Other columns are ignored, and a column that is absent counts as all null.
     """
     values: dict[str, list] = {}
     faults: dict[int, str] = {}
@@ -101,38 +102,39 @@ def score(scorer: Scorer, rows: pd.DataFrame) -> Scored:
     probabilities: list[list] | None = None
     if scorer.classes is not None:
         probabilities = [[None] * len(rows) for _ in scorer.classes]
-    for positions, (labels, class_probabilities) in _predict(scorer, values, valid, faults):
+    for positions, (labels, class_probabilities) in _predict_in_groups(scorer, values, valid, faults):
         for row, position in enumerate(positions):
             predictions[position] = labels[row].item() if isinstance(labels[row], np.generic) else labels[row]
             if probabilities is not None and class_probabilities is not None:
-                for number, of_class in enumerate(probabilities):
-                    of_class[position] = float(class_probabilities[row, number])
-    return Scored(values, predictions, probabilities, faults)
+                for class_index, class_column in enumerate(probabilities):
+                    class_column[position] = float(class_probabilities[row, class_index])
+    return ScoredRows(values, predictions, probabilities, faults)
 
 
-def as_arrow(scored: Scored, scorer: Scorer) -> pa.Table:
-    """Return scored rows as an Arrow table.
+def to_arrow(scored: ScoredRows, scorer: Scorer) -> pa.Table:
+    """Convert scored rows to an Arrow table.
 
-    The columns are the model's inputs in order, ``prediction``, a column per class with its probability, and ``fault``
-    with the reason for a row that could not be scored. Names are not unique; the order counts.
+    The columns are, in this order: the model's inputs, ``prediction``, a column with the probability of each class, and
+    ``fault`` with the reason why a row could not be scored. Use their order, since names may occur twice.
     """
     import pyarrow as pa
 
     names = [column.name for column in scorer.model.columns]
-    arrays = [column.arrow(scored.values[column.name]) for column in scorer.model.columns]
+    arrays = [column.to_arrow(scored.values[column.name]) for column in scorer.model.columns]
     if scorer.classes is None:
         names.append("prediction")
         arrays.append(pa.array(scored.predictions, type=pa.float64()))
     else:
         names += ["prediction", *(f"probability_{label}" for label in scorer.classes)]
         arrays.append(pa.array(scored.predictions, type=pa.array(scorer.classes).type))
-        arrays += [pa.array(of_class, type=pa.float64()) for of_class in scored.probabilities or ()]
+        arrays += [pa.array(class_column, type=pa.float64()) for class_column in scored.probabilities or ()]
     names.append("fault")
     arrays.append(pa.array([scored.faults.get(row) for row in range(len(scored.predictions))], type=pa.string()))
     return pa.Table.from_arrays(arrays, names=names)
 
 
-def _arrow_bytes(table: pa.Table) -> bytes:
+def _serialize(table: pa.Table) -> bytes:
+    """Return a table as a stream in Arrow's IPC format."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -141,12 +143,12 @@ def _arrow_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _predict(
+def _predict_in_groups(
     scorer: Scorer, values: dict[str, list], positions: list[int], faults: dict[int, str]
 ) -> Iterator[tuple[list[int], Answers]]:
-    """Yield groups of rows with the model's answers.
+    """Yield the positions of groups of rows, each with the model's answers.
 
-    If the model fails on a group, both halves are tried separately, down to single rows, which are added to `faults`.
+    If the model fails on a group, its two halves are tried separately. A single row that fails is added to `faults`.
     """
     if not positions:
         return
@@ -163,5 +165,5 @@ def _predict(
         faults[positions[0]] = reason
         return
     half = len(positions) // 2
-    yield from _predict(scorer, values, positions[:half], faults)
-    yield from _predict(scorer, values, positions[half:], faults)
+    yield from _predict_in_groups(scorer, values, positions[:half], faults)
+    yield from _predict_in_groups(scorer, values, positions[half:], faults)

@@ -1,4 +1,4 @@
-"""Cells of a table as the values that a JSON request would contain."""
+"""Conversion of a table's cells to the values that a JSON request would contain."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _SHORT_YEAR = re.compile(r"\d{1,3}-\d\d-\d\d")
-# Integers from here on are not exact as floats.
-_MAX_EXACT = 2**53
+# Floats represent all integers below this one exactly.
+_MAX_EXACT_INTEGER = 2**53
 
 
 def json_value(cell: Any) -> Any:
-    """Return a cell as a value that JSON has: dates in ISO 8601, durations in seconds, times of day and bytes as text.
+    """Convert a cell to a JSON value: dates to ISO 8601, durations to seconds, times of day and bytes to text.
 
     Examples
     --------
@@ -48,22 +48,22 @@ def json_value(cell: Any) -> Any:
 
 
 def request_values(column: Column, cells: pd.Series) -> list:
-    """Return a column of a table as the values that a request would contain.
+    """Convert a column of a table to the values that a request would contain.
 
-    Types are converted where that loses nothing: a table may hold the texts ``TRUE`` or ``1`` where the training table
-    had booleans, or whole numbers where it had text. Other values stay as they are, for the column to refuse.
+    A value of another type than in training is converted if nothing is lost: the texts ``TRUE`` and ``1`` to booleans,
+    whole numbers to text. Any other value stays unchanged, and `Column.invalid_values` reports it.
 
     Parameters
     ----------
     column : Column
-        The model's column.
+        The model's input column.
     cells : Series of shape (rows,)
         Cells of any type.
 
     Returns
     -------
     list of shape (rows,)
-        None for missing values.
+        None stands for a missing value.
     """
     import pandas as pd
 
@@ -72,11 +72,12 @@ def request_values(column: Column, cells: pd.Series) -> list:
     return values if convert is None else [None if value is None else convert(value) for value in values]
 
 
-def _iso_datetime(moment: datetime.datetime) -> str:
-    offset = moment.utcoffset()
-    if offset is not None and offset % datetime.timedelta(minutes=1):  # local mean time, as before 1900
-        moment = moment.astimezone(datetime.UTC)
-    return moment.isoformat()
+def _iso_datetime(time: datetime.datetime) -> str:
+    offset = time.utcoffset()
+    # Before 1900, local mean time had offsets with seconds, which ISO 8601 cannot express.
+    if offset is not None and offset % datetime.timedelta(minutes=1):
+        time = time.astimezone(datetime.UTC)
+    return time.isoformat()
 
 
 def _to_boolean(value: Any) -> Any:
@@ -86,16 +87,16 @@ def _to_boolean(value: Any) -> Any:
 
 
 def _to_text(value: Any) -> Any:
-    """Return text in Unicode's composed form, and whole numbers as text."""
+    """Convert text to Unicode's composed form, and whole numbers to text; return other values unchanged."""
     if isinstance(value, str):
         return compose_text(value)
-    if type(value) is float and value.is_integer() and abs(value) < _MAX_EXACT:
+    if type(value) is float and value.is_integer() and abs(value) < _MAX_EXACT_INTEGER:
         value = int(value)
     return str(value) if type(value) is int else value
 
 
 def _to_datetime(value: Any) -> Any:
-    """Return text without surrounding spaces, and with four digits of the year: pandas writes year 1 as 1-01-01."""
+    """Strip spaces from text, and pad the year to four digits, since pandas writes the year 1 as 1-01-01."""
     if not isinstance(value, str):
         return value
     value = value.strip()
@@ -103,14 +104,14 @@ def _to_datetime(value: Any) -> Any:
 
 
 def _to_seconds(value: Any) -> Any:
-    """Return the seconds of a duration that is text, such as ``0 days 00:41:25``."""
+    """Convert a duration in text, such as ``0 days 00:41:25``, to seconds; return other values unchanged."""
     if not isinstance(value, str) or math.isnan(seconds := parse_seconds(value)):
         return value
     return seconds
 
 
 def _to_number_text(value: Any) -> Any:
-    """Return a number as text."""
+    """Convert a number to text; return other values unchanged."""
     return repr(value) if type(value) in (int, float) else value
 
 

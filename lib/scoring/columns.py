@@ -10,7 +10,7 @@ from lib.schema.table_schema import BOOLEAN, DATETIME, NUMBER, TEXT, ColumnSchem
 from lib.scoring.kinds import Kind
 from lib.scoring.schema_kinds import find_kind
 
-# The kind of a column of a model that was saved without a schema, by its type in the signature.
+# The table kind for each type in the signature, for models that were saved without a schema.
 _TABLE_KINDS = {"string": TEXT, "boolean": BOOLEAN, "datetime": DATETIME}
 
 
@@ -23,12 +23,11 @@ class Column:
     name : str
         Name of the column in the training table.
     kind : Kind
-        Its type in requests.
+        The type of its values in requests.
     nullable : bool
-        Whether null is accepted: the model met missing values in training, according to the signature, the baseline or
-        the schema.
+        Whether null is accepted, because the column had missing values in training.
     table_kind : str
-        Its kind in the training table, one of `lib.schema.table_schema.KINDS`.
+        The column's kind in the training table, one of `lib.schema.table_schema.KINDS`.
     """
 
     name: str
@@ -38,19 +37,19 @@ class Column:
 
     @classmethod
     def from_signature(cls, entry: dict, statistics: dict, schema: ColumnSchema | None = None) -> Column:
-        """Return the column of an entry of the signature.
+        """Make a column from an entry of the model's signature.
 
         Parameters
         ----------
         entry : dict
-            An input of the MLflow signature: name, type and whether it is required.
+            An input of the MLflow signature, with its name, its type and whether it is required.
         statistics : dict
-            The column's entry in the baseline.
+            The column's statistics in the training data, from the baseline.
         schema : ColumnSchema, optional
-            How training read the column.
+            The schema by which training read the column.
         """
         nullable = not entry.get("required", True) or (statistics.get("missing") or 0) > 0
-        # A column of dates can contain words for "missing" that are text in the prepared table.
+        # The prepared table keeps words for "missing", such as "unknown", in a column of dates as text.
         nullable = nullable or (schema is not None and schema.kind == DATETIME and bool(schema.missing_values))
         kind = find_kind(entry["type"], schema, nullable)
         return cls(entry["name"], kind, nullable, schema.kind if schema else _TABLE_KINDS.get(entry["type"], NUMBER))
@@ -58,39 +57,41 @@ class Column:
     @property
     def expected(self) -> str:
         """Description of the accepted values."""
-        return self.kind.words + (" or null" if self.nullable else "")
+        return self.kind.description + (" or null" if self.nullable else "")
 
     @property
-    def schema(self) -> dict:
-        """JSON schema of a value."""
+    def json_schema(self) -> dict:
+        """JSON schema of a value in a request."""
         if not self.nullable:
-            return dict(self.kind.schema)
-        choices = {"enum": [*self.kind.schema["enum"], None]} if "enum" in self.kind.schema else {}
-        return {**self.kind.schema, **choices, "type": [self.kind.schema["type"], "null"]}
+            return dict(self.kind.json_schema)
+        nullable_schema = {**self.kind.json_schema, "type": [self.kind.json_schema["type"], "null"]}
+        if "enum" in nullable_schema:
+            nullable_schema["enum"] = [*nullable_schema["enum"], None]
+        return nullable_schema
 
-    def pandas(self, values: list) -> Any:
-        """Convert valid values and nulls to a column of the DataFrame that the model takes."""
-        return (self.kind.pandas_array or self.kind.array)(values)
+    def to_pandas(self, values: list) -> Any:
+        """Convert valid values and nulls to this column of the model's input DataFrame."""
+        return (self.kind.to_pandas_array or self.kind.to_array)(values)
 
-    def arrow(self, values: list) -> Any:
-        """Convert valid values and nulls to an Arrow array, whose type does not depend on the values."""
-        return self.kind.arrow_array(values)
+    def to_arrow(self, values: list) -> Any:
+        """Convert valid values and nulls to an Arrow array. Its type does not depend on the values."""
+        return self.kind.to_arrow_array(values)
 
     def invalid_values(self, values: list) -> Iterator[tuple[int, Any]]:
-        """Yield row numbers, from 0, and values that the column does not accept."""
-        if self._surely_accepts(values):
+        """Yield the row number, counted from 0, and the value of each cell that the column does not accept."""
+        if self._are_surely_valid(values):
             return
         is_valid, nullable = self.kind.is_valid, self.nullable
         for row, value in enumerate(values):
             if not (nullable if value is None else is_valid(value)):
                 yield row, value
 
-    def _surely_accepts(self, values: list) -> bool:
-        """Return whether a fast check of all values together shows that they are valid."""
+    def _are_surely_valid(self, values: list) -> bool:
+        """Check all values together, which is fast; return true only if that proves them valid."""
         types = set(map(type, values))
         if type(None) in types:
             if not self.nullable:
                 return False
             types.discard(type(None))
             values = [value for value in values if value is not None]
-        return types <= self.kind.python_types and self.kind.surely_valid(values)
+        return types <= self.kind.python_types and self.kind.are_surely_valid(values)

@@ -1,4 +1,4 @@
-"""The columns of a model that an earlier release saved: it kept their formats in a file of their own."""
+"""The column formats of a model that an earlier release saved in a file of their own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lib.schema.table_schema import DATETIME, DURATION, ColumnSchema, TableSchem
 _FILE = "columns.json"
 
 
-def read(folder: Path) -> TableSchema:
+def read_schema(folder: Path) -> TableSchema:
     """Return the schema of the columns of dates, datetimes and durations; empty if the folder has no such file.
 
-    The file has an entry for each of these columns, with ``date_format``, ``time_zone``, ``unit`` (of datetimes),
-    ``missing_codes`` and ``converted_from`` (``duration`` if training converted durations to seconds).
+    The file has an entry for each of these columns, with the keys ``date_format``, ``time_zone``, ``unit`` (of
+    datetimes), ``missing_codes`` and ``converted_from`` (``duration`` if training converted durations to seconds).
     """
     if not (folder / _FILE).is_file():
         return TableSchema({})

@@ -1,7 +1,7 @@
 """The basic types of a model's input columns: the values they accept, and the arrays they become.
 
 These are the types of an MLflow signature; `lib.scoring.schema_kinds` refines them by the table schema. JSON has fewer
-types, so each :class:`Kind` describes its values in JSON, in words for people and as a JSON schema for programs.
+types than a signature, so each `Kind` describes its JSON values: in words for people, as a JSON schema for programs.
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ def is_number(value: Any) -> bool:
     return type(value) is int and -MAX_NUMBER <= value <= MAX_NUMBER
 
 
-def is_integer(bits: int) -> Callable[[Any], bool]:
-    """Return a check for integers of so many bits. It accepts 5.0, because JavaScript cannot tell it from 5.
+def make_integer_check(bits: int) -> Callable[[Any], bool]:
+    """Return a function that tells whether a value is a signed integer of this many bits.
 
-    >>> is_integer(32)(5.0), is_integer(32)(2**31)
+    The function accepts 5.0, because JavaScript writes 5.0 as 5.
+
+    >>> is_int32 = make_integer_check(32)
+    >>> is_int32(5.0), is_int32(2**31)
     (True, False)
     """
-    limit = 2 ** (bits - 1)
-    return lambda value: is_number(value) and value == value // 1 and -limit <= value < limit
+    bound = 2 ** (bits - 1)
+    return lambda value: is_number(value) and value == value // 1 and -bound <= value < bound
 
 
 def is_text(value: Any) -> bool:
-    r"""Return whether a value is text that can be encoded as UTF-8, which half a surrogate pair cannot.
+    r"""Return whether a value is text that can be encoded as UTF-8. Half of a surrogate pair cannot.
 
     >>> is_text("Oslo"), is_text("\ud800")
     (True, False)
@@ -49,24 +52,24 @@ def is_text(value: Any) -> bool:
         return False
 
 
-def float_array(values: list) -> np.ndarray:
-    """Convert numbers and nulls to floats."""
-    return np.fromiter(values, float, len(values))  # None becomes NaN
+def to_float_array(values: list) -> np.ndarray:
+    """Convert numbers and nulls to floats; null becomes NaN."""
+    return np.fromiter(values, float, len(values))
 
 
-def _integer_array(values: list) -> np.ndarray:
-    return float_array(values) if None in values else np.array([int(value) for value in values], dtype=np.int64)
+def _to_integer_array(values: list) -> np.ndarray:
+    return to_float_array(values) if None in values else np.array([int(value) for value in values], dtype=np.int64)
 
 
-def object_array(values: list) -> np.ndarray:
-    """Return values of any type as an array."""
+def to_object_array(values: list) -> np.ndarray:
+    """Return values of any type as an array of objects."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
 
 
-def _boolean_array(values: list) -> np.ndarray:
-    return object_array(values) if None in values else np.array(values, dtype=bool)
+def _to_boolean_array(values: list) -> np.ndarray:
+    return to_object_array(values) if None in values else np.array(values, dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -77,35 +80,35 @@ class Kind:
     ----------
     name : str
         ``"number"``, ``"integer"``, ``"text"``, ``"boolean"``, or a name of `lib.scoring.schema_kinds`.
-    words : str
-        Description of its values, which completes "expected ...".
-    schema : dict
+    description : str
+        Words for the accepted values, which complete "expected ...".
+    json_schema : dict
         JSON schema of a value.
     is_valid : callable
-        Whether a value is accepted; null is checked elsewhere.
-    array : callable
+        Returns whether a value is accepted. It is not called with null.
+    to_array : callable
         Converts valid values and nulls to the array that the fast model takes.
+    to_arrow_array : callable
+        Converts valid values and nulls to an Arrow array. Its type does not depend on the values.
     python_types : set of type
-        The Python types of valid values, for the fast check; empty if there is none.
-    surely_valid : callable
-        The fast check of a list of values of these types: true only if all are valid.
-    pandas_array : callable, optional
-        Converts valid values and nulls to the column of the DataFrame that the model takes; `array` by default.
-    arrow_array : callable
-        Converts valid values and nulls to an Arrow array, whose type does not depend on the values.
+        The Python types that `are_surely_valid` can check; empty if it checks none.
+    are_surely_valid : callable
+        Checks a list of values of these types at once: true only if all are valid, false if unknown.
+    to_pandas_array : callable, optional
+        Converts valid values and nulls to a column of the model's input DataFrame; `to_array` by default.
     has_format : bool
-        Whether the JSON type and its range do not suffice to tell whether a value is valid.
+        Whether values have a format to check, such as that of dates, beyond their JSON type and range.
     """
 
     name: str
-    words: str
-    schema: dict
+    description: str
+    json_schema: dict
     is_valid: Callable[[Any], bool]
-    array: Callable[[list], np.ndarray]
-    arrow_array: Callable[[list], Any]
+    to_array: Callable[[list], np.ndarray]
+    to_arrow_array: Callable[[list], Any]
     python_types: frozenset[type] = frozenset()
-    surely_valid: Callable[[list], bool] = bool
-    pandas_array: Callable[[list], Any] | None = None
+    are_surely_valid: Callable[[list], bool] = bool
+    to_pandas_array: Callable[[list], Any] | None = None
     has_format: bool = False
 
 
@@ -116,17 +119,23 @@ def _sum_is_finite(values: list) -> bool:
         return False
 
 
-def arrow_type(name: str) -> Callable[[list], Any]:
-    """Return a function that converts values to an Arrow array of a type."""
+def make_arrow_converter(type_name: str) -> Callable[[list], Any]:
+    """Return a function that converts values to an Arrow array.
+
+    Parameters
+    ----------
+    type_name : str
+        ``"double"``, or the name of a function of pyarrow that makes the type, such as ``"string"``.
+    """
 
     def convert(values: list) -> Any:
         import pyarrow as pa
 
-        if name == "int64":
+        if type_name == "double":
+            return pa.array(to_float_array(values), type=pa.float64(), from_pandas=True)
+        if type_name == "int64":
             values = [None if value is None else int(value) for value in values]
-        elif name == "double":
-            return pa.array(float_array(values), type=pa.float64(), from_pandas=True)
-        return pa.array(values, type=getattr(pa, name)())
+        return pa.array(values, type=getattr(pa, type_name)())
 
     return convert
 
@@ -136,32 +145,36 @@ NUMBER = Kind(
     "a number",
     {"type": "number"},
     is_number,
-    float_array,
-    arrow_type("double"),
+    to_float_array,
+    make_arrow_converter("double"),
     frozenset({int, float}),
     _sum_is_finite,
 )
-SECONDS = replace(
-    NUMBER, name="seconds", words="a number of seconds", schema={"type": "number", "description": "seconds"}
+INTEGER = Kind(
+    "integer",
+    "a whole number",
+    {"type": "integer"},
+    make_integer_check(64),
+    _to_integer_array,
+    make_arrow_converter("int64"),
 )
-INTEGER = Kind("integer", "a whole number", {"type": "integer"}, is_integer(64), _integer_array, arrow_type("int64"))
 BASIC_KINDS = {
     "double": NUMBER,
     "float": NUMBER,
     "long": INTEGER,
     "integer": replace(
         INTEGER,
-        words="a whole number of 32 bits",
-        schema={"type": "integer", "format": "int32"},
-        is_valid=is_integer(32),
+        description="a whole number of 32 bits",
+        json_schema={"type": "integer", "format": "int32"},
+        is_valid=make_integer_check(32),
     ),
     "string": Kind(
         "text",
         "text",
         {"type": "string"},
         is_text,
-        object_array,
-        arrow_type("string"),
+        to_object_array,
+        make_arrow_converter("string"),
         frozenset({str}),
         lambda values: "".join(values).isascii(),
     ),
@@ -170,8 +183,8 @@ BASIC_KINDS = {
         "true or false",
         {"type": "boolean"},
         lambda value: type(value) is bool,
-        _boolean_array,
-        arrow_type("bool_"),
+        _to_boolean_array,
+        make_arrow_converter("bool_"),
         frozenset({bool}),
         lambda values: True,
     ),

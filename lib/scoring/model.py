@@ -1,8 +1,4 @@
-"""The model of a folder, loaded without importing MLflow.
-
-Importing MLflow takes longer than everything else in a start, and serving needs only two of its files: ``MLmodel``, the
-description, and the pickled estimator. So they are read here.
-"""
+"""A model, read from its MLflow folder without importing MLflow, which would take longer than the rest of a start."""
 
 from __future__ import annotations
 
@@ -17,16 +13,16 @@ import yaml
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA, TableSchema
 from lib.scoring import earlier_columns
 from lib.scoring.columns import Column
-from lib.scoring.model_folder import BASELINE_FILE, ModelError, digest, find
+from lib.scoring.model_folder import BASELINE_FILE, ModelError, find_model_folder, verify
 from lib.scoring.schema_kinds import SIGNATURE_TYPES
 
-# PyYAML may be built without its reader in C.
-_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# PyYAML may be built without its fast loader in C.
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model and its folder's description of it.
+    """A model with the information of its folder.
 
     Attributes
     ----------
@@ -35,13 +31,13 @@ class Model:
     columns : tuple of Column
         The inputs, in the order of the signature.
     examples : list of dict
-        Real rows of the test set, by column, as a request would contain them.
+        Some rows of the test set, each with a value by column as in a request.
     baseline : dict
-        Training statistics by column; empty if the folder has none.
+        Statistics of the training data by column; empty if the folder has no baseline.
     table_schema : TableSchema or None
-        How the table that the model learned from is read; None if the folder has none.
+        Schema of the table that the model was trained on; None if the folder has none.
     feature_schema : TableSchema
-        How the columns of the prepared table are read, which are the model's inputs.
+        Schema of the prepared columns, which are the model's inputs.
     name, version : str or None
         Name and version in the registry.
     """
@@ -57,33 +53,35 @@ class Model:
 
     @property
     def example(self) -> dict[str, Any] | None:
-        """One real row, if there is any."""
+        """The first of the example rows; None if there are none."""
         return self.examples[0] if self.examples else None
 
 
-def load(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
-    """Load the model of a folder. The Python classes in its pickle are imported from ``sys.path``.
+def load_model(
+    folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None
+) -> Model:
+    """Load the model of a folder with its estimator, whose classes are imported from ``sys.path``.
 
     Parameters
     ----------
     folder : path
         The model folder, or one above it.
     name, version : str, optional
-        Repeated in every answer.
+        Name and version of the model, which every answer repeats.
     sha256 : str, optional
-        The expected :func:`digest`; a folder with another one is not unpickled.
+        The expected result of `compute_digest`. If the folder has another digest, nothing in it is unpickled.
 
     Raises
     ------
     ModelError
-        If the folder cannot be served, with the reason.
+        If the folder cannot be served; the message states the reason.
     """
-    return with_estimator(read(folder, name, version, sha256), find(folder))
+    return load_estimator(read_model(folder, name, version, sha256), find_model_folder(folder))
 
 
-def with_estimator(model: Model, folder: Path) -> Model:
-    """Return a copy of a model with its estimator, which was not loaded yet."""
-    flavor = _sklearn_flavor(_description(folder))
+def load_estimator(model: Model, folder: Path) -> Model:
+    """Return a copy of a model with the estimator loaded from the model's folder."""
+    flavor = _sklearn_flavor(_read_mlmodel(folder))
     path = folder / _estimator_file_name(flavor)
     if flavor.get("serialization_format") == "skops":
         import skops.io
@@ -93,36 +91,35 @@ def with_estimator(model: Model, folder: Path) -> Model:
         return replace(model, estimator=pickle.load(file))
 
 
-def estimator_file(folder: Path) -> Path:
+def find_estimator_file(folder: Path) -> Path:
     """Return the file that holds the estimator of a model folder."""
-    return folder / _estimator_file_name(_sklearn_flavor(_description(folder)))
+    return folder / _estimator_file_name(_sklearn_flavor(_read_mlmodel(folder)))
 
 
-def read(folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None) -> Model:
-    """Read a model's description; nothing in the folder is unpickled or imported.
+def read_model(
+    folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None
+) -> Model:
+    """Read a model without its estimator; nothing in the folder is unpickled or imported.
 
-    Parameters and errors are those of `load`.
+    Parameters and errors are those of `load_model`.
     """
-    folder = find(folder)
-    if sha256 is not None and (actual := digest(folder)) != sha256:
-        raise ModelError(
-            f"The model in {folder} is not the one that was registered: its SHA-256 is {actual}, the registry's is "
-            f"{sha256}. Nothing was loaded; register the model again."
-        )
-    description = _description(folder)
-    stored = _stored_baseline(folder)
-    baseline = stored.get("columns", {})
-    table_schema = TableSchema.from_dict(stored[TABLE_SCHEMA]) if stored.get(TABLE_SCHEMA) else None
-    if FEATURE_SCHEMA in stored:
-        feature_schema = TableSchema.from_dict(stored[FEATURE_SCHEMA])
+    folder = find_model_folder(folder)
+    if sha256 is not None:
+        verify(folder, sha256)
+    description = _read_mlmodel(folder)
+    baseline_file = _read_baseline_file(folder)
+    baseline = baseline_file.get("columns", {})
+    table_schema = TableSchema.from_dict(baseline_file[TABLE_SCHEMA]) if baseline_file.get(TABLE_SCHEMA) else None
+    if FEATURE_SCHEMA in baseline_file:
+        feature_schema = TableSchema.from_dict(baseline_file[FEATURE_SCHEMA])
     else:
-        feature_schema = earlier_columns.read(folder)
-    columns = _columns(description, baseline, feature_schema)
-    examples = _examples(folder, description, columns)
+        feature_schema = earlier_columns.read_schema(folder)
+    columns = _make_columns(description, baseline, feature_schema)
+    examples = _read_examples(folder, description, columns)
     return Model(None, columns, examples, baseline, table_schema, feature_schema, name, version)
 
 
-def _columns(description: dict, baseline: dict[str, dict], schema: TableSchema) -> tuple[Column, ...]:
+def _make_columns(description: dict, baseline: dict[str, dict], schema: TableSchema) -> tuple[Column, ...]:
     signature = description.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
     if not inputs or any("name" not in entry for entry in inputs):
@@ -142,8 +139,9 @@ def _columns(description: dict, baseline: dict[str, dict], schema: TableSchema) 
     )
 
 
-def _description(folder: Path) -> dict:
-    return yaml.load((folder / "MLmodel").read_text(encoding="utf-8"), _YAML)
+def _read_mlmodel(folder: Path) -> dict:
+    """Return the content of ``MLmodel``, MLflow's description of a model."""
+    return yaml.load((folder / "MLmodel").read_text(encoding="utf-8"), _YAML_LOADER)
 
 
 def _sklearn_flavor(description: dict) -> dict:
@@ -157,7 +155,7 @@ def _estimator_file_name(flavor: dict) -> str:
     return flavor.get("pickled_model", "model.pkl")
 
 
-def _examples(folder: Path, description: dict, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+def _read_examples(folder: Path, description: dict, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
     info = description.get("saved_input_example_info") or {}
     path = folder / info.get("artifact_path", "input_example.json")
     if info.get("pandas_orient", "split") != "split" or not path.is_file():
@@ -166,10 +164,14 @@ def _examples(folder: Path, description: dict, columns: tuple[Column, ...]) -> l
     table = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     rows = [dict(zip(table["columns"], values, strict=True)) for values in table.get("data") or []]
     rows = [{column.name: row.get(column.name) for column in columns} for row in rows]
-    # A column of mixed types can contain values that are invalid in a request.
-    return [row for row in rows if not any(list(column.invalid_values([row[column.name]])) for column in columns)]
+    # An example row may contain values that are invalid in a request, if a column has mixed types.
+    return [row for row in rows if all(_is_valid(column, row[column.name]) for column in columns)]
 
 
-def _stored_baseline(folder: Path) -> dict[str, Any]:
+def _is_valid(column: Column, value: Any) -> bool:
+    return next(column.invalid_values([value]), None) is None
+
+
+def _read_baseline_file(folder: Path) -> dict[str, Any]:
     path = folder / BASELINE_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,8 +1,7 @@
-"""The usual request, parsed in one go: a list of records, each with all columns, in the columns' types.
+"""A fast parser for the usual request: a list of records, each with a value for every column.
 
-A parser that knows the types makes no dictionaries, and leaves hardly a value to check. But its errors do not help a
-person, and it accepts a duplicate key. So a request that it rejects, or that may contain a key twice, is parsed again
-by `lib.scoring.requests`.
+msgspec decodes the records directly into the columns' types. But its error messages do not help a person, and it
+accepts duplicate keys. So `lib.scoring.requests` parses a request again if msgspec rejects it or a key may occur twice.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import numpy as np
 
 from lib.scoring.columns import Column
 
-# The keys under which records are sent.
+# The keys of a request below which clients send records.
 KEYS = ("data", "dataframe_records")
 _QUOTE = ord('"')
-# The parser's types, by JSON type.
+# The types that msgspec decodes values into, by JSON type.
 _TYPES: dict[str, Any] = {
     "number": float,
     "integer": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
@@ -28,7 +27,7 @@ _TYPES: dict[str, Any] = {
 }
 
 
-class Records:
+class RecordParser:
     """A parser of records for a model's columns.
 
     Parameters
@@ -39,16 +38,16 @@ class Records:
     Raises
     ------
     ValueError
-        If the name of a column needs escapes in JSON.
+        If msgspec cannot use the name of a column as a key, because the name needs escapes in JSON.
     """
 
     def __init__(self, columns: Sequence[Column]):
         self._names = [column.name for column in columns]
-        strings = [column for column in columns if column.kind.schema["type"] == "string"]
-        # The parser checks types and ranges; only formats remain to be checked, such as those of dates.
-        self._formatted = [column for column in columns if column.kind.has_format]
-        self._strings = len(strings)
-        self._nullable_strings = [column.name for column in strings if column.nullable]
+        text_columns = [column for column in columns if column.kind.json_schema["type"] == "string"]
+        # msgspec checks types and ranges, but no formats, such as those of dates.
+        self._columns_with_format = [column for column in columns if column.kind.has_format]
+        self._text_column_count = len(text_columns)
+        self._nullable_text_names = [column.name for column in text_columns if column.nullable]
         fields = [(f"column_{number}", _parser_type(column)) for number, column in enumerate(columns)]
         names = dict(zip((field for field, _ in fields), self._names, strict=True))
         row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
@@ -56,8 +55,8 @@ class Records:
         request = msgspec.defstruct("Request", [(key, *optional_rows) for key in KEYS], forbid_unknown_fields=True)
         self._decode = msgspec.json.Decoder(request).decode
 
-    def read(self, body: bytes, max_rows: int) -> dict[str, list] | None:
-        """Return checked values by column; None if the request has to be parsed again, with care."""
+    def parse(self, body: bytes, max_rows: int) -> dict[str, list] | None:
+        """Return the checked values of a request by column; None if `requests.parse_request` has to parse it."""
         if b"\\" in body or not body.isascii():
             return None
         try:
@@ -69,22 +68,26 @@ class Records:
             return None
         values = zip(*map(msgspec.structs.astuple, rows), strict=True)
         table = dict(zip(self._names, map(list, values), strict=True))
-        if any(next(column.invalid_values(table[column.name]), None) is not None for column in self._formatted):
+        if any(
+            next(column.invalid_values(table[column.name]), None) is not None for column in self._columns_with_format
+        ):
             return None
         return table if self._has_expected_quotes(body, table, len(rows)) else None
 
-    def _has_expected_quotes(self, body: bytes, table: dict[str, list], rows: int) -> bool:
-        """Return whether the body has two quotes for each key and string, which proves that no key is duplicated.
+    def _has_expected_quotes(self, body: bytes, table: dict[str, list], row_count: int) -> bool:
+        """Return whether the body has exactly two quotes for each expected key and text.
 
-        A duplicate key, or a second list of rows, would add quotes.
+        This proves that no key occurs twice: a duplicate key, or a second list of rows, would add quotes.
         """
-        nulls = sum(table[name].count(None) for name in self._nullable_strings)
-        keys = 1 + rows * len(self._names)  # 1: the key of the list of rows
-        quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
-        return bool(quotes == 2 * (keys + rows * self._strings - nulls))
+        null_count = sum(table[name].count(None) for name in self._nullable_text_names)
+        key_count = 1 + row_count * len(self._names)  # 1: the key of the list of rows
+        text_count = row_count * self._text_column_count - null_count
+        quote_count = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
+        return bool(quote_count == 2 * (key_count + text_count))
 
 
 def _parser_type(column: Column) -> Any:
-    json_type = column.kind.schema["type"]
-    parser_type = _TYPES["integer of 32 bits" if "format" in column.kind.schema else json_type]
+    """Return the type that msgspec decodes a column's values into."""
+    json_type = column.kind.json_schema["type"]
+    parser_type = _TYPES["integer of 32 bits" if "format" in column.kind.json_schema else json_type]
     return parser_type | None if column.nullable else parser_type

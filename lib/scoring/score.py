@@ -1,34 +1,52 @@
-"""The entry script for Azure ML: ``init()`` is called once, then ``run(raw)`` for each request.
+"""The entry script for Azure ML, which calls ``init()`` once and then ``run(raw)`` for each request.
 
-A deployment's code folder is the ``code/`` folder of its model, so that this script, like the local endpoint's workers,
-is as old as the model. Azure ML mounts the model under ``AZUREML_MODEL_DIR``, by convention ``.../<name>/<version>``,
-with the model folder in it or below it.
+A deployment runs the code in the ``code/`` folder of its model, including this script. Azure ML mounts the model under
+``AZUREML_MODEL_DIR``, by convention ``.../<name>/<version>``, with the model folder in it or below it.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from lib.scoring.request_error import RequestError
-from lib.scoring.scorer import Scorer
+if "AZUREML_MODEL_DIR" in os.environ:
+    # Python would run compiled code beside the source files, which the SHA-256 does not cover; and write some there.
+    sys.pycache_prefix = tempfile.mkdtemp(prefix="millrace-bytecode-")
+    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
+
+from lib.scoring.model_folder import check_same_code, copy_verified, find_code_folder, find_model_folder  # noqa: E402
+from lib.scoring.request_error import RequestError  # noqa: E402
+from lib.scoring.scorer import Scorer  # noqa: E402
+
+_CODE_FOLDER = Path(__file__).resolve().parents[2]
 
 scorer: Scorer | None = None
 
 
 def init() -> None:
-    """Load the model; its digest has to match the environment variable ``MILLRACE_MODEL_SHA256``, if that is set.
+    """Load a verified copy of the model.
+
+    Its SHA-256 is compared with the environment variable ``MILLRACE_MODEL_SHA256``, if set, and its code with the code
+    that runs here, before anything of the model is opened.
 
     Raises
     ------
     ModelError
-        If the model cannot be served, with the reason, for the deployment's log.
+        If the model cannot be served. The message, which the deployment's log shows, states the reason.
     """
     global scorer
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
     name, version = (folder.parent.name, folder.name) if folder.name.isdigit() else (folder.name, None)
-    scorer = Scorer.from_folder(folder, name, version, os.environ.get("MILLRACE_MODEL_SHA256"))
+    with tempfile.TemporaryDirectory(prefix="millrace-model-") as scratch:
+        copy = Path(scratch) / "model"
+        copy_verified(find_model_folder(folder).resolve(), copy, os.environ.get("MILLRACE_MODEL_SHA256"))
+        check_same_code(find_code_folder(copy), _CODE_FOLDER)
+        scorer = Scorer.from_folder(copy, name, version)
     scorer.warm_up()
 
 
@@ -43,7 +61,8 @@ def run(raw: str | bytes) -> Any:
     Returns
     -------
     dict or AMLResponse
-        The answer; under Azure ML's server, an AMLResponse with the status of an invalid request.
+        The answer. If the request is invalid and Azure ML's server is installed, an AMLResponse with the error and its
+        status.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Checked values through the model, and its answer as JSON."""
+"""The scorer: parses a request, predicts with the model and returns the answer."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.scoring.fast_model import file
+from lib.scoring.fast_model.file import read_fast_model
 from lib.scoring.fast_model.form import FastModel, NoFastModel
-from lib.scoring.model import Model, read, with_estimator
-from lib.scoring.model_folder import find
+from lib.scoring.model import Model, load_estimator, read_model
+from lib.scoring.model_folder import find_model_folder
 from lib.scoring.request_error import RequestError
-from lib.scoring.requests import Limits, Reader
+from lib.scoring.requests import Limits, RequestParser
 
 if TYPE_CHECKING:
     from lib.scoring.sklearn_model import SklearnModel
 
 log = logging.getLogger(__name__)
-FAST = "fast"
+FAST_ENGINE = "fast"
 
 
 class Scorer:
@@ -28,42 +28,42 @@ class Scorer:
     Parameters
     ----------
     model : Model
-        A loaded model; with `fast_model`, its description without the estimator is enough.
+        The model. Its estimator has to be loaded unless `fast_model` is given.
     limits : Limits, optional
         The maximum size of a request.
     fast_model : FastModel, optional
-        A fast equivalent of the model; by default one is built from the model, if possible.
+        A fast equivalent of the model. By default, one is built from the model if possible.
 
     Attributes
     ----------
     predict : callable
-        Returns labels and probabilities for checked values by column.
+        Returns labels and probabilities for checked values by column; the fast model or the model itself.
     classes : list or None
         The labels of a classifier, in the order of the probabilities.
-    form : str
-        ``"fast"``, or ``"scikit-learn"`` with the reason.
+    engine : str
+        ``"fast"`` if the fast model predicts, else ``"scikit-learn"`` with the reason.
     """
 
     def __init__(self, model: Model, limits: Limits | None = None, fast_model: FastModel | None = None):
         self.model = model
-        self._read = Reader(model.columns, limits or Limits()).read
+        self._parse = RequestParser(model.columns, limits or Limits()).parse
         self.predict: FastModel | SklearnModel
-        self.predict, self.form = (fast_model, FAST) if fast_model is not None else _fastest(model)
+        self.predict, self.engine = (fast_model, FAST_ENGINE) if fast_model is not None else _choose_predictor(model)
         self.classes = None if self.predict.classes is None else self.predict.classes.tolist()
-        log.info("Serving model %s, version %s, as: %s.", model.name, model.version, self.form)
+        log.info("Serving model %s, version %s, with the engine: %s.", model.name, model.version, self.engine)
 
     @classmethod
     def from_folder(
         cls, folder: str | Path, name: str | None = None, version: str | None = None, sha256: str | None = None
     ) -> Scorer:
-        """Return the scorer of a model folder; parameters and errors are those of `lib.scoring.model.load`.
+        """Make the scorer of a model folder. Parameters and errors are those of `lib.scoring.model.load_model`.
 
-        If the folder holds a fast model, the model itself is not loaded: importing scikit-learn and pandas takes longer
-        than the rest of a start.
+        If the folder contains a fast model, the estimator is not loaded, since importing scikit-learn and pandas takes
+        longer than the rest of a start.
         """
-        model, folder = read(folder, name, version, sha256), find(folder)
-        fast_model = file.read(folder, model.columns)
-        return cls(model, fast_model=fast_model) if fast_model is not None else cls(with_estimator(model, folder))
+        model, folder = read_model(folder, name, version, sha256), find_model_folder(folder)
+        fast_model = read_fast_model(folder, model.columns)
+        return cls(model, fast_model=fast_model) if fast_model is not None else cls(load_estimator(model, folder))
 
     def score(self, body: bytes | str) -> dict[str, Any]:
         """Answer the body of a request.
@@ -79,47 +79,47 @@ class Scorer:
         RequestError
             If the request is invalid or the model cannot score its rows.
         """
-        return self.answer(self._read(body))
+        return self.answer_values(self._parse(body))
 
-    def answer(self, table: dict[str, list]) -> dict[str, Any]:
-        """Return the answer for checked values, given as one list per column."""
+    def answer_values(self, table: dict[str, list]) -> dict[str, Any]:
+        """Answer checked values, given as a list for each column; returns and errors are those of `score`."""
         try:
             labels, probabilities = self.predict(table)
         except (ValueError, ArithmeticError) as error:
-            # Valid values can still be beyond the model: 1e300 if it computes in 32 bits, or a date out of its range.
+            # A valid value can exceed what the model computes with, such as 1e300 in 32 bits.
             log.warning("The model raised on valid rows.", exc_info=True)
             message = f"The model cannot score these rows: {str(error)[:300]}"
             raise RequestError(422, "not_scored", message) from error
-        answer: dict[str, Any] = {"predictions": _finite_list(labels)}
+        answer: dict[str, Any] = {"predictions": _to_finite_list(labels)}
         if probabilities is not None:
-            answer |= {"probabilities": _finite_list(probabilities), "classes": self.classes}
+            answer |= {"probabilities": _to_finite_list(probabilities), "classes": self.classes}
         return {**answer, "model": {"name": self.model.name, "version": self.model.version}}
 
     def warm_up(self) -> None:
-        """Answer the model's own examples, one and all, so that the first client does not wait for lazy imports."""
+        """Score the example rows, first one and then all, so that no client has to wait for lazy imports."""
         for rows in (self.model.examples[:1], self.model.examples):
             if rows:
-                self.answer({column.name: [row[column.name] for row in rows] for column in self.model.columns})
+                self.answer_values({column.name: [row[column.name] for row in rows] for column in self.model.columns})
 
 
-def _fastest(model: Model) -> tuple[FastModel | SklearnModel, str]:
-    """Return the fastest exact form of a loaded model, and a description of it."""
+def _choose_predictor(model: Model) -> tuple[FastModel | SklearnModel, str]:
+    """Return the fast model if it gives exactly the model's answers, else the model; and the engine's name."""
     # Imported here because a fast model read from its file needs neither scikit-learn nor pandas.
-    from lib.scoring.fast_model.build import build, compare
+    from lib.scoring.fast_model.build import build_fast_model, check_equal_answers
     from lib.scoring.sklearn_model import SklearnModel, use_one_thread
 
     use_one_thread(model.estimator)
     sklearn_model = SklearnModel(model.estimator, model.columns)
     try:
-        fast_model = build(model)
-        compare(fast_model, sklearn_model, model)
+        fast_model = build_fast_model(model)
+        check_equal_answers(fast_model, sklearn_model, model)
     except NoFastModel as reason:
         return sklearn_model, f"scikit-learn: there is no fast model, because {reason}"
-    return fast_model, FAST
+    return fast_model, FAST_ENGINE
 
 
-def _finite_list(array: np.ndarray) -> list:
-    """Return an array as a list, after checking that JSON can represent every number."""
+def _to_finite_list(array: np.ndarray) -> list:
+    """Convert an array to a list, or raise a RequestError if it has a number that JSON cannot represent."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
         raise RequestError(422, "not_scored", f"row {row}: the model's answer {array[row]} is not a finite number.")

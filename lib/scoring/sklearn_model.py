@@ -1,4 +1,4 @@
-"""The model as scikit-learn and pandas run it."""
+"""A model that predicts with scikit-learn and pandas."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lib.scoring.fast_model.form import Answers
 
 
 class SklearnModel:
-    """Predicts from checked values by column.
+    """Predicts from checked values by column with the scikit-learn estimator itself.
 
     Parameters
     ----------
     estimator : sklearn.base.BaseEstimator
-        Takes the raw columns as a DataFrame.
+        The fitted model, which takes the raw columns as a DataFrame.
     columns : tuple of Column
         The model's inputs.
     """
@@ -28,30 +28,31 @@ class SklearnModel:
     def __init__(self, estimator: Any, columns: tuple[Column, ...]):
         self._columns = columns
         self.classes = np.asarray(estimator.classes_) if hasattr(estimator, "predict_proba") else None
-        # Run the steps before the last once for both labels and probabilities: they take most of the time.
-        steps = estimator if isinstance(estimator, Pipeline) and len(estimator) > 1 else None
-        self._transform = steps[:-1].transform if steps is not None else lambda rows: rows
-        self._last = steps[-1] if steps is not None else estimator
+        self._transform: Any = lambda rows: rows
+        self._last_step = estimator
+        if isinstance(estimator, Pipeline) and len(estimator) > 1:
+            # The steps before the last take most of the time: run them once for labels and probabilities.
+            self._transform, self._last_step = estimator[:-1].transform, estimator[-1]
 
     def __call__(self, table: Mapping[str, list]) -> Answers:
         """Return labels and, for a classifier, probabilities."""
-        features = self._transform(frame(table, self._columns))
-        labels = np.asarray(self._last.predict(features))
-        return labels, None if self.classes is None else np.asarray(self._last.predict_proba(features))
+        features = self._transform(make_frame(table, self._columns))
+        labels = np.asarray(self._last_step.predict(features))
+        return labels, None if self.classes is None else np.asarray(self._last_step.predict_proba(features))
 
 
-def frame(table: Mapping[str, list], columns: tuple[Column, ...]) -> pd.DataFrame:
-    """Return checked values as the DataFrame that the model takes."""
-    return pd.DataFrame({column.name: column.pandas(table[column.name]) for column in columns}, copy=False)
+def make_frame(table: Mapping[str, list], columns: tuple[Column, ...]) -> pd.DataFrame:
+    """Convert checked values by column to the model's input DataFrame."""
+    return pd.DataFrame({column.name: column.to_pandas(table[column.name]) for column in columns}, copy=False)
 
 
 def use_one_thread(estimator: Any) -> None:
-    """Make an estimator score in one thread: waking several takes longer than scoring a row."""
+    """Limit an estimator to one thread, since waking several takes longer than scoring a row."""
     threadpoolctl.threadpool_limits(limits=1)
     use_one_job(estimator)
 
 
 def use_one_job(estimator: Any) -> None:
-    """Prevent every step of an estimator from starting threads or processes of its own."""
+    """Set ``n_jobs`` to 1 in every step of an estimator, so that none starts threads or processes of its own."""
     names = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
     estimator.set_params(**dict.fromkeys(names, 1))

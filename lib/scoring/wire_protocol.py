@@ -1,15 +1,17 @@
-"""Messages over the sockets between a router or command and the processes it starts.
+"""Messages between a model's processes and the router or command that starts them.
 
-This module is the contract between a router of today and a worker whose code was saved with a model long ago, so a
-change to `REQUEST`, `ANSWER` or `PART`, or to the module functions below, must increase `VERSION`. Whoever starts a
-process compares the version in the process's facts with its own.
+A router of this release may start a worker whose code was saved with a model by another release. So a change to
+`REQUEST`, `ANSWER` or `PART`, or to the functions and facts below, must increase `VERSION`. The router compares its own
+`VERSION` with the one in the facts that the process sends.
 
 - A fork server (``lib/forkserver``) imports ``lib.scoring.worker`` or ``lib.scoring.batch`` from the model's code
-  and calls ``load(folder, name, version)``. The facts that come back are ``protocol`` (this `VERSION`), ``classes`` (a
-  list, or null for a regression) and ``form`` (how the model is run, for people).
-- A worker reads `REQUEST` frames, each the body of an HTTP request, and answers each with an `ANSWER` frame, in order.
-- A batch process reads `PART` frames, each a pickled DataFrame, and answers each with a `PART` frame that holds an
-  Arrow table; see `lib.scoring.batch`.
+  and calls ``load(folder, name, version)``. The facts that it sends are ``protocol`` (this `VERSION`), ``classes`` (a
+  list, or null for a regression) and ``engine`` (see `lib.scoring.scorer.Scorer`;
+  the code of older models calls it ``form``).
+- A worker reads `REQUEST` frames, each with the body of an HTTP request, and answers each with an `ANSWER` frame, in
+  the order of the requests.
+- A batch process reads `PART` frames, each with a pickled DataFrame, and answers each with a `PART` frame that contains
+  an Arrow table; see `lib.scoring.batch`.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 VERSION = 1
-# A request: its length.
+# The environment variable with the time limit of a request in seconds, after which a worker ends itself; 0 for none.
+REQUEST_SECONDS_VARIABLE = "MILLRACE_REQUEST_SECONDS"
+# The header of a request: the body's length.
 REQUEST = struct.Struct("!I")
-# An answer: its length, its status, and whether the model itself failed on the rows.
+# The header of an answer: the content's length, the HTTP status, and whether the model failed on valid rows.
 ANSWER = struct.Struct("!IH?")
-# A part of a table: its length.
+# The header of a part of a table: the part's length.
 PART = struct.Struct("!Q")
 
 
@@ -35,7 +39,7 @@ class Answer(NamedTuple):
     status : int
         HTTP status.
     model_failed : bool
-        Whether the rows were valid but the model raised on them, so that another version may still answer.
+        Whether the model failed on valid rows, which another version of the model may be able to score.
     content : bytes
         JSON.
     """
@@ -61,20 +65,20 @@ def pack_part(content: bytes) -> bytes:
 
 
 def read_request(file: IO[bytes]) -> bytes | None:
-    """Read the next request; None once the other side has closed the connection."""
+    """Read the body of the next request; return None once the router has closed the connection."""
     return _read_frame(file, REQUEST)
 
 
 def read_part(file: IO[bytes]) -> bytes | None:
-    """Read the next part of a table; None once the other side has closed the connection."""
+    """Read the next part of a table; return None once the other process has closed the connection."""
     return _read_frame(file, PART)
 
 
 def _read_frame(file: IO[bytes], header: struct.Struct) -> bytes | None:
-    head = file.read(header.size)
-    if len(head) < header.size:
+    packed_header = file.read(header.size)
+    if len(packed_header) < header.size:
         return None
-    (length,) = header.unpack(head)
+    (length,) = header.unpack(packed_header)
     content = file.read(length)
     return content if len(content) == length else None
 

@@ -1,10 +1,10 @@
 """A worker of the local endpoint: a process that answers requests with one model version.
 
-``lib/forkserver`` calls `load` once and then forks a worker for each connection, so that a worker that died is
-replaced in milliseconds, and the model is in memory only once. If the model has started threads, or on other systems
-than Linux, forking is not safe; then that process is itself the only worker.
+``lib/forkserver`` calls `load` once and then forks a worker for each connection. So a worker that died is replaced in
+milliseconds, and all workers share the memory of the model. Forking is unsafe if the model has started threads, or on
+other systems than Linux; then the process that called `load` is the only worker.
 
-A worker ends when its connection is closed, as happens when the router ends for whatever reason.
+A worker ends when its connection is closed, which also happens when the router ends.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 class Worker:
-    """The target of a fork server; see `lib.forkserver.server.Target`.
+    """The process that answers requests, started by a fork server; see `lib.forkserver.server.Target`.
 
     Parameters
     ----------
@@ -41,20 +42,25 @@ class Worker:
     def __init__(self, scorer: Scorer):
         self._scorer = scorer
         self.can_fork = is_single_threaded()
-        self.facts = facts_of(scorer)
+        self.facts = describe_scorer(scorer)
 
     def before_fork(self) -> None:
         """Do nothing: the model is loaded."""
 
     def serve(self, connection: socket.socket) -> None:
         """Answer requests until the router closes the connection."""
+        # The system ends a worker that hangs, even if nobody is left to do it.
+        limit_seconds = float(os.environ.get(wire_protocol.REQUEST_SECONDS_VARIABLE, 0))
         with connection.makefile("rb") as file:
             while (body := wire_protocol.read_request(file)) is not None:
-                connection.sendall(wire_protocol.pack_answer(answer(self._scorer, body)))
+                signal.setitimer(signal.ITIMER_REAL, limit_seconds)
+                answer = wire_protocol.pack_answer(answer_request(self._scorer, body))
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                connection.sendall(answer)
 
 
 def load(folder: str, name: str, version: str) -> Worker:
-    """Load the model of a folder; a fork server calls this once.
+    """Load the model of a folder. A fork server calls this function once.
 
     Parameters
     ----------
@@ -70,7 +76,7 @@ def load(folder: str, name: str, version: str) -> Worker:
 
 
 def load_scorer(folder: str, name: str, version: str) -> Scorer:
-    """Return the scorer of a model folder once it has answered the model's examples; exit if there is no such model."""
+    """Make the scorer of a model folder and warm it up; exit with a message if the folder cannot be served."""
     try:
         scorer = Scorer.from_folder(Path(folder), name, version)
     except ModelError as error:
@@ -79,9 +85,9 @@ def load_scorer(folder: str, name: str, version: str) -> Scorer:
     return scorer
 
 
-def facts_of(scorer: Scorer) -> dict[str, Any]:
-    """Return what a process that answers with a model tells whoever started it; see `wire_protocol`."""
-    return {"protocol": wire_protocol.VERSION, "classes": scorer.classes, "form": scorer.form}
+def describe_scorer(scorer: Scorer) -> dict[str, Any]:
+    """Return the facts that a process sends to the router or command that started it; see `wire_protocol`."""
+    return {"protocol": wire_protocol.VERSION, "classes": scorer.classes, "engine": scorer.engine}
 
 
 def is_single_threaded() -> bool:
@@ -89,17 +95,17 @@ def is_single_threaded() -> bool:
     return sys.platform.startswith("linux") and len(os.listdir("/proc/self/task")) == 1
 
 
-def answer(scorer: Scorer, body: bytes) -> Answer:
-    """Answer one request; unexpected errors are logged and hidden from the client."""
+def answer_request(scorer: Scorer, body: bytes) -> Answer:
+    """Answer a request. An unexpected error is logged, and the client only learns that the model failed."""
     try:
-        return Answer(200, False, msgspec.json.encode(scorer.score(body)))  # all numbers are finite: the scorer checks
+        return Answer(200, False, msgspec.json.encode(scorer.score(body)))  # `score` returns finite numbers only
     except RequestError as error:
-        return Answer(error.status, error.code == "not_scored", _json(error.content()))
+        return Answer(error.status, error.code == "not_scored", _to_json(error.content()))
     except Exception:
         log.exception("The model failed.")
         failure = RequestError(500, "failed", "The model failed on this request; the endpoint's log has the details.")
-        return Answer(500, True, _json(failure.content()))
+        return Answer(500, True, _to_json(failure.content()))
 
 
-def _json(content: object) -> bytes:
+def _to_json(content: object) -> bytes:
     return _encode(content).encode()

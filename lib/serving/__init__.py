@@ -5,8 +5,8 @@
     server/            the processes of an endpoint: the router with its pages, and the workers
     deploying/         the commands of a deployment: deploy, shift traffic, roll back, stop, status
     keys.py            the two keys of an endpoint
-    rollout.py         the share of the traffic that a new version gets, and the limits that end its rollout
-    process.py         processes that outlive their parent
+    rollout.py         the new version's share of the traffic, and the limits that end its rollout
+    process.py         processes that outlive the process that started them
     model_process.py   a process that runs a model on the code saved with it
 
 A request goes to the router (`lib.serving.server.router`), which runs nothing of a model. It passes the request on to a

@@ -13,8 +13,11 @@ import os
 import secrets
 from pathlib import Path
 
+from filelock import FileLock
+
 log = logging.getLogger(__name__)
 NAMES = ("primary", "secondary")
+_LOCK_SECONDS = 30
 
 
 def create(path: Path) -> dict[str, str]:
@@ -25,42 +28,63 @@ def create(path: Path) -> dict[str, str]:
     dict
         The keys by name, ``primary`` and ``secondary``.
     """
-    if not path.exists():
-        _write(path, {name: secrets.token_urlsafe(32) for name in NAMES})
-    return read(path)
+    with _lock(path):
+        if not path.exists():
+            _write(path, {name: secrets.token_urlsafe(32) for name in NAMES})
+        return read(path)
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the keys by name.
+    """Return the keys of an endpoint by name.
 
     Raises
     ------
     PermissionError
         If other users can read the file.
+    ValueError
+        If the file does not contain two keys.
     """
     if path.stat().st_mode & 0o077:
         raise PermissionError(f"{path} holds keys, and other users can read it. Run: chmod 600 {path}")
     keys = json.loads(path.read_text(encoding="utf-8"))
-    return {name: str(keys[name]) for name in NAMES}
+    if any(not isinstance(keys[name], str) or not keys[name] for name in NAMES):
+        raise ValueError(f"{path} does not contain two keys. Delete the file, and deploy again to get new keys.")
+    return {name: keys[name] for name in NAMES}
 
 
 def renew(path: Path, name: str) -> dict[str, str]:
-    """Replace one key and return both; the other stays valid, and a running endpoint accepts the new one at once."""
-    keys = {**read(path), name: secrets.token_urlsafe(32)}
-    _write(path, keys)
-    return keys
+    """Replace one of the two keys, and return both. A running endpoint refuses the replaced key at once.
+
+    Renewals in several processes are made one after the other, so that none brings back a key that another replaced.
+    """
+    with _lock(path):
+        keys = {**read(path), name: secrets.token_urlsafe(32)}
+        _write(path, keys)
+        return keys
+
+
+def _lock(path: Path) -> FileLock:
+    return FileLock(path.with_name(f"{path.name}.lock"), timeout=_LOCK_SECONDS, mode=0o600)
 
 
 def _write(path: Path, keys: dict[str, str]) -> None:
-    # The file has its mode from the start, and replaces the old one in a single step.
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    """Replace the file of the keys in a single step; the caller holds the lock.
+
+    A process that was killed while it wrote may have left an unfinished file, which is deleted.
+    """
+    for unfinished in path.parent.glob(f"{path.name}.*"):
+        if unfinished.name != f"{path.name}.lock":
+            unfinished.unlink()
+    unfinished = path.with_name(f"{path.name}.new")
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(keys, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(unfinished, path)
 
 
 class KeyFile:
-    """Check of requests against the keys in a file, which is read again when it changes.
+    """The keys in a file, with which requests are compared. The file is read again when it changes.
 
     Parameters
     ----------
@@ -72,6 +96,7 @@ class KeyFile:
         self.path = path
         self._file_state: tuple[int, ...] | None = None
         self._keys: tuple[bytes, ...] = ()
+        self._trouble = ""
 
     def admits(self, authorization: str | None) -> bool:
         """Return whether the header ``Authorization`` holds one of the keys as a bearer token."""
@@ -86,9 +111,12 @@ class KeyFile:
             stat = os.stat(self.path)
             file_state = (stat.st_mtime_ns, stat.st_ino, stat.st_size, stat.st_mode)
             if file_state != self._file_state:
-                self._keys = tuple(key.encode() for key in read(self.path).values() if key)
+                self._keys = tuple(key.encode() for key in read(self.path).values())
                 self._file_state = file_state
-        except (OSError, ValueError, KeyError) as error:
-            log.error("All requests are refused, since the keys cannot be read: %s", error)
+            self._trouble = ""
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if str(error) != self._trouble:  # once, not for every request
+                self._trouble = str(error)
+                log.error("All requests are refused, since the keys cannot be read: %s", error)
             self._keys, self._file_state = (), None
         return self._keys

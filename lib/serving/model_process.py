@@ -6,41 +6,60 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lib.forkserver import ForkServer
+from lib.forkserver import ForkServer, Options
 from lib.scoring import wire_protocol
-from lib.scoring.model_folder import ModelError, code_folder, find
+from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
 
 def start(
-    model_folder: Path, module: str, name: str, version: str, *, folder: Path | None = None, log: Path | None = None
+    model_folder: Path,
+    module: str,
+    name: str,
+    version: str,
+    *,
+    bytecode: Path,
+    folder: Path | None = None,
+    log: Path | None = None,
+    request_seconds: float = 0,
 ) -> ForkServer:
-    """Start a fork server that runs a module of the model's own code, and sees nothing of this checkout.
+    """Start a fork server that runs a module of the model's own code, and imports nothing of this checkout.
 
     Parameters
     ----------
     model_folder : Path
-        The model folder, whose digest has been verified: its code is about to run.
+        A copy of the model folder that `lib.scoring.model_folder.copy_verified` made, since its code is about to run.
     module : str
         ``lib.scoring.worker`` or ``lib.scoring.batch``.
     name, version : str
         Name and version of the model, repeated in its answers.
+    bytecode : Path
+        Folder for the compiled code of the model, which only this user can write to.
     folder, log : Path, optional
         Working directory, and file for the output; by default this process's own.
+    request_seconds : float
+        Time after which a worker that still answers the same request is killed by the system; 0 for no limit.
 
     Raises
     ------
     ModelError
         If the model was saved without the code that serves it.
     """
-    model_folder = find(model_folder)
-    code = str(code_folder(model_folder).resolve())
+    model_folder = find_model_folder(model_folder)
+    code = str(find_code_folder(model_folder).resolve())
     # Sharing a row among threads costs more than it saves; and a process with threads must not fork.
     variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # pandas imports Arrow, whose allocator would start a thread.
     variables["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+    variables[wire_protocol.REQUEST_SECONDS_VARIABLE] = str(request_seconds)
     environment = {**os.environ, **variables, "PYTHONPATH": code, "PYTHONUNBUFFERED": "1"}
+    bytecode.mkdir(mode=0o700, exist_ok=True)
     return ForkServer(
-        module, [str(model_folder.resolve()), name, version], environment=environment, folder=folder, log=log
+        module,
+        [str(model_folder.resolve()), name, version],
+        environment=environment,
+        folder=folder,
+        log=log,
+        options=Options(code=code, bytecode=str(bytecode.resolve()), ends_children=True),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 from dataclasses import dataclass
 
-WINDOW_ANSWERS = 500  # the newest answers, which the limits apply to
-MIN_ANSWERS = 20  # before any limit applies
+WINDOW_ANSWERS = 500  # the limits apply to this many latest answers
+MIN_ANSWERS = 20  # no limit applies before this many answers
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class Rollout:
     Attributes
     ----------
     percent : float
-        Share of the requests that the new version answers, 0 to 100.
+        Percentage of the requests that the new version answers.
     mirror : float
-        Share of the other requests that are copied to it, its answers unused; 0 to 100.
+        Percentage of the other requests of which the new version gets a copy. Its answers to copies are not used.
     max_error_rate : float
-        Largest share of its answers that may fail, 0 to 1.
+        Maximum share of failed answers of the new version, 0 to 1.
     p95_latency_ms : float
-        Limit for the 95th percentile of its latency.
+        Maximum 95th percentile of the new version's latencies.
     watch_minutes : float
         How long the previous version stays ready once the new one has all traffic.
     """
@@ -35,12 +35,11 @@ class Rollout:
 
 
 class Watch:
-    """Counts and limits of the newest answers of a version.
+    """Compares the latest answers of a new version with the limits of its rollout.
 
     Parameters
     ----------
     rollout : Rollout
-        With the limits.
 
     Attributes
     ----------
@@ -54,41 +53,40 @@ class Watch:
 
     def __init__(self, rollout: Rollout):
         self._rollout = rollout
-        self._seconds: collections.deque[float] = collections.deque(maxlen=WINDOW_ANSWERS)
-        self._failed: collections.deque[bool] = collections.deque(maxlen=WINDOW_ANSWERS)
+        self._latencies: collections.deque[float] = collections.deque(maxlen=WINDOW_ANSWERS)
+        self._failures: collections.deque[bool] = collections.deque(maxlen=WINDOW_ANSWERS)
         self.answers = 0
         self.mirrored = 0
         self.agreed = 0
 
-    def record(self, seconds: float, failed: bool) -> str | None:
+    def record(self, latency_seconds: float, has_failed: bool) -> str | None:
         """Record an answer.
 
         Parameters
         ----------
-        seconds : float
-            Its latency.
-        failed : bool
-            Whether the model failed.
+        latency_seconds : float
+        has_failed : bool
+            Whether the model failed on valid rows.
 
         Returns
         -------
         str or None
-            The limit that is exceeded, and by how much.
+            A description of the limit that is exceeded; None if no limit is.
         """
-        self._seconds.append(seconds)
-        self._failed.append(failed)
+        self._latencies.append(latency_seconds)
+        self._failures.append(has_failed)
         self.answers += 1
-        count = len(self._seconds)
+        count = len(self._latencies)
         if count < MIN_ANSWERS:
             return None
-        limit = self._rollout.max_error_rate
-        if failed and sum(self._failed) > limit * count:
+        max_error_rate = self._rollout.max_error_rate
+        if has_failed and sum(self._failures) > max_error_rate * count:
             return (
-                f"{sum(self._failed)} of its last {count} answers failed; the limit is {limit:.2%} "
+                f"{sum(self._failures)} of its last {count} answers failed; the limit is {max_error_rate:.2%} "
                 "(endpoint_max_error_rate)"
             )
         if self.answers % MIN_ANSWERS == 0:  # not for every answer, since sorting takes time
-            p95_ms = 1000 * sorted(self._seconds)[int(0.95 * (count - 1))]
+            p95_ms = 1000 * sorted(self._latencies)[int(0.95 * (count - 1))]
             if p95_ms > self._rollout.p95_latency_ms:
                 return (
                     f"the 95th percentile of its last {count} latencies is {p95_ms:.0f} ms; the limit is "

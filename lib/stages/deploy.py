@@ -33,6 +33,7 @@ PARAMETERS = (
     "smoke_tolerance",
     "endpoint_host",
     "endpoint_port",
+    "endpoint_allowed_hosts",
     "endpoint_timeout_seconds",
     "endpoint_workers",
     "endpoint_traffic_percent",

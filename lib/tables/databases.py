@@ -89,7 +89,7 @@ def read(uri: str, exclude: Collection[str]) -> pd.DataFrame:
 
 
 def _decode_byte_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Decode columns of bytes as UTF-8, drop columns that are not text, and return a note on each dropped column."""
+    """Decode columns of bytes as UTF-8, drop those that are not UTF-8, and return a note on each dropped column."""
     import pandas as pd
 
     notes, kept_indices = [], []

@@ -231,7 +231,7 @@ def _sum_counts(summaries: Sequence[TargetSummary], kind: str) -> pd.Series:
 
 
 def choose_spellings(labels: Iterable[str]) -> dict[str, str]:
-    """Choose one spelling for each label, and return the labels in other spellings with the chosen one.
+    """Choose one spelling for each label, and return a mapping from every other spelling to the chosen one.
 
     Labels that differ only in spacing, case or Unicode form are one label, written in Unicode's composed form (NFC).
     Labels of a single character are not merged across case: "a" and "A" stay two labels.

@@ -101,6 +101,8 @@ def test_the_check_finds_missing_and_changed_methods():
         "Incomplete has no method roll_back",
         "Incomplete has no method renew_key",
         "Incomplete.stop has no docstring",
+        "Incomplete has no method start",
+        "Incomplete has no method enable",
         "Incomplete.logs",
         "Incomplete.key",
     ]

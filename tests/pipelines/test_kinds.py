@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.scoring.model import load
+from lib.scoring.model import load_model
 from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits
 from lib.scoring.scorer import Scorer
@@ -66,7 +66,7 @@ def served(workspace):
     result = preprocess(pipeline)
     run = pipeline.backend.tracking.candidate_run(pipeline.train().run_id)
     folder = pipeline.backend.tracking.model_folder(*pipeline.backend.tracking.model_source(run))
-    return result, Scorer(load(folder, "kinds", "1"))
+    return result, Scorer(load_model(folder, "kinds", "1"))
 
 
 def test_all_places_show_the_same_kind(served, workspace):

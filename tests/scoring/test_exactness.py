@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from lib import training
 from lib.errors import EndpointError
 from lib.metrics import predict
-from lib.scoring.model import load
+from lib.scoring.model import load_model
 from lib.scoring.scorer import Scorer
 from lib.scoring.sklearn_model import SklearnModel
 from lib.serving.deploying.endpoint import LocalEndpoint
@@ -59,9 +59,9 @@ class Nudged(BaseEstimator):
 
 def test_version_that_differs_in_the_last_bit_is_taken_down(models, tmp_path):
     rows = pd.DataFrame([ROW, {**ROW, "age": 70}]).assign(when=pd.Timestamp(ROW["when"]))
-    expected = predict(load(models / "regressor").estimator, rows, "regression")
+    expected = predict(load_model(models / "regressor").estimator, rows, "regression")
     shutil.copytree(models / "regressor", tmp_path / "nudged")
-    nudged = Nudged(load(models / "regressor").estimator)
+    nudged = Nudged(load_model(models / "regressor").estimator)
     cloudpickle.register_pickle_by_value(inspect.getmodule(Nudged))
     try:
         (tmp_path / "nudged" / "model.pkl").write_bytes(cloudpickle.dumps(nudged))

@@ -57,7 +57,7 @@ def table_of(rows):
 def test_answers_equal_the_models_to_the_last_bit(classes, rows):
     pipeline = fitted(classes)
     scorer = Scorer(model_of(pipeline))
-    assert scorer.form == "fast"
+    assert scorer.engine == "fast"
     labels, probabilities = scorer.predict(table_of(TABLE.tail(rows)))
     assert labels.tolist() == pipeline.predict(TABLE.tail(rows)).tolist()
     if classes:
@@ -94,7 +94,7 @@ def test_too_large_trees_are_run_by_scikit_learn():
     with pytest.raises(NoBitMasks, match="more than 64 leaves"):
         Trees.from_sklearn(pipeline[-1])
     scorer = Scorer(model_of(pipeline))
-    assert scorer.form == "fast"
+    assert scorer.engine == "fast"
     assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
 
 
@@ -103,11 +103,11 @@ def test_fast_model_that_differs_is_not_used(monkeypatch, caplog):
     monkeypatch.setattr(Trees, "_sum_leaves", lambda self, masks: np.zeros((len(masks), 1)))
     caplog.set_level("INFO")
     scorer = Scorer(model_of(pipeline))
-    assert scorer.form == "scikit-learn: there is no fast model, because its answers differ from the model's"
-    assert scorer.form in caplog.text
+    assert scorer.engine == "scikit-learn: there is no fast model, because its answers differ from the model's"
+    assert scorer.engine in caplog.text
     assert scorer.predict(table_of(TABLE))[0].tolist() == pipeline.predict(TABLE).tolist()
 
 
 def test_fast_model_that_fails_is_not_used(monkeypatch):
     monkeypatch.setattr(Trees, "__call__", lambda self, rows: 1 / 0)
-    assert "failed on rows that the model answers" in Scorer(model_of(fitted(2))).form
+    assert "failed on rows that the model itself can score" in Scorer(model_of(fitted(2))).engine

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from lib.backends import model_files
 from lib.scoring.decision_classifier import with_rule
 from lib.scoring.decision_rules import CostRule, ThresholdRule
-from lib.scoring.fast_model import file
+from lib.scoring.fast_model.file import read_fast_model
 from lib.scoring.scorer import Scorer
 from lib.training.features import TableEncoder
 
@@ -26,7 +26,7 @@ import json, sys
 from lib.scoring.scorer import Scorer
 
 scorer = Scorer.from_folder(sys.argv[1])
-print(json.dumps([scorer.form, scorer.score(sys.stdin.read()), sorted(sys.modules)]))
+print(json.dumps([scorer.engine, scorer.score(sys.stdin.read()), sorted(sys.modules)]))
 """
 
 
@@ -73,9 +73,9 @@ def test_start_needs_neither_scikit_learn_nor_pandas(folder):
     environment = {**os.environ, "PYTHONPATH": str(folder / "code")}
     ran = subprocess.run(command, input=request_body(table()), capture_output=True, text=True, env=environment)
     assert ran.returncode == 0, ran.stderr
-    form, answer, modules = json.loads(ran.stdout)
+    engine, answer, modules = json.loads(ran.stdout)
     model = model_files.load(folder)
-    assert form == "fast" and not {"sklearn", "pandas", "scipy", "pyarrow"} & set(modules)
+    assert engine == "fast" and not {"sklearn", "pandas", "scipy", "pyarrow"} & set(modules)
     assert answer["predictions"] == model.predict(table()).tolist()
     assert answer["probabilities"] == model.predict_proba(table()).tolist()
 
@@ -89,7 +89,7 @@ def test_decision_rule_is_part_of_the_fast_model(tmp_path, rule):
     model_files.add_fast_model(model, tmp_path / "model")
     scorer = Scorer.from_folder(tmp_path / "model")
     answer = scorer.score(request_body(rows))
-    assert scorer.form == "fast" and scorer.model.estimator is None
+    assert scorer.engine == "fast" and scorer.model.estimator is None
     assert answer["predictions"] == model.predict(rows).tolist() != plain.predict(rows).tolist()
     assert answer["probabilities"] == plain.predict_proba(rows).tolist()
     single = [scorer.score(request_body(rows[row : row + 1]))["predictions"][0] for row in range(20)]
@@ -98,10 +98,10 @@ def test_decision_rule_is_part_of_the_fast_model(tmp_path, rule):
 
 def test_fast_model_of_another_model_is_not_used(without_code):
     columns = Scorer.from_folder(without_code).model.columns
-    assert file.read(without_code, columns) is not None
+    assert read_fast_model(without_code, columns) is not None
     same = pickle.dumps(model_files.load(without_code), protocol=2)
     (without_code / "model.pkl").write_bytes(same)
-    assert file.read(without_code, columns) is None
+    assert read_fast_model(without_code, columns) is None
     assert Scorer.from_folder(without_code).score(request_body(table()))["predictions"]  # the model answers
 
 
@@ -109,7 +109,7 @@ def test_fast_model_of_another_numpy_is_not_used(without_code, caplog):
     caplog.set_level("INFO")
     description = json.loads((without_code / "fast_model.json").read_text())
     (without_code / "fast_model.json").write_text(json.dumps({**description, "numpy": "1.0"}))
-    assert Scorer.from_folder(without_code).form == "fast"  # built again from the model
+    assert Scorer.from_folder(without_code).engine == "fast"  # built again from the model
     assert "is not used" in caplog.text and "numpy 1.0 instead of" in caplog.text
 
 

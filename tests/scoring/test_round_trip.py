@@ -13,7 +13,7 @@ from lib.backends import model_files
 from lib.commands import score as score_command
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.scoring import batch
-from lib.scoring.model import load
+from lib.scoring.model import load_model
 from lib.scoring.scorer import Scorer
 from lib.scoring.sklearn_model import SklearnModel
 from lib.stages._endpoint_answers import build_request
@@ -85,27 +85,28 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scorer(trained):
-    return Scorer(load(trained[3], "round_trip", "1"))
+    return Scorer(load_model(trained[3], "round_trip", "1"))
 
 
 def _score_file(scorer, path):
     schema = score_command._table_schema(scorer.model, [path], "")
     scored = [
-        batch.score(scorer, schema_reader.to_frame(part)) for part in schema_reader.read(schema, [path], max_rows=100)
+        batch.score_rows(scorer, schema_reader.to_frame(part))
+        for part in schema_reader.read(schema, [path], max_rows=100)
     ]
     faults = [fault for part in scored for fault in part.faults.values()]
     return np.concatenate([np.array(part.probabilities, dtype=float).T for part in scored]), faults
 
 
 def test_every_kind_of_column_is_used(trained):
-    encoder = load(trained[3]).estimator[0]
+    encoder = load_model(trained[3]).estimator[0]
     assert set(encoder.columns_) == set(trained[0].columns), encoder.excluded_
 
 
 def test_request_gets_the_answer_of_training(trained, scorer):
-    assert scorer.form == "fast"
+    assert scorer.engine == "fast"
     body = json.dumps(build_request(trained[1]))
-    for predict in (scorer.predict, SklearnModel(load(trained[3]).estimator, scorer.model.columns)):
+    for predict in (scorer.predict, SklearnModel(load_model(trained[3]).estimator, scorer.model.columns)):
         scorer.predict = predict
         np.testing.assert_array_equal(scorer.score(body)["probabilities"], trained[2])
 

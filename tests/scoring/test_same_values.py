@@ -16,7 +16,7 @@ from lib.commands import score as score_command
 from lib.errors import DataError, NameNotFound
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.scoring import batch
-from lib.scoring.model import load
+from lib.scoring.model import load_model
 from lib.scoring.request_error import RequestError
 from lib.scoring.scorer import Scorer
 from lib.stages._endpoint_answers import build_request
@@ -107,13 +107,14 @@ class Model:
         baseline = {"columns": {}, TABLE_SCHEMA: schema, FEATURE_SCHEMA: features.to_dict()}
         (folder / "model" / "baseline.json").write_text(json.dumps(baseline))
         self.expected = model.predict_proba(self.prepared)
-        self.scorer = Scorer(load(folder / "model"))
+        self.scorer = Scorer(load_model(folder / "model"))
 
     def score_file(self, path):
         """Return the probabilities and the faults by row."""
         schema = score_command._table_schema(self.scorer.model, [path], "")
         parts = [
-            batch.score(self.scorer, schema_reader.to_frame(part)) for part in schema_reader.read(schema, [path], 100)
+            batch.score_rows(self.scorer, schema_reader.to_frame(part))
+            for part in schema_reader.read(schema, [path], 100)
         ]
         faults = [part.faults.get(row) for part in parts for row in range(len(part.predictions))]
         return np.concatenate([np.array(part.probabilities, dtype=float).T for part in parts]), faults

@@ -4,6 +4,7 @@ import base64
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -30,6 +31,7 @@ has_server = importlib.util.find_spec("azureml_inference_server_http") is not No
 
 def test_init_and_run(models, monkeypatch):
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(models / "classifier"))
+    monkeypatch.setattr(score, "_CODE_FOLDER", models / "classifier" / "code")
     score.init()
     assert score.run(json.dumps({"data": [ROW]}))["predictions"] == ["on time"]
     if not has_server:
@@ -42,8 +44,9 @@ def test_answers_are_the_same_under_azure_mls_server(models, tmp_path):
     mounted = tmp_path / "flights" / "12"
     mounted.mkdir(parents=True)
     (mounted / "model").symlink_to(models / "classifier")
+    shutil.copytree(models / "classifier" / "code", tmp_path / "app")
     variables = {
-        "AML_APP_ROOT": str(models / "classifier" / "code"),
+        "AML_APP_ROOT": str(tmp_path / "app"),
         "AZUREML_ENTRY_SCRIPT": "lib/scoring/score.py",
         "AZUREML_MODEL_DIR": str(mounted),
         "AML_APP_INSIGHTS_ENABLED": "false",

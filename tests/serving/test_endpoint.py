@@ -1,7 +1,9 @@
 """The life of an endpoint: versions change behind one URL, and a failed deployment leaves the live one alone."""
 
 import contextlib
+import http.client
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -17,10 +19,10 @@ import pytest
 
 import lib
 from lib.errors import EndpointError
-from lib.scoring.model_folder import digest
+from lib.scoring.model_folder import compute_digest
 from lib.serving.deploying.endpoint import LocalEndpoint
 from tests.processes import has_ended
-from tests.served_models import Client
+from tests.served_models import ROW, Client
 
 ROOT = Path(lib.__file__).parents[1]
 DEPLOY = """
@@ -156,7 +158,7 @@ def test_failed_start_shows_the_log(models, live, tmp_path):
 
 
 def test_changed_model_is_never_unpickled(models, live, tmp_path):
-    expected = digest(models / "classifier")
+    expected = compute_digest(models / "classifier")
     shutil.copytree(models / "classifier", tmp_path / "changed")
     with (tmp_path / "changed" / "model.pkl").open("ab") as file:
         file.write(b"!")
@@ -220,3 +222,149 @@ def test_logs_returns_the_last_lines(tmp_path):
     endpoint = LocalEndpoint(tmp_path, "logs")
     endpoint.log.write_text("\n".join(map(str, itertools.islice(itertools.count(), 100))))
     assert endpoint.logs(2) == "98\n99"
+
+
+class TestStart:
+    @pytest.fixture
+    def stopped(self, models, tmp_path):
+        """Return an endpoint that was stopped, and its status before."""
+        endpoint = LocalEndpoint(tmp_path / "endpoint", "flights")
+        sha256 = compute_digest(models / "classifier")
+        endpoint.deploy(models / "classifier", "7", sha256=sha256, workers=1, allowed_hosts=["models.example"])
+        before = endpoint.status()
+        endpoint.stop()
+        yield endpoint, before
+        endpoint.stop()
+
+    def test_start_brings_version_port_keys_and_settings_back(self, stopped):
+        endpoint, before = stopped
+        assert "endpoint start flights" in endpoint.status().detail
+        keys = endpoint.keys()
+        after = endpoint.start()
+        assert (after.state, after.url, after.version, endpoint.keys()) == ("running", before.url, "7", keys)
+        client = Client(after.url, keys["secondary"])
+        assert client.ask(Host="models.example")[0] == 200 and client.ask(Host="evil.example")[0] == 421
+        assert endpoint.start().pid == after.pid and len(endpoint.status().workers) == 1
+
+        # As after a restart of the machine: the router did not note that it ended.
+        os.kill(after.pid, signal.SIGKILL)
+        wait_until(lambda: endpoint.status().state == "died")
+        again = endpoint.start()
+        assert (again.url, again.version) == (before.url, "7") and version(endpoint) == "7"
+
+    def test_changed_copy_is_not_started(self, stopped):
+        endpoint, _ = stopped
+        (model,) = endpoint.folder.glob("deployments/*/model")
+        (model / "baseline.json").write_text("{}")
+        with pytest.raises(EndpointError, match="not the one that was registered"):
+            endpoint.start()
+        assert endpoint.status().state == "stopped"
+        wait_until(lambda: processes(endpoint) == [])  # the router notices that nothing is live
+
+
+@pytest.mark.slow
+class TestFaults:
+    """Faults of processes, each with a model whose `predict` or whose loading hangs."""
+
+    @pytest.fixture
+    def hanging(self, models, tmp_path):
+        """Return the folder of a model that starts a child and hangs if the column `note` says so."""
+        import cloudpickle
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
+
+        from lib.scoring.model import load_model
+
+        def hang(rows):
+            if "hang" in set(rows["note"]):
+                if os.fork() == 0:
+                    time.sleep(300)
+                time.sleep(300)
+            return rows
+
+        shutil.copytree(models / "classifier", tmp_path / "hanging")
+        steps = load_model(models / "classifier").estimator.steps
+        with (tmp_path / "hanging" / "model.pkl").open("wb") as file:
+            cloudpickle.dump(make_pipeline(FunctionTransformer(hang), *(step for _, step in steps)), file)
+        return tmp_path / "hanging"
+
+    @pytest.fixture
+    def hung(self, hanging, tmp_path):
+        """Return an endpoint of which one worker hangs, and the thread of the client."""
+        endpoint = LocalEndpoint(tmp_path / "endpoint", "flights")
+        endpoint.deploy(hanging, "1", timeout_seconds=120)
+        client = Client(endpoint.status().url, endpoint.keys()["primary"])
+        answers = []
+        body = json.dumps({"data": [{**ROW, "note": "hang"}]})
+        thread = threading.Thread(target=lambda: answers.append(_status_of(client, body)))
+        thread.start()
+        wait_until(lambda: len(processes(endpoint)) > 4)  # the router, the loader, two workers and the child
+        yield endpoint, answers, thread
+        thread.join()
+        endpoint.stop()
+
+    def test_stop_leaves_no_hung_worker(self, hung):
+        endpoint, answers, thread = hung
+        began = time.monotonic()
+        assert endpoint.stop().state == "stopped" and time.monotonic() - began < 25
+        thread.join()
+        wait_until(lambda: processes(endpoint) == [])
+        assert answers == [503]
+
+    def test_killed_router_leaves_no_hung_worker(self, hung):
+        endpoint, answers, thread = hung
+        os.kill(endpoint.status().pid, signal.SIGKILL)
+        wait_until(lambda: processes(endpoint) == [])
+        thread.join()
+        assert answers == [None]
+
+    def test_hung_worker_is_replaced_after_the_time_limit(self, hanging, tmp_path):
+        endpoint = LocalEndpoint(tmp_path / "endpoint", "flights")
+        endpoint.deploy(hanging, "1", timeout_seconds=20)
+        client = Client(endpoint.status().url, endpoint.keys()["primary"])
+        try:
+            for _ in range(2):
+                body = json.dumps({"data": [{**ROW, "note": "hang"}]})
+                assert client.ask(body=body)[0] == 504 and client.ask()[0] == 200
+            wait_until(lambda: len(endpoint.status().workers) == 2)
+            assert len(processes(endpoint)) == 4 and "supervision" not in endpoint.status().detail
+        finally:
+            endpoint.stop()
+
+    def test_killed_deployment_stops_loading(self, models, hanging, tmp_path):
+        endpoint = LocalEndpoint(tmp_path / "endpoint", "flights")
+        before = endpoint.deploy(models / "classifier", "1")
+        (hanging / "code" / "lib" / "scoring" / "worker.py").write_text("import time\ntime.sleep(300)\n")
+        deployment = subprocess.Popen(
+            [sys.executable, "-c", DEPLOY + "endpoint.deploy(sys.argv[2], 'x')", endpoint.folder, hanging],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        try:
+            wait_until(lambda: _loads(endpoint, "x-"))
+            deployment.kill()
+            deployment.wait()
+            wait_until(lambda: not _loads(endpoint, "x-"))
+            assert unchanged(endpoint, before) and version(endpoint) == "1"
+        finally:
+            endpoint.stop()
+
+
+def _status_of(client, body):
+    """Return the status of an answer; None if the endpoint closed the connection."""
+    try:
+        return client.ask(body=body)[0]
+    except (ConnectionError, http.client.HTTPException):
+        return None
+
+
+def _loads(endpoint, deployment):
+    """Return whether a process loads the model of a deployment."""
+    folder = f"{endpoint.folder}/deployments/{deployment}"
+    return any(word.startswith(folder) for pid in processes(endpoint) for word in _command_line(pid))
+
+
+def _command_line(pid):
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return []

@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 from benchmarks._steady import SteadyLoad
 from benchmarks.rollout import run_all_phases
 from lib.errors import EndpointError
-from lib.scoring.model import load
+from lib.scoring.model import load_model
 from lib.serving import process
 from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout, Watch
@@ -56,7 +56,7 @@ def flawed(models, tmp_path_factory):
             time.sleep(0.3)
         return rows
 
-    classifier = load(models / "classifier").estimator
+    classifier = load_model(models / "classifier").estimator
     with (folder / "model.pkl").open("wb") as file:
         cloudpickle.dump(make_pipeline(FunctionTransformer(flaw), *(step for _, step in classifier.steps)), file)
     return folder

@@ -10,7 +10,7 @@ from lib.parameters import Parameters
 from lib.schema.table_schema import TableSchema
 from lib.scoring.columns import Column
 from lib.scoring.request_error import RequestError
-from lib.scoring.requests import Limits, read_table
+from lib.scoring.requests import Limits, parse_request
 from lib.tables import frames, schema_reader
 
 COMPOSED = "m\u00e9tier"
@@ -51,7 +51,7 @@ def test_parameters_name_columns_in_either_form():
 )
 def test_requests_name_columns_in_either_form(body):
     for text in (json.dumps(body), json.dumps(body, ensure_ascii=False)):
-        assert read_table(text.encode(), COLUMNS, Limits()) == {COMPOSED: [1], "x": [2]}
+        assert parse_request(text.encode(), COLUMNS, Limits()) == {COMPOSED: [1], "x": [2]}
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_requests_name_columns_in_either_form(body):
 )
 def test_two_spellings_of_a_column_are_refused(body):
     with pytest.raises(RequestError, match="more than once|twice"):
-        read_table(json.dumps(body), COLUMNS, Limits())
+        parse_request(json.dumps(body), COLUMNS, Limits())

@@ -54,7 +54,9 @@ def test_other_encodings_are_detected(tmp_path, encoding):
 
 def test_ambiguous_encodings_are_refused(tmp_path):
     table = write_text(tmp_path / "table.csv", "id,y\n1,0\nΠΑΤΡΑ,1\nΑΘΗΝΑ,0\nΘΕΣΣΑΛΟΝΙΚΗ,1\n", "cp1253")
-    with pytest.raises(DataError, match=r"table.csv is not UTF-8 but may be .*, first in line 3. Save it as UTF-8"):
+    with pytest.raises(
+        DataError, match=r"table.csv is not UTF-8: line 3 has the first invalid byte. It may be .* Save it as UTF-8"
+    ):
         frames.read(table)
 
 

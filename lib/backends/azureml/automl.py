@@ -25,7 +25,7 @@ from lib.backends.azureml.error_translation import identify_error, retry, transl
 from lib.backends.azureml.job_errors import job_error_message
 from lib.backends.azureml.remote_model import MARKER_FILE
 from lib.errors import MillraceError, StageError
-from lib.scoring.model_folder import digest
+from lib.scoring.model_folder import compute_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +136,7 @@ class AutoMLSearch:
         leaderboard.loc[best, "weight"] = 1.0
         run_ids = leaderboard.pop("run")
         folder = self._download_model(run_ids[best])
-        return SearchResult(leaderboard, best, time.monotonic() - started, folder=folder, sha256=digest(folder))
+        return SearchResult(leaderboard, best, time.monotonic() - started, folder=folder, sha256=compute_digest(folder))
 
     def leaderboard(self, run: Any) -> pd.DataFrame:
         """Return the models of a search, best first, with the columns of `SearchResult` and the column ``run``."""

@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml.datastore import FILE_URI
+from lib.backends.azureml.datastore import DATASTORE_URI
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.errors import DataError
 from lib.paths import resolve_existing
@@ -104,7 +104,7 @@ class Datasets:
 
     def _read_file(self, uri: str) -> tuple[bytes, str]:
         """Return the content of a file and the suffixes of its name, at most two, e.g. ``.csv.gz``."""
-        if FILE_URI.fullmatch(uri):
+        if DATASTORE_URI.fullmatch(uri):
             return self._datastore.download(uri), "".join(Path(uri).suffixes[-2:])
         file = resolve_existing(uri)
         return file.read_bytes(), "".join(file.suffixes[-2:])
@@ -130,7 +130,7 @@ class Datasets:
         if frame.empty:
             raise DataError(
                 f"The dataset {dataset.name}, version {dataset.version}, has no rows. Register a version with rows, "
-                "and set data to it."
+                "and set the parameter data to that version."
             )
         frame.columns = [str(name).strip() for name in frame.columns]
         remaining = cleaning.drop_columns(frame, list(exclude), where=uri)

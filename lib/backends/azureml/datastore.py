@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.parameters import Parameters
 
-FILE_URI = re.compile(r"azureml://(?:subscriptions/.+/)?datastores/(?P<datastore>\w+)/paths/(?P<path>.+)")
+DATASTORE_URI = re.compile(r"azureml://(?:subscriptions/.+/)?datastores/(?P<datastore>\w+)/paths/(?P<path>.+)")
 _LEASE_SECONDS = 60
 _UPLOAD_TIMEOUT_SECONDS = 600
 
@@ -158,12 +158,12 @@ class DataStore:
 
     def read_json(self, uri: str) -> Any:
         """Read a JSON file from the datastore or from a local path."""
-        content = self.download(uri) if FILE_URI.fullmatch(uri) else resolve_existing(uri).read_bytes()
+        content = self.download(uri) if DATASTORE_URI.fullmatch(uri) else resolve_existing(uri).read_bytes()
         return json.loads(content)
 
     def local_copy(self, uri: str) -> Path:
         """Download a file of the datastore, and return the path of the copy; a local path is returned unchanged."""
-        if not FILE_URI.fullmatch(uri):
+        if not DATASTORE_URI.fullmatch(uri):
             return resolve_existing(uri)
         file = self._local_folder / self._path(uri)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ class DataStore:
 
     def _path(self, uri: str) -> str:
         """Return the path within the datastore from a file's URI."""
-        match = FILE_URI.fullmatch(uri)
+        match = DATASTORE_URI.fullmatch(uri)
         if match is None:
             raise DataError(
                 f"{uri} is not an address of a table or file. Expected a path, azureml:<dataset>:<version> or "

@@ -26,6 +26,7 @@ from lib.backends.azureml.error_translation import translate_error
 from lib.backends.azureml.resources import CREATED_TAG, SHA256_TAG, VERSION_TAG, EndpointResources
 from lib.backends.base import EndpointStatus
 from lib.errors import EndpointError, MillraceError
+from lib.invocation import command
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import ManagedOnlineEndpoint
@@ -150,6 +151,23 @@ class ManagedEndpoint:
         self.key()  # raises an error if there is no endpoint
         self._resources.renew_key(name)
         return getattr(self._resources.keys(), f"{name}_key")
+
+    def start(self) -> EndpointStatus:
+        """Return the status of a running endpoint: Azure starts it by itself, and a deleted one has to be deployed.
+
+        Raises
+        ------
+        EndpointError
+            If there is no endpoint.
+        """
+        status = self.status()
+        if status.state == NOT_DEPLOYED:
+            raise EndpointError(f"{self._use_case} has no endpoint on Azure. Deploy one: {command('--from', 'deploy')}")
+        return status
+
+    def enable(self) -> str:
+        """Return that there is nothing to do."""
+        return f"{self._use_case}: Azure keeps the endpoint running. There is nothing to enable."
 
     def stop(self) -> EndpointStatus:
         """Delete the endpoint, because Azure charges for a running one. The next deployment gets a new key."""

@@ -38,7 +38,7 @@ class KnownError:
     is_retryable: bool = False
 
     def matches(self, statuses: set[int], text: str) -> bool:
-        """Return whether an exception with some HTTP statuses and a text is an error of this kind."""
+        """Return whether an exception with this text, and any of these HTTP statuses, is an error of this kind."""
         if self.statuses and not statuses & set(self.statuses):
             return False
         return not self.pattern or re.search(self.pattern, text, re.IGNORECASE) is not None

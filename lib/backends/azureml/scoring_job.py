@@ -15,9 +15,9 @@ def main() -> None:
     """Score the rows in `ROWS` with the model in `MODEL`, and write the answer to `OUTPUT`."""
     import pandas as pd
 
-    from lib.scoring.model import load
+    from lib.scoring.model import load_model
 
-    model, rows = load(MODEL).estimator, pd.read_parquet(ROWS)
+    model, rows = load_model(MODEL).estimator, pd.read_parquet(ROWS)
     answer = {"predictions": model.predict(rows).tolist()}
     if hasattr(model, "predict_proba"):
         answer |= {"probabilities": model.predict_proba(rows).tolist(), "classes": model.classes_.tolist()}

@@ -14,7 +14,7 @@ from lib.backends.azureml import scoring_job
 from lib.backends.azureml.notebook_job import JOB_FILE
 from lib.errors import StageError
 from lib.paths import ROOT
-from lib.scoring.model_folder import ModelError, code_folder, find
+from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder, list_files
 
 _IGNORED = shutil.ignore_patterns("__pycache__")
 _PROJECT_FILES = ("lib", "parameters", "environment.yml", "pyproject.toml")
@@ -73,10 +73,11 @@ def pack_serving(folder: Path, model: Path) -> None:
     Raises
     ------
     StageError
-        If the model was saved without the code that serves it.
+        If the model contains something else than files, or was saved without the code that serves it.
     """
     try:
-        code = code_folder(find(model))
+        list_files(find_model_folder(model))  # refuses links and compiled code
+        code = find_code_folder(find_model_folder(model))
     except ModelError as error:
         raise StageError(str(error)) from None
     shutil.copytree(code, folder, ignore=_IGNORED, dirs_exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib import automl
@@ -34,24 +35,37 @@ def faults(parameters: Parameters) -> list[str]:
 def _port_faults(parameters: Parameters) -> list[str]:
     """Return one sentence if another program uses the port in ``endpoint_port``; otherwise an empty list.
 
-    Without this check, only the deployment would notice, after the promotion of the model.
+    Otherwise it would be noticed only by the deployment, after the model's promotion. A running endpoint keeps its
+    port, and a stopped one gets the port back that it had.
     """
     host, port = parameters.endpoint_host, parameters.endpoint_port
-    if port == 0:
-        return []
-    record = resolve(parameters.workspace) / "endpoints" / parameters.name / "endpoint.json"
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("port") == port:
-        return []  # the running endpoint has this port, and the next deployment takes it over
+    folder = resolve(parameters.workspace) / "endpoints" / parameters.name
+    record = json.loads((folder / "endpoint.json").read_text("utf-8")) if (folder / "endpoint.json").is_file() else {}
+    latest_port = record.get("port", 0)
+    if port in (0, latest_port):
+        port = latest_port
+        if port == 0 or _is_running(record.get("pid"), folder):
+            return []
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return []
     except OSError as error:
-        from lib.serving.process import port_owner
+        from lib.serving import process
 
+        advice = "Choose another port, or 0 for any free one."
+        if port == latest_port:
+            advice = "Clients of the endpoint use this port. Stop the other program, or choose another port."
         return [
-            f"endpoint_port: cannot listen on {host} port {port} ({error.strerror}); the port is used by "
-            f"{port_owner(port)}. Choose another port, or 0 for any free one."
+            f"endpoint_port: cannot listen on {host} port {port} ({error.strerror}); it is used by "
+            f"{process.port_owner(port)}. {advice}"
         ]
+
+
+def _is_running(pid: int | None, folder: Path) -> bool:
+    """Return whether the router of an endpoint's folder runs."""
+    from lib.serving import process
+
+    return process.find(pid, str(folder)) is not None
 
 
 def remote_executors(parameters: Parameters, stages: Sequence[str]) -> dict[str, NotebookExecutor]:

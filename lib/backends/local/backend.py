@@ -50,7 +50,7 @@ class LocalBackend:
         self.workspace = resolve(parameters.workspace)
         self._is_new = not self.workspace.exists()
         try:
-            self.workspace.mkdir(parents=True, exist_ok=True)
+            self.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)  # it contains data, models and keys
         except OSError as error:
             raise DataError(
                 f"workspace: cannot create the folder {self.workspace} ({error.strerror}). Choose another folder."

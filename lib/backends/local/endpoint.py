@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.errors import EndpointError
+from lib.serving.deploying import systemd_unit
 from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout
 
@@ -58,6 +59,7 @@ class LocalBackendEndpoint:
             request_log=RequestLogSettings(
                 parameters.request_log, tuple(parameters.request_log_columns), parameters.request_log_megabytes
             ),
+            allowed_hosts=parameters.endpoint_allowed_hosts,
         )
 
     def shift_traffic(self, percent: float, mirror_percent: float) -> EndpointStatus:
@@ -80,6 +82,18 @@ class LocalBackendEndpoint:
     def stop(self) -> EndpointStatus:
         """Stop the endpoint, if it is running."""
         return self._endpoint.stop()
+
+    def start(self) -> EndpointStatus:
+        """Start the endpoint again after a stop or a restart of the machine, on its port and with its keys."""
+        return self._endpoint.start()
+
+    def enable(self) -> str:
+        """Write and enable a systemd user unit that starts the endpoint with the machine."""
+        unit = systemd_unit.enable(self._endpoint.folder, self._endpoint.name)
+        return (
+            f"{self._endpoint.name}: {unit} starts the endpoint when you log in. To have it started with the machine, "
+            "run once: loginctl enable-linger"
+        )
 
     def logs(self, lines: int) -> str:
         """Return the last lines of the endpoint's log."""

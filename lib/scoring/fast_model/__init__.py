@@ -1,10 +1,10 @@
-"""A faster, exact equivalent of a model: built from it, compared with it, and kept beside it.
+"""A faster, exact equivalent of a model.
 
 ::
 
-    form.py       the fast model: an encoder on plain arrays, then the last step
-    build.py      it is built from a model, and compared with it row by row
+    form.py       the fast model: an encoder on NumPy arrays, then the last step
+    build.py      building a fast model, and comparing its answers with the model's
     boosting.py   a histogram gradient boosting without scikit-learn
-    trees.py      its trees as bit masks
-    file.py       it is written into the model's folder, and read from there
+    trees.py      the trees of a gradient boosting as bit masks
+    file.py       writing a fast model into the model's folder, and reading it
 """

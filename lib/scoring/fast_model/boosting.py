@@ -1,4 +1,4 @@
-"""A histogram gradient boosting without scikit-learn: its trees, its link function and its classes."""
+"""A histogram gradient boosting that predicts without scikit-learn."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 from lib.scoring.fast_model.form import Answers, NoFastModel
 from lib.scoring.fast_model.trees import Trees
 
-MAX_EXPONENT = math.log(sys.float_info.max)
+_MAX_EXPONENT = math.log(sys.float_info.max)
 
 
 class Boosting:
-    """Predicts from rows of features.
+    """Predicts from rows of features with the trees of a gradient boosting.
 
     Parameters
     ----------
     trees : Trees
     link : str
-        Name of scikit-learn's link class, a key of `INVERSE_LINKS`.
+        Name of the link function's class in scikit-learn, a key of `INVERSE_LINKS`.
     classes : numpy.ndarray or None
         The labels of a classifier.
     """
@@ -40,7 +40,7 @@ class Boosting:
         Raises
         ------
         NoBitMasks, NoFastModel
-            If it cannot be converted.
+            If the model cannot be converted.
         """
         return cls(Trees.from_sklearn(model), type(model._loss.link).__name__, getattr(model, "classes_", None))
 
@@ -49,17 +49,17 @@ class Boosting:
         sums = self.trees(rows)
         if self.classes is None:
             return self._inverse_link(sums.ravel()), None
-        numbers = sums[:, 0] > 0 if sums.shape[1] == 1 else sums.argmax(axis=1)
-        return self.classes.take(numbers), self._inverse_link(sums)
+        class_indices = sums[:, 0] > 0 if sums.shape[1] == 1 else sums.argmax(axis=1)
+        return self.classes.take(class_indices), self._inverse_link(sums)
 
 
 def _binary_probabilities(sums: np.ndarray) -> np.ndarray:
-    # math.exp is C's, as in scipy.special.expit; np.exp rounds differently in the last bit.
-    negative = (-sums[:, 0]).tolist()
+    # math.exp calls C's exp, as scipy.special.expit does; np.exp rounds differently in the last bit.
+    exponents = (-sums[:, 0]).tolist()
     try:
-        powers = np.fromiter(map(math.exp, negative), float, len(sums))
+        powers = np.fromiter(map(math.exp, exponents), float, len(sums))
     except OverflowError:
-        powers = np.array([math.exp(value) if value < MAX_EXPONENT else math.inf for value in negative])
+        powers = np.array([math.exp(value) if value < _MAX_EXPONENT else math.inf for value in exponents])
     probabilities = np.empty((len(sums), 2))
     np.divide(1, 1 + powers, probabilities[:, 1])
     np.subtract(1, probabilities[:, 1], probabilities[:, 0])
@@ -67,7 +67,7 @@ def _binary_probabilities(sums: np.ndarray) -> np.ndarray:
 
 
 def _multiclass_probabilities(sums: np.ndarray) -> np.ndarray:
-    # In scikit-learn's memory order, which decides the order of NumPy's additions and so the last bit.
+    # Scikit-learn's arrays have this memory order, on which the rounding of NumPy's sums depends.
     powers = np.asfortranarray(sums)
     powers = np.exp(powers - powers.max(axis=1)[:, None])
     powers /= powers.sum(axis=1)[:, None]

@@ -1,4 +1,4 @@
-"""The fast form of a model: its encoder on plain arrays, then its last step, without a DataFrame or input checks."""
+"""A fast model: the encoder on NumPy arrays and then the last step, without a DataFrame or input checks."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ Predict = Callable[[Mapping[str, list]], Answers]
 
 
 class NoFastModel(Exception):
-    """A model has no fast form; the message completes "there is no fast model, because ..."."""
+    """There is no fast model of a model. The message completes "there is no fast model, because ..."."""
 
 
 @dataclass(frozen=True)
 class FastModel:
-    """Predicts from checked values by column, exactly as the model it was built from.
+    """Predicts from checked values by column, with exactly the answers of the model that it was built from.
 
     Attributes
     ----------
     columns : tuple of Column
         The model's inputs.
     encode : callable
-        Turns an array for each column, by name, into the matrix of features.
-    last : callable
-        Turns features into labels and, for classifiers, probabilities.
+        Takes an array for each column, by name, and returns the matrix of features.
+    last_step : callable
+        Takes the matrix of features and returns labels and, for classifiers, probabilities.
     classes : numpy.ndarray or None
         The labels of a classifier.
     """
 
     columns: tuple[Column, ...]
     encode: Callable[[Mapping[str, np.ndarray]], np.ndarray]
-    last: Callable[[np.ndarray], Answers]
+    last_step: Callable[[np.ndarray], Answers]
     classes: np.ndarray | None
 
     def __call__(self, table: Mapping[str, list]) -> Answers:
         """Return labels and, for classifiers, probabilities."""
-        return self.last(self.encode({column.name: column.kind.array(table[column.name]) for column in self.columns}))
+        arrays = {column.name: column.kind.to_array(table[column.name]) for column in self.columns}
+        return self.last_step(self.encode(arrays))
 
 
-def sklearn_step(estimator: Any) -> Callable[[np.ndarray], Answers]:
-    """Return a function that runs the last step with the scikit-learn estimator itself."""
+def make_sklearn_step(estimator: Any) -> Callable[[np.ndarray], Answers]:
+    """Return a function that predicts from features with a scikit-learn estimator."""
     if hasattr(estimator, "predict_proba"):
         return lambda rows: (estimator.predict(rows), estimator.predict_proba(rows))
     return lambda rows: (estimator.predict(rows), None)

@@ -2,10 +2,10 @@
 
 scikit-learn walks from node to node in compiled code, but it calls that code once per tree and checks its input first;
 for a few rows this overhead takes nearly all of the time. Here no tree is walked. Each leaf of a tree is a bit, ordered
-from left to right. If the condition of an inner node is false, the leaves of its left subtree are impossible. Sort all
-conditions on one feature by their thresholds: the false ones are a prefix, which one bisection finds. A lookup table
-made in advance holds, for each prefix, the leaves that remain possible in every tree. The rows of all features' tables
-are combined by ``and``; the lowest bit that remains in each tree is its leaf.
+from left to right. If the condition of an inner node is false, a row cannot reach the leaves of its left subtree. Sort
+all conditions on one feature by their thresholds: the false conditions come first, and one bisection counts them. A
+lookup table, made in advance, contains for each count the leaves that a row can still reach in every tree. The masks
+of all features are combined by ``and``; the lowest bit that remains in each tree's mask is the leaf that is reached.
 
 Leaf values are added in the same order as in scikit-learn, so that sums are equal to the last bit.
 
@@ -22,17 +22,40 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# By the bits of a mask: its type, and how to read the position of a single bit from the exponent of a float: the float
-# type, the integer type of the same size, the bits before the exponent, and the exponent of 1.0.
-WORDS: dict[int, tuple[type, type, type, int, int]] = {
-    32: (np.uint32, np.float32, np.int32, 23, 127),
-    64: (np.uint64, np.float64, np.int64, 52, 1023),
-}
+
+class _MaskType(NamedTuple):
+    """The type of a mask, and of the floats from whose exponent the position of its lowest bit is read.
+
+    Attributes
+    ----------
+    bits : int
+        Number of bits, which limits the leaves of a tree.
+    mask, floating, integer : type
+        NumPy types of this size: of the mask, of a float, and of a signed integer.
+    fraction_bits : int
+        Number of bits of the float's fraction, which come before its exponent.
+    exponent_of_one : int
+        The stored exponent of the float 1.0.
+    """
+
+    bits: int
+    mask: type
+    floating: type
+    integer: type
+    fraction_bits: int
+    exponent_of_one: int
+
+
+_MASK_TYPES = (
+    _MaskType(32, np.uint32, np.float32, np.int32, 23, 127),
+    _MaskType(64, np.uint64, np.float64, np.int64, 52, 1023),
+)
+_MAX_LEAVES = 64
 MAX_TABLE_BYTES = 256 * 2**20
-# Rows that are evaluated at a time, so that intermediate arrays fit the processor's cache.
+# Rows are evaluated in blocks of this size, so that intermediate arrays fit the processor's cache.
 BLOCK_ROWS = 128
-# An inner node: its feature, its tree, its threshold, the leaves that remain if it is false, and whether missing values
-# go to the left.
+# An inner node: its feature, its tree, its threshold, the mask of the leaves that a row can reach if the condition is
+# false, and whether missing values go to the left.
 CONDITION = np.dtype(
     [
         ("feature", np.int32),
@@ -45,7 +68,7 @@ CONDITION = np.dtype(
 
 
 class NoBitMasks(Exception):
-    """A model that cannot be expressed as bit masks; the message says why."""
+    """A model cannot be expressed as bit masks; the message states the reason."""
 
 
 class _Feature(NamedTuple):
@@ -54,14 +77,16 @@ class _Feature(NamedTuple):
     Attributes
     ----------
     number : int
-        The feature's column.
+        The feature's column in the matrix of features.
     thresholds : numpy.ndarray
-        Sorted, with infinity at the end: NumPy sorts NaN behind it, which selects the last row of the table.
+        Sorted thresholds, with infinity at the end. NumPy sorts NaN behind infinity, so a missing value selects the
+        last row of the table.
     threshold_list : list of float
-        The same as a list, which `bisect` searches faster for a single row.
+        The thresholds as a list, which `bisect` searches faster than an array for a single row.
     table : numpy.ndarray of shape (thresholds + 1, trees)
-        The leaves that remain: row k for a value above the first k thresholds, the last row for a missing value.
-    first : int
+        Masks of the leaves that a row can reach: row k for a value above the first k thresholds, the last row for a
+        missing value.
+    first_row : int
         Index of this table's first row in the table of all features.
     """
 
@@ -69,7 +94,7 @@ class _Feature(NamedTuple):
     thresholds: np.ndarray
     threshold_list: list[float]
     table: np.ndarray
-    first: int
+    first_row: int
 
 
 class Trees:
@@ -91,37 +116,38 @@ class Trees:
     """
 
     def __init__(self, conditions: np.ndarray, leaves: np.ndarray, baseline: np.ndarray):
-        trees, width = leaves.shape
-        bits = next((bits for bits in WORDS if width <= bits), 0)
-        if not bits:
-            raise NoBitMasks(f"a tree has more than {max(WORDS)} leaves")
+        tree_count, leaf_count = leaves.shape
+        if leaf_count > _MAX_LEAVES:
+            raise NoBitMasks(f"a tree has more than {_MAX_LEAVES} leaves")
         self.arrays = (conditions, leaves, baseline)
-        self._mask, self._float, self._integer, self._fraction_bits, exponent_of_one = WORDS[bits]
-        self._baseline, self._outputs = baseline, baseline.shape[1]
-        # The index of each tree's first leaf, less the exponent of 1.0, which is what the first leaf's bit has.
+        self._type = next(mask_type for mask_type in _MASK_TYPES if leaf_count <= mask_type.bits)
+        self._baseline, self._output_count = baseline, baseline.shape[1]
         self._leaves = leaves.ravel()
-        self._first_leaves = (np.arange(trees) * width - exponent_of_one).astype(self._integer)
+        # `_sum_leaves` adds a float's exponent, which is `exponent_of_one` for a tree's first leaf.
+        first_leaves = np.arange(tree_count) * leaf_count - self._type.exponent_of_one
+        self._first_leaves = first_leaves.astype(self._type.integer)
         if not len(conditions):  # trees of a single leaf: add a condition that is always true
             conditions = np.array([(0, 0, np.inf, 2**64 - 1, True)], dtype=CONDITION)
-        self._table: np.ndarray = np.empty((0, trees), self._mask)
-        self._features = self._make_tables(conditions, bits)
+        self._table: np.ndarray = np.empty((0, tree_count), self._type.mask)
+        self._features = self._make_tables(conditions)
 
-    def _make_tables(self, conditions: np.ndarray, bits: int) -> list[_Feature]:
+    def _make_tables(self, conditions: np.ndarray) -> list[_Feature]:
+        """Make the lookup table of each feature, as parts of one table of all features."""
         numbers = np.unique(conditions["feature"])
         by_feature = [conditions[conditions["feature"] == number] for number in numbers]
         thresholds = [np.append(np.unique(group["threshold"]), np.inf) for group in by_feature]
-        rows, trees = sum(len(values) + 1 for values in thresholds), len(self._first_leaves)
-        size = rows * trees * bits // 8
-        if size > MAX_TABLE_BYTES:
-            raise NoBitMasks(f"its tables would take {size / 2**20:.0f} MB")
-        self._table = np.full((rows, trees), np.iinfo(self._mask).max, self._mask)
+        row_count, tree_count = sum(len(values) + 1 for values in thresholds), len(self._first_leaves)
+        table_bytes = row_count * tree_count * self._type.bits // 8
+        if table_bytes > MAX_TABLE_BYTES:
+            raise NoBitMasks(f"its tables would take {table_bytes / 2**20:.0f} MB")
+        self._table = np.full((row_count, tree_count), np.iinfo(self._type.mask).max, self._type.mask)
         features: list[_Feature] = []
-        first = 0
+        first_row = 0
         for number, group, values in zip(numbers.tolist(), by_feature, thresholds, strict=True):
-            table = self._table[first : first + len(values) + 1]
-            _fill(table, values, group)
-            features.append(_Feature(number, values, values.tolist(), table, first))
-            first += len(table)
+            table = self._table[first_row : first_row + len(values) + 1]
+            _clear_unreachable_leaves(table, values, group)
+            features.append(_Feature(number, values, values.tolist(), table, first_row))
+            first_row += len(table)
         return features
 
     @classmethod
@@ -131,14 +157,14 @@ class Trees:
         Raises
         ------
         NoBitMasks
-            As above, or if a node splits by category.
+            For the reasons of the class, or if a node splits by category.
         """
         if model._preprocessor is not None or model.is_categorical_ is not None:
             raise NoBitMasks("the model splits by categories")
         nodes = [predictor.nodes for iteration in model._predictors for predictor in iteration]
         leaves = np.zeros((len(nodes), max(int(tree_nodes["is_leaf"].sum()) for tree_nodes in nodes)))
-        if leaves.shape[1] > max(WORDS):
-            raise NoBitMasks(f"a tree has more than {max(WORDS)} leaves")
+        if leaves.shape[1] > _MAX_LEAVES:
+            raise NoBitMasks(f"a tree has more than {_MAX_LEAVES} leaves")
         conditions = [
             condition
             for tree, tree_nodes in enumerate(nodes)
@@ -148,12 +174,12 @@ class Trees:
         return cls(np.array(conditions, dtype=CONDITION), leaves, baseline)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Return the sums for rows.
+        """Return the sum of all trees' leaf values for each row and output.
 
         Parameters
         ----------
         rows : numpy.ndarray of shape (rows, features)
-            Floats; NaN if missing.
+            Floats; NaN stands for a missing value.
 
         Returns
         -------
@@ -161,11 +187,13 @@ class Trees:
         """
         if len(rows) == 1:
             return self._sum_leaves(self._masks_of_row(rows[0].tolist()))
-        blocks = [self._sum_leaves(self._masks(rows[at : at + BLOCK_ROWS])) for at in range(0, len(rows), BLOCK_ROWS)]
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        starts = range(0, len(rows), BLOCK_ROWS)
+        sums = [self._sum_leaves(self._masks_of_rows(rows[start : start + BLOCK_ROWS])) for start in starts]
+        return sums[0] if len(sums) == 1 else np.concatenate(sums)
 
-    def _masks(self, rows: np.ndarray) -> np.ndarray:
-        masks: np.ndarray = np.empty((len(rows), len(self._first_leaves)), self._mask)
+    def _masks_of_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the mask of reachable leaves for each row and tree."""
+        masks: np.ndarray = np.empty((len(rows), len(self._first_leaves)), self._type.mask)
         looked_up, columns = np.empty_like(masks), np.ascontiguousarray(rows.T)
         for position, feature in enumerate(self._features):
             indices = feature.thresholds.searchsorted(columns[feature.number])
@@ -176,35 +204,45 @@ class Trees:
         return masks
 
     def _masks_of_row(self, row: list[float]) -> np.ndarray:
-        """Return the masks of one row, whose values are looked up faster without NumPy."""
+        """Return the masks of a single row of shape (1, trees). For one row, `bisect` is faster than NumPy."""
         indices = []
-        for number, _, thresholds, _, first in self._features:
+        for number, _, thresholds, _, first_row in self._features:
             value = row[number]
             is_missing = value != value
-            indices.append(first + (len(thresholds) if is_missing else bisect_left(thresholds, value)))
+            indices.append(first_row + (len(thresholds) if is_missing else bisect_left(thresholds, value)))
         return np.bitwise_and.reduce(self._table.take(indices, 0, None, "clip"), 0)[None, :]
 
     def _sum_leaves(self, masks: np.ndarray) -> np.ndarray:
-        """Return the sum of the trees' leaf values for each row; a mask's lowest set bit marks the leaf reached."""
+        """Return the sum of the leaf values that each row reaches, which the lowest set bit of each mask marks."""
         lowest = np.negative(masks)
         lowest &= masks
-        # The index of the lowest set bit is the exponent of that bit as a float; compute it in place.
-        leaves = np.empty_like(masks)
-        leaves.view(self._float)[...] = lowest
-        leaves = leaves.view(self._integer)
-        leaves >>= self._fraction_bits
-        leaves += self._first_leaves
-        terms = np.empty((len(self._first_leaves) // self._outputs + 1, self._outputs, len(masks)))
+        # As a float, a single bit is a power of two, whose exponent is the bit's position; compute it in place.
+        leaf_indices = np.empty_like(masks)
+        leaf_indices.view(self._type.floating)[...] = lowest
+        leaf_indices = leaf_indices.view(self._type.integer)
+        leaf_indices >>= self._type.fraction_bits
+        leaf_indices += self._first_leaves
+        terms = np.empty((len(self._first_leaves) // self._output_count + 1, self._output_count, len(masks)))
         terms[0] = self._baseline.T
-        indices = leaves.T.astype(np.intp, order="C").reshape(terms[1:].shape)
+        indices = leaf_indices.T.astype(np.intp, order="C").reshape(terms[1:].shape)
         self._leaves.take(indices, None, terms[1:], "clip")
-        # Sum tree by tree in scikit-learn's order, so that rounding matches. With one number per tree, add.reduce
-        # would sum pairwise and round differently, so use accumulate.
+        # Sum tree by tree, as scikit-learn does, so that rounding is the same. With one number per tree, add.reduce
+        # would sum pairwise and round differently.
         return (np.add.reduce(terms) if terms[0].size > 1 else np.add.accumulate(terms)[-1]).T
 
 
-def _fill(table: np.ndarray, thresholds: np.ndarray, conditions: np.ndarray) -> None:
-    """Fill the table of a feature, in which all leaves are still possible."""
+def _clear_unreachable_leaves(table: np.ndarray, thresholds: np.ndarray, conditions: np.ndarray) -> None:
+    """Clear the bits of unreachable leaves in a feature's table, in which all bits are set.
+
+    Parameters
+    ----------
+    table : numpy.ndarray of shape (thresholds + 1, trees)
+        The table to change; see `_Feature`.
+    thresholds : numpy.ndarray
+        Sorted thresholds of the feature.
+    conditions : numpy.ndarray of CONDITION
+        The conditions on the feature.
+    """
     positions, missing_right = thresholds.searchsorted(conditions["threshold"]), ~conditions["missing_left"]
     masks = conditions["mask"].astype(table.dtype)
     np.bitwise_and.at(table, (positions + 1, conditions["tree"]), masks)
@@ -217,18 +255,19 @@ def _conditions(nodes: np.ndarray, tree: int, values: np.ndarray) -> list[tuple[
     left, right, is_leaf = (nodes[field].tolist() for field in ("left", "right", "is_leaf"))
     features, thresholds = nodes["feature_idx"].tolist(), nodes["num_threshold"].tolist()
     missing_left, leaf_values = nodes["missing_go_to_left"].tolist(), nodes["value"].tolist()
-    conditions, leaves = [], 0
+    conditions, leaf_count = [], 0
     # Depth first, left before right. An inner node is visited twice: the second time, its left subtree is complete.
-    stack: list[tuple[int, int]] = [(0, -1)]  # the node, and on the second visit its first leaf
+    # The node's number and, on the second visit, the number of its subtree's first leaf; -1 on the first visit.
+    stack: list[tuple[int, int]] = [(0, -1)]
     while stack:
         node, first_leaf = stack.pop()
         if is_leaf[node]:
-            values[leaves] = leaf_values[node]
-            leaves += 1
+            values[leaf_count] = leaf_values[node]
+            leaf_count += 1
         elif first_leaf < 0:
-            stack += [(right[node], -1), (node, leaves), (left[node], -1)]
+            stack += [(right[node], -1), (node, leaf_count), (left[node], -1)]
         else:
-            left_subtree = (1 << leaves) - (1 << first_leaf)
-            mask = ~left_subtree & (2**64 - 1)
+            left_leaves = (1 << leaf_count) - (1 << first_leaf)
+            mask = ~left_leaves & (2**64 - 1)
             conditions.append((features[node], tree, thresholds[node], mask, missing_left[node]))
     return conditions

@@ -1,4 +1,4 @@
-"""The folders of an endpoint's deployed versions, each with a copy of its model."""
+"""The folders of an endpoint's deployed versions, each with a verified copy of its model."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import EndpointError
-from lib.scoring.model_folder import NOT_HASHED, ModelError, code_folder, digest, find
+from lib.scoring.model_folder import ModelError, copy_verified, find_code_folder, find_model_folder
 
 
-def copy(model_folder: Path, deployments: Path, version: str, sha256: str | None) -> Path:
+def add(model_folder: Path, deployments: Path, version: str, sha256: str | None) -> Path:
     """Copy a model into the folder of a new deployment, and verify the copy.
 
-    The copy is what is served, so that nobody can change the model between the check and the loading, and the endpoint
-    does not depend on the original.
+    The endpoint serves the copy, so that nobody can change the model between the check and the loading, and the
+    endpoint does not depend on the original.
 
     Parameters
     ----------
     model_folder : Path
         An MLflow model folder.
     deployments : Path
-        The parent of the deployments' folders.
+        The folder in which the deployment's folder is created.
     version : str
         Version of the model.
     sha256 : str or None
-        The expected `lib.scoring.model_folder.digest` of the copy.
+        The expected SHA-256 of the model folder; None if the model was not registered.
 
     Returns
     -------
@@ -38,20 +38,16 @@ def copy(model_folder: Path, deployments: Path, version: str, sha256: str | None
     Raises
     ------
     EndpointError
-        If it is another model, or one without the code that serves it; no folder is left.
+        If the model is not the registered one, contains something else than files, or was saved without the code that
+        serves it. No folder is left then.
     """
     name = re.sub(r"[^\w.-]", "-", version)[:40]
     folder = deployments / f"{name}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True, mode=0o700)
     try:
-        shutil.copytree(find(model_folder), folder / "model", ignore=shutil.ignore_patterns(*NOT_HASHED))
-        if sha256 is not None and (actual := digest(folder / "model")) != sha256:
-            raise EndpointError(
-                f"Version {version} was not deployed: the model in {model_folder} is not the one that was "
-                f"registered (its SHA-256 is {actual}, the registry's is {sha256}). Register the model again."
-            )
         try:
-            code_folder(folder / "model")
+            copy_verified(find_model_folder(model_folder), folder / "model", sha256)
+            find_code_folder(folder / "model")
         except ModelError as error:
             raise EndpointError(f"Version {version} was not deployed. {error}") from None
     except BaseException:

@@ -1,12 +1,12 @@
-"""The local endpoint: one URL that stays, and behind it one model version after the other.
+"""The local endpoint, whose URL stays the same when the model version changes.
 
-Its folder::
+The folder of an endpoint::
 
-    endpoint.json        its state, written by its router
+    endpoint.json        the state, written by the router
     keys.json            the two keys, readable by the owner only
-    endpoint.log         the output of its processes (and endpoint.log.1, the one before)
-    lock, lock.holder    held while somebody deploys, shifts traffic or stops it
-    deployments/<name>/  a deployed version: a copy of its model
+    endpoint.log         the output of the endpoint's processes; endpoint.log.1 is the log before
+    lock, lock.holder    the lock of a process that changes the endpoint, and the name of the process
+    deployments/<name>/  a deployed version, with a copy of its model
     requests/day=*/      the request log
 """
 
@@ -16,35 +16,37 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from lib.errors import EndpointError
+from lib.invocation import command
 from lib.serving import keys, process
 from lib.serving.deploying import deployments, router_process
 from lib.serving.deploying.control_client import ControlClient
-from lib.serving.deploying.exclusive import exclusive
+from lib.serving.deploying.exclusive import lock_endpoint
 from lib.serving.deploying.listener import open_listener
 from lib.serving.deploying.router_process import LOG
-from lib.serving.deploying.status import EndpointStatus, read_status
+from lib.serving.deploying.status import IDENTITY, EndpointStatus, leading_version, read_status
 from lib.serving.rollout import Rollout
 
-MAX_LOG_BYTES = 5 * 2**20
+# Longer than the router itself waits for requests in progress.
+_STOP_SECONDS = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class RequestLogSettings:
-    """What the request log contains.
+    """Settings of the request log.
 
     Attributes
     ----------
     on : bool
         Whether requests are logged.
     columns : tuple of str
-        The model's columns that are logged; empty means all.
+        The model's columns that are logged; empty means all columns.
     megabytes : float
         Maximum size of the log; beyond it, the oldest files are deleted.
     """
@@ -60,7 +62,7 @@ class LocalEndpoint:
     Parameters
     ----------
     folder : Path
-        The folder with everything that belongs to it; made by the first deployment.
+        The endpoint's folder, which the first deployment creates.
     name : str
         Name of the use case.
     """
@@ -90,10 +92,11 @@ class LocalEndpoint:
         workers: int = 2,
         rollout: Rollout | None = None,
         request_log: RequestLogSettings | None = None,
+        allowed_hosts: Sequence[str] = (),
     ) -> EndpointStatus:
-        """Start a model version beside the live one, check it, and only then give it traffic.
+        """Start a model version beside the live version, check the new version, and only then give it traffic.
 
-        If a step fails or is interrupted, the new version is removed, and the live one is not affected.
+        If a step fails or is interrupted, the new version is removed. The live version is not affected.
 
         Parameters
         ----------
@@ -102,33 +105,35 @@ class LocalEndpoint:
         version : str
             Version of the model, repeated in every answer.
         model_name : str, optional
-            Name of the model, likewise; by default the endpoint's.
+            Name of the model, repeated in every answer; by default the endpoint's name.
         host, port : str, int
-            Address to listen on; port 0 means the endpoint's latest port, or else any free one.
+            Address to listen on. Port 0 means the endpoint's latest port if it is free, else any free port.
         check : callable, optional
             Called with the new version's own URL and a key; the deployment fails if it raises.
         timeout_seconds : float
-            Time limit of the version's start, and later of a request.
+            Time limit of the version's start, and of each request.
         sha256 : str, optional
-            The expected digest of the model; if it differs, nothing of the model is run.
+            The expected SHA-256 of the model folder. If it differs, no code of the model is run.
         workers : int
-            Number of processes that answer.
+            Number of worker processes.
         rollout : Rollout, optional
-            The new version's share of the traffic, and its limits; by default it gets all.
+            The new version's share of the traffic and its limits; by default it gets all traffic.
         request_log : RequestLogSettings, optional
-            What is logged; by default nothing.
+            Settings of the request log; by default, requests are not logged.
+        allowed_hosts : sequence of str
+            Host names by which clients may address the endpoint, besides IP addresses and this machine's own name.
 
         Raises
         ------
         EndpointError
-            If the port is in use, the process died or was too slow, the model is another one or lacks its code, or
-            another process deploys here for longer than a deployment may take.
+            If the port is in use, the version did not start in time, the model is not the expected one or lacks its
+            code, or another process holds the endpoint's lock for longer than a deployment may take.
         """
-        with self._exclusive(patience_seconds=2 * timeout_seconds):  # time for a start and a check
+        with self._locked(patience_seconds=2 * timeout_seconds):  # time for a start and a check
             record = self._record()
             router = self._router(record)
             listener = open_listener(host, port, record if router else {}, record)
-            folder = deployments.copy(Path(model_folder), self._deployments, version, sha256)
+            folder = deployments.add(Path(model_folder), self._deployments, version, sha256)
             request = {
                 "deployment": folder.name,
                 "model_name": model_name or self.name,
@@ -153,8 +158,9 @@ class LocalEndpoint:
                             current.command("take_down")
                     if routers.outdated is not None:
                         routers.outdated.command("leave")
-                    settings = request_log or RequestLogSettings(on=False)
-                    current.command("log_requests", **dataclasses.asdict(settings))
+                    log_settings = dataclasses.asdict(request_log or RequestLogSettings(on=False))
+                    hosts = [host.lower() for host in allowed_hosts]
+                    current.command("configure", request_log=log_settings, allowed_hosts=hosts)
             finally:
                 if listener is not None:
                     listener.close()
@@ -169,14 +175,15 @@ class LocalEndpoint:
         Parameters
         ----------
         percent : float
-            Share of the requests that it answers, 0 to 100.
+            Percentage of the requests that the new version answers.
         mirror : float
-            Share of the other requests of which it gets a copy, 0 to 100; its answers to them are compared and dropped.
+            Percentage of the other requests of which the new version gets a copy. Its answers to copies are compared
+            with the stable version's, and not used.
 
         Raises
         ------
         EndpointError
-            If there is no such version, or the endpoint does not run.
+            If no version is being rolled out, or the endpoint does not run.
         """
         with self._running_router() as router:
             router.command("shift", percent=percent, mirror=mirror)
@@ -188,7 +195,7 @@ class LocalEndpoint:
         Raises
         ------
         EndpointError
-            If there is none, or the endpoint does not run.
+            If there is no previous version, or the endpoint does not run.
         """
         with self._running_router() as router:
             router.command("roll_back", why="rolled back by hand")
@@ -200,16 +207,56 @@ class LocalEndpoint:
         return read_status(self.name, self.log, record, self._router(record))
 
     def stop(self) -> EndpointStatus:
-        """End all processes, after the requests under way; a later deployment uses the same port again."""
-        with self._exclusive():
+        """End all processes after they have answered their requests. A later deployment uses the same port again."""
+        with self._locked():
             record = self._record()
             router = self._router(record)
             if router is not None:
-                process.end(router, 15)
+                process.end(router, _STOP_SECONDS)
+            record = self._record()
             if record:
                 self._save({**record, "stopped": True})
-            shutil.rmtree(self._deployments, ignore_errors=True)
+            deployments.remove_unused(self._deployments, record)
             return self.status()
+
+    def start(self) -> EndpointStatus:
+        """Start an endpoint that was stopped or died, on the same port, with the same keys and settings.
+
+        The version with most of the traffic is started from the endpoint's own copy of the model.
+
+        Raises
+        ------
+        EndpointError
+            If no version was ever deployed, the copy of the model was changed or deleted, or the port is in use.
+        """
+        with self._locked():
+            record = self._record()
+            if self._router(record) is not None:
+                return self.status()
+            request = self._describe_restart(record)
+            listener = open_listener(record["host"], record["port"], {}, record)
+            assert listener is not None, "no router is running"
+            with listener:
+                keys.create(self._keys)
+                with router_process.connect(self.folder, self.name, record, None, listener, request) as routers:
+                    router_process.start_version(routers.current, request, self.log)
+                    routers.current.command("shift", percent=100)
+                    if record.get("settings"):
+                        routers.current.command("configure", **record["settings"], previous=record.get("previous"))
+            return self.status()
+
+    def _describe_restart(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the command that starts the leading version again."""
+        if not record:
+            raise EndpointError(f"No version of {self.name} was ever deployed here. Run the chain: {command()}")
+        leading = leading_version(record)
+        if not (self._deployments / str(leading.get("deployment")) / "model").is_dir():
+            raise EndpointError(
+                f"The endpoint's copy of version {leading.get('version')} is gone. Deploy the version in production "
+                f"again: {command('--from', 'deploy')}"
+            )
+        settings = {"workers": 2, "timeout_seconds": 120, **record.get("pool_settings", {})}
+        return {**{key: leading[key] for key in IDENTITY}, **settings}
 
     def logs(self, lines: int = 50) -> str:
         """Return the last lines of the log."""
@@ -227,17 +274,15 @@ class LocalEndpoint:
         return keys.renew(self._keys, name)[name]
 
     @contextlib.contextmanager
-    def _exclusive(self, patience_seconds: float = 0) -> Iterator[None]:
-        """Prevent other processes from changing the endpoint; also rotate its log."""
-        with exclusive(self.folder / "lock", self.name, patience_seconds):
-            if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
-                self.log.replace(self.log.with_suffix(".log.1"))
+    def _locked(self, patience_seconds: float = 0) -> Iterator[None]:
+        """Prevent other processes from changing the endpoint."""
+        with lock_endpoint(self.folder / "lock", self.name, patience_seconds):
             yield
 
     @contextlib.contextmanager
     def _running_router(self) -> Iterator[ControlClient]:
-        """Connect to the router, which has to be running."""
-        with self._exclusive():
+        """Lock the endpoint and connect to its router, which has to be running."""
+        with self._locked():
             record = self._record()
             if self._router(record) is None:
                 raise EndpointError(f"The endpoint {self.name} is not running, so its traffic cannot be changed.")

@@ -1,4 +1,4 @@
-"""The router of an endpoint: the one that runs, or a new one that takes its place."""
+"""Connecting to the router of an endpoint, or starting a new one that replaces it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 
 from lib.errors import EndpointError
 from lib.paths import ROOT
-from lib.scoring.model_folder import ModelError, code_folder
+from lib.scoring.model_folder import ModelError, find_code_folder
 from lib.serving import process
 from lib.serving.deploying.control_client import ControlClient, make_control_socket
 from lib.serving.deploying.status import IDENTITY, leading_version
@@ -30,10 +30,10 @@ class Routers:
     Attributes
     ----------
     current : ControlClient
-        The router that gets the new version.
+        The router that starts the new version.
     outdated : ControlClient or None
-        An older router that has to leave when the new version is live; None if there is none, or if it has left
-        already because the current one serves its version.
+        A router of older code, which has to leave when the new version is live; None if there is no such router, or if
+        it has left already because the current router serves its version.
     """
 
     current: ControlClient
@@ -49,10 +49,10 @@ def connect(
     listener: socket.socket | None,
     request: Mapping[str, Any],
 ) -> Iterator[Routers]:
-    """Connect to the router that gets a new version.
+    """Connect to the router that is to start a new version.
 
-    A router that runs older code, or uses another port than requested, is replaced by a new one, which takes over its
-    port and its leading version.
+    A router that runs older code, or uses another port than requested, is replaced by a new router, which takes over
+    the port and the leading version.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def connect(
     record : mapping
         Content of ``endpoint.json``.
     router : psutil.Process or None
-        The router that runs.
+        The process of the running router, if any.
     listener : socket.socket or None
-        The public socket, unless it is that router's.
+        The public socket; None to use the running router's.
     request : mapping
         Arguments of the command that starts the new version.
     """
@@ -77,7 +77,7 @@ def connect(
         if listener is None:
             assert outdated is not None, "without a listener, a router is running"
             listener = stack.enter_context(outdated.take_listener())
-        control = _start(folder, name, listener)
+        control = _start_router(folder, name, listener)
         current = stack.enter_context(ControlClient(control, timeout_seconds))
         if outdated is not None and _can_take_over(folder, record):
             leading = leading_version(record)
@@ -89,7 +89,7 @@ def connect(
 
 
 def start_version(router: ControlClient, request: Mapping[str, Any], log: Path) -> str:
-    """Start a version without traffic, and return its own URL.
+    """Start a version without traffic, and return the URL at which only this version answers.
 
     Raises
     ------
@@ -108,15 +108,15 @@ def start_version(router: ControlClient, request: Mapping[str, Any], log: Path) 
 
 
 def _can_take_over(folder: Path, record: Mapping[str, Any]) -> bool:
-    """Return whether this release can serve the leading version: an earlier one may have saved it without its code."""
+    """Return whether this release can serve the leading version, which a release may have saved without its code."""
     try:
-        code_folder(folder / "deployments" / leading_version(record)["deployment"] / "model")
+        find_code_folder(folder / "deployments" / leading_version(record)["deployment"] / "model")
     except ModelError:
         return False
     return True
 
 
-def _start(folder: Path, name: str, listener: socket.socket) -> str:
+def _start_router(folder: Path, name: str, listener: socket.socket) -> str:
     """Start a router, and return the path of its control socket."""
     with make_control_socket() as control:
         descriptors = [control.fileno(), listener.fileno()]

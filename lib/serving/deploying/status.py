@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import EndpointError
+from lib.invocation import command
 from lib.paths import display_path
 from lib.serving.deploying.control_client import ControlClient
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import psutil
 
 RUNNING = "running"
-# The keys by which a router identifies a deployed version.
+# The keys of a deployed version in the record, enough to start it again.
 IDENTITY = ("deployment", "model_name", "version", "sha256")
 
 
@@ -33,21 +34,21 @@ class EndpointStatus:
         The state in words. A local endpoint is ``"running"``, ``"not answering"`` (though its process runs),
         ``"died"``, ``"stopped"`` or ``"never deployed"``.
     url : str
-        URL to POST rows to, which stays the same over deployments; empty unless it is running.
+        URL to POST rows to, which stays the same over deployments; empty unless the endpoint is running.
     version : str
-        Version of the model with most of the traffic, or the last that had it.
+        Version of the model with most of the traffic; if the endpoint has stopped, the last such version.
     sha256 : str
-        SHA-256 of that model's folder.
+        SHA-256 of that version's model folder.
     detail : str
         Further facts for people, such as the process, its start and its log.
     other_version : str
-        The second deployed version and its share of the traffic, in words; empty if there is none.
+        Description of the second deployed version and its share of the traffic; empty without a second version.
     pid : int or None
         Process id of a local endpoint's router.
     workers : tuple of int
         Process ids of a local endpoint's workers.
     events : tuple of str
-        What happened to a local endpoint's traffic, newest last.
+        Descriptions of the latest changes of a local endpoint's traffic, newest last.
     """
 
     name: str
@@ -70,9 +71,9 @@ def read_status(name: str, log: Path, record: Mapping[str, Any], router: psutil.
     name : str
         Name of the use case.
     log : Path
-        Log of its processes.
+        Log of the endpoint's processes.
     record : mapping
-        Content of ``endpoint.json``; empty if there is none.
+        Content of ``endpoint.json``; empty if the file does not exist.
     router : psutil.Process or None
         The router's process, if it runs.
     """
@@ -85,8 +86,10 @@ def read_status(name: str, log: Path, record: Mapping[str, Any], router: psutil.
     detail = ""
     if state == RUNNING and router is not None:
         started = f"{datetime.datetime.fromtimestamp(record['started']):%Y-%m-%d %H:%M:%S}"
-        facts = (leading.get("form"), f"process {router.pid}", f"since {started}", f"log {display_path(log)}")
-        detail = ", ".join(filter(None, (other_version, *facts)))
+        facts = (leading.get("engine"), f"process {router.pid}", f"since {started}", f"log {display_path(log)}")
+        detail = ", ".join(filter(None, (other_version, *facts, *record.get("trouble", ()))))
+    elif state in ("died", "stopped"):
+        detail = f"start it again: {command('endpoint', 'start', name)}"
     return EndpointStatus(
         name=name,
         state=state,

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -26,11 +26,14 @@ from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits
 from lib.serving.keys import KeyFile
 from lib.serving.server import openapi, pages
-from lib.serving.server.pool import Pool
+from lib.serving.server.allowed_hosts import AllowedHosts
+from lib.serving.server.connection_limit import SENT_KEY, ConnectionLimit
+from lib.serving.server.pool import WorkerPool
 from lib.serving.server.traffic import TimedAnswer, Traffic
 
 log = logging.getLogger("lib.serving")
-MAX_DISCARDED_BYTES = 64 * 2**20
+# All bodies that are being read. A larger sum is refused, so that clients cannot fill the memory.
+MAX_BODIES_BYTES = 256 * 2**20
 REQUEST_ID = re.compile(rb"[\w.-]{1,100}", re.ASCII)
 # As on Azure: a request that names a deployment is answered by it, whatever its share of the traffic.
 DEPLOYMENT_HEADER = b"azureml-model-deployment"
@@ -54,6 +57,10 @@ class Service:
         Limits of a request's size.
     log_request : callable
         Called with the body and the answer of each successful request.
+    hosts : AllowedHosts
+        The hosts by which clients may address the endpoint.
+    connections : ConnectionLimit
+        Counts refused requests.
 
     Attributes
     ----------
@@ -62,10 +69,18 @@ class Service:
     """
 
     def __init__(
-        self, traffic: Traffic, keys: KeyFile, limits: Limits, log_request: Callable[[bytes, TimedAnswer], None]
+        self,
+        traffic: Traffic,
+        keys: KeyFile,
+        limits: Limits,
+        log_request: Callable[[bytes, TimedAnswer], None],
+        hosts: AllowedHosts,
+        connections: ConnectionLimit,
     ):
         self.traffic, self.keys, self.limits, self.log_request = traffic, keys, limits, log_request
+        self.hosts, self.connections = hosts, connections
         self.is_leaving = False
+        self._bodies_bytes = 0
         routes = [
             Route("/", self.form),
             Route("/docs", self.documentation),
@@ -83,10 +98,17 @@ class Service:
 
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         """Answer a request."""
-        if scope["type"] == "http" and scope["method"] == "POST":
+        headers = dict(scope["headers"])
+        try:
+            self.hosts.check(headers)
+        except RequestError as error:
+            await self._send(send, headers, error.status, _to_json(error.content()), self.traffic.leading)
+            self.connections.count_refusal(error.code)
+            return
+        if scope["method"] == "POST":
             deployment = DEPLOYMENT_PATH.fullmatch(scope["path"])
             if deployment or scope["path"] == "/score":
-                await self._score(dict(scope["headers"]), receive, send, deployment[1] if deployment else None)
+                await self._score(scope, headers, receive, send, deployment[1] if deployment else None)
                 return
         await self._other_routes(scope, receive, send)
 
@@ -97,7 +119,7 @@ class Service:
     async def ready(self, request: Request) -> Response:
         """GET /ready: a model is loaded and a worker can answer."""
         pool, _ = self._leading()
-        if not pool.is_up:
+        if not pool.has_worker:
             raise RequestError(503, "not_ready", "No worker is running at the moment.")
         return self._reply(request, 200, {"status": "ready", "model": {"name": pool.name, "version": pool.version}})
 
@@ -143,7 +165,7 @@ class Service:
         response.raw_headers += self._common_headers(dict(request.scope["headers"]), self.traffic.leading)
         return response
 
-    def _leading(self) -> tuple[Pool, Model]:
+    def _leading(self) -> tuple[WorkerPool, Model]:
         """Return the version with most of the traffic and its model.
 
         Raises
@@ -156,10 +178,10 @@ class Service:
             raise RequestError(503, "not_ready", "No version of the model is ready.")
         return pool, pool.model
 
-    def _describe(self, pool: Pool, model: Model) -> dict[str, Any]:
+    def _describe(self, pool: WorkerPool, model: Model) -> dict[str, Any]:
         return openapi.describe(model, self.limits, pool.classes is not None)
 
-    def _common_headers(self, request_headers: Headers, pool: Pool | None) -> list[tuple[bytes, bytes]]:
+    def _common_headers(self, request_headers: Headers, pool: WorkerPool | None) -> list[tuple[bytes, bytes]]:
         """Return the headers that all answers have: request id, and name and version of the model."""
         request_id = request_headers.get(b"x-request-id")
         if request_id is None or not REQUEST_ID.fullmatch(request_id):
@@ -171,58 +193,84 @@ class Service:
             headers.append((b"connection", b"close"))
         return headers
 
-    async def _score(self, headers: Headers, receive: Callable, send: Callable, deployment: str | None) -> None:
-        """Answer a scoring request, and log it."""
+    async def _score(
+        self, scope: dict[str, Any], headers: Headers, receive: Callable, send: Callable, deployment: str | None
+    ) -> None:
+        """Answer a scoring request, and log it. Without a valid key it is refused before its body is read."""
         answer: TimedAnswer | None = None
         extra_headers: list[tuple[bytes, bytes]] = []
         body = b""
         try:
-            is_admitted = self.keys.admits(headers.get(b"authorization", b"").decode("latin-1"))
-            body = await self._read_body(receive, keep=is_admitted)
-            if not is_admitted:
+            if not self.keys.admits(headers.get(b"authorization", b"").decode("latin-1")):
                 extra_headers = [(b"www-authenticate", b"Bearer")]
                 raise RequestError(
                     401, "no_key", "This endpoint needs a key: send the header Authorization: Bearer <key>."
                 )
+            if "connection" in scope:
+                scope["connection"].trust = SENT_KEY
             _check_content_type(headers)
+            body = await self._read_body(headers, receive)
             if deployment is None and DEPLOYMENT_HEADER in headers:
                 deployment = headers[DEPLOYMENT_HEADER].decode("latin-1")
             answer = await self.traffic.score(body, deployment)
             status, content = answer.answer.status, answer.answer.content
         except RequestError as error:
             status, content = error.status, _to_json(error.content())
+            self.connections.count_refusal(error.code)
         except Exception:
             log.exception("A request could not be answered.")
             problem = _internal_error()
             status, content = problem.status, _to_json(problem.content())
         pool = answer.pool if answer else self.traffic.leading
-        response_headers = [JSON_HEADER, (b"content-length", b"%d" % len(content)), *extra_headers]
-        response_headers += self._common_headers(headers, pool)
-        await send({"type": "http.response.start", "status": status, "headers": response_headers})
-        await send({"type": "http.response.body", "body": content})
+        await self._send(send, headers, status, content, pool, extra_headers)
         if answer and status == 200:
             self.log_request(body, answer)
 
-    async def _read_body(self, receive: Callable, keep: bool) -> bytes:
-        """Read a request's body to its end; return nothing unless it is to be kept.
+    async def _send(
+        self,
+        send: Callable,
+        request_headers: Headers,
+        status: int,
+        content: bytes,
+        pool: WorkerPool | None,
+        extra_headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        """Send an answer in JSON."""
+        headers = [JSON_HEADER, (b"content-length", b"%d" % len(content)), *extra_headers]
+        headers += self._common_headers(request_headers, pool)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
-        Bodies that are too long, or come without a key, are read as well: if the connection closed before all of the
-        body was read, a client that is still sending would not see the answer.
+    async def _read_body(self, headers: Headers, receive: Callable) -> bytes:
+        """Read a request's body.
+
+        Raises
+        ------
+        RequestError
+            If the body is too large, the client disconnects, or too many large bodies are being read.
         """
         max_bytes = self.limits.bytes
+        too_large = RequestError(413, "too_large", f"The request is larger than the limit of {max_bytes} bytes.")
+        if int(headers.get(b"content-length", b"0")) > max_bytes:
+            raise too_large
         chunks, size, is_more = [], 0, True
-        while is_more and size <= max_bytes + MAX_DISCARDED_BYTES:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise RequestError(400, "not_whole", "The connection closed before the request was complete.")
-            chunk, is_more = message.get("body", b""), message.get("more_body", False)
-            size += len(chunk)
-            if keep and size <= max_bytes:
+        try:
+            while is_more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestError(400, "not_whole", "The connection closed before the request was complete.")
+                chunk, is_more = message.get("body", b""), message.get("more_body", False)
                 chunks.append(chunk)
-            elif size > max_bytes:
-                chunks.clear()
-        if keep and size > max_bytes:
-            raise RequestError(413, "too_large", f"The request is larger than the limit of {max_bytes} bytes.")
+                size += len(chunk)
+                self._bodies_bytes += len(chunk)
+                if size > max_bytes:
+                    raise too_large
+                if self._bodies_bytes > MAX_BODIES_BYTES:
+                    raise RequestError(
+                        503, "too_busy", "Too many large requests arrive at once. Try again in a moment."
+                    )
+        finally:
+            self._bodies_bytes -= size
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

@@ -4,11 +4,11 @@
 
     {"do": "state"}                            -> {"state": {...}}
     {"do": "start", "deployment": ..., ...}    -> {"url": ...}      start a version without traffic, at its own URL
-    {"do": "shift", "percent": ..., ...}       -> {"state": {...}}  give it its share of the traffic
+    {"do": "shift", "percent": ..., ...}       -> {"state": {...}}  give the started version its share of the traffic
     {"do": "take_down"}                        -> {"state": {...}}  stop the started version
     {"do": "roll_back", "why": ...}            -> {"state": {...}}
-    {"do": "log_requests", "on": ..., ...}     -> {"state": {...}}  configure the request log
-    {"do": "hand_over"}                        -> {"listener": true} with the public socket
+    {"do": "configure", "request_log": ..., ...}  -> {"state": {...}}  set the request log and the allowed hosts
+    {"do": "hand_over"}                        -> {"listener": true}, with the descriptor of the public socket
     {"do": "leave"}                            -> {"leaving": true} end once clients have moved to the successor
 
 Errors are answered with ``{"error": ...}``. A version that was started but got no traffic is stopped when the
@@ -31,7 +31,7 @@ from lib.scoring.request_error import RequestError
 from lib.serving.deploying.control_client import MAX_LINE_BYTES
 from lib.serving.rollout import Rollout
 from lib.serving.server.loader import LoadError
-from lib.serving.server.pool import Pool
+from lib.serving.server.pool import WorkerPool
 
 if TYPE_CHECKING:
     from lib.serving.server.router import Router
@@ -74,53 +74,52 @@ class ControlServer:
             Path(self._path).parent.rmdir()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Execute the commands of one connection."""
+        """Execute the commands of one connection, one after the other."""
         self._connections.add(writer)
         self._was_connected = True
-        started: list[Pool] = []  # versions without traffic
+        pools_without_traffic: list[WorkerPool] = []
+        next_line = asyncio.ensure_future(reader.readline())
         try:
-            while line := await reader.readline():
+            while line := await next_line:
+                next_line = asyncio.ensure_future(reader.readline())
                 message = json.loads(line)
-                try:
-                    reply = await self._execute(message, started, writer)
-                except (RequestError, LoadError) as error:
-                    reply = {"error": str(error)}
-                except Exception as error:
-                    log.exception("The command %s failed.", message.get("do"))
-                    reply = {"error": repr(error)}
-                writer.write(json.dumps(reply).encode() + b"\n")
+                execution = asyncio.ensure_future(self._execute(message, pools_without_traffic, writer))
+                if message["do"] == "start":
+                    await _cancel_at_disconnect(execution, next_line)
+                writer.write(json.dumps(await _reply(message, execution)).encode() + b"\n")
                 await writer.drain()
-        except (ConnectionError, json.JSONDecodeError):
-            pass  # the client disconnected or sent malformed JSON
+        except (ConnectionError, asyncio.CancelledError, ValueError, KeyError, TypeError):
+            pass  # the client disconnected or sent something else than a command
         finally:
-            for pool in started:
+            next_line.cancel()
+            for pool in pools_without_traffic:
                 await self._router.traffic.take_down(pool, "its deployment was interrupted")
             self._connections.discard(writer)
             writer.close()
 
     async def _execute(
-        self, message: dict[str, Any], started: list[Pool], writer: asyncio.StreamWriter
+        self, message: dict[str, Any], pools_without_traffic: list[WorkerPool], writer: asyncio.StreamWriter
     ) -> dict[str, Any]:
-        """Execute a command and return the reply."""
+        """Execute a command and return the reply. A started version is in `pools_without_traffic` until it is live."""
         router, traffic, command = self._router, self._router.traffic, message["do"]
         if command == "start":
             pool = router.make_pool(message)
             await self._start(pool)
-            started.append(pool)
+            pools_without_traffic.append(pool)
             return {"url": f"http://127.0.0.1:{router.private_port}/deployments/{pool.folder.name}/score"}
         if command == "shift":
             values = {field.name: message[field.name] for field in fields(Rollout) if field.name in message}
             await traffic.shift(Rollout(**values))
-            started.clear()
+            pools_without_traffic.clear()
             await router.go_public()
         elif command == "take_down":
-            for pool in started:
+            for pool in pools_without_traffic:
                 await traffic.take_down(pool, "it did not pass the checks of its deployment")
-            started.clear()
+            pools_without_traffic.clear()
         elif command == "roll_back":
             await traffic.roll_back(message["why"], router.make_pool)
-        elif command == "log_requests":
-            await router.request_log.configure(message)
+        elif command == "configure":
+            await router.configure(message)
         elif command == "hand_over":
             self._send_listener(writer)
         elif command == "leave":
@@ -128,7 +127,7 @@ class ControlServer:
             return {"leaving": True}
         return {"state": router.state()}
 
-    async def _start(self, pool: Pool) -> None:
+    async def _start(self, pool: WorkerPool) -> None:
         try:
             await self._router.traffic.start(pool)
         except BaseException:
@@ -142,3 +141,22 @@ class ControlServer:
             connection.setblocking(True)
             socket.send_fds(connection, [b'{"listener": true}\n'], [self._router.listener.fileno()])
             connection.setblocking(False)
+
+
+async def _cancel_at_disconnect(execution: asyncio.Future, next_line: asyncio.Future[bytes]) -> None:
+    """Wait until a command was executed; cancel it if the client disconnects before that."""
+    await asyncio.wait({execution, next_line}, return_when=asyncio.FIRST_COMPLETED)
+    if not execution.done() and (next_line.exception() is not None or not next_line.result()):
+        log.info("The deployer disconnected while a version was starting. Stopping the version.")
+        execution.cancel()
+
+
+async def _reply(message: dict[str, Any], execution: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
+    """Return the reply to a command, or a description of its error."""
+    try:
+        return await execution
+    except (RequestError, LoadError) as error:
+        return {"error": str(error)}
+    except Exception as error:
+        log.exception("The command %s failed.", message.get("do"))
+        return {"error": repr(error)}

@@ -7,7 +7,7 @@ from typing import Any
 from lib.scoring.model import Model
 from lib.scoring.requests import Limits
 
-ERRORS = {
+ERROR_MEANINGS = {
     "400": "The body is not JSON in UTF-8, or does not have one of the known shapes.",
     "401": "The key is missing or wrong.",
     "413": "The request has too many bytes or rows.",
@@ -25,9 +25,9 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
     Parameters
     ----------
     model : Model
-        Its columns become the schema of a row, its example row the example.
+        The model. Its columns become the schema of a row.
     limits : Limits
-        Its number of rows becomes ``maxItems``.
+        The maximum size of a request.
     has_probabilities : bool
         Whether answers contain probabilities.
     """
@@ -63,7 +63,7 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
         },
         "responses": {
             "200": _response("The predictions", _reference("Answer")),
-            **{status: _response(description, _reference("Error")) for status, description in ERRORS.items()},
+            **{status: _response(description, _reference("Error")) for status, description in ERROR_MEANINGS.items()},
         },
     }
     json_object = {"type": "object"}
@@ -119,7 +119,7 @@ def _row_schema(model: Model) -> dict[str, Any]:
     properties = {}
     for column in model.columns:
         statistics = model.baseline.get(column.name, {})
-        properties[column.name] = {**column.schema, "x-kind": column.table_kind}
+        properties[column.name] = {**column.json_schema, "x-kind": column.table_kind}
         if statistics.get("minimum") is not None:
             properties[column.name]["description"] = (
                 f"From {statistics['minimum']} to {statistics['maximum']} in the training data."

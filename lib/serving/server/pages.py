@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,12 @@ POLICY = (
 
 
 def form(model: Model) -> str:
-    """Return the page at ``/``: a field for each column, a button and the answer.
+    """Return the page at ``/``, on which a row can be entered and scored.
 
     Parameters
     ----------
     model : Model
-        The fields come from its signature, their ranges and choices from its baseline, and their initial values from
-        its example row.
+        The model. Its columns become the fields, its baseline their hints and choices, its example row their values.
     """
     example = model.example or {}
     fields = [_field(column, model.baseline.get(column.name, {}), example.get(column.name)) for column in model.columns]
@@ -54,16 +54,16 @@ def form(model: Model) -> str:
 
 
 def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:
-    """Return the page at ``/docs``: routes, columns, examples and errors.
+    """Return the page at ``/docs``, which documents routes, columns, examples and errors.
 
     Parameters
     ----------
     model : Model
         The model that is served.
     document : dict
-        Its OpenAPI document.
+        The OpenAPI document of the model's endpoint.
     base_url : str
-        Address at which the client reached this server.
+        URL by which the client reached this server, with a slash at the end.
     """
     score = document["paths"]["/score"]["post"]
     examples = score["requestBody"]["content"]["application/json"]["examples"]
@@ -100,12 +100,11 @@ def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:
 
 
 def _curl_command(url: str, body: str) -> str:
-    quoted = body.replace("'", "'\\''")
     lines = [
-        f"curl {url}",
+        f"curl {shlex.quote(url)}",
         "-H 'Authorization: Bearer '\"$KEY\"",
         "-H 'Content-Type: application/json'",
-        f"-d '{quoted}'",
+        f"-d {shlex.quote(body)}",
     ]
     return " \\\n  ".join(lines)
 
@@ -123,18 +122,18 @@ def _page(template: str, model: Model, **parts: str) -> str:
 
 
 def _field(column: Column, statistics: Mapping[str, Any], value: Any) -> dict[str, Any]:
-    """Describe one field of the form for the page's script."""
-    kind = column.kind.schema["type"]
+    """Describe the field of a column for the script of the form."""
+    json_type = column.kind.json_schema["type"]
     is_date = column.kind.name == "datetime"
-    choices = column.kind.schema.get("enum") or list(statistics.get("categories") or {})
-    has_choices = kind == "string" and not is_date
+    choices = column.kind.json_schema.get("enum") or list(statistics.get("categories") or {})
+    has_choices = json_type == "string" and not is_date
     return {
         "name": column.name,
         "kind": column.table_kind,
-        "type": "date" if is_date else kind,
+        "type": "date" if is_date else json_type,
         "nullable": column.nullable,
         "value": value,
-        "hint": _describe_training_values(statistics) or column.kind.words.partition(" such")[0],
+        "hint": _describe_training_values(statistics) or column.kind.description.partition(" such")[0],
         "choices": choices[:MAX_CHOICES] if has_choices else [],
     }
 

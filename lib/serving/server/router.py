@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import gc
 import json
 import logging
@@ -32,13 +33,21 @@ import uvicorn
 from lib.scoring.requests import Limits
 from lib.serving.keys import KeyFile
 from lib.serving.process import code_digest
+from lib.serving.server.allowed_hosts import AllowedHosts
 from lib.serving.server.app import Service
+from lib.serving.server.connection_limit import ConnectionLimit, raise_descriptor_limit
 from lib.serving.server.control_server import ControlServer
-from lib.serving.server.pool import Pool
+from lib.serving.server.http_protocol import LimitedProtocol
+from lib.serving.server.log_rotation import rotate
+from lib.serving.server.pool import WorkerPool
 from lib.serving.server.request_log.client import RequestLogClient
 from lib.serving.server.traffic import Traffic, describe_pool
+from lib.serving.server.watchdog import Watchdog
 
 HAND_OVER_SECONDS = 10
+# Time for requests in progress when the endpoint is stopped.
+STOP_SECONDS = 10
+CHECK_SECONDS = 1
 POLL_SECONDS = 0.05
 STATE_FILE = "endpoint.json"
 log = logging.getLogger("lib.serving")
@@ -63,10 +72,16 @@ class Router(uvicorn.Server):
         self.folder, self.name = folder, name
         self.traffic = Traffic(self.save_state)
         self.request_log = RequestLogClient(folder)
-        self.service = Service(self.traffic, KeyFile(folder / "keys.json"), Limits(), self.request_log.log)
+        self.hosts = AllowedHosts()
+        self.connections = ConnectionLimit(raise_descriptor_limit())
+        self.service = Service(
+            self.traffic, KeyFile(folder / "keys.json"), Limits(), self.request_log.log, self.hosts, self.connections
+        )
         super().__init__(
             uvicorn.Config(
                 self.service,
+                http=functools.partial(LimitedProtocol, self.connections),  # type: ignore[arg-type]
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -74,9 +89,7 @@ class Router(uvicorn.Server):
                 lifespan="off",
                 proxy_headers=False,
                 timeout_keep_alive=75,
-                timeout_notify=1,
-                timeout_graceful_shutdown=30,
-                callback_notify=self._check,
+                timeout_graceful_shutdown=STOP_SECONDS,
             )
         )
         self.listener = listener
@@ -86,9 +99,12 @@ class Router(uvicorn.Server):
         self._control_socket = control
         self._control = ControlServer(self)
         self._pool_settings: dict[str, Any] = {}
+        self._settings: dict[str, Any] = {}
         self._code_digest = code_digest()
+        self._watchdog = Watchdog("endpoint", self._check, CHECK_SECONDS)
+        self._watchdog_task: asyncio.Task | None = None
 
-    def make_pool(self, description: dict[str, Any]) -> Pool:
+    def make_pool(self, description: dict[str, Any]) -> WorkerPool:
         """Make the pool of a deployment, not started.
 
         Parameters
@@ -99,7 +115,7 @@ class Router(uvicorn.Server):
         """
         names = ("workers", "timeout_seconds")
         self._pool_settings.update({name: description[name] for name in names if name in description})
-        return Pool(
+        return WorkerPool(
             self.folder / "deployments" / description["deployment"],
             description["model_name"],
             description["version"],
@@ -115,6 +131,23 @@ class Router(uvicorn.Server):
         assert sockets
         self.private_port = sockets[0].getsockname()[1]
         await self._control.start(self._control_socket)
+        self._watchdog_task = asyncio.ensure_future(self._watchdog.run())
+
+    async def configure(self, settings: dict[str, Any]) -> None:
+        """Set the request log and the allowed hosts.
+
+        Parameters
+        ----------
+        settings : dict
+            ``request_log``, as `RequestLogClient.configure` takes it; ``allowed_hosts``, a list; and ``previous``, the
+            description of the version before this one, if the endpoint was started again.
+        """
+        if settings.get("previous"):
+            self.traffic.previous = settings["previous"]
+        self._settings = {name: settings[name] for name in ("request_log", "allowed_hosts")}
+        self.hosts.names = frozenset(settings["allowed_hosts"])
+        await self.request_log.configure(settings["request_log"])
+        self.save_state()
 
     async def go_public(self) -> None:
         """Listen on the public port, too; called when a version is live."""
@@ -144,9 +177,13 @@ class Router(uvicorn.Server):
                 if not self.server_state.connections or self.force_exit:
                     break
                 await asyncio.sleep(POLL_SECONDS)
+        # Requests that are not answered in time would keep their connections open.
+        ending = asyncio.ensure_future(self.traffic.end(STOP_SECONDS - 2))
         await super().shutdown(sockets)
-        await self.traffic.end()
+        await ending
         await self.request_log.close()
+        if self._watchdog_task is not None:
+            self._watchdog_task.cancel()
         self._control.close()
 
     def state(self) -> dict[str, Any]:
@@ -170,10 +207,14 @@ class Router(uvicorn.Server):
             "url": f"http://{address}:{port}/score",
             **versions,
             "previous": traffic.previous,
+            "pool_settings": self._pool_settings,
+            "settings": self._settings,
             "percent": traffic.rollout.percent,
             "mirror": traffic.rollout.mirror,
             "watched": {"answers": watch.answers, "mirrored": watch.mirrored, "agreed": watch.agreed},
-            "request_log": self.request_log.counts,
+            "request_log": self.request_log.state(),
+            "refused": self.connections.refusal_counts,
+            "trouble": self._troubles(),
             "events": traffic.events,
         }
 
@@ -184,8 +225,16 @@ class Router(uvicorn.Server):
             unfinished.write_text(json.dumps(self.state(), indent=2) + "\n", encoding="utf-8")
             unfinished.replace(self.folder / STATE_FILE)
 
+    def _troubles(self) -> list[str]:
+        """Return what the supervision could not repair."""
+        pools = [pool for pool in (self.traffic.stable, self.traffic.new) if pool is not None]
+        troubles = [self._watchdog.trouble, *(pool.trouble for pool in pools), self.request_log.trouble]
+        return [trouble for trouble in troubles if trouble]
+
     async def _check(self) -> None:
-        """Look for reasons to end, and check the traffic; called every second."""
+        """Look for reasons to end, close slow connections, rotate the log, and check the traffic."""
+        self.connections.close_expired()
+        rotate(self.folder / "endpoint.log")
         if not self.folder.exists():
             # The workspace was deleted: nobody could find or stop this process any more.
             log.info("The folder of this endpoint was deleted. Stopping.")
@@ -198,7 +247,7 @@ class Router(uvicorn.Server):
 
 
 def main() -> None:
-    """Run the router of an endpoint; the program of the process."""
+    """Run the router of an endpoint. This is the entry point of the process."""
     parser = argparse.ArgumentParser(prog="python -m lib.serving.server.router")
     parser.add_argument("folder", type=Path, help="the endpoint's folder, which holds keys.json")
     parser.add_argument("--name", required=True, help="the endpoint's name")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
 from lib.serving.rollout import Rollout, Watch
-from lib.serving.server.pool import Pool
+from lib.serving.server.pool import WorkerPool
 
 log = logging.getLogger("lib.serving")
 MAX_MIRRORED = 32  # requests at the same time
@@ -30,7 +30,7 @@ class TimedAnswer(NamedTuple):
     """An answer, the version that gave it, and its latency."""
 
     answer: Answer
-    pool: Pool
+    pool: WorkerPool
     seconds: float
 
 
@@ -40,27 +40,27 @@ class Traffic:
     Parameters
     ----------
     on_change : callable
-        Called after every change, to save the state.
+        Called after every change; saves the state.
 
     Attributes
     ----------
-    stable : Pool or None
-        The version that answers what the new one does not get.
-    new : Pool or None
+    stable : WorkerPool or None
+        The version that answers the requests that the new version does not get.
+    new : WorkerPool or None
         The version of a rollout. Once it has all traffic, the stable one stays ready for a while.
     previous : dict or None
-        Description of the version before the stable one, enough to start it again; see `describe_pool`.
+        Description of the version before the stable one, from which it can be started again; see `describe_pool`.
     rollout : Rollout
         Share and limits of the new version.
     watch : Watch
         Counts of the new version.
     events : list of str
-        What happened, newest last.
+        Descriptions of the latest changes, newest last.
     """
 
     def __init__(self, on_change: Callable[[], None]):
-        self.stable: Pool | None = None
-        self.new: Pool | None = None
+        self.stable: WorkerPool | None = None
+        self.new: WorkerPool | None = None
         self.previous: dict[str, Any] | None = None
         self.rollout = Rollout(percent=0)
         self.watch = Watch(self.rollout)
@@ -72,12 +72,12 @@ class Traffic:
         self._dead_checks = 0
 
     @property
-    def leading(self) -> Pool | None:
+    def leading(self) -> WorkerPool | None:
         """The version with most of the traffic."""
         return self.new if self.new is not None and self.rollout.percent >= 50 else self.stable
 
-    def find(self, deployment: str) -> Pool:
-        """Return the version of a deployment, whatever its share.
+    def find_pool(self, deployment: str) -> WorkerPool:
+        """Return the version of a deployment, even if it gets no share of the traffic.
 
         Raises
         ------
@@ -90,24 +90,24 @@ class Traffic:
         raise RequestError(404, "no_deployment", f"There is no deployment {deployment[:100]!r} of this endpoint.")
 
     async def score(self, body: bytes, deployment: str | None = None) -> TimedAnswer:
-        """Answer a request with the version of a deployment, or else with one chosen by the shares."""
+        """Answer a request with the version of a deployment, by default with one drawn by the versions' shares."""
         if deployment is not None:
-            return await _ask(self.find(deployment), body)
+            return await _answer(self.find_pool(deployment), body)
         new, rollout = self.new, self.rollout
-        if new is not None and (new.is_up or self.stable is None) and 100 * random.random() < rollout.percent:
-            answer = await _ask(new, body)
+        if new is not None and (new.has_worker or self.stable is None) and 100 * random.random() < rollout.percent:
+            answer = await _answer(new, body)
             self._watch_answer(new, answer)
             if not (answer.answer.model_failed and self.stable is not None):
                 return answer
         if self.stable is None:
             raise RequestError(503, "not_ready", "No version of the model is ready.")
-        answer = await _ask(self.stable, body)
+        answer = await _answer(self.stable, body)
         if new is not None and rollout.mirror and 100 * random.random() < rollout.mirror:
             self._mirror(new, body, answer.answer)
         return answer
 
-    async def start(self, pool: Pool) -> None:
-        """Start a version without traffic; it replaces another one that is being rolled out.
+    async def start(self, pool: WorkerPool) -> None:
+        """Start a version without traffic, in place of a version that is being rolled out.
 
         Raises
         ------
@@ -115,22 +115,22 @@ class Traffic:
             If it does not start.
         """
         if self.new is not None and self.rollout.percent >= 100:
-            await self._settle(self.new)
+            await self._make_stable(self.new)
         elif self.new is not None:
             await self.take_down(self.new, "another version is deployed")
         await pool.start()
         self.new, self.rollout = pool, Rollout(percent=0)
         self.watch = Watch(self.rollout)
 
-    async def take_down(self, pool: Pool, reason: str) -> None:
-        """Stop a version that has not become the stable one, after it has answered its requests."""
+    async def take_down(self, pool: WorkerPool, reason: str) -> None:
+        """Stop a version that has not become stable, once it has answered its requests."""
         if self.new is pool:
             self.new, self.rollout = None, Rollout(percent=0)
             self._add_event(f"version {pool.version} was taken down: {reason}")
         await pool.end()
 
     async def shift(self, rollout: Rollout) -> None:
-        """Give the new version its share; without a stable version it becomes the stable one.
+        """Give the new version its share of the traffic; without a stable version, it becomes the stable one.
 
         Raises
         ------
@@ -150,14 +150,14 @@ class Traffic:
         self.rollout, self.watch, self._shifted_at = rollout, Watch(rollout), time.time()
         self._on_change()
 
-    async def roll_back(self, reason: str, make_pool: Callable[[dict[str, Any]], Pool]) -> None:
-        """Give all traffic back to the version before; at once if that one is still running.
+    async def roll_back(self, reason: str, make_pool: Callable[[dict[str, Any]], WorkerPool]) -> None:
+        """Give all traffic back to the version before, which is started again if it has been stopped.
 
         Parameters
         ----------
         reason : str
         make_pool : callable
-            Makes a pool from a description, see `describe_pool`.
+            Makes a worker pool from a description; see `describe_pool`.
 
         Raises
         ------
@@ -180,18 +180,18 @@ class Traffic:
         """Take down a new version whose processes stay dead; end the rollout once its watch time is over."""
         if self.new is None:
             return
-        self._dead_checks = 0 if self.new.is_up else self._dead_checks + 1
+        self._dead_checks = 0 if self.new.has_worker else self._dead_checks + 1
         if self._dead_checks >= MAX_DEAD_CHECKS:
             await self._withdraw(self.new, "its processes died and could not be restarted")
         elif self.rollout.percent >= 100 and time.time() - self._shifted_at > 60 * self.rollout.watch_minutes:
-            await self._settle(self.new)
+            await self._make_stable(self.new)
 
-    async def end(self) -> None:
-        """Stop all versions after they have answered their requests."""
-        await asyncio.gather(*(pool.end() for pool in (self.new, self.stable) if pool is not None))
+    async def end(self, patience_seconds: float) -> None:
+        """Stop all versions once they have answered their requests, or after the patience at the latest."""
+        await asyncio.gather(*(pool.end(patience_seconds) for pool in (self.new, self.stable) if pool is not None))
 
-    async def _settle(self, pool: Pool) -> None:
-        """Make the new version the stable one and stop the old one."""
+    async def _make_stable(self, pool: WorkerPool) -> None:
+        """Make the new version the stable one, and stop the version that was stable."""
         replaced, self.stable, self.new = self.stable, pool, None
         self.rollout = Rollout(percent=0)
         if replaced is None:
@@ -202,7 +202,7 @@ class Traffic:
         self._on_change()
         await replaced.end()
 
-    def _watch_answer(self, pool: Pool, answer: TimedAnswer) -> None:
+    def _watch_answer(self, pool: WorkerPool, answer: TimedAnswer) -> None:
         """Record an answer of the new version; withdraw that version if it exceeds a limit."""
         if pool is not self.new:
             return
@@ -211,28 +211,29 @@ class Traffic:
             self._start_task(self._withdraw(pool, reason))
             self.rollout = replace(self.rollout, percent=0, mirror=0)
 
-    async def _withdraw(self, pool: Pool, reason: str) -> None:
+    async def _withdraw(self, pool: WorkerPool, reason: str) -> None:
+        """Take a version down and save the state."""
         await self.take_down(pool, reason)
         self._on_change()
 
-    def _mirror(self, new: Pool, body: bytes, stable_answer: Answer) -> None:
-        """Send a copy of a request to the new version and compare the predictions."""
+    def _mirror(self, new: WorkerPool, body: bytes, stable_answer: Answer) -> None:
+        """Send a copy of a request to the new version, and compare its predictions with the stable version's."""
         if self._running_mirrors >= MAX_MIRRORED:
             return
         self._running_mirrors += 1
 
-        async def ask() -> None:
+        async def compare() -> None:
             try:
-                timed = await _ask(new, body)
+                timed = await _answer(new, body)
             finally:
                 self._running_mirrors -= 1
             self.watch.mirrored += 1
             self.watch.agreed += _predictions(timed.answer.content) == _predictions(stable_answer.content)
-            # If the stable version failed as well, the request is to blame.
+            # If the stable version failed as well, the request is the cause.
             if not stable_answer.model_failed:
                 self._watch_answer(new, timed)
 
-        self._start_task(ask())
+        self._start_task(compare())
 
     def _add_event(self, event: str) -> None:
         log.info("Traffic: %s.", event)
@@ -244,23 +245,24 @@ class Traffic:
         task.add_done_callback(self._tasks.discard)
 
 
-def describe_pool(pool: Pool) -> dict[str, Any]:
-    """Return what is needed to start the version of a pool again."""
+def describe_pool(pool: WorkerPool) -> dict[str, Any]:
+    """Return a description of a pool's version, from which it can be started again."""
     return {
         "deployment": pool.folder.name,
         "model_name": pool.name,
         "version": pool.version,
         "sha256": pool.sha256,
-        "form": pool.form,
+        "engine": pool.engine,
     }
 
 
-async def _ask(pool: Pool, body: bytes) -> TimedAnswer:
-    started = time.perf_counter()
-    answer = await pool.ask(body)
-    return TimedAnswer(answer, pool, time.perf_counter() - started)
+async def _answer(pool: WorkerPool, body: bytes) -> TimedAnswer:
+    """Answer a request with a version, and measure the latency."""
+    started_at = time.perf_counter()
+    answer = await pool.submit(body)
+    return TimedAnswer(answer, pool, time.perf_counter() - started_at)
 
 
 def _predictions(content: bytes) -> bytes:
-    """Return an answer without its end, which names the version."""
+    """Return the start of an answer, up to the model's version, which differs between versions."""
     return content.rpartition(b',"model":')[0]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
+import os
+import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -13,33 +16,36 @@ from lib.scoring import wire_protocol
 from lib.scoring.wire_protocol import Answer
 
 if TYPE_CHECKING:
-    from lib.serving.server.pool import Pool
+    from lib.serving.server.pool import WorkerPool
 
 
 @dataclass(eq=False)
 class Request:
-    """A request that is waiting for its answer.
+    """A request without an answer yet.
 
     Attributes
     ----------
     body : bytes
     answer : Future
-    since : float
-        Time of its arrival, or later of its sending to a worker, on the clock of `time.monotonic`.
-    deaths : int
-        Number of workers that died while they answered it.
+    arrived_at : float
+        Time of the request's arrival, as `time.monotonic` measures it.
+    sent_at : float
+        Time at which the request was last sent to a worker; 0 before that.
+    death_count : int
+        Number of workers that died while they answered the request.
     """
 
     body: bytes
     answer: asyncio.Future[Answer]
-    since: float
-    deaths: int = 0
+    arrived_at: float
+    sent_at: float = 0
+    death_count: int = 0
 
 
 class WorkerConnection(asyncio.Protocol):
     """The connection to one worker, which answers requests in their order."""
 
-    def __init__(self, pool: Pool):
+    def __init__(self, pool: WorkerPool):
         self.pool = pool
         self.pid: int | None = None
         self.requests: collections.deque[Request] = collections.deque()
@@ -58,25 +64,39 @@ class WorkerConnection(asyncio.Protocol):
                 return
             (self.pid,) = PID.unpack_from(self._buffer)
             del self._buffer[: PID.size]
-            self.pool.came_up(self)
+            self.pool.add_worker(self)
         for answer in wire_protocol.take_answers(self._buffer):
             request = self.requests.popleft()
+            if self.requests:
+                self.requests[0].sent_at = time.monotonic()  # the worker starts with it now
             if not request.answer.done():
                 request.answer.set_result(answer)
-        self.pool.distribute()
+        self.pool.send_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report to the pool that the worker died or was ended; asyncio calls this."""
-        self.pool.lost(self)
+        self.pool.remove_worker(self)
 
     def send(self, request: Request) -> None:
         """Send a request to the worker."""
         assert self.transport is not None
-        request.since = time.monotonic()
+        request.sent_at = time.monotonic()
         self.requests.append(request)
         self.transport.write(wire_protocol.pack_request(request.body))
 
     def close(self) -> None:
-        """Close the connection, which ends the worker."""
+        """Close the connection, which ends the worker once it has answered its request."""
         if self.transport is not None:
             self.transport.close()
+
+    def kill(self) -> None:
+        """Kill the worker and the processes that it started, and close the connection.
+
+        The connection does not close by itself if such a process holds it.
+        """
+        if self.pid is not None:
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError):  # it has ended, or is about to lead a process group
+                    kill(self.pid, signal.SIGKILL)
+        if self.transport is not None:
+            self.transport.abort()

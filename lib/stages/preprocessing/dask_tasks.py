@@ -147,13 +147,13 @@ def prepared_values(part: Part, row: int, columns: list[str], plan: TaskPlan) ->
     return {name: frame[name].iloc[row] for name in columns}
 
 
-def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
+def write_part(part: Part, hash_sum: int, plan: TaskPlan) -> WrittenPart:
     """Prepare, split and write a part.
 
     Parameters
     ----------
     part : Part
-    hashes : int
+    hash_sum : int
         The sum of the feature hashes when the part was summarized.
     plan : TaskPlan
 
@@ -164,7 +164,7 @@ def write_part(part: Part, hashes: int, plan: TaskPlan) -> WrittenPart:
     """
     parameters, hooks, backend = plan.connect()
     prepared, summary = prepare_part(part.read(plan, plan.dropped), hooks, parameters)
-    if sum_hashes(summary.feature_hashes) != hashes:
+    if sum_hashes(summary.feature_hashes) != hash_sum:
         raise StageError(
             "prepare_data returned other rows when it was called again with the same rows; engine dask expects the "
             "same result from each call. Give a seed to each generator of random numbers, or set engine: memory."

@@ -96,8 +96,8 @@ def detect_encoding(evidence: NonUtf8Evidence, path: Path) -> str:
         )
     if len(candidates) > 1:
         raise DataError(
-            f"{path} is not UTF-8 but may be {candidate_names}, first in line {line}. Save it as UTF-8, or set "
-            f"`encoding` to {candidates[0]} or another of Python's encodings (cp1250, cp1256)."
+            f"{path} is not UTF-8: line {line} has the first invalid byte. It may be {candidate_names}. Save it as "
+            f"UTF-8, or set `encoding` to {candidates[0]} or another of Python's encodings (cp1250, cp1256)."
         )
     if candidates:
         return candidates[0]
@@ -137,7 +137,7 @@ def encoding_from_bom(start: bytes) -> str:
 
 
 def encoding_without_bom(encoding: str, start: bytes) -> str:
-    r"""Return the encoding of the text after a byte order mark, which names the byte order itself.
+    r"""Return the encoding of the text after a byte order mark, with the byte order in its name.
 
     >>> encoding_without_bom("utf-16", codecs.BOM_UTF16_BE + b"\0a"), encoding_without_bom("cp1252", b"a")
     ('utf-16-be', 'cp1252')

@@ -208,8 +208,8 @@ def _join_names(rows: list[Row]) -> list[str]:
     for level, row in enumerate(rows[:-1]):
         below, group, cells = rows[level + 1 :], "", []
         for index, cell in enumerate(row):
-            starts_group = any(lower[index].strip() for lower in below)
-            group = cell if cell.strip() else group if starts_group else ""
+            has_name_below = any(lower[index].strip() for lower in below)
+            group = cell if cell.strip() else group if has_name_below else ""
             cells.append(group)
         filled.append(cells)
     columns = zip(*filled, rows[-1], strict=True)

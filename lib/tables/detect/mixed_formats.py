@@ -101,7 +101,7 @@ def _describe_dates(name: str, texts: pa.Array) -> str:
 
 
 def _find_date_formats(texts: pd.Series) -> tuple[list[str], pd.Series]:
-    """Return the date formats that together read the most texts, the best first, and a flag per text that is a date."""
+    """Return the date formats that together read the most texts, the best first, and for each text if it is read."""
     candidates = datetimes.candidate_formats(texts.tolist())
     readable_by_format = {date_format: datetimes.parse_column(texts, date_format).notna() for date_format in candidates}
     formats, is_date = list[str](), pd.Series(False, index=texts.index)

@@ -88,7 +88,7 @@ def infer_schema(
 
 
 def _infer_typed_column(name: str, values: pa.ChunkedArray, parsed: ParsedColumn | None) -> ColumnSchema:
-    """Return the schema of a column that is not text, by its Arrow type."""
+    """Return the schema of a column by its Arrow type, which is not a string; unknown types count as text."""
     arrow_type = values.type
     if pa.types.is_boolean(arrow_type):
         return ColumnSchema(name, BOOLEAN)

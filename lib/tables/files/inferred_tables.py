@@ -203,7 +203,7 @@ def _read_rewritten(
 
 
 def _read_streaming(file: Any, **options: Any) -> pa.Table:
-    """Read a file block by block, in the types of the first block, and release the memory of the text in between."""
+    """Read a file block by block in the types of the first block; every few blocks, release the memory of the text."""
     batches = []
     with arrow_csv.open_csv(file, **options) as reader:
         for batch in reader:

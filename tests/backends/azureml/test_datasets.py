@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from lib.backends.azureml import datasets
-from lib.backends.azureml.datastore import FILE_URI
+from lib.backends.azureml.datastore import DATASTORE_URI
 from lib.tables.files import pandas_conversion
 
 pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
@@ -28,7 +28,7 @@ def test_an_address_without_a_version_is_not_a_dataset(uri):
 
 @pytest.mark.parametrize("prefix", ["", "subscriptions/s/resourcegroups/r/workspaces/w/"])
 def test_a_file_address_has_datastore_and_path(prefix):
-    match = FILE_URI.fullmatch(f"azureml://{prefix}datastores/millrace/paths/flights/ab/train.parquet")
+    match = DATASTORE_URI.fullmatch(f"azureml://{prefix}datastores/millrace/paths/flights/ab/train.parquet")
     assert match.group("datastore", "path") == ("millrace", "flights/ab/train.parquet")
 
 

@@ -1,12 +1,14 @@
-"""The router's side of the request log: sends each answered request to the writer's process, or drops it.
+"""The router's side of the request log, which sends each answered request to the log writer's process.
 
-A request is sent only if the writer keeps up; otherwise it is dropped and counted. So no answer ever waits for a disk.
+If the writer does not keep up, requests are dropped and counted. So no answer ever waits for a disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import os
 import socket
 import sys
@@ -22,6 +24,7 @@ from lib.serving.server.request_log import framing
 if TYPE_CHECKING:
     from lib.serving.server.traffic import TimedAnswer
 
+log = logging.getLogger("lib.serving")
 MAX_PENDING_BYTES = 8 * 2**20
 RESTART_PAUSE_SECONDS = 10
 CLOSE_SECONDS = 5
@@ -49,6 +52,8 @@ class RequestLogClient(asyncio.Protocol):
         self._settings: dict[str, Any] = {"on": False}
         self._lost_at = 0.0
         self._starting: asyncio.Task | None = None
+        self._unfinished_line = b""
+        self._writer_state: dict[str, Any] = {}
         self.counts = {"sent": 0, "dropped": 0}
 
     async def configure(self, settings: dict[str, Any]) -> None:
@@ -57,7 +62,7 @@ class RequestLogClient(asyncio.Protocol):
         Parameters
         ----------
         settings : dict
-            ``on``, ``columns`` (empty for all) and ``megabytes``, the largest size of the log.
+            ``on``, ``columns`` (empty for all) and ``megabytes``, the maximum size of the log.
         """
         settings = {name: settings[name] for name in SETTINGS if name in settings}
         if settings == self._settings and self._transport is not None:
@@ -86,13 +91,30 @@ class RequestLogClient(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass of it
         self._transport.set_write_buffer_limits(high=2 * MAX_PENDING_BYTES)
 
+    def data_received(self, data: bytes) -> None:
+        """Receive the state of the writer, a line of JSON; asyncio calls this."""
+        *lines, self._unfinished_line = (self._unfinished_line + data).split(b"\n")
+        if lines:
+            self._writer_state = json.loads(lines[-1])
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the process died or was ended."""
         if self._transport is None or self._transport.is_closing():
             self._transport, self._lost_at = None, time.monotonic()
 
+    def state(self) -> dict[str, Any]:
+        """Return the counts, and the number of rows that the writer dropped."""
+        return {**self.counts, "dropped_rows": self._writer_state.get("dropped_rows", 0)}
+
+    @property
+    def trouble(self) -> str:
+        """Why requests are not written at the moment; empty if they are."""
+        if self._settings["on"] and self._transport is None:
+            return "The request log is not written: its process does not run"
+        return self._writer_state.get("trouble", "")
+
     async def close(self) -> None:
-        """Let the process write what it has received; if that takes long, it goes on without this one."""
+        """Close the connection, on which the process writes the rest and ends; wait for it, up to `CLOSE_SECONDS`."""
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
@@ -123,5 +145,9 @@ class RequestLogClient(asyncio.Protocol):
                 )
             own_socket.setblocking(False)
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=own_socket)
+            self._writer_state, self._unfinished_line = {}, b""
+        except OSError as error:
+            log.error("The process of the request log did not start: %s", error)
+            self._lost_at = time.monotonic()
         finally:
             self._starting = None

@@ -12,6 +12,7 @@ Each row of a request becomes a row of a file, with the model's columns and, mar
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -20,13 +21,13 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from lib.scoring.model import Model, read
-from lib.scoring.requests import Limits, Reader
+from lib.scoring.model import Model, read_model
+from lib.scoring.requests import Limits, RequestParser
 from lib.serving.server.request_log import framing
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lib.serving")
 FLUSH_ROWS = 20_000
+# Rows that are kept in memory while they cannot be written.
+MAX_BUFFERED_ROWS = 100_000
 FLUSH_SECONDS = 5
 READ_BYTES = 2**20
 MAX_QUEUED_READS = 16
@@ -44,7 +47,7 @@ MAX_VERSION_LENGTH = 40
 
 
 class RowBuffer:
-    """Rows of one deployment and day, kept as plain lists by column until they are written.
+    """Rows of one deployment and day, in a list for each column, until they are written to a file.
 
     Parameters
     ----------
@@ -55,10 +58,11 @@ class RowBuffer:
     """
 
     def __init__(self, model: Model, columns: list[str]):
-        self._read = Reader(model.columns, Limits()).read
+        self._parse = RequestParser(model.columns, Limits()).parse
         self._columns = [column for column in model.columns if not columns or column.name in columns]
         self._values: dict[str, list] = {column.name: [] for column in self._columns}
-        self._requests: list[tuple[int, float, int]] = []  # time in microseconds, latency in ms, number of rows
+        # For each request: its time in microseconds since 1970, its latency in milliseconds, its number of rows.
+        self._requests: list[tuple[int, float, int]] = []
         self._predictions: list = []
         self._probabilities: dict[str, list[float]] = {}
 
@@ -76,7 +80,7 @@ class RowBuffer:
         body, content : bytes
             The request and the answer, as JSON.
         """
-        values, answer = self._read(body), msgspec.json.decode(content)
+        values, answer = self._parse(body), msgspec.json.decode(content)
         for column in self._columns:
             self._values[column.name] += values[column.name]
         self._requests.append((int(timestamp * 1e6), latency_ms, len(answer["predictions"])))
@@ -89,7 +93,7 @@ class RowBuffer:
         """Return the rows as a table."""
         import pyarrow as pa
 
-        arrays = {column.name: column.arrow(self._values[column.name]) for column in self._columns}
+        arrays = {column.name: column.to_arrow(self._values[column.name]) for column in self._columns}
         times, latencies, rows = map(np.array, zip(*self._requests, strict=True))
         extra = {
             "_time": pa.array(np.repeat(times, rows), type=pa.timestamp("us", tz="UTC")),
@@ -115,16 +119,25 @@ class RequestLogWriter:
     columns : list of str
         Columns of the model to log; empty for all.
     megabytes : float
-        Largest size of all files; beyond it the oldest are deleted.
+        Maximum size of all files together; beyond it, the oldest files are deleted.
+
+    Attributes
+    ----------
+    trouble : str
+        The latest error of `flush`; empty if it succeeded.
+    dropped_rows : int
+        Number of rows that were dropped because they could not be written for long.
     """
 
     def __init__(self, folder: Path, columns: list[str], megabytes: float):
         self.folder, self.columns, self.max_bytes = folder, columns, megabytes * 2**20
         self._models: dict[str, Model] = {}
         self._buffers: dict[tuple[str, str, str], RowBuffer] = {}  # by day, version and deployment
+        self.trouble = ""
+        self.dropped_rows = 0
 
     def add(self, metadata: list, body: bytes, content: bytes) -> None:
-        """Add a request, to be written with the next ones.
+        """Add a request to the rows that the next `flush` writes.
 
         Parameters
         ----------
@@ -138,22 +151,50 @@ class RequestLogWriter:
         if key not in self._buffers:
             self._buffers[key] = RowBuffer(self._model(deployment), self.columns)
         self._buffers[key].add(timestamp, latency_ms, body, content)
-        if sum(map(len, self._buffers.values())) >= FLUSH_ROWS:
+        if len(self._buffers[key]) >= FLUSH_ROWS and not self.trouble:
             self.flush()
 
     def flush(self) -> None:
-        """Write all buffered rows, merge small files, and delete the oldest beyond the size limit."""
-        buffers, self._buffers = self._buffers, {}
-        for (day, version, _), rows in buffers.items():
-            folder = self.folder / "requests" / f"day={day}"
-            folder.mkdir(parents=True, exist_ok=True)
-            name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in version)
-            name = name[:MAX_VERSION_LENGTH]
-            _write(rows.to_table(version), folder / f"v{name}-{time.time_ns()}.parquet")
-            files = sorted(folder.glob(f"v{name}-*.parquet"))
-            if len(files) >= MAX_FILES_PER_DAY:
+        """Write all buffered rows, merge small files, and delete the oldest files beyond the size limit.
+
+        Rows that cannot be written, because the disk is full or the folder cannot be written to, stay in memory for the
+        next call. If they become too many, the oldest are dropped and counted.
+        """
+        self.trouble = ""
+        for key, rows in list(self._buffers.items()):
+            day, version, _ = key
+            try:
+                self._write_rows(rows, day, version)
+                del self._buffers[key]
+            except OSError as error:  # pyarrow's errors of writing are of this type, too
+                self._note(f"rows cannot be written: {error}")
+        try:
+            self._delete_oldest()
+        except OSError as error:
+            self._note(f"old files cannot be deleted: {error}")
+        while sum(map(len, self._buffers.values())) > MAX_BUFFERED_ROWS:
+            self.dropped_rows += len(self._buffers.pop(next(iter(self._buffers))))
+
+    def state(self) -> dict[str, Any]:
+        """Return the state that the router shows: the latest error, and the number of dropped rows."""
+        return {"trouble": self.trouble, "dropped_rows": self.dropped_rows}
+
+    def _write_rows(self, rows: RowBuffer, day: str, version: str) -> None:
+        folder = self.folder / "requests" / f"day={day}"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in version)
+        name = name[:MAX_VERSION_LENGTH]
+        _write(rows.to_table(version), folder / f"v{name}-{time.time_ns()}.parquet")
+        files = sorted(folder.glob(f"v{name}-*.parquet"))
+        if len(files) >= MAX_FILES_PER_DAY:
+            try:
                 _merge(files)
-        self._delete_oldest()
+            except OSError as error:  # the rows are written; the files are merged another time
+                self._note(f"files cannot be merged: {error}")
+
+    def _note(self, trouble: str) -> None:
+        self.trouble = f"The request log in {self.folder / 'requests'}: {trouble}"
+        log.error("%s", self.trouble)
 
     def _delete_oldest(self) -> None:
         files = sorted((self.folder / "requests").glob("day=*/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
@@ -168,20 +209,25 @@ class RequestLogWriter:
 
     def _model(self, deployment: str) -> Model:
         if deployment not in self._models:
-            self._models[deployment] = read(self.folder / "deployments" / deployment)
+            self._models[deployment] = read_model(self.folder / "deployments" / deployment)
         return self._models[deployment]
 
 
 def _write(table: pa.Table, path: Path) -> None:
+    """Write a file completely or not at all."""
     import pyarrow.parquet as pq
 
     part = path.with_suffix(".part")
-    pq.write_table(table, part, compression="zstd")
-    part.replace(path)
+    try:
+        pq.write_table(table, part, compression="zstd")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _merge(files: list[Path]) -> None:
-    """Merge files into the last one, so that readers see rows twice only for a moment."""
+    """Merge files into the last of them. A reader may see rows twice while the other files are being deleted."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -192,11 +238,12 @@ def _merge(files: list[Path]) -> None:
 
 
 def run(source: socket.socket, writer: RequestLogWriter) -> None:
-    """Write requests from a socket until the router closes it."""
+    """Write requests from a socket until the router closes it, and send the writer's state back when it changes."""
     reads: queue.Queue[list[list[bytes]] | None] = queue.Queue(maxsize=MAX_QUEUED_READS)
     threading.Thread(target=_read, args=(source, reads), daemon=True).start()
     flushed_at = time.monotonic()
     requests: list[list[bytes]] | None = []
+    sent_state = writer.state()
     while requests is not None:
         try:
             requests = reads.get(timeout=max(0.0, flushed_at + FLUSH_SECONDS - time.monotonic()))
@@ -208,12 +255,19 @@ def run(source: socket.socket, writer: RequestLogWriter) -> None:
             except Exception:
                 log.exception("A request could not be logged.")
         if requests is None or time.monotonic() >= flushed_at + FLUSH_SECONDS:
-            writer.flush()
+            try:
+                writer.flush()
+            except Exception:
+                log.exception("The request log could not be written.")
             flushed_at = time.monotonic()
+        if (state := writer.state()) != sent_state:
+            with contextlib.suppress(OSError):  # the router has ended
+                source.sendall(json.dumps(state).encode() + b"\n")
+            sent_state = state
 
 
 def _read(source: socket.socket, reads: queue.Queue[list[list[bytes]] | None]) -> None:
-    """Put the requests of each read into a queue, and None at the end; the thread's function."""
+    """Read requests from the router in a thread, and put those of each read into a queue; None marks the end."""
     buffer = bytearray()
     while data := source.recv(READ_BYTES):
         buffer += data

@@ -194,7 +194,7 @@ def _to_numbers(values: pd.Series, kind: str) -> np.ndarray | None:
 def _encode_text(values: pd.Series) -> np.ndarray:
     """Return the code of each text, from 1; 0 for missing and blank texts."""
     codes, texts = pd.factorize(values)
-    blank = np.array([str(text).strip() == "" for text in texts[: _MAX_BINS * 2]], dtype=bool)
+    blank = np.array([str(text).strip() == "" for text in texts], dtype=bool)
     if blank.any():
         codes = np.where(np.isin(codes, np.flatnonzero(blank)), -1, codes)
         codes = pd.factorize(np.where(codes < 0, np.nan, codes))[0]
