@@ -6,9 +6,8 @@ import traceback
 import pandas as pd
 import pytest
 
-from lib.backends.model_files import IncompatibleModelError
+from lib.backends.models import ConcurrentPromotionError
 from lib.errors import DataError, GateError, NameNotFound, shown_exit_code
-from lib.paths import ROOT
 from lib.tracebacks import shortened, summarize
 
 
@@ -49,7 +48,8 @@ def test_error_of_millrace_keeps_its_own_form():
 @pytest.mark.parametrize(
     ("error", "exit_code"),
     [
-        (IncompatibleModelError(ROOT, ValueError("7")), 2),
+        (ConcurrentPromotionError("another run"), 1),
+        (type("UserError", (DataError,), {})("no rows"), 2),
         (GateError("too low"), 3),
         (NameNotFound("column", "a", ["b"]), 2),
         (pd.errors.DataError("No numeric types to aggregate"), None),

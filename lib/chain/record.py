@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from lib.chain.moved_workspace import WORKSPACE, follow_workspace, workspace_uri
 from lib.errors import DataError, ParameterError
 from lib.paths import display_path
 
@@ -62,6 +63,8 @@ class RunRecord:
         lock = _acquire_lock(folder)
         (folder / PARAMETERS).write_text(to_yaml({**parameters, "run_name": folder.name}), encoding="utf-8")
         state = {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}
+        if uri := workspace_uri(parameters):
+            state[WORKSPACE] = uri
         record = cls(folder, state, lock)
         record._save()
         return record
@@ -77,7 +80,8 @@ class RunRecord:
         """
         read(folder)  # raises if it is not the folder of a run
         lock = _acquire_lock(folder)
-        state = read(folder)
+        parameters = yaml.safe_load((folder / PARAMETERS).read_text(encoding="utf-8")) or {}
+        state = follow_workspace(read(folder), parameters)
         record = cls(folder, state, lock)
         state.pop("ended", None)
         for stage in state["stages"]:

@@ -10,6 +10,7 @@ from typing import Any
 from lib import backends
 from lib.chain import fingerprint
 from lib.chain import record as records
+from lib.chain.moved_workspace import follow_workspace
 from lib.errors import DataError
 from lib.parameters import Parameters
 from lib.paths import resolve
@@ -58,7 +59,7 @@ class EarlierResults:
             except DataError:
                 continue  # the run was killed before its first record was complete
             if state.get("name") == parameters.name:
-                self._add_run(folder, state)
+                self._add_run(folder, follow_workspace(state, parameters))
 
     def _add_run(self, folder: Path, state: Mapping[str, Any]) -> None:
         """Add the successful executions of a run, given its folder and the content of its record."""

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from lib.chain import record
+from lib.chain.moved_workspace import follow_workspace
 from lib.chain.record import RunRecord
 from lib.errors import DataError, ParameterError
 from lib.paths import ROOT
@@ -309,6 +310,41 @@ def test_newest_first_ignores_other_folders(tmp_path):
         "2026a",
     ]
     assert record.list_newest_first(tmp_path / "nowhere") == []
+
+
+class TestMovedWorkspace:
+    @pytest.fixture
+    def moved(self, tmp_path):
+        """Return a run of a project folder that was renamed since, and the URIs of its table before and after."""
+        old, new = tmp_path / "a b", tmp_path / "moved"
+        (old / "workspace").mkdir(parents=True)
+        run = RunRecord.new(old / "runs", "shop", {**PARAMETERS, "workspace": str(old / "workspace")})
+        table = (old / "workspace" / "data" / "train.parquet").as_uri()
+        execution(run, outputs={"train_data": table, "tables": [table], "other": f"{old.as_uri()}/other.csv"})
+        run.close(record.FAILED, "no")
+        old.rename(new)
+        folder = new / "runs" / run.name
+        (folder / record.PARAMETERS).write_text(yaml.safe_dump({"workspace": str(new / "workspace")}))
+        return folder, (new / "workspace" / "data" / "train.parquet").as_uri()
+
+    def test_resume_finds_the_outputs_at_their_new_place(self, moved):
+        folder, table = moved
+        outputs = RunRecord.reopen(folder).outputs("setup")
+        assert outputs["train_data"] == table and outputs["tables"] == [table]
+        assert outputs["other"].endswith("/a%20b/other.csv")  # it was not in the workspace
+
+    def test_reuse_finds_the_outputs_at_their_new_place(self, moved):
+        folder, table = moved
+        state = follow_workspace(record.read(folder), {"workspace": str(folder.parents[1] / "workspace")})
+        assert state["stages"][0]["outputs"]["train_data"] == table
+
+    def test_a_workspace_in_its_place_changes_nothing(self, moved):
+        folder, _ = moved
+        state = record.read(folder)
+        assert follow_workspace({**state, "workspace": folder.as_uri()}, {"workspace": str(folder)}) == {
+            **state,
+            "workspace": folder.as_uri(),
+        }
 
 
 class TestCurrentState:
