@@ -80,7 +80,7 @@ def test_start_needs_neither_scikit_learn_nor_pandas(folder):
     assert answer["probabilities"] == model.predict_proba(table()).tolist()
 
 
-@pytest.mark.parametrize("rule", [ThresholdRule(0, 0.3, "recall:0.8", (0.2, 0.4)), CostRule(((0, 1), (20, 0)))])
+@pytest.mark.parametrize("rule", [ThresholdRule(0, 0.1, "recall:0.8", (0.05, 0.2)), CostRule(((0, 1), (20, 0)))])
 def test_decision_rule_is_part_of_the_fast_model(tmp_path, rule):
     rows = table()
     plain = save(tmp_path / "plain", HistGradientBoostingClassifier(max_iter=10, random_state=0))
