@@ -1,1 +1,1 @@
-"""Decisions that follow from a model's predictions: thresholds and costs, and what they are worth on test rows."""
+"""Decisions that can be defended: thresholds and costs, calibration, comparisons with their uncertainty, and gates."""

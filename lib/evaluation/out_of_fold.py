@@ -84,7 +84,7 @@ def predict_out_of_fold(
     (40, (40, 2))
     """
     classes = np.unique(y.to_numpy())
-    _check_class_sizes(y)
+    check_class_sizes(y)
     column_by_class = {label: column for column, label in enumerate(classes.tolist())}
     probabilities = np.full((len(y), len(classes)), np.nan)
     for train, held_out in make_folds(X, y, split, task, seed):
@@ -99,7 +99,7 @@ def predict_out_of_fold(
     return OutOfFold(rows, Predictions(labels, probabilities[rows], classes, positive))
 
 
-def _check_class_sizes(y: pd.Series) -> None:
+def check_class_sizes(y: pd.Series) -> None:
     """Raise a DataError if a class of the target has too few rows for folds."""
     counts = y.value_counts()
     small_classes = [f"{str(label)!r} has {count}" for label, count in counts.items() if count < MIN_ROWS_PER_CLASS]

@@ -115,6 +115,7 @@ SPECS: dict[str, Spec] = {
     "hyperparameters": Spec(dict, may_be_empty=True),
     "primary_metric": Spec(str),
     "cross_validation_folds": Spec(int, low=0, high=20),
+    "calibration": Spec(str, choices=("auto", "isotonic", "venn_abers", "temperature", "none")),
     "threads": Spec(int, low=0, high=1024),
     "class_weight": Spec(dict, may_be_empty=True, words=("balanced",)),
     "threshold": Spec(object),

@@ -11,19 +11,42 @@ import os
 import shutil
 import sys
 import tempfile
+from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+_CODE_FOLDER = Path(__file__).resolve().parents[2]
+_BYTECODE = ""
+
+
+class _SourceLoader(SourceFileLoader):
+    """An importer of source files that keeps their compiled code outside the code folder."""
+
+    def get_code(self, fullname: str) -> Any:
+        """Return the code of a module; Python's import system calls this."""
+        previous, sys.pycache_prefix = sys.pycache_prefix, _BYTECODE
+        try:
+            return super().get_code(fullname)
+        finally:
+            sys.pycache_prefix = previous
+
+
+def _find_importer(path: str) -> FileFinder:
+    if not Path(path).resolve().is_relative_to(_CODE_FOLDER):
+        raise ImportError(f"{path} is not in {_CODE_FOLDER}")
+    return FileFinder(path, (_SourceLoader, [".py"]))
+
+
 if "AZUREML_MODEL_DIR" in os.environ:
-    # Python would run compiled code beside the source files, which the SHA-256 does not cover; and write some there.
-    sys.pycache_prefix = tempfile.mkdtemp(prefix="millrace-bytecode-")
-    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
+    # Python would run compiled code beside the source files, which the SHA-256 does not cover.
+    _BYTECODE = tempfile.mkdtemp(prefix="millrace-bytecode-")
+    atexit.register(shutil.rmtree, _BYTECODE, ignore_errors=True)
+    sys.path_hooks.insert(0, _find_importer)
+    sys.path_importer_cache.clear()
 
 from lib.scoring.model_folder import check_same_code, copy_verified, find_code_folder, find_model_folder  # noqa: E402
 from lib.scoring.request_error import RequestError  # noqa: E402
 from lib.scoring.scorer import Scorer  # noqa: E402
-
-_CODE_FOLDER = Path(__file__).resolve().parents[2]
 
 scorer: Scorer | None = None
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from lib.evaluation.decisions import make_rule
-from lib.evaluation.out_of_fold import OutOfFold
+from lib.evaluation.out_of_fold import OutOfFold, check_class_sizes
+from lib.metrics import Predictions
 from lib.scoring.decision_classifier import with_rule
 from lib.scoring.decision_rules import DecisionRule, ThresholdRule
+from lib.stages._folds import Fold
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -37,6 +43,42 @@ def add_rule(
     """
     rule = make_rule(parameters, rows.X, rows.y, predict)
     return (model if rule is None else with_rule(model, rule)), rule
+
+
+def collect_out_of_fold(folds: Sequence[Fold], y: pd.Series) -> OutOfFold:
+    """Return the predictions of all folds of a classification together.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        At least one; all predictions have the same classes.
+    y : Series of shape (rows,)
+        The target of the training rows.
+
+    Raises
+    ------
+    DataError
+        If a class has too few rows.
+    """
+    check_class_sizes(y)
+    first = folds[0].predictions
+    rows = np.concatenate([fold.rows for fold in folds])
+    labels = np.concatenate([fold.predictions.labels for fold in folds])
+    probabilities = np.concatenate([fold.predictions.class_probabilities for fold in folds])
+    return OutOfFold(rows, replace(first, labels=labels, probabilities=probabilities))
+
+
+def apply_rule(folds: Sequence[Fold], rule: DecisionRule | None) -> list[Fold]:
+    """Return the predictions of folds with the labels that a rule chooses; unchanged if it is None."""
+    if rule is None:
+        return list(folds)
+    return [replace(fold, predictions=_choose_labels(fold.predictions, rule)) for fold in folds]
+
+
+def _choose_labels(predictions: Predictions, rule: DecisionRule) -> Predictions:
+    """Return predictions with the labels that a rule chooses."""
+    labels = np.array(predictions.class_names, dtype=object)[rule.choose(predictions.class_probabilities)]
+    return replace(predictions, labels=labels.astype(predictions.labels.dtype), rule=rule)
 
 
 def describe_rule(rule: DecisionRule, classes: list[Any]) -> str:

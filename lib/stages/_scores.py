@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from lib import charts, metrics
 from lib.metrics import Metric, Predictions
 from lib.stages._decision_rule import describe_rule
-from lib.tables.split.row_hash import row_hash
-
-if TYPE_CHECKING:
-    from lib.parameters import Parameters
 
 UNDEFINED = "undefined"
-_MAX_CROSS_VALIDATION_ROWS = 1_000
 # Columns of the table of scores, and the prefixes of their metrics in MLflow.
 _METRIC_PREFIXES = {"test rows": "", "training rows": "train_", "folds": "folds_", "spread": "spread_"}
 
@@ -105,75 +98,6 @@ def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> 
         if reason := metric.undefined_reason(y_test):
             sentences.append(f"{reason.replace('the target', str(y_test.name))}.")
     return tuple(sentences)
-
-
-def cross_validate(
-    fit: Callable[[pd.DataFrame, pd.Series], Any],
-    X: pd.DataFrame,
-    y: pd.Series,
-    baseline: dict[str, Any],
-    parameters: Parameters,
-) -> pd.DataFrame | None:
-    """Return the scores of a cross-validation on the training rows, one row per fold.
-
-    Rows with equal features share a fold, as they share a side of the split. A class with fewer distinct rows than
-    there are folds is never tested: its rows train in every fold.
-
-    Parameters
-    ----------
-    fit : callable
-        Returns a model fitted on features and target.
-    X : DataFrame of shape (rows, columns)
-    y : Series of shape (rows,)
-    baseline : dict
-        The baseline of preprocess; ``split`` is the rule that split the table.
-    parameters : Parameters
-        ``task``, ``target_column``, ``positive_class``, ``cross_validation_folds`` and ``seed``.
-
-    Returns
-    -------
-    DataFrame of shape (folds, metrics) or None
-        None if the table is large enough to do without, or if random folds would separate rows that the split keeps
-        together.
-    """
-    if len(X) >= _MAX_CROSS_VALIDATION_ROWS or not _allows_random_folds(baseline.get("split"), X, parameters):
-        return None
-    rows = np.arange(len(y))
-    groups = row_hash(X, list(X.columns), normalize=True)
-    split_rows = rows
-    if parameters.task != "regression":
-        class_sizes = pd.Series(groups).groupby(y.to_numpy()).transform("nunique")
-        split_rows = rows[(class_sizes >= parameters.cross_validation_folds).to_numpy()]
-    if y.iloc[split_rows].nunique() < 2:
-        return None
-    fold_scores = []
-    for fold in _make_folds(y.iloc[split_rows], groups[split_rows], parameters):
-        test = split_rows[fold]
-        train = np.setdiff1d(rows, test)
-        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
-        predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
-        fold_scores.append(
-            {metric.name: metric.score(y.iloc[test], predictions) for metric in metrics.for_task(parameters.task)}
-        )
-    return pd.DataFrame(fold_scores)
-
-
-def _make_folds(y: pd.Series, groups: np.ndarray, parameters: Parameters) -> list[np.ndarray]:
-    """Return the row positions of each random fold. Rows of the same group share a fold."""
-    options = {"n_splits": parameters.cross_validation_folds, "shuffle": True, "random_state": parameters.seed}
-    is_regression = parameters.task == "regression"
-    if len(np.unique(groups)) == len(groups):
-        splitter = (KFold if is_regression else StratifiedKFold)(**options)
-        return [fold for _, fold in splitter.split(y, y)]
-    group_splitter = (GroupKFold if is_regression else StratifiedGroupKFold)(**options)
-    return [fold for _, fold in group_splitter.split(y, y, groups)]
-
-
-def _allows_random_folds(rule: dict[str, Any] | None, X: pd.DataFrame, parameters: Parameters) -> bool:
-    """Return whether folds are requested and suit the split: a hash of all features, not a time or a key."""
-    if not parameters.cross_validation_folds or rule is None or "cut" in rule:
-        return False
-    return {*X.columns} <= {*rule["columns"]}
 
 
 def to_mlflow_metrics(scores: pd.DataFrame) -> dict[str, float]:

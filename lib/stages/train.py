@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,12 +16,12 @@ from sklearn.utils._param_validation import InvalidParameterError
 from lib import charts, cores, metrics
 from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
-from lib.scoring.decision_classifier import with_rule
-from lib.stages._decision_rule import add_rule, rule_metrics
+from lib.stages import _calibration, _folds
+from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
-from lib.stages._scores import cross_validate, describe_metrics, describe_score, make_score_table, to_mlflow_metrics
+from lib.stages._scores import describe_metrics, describe_score, make_score_table, to_mlflow_metrics
 from lib.tables import frames, sources
 from lib.training import TrainingRequest
 from lib.training.features import FeatureError
@@ -39,6 +40,7 @@ PARAMETERS = (
     "class_weight",
     "primary_metric",
     "cross_validation_folds",
+    "calibration",
     "threshold",
     "costs",
     "cost_column",
@@ -51,6 +53,8 @@ PARAMETERS = (
 # Rows logged with the model: the fast model must give the same answers for them as the model itself.
 EXAMPLE_ROWS = 100
 
+# Larger tables have enough test rows without a cross-validation.
+_MAX_CROSS_VALIDATION_ROWS = 1_000
 _SAMPLE_ROWS = 200_000  # read from a table in parts
 _LOGGED_PARAMETERS = (
     "train_data",
@@ -158,14 +162,23 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         parameters.class_weight or None,
     )
 
-    started = time.perf_counter()
-    model = _fit(function, rows, request, hyperparameters, parameters)
-    fit_seconds = time.perf_counter() - started
-
     def fit_fold(X: pd.DataFrame, y: pd.Series) -> Any:
         return function(X, y, request, **hyperparameters)
 
+    with _explain_errors(parameters):
+        folds = _predict_out_of_fold(fit_fold, rows.X, rows.y, baseline, parameters)
+        started = time.perf_counter()
+        model = _fit(function, rows, request, hyperparameters, parameters)
+        fit_seconds = time.perf_counter() - started
+    notes: tuple[str, ...] = ()
+    calibration_errors: dict[str, float] = {}
+    if _is_calibrated(parameters):
+        result = _calibration.calibrate_model(model, folds, rows.y, parameters.calibration, parameters.seed)
+        model, folds, notes, calibration_errors = result.model, result.folds, (result.note,), result.errors
+
     def predict() -> OutOfFold:
+        if folds:  # calibrated like the model
+            return collect_out_of_fold(folds, rows.y)
         return predict_out_of_fold(
             fit_fold, rows.X, rows.y, baseline.get("split"), parameters.task, parameters.positive_class, parameters.seed
         )
@@ -174,21 +187,16 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), metric, parameters.task)
-    folds = cross_validate(
-        lambda X, y: fit_fold(X, y) if rule is None else with_rule(fit_fold(X, y), rule),
-        rows.X,
-        rows.y,
-        baseline,
-        parameters,
-    )
-    if folds is not None:
-        scores.insert(2, "folds", folds.mean())
-        scores.insert(3, "spread", folds.std(ddof=1))
+    if folds and _shows_folds(rows.X, parameters):
+        fold_scores = _folds.score_folds(apply_rule(folds, rule), rows.y, parameters.task)
+        scores.insert(2, "folds", fold_scores.mean())
+        scores.insert(3, "spread", fold_scores.std(ddof=1))
     figures = draw_charts(model, rows, predictions, parameters)
 
     mlflow.log_params(_collect_logged_params(function, hyperparameters, parameters))
     sizes = {"fit_seconds": fit_seconds, "train_rows": len(rows.X), "test_rows": len(rows.X_test)}
-    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes, **rule_metrics(rule)})
+    threshold = rule_metrics(rule)
+    mlflow.log_metrics({**to_mlflow_metrics(scores), **calibration_errors, **sizes, **threshold})
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
@@ -196,7 +204,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     return Candidate(
         title=make_title(f"Train {name}", parameters),
         verdict=describe_score(scores, metric),
-        notes=describe_metrics(rows.y_test, predictions, parameters.task),
+        notes=(*describe_metrics(rows.y_test, predictions, parameters.task), *notes),
         run_id=run_id,
         scores=scores,
         quality=figures.get("curves") or figures["residuals"],
@@ -216,6 +224,34 @@ def _check_class_weight(y: pd.Series, parameters: Parameters) -> None:
                 )
 
 
+def _is_calibrated(parameters: Parameters) -> bool:
+    """Return whether probabilities are to be calibrated: on request, for classes, and for a table in memory."""
+    has_method = parameters.calibration != _calibration.NONE
+    return has_method and parameters.task != "regression" and parameters.engine != "dask"
+
+
+def _shows_folds(X: pd.DataFrame, parameters: Parameters) -> bool:
+    """Return whether the scores of a cross-validation are shown."""
+    return len(X) < _MAX_CROSS_VALIDATION_ROWS and bool(parameters.cross_validation_folds)
+
+
+def _predict_out_of_fold(
+    fit: Callable[[pd.DataFrame, pd.Series], Any],
+    X: pd.DataFrame,
+    y: pd.Series,
+    baseline: dict[str, Any],
+    parameters: Parameters,
+) -> list[_folds.Fold]:
+    """Return the out-of-fold predictions that the fold scores and the calibration need; empty if folds do not suit."""
+    needs_scores = _shows_folds(X, parameters)
+    needs_calibration = _is_calibrated(parameters) and len(X) <= _calibration.MAX_TRAINING_ROWS
+    if not (needs_scores or needs_calibration) or not _folds.allows_random_folds(baseline.get("split"), X):
+        return []
+    fold_count = parameters.cross_validation_folds or _calibration.DEFAULT_FOLDS
+    min_rows = len(X) if needs_scores else _calibration.MIN_ROWS
+    return _folds.predict_out_of_fold(fit, X, y, fold_count, min_rows, parameters)
+
+
 def _fit(
     function: Callable[..., Any],
     rows: ModelRows,
@@ -225,14 +261,20 @@ def _fit(
 ) -> Any:
     """Train a model; with engine dask on all parts of the table, if the training function has ``train_on_parts``."""
     train_on_parts = getattr(sys.modules[function.__module__], "train_on_parts", None)
-    try:
-        if parameters.engine != "dask" or train_on_parts is None:
-            return function(rows.X, rows.y, request, **hyperparameters)
-        from lib.stages import _cluster
+    if parameters.engine != "dask" or train_on_parts is None:
+        return function(rows.X, rows.y, request, **hyperparameters)
+    from lib.stages import _cluster
 
-        paths = [str(path) for path in sources.list_files(parameters.train_data)]
-        with _cluster.connect_client(parameters) as client:
-            return train_on_parts(rows.X, rows.y, request, client, paths, **hyperparameters)
+    paths = [str(path) for path in sources.list_files(parameters.train_data)]
+    with _cluster.connect_client(parameters) as client:
+        return train_on_parts(rows.X, rows.y, request, client, paths, **hyperparameters)
+
+
+@contextlib.contextmanager
+def _explain_errors(parameters: Parameters) -> Iterator[None]:
+    """Turn errors of a training function into errors that name the parameter or the table at fault."""
+    try:
+        yield
     except InvalidParameterError as error:
         raise ParameterError(f"hyperparameters: {parameters.training_function}: {error}") from error
     except FeatureError as error:

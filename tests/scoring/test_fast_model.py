@@ -7,6 +7,8 @@ from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
+from lib.scoring.calibrated_classifier import CalibratedClassifier
+from lib.scoring.calibrators import BinaryCurve, ClassCurves, Temperature
 from lib.scoring.columns import Column
 from lib.scoring.fast_model.boosting import INVERSE_LINKS
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
@@ -111,3 +113,26 @@ def test_fast_model_that_differs_is_not_used(monkeypatch, caplog):
 def test_fast_model_that_fails_is_not_used(monkeypatch):
     monkeypatch.setattr(Trees, "__call__", lambda self, rows: 1 / 0)
     assert "failed on rows that the model itself can score" in Scorer(model_of(fitted(2))).engine
+
+
+def calibrators(class_count):
+    """Return one calibrator of each kind for a number of classes."""
+    knots = np.linspace(0, 1, 9)
+    curves = [BinaryCurve(knots, knots ** (1 + number / 5) * 0.9 + 0.05) for number in range(class_count)]
+    return [Temperature(0.7), curves[1] if class_count == 2 else ClassCurves(tuple(curves))]
+
+
+@pytest.mark.parametrize("class_count", [2, 4, 12])
+@pytest.mark.parametrize("kind", [0, 1])
+def test_calibrated_answers_equal_the_models_to_the_last_bit(class_count, kind):
+    pipeline = fitted(class_count)
+    plain = pipeline.predict_proba(TABLE)
+    pipeline.steps[-1] = ("model", CalibratedClassifier(pipeline[-1], calibrators(class_count)[kind]))
+    scorer = Scorer(model_of(pipeline))
+    assert scorer.engine == "fast"
+    for rows in (TABLE, TABLE.head(1)):
+        labels, probabilities = scorer.predict(table_of(rows))
+        assert np.array_equal(labels, pipeline.predict(rows))
+        assert np.array_equal(probabilities, pipeline.predict_proba(rows))
+    assert np.allclose(probabilities.sum(axis=1), 1) and not np.allclose(pipeline.predict_proba(TABLE), plain)
+    assert np.array_equal(labels, scorer.predict.classes[probabilities.argmax(axis=1)])

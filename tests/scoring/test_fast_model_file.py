@@ -14,6 +14,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.pipeline import Pipeline
 
 from lib.backends import model_files
+from lib.scoring.calibrated_classifier import CalibratedClassifier
+from lib.scoring.calibrators import BinaryCurve
 from lib.scoring.decision_classifier import with_rule
 from lib.scoring.decision_rules import CostRule, ThresholdRule
 from lib.scoring.fast_model.file import read_fast_model
@@ -41,18 +43,21 @@ def table():
     )
 
 
-def save(folder, last):
+def save(folder, last, calibrator=None):
     rows = table()
     pipeline = Pipeline([("encoder", TableEncoder("trees", True, 0)), ("model", last)])
     pipeline.fit(rows, np.where(rows["size"].fillna(1) > 0, "late", "on time"))
+    if calibrator:
+        pipeline.steps[-1] = ("model", CalibratedClassifier(last, calibrator))
     model_files.save(pipeline, folder, rows.head(20), rows)
     model_files.add_fast_model(pipeline, folder)
     return pipeline
 
 
-@pytest.fixture
-def folder(tmp_path):
-    save(tmp_path / "model", HistGradientBoostingClassifier(max_iter=10, random_state=0))
+@pytest.fixture(params=[False, True], ids=["as trained", "calibrated"])
+def folder(request, tmp_path):
+    curve = BinaryCurve(np.array([0.0, 0.5, 1.0]), np.array([0.1, 0.3, 0.9])) if request.param else None
+    save(tmp_path / "model", HistGradientBoostingClassifier(max_iter=10, random_state=0), curve)
     return tmp_path / "model"
 
 

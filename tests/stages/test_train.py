@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 from lib import metrics
 from lib.errors import InputError
@@ -152,6 +154,39 @@ def test_signature_allows_missing_values_seen_in_any_row(trained):
         "late": ("double", False),
         "whole": ("double", True),
     }
+
+
+@pytest.mark.parametrize("calibration", ["auto", "none"])
+def test_overconfident_model_is_calibrated_on_its_folds(workspace, calibration):
+    random = np.random.default_rng(0)
+    size = random.normal(size=900)
+    labels = np.where(random.random(900) < 1 / (1 + np.exp(-size)), "yes", "no")
+    pd.DataFrame({"size": size, "luck": 0.0, "bought": labels, "price": 1.0}).to_csv(
+        workspace / "shop.csv", index=False
+    )
+
+    class Overconfident(BasePipeline):
+        def training_function(self, name):
+            size_only = make_column_transformer(("passthrough", ["size"]))
+            return lambda X, y, request: make_pipeline(size_only, DecisionTreeClassifier(random_state=0)).fit(X, y)
+
+    preprocess(pipeline_in(workspace))
+    pipeline = pipeline_in(workspace, Overconfident, calibration=calibration)
+    candidate = pipeline.train()
+    tracking = pipeline.backend.tracking
+    run = tracking.candidate_run(candidate.run_id)
+    if calibration == "none":
+        assert "calibration_error_before" not in run.data.metrics
+        assert candidate.scores.loc["log_loss", "test rows"] > 5
+        return
+    assert run.data.metrics["calibration_error_before"] > 0.2 > 2 * run.data.metrics["calibration_error_after"]
+    assert any(note.startswith("The probabilities are calibrated by ") for note in candidate.notes)
+    assert candidate.scores.loc["log_loss", "folds"] < 0.75 and candidate.scores.loc["log_loss", "test rows"] < 0.75
+    model = tracking.load_model(tracking.model_folder(*tracking.model_source(run)))
+    rows = pd.DataFrame({"size": size, "luck": 0.0, "price": 1.0})
+    probabilities = model.predict_proba(rows)
+    assert 0.05 < probabilities.min() and probabilities.max() < 0.95
+    assert np.array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(rows))
 
 
 def test_importance_of_a_rare_class_is_defined():

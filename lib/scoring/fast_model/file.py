@@ -3,7 +3,7 @@
 ::
 
     fast_model.json      the versions that the fast model was made with, and the SHA-256 of the estimator's file
-    fast_model.pickle    the encoder, and the trees as arrays
+    fast_model.pickle    the encoder, the trees as arrays, and the calibrator of the probabilities
 
 A fast model is written only if loading it needs nothing but NumPy and the model's own code, as for a gradient boosting.
 Loading any other takes as long as loading the model itself. Both files are part of the folder's SHA-256.
@@ -17,6 +17,7 @@ import json
 import logging
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,15 @@ import numpy as np
 from lib.scoring.columns import Column
 from lib.scoring.decision_rules import DecidedStep
 from lib.scoring.fast_model.boosting import Boosting
-from lib.scoring.fast_model.form import FastModel, NoFastModel
+from lib.scoring.fast_model.calibrated import CalibratedStep
+from lib.scoring.fast_model.form import Answers, FastModel, NoFastModel
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
 from lib.scoring.model import Model, find_estimator_file
 
 log = logging.getLogger(__name__)
 DESCRIPTION, PICKLE = "fast_model.json", "fast_model.pickle"
 # Increase this when the contents of the files change.
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 # Packages that import fast. A fast model that needs other packages would not start faster than the model itself.
 FAST_PACKAGES = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
 
@@ -96,23 +98,31 @@ def _describe(folder: Path) -> dict[str, Any]:
 
 
 def _pickle_fast_model(fast_model: FastModel) -> bytes:
-    last_step = fast_model.last_step
-    boosting = last_step.step if isinstance(last_step, DecidedStep) else last_step
-    rule = last_step.rule if isinstance(last_step, DecidedStep) else None
+    boosting: Any = fast_model.last_step
+    rule, calibrator = None, None
+    if isinstance(boosting, DecidedStep):
+        rule, boosting = boosting.rule, boosting.step
+    if isinstance(boosting, CalibratedStep):
+        calibrator, boosting = boosting.calibrator, boosting.step
     if not isinstance(boosting, Boosting):
         raise NoFastModel(
             "its last step is run by scikit-learn, whose import takes as long as loading the model itself"
         )
     try:
-        return pickle.dumps((fast_model.encode, boosting.trees.arrays, boosting.link, boosting.classes, rule))
+        content = (fast_model.encode, boosting.trees.arrays, boosting.link, boosting.classes, calibrator, rule)
+        return pickle.dumps(content)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NoFastModel(f"its encoder cannot be pickled: {error}") from error
 
 
 def _unpickle_fast_model(content: bytes, columns: tuple[Column, ...]) -> FastModel:
-    encode, arrays, link, classes, rule = _FastUnpickler(io.BytesIO(content)).load()
-    boosting = Boosting(Trees(*arrays), link, classes)
-    return FastModel(columns, encode, boosting if rule is None else DecidedStep(boosting, rule, classes), classes)
+    encode, arrays, link, classes, calibrator, rule = _FastUnpickler(io.BytesIO(content)).load()
+    last_step: Callable[[np.ndarray], Answers] = Boosting(Trees(*arrays), link, classes)
+    if calibrator is not None:
+        last_step = CalibratedStep(last_step, calibrator, classes)
+    if rule is not None:
+        last_step = DecidedStep(last_step, rule, classes)
+    return FastModel(columns, encode, last_step, classes)
 
 
 class _FastUnpickler(pickle.Unpickler):

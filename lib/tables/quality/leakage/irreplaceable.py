@@ -22,7 +22,7 @@ _MIN_LOSS = 0.1
 # Without the column, the score falls by at least _MIN_LOSS, and the distance to a perfect score grows by this factor.
 _MIN_ERROR_RATIO = 2.0
 # The improvement over guessing by the column alone, as a share of the improvement by all columns.
-_MIN_SHARE_ALONE = 2 / 3
+_MIN_SHARE_ALONE = 0.6
 
 
 @dataclass(frozen=True)
