@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from lib import catalogue
 from lib.automl._search import DONE, LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
+from lib.parameters.thresholds import parse_threshold
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -119,6 +120,11 @@ def faults(parameters: Parameters) -> list[str]:
         sentences.append(f"automl_engine: there is no engine {engine!r}. {suggest(engine, available())}")
     elif fault := unsupported_families_message(engine, allowed_families(parameters)):
         sentences.append(fault)
+    if engine == "flaml" and parameters.task == "binary" and parse_threshold(parameters.threshold).is_chosen_from_data:
+        sentences.append(
+            f"threshold: {parameters.threshold} is chosen on rows that a model was not fitted on, and the engine flaml "
+            "keeps no predictions for such rows. Set threshold to a number, or automl_engine to portfolio."
+        )
     if parameters.get("engine") == "dask":
         sentences.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")
     return sentences + search_faults(parameters)

@@ -167,6 +167,8 @@ class SearchResult:
         Hyperparameters by name of the model.
     warning : str
         A limitation of the result that users should know about; empty if there is no such limitation.
+    validation : (ndarray of int, Predictions) or None
+        Positions of training rows, and the best model's predictions for them when it was not fitted on them.
     """
 
     leaderboard: pd.DataFrame
@@ -177,3 +179,4 @@ class SearchResult:
     sha256: str = ""
     hyperparameters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     warning: str = ""
+    validation: tuple[np.ndarray, Predictions] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lib.charts.chart import Chart
 from lib.charts.columns import column_importance, target_distribution
 from lib.charts.predictions import confusion_matrix, residuals, roc_and_precision_recall
-from lib.charts.scores import candidate_scores, search_progress
+from lib.charts.scores import candidate_scores, decision_curve, search_progress
 from lib.charts.table import MARKED, NAN_TEXT, Table
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "candidate_scores",
     "column_importance",
     "confusion_matrix",
+    "decision_curve",
     "residuals",
     "roc_and_precision_recall",
     "search_progress",

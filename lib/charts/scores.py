@@ -42,6 +42,32 @@ def candidate_scores(scores: Mapping[str, float], metric: Metric, chosen: str, t
     return chart
 
 
+def decision_curve(net_benefits: pd.DataFrame, threshold: float) -> Chart:
+    """Draw the net benefit of a model and of the trivial decisions over the threshold.
+
+    Parameters
+    ----------
+    net_benefits : DataFrame of shape (thresholds, lines)
+        Indexed by threshold; the first column is the model.
+    threshold : float
+        The model's threshold, drawn as a dashed line.
+    """
+    chart = Chart(height=3.6)
+    axes = add_axes(chart)
+    for name, color in zip(net_benefits, (ORANGE, BLUE, GREY), strict=True):
+        axes.plot(net_benefits.index, net_benefits[name], label=wrap_label(name), color=color)
+    highest = float(net_benefits.max().max())
+    axes.set(
+        xlabel="probability from which one acts",
+        ylabel="net benefit per row",
+        ylim=(-0.3 * highest, 1.05 * highest),
+    )
+    axes.axvline(threshold, color=GREY, linestyle="--", linewidth=1)
+    add_remark(axes, f"dashed: threshold {threshold:.3g}")
+    axes.legend(fontsize=8)
+    return chart
+
+
 def search_progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
     """Draw each model's validation score over the time of the search, and the best score so far."""
     scored = leaderboard.dropna(subset=["score", "done_seconds"]).sort_values("done_seconds")

@@ -1,1 +1,1 @@
-"""Decisions that can be defended: comparisons with their uncertainty, gates and waivers."""
+"""Decisions that can be defended: thresholds and costs, calibration, comparisons with their uncertainty, and gates."""

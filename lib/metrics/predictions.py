@@ -28,12 +28,16 @@ class Predictions:
         Class of each column of `probabilities`; None for a regression.
     positive_class : object or None
         The positive class of a binary task.
+    rule : ThresholdRule, CostRule or None
+        How the model derives the labels from the probabilities, see `lib.scoring.decision_rules`; None if it predicts
+        the most probable class.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray | None = None
     classes: np.ndarray | None = None
     positive_class: Any = None
+    rule: Any = None
 
     @property
     def positive_probability(self) -> np.ndarray:
@@ -87,7 +91,8 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
     probabilities = np.asarray(model.predict_proba(X), dtype=float)
     classes = np.asarray(model.classes_)
     positive = find_positive_class(classes, positive_class) if task == "binary" else None
-    return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive)
+    last_step = model[-1] if hasattr(model, "steps") else model
+    return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive, getattr(last_step, "rule", None))
 
 
 def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any = None) -> Any:

@@ -22,7 +22,15 @@ __all__ = ["AZURE", "BASE", "COMMON", "SPECS", "Layers", "Parameters", "Spec", "
 
 
 # Parameters that contain names of columns. Unicode has several spellings of some names, which mean the same column.
-_COLUMN_PARAMETERS = ("target_column", "time_column", "drop_columns", "key_columns", "request_log_columns", "columns")
+_COLUMN_PARAMETERS = (
+    "target_column",
+    "time_column",
+    "drop_columns",
+    "key_columns",
+    "cost_column",
+    "request_log_columns",
+    "columns",
+)
 
 
 class Parameters(Mapping[str, Any]):

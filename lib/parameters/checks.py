@@ -17,6 +17,7 @@ from lib.parameters.column_checks import column_faults, merged_column_faults, ti
 from lib.parameters.layers import Layers
 from lib.parameters.notify_checks import notify_faults
 from lib.parameters.specs import SPECS, Spec
+from lib.parameters.thresholds import class_weight_faults, threshold_faults
 from lib.parameters.waivers import find_waiver_faults
 
 Choices = Mapping[str, Iterable[str]]
@@ -125,6 +126,8 @@ def _check_value(name: str, value: Any, spec: Spec, choices: Choices) -> tuple[A
             return _EMPTY_VALUES.get(spec.type, value), ""
         remedy = f"Set it in your parameter file or with -p {name}=..."
         return value, f"the value is empty; expected {_TYPE_NAMES[spec.type]}. {remedy}"
+    if isinstance(value, str) and value in spec.words:
+        return value, ""
     value, fault = _convert(value, spec)
     if fault:
         return value, fault
@@ -153,7 +156,8 @@ def _convert(value: Any, spec: Spec) -> tuple[Any, str]:
             return value, next(filter(None, map(_json_fault, value)), "")
         return value, _list_fault(value)
     if not isinstance(value, spec.type) or (spec.type is int and isinstance(value, bool)):
-        return value, f"got {_describe_value(value)}, expected {_TYPE_NAMES[spec.type]}.{_conversion_hint(value, spec)}"
+        expected = " or ".join([_TYPE_NAMES[spec.type], *spec.words])
+        return value, f"got {_describe_value(value)}, expected {expected}.{_conversion_hint(value, spec)}"
     if isinstance(value, float) and not math.isfinite(value):
         return value, f"{value} is not a finite number."
     return value, _json_fault(value) if spec.type is dict else ""
@@ -237,6 +241,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "
             "positive_class empty."
         )
+    faults += threshold_faults(values) + class_weight_faults(values)
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):

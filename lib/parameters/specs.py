@@ -28,6 +28,8 @@ class Spec:
         Whether null, an empty string or an empty list is allowed.
     of_mappings : bool
         Whether the elements of a list are mappings instead of strings.
+    words : tuple of str
+        Texts that are allowed in place of the type.
     """
 
     type: type
@@ -39,6 +41,7 @@ class Spec:
     example: str = "bike-hours"
     may_be_empty: bool = False
     of_mappings: bool = False
+    words: tuple[str, ...] = ()
 
 
 # Parameters that the pipeline and its backend read in every stage.
@@ -117,6 +120,10 @@ SPECS: dict[str, Spec] = {
     "cross_validation_folds": Spec(int, low=0, high=20),
     "calibration": Spec(str, choices=("auto", "isotonic", "venn_abers", "temperature", "none")),
     "threads": Spec(int, low=0, high=1024),
+    "class_weight": Spec(dict, may_be_empty=True, words=("balanced",)),
+    "threshold": Spec(object),
+    "costs": Spec(dict, may_be_empty=True),
+    "cost_column": Spec(str, may_be_empty=True),
     "min_score": Spec(float, may_be_empty=True),
     "promote_if": Spec(str, choices=("better", "not_worse")),
     "margin": Spec(float, low=0, high=1e300),

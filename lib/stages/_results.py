@@ -53,11 +53,11 @@ class Figures:
 
     Parameters
     ----------
-    *captioned_charts : tuple of (Chart or str, str)
-        Each chart with its caption. A string in place of a chart explains its absence.
+    *captioned_charts : tuple of (Chart, Table or str, str)
+        Each chart or table with its caption. A string in place of a chart explains its absence.
     """
 
-    def __init__(self, *captioned_charts: tuple[charts.Chart | str, str]):
+    def __init__(self, *captioned_charts: tuple[charts.Chart | charts.Table | str, str]):
         self.captioned_charts = captioned_charts
 
     def _ipython_display_(self) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from lib import charts, metrics
 from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
 from lib.metrics import Metric, Predictions
+from lib.stages._decision_rule import describe_rule
 
 UNDEFINED = "undefined"
 # Columns of the table of scores, and the prefixes of their metrics in MLflow.
@@ -78,7 +79,7 @@ def describe_score(scores: pd.DataFrame, metric: Metric) -> str:
 
 
 def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> tuple[str, ...]:
-    """Return sentences about a table of scores: the positive class, and the undefined metrics with the reason.
+    """Return sentences about a table of scores: the threshold, the positive class, and the undefined metrics.
 
     Parameters
     ----------
@@ -99,6 +100,8 @@ def describe_metrics(y_test: pd.Series, predictions: Predictions, task: str) -> 
     ('mape is undefined, because price is 0 in 1 of 2 rows.',)
     """
     sentences = []
+    if predictions.rule is not None:
+        sentences.append(describe_rule(predictions.rule, predictions.class_names))
     if predictions.positive_class is not None:
         positive = repr(str(predictions.positive_class))
         sentences.append(f"Precision, recall, F1 and average precision refer to the class {positive} (positive_class).")

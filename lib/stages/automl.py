@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ import pandas as pd
 
 from lib import charts, metrics
 from lib.automl import LEADERBOARD
+from lib.errors import ParameterError
+from lib.evaluation.out_of_fold import OutOfFold
+from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
@@ -38,6 +42,9 @@ PARAMETERS = (
     "validation_fraction",
     "ensemble",
     "max_latency_ms",
+    "threshold",
+    "costs",
+    "cost_column",
     "threads",
     "seed",
 )
@@ -68,6 +75,9 @@ _LOGGED_PARAMETERS = (
     "validation_fraction",
     "ensemble",
     "max_latency_ms",
+    "threshold",
+    "costs",
+    "cost_column",
 )
 
 
@@ -142,6 +152,10 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     # A search on a cluster returns files instead of a model; each prediction of the loaded model is then a job.
     is_local = result.folder is None
     model = result.model if result.folder is None else backend.tracking.load_model(result.folder)
+    rule = None
+    if is_local:
+        model, rule = add_rule(model, rows, lambda: _held_out_predictions(result, parameters), parameters)
+        result = dataclasses.replace(result, model=model)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     training = None
     if is_local:
@@ -153,7 +167,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     figures["progress"] = charts.search_progress(result.leaderboard, metric)
 
     _log_parameters(result, parameters)
-    _log_metrics(result, scores, rows)
+    _log_metrics(result, scores, rows, rule_metrics(rule))
     _log_trials(backend, result, run_id)
     backend.tracking.log_table(result.leaderboard, "leaderboard")
     backend.tracking.log_table(scores, "scores")
@@ -175,6 +189,23 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     )
 
 
+def _held_out_predictions(result: SearchResult, parameters: Parameters) -> OutOfFold:
+    """Return the best model's predictions for training rows on which it was not fitted.
+
+    Raises
+    ------
+    ParameterError
+        If the engine returned none.
+    """
+    if result.validation is None:
+        raise ParameterError(
+            f"threshold: {parameters.threshold} is chosen on rows that a model was not fitted on, and the engine "
+            f"{parameters.automl_engine} returned no predictions for such rows. Set threshold to a number, or "
+            "automl_engine to portfolio."
+        )
+    return OutOfFold(*result.validation)
+
+
 def _log_parameters(result: SearchResult, parameters: Parameters) -> None:
     """Log parameters, the name of the best model and the warning to the active run."""
     import mlflow
@@ -184,8 +215,8 @@ def _log_parameters(result: SearchResult, parameters: Parameters) -> None:
     mlflow.set_tags({"warning": result.warning} if result.warning else {})
 
 
-def _log_metrics(result: SearchResult, scores: pd.DataFrame, rows: ModelRows) -> None:
-    """Log the scores of the best model, and the size of the search and of its tables, to the active run."""
+def _log_metrics(result: SearchResult, scores: pd.DataFrame, rows: ModelRows, threshold: dict[str, float]) -> None:
+    """Log the scores and the threshold of the best model, and the size of the search and of its tables."""
     import mlflow
 
     sizes = {
@@ -194,7 +225,7 @@ def _log_metrics(result: SearchResult, scores: pd.DataFrame, rows: ModelRows) ->
         "train_rows": len(rows.X),
         "test_rows": len(rows.X_test),
     }
-    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes})
+    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes, **threshold})
 
 
 def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:

@@ -25,7 +25,9 @@ from lib.evaluation.gates import (
 from lib.evaluation.wording import describe_in_words
 from lib.invocation import command
 from lib.metrics import Metric
+from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.stages._contenders import CHAMPION, Contender, compare
+from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
@@ -43,6 +45,8 @@ PARAMETERS = (
     "task",
     "positive_class",
     "primary_metric",
+    "costs",
+    "cost_column",
     "min_score",
     "promote_if",
     "margin",
@@ -79,6 +83,8 @@ class Evaluation(StageResult):
         The primary metric of each contender.
     best : Chart
         Confusion matrix or residuals of the best candidate.
+    worth : tuple of Display
+        Tables and a chart that show what the decisions of the contenders are worth.
     task : str
         The kind of prediction, which selects the captions.
     """
@@ -92,6 +98,7 @@ class Evaluation(StageResult):
     table: charts.Table
     side_by_side: charts.Chart
     best: charts.Chart
+    worth: tuple[Display, ...]
     task: str
 
     def main_table(self) -> charts.Table:
@@ -106,6 +113,7 @@ class Evaluation(StageResult):
         return Figures(
             (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
             (self.best, _BEST_CAPTIONS[self.task]),
+            *((display.content, display.caption) for display in self.worth),
         )
 
 
@@ -165,6 +173,9 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     y_test = comparison.test[parameters.target_column]
     draw = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
     best_chart = draw(y_test, best.predictions)
+    by_name = {contender.name: contender for contender in comparison.contenders}
+    ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
+    worth = show_worth(best, ranked, comparison.test, parameters)
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
     is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
@@ -187,6 +198,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         table=table,
         side_by_side=side_by_side,
         best=best_chart,
+        worth=worth,
         task=parameters.task,
     )
     _log(evaluation, results, comparison.contenders, registry, backend, metric)
@@ -249,7 +261,10 @@ def _promote(
         "primary_metric": metric.name,
         metric.name: f"{score:.6g}",
         "test_data": parameters.test_data,
+        "threshold": run.data.params.get("threshold", str(DEFAULT_THRESHOLD)),
     }
+    if "decision_threshold" in run.data.metrics:
+        tags["decision_threshold"] = f"{run.data.metrics['decision_threshold']:.6g}"
     registered = registry.register(best.run_id, source, sha256, tags)
     registry.promote(registered.version, expected_current=current.version if current else None)
     return registered
@@ -278,6 +293,11 @@ def _log(
     backend.tracking.log_table(evaluation.table, "contenders")
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")
     backend.tracking.log_chart(evaluation.best, "best")
+    for display in evaluation.worth:
+        if isinstance(display.content, charts.Chart):
+            backend.tracking.log_chart(display.content, display.name)
+        else:
+            backend.tracking.log_table(display.content, display.name)
 
 
 def _primary_scores(contenders: Sequence[Contender], metric: Metric) -> dict[str, float]:

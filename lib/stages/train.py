@@ -14,8 +14,10 @@ import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
-from lib.errors import DataError, ParameterError
+from lib.errors import DataError, ParameterError, suggest
+from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.stages import _calibration, _folds
+from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
@@ -35,9 +37,13 @@ PARAMETERS = (
     "month_first",
     "positive_class",
     "hyperparameters",
+    "class_weight",
     "primary_metric",
     "cross_validation_folds",
     "calibration",
+    "threshold",
+    "costs",
+    "cost_column",
     "threads",
     "seed",
     "engine",
@@ -59,6 +65,10 @@ _LOGGED_PARAMETERS = (
     "seed",
     "positive_class",
     "threads",
+    "class_weight",
+    "threshold",
+    "costs",
+    "cost_column",
 )
 
 
@@ -141,14 +151,22 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
     baseline = backend.read_json(parameters.baseline)
+    _check_class_weight(rows.y, parameters)
     request = TrainingRequest(
-        parameters.task, metric, parameters.seed, threads, parameters.month_first, get_feature_schema(baseline)
+        parameters.task,
+        metric,
+        parameters.seed,
+        threads,
+        parameters.month_first,
+        get_feature_schema(baseline),
+        parameters.class_weight or None,
     )
 
+    def fit_fold(X: pd.DataFrame, y: pd.Series) -> Any:
+        return function(X, y, request, **hyperparameters)
+
     with _explain_errors(parameters):
-        folds = _predict_out_of_fold(
-            lambda X, y: function(X, y, request, **hyperparameters), rows.X, rows.y, baseline, parameters
-        )
+        folds = _predict_out_of_fold(fit_fold, rows.X, rows.y, baseline, parameters)
         started = time.perf_counter()
         model = _fit(function, rows, request, hyperparameters, parameters)
         fit_seconds = time.perf_counter() - started
@@ -158,18 +176,27 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         result = _calibration.calibrate_model(model, folds, rows.y, parameters.calibration, parameters.seed)
         model, folds, notes, calibration_errors = result.model, result.folds, (result.note,), result.errors
 
+    def predict() -> OutOfFold:
+        if folds:  # calibrated like the model
+            return collect_out_of_fold(folds, rows.y)
+        return predict_out_of_fold(
+            fit_fold, rows.X, rows.y, baseline.get("split"), parameters.task, parameters.positive_class, parameters.seed
+        )
+
+    model, rule = add_rule(model, rows, predict, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
     if folds and _shows_folds(rows.X, parameters):
-        fold_scores = _folds.score_folds(folds, rows.y, parameters.task)
+        fold_scores = _folds.score_folds(apply_rule(folds, rule), rows.y, parameters.task)
         scores.insert(2, "folds", fold_scores.mean())
         scores.insert(3, "spread", fold_scores.std(ddof=1))
     figures = draw_charts(model, rows, predictions, parameters)
 
     mlflow.log_params(_collect_logged_params(function, hyperparameters, parameters))
     sizes = {"fit_seconds": fit_seconds, "train_rows": len(rows.X), "test_rows": len(rows.X_test)}
-    mlflow.log_metrics({**to_mlflow_metrics(scores), **calibration_errors, **sizes})
+    threshold = rule_metrics(rule)
+    mlflow.log_metrics({**to_mlflow_metrics(scores), **calibration_errors, **sizes, **threshold})
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
@@ -184,6 +211,17 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         importance=figures["importance"],
         task=parameters.task,
     )
+
+
+def _check_class_weight(y: pd.Series, parameters: Parameters) -> None:
+    """Raise a ParameterError if ``class_weight`` names a class that no training row has."""
+    if isinstance(parameters.class_weight, dict):
+        classes = [str(label) for label in y.unique()]
+        for name in parameters.class_weight:
+            if name not in classes:
+                raise ParameterError(
+                    f"class_weight: {name!r} is not a class of {parameters.target_column}. {suggest(name, classes)}"
+                )
 
 
 def _is_calibrated(parameters: Parameters) -> bool:

@@ -12,13 +12,15 @@ Its hyperparameters are its keyword-only arguments; users set them under ``hyper
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lib import catalogue
+from lib.errors import ParameterError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
@@ -44,6 +46,8 @@ class TrainingRequest:
         Whether ``03/04/2005`` is March 4th, in a column where every date is as ambiguous as this one.
     schema : TableSchema or None
         How each column is read. Columns without a schema are inferred from the training rows.
+    class_weight : "balanced", mapping of str to float, or None
+        Weights of the rows by class, see `sample_weights`; None for equal weights.
     """
 
     task: str
@@ -52,11 +56,31 @@ class TrainingRequest:
     threads: int
     month_first: bool = False
     schema: TableSchema | None = None
+    class_weight: str | Mapping[str, float] | None = None
 
     @property
     def is_classification(self) -> bool:
         """Whether the target is a class."""
         return self.task != "regression"
+
+    def sample_weights(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the weight of each row for the fit, of shape (rows,); None if all rows have the same.
+
+        Parameters
+        ----------
+        y : ndarray of shape (rows,)
+            Classes. With ``"balanced"``, all classes get the same total weight; classes that a mapping does not name
+            have the weight 1.
+        """
+        if not self.class_weight:
+            return None
+        import numpy as np
+        from sklearn.utils.class_weight import compute_sample_weight
+
+        if isinstance(self.class_weight, str):
+            return compute_sample_weight(self.class_weight, y)
+        weights = {label: self.class_weight.get(str(label), 1.0) for label in np.unique(y).tolist()}
+        return compute_sample_weight(weights, y)
 
 
 def available() -> list[str]:
@@ -131,8 +155,13 @@ def fit_pipeline(
     ['warm']
     """
     from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import has_fit_parameter
 
     from lib.training.features import target_array
 
     pipeline = Pipeline([("encoder", make_encoder(request, model_kind)), ("model", model)])
-    return pipeline.fit(X, target_array(y, request.is_classification))
+    target = target_array(y, request.is_classification)
+    weights = request.sample_weights(target)
+    if weights is not None and not has_fit_parameter(model, "sample_weight"):
+        raise ParameterError(f"class_weight: {type(model).__name__} cannot be trained with weights. Leave it empty.")
+    return pipeline.fit(X, target, **({} if weights is None else {"model__sample_weight": weights}))

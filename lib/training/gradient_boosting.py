@@ -89,9 +89,16 @@ def train(
         features = encoder.fit_transform(X, target)
         if stops_early:
             features, target, validation_features, validation_target = _split_validation_rows(features, target, request)
-            model.fit(features, target, X_val=validation_features, y_val=validation_target)
+            model.fit(
+                features,
+                target,
+                sample_weight=request.sample_weights(target),
+                X_val=validation_features,
+                y_val=validation_target,
+                sample_weight_val=request.sample_weights(validation_target),
+            )
         else:
-            model.fit(features, target)
+            model.fit(features, target, sample_weight=request.sample_weights(target))
     return Pipeline([("encoder", encoder), ("model", model)])
 
 

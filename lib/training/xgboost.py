@@ -197,11 +197,11 @@ class AnyLabelClassifier(ClassifierMixin, BaseEstimator):
     def __init__(self, estimator: xgboost.XGBClassifier):
         self.estimator = estimator
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> AnyLabelClassifier:
-        """Fit on labels of any type."""
+    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> AnyLabelClassifier:
+        """Fit on labels of any type, with a weight for each row."""
         label_encoder = LabelEncoder().fit(y)
         self.classes_ = label_encoder.classes_
-        self.estimator_ = clone(self.estimator).fit(X, label_encoder.transform(y))
+        self.estimator_ = clone(self.estimator).fit(X, label_encoder.transform(y), sample_weight=sample_weight)
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from sklearn.pipeline import Pipeline
 from lib.backends import model_files
 from lib.scoring.calibrated_classifier import CalibratedClassifier
 from lib.scoring.calibrators import BinaryCurve
+from lib.scoring.decision_classifier import with_rule
+from lib.scoring.decision_rules import CostRule, ThresholdRule
 from lib.scoring.fast_model.file import read_fast_model
 from lib.scoring.scorer import Scorer
 from lib.training.features import TableEncoder
@@ -81,6 +83,22 @@ def test_start_needs_neither_scikit_learn_nor_pandas(folder):
     assert engine == "fast" and not {"sklearn", "pandas", "scipy", "pyarrow"} & set(modules)
     assert answer["predictions"] == model.predict(table()).tolist()
     assert answer["probabilities"] == model.predict_proba(table()).tolist()
+
+
+@pytest.mark.parametrize("rule", [ThresholdRule(0, 0.1, "recall:0.8", (0.05, 0.2)), CostRule(((0, 1), (20, 0)))])
+def test_decision_rule_is_part_of_the_fast_model(tmp_path, rule):
+    rows = table()
+    plain = save(tmp_path / "plain", HistGradientBoostingClassifier(max_iter=10, random_state=0))
+    model = with_rule(plain, rule)
+    model_files.save(model, tmp_path / "model", rows.head(20), rows)
+    model_files.add_fast_model(model, tmp_path / "model")
+    scorer = Scorer.from_folder(tmp_path / "model")
+    answer = scorer.score(request_body(rows))
+    assert scorer.engine == "fast" and scorer.model.estimator is None
+    assert answer["predictions"] == model.predict(rows).tolist() != plain.predict(rows).tolist()
+    assert answer["probabilities"] == plain.predict_proba(rows).tolist()
+    single = [scorer.score(request_body(rows[row : row + 1]))["predictions"][0] for row in range(20)]
+    assert single == answer["predictions"][:20]
 
 
 def test_fast_model_of_another_model_is_not_used(without_code):

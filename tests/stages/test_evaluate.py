@@ -133,7 +133,7 @@ class TestBestOfSeveral:
         artifacts = {
             artifact.path for artifact in pipeline.backend.tracking.client.list_artifacts(run.info.run_id, "charts")
         }
-        assert artifacts == {"charts/contenders.png", "charts/best.png"}
+        assert artifacts == {"charts/contenders.png", "charts/best.png", "charts/decision_curve.png"}
 
     def test_best_regression_candidate_is_promoted(self, workspace):
         changed = {**REGRESSION, "primary_metric": "rmse"}

@@ -14,6 +14,7 @@ from lib import metrics
 from lib.automl import allowed_families, search_faults
 from lib.backends.base import Check, Estimate, NotebookExecutor
 from lib.errors import DataError, ParameterError
+from lib.parameters.thresholds import parse_threshold
 from lib.paths import resolve_existing
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def _automl_faults(parameters: Parameters) -> list[str]:
     sentences += search_faults(parameters)
     if allowed_families(parameters) == ("catboost",):
         sentences.append("allowed_models: AutoML on Azure does not support catboost. Allow another model family.")
+    if not parse_threshold(parameters.threshold).is_default:
+        sentences.append("threshold: models of AutoML on Azure predict the most probable class. Leave it at 0.5.")
     if parameters.max_latency_ms:
         sentences.append("max_latency_ms: AutoML on Azure does not support a latency limit. Set it to 0.")
     return sentences

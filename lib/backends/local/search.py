@@ -72,6 +72,7 @@ class LocalSearch:
             model=result.model,
             hyperparameters={trial.name: trial.hyperparameters for trial in result.trials},
             warning=result.warning,
+            validation=next(trial.validation for trial in result.trials if trial.name == result.best),
         )
 
     def _request(self, schema: TableSchema | None) -> SearchRequest:

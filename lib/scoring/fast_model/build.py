@@ -20,6 +20,8 @@ from sklearn.pipeline import Pipeline
 
 from lib.scoring import synthetic_rows
 from lib.scoring.calibrated_classifier import CalibratedClassifier
+from lib.scoring.decision_classifier import DecisionClassifier
+from lib.scoring.decision_rules import DecidedStep
 from lib.scoring.fast_model.boosting import Boosting
 from lib.scoring.fast_model.calibrated import CalibratedStep
 from lib.scoring.fast_model.form import Answers, FastModel, NoFastModel, Predict, make_sklearn_step
@@ -81,6 +83,8 @@ def check_equal_answers(fast_model: Predict, reference: Predict, model: Model) -
 
 def _make_last_step(estimator: Any) -> Callable[[np.ndarray], Answers]:
     """Return the fastest function that gives the answers of an estimator for features."""
+    if isinstance(estimator, DecisionClassifier):
+        return DecidedStep(_make_last_step(estimator.model), estimator.rule, estimator.classes_)
     if type(estimator) is CalibratedClassifier:
         return CalibratedStep(_make_last_step(estimator.estimator), estimator.calibrator, estimator.classes_)
     if type(estimator) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):

@@ -17,22 +17,24 @@ import json
 import logging
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lib.scoring.columns import Column
+from lib.scoring.decision_rules import DecidedStep
 from lib.scoring.fast_model.boosting import Boosting
 from lib.scoring.fast_model.calibrated import CalibratedStep
-from lib.scoring.fast_model.form import FastModel, NoFastModel
+from lib.scoring.fast_model.form import Answers, FastModel, NoFastModel
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
 from lib.scoring.model import Model, find_estimator_file
 
 log = logging.getLogger(__name__)
 DESCRIPTION, PICKLE = "fast_model.json", "fast_model.pickle"
 # Increase this when the contents of the files change.
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 # Packages that import fast. A fast model that needs other packages would not start faster than the model itself.
 FAST_PACKAGES = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
 
@@ -97,7 +99,9 @@ def _describe(folder: Path) -> dict[str, Any]:
 
 def _pickle_fast_model(fast_model: FastModel) -> bytes:
     boosting: Any = fast_model.last_step
-    calibrator = None
+    rule, calibrator = None, None
+    if isinstance(boosting, DecidedStep):
+        rule, boosting = boosting.rule, boosting.step
     if isinstance(boosting, CalibratedStep):
         calibrator, boosting = boosting.calibrator, boosting.step
     if not isinstance(boosting, Boosting):
@@ -105,17 +109,20 @@ def _pickle_fast_model(fast_model: FastModel) -> bytes:
             "its last step is run by scikit-learn, whose import takes as long as loading the model itself"
         )
     try:
-        return pickle.dumps((fast_model.encode, boosting.trees.arrays, boosting.link, boosting.classes, calibrator))
+        content = (fast_model.encode, boosting.trees.arrays, boosting.link, boosting.classes, calibrator, rule)
+        return pickle.dumps(content)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NoFastModel(f"its encoder cannot be pickled: {error}") from error
 
 
 def _unpickle_fast_model(content: bytes, columns: tuple[Column, ...]) -> FastModel:
-    encode, arrays, link, classes, calibrator = _FastUnpickler(io.BytesIO(content)).load()
-    boosting = Boosting(Trees(*arrays), link, classes)
+    encode, arrays, link, classes, calibrator, rule = _FastUnpickler(io.BytesIO(content)).load()
+    last_step: Callable[[np.ndarray], Answers] = Boosting(Trees(*arrays), link, classes)
     if calibrator is not None:
-        return FastModel(columns, encode, CalibratedStep(boosting, calibrator, classes), classes)
-    return FastModel(columns, encode, boosting, classes)
+        last_step = CalibratedStep(last_step, calibrator, classes)
+    if rule is not None:
+        last_step = DecidedStep(last_step, rule, classes)
+    return FastModel(columns, encode, last_step, classes)
 
 
 class _FastUnpickler(pickle.Unpickler):
