@@ -166,7 +166,7 @@ def _describe_memory() -> str:
     """Return the size of this machine's memory, as text."""
     import psutil
 
-    return f"{psutil.virtual_describe_memory().total / _GIGABYTE:.0f} GB memory"
+    return f"{psutil.virtual_memory().total / _GIGABYTE:.0f} GB memory"
 
 
 def _describe_gpus() -> str:
