@@ -25,7 +25,7 @@ def test_setup_has_no_artifacts(workspace):
 
 @pytest.mark.parametrize(("stage", "name"), [("preprocess", ""), ("train", "linear"), ("evaluate", ""), ("deploy", "")])
 def test_a_new_workspace_has_no_mlflow_run(workspace, stage, name):
-    assert missing_artifacts(workspace, stage, name) == [f"the MLflow run of {name} is gone"]
+    assert missing_artifacts(workspace, stage, name) == [f"the MLflow run of {name or stage} is gone"]
 
 
 class TestPreprocess:

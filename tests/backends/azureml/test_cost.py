@@ -23,23 +23,23 @@ def estimate(stages=STAGES, timeout_minutes=60, machine="small", **changes):
 def test_the_estimate_includes_notebooks_and_idle_time():
     result = estimate()
     # preprocess: 15 minutes and one idle machine; train: three times 15 minutes and two idle machines. Idle time: 5
-    assert result.expected == pytest.approx((15 + 5 + 45 + 10) / 60)
-    assert result.maximum == pytest.approx((60 + 5 + 180 + 10) / 60)
+    assert result.expected_usd == pytest.approx((15 + 5 + 45 + 10) / 60)
+    assert result.maximum_usd == pytest.approx((60 + 5 + 180 + 10) / 60)
 
 
 def test_local_stages_are_free():
-    assert estimate(cluster_stages=["preprocess"]).expected == pytest.approx(20 / 60)
-    assert estimate(["setup", "evaluate"]).expected == 0
+    assert estimate(cluster_stages=["preprocess"]).expected_usd == pytest.approx(20 / 60)
+    assert estimate(["setup", "evaluate"]).expected_usd == 0
 
 
 def test_a_search_uses_all_machines_for_all_of_its_time():
     result = estimate(["setup", "preprocess", "automl", "evaluate"], automl_budget_minutes=60.0)
     assert result.lines[0] == "automl: 60 minutes on at most 2 x small at 1 $/h: at most 2.17 $"
-    assert result.expected == pytest.approx((15 + 5) / 60 + 2 * 65 / 60)
+    assert result.expected_usd == pytest.approx((15 + 5) / 60 + 2 * 65 / 60)
 
 
 def test_low_priority_machines_have_their_own_price():
-    assert estimate(machine="small/low_priority").expected == pytest.approx(estimate().expected / 10)
+    assert estimate(machine="small/low_priority").expected_usd == pytest.approx(estimate().expected_usd / 10)
 
 
 def test_the_lines_show_the_calculation_and_the_endpoint():
@@ -50,7 +50,7 @@ def test_the_lines_show_the_calculation_and_the_endpoint():
 
 
 def test_a_run_above_max_cost_does_not_start():
-    assert estimate(max_cost_usd=1.3).expected < 1.3
+    assert estimate(max_cost_usd=1.3).expected_usd < 1.3
     with pytest.raises(GateError, match=r"cost 1.25 \$, more than max_cost_usd \(1.2 \$\)[\s\S]*train: 3 x"):
         estimate(max_cost_usd=1.2)
 
