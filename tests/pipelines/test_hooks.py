@@ -141,7 +141,7 @@ class TestInputs:
         assert len(fill_inputs({"candidates": []}, pipeline.parameters, pipeline.backend)["candidates"]) == 1
         table(rows=300, seed=1).to_csv(trained / "shop.csv", index=False)
         preprocess(pipeline)
-        with pytest.raises(DataError, match="candidates is empty"):
+        with pytest.raises(DataError, match="1 candidate was trained on other rows"):
             pipeline.evaluate()
 
 
@@ -177,7 +177,7 @@ class TestGetPipeline:
 
     def test_missing_option_is_named_with_its_type(self, tmp_path):
         values = {**parameters_without_pipeline(tmp_path), "options": {"weather_data": "data/weather.csv.gz"}}
-        with pytest.raises(ParameterError, match=r"options: .*flights.* needs late_after_minutes \(int\)"):
+        with pytest.raises(ParameterError, match=r"options: .*flights.* Add late_after_minutes, of type int"):
             get_pipeline("flights", **values)
 
     def test_run_name_is_optional(self, workspace):
