@@ -202,6 +202,8 @@ def _fork_kernel(arguments: tuple[str, ...], connection_file: str = "") -> Forke
             environment = _with_lib(os.environ)
             environment.pop("JPY_PARENT_PID", None)  # set if the chain itself runs in a kernel
             _imported_code = read_code_state()
+            if _server is not None:
+                _server.close()
             _server = ForkServer("lib.chain.preload", environment=environment)
     return ForkedKernel(_server, arguments, connection_file)
 
