@@ -33,6 +33,7 @@ _TYPE_NAMES: dict[type, str] = {
     float: "a number",
     list: "a list",
     dict: "a mapping",
+    object: "a number or text",
 }
 
 

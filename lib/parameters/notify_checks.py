@@ -24,8 +24,8 @@ def notify_faults(notify: Mapping[str, Any]) -> list[str]:
     --------
     >>> notify_faults({"webhook": "https://example.com/hook", "on": ["failure"]})
     []
-    >>> notify_faults({"webhok": "$HOOK"})
-    ["there is no key 'webhok'. Did you mean 'webhook'? Known: webhook, email, on."]
+    >>> notify_faults({"webhook": "https://example.com/hook", "onn": ["failure"]})
+    ["there is no key 'onn'. Did you mean 'on'? Known: webhook, email, on."]
     """
     faults = [f"there is no key {key!r}. {suggest(key, _KEYS)}" for key in notify if key not in _KEYS]
     webhook = notify.get("webhook")

@@ -90,7 +90,7 @@ def _from_spreadsheets(frame, text):
     yield Awkward("titles.csv", titles + text.replace(b"\n", b"\r\n"), note="Left out 2 lines above the header.")
     lines = text.decode().splitlines(keepends=True)
     repeated = "".join([*lines, "\ufeff", lines[0], *lines[1:11]]).encode()
-    yield Awkward("repeated header.csv", repeated, rows=ROWS + 10, note=f"Row {ROWS + 1} repeats")
+    yield Awkward("repeated header.csv", repeated, rows=ROWS + 10, note=f"Line {ROWS + 2} repeats")
     with_total = text + f"Adelie,Total,,,{frame['mass'].sum()},\n".encode()
     total_note = "The last line, 322, contains 'Total' in island and the sum of the rows above"
     yield Awkward("total.csv", with_total, note=total_note)

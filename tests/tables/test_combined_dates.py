@@ -119,8 +119,8 @@ def test_header_check_knows_combined_columns(tmp_path):
     path = write(table(), tmp_path / "a.csv")
     given = {"data": str(path), "pipeline": "base", "target_column": "price", "drop_columns": [], "key_columns": []}
     given |= {"split": "time", "time_column": "when", "columns": {"when": {"from": PARTS}}}
-    assert header.column_faults(Parameters(given)) == []
-    (fault,) = header.column_faults(Parameters({**given, "columns": {"when": {"from": ["year", "mont"]}}}))
+    assert header.find_column_faults(Parameters(given)) == []
+    (fault,) = header.find_column_faults(Parameters({**given, "columns": {"when": {"from": ["year", "mont"]}}}))
     assert "has no column 'mont', from which when is made. Did you mean 'month'?" in fault
-    (fault,) = header.column_faults(Parameters({**given, "time_column": "wen"}))
+    (fault,) = header.find_column_faults(Parameters({**given, "time_column": "wen"}))
     assert fault.startswith("time_column: ") and "Did you mean 'when'?" in fault
