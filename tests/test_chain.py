@@ -233,7 +233,7 @@ def test_bike_hours_from_table_to_endpoint(empty_workspace, tmp_path_factory):
 
 def _is_kernel(process):
     try:
-        return "ipykernel_launcher" in " ".join(process.cmdline())
+        return "lib.chain.kernel_app" in process.cmdline()
     except psutil.NoSuchProcess:  # it has ended since it was listed
         return False
 

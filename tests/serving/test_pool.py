@@ -104,6 +104,8 @@ def run(tmp_path, monkeypatch):
                 await test(pool, loader)
             finally:
                 await pool.end(0)
+                for connection in loader.held:
+                    connection.close()
 
         asyncio.run(asyncio.wait_for(with_pool(), 30))
 

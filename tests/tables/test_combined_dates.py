@@ -121,6 +121,6 @@ def test_header_check_knows_combined_columns(tmp_path):
     given |= {"split": "time", "time_column": "when", "columns": {"when": {"from": PARTS}}}
     assert header.find_column_faults(Parameters(given)) == []
     (fault,) = header.find_column_faults(Parameters({**given, "columns": {"when": {"from": ["year", "mont"]}}}))
-    assert "has no column 'mont', from which when is made. Did you mean 'month'?" in fault
+    assert "has no column 'mont', a part of the date when. Did you mean 'month'?" in fault
     (fault,) = header.find_column_faults(Parameters({**given, "time_column": "wen"}))
     assert fault.startswith("time_column: ") and "Did you mean 'when'?" in fault
