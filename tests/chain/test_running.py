@@ -301,6 +301,7 @@ class TestEditedCode:
         chain.run(fork_kernels=False)
         assert "fingerprint" not in chain.stages[0]
 
+    @pytest.mark.slow
     def test_code_edited_between_stages_gets_a_new_fork_server(self, chain, library):
         edit = f"import os, pathlib\npathlib.Path({str(library)!r}).write_text('rate = 22')"
         chain.write("01_setup.ipynb", edit, outputs="middle=os.getppid()")

@@ -140,6 +140,7 @@ def test_previous_version_answers_what_kills_the_new_one(live, flawed):
     wait_until(lambda: len(live.status().workers) == 4)
 
 
+@pytest.mark.slow
 def test_router_with_older_code_is_replaced(models, live, monkeypatch):
     before = live.status()
     monkeypatch.setattr(process, "code_digest", lambda: "newer")
