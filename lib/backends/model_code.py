@@ -31,7 +31,7 @@ def write(folder: Path, pickle_file: Path) -> None:
     Parameters
     ----------
     folder : Path
-        The model folder, in which ``code/lib`` is created.
+        The model folder; ``code/lib`` is created in it.
     pickle_file : Path
         The pickled estimator.
     """

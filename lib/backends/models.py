@@ -201,7 +201,7 @@ class ModelRegistry:
             return self._complete_pending_move(model) or self._fix_tags_and_alias(model)
 
     def _complete_pending_move(self, model: RegisteredModel) -> str:
-        """Complete a move of the tag that was interrupted, and describe it; return an empty text if there is none."""
+        """Complete an interrupted move of the tag, and describe it; return an empty text if no move was interrupted."""
         version = model.tags.get(_PENDING_MOVE)
         if not version:
             return ""

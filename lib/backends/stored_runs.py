@@ -104,7 +104,7 @@ class StoredRuns:
         return [newest[name] for name in sorted(newest)]
 
     def find_stage_run(self, experiment: str, stage: str, name: str, run_name: str) -> Run | None:
-        """Return the finished MLflow run of a stage that belongs to a run of the chain; None if there is none.
+        """Return the MLflow run that a stage finished in a run of the chain; None if the stage has not finished.
 
         `name` is the name of the MLflow run, `run_name` that of the run folder.
         """

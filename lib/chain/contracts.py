@@ -102,7 +102,7 @@ def _find_parameter_faults(notebook: Notebook, published: set[str]) -> list[str]
 
 
 def _find_declaration_faults(notebook: Notebook) -> list[str]:
-    """Return what is wrong with ``PARAMETERS``, in which the module of a stage lists the parameters that it reads."""
+    """Return what is wrong with ``PARAMETERS``, the list of parameters that the module of a stage reads."""
     if USE_CASE not in notebook.parameters:
         return []
     module = f"lib/stages/{notebook.stage}.py"
@@ -125,7 +125,7 @@ def _find_output_faults(notebook: Notebook, later_notebooks: Sequence[Notebook])
         other_types = {reader.types[name] for reader in later_notebooks if name in reader.types} - {type_name}
         if other_types:
             types = " and ".join([type_name, *sorted(other_types)])
-            faults.append(f"{path} publishes {name}, for which later notebooks expect different types: {types}.")
+            faults.append(f"{path} publishes {name}, but later notebooks expect different types of it: {types}.")
     readable = {name for reader in later_notebooks for name in reader.parameters}
     if readable:  # the outputs of the last notebook are the result of the chain
         for name in notebook.outputs:

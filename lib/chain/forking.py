@@ -129,7 +129,7 @@ class KernelPool:
             self._fork_spares()
 
     def take(self, arguments: tuple[str, ...], connection_file: str = "") -> Future[ForkedKernel]:
-        """Return the future of a kernel for which the caller has to call `begin`: a spare, or a new fork."""
+        """Return the future of a kernel, a spare or a new fork. The caller has to call its `begin`."""
         with self._lock:
             self._discard_dead_spares()
             can_use_spare = self._spares and arguments == ARGUMENTS and not connection_file

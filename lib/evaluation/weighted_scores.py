@@ -16,6 +16,7 @@ from lib.evaluation.row_influence import average_precision_influence, roc_auc_in
 from lib.metrics import Metric, Predictions
 
 # Takes weights of shape (resamples, units), and returns scores of shape (resamples,). NaN: undefined on the resample.
+# Weights are whole numbers: how often a resample contains a unit.
 WeightedScorer = Callable[[np.ndarray], np.ndarray]
 
 _CLASS_METRICS = ("precision", "recall", "f1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import platform
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import cores
+from lib.evidence.verifier import hash_file
 from lib.invocation import version
 from lib.paths import ROOT, display_path, resolve
 
@@ -42,7 +42,7 @@ def describe_start(parameter_files: Sequence[str | Path], assignments: Sequence[
         "user": user_name(),
         "host": socket.gethostname(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "parameter_files": {display_path(resolve(file)): _hash(resolve(file)) for file in parameter_files},
+        "parameter_files": {display_path(resolve(file)): hash_file(resolve(file)) for file in parameter_files},
         "assignments": list(assignments),
         "git": read_git(ROOT),
         "remote_run": {name: os.environ[name] for name in _REMOTE_RUN_VARIABLES if name in os.environ},
@@ -61,7 +61,8 @@ def read_git(folder: Path) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``commit``; ``branch``, empty if the checkout is at a commit; ``uncommitted``, the changed and new files.
+        ``commit``; ``branch``, empty if no branch is checked out; ``uncommitted``, the changed and new files. If git
+        fails, ``error`` alone says why.
     """
     if not (folder / ".git").exists():
         return None
@@ -86,7 +87,3 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def record_production(workspace: Path, reason: str) -> None:
         _append(workspace, entry, verifier.read_ledger(workspace))
 
 
-def _append(workspace: Path, entry: Mapping[str, Any], lines: Iterable[bytes]) -> None:
+def _append(workspace: Path, entry: Mapping[str, Any], lines: Sequence[bytes]) -> None:
     line = verifier.canonical_json({**entry, "previous": verifier.hash_line(lines)})
     with (workspace / LEDGER).open("ab") as ledger:
         ledger.write(line + b"\n")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ RUN, PROJECT, WORKSPACE, DATA = "run", "project", "workspace", "data"
 # Locks are empty, and Python and Jupyter write caches whenever somebody runs or opens something.
 _IGNORED_SUFFIXES = (".lock", ".pyc", ".part")
 _IGNORED_FOLDERS = ("__pycache__", ".ipynb_checkpoints")
-_BLOCK_BYTES = 2**20
 _START = "0" * 64
 
 
@@ -65,7 +64,7 @@ def read_manifest(run_folder: Path) -> dict[str, Any]:
         )
     try:
         manifest = json.loads(file.read_bytes())
-        places = {place: manifest["places"][place] + "" for place in (RUN, PROJECT, WORKSPACE, DATA)}
+        places = {place: str(manifest["places"][place]) for place in (RUN, PROJECT, WORKSPACE, DATA)}
         return {**manifest, "places": places, "run": manifest["run"], "previous": manifest["previous"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} has changed: it is no manifest any more ({error}).") from error
@@ -83,11 +82,8 @@ def canonical_json(value: Any) -> bytes:
 
 def hash_file(file: Path) -> str:
     """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
     with file.open("rb") as opened:
-        while block := opened.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def list_files(folder: Path) -> Iterator[Path]:
@@ -253,9 +249,8 @@ def read_ledger(workspace: Path) -> list[bytes]:
     return ledger.read_bytes().splitlines() if ledger.is_file() else []
 
 
-def hash_line(lines: Iterable[bytes]) -> str:
+def hash_line(lines: Sequence[bytes]) -> str:
     """Return the SHA-256 of the last line, or zeros if there is none."""
-    lines = list(lines)
     return hashlib.sha256(lines[-1]).hexdigest() if lines else _START
 
 
@@ -292,8 +287,8 @@ def main() -> int:
             findings = verify(run_folder)
         except ValueError as error:
             findings = [str(error)]
-        print(f"{run_folder}: {'intact' if not findings else f'{len(findings)} differences'}")
-        print(*(f"  {finding}" for finding in findings), sep="\n", end="\n" if findings else "")
+        verdict = f"{len(findings)} differences" if findings else "intact"
+        print(f"{run_folder}: {verdict}", *findings, sep="\n  ")
         is_intact = is_intact and not findings
     return 0 if is_intact else 1
 

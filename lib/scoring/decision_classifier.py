@@ -61,9 +61,3 @@ def with_rule(model: Any, rule: DecisionRule) -> Any:
         return DecisionClassifier(model, rule)
     *steps, (name, last) = model.steps
     return Pipeline([*steps, (name, DecisionClassifier(last, rule))])
-
-
-def find_rule(model: Any) -> DecisionRule | None:
-    """Return the decision rule of a model, or None if it predicts the most probable class."""
-    last = model[-1] if isinstance(model, Pipeline) else model
-    return last.rule if isinstance(last, DecisionClassifier) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,10 @@ from lib.scoring.calibrators import most_probable
 from lib.stages._folds import Fold
 from lib.training.features import target_array
 
-NONE = "none"
+if TYPE_CHECKING:
+    from lib.parameters import Parameters
+
+_NONE = "none"
 _METHOD_NAMES = {
     ISOTONIC: "isotonic regression",
     VENN_ABERS: "Venn-Abers predictors",
@@ -56,6 +59,11 @@ class CalibratedModel:
         before, after = self.calibration.error_before, self.calibration.error_after
         is_used = self.calibration.calibrator is not None
         return {"calibration_error_before": before, "calibration_error_after": after if is_used else before}
+
+
+def is_requested(parameters: Parameters) -> bool:
+    """Return whether probabilities are to be calibrated: on request, for classes, and for a table in memory."""
+    return parameters.calibration != _NONE and parameters.task != "regression" and parameters.engine != "dask"
 
 
 def calibrate_model(model: Any, folds: Sequence[Fold], y: pd.Series, method: str, seed: int) -> CalibratedModel:

@@ -1,4 +1,8 @@
-"""Out-of-fold predictions: predictions for training rows by models that did not learn from them."""
+"""Cross-validation on random folds, for the spread of the scores and for calibration.
+
+`lib.evaluation.out_of_fold` makes folds for any split of the table, to choose a threshold. The folds here suit only a
+split by a hash of all features, and leave out classes with too few rows instead of refusing them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ class Fold:
     predictions: Predictions
 
 
-def predict_out_of_fold(
+def cross_validate(
     fit: Callable[[pd.DataFrame, pd.Series], Any],
     X: pd.DataFrame,
     y: pd.Series,

@@ -166,13 +166,13 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         return function(X, y, request, **hyperparameters)
 
     with _explain_errors(parameters):
-        folds = _predict_out_of_fold(fit_fold, rows.X, rows.y, baseline, parameters)
+        folds = _cross_validate(fit_fold, rows.X, rows.y, baseline, parameters)
         started = time.perf_counter()
         model = _fit(function, rows, request, hyperparameters, parameters)
         fit_seconds = time.perf_counter() - started
     notes: tuple[str, ...] = ()
     calibration_errors: dict[str, float] = {}
-    if _is_calibrated(parameters):
+    if _calibration.is_requested(parameters):
         result = _calibration.calibrate_model(model, folds, rows.y, parameters.calibration, parameters.seed)
         model, folds, notes, calibration_errors = result.model, result.folds, (result.note,), result.errors
 
@@ -183,7 +183,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
             fit_fold, rows.X, rows.y, baseline.get("split"), parameters.task, parameters.positive_class, parameters.seed
         )
 
-    model, rule = add_rule(model, rows, predict, parameters)
+    with _explain_errors(parameters):
+        model, rule = add_rule(model, rows, predict, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
@@ -224,32 +225,26 @@ def _check_class_weight(y: pd.Series, parameters: Parameters) -> None:
                 )
 
 
-def _is_calibrated(parameters: Parameters) -> bool:
-    """Return whether probabilities are to be calibrated: on request, for classes, and for a table in memory."""
-    has_method = parameters.calibration != _calibration.NONE
-    return has_method and parameters.task != "regression" and parameters.engine != "dask"
-
-
 def _shows_folds(X: pd.DataFrame, parameters: Parameters) -> bool:
     """Return whether the scores of a cross-validation are shown."""
     return len(X) < _MAX_CROSS_VALIDATION_ROWS and bool(parameters.cross_validation_folds)
 
 
-def _predict_out_of_fold(
+def _cross_validate(
     fit: Callable[[pd.DataFrame, pd.Series], Any],
     X: pd.DataFrame,
     y: pd.Series,
     baseline: dict[str, Any],
     parameters: Parameters,
 ) -> list[_folds.Fold]:
-    """Return the out-of-fold predictions that the fold scores and the calibration need; empty if folds do not suit."""
+    """Return predictions on random folds, for the fold scores and the calibration; empty if neither needs them."""
     needs_scores = _shows_folds(X, parameters)
-    needs_calibration = _is_calibrated(parameters) and len(X) <= _calibration.MAX_TRAINING_ROWS
+    needs_calibration = _calibration.is_requested(parameters) and len(X) <= _calibration.MAX_TRAINING_ROWS
     if not (needs_scores or needs_calibration) or not _folds.allows_random_folds(baseline.get("split"), X):
         return []
     fold_count = parameters.cross_validation_folds or _calibration.DEFAULT_FOLDS
     min_rows = len(X) if needs_scores else _calibration.MIN_ROWS
-    return _folds.predict_out_of_fold(fit, X, y, fold_count, min_rows, parameters)
+    return _folds.cross_validate(fit, X, y, fold_count, min_rows, parameters)
 
 
 def _fit(

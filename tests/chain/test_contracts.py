@@ -112,7 +112,7 @@ class TestNotebooks:
     def test_readers_that_disagree_on_a_type_are_reported(self, changed):
         (fault,) = contracts.find_notebook_faults(changed("04_evaluate.ipynb", 'baseline = ""', "baseline = {}"))
         assert (
-            "02_preprocess.ipynb publishes baseline, for which later notebooks expect different types: str and dict."
+            "02_preprocess.ipynb publishes baseline, but later notebooks expect different types of it: str and dict."
             in fault
         )
 

@@ -7,7 +7,7 @@ import pytest
 
 from lib.errors import ParameterError
 from lib.pipelines.base import BasePipeline
-from lib.scoring.decision_classifier import find_rule
+from lib.scoring.decision_classifier import DecisionClassifier
 from lib.scoring.scorer import Scorer
 from tests import workspaces
 from tests.workspaces import NAME, model_of, pipeline_in, publish
@@ -41,7 +41,7 @@ def test_all_readers_of_a_model_apply_its_threshold(prepared, threshold):
     source, sha256 = tracking.model_source(tracking.candidate_run(candidate.run_id))
     folder = tracking.model_folder(source, sha256)
     model = tracking.load_model(folder)
-    rule = find_rule(model)
+    rule = model[-1].rule
     test = pipeline.backend.read_table(tracking.newest_output(NAME, "preprocess", "test_data"))
     expected = np.where(model.predict_proba(test)[:, 1] >= rule.threshold, "yes", "no")
     assert model.predict(test).tolist() == expected.tolist()
@@ -71,7 +71,7 @@ def test_default_threshold_leaves_the_model_as_it_is(prepared):
     pipeline, candidate = train(prepared)
     tracking = pipeline.backend.tracking
     model = tracking.load_model(tracking.model_folder(*tracking.model_source(tracking.candidate_run(candidate.run_id))))
-    assert find_rule(model) is None and type(model[-1]).__name__ == "LogisticRegression"
+    assert not isinstance(model[-1], DecisionClassifier) and type(model[-1]).__name__ == "LogisticRegression"
     assert "decision_threshold" not in tracking.candidate_run(candidate.run_id).data.metrics
 
 

@@ -88,7 +88,7 @@ def _to_forest(model: Any) -> Forest:
 
 
 def _predict_out_of_bag(model: Any, features: np.ndarray) -> np.ndarray:
-    """Return, for each row, the mean output of the trees that were not trained on the row; NaN if there is none."""
+    """Return, for each row, the mean output of the trees that were not trained on it; NaN if all trees were."""
     rows = np.asarray(features, dtype=np.float32)
     output_sum: np.ndarray | float = 0.0
     tree_count = np.zeros((len(rows), 1))

@@ -7,7 +7,7 @@ import time
 
 # Share of the budget, and limits, of the time that is reserved at the end to select the blend and to load its models.
 _RESERVED_SHARE, _MIN_RESERVED_SECONDS, _MAX_RESERVED_SECONDS = 0.08, 1.0, 60.0
-# Share of a core for which this reserve suffices. If workers get less, the reserve grows, up to a share of the budget.
+# This reserve suffices for workers with such a share of a core. With less, it grows, up to a share of the budget.
 _ASSUMED_CORE_SHARE, _MAX_RESERVED_SHARE = 0.75, 0.25
 # Share of the reserve that is left for loading the models when the selection of the blend stops.
 _ASSEMBLY_SHARE = 0.25

@@ -46,7 +46,7 @@ class Clusters:
         return sorted({self.name_for(stage) for stage in self._parameters.cluster_stages})
 
     def find(self, name: str) -> Any:
-        """Return the cluster of this name; None if there is none."""
+        """Return the cluster of this name; None if it does not exist."""
         from azureml.core.compute import ComputeTarget
 
         with translate_errors(f"find the cluster {name}"):
@@ -58,7 +58,7 @@ class Clusters:
                 raise
 
     def get_or_create(self, name: str) -> Any:
-        """Return the cluster of this name, creating it if there is none.
+        """Return the cluster of this name; create it if it does not exist.
 
         A new cluster scales from 0 to ``max_nodes`` machines.
         """

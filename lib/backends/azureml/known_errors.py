@@ -21,7 +21,7 @@ class KnownError:
     pattern : str
         Regular expression that must match in the error's codes and text; empty if only the status matters.
     statuses : tuple of int
-        HTTP statuses, one of which the error must have; empty if only the pattern matters.
+        The error must have one of these HTTP statuses; empty if only the pattern matters.
     meaning : str
         What happened and what to do about it, in full sentences.
     error_type : type

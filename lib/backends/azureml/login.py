@@ -47,7 +47,7 @@ class Login:
 
 
 def detect_login(environment: Mapping[str, str]) -> str:
-    """Return the kind of login for which the environment has the variables; the first one, if there are several.
+    """Return the first kind of login whose environment variables are set.
 
     Examples
     --------

@@ -160,7 +160,7 @@ class EndpointResources:
             self._start_and_wait(lambda: self._deployments.begin_create_or_update(definition), action)
 
     def _environment(self, model_folder: Path) -> Any:
-        """Return the environment in which a model is loaded: the one in the model's folder, or else the project's."""
+        """Return the environment to load a model in: that of the model's folder, or else the project's."""
         workspace = self._connection.workspace
         if is_remote(model_folder):
             return environment.for_model(workspace, model_folder)

@@ -55,7 +55,7 @@ def ensure_database(path: Path, artifact_root: str) -> str:
 
 
 def _read_artifact_root(path: Path) -> str:
-    """Return the artifact root for which an existing database was created; empty if it is not known.
+    """Return the artifact root that an existing database was created with; empty if it is not known.
 
     MLflow would try for minutes to open a damaged file, and would fill an empty file with new tables. Therefore this
     function opens the file first.
