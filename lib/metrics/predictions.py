@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import ParameterError, suggest
@@ -31,6 +31,8 @@ class Predictions:
     rule : ThresholdRule, CostRule or None
         How the model derives the labels from the probabilities, see `lib.scoring.decision_rules`; None if it predicts
         the most probable class.
+    weights : ndarray of shape (rows,) or None
+        Weight of each row in every metric; None for equal weights.
     """
 
     labels: np.ndarray
@@ -38,6 +40,19 @@ class Predictions:
     classes: np.ndarray | None = None
     positive_class: Any = None
     rule: Any = None
+    weights: np.ndarray | None = None
+
+    def select(self, rows: np.ndarray) -> Predictions:
+        """Return the predictions of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray
+            Positions of the rows, or a boolean for each row.
+        """
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, labels=self.labels[rows], probabilities=probabilities, weights=weights)
 
     @property
     def positive_probability(self) -> np.ndarray:

@@ -28,6 +28,8 @@ _COLUMN_PARAMETERS = (
     "drop_columns",
     "key_columns",
     "cost_column",
+    "weight_column",
+    "groups",
     "request_log_columns",
     "columns",
 )

@@ -79,7 +79,10 @@ def _binary_displays(
     y = test[parameters.target_column]
     costs = read_binary_costs(parameters, best.predictions.class_names) if has_costs(parameters) else None
     amounts = read_amounts(test, parameters.cost_column) if parameters.cost_column else None
-    rows = {each.name: make_binary_rows(y, each.predictions, costs, amounts) for each in contenders}
+    rows = {
+        each.name: make_binary_rows(y, each.predictions, costs, amounts, each.predictions.weights)
+        for each in contenders
+    }
     is_called = {each.name: each.predictions.labels == each.predictions.positive_class for each in contenders}
     outcomes = charts.Table(make_outcome_table(rows, is_called))
     outcomes.insert(0, "threshold", [_threshold_text(each.predictions.rule) for each in contenders] + ["", ""])

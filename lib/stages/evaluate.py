@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING
 
 from lib import charts, metrics
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
-from lib.evaluation.gates import (
-    BLOCKED,
-    KEPT,
-    WAIVED,
-    AcceptGate,
-    ChampionGate,
-    Evidence,
-    FiniteScoreGate,
-    GateResult,
-    MinScoreGate,
-    NoSkillGate,
-    check_all,
-)
+from lib.evaluation.gates import BLOCKED, KEPT, Evidence, GateResult, check_all, make_gates
 from lib.evaluation.wording import describe_in_words
 from lib.invocation import command
 from lib.metrics import Metric
@@ -29,6 +17,7 @@ from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
+from lib.stages._groups import show_groups
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
 from lib.stages._scores import UNDEFINED, describe_metrics
@@ -50,6 +39,10 @@ PARAMETERS = (
     "min_score",
     "promote_if",
     "margin",
+    "gates",
+    "groups",
+    "key_columns",
+    "weight_column",
     "waivers",
     "seed",
 )
@@ -157,15 +150,8 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
 
     best_name = _rank(comparison.candidates, metric)[0]
     best = next(candidate for candidate in comparison.candidates if candidate.name == best_name)
-    evidence = collect_evidence(hooks, best, comparison, parameters)
-    gates = (
-        FiniteScoreGate(),
-        NoSkillGate(),
-        MinScoreGate(parameters.min_score),
-        ChampionGate(parameters.promote_if, parameters.margin),
-        AcceptGate(),
-    )
-    results = check_all(gates, evidence, parameters.waivers)
+    evidence = collect_evidence(hooks, best, comparison, backend, parameters)
+    results = check_all(make_gates(parameters), evidence, parameters.waivers)
     table = _make_table(comparison.contenders, metric, parameters.task)
     side_by_side = charts.candidate_scores(
         _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
@@ -175,7 +161,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     best_chart = draw(y_test, best.predictions)
     by_name = {contender.name: contender for contender in comparison.contenders}
     ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
-    worth = show_worth(best, ranked, comparison.test, parameters)
+    worth = show_worth(best, ranked, comparison.test, parameters) + show_groups(best, comparison, parameters)
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
     is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
@@ -185,7 +171,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     words = describe_in_words(y_test.to_numpy(), best.predictions, comparison.no_skill.predictions, str(y_test.name))
     warnings = [describe_suspicion(best, parameters), describe_fold_gap(best, backend, parameters)]
     correction = describe_correction(best, evidence, comparison)
-    waivers = [f"{result.gate} is {result.limit.partition('; ')[2]}." for result in results if result.verdict == WAIVED]
+    waivers = [f"{result.gate} is {result.permission}." for result in results if result.waiver]
     sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes]
     decision = " ".join(filter(None, sentences))
     evaluation = Evaluation(
@@ -207,7 +193,10 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
 
 def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
     """Return a row for each gate: its verdict, what it measured and its limit."""
-    rows = [(result.gate, result.verdict, result.measured, result.limit) for result in results]
+    rows = [
+        (result.gate, result.verdict, result.measured, "; ".join(filter(None, [result.limit, result.permission])))
+        for result in results
+    ]
     return charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
 
 
@@ -288,7 +277,9 @@ def _log(
     production = registry.production()
     tags = {"decision": evaluation.decision, "production_version": production.version if production else ""}
     tags |= {f"gate.{result.gate}": result.verdict for result in results}
+    tags |= {f"waiver.{result.gate}": result.permission for result in results if result.waiver}
     mlflow.set_tags(tags)
+    mlflow.log_dict({"gates": [result.to_dict() for result in results]}, "gates.json")
     backend.tracking.log_table(evaluation.gates, "gates")
     backend.tracking.log_table(evaluation.table, "contenders")
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")

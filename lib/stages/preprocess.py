@@ -44,6 +44,8 @@ PARAMETERS = (
     "task",
     "drop_columns",
     "key_columns",
+    "groups",
+    "weight_column",
     "split",
     "month_first",
     "time_column",
@@ -142,8 +144,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         sizes = Sizes()
         sizes.add_reading(engine.reading, parameters)
         index_columns = prepared_table.find_index_columns(engine, parameters)
-        violations, quarantine = contracts.apply(engine, parameters)
-        sizes.add_quarantine(engine.reading, *quarantine)
+        contract = contracts.apply(engine, parameters)
+        sizes.add_quarantine(engine.reading, contract.quarantined, contract.quarantine)
         table = prepared_table.prepare(engine, index_columns, parameters)
         sizes.add_prepared(table)
         schema = _derive_schema(engine, table, parameters)
@@ -155,12 +157,13 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         train = engine.training_rows()
         sizes.add_sides(split, plan, train, parameters)
         baseline = _make_baseline(hooks, train, split, plan)
+        baseline |= contract.to_baseline()
         baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
         columns = charts.Table(_train_test.describe_columns(train, schema))
         balance = charts.target_distribution(train[parameters.target_column], parameters.task)
         outputs = write()
-    # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
-    baseline["test_keys"] = outputs.test_keys
+    # Models must not see these columns. A split rule needs them to find the test rows of earlier models.
+    baseline |= {"train_keys": outputs.train_keys, "test_keys": outputs.test_keys}
     return Preprocessed(
         title=make_title("Preprocess", parameters),
         verdict=_make_verdict(split, parameters),
@@ -169,7 +172,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         test_data=outputs.test_data,
         baseline=backend.write_json(baseline, f"{outputs.folder}/baseline.json"),
         sizes=sizes.to_table(),
-        violations=violations,
+        violations=contract.violations,
         columns=columns,
         balance=balance,
     )
