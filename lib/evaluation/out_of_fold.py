@@ -42,20 +42,22 @@ class OutOfFold:
 
 
 def predict_out_of_fold(
-    fit: Callable[[pd.DataFrame, pd.Series], Any],
+    fit: Callable[..., Any],
     X: pd.DataFrame,
     y: pd.Series,
     split: Mapping[str, Any] | None,
     task: str,
     positive_class: Any = None,
     seed: int = 0,
+    keys: pd.DataFrame | None = None,
+    weights: np.ndarray | None = None,
 ) -> OutOfFold:
     """Fit a model per fold, and predict the rows of the fold with it.
 
     Parameters
     ----------
     fit : callable
-        Returns a classifier fitted on features and target.
+        Returns a classifier fitted on features and target, and on the weights if there are some.
     X : DataFrame of shape (rows, columns)
     y : Series of shape (rows,)
     split : mapping or None
@@ -65,6 +67,10 @@ def predict_out_of_fold(
         See `lib.metrics.find_positive_class`.
     seed : int
         Seed of the folds.
+    keys : DataFrame of shape (rows, columns), optional
+        Columns that the split used, also those that models do not see; by default those of `X`.
+    weights : ndarray of shape (rows,), optional
+        Weight of each row in the fits and in metrics; 1 by default.
 
     Returns
     -------
@@ -87,8 +93,9 @@ def predict_out_of_fold(
     check_class_sizes(y)
     column_by_class = {label: column for column, label in enumerate(classes.tolist())}
     probabilities = np.full((len(y), len(classes)), np.nan)
-    for train, held_out in make_folds(X, y, split, task, seed):
-        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
+    divided = X if keys is None or split is None else keys
+    for train, held_out in make_folds(divided, y, split, task, seed):
+        model = fit_rows(fit, X, y, train, weights)
         fold_probabilities = np.asarray(model.predict_proba(X.iloc[held_out]), dtype=float)
         columns = [column_by_class[label] for label in np.asarray(model.classes_).tolist()]
         probabilities[held_out] = 0  # of classes without a row in this fold's training rows
@@ -96,7 +103,26 @@ def predict_out_of_fold(
     rows = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     positive = metrics.find_positive_class(classes, positive_class) if task == "binary" else None
     labels = classes[probabilities[rows].argmax(axis=1)]
-    return OutOfFold(rows, Predictions(labels, probabilities[rows], classes, positive))
+    held_out_weights = None if weights is None else weights[rows]
+    return OutOfFold(rows, Predictions(labels, probabilities[rows], classes, positive, weights=held_out_weights))
+
+
+def fit_rows(
+    fit: Callable[..., Any], X: pd.DataFrame, y: pd.Series, rows: np.ndarray, weights: np.ndarray | None = None
+) -> Any:
+    """Return a model fitted on some rows.
+
+    Parameters
+    ----------
+    fit : callable
+        Called with features and target, and with the weights if there are some.
+    X, y : DataFrame and Series
+    rows : ndarray of int
+        Positions of the rows.
+    weights : ndarray of shape (all rows,), optional
+    """
+    own_weights = () if weights is None else (weights[rows],)
+    return fit(X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True), *own_weights)
 
 
 def check_class_sizes(y: pd.Series) -> None:
@@ -118,7 +144,7 @@ def make_folds(
     Parameters
     ----------
     X, y : DataFrame and Series
-        The training rows.
+        The training rows; `X` may have columns that models do not see, such as the keys of the split.
     split : mapping or None
         The rule that split the table. Rows with equal keys share a fold; without keys, or if no key is a column of `X`,
         rows with equal features do.

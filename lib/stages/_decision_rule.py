@@ -41,7 +41,7 @@ def add_rule(
         The unchanged model if the most probable class is to be predicted.
     rule : ThresholdRule, CostRule or None
     """
-    rule = make_rule(parameters, rows.X, rows.y, predict)
+    rule = make_rule(parameters, rows.X, rows.y, predict, rows.weights)
     return (model if rule is None else with_rule(model, rule)), rule
 
 
@@ -65,7 +65,11 @@ def collect_out_of_fold(folds: Sequence[Fold], y: pd.Series) -> OutOfFold:
     rows = np.concatenate([fold.rows for fold in folds])
     labels = np.concatenate([fold.predictions.labels for fold in folds])
     probabilities = np.concatenate([fold.predictions.class_probabilities for fold in folds])
-    return OutOfFold(rows, replace(first, labels=labels, probabilities=probabilities))
+    weights = [fold.predictions.weights for fold in folds if fold.predictions.weights is not None]
+    merged = replace(
+        first, labels=labels, probabilities=probabilities, weights=np.concatenate(weights) if weights else None
+    )
+    return OutOfFold(rows, merged)
 
 
 def apply_rule(folds: Sequence[Fold], rule: DecisionRule | None) -> list[Fold]:

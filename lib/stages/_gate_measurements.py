@@ -117,7 +117,7 @@ def _read_coverage(best: Contender, backend: Backend) -> float:
 
 def _read_contract(baseline: Mapping[str, Any]) -> BrokenContractRows:
     """Return the rows that broke the contract when preprocess checked the table."""
-    check = baseline.get("contract")
+    check = baseline.get("contract_check")
     if check is None:
         raise NotMeasuredError("preprocess checked no contract; set contract, and run preprocess again")
     return BrokenContractRows(check["broken_rows"], check["rows"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +83,16 @@ class ModelRows:
     def split_keys(self) -> pd.DataFrame:
         """The training rows with the hidden columns, by which a split may have divided the rows."""
         return self.X if self.hidden is None else self.X.assign(**self.hidden)
+
+    def select(self, positions: np.ndarray) -> ModelRows:
+        """Return some of the training rows, with all test rows."""
+        return replace(
+            self,
+            X=self.X.iloc[positions].reset_index(drop=True),
+            y=self.y.iloc[positions].reset_index(drop=True),
+            weights=None if self.weights is None else self.weights[positions],
+            hidden=None if self.hidden is None else self.hidden.iloc[positions].reset_index(drop=True),
+        )
 
     @property
     def all_features(self) -> pd.DataFrame:

@@ -7,9 +7,10 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -38,6 +39,7 @@ PARAMETERS = (
     "positive_class",
     "hyperparameters",
     "class_weight",
+    "weight_column",
     "primary_metric",
     "cross_validation_folds",
     "calibration",
@@ -66,6 +68,7 @@ _LOGGED_PARAMETERS = (
     "positive_class",
     "threads",
     "class_weight",
+    "weight_column",
     "threshold",
     "costs",
     "cost_column",
@@ -146,11 +149,14 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     import mlflow
 
     name, metric = parameters.training_function, parameters.metric
-    rows = ModelRows.read(_read_sample if parameters.engine == "dask" else backend.read_table, parameters)
+    baseline = backend.read_json(parameters.baseline)
+    if parameters.engine == "dask":
+        rows = ModelRows.read(_read_sample, parameters)
+    else:
+        rows = ModelRows.read(backend.read_table, parameters, baseline)
     function = hooks.training_function(name)
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
-    baseline = backend.read_json(parameters.baseline)
     _check_class_weight(rows.y, parameters)
     request = TrainingRequest(
         parameters.task,
@@ -160,13 +166,14 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         parameters.month_first,
         get_feature_schema(baseline),
         parameters.class_weight or None,
+        rows.weights,
     )
 
-    def fit_fold(X: pd.DataFrame, y: pd.Series) -> Any:
-        return function(X, y, request, **hyperparameters)
+    def fit_fold(X: pd.DataFrame, y: pd.Series, weights: np.ndarray | None = None) -> Any:
+        return function(X, y, replace(request, row_weights=weights), **hyperparameters)
 
     with _explain_errors(parameters):
-        folds = _cross_validate(fit_fold, rows.X, rows.y, baseline, parameters)
+        folds = _cross_validate(fit_fold, rows, baseline, parameters)
         started = time.perf_counter()
         model = _fit(function, rows, request, hyperparameters, parameters)
         fit_seconds = time.perf_counter() - started
@@ -180,13 +187,23 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         if folds:  # calibrated like the model
             return collect_out_of_fold(folds, rows.y)
         return predict_out_of_fold(
-            fit_fold, rows.X, rows.y, baseline.get("split"), parameters.task, parameters.positive_class, parameters.seed
+            fit_fold,
+            rows.X,
+            rows.y,
+            baseline.get("split"),
+            parameters.task,
+            parameters.positive_class,
+            parameters.seed,
+            rows.split_keys,
+            rows.weights,
         )
 
     with _explain_errors(parameters):
         model, rule = add_rule(model, rows, predict, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
+    predictions = replace(predictions, weights=rows.weights_test)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
+    train_predictions = replace(train_predictions, weights=rows.weights)
     scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
     if folds and _shows_folds(rows.X, parameters):
         fold_scores = _folds.score_folds(apply_rule(folds, rule), rows.y, parameters.task)
@@ -231,20 +248,20 @@ def _shows_folds(X: pd.DataFrame, parameters: Parameters) -> bool:
 
 
 def _cross_validate(
-    fit: Callable[[pd.DataFrame, pd.Series], Any],
-    X: pd.DataFrame,
-    y: pd.Series,
+    fit: Callable[..., Any],
+    rows: ModelRows,
     baseline: dict[str, Any],
     parameters: Parameters,
 ) -> list[_folds.Fold]:
     """Return predictions on random folds, for the fold scores and the calibration; empty if neither needs them."""
+    X = rows.X
     needs_scores = _shows_folds(X, parameters)
     needs_calibration = _calibration.is_requested(parameters) and len(X) <= _calibration.MAX_TRAINING_ROWS
     if not (needs_scores or needs_calibration) or not _folds.allows_random_folds(baseline.get("split"), X):
         return []
     fold_count = parameters.cross_validation_folds or _calibration.DEFAULT_FOLDS
     min_rows = len(X) if needs_scores else _calibration.MIN_ROWS
-    return _folds.cross_validate(fit, X, y, fold_count, min_rows, parameters)
+    return _folds.cross_validate(fit, X, rows.y, fold_count, min_rows, parameters, rows.weights)
 
 
 def _fit(

@@ -49,7 +49,7 @@ class ContractCheck:
         """Return what later stages read about the check; empty without a contract."""
         if self.broken_rows is None:
             return {}
-        return {"contract": {"rows": self.rows, "broken_rows": self.broken_rows}}
+        return {"contract_check": {"rows": self.rows, "broken_rows": self.broken_rows}}
 
 
 def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
