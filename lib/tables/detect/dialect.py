@@ -137,8 +137,16 @@ class Dialect:
 
     def __str__(self) -> str:
         quotes = "" if self.quote_character == '"' else ", in apostrophes"
-        name = _SEPARATOR_NAMES.get(self.separator, repr(self.separator))
-        return f"{encodings.display_name(self.encoding)}, separated by {name}{quotes}"
+        return f"{encodings.display_name(self.encoding)}, separated by {name_separator(self.separator)}{quotes}"
+
+
+def name_separator(separator: str) -> str:
+    """Return the name of a separator in the plural.
+
+    >>> name_separator(";"), name_separator("||")
+    ('semicolons', "'||'")
+    """
+    return _SEPARATOR_NAMES.get(separator, repr(separator))
 
 
 @contextmanager
