@@ -50,7 +50,9 @@ def detect_dialect(
         return _detect_with_encoding(path, start, encoding, has_header, schema)
     detected_encoding = encodings.encoding_from_bom(start) or "utf-8"
     if not encodings.is_ascii_compatible(detected_encoding):
-        return _detect_from_start(path, start, detected_encoding, _empty_scan(), has_header, schema)
+        return _detect_from_start(
+            path, start, detected_encoding, _scan_decoded(path, detected_encoding), has_header, schema
+        )
     scan = _scan_file(path)
     if scan.non_utf8 is None:
         return _detect_from_start(path, start, detected_encoding, scan, has_header, schema)
@@ -69,7 +71,9 @@ def _detect_with_encoding(
         with open_binary(path) as file:
             has_non_ascii = encodings.check_encoding(file, path, resolved_encoding)
     if not encodings.is_ascii_compatible(resolved_encoding):
-        return _detect_from_start(path, start, resolved_encoding, _empty_scan(), has_header, schema)
+        return _detect_from_start(
+            path, start, resolved_encoding, _scan_decoded(path, resolved_encoding), has_header, schema
+        )
     scan = _scan_file(path)
     if resolved_encoding == "utf-8" and scan.non_utf8:
         raise encodings.invalid_byte_error(path, encoding, *scan.non_utf8.first_invalid)
@@ -85,9 +89,10 @@ def _scan_file(path: Path) -> TextScan:
         return scan_text(file, path)
 
 
-def _empty_scan() -> TextScan:
-    """Return the most cautious scan, for files in encodings that cannot be scanned as ASCII."""
-    return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
+def _scan_decoded(path: Path, encoding: str) -> TextScan:
+    """Scan a file in an encoding such as UTF-16, in which a separator is not the byte that it is in ASCII."""
+    with open_binary(path) as file:
+        return scan_text(encodings.recode_as_utf8(file, encoding), path)
 
 
 def detect_prefix(path: Path, has_header: bool | None = None) -> Dialect | None:
