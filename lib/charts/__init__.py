@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib.charts.calibration import reliability
 from lib.charts.chart import Chart
 from lib.charts.columns import column_importance, target_distribution
 from lib.charts.predictions import confusion_matrix, residuals, roc_and_precision_recall
@@ -17,6 +18,7 @@ __all__ = [
     "column_importance",
     "confusion_matrix",
     "decision_curve",
+    "reliability",
     "residuals",
     "roc_and_precision_recall",
     "search_progress",

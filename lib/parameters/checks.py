@@ -17,6 +17,7 @@ from lib.parameters.column_checks import column_faults, merged_column_faults, ti
 from lib.parameters.gates import gate_faults
 from lib.parameters.layers import Layers
 from lib.parameters.notify_checks import notify_faults
+from lib.parameters.search_space import search_faults
 from lib.parameters.specs import SPECS, Spec
 from lib.parameters.thresholds import class_weight_faults, threshold_faults
 from lib.parameters.waivers import find_waiver_faults
@@ -258,6 +259,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
         )
     faults += gate_faults(values) + find_waiver_faults(values.get("waivers") or [])
+    faults += search_faults(values)
     functions = values.get("training_functions")
     if functions is not None:
         for name in values.get("hyperparameters", ()):

@@ -116,6 +116,7 @@ SPECS: dict[str, Spec] = {
     # Which models
     "training_functions": Spec(list, choices="training function"),
     "hyperparameters": Spec(dict, may_be_empty=True),
+    "search_minutes": Spec(float, low=0.01, high=10_080),
     "primary_metric": Spec(str),
     "cross_validation_folds": Spec(int, low=0, high=20),
     "calibration": Spec(str, choices=("auto", "isotonic", "venn_abers", "temperature", "none")),

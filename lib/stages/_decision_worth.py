@@ -17,6 +17,7 @@ from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.scoring.decision_rules import DecisionRule, ThresholdRule
 
 if TYPE_CHECKING:
+    from lib.backends.base import Backend
     from lib.parameters import Parameters
     from lib.stages._contenders import Contender
 
@@ -28,6 +29,13 @@ class Display:
     name: str
     content: charts.Chart | charts.Table
     caption: str
+
+    def log(self, backend: Backend) -> None:
+        """Log the table or chart to the active MLflow run."""
+        if isinstance(self.content, charts.Chart):
+            backend.tracking.log_chart(self.content, self.name)
+        else:
+            backend.tracking.log_table(self.content, self.name)
 
 
 _OUTCOMES_CAPTION = (

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib import charts, metrics
-from lib.automl import LEADERBOARD
+from lib.automl import DONE, LEADERBOARD
 from lib.errors import ParameterError
+from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
 from lib.evaluation.out_of_fold import OutOfFold
+from lib.metrics import Metric, Predictions
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
@@ -164,22 +166,24 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)
-    figures["progress"] = charts.search_progress(result.leaderboard, metric)
+    no_skill = _make_no_skill_row(rows, predictions, parameters)
+    figures["progress"] = charts.search_progress(result.leaderboard, metric, no_skill["score"])
 
     _log_parameters(result, parameters)
     _log_metrics(result, scores, rows, rule_metrics(rule))
     _log_trials(backend, result, run_id)
-    backend.tracking.log_table(result.leaderboard, "leaderboard")
+    leaderboard = add_no_skill(result.leaderboard, no_skill, metric)
+    backend.tracking.log_table(leaderboard, "leaderboard")
     backend.tracking.log_table(scores, "scores")
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
     _log_best_model(backend, result, rows, baseline)
 
-    leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
+    leaderboard = charts.Table(leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
     return Winner(
         title=make_title("AutoML", parameters),
-        verdict=f"{result.best} is the best of {len(leaderboard)} models: {describe_score(scores, metric)}",
+        verdict=f"{result.best} is the best of {len(result.leaderboard)} models: {describe_score(scores, metric)}",
         notes=describe_metrics(rows.y_test, predictions, parameters.task),
         run_id=run_id,
         leaderboard=leaderboard,
@@ -187,6 +191,23 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
         scores=scores,
         importance=figures.get("importance", _IMPORTANCE_NOT_MEASURED),
     )
+
+
+def add_no_skill(leaderboard: pd.DataFrame, no_skill: dict[str, Any], metric: Metric) -> pd.DataFrame:
+    """Return a leaderboard with a row for the no-skill model, at the place that its score has."""
+    row = pd.DataFrame([no_skill], index=pd.Index([NO_SKILL], name=leaderboard.index.name))
+    table = pd.concat([leaderboard, row.reindex(columns=leaderboard.columns)])
+    return table.loc[metric.rank(table["score"].to_dict())]
+
+
+def _make_no_skill_row(rows: ModelRows, predictions: Predictions, parameters: Parameters) -> dict[str, Any]:
+    """Return the no-skill model's row of the leaderboard; its validation rows are all training rows."""
+    metric = parameters.metric
+    row: dict[str, Any] = {"family": NO_SKILL, "weight": 0.0, "outcome": DONE}
+    for name, y in (("validation", rows.y), ("test", rows.y_test)):
+        guess = predict_no_skill(rows.y, len(y), metric, predictions.classes, predictions.positive_class)
+        row |= {f"{name} {each.name}": each.score(y, guess) for each in metrics.for_task(parameters.task)}
+    return row | {"score": row[f"validation {metric.name}"]}
 
 
 def _held_out_predictions(result: SearchResult, parameters: Parameters) -> OutOfFold:

@@ -158,7 +158,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     )
     y_test = comparison.test[parameters.target_column]
     draw = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
-    best_chart = draw(y_test, best.predictions)
+    best_chart = draw(y_test, best.predictions, comparison.no_skill.predictions)
     by_name = {contender.name: contender for contender in comparison.contenders}
     ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
     worth = show_worth(best, ranked, comparison.test, parameters) + show_groups(best, comparison, parameters)
@@ -285,10 +285,7 @@ def _log(
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")
     backend.tracking.log_chart(evaluation.best, "best")
     for display in evaluation.worth:
-        if isinstance(display.content, charts.Chart):
-            backend.tracking.log_chart(display.content, display.name)
-        else:
-            backend.tracking.log_table(display.content, display.name)
+        display.log(backend)
 
 
 def _primary_scores(contenders: Sequence[Contender], metric: Metric) -> dict[str, float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,8 @@ from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.stages import _calibration, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
+from lib.stages._decision_worth import Display
+from lib.stages._hyperparameter_search import search_hyperparameters
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
@@ -38,6 +41,8 @@ PARAMETERS = (
     "month_first",
     "positive_class",
     "hyperparameters",
+    "search_minutes",
+    "max_trials",
     "class_weight",
     "weight_column",
     "primary_metric",
@@ -101,6 +106,8 @@ class Candidate(StageResult):
     task : str
         Selects the caption of ``quality``.
     notes : tuple of str
+    displays : tuple of Display
+        The search over hyperparameters and the calibration of probabilities, if there are any.
     """
 
     title: str
@@ -111,6 +118,7 @@ class Candidate(StageResult):
     importance: charts.Chart
     task: str
     notes: tuple[str, ...] = ()
+    displays: tuple[Display, ...] = ()
 
     def main_table(self) -> charts.Table:
         """Return the scores."""
@@ -118,8 +126,12 @@ class Candidate(StageResult):
 
     @property
     def figures(self) -> Figures:
-        """Quality and importance, with captions for the task."""
-        return Figures((self.quality, QUALITY_CAPTIONS[self.task]), (self.importance, IMPORTANCE_CAPTION))
+        """Quality, importance and, if there are some, the search and the calibration, with captions for the task."""
+        return Figures(
+            (self.quality, QUALITY_CAPTIONS[self.task]),
+            (self.importance, IMPORTANCE_CAPTION),
+            *((display.content, display.caption) for display in self.displays),
+        )
 
 
 def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str) -> Candidate:
@@ -155,7 +167,6 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     else:
         rows = ModelRows.read(backend.read_table, parameters, baseline)
     function = hooks.training_function(name)
-    hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
     _check_class_weight(rows.y, parameters)
     request = TrainingRequest(
@@ -169,19 +180,23 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         rows.weights,
     )
 
-    def fit_fold(X: pd.DataFrame, y: pd.Series, weights: np.ndarray | None = None) -> Any:
-        return function(X, y, replace(request, row_weights=weights), **hyperparameters)
+    def fit(chosen: Mapping[str, Any], X: pd.DataFrame, y: pd.Series, weights: np.ndarray | None = None) -> Any:
+        return function(X, y, replace(request, row_weights=weights), **chosen)
 
     with _explain_errors(parameters):
+        search = search_hyperparameters(function, fit, rows, baseline.get("split"), parameters)
+        hyperparameters = search.hyperparameters
+        fit_fold = functools.partial(fit, hyperparameters)
         folds = _cross_validate(fit_fold, rows, baseline, parameters)
         started = time.perf_counter()
         model = _fit(function, rows, request, hyperparameters, parameters)
         fit_seconds = time.perf_counter() - started
-    notes: tuple[str, ...] = ()
+    notes, displays = search.notes, search.show(name, metric)
     calibration_errors: dict[str, float] = {}
     if _calibration.is_requested(parameters):
         result = _calibration.calibrate_model(model, folds, rows.y, parameters.calibration, parameters.seed)
-        model, folds, notes, calibration_errors = result.model, result.folds, (result.note,), result.errors
+        model, folds, calibration_errors = result.model, result.folds, result.errors
+        notes, displays = (*notes, result.note), (*displays, *result.show())
 
     def predict() -> OutOfFold:
         if folds:  # calibrated like the model
@@ -218,6 +233,9 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
+    search.log(backend, run_id, name, metric)
+    for display in displays:
+        display.log(backend)
     backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
@@ -228,6 +246,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         quality=figures.get("curves") or figures["residuals"],
         importance=figures["importance"],
         task=parameters.task,
+        displays=displays,
     )
 
 
