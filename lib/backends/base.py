@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
+    from lib.evaluation.out_of_fold import RowDivision
     from lib.schema.table_schema import TableSchema
     from lib.tables.schema_source import SchemaSource
 
@@ -154,7 +155,12 @@ class ModelSearch(Protocol):
     """An AutoML search."""
 
     def run(
-        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+        self,
+        train_data: str,
+        test_data: str,
+        report: Callable[[str], None],
+        schema: TableSchema | None = None,
+        division: RowDivision | None = None,
     ) -> SearchResult:
         """Search for at most ``automl_budget_minutes``.
 
@@ -168,6 +174,8 @@ class ModelSearch(Protocol):
             Receives a message for each finished model.
         schema : TableSchema, optional
             How each column is read. Azure's AutoML ignores the schema and infers the column types.
+        division : RowDivision, optional
+            Groups or times of the training rows, which folds must respect. Azure's AutoML ignores them.
         """
 
 

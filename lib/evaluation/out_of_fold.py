@@ -136,6 +136,48 @@ def check_class_sizes(y: pd.Series) -> None:
         )
 
 
+@dataclass(frozen=True)
+class RowDivision:
+    """How the split of a table divides its training rows further.
+
+    Attributes
+    ----------
+    groups : ndarray of int, of shape (rows,), or None
+        Rows of the same group must stay together; None if each row may be separated from all others.
+    in_time_order : ndarray of int, of shape (rows,), or None
+        Positions of the rows, the earliest first, after a split by time.
+    """
+
+    groups: np.ndarray | None = None
+    in_time_order: np.ndarray | None = None
+
+
+def divide_rows(X: pd.DataFrame, split: Mapping[str, Any] | None) -> RowDivision:
+    """Return how a split divides the training rows.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (rows, columns)
+        The training rows, with the columns of the split that models do not see.
+    split : mapping or None
+        The rule that split the table, as the baseline stores it.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"customer": [7, 8, 7], "size": [1, 2, 3]})
+    >>> divide_rows(rows, {"columns": ["customer"]}).groups.tolist()
+    [0, 1, 0]
+    """
+    columns = [name for name in (split or {}).get("columns", ()) if name in X.columns]
+    if split is None or not columns:
+        return RowDivision()
+    if "cut" in split:
+        times = to_datetimes(X[columns[0]], split.get("form", ""))
+        order = np.arange(len(X)) if times is None else np.argsort(times.to_numpy(), kind="stable")
+        return RowDivision(in_time_order=order)
+    return RowDivision(groups=pd.factorize(row_hash(X, columns, normalize=True))[0])
+
+
 def make_folds(
     X: pd.DataFrame, y: pd.Series, split: Mapping[str, Any] | None, task: str, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -151,15 +193,13 @@ def make_folds(
     task, seed
         See `predict_out_of_fold`.
     """
-    columns = [name for name in (split or {}).get("columns", ()) if name in X.columns]
-    if split is not None and "cut" in split and columns:
-        times = to_datetimes(X[columns[0]], split.get("form", ""))
-        in_time_order = np.arange(len(X)) if times is None else np.argsort(times.to_numpy(), kind="stable")
+    division = divide_rows(X, split)
+    if division.in_time_order is not None:
         return [
-            (in_time_order[earlier], in_time_order[later])
-            for earlier, later in TimeSeriesSplit(FOLDS).split(in_time_order)
+            (division.in_time_order[earlier], division.in_time_order[later])
+            for earlier, later in TimeSeriesSplit(FOLDS).split(division.in_time_order)
         ]
-    groups = row_hash(X, columns or list(X.columns), normalize=True)
+    groups = row_hash(X, list(X.columns), normalize=True) if division.groups is None else division.groups
     splitter_class = GroupKFold if task == "regression" else StratifiedGroupKFold
     splitter = splitter_class(min(FOLDS, len(np.unique(groups))), shuffle=True, random_state=seed)
     return list(splitter.split(X, y, groups))

@@ -163,6 +163,11 @@ SPECS: dict[str, Spec] = {
     # AutoML
     "automl": Spec(bool),
     "automl_engine": Spec(str, choices="automl engine"),
+    "automl_presets": Spec(
+        str,
+        choices=("best_quality", "high_quality", "good_quality", "medium_quality"),
+        may_be_empty=True,
+    ),
     "automl_budget_minutes": Spec(float, low=0.1, high=10_080),
     "automl_memory_gb": Spec(float, low=0, high=100_000),
     "max_trials": Spec(int, low=1, high=1000),

@@ -60,8 +60,8 @@ class HyperparameterSearch:
         best = self.result.best
         chosen = ", ".join(f"{name} = {value}" for name, value in best.hyperparameters.items())
         note = (
-            f"{format_count(len(self.result.trials), 'combination')} of hyperparameters, tried in {self.seconds:.0f} s on "
-            f"folds of the training rows. The best one is {chosen}."
+            f"{format_count(len(self.result.trials), 'combination')} of hyperparameters, tried in {self.seconds:.0f} s "
+            f"on folds of the training rows. The best one is {chosen}."
         )
         return tuple(filter(None, [note, self.result.warning]))
 

@@ -13,7 +13,7 @@ from lib import charts, metrics
 from lib.automl import DONE, LEADERBOARD
 from lib.errors import ParameterError
 from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
-from lib.evaluation.out_of_fold import OutOfFold
+from lib.evaluation.out_of_fold import OutOfFold, divide_rows
 from lib.metrics import Metric, Predictions
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
@@ -35,6 +35,7 @@ PARAMETERS = (
     "positive_class",
     "primary_metric",
     "automl_engine",
+    "automl_presets",
     "automl_budget_minutes",
     "automl_memory_gb",
     "max_trials",
@@ -47,6 +48,7 @@ PARAMETERS = (
     "threshold",
     "costs",
     "cost_column",
+    "weight_column",
     "threads",
     "seed",
 )
@@ -69,6 +71,7 @@ _LOGGED_PARAMETERS = (
     "positive_class",
     "threads",
     "automl_engine",
+    "automl_presets",
     "automl_budget_minutes",
     "max_trials",
     "allowed_models",
@@ -144,10 +147,12 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
         If the primary metric is undefined for the target.
     """
     metric = parameters.metric
-    rows = ModelRows.read(backend.read_table, parameters)
     baseline = backend.read_json(parameters.baseline)
-    schema = get_feature_schema(baseline)
-    result = backend.search().run(parameters.train_data, parameters.test_data, report=print, schema=schema)
+    rows = ModelRows.read(backend.read_table, parameters, baseline)
+    schema, division = get_feature_schema(baseline), divide_rows(rows.split_keys, _find_split(rows, baseline))
+    result = backend.search().run(
+        parameters.train_data, parameters.test_data, report=print, schema=schema, division=division
+    )
     if result.warning:
         print(f"Warning: {result.warning}")
 
@@ -191,6 +196,13 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
         scores=scores,
         importance=figures.get("importance", _IMPORTANCE_NOT_MEASURED),
     )
+
+
+def _find_split(rows: ModelRows, baseline: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the rule of a split by keys or by time, which the folds of the search must respect; None for others."""
+    rule: dict[str, Any] | None = baseline.get("split")
+    is_by_features = rule is not None and "cut" not in rule and {*rows.X.columns} <= {*rule["columns"]}
+    return None if is_by_features else rule
 
 
 def add_no_skill(leaderboard: pd.DataFrame, no_skill: dict[str, Any], metric: Metric) -> pd.DataFrame:

@@ -122,6 +122,7 @@ def blocking(evaluation):
     return [gate for gate, verdict in evaluation.gates["verdict"].items() if verdict != "passed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gate", "options"),
     [
@@ -146,8 +147,11 @@ def test_each_gate_blocks_a_table_that_no_other_blocks(workspace, gate, options)
     assert versions_of(pipeline) == ((["1"], "1") if not gate else ([], None))
 
 
+@pytest.mark.slow
 def test_contract_gate_blocks_a_table_that_breaks_its_contract(workspace):
-    (workspace / "contract.yaml").write_text("columns:\n  size: {type: number, min: -1}\n")
+    (workspace / "contract.yaml").write_text(
+        "columns:\n  size: {type: number, minimum: -1}\nallow_extra_columns: true\n"
+    )
     options = {"contract": str(workspace / "contract.yaml"), "on_violation": "warn"}
     _, evaluation = evaluate(workspace, table(), gates={**LIMITS, "contract": 0.01}, **options)
     assert blocking(evaluation) == ["contract"]
@@ -168,6 +172,7 @@ def test_a_waiver_opens_a_gate_and_is_recorded(workspace):
     assert results["group_gap"]["waiver"] == waiver and results["accept"]["waiver"] is None
 
 
+@pytest.mark.slow
 def test_groups_are_shown_also_without_a_gate(workspace):
     _, evaluation = evaluate(workspace, table(), gates={})
     (shown,) = [display.content for display in evaluation.worth if display.name == "groups"]
@@ -191,6 +196,7 @@ def test_equal_rows_with_different_row_numbers_are_repeated(workspace):
     assert blocking(evaluation) == ["row_on_both_sides"]
 
 
+@pytest.mark.slow
 def test_equal_rows_of_different_customers_are_not_repeated(workspace):
     doubled = pd.concat([table()] * 4, ignore_index=True)
     doubled["customer"] = np.repeat(range(len(doubled) // 2), 2)

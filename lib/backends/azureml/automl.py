@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
     from lib.backends.azureml.datasets import Datasets
+    from lib.evaluation.out_of_fold import RowDivision
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
 
@@ -108,7 +109,12 @@ class AutoMLSearch:
         self._parameters = parameters
 
     def run(
-        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+        self,
+        train_data: str,
+        test_data: str,
+        report: Callable[[str], None],
+        schema: TableSchema | None = None,
+        division: RowDivision | None = None,
     ) -> SearchResult:
         """Search for models and download the best one; see `backends.base.ModelSearch`.
 

@@ -13,6 +13,7 @@ import psutil
 from lib import automl, cores, metrics
 from lib.automl import LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
 from lib.errors import ParameterError
+from lib.evaluation.out_of_fold import RowDivision
 from lib.tables import frames, sources
 
 if TYPE_CHECKING:
@@ -43,7 +44,12 @@ class LocalSearch:
         self._parameters = parameters
 
     def run(
-        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+        self,
+        train_data: str,
+        test_data: str,
+        report: Callable[[str], None],
+        schema: TableSchema | None = None,
+        division: RowDivision | None = None,
     ) -> SearchResult:
         """Search for models, and score them on the validation and test rows.
 
@@ -55,11 +61,13 @@ class LocalSearch:
             Called with a line for each finished model.
         schema : TableSchema, optional
             How each column is read.
+        division : RowDivision, optional
+            Groups or times of the training rows, which folds must respect.
         """
         target = self._parameters.target_column
         train, test = sources.read(train_data), sources.read(test_data)
         y, y_test = (frames.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
-        request = self._request(schema)
+        request = self._request(schema, division or RowDivision())
         started = time.monotonic()
         result = automl.get(self._parameters.automl_engine)(
             train.drop(columns=target), y, test.drop(columns=target), request, report
@@ -75,7 +83,7 @@ class LocalSearch:
             validation=next(trial.validation for trial in result.trials if trial.name == result.best),
         )
 
-    def _request(self, schema: TableSchema | None) -> SearchRequest:
+    def _request(self, schema: TableSchema | None, division: RowDivision) -> SearchRequest:
         """Translate the parameters into the request that every engine takes."""
         parameters = self._parameters
         default_memory_bytes = psutil.virtual_memory().available * _MEMORY_SHARE
@@ -95,6 +103,9 @@ class LocalSearch:
             memory_bytes=int(parameters.automl_memory_gb * 2**30 or default_memory_bytes),
             month_first=parameters.month_first,
             schema=schema,
+            groups=division.groups,
+            in_time_order=division.in_time_order,
+            presets=parameters.automl_presets,
         )
 
 
