@@ -125,18 +125,21 @@ def _threshold_text(rule: DecisionRule | None) -> str:
 def _multiclass_costs(contenders: Sequence[Contender], y: pd.Series, classes: list, parameters: Parameters) -> Display:
     """Return the cost of each contender's decisions, and the lowest cost of always predicting one class."""
     matrix = read_cost_matrix(parameters.costs, classes, parameters.target_column)
-    totals = {each.name: _total_cost(y.to_numpy(), each.predictions.labels, classes, matrix) for each in contenders}
-    constants = {label: _total_cost(y.to_numpy(), np.full(len(y), label), classes, matrix) for label in classes}
+    given = contenders[0].predictions.weights
+    truth, weights = y.to_numpy(), np.ones(len(y)) if given is None else given
+    totals = {each.name: _total_cost(truth, each.predictions.labels, weights, classes, matrix) for each in contenders}
+    constants = {label: _total_cost(truth, np.full(len(y), label), weights, classes, matrix) for label in classes}
     cheapest = min(constants, key=lambda label: constants[label])
     totals[f"always {cheapest}"] = constants[cheapest]
     table = charts.Table(
-        {"cost": totals, "cost per row": {name: total / len(y) for name, total in totals.items()}}
+        {"cost": totals, "cost per row": {name: total / weights.sum() for name, total in totals.items()}}
     ).rename_axis("decisions of")
     return Display("decisions", table, _MULTICLASS_CAPTION)
 
 
-def _total_cost(truth: np.ndarray, labels: np.ndarray, classes: list, matrix: CostMatrix) -> float:
-    """Return the cost of all predicted labels."""
+def _total_cost(truth: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: list, matrix: CostMatrix) -> float:
+    """Return the cost of all predicted labels, each times the weight of its row."""
     positions = {label: position for position, label in enumerate(classes)}
     pairs = zip(truth.tolist(), labels.tolist(), strict=True)
-    return float(sum(matrix[positions[actual]][positions[predicted]] for actual, predicted in pairs))
+    costs = np.array([matrix[positions[actual]][positions[predicted]] for actual, predicted in pairs])
+    return float(costs @ weights)
