@@ -67,6 +67,7 @@ def _make_folder(parameters: Parameters) -> Path:
 def _execute_notebook(folder: Path, options: argparse.Namespace, parameters: Parameters) -> dict[str, Any]:
     """Execute the notebook in a kernel, and return its outputs."""
     from lib import outputs
+    from lib.chain import pages
     from lib.chain.executor import KernelExecutor
     from lib.chain.notebooks import FOLDER
 
@@ -82,6 +83,7 @@ def _execute_notebook(folder: Path, options: argparse.Namespace, parameters: Par
         cancelled=threading.Event(),
         report=print,
     )
+    pages.make_standalone(FOLDER / NOTEBOOK, executed, [])
     return outputs.read(str(executed))
 
 

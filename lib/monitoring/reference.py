@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,22 @@ from lib.monitoring.cells import CATEGORY, Cells, make_cells, make_number_cells
 PREDICTION = "prediction"
 _QUANTILES = np.linspace(0.1, 0.9, 9)
 _MAX_ROWS_PER_COLUMN = 1_000
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """The output of a model for rows.
+
+    Attributes
+    ----------
+    values : ndarray of shape (rows,)
+        Numbers, probabilities of the positive class, or names of classes: what is monitored.
+    scores : ndarray of float, of shape (rows,) or (rows, classes)
+        Numbers or probabilities, which show whether the output depends on a column.
+    """
+
+    values: np.ndarray
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ class ColumnReference:
 def make_references(
     statistics: Mapping[str, Mapping[str, Any]],
     rows: pd.DataFrame,
-    predict: Callable[[pd.DataFrame], np.ndarray],
+    predict: Callable[[pd.DataFrame], ModelOutput],
     seed: int,
 ) -> dict[str, ColumnReference]:
     """Return the reference of each column and of the prediction.
@@ -65,7 +81,7 @@ def make_references(
         Rows that the model was not trained on. Their counts are the reference, because cells and model were chosen
         without them: like later rows, they are new to both.
     predict : callable
-        Returns the model's output for rows: numbers, or class names.
+        Returns the model's output for rows.
     seed : int
         Seed of the generator that shuffles columns and chooses the rows for the cells of the prediction.
 
@@ -75,16 +91,17 @@ def make_references(
         Columns of dates, and columns without a value in training, are left out.
     """
     random = np.random.default_rng(seed)
-    outputs = predict(rows)
+    outputs = predict(rows).values
     references = {}
     sample = rows.sample(min(len(rows), _MAX_ROWS_PER_COLUMN), random_state=seed)
-    sample_outputs = predict(sample)
+    sample_scores = predict(sample).scores
     for name in rows.columns:
         cells = make_cells(statistics[name]) if name in statistics else None
         if cells is None:
             continue
         shuffled = sample.assign(**{name: sample[name].to_numpy()[random.permutation(len(sample))]})
-        effect = _mean_change(sample_outputs, predict(shuffled.astype({name: sample[name].dtype})))
+        scores = predict(shuffled.astype({name: sample[name].dtype})).scores
+        effect = float(np.mean(np.abs(scores - sample_scores)))
         counts = cells.count_rows(rows[name])
         references[str(name)] = ColumnReference(cells, tuple(counts.tolist()), effect)
     references[PREDICTION] = _make_prediction_reference(outputs, random)
@@ -105,11 +122,3 @@ def _make_prediction_reference(outputs: np.ndarray, random: np.random.Generator)
     is_first_half = random.permutation(len(values)) % 2 == 0
     cells = make_number_cells(np.quantile(values[is_first_half], _QUANTILES).tolist())
     return ColumnReference(cells, tuple(cells.count_rows(values[~is_first_half]).tolist()), 1.0)
-
-
-def _mean_change(before: Sequence[Any] | np.ndarray, after: np.ndarray) -> float:
-    """Return the mean absolute change of numbers, or the share of changed classes."""
-    before = np.asarray(before)
-    if before.dtype.kind in "OSU":
-        return float(np.mean(before != after))
-    return float(np.mean(np.abs(before - after)))

@@ -15,7 +15,7 @@ import pandas as pd
 from lib import charts, metrics
 from lib.errors import DataError, GateError, format_count
 from lib.monitoring import verdict as verdicts
-from lib.monitoring.reference import PREDICTION, ColumnReference, make_references
+from lib.monitoring.reference import PREDICTION, ColumnReference, ModelOutput, make_references
 from lib.monitoring.request_rows import iterate_spans, list_days
 from lib.monitoring.verdict import Judgement, judge
 from lib.monitoring.windows import MIN_ROWS, Window, count_window, join_small_windows, list_spans
@@ -110,8 +110,7 @@ def run(backend: Backend, parameters: Parameters) -> Monitored:
     references = history.references or _make_references(backend, version, parameters)
     notes: list[str] = []
     if parameters.rows:
-        now = datetime.datetime.now(datetime.UTC)
-        windows = [_count_table(backend, references, now, parameters)]
+        windows = [_count_table(backend, version, references, parameters)]
         history_windows = history.windows
     else:
         windows = history_windows = history.windows + _count_new_windows(
@@ -174,38 +173,44 @@ def _make_references(backend: Backend, version: ModelVersion, parameters: Parame
     """Return the reference of each column, from the version's baseline and its test rows."""
     folder = backend.tracking.model_folder(version.source, version.sha256)
     baseline = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8"))
-    model = backend.tracking.load_model(folder)
     rows = backend.read_table(version.tags["test_data"])
     rows = rows.drop(columns=parameters.target_column, errors="ignore")
-    return make_references(baseline["columns"], rows, _make_predict(model, parameters), parameters.seed)
+    return make_references(baseline["columns"], rows, _make_predict(backend, version, parameters), parameters.seed)
 
 
-def _make_predict(model: Any, parameters: Parameters) -> Callable[[pd.DataFrame], np.ndarray]:
-    """Return a function that predicts numbers, the probability of the positive class, or class names."""
+def _make_predict(
+    backend: Backend, version: ModelVersion, parameters: Parameters
+) -> Callable[[pd.DataFrame], ModelOutput]:
+    """Return a function that predicts with a model version."""
+    model = backend.tracking.load_model(backend.tracking.model_folder(version.source, version.sha256))
 
-    def predict(rows: pd.DataFrame) -> np.ndarray:
+    def predict(rows: pd.DataFrame) -> ModelOutput:
         predictions = metrics.predict(model, rows, parameters.task, parameters.positive_class)
-        if parameters.task == "binary":
-            return predictions.positive_probability
-        if parameters.task == "multiclass":
-            return predictions.labels.astype(str)
-        return predictions.labels.astype(float)
+        if parameters.task == "regression":
+            numbers = predictions.labels.astype(float)
+            return ModelOutput(numbers, numbers)
+        is_binary = parameters.task == "binary"
+        values = predictions.positive_probability if is_binary else predictions.labels.astype(str)
+        return ModelOutput(values, predictions.class_probabilities)
 
     return predict
 
 
 def _count_table(
-    backend: Backend, references: dict[str, ColumnReference], now: datetime.datetime, parameters: Parameters
+    backend: Backend, version: ModelVersion, references: dict[str, ColumnReference], parameters: Parameters
 ) -> Window:
-    """Return a window with the rows of a table."""
+    """Return a window with the rows of a table, and with the model's predictions if the rows have its columns."""
     rows = backend.read_table(parameters.rows, encoding=parameters.encoding or "")
-    window = count_window(rows, references, now, now)
-    if not window.counts:
+    present = [name for name in references if name in rows.columns]
+    if not present:
         raise DataError(
             f"{parameters.rows} has none of the columns of the model, {_list(list(references))}. Give rows as the "
             "endpoint gets them."
         )
-    return window
+    if {*references} - {PREDICTION} <= {*present}:
+        rows = rows.assign(**{PREDICTION: _make_predict(backend, version, parameters)(rows).values})
+    now = datetime.datetime.now(datetime.UTC)
+    return count_window(rows, references, now, now)
 
 
 def _count_new_windows(
@@ -270,6 +275,8 @@ def describe(judgement: Judgement, version: str, windows: list[Window]) -> str:
     if judgement.verdict == verdicts.STABLE:
         return f"{judgement.verdict}: {counted}; no drift beyond chance."
     strongest = judgement.drifted or [judgement.columns[0].name]
+    if len(windows) == 1:
+        return f"{judgement.verdict}: {counted}; drift in {_list(strongest)}."
     since = min(column.start.start for column in judgement.columns if column.name in strongest)
     return f"{judgement.verdict}: {counted}; drift since {since:%Y-%m-%d} in {_list(strongest)}."
 
@@ -295,8 +302,8 @@ def _make_table(judgement: Judgement) -> charts.Table:
 
 
 def _draw(judgement: Judgement) -> charts.Chart | str:
-    if not len(judgement.log_evidence):
-        return "No window has ended."
+    if len(judgement.log_evidence) < 2:
+        return "Evidence over time is drawn once two windows have ended."
     lines = {"all columns": judgement.log_evidence}
     lines |= {column.name: column.log_evidence for column in judgement.columns[:_MAX_LISTED]}
     ends = [window.end for window in judgement.windows]
