@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
-    from lib.evaluation.out_of_fold import RowDivision
+    from lib.evaluation.row_division import RowDivision
     from lib.schema.table_schema import TableSchema
     from lib.tables.schema_source import SchemaSource
 
@@ -229,6 +229,9 @@ class Backend(Protocol):
 
     def local_copy(self, uri: str) -> Path:
         """Return a local copy of a file in the data store."""
+
+    def request_log(self, name: str) -> Path | None:
+        """Return the folder of the request log of an endpoint; None if this backend stores none."""
 
     def endpoints(self) -> list[str]:
         """Return the names of all use cases that have an endpoint."""

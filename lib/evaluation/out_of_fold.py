@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, TimeSeries
 
 from lib import metrics
 from lib.errors import DataError
+from lib.evaluation.row_division import RowDivision
 from lib.metrics import Predictions
 from lib.schema.date_columns import to_datetimes
 from lib.tables.split.row_hash import row_hash
@@ -134,22 +135,6 @@ def check_class_sizes(y: pd.Series) -> None:
             f"threshold: it is chosen on folds of the training rows, which need at least {MIN_ROWS_PER_CLASS} rows of "
             f"each class of {y.name}; {', '.join(small_classes)}. Set threshold to a number, or provide more rows."
         )
-
-
-@dataclass(frozen=True)
-class RowDivision:
-    """How the split of a table divides its training rows further.
-
-    Attributes
-    ----------
-    groups : ndarray of int, of shape (rows,), or None
-        Rows of the same group must stay together; None if each row may be separated from all others.
-    in_time_order : ndarray of int, of shape (rows,), or None
-        Positions of the rows, the earliest first, after a split by time.
-    """
-
-    groups: np.ndarray | None = None
-    in_time_order: np.ndarray | None = None
 
 
 def divide_rows(X: pd.DataFrame, split: Mapping[str, Any] | None) -> RowDivision:

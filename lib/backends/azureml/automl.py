@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
     from lib.backends.azureml.datasets import Datasets
-    from lib.evaluation.out_of_fold import RowDivision
+    from lib.evaluation.row_division import RowDivision
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
 

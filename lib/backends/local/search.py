@@ -13,7 +13,7 @@ import psutil
 from lib import automl, cores, metrics
 from lib.automl import LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
 from lib.errors import ParameterError
-from lib.evaluation.out_of_fold import RowDivision
+from lib.evaluation.row_division import RowDivision
 from lib.tables import frames, sources
 
 if TYPE_CHECKING:
