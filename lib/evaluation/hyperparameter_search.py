@@ -8,8 +8,10 @@ Akiba et al.: Optuna: A next-generation hyperparameter optimization framework, 2
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -168,22 +170,22 @@ def search(
 
 
 def _create_study(space: Space, defaults: Mapping[str, Any], metric: Metric, max_trials: int, seed: int) -> Any:
-    """Return an Optuna study that proposes all combinations if there is time for them, else the promising ones."""
+    """Return an Optuna study that proposes the defaults first, then all combinations if they are few."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    size = _count(space)
-    sampler: Any
-    if size is not None and size <= max_trials:
-        grid = {name: list(_grid_values(domain)) for name, domain in space.items()}
-        sampler = optuna.samplers.GridSampler(grid, seed=seed)
-    else:
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, max(3, max_trials // 3)))
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, max(3, max_trials // 3)))
     study = optuna.create_study(direction="maximize" if metric.greater_is_better else "minimize", sampler=sampler)
     first = {name: _encode(space[name], defaults[name]) for name in space if name in defaults}
     first = {name: value for name, value in first.items() if value is not None}
-    if first and not isinstance(sampler, optuna.samplers.GridSampler):
+    if first:
         study.enqueue_trial(first)
+    size = _count(space)
+    if size is not None and size <= max_trials:  # Optuna's grid sampler ends only studies that run by themselves
+        combinations = list(itertools.product(*map(_grid_values, space.values())))
+        random.Random(seed).shuffle(combinations)
+        for combination in combinations:
+            study.enqueue_trial(dict(zip(space, combination, strict=True)))
     return study
 
 
