@@ -7,6 +7,7 @@ from typing import Any
 
 from lib import catalogue, extensions
 from lib.errors import CodeError
+from lib.metrics import custom
 
 
 def find_code_faults(values: Mapping[str, Any]) -> list[str]:
@@ -23,7 +24,19 @@ def find_code_faults(values: Mapping[str, Any]) -> list[str]:
         if extension is not None and extension.file is not None:
             names = (attribute,) if attribute else ()
             faults.append(extensions.find_code_fault(extension.file, names, contents))
-    return [fault for fault in faults if fault]
+    return [fault for fault in [*faults, *_list_metric_faults(values)] if fault]
+
+
+def _list_metric_faults(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for each of the customer's own metrics that lacks its function or its direction."""
+    own = values.get("metrics") or {}
+    names = {*(own if isinstance(own, Mapping) else ()), values.get("primary_metric")}
+    for extension in extensions.find_extensions(custom.PACKAGE):
+        if extension.name in names and extension.file is not None:
+            contents = f"function {custom.FUNCTION}(truth, predictions, rows)"
+            fault = extensions.find_code_fault(extension.file, (custom.FUNCTION,), contents)
+            direction = "GREATER_IS_BETTER; set it to True if a higher value is better, or else to False"
+            yield fault or extensions.find_code_fault(extension.file, (custom.DIRECTION,), direction)
 
 
 def _list_entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:

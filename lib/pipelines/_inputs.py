@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import DataError, format_count
@@ -17,11 +17,17 @@ _PUBLISHED_BY = {
     "test_data": "preprocess",
     "baseline": "preprocess",
     "decision": "evaluate",
+    "endpoint_url": "deploy",
+    "sample_request": "deploy",
 }
 
 
 def fill_inputs(
-    inputs: Mapping[str, Any], parameters: Parameters, backend: Backend, optional: Collection[str] = ()
+    inputs: Mapping[str, Any],
+    parameters: Parameters,
+    backend: Backend,
+    optional: Collection[str] = (),
+    own_stages: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Replace each empty input by the newest output with its name.
 
@@ -35,6 +41,8 @@ def fill_inputs(
         Finds the outputs of earlier notebooks.
     optional : collection of str
         Inputs that may stay empty.
+    own_stages : sequence of str
+        The customer's stages, which may have published an input, too.
 
     Raises
     ------
@@ -43,7 +51,7 @@ def fill_inputs(
     """
     filled: dict[str, Any] = {}
     for name, value in inputs.items():
-        value = value or parameters.get(name) or _newest_output(name, parameters, backend)
+        value = value or parameters.get(name) or _newest_output(name, parameters, backend, own_stages)
         if not value and name not in optional:
             raise DataError(_missing_message(name, parameters, backend))
         filled[name] = value or ""
@@ -66,10 +74,11 @@ def _missing_message(name: str, parameters: Parameters, backend: Backend) -> str
     )
 
 
-def _newest_output(name: str, parameters: Parameters, backend: Backend) -> Any:
+def _newest_output(name: str, parameters: Parameters, backend: Backend, own_stages: Sequence[str]) -> Any:
     """Return the newest output called `name` that an earlier notebook published, or an empty value."""
     tracking, experiment = backend.tracking, parameters.name
     if name == "candidates":
         train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""
         return tracking.newest_candidates(experiment, train_data, parameters.target_column, parameters.task)
-    return tracking.newest_output(experiment, _PUBLISHED_BY[name], name)
+    stages = [*own_stages, _PUBLISHED_BY[name]] if name in _PUBLISHED_BY else own_stages
+    return next(filter(None, (tracking.newest_output(experiment, stage, name) for stage in stages)), None)

@@ -23,6 +23,7 @@ From a request to its answer::
     request_error.py   the error a client gets
     scorer.py          checked values -> predictions as JSON
     sklearn_model.py   the model as scikit-learn runs it
+    feature_step.py    the customer's features, the first step of a model that has them
     fast_model/        a faster equivalent of the model
     synthetic_rows.py  rows for the comparison of the fast model with the model
 

@@ -2,12 +2,16 @@
 
 from lib import catalogue, extensions
 from lib.errors import MillraceError, suggest
+from lib.metrics import custom
 from lib.paths import display_path
 
 # The catalogues that a folder of `custom` continues, and what an entry of each is called.
 KINDS = {
     "lib.pipelines": "pipeline",
     "lib.training": "training function",
+    "lib.features": "module of features",
+    "lib.metrics": "metric",
+    "lib.stages": "stage",
 }
 
 
@@ -37,7 +41,11 @@ def find_faults(extension):
     """Return why an entry cannot be imported: its name is taken, or its module is faulty."""
     package = next(package for package in KINDS if extension in extensions.find_extensions(package))
     try:
-        catalogue.load(package, extension.name, KINDS[package])
+        if package == "lib.metrics":
+            custom.find(extension.name)
+            extension.import_module()
+        else:
+            catalogue.load(package, extension.name, KINDS[package])
     except MillraceError as error:
         return [str(error)]
     return []
