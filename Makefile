@@ -29,7 +29,7 @@ test-all: lint .venv/.azure .venv/.automl .venv/.docs ## Run all tests, includin
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
 
 check-custom: .venv/.dev $(own) ## Check your own code in custom/: imports, hooks, training functions, metrics, notebooks
-	.venv/bin/python -m pytest --quiet -n logical --maxprocesses 4 tests/check_custom/check_all.py $(ARGS)
+	.venv/bin/python -m pytest --quiet -n logical --maxprocesses 4 tests/check_custom/check_all.py $(wildcard custom/tests) $(ARGS)
 
 bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## Run the benchmarks: make bench ARGS=chain
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
