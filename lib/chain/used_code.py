@@ -13,7 +13,8 @@ from lib.backends import model_code
 from lib.errors import CodeError
 from lib.extensions import Extension
 
-_CODE_SUFFIXES = (".py", ".ipynb")
+_OTHER_SUFFIXES = (".py", ".ipynb", ".md", ".yml")
+_PIN = "millrace.yaml"  # written by `run_all.py new` and `upgrade`
 _STAGES_WITH_FEATURES = ("train", "automl")
 
 
@@ -51,8 +52,14 @@ def find_used_code(stage: str, values: Mapping[str, Any]) -> UsedCode:
             packages[f"the installed package of {extension.name}"] = extension.distribution
     files = {extensions.find_source(module) for module in _add_imports(modules) if module.startswith("custom")}
     if files:
-        files |= {file for file in extensions.list_custom_files() if file.suffix not in _CODE_SUFFIXES}
+        files |= {file for file in extensions.list_custom_files() if _is_data(file)}
     return UsedCode(tuple(sorted(file for file in files if file is not None)), packages)
+
+
+def _is_data(file: Path) -> bool:
+    """Return whether a file of ``custom/`` may be read by a module: it is neither code nor about the project."""
+    folder = file.relative_to(extensions.CUSTOM_FOLDER).parts[0]
+    return file.suffix not in _OTHER_SUFFIXES and file.name != _PIN and folder != "tests"
 
 
 def _add_imports(modules: set[str]) -> set[str]:

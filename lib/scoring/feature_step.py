@@ -76,7 +76,8 @@ class FeatureStep(TransformerMixin, BaseEstimator):
         """Learn the state of a transformer on the training rows, and the names of the columns."""
         self.columns_ = [str(column) for column in X.columns]
         rows = self._normalize(X)
-        self.transformer_ = self._fit_transformer(rows, y) if self.is_stateful else None
+        target = y.reset_index(drop=True) if isinstance(y, pd.Series) else y  # in line with the rows
+        self.transformer_ = self._fit_transformer(rows, target) if self.is_stateful else None
         self.outputs_ = [str(column) for column in self._apply(rows).columns]
         return self
 
@@ -99,7 +100,7 @@ class FeatureStep(TransformerMixin, BaseEstimator):
 
     def compute(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return all columns that the features have for these rows, which may differ from those of training."""
-        return self._apply(self._normalize(X))
+        return self._apply(self._normalize(X)).set_axis(X.index, axis=0)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns that the model learns from; scikit-learn calls this."""
@@ -122,13 +123,14 @@ class FeatureStep(TransformerMixin, BaseEstimator):
         return [parameter for parameter in parameters if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
 
     def _normalize(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return a copy of raw rows with the types that the function gets everywhere."""
+        """Return a copy of raw rows, numbered from 0, with the types that the function gets everywhere."""
         missing = [column for column in self.columns_ if column not in X.columns]
         if missing:
             raise FeatureStepError(
                 f"The rows lack the column {_list_names(missing)}, which the features {self.name} read."
             )
-        return pd.DataFrame({column: _normalize_column(X[column]) for column in self.columns_}, index=X.index)
+        columns = {column: normalize_column(X[column].reset_index(drop=True)) for column in self.columns_}
+        return pd.DataFrame(columns, index=range(len(X)))
 
     def _apply(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Call the function or the transformer on normalized rows, and check the result."""
@@ -160,7 +162,7 @@ class FeatureStep(TransformerMixin, BaseEstimator):
         return f"The features {self.name} cannot {action}: {type(error).__name__}: {error}{place}."
 
 
-def _normalize_column(values: pd.Series) -> pd.Series:
+def normalize_column(values: pd.Series) -> pd.Series:
     """Return a column with the type that it has at the endpoint: floats, booleans, datetimes or Python objects."""
     if pd.api.types.is_bool_dtype(values.dtype) and not values.hasnans:
         return values.astype(bool)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from lib.scoring.feature_step import FeatureStep, are_equal
+from lib.scoring.feature_step import FeatureStep, normalize_column
 
 if TYPE_CHECKING:
     from lib.schema.table_schema import TableSchema
@@ -48,6 +48,6 @@ def select_schema(schema: TableSchema | None, X: pd.DataFrame, rows: pd.DataFram
     unchanged = {
         name: column
         for name, column in schema.columns.items()
-        if name in rows.columns and (name not in X.columns or are_equal(rows[name], X[name]))
+        if name in rows.columns and name in X.columns and rows[name].equals(normalize_column(X[name]))
     }
     return dataclasses.replace(schema, columns=unchanged)

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import KFold
 
-from lib import metrics, training
+from lib import metrics, pipelines, training
 from lib.backends import model_files
 from lib.chain import used_code
-from lib.errors import CodeError, NameNotFound
+from lib.errors import CodeError, NameNotFound, ParameterError
+from lib.parameters import load
 from lib.pipelines.base import BasePipeline
 from lib.scoring.batch import score_rows
 from lib.scoring.feature_step import FeatureStep, FeatureStepError, find_batch_dependence
@@ -186,6 +187,18 @@ class TestModule:
         with pytest.raises(CodeError, match=r"Move the\s+code to a function features\(X\) in custom/features"):
             _features.make_step(hooks)
 
+    def test_wrong_name_is_found_before_a_kernel_starts(self, custom):
+        text = "from lib.pipelines.base import BasePipeline\nclass Shop(BasePipeline):\n    "
+        custom.write("features/worth.py", "import no_such_package\ndef features(X):\n    return X")
+        given = ["name=shop", "data=x.csv", "target_column=y", "task=binary", "primary_metric=f1", "pipeline=shop"]
+        for hook in ("def features(self):\n        return 'wroth'", "features = 'wroth'"):
+            custom.write("pipelines/shop.py", text + hook)
+            with pytest.raises(ParameterError, match="its hook features names 'wroth'.* Did you mean 'worth'"):
+                pipelines.check_use_case(load([], given))
+        custom.write("pipelines/shop.py", text + "features = 'worth'")
+        with pytest.raises(ParameterError, match="custom/features/worth.py, line 1: imports no_such_package"):
+            pipelines.check_use_case(load([], given))
+
     def test_edit_reruns_training_only(self, custom):
         custom.write("features/worth.py", ROW_WISE)
         custom.write("features/other.py", ROW_WISE)
@@ -272,7 +285,7 @@ class TestModel:
 
         custom.write("features/worth.py", "def features(X):\n    return X.assign(size=X['colour'])\n")
         X, y = rows
-        schema = TableSchema({"size": ColumnSchema(NUMBER), "luck": ColumnSchema(NUMBER)})
+        schema = TableSchema({name: ColumnSchema(name, NUMBER) for name in ("size", "luck")})
         step = _features.make_step(Shop.__new__(Shop))
         model = _features.with_features(training.get("linear"), step)(X, y, request_for(schema=schema))
         assert model[1].columns_["size"].kind == "category" and model[1].columns_["luck"].kind == "number"
