@@ -97,6 +97,7 @@ def find_placement_faults(placement: Any, bundled: Sequence[Notebook]) -> list[s
     if not isinstance(placement, Mapping):
         return []  # the check of the types of parameters reports it
     stages = [notebook.stage for notebook in bundled if not notebook.is_own]
+    taken_names = [*stages, *notebooks.OUTSIDE_CHAIN]
     places = [f"{side}{stage}" for stage in stages for side in (_BEFORE, _AFTER)]
     faults: list[str] = []
     placed: list[str] = []
@@ -107,16 +108,16 @@ def find_placement_faults(placement: Any, bundled: Sequence[Notebook]) -> list[s
             faults.append(f"stages: {place} is {names!r}; expected a list of names, e.g. [announce].")
             continue
         for name in names:
-            fault = _find_stage_fault(name, stages)
+            fault = _find_stage_fault(name, taken_names)
             faults += [f"stages: {fault}"] if fault else []
             faults += [f"stages: {name} is placed twice; a stage runs once."] if name in placed else []
             placed.append(name)
     return faults
 
 
-def _find_stage_fault(name: str, stages: Sequence[str]) -> str:
+def _find_stage_fault(name: str, taken_names: Sequence[str]) -> str:
     """Return why one of the customer's stages cannot be used; empty if it can."""
-    if name in stages:
+    if name in taken_names:
         return f"{name} is the name of a stage of Millrace. Rename your own."
     if not name.isidentifier() or name.startswith("_"):
         return f"{name!r} is not a name of a stage; expected letters, digits and underscores, e.g. announce."

@@ -61,7 +61,7 @@ def _list_bundled_names(kind: str) -> list[str]:
     if kind == "metric":
         return [metric.name for metric in metrics.METRICS]
     if kind == "stage":
-        return [notebook.stage for notebook in notebooks.read_all()]
+        return [*(notebook.stage for notebook in notebooks.read_all()), *notebooks.OUTSIDE_CHAIN]
     return catalogue.names(f"lib.{_FOLDERS[kind]}", is_bundled=True)
 
 

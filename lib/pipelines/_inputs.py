@@ -19,6 +19,7 @@ _PUBLISHED_BY = {
     "decision": "evaluate",
     "endpoint_url": "deploy",
     "sample_request": "deploy",
+    "history": "monitor",
 }
 
 
@@ -80,5 +81,6 @@ def _newest_output(name: str, parameters: Parameters, backend: Backend, own_stag
     if name == "candidates":
         train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""
         return tracking.newest_candidates(experiment, train_data, parameters.target_column, parameters.task)
-    stages = [*own_stages, _PUBLISHED_BY[name]] if name in _PUBLISHED_BY else own_stages
+    # An input that no notebook publishes, such as the rows to monitor, has no stage.
+    stages = [*own_stages, *([_PUBLISHED_BY[name]] if name in _PUBLISHED_BY else [])]
     return next(filter(None, (tracking.newest_output(experiment, stage, name) for stage in stages)), None)

@@ -4,12 +4,12 @@ import difflib
 import inspect
 
 from lib import pipelines
-from lib.chain.notebooks import read_all
+from lib.chain.notebooks import OUTSIDE_CHAIN, read_all
 from lib.errors import MillraceError
 from lib.parameters.type_names import TYPES
 from lib.pipelines.base import BasePipeline
 
-_LEAVE_ALONE = {*(notebook.stage for notebook in read_all()), "publish_outputs"}
+_LEAVE_ALONE = {*(notebook.stage for notebook in read_all()), *OUTSIDE_CHAIN, "publish_outputs", "run_stage"}
 HOOKS = [
     name
     for name, member in vars(BasePipeline).items()
