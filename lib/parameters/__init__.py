@@ -28,6 +28,7 @@ _COLUMN_PARAMETERS = (
     "drop_columns",
     "key_columns",
     "cost_column",
+    "groups",
     "request_log_columns",
     "columns",
 )

@@ -14,6 +14,7 @@ from typing import Any
 from lib import metrics
 from lib.errors import ParameterError, suggest
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
+from lib.parameters.coverage import coverage_faults
 from lib.parameters.layers import Layers
 from lib.parameters.notify_checks import notify_faults
 from lib.parameters.specs import SPECS, Spec
@@ -242,7 +243,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "
             "positive_class empty."
         )
-    faults += threshold_faults(values) + class_weight_faults(values)
+    faults += threshold_faults(values) + class_weight_faults(values) + coverage_faults(values)
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):

@@ -124,6 +124,8 @@ SPECS: dict[str, Spec] = {
     "threshold": Spec(object),
     "costs": Spec(dict, may_be_empty=True),
     "cost_column": Spec(str, may_be_empty=True),
+    "coverage": Spec(float, may_be_empty=True),
+    "groups": Spec(list, may_be_empty=True),
     "min_score": Spec(float, may_be_empty=True),
     "promote_if": Spec(str, choices=("better", "not_worse")),
     "margin": Spec(float, low=0, high=1e300),

@@ -13,6 +13,7 @@ import yaml
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA, TableSchema
 from lib.scoring import earlier_columns
 from lib.scoring.columns import Column
+from lib.scoring.intervals import COVERAGE, Coverage, from_json
 from lib.scoring.model_folder import BASELINE_FILE, ModelError, find_model_folder, verify
 from lib.scoring.schema_kinds import SIGNATURE_TYPES
 
@@ -36,6 +37,10 @@ class Model:
         Statistics of the training data by column; empty if the folder has no baseline.
     table_schema : TableSchema or None
         Schema of the table that the model was trained on; None if the folder has none.
+    coverage : PredictionIntervals, PredictionSets or None
+        Intervals or sets with a guaranteed coverage; None if the model was trained without them.
+    contract : dict
+        Limits of the data contract by column: ``minimum``, ``maximum`` and ``categories``.
     feature_schema : TableSchema
         Schema of the prepared columns, which are the model's inputs.
     name, version : str or None
@@ -47,6 +52,8 @@ class Model:
     examples: list[dict[str, Any]] = field(default_factory=list)
     baseline: dict[str, dict] = field(default_factory=dict)
     table_schema: TableSchema | None = None
+    coverage: Coverage | None = None
+    contract: dict[str, dict] = field(default_factory=dict)
     feature_schema: TableSchema = field(default_factory=lambda: TableSchema({}))
     name: str | None = None
     version: str | None = None
@@ -116,7 +123,19 @@ def read_model(
         feature_schema = earlier_columns.read_schema(folder)
     columns = _make_columns(description, baseline, feature_schema)
     examples = _read_examples(folder, description, columns)
-    return Model(None, columns, examples, baseline, table_schema, feature_schema, name, version)
+    coverage = from_json(baseline_file[COVERAGE]) if COVERAGE in baseline_file else None
+    return Model(
+        None,
+        columns,
+        examples,
+        baseline,
+        table_schema,
+        coverage,
+        baseline_file.get("contract", {}),
+        feature_schema,
+        name,
+        version,
+    )
 
 
 def _make_columns(description: dict, baseline: dict[str, dict], schema: TableSchema) -> tuple[Column, ...]:

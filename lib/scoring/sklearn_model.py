@@ -30,9 +30,11 @@ class SklearnModel:
         self.classes = np.asarray(estimator.classes_) if hasattr(estimator, "predict_proba") else None
         self._transform: Any = lambda rows: rows
         self._last_step = estimator
+        self.encoder: Any = None
         if isinstance(estimator, Pipeline) and len(estimator) > 1:
             # The steps before the last take most of the time: run them once for labels and probabilities.
             self._transform, self._last_step = estimator[:-1].transform, estimator[-1]
+            self.encoder = estimator[0]
 
     def __call__(self, table: Mapping[str, list]) -> Answers:
         """Return labels and, for a classifier, probabilities."""

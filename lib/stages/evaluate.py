@@ -29,6 +29,7 @@ from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
+from lib.stages._explanations import explain
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
 from lib.stages._scores import UNDEFINED, describe_metrics
@@ -47,6 +48,7 @@ PARAMETERS = (
     "primary_metric",
     "costs",
     "cost_column",
+    "groups",
     "min_score",
     "promote_if",
     "margin",
@@ -87,6 +89,8 @@ class Evaluation(StageResult):
         Tables and a chart that show what the decisions of the contenders are worth.
     task : str
         The kind of prediction, which selects the captions.
+    explanations : tuple of Display
+        The coverage of intervals or sets, which columns the best candidate relies on, and how.
     """
 
     title: str
@@ -100,6 +104,7 @@ class Evaluation(StageResult):
     best: charts.Chart
     worth: tuple[Display, ...]
     task: str
+    explanations: tuple[Display, ...] = ()
 
     def main_table(self) -> charts.Table:
         """Return the scores with a row per metric: a column per metric would not fit on a page."""
@@ -113,7 +118,7 @@ class Evaluation(StageResult):
         return Figures(
             (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
             (self.best, _BEST_CAPTIONS[self.task]),
-            *((display.content, display.caption) for display in self.worth),
+            *((display.content, display.caption) for display in (*self.worth, *self.explanations)),
         )
 
 
@@ -176,6 +181,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     by_name = {contender.name: contender for contender in comparison.contenders}
     ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
     worth = show_worth(best, ranked, comparison.test, parameters)
+    explanations = explain(best, comparison.test, backend, parameters)
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
     is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
@@ -200,6 +206,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         best=best_chart,
         worth=worth,
         task=parameters.task,
+        explanations=explanations,
     )
     _log(evaluation, results, comparison.contenders, registry, backend, metric)
     return evaluation
@@ -293,7 +300,7 @@ def _log(
     backend.tracking.log_table(evaluation.table, "contenders")
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")
     backend.tracking.log_chart(evaluation.best, "best")
-    for display in evaluation.worth:
+    for display in (*evaluation.worth, *evaluation.explanations):
         if isinstance(display.content, charts.Chart):
             backend.tracking.log_chart(display.content, display.name)
         else:

@@ -14,6 +14,7 @@ from lib.stages.preprocessing import contracts, engines, prepared_table, sides, 
 from lib.stages.preprocessing.parts import PreprocessHooks
 from lib.stages.preprocessing.sizes import Sizes
 from lib.tables.feature_schema import derive_feature_schema
+from lib.tables.quality.text_ranges import find_text_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,6 +156,10 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         train = engine.training_rows()
         sizes.add_sides(split, plan, train, parameters)
         baseline = _make_baseline(hooks, train, split, plan)
+        baseline["contract"] = contracts.limits_of_values(parameters)
+        statistics = baseline.get("columns", {})
+        ranges = {name: statistics.get(name, {}) | ends for name, ends in find_text_ranges(train, schema).items()}
+        baseline["columns"] = {**statistics, **ranges}
         baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
         columns = charts.Table(_train_test.describe_columns(train, schema))
         balance = charts.target_distribution(train[parameters.target_column], parameters.task)

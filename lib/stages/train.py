@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from lib import charts, cores, metrics
 from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
-from lib.stages import _calibration, _folds
+from lib.stages import _calibration, _coverage, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
@@ -44,6 +44,8 @@ PARAMETERS = (
     "threshold",
     "costs",
     "cost_column",
+    "coverage",
+    "groups",
     "threads",
     "seed",
     "engine",
@@ -69,6 +71,8 @@ _LOGGED_PARAMETERS = (
     "threshold",
     "costs",
     "cost_column",
+    "coverage",
+    "groups",
 )
 
 
@@ -151,6 +155,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
     baseline = backend.read_json(parameters.baseline)
+    all_features = rows.all_features
+    rows, calibration_rows = _coverage.hold_out(rows, baseline.get("split"), parameters)
     _check_class_weight(rows.y, parameters)
     request = TrainingRequest(
         parameters.task,
@@ -185,6 +191,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     with _explain_errors(parameters):
         model, rule = add_rule(model, rows, predict, parameters)
+    coverage = _coverage.calibrate(model, rows, calibration_rows, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
@@ -201,11 +208,16 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
-    backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
+    baseline = _coverage.add_to_baseline(baseline, coverage)
+    backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
         verdict=describe_score(scores, metric),
-        notes=(*describe_metrics(rows.y_test, predictions, parameters.task), *notes),
+        notes=(
+            *describe_metrics(rows.y_test, predictions, parameters.task),
+            *notes,
+            *_coverage.describe(coverage, calibration_rows, parameters),
+        ),
         run_id=run_id,
         scores=scores,
         quality=figures.get("curves") or figures["residuals"],

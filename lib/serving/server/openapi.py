@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.scoring.intervals import Coverage, PredictionIntervals
 from lib.scoring.model import Model
 from lib.scoring.requests import Limits
 
@@ -97,7 +98,7 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
                 "Row": _row_schema(model),
                 "Rows": rows,
                 "Table": table,
-                "Answer": _answer_schema(has_probabilities),
+                "Answer": _answer_schema(has_probabilities, model.coverage),
                 "Error": _error_schema(),
             },
         },
@@ -147,7 +148,7 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _answer_schema(has_probabilities: bool) -> dict[str, Any]:
+def _answer_schema(has_probabilities: bool, coverage: Coverage | None) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "predictions": {"type": "array"},
         "model": {
@@ -158,7 +159,22 @@ def _answer_schema(has_probabilities: bool) -> dict[str, Any]:
     if has_probabilities:
         properties["probabilities"] = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
         properties["classes"] = {"type": "array", "description": "The class of each column of the probabilities."}
-    return {"type": "object", "required": list(properties), "properties": properties}
+    required = list(properties)
+    properties |= {
+        "warnings": {"type": "array", "items": _warning_schema()},
+        "warning_count": {"type": "integer", "description": "The number of all warnings; the list may be shorter."},
+    }
+    if coverage is not None:
+        bounds = {"type": "number"} if coverage.name == PredictionIntervals.name else {}
+        properties[coverage.name] = {"type": "array", "items": {"type": ["array", "null"], "items": bounds}}
+        properties["coverage"] = {"type": "number", "description": "Share of rows whose true value is covered."}
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _warning_schema() -> dict[str, Any]:
+    texts = {name: {"type": "string"} for name in ("column", "code", "got", "expected")}
+    properties = {"row": {"type": "integer"}, **texts, "range": {"type": "array", "minItems": 2, "maxItems": 2}}
+    return {"type": "object", "required": ["row", *texts], "properties": properties}
 
 
 def _error_schema() -> dict[str, Any]:

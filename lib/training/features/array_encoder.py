@@ -76,6 +76,10 @@ class ArrayEncoder:
             return features.T
         return self._transformer.transform(np.ascontiguousarray(features.T))
 
+    def known_categories(self) -> dict[str, Mapping[object, int]]:
+        """Return the categories of each column of categories or codes."""
+        return {name: reader for name, reader, _ in self._readers if isinstance(reader, _CategoryLookup)}
+
 
 class _CategoryLookup(dict[object, int]):
     """Lookup of a category's features by its value in a request.

@@ -158,6 +158,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "transformer_")
         return ArrayEncoder(self)
 
+    def known_categories(self) -> dict[str, dict[str, float]]:
+        """Return the categories of each column of categories or codes, with their indices."""
+        return {
+            str(name): column.index_by_name
+            for name, column in self.columns_.items()
+            if isinstance(column, CategoryColumn)
+        }
+
     def feature_kinds(self) -> list[str]:
         """Return the kind of each feature for trees; target-encoded codes are numbers, and come last."""
         kinds = [kind for kind in self._float_kinds() if kind != "code"]
