@@ -16,7 +16,7 @@ from lib import backends
 from lib.commands import _arguments, _formulas, _scored_file
 from lib.commands._batch_model import choose_model, start_model
 from lib.commands._score_report import Counts, Notes
-from lib.errors import DataError, NameNotFound, format_count
+from lib.errors import DataError, NameNotFound, ParameterError, format_count
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="file for the scored rows: .csv or .parquet")
     parser.add_argument("--version", help="version of the model; by default the one in production")
+    parser.add_argument(
+        "--reasons",
+        type=int,
+        default=0,
+        metavar="N",
+        help="add the N columns that moved each prediction most, and their effects",
+    )
     _arguments.add_parameter_options(parser)
 
 
@@ -50,19 +57,22 @@ def execute(options: argparse.Namespace) -> int:
     """Score the rows part by part, in bounded memory. Rows that cannot be scored are printed with their number."""
     from tqdm import tqdm
 
+    from lib.scoring.json_body import MAX_REASONS
     from lib.tables import schema_reader
 
     parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
     if out.suffix.lower() not in _scored_file.SUFFIXES:
         raise DataError(f"--out: cannot write a {out.suffix or 'nameless'} file. Use .csv or .parquet.")
+    if not 0 <= options.reasons <= MAX_REASONS:
+        raise ParameterError(f"--reasons: {options.reasons} is out of range; expected 0 to {MAX_REASONS}.")
     backend = backends.connect(parameters)
     chosen = choose_model(backend, parameters.name, options.version)
     counts, missing, notes, formulas = Counts(), Counter[str](), Notes(), Counter[str]()
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with (
         _local_files(backend, options.data) as paths,
-        start_model(chosen) as score,
+        start_model(chosen, options.reasons) as score,
         _scored_file.writer(out) as write,
         bar,
     ):

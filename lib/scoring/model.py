@@ -37,14 +37,17 @@ class Model:
         Statistics of the training data by column; empty if the folder has no baseline.
     table_schema : TableSchema or None
         Schema of the table that the model was trained on; None if the folder has none.
-    coverage : PredictionIntervals, PredictionSets or None
-        Intervals or sets with a guaranteed coverage; None if the model was trained without them.
-    contract : dict
-        Limits of the data contract by column: ``minimum``, ``maximum`` and ``categories``.
     feature_schema : TableSchema
         Schema of the prepared columns, which are the model's inputs.
     name, version : str or None
         Name and version in the registry.
+    coverage : PredictionIntervals, PredictionSets or None
+        Intervals or sets with a guaranteed coverage; None if the model was trained without them.
+    contract : dict
+        Limits of the data contract by column: ``minimum``, ``maximum`` and ``categories``.
+    explanation : dict or None
+        What reasons need besides the estimator: ``positive_column``, the position of the positive class, and
+        ``feature_means``, the means of a linear model's features in training. None if it was not stored.
     """
 
     estimator: Any
@@ -52,11 +55,12 @@ class Model:
     examples: list[dict[str, Any]] = field(default_factory=list)
     baseline: dict[str, dict] = field(default_factory=dict)
     table_schema: TableSchema | None = None
-    coverage: Coverage | None = None
-    contract: dict[str, dict] = field(default_factory=dict)
     feature_schema: TableSchema = field(default_factory=lambda: TableSchema({}))
     name: str | None = None
     version: str | None = None
+    coverage: Coverage | None = None
+    contract: dict[str, dict] = field(default_factory=dict)
+    explanation: dict[str, Any] | None = None
 
     @property
     def example(self) -> dict[str, Any] | None:
@@ -130,11 +134,12 @@ def read_model(
         examples,
         baseline,
         table_schema,
-        coverage,
-        baseline_file.get("contract", {}),
         feature_schema,
         name,
         version,
+        coverage,
+        baseline_file.get("contract", {}),
+        baseline_file.get("explanation"),
     )
 
 

@@ -14,6 +14,7 @@ from lib.automl import LEADERBOARD
 from lib.errors import ParameterError
 from lib.evaluation.out_of_fold import OutOfFold
 from lib.stages._decision_rule import add_rule, rule_metrics
+from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
@@ -173,6 +174,8 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     backend.tracking.log_table(scores, "scores")
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
+    if is_local:
+        baseline["explanation"] = describe_for_reasons(model, rows.X, parameters)
     _log_best_model(backend, result, rows, baseline)
 
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])

@@ -18,6 +18,7 @@ from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.stages import _calibration, _coverage, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
+from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
@@ -209,6 +210,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
     baseline = _coverage.add_to_baseline(baseline, coverage)
+    baseline["explanation"] = describe_for_reasons(model, rows.X, parameters)
     backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
