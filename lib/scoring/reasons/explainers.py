@@ -34,18 +34,15 @@ class NoExplainerError(Exception):
 
 
 class Explainer(Protocol):
-    """What each feature adds to the score of a class, or to the predicted number.
+    """What each feature adds to the score of a class, or to the predicted number."""
 
-    Attributes
-    ----------
-    scale : str
-        What is explained: one of the constants of this module.
-    cost : int
-        Number of steps for a row, to which the time is proportional.
-    """
+    @property
+    def scale(self) -> str:
+        """What is explained: one of the constants of this module."""
 
-    scale: str
-    cost: int
+    @property
+    def cost(self) -> int:
+        """Number of steps for a row, to which the time is proportional."""
 
     def explain(self, features: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return contributions of shape (rows, features), and the mean score that they are added to, (rows,).

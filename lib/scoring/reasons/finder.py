@@ -67,7 +67,7 @@ class ReasonFinder:
         self._model, self._predictor = model, predictor
         self._names = [column.name for column in model.columns]
         self._explainer: Explainer | None = None
-        encoder = getattr(predictor, "encode", None) or getattr(predictor, "encoder", None)
+        encoder: Any = getattr(predictor, "encode", None) or getattr(predictor, "encoder", None)
         try:
             self._explainer = self._find_explainer(encoder)
             self.method, self.scale = EXACT, self._explainer.scale
