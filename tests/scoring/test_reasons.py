@@ -1,5 +1,6 @@
 """Reasons: exact Shapley values of trees and linear models, added up to raw columns, in every answer."""
 
+import functools
 import itertools
 import json
 import math
@@ -24,6 +25,7 @@ from lib.scoring.calibrators import Temperature
 from lib.scoring.decision_classifier import with_rule
 from lib.scoring.decision_rules import ThresholdRule
 from lib.scoring.model import load_model
+from lib.scoring.reasons import leaf_tables, tree_shap
 from lib.scoring.reasons.explainers import find_explainer, unwrap
 from lib.scoring.reasons.sampled import sample_contributions
 from lib.scoring.reasons.tree_models import convert_trees
@@ -98,17 +100,41 @@ MODELS = {
 }
 
 
+@pytest.mark.parametrize("way", ["tables", "computed leaves", "branches"])
 @pytest.mark.parametrize("name", MODELS)
-def test_tree_values_are_shapley_values_by_definition(name):
+def test_tree_values_are_shapley_values_by_definition(name, way, monkeypatch):
+    if way == "computed leaves":
+        monkeypatch.setattr(leaf_tables, "MAX_FEATURES", 2)
+        monkeypatch.setattr(tree_shap, "_MIN_TABLE_SHARE", 0)
+    elif way == "branches":
+        monkeypatch.setattr(tree_shap, "_MAX_TABLE_NODES", 0)
     trees = convert_trees(MODELS[name])
     rows = X[[0, 7, 21]]
     if trees.is_single_precision:
         rows = rows.astype(np.float32)
     explain = TreeShap(trees, 5)
-    expected = np.stack([brute_force(trees, row) for row in rows])
+    expected = shapley_by_definition(name)
     for output in range(trees.values.shape[1]):
         assert np.abs(explain(rows, np.full(3, output)) - expected[:, :, output]).max() < 1e-12
     assert explain.expected == pytest.approx(value_of_coalition(trees, rows[0], ()))
+
+
+@functools.cache
+def shapley_by_definition(name):
+    trees = convert_trees(MODELS[name])
+    dtype = np.float32 if trees.is_single_precision else float
+    return np.stack([brute_force(trees, row) for row in X[[0, 7, 21]].astype(dtype)])
+
+
+def test_other_ways_are_taken_for_large_trees():
+    ensemble = TreeShap(convert_trees(MODELS["boosting"]), 5)
+    assert ensemble._make_tables(0)._others is None and leaf_tables.select_leaves(np.array([2, 30, 9])).tolist() == [
+        True,
+        False,
+        True,
+    ]
+    many = np.full(100_000, 10)
+    assert not leaf_tables.select_leaves(many).any(), "their tables would need 8 GB"
 
 
 def table(rows=400):

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lib.scoring.reasons.tree_models import NoTreesError, convert_trees
+from lib.scoring.reasons.tree_models import NoTreesError, convert_trees, convert_xgboost
 from lib.scoring.reasons.tree_shap import TreeArrays, TreeShap
 
 # The attribute of the wrapped estimator, by the name of the wrapper's class, which need not be imported here.
@@ -175,11 +175,11 @@ def find_explainer(estimator: Any, feature_count: int, means: np.ndarray | None 
     if name in ("BlendClassifier", "BlendRegressor"):
         return _explain_blend(estimator, feature_count, means)
     if name == "TransformedModel" and type(estimator.transformer).__name__ == "IntegerCategories":
-        return _explain_library(estimator.model, estimator.transformer.transform)
+        return _explain_library(estimator.model, feature_count, estimator.transformer.transform)
     if name in ("LogisticRegression", "Ridge", "RidgeCV", "LinearRegression"):
         return _explain_linear(estimator, means)
     if hasattr(estimator, "get_booster") or hasattr(estimator, "booster_") or name.startswith("CatBoost"):
-        return _explain_library(estimator)
+        return _explain_library(estimator, feature_count)
     try:
         return make_tree_explainer(convert_trees(estimator), feature_count, find_tree_scale(estimator))
     except NoTreesError as reason:
@@ -225,11 +225,16 @@ def _explain_linear(estimator: Any, means: np.ndarray | None) -> LinearExplainer
     return LinearExplainer(np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_), means, scale)
 
 
-def _explain_library(estimator: Any, transform: Callable[[np.ndarray], Any] = np.asarray) -> LibraryExplainer:
+def _explain_library(
+    estimator: Any, feature_count: int, transform: Callable[[np.ndarray], Any] = np.asarray
+) -> Explainer:
     """Return the explainer of a model of XGBoost, LightGBM or CatBoost."""
     scale = LOG_ODDS if hasattr(estimator, "classes_") else NUMBER
     if hasattr(estimator, "get_booster"):
-        return LibraryExplainer(_contribute_by_xgboost(estimator), scale)
+        try:
+            return make_tree_explainer(convert_xgboost(estimator), feature_count, scale)
+        except NoTreesError:
+            return LibraryExplainer(_contribute_by_xgboost(estimator), scale)
     if hasattr(estimator, "booster_"):
         return LibraryExplainer(_contribute_by_lightgbm(estimator), scale)
     if type(estimator).__name__.startswith("CatBoost"):

@@ -72,7 +72,9 @@ class ReasonFinder:
             self._explainer = self._find_explainer(encoder)
             self.method, self.scale = EXACT, self._explainer.scale
             positions = {name: position for position, name in enumerate(self._names)}
-            self._column_of_feature = np.array([positions[name] for name in encoder.feature_columns()])
+            names = encoder.feature_columns()
+            self._columns_of_features = np.zeros((len(names), len(self._names)))
+            self._columns_of_features[np.arange(len(names)), [positions[name] for name in names]] = 1
         except NoExplainerError:
             self.method = SAMPLED
             self.scale = NUMBER if predictor.classes is None else PROBABILITY
@@ -101,9 +103,7 @@ class ReasonFinder:
             return self._sample(table, classes)
         features = np.ascontiguousarray(self._predictor.make_features(table), dtype=float)
         by_feature, expected = self._explainer.explain(features, classes)
-        values = np.zeros((len(features), len(self._names)))
-        np.add.at(values.T, self._column_of_feature, by_feature.T)
-        return Contributions(values, expected, classes)
+        return Contributions(by_feature @ self._columns_of_features, expected, classes)
 
     def _choose_classes(self, labels: np.ndarray) -> np.ndarray:
         """Return the position of the class to explain for each row; -1 for a regression."""

@@ -1,8 +1,10 @@
-"""The trees of scikit-learn's models as arrays, from which `tree_shap` computes Shapley values."""
+"""The trees of scikit-learn's models and of XGBoost as arrays, from which `tree_shap` computes Shapley values."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,3 +141,75 @@ _CONVERTERS: dict[str, Callable[[Any], TreeArrays]] = {
     "ExtraTreeClassifier": _convert_tree,
     "ExtraTreeRegressor": _convert_tree,
 }
+
+
+def convert_xgboost(estimator: Any) -> TreeArrays:
+    """Return the trees of a fitted XGBClassifier or XGBRegressor, for its margin: the log-odds or the number.
+
+    With early stopping, only the rounds up to the best one predict, so the others are left out.
+
+    Raises
+    ------
+    NoTreesError
+        If the booster is no ensemble of trees with constant weights, or splits by categories.
+    """
+    booster = estimator.get_booster()
+    learner = json.loads(booster.save_raw("json"))["learner"]
+    if learner["gradient_booster"]["name"] != "gbtree":
+        raise NoTreesError(f"the booster is of type {learner['gradient_booster']['name']}")
+    model = learner["gradient_booster"]["model"]
+    output_count = max(1, int(learner["learner_model_param"]["num_class"]))
+    rounds = len(model["iteration_indptr"]) - 1
+    if getattr(estimator, "early_stopping_rounds", None):
+        rounds = estimator.best_iteration + 1
+    count = model["iteration_indptr"][rounds]
+    trees = [
+        _convert_xgboost_tree(tree, output, output_count)
+        for tree, output in zip(model["trees"][:count], model["tree_info"][:count], strict=True)
+    ]
+    converted = _concatenate(trees, np.zeros(output_count))
+    return replace(converted, baseline=_find_base_margin(estimator, converted))
+
+
+def _convert_xgboost_tree(tree: dict[str, Any], output: int, output_count: int) -> TreeArrays:
+    if any(tree["split_type"]):
+        raise NoTreesError("the model splits by categories")
+    left = np.array(tree["left_children"], dtype=int)
+    is_leaf = left < 0
+    conditions = np.array(tree["split_conditions"], dtype=np.float32)
+    values = np.zeros((len(left), output_count))
+    values[is_leaf, output] = conditions[is_leaf]
+    return TreeArrays(
+        left,
+        np.array(tree["right_children"], dtype=int),
+        np.array(tree["split_indices"], dtype=int),
+        # XGBoost goes to the left below the threshold, so equality goes to the right.
+        np.nextafter(conditions, np.float32(-np.inf)).astype(float),
+        np.array(tree["default_left"], dtype=bool),
+        np.array(tree["sum_hessian"], dtype=float),
+        values,
+        np.zeros(output_count),
+        is_single_precision=True,
+    )
+
+
+def _find_base_margin(estimator: Any, trees: TreeArrays) -> np.ndarray:
+    """Return what XGBoost adds to the sums of the leaves, from its margin for a row of missing values."""
+    from xgboost import DMatrix
+
+    row = np.full((1, estimator.n_features_in_), np.nan, dtype=np.float32)
+    rounds = (0, estimator.best_iteration + 1) if getattr(estimator, "early_stopping_rounds", None) else (0, 0)
+    matrix = DMatrix(row, nthread=1)
+    margin = estimator.get_booster().predict(
+        matrix, output_margin=True, iteration_range=rounds, validate_features=False
+    )
+    parent = np.full(len(trees.left), -1)
+    inner = np.flatnonzero(trees.left >= 0)
+    parent[trees.left[inner]] = parent[trees.right[inner]] = inner
+    nodes = np.flatnonzero(parent < 0)
+    total = np.zeros(trees.values.shape[1])
+    while len(nodes):
+        total += trees.values[nodes].sum(axis=0)
+        nodes = nodes[trees.left[nodes] >= 0]
+        nodes = np.where(trees.missing_left[nodes], trees.left[nodes], trees.right[nodes])
+    return np.asarray(np.ravel(margin).astype(float) - total)

@@ -25,8 +25,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.scoring.reasons.leaf_tables import LeafPaths, LeafTables, select_leaves
+
 # A branch without training rows has a share above 0, because shares are divided by.
 _MIN_SHARE = 1e-12
+# Tables are used if most leaves can have one. For larger ensembles, they would not fit into the memory limit.
+_MIN_TABLE_SHARE, _MAX_TABLE_NODES = 0.8, 200_000
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class TreeShap:
             unique_features[level] = unique_features[parent[level]] + ~has_above
             path_share[level] = path_share[parent[level]] * share[level]
         self._end = self._find_subtree_ends()
+        self._tables: dict[int, LeafTables | None] = {}
         self.expected = trees.baseline + path_share @ trees.values
         points, weights = np.polynomial.legendre.leggauss(max(1, (int(unique_features.max(initial=1)) + 1) // 2))
         self._points, self._weights = (points + 1) / 2, weights / 2
@@ -159,9 +164,73 @@ class TreeShap:
             The sum of a row is its output minus the output's `expected`.
         """
         rows = np.asarray(rows, dtype=np.float32 if self._trees.is_single_precision else float)
-        return np.stack([self._explain(row, output) for row, output in zip(rows, outputs, strict=True)])
+        return np.stack([self._explain(row, int(output)) for row, output in zip(rows, outputs, strict=True)])
 
     def _explain(self, row: np.ndarray, output: int) -> np.ndarray:
+        """Return the Shapley values of one row for one output, of shape (features,)."""
+        if output not in self._tables:
+            self._tables[output] = self._make_tables(output)
+        tables = self._tables[output]
+        return self._follow_branches(row, output) if tables is None else tables(row)
+
+    def _make_tables(self, output: int) -> LeafTables | None:
+        """Return tables for an output; None if most leaves have too many features for a table."""
+        if len(self._parent) > _MAX_TABLE_NODES:
+            return None
+        paths = self._find_paths(output)
+        is_fast = len(paths.counts) > 0 and select_leaves(paths.counts).mean() >= _MIN_TABLE_SHARE
+        return LeafTables(paths, self._feature_count) if is_fast else None
+
+    def _find_paths(self, output: int) -> LeafPaths:
+        """Return the features on the way to each leaf that adds to an output."""
+        trees = self._trees
+        leaves = np.flatnonzero((trees.left < 0) & (trees.values[:, output] != 0) & (self._parent >= 0))
+        low, high, allows_missing = self._find_intervals()
+        numbers, branches = np.arange(len(leaves)), leaves
+        parts = []
+        while len(numbers):
+            parts.append((numbers, branches))
+            branches = self._parent[branches]
+            is_branch = self._parent[branches] >= 0
+            numbers, branches = numbers[is_branch], branches[is_branch]
+        number = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, dtype=int)
+        branch = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, dtype=int)
+        # A branch is part of the last one below it with the same feature.
+        node_count, above = len(self._parent), self._above[branch]
+        replaced = (number * node_count + above)[above >= 0]
+        is_last = ~np.isin(number * node_count + branch, replaced)
+        number, branch = number[is_last], branch[is_last]
+        order = np.argsort(number, kind="stable")
+        branch = branch[order]
+        counts = np.bincount(number, minlength=len(leaves))
+        return LeafPaths(
+            counts,
+            trees.values[leaves, output],
+            self._feature[branch],
+            self._share[branch],
+            low[branch],
+            high[branch],
+            allows_missing[branch],
+        )
+
+    def _find_intervals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the interval that the conditions on a branch's feature leave, and whether missing values pass."""
+        trees, branches = self._trees, self._branches
+        low, high = np.full(len(self._parent), -np.inf), np.full(len(self._parent), np.inf)
+        allows_missing = np.zeros(len(self._parent), dtype=bool)
+        parent, is_left = self._parent[branches], self._is_left[branches]
+        high[branches] = np.where(is_left, trees.threshold[parent], np.inf)
+        low[branches] = np.where(is_left, -np.inf, trees.threshold[parent])
+        allows_missing[branches] = trees.missing_left[parent] == is_left
+        for level in self._levels[1:]:
+            nodes = level[self._has_above[level]]
+            above = self._above[nodes]
+            low[nodes] = np.maximum(low[nodes], low[above])
+            high[nodes] = np.minimum(high[nodes], high[above])
+            allows_missing[nodes] &= allows_missing[above]
+        return low, high, allows_missing
+
+    def _follow_branches(self, row: np.ndarray, output: int) -> np.ndarray:
         """Return the Shapley values of one row for one output, of shape (features,)."""
         trees, parent, above, branches = self._trees, self._parent, self._above, self._branches
         tested = row[trees.feature]
