@@ -69,6 +69,7 @@ def execute(options: argparse.Namespace) -> int:
     backend = backends.connect(parameters)
     chosen = choose_model(backend, parameters.name, options.version)
     counts, missing, notes, formulas = Counts(), Counter[str](), Notes(), Counter[str]()
+    warned_rows = 0
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with (
         _local_files(backend, options.data) as paths,
@@ -85,6 +86,7 @@ def execute(options: argparse.Namespace) -> int:
                 write(merged)
                 if out.suffix.lower() == ".csv":
                     formulas.update(_formulas.count_formulas(merged))
+                warned_rows += _count_warned_rows(scored, chosen.model)
                 counts.add(batch.first_row, scored.column(-1).to_pylist(), name)
                 missing.update(batch.counted_as_missing)
                 bar.set_postfix_str(format_count(counts.rows, "row"))
@@ -92,6 +94,9 @@ def execute(options: argparse.Namespace) -> int:
     print(*notes.sentences(), sep="\n", end="\n" if notes.sentences() else "")
     if warning := _formulas.describe_formulas(formulas, display_path(out)):
         print(warning)
+    if warned_rows:
+        rows = "1 row has" if warned_rows == 1 else f"{warned_rows:,} rows have"
+        print(f"{rows} unusual values; the column `warnings` of {display_path(out)} contains them.")
     for name, count in missing.items():
         values = format_count(count, "value")
         print(f"{values} of {name} {'does' if count == 1 else 'do'} not fit the table schema and count as missing.")
@@ -100,6 +105,15 @@ def execute(options: argparse.Namespace) -> int:
         f"{chosen.model.version}: {display_path(out)}"
     )
     return 0
+
+
+def _count_warned_rows(scored: pa.Table, model: Model) -> int:
+    """Return the number of rows with warnings; 0 for a model of an earlier release, whose code gives none."""
+    names = scored.column_names[len(model.columns) :]
+    if "warnings" not in names:
+        return 0
+    warnings = scored.column(len(model.columns) + names.index("warnings"))
+    return len(warnings) - warnings.null_count
 
 
 @contextlib.contextmanager
