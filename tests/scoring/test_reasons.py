@@ -284,6 +284,25 @@ def test_blend_is_explained_by_its_members():
     assert contributions.sum(1) + expected == pytest.approx(raw[np.arange(4), [0, 1, 2, 1]])
 
 
+@pytest.mark.parametrize("library", ["lightgbm", "catboost", "xgboost"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_boosting_libraries_add_up_to_their_raw_scores(library, task):
+    module = pytest.importorskip(library)
+    options = {"lightgbm": {"verbose": -1}, "catboost": {"verbose": False, "allow_writing_files": False}}
+    prefix = {"lightgbm": "LGBM", "catboost": "CatBoost", "xgboost": "XGB"}[library]
+    kind = "Regressor" if task == "regression" else "Classifier"
+    target = {"binary": Y > 1, "multiclass": np.digitize(Y, [0, 1]), "regression": Y}[task]
+    model = getattr(module, prefix + kind)(n_estimators=4, **options.get(library, {})).fit(X, target.astype(float))
+    raw_option = {"lightgbm": "raw_score", "xgboost": "output_margin"}.get(library)
+    raw = model.predict(X[:3], **({raw_option: True} if raw_option else {"prediction_type": "RawFormulaVal"}))
+    classes = {"binary": [0, 1, 0], "multiclass": [0, 1, 2], "regression": [-1, -1, -1]}[task]
+    contributions, expected = find_explainer(model, 5).explain(X[:3], np.array(classes))
+    if task == "multiclass":
+        raw = raw[[0, 1, 2], classes]
+    signs = [-1, 1, -1] if task == "binary" else [1, 1, 1]
+    assert contributions.sum(axis=1) + expected == pytest.approx(raw * signs, abs=1e-5)
+
+
 @pytest.fixture(scope="module")
 def scorer(models):
     return Scorer(load_model(models / "classifier", "flights", "3"))

@@ -189,10 +189,10 @@ def find_explainer(estimator: Any, feature_count: int, means: np.ndarray | None 
 def find_tree_scale(estimator: Any) -> str:
     """Return the scale of the trees that `convert_trees` returns for an estimator of scikit-learn."""
     if type(estimator).__name__.startswith("HistGradientBoosting"):
-        if hasattr(estimator, "classes_"):
+        if _is_classifier(estimator):
             return LOG_ODDS
         return LOGARITHM if type(estimator._loss.link).__name__ == "LogLink" else NUMBER
-    return PROBABILITY if hasattr(estimator, "classes_") else NUMBER
+    return PROBABILITY if _is_classifier(estimator) else NUMBER
 
 
 def unwrap(estimator: Any) -> Any:
@@ -205,6 +205,11 @@ def unwrap(estimator: Any) -> Any:
     while type(estimator).__name__ in attributes:
         estimator = getattr(estimator, attributes[type(estimator).__name__])
     return estimator
+
+
+def _is_classifier(estimator: Any) -> bool:
+    """Return whether an estimator predicts classes. CatBoost's regressions have an attribute ``classes_``, too."""
+    return hasattr(estimator, "predict_proba")
 
 
 def _to_outputs(classes: np.ndarray, output_count: int, scale: str) -> tuple[np.ndarray, np.ndarray]:
@@ -221,7 +226,7 @@ def _to_outputs(classes: np.ndarray, output_count: int, scale: str) -> tuple[np.
 def _explain_linear(estimator: Any, means: np.ndarray | None) -> LinearExplainer:
     if means is None:
         raise NoExplainerError("the means of the features were not saved with the model")
-    scale = LOG_ODDS if hasattr(estimator, "classes_") else NUMBER
+    scale = LOG_ODDS if _is_classifier(estimator) else NUMBER
     return LinearExplainer(np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_), means, scale)
 
 
@@ -229,7 +234,7 @@ def _explain_library(
     estimator: Any, feature_count: int, transform: Callable[[np.ndarray], Any] = np.asarray
 ) -> Explainer:
     """Return the explainer of a model of XGBoost, LightGBM or CatBoost."""
-    scale = LOG_ODDS if hasattr(estimator, "classes_") else NUMBER
+    scale = LOG_ODDS if _is_classifier(estimator) else NUMBER
     if hasattr(estimator, "get_booster"):
         try:
             return make_tree_explainer(convert_xgboost(estimator), feature_count, scale)
