@@ -17,6 +17,8 @@ from lib.scoring.intervals import COVERAGE, Coverage, from_json
 from lib.scoring.model_folder import BASELINE_FILE, ModelError, find_model_folder, verify
 from lib.scoring.schema_kinds import SIGNATURE_TYPES
 
+# The key in the baseline of what reasons need; see `Model`.
+EXPLANATION = "explanation"
 # PyYAML may be built without its fast loader in C.
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -139,8 +141,14 @@ def read_model(
         version,
         coverage,
         baseline_file.get("contract", {}),
-        baseline_file.get("explanation"),
+        baseline_file.get(EXPLANATION),
     )
+
+
+def is_explained(folder: Path) -> bool:
+    """Return whether a model folder has what reasons or the coverage need, which earlier releases did not store."""
+    stored = _read_baseline_file(find_model_folder(folder))
+    return bool({COVERAGE, EXPLANATION} & stored.keys())
 
 
 def _make_columns(description: dict, baseline: dict[str, dict], schema: TableSchema) -> tuple[Column, ...]:

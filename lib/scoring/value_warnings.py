@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # An answer lists this many warnings; their number is always stated.
 MAX_WARNINGS = 100
+# With more rows, checking all values of a column together is faster than one by one.
+_FEW_ROWS = 8
 _MAX_LISTED_CATEGORIES, _MAX_LISTED_LENGTH = 5, 40
 # Longer texts have an offset or fractions of seconds, and are compared as datetimes.
 _MAX_PLAIN_DATETIME = len("2026-11-22T09:30:00")
@@ -50,11 +52,23 @@ class ColumnCheck:
         Returns whether a value was surely seen in training, or lies in the range of training. It is fast.
     describe : callable
         Takes a value that is not surely usual, and returns the warning without row and column; None if it is usual.
+    bounds : tuple of float or None
+        The range of usual numbers; None for other columns.
     """
 
     column: str
     is_usual: Callable[[Any], bool]
     describe: Callable[[Any], dict[str, Any] | None]
+    bounds: tuple[float, float] | None = None
+
+    def are_usual(self, values: list) -> bool:
+        """Return whether all values are surely usual; true only if that is proven, false if unknown."""
+        if self.bounds is None:
+            return all(value is None or self.is_usual(value) for value in set(values))
+        try:
+            return bool(self.bounds[0] <= min(values) and max(values) <= self.bounds[1])
+        except TypeError:  # a missing value
+            return False
 
 
 class ValueWarnings:
@@ -98,8 +112,10 @@ class ValueWarnings:
         """
         warnings: list[dict[str, Any]] = []
         for check in self._checks:
-            is_usual = check.is_usual
-            for row, value in enumerate(table[check.column]):
+            values, is_usual = table[check.column], check.is_usual
+            if len(values) > _FEW_ROWS and check.are_usual(values):
+                continue
+            for row, value in enumerate(values):
                 if value is not None and not is_usual(value) and (warning := check.describe(value)):
                     warnings.append({"row": row, "column": check.column, **warning})
         if self._coverage is not None and self._coverage.columns:
@@ -175,7 +191,7 @@ def _check_numbers(column: Column, low: float, high: float, contract: Mapping[st
         )
         return _range_warning(value, low, high, bounds, describe_value(value))
 
-    return ColumnCheck(column.name, is_usual, describe)
+    return ColumnCheck(column.name, is_usual, describe, (low, high))
 
 
 def _check_datetimes(column: Column, low: str, high: str) -> ColumnCheck:

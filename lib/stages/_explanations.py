@@ -10,7 +10,7 @@ import pandas as pd
 from lib import charts
 from lib.evaluation.partial_dependence import compute_partial_dependence
 from lib.scoring.cells import request_values
-from lib.scoring.model import Model, read_model
+from lib.scoring.model import Model, is_explained, read_model
 from lib.scoring.reasons.finder import SAMPLED, Contributions, describe_scale
 from lib.scoring.scorer import Scorer
 from lib.stages import _coverage
@@ -58,6 +58,8 @@ def explain(best: Contender, test: pd.DataFrame, backend: Backend, parameters: P
         cluster or by an earlier release.
     """
     folder = backend.tracking.model_folder(*backend.tracking.model_source(backend.tracking.candidate_run(best.run_id)))
+    if not is_explained(folder):
+        return ()
     model = read_model(folder)
     displays = []
     if model.coverage is not None:

@@ -13,6 +13,7 @@ from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.errors import ParameterError
 from lib.evaluation.out_of_fold import OutOfFold
+from lib.scoring.model import EXPLANATION
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
@@ -175,7 +176,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
     if is_local:
-        baseline["explanation"] = describe_for_reasons(model, rows.X, parameters)
+        baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
     _log_best_model(backend, result, rows, baseline)
 
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])

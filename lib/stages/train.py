@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from lib import charts, cores, metrics
 from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
+from lib.scoring.model import EXPLANATION
 from lib.stages import _calibration, _coverage, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._explanation_data import describe_for_reasons
@@ -210,7 +211,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
     baseline = _coverage.add_to_baseline(baseline, coverage)
-    baseline["explanation"] = describe_for_reasons(model, rows.X, parameters)
+    baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
     backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
