@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from lib import metrics
 from lib.scoring.reasons.explainers import unwrap
+from lib.scoring.reasons.finder import to_dense
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,5 +38,5 @@ def describe_for_reasons(model: Any, X: pd.DataFrame, parameters: Parameters) ->
     is_table_model = isinstance(model, Pipeline) and hasattr(model[0], "feature_columns")
     if is_table_model and hasattr(unwrap(model[-1]), "coef_"):
         sample = X.sample(min(len(X), _SAMPLE_ROWS), random_state=parameters.seed)
-        data["feature_means"] = np.asarray(model[:-1].transform(sample), dtype=float).mean(axis=0).tolist()
+        data["feature_means"] = to_dense(model[:-1].transform(sample)).mean(axis=0).tolist()
     return data

@@ -27,6 +27,7 @@ from lib.scoring.decision_rules import ThresholdRule
 from lib.scoring.model import load_model
 from lib.scoring.reasons import leaf_tables, tree_shap
 from lib.scoring.reasons.explainers import find_explainer, unwrap
+from lib.scoring.reasons.finder import to_dense
 from lib.scoring.reasons.sampled import sample_contributions
 from lib.scoring.reasons.tree_models import convert_trees
 from lib.scoring.reasons.tree_shap import TreeShap
@@ -229,6 +230,22 @@ def test_contributions_of_each_training_function_add_up_to_its_score(function, t
             assert reasons["class"] == "on time"
 
 
+def test_sparse_features_of_linear_models_are_explained(tmp_path):
+    random = np.random.default_rng(0)
+    cities = pd.Series(random.choice([f"city {number}" for number in range(20)], 600))
+    frame = pd.DataFrame({f"{side}": cities.sample(frac=1, random_state=side).to_numpy() for side in range(4)})
+    frame.columns = [f"column {name}" for name in frame.columns]
+    request = training.TrainingRequest("regression", metrics.get("rmse", "regression"), 0, threads=1)
+    target = (frame["column 1"] == "city 3") * 5.0 + random.normal(0, 0.1, 600)
+    model = training.get("linear")(frame, target, request)
+    assert hasattr(model[:-1].transform(frame.head(2)), "toarray"), "the features are sparse"
+    scorer = save(model, frame, tmp_path / "model", "regression")
+    answer = scorer.score(request_of(frame[frame["column 1"] == "city 3"].head(2), reasons=4))
+    assert answer["reasons_method"] == "exact" and answer["reasons"][0]["columns"][0]["column"] == "column 1"
+    total = answer["reasons"][0]["average"] + sum(each["effect"] for each in answer["reasons"][0]["columns"])
+    assert total == pytest.approx(answer["predictions"][0])
+
+
 def test_columns_that_matter_are_named_and_others_are_not(tmp_path):
     frame, model = fit("gradient_boosting", "regression")
     scorer = save(model, frame, tmp_path / "model", "regression")
@@ -371,7 +388,7 @@ def test_scored_table_has_the_reasons_of_the_endpoint(scorer):
 def test_contributions_equal_those_of_shap(function, task):
     shap = pytest.importorskip("shap")
     frame, model = fit(function, task)
-    features = np.asarray(model[:-1].transform(frame), dtype=float)
+    features = to_dense(model[:-1].transform(frame))
     last = unwrap(model[-1])
     classes = np.zeros(50, dtype=int) if task == "regression" else np.arange(50) % len(model.classes_)
     own, _ = find_explainer(model[-1], features.shape[1], features.mean(axis=0)).explain(features[:50], classes)

@@ -101,7 +101,7 @@ class ReasonFinder:
         classes = self._choose_classes(labels)
         if self._explainer is None:
             return self._sample(table, classes)
-        features = np.ascontiguousarray(self._predictor.make_features(table), dtype=float)
+        features = to_dense(self._predictor.make_features(table))
         by_feature, expected = self._explainer.explain(features, classes)
         return Contributions(by_feature @ self._columns_of_features, expected, classes)
 
@@ -115,16 +115,15 @@ class ReasonFinder:
         return np.array([int(np.flatnonzero(classes == label)[0]) for label in labels], dtype=int)
 
     def _find_explainer(self, encoder: Any) -> Explainer:
-        if not hasattr(encoder, "feature_columns"):
+        estimator = self._model.estimator
+        if not hasattr(encoder, "feature_columns") or (estimator is not None and len(estimator) != 2):
             raise NoExplainerError("it is not a pipeline of a table encoder and a model")
         feature_count = len(encoder.feature_columns())
-        if self._model.estimator is None:
+        if estimator is None:
             assert isinstance(self._predictor, FastModel) and self._predictor.trees is not None
             return make_tree_explainer(self._predictor.trees, feature_count, self._predictor.scale)
         means = (self._model.explanation or {}).get("feature_means")
-        return find_explainer(
-            self._model.estimator[-1], feature_count, None if means is None else np.array(means, dtype=float)
-        )
+        return find_explainer(estimator[-1], feature_count, None if means is None else np.array(means, dtype=float))
 
     def _sample(self, table: Mapping[str, list], classes: np.ndarray) -> Contributions:
         if not self._model.examples:
@@ -139,6 +138,11 @@ class ReasonFinder:
             row = {name: table[name][number] for name in self._names}
             values[number], expected[number] = sample_contributions(score, row, self._model.examples)
         return Contributions(values, expected, classes)
+
+
+def to_dense(features: Any) -> np.ndarray:
+    """Return features as an array of floats. Encoders return a sparse matrix if most of the features are 0."""
+    return np.ascontiguousarray(features.toarray() if hasattr(features, "toarray") else features, dtype=float)
 
 
 def list_reasons(contributions: Contributions, names: list[str], count: int, classes: list | None) -> list[dict]:
