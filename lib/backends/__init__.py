@@ -72,6 +72,11 @@ def connect(parameters: Parameters) -> Backend:
     return _backend_module(parameters).connect(parameters)
 
 
+def redact_tracking(parameters: Parameters, run_name: str) -> list[tuple[str, str]]:
+    """Redact secrets in the MLflow runs that belong to a run folder, and return the place and kind of each."""
+    return _backend_module(parameters).redact_tracking(parameters, run_name)
+
+
 def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:
     """Describe the missing artifacts of an earlier stage; see `artifact_check.missing_artifacts`."""
     from lib.backends import artifact_check

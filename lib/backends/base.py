@@ -219,6 +219,15 @@ class Backend(Protocol):
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint of a use case, running or not."""
 
+    def read_secret(self, name: str) -> str:
+        """Return the secret that the parameters call ``keyvault:NAME``.
+
+        Raises
+        ------
+        ParameterError
+            If the backend has no vault, or the vault no such secret.
+        """
+
     def local_copy(self, uri: str) -> Path:
         """Return a local copy of a file in the data store."""
 

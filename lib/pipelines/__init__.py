@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lib import catalogue, tracebacks
+from lib.secrets import kernel_guard, redaction, references
 
 if TYPE_CHECKING:
     from lib.parameters import Layers
@@ -95,7 +96,7 @@ def check_use_case(layers: Layers) -> dict[str, Any]:
     merged = {**layers.values, **values}
     faults += _signatures.find_option_faults(merged) + _signatures.find_hyperparameter_faults(merged)
     if faults:
-        raise ParameterError(faults)
+        raise ParameterError(redaction.redact(fault)[0] for fault in faults)
     return values
 
 
@@ -137,4 +138,7 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
             f"{classes[0].OPTIONS[name].__name__}, under options in your parameter file."
             for name in sorted(missing)
         )
-    return classes[0](checked, backends.connect(checked))
+    references.remember_environment(checked)
+    kernel_guard.install()
+    backend = backends.connect(checked)
+    return classes[0](Parameters(checked, backend.read_secret), backend)

@@ -11,6 +11,7 @@ from lib import outputs, storage_errors, tracebacks
 from lib.errors import GateError, MillraceError
 from lib.parameters import AZURE, COMMON, Parameters
 from lib.pipelines._inputs import fill_inputs
+from lib.secrets.masked_errors import masked_errors
 
 if TYPE_CHECKING:
     from lib import charts
@@ -98,10 +99,11 @@ class StageBookkeeping:
         with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(module):
             tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
             filled = fill_inputs(inputs, self.parameters, self.backend, optional)
-            parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})
+            parameters = self._stage_parameters = self.parameters.extended({**filled, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
                 try:
-                    yield parameters, run_id
+                    with masked_errors():
+                        yield parameters, run_id
                 except MillraceError:
                     raise
                 except Exception:

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from lib import charts, cores, metrics
 from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
+from lib.secrets import known_values
 from lib.stages import _calibration, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
@@ -295,8 +296,14 @@ def _collect_logged_params(
     return {
         "training_function": parameters.training_function,
         **{name: parameters[name] for name in _LOGGED_PARAMETERS},
-        **{f"hyperparameters.{name}": value for name, value in all_hyperparameters.items()},
+        **{f"hyperparameters.{name}": _mask_secrets(value) for name, value in all_hyperparameters.items()},
     }
+
+
+def _mask_secrets(value: Any) -> Any:
+    """Return a value for the log, in which resolved secrets are replaced by the reference in the parameters."""
+    masked = known_values.mask(str(value))
+    return value if masked == str(value) else masked
 
 
 def _default_hyperparameters(function: Callable[..., Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml import environment
+from lib.backends.azureml import environment, key_vault
 from lib.backends.azureml.automl import AutoMLSearch
 from lib.backends.azureml.cancellation import cancel_jobs
 from lib.backends.azureml.compute import Clusters
@@ -129,6 +129,10 @@ class AzureBackend:
     def write_json(self, value: Any, path: str) -> str:
         """Write a JSON file to the datastore, and return the file's URI."""
         return self._datastore.upload(json.dumps(value, indent=1).encode(), path)
+
+    def read_secret(self, name: str) -> str:
+        """Return a secret of the workspace's key vault."""
+        return key_vault.read_secret(self.connection.workspace, name)
 
     def local_copy(self, uri: str) -> Path:
         """Download a file of the datastore below the folder in ``workspace``, and return the path of the copy."""

@@ -1,0 +1,79 @@
+"""The redaction of files: text, JSON and notebooks. Binary files, such as images and models, cannot be searched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lib.secrets import redaction
+from lib.secrets.kernel_guard import is_binary
+
+_MAX_BYTES = 200_000_000
+_BINARY_SUFFIXES = (".parquet", ".png", ".jpg", ".pkl", ".db", ".gz", ".zip", ".pdf", ".lock")
+
+
+def redact_file(file: Path) -> list[str]:
+    """Redact a text file in place, and return a description of each secret; binary files stay as they are."""
+    if file.suffix in _BINARY_SUFFIXES or file.stat().st_size > _MAX_BYTES:
+        return []
+    content = file.read_bytes()
+    if b"\0" in content[:8192]:
+        return []
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return []
+    redacted, secrets = redaction.redact(text)
+    if redacted != text:
+        _replace(file, redacted)
+    return secrets
+
+
+def redact_notebook(notebook: Path) -> dict[int, list[str]]:
+    """Redact an executed notebook in place, and return the secrets by the number of the code cell, from 1.
+
+    Secrets in Markdown cells and metadata have the number 0.
+    """
+    page = json.loads(notebook.read_text(encoding="utf-8"))
+    found: dict[int, list[str]] = {}
+    number, is_changed = 0, False
+    for cell in page["cells"]:
+        number += cell["cell_type"] == "code"
+        outputs, output_secrets = redact_outputs(cell.get("outputs", []))
+        cell_without_outputs = {key: value for key, value in cell.items() if key != "outputs"}
+        redacted, secrets = redaction.redact_value(cell_without_outputs)
+        if secrets + output_secrets:
+            found.setdefault(number if cell["cell_type"] == "code" else 0, []).extend(secrets + output_secrets)
+            is_changed = is_changed or redacted != cell_without_outputs or outputs != cell.get("outputs", [])
+            cell.update(redacted)
+            if "outputs" in cell:
+                cell["outputs"] = outputs
+    metadata, secrets = redaction.redact_value(page["metadata"])
+    if secrets:
+        found.setdefault(0, []).extend(secrets)
+        is_changed, page["metadata"] = True, metadata
+    if is_changed:
+        _replace(notebook, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
+    return found
+
+
+def redact_outputs(outputs: list[Any]) -> tuple[list[Any], list[str]]:
+    """Return the outputs of a cell without secrets, and a description of each secret; images stay as they are."""
+    redacted_outputs, found = [], []
+    for output in outputs:
+        data = output.get("data", {})
+        images = {kind: value for kind, value in data.items() if is_binary(kind)}
+        searched = {**output, "data": {kind: value for kind, value in data.items() if kind not in images}}
+        redacted, secrets = redaction.redact_value(searched if data else {**output})
+        if data:
+            redacted["data"] |= images
+        redacted_outputs.append(redacted)
+        found += secrets
+    return redacted_outputs, found
+
+
+def _replace(file: Path, text: str) -> None:
+    unfinished = file.with_name(f"{file.name}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(file)
