@@ -152,7 +152,7 @@ class MillraceClient(PapermillNotebookClient):
             await super().async_execute_cell(cell, cell_index, **options)
         finally:
             self._streams.close()
-            self._redact(cell)
+            self._redact(cell, cell_index)
             path = self.nb_man.output_path
             if cell.cell_type == "code" and path and "://" not in str(path) and Path(path).parent.is_dir():
                 large_outputs.move(cell, cell_index + 1, Path(path))
@@ -160,13 +160,14 @@ class MillraceClient(PapermillNotebookClient):
             raise SecretPrinted(secret_search.describe(self.secrets))
         return cell
 
-    def _redact(self, cell: Any) -> None:
+    def _redact(self, cell: Any, cell_index: int) -> None:
         """Remove secrets from the outputs of a cell, before papermill saves them or shows an error."""
         if cell.cell_type == "code":
             outputs, secrets = files.redact_outputs(cell.outputs)
             if secrets:
                 cell.outputs = from_dict(outputs)
-                self.secrets.setdefault(self.started_cell_count, []).extend(secrets)
+                number = sum(other.cell_type == "code" for other in self.nb.cells[: cell_index + 1])
+                self.secrets.setdefault(number, []).extend(secrets)
 
     execute_cell = run_sync(async_execute_cell)
 

@@ -46,6 +46,7 @@ class KernelExecutor:
 
     def __init__(self, slots: int, fork: bool):
         self.slots = slots
+        self.remote_runs: dict[str, list[str]] = {}  # a kernel on this machine is no remote run
         self._fork = fork
 
     def execute(

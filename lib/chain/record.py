@@ -164,6 +164,12 @@ class RunRecord:
                 self._state.pop("error", None)
             self._save()
 
+    def add(self, **fields: Any) -> None:
+        """Set fields of the run as a whole, and keep its error."""
+        with self._state_lock:
+            self._state |= fields
+            self._save()
+
     def beat(self, memory_megabytes: int) -> None:
         """Record that the run is alive, and the memory of its processes."""
         with self._state_lock:

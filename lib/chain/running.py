@@ -271,6 +271,7 @@ class _Runner:
         started = time.perf_counter()
 
         def end(status: str, **fields: Any) -> None:
+            fields["remote_runs"] = executor.remote_runs.get(executed.name)
             self._record.end(entry, status, seconds=round(time.perf_counter() - started, 3), **fields)
 
         with self._progress.running(label):

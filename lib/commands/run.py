@@ -48,6 +48,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _show_plan(executions, parameters)
     _show_cost(executions, parameters)
+    backends.signer(parameters)  # raises before anything runs if the key cannot sign
     record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
     stages = {"first": options.first, "last": options.last, "only": options.only}
     record.note(

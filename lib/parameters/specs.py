@@ -156,6 +156,7 @@ SPECS: dict[str, Spec] = {
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
     "notify": Spec(dict, may_be_empty=True),
+    "signing_key": Spec(str, may_be_empty=True),
     # AutoML
     "automl": Spec(bool),
     "automl_engine": Spec(str, choices="automl engine"),

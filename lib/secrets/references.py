@@ -76,6 +76,11 @@ def resolve(value: Any, read_vault: ReadVault) -> Any:
     return secret
 
 
+def read_variable(reference: str) -> str:
+    """Return the environment variable that ``env:NAME`` refers to; raise a ParameterError if it is not set."""
+    return str(resolve(reference, _refuse_vault))
+
+
 def expand_address(address: str) -> str:
     """Return an address in which each ``${NAME}``, or ``env:NAME`` as a whole, is replaced by the environment variable.
 

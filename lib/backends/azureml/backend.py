@@ -32,6 +32,7 @@ from lib.errors import format_count
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib.evidence.signing import Signer
     from lib.parameters import Parameters
     from lib.tables.schema_source import SchemaSource
 
@@ -133,6 +134,10 @@ class AzureBackend:
     def read_secret(self, name: str) -> str:
         """Return a secret of the workspace's key vault."""
         return key_vault.read_secret(self.connection.workspace, name)
+
+    def signer(self, name: str) -> Signer:
+        """Return a signer with a key of the workspace's key vault; the key never leaves the vault."""
+        return key_vault.VaultSigner(self.connection.workspace, self.connection.login.credential, name)
 
     def local_copy(self, uri: str) -> Path:
         """Download a file of the datastore below the folder in ``workspace``, and return the path of the copy."""

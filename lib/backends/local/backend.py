@@ -27,6 +27,7 @@ from lib.tables.files import parquet_writer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib.evidence.signing import Signer
     from lib.parameters import Parameters
     from lib.tables.schema_source import SchemaSource
 
@@ -128,6 +129,13 @@ class LocalBackend:
         raise ParameterError(
             f"keyvault:{name}: the local backend has no key vault. Put the secret into an environment variable, and "
             f"write env:NAME; or use the backend azureml."
+        )
+
+    def signer(self, name: str) -> Signer:
+        """Raise a ParameterError, because a laptop has no vault."""
+        raise ParameterError(
+            f"signing_key: the local backend has no key vault for keyvault:{name}. Give the path of a PEM file, or "
+            "env:NAME for a variable that contains the key."
         )
 
     def local_copy(self, uri: str) -> Path:
