@@ -29,6 +29,7 @@ _COLUMN_PARAMETERS = (
     "time_column",
     "drop_columns",
     "key_columns",
+    "private_columns",
     "cost_column",
     "request_log_columns",
     "columns",

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 
+from lib.secrets import private_values
 from lib.secrets.spellings import MIN_CHARACTERS, make_pattern
 
 _lock = threading.Lock()
@@ -37,6 +38,8 @@ def forget_all() -> None:
 def mask(text: str) -> str:
     """Return a text with each resolved value replaced by its reference, whatever its spelling.
 
+    Values of private columns are replaced by ``[private]``.
+
     Examples
     --------
     >>> remember("${SAS}", "sig=Zm9v%2Bbar")
@@ -44,7 +47,7 @@ def mask(text: str) -> str:
     '403 for https://store/x?${SAS}'
     >>> forget_all()
     """
-    return replace(text, lambda reference: reference)
+    return private_values.mask(replace(text, lambda reference: reference))
 
 
 def replace(text: str, make_replacement: Callable[[str], str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lib.secrets import credential_shapes, known_values
+from lib.secrets import credential_shapes, known_values, private_values
 
 _MARK = re.compile(r"\[redacted: ([^\]\n]{1,100})\]")
 
@@ -21,14 +21,15 @@ def redact(text: str) -> tuple[str, list[str]]:
     Returns
     -------
     tuple of str and list of str
-        Each secret is replaced by a mark such as ``[redacted: env:TOKEN]`` or ``[redacted: GitHub token]``.
+        Each secret is replaced by a mark such as ``[redacted: env:TOKEN]`` or ``[redacted: GitHub token]``. Values of
+        private columns are replaced by ``[private]``, but they are no secrets.
 
     Examples
     --------
     >>> redact("key ghp_" + "a1" * 18)
     ('key [redacted: GitHub token]', ['GitHub token'])
     """
-    text = known_values.replace(text, _make_mark)
+    text = private_values.mask(known_values.replace(text, _make_mark))
     text = credential_shapes.replace(text, _make_mark)
     return text, [match[1] for match in _MARK.finditer(text)] if "[redacted: " in text else []
 

@@ -20,7 +20,7 @@ from lib.secrets import known_values
 from lib.stages import _calibration, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
-from lib.stages._model_rows import ModelRows, get_feature_schema
+from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._scores import describe_metrics, describe_score, make_score_table, to_mlflow_metrics
 from lib.tables import frames, sources
@@ -52,7 +52,6 @@ PARAMETERS = (
 )
 
 # Rows logged with the model: the fast model must give the same answers for them as the model itself.
-EXAMPLE_ROWS = 100
 
 # Larger tables have enough test rows without a cross-validation.
 _MAX_CROSS_VALIDATION_ROWS = 1_000
@@ -202,7 +201,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
-    backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
+    backend.tracking.log_model(model, make_examples(rows, baseline, parameters), rows.all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
         verdict=describe_score(scores, metric),
