@@ -135,7 +135,7 @@ def _sign_models(run_name: str, workspace: Path, signer: Signer) -> None:
     database = workspace / _DATABASE
     versions = verifier.read_mlflow(database, run_name)["versions"] if database.is_file() else {}
     for version, facts in versions.items():
-        for folder in (workspace / _ARTIFACTS).glob(f"*/{facts['run']['id']}/model"):
+        for folder in (workspace / _ARTIFACTS).glob(f"*/{facts['run']['id']}/artifacts/model"):
             (folder.parent / "model.sig").write_bytes(signing.sign_model(folder, version, signer))
 
 

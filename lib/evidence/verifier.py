@@ -23,7 +23,6 @@ RUN, PROJECT, WORKSPACE, DATA = "run", "project", "workspace", "data"
 # Locks are empty, and Python and Jupyter write caches whenever somebody runs or opens something.
 _IGNORED_SUFFIXES = (".lock", ".pyc", ".part")
 _IGNORED_FOLDERS = ("__pycache__", ".ipynb_checkpoints")
-_START = "0" * 64
 
 
 def verify(run_folder: Path, public_key: Path | None = None) -> list[str]:
@@ -198,7 +197,7 @@ def read_ledger(workspace: Path) -> list[bytes]:
 
 def hash_line(lines: Sequence[bytes]) -> str:
     """Return the SHA-256 of the last line, or zeros if there is none."""
-    return hashlib.sha256(lines[-1]).hexdigest() if lines else _START
+    return hashlib.sha256(lines[-1]).hexdigest() if lines else "0" * 64
 
 
 def _check_ledger(run_folder: Path, manifest: Mapping[str, Any], workspace: Path) -> Iterator[str]:
@@ -221,7 +220,7 @@ def _check_ledger(run_folder: Path, manifest: Mapping[str, Any], workspace: Path
     elif sealed[-1]["manifest"] != sha256:
         yield f"run: {MANIFEST} has changed, or was sealed again by hand."
     elif (run_folder / SIGNATURE).is_file() and hash_file(run_folder / SIGNATURE) != sealed[-1].get("signed"):
-        yield f"run: {SIGNATURE} has changed."
+        yield f"run: {SIGNATURE} has changed, or its hash in {LEDGER}."
     elif (sealed[-1]["previous"], sealed[-1]["sealed"]) != (manifest["previous"], manifest["sealed"]):
         yield f"workspace: {LEDGER} has changed before the entry for {manifest['run']}."
 
@@ -273,8 +272,8 @@ def _check_signatures(run_folder: Path, manifest: Mapping[str, Any], workspace: 
     elif signed_sha256 != hash_file(run_folder / MANIFEST):
         yield f"run: {MANIFEST} is not the manifest that was signed."
     entries = [json.loads(line) for line in read_ledger(workspace)]
-    own = [entry for entry in entries if entry.get("run") == manifest["run"]]
-    for title, entry in ((f"the entry for {manifest['run']}", own[-1]), ("the newest entry", entries[-1])):
+    own = [entry for entry in entries if entry.get("run") == manifest["run"]][-1]
+    for title, entry in ((f"the entry for {manifest['run']}", own), ("the newest entry", entries[-1])):
         fields = {name: value for name, value in entry.items() if name != "signature"}
         if not _is_signed(canonical_json(fields), entry.get("signature", ""), key):
             yield f"workspace: {title} of {LEDGER} was not signed with this key, or has changed."
@@ -292,7 +291,7 @@ def main() -> int:
         except ValueError as error:
             findings = [str(error)]
         print(f"{run_folder}: {f'{len(findings)} differences' if findings else 'intact'}", *findings, sep="\n  ")
-        is_intact = is_intact and not findings
+        is_intact &= not findings
     return 0 if is_intact else 1
 
 

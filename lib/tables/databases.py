@@ -71,7 +71,7 @@ def read(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     try:
         import sqlalchemy
 
-        engine = sqlalchemy.create_engine(references.expand_address(_resolve_sqlite_path(address)))
+        engine = sqlalchemy.create_engine(_resolve_sqlite_path(references.expand_address(address)))
         with engine.connect() as connection:
             is_query = re.match(r"\s*(select|with)\b", selection, re.IGNORECASE)
             statement = sqlalchemy.text(selection) if is_query else _select_table(connection, selection, uri)

@@ -17,6 +17,7 @@ from lib.tables.quality.baseline import describe
 from lib.tables.quality.privacy import draw_sample, hide_values
 from tests import workspaces
 
+quick = workspaces.quick
 ROWS = 300
 SALARIES = np.random.default_rng(1).integers(10**8, 10**9, ROWS)
 

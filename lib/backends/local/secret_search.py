@@ -36,7 +36,7 @@ def redact(workspace: Path, run_name: str) -> list[tuple[str, str]]:
     with contextlib.closing(sqlite3.connect(database, timeout=TIMEOUT_SECONDS)) as connection, connection:
         for run_id, stage in _list_runs(connection, run_name):
             found += [(f"{stage}: MLflow {place}", kind) for place, kind in _redact_rows(connection, run_id)]
-            for folder in sorted((workspace / "artifacts").glob(f"*/{run_id}")):
+            for folder in sorted((workspace / "artifacts").glob(f"*/{run_id}/artifacts")):
                 found += [(f"{stage}: artifact {place}", kind) for place, kind in _redact_folder(folder)]
     return found
 
