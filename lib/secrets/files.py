@@ -6,15 +6,30 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lib.secrets import redaction
+from lib.secrets import known_values, redaction
 from lib.secrets.kernel_guard import is_binary
 
 _MAX_BYTES = 200_000_000
+# Files without secrets: path, time, size and number of known values. A run is searched after each stage.
+_clean_files: set[tuple[str, int, int, int]] = set()
 _BINARY_SUFFIXES = (".parquet", ".png", ".jpg", ".pkl", ".db", ".gz", ".zip", ".pdf", ".lock")
 
 
 def redact_file(file: Path) -> list[str]:
     """Redact a text file in place, and return a description of each secret; binary files stay as they are."""
+    if (state := _get_state(file)) in _clean_files:
+        return []
+    if not (secrets := _redact_text_file(file)):
+        _clean_files.add(state)
+    return secrets
+
+
+def _get_state(file: Path) -> tuple[str, int, int, int]:
+    status = file.stat()
+    return str(file), status.st_mtime_ns, status.st_size, known_values.count()
+
+
+def _redact_text_file(file: Path) -> list[str]:
     if file.suffix in _BINARY_SUFFIXES or file.stat().st_size > _MAX_BYTES:
         return []
     content = file.read_bytes()

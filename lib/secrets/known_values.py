@@ -35,6 +35,11 @@ def forget_all() -> None:
         _patterns.clear()
 
 
+def count() -> int:
+    """Return how many values are remembered."""
+    return len(_patterns)
+
+
 def mask(text: str) -> str:
     """Return a text with each resolved value replaced by its reference, whatever its spelling.
 
