@@ -53,7 +53,7 @@ def search_notebook(executed: Path) -> str:
     if not executed.is_file():
         return ""
     try:
-        found = files.redact_notebook(executed)
+        found = files.redact_notebook(executed, include_marks=True)
     except (ValueError, KeyError, TypeError):  # the process was killed while it wrote the file
         found = {0: secrets} if (secrets := files.redact_file(executed)) else {}
     log = executed.with_suffix(".log")

@@ -45,42 +45,56 @@ def _redact_text_file(file: Path) -> list[str]:
     return secrets
 
 
-def redact_notebook(notebook: Path) -> dict[int, list[str]]:
+def redact_notebook(notebook: Path, include_marks: bool = False) -> dict[int, list[str]]:
     """Redact an executed notebook in place, and return the secrets by the number of the code cell, from 1.
 
-    Secrets in Markdown cells and metadata have the number 0.
+    Parameters
+    ----------
+    notebook : Path
+    include_marks : bool
+        Whether to return the secrets that were redacted in outputs before, too.
+
+    Returns
+    -------
+    dict of int to list of str
+        Secrets in Markdown cells and metadata have the number 0.
     """
     page = json.loads(notebook.read_text(encoding="utf-8"))
     found: dict[int, list[str]] = {}
     number, is_changed = 0, False
     for cell in page["cells"]:
         number += cell["cell_type"] == "code"
-        outputs, output_secrets = redact_outputs(cell.get("outputs", []))
-        cell_without_outputs = {key: value for key, value in cell.items() if key != "outputs"}
-        redacted, secrets = redaction.redact_value(cell_without_outputs)
+        before = dict(cell)
+        outputs, output_secrets = redact_outputs(cell.pop("outputs", []), include_marks)
+        redacted, secrets = redaction.redact_value(cell)
+        cell.update(redacted)
+        if "outputs" in before:
+            cell["outputs"] = outputs
+        is_changed = is_changed or cell != before
         if secrets + output_secrets:
             found.setdefault(number if cell["cell_type"] == "code" else 0, []).extend(secrets + output_secrets)
-            is_changed = is_changed or redacted != cell_without_outputs or outputs != cell.get("outputs", [])
-            cell.update(redacted)
-            if "outputs" in cell:
-                cell["outputs"] = outputs
-    metadata, secrets = redaction.redact_value(page["metadata"])
+    page["metadata"], secrets = redaction.redact_value(page["metadata"])
     if secrets:
         found.setdefault(0, []).extend(secrets)
-        is_changed, page["metadata"] = True, metadata
-    if is_changed:
+    if is_changed or secrets:
         _replace(notebook, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
     return found
 
 
-def redact_outputs(outputs: list[Any]) -> tuple[list[Any], list[str]]:
-    """Return the outputs of a cell without secrets, and a description of each secret; images stay as they are."""
+def redact_outputs(outputs: list[Any], include_marks: bool = True) -> tuple[list[Any], list[str]]:
+    """Return the outputs of a cell without secrets, and a description of each secret; images stay as they are.
+
+    With `include_marks`, secrets that the kernel has redacted are described, too.
+    """
     redacted_outputs, found = [], []
     for output in outputs:
         data = output.get("data", {})
         images = {kind: value for kind, value in data.items() if is_binary(kind)}
         searched = {**output, "data": {kind: value for kind, value in data.items() if kind not in images}}
-        redacted, secrets = redaction.redact_value(searched if data else {**output})
+        searched = searched if data else {**output}
+        if include_marks:
+            found += redaction.find_marks(json.dumps(searched, ensure_ascii=False))
+        redacted, secrets = redaction.redact_value(searched)
         if data:
             redacted["data"] |= images
         redacted_outputs.append(redacted)

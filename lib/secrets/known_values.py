@@ -59,6 +59,5 @@ def replace(text: str, make_replacement: Callable[[str], str]) -> str:
     """Return a text in which each resolved value is replaced by a function of its reference."""
     # The longest values first, because one secret may contain another.
     for _, (reference, pattern) in sorted(_patterns.items(), key=lambda item: -len(item[0])):
-        replacement = make_replacement(reference)
-        text = pattern.sub(lambda _, replacement=replacement: replacement, text)  # type: ignore[misc]
+        text = pattern.sub(lambda _, reference=reference: make_replacement(reference), text)  # type: ignore[misc]
     return text

@@ -16,7 +16,6 @@ def redact(text: str) -> tuple[str, list[str]]:
     Parameters
     ----------
     text : str
-        The text may contain marks of earlier redactions; they are described, too.
 
     Returns
     -------
@@ -29,9 +28,23 @@ def redact(text: str) -> tuple[str, list[str]]:
     >>> redact("key ghp_" + "a1" * 18)
     ('key [redacted: GitHub token]', ['GitHub token'])
     """
-    text = private_values.mask(known_values.replace(text, _make_mark))
-    text = credential_shapes.replace(text, _make_mark)
-    return text, [match[1] for match in _MARK.finditer(text)] if "[redacted: " in text else []
+    secrets: list[str] = []
+
+    def make_mark(kind: str) -> str:
+        secrets.append(kind)
+        return f"[redacted: {kind}]"
+
+    text = private_values.mask(known_values.replace(text, make_mark))
+    return credential_shapes.replace(text, make_mark), secrets
+
+
+def find_marks(text: str) -> list[str]:
+    """Return a description of each secret that was redacted in a text before.
+
+    >>> find_marks("key [redacted: GitHub token]")
+    ['GitHub token']
+    """
+    return [match[1] for match in _MARK.finditer(text)] if "[redacted: " in text else []
 
 
 def redact_value(value: Any) -> tuple[Any, list[str]]:
@@ -57,7 +70,3 @@ def redact_value(value: Any) -> tuple[Any, list[str]]:
             found += key_secrets + secrets
         return entries, found
     return value, []
-
-
-def _make_mark(kind: str) -> str:
-    return f"[redacted: {kind}]"

@@ -192,3 +192,16 @@ def test_a_whole_run_on_a_secret_address_never_writes_it(tmp_path, monkeypatch, 
     output = "".join(capfd.readouterr())
     assert "env:SHOP_URL cannot be read" in output
     assert "Zm9vYmFy" not in output + written(tmp_path / "runs") + written(tmp_path / "w")
+
+
+def test_marks_of_an_earlier_attempt_do_not_fail_a_resumed_run(tmp_path):
+    parameters = Parameters({**BASE, "name": "shop", "runs_folder": str(tmp_path), "workspace": str(tmp_path / "w")})
+    record = RunRecord.new(tmp_path, "shop", parameters)
+    record.add(error="train: a [redacted: env:SHOP_TOKEN] was found")
+    output = {"output_type": "stream", "name": "stdout", "text": ["[redacted: env:SHOP_TOKEN]"]}
+    cell = {"cell_type": "code", "metadata": {}, "source": "a", "outputs": [output]}
+    attempt = record.folder / "03_train.attempt-1.ipynb"
+    attempt.write_text(json.dumps({"cells": [cell], "metadata": {}}))
+    secret_search.search_run(record, parameters)
+    assert "cell [1] contained a secret" in secret_search.search_notebook(attempt)
+    record.close("succeeded")
