@@ -218,7 +218,7 @@ def _check_ledger(run_folder: Path, manifest: Mapping[str, Any], workspace: Path
     if not sealed:
         yield f"workspace: {LEDGER} has no entry for {manifest['run']}."
     elif sealed[-1]["manifest"] != sha256:
-        yield f"run: {MANIFEST} has changed, or was sealed again by hand."
+        yield f"run: {MANIFEST} has changed or was sealed again by hand, or its entry in {LEDGER} has changed."
     elif (run_folder / SIGNATURE).is_file() and hash_file(run_folder / SIGNATURE) != sealed[-1].get("signed"):
         yield f"run: {SIGNATURE} has changed, or its hash in {LEDGER}."
     elif (sealed[-1]["previous"], sealed[-1]["sealed"]) != (manifest["previous"], manifest["sealed"]):

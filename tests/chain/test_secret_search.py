@@ -188,7 +188,7 @@ def test_a_whole_run_on_a_secret_address_never_writes_it(tmp_path, monkeypatch, 
 
     monkeypatch.setenv("SHOP_URL", f"http://127.0.0.1:9/shop.csv?{SIGNATURE}")
     options = ["-p", "data=env:SHOP_URL", "-p", f"workspace={tmp_path}/w", "-p", f"runs_folder={tmp_path}/runs"]
-    assert main(["--params", "parameters/penguins.yaml", "--to", "preprocess", *options]) == 1
+    assert main(["--params", "parameters/penguins.yaml", "--to", "preprocess", *options]) == 2
     output = "".join(capfd.readouterr())
     assert "env:SHOP_URL cannot be read" in output
     assert "Zm9vYmFy" not in output + written(tmp_path / "runs") + written(tmp_path / "w")
