@@ -10,8 +10,8 @@ from lib.secrets import credential_shapes, references
 # Parameters that are resolved when code in a kernel reads them: ``parameters.options``.
 RESOLVED = ("options", "hyperparameters", "scheduler_address")
 # `data` is resolved when the table is read, so that messages show the reference.
-# `signing_key` is read by the chain itself, when it seals a run.
-_REFERABLE = (*RESOLVED, "data", "signing_key")
+# `notify` and `signing_key` are read by the chain itself, when a run has ended.
+_REFERABLE = (*RESOLVED, "data", "notify", "signing_key")
 
 
 def find_secret_faults(values: Mapping[str, Any]) -> list[str]:
@@ -26,8 +26,8 @@ def find_secret_faults(values: Mapping[str, Any]) -> list[str]:
     --------
     >>> find_secret_faults({"options": {"token": "env:SALES_TOKEN"}})
     []
-    >>> find_secret_faults({"seed": "env:SEED"})
-    ['seed: env:SEED refers to a secret, but only options, hyperparameters, scheduler_address, data, signing_key can.']
+    >>> find_secret_faults({"seed": "env:SEED"})[0].partition(", but")[0]
+    'seed: env:SEED refers to a secret'
     """
     return [fault for name, value in values.items() for fault in _find_faults(str(name), value, str(name))]
 
