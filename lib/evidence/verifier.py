@@ -169,10 +169,10 @@ def _check_mlflow(manifest: Mapping[str, Any], workspace: Path) -> Iterator[str]
     for key in sorted({*before} & {*now}):
         for kind, values in before[key].items():
             yield from _differences(f"{titles[key]}: {kind}", values, now[key][kind])
-    entries = [json.loads(line) for line in read_ledger(workspace)]
+    entries = [json.loads(line) for line in reversed(read_ledger(workspace))]
     # Later runs may move versions into production, so the newest entry counts.
-    production = next((entry["production"] for entry in reversed(entries) if "production" in entry), {})
-    yield from _differences("Model in production:", production, current["production"])
+    production = [entry["production"] for entry in entries if "production" in entry] or [{}]
+    yield from _differences("Model in production:", production[0], current["production"])
 
 
 def _differences(title: str, sealed: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:

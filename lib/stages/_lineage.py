@@ -18,7 +18,7 @@ def describe_models(champion: ModelVersion | None, production: ModelVersion | No
     production : ModelVersion or None
         The version in production after it.
     """
-    tags = {}
+    tags: dict[str, str] = {}
     if production is not None:
         tags |= {"served_version": production.version, "served_sha256": production.sha256}
     if champion is not None and production is not None and champion.version != production.version:
