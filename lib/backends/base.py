@@ -244,6 +244,9 @@ class Backend(Protocol):
     def local_copy(self, uri: str) -> Path:
         """Return a local copy of a file in the data store."""
 
+    def request_log(self, name: str) -> Path | None:
+        """Return the folder of the request log of an endpoint; None if this backend stores none."""
+
     def endpoints(self) -> list[str]:
         """Return the names of all use cases that have an endpoint."""
 

@@ -16,6 +16,8 @@ from lib.paths import ROOT, display_path
 FOLDER = ROOT / "notebooks"
 STAGES_FOLDER = ROOT / "lib" / "stages"
 USE_CASE, OVERRIDES = "use_case", "overrides"
+# Stages with a command of their own.
+OUTSIDE_CHAIN = ("monitor",)
 _FILE_NAME = re.compile(r"\d\d_([a-z_]+)\.ipynb")
 _PUBLISHING_METHOD = "publish_outputs"
 _DECLARATION = "PARAMETERS"
@@ -51,8 +53,9 @@ class Notebook:
 
 
 def read_all(folder: Path = FOLDER) -> list[Notebook]:
-    """Return the notebooks of a folder, in the order of their numbers."""
-    notebooks = [read(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
+    """Return the notebooks of the chain in a folder, in the order of their numbers."""
+    matches = [(path, _FILE_NAME.fullmatch(path.name)) for path in sorted(folder.glob("*.ipynb"))]
+    notebooks = [read(path) for path, match in matches if match and match[1] not in OUTSIDE_CHAIN]
     return [
         replace(notebook, outputs=_find_output_types(notebook.outputs, notebooks[position + 1 :]))
         for position, notebook in enumerate(notebooks)

@@ -17,6 +17,7 @@ _PUBLISHED_BY = {
     "test_data": "preprocess",
     "baseline": "preprocess",
     "decision": "evaluate",
+    "history": "monitor",
 }
 
 
@@ -72,4 +73,6 @@ def _newest_output(name: str, parameters: Parameters, backend: Backend) -> Any:
     if name == "candidates":
         train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""
         return tracking.newest_candidates(experiment, train_data, parameters.target_column, parameters.task)
+    if name not in _PUBLISHED_BY:  # an input that no notebook publishes, such as the rows to monitor
+        return None
     return tracking.newest_output(experiment, _PUBLISHED_BY[name], name)

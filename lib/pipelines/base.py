@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.stages.automl import Winner
     from lib.stages.deploy import Deployment
     from lib.stages.evaluate import Contender, Evaluation
+    from lib.stages.monitor import Monitored
     from lib.stages.preprocess import Preprocessed
     from lib.stages.setup import SetupReport
     from lib.stages.train import Candidate
@@ -38,7 +39,7 @@ class BasePipeline(StageBookkeeping):
     `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
 
     **Leave alone** the stages, which do the bookkeeping (MLflow run, checks, artifacts): `setup`, `preprocess`, `train`
-    or `automl`, `evaluate`, `deploy`; and `publish_outputs`, the last call of each notebook.
+    or `automl`, `evaluate`, `deploy`, `monitor`; and `publish_outputs`, the last call of each notebook.
 
     A child class that needs parameters of its own declares them in `OPTIONS`, each with its type. Users set them under
     ``options:`` in the parameter file; hooks read them as ``self.parameters.options["name"]``. Of the other parameters,
@@ -133,6 +134,22 @@ class BasePipeline(StageBookkeeping):
         inputs = {"test_data": test_data, "decision": decision}
         with self._stage(deploy_stage, inputs, optional=("decision",)) as (parameters, _):
             return deploy_stage.run(self.backend, parameters)
+
+    def monitor(self, rows: str = "", history: str = "") -> Monitored:
+        """Judge whether the rows that the endpoint answered still are like the test rows of the version in production.
+
+        Parameters
+        ----------
+        rows : str
+            A table to judge; if empty, the request log.
+        history : str
+            URI of the windows that earlier looks have counted; if empty, the newest one.
+        """
+        from lib.stages import monitor as monitor_stage
+
+        inputs = {"rows": rows, "history": history}
+        with self._stage(monitor_stage, inputs, optional=("rows", "history")) as (parameters, _):
+            return monitor_stage.run(self.backend, parameters)
 
     # Hooks
 

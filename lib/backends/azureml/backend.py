@@ -157,6 +157,9 @@ class AzureBackend:
             self.connection, name, self._parameters, lambda: self._datastore.lock(f"{name}-endpoint")
         )
 
+    def request_log(self, name: str) -> None:
+        """Return None: the endpoint's requests are not stored."""
+
     def endpoints(self) -> list[str]:
         """Return the names of all use cases that have an endpoint in this workspace."""
         return deployed_use_cases(self.connection)

@@ -154,6 +154,10 @@ class LocalBackend:
         """Return the endpoint of a use case, below ``endpoints/``."""
         return LocalBackendEndpoint(self.workspace / "endpoints" / name, name, self._parameters)
 
+    def request_log(self, name: str) -> Path:
+        """Return the folder in which the endpoint of a use case logs its requests."""
+        return self.workspace / "endpoints" / name / "requests"
+
     def endpoints(self) -> list[str]:
         """Return the names of all endpoints that were ever deployed in this workspace."""
         folder = self.workspace / "endpoints"

@@ -1,0 +1,124 @@
+"""The reference: how the values of each column, and the predictions, were spread over cells before the model served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.monitoring.cells import CATEGORY, Cells, make_cells, make_number_cells
+
+PREDICTION = "prediction"
+_QUANTILES = np.linspace(0.1, 0.9, 9)
+_MAX_ROWS_PER_COLUMN = 1_000
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """The output of a model for rows.
+
+    Attributes
+    ----------
+    values : ndarray of shape (rows,)
+        Numbers, probabilities of the positive class, or names of classes: what is monitored.
+    scores : ndarray of float, of shape (rows,) or (rows, classes)
+        Numbers or probabilities, which show whether the output depends on a column.
+    """
+
+    values: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class ColumnReference:
+    """The reference of one column.
+
+    Attributes
+    ----------
+    cells : Cells
+    counts : tuple of int
+        Number of reference rows in each cell.
+    effect : float
+        Mean absolute change of the model's output if the column is shuffled among the reference rows; 0 if the model
+        does not use the column.
+    """
+
+    cells: Cells
+    counts: tuple[int, ...]
+    effect: float = 0.0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the model's output depends on the column."""
+        return self.effect > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reference as JSON types."""
+        return {"cells": self.cells.to_dict(), "counts": list(self.counts), "effect": self.effect}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ColumnReference:
+        """Return the reference that `to_dict` described."""
+        return cls(Cells.from_dict(values["cells"]), tuple(values["counts"]), values["effect"])
+
+
+def make_references(
+    statistics: Mapping[str, Mapping[str, Any]],
+    rows: pd.DataFrame,
+    predict: Callable[[pd.DataFrame], ModelOutput],
+    seed: int,
+) -> dict[str, ColumnReference]:
+    """Return the reference of each column and of the prediction.
+
+    Parameters
+    ----------
+    statistics : mapping
+        Statistics of the training rows by column, from the baseline. The cells come from them.
+    rows : DataFrame of shape (rows, columns)
+        Rows that the model was not trained on. Their counts are the reference, because cells and model were chosen
+        without them: like later rows, they are new to both.
+    predict : callable
+        Returns the model's output for rows.
+    seed : int
+        Seed of the generator that shuffles columns and chooses the rows for the cells of the prediction.
+
+    Returns
+    -------
+    dict of str to ColumnReference
+        Columns of dates, and columns without a value in training, are left out.
+    """
+    random = np.random.default_rng(seed)
+    outputs = predict(rows).values
+    references = {}
+    sample = rows.sample(min(len(rows), _MAX_ROWS_PER_COLUMN), random_state=seed)
+    sample_scores = predict(sample).scores
+    for name in rows.columns:
+        cells = make_cells(statistics[name]) if name in statistics else None
+        if cells is None:
+            continue
+        shuffled = sample.assign(**{name: sample[name].to_numpy()[random.permutation(len(sample))]})
+        scores = predict(shuffled.astype({name: sample[name].dtype})).scores
+        effect = float(np.mean(np.abs(scores - sample_scores)))
+        counts = cells.count_rows(rows[name])
+        references[str(name)] = ColumnReference(cells, tuple(counts.tolist()), effect)
+    references[PREDICTION] = _make_prediction_reference(outputs, random)
+    return references
+
+
+def _make_prediction_reference(outputs: np.ndarray, random: np.random.Generator) -> ColumnReference:
+    """Return the reference of the model's output.
+
+    The cells of numbers are quantiles of one half of the rows, and the other half is counted: if the same rows chose
+    the cells and were counted, their counts would be too even.
+    """
+    values = pd.Series(outputs)
+    if values.dtype.kind in "OSU":
+        classes = tuple(map(str, pd.unique(values)))
+        cells = Cells(CATEGORY, categories=tuple(sorted(classes)))
+        return ColumnReference(cells, tuple(cells.count_rows(values).tolist()), 1.0)
+    is_first_half = random.permutation(len(values)) % 2 == 0
+    cells = make_number_cells(np.quantile(values[is_first_half], _QUANTILES).tolist())
+    return ColumnReference(cells, tuple(cells.count_rows(values[~is_first_half]).tolist()), 1.0)

@@ -1,0 +1,184 @@
+"""The monitor stage on a served model's log: verdict, columns, windows, and inputs that cannot be used."""
+
+import datetime
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import metrics
+from lib.errors import DataError, GateError
+from lib.monitoring.request_rows import read_day
+from lib.stages import monitor
+from tests import workspaces
+from tests.workspaces import NAME, pipeline_in, publish, table
+
+copy_after = workspaces.copy_after
+trained = workspaces.trained
+with_champion = workspaces.with_champion
+with_rivals = workspaces.with_rivals
+quick = workspaces.quick
+pytestmark = pytest.mark.usefixtures("quick")
+
+NOW = datetime.datetime(2026, 6, 30, 12, tzinfo=datetime.UTC)
+FIRST = datetime.date(2026, 4, 1)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Stop the clock of the stage."""
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return NOW
+
+    monkeypatch.setattr(monitor.datetime, "datetime", Clock)
+
+
+def write_log(workspace, weeks, change=lambda rows, week: rows, rows_per_week=240, version="1", first=FIRST):
+    """Write the request log of a version that answered some weeks, as the endpoint writes it."""
+    pipeline = pipeline_in(workspace)
+    registered = pipeline.backend.models(NAME).production()
+    folder = pipeline.backend.tracking.model_folder(registered.source, registered.sha256)
+    model = pipeline.backend.tracking.load_model(folder)
+    for week in range(weeks):
+        rows = table(rows_per_week, seed=1_000 + week)[["size", "luck", "colour"]]
+        rows = change(rows, week)
+        predictions = metrics.predict(model, rows, "binary")
+        day = first + datetime.timedelta(days=7 * week + 2)
+        times = pd.date_range(f"{day} 08:00", periods=len(rows), freq="s", tz="UTC").as_unit("us")
+        log = rows.assign(_time=times, _latency_ms=1.5, _version=version, _prediction=predictions.labels)
+        for name, probabilities in zip(predictions.classes, predictions.probabilities.T, strict=True):
+            log[f"_probability_{name}"] = probabilities
+        path = workspace / "endpoints" / NAME / "requests" / f"day={day}" / f"v{version}-{week}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log.to_parquet(path)
+
+
+def look(workspace, **changes):
+    """Look at the log as the notebook does, and publish the outputs."""
+    pipeline = pipeline_in(workspace, **changes)
+    result = pipeline.monitor(changes.get("rows", ""))
+    publish(pipeline, state=result.state, verdict=result.verdict, history=result.history)
+    return result
+
+
+def shift_size(rows, week):
+    return rows.assign(size=rows["size"] + (1.0 if week >= 6 else 0.0))
+
+
+def test_a_log_without_drift_is_stable(with_champion, clock):
+    write_log(with_champion, 10)
+    result = look(with_champion)
+    assert result.state == "stable", result.verdict
+    assert result.verdict.startswith("stable: version 1, 2,400 rows in 12 windows")
+    assert {"size", "luck", "colour", "prediction"} == {*result.columns.index}
+
+
+def test_a_shift_is_found_with_its_column_and_week(with_champion, clock):
+    write_log(with_champion, 12, shift_size)
+    result = look(with_champion)
+    assert result.state == "act"
+    assert "size" in result.verdict and "2026-05-15" in result.verdict
+    row = result.columns.loc["size"]
+    assert row["drifted"] == "yes" and row["used by the model"] == "yes" and row["what changed"] == "values"
+
+
+def test_a_column_that_the_model_does_not_use_is_a_look_at_most(with_rivals, clock):
+    pipeline = pipeline_in(with_rivals)
+    publish(pipeline, decision=pipeline.evaluate().decision)  # the model trained on `size` alone wins
+    write_log(with_rivals, 12, lambda rows, week: rows.assign(luck=rows["luck"] + (2.0 if week >= 5 else 0)))
+    result = look(with_rivals)
+    assert result.state == "look" and "luck" in result.verdict
+    assert result.columns.loc["luck", "used by the model"] == "no"
+
+
+@pytest.mark.parametrize(
+    "value, kind", [(None, "missing values"), ("mauve", "unknown values")], ids=["missing", "unknown"]
+)
+def test_missing_and_unknown_values_are_told_apart(with_champion, clock, value, kind):
+    def change(rows, week):
+        is_changed = (np.arange(len(rows)) % 3 == 0) & (week >= 6)
+        return rows.assign(colour=rows["colour"].mask(is_changed, value))
+
+    write_log(with_champion, 12, change)
+    result = look(with_champion)
+    assert result.state in ("look", "act") and "colour" in result.verdict
+    assert result.columns.loc["colour", "what changed"] == kind
+
+
+def test_later_looks_remember_windows_that_left_the_log(with_champion, clock):
+    write_log(with_champion, 12, shift_size)
+    before = look(with_champion)
+    requests = with_champion / "endpoints" / NAME / "requests"
+    for folder in requests.iterdir():
+        for path in folder.iterdir():
+            path.unlink()
+    after = look(with_champion)
+    assert after.verdict == before.verdict
+    assert after.columns.equals(before.columns)
+
+
+def test_requests_of_other_versions_do_not_count(with_champion, clock):
+    write_log(with_champion, 5)
+    write_log(with_champion, 5, shift_size, version="2", first=FIRST - datetime.timedelta(days=28))
+    result = look(with_champion)
+    assert "1,200 rows" in result.verdict
+
+
+def test_a_request_in_two_files_counts_once(with_champion):
+    write_log(with_champion, 1)
+    requests = with_champion / "endpoints" / NAME / "requests"
+    (path,) = requests.glob("*/*.parquet")
+    path.with_name("v1-9.parquet").write_bytes(path.read_bytes())
+    day = datetime.date.fromisoformat(path.parent.name.removeprefix("day="))
+    assert len(read_day(requests, day, "1").rows) == 240
+
+
+def test_weeks_without_requests_are_noted(with_champion, clock):
+    write_log(with_champion, 3)
+    result = look(with_champion)
+    assert "No requests from 2026-06-12 to 2026-06-19." in result.notes
+
+
+def test_few_rows_are_too_few_to_say(with_champion, clock):
+    write_log(with_champion, 2, rows_per_week=20)
+    result = look(with_champion)
+    assert result.state == "too few to say" and "at least one window with 50 rows" in result.verdict
+
+
+def test_a_table_is_judged_in_place_of_the_log(with_champion, tmp_path):
+    rows = table(400, seed=5).drop(columns=["bought", "price"])
+    rows.assign(size=rows["size"] + 1.5).to_csv(tmp_path / "new.csv", index=False)
+    result = look(with_champion, rows=str(tmp_path / "new.csv"))
+    assert result.state == "act" and "size" in result.verdict
+
+
+def test_columns_that_are_gone_are_noted_and_none_at_all_is_refused(with_champion, tmp_path):
+    rows = table(400, seed=5)
+    rows[["size"]].to_csv(tmp_path / "one.csv", index=False)
+    result = look(with_champion, rows=str(tmp_path / "one.csv"))
+    assert any("do not contain them: luck, colour, prediction" in note for note in result.notes)
+    rows[["size"]].rename(columns={"size": "weight"}).to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(DataError, match="has none of the columns of the model, size, luck, colour"):
+        look(with_champion, rows=str(tmp_path / "other.csv"))
+
+
+def test_without_a_log_the_message_says_so(with_champion):
+    with pytest.raises(DataError, match="There is no request log of small-shop yet"):
+        pipeline_in(with_champion).monitor()
+
+
+def test_without_a_champion_the_message_says_so(trained):
+    with pytest.raises(GateError, match="No version of small-shop has the tag production"):
+        pipeline_in(trained).monitor()
+
+
+def test_the_history_is_json_without_rows(with_champion, clock):
+    write_log(with_champion, 3)
+    pipeline = pipeline_in(with_champion)
+    history = pipeline.backend.read_json(pipeline.monitor().history)
+    assert json.dumps(history)
+    assert {*history} == {"sha256", "references", "windows"}
