@@ -30,6 +30,7 @@ from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._explanations import explain
+from lib.stages._lineage import describe_models
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
 from lib.stages._scores import UNDEFINED, describe_metrics
@@ -154,6 +155,8 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
 
 def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
     """Compare the candidates with the current production version, and promote the best one if all gates pass."""
+    import mlflow
+
     metric = parameters.metric
     registry = backend.models(parameters.name)
     repair_note = registry.repair()
@@ -209,6 +212,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         explanations=explanations,
     )
     _log(evaluation, results, comparison.contenders, registry, backend, metric)
+    mlflow.set_tags(describe_models(version, registry.production()))
     return evaluation
 
 
