@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import extensions
+from lib.commands import _skeletons
 from lib.commands._progress import Progress
 from lib.errors import ParameterError
 from lib.invocation import command
@@ -30,23 +31,6 @@ _FIRST_COLUMN_WIDTH = 16
 _MIN_WIDTH, _MAX_WIDTH = 80, 140
 _GAP = "  "
 _MAX_NAME_LENGTH = 32
-_PIPELINE_MODULE = '''\
-"""Pipeline of the use case {name}: its differences from the base pipeline."""
-
-from __future__ import annotations
-
-import pandas as pd
-
-from lib.pipelines.base import BasePipeline
-
-
-class {class_name}Pipeline(BasePipeline):
-    """The base pipeline with hooks overridden; `BasePipeline` documents every hook."""
-
-    def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the table to learn from. Derive the target, join other tables, and drop leaks here."""
-        return frame
-'''
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,9 +94,10 @@ def execute(options: argparse.Namespace) -> int:
     }
     files["parameters"].write_text(_to_yaml(parameters, proposed.reasons), encoding="utf-8")
     if options.child:
-        class_name = "".join(part.capitalize() for part in name.split("-"))
+        module = files["pipeline"].stem
+        class_name = "".join(part.capitalize() for part in module.split("_"))
         files["pipeline"].parent.mkdir(parents=True, exist_ok=True)
-        files["pipeline"].write_text(_PIPELINE_MODULE.format(name=name, class_name=class_name), encoding="utf-8")
+        files["pipeline"].write_text(_skeletons.PIPELINE.format(name=module, class_name=class_name), encoding="utf-8")
     _print_findings(proposed)
     _print_next_steps(files)
     return 0

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Any
 
 from lib import backends
-from lib.chain import contracts, header, notebooks, plan, sealing, secret_search
+from lib.chain import contracts, header, own_stages, plan, sealing, secret_search
 from lib.chain import record as records
 from lib.chain.plan import Execution
 from lib.chain.record import RunRecord
@@ -42,8 +42,9 @@ def execute(options: argparse.Namespace) -> int:
     """Check everything, then run the chain."""
     if options.resume:
         return _resume(options)
-    chain = notebooks.read_all()
-    parameters = contracts.resolve_parameters(_arguments.load_layers(options), chain)
+    layers = _arguments.load_layers(options)
+    chain = own_stages.read_chain(layers.values.get("stages"))
+    parameters = contracts.resolve_parameters(layers, chain)
     executions = plan.list_executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
         return _show_plan(executions, parameters)
@@ -69,8 +70,9 @@ def _resume(options: argparse.Namespace) -> int:
     if not (folder / records.RECORD).is_file():
         raise DataError(_describe_missing_run(folder))
     state = records.read(folder)
-    chain = notebooks.read_all()
-    parameters = contracts.resolve_parameters(load([folder / records.PARAMETERS]), chain)
+    layers = load([folder / records.PARAMETERS])
+    chain = own_stages.read_chain(layers.values.get("stages"))
+    parameters = contracts.resolve_parameters(layers, chain)
     executions = plan.list_executions(chain, parameters, **state.get("plan", {}))
     if options.dry_run:
         return _show_plan(executions, parameters)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from encodings.aliases import aliases
 from typing import Any
 
-from lib import metrics
 from lib.errors import ParameterError, suggest
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
 from lib.parameters.coverage import coverage_faults
 from lib.parameters.layers import Layers
+from lib.parameters.metric_checks import metric_faults
 from lib.parameters.notify_checks import notify_faults
 from lib.parameters.secret_checks import find_secret_faults
 from lib.parameters.specs import SPECS, Spec
@@ -234,13 +234,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
     faults += [f"notify: {fault}" for fault in notify_faults(values.get("notify") or {})]
     if fault := time_zone_fault(values.get("time_zone") or ""):
         faults.append(f"time_zone: {fault}")
-    if {"primary_metric", "task"} <= values.keys():
-        metric, task = values["primary_metric"], values["task"]
-        task_metrics = metrics.names(task)
-        if metric not in task_metrics:
-            faults.append(
-                f"primary_metric: {metric!r} is not a metric of a {task} task. {suggest(metric, task_metrics)}"
-            )
+    faults += metric_faults(values)
     if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
         faults.append(
             f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lib import outputs, storage_errors, tracebacks
+from lib import catalogue, outputs, storage_errors, tracebacks
 from lib.errors import GateError, MillraceError
 from lib.parameters import AZURE, COMMON, Parameters
 from lib.pipelines._inputs import fill_inputs
@@ -66,6 +66,37 @@ class StageBookkeeping:
             raise GateError(self._blocked_by)
         return table
 
+    def run_stage(self, stage: str, **inputs: Any) -> Any:
+        """Run a stage of the customer's own, which the parameter ``stages`` places in the chain.
+
+        The stage is the function ``run(pipeline, parameters)`` in ``custom/stages/<stage>.py``. Of the use case's
+        parameters, it reads those in the module's ``PARAMETERS``.
+
+        Parameters
+        ----------
+        stage : str
+            Name of the module in ``custom/stages``.
+        **inputs
+            Outputs of earlier stages that the notebook's parameters cell declares; an empty one is replaced by the
+            newest output with its name. Those in the module's ``OPTIONAL_INPUTS`` may stay empty.
+
+        Returns
+        -------
+        object
+            What ``run`` returns.
+
+        Raises
+        ------
+        DataError
+            If a required input is empty, and no earlier notebook has published it.
+        CodeError
+            If the module cannot be imported, or defines no ``run``.
+        """
+        module = catalogue.load("lib.stages", stage, "stage")
+        run = catalogue.load_object("lib.stages", stage, "stage", "run")
+        with self._stage(module, inputs, optional=tuple(getattr(module, "OPTIONAL_INPUTS", ()))) as (parameters, _):
+            return run(self, parameters)
+
     @contextlib.contextmanager
     def _stage(
         self,
@@ -97,9 +128,10 @@ class StageBookkeeping:
         """
         self._run_id, self._blocked_by = None, ""
         stage = module.__name__.rpartition(".")[2]
+        own_stages = _list_own_stages(self.parameters.get("stages"))
         with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(module):
             tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
-            filled = fill_inputs(inputs, self.parameters, self.backend, optional)
+            filled = fill_inputs(inputs, self.parameters, self.backend, optional, own_stages)
             parameters = self._stage_parameters = self.parameters.extended({**filled, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
                 try:
@@ -131,3 +163,9 @@ class StageBookkeeping:
     def _pipeline_name(self) -> str:
         """Return the name of the pipeline, as the parameter ``pipeline`` gives it."""
         return self.parameters.get("pipeline") or type(self).__module__.rpartition(".")[2]
+
+
+def _list_own_stages(placement: Any) -> list[str]:
+    """Return the names of the customer's stages in the parameter ``stages``."""
+    lists = placement.values() if isinstance(placement, Mapping) else ()
+    return [name for names in lists for name in names or ()]

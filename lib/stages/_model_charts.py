@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -100,9 +101,11 @@ def permutation_importance(
 
     def score(estimator: Any, features: pd.DataFrame, truth: pd.Series) -> float:
         predictions = metrics.predict(estimator, features, parameters.task, parameters.positive_class)
-        return sign * metric.score(truth, predictions)
+        # A metric of the customer's own may read columns, which must not be the shuffled ones.
+        return sign * metric.score(truth, dataclasses.replace(predictions, rows=original))
 
     rows = _sample_for_importance(y, parameters)
+    original = X.loc[rows]
     importances = inspection.permutation_importance(
         model, X.loc[rows], y.loc[rows], scoring=score, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed
     )

@@ -14,6 +14,7 @@ from lib.automl import LEADERBOARD
 from lib.errors import ParameterError
 from lib.evaluation.out_of_fold import OutOfFold
 from lib.scoring.model import EXPLANATION
+from lib.stages import _features
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
@@ -33,6 +34,7 @@ PARAMETERS = (
     "month_first",
     "positive_class",
     "primary_metric",
+    "metrics",
     "automl_engine",
     "automl_budget_minutes",
     "automl_memory_gb",
@@ -123,11 +125,13 @@ class Winner(StageResult):
         return Figures((self.progress, _PROGRESS_CAPTION), (self.importance, caption))
 
 
-def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
+def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     """Search for the best model, score it on the test rows, and log all models that were tried.
 
     Parameters
     ----------
+    hooks : FeatureHooks
+        The pipeline.
     backend : Backend
     parameters : Parameters
     run_id : str
@@ -146,7 +150,12 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     rows = ModelRows.read(backend.read_table, parameters)
     baseline = backend.read_json(parameters.baseline)
     schema = get_feature_schema(baseline)
-    result = backend.search().run(parameters.train_data, parameters.test_data, report=print, schema=schema)
+    step = _features.make_step(hooks)
+    if step is not None:
+        step = _features.fit_step(step, rows.X, rows.y)
+        _features.check_rows_are_independent(step, rows.X_test)
+    with _features.explained():
+        result = backend.search().run(parameters.train_data, parameters.test_data, print, schema, step)
     if result.warning:
         print(f"Warning: {result.warning}")
 
@@ -161,13 +170,15 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     training = None
     if is_local:
         training = (rows.y, metrics.predict(model, rows.X, parameters.task, parameters.positive_class))
-    scores = make_score_table((rows.y_test, predictions), training, rows.y, metric, parameters.task)
+    scores = make_score_table(
+        (rows.y_test, predictions), training, rows.y, metric, parameters.task, parameters.own_metrics
+    )
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)
     figures["progress"] = charts.search_progress(result.leaderboard, metric)
 
-    _log_parameters(result, parameters)
+    _log_parameters(result, parameters, step.name if step is not None else "")
     _log_metrics(result, scores, rows, rule_metrics(rule))
     _log_trials(backend, result, run_id)
     backend.tracking.log_table(result.leaderboard, "leaderboard")
@@ -209,11 +220,12 @@ def _held_out_predictions(result: SearchResult, parameters: Parameters) -> OutOf
     return OutOfFold(*result.validation)
 
 
-def _log_parameters(result: SearchResult, parameters: Parameters) -> None:
-    """Log parameters, the name of the best model and the warning to the active run."""
+def _log_parameters(result: SearchResult, parameters: Parameters, features: str) -> None:
+    """Log parameters, the customer's features, the name of the best model and the warning to the active run."""
     import mlflow
 
     logged = {name: parameters[name] for name in _LOGGED_PARAMETERS}
+    logged |= {_features.LOGGED_NAME: features} if features else {}
     mlflow.log_params({"training_function": "automl", "model": result.best, **logged})
     mlflow.set_tags({"warning": result.warning} if result.warning else {})
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lib import charts, metrics
+from lib import charts
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
 from lib.evaluation.gates import (
     BLOCKED,
@@ -26,10 +26,12 @@ from lib.evaluation.wording import describe_in_words
 from lib.invocation import command
 from lib.metrics import Metric
 from lib.parameters.thresholds import DEFAULT_THRESHOLD
+from lib.stages._added_columns import describe_added_columns
 from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._explanations import explain
+from lib.stages._features import check_candidate
 from lib.stages._lineage import describe_models
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
@@ -47,6 +49,7 @@ PARAMETERS = (
     "task",
     "positive_class",
     "primary_metric",
+    "metrics",
     "costs",
     "cost_column",
     "groups",
@@ -174,7 +177,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         AcceptGate(),
     )
     results = check_all(gates, evidence, parameters.waivers)
-    table = _make_table(comparison.contenders, metric, parameters.task)
+    table = _make_table(comparison.contenders, metric)
     side_by_side = charts.candidate_scores(
         _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
     )
@@ -186,6 +189,8 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     worth = show_worth(best, ranked, comparison.test, parameters)
     explanations = explain(best, comparison.test, backend, parameters)
 
+    check_candidate(backend, best.run_id, comparison.test.drop(columns=parameters.target_column))
+
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
     is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
     failures = [] if is_champion else [result for result in results if result.verdict in (BLOCKED, KEPT)]
@@ -195,7 +200,9 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     warnings = [describe_suspicion(best, parameters), describe_fold_gap(best, backend, parameters)]
     correction = describe_correction(best, evidence, comparison)
     waivers = [f"{result.gate} is {result.limit.partition('; ')[2]}." for result in results if result.verdict == WAIVED]
-    sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes]
+    inputs = [name for name in comparison.test.columns if name != parameters.target_column]
+    added = describe_added_columns(inputs, backend.read_json(parameters.baseline))
+    sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes, added]
     decision = " ".join(filter(None, sentences))
     evaluation = Evaluation(
         title=make_title("Evaluate", parameters),
@@ -321,10 +328,10 @@ def _rank(contenders: Sequence[Contender], metric: Metric) -> list[str]:
     return metric.rank(_primary_scores(contenders, metric))
 
 
-def _make_table(contenders: Sequence[Contender], metric: Metric, task: str) -> charts.Table:
+def _make_table(contenders: Sequence[Contender], metric: Metric) -> charts.Table:
     """Return the scores of all contenders, best first, with the primary metric in the first column."""
     by_name = {contender.name: contender for contender in contenders}
-    columns = [metric.name, *(name for name in metrics.names(task) if name != metric.name)]
+    columns = [metric.name, *(name for name in contenders[0].scores if name != metric.name)]
     rows = {name: [by_name[name].scores[column] for column in columns] for name in _rank(contenders, metric)}
     table = charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")
     table.attrs |= {charts.MARKED: [metric.name], charts.NAN_TEXT: UNDEFINED}

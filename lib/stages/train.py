@@ -14,11 +14,12 @@ import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
-from lib.errors import DataError, ParameterError, suggest
+from lib.errors import CodeError, DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
+from lib.scoring.feature_step import FeatureStepError
 from lib.scoring.model import EXPLANATION
 from lib.secrets import known_values
-from lib.stages import _calibration, _coverage, _folds
+from lib.stages import _calibration, _coverage, _features, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
@@ -42,6 +43,7 @@ PARAMETERS = (
     "hyperparameters",
     "class_weight",
     "primary_metric",
+    "metrics",
     "cross_validation_folds",
     "calibration",
     "threshold",
@@ -79,7 +81,10 @@ _LOGGED_PARAMETERS = (
 
 
 class TrainHooks(Protocol):
-    """The method of a pipeline that this stage calls."""
+    """The methods of a pipeline that this stage calls."""
+
+    def features(self) -> str:
+        """Return the name of a module in ``custom/features``; empty for none."""
 
     def training_function(self, name: str) -> Callable[..., Any]:
         """Return the training function of this name."""
@@ -153,7 +158,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     name, metric = parameters.training_function, parameters.metric
     rows = ModelRows.read(_read_sample if parameters.engine == "dask" else backend.read_table, parameters)
-    function = hooks.training_function(name)
+    step = _features.make_step(hooks)
+    function = _features.with_features(hooks.training_function(name), step)
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
     baseline = backend.read_json(parameters.baseline)
@@ -173,10 +179,12 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     def fit_fold(X: pd.DataFrame, y: pd.Series) -> Any:
         return function(X, y, request, **hyperparameters)
 
+    if step is not None:
+        _features.check_rows_are_independent(_features.fit_step(step, rows.X, rows.y), rows.X_test)
     with _explain_errors(parameters):
         folds = _cross_validate(fit_fold, rows.X, rows.y, baseline, parameters)
         started = time.perf_counter()
-        model = _fit(function, rows, request, hyperparameters, parameters)
+        model = _fit(function, rows, request, hyperparameters, parameters, has_features=step is not None)
         fit_seconds = time.perf_counter() - started
     notes: tuple[str, ...] = ()
     calibration_errors: dict[str, float] = {}
@@ -196,14 +204,17 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     coverage = _coverage.calibrate(model, rows, calibration_rows, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
-    scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
+    own = parameters.own_metrics
+    training = (rows.y, train_predictions)
+    scores = make_score_table((rows.y_test, predictions), training, rows.y, metric, parameters.task, own)
     if folds and _shows_folds(rows.X, parameters):
-        fold_scores = _folds.score_folds(apply_rule(folds, rule), rows.y, parameters.task)
+        fold_scores = _folds.score_folds(apply_rule(folds, rule), rows.y, parameters.task, own)
         scores.insert(2, "folds", fold_scores.mean())
         scores.insert(3, "spread", fold_scores.std(ddof=1))
     figures = draw_charts(model, rows, predictions, parameters)
 
     mlflow.log_params(_collect_logged_params(function, hyperparameters, parameters))
+    mlflow.log_params({_features.LOGGED_NAME: step.name} if step is not None else {})
     sizes = {"fit_seconds": fit_seconds, "train_rows": len(rows.X), "test_rows": len(rows.X_test)}
     threshold = rule_metrics(rule)
     mlflow.log_metrics({**to_mlflow_metrics(scores), **calibration_errors, **sizes, **threshold})
@@ -268,11 +279,17 @@ def _fit(
     request: TrainingRequest,
     hyperparameters: dict[str, Any],
     parameters: Parameters,
+    has_features: bool,
 ) -> Any:
     """Train a model; with engine dask on all parts of the table, if the training function has ``train_on_parts``."""
     train_on_parts = getattr(sys.modules[function.__module__], "train_on_parts", None)
     if parameters.engine != "dask" or train_on_parts is None:
         return function(rows.X, rows.y, request, **hyperparameters)
+    if has_features:
+        raise ParameterError(
+            f"engine: {parameters.training_function} reads the parts of the table on a cluster, where the hook "
+            "features is not applied. Use engine: memory, or another training function."
+        )
     from lib.stages import _cluster
 
     paths = [str(path) for path in sources.list_files(parameters.train_data)]
@@ -287,6 +304,8 @@ def _explain_errors(parameters: Parameters) -> Iterator[None]:
         yield
     except InvalidParameterError as error:
         raise ParameterError(f"hyperparameters: {parameters.training_function}: {error}") from error
+    except FeatureStepError as error:
+        raise CodeError(str(error)) from error
     except FeatureError as error:
         raise DataError(f"{parameters.train_data}: {error}") from error
 
