@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib.charts.chart import Chart
 from lib.charts.columns import column_importance, target_distribution
+from lib.charts.effects import column_effects, partial_dependence
 from lib.charts.evidence import evidence_over_time
 from lib.charts.predictions import confusion_matrix, residuals, roc_and_precision_recall
 from lib.charts.scores import candidate_scores, decision_curve, search_progress
@@ -15,10 +16,12 @@ __all__ = [
     "Chart",
     "Table",
     "candidate_scores",
+    "column_effects",
     "column_importance",
     "confusion_matrix",
     "decision_curve",
     "evidence_over_time",
+    "partial_dependence",
     "residuals",
     "roc_and_precision_recall",
     "search_progress",

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Any
 
 from lib import backends
-from lib.chain import contracts, header, own_stages, plan, sealing
+from lib.chain import contracts, header, own_stages, plan, sealing, secret_search
 from lib.chain import record as records
 from lib.chain.plan import Execution
 from lib.chain.record import RunRecord
@@ -49,6 +49,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _show_plan(executions, parameters)
     _show_cost(executions, parameters)
+    backends.signer(parameters)  # raises before anything runs if the key cannot sign
     record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
     stages = {"first": options.first, "last": options.last, "only": options.only}
     record.note(
@@ -102,8 +103,18 @@ def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRec
     try:
         return _execute_and_record(executions, parameters, record, reuse)
     finally:
+        _search_for_secrets(record, parameters)
         sealing.seal(record, parameters)
         notification.notify(parameters.notify, record.folder)
+
+
+def _search_for_secrets(record: RunRecord, parameters: Parameters) -> None:
+    """Redact what a run has written, however it ended; a run that succeeded was searched stage by stage before."""
+    if message := secret_search.search_failed_run(record, parameters):
+        state = records.read(record.folder)
+        status = records.FAILED if state["status"] == records.SUCCEEDED else state["status"]
+        record.note(status=status, error="\n".join(filter(None, [state.get("error"), message])))
+        print(f"{PROGRAM}: {message}", file=sys.stderr)
 
 
 def _execute_and_record(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
@@ -127,7 +138,7 @@ def _execute_and_record(executions: Sequence[Execution], parameters: Parameters,
         _show_how_to_resume(record)
         return _INTERRUPTED
     except BaseException as error:
-        record.close(records.FAILED, f"{type(error).__name__}: {error}")
+        record.close(records.FAILED, secret_search.redact_message(f"{type(error).__name__}: {error}"))
         raise
     record.close(records.SUCCEEDED)
     _show_result(values, record)

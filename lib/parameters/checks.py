@@ -13,9 +13,11 @@ from typing import Any
 
 from lib.errors import ParameterError, suggest
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
+from lib.parameters.coverage import coverage_faults
 from lib.parameters.layers import Layers
 from lib.parameters.metric_checks import metric_faults
 from lib.parameters.notify_checks import notify_faults
+from lib.parameters.secret_checks import find_secret_faults
 from lib.parameters.specs import SPECS, Spec
 from lib.parameters.thresholds import class_weight_faults, threshold_faults
 from lib.parameters.waivers import find_waiver_faults
@@ -63,6 +65,8 @@ def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
     >>> check(load(["parameters/penguins.yaml"], ["test_fraction=0.3"]))["test_fraction"]
     0.3
     """
+    if secret_faults := find_secret_faults(layers.values):
+        raise ParameterError(secret_faults)  # without the other faults, whose messages could show the secret
     faults = list(layers.faults)
     values, value_faults = _check_all(layers.values, layers.sources, choices or {})
     for name in layers.values.keys() - SPECS.keys():
@@ -236,7 +240,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "
             "positive_class empty."
         )
-    faults += threshold_faults(values) + class_weight_faults(values)
+    faults += threshold_faults(values) + class_weight_faults(values) + coverage_faults(values)
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):

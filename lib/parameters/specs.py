@@ -45,7 +45,7 @@ class Spec:
 
 
 # Parameters that the pipeline and its backend read in every stage.
-COMMON = ("name", "pipeline", "options", "backend", "workspace", "run_name")
+COMMON = ("name", "pipeline", "options", "private_columns", "show_rows", "backend", "workspace", "run_name")
 
 # Parameters that the azureml backend reads in every stage; no other backend reads them.
 AZURE: dict[str, Spec] = {
@@ -106,6 +106,8 @@ SPECS: dict[str, Spec] = {
     "task": Spec(str, choices=TASKS),
     "positive_class": Spec(object, may_be_empty=True),
     "drop_columns": Spec(list, may_be_empty=True),
+    "private_columns": Spec(list, may_be_empty=True),
+    "show_rows": Spec(int, low=0, high=100),
     "key_columns": Spec(list, may_be_empty=True),
     "split": Spec(str, choices=("hash", "group", "time")),
     "month_first": Spec(bool),
@@ -125,6 +127,8 @@ SPECS: dict[str, Spec] = {
     "threshold": Spec(object),
     "costs": Spec(dict, may_be_empty=True),
     "cost_column": Spec(str, may_be_empty=True),
+    "coverage": Spec(float, may_be_empty=True),
+    "groups": Spec(list, may_be_empty=True),
     "min_score": Spec(float, may_be_empty=True),
     "promote_if": Spec(str, choices=("better", "not_worse")),
     "margin": Spec(float, low=0, high=1e300),
@@ -161,6 +165,7 @@ SPECS: dict[str, Spec] = {
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
     "notify": Spec(dict, may_be_empty=True),
+    "signing_key": Spec(str, may_be_empty=True),
     # AutoML
     "automl": Spec(bool),
     "automl_engine": Spec(str, choices="automl engine"),

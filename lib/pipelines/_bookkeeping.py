@@ -11,6 +11,8 @@ from lib import catalogue, outputs, storage_errors, tracebacks
 from lib.errors import GateError, MillraceError
 from lib.parameters import AZURE, COMMON, Parameters
 from lib.pipelines._inputs import fill_inputs
+from lib.secrets import private_values
+from lib.secrets.masked_errors import masked_errors
 
 if TYPE_CHECKING:
     from lib import charts
@@ -130,16 +132,27 @@ class StageBookkeeping:
         with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(module):
             tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
             filled = fill_inputs(inputs, self.parameters, self.backend, optional, own_stages)
-            parameters = self._stage_parameters = Parameters({**self.parameters, **filled, **extra})
+            parameters = self._stage_parameters = self.parameters.extended({**filled, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
                 try:
-                    yield parameters, run_id
+                    with masked_errors():
+                        self._remember_private_values(filled)
+                        yield parameters, run_id
                 except MillraceError:
                     raise
                 except Exception:
                     self.backend.tracking.log_traceback()
                     raise
         self._run_id = run_id
+
+    def _remember_private_values(self, inputs: Mapping[str, Any]) -> None:
+        """Remember the values of private columns in the rows that a stage reads, so that no message shows them."""
+        from lib.tables.quality.privacy import list_distinct
+
+        if columns := self.parameters.get("private_columns"):
+            for name in ("train_data", "test_data"):
+                if inputs.get(name):
+                    private_values.remember(list_distinct(self.backend.read_table(inputs[name]), columns))
 
     def _restricted_to(self, module: ModuleType) -> contextlib.AbstractContextManager[None]:
         """Hide the parameters that a stage's module does not declare: reading one of them then raises an error."""

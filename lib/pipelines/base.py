@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lib import storage_errors, tracebacks, training
 from lib.errors import ParameterError
-from lib.parameters import Parameters
 from lib.pipelines._bookkeeping import StageBookkeeping
+from lib.secrets.masked_errors import masked_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +55,8 @@ class BasePipeline(StageBookkeeping):
         from lib.stages import setup as setup_stage
 
         self._run_id = None
-        with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(setup_stage):
-            self._stage_parameters = Parameters(self.parameters)
+        with tracebacks.shortened(), storage_errors.explained(), masked_errors(), self._restricted_to(setup_stage):
+            self._stage_parameters = self.parameters.extended({})
             return setup_stage.run(self.backend, self.parameters)
 
     def preprocess(self) -> Preprocessed:

@@ -13,13 +13,14 @@ from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.errors import ParameterError
 from lib.evaluation.out_of_fold import OutOfFold
+from lib.scoring.model import EXPLANATION
 from lib.stages import _features
 from lib.stages._decision_rule import add_rule, rule_metrics
+from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
-from lib.stages._model_rows import ModelRows, get_feature_schema
+from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._scores import describe_metrics, describe_score, make_score_table, to_mlflow_metrics
-from lib.stages.train import EXAMPLE_ROWS
 
 if TYPE_CHECKING:
     from lib.automl import SearchResult
@@ -184,7 +185,9 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
     backend.tracking.log_table(scores, "scores")
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
-    _log_best_model(backend, result, rows, baseline)
+    if is_local:
+        baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
+    _log_best_model(backend, result, rows, baseline, parameters)
 
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
@@ -256,9 +259,12 @@ def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:
         backend.tracking.log_child_run(run_id, name, settings, scores, row["outcome"])
 
 
-def _log_best_model(backend: Backend, result: SearchResult, rows: ModelRows, baseline: dict[str, Any]) -> None:
+def _log_best_model(
+    backend: Backend, result: SearchResult, rows: ModelRows, baseline: dict[str, Any], parameters: Parameters
+) -> None:
     """Log the best model, or its files, with the baseline to the active run."""
     if result.folder is None:
-        backend.tracking.log_model(result.model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
+        examples = make_examples(rows, baseline, parameters)
+        backend.tracking.log_model(result.model, examples, rows.all_features, baseline)
     else:
         backend.tracking.log_model_folder(result.folder, baseline)

@@ -14,6 +14,7 @@ import threadpoolctl
 from lib import charts, metrics
 from lib.backends import model_files
 from lib.errors import EndpointError, GateError, format_count
+from lib.scoring.model import read_model
 from lib.stages._endpoint_answers import build_request, check_answer, query_endpoint
 from lib.stages._results import StageResult, make_title
 from lib.tables import frames
@@ -138,10 +139,18 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
             f"Its answers to {format_count(len(rows), 'test row')} equal the model's own predictions."
         ),
         endpoint_url=url,
-        sample_request=backend.write_json(build_request(rows.head(1)), f"{parameters.name}/sample_request.json"),
+        sample_request=_write_sample_request(backend, parameters, version, rows),
         summary=charts.Table({"": summary}),
         answers=_make_comparison_table(smoke_test.answer, smoke_test.expected),
     )
+
+
+def _write_sample_request(backend: Backend, parameters: Parameters, version: ModelVersion, rows: pd.DataFrame) -> str:
+    """Write a request with a synthetic row, or with a test row if ``show_rows`` allows it, and return its URI."""
+    if not parameters.show_rows:
+        example = read_model(backend.tracking.model_folder(version.source, version.sha256)).example
+        rows = pd.DataFrame([example]) if example else rows.head(0)
+    return backend.write_json(build_request(rows.head(1)), f"{parameters.name}/sample_request.json")
 
 
 def _deploy_production(backend: Backend, parameters: Parameters, rows: pd.DataFrame) -> tuple[ModelVersion, _SmokeTest]:

@@ -30,7 +30,9 @@ from lib.stages._added_columns import describe_added_columns
 from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
+from lib.stages._explanations import explain
 from lib.stages._features import check_candidate
+from lib.stages._lineage import describe_models
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
 from lib.stages._scores import UNDEFINED, describe_metrics
@@ -50,6 +52,7 @@ PARAMETERS = (
     "metrics",
     "costs",
     "cost_column",
+    "groups",
     "min_score",
     "promote_if",
     "margin",
@@ -90,6 +93,8 @@ class Evaluation(StageResult):
         Tables and a chart that show what the decisions of the contenders are worth.
     task : str
         The kind of prediction, which selects the captions.
+    explanations : tuple of Display
+        The coverage of intervals or sets, which columns the best candidate relies on, and how.
     """
 
     title: str
@@ -103,6 +108,7 @@ class Evaluation(StageResult):
     best: charts.Chart
     worth: tuple[Display, ...]
     task: str
+    explanations: tuple[Display, ...] = ()
 
     def main_table(self) -> charts.Table:
         """Return the scores with a row per metric: a column per metric would not fit on a page."""
@@ -116,7 +122,7 @@ class Evaluation(StageResult):
         return Figures(
             (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
             (self.best, _BEST_CAPTIONS[self.task]),
-            *((display.content, display.caption) for display in self.worth),
+            *((display.content, display.caption) for display in (*self.worth, *self.explanations)),
         )
 
 
@@ -152,6 +158,8 @@ def run(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evalu
 
 def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameters) -> Evaluation:
     """Compare the candidates with the current production version, and promote the best one if all gates pass."""
+    import mlflow
+
     metric = parameters.metric
     registry = backend.models(parameters.name)
     repair_note = registry.repair()
@@ -179,6 +187,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     by_name = {contender.name: contender for contender in comparison.contenders}
     ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
     worth = show_worth(best, ranked, comparison.test, parameters)
+    explanations = explain(best, comparison.test, backend, parameters)
 
     check_candidate(backend, best.run_id, comparison.test.drop(columns=parameters.target_column))
 
@@ -207,8 +216,10 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         best=best_chart,
         worth=worth,
         task=parameters.task,
+        explanations=explanations,
     )
     _log(evaluation, results, comparison.contenders, registry, backend, metric)
+    mlflow.set_tags(describe_models(version, registry.production()))
     return evaluation
 
 
@@ -300,7 +311,7 @@ def _log(
     backend.tracking.log_table(evaluation.table, "contenders")
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")
     backend.tracking.log_chart(evaluation.best, "best")
-    for display in evaluation.worth:
+    for display in (*evaluation.worth, *evaluation.explanations):
         if isinstance(display.content, charts.Chart):
             backend.tracking.log_chart(display.content, display.name)
         else:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lib import charts
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
+from lib.secrets import private_values
 from lib.stages import _train_test
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages.preprocessing import contracts, engines, prepared_table, sides, split_plan
 from lib.stages.preprocessing.parts import PreprocessHooks
 from lib.stages.preprocessing.sizes import Sizes
 from lib.tables.feature_schema import derive_feature_schema
+from lib.tables.quality import privacy
+from lib.tables.quality.privacy import list_distinct
+from lib.tables.quality.text_ranges import find_text_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +89,7 @@ class Preprocessed(StageResult):
     violations : Table
         The contract rules that the table breaks.
     columns : Table
-        Type, kind, missing values, distinct values and first values of each column of the training rows.
+        Type, kind, missing values and distinct values of each column of the training rows, and ``show_rows`` rows.
     balance : Chart
         Distribution of the target over the training rows.
     task : {"binary", "multiclass", "regression"}
@@ -140,6 +145,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
     """
     with engines.open_engine(hooks, backend, parameters) as engine, ThreadPoolExecutor(2) as executor:
         sizes = Sizes()
+        _remember_private_values(engine, parameters)
         sizes.add_reading(engine.reading, parameters)
         index_columns = prepared_table.find_index_columns(engine, parameters)
         violations, quarantine = contracts.apply(engine, parameters)
@@ -155,8 +161,16 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         train = engine.training_rows()
         sizes.add_sides(split, plan, train, parameters)
         baseline = _make_baseline(hooks, train, split, plan)
+        limits = contracts.limits_of_values(parameters)
+        baseline["contract"] = {name: limits[name] for name in limits if name not in parameters.private_columns}
+        statistics = baseline.get("columns", {})
+        ranges = {name: statistics.get(name, {}) | ends for name, ends in find_text_ranges(train, schema).items()}
+        baseline["columns"] = {**statistics, **ranges}
+        baseline = privacy.hide_values(baseline, parameters.private_columns)
         baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
-        columns = charts.Table(_train_test.describe_columns(train, schema))
+        columns = charts.Table(
+            _train_test.describe_columns(train, schema, parameters.show_rows, parameters.private_columns)
+        )
         balance = charts.target_distribution(train[parameters.target_column], parameters.task)
         outputs = write()
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
@@ -173,6 +187,13 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         columns=columns,
         balance=balance,
     )
+
+
+def _remember_private_values(engine: Engine, parameters: Parameters) -> None:
+    """Remember the values of private columns, so that no message of this kernel shows them."""
+    if parameters.private_columns:
+        for values in engine.map_rows(partial(list_distinct, columns=parameters.private_columns)):
+            private_values.remember(values)
 
 
 def _derive_schema(engine: Engine, table: PreparedTable, parameters: Parameters) -> TableSchema:

@@ -17,10 +17,13 @@ from lib import charts, cores, metrics
 from lib.errors import CodeError, DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.scoring.feature_step import FeatureStepError
-from lib.stages import _calibration, _features, _folds
+from lib.scoring.model import EXPLANATION
+from lib.secrets import known_values
+from lib.stages import _calibration, _coverage, _features, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
+from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
-from lib.stages._model_rows import ModelRows, get_feature_schema
+from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._scores import describe_metrics, describe_score, make_score_table, to_mlflow_metrics
 from lib.tables import frames, sources
@@ -46,6 +49,8 @@ PARAMETERS = (
     "threshold",
     "costs",
     "cost_column",
+    "coverage",
+    "groups",
     "threads",
     "seed",
     "engine",
@@ -53,7 +58,6 @@ PARAMETERS = (
 )
 
 # Rows logged with the model: the fast model must give the same answers for them as the model itself.
-EXAMPLE_ROWS = 100
 
 # Larger tables have enough test rows without a cross-validation.
 _MAX_CROSS_VALIDATION_ROWS = 1_000
@@ -71,6 +75,8 @@ _LOGGED_PARAMETERS = (
     "threshold",
     "costs",
     "cost_column",
+    "coverage",
+    "groups",
 )
 
 
@@ -157,6 +163,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
     baseline = backend.read_json(parameters.baseline)
+    all_features = rows.all_features
+    rows, calibration_rows = _coverage.hold_out(rows, baseline.get("split"), parameters)
     _check_class_weight(rows.y, parameters)
     request = TrainingRequest(
         parameters.task,
@@ -193,6 +201,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     with _explain_errors(parameters):
         model, rule = add_rule(model, rows, predict, parameters)
+    coverage = _coverage.calibrate(model, rows, calibration_rows, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     own = parameters.own_metrics
@@ -212,11 +221,17 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
-    backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
+    baseline = _coverage.add_to_baseline(baseline, coverage)
+    baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
+    backend.tracking.log_model(model, make_examples(rows, baseline, parameters), all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
         verdict=describe_score(scores, metric),
-        notes=(*describe_metrics(rows.y_test, predictions, parameters.task), *notes),
+        notes=(
+            *describe_metrics(rows.y_test, predictions, parameters.task),
+            *notes,
+            *_coverage.describe(coverage, calibration_rows, parameters),
+        ),
         run_id=run_id,
         scores=scores,
         quality=figures.get("curves") or figures["residuals"],
@@ -314,8 +329,14 @@ def _collect_logged_params(
     return {
         "training_function": parameters.training_function,
         **{name: parameters[name] for name in _LOGGED_PARAMETERS},
-        **{f"hyperparameters.{name}": value for name, value in all_hyperparameters.items()},
+        **{f"hyperparameters.{name}": _mask_secrets(value) for name, value in all_hyperparameters.items()},
     }
+
+
+def _mask_secrets(value: Any) -> Any:
+    """Return a value for the log, in which resolved secrets are replaced by the reference in the parameters."""
+    masked = known_values.mask(str(value))
+    return value if masked == str(value) else masked
 
 
 def _default_hyperparameters(function: Callable[..., Any]) -> dict[str, Any]:
