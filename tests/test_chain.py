@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import psutil
@@ -34,7 +35,7 @@ class Chain:
 
     @property
     def newest(self):
-        return max(self.runs_folder.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        return max(filter(Path.is_dir, self.runs_folder.iterdir()), key=lambda folder: folder.stat().st_mtime_ns)
 
     @property
     def record(self):

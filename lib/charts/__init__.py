@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib.charts.chart import Chart
 from lib.charts.columns import column_importance, target_distribution
+from lib.charts.exhibits import label, to_exhibit
 from lib.charts.predictions import confusion_matrix, residuals, roc_and_precision_recall
 from lib.charts.scores import candidate_scores, decision_curve, search_progress
 from lib.charts.table import MARKED, NAN_TEXT, Table
@@ -17,8 +18,10 @@ __all__ = [
     "column_importance",
     "confusion_matrix",
     "decision_curve",
+    "label",
     "residuals",
     "roc_and_precision_recall",
     "search_progress",
     "target_distribution",
+    "to_exhibit",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lib import charts, metrics
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
@@ -29,6 +29,7 @@ from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
+from lib.stages._facts import describe_evaluation
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
 from lib.stages._scores import UNDEFINED, describe_metrics
@@ -55,6 +56,8 @@ PARAMETERS = (
 )
 _MAX_ATTEMPTS = 5
 _CLASSES_CAPTION = "The best candidate on the test rows: correct predictions are on the diagonal."
+_SCORES_CAPTION = "All models on the same rows, the best first. The star marks the primary metric."
+_CONTENDERS_CAPTION = "The primary metric of each contender, with the best candidate in orange."
 _BEST_CAPTIONS = {
     "binary": _CLASSES_CAPTION,
     "multiclass": _CLASSES_CAPTION,
@@ -87,7 +90,11 @@ class Evaluation(StageResult):
         Tables and a chart that show what the decisions of the contenders are worth.
     task : str
         The kind of prediction, which selects the captions.
+    facts : mapping
+        The comparison, the gates, and the decision with the version that it led to.
     """
+
+    not_in_report: ClassVar[tuple[str, ...]] = ("table",)  # the report has the main table
 
     title: str
     verdict: str
@@ -100,18 +107,20 @@ class Evaluation(StageResult):
     best: charts.Chart
     worth: tuple[Display, ...]
     task: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores with a row per metric: a column per metric would not fit on a page."""
         table = charts.Table(self.table.T.rename_axis(index="metric", columns=None))
         table.attrs |= self.table.attrs
+        charts.label(table, "Scores on the test rows", _SCORES_CAPTION)
         return table
 
     @property
     def figures(self) -> Figures:
         """The comparison of all contenders, and the best candidate's predictions."""
         return Figures(
-            (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
+            (self.side_by_side, _CONTENDERS_CAPTION),
             (self.best, _BEST_CAPTIONS[self.task]),
             *((display.content, display.caption) for display in self.worth),
         )
@@ -188,6 +197,23 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     waivers = [f"{result.gate} is {result.limit.partition('; ')[2]}." for result in results if result.verdict == WAIVED]
     sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes]
     decision = " ".join(filter(None, sentences))
+    charts.label(side_by_side, "Contenders", _CONTENDERS_CAPTION)
+    charts.label(best_chart, "Best candidate", _BEST_CAPTIONS[parameters.task])
+    production = registry.production()
+    topics = {
+        "outcome": outcome,
+        "warnings": [text for text in warnings if text],
+        "in_words": words,
+        "correction": correction,
+        "waivers": waivers,
+        "notes": [text for text in (repair_note, *comparison.notes, *notes) if text],
+    }
+    facts = {
+        **describe_evaluation(comparison, best, evidence, results, topics),
+        "promoted": not failures and not is_champion,
+        "production_before": version.version if version else "",
+        "production": production.version if production else "",
+    }
     evaluation = Evaluation(
         title=make_title("Evaluate", parameters),
         verdict=decision,
@@ -200,15 +226,18 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         best=best_chart,
         worth=worth,
         task=parameters.task,
+        facts=facts,
     )
-    _log(evaluation, results, comparison.contenders, registry, backend, metric)
+    _log(evaluation, results, comparison.contenders, backend, metric)
     return evaluation
 
 
 def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
     """Return a row for each gate: its verdict, what it measured and its limit."""
     rows = [(result.gate, result.verdict, result.measured, result.limit) for result in results]
-    return charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
+    table = charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
+    charts.label(table, "Gates", "What each gate measured, its limit, and its verdict.", section="gates")
+    return table
 
 
 def _decide(
@@ -274,7 +303,6 @@ def _log(
     evaluation: Evaluation,
     results: Sequence[GateResult],
     contenders: Sequence[Contender],
-    registry: ModelRegistry,
     backend: Backend,
     metric: Metric,
 ) -> None:
@@ -285,8 +313,7 @@ def _log(
     mlflow.log_metrics(
         {f"{name.replace(' ', '_')}.{metric.name}": score for name, score in scores.items() if not math.isnan(score)}
     )
-    production = registry.production()
-    tags = {"decision": evaluation.decision, "production_version": production.version if production else ""}
+    tags = {"decision": evaluation.decision, "production_version": evaluation.facts["production"]}
     tags |= {f"gate.{result.gate}": result.verdict for result in results}
     mlflow.set_tags(tags)
     backend.tracking.log_table(evaluation.gates, "gates")

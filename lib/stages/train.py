@@ -6,8 +6,8 @@ import contextlib
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
@@ -18,6 +18,7 @@ from lib.errors import DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.stages import _calibration, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
+from lib.stages._facts import describe_candidate
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
@@ -98,6 +99,8 @@ class Candidate(StageResult):
     task : str
         Selects the caption of ``quality``.
     notes : tuple of str
+    facts : mapping
+        Scores, threshold and calibration errors.
     """
 
     title: str
@@ -108,6 +111,7 @@ class Candidate(StageResult):
     importance: charts.Chart
     task: str
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores."""
@@ -201,6 +205,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
+    charts.label(scores, f"Scores of {name}")
     backend.tracking.log_model(model, rows.X_test.head(EXAMPLE_ROWS), rows.all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
@@ -211,6 +216,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         quality=figures.get("curves") or figures["residuals"],
         importance=figures["importance"],
         task=parameters.task,
+        facts=describe_candidate(name, scores, metric, {**calibration_errors, **sizes, **threshold}),
     )
 
 
