@@ -153,6 +153,11 @@ class TextFormat:
         The cells of a row of units or types below the header, which is not data; empty if there is none.
     total_label : str
         The word that labels a row of totals at the end, which is not data; empty if there is none.
+    quote_character : str
+    escape_character : str
+        A backslash if it escapes quotes within values; empty if such quotes are doubled.
+    skip_initial_space : bool
+        Whether a space after a separator is padding and not part of the value.
     """
 
     encoding: str
@@ -160,6 +165,9 @@ class TextFormat:
     has_header: bool = True
     unit_row: tuple[str, ...] = ()
     total_label: str = ""
+    quote_character: str = '"'
+    escape_character: str = ""
+    skip_initial_space: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lib.schema.column_parsing import list_common_null_strings
 from lib.schema.table_schema import TableSchema
 from lib.schema.time_zones import protect_distant_times
 from lib.tables.column_names import deduplicate_names, normalize_name
-from lib.tables.detect.dialect import Dialect
+from lib.tables.detect.dialect import Dialect, name_separator
 from lib.tables.detect.dialect_detection import detect_dialect
 from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import non_data_rows, parquet, text_batches
@@ -56,7 +56,7 @@ def read(
     progress : callable
         Called after each batch with the share of the table that has been read, 0 to 1.
     notes : list of str, optional
-        Sentences on rows that were padded or shortened are appended to it.
+        Sentences on lines that are not rows, and on rows that were padded or shortened, are appended to it.
 
     Yields
     ------
@@ -167,6 +167,8 @@ def _read_text(schema: TableSchema, path: Path, encoding: str, notes: list[str] 
     """Read a text file as strings, in batches with the column names of the file."""
     try:
         dialect = detect_file_dialect(schema, path, encoding)
+        if notes is not None:
+            notes += [*_describe_other_format(dialect, schema), *dialect.notes]
         names = deduplicate_names(dialect.header)
         null_strings = list_common_null_strings(list(schema.columns.values()))
         batches = text_batches.read_batches(path, dialect, null_strings, notes)
@@ -177,14 +179,24 @@ def _read_text(schema: TableSchema, path: Path, encoding: str, notes: list[str] 
 
 
 def detect_file_dialect(schema: TableSchema, path: Path, encoding: str = "") -> Dialect:
-    """Detect the dialect of a text file, with the encoding that the user set or the schema has.
+    """Return the dialect of a text file: the one in the schema, with the header where its column names are.
 
-    The file has a header if the table had one from which the schema was inferred. The separator may be another one:
-    the column names, which must be those of the schema, show whether it was detected correctly.
+    If no row has these names, the dialect is detected, e.g. because the table was saved again with another separator.
     """
-    if not encoding and schema.text_format and schema.text_format.encoding not in ("utf-8", "utf-16", "utf-32"):
-        encoding = schema.text_format.encoding
-    return detect_dialect(path, encoding, schema.text_format.has_header if schema.text_format else None)
+    text_format = schema.text_format
+    if not encoding and text_format and text_format.encoding not in ("utf-8", "utf-16", "utf-32"):
+        encoding = text_format.encoding
+    return detect_dialect(path, encoding, text_format.has_header if text_format else None, schema)
+
+
+def _describe_other_format(dialect: Dialect, schema: TableSchema) -> list[str]:
+    """Return a note on a file that is not separated as the schema says."""
+    if schema.text_format is None or dialect.separator == schema.text_format.separator:
+        return []
+    return [
+        f"The values are separated by {name_separator(dialect.separator)}; the schema says "
+        f"{name_separator(schema.text_format.separator)}."
+    ]
 
 
 def _read_parquet(path: Path, max_rows: int) -> Iterator[FileBatch]:

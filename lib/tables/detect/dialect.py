@@ -137,8 +137,16 @@ class Dialect:
 
     def __str__(self) -> str:
         quotes = "" if self.quote_character == '"' else ", in apostrophes"
-        name = _SEPARATOR_NAMES.get(self.separator, repr(self.separator))
-        return f"{encodings.display_name(self.encoding)}, separated by {name}{quotes}"
+        return f"{encodings.display_name(self.encoding)}, separated by {name_separator(self.separator)}{quotes}"
+
+
+def name_separator(separator: str) -> str:
+    """Return the name of a separator in the plural.
+
+    >>> name_separator(";"), name_separator("||")
+    ('semicolons', "'||'")
+    """
+    return _SEPARATOR_NAMES.get(separator, repr(separator))
 
 
 @contextmanager
@@ -157,3 +165,10 @@ def open_table(path: Path, dialect: Dialect, raw: BinaryIO | None = None) -> Ite
             yield cast(BinaryIO, io.BufferedReader(FirstBytes(file, dialect.table_bytes)))
         else:
             yield file
+
+
+@contextmanager
+def open_ascii_compatible(path: Path, dialect: Dialect) -> Iterator[BinaryIO]:
+    """Open a text file as `open_table` does; in UTF-8 if its encoding writes line breaks differently from ASCII."""
+    with open_table(path, dialect) as file:
+        yield file if dialect.is_ascii_compatible else encodings.recode_as_utf8(file, dialect.encoding)

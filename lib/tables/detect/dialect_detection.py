@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import DataError, format_count
+from lib.schema.table_schema import TableSchema
 from lib.tables.detect import encodings, header_detection, separators
 from lib.tables.detect.byte_scanner import TextScan, scan_text
 from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.footer_lines import Footer, detect_footer
+from lib.tables.detect.layout import detect_layout, find_stored_layout
 from lib.tables.detect.raw_files import COMPRESSED_SUFFIXES, open_binary, read_start
 from lib.tables.detect.records import Record
 
@@ -22,7 +24,9 @@ _CR_LINE_ENDING = re.compile(r"\r(?!\n)")
 _MAX_LISTED_CELLS, _MAX_CELL_LENGTH = 3, 20
 
 
-def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = None) -> Dialect:
+def detect_dialect(
+    path: Path, encoding: str = "", has_header: bool | None = None, schema: TableSchema | None = None
+) -> Dialect:
     """Detect the dialect of a text file from all of its bytes.
 
     Parameters
@@ -32,6 +36,9 @@ def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = Non
         Python name of the encoding; detected if empty.
     has_header : bool, optional
         Whether the file has a header; detected if None.
+    schema : TableSchema, optional
+        The schema of the table. A file that is written as the schema says has the schema's separator, quotes and
+        header, and only its encoding and its footer are detected.
 
     Raises
     ------
@@ -40,19 +47,23 @@ def detect_dialect(path: Path, encoding: str = "", has_header: bool | None = Non
     """
     start = read_start(path, encoding)
     if encoding:
-        return _detect_with_encoding(path, start, encoding, has_header)
+        return _detect_with_encoding(path, start, encoding, has_header, schema)
     detected_encoding = encodings.encoding_from_bom(start) or "utf-8"
     if not encodings.is_ascii_compatible(detected_encoding):
-        return _detect_from_start(path, start, detected_encoding, _empty_scan(), has_header)
+        return _detect_from_start(
+            path, start, detected_encoding, _scan_decoded(path, detected_encoding), has_header, schema
+        )
     scan = _scan_file(path)
     if scan.non_utf8 is None:
-        return _detect_from_start(path, start, detected_encoding, scan, has_header)
+        return _detect_from_start(path, start, detected_encoding, scan, has_header, schema)
     detected_encoding = encodings.detect_encoding(scan.non_utf8, path)
-    dialect = _detect_from_start(path, start, detected_encoding, scan, has_header)
+    dialect = _detect_from_start(path, start, detected_encoding, scan, has_header, schema)
     return replace(dialect, encoding_note=encodings.describe_guess(scan.non_utf8, detected_encoding))
 
 
-def _detect_with_encoding(path: Path, start: bytes, encoding: str, has_header: bool | None) -> Dialect:
+def _detect_with_encoding(
+    path: Path, start: bytes, encoding: str, has_header: bool | None, schema: TableSchema | None
+) -> Dialect:
     """Detect the dialect of a file whose encoding the user set."""
     resolved_encoding = encodings.resolve_encoding(encoding, start, path)
     has_non_ascii = False
@@ -60,11 +71,13 @@ def _detect_with_encoding(path: Path, start: bytes, encoding: str, has_header: b
         with open_binary(path) as file:
             has_non_ascii = encodings.check_encoding(file, path, resolved_encoding)
     if not encodings.is_ascii_compatible(resolved_encoding):
-        return _detect_from_start(path, start, resolved_encoding, _empty_scan(), has_header)
+        return _detect_from_start(
+            path, start, resolved_encoding, _scan_decoded(path, resolved_encoding), has_header, schema
+        )
     scan = _scan_file(path)
     if resolved_encoding == "utf-8" and scan.non_utf8:
         raise encodings.invalid_byte_error(path, encoding, *scan.non_utf8.first_invalid)
-    dialect = _detect_from_start(path, start, resolved_encoding, scan, has_header)
+    dialect = _detect_from_start(path, start, resolved_encoding, scan, has_header, schema)
     if has_non_ascii and scan.non_utf8 is None:
         note = f"The whole file is valid UTF-8, but `encoding` is {encoding}. If letters look wrong, leave it empty."
         return replace(dialect, encoding_note=note)
@@ -76,9 +89,10 @@ def _scan_file(path: Path) -> TextScan:
         return scan_text(file, path)
 
 
-def _empty_scan() -> TextScan:
-    """Return the most cautious scan, for files in encodings that cannot be scanned as ASCII."""
-    return TextScan(non_utf8=None, has_balanced_quotes=False, has_quoted_line_breaks=True, may_have_leading_zeros=True)
+def _scan_decoded(path: Path, encoding: str) -> TextScan:
+    """Scan a file in an encoding such as UTF-16, in which a separator is not the byte that it is in ASCII."""
+    with open_binary(path) as file:
+        return scan_text(encodings.recode_as_utf8(file, encoding), path)
 
 
 def detect_prefix(path: Path, has_header: bool | None = None) -> Dialect | None:
@@ -103,7 +117,13 @@ def detect_prefix(path: Path, has_header: bool | None = None) -> Dialect | None:
 
 
 def _detect_from_start(
-    path: Path, start: bytes, encoding: str, scan: TextScan, has_header: bool | None, with_footer: bool = True
+    path: Path,
+    start: bytes,
+    encoding: str,
+    scan: TextScan,
+    has_header: bool | None,
+    schema: TableSchema | None = None,
+    with_footer: bool = True,
 ) -> Dialect:
     """Return the dialect of a file from its first bytes, its encoding and a scan of its bytes."""
     sample = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
@@ -114,14 +134,13 @@ def _detect_from_start(
     if not text.strip():
         raise DataError(f"{path} has no header. Write the column names in the first line.")
 
-    csv_format = separators.detect_format(text, separator_line[1] if separator_line else "")
+    separator = separator_line[1] if separator_line else ""
+    stored_layout = find_stored_layout(text, separator, schema) if schema else None
+    csv_format, records, header, has_row_names = stored_layout or detect_layout(text, separator, has_header)
     if csv_format.separator[0] in separators.SEPARATORS_ABOVE_COMMA:
         scan = replace(scan, may_have_leading_zeros=True)
-    records = header_detection.parse_records(text, csv_format)
     rows = [record.cells for record in records]
-    header = header_detection.detect_header(rows, has_header)
     rows_below = rows[header.title_row_count + header.row_count :]
-    has_row_names = header.row_count > 0 and header_detection.has_row_names([header.names, *rows_below])
     lines_above_text = len(sample[: len(sample) - len(text)].splitlines())
     lines_before_header, header_lines = _count_header_lines(records, header)
     lines_before_header += lines_above_text

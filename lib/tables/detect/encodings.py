@@ -11,7 +11,7 @@ import codecs
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lib.errors import DataError
 
@@ -165,6 +165,11 @@ def resolve_encoding(encoding: str, start: bytes, path: Path) -> str:
             f"{encoding}. Leave `encoding` empty."
         )
     return bom_encoding or ("utf-8" if name == "utf-8-sig" else name)
+
+
+def recode_as_utf8(file: BinaryIO, encoding: str) -> BinaryIO:
+    """Return a binary file with the text of another one in UTF-8. Bytes that are not valid become question marks."""
+    return cast(BinaryIO, codecs.EncodedFile(file, "utf-8", encoding, errors="replace"))
 
 
 def is_ascii_compatible(encoding: str) -> bool:

@@ -119,13 +119,13 @@ def detect_header(rows: list[Row], has_header: bool | None = None) -> Header:
     if has_header is False or (has_header is None and is_first_row_data(table)):
         return Header([], 0, titles)
     count = _count_header_rows(table)
-    return Header(_drop_surplus_names(_join_names(table[:count]), table[count:]), count, titles)
+    return Header(drop_surplus_names(_join_names(table[:count]), table[count:]), count, titles)
 
 
-def _drop_surplus_names(names: list[str], rows: list[Row]) -> list[str]:
+def drop_surplus_names(names: list[str], rows: list[Row]) -> list[str]:
     """Drop empty names if that gives the header one name for each field of every row.
 
-    >>> _drop_surplus_names(["day", "", "price"], [["1/2/2024", "5"], ["2/2/2024", "7"]])
+    >>> drop_surplus_names(["day", "", "price"], [["1/2/2024", "5"], ["2/2/2024", "7"]])
     ['day', 'price']
     """
     filled = list(filter(None, names))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from lib.tables.detect.dialect import Dialect, open_table
+from lib.tables.detect.dialect import Dialect, open_ascii_compatible
 from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.files import byte_ranges
 from lib.tables.files.arrow_options import make_reader_options
@@ -70,8 +71,10 @@ def _find_common_type(types: Sequence[pa.DataType]) -> pa.DataType:
 
 def _read_first_rows(path: Path, dialect: Dialect, keys: Sequence[str]) -> pa.Table:
     """Read the rows in the first bytes of a file, for files that cannot be split into ranges."""
-    with open_table(path, dialect) as file:
-        start = file.read(_SAMPLE_BYTES)
-    if dialect.is_ascii_compatible and len(start) == _SAMPLE_BYTES:
+    with open_ascii_compatible(path, dialect) as file:
+        start, is_complete = file.read(_SAMPLE_BYTES), not file.read(1)
+    if not is_complete:
         start = start[: start.rfind(b"\n") + 1]  # drop the incomplete last line
-    return arrow_csv.read_csv(pa.BufferReader(start), **make_reader_options(dialect, keys, {}))
+    encoding = dialect.encoding if dialect.is_ascii_compatible else "utf-8"
+    options = make_reader_options(replace(dialect, encoding=encoding), keys, {})
+    return arrow_csv.read_csv(pa.BufferReader(start), **options)

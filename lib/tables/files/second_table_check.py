@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.tables.detect.dialect import Dialect, open_table
+from lib.tables.detect.dialect import Dialect, open_ascii_compatible
 from lib.tables.detect.second_tables import SecondTableDetector, Verdict
 from lib.tables.files import row_faults
 from lib.tables.files.aligned_rows import iterate_records
@@ -77,9 +77,7 @@ def _may_be_header(rows: pa.Table, index: int) -> bool:
 
 def _has_empty_line(path: Path, dialect: Dialect) -> bool:
     """Return whether an empty line is between two others below the header."""
-    if not dialect.is_ascii_compatible:
-        return False
-    with open_table(path, dialect) as file:
+    with open_ascii_compatible(path, dialect) as file:
         for _ in range(dialect.lines_before_rows):
             file.readline()
         end = b""

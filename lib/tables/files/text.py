@@ -16,6 +16,7 @@ from lib.errors import DataError, format_count
 from lib.schema.table_schema import TableSchema, TextFormat
 from lib.tables.column_names import deduplicate_names
 from lib.tables.detect import footer_rows
+from lib.tables.detect.dialect import Dialect
 from lib.tables.detect.raw_files import READ_ERRORS
 from lib.tables.detect.schema_inference import infer_schema
 from lib.tables.files import inferred_tables, quote_checks
@@ -105,7 +106,7 @@ def read(
     names = {key: unique_names[int(key)] for key in keys}
     schema = infer_schema(
         table.rename_columns(list(names.values())),
-        TextFormat(first.encoding, first.separator, first.header_rows > 0, unit_row, total_label),
+        _make_text_format(first, unit_row, total_label),
         {
             names[key]: column._replace(unreadable=max(0, column.unreadable - bool(unit_row)))
             for key, column in parsed.items()
@@ -125,6 +126,19 @@ def read(
         *encoding_notes,
     ]
     return TextTable(table, first.header, notes, schema)
+
+
+def _make_text_format(dialect: Dialect, unit_row: tuple[str, ...], total_label: str) -> TextFormat:
+    return TextFormat(
+        dialect.encoding,
+        dialect.separator,
+        dialect.header_rows > 0,
+        unit_row,
+        total_label,
+        dialect.quote_character,
+        dialect.escape_character,
+        dialect.skip_initial_space,
+    )
 
 
 def _describe_dialects(files: Sequence[File]) -> list[str]:
