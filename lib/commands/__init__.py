@@ -21,7 +21,7 @@ from lib.invocation import PROGRAM, version
 
 EXIT_CODES = {
     0: "success: every requested stage finished",
-    1: "a stage failed, or verify found changes; the message names the notebook and cell, or each change",
+    1: "a stage failed, or verify or history found changes; the message names the notebook and cell, or each change",
     2: "an input cannot be used (parameter, file, column, option); the message says what to change",
     3: "a gate blocked: everything worked, but no model version may go to production",
     130: "interrupted by Ctrl-C or SIGTERM; no process is left behind",

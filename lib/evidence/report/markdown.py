@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.evidence.report import texts
 from lib.evidence.report.content import make_report
-from lib.evidence.report.model import Block, Report
+from lib.evidence.report.model import Block, Exhibit, Facts, Group, Paragraph, Points, Report
 from lib.evidence.report.run_files import RunFiles
 
 # GitHub allows 65,536 characters in a comment, Azure DevOps 150,000.
@@ -28,6 +28,14 @@ def render_markdown(run: RunFiles) -> str:
     for block in report.lead:
         lines += [*_render_block(block), ""]
     lines += [*_render_stages(run), ""]
+    return _join(lines, report)
+
+
+def render_comparison(report: Report) -> str:
+    """Return a comparison of two runs in Markdown."""
+    lines = [f"## {escape(report.title)}", ""]
+    for block in report.lead:
+        lines += [*_render_block(block), ""]
     return _join(lines, report)
 
 
@@ -53,28 +61,30 @@ def _join(lines: list[str], report: Report) -> str:
 
 
 def _render_block(block: Block) -> Iterator[str]:
-    if block.kind == "paragraph":
+    """Yield the lines of a block; links and charts are left out."""
+    if isinstance(block, Paragraph):
         yield from _render_paragraph(block)
-    elif block.kind == "facts":
+    elif isinstance(block, Facts):
         yield from ["| | |", "| --- | --- |"]
         yield from (f"| {escape(name)} | {escape(value)} |" for name, value in block.pairs)
-    elif block.kind == "points":
+    elif isinstance(block, Points):
         yield from (f"- {escape(sentence)}" for sentence in block.sentences)
-    elif block.kind == "group":
+    elif isinstance(block, Group):
         yield f"**{escape(block.title)}**"
         for inner in block.blocks:
             yield ""
             yield from _render_block(inner)
-    elif block.kind == "exhibit" and block.content["kind"] == "table":
+    elif isinstance(block, Exhibit) and block.content["kind"] == "table":
         yield from _render_table(block.content)
 
 
-def _render_paragraph(block: Any) -> Iterator[str]:
-    if block.is_preformatted:
-        fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", f"{block.text} `")))
-        yield from [fence, block.text, fence]
+def _render_paragraph(paragraph: Paragraph) -> Iterator[str]:
+    if paragraph.is_preformatted:
+        fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", f"{paragraph.text} `")))
+        yield from [fence, paragraph.text, fence]
     else:
-        yield f"⚠ {escape(block.text)}" if block.is_warning else escape(block.text)
+        text = escape(paragraph.text)
+        yield f"⚠ {text}" if paragraph.is_warning else text
 
 
 def _render_table(table: Mapping[str, Any]) -> Iterator[str]:

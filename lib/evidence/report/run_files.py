@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from lib.evidence.verifier import DATA, MANIFEST, PROJECT
 from lib.outputs import read_evidence
 
 RECORD, PARAMETERS = "run.json", "parameters.yaml"
@@ -37,6 +39,21 @@ class RunFiles:
     state: Mapping[str, Any]
     parameters: Mapping[str, Any]
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def project_files(self) -> Mapping[str, str]:
+        """SHA-256 of each file of the project, from the manifest; empty for a run that was not sealed."""
+        return self._sealed_files.get(PROJECT, {})
+
+    @property
+    def data_files(self) -> Mapping[str, str]:
+        """SHA-256 of each data file that the parameters name, from the manifest; empty if the run was not sealed."""
+        return self._sealed_files.get(DATA, {})
+
+    @functools.cached_property
+    def _sealed_files(self) -> Mapping[str, Mapping[str, str]]:
+        file = self.folder / MANIFEST
+        return json.loads(file.read_bytes())["files"] if file.is_file() else {}
 
     @property
     def name(self) -> str:

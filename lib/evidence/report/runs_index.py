@@ -59,7 +59,7 @@ def describe_runs(folders: Iterable[Path]) -> list[dict[str, Any]]:
 
 def _describe_run(folder: Path) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """Return the row of a run without its score, and the content of its record."""
-    row = {"name": folder.name, "link": "", "score": "", "points": "", "started": "", "duration": ""}
+    row = {"name": folder.name, "use_case": "", "link": "", "score": "", "points": "", "started": "", "duration": ""}
     if (folder / REPORT).is_file():
         row["link"] = f"{folder.name}/{REPORT}"
     try:
@@ -69,6 +69,7 @@ def _describe_run(folder: Path) -> tuple[dict[str, Any], Mapping[str, Any]]:
         return {**row, "status": "damaged record", "verdict": "unknown", "tone": "bad"}, {}
     started = str(state.get("started", "")).replace("T", " ")[:16]
     duration = describe_total(state) if state.get("ended") else ""
+    row["use_case"] = str(state.get("name", ""))
     facts = {"started": started, "duration": duration, "status": state.get("status", "unknown")}
     return {**row, **facts, "verdict": verdict, "tone": tone}, state
 
