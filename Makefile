@@ -5,7 +5,7 @@ SHELL := bash
 .NOTPARALLEL:
 # A run starts many Python processes. Without cached bytecode each of them takes twice as long to start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test test-all bench lint docs docs-images infra-check infra-schema install gpu kernel lock clean help
+.PHONY: run test test-all check-custom bench lint docs docs-images infra-check infra-schema install gpu kernel lock clean help
 
 # The Python for a new environment: make run PYTHON=/path/to/python3.11 (`make clean` removes the old environment).
 PYTHON ?= python3.11 python3 python
@@ -24,6 +24,9 @@ test-all: lint .venv/.azure .venv/.automl .venv/.docs ## Run all tests, includin
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "Chromium is missing and could not be installed; the tests in a browser will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
+
+check-custom: .venv/.dev ## Check your own code in custom/: imports, hooks, training functions, metrics, notebooks
+	.venv/bin/python -m pytest --quiet -n logical --maxprocesses 4 tests/check_custom/check_all.py $(ARGS)
 
 bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## Run the benchmarks: make bench ARGS=chain
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \

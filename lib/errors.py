@@ -6,6 +6,7 @@
     ├── InputError                the user can fix it: parameters, files, columns     (exit code 2)
     │   ├── ParameterError        a parameter is unknown, out of range or of the wrong type
     │   ├── DataError             a file or table is missing, unreadable or breaks its contract
+    │   ├── CodeError             a module of the customer cannot be imported or lacks what it must define
     │   ├── StorageError          a database or disk is locked, damaged, full or read-only
     │   └── NameNotFound          a name is not one of the known names
     ├── GateError                 a check blocked the chain                           (exit code 3)
@@ -74,6 +75,10 @@ class ParameterError(InputError):
 
 class DataError(InputError):
     """A file or table that is missing, unreadable or contradicts the parameters."""
+
+
+class CodeError(InputError):
+    """A module of the customer that cannot be imported, or lacks what it must define; see `lib.extensions`."""
 
 
 class StorageError(InputError):

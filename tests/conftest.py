@@ -9,7 +9,7 @@ import pytest
 
 from tests.once import build_once
 
-pytest_plugins = ["tests.served_models"]
+pytest_plugins = ["tests.served_models", "tests.custom_folder"]
 
 hypothesis.settings.register_profile("thorough", max_examples=1000)
 # The slowest files start first, so that no worker is left running one of them alone at the end.

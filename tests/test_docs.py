@@ -58,7 +58,7 @@ def test_exit_code_table_matches_the_code():
 
 
 def test_training_function_table_matches_the_folder():
-    assert sorted(read_table("docs/models.md", "training function")) == training.available()
+    assert sorted(read_table("docs/models.md", "training function")) == training.available(is_bundled=True)
 
 
 def test_automl_tables_match_the_code():
@@ -97,7 +97,7 @@ def test_hook_table_matches_the_base_class():
         for name, member in vars(BasePipeline).items()
         if callable(member) and not name.startswith("_") and name not in methods_of_stages
     ]
-    assert [name.strip("`") for name in read_table("docs/extending.md", "hook")] == hooks
+    assert [name.strip("`") for name in read_table("docs/customise.md", "hook")] == hooks
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
@@ -120,7 +120,7 @@ def test_names_are_in_the_files_that_pages_place_them_in(page):
     assert missing == []
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/extending.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/customise.md"])
 def test_documented_signature_of_an_engine_matches_the_code(page):
     arguments, result = re.search(r"search\((.*?)\).*?(?:return |returns an? `)(\w+)", PAGES[page], re.DOTALL).groups()
     assert arguments.split(", ") == list(inspect.signature(portfolio.search).parameters)
@@ -181,11 +181,11 @@ def test_example_parameter_file_is_valid(tmp_path):
 def test_example_training_function_trains_a_model():
     code = next(
         text
-        for text in re.findall(r"```python\n(.*?)```", PAGES["docs/extending.md"], re.DOTALL)
+        for text in re.findall(r"```python\n(.*?)```", PAGES["docs/customise.md"], re.DOTALL)
         if "def train" in text
     )
     namespace = {}
-    exec(compile(code, "docs/extending.md", "exec"), namespace)
+    exec(compile(code, "docs/customise.md", "exec"), namespace)
     random = np.random.default_rng(0)
     X = pd.DataFrame({"amount": random.normal(size=60), "city": random.choice(["Oslo", "Rome", None], size=60)})
     y = pd.Series(X["amount"] > 0)

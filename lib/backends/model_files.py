@@ -18,6 +18,7 @@ import yaml
 
 from lib.backends import model_code
 from lib.errors import DataError
+from lib.extensions import CUSTOM_PACKAGE
 from lib.invocation import command, version
 from lib.paths import ROOT
 
@@ -73,7 +74,7 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
     """
     import mlflow
 
-    with _silence_mlflow(), tempfile.TemporaryDirectory() as scratch:
+    with _silence_mlflow(), _custom_code_by_value(), tempfile.TemporaryDirectory() as scratch:
         code = Path(scratch) / "lib"
         code.mkdir()  # with this empty folder, MLflow records in MLmodel that there is code; `add_code` writes the code
         mlflow.sklearn.save_model(
@@ -210,6 +211,26 @@ def _make_signature(features: pd.DataFrame, sample: pd.DataFrame, predictions: A
     with _silence_mlflow():
         outputs = infer_signature(sample, predictions).outputs
     return ModelSignature(inputs=inputs, outputs=outputs)
+
+
+@contextlib.contextmanager
+def _custom_code_by_value() -> Iterator[None]:
+    """Pickle functions and classes of ``custom/`` by value inside a ``with`` block.
+
+    A model keeps the code that it was trained with, even after an edit of the module: a champion is then compared with
+    the features that it was tested with. https://github.com/cloudpipe/cloudpickle#overriding-pickles-serialization
+    """
+    import cloudpickle
+
+    package = sys.modules.get(CUSTOM_PACKAGE)
+    if package is None:
+        yield
+        return
+    cloudpickle.register_pickle_by_value(package)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(package)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Fingerprints: the state of everything that the result of a notebook depends on, by name.
 
-A fingerprint covers the notebook's code, the library, the lock file, the parameters and the input files. Executions
-with equal fingerprints have equal results. A file is represented by the SHA-256 of its content. This also
-applies to files that parameters name.
+A fingerprint covers the notebook's code, the library, the customer's modules that the execution uses, the lock file,
+the parameters and the input files. Executions with equal fingerprints have equal results. A file is represented by the
+SHA-256 of its content. This also applies to files that parameters name.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from lib import extensions
+from lib.chain import used_code
 from lib.chain.contracts import RUN_NAME
 from lib.chain.notebooks import Notebook
 from lib.paths import ROOT, display_path, resolve
@@ -59,6 +61,8 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
     """
     parts = {display_path(notebook.path): _hash_notebook(notebook.path), "Python": platform.python_version()}
     parts |= {display_path(file): hash_file(file) for file in sorted(_LIBRARY.rglob("*.py"))}
+    code = used_code.find_used_code(notebook.stage, values)
+    parts |= {display_path(file): hash_file(file) for file in code.files} | code.packages
     if _LOCK_FILE.exists():
         parts[display_path(_LOCK_FILE)] = hash_file(_LOCK_FILE)
     for name, value in values.items():
@@ -70,13 +74,13 @@ def compute(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_code_state(*notebooks: Path) -> dict[Path, tuple[int, int]]:
-    """Return the modification time in nanoseconds and the size of each file of the library and of some notebooks.
+    """Return the modification time in nanoseconds and the size of each file of ``lib``, ``custom`` and some notebooks.
 
     Unlike a fingerprint, the state takes milliseconds to read. If it is the same before and after an execution, the
     fingerprint describes the code that was executed.
     """
     state = {}
-    for file in [*_LIBRARY.rglob("*.py"), *notebooks]:
+    for file in [*_LIBRARY.rglob("*.py"), *extensions.list_custom_files(), *notebooks]:
         with contextlib.suppress(FileNotFoundError):  # deleted while the folder is listed
             status = file.stat()
             state[file] = (status.st_mtime_ns, status.st_size)

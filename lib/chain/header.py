@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import pipelines
-from lib.errors import InputError, suggest
+from lib import catalogue, pipelines
+from lib.errors import CodeError, InputError, suggest
 from lib.parameters import Parameters
-from lib.paths import ROOT, resolve
+from lib.paths import resolve
 from lib.tables import schema_source, sources
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 
@@ -123,7 +123,13 @@ def _find_overridden_hooks(pipeline: str) -> set[str]:
     """Return the names of the methods that a pipeline's file defines. The file is not imported, which would be slow."""
     if pipeline == "base" or pipeline not in pipelines.available():
         return set()
-    source = (ROOT / "lib" / "pipelines" / f"{pipeline}.py").read_text(encoding="utf-8")
+    try:
+        file = catalogue.find_source("lib.pipelines", pipeline, "pipeline")
+    except CodeError:  # the check of the pipeline reports it
+        file = None
+    if file is None:  # an installed package without its source: any hook may be overridden
+        return {"load_data", "prepare_data"}
+    source = file.read_text(encoding="utf-8")
     hooks = set(re.findall(r"^    def (\w+)", source, flags=re.MULTILINE))
     if "(BasePipeline)" not in source:  # its base class may override hooks as well
         hooks |= {"load_data", "prepare_data"}

@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib import extensions
 from lib.commands._progress import Progress
 from lib.errors import ParameterError
 from lib.invocation import command
@@ -110,6 +111,7 @@ def execute(options: argparse.Namespace) -> int:
     files["parameters"].write_text(_to_yaml(parameters, proposed.reasons), encoding="utf-8")
     if options.child:
         class_name = "".join(part.capitalize() for part in name.split("-"))
+        files["pipeline"].parent.mkdir(parents=True, exist_ok=True)
         files["pipeline"].write_text(_PIPELINE_MODULE.format(name=name, class_name=class_name), encoding="utf-8")
     _print_findings(proposed)
     _print_next_steps(files)
@@ -144,7 +146,7 @@ def _files_to_write(name: str, has_pipeline: bool) -> dict[str, Path]:
         "contract": ROOT / "parameters" / "contracts" / f"{name}.yaml",
     }
     if has_pipeline:
-        files["pipeline"] = ROOT / "lib" / "pipelines" / f"{name.replace('-', '_')}.py"
+        files["pipeline"] = extensions.CUSTOM_FOLDER / "pipelines" / f"{name.replace('-', '_')}.py"
     return files
 
 

@@ -1,4 +1,7 @@
-"""Pipelines: the stages of one use case. Each file defines one child of `base.BasePipeline`, chosen by ``pipeline``."""
+"""Pipelines: the stages of one use case, chosen by the parameter ``pipeline``.
+
+Each file of ``custom/pipelines`` defines one child of `base.BasePipeline`.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def check_use_case(layers: Layers) -> dict[str, Any]:
     """
     from lib.errors import ParameterError
     from lib.parameters import check
-    from lib.pipelines import _signatures
+    from lib.pipelines import _code_checks, _signatures
 
     faults: list[str] = []
     values: dict[str, Any] = {}
@@ -93,6 +96,7 @@ def check_use_case(layers: Layers) -> dict[str, Any]:
     except ParameterError as error:
         faults += error.faults
     merged = {**layers.values, **values}
+    faults += _code_checks.find_code_faults(merged)
     faults += _signatures.find_option_faults(merged) + _signatures.find_hyperparameter_faults(merged)
     if faults:
         raise ParameterError(faults)
@@ -105,7 +109,7 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
     Parameters
     ----------
     pipeline : str
-        A file of ``lib/pipelines``.
+        A file of ``custom/pipelines``, or ``base``.
     **parameters
         Parameters of the use case and, optionally, inputs of a stage.
 
@@ -115,12 +119,37 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
         If any parameter is invalid. The message lists all faults.
     NameNotFound
         If there is no such pipeline.
+    CodeError
+        If the pipeline's module cannot be imported, or does not define one child of BasePipeline.
     """
     from lib import backends
     from lib.errors import ParameterError
     from lib.parameters import Parameters, check_given
+
+    pipeline_class, origin = _find_class(pipeline)
+    checked = Parameters(check_given({**parameters, "pipeline": pipeline}))
+    missing = pipeline_class.OPTIONS.keys() - checked.get("options", {}).keys()
+    if missing:
+        raise ParameterError(
+            f"options: {name} is missing, but {origin} needs it. Add {name}, of type "
+            f"{pipeline_class.OPTIONS[name].__name__}, under options in your parameter file."
+            for name in sorted(missing)
+        )
+    return pipeline_class(checked, backends.connect(checked))
+
+
+def _find_class(pipeline: str) -> tuple[type[BasePipeline], str]:
+    """Return the class that a pipeline's module defines, and the file or package that defines it."""
+    from lib.errors import CodeError
     from lib.pipelines.base import BasePipeline
 
+    extension = catalogue.find_extension(__name__, pipeline, "pipeline")
+    origin = extension.origin if extension is not None else f"lib/pipelines/{pipeline}.py"
+    if extension is not None and extension.attribute:
+        named_class = catalogue.load_object(__name__, pipeline, "pipeline", extension.attribute)
+        if not (isinstance(named_class, type) and issubclass(named_class, BasePipeline)):
+            raise CodeError(f"{origin} is not a child class of lib.pipelines.base.BasePipeline.")
+        return named_class, origin
     module = catalogue.load(__name__, pipeline, kind="pipeline")
     classes = [
         member
@@ -128,13 +157,9 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
         if isinstance(member, type) and issubclass(member, BasePipeline) and member.__module__ == module.__name__
     ]
     if len(classes) != 1:
-        raise TypeError(f"lib/pipelines/{pipeline}.py defines {len(classes)} children of BasePipeline; expected one.")
-    checked = Parameters(check_given({**parameters, "pipeline": pipeline}))
-    missing = classes[0].OPTIONS.keys() - checked.get("options", {}).keys()
-    if missing:
-        raise ParameterError(
-            f"options: {name} is missing, but lib/pipelines/{pipeline}.py needs it. Add {name}, of type "
-            f"{classes[0].OPTIONS[name].__name__}, under options in your parameter file."
-            for name in sorted(missing)
+        names = f" ({', '.join(member.__name__ for member in classes)})" if classes else ""
+        raise CodeError(
+            f"{origin} defines {len(classes)} child classes of BasePipeline{names}; expected one. Give each pipeline a "
+            "file of its own."
         )
-    return classes[0](checked, backends.connect(checked))
+    return classes[0], origin

@@ -129,5 +129,5 @@ class StageBookkeeping:
         return self.parameters.restricted_to((*COMMON, *module.PARAMETERS, *azure), stage_file)
 
     def _pipeline_name(self) -> str:
-        """Return the name of the pipeline's module, which the parameter ``pipeline`` uses."""
-        return type(self).__module__.rpartition(".")[2]
+        """Return the name of the pipeline, as the parameter ``pipeline`` gives it."""
+        return self.parameters.get("pipeline") or type(self).__module__.rpartition(".")[2]

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib import pipelines, training
-from lib.errors import suggest
+from lib import catalogue, pipelines, training
+from lib.errors import CodeError, suggest
 from lib.parameters.type_names import TYPES, has_type
-from lib.paths import ROOT, display_path
+from lib.paths import display_path
 
 
 def find_option_faults(values: Mapping[str, Any]) -> list[str]:
@@ -22,7 +22,9 @@ def find_option_faults(values: Mapping[str, Any]) -> list[str]:
     pipeline, options = values.get("pipeline"), values.get("options") or {}
     if pipeline not in pipelines.available() or not isinstance(options, Mapping):
         return []
-    file = ROOT / "lib" / "pipelines" / f"{pipeline}.py"
+    file = _find_readable_source("lib.pipelines", pipeline, "pipeline")
+    if file is None:
+        return []
     known = read_class_options(file)
     faults = [
         f"options: {name} is not an option of {display_path(file)}. {suggest(name, known)}"
@@ -52,7 +54,9 @@ def find_hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
         if not isinstance(settings, Mapping):
             faults.append(f"hyperparameters: {function} is {settings!r}; expected a mapping such as {{max_iter: 200}}.")
             continue
-        file = ROOT / "lib" / "training" / f"{function}.py"
+        file = _find_readable_source("lib.training", function, "training function")
+        if file is None:
+            continue
         known = read_keyword_arguments(file)
         for name, value in settings.items():
             if name not in known:
@@ -60,6 +64,17 @@ def find_hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
             elif not matches_annotation(value, known[name]):
                 faults.append(f"hyperparameters: {function}.{name} is {value!r}; expected {known[name]}.")
     return faults
+
+
+def _find_readable_source(package: str, name: str, kind: str) -> Path | None:
+    """Return the file of an entry; None if it cannot be parsed, which `_code_checks` or the import reports."""
+    try:
+        file = catalogue.find_source(package, name, kind)
+        if file is not None:
+            ast.parse(file.read_text(encoding="utf-8"))
+    except (CodeError, SyntaxError, ValueError, OSError):
+        return None
+    return file
 
 
 def read_class_options(file: Path) -> dict[str, str]:

@@ -73,7 +73,7 @@ class BasePipeline(StageBookkeeping):
         Parameters
         ----------
         training_function : str
-            Name of a module in ``lib/training``; by default the parameter ``training_function``.
+            Name of a module in ``lib/training`` or ``custom/training``; by default the parameter ``training_function``.
         train_data, test_data, baseline : str
             URIs from preprocess; an empty one is replaced by the newest output.
         """
@@ -187,7 +187,7 @@ class BasePipeline(StageBookkeeping):
         """Return the training function with this name. Called by train.
 
         Its signature is ``train(X, y, request, **hyperparameters)``. The default is ``train`` in
-        ``lib/training/<name>.py``.
+        ``lib/training/<name>.py`` or ``custom/training/<name>.py``.
         """
         return training.get(name)
 

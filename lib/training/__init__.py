@@ -1,6 +1,6 @@
 """Training functions: this package is their catalogue, one module each.
 
-A training function is a function ``train`` in a module of its own::
+A training function is a function ``train`` in a module of its own, here or in ``custom/training``::
 
     def train(X, y, request, *, some_hyperparameter=100):
         ...
@@ -83,9 +83,9 @@ class TrainingRequest:
         return compute_sample_weight(weights, y)
 
 
-def available() -> list[str]:
-    """Return the names of all training functions."""
-    return catalogue.names(__name__)
+def available(is_bundled: bool = False) -> list[str]:
+    """Return the names of all training functions; with `is_bundled`, only of those that come with Millrace."""
+    return catalogue.names(__name__, is_bundled=is_bundled)
 
 
 def get(name: str) -> Callable[..., Pipeline]:
@@ -95,13 +95,15 @@ def get(name: str) -> Callable[..., Pipeline]:
     ------
     NameNotFound
         If there is no such function; the message gives the nearest name.
+    CodeError
+        If the customer's module of this name cannot be used.
 
     Examples
     --------
     >>> get("linear").__module__
     'lib.training.linear'
     """
-    return catalogue.load(__name__, name, kind="training function").train
+    return catalogue.load_object(__name__, name, "training function", "train")
 
 
 def make_encoder(request: TrainingRequest, model_kind: str = "trees") -> TableEncoder:

@@ -101,7 +101,7 @@ def test_error_shows_its_message_and_no_traceback(tmp_path, overrides):
     ("overrides", "fault"),
     [
         ({"options.late_after_minutes": "soon"}, "options: late_after_minutes is 'soon'; expected int."),
-        ({"options.weather_date": "x.csv"}, "options: weather_date is not an option of lib/pipelines/flights.py."),
+        ({"options.weather_date": "x.csv"}, "options: weather_date is not an option of custom/pipelines/flights.py."),
         (
             {"hyperparameters.linear.regularisation": "2"},
             "hyperparameters: linear.regularisation is '2'; expected float",

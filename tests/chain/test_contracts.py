@@ -140,7 +140,8 @@ class TestOptions:
     def test_unknown_option_suggests_the_nearest(self):
         (fault,) = faults_of("options.weather_date=here.csv", files=[FLIGHTS])
         assert (
-            "options: weather_date is not an option of lib/pipelines/flights.py. Did you mean 'weather_data'?" in fault
+            "options: weather_date is not an option of custom/pipelines/flights.py. Did you mean 'weather_data'?"
+            in fault
         )
 
     def test_pipeline_without_options_refuses_all(self):
@@ -343,12 +344,12 @@ def test_declarations_read_from_source_match_the_imported_code():
     """The chain reads options and hyperparameters from source files, because importing them takes seconds."""
     import inspect
 
+    from custom.pipelines.flights import FlightsPipeline
     from lib import training
-    from lib.pipelines.flights import FlightsPipeline
 
-    options = _signatures.read_class_options(ROOT / "lib" / "pipelines" / "flights.py")
+    options = _signatures.read_class_options(ROOT / "custom" / "pipelines" / "flights.py")
     assert options == {name: kind.__name__ for name, kind in FlightsPipeline.OPTIONS.items()}
-    for name in training.available():
+    for name in training.available(is_bundled=True):
         known = _signatures.read_keyword_arguments(ROOT / "lib" / "training" / f"{name}.py")
         parameters = inspect.signature(training.get(name)).parameters.values()
         assert list(known) == [

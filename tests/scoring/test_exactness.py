@@ -29,7 +29,7 @@ QUICK = {"n_estimators": 10, "max_iter": 15, "max_iter_small": 15}
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-@pytest.mark.parametrize("name", training.available())
+@pytest.mark.parametrize("name", training.available(is_bundled=True))
 def test_both_forms_of_each_model_answer_as_offline(name, task):
     train, random = training.get(name), np.random.default_rng(0)
     numbers = TABLE["size"].fillna(0) * 3 + random.normal(size=ROWS)

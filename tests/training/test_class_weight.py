@@ -23,7 +23,7 @@ def make_request(class_weight=None):
     return TrainingRequest("binary", metrics.get("roc_auc", "binary"), 0, 1, class_weight=class_weight)
 
 
-@pytest.mark.parametrize("name", training.available())
+@pytest.mark.parametrize("name", training.available(is_bundled=True))
 def test_weights_raise_the_probability_of_the_class(name):
     X, y = make_table()
     mean = {

@@ -19,7 +19,7 @@ from lib.training.features import FeatureError
 from tests.nasty_tables import LABELS, as_request_rows, nasty_table, request_for
 
 TASKS = ("binary", "multiclass", "regression")
-NAMES = training.available()
+NAMES = training.available(is_bundled=True)
 TRAINED_ROWS = 180
 # Fewer trees and rounds are enough to test the contract.
 QUICK = {"n_estimators": 25, "max_iter": 40, "max_iter_small": 40, "learning_rate": 0.2}

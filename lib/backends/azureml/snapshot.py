@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from lib import extensions
 from lib.backends.azureml import scoring_job
 from lib.backends.azureml.notebook_job import JOB_FILE
 from lib.errors import StageError
@@ -18,6 +19,7 @@ from lib.scoring.model_folder import ModelError, find_code_folder, find_model_fo
 
 _IGNORED = shutil.ignore_patterns("__pycache__")
 _PROJECT_FILES = ("lib", "parameters", "environment.yml", "pyproject.toml")
+_CUSTOM = "custom"  # the customer's own code, in the snapshot as in the project
 _USE_CASE = "parameters.yaml"
 
 
@@ -49,6 +51,8 @@ def pack(
             shutil.copytree(source, folder / name, ignore=_IGNORED)
         else:
             shutil.copy(source, folder / name)
+    if extensions.CUSTOM_FOLDER.is_dir():
+        shutil.copytree(extensions.CUSTOM_FOLDER, folder / _CUSTOM, ignore=_IGNORED)
     (folder / "notebooks").mkdir()
     shutil.copy(notebook, folder / "notebooks" / notebook.name)
     values = dict(parameters)
