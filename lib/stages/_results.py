@@ -50,18 +50,21 @@ class StageResult:
             ``verdict``, ``notes``, ``facts`` and ``exhibits``: the main table, then every table and chart that the
             result holds, in the order of its attributes.
         """
+        exhibits = self._collect_exhibits((charts.Table, charts.Chart))
+        return {"verdict": self.verdict, "notes": list(self.notes), "facts": dict(self.facts), "exhibits": exhibits}
+
+    def describe_tables(self) -> list[dict[str, Any]]:
+        """Return the exhibits of the tables alone, without drawing a chart."""
+        return self._collect_exhibits((charts.Table,))
+
+    def _collect_exhibits(self, kinds: tuple[type, ...]) -> list[dict[str, Any]]:
         figures = getattr(self, "figures", Figures())
         captions = {id(content): caption for content, caption in figures.captioned_charts}
         exhibits: dict[int, dict[str, Any]] = {}
         for name, content in self._iterate_contents(figures):
-            if id(content) not in exhibits:
+            if id(content) not in exhibits and isinstance(content, kinds):
                 exhibits[id(content)] = charts.to_exhibit(content, name, captions.get(id(content), ""))
-        return {
-            "verdict": self.verdict,
-            "notes": list(self.notes),
-            "facts": dict(self.facts),
-            "exhibits": list(exhibits.values()),
-        }
+        return list(exhibits.values())
 
     def _iterate_contents(self, figures: Figures) -> Iterator[tuple[str, charts.Table | charts.Chart]]:
         """Yield the name and the content of each table and chart; some may come twice."""

@@ -23,6 +23,7 @@ from lib.evaluation.gates import (
     check_all,
 )
 from lib.evaluation.wording import describe_in_words
+from lib.evidence.card import CARD, make_card
 from lib.invocation import command
 from lib.metrics import Metric
 from lib.parameters.thresholds import DEFAULT_THRESHOLD
@@ -52,6 +53,7 @@ PARAMETERS = (
     "promote_if",
     "margin",
     "waivers",
+    "card",
     "seed",
 )
 _MAX_ATTEMPTS = 5
@@ -229,6 +231,8 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         facts=facts,
     )
     _log(evaluation, results, comparison.contenders, backend, metric)
+    if evaluation.promoted:
+        _log_card(evaluation, best, backend, parameters)
     return evaluation
 
 
@@ -290,6 +294,7 @@ def _promote(
         "primary_metric": metric.name,
         metric.name: f"{score:.6g}",
         "test_data": parameters.test_data,
+        "card": CARD,
         "threshold": run.data.params.get("threshold", str(DEFAULT_THRESHOLD)),
     }
     if "decision_threshold" in run.data.metrics:
@@ -325,6 +330,13 @@ def _log(
             backend.tracking.log_chart(display.content, display.name)
         else:
             backend.tracking.log_table(display.content, display.name)
+
+
+def _log_card(evaluation: Evaluation, best: Contender, backend: Backend, parameters: Parameters) -> None:
+    """Log the card of the version that was registered as an artifact of the run that trained it, beside the model."""
+    baseline = backend.read_json(parameters.baseline)
+    card = make_card(evaluation.facts, evaluation.describe_tables(), baseline, parameters)
+    backend.tracking.client.log_text(best.run_id, card, CARD)
 
 
 def _primary_scores(contenders: Sequence[Contender], metric: Metric) -> dict[str, float]:

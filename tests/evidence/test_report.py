@@ -86,6 +86,7 @@ class TestSections:
     def test_sections_stand_in_the_order_of_reading(self, tmp_path):
         titles = [section.title for section in make_report(read_run(write_run(tmp_path / "run"))).sections]
         expected = [title for name, title in SECTIONS.items() if name not in ("environment", "other")]
+        expected += ["Owner, intended use and limits"]
         assert titles == [*expected, "Duration and cost", "What is not known", "Executed notebooks", "Who ran what"]
 
     @pytest.mark.parametrize("section", [name for name in SECTIONS if name != "environment"])

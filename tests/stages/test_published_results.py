@@ -1,6 +1,7 @@
 """What stages publish for the report: plain JSON with every table and chart, and the facts that other commands read."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,16 @@ def test_evaluation_publishes_contenders_gates_and_decision(with_rivals):
     sections = {each["title"]: each["section"] for each in published["exhibits"]}
     assert sections["Gates"] == "gates" and sections["Decisions"] == "decisions"
     assert len(sections) == len(published["exhibits"]), "each table and chart comes once, with a title of its own"
+
+
+def test_promoted_version_has_a_model_card(with_rivals):
+    pipeline = pipeline_in(with_rivals, card={"owner": "Credit risk"})
+    with workspaces.quick_logging():
+        pipeline.evaluate()
+    version = pipeline.backend.models(workspaces.NAME).production()
+    file = pipeline.backend.tracking.client.download_artifacts(version.run_id, version.tags["card"])
+    text = Path(file).read_text(encoding="utf-8")
+    assert f"# {workspaces.NAME}, version 1" in text and "Credit risk" in text and "| by_size |" in text
 
 
 def test_preprocess_publishes_sizes_and_statistics(prepared):

@@ -9,7 +9,7 @@ from lib.evidence.compare import results as result_lists
 from lib.evidence.compare.cause import find_cause
 from lib.evidence.compare.changes import CODE, DATA, MACHINE, PARAMETER, SEED, VERSION, Change, find_changes
 from lib.evidence.compare.results import Result
-from lib.evidence.report.model import NEUTRAL, Exhibit, Paragraph, Report, Section
+from lib.evidence.report.model import NEUTRAL, Block, Exhibit, Paragraph, Report, Section
 from lib.evidence.report.run_files import RunFiles
 from lib.evidence.report.verdict import describe_difference, judge
 
@@ -37,7 +37,7 @@ def compare_runs(first: RunFiles, second: RunFiles, difference: Mapping[str, Any
     changes = find_changes(first, second)
     results = result_lists.list_results(first, second)
     cause = find_cause(changes, result_lists.find_first_difference(results))
-    lead = [
+    lead: list[Block] = [
         Paragraph(cause.sentence),
         _make_table(
             "Runs", ["", first.folder.name, second.folder.name], list(_list_outcomes(first, second, difference))
@@ -56,13 +56,17 @@ def compare_runs(first: RunFiles, second: RunFiles, difference: Mapping[str, Any
 def _list_outcomes(
     first: RunFiles, second: RunFiles, difference: Mapping[str, Any] | str
 ) -> Iterator[tuple[str, str, str]]:
-    runs = (first, second)
-    yield ("outcome", *(judge(run.state)[0] for run in runs))
-    yield ("decision", *(_read_decision(run) for run in runs))
-    yield ("best candidate", *(_describe_best(run) for run in runs))
+    """Yield a row for each outcome: its name, and what it is in the first and in the second run."""
+    yield "outcome", judge(first.state)[0], judge(second.state)[0]
+    yield "decision", _read_decision(first), _read_decision(second)
+    yield "best candidate", _describe_best(first), _describe_best(second)
     described = difference if isinstance(difference, str) else describe_difference(difference)
-    yield ("better by, on the same rows", "", described)
-    yield ("commit", *(str(((run.state.get("started_by") or {}).get("git") or {}).get("commit", "")) for run in runs))
+    yield "better by, on the same rows", "", described
+    yield "commit", _read_commit(first), _read_commit(second)
+
+
+def _read_commit(run: RunFiles) -> str:
+    return str(((run.state.get("started_by") or {}).get("git") or {}).get("commit", ""))
 
 
 def _read_decision(run: RunFiles) -> str:

@@ -11,6 +11,7 @@ from lib.evidence.report.model import Block, Exhibit, Facts, Group, Links, Parag
 from lib.evidence.report.run_files import RunFiles
 from lib.evidence.report.verdict import EVALUATE, judge, make_lead
 from lib.outputs import SECTIONS
+from lib.parameters.card import QUESTIONS
 
 _STAGE_SECTIONS = {
     "setup": "environment",
@@ -54,6 +55,7 @@ def make_report(run: RunFiles) -> Report:
             blocks[name].append(Paragraph(text))
     environment = blocks.pop("environment")
     sections = [Section(name, SECTIONS[name], blocks[name]) for name in blocks if blocks[name]]
+    sections.append(Section("card", "Owner, intended use and limits", list(_describe_card(run))))
     sections.append(Section("duration", "Duration and cost", list(_describe_duration(run))))
     sections.append(Section("unknown", "What is not known", [Points(list(unknowns.list_unknowns(run)))]))
     sections.append(Section("notebooks", "Executed notebooks", [Links(_list_notebooks(run))]))
@@ -118,6 +120,16 @@ def _describe_waivers(run: RunFiles) -> Iterator[Block]:
         )
     elif run.facts(EVALUATE):
         yield Paragraph("There are no waivers.")
+
+
+def _describe_card(run: RunFiles) -> Iterator[Block]:
+    """Yield what people have said about the model, and which questions are open."""
+    card = run.parameters.get("card") or {}
+    if card:
+        yield Facts([(key.replace("_", " ").capitalize(), str(card[key])) for key in QUESTIONS if card.get(key)])
+    if open_questions := [question for key, question in QUESTIONS.items() if not card.get(key)]:
+        yield Paragraph("Not written yet (parameter `card`):")
+        yield Points(open_questions)
 
 
 def _describe_duration(run: RunFiles) -> Iterator[Block]:
