@@ -9,7 +9,7 @@ from typing import Any
 from lib.evidence.report import unknowns
 from lib.evidence.report.model import Block, Exhibit, Facts, Group, Links, Paragraph, Points, Report, Section
 from lib.evidence.report.run_files import RunFiles
-from lib.evidence.report.verdict import EVALUATE, judge, make_lead
+from lib.evidence.report.verdict import EVALUATE, describe_difference, judge, make_lead
 from lib.outputs import SECTIONS
 from lib.parameters.card import QUESTIONS
 
@@ -48,6 +48,7 @@ def make_report(run: RunFiles) -> Report:
     chosen = _find_chosen_label(run)
     for label in sorted(run.results, key=lambda label: _rank_stage(label, chosen)):
         _add_exhibits(blocks, label, run.results[label], is_chosen=chosen in (label, ""))
+    blocks["models"][:0] = _describe_differences(run)
     blocks["calibration"][:0] = _describe_calibration(run)
     blocks["gates"] += _describe_waivers(run)
     for name, text in _NOTHING.items():
@@ -93,6 +94,18 @@ def _find_chosen_label(run: RunFiles) -> str:
         if best_run_id and best_run_id in stage.get("outputs", {}).get("candidates", []):
             return str(stage["stage"])
     return ""
+
+
+def _describe_differences(run: RunFiles) -> Iterator[Block]:
+    """Yield how much better the best candidate is than the champion and than the no-skill model, with intervals."""
+    facts = run.facts(EVALUATE)
+    references = (("against_champion", facts.get("champion") or "champion"), ("against_no_skill", "no-skill model"))
+    pairs = [
+        (f"{facts['best']} against {name}", describe_difference(facts[key])) for key, name in references if key in facts
+    ]
+    if pairs:
+        yield Facts(pairs)
+        yield Paragraph("A positive difference means better. The intervals hold for all candidates at once.")
 
 
 def _describe_calibration(run: RunFiles) -> Iterator[Block]:
