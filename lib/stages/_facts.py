@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lib.stages._contenders import Comparison, Contender
 
 _MAX_COLUMNS = 200
-_STATISTICS = ("kind", "missing", "mean", "deviation", "minimum", "maximum", "distinct")
+# The smallest and the largest value are left out: they are values of single rows.
+_STATISTICS = ("kind", "missing", "mean", "deviation", "distinct")
 
 
 def describe_table(baseline: Mapping[str, Any], table_rows: int, test_rows: int, target_column: str) -> dict[str, Any]:
@@ -43,12 +44,7 @@ def describe_table(baseline: Mapping[str, Any], table_rows: int, test_rows: int,
     if "target" in baseline:
         columns[target_column] = baseline["target"]
     statistics = {
-        str(name): {
-            key: to_json_value(values[key])
-            for key in _STATISTICS
-            # The smallest and the largest value of a date or a text are values of single rows.
-            if key in values and (key not in ("minimum", "maximum") or values.get("kind") == "number")
-        }
+        str(name): {key: to_json_value(values[key]) for key in _STATISTICS if key in values}
         for name, values in columns.items()
     }
     return {

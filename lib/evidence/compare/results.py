@@ -12,7 +12,7 @@ from lib.evidence.report.run_files import RunFiles
 # Facts that differ between any two runs.
 _VOLATILE = ("fit_seconds", "search_seconds", "milliseconds", "url", "run_id", "best_run_id", "model_sha256", "version")
 _SIZES = ("table_rows", "train_rows", "test_rows", "column_count", "target_column")
-_STATISTICS = ("kind", "missing", "mean", "deviation", "minimum", "maximum", "distinct")
+_STATISTICS = ("kind", "missing", "mean", "deviation", "distinct")
 
 
 @dataclass(frozen=True)

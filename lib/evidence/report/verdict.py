@@ -81,7 +81,8 @@ def _describe_failure(run: RunFiles) -> Iterator[Block]:
     names = ", ".join(dict.fromkeys(str(stage["stage"]) for stage in failed)) or "no stage had begun"
     yield Facts([("Stopped in", names)])
     error = str(run.state.get("error") or next((each["error"] for each in failed if each.get("error")), ""))
-    if error:
+    outcome = run.facts(EVALUATE).get("sentences", {}).get("outcome", "")
+    if error and not (outcome and outcome in error):  # the decision follows anyway
         yield Paragraph(_cut(error), is_preformatted=True)
     yield Paragraph(f"Next step: {next_step(run.status, run.folder)}")
 
