@@ -99,7 +99,7 @@ def _describe_risks(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 def _ask(parameters: Mapping[str, Any], key: str) -> str:
     """Return what the parameter ``card`` says, or that a person must write it."""
-    return parameters["card"].get(key) or f"Not written yet. {QUESTIONS[key]} (`card: {{{key}: ...}}`)"
+    return parameters["card"].get(key) or f"Not written yet. {QUESTIONS[key]} (parameter card, {key})"
 
 
 def _describe_data(baseline: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
