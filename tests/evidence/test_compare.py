@@ -21,8 +21,11 @@ from lib.parameters import load
 from lib.paths import ROOT
 from lib.stages._facts import describe_table
 from lib.tables.quality import baseline
+from tests import workspaces
 from tests.evidence.published_runs import EVALUATION, ORIGIN, result, write_run
 
+copy_after = workspaces.copy_after
+with_rivals = workspaces.with_rivals
 PLANTED_CHANGES = 200
 CODE_FOLDERS = (
     "lib/tables",
@@ -271,3 +274,29 @@ def test_runs_of_different_use_cases_have_no_difference_in_score(project_prints)
     first = SmallRun(project_prints).finish("a", random.Random(1))
     other = replace(first, state={**first.state, "name": "other"})
     assert "different use cases" in measure_difference(first, other)
+
+
+def test_difference_on_the_same_rows_has_a_paired_interval(with_rivals, tmp_path):
+    pipeline = workspaces.pipeline_in(with_rivals)
+    tracking, name = pipeline.backend.tracking, workspaces.NAME
+    train, test = (tracking.newest_output(name, "preprocess", each) for each in ("train_data", "test_data"))
+    by_luck, by_size = tracking.newest_candidates(name, train, "bought", "binary")
+
+    def run_with(run_id, folder):
+        facts = {**EVALUATION, "best_run_id": run_id}
+        stage = {
+            "stage": "evaluate",
+            "status": "succeeded",
+            "fingerprint": {"the content of test_data": "0" * 64},
+            "facts": facts,
+            "outputs": {"test_data": test},
+        }
+        return RunFiles(tmp_path / folder, {"name": name, "stages": [stage]}, dict(pipeline.parameters))
+
+    difference = measure_difference(run_with(by_luck, "a"), run_with(by_size, "b"))
+    assert difference["low"] < difference["estimate"] < difference["high"] and difference["low"] > 0
+    assert difference["method"] == "DeLong"
+    reverse = measure_difference(run_with(by_size, "b"), run_with(by_luck, "a"))
+    assert reverse["estimate"] == pytest.approx(-difference["estimate"])
+    gone = measure_difference(run_with("0" * 32, "c"), run_with(by_size, "b"))
+    assert gone.startswith("not measured: ") and "no MLflow run" in gone
