@@ -18,6 +18,7 @@ from lib.errors import ParameterError
 from lib.invocation import command
 from lib.metrics import TASKS
 from lib.parameters import SPECS
+from lib.parameters.card import QUESTIONS
 from lib.parameters.checks import encoding_fault
 from lib.paths import ROOT, display_path
 from lib.tables import sources
@@ -46,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", choices=TASKS, help="what to predict (default: inferred from the target)")
     parser.add_argument("--child", action="store_true", help="also write a pipeline class for your own code")
+    parser.add_argument(
+        "--card", action="store_true", help="ask for owner, intended use and limits, for the model card"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
@@ -61,6 +65,8 @@ def execute(options: argparse.Namespace) -> int:
         raise ParameterError(
             f"{', '.join(existing)} already {verb}. Choose another name with --name, or overwrite with --force."
         )
+
+    card = _ask_for_card() if options.card else {}
 
     from lib.schema.table_schema import TableSchema
     from lib.schema.text_values import normalize_text
@@ -91,6 +97,7 @@ def execute(options: argparse.Namespace) -> int:
         "contract": display_path(files["contract"]),
         "target_column": target,
         **{parameter: proposed.parameters[parameter] for parameter in SPECS if parameter in proposed.parameters},
+        **({"card": card} if card else {}),
     }
     files["parameters"].write_text(_to_yaml(parameters, proposed.reasons), encoding="utf-8")
     if options.child:
@@ -101,6 +108,21 @@ def execute(options: argparse.Namespace) -> int:
     _print_findings(proposed)
     _print_next_steps(files)
     return 0
+
+
+def _ask_for_card() -> dict[str, str]:
+    """Ask the questions of the model card; an empty answer leaves a question open, the end of input all others."""
+    print("For the model card. Press Enter to leave a question open.")
+    answers = {}
+    for key, question in QUESTIONS.items():
+        try:
+            answer = input(f"{question} ")
+        except EOFError:
+            print()
+            break
+        if answer.strip():
+            answers[key] = answer.strip()
+    return answers
 
 
 def _with_date_formats(schema: TableSchema, date_formats: dict[str, str]) -> TableSchema:

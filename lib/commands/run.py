@@ -48,12 +48,13 @@ def execute(options: argparse.Namespace) -> int:
     executions = plan.list_executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
         return _show_plan(executions, parameters)
-    _show_cost(executions, parameters)
+    cost = _show_cost(executions, parameters)
     backends.signer(parameters)  # raises before anything runs if the key cannot sign
     record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
     stages = {"first": options.first, "last": options.last, "only": options.only}
     record.note(
         plan={name: stage for name, stage in stages.items() if stage},
+        **({"cost_estimate": cost} if cost else {}),
         started_by=identity.describe_start(options.params or [_arguments.EXAMPLE], options.assignments),
     )
     return _run(executions, parameters, record, options.reuse)
@@ -97,15 +98,20 @@ def _describe_missing_run(folder: Path) -> str:
 
 
 def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
-    """Run the chain, seal its record and send the notifications, however it ends; return the exit code."""
-    from lib.chain import notification
+    """Run the chain, then report, seal and notify, however it ends; return the exit code."""
+    from lib.chain import notification, reporting
 
     try:
         return _execute_and_record(executions, parameters, record, reuse)
     finally:
         _search_for_secrets(record, parameters)
+        report = reporting.write_report(record.folder)
         sealing.seal(record, parameters)
+        reporting.write_index(record.folder.parent)
         notification.notify(parameters.notify, record.folder)
+        if report:
+            sys.stderr.flush()
+            print(f"Report: {display_path(report)}", flush=True)
 
 
 def _search_for_secrets(record: RunRecord, parameters: Parameters) -> None:
@@ -149,11 +155,13 @@ def _show_how_to_resume(record: RunRecord) -> None:
     print(f"Continue from there: {command('--resume', record.folder)}", file=sys.stderr)
 
 
-def _show_cost(executions: Sequence[Execution], parameters: Parameters) -> None:
-    """Print the estimated cost of the run, if any. A cost above ``max_cost_usd`` raises a GateError."""
+def _show_cost(executions: Sequence[Execution], parameters: Parameters) -> dict[str, float]:
+    """Print and return the estimated cost of the run, if any. A cost above ``max_cost_usd`` raises a GateError."""
     estimate = backends.estimate(parameters, [execution.notebook.stage for execution in executions])
-    if estimate:
-        print(*estimate.lines, sep="\n", file=sys.stderr)
+    if not estimate:
+        return {}
+    print(*estimate.lines, sep="\n", file=sys.stderr)
+    return {"expected_usd": estimate.expected_usd, "maximum_usd": estimate.maximum_usd}
 
 
 def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:

@@ -12,6 +12,7 @@ from encodings.aliases import aliases
 from typing import Any
 
 from lib.errors import ParameterError, suggest
+from lib.parameters.card import find_card_faults
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
 from lib.parameters.coverage import coverage_faults
 from lib.parameters.layers import Layers
@@ -254,6 +255,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
         )
     faults += find_waiver_faults(values.get("waivers") or [])
+    faults += find_card_faults(values.get("card") or {})
     functions = values.get("training_functions")
     if functions is not None:
         for name in values.get("hyperparameters", ()):

@@ -133,6 +133,7 @@ SPECS: dict[str, Spec] = {
     "promote_if": Spec(str, choices=("better", "not_worse")),
     "margin": Spec(float, low=0, high=1e300),
     "waivers": Spec(list, may_be_empty=True, of_mappings=True),
+    "card": Spec(dict, may_be_empty=True),
     # The endpoint
     "endpoint_host": Spec(str),
     "endpoint_port": Spec(int, low=0, high=65535),

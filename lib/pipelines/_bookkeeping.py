@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lib import catalogue, outputs, storage_errors, tracebacks
 from lib.errors import GateError, MillraceError
@@ -17,6 +17,9 @@ from lib.secrets.masked_errors import masked_errors
 if TYPE_CHECKING:
     from lib import charts
     from lib.backends.base import Backend
+    from lib.stages._results import StageResult
+
+Result = TypeVar("Result", bound="StageResult")
 
 
 class StageBookkeeping:
@@ -36,9 +39,12 @@ class StageBookkeeping:
         self._run_id: str | None = None
         self._blocked_by = ""
         self._stage_parameters = parameters  # with inputs; those of the latest stage
+        self._result: StageResult | None = None  # of the latest stage
 
     def publish_outputs(self, **values: Any) -> charts.Table:
         """Publish the outputs of this notebook as parameters of later notebooks; call it once, at the end.
+
+        The result of the stage is published, too: the report of the run is made from it.
 
         Returns
         -------
@@ -55,6 +61,8 @@ class StageBookkeeping:
         from lib.stages._results import make_parameter_table
 
         outputs.glue(values)
+        if self._result is not None:
+            outputs.publish_evidence(self._result.describe())
         if self._run_id:
             with storage_errors.explained():
                 self.backend.tracking.log_outputs(self._run_id, values)
@@ -97,6 +105,11 @@ class StageBookkeeping:
         with self._stage(module, inputs, optional=tuple(getattr(module, "OPTIONAL_INPUTS", ()))) as (parameters, _):
             return run(self, parameters)
 
+    def _keep(self, result: Result) -> Result:
+        """Return the result of a stage, which `publish_outputs` publishes."""
+        self._result = result
+        return result
+
     @contextlib.contextmanager
     def _stage(
         self,
@@ -126,7 +139,7 @@ class StageBookkeeping:
         tuple of Parameters and str
             Parameters and inputs of the stage, and the id of the MLflow run.
         """
-        self._run_id, self._blocked_by = None, ""
+        self._run_id, self._blocked_by, self._result = None, "", None
         stage = module.__name__.rpartition(".")[2]
         own_stages = _list_own_stages(self.parameters.get("stages"))
         with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(module):

@@ -61,12 +61,15 @@ def draw_charts(
     figures = {}
     if parameters.task == "regression":
         figures["residuals"] = charts.residuals(rows.y_test, predictions)
+        charts.label(figures["residuals"], "Predictions and errors on the test rows", QUALITY_CAPTIONS[parameters.task])
     else:
         figures["curves"] = charts.roc_and_precision_recall(rows.y_test, predictions)
+        charts.label(figures["curves"], "Curves on the test rows", QUALITY_CAPTIONS[parameters.task])
         figures["confusion_matrix"] = charts.confusion_matrix(rows.y_test, predictions)
     if with_importance:
         importances = permutation_importance(model, rows.X_test, rows.y_test, parameters.metric, parameters)
         figures["importance"] = charts.column_importance(importances, parameters.metric)
+        charts.label(figures["importance"], "Permutation importance", IMPORTANCE_CAPTION, section="importance")
     return figures
 
 

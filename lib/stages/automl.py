@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from lib.scoring.model import EXPLANATION
 from lib.stages import _features
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._explanation_data import describe_for_reasons
+from lib.stages._facts import describe_candidate
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
@@ -103,6 +105,8 @@ class Winner(StageResult):
     importance : Chart or str
         Permutation importance on test rows, or the reason why it was not measured.
     notes : tuple of str
+    facts : mapping
+        Scores and size of the search.
     """
 
     title: str
@@ -113,6 +117,7 @@ class Winner(StageResult):
     scores: charts.Table
     importance: charts.Chart | str
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores of the best model."""
@@ -191,6 +196,10 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
 
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
+    charts.label(leaderboard, "Models of the search")
+    charts.label(scores, "Scores of the best model of the search")
+    charts.label(figures["progress"], "Progress of the search", _PROGRESS_CAPTION)
+    searched = {"search_seconds": result.seconds, "model_count": len(leaderboard), **rule_metrics(rule)}
     return Winner(
         title=make_title("AutoML", parameters),
         verdict=f"{result.best} is the best of {len(leaderboard)} models: {describe_score(scores, metric)}",
@@ -200,6 +209,7 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
         progress=figures["progress"],
         scores=scores,
         importance=figures.get("importance", _IMPORTANCE_NOT_MEASURED),
+        facts={"model": result.best, **describe_candidate("automl", scores, metric, searched)},
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lib import charts
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
@@ -23,6 +23,7 @@ from lib.evaluation.gates import (
     check_all,
 )
 from lib.evaluation.wording import describe_in_words
+from lib.evidence.card import CARD, make_card
 from lib.invocation import command
 from lib.metrics import Metric
 from lib.parameters.thresholds import DEFAULT_THRESHOLD
@@ -31,6 +32,7 @@ from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._explanations import explain
+from lib.stages._facts import describe_evaluation
 from lib.stages._features import check_candidate
 from lib.stages._lineage import describe_models
 from lib.stages._results import Figures, StageResult, make_title
@@ -57,10 +59,13 @@ PARAMETERS = (
     "promote_if",
     "margin",
     "waivers",
+    "card",
     "seed",
 )
 _MAX_ATTEMPTS = 5
 _CLASSES_CAPTION = "The best candidate on the test rows: correct predictions are on the diagonal."
+_SCORES_CAPTION = "All models on the same rows, the best first. The star marks the primary metric."
+_CONTENDERS_CAPTION = "The primary metric of each contender, with the best candidate in orange."
 _BEST_CAPTIONS = {
     "binary": _CLASSES_CAPTION,
     "multiclass": _CLASSES_CAPTION,
@@ -95,7 +100,11 @@ class Evaluation(StageResult):
         The kind of prediction, which selects the captions.
     explanations : tuple of Display
         The coverage of intervals or sets, which columns the best candidate relies on, and how.
+    facts : mapping
+        The comparison, the gates, and the decision with the version that it led to.
     """
+
+    not_in_report: ClassVar[tuple[str, ...]] = ("table",)  # the report has the main table
 
     title: str
     verdict: str
@@ -109,18 +118,20 @@ class Evaluation(StageResult):
     worth: tuple[Display, ...]
     task: str
     explanations: tuple[Display, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores with a row per metric: a column per metric would not fit on a page."""
         table = charts.Table(self.table.T.rename_axis(index="metric", columns=None))
         table.attrs |= self.table.attrs
+        charts.label(table, "Scores on the test rows", _SCORES_CAPTION)
         return table
 
     @property
     def figures(self) -> Figures:
         """The comparison of all contenders, and the best candidate's predictions."""
         return Figures(
-            (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
+            (self.side_by_side, _CONTENDERS_CAPTION),
             (self.best, _BEST_CAPTIONS[self.task]),
             *((display.content, display.caption) for display in (*self.worth, *self.explanations)),
         )
@@ -204,6 +215,23 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     added = describe_added_columns(inputs, backend.read_json(parameters.baseline))
     sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes, added]
     decision = " ".join(filter(None, sentences))
+    charts.label(side_by_side, "Contenders", _CONTENDERS_CAPTION)
+    charts.label(best_chart, "Best candidate", _BEST_CAPTIONS[parameters.task])
+    production = registry.production()
+    topics = {
+        "outcome": outcome,
+        "warnings": [text for text in warnings if text],
+        "in_words": words,
+        "correction": correction,
+        "waivers": waivers,
+        "notes": [text for text in (repair_note, *comparison.notes, *notes) if text],
+    }
+    facts = {
+        **describe_evaluation(comparison, best, evidence, results, topics),
+        "promoted": not failures and not is_champion,
+        "production_before": version.version if version else "",
+        "production": production.version if production else "",
+    }
     evaluation = Evaluation(
         title=make_title("Evaluate", parameters),
         verdict=decision,
@@ -217,16 +245,21 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         worth=worth,
         task=parameters.task,
         explanations=explanations,
+        facts=facts,
     )
-    _log(evaluation, results, comparison.contenders, registry, backend, metric)
+    _log(evaluation, results, comparison.contenders, backend, metric)
     mlflow.set_tags(describe_models(version, registry.production()))
+    if evaluation.promoted:
+        _log_card(evaluation, best, backend, parameters)
     return evaluation
 
 
 def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
     """Return a row for each gate: its verdict, what it measured and its limit."""
     rows = [(result.gate, result.verdict, result.measured, result.limit) for result in results]
-    return charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
+    table = charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
+    charts.label(table, "Gates", "What each gate measured, its limit, and its verdict.", section="gates")
+    return table
 
 
 def _decide(
@@ -279,6 +312,7 @@ def _promote(
         "primary_metric": metric.name,
         metric.name: f"{score:.6g}",
         "test_data": parameters.test_data,
+        "card": CARD,
         "threshold": run.data.params.get("threshold", str(DEFAULT_THRESHOLD)),
     }
     if "decision_threshold" in run.data.metrics:
@@ -292,7 +326,6 @@ def _log(
     evaluation: Evaluation,
     results: Sequence[GateResult],
     contenders: Sequence[Contender],
-    registry: ModelRegistry,
     backend: Backend,
     metric: Metric,
 ) -> None:
@@ -303,8 +336,7 @@ def _log(
     mlflow.log_metrics(
         {f"{name.replace(' ', '_')}.{metric.name}": score for name, score in scores.items() if not math.isnan(score)}
     )
-    production = registry.production()
-    tags = {"decision": evaluation.decision, "production_version": production.version if production else ""}
+    tags = {"decision": evaluation.decision, "production_version": evaluation.facts["production"]}
     tags |= {f"gate.{result.gate}": result.verdict for result in results}
     mlflow.set_tags(tags)
     backend.tracking.log_table(evaluation.gates, "gates")
@@ -316,6 +348,13 @@ def _log(
             backend.tracking.log_chart(display.content, display.name)
         else:
             backend.tracking.log_table(display.content, display.name)
+
+
+def _log_card(evaluation: Evaluation, best: Contender, backend: Backend, parameters: Parameters) -> None:
+    """Log the card of the version that was registered as an artifact of the run that trained it, beside the model."""
+    baseline = backend.read_json(parameters.baseline)
+    card = make_card(evaluation.facts, evaluation.describe_tables(), baseline, parameters)
+    backend.tracking.client.log_text(best.run_id, card, CARD)
 
 
 def _primary_scores(contenders: Sequence[Contender], metric: Metric) -> dict[str, float]:

@@ -6,8 +6,8 @@ import contextlib
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
@@ -22,6 +22,7 @@ from lib.secrets import known_values
 from lib.stages import _calibration, _coverage, _features, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
 from lib.stages._explanation_data import describe_for_reasons
+from lib.stages._facts import describe_candidate
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
@@ -109,6 +110,8 @@ class Candidate(StageResult):
     task : str
         Selects the caption of ``quality``.
     notes : tuple of str
+    facts : mapping
+        Scores, threshold and calibration errors.
     """
 
     title: str
@@ -119,6 +122,7 @@ class Candidate(StageResult):
     importance: charts.Chart
     task: str
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores."""
@@ -221,6 +225,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
+    charts.label(scores, f"Scores of {name}")
     baseline = _coverage.add_to_baseline(baseline, coverage)
     baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
     backend.tracking.log_model(model, make_examples(rows, baseline, parameters), all_features, baseline)
@@ -237,6 +242,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         quality=figures.get("curves") or figures["residuals"],
         importance=figures["importance"],
         task=parameters.task,
+        facts=describe_candidate(name, scores, metric, {**calibration_errors, **sizes, **threshold}),
     )
 
 
