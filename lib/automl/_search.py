@@ -61,6 +61,8 @@ class SearchRequest:
         Positions of the training rows, the earliest first. The latest ones are held out instead of folds.
     presets : str
         Settings of the engine, such as AutoGluon's ``best_quality``; empty for the engine's default.
+    rows : DataFrame or None
+        The raw training rows for a metric of the customer's own; None for other metrics.
     """
 
     task: str
@@ -81,6 +83,7 @@ class SearchRequest:
     groups: np.ndarray | None = None
     in_time_order: np.ndarray | None = None
     presets: str = ""
+    rows: pd.DataFrame | None = None
 
     @property
     def is_classification(self) -> bool:

@@ -252,9 +252,8 @@ def _score_repeated_rows(
 
     def score_one(weights: np.ndarray) -> float:
         rows = np.repeat(np.arange(len(truth)), weights[units])
-        sample = predictions.select(rows)
         try:
-            return metric.score(truth[rows], sample)
+            return metric.score(truth[rows], predictions.take(rows))
         except (ValueError, ArithmeticError, InputError):
             return float("nan")
 

@@ -33,6 +33,8 @@ class Predictions:
         the most probable class.
     weights : ndarray of shape (rows,) or None
         Weight of each row in every metric; None for equal weights.
+    rows : DataFrame of shape (rows, columns) or None
+        The raw columns of the predicted rows, for metrics of the customer's own; None if they are unknown.
     """
 
     labels: np.ndarray
@@ -40,19 +42,18 @@ class Predictions:
     classes: np.ndarray | None = None
     positive_class: Any = None
     rule: Any = None
+    rows: pd.DataFrame | None = None
     weights: np.ndarray | None = None
 
-    def select(self, rows: np.ndarray) -> Predictions:
-        """Return the predictions of some rows.
-
-        Parameters
-        ----------
-        rows : ndarray
-            Positions of the rows, or a boolean for each row.
-        """
-        probabilities = None if self.probabilities is None else self.probabilities[rows]
-        weights = None if self.weights is None else self.weights[rows]
-        return replace(self, labels=self.labels[rows], probabilities=probabilities, weights=weights)
+    def take(self, positions: np.ndarray) -> Predictions:
+        """Return the predictions for the rows at these positions, which may repeat, or for a boolean per row."""
+        return replace(
+            self,
+            labels=self.labels[positions],
+            probabilities=None if self.probabilities is None else self.probabilities[positions],
+            rows=None if self.rows is None else self.rows.iloc[positions],
+            weights=None if self.weights is None else self.weights[positions],
+        )
 
     @property
     def positive_probability(self) -> np.ndarray:
@@ -102,12 +103,13 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
     import numpy as np
 
     if task == "regression":
-        return Predictions(np.asarray(model.predict(X), dtype=float))
+        return Predictions(np.asarray(model.predict(X), dtype=float), rows=X)
     probabilities = np.asarray(model.predict_proba(X), dtype=float)
     classes = np.asarray(model.classes_)
     positive = find_positive_class(classes, positive_class) if task == "binary" else None
     last_step = model[-1] if hasattr(model, "steps") else model
-    return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive, getattr(last_step, "rule", None))
+    rule = getattr(last_step, "rule", None)
+    return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive, rule, rows=X)
 
 
 def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any = None) -> Any:

@@ -161,7 +161,7 @@ def _compare_candidates(backend: Backend, rows: _TestRows, parameters: Parameter
         weights = read_row_weights(hidden, "training", parameters)
     answers = candidates[0].predictions
     guess = predict_no_skill(target, len(test), parameters.metric, answers.classes, answers.positive_class, weights)
-    guess = replace(guess, weights=rows.weights)
+    guess = replace(guess, rows=answers.rows, weights=rows.weights)
     no_skill = _make_contender(NO_SKILL, "", guess, test, parameters)
     return Comparison(test, candidates, no_skill, hidden=rows.hidden)
 
@@ -307,5 +307,6 @@ def _make_contender(
 ) -> Contender:
     """Score predictions for the test rows by all metrics of the task."""
     y_true = frames.get_column(test, parameters.target_column, where="the test rows")
-    scores = {metric.name: metric.score(y_true, predictions) for metric in metrics.for_task(parameters.task)}
+    contender_metrics = metrics.for_task(parameters.task, parameters.own_metrics)
+    scores = {metric.name: metric.score(y_true, predictions) for metric in contender_metrics}
     return Contender(name, run_id, scores, predictions)

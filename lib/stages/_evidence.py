@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +14,8 @@ from lib.stages._contenders import Comparison, Contender
 from lib.stages._gate_measurements import make_measurements
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lib.backends.base import Backend
     from lib.parameters import Parameters
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 class EvaluateHooks(Protocol):
     """The hooks of a pipeline that the evaluate stage calls."""
 
-    def accept(self, best: Contender, champion: Contender | None) -> str:
+    def accept(self, best: Contender, champion: Contender | None, truth: pd.Series) -> str:
         """Return why the best candidate must not go to production, or an empty string."""
 
 
@@ -65,14 +68,19 @@ def collect_evidence(
         champion=comparison.champion.name if comparison.champion else "",
         against_champion=against_champion,
         not_comparable=comparison.not_comparable,
-        objection=_ask_pipeline(hooks, best, comparison.champion),
+        objection=_ask_pipeline(hooks, best, comparison, parameters),
         measurements=make_measurements(best, comparison, backend, parameters),
     )
 
 
-def _ask_pipeline(hooks: EvaluateHooks, best: Contender, champion: Contender | None) -> str:
+def _ask_pipeline(hooks: EvaluateHooks, best: Contender, comparison: Comparison, parameters: Parameters) -> str:
     """Return the objection of the hook ``accept``; empty if it has none."""
-    objection = hooks.accept(best, champion)
+    arguments = [best, comparison.champion, comparison.test[parameters.target_column]]
+    try:
+        inspect.signature(hooks.accept).bind(*arguments)
+    except TypeError:  # a hook of an earlier release, which does not take the truth
+        arguments.pop()
+    objection = hooks.accept(*arguments)
     if not isinstance(objection, str):  # a hook without a return statement must not promote anything
         raise StageError(
             f"The hook accept() returned {objection!r}; expected a string: empty to promote, otherwise the reason not "
