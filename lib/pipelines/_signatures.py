@@ -82,7 +82,8 @@ def find_hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
         file = _find_readable_source("lib.training", function, "training function")
         if file is None:
             continue
-        known = read_keyword_arguments(file)
+        extension = catalogue.find_extension("lib.training", function, "training function")
+        known = read_keyword_arguments(file, (extension.attribute if extension is not None else "") or "train")
         for name, value in settings.items():
             if name not in known:
                 faults.append(f"hyperparameters: {display_path(file)} has no {name}. {suggest(name, known)}")

@@ -51,7 +51,7 @@ def upstream(tmp_path):
 @pytest.fixture
 def table(tmp_path):
     file = tmp_path / "churn.csv"
-    rows = [f"{number},{number % 7},{'yes' if number % 3 else 'no'}" for number in range(60)]
+    rows = [f"{number % 23},{number * number % 11},{'yes' if number % 3 else 'no'}" for number in range(90)]
     file.write_text("\n".join(["months,calls,churned", *rows]) + "\n")
     return file
 
@@ -100,6 +100,7 @@ def test_project_without_a_table_is_filled_by_hand(upstream, tmp_path):
         ("full", [], "exists and is not empty"),
         ("churn", ["--name", "Churn!"], "--name: 'Churn!' is not allowed"),
         ("churn", ["--version", "v9"], "git rev-parse --verify failed"),
+        ("churn", ["--data", __file__, "--target", "no_such_column"], "the table cannot be used"),
     ],
 )
 def test_impossible_project_is_refused(upstream, tmp_path, capsys, folder, arguments, message):
@@ -107,6 +108,7 @@ def test_impossible_project_is_refused(upstream, tmp_path, capsys, folder, argum
     (tmp_path / "full" / "file").touch()
     assert new(tmp_path / folder, upstream, *arguments) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "churn").exists()
 
 
 def test_checkout_of_millrace_is_no_project(tmp_path, capsys):
@@ -116,9 +118,9 @@ def test_checkout_of_millrace_is_no_project(tmp_path, capsys):
 
 class TestUpgrade:
     @pytest.fixture
-    def project(self, upstream, tmp_path):
+    def project(self, upstream, table, tmp_path):
         folder = tmp_path / "churn"
-        assert new(folder, upstream, "--target", "churned") == 0
+        assert new(folder, upstream, "--data", str(table), "--target", "churned") == 0
         return folder
 
     def release(self, upstream, tag):
