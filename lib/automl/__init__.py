@@ -127,14 +127,14 @@ def faults(parameters: Parameters) -> list[str]:
             f"threshold: {parameters.threshold} is chosen on rows that a model was not fitted on, and the engine flaml "
             "keeps no predictions for such rows. Set threshold to a number, or automl_engine to portfolio."
         )
-    if parameters.automl_presets and engine != "autogluon":
-        sentences.append(
-            f"automl_presets: the engine {engine} has no presets. Leave it empty, or set automl_engine to autogluon."
-        )
     if engine in _ENGINES_WITHOUT_ROWS and parameters.primary_metric in custom.names():
         sentences.append(
             f"primary_metric: the engine {engine} compares models without the rows that {parameters.primary_metric} of "
             "custom/metrics needs. Set automl_engine to portfolio."
+        )
+    if parameters.automl_presets and engine != "autogluon":
+        sentences.append(
+            f"automl_presets: the engine {engine} has no presets. Leave it empty, or set automl_engine to autogluon."
         )
     if parameters.get("engine") == "dask":
         sentences.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")

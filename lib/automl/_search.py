@@ -55,14 +55,14 @@ class SearchRequest:
         Whether ``03/04/2005`` is March 4th, in a column where every date is as ambiguous as this one.
     schema : TableSchema or None
         How each column is read. Columns without a schema are inferred from the training rows.
+    rows : DataFrame or None
+        The raw training rows for a metric of the customer's own; None for other metrics.
     groups : ndarray of int, of shape (training rows,), or None
         Rows of the same group are compared together: on the same fold, or all held out, or none.
     in_time_order : ndarray of int, of shape (training rows,), or None
         Positions of the training rows, the earliest first. The latest ones are held out instead of folds.
     presets : str
         Settings of the engine, such as AutoGluon's ``best_quality``; empty for the engine's default.
-    rows : DataFrame or None
-        The raw training rows for a metric of the customer's own; None for other metrics.
     """
 
     task: str
@@ -80,10 +80,10 @@ class SearchRequest:
     memory_bytes: int
     month_first: bool = False
     schema: TableSchema | None = None
+    rows: pd.DataFrame | None = None
     groups: np.ndarray | None = None
     in_time_order: np.ndarray | None = None
     presets: str = ""
-    rows: pd.DataFrame | None = None
 
     @property
     def is_classification(self) -> bool:

@@ -100,7 +100,7 @@ def score_groups(
             )
         for value in counts.index:
             is_member = (labels == value).to_numpy()
-            scores.append(_score_group(str(column), value, truth[is_member], predictions.take(is_member), metrics))
+            scores.append(_score_group(str(column), value, truth[is_member], predictions.select(is_member), metrics))
     return scores
 
 

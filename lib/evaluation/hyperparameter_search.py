@@ -148,7 +148,9 @@ def search(
     >>> result.best.hyperparameters, len(result.trials)
     ({'depth': 6}, 3)
     """
-    study, trials, repeats = _create_study(space, defaults, metric, budget.max_trials, seed), [], 0
+    study = _create_study(space, defaults, metric, budget.max_trials, seed)
+    trials: list[SearchTrial] = []
+    repeats = 0
     tried: dict[str, SearchTrial] = {}
     fold_seconds = 0.0  # the longest so far, so that no trial starts that may not end in time
     while len(trials) < budget.max_trials and repeats < _MAX_REPEATS and len(trials) < (_count(space) or math.inf):
@@ -235,7 +237,8 @@ def _run(
     trial: SearchTrial, score_fold: Callable[[Mapping[str, Any], int], float], fold_count: int, budget: Budget
 ) -> float:
     """Score a combination on the folds, until the time is up; return the seconds of its slowest fold."""
-    started, scores, slowest = time.monotonic(), [], 0.0
+    started, slowest = time.monotonic(), 0.0
+    scores: list[float] = []
     for fold in range(fold_count):
         if scores and not budget.allows(slowest, 1):
             trial.outcome = f"{OUT_OF_TIME} after {fold} of {fold_count} folds"

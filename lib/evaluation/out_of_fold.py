@@ -105,10 +105,10 @@ def predict_out_of_fold(
     positive = metrics.find_positive_class(classes, positive_class) if task == "binary" else None
     labels = classes[probabilities[rows].argmax(axis=1)]
     held_out_weights = None if weights is None else weights[rows]
-    return OutOfFold(
-        rows,
-        Predictions(labels, probabilities[rows], classes, positive, rows=X.iloc[rows], weights=held_out_weights),
+    predictions = Predictions(
+        labels, probabilities[rows], classes, positive, rows=X.iloc[rows], weights=held_out_weights
     )
+    return OutOfFold(rows, predictions)
 
 
 def fit_rows(

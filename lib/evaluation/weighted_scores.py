@@ -253,7 +253,7 @@ def _score_repeated_rows(
     def score_one(weights: np.ndarray) -> float:
         rows = np.repeat(np.arange(len(truth)), weights[units])
         try:
-            return metric.score(truth[rows], predictions.take(rows))
+            return metric.score(truth[rows], predictions.select(rows))
         except (ValueError, ArithmeticError, InputError):
             return float("nan")
 

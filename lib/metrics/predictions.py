@@ -31,10 +31,10 @@ class Predictions:
     rule : ThresholdRule, CostRule or None
         How the model derives the labels from the probabilities, see `lib.scoring.decision_rules`; None if it predicts
         the most probable class.
-    weights : ndarray of shape (rows,) or None
-        Weight of each row in every metric; None for equal weights.
     rows : DataFrame of shape (rows, columns) or None
         The raw columns of the predicted rows, for metrics of the customer's own; None if they are unknown.
+    weights : ndarray of shape (rows,) or None
+        Weight of each row in every metric; None for equal weights.
     """
 
     labels: np.ndarray
@@ -45,8 +45,14 @@ class Predictions:
     rows: pd.DataFrame | None = None
     weights: np.ndarray | None = None
 
-    def take(self, positions: np.ndarray) -> Predictions:
-        """Return the predictions for the rows at these positions, which may repeat, or for a boolean per row."""
+    def select(self, positions: np.ndarray) -> Predictions:
+        """Return the predictions of some rows.
+
+        Parameters
+        ----------
+        positions : ndarray
+            Positions of the rows, which may repeat, or a boolean for each row.
+        """
         return replace(
             self,
             labels=self.labels[positions],

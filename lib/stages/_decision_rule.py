@@ -67,9 +67,9 @@ def collect_out_of_fold(folds: Sequence[Fold], y: pd.Series) -> OutOfFold:
     probabilities = np.concatenate([fold.predictions.class_probabilities for fold in folds])
     raw = [fold.predictions.rows for fold in folds]
     raw_rows = pd.concat(raw) if all(part is not None for part in raw) else None
-    parts = [fold.predictions.weights for fold in folds if fold.predictions.weights is not None]
-    weights = np.concatenate(parts) if parts else None
-    merged = replace(first, labels=labels, probabilities=probabilities, rows=raw_rows, weights=weights)
+    weights = [fold.predictions.weights for fold in folds if fold.predictions.weights is not None]
+    all_weights = np.concatenate(weights) if weights else None
+    merged = replace(first, labels=labels, probabilities=probabilities, rows=raw_rows, weights=all_weights)
     return OutOfFold(rows, merged)
 
 

@@ -168,22 +168,21 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         train = engine.training_rows()
         sizes.add_sides(split, plan, train, parameters)
         baseline = _make_baseline(hooks, train, split, plan)
-        baseline |= contract.to_baseline()
         limits = contracts.limits_of_values(parameters)
         baseline["contract"] = {name: limits[name] for name in limits if name not in parameters.private_columns}
         statistics = baseline.get("columns", {})
         ranges = {name: statistics.get(name, {}) | ends for name, ends in find_text_ranges(train, schema).items()}
         baseline["columns"] = {**statistics, **ranges}
         baseline = privacy.hide_values(baseline, parameters.private_columns)
+        baseline |= contract.to_baseline()
         baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
         columns = charts.Table(
             _train_test.describe_columns(train, schema, parameters.show_rows, parameters.private_columns)
         )
         balance = charts.target_distribution(train[parameters.target_column], parameters.task)
         outputs = write()
-    violations = contract.violations
     charts.label(sizes_table := sizes.to_table(), "Rows and columns after each step")
-    charts.label(violations, "Violations of the data contract")
+    charts.label(contract.violations, "Violations of the data contract")
     charts.label(columns, "Columns of the training rows")
     charts.label(balance, "Distribution of the target", _BALANCE_CAPTIONS[parameters.task])
     facts = describe_table(baseline, engine.reading.rows, len(split.test), parameters.target_column)
@@ -197,13 +196,13 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         test_data=outputs.test_data,
         baseline=backend.write_json(baseline, f"{outputs.folder}/baseline.json"),
         sizes=sizes_table,
-        violations=violations,
+        violations=contract.violations,
         columns=columns,
         balance=balance,
         facts={
             **facts,
             "contract": parameters.contract or "",
-            "broken_rules": int((violations["to_allow"] != "").sum()),
+            "broken_rules": int((contract.violations["to_allow"] != "").sum()),
         },
     )
 

@@ -118,10 +118,10 @@ class Candidate(StageResult):
     task : str
         Selects the caption of ``quality``.
     notes : tuple of str
-    displays : tuple of Display
-        The search over hyperparameters and the calibration of probabilities, if there are any.
     facts : mapping
         Scores, threshold and calibration errors.
+    displays : tuple of Display
+        The search over hyperparameters and the calibration of probabilities, if there are any.
     """
 
     title: str
@@ -132,8 +132,8 @@ class Candidate(StageResult):
     importance: charts.Chart
     task: str
     notes: tuple[str, ...] = ()
-    displays: tuple[Display, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    displays: tuple[Display, ...] = ()
 
     def main_table(self) -> charts.Table:
         """Return the scores."""
@@ -239,8 +239,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     predictions = replace(predictions, weights=rows.weights_test)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
-    train_predictions = replace(train_predictions, weights=rows.weights)
     own = parameters.own_metrics
+    train_predictions = replace(train_predictions, weights=rows.weights)
     training = (rows.y, train_predictions)
     scores = make_score_table((rows.y_test, predictions), training, rows.y, metric, parameters.task, own)
     if folds and _shows_folds(rows.X, parameters):
@@ -257,10 +257,10 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
+    charts.label(scores, f"Scores of {name}")
     search.log(backend, run_id, name, metric)
     for display in displays:
         display.log(backend)
-    charts.label(scores, f"Scores of {name}")
     baseline = _coverage.add_to_baseline(baseline, coverage)
     baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
     backend.tracking.log_model(model, make_examples(rows, baseline, parameters), all_features, baseline)
@@ -277,8 +277,8 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         quality=figures.get("curves") or figures["residuals"],
         importance=figures["importance"],
         task=parameters.task,
-        displays=displays,
         facts=describe_candidate(name, scores, metric, {**calibration_errors, **sizes, **threshold}),
+        displays=displays,
     )
 
 
