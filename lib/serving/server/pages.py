@@ -55,7 +55,7 @@ def form(model: Model) -> str:
 
 
 def _count_reasons(model: Model) -> int:
-    """Return the number of reasons that the form asks for; 0 for a model whose code, of an earlier release, has none."""
+    """Return the number of reasons to ask for; 0 for a model whose code is of an earlier release and has none."""
     return 0 if model.explanation is None else REASONS
 
 
